@@ -1,0 +1,578 @@
+//! Filling a batch: one record, or many, and what it costs.
+
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+
+use super::encode::{legacy, v2};
+use super::options::MOST_RECORDS;
+use super::{KafkaBatch, SizePolicy};
+use crate::magic::Magic;
+use crate::message::EncodeError;
+use crate::partition::partition_for_key;
+use crate::record::Record;
+use crate::time::Timestamp;
+
+/// What [`KafkaBatch::append`] answers: being full is not an error, but it is not to be overlooked either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a full batch did not take the record"]
+pub enum Append {
+    /// The record is in the batch.
+    Taken(RecordMetadata),
+    /// The batch has no room for this record, and is what it was. A smaller record may still fit.
+    Full(Full),
+}
+
+impl Append {
+    /// The metadata of a record that was taken; `None` where the batch was full, as aiokafka's `BatchBuilder` has it.
+    #[must_use]
+    pub const fn taken(self) -> Option<RecordMetadata> {
+        match self {
+            Self::Taken(metadata) => Some(metadata),
+            Self::Full(_) => None,
+        }
+    }
+
+    /// Whether the record was refused for want of room.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+/// What is known of a record as soon as it is in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordMetadata {
+    /// Its position in the batch, which is its offset relative to the batch's base offset: 0, 1, 2 …
+    pub position: u32,
+    /// Its encoded size in bytes, before compression.
+    pub size: usize,
+    /// The timestamp that it carries: its own, or the batch's; [`Timestamp::NO_TIMESTAMP`] in magic 0.
+    pub timestamp: Timestamp,
+    /// Its checksum: only messages of magic 0 and 1 have one of their own.
+    pub crc: Option<u32>,
+}
+
+/// A batch without room for a record: how much was needed, how much there was, and which limit it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Full {
+    /// Bytes that the record would have added.
+    pub needed: usize,
+    /// Bytes that were left: [`KafkaBatch::room`].
+    pub available: usize,
+    /// The limit that was met first.
+    pub reason: FullReason,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, available, reason } = self;
+        write!(f, "the record needs {needed} bytes and {available} are left: {reason}")
+    }
+}
+
+/// Why a batch takes no further record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FullReason {
+    /// The soft limit, [`BatchOptions::batch_size`](super::BatchOptions::batch_size).
+    BatchSize {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The hard limit, [`BatchOptions::max_message_bytes`](super::BatchOptions::max_message_bytes).
+    MaxMessageBytes {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The number of records, [`BatchOptions::max_records`](super::BatchOptions::max_records).
+    MaxRecords {
+        /// The limit in records.
+        limit: u32,
+    },
+    /// The format itself: a batch's length is a 32-bit number on the wire.
+    Format {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The caller closed it ([`KafkaBatch::close`]).
+    Closed,
+}
+
+impl fmt::Display for FullReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BatchSize { limit } => write!(f, "the batch may have {limit} bytes (batch.size)"),
+            Self::MaxMessageBytes { limit } => write!(f, "the broker takes {limit} bytes (message.max.bytes)"),
+            Self::MaxRecords { limit } => write!(f, "the batch may have {limit} records"),
+            Self::Format { limit } => write!(f, "the format ends at {limit} bytes"),
+            Self::Closed => f.write_str("the batch is closed"),
+        }
+    }
+}
+
+/// A record that can go into no such batch, however empty. The batch is byte for byte what it was, and still open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// Headers came with magic 2.
+    #[error("{magic} cannot carry the record's {headers} headers: drop them, or let the batch be magic 2")]
+    Headers {
+        /// The batch's format.
+        magic: Magic,
+        /// How many headers the record has.
+        headers: usize,
+    },
+    /// Even alone in a batch it would be over the broker's limit. Without compression only: with it, sealing tells.
+    #[error("the record alone makes a batch of {size} bytes, and the broker takes {limit} (message.max.bytes)")]
+    TooLarge {
+        /// Bytes of a batch with this record alone, header included.
+        size: usize,
+        /// The hard limit in bytes.
+        limit: usize,
+    },
+    /// Some length of the record is beyond the 2³¹ − 1 bytes that the format can say.
+    #[error("the record has {size} bytes, and the format's lengths end at 2147483647")]
+    TooLong {
+        /// Bytes of the encoded record.
+        size: u64,
+    },
+    /// Its key routes to another partition than the keys before it ([`route_by_key`](super::BatchOptions::route_by_key)).
+    #[error("the record's key routes to partition {key}, and this batch goes to partition {batch}")]
+    RoutesElsewhere {
+        /// The partition of this record's key.
+        key: i32,
+        /// The partition of the batch.
+        batch: i32,
+    },
+    /// [`KafkaBatch::append_at`] was given an offset that does not come after the last one.
+    #[error("relative offset {found} does not come after the last one: the next that is free is {next}")]
+    OffsetTaken {
+        /// The offset asked for.
+        found: u32,
+        /// The first offset that is free.
+        next: u32,
+    },
+    /// A message could not be turned into a value.
+    #[error("the message could not be encoded: {0}")]
+    Message(#[from] EncodeError),
+}
+
+/// Appending several records stopped at one of them.
+///
+/// `T` is what was handed in: a [`Record`], or a message. The refused one comes back, so that nothing is lost.
+#[derive(Debug)]
+pub enum ExtendError<T> {
+    /// The batch was full.
+    Overflow(BatchOverflow<T>),
+    /// A record can go into no such batch.
+    Failed {
+        /// Its position among those handed in, counted from 0.
+        position: usize,
+        /// The record.
+        record: T,
+        /// Why.
+        error: AppendError,
+        /// Metadata of those before it, which stay in the batch; empty from `try_extend`, where none stays.
+        taken: Vec<RecordMetadata>,
+    },
+}
+
+/// The batch was full in the middle of several records: which one it was, and everything to go on with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BatchOverflow<T> {
+    /// The position of the refused record among those handed in, counted from 0.
+    pub position: usize,
+    /// The refused record: the first of the next batch.
+    pub record: T,
+    /// Bytes needed, bytes left, and the limit.
+    pub full: Full,
+    /// Metadata of those before it, which stay in the batch; empty from `try_extend`, where none stays.
+    pub taken: Vec<RecordMetadata>,
+}
+
+impl<T> ExtendError<T> {
+    /// The position of the refused record among those handed in, counted from 0.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        match self {
+            Self::Overflow(overflow) => overflow.position,
+            Self::Failed { position, .. } => *position,
+        }
+    }
+
+    /// The refused record.
+    #[must_use]
+    pub fn into_record(self) -> T {
+        match self {
+            Self::Overflow(overflow) => overflow.record,
+            Self::Failed { record, .. } => record,
+        }
+    }
+}
+
+impl<T> fmt::Display for BatchOverflow<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the batch is full at position {}: {}", self.position, self.full)
+    }
+}
+
+impl<T> fmt::Display for ExtendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overflow(overflow) => overflow.fmt(f),
+            Self::Failed { position, error, .. } => write!(f, "at position {position}: {error}"),
+        }
+    }
+}
+
+impl<T: fmt::Debug> Error for BatchOverflow<T> {}
+
+impl<T: fmt::Debug> Error for ExtendError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Overflow(_) => None,
+            Self::Failed { error, .. } => Some(error),
+        }
+    }
+}
+
+/// A record that fits, sized and placed, and not yet written.
+struct Fit {
+    offset: u32,
+    timestamp: Timestamp,
+    /// Magic 2: bytes after the length field. Magic 0 and 1: bytes of the whole message.
+    encoded_len: u64,
+    size: usize,
+    partition: Option<i32>,
+}
+
+enum Plan {
+    Fits(Fit),
+    Full(Full),
+}
+
+impl KafkaBatch {
+    /// Appends a record, if it fits.
+    ///
+    /// # Errors
+    /// The record can go into no such batch, however empty: see [`AppendError`]. The batch is what it was.
+    #[inline]
+    pub fn append<'r>(&mut self, record: impl Into<Record<'r>>) -> Result<Append, AppendError> {
+        self.append_record(&record.into(), self.progress.next_offset_delta)
+    }
+
+    /// Appends a record at an offset of its own, relative to the batch's start: for tools that write logs in which
+    /// compaction has left gaps. A producer's batch has none; there, [`append`](Self::append) counts by itself.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); and if `offset` does not come after the last one.
+    pub fn append_at<'r>(&mut self, offset: u32, record: impl Into<Record<'r>>) -> Result<Append, AppendError> {
+        let next = self.progress.next_offset_delta;
+        if offset < next || offset >= MOST_RECORDS {
+            return Err(AppendError::OffsetTaken { found: offset, next });
+        }
+        self.append_record(&record.into(), offset)
+    }
+
+    /// Appends records in order, until one is refused: those before it stay.
+    ///
+    /// Hand in `&mut iterator` to go on with its rest in another batch; the refused record is in the error.
+    ///
+    /// ```
+    /// use kafka_batch_core::{BatchOptions, ExtendError, Record, Timestamp};
+    ///
+    /// let values = ["one", "two", "three", "four"];
+    /// let mut records = values.iter().map(Record::new);
+    /// let mut batch = BatchOptions::default().max_records(3).build(Timestamp::from_millis(0))?;
+    /// let Err(ExtendError::Overflow(overflow)) = batch.extend(&mut records) else { panic!("only three fit") };
+    /// assert_eq!(overflow.position, 3);
+    ///
+    /// let mut next = batch.next_batch();
+    /// next.extend([overflow.record].into_iter().chain(records))?;
+    /// assert_eq!(next.record_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The batch is full, or a record can go into no such batch: with the position and the record.
+    pub fn extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError<Record<'r>>>
+    where
+        I: IntoIterator<Item: Into<Record<'r>>>,
+    {
+        self.extend_with(records.into_iter().map(Into::into), |batch, record| batch.append(*record))
+    }
+
+    /// Appends all the records or none of them: if one is refused, the batch is byte for byte what it was, and open.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    pub fn try_extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError<Record<'r>>>
+    where
+        I: IntoIterator<Item: Into<Record<'r>>>,
+    {
+        self.all_or_nothing(|batch| batch.extend(records))
+    }
+
+    /// The bytes that this record would add now, growth of offset and timestamp deltas included: exact, whether or not
+    /// it fits.
+    ///
+    /// # Errors
+    /// The record can go into no such batch, however empty, for another reason than its size.
+    pub fn cost<'r>(&self, record: impl Into<Record<'r>>) -> Result<usize, AppendError> {
+        self.measure(&record.into(), self.progress.next_offset_delta).map(|fit| fit.size)
+    }
+
+    /// Whether [`append`](Self::append) would take this record now.
+    #[must_use]
+    pub fn fits<'r>(&self, record: impl Into<Record<'r>>) -> bool {
+        matches!(self.plan(&record.into(), self.progress.next_offset_delta), Ok(Plan::Fits(_)))
+    }
+
+    #[inline]
+    fn append_record(&mut self, record: &Record<'_>, offset: u32) -> Result<Append, AppendError> {
+        match self.plan(record, offset)? {
+            Plan::Fits(fit) => Ok(Append::Taken(self.write(record, &fit))),
+            Plan::Full(full) => Ok(Append::Full(full)),
+        }
+    }
+
+    /// Appends a record that another batch has taken before, whatever the limits say; only the format's own hold.
+    pub(super) fn carry_over(&mut self, record: &Record<'_>, offset: u32) -> Result<(), AppendError> {
+        let fit = self.measure(record, offset)?;
+        let size = self.size() as u64 + fit.size as u64;
+        if size > LONGEST {
+            return Err(AppendError::TooLong { size });
+        }
+        self.write(record, &fit);
+        Ok(())
+    }
+
+    pub(crate) fn extend_with<T>(
+        &mut self,
+        records: impl IntoIterator<Item = T>,
+        mut append: impl FnMut(&mut Self, &T) -> Result<Append, AppendError>,
+    ) -> Result<Vec<RecordMetadata>, ExtendError<T>> {
+        let mut taken = Vec::new();
+        for (position, record) in records.into_iter().enumerate() {
+            match append(self, &record) {
+                Ok(Append::Taken(metadata)) => taken.push(metadata),
+                Ok(Append::Full(full)) => {
+                    return Err(ExtendError::Overflow(BatchOverflow { position, record, full, taken }));
+                }
+                Err(error) => return Err(ExtendError::Failed { position, record, error, taken }),
+            }
+        }
+        Ok(taken)
+    }
+
+    pub(crate) fn all_or_nothing<T, E>(
+        &mut self,
+        fill: impl FnOnce(&mut Self) -> Result<T, ExtendError<E>>,
+    ) -> Result<T, ExtendError<E>> {
+        // No mark of the caller's can point behind this place, so going back to it disturbs none.
+        let before = self.progress;
+        fill(self).map_err(|mut error| {
+            self.truncate(before);
+            match &mut error {
+                ExtendError::Overflow(BatchOverflow { taken, .. }) | ExtendError::Failed { taken, .. } => taken.clear(),
+            }
+            error
+        })
+    }
+
+    /// What the record would be here: everything but the limits.
+    #[inline]
+    fn measure(&self, record: &Record<'_>, offset: u32) -> Result<Fit, AppendError> {
+        let partition = match self.options.partitions {
+            None => None,
+            Some(_) => self.route(record)?,
+        };
+        let timestamp = record.timestamp.unwrap_or(self.now);
+        let (encoded_len, size, timestamp) = match self.magic {
+            Magic::V2 => {
+                let body_len = v2::body_len(record, self.place(timestamp, offset));
+                (body_len, v2::with_length_field(body_len), timestamp)
+            }
+            Magic::V0 | Magic::V1 if !record.headers.is_empty() => {
+                return Err(AppendError::Headers { magic: self.magic, headers: record.headers.len() });
+            }
+            Magic::V0 | Magic::V1 => {
+                let timestamp = if self.magic.has_timestamps() { timestamp } else { Timestamp::NO_TIMESTAMP };
+                let len = legacy::message_len(record, self.envelope(timestamp, offset));
+                (len, len, timestamp)
+            }
+        };
+        match usize::try_from(size) {
+            Ok(bytes) if size <= LONGEST - v2::HEADER_LEN as u64 => {
+                Ok(Fit { offset, timestamp, encoded_len, size: bytes, partition })
+            }
+            _ => Err(AppendError::TooLong { size }),
+        }
+    }
+
+    #[inline]
+    fn plan(&self, record: &Record<'_>, offset: u32) -> Result<Plan, AppendError> {
+        let fit = self.measure(record, offset)?;
+        let reason = if self.closed {
+            FullReason::Closed
+        } else if let Some(reason) = self.limit_met(record, &fit)? {
+            reason
+        } else {
+            return Ok(Plan::Fits(fit));
+        };
+        Ok(Plan::Full(Full { needed: fit.size, available: self.room(), reason }))
+    }
+
+    #[inline]
+    fn limit_met(&self, record: &Record<'_>, fit: &Fit) -> Result<Option<FullReason>, AppendError> {
+        let options = &self.options;
+        if !self.is_compressed() && self.size() + fit.size > options.max_message_bytes {
+            let limit = options.max_message_bytes;
+            let alone = self.header_len() + self.size_alone(record, fit);
+            if alone > limit {
+                return Err(AppendError::TooLarge { size: alone, limit });
+            }
+            if !self.is_empty() {
+                return Ok(Some(FullReason::MaxMessageBytes { limit }));
+            }
+        }
+        if self.is_empty() {
+            return Ok(None); // the first record goes in whatever its size
+        }
+        let counted = match options.size_policy {
+            SizePolicy::Uncompressed => self.size(),
+            SizePolicy::Estimated(_) => self.counted_size(),
+        };
+        Ok(if counted + fit.size > self.soft_limit() {
+            Some(FullReason::BatchSize { limit: options.batch_size })
+        } else if self.progress.count >= options.max_records {
+            Some(FullReason::MaxRecords { limit: options.max_records })
+        } else if (self.size() + fit.size) as u64 > LONGEST || fit.offset >= MOST_RECORDS {
+            Some(FullReason::Format { limit: LONGEST as usize })
+        } else {
+            None
+        })
+    }
+
+    /// The record's size as the first of a batch: its deltas are then 0, which take a byte each.
+    fn size_alone(&self, record: &Record<'_>, fit: &Fit) -> usize {
+        match self.magic {
+            Magic::V0 | Magic::V1 => fit.size,
+            Magic::V2 => {
+                let first = v2::Place { timestamp_delta: 0, offset_delta: 0 };
+                v2::with_length_field(v2::body_len(record, first)) as usize
+            }
+        }
+    }
+
+    fn route(&self, record: &Record<'_>) -> Result<Option<i32>, AppendError> {
+        let (Some(partitions), Some(key)) = (self.options.partitions, record.key) else {
+            return Ok(self.progress.partition);
+        };
+        let key = partition_for_key(key, partitions);
+        match self.progress.partition {
+            Some(batch) if batch != key => Err(AppendError::RoutesElsewhere { key, batch }),
+            _ => Ok(Some(key)),
+        }
+    }
+
+    fn place(&self, timestamp: Timestamp, offset: u32) -> v2::Place {
+        // Wrapping, as Java counts: readers add the delta back the same way, so every pair of timestamps round-trips.
+        let base = self.progress.base_timestamp.unwrap_or(timestamp);
+        v2::Place { timestamp_delta: timestamp.millis().wrapping_sub(base.millis()), offset_delta: offset }
+    }
+
+    fn envelope(&self, timestamp: Timestamp, offset: u32) -> legacy::Envelope {
+        legacy::Envelope { magic: self.magic, offset: i64::from(offset), codec_id: 0, timestamp }
+    }
+
+    #[inline]
+    fn write(&mut self, record: &Record<'_>, fit: &Fit) -> RecordMetadata {
+        if self.buffer.is_empty() {
+            self.allocate(fit.size);
+        }
+        self.buffer.reserve(fit.size);
+        let crc = match self.magic {
+            Magic::V2 => {
+                let place = self.place(fit.timestamp, fit.offset);
+                v2::write(&mut self.buffer, record, place, fit.encoded_len);
+                None
+            }
+            Magic::V0 | Magic::V1 => {
+                let envelope = self.envelope(fit.timestamp, fit.offset);
+                Some(legacy::write(&mut self.buffer, record, envelope, fit.encoded_len))
+            }
+        };
+        let progress = &mut self.progress;
+        progress.len += fit.size;
+        progress.count += 1;
+        progress.next_offset_delta = fit.offset + 1;
+        progress.base_timestamp = progress.base_timestamp.or(Some(fit.timestamp));
+        progress.max_timestamp = progress.max_timestamp.max(Some(fit.timestamp));
+        progress.partition = fit.partition;
+        debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.progress.len, "counted as it was written");
+        RecordMetadata { position: fit.offset, size: fit.size, timestamp: fit.timestamp, crc }
+    }
+
+    /// Takes the memory that the batch will need: all at once, so that appending allocates no more.
+    #[cold]
+    fn allocate(&mut self, first: usize) {
+        const MOST_AT_ONCE: usize = (1 << 20) + 64;
+        let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MOST_AT_ONCE));
+        let reserve = self.buffer_reserve();
+        self.buffer.reserve_exact(reserve + records.max(first));
+        self.buffer.resize(reserve, 0);
+    }
+}
+
+/// The longest batch that the formats can say: their lengths are 32-bit and signed.
+const LONGEST: u64 = i32::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::BatchOptions;
+
+    fn batch(options: BatchOptions) -> KafkaBatch {
+        options.build(Timestamp::from_millis(1_000)).unwrap()
+    }
+
+    #[test]
+    fn an_exact_fit_is_a_fit_and_one_byte_more_is_not() {
+        let record = Record::new("0123456789");
+        let cost = batch(BatchOptions::default()).cost(record).unwrap();
+        for (limit, taken) in [(61 + 2 * cost, 2), (61 + 2 * cost - 1, 1)] {
+            let mut batch = batch(BatchOptions::default().batch_size(limit));
+            let fitting = (0..3).filter(|_| batch.append(record).unwrap().taken().is_some()).count();
+            assert_eq!(fitting, taken, "limit {limit}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_no_batch_can_hold_is_an_error_wherever_it_comes() {
+        let mut batch = batch(BatchOptions::default().batch_size(1_000).max_message_bytes(200));
+        let large = [0; 200];
+        assert!(matches!(batch.append(Record::new(&large)), Err(AppendError::TooLarge { limit: 200, .. })));
+        let _ = batch.append(Record::new("small")).unwrap();
+        assert!(matches!(batch.append(Record::new(&large)), Err(AppendError::TooLarge { limit: 200, .. })));
+        let full = batch.append(Record::new(&large[..130])).unwrap();
+        assert!(matches!(full, Append::Full(Full { reason: FullReason::MaxMessageBytes { limit: 200 }, .. })));
+    }
+
+    #[test]
+    fn full_and_closed_are_told_apart() {
+        let mut batch = batch(BatchOptions::default().max_records(1));
+        let _ = batch.append(Record::new("a")).unwrap();
+        let reason = |append: Append| match append {
+            Append::Full(full) => full.reason,
+            Append::Taken(_) => panic!("taken"),
+        };
+        assert_eq!(reason(batch.append(Record::new("b")).unwrap()), FullReason::MaxRecords { limit: 1 });
+        batch.close();
+        assert_eq!(reason(batch.append(Record::new("b")).unwrap()), FullReason::Closed);
+    }
+}

@@ -1,0 +1,125 @@
+//! Reading fields out of bytes that nobody vouches for.
+
+use super::error::{DecodeErrorKind, Field};
+use crate::varint::{self, Unreadable};
+
+/// A fault, and the byte at which it stands, counted from the start of the bytes that were read.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) kind: DecodeErrorKind,
+}
+
+pub(super) type Read<T> = Result<T, Fault>;
+
+/// Bytes, and how far they are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    pub(super) const fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    #[inline]
+    pub(super) const fn position(&self) -> usize {
+        self.at
+    }
+
+    #[inline]
+    pub(super) const fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// The bytes between `start` and here.
+    #[inline]
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        self.bytes.get(start..self.at).unwrap_or_default()
+    }
+
+    #[cold]
+    pub(super) const fn fault(&self, kind: DecodeErrorKind) -> Fault {
+        Fault { at: self.at, kind }
+    }
+
+    #[inline]
+    pub(super) fn array<const N: usize>(&mut self, field: Field) -> Read<[u8; N]> {
+        match self.rest().first_chunk() {
+            Some(array) => {
+                self.at += N;
+                Ok(*array)
+            }
+            None => Err(self.fault(DecodeErrorKind::Cut { field })),
+        }
+    }
+
+    #[inline]
+    pub(super) fn varint(&mut self, field: Field) -> Read<i32> {
+        let read = varint::read_i32(self.rest());
+        self.advance(read, field)
+    }
+
+    #[inline]
+    pub(super) fn varlong(&mut self, field: Field) -> Read<i64> {
+        let read = varint::read_i64(self.rest());
+        self.advance(read, field)
+    }
+
+    #[inline]
+    fn advance<T>(&mut self, read: Result<(T, usize), Unreadable>, field: Field) -> Read<T> {
+        match read {
+            Ok((value, used)) => {
+                self.at += used;
+                Ok(value)
+            }
+            Err(Unreadable::Cut) => Err(self.fault(DecodeErrorKind::Cut { field })),
+            Err(Unreadable::TooLong) => Err(self.fault(DecodeErrorKind::VarintTooLong { field })),
+        }
+    }
+
+    /// As many bytes as `length` says, which was read at `length_at`.
+    #[inline]
+    pub(super) fn take(&mut self, length: i32, length_at: usize, field: Field) -> Read<&'a [u8]> {
+        let start = self.at;
+        let taken = usize::try_from(length).ok().and_then(|length| self.rest().get(..length));
+        match taken {
+            Some(bytes) => {
+                self.at = start + bytes.len();
+                Ok(bytes)
+            }
+            None => {
+                let kind = DecodeErrorKind::Length { field, found: i64::from(length), left: self.left() };
+                Err(Fault { at: length_at, kind })
+            }
+        }
+    }
+
+    /// Bytes or null, with a varint length in front (magic 2).
+    #[inline]
+    pub(super) fn nullable(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
+        let length_at = self.at;
+        match self.varint(field)? {
+            -1 => Ok(None),
+            length => self.take(length, length_at, field).map(Some),
+        }
+    }
+
+    /// Bytes or null, with a 32-bit length in front (magic 0 and 1).
+    #[inline]
+    pub(super) fn nullable_fixed(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
+        let length_at = self.at;
+        match i32::from_be_bytes(self.array(field)?) {
+            -1 => Ok(None),
+            length => self.take(length, length_at, field).map(Some),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading magic 0 and 1: messages one after another, and the wrapper around compressed ones.
+
+use super::cursor::{Cursor, Fault, Read};
+use super::error::{DecodeErrorKind, Field};
+use crate::batch::encode::legacy::{CHECKED_FROM, PREFIX_LEN};
+use crate::checksum;
+use crate::headers::HeaderList;
+use crate::magic::Magic;
+use crate::record::RecordView;
+use crate::time::Timestamp;
+
+/// A message, read and not yet checked against its sum.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawMessage<'a> {
+    pub(super) offset: i64,
+    pub(super) magic: i8,
+    pub(super) attributes: i8,
+    pub(super) timestamp: Timestamp,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    /// The bytes behind it.
+    pub(super) end: usize,
+}
+
+/// The offset and the end of the message at `position`.
+pub(super) fn frame(bytes: &[u8], position: usize) -> Read<(i64, usize)> {
+    let mut cursor = Cursor::new(bytes, position);
+    let offset = i64::from_be_bytes(cursor.array(Field::Record)?);
+    let size_at = cursor.position();
+    let size = i32::from_be_bytes(cursor.array(Field::Record)?);
+    cursor.take(size, size_at, Field::Record)?;
+    Ok((offset, cursor.position()))
+}
+
+/// Reads the message at `position`, and its checksum too if `checked`.
+#[inline]
+pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawMessage<'_>> {
+    let (offset, end) = frame(bytes, position)?;
+    let mut cursor = Cursor::new(&bytes[..end], position + PREFIX_LEN);
+    let stored = u32::from_be_bytes(cursor.array(Field::Record)?);
+    if checked {
+        let computed = checksum::crc32(&bytes[position + CHECKED_FROM..end]);
+        if stored != computed {
+            let kind = DecodeErrorKind::Checksum { stored, computed };
+            return Err(Fault { at: position + PREFIX_LEN, kind });
+        }
+    }
+    let [magic, attributes] = cursor.array(Field::Attributes)?.map(|byte: u8| byte as i8);
+    let timestamp = match magic {
+        0 => Timestamp::NO_TIMESTAMP,
+        _ => Timestamp::from_millis(i64::from_be_bytes(cursor.array(Field::TimestampDelta)?)),
+    };
+    let key = cursor.nullable_fixed(Field::Key)?;
+    let value = cursor.nullable_fixed(Field::Value)?;
+    if cursor.left() > 0 {
+        return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
+    }
+    Ok(RawMessage { offset, magic, attributes, timestamp, key, value, end })
+}
+
+/// Where the messages of a batch stand: what their offsets are relative to, and which time counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Messages {
+    pub(super) magic: Magic,
+    /// Added to each message's own offset.
+    pub(super) base_offset: i64,
+    /// Under log-append-time, the timestamp of every inner message.
+    pub(super) append_time: Option<Timestamp>,
+    /// Whether the sums are still to be checked: those of a plain run have been, when its end was looked for.
+    pub(super) unchecked: bool,
+}
+
+impl Messages {
+    /// Reads the next message out of `payload`.
+    #[inline]
+    pub(super) fn read<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
+        let start = *position;
+        let message = message(payload, start, self.unchecked)?;
+        let fault = |at, kind| Err(Fault { at, kind });
+        if message.magic != self.magic.id() {
+            return fault(
+                start + CHECKED_FROM,
+                DecodeErrorKind::InnerMagic { found: message.magic, expected: self.magic },
+            );
+        }
+        if message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
+            return fault(start + CHECKED_FROM + 1, DecodeErrorKind::NestedCompression);
+        }
+        let Some(offset) = message.offset.checked_add(self.base_offset) else {
+            return fault(start, DecodeErrorKind::OffsetRange);
+        };
+        *position = message.end;
+        Ok(RecordView {
+            offset,
+            timestamp: self.append_time.unwrap_or(message.timestamp),
+            key: message.key,
+            value: message.value,
+            headers: HeaderList::EMPTY,
+        })
+    }
+}
+
+/// What the offsets inside a wrapper are relative to. Magic 0 has absolute ones. In magic 1 the wrapper has the last
+/// one's (KIP-31); 0 is what some producers leave there, and then they are taken as they are
+/// (`AbstractLegacyRecordBatch.DeepRecordsIterator` of the Java client).
+pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8]) -> Read<i64> {
+    let mut last = None;
+    let mut position = 0;
+    while position < payload.len() {
+        let (offset, end) = frame(payload, position)?;
+        last = Some(offset);
+        position = end;
+    }
+    let Some(last) = last else {
+        return Err(Fault { at: 0, kind: DecodeErrorKind::EmptyWrapper });
+    };
+    if magic == Magic::V0 || wrapper_offset == 0 {
+        return Ok(0);
+    }
+    match wrapper_offset.checked_sub(last) {
+        Some(base @ 0..) => Ok(base),
+        _ => Err(Fault { at: 0, kind: DecodeErrorKind::OffsetRange }),
+    }
+}

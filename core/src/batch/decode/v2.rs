@@ -1,0 +1,150 @@
+//! Reading magic 2: the header, and one record after another.
+
+use super::cursor::{Cursor, Fault, Read};
+use super::error::{DecodeErrorKind, Field};
+use crate::batch::encode::v2::{HEADER_LEN, at};
+use crate::checksum;
+use crate::headers::HeaderList;
+use crate::record::RecordView;
+use crate::time::Timestamp;
+
+/// The header of a batch of magic 2, field by field as on the wire (protocol guide, "Record Batch").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchHeader {
+    /// Offset of the first record.
+    pub base_offset: i64,
+    /// Epoch of the partition's leader; −1 from producers.
+    pub partition_leader_epoch: i32,
+    /// CRC-32C from the attributes to the end.
+    pub crc: u32,
+    /// Codec, timestamp type, transactional, control and delete-horizon bits.
+    pub attributes: i16,
+    /// Offset of the last record less that of the first: compaction keeps it.
+    pub last_offset_delta: i32,
+    /// The timestamp from which those of the records are counted, in ms; the delete horizon where that bit is set.
+    pub base_timestamp: i64,
+    /// The largest timestamp, in ms; that of all records under log-append-time.
+    pub max_timestamp: i64,
+    /// The producer's id, or −1.
+    pub producer_id: i64,
+    /// The producer's epoch, or −1.
+    pub producer_epoch: i16,
+    /// The sequence number of the first record, or −1.
+    pub base_sequence: i32,
+    /// How many records there are; fewer than offsets, after compaction.
+    pub record_count: u32,
+}
+
+/// Reads and checks the header of `batch`, which is a whole batch.
+pub(super) fn header(batch: &[u8]) -> Read<BatchHeader> {
+    let fault = |at, kind| Err(Fault { at, kind });
+    let header = BatchHeader {
+        base_offset: i64::from_be_bytes(field(batch, at::BASE_OFFSET)),
+        partition_leader_epoch: i32::from_be_bytes(field(batch, at::PARTITION_LEADER_EPOCH)),
+        crc: u32::from_be_bytes(field(batch, at::CRC)),
+        attributes: i16::from_be_bytes(field(batch, at::ATTRIBUTES)),
+        last_offset_delta: i32::from_be_bytes(field(batch, at::LAST_OFFSET_DELTA)),
+        base_timestamp: i64::from_be_bytes(field(batch, at::BASE_TIMESTAMP)),
+        max_timestamp: i64::from_be_bytes(field(batch, at::MAX_TIMESTAMP)),
+        producer_id: i64::from_be_bytes(field(batch, at::PRODUCER_ID)),
+        producer_epoch: i16::from_be_bytes(field(batch, at::PRODUCER_EPOCH)),
+        base_sequence: i32::from_be_bytes(field(batch, at::BASE_SEQUENCE)),
+        record_count: 0,
+    };
+    let computed = checksum::crc32c(&batch[at::ATTRIBUTES..]);
+    if computed != header.crc {
+        return fault(at::CRC, DecodeErrorKind::Checksum { stored: header.crc, computed });
+    }
+    if header.last_offset_delta < 0 {
+        return fault(at::LAST_OFFSET_DELTA, DecodeErrorKind::LastOffsetDelta(header.last_offset_delta));
+    }
+    let count = i32::from_be_bytes(field(batch, at::RECORD_COUNT));
+    match u32::try_from(count) {
+        Ok(record_count) => Ok(BatchHeader { record_count, ..header }),
+        Err(_) => fault(at::RECORD_COUNT, DecodeErrorKind::RecordCount(count)),
+    }
+}
+
+/// A field of the header. The caller has seen that the batch has a header's length.
+fn field<const N: usize>(batch: &[u8], place: usize) -> [u8; N] {
+    const { assert!(N <= HEADER_LEN) };
+    let mut field = [0; N];
+    field.copy_from_slice(&batch[place..place + N]);
+    field
+}
+
+/// Where the records of a batch stand: what their deltas are counted from, and how many are still to come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sequence {
+    pub(super) base_offset: i64,
+    pub(super) base_timestamp: i64,
+    /// Under log-append-time, the timestamp of every record.
+    pub(super) append_time: Option<Timestamp>,
+    pub(super) next_delta: i64,
+    pub(super) last_delta: i32,
+    pub(super) remaining: u32,
+}
+
+impl Sequence {
+    /// Reads the next record out of `payload`, the batch's records after decompression.
+    #[inline]
+    pub(super) fn read<'a>(&mut self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
+        let mut cursor = Cursor::new(payload, *position);
+        if cursor.left() == 0 {
+            return Err(cursor.fault(DecodeErrorKind::MissingRecords { missing: self.remaining }));
+        }
+        let length_at = cursor.position();
+        let length = cursor.varint(Field::Record)?;
+        let start = cursor.position();
+        let end = start + cursor.take(length, length_at, Field::Record)?.len();
+        let mut cursor = Cursor::new(&payload[..end], start);
+        cursor.array::<1>(Field::Attributes)?;
+        let timestamp_delta = cursor.varlong(Field::TimestampDelta)?;
+        let offset = self.offset(&mut cursor)?;
+        let key = cursor.nullable(Field::Key)?;
+        let value = cursor.nullable(Field::Value)?;
+        let headers = headers(&mut cursor)?;
+        if cursor.left() > 0 {
+            return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
+        }
+        *position = end;
+        self.remaining -= 1;
+        // Wrapping, as every writer counts: see the encoder.
+        let own = Timestamp::from_millis(self.base_timestamp.wrapping_add(timestamp_delta));
+        Ok(RecordView { offset, timestamp: self.append_time.unwrap_or(own), key, value, headers })
+    }
+
+    #[inline]
+    fn offset(&mut self, cursor: &mut Cursor<'_>) -> Read<i64> {
+        let at = cursor.position();
+        let found = cursor.varint(Field::OffsetDelta)?;
+        if i64::from(found) < self.next_delta || found > self.last_delta {
+            return Err(Fault { at, kind: DecodeErrorKind::OffsetDelta { found, last: self.last_delta } });
+        }
+        self.next_delta = i64::from(found) + 1;
+        self.base_offset.checked_add(i64::from(found)).ok_or(Fault { at, kind: DecodeErrorKind::OffsetRange })
+    }
+}
+
+/// Walks over the headers of a record, so that what is handed out needs no further check.
+#[inline]
+fn headers<'a>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
+    let count_at = cursor.position();
+    let found = cursor.varint(Field::HeaderCount)?;
+    let start = cursor.position();
+    let Ok(count) = u32::try_from(found) else {
+        let kind = DecodeErrorKind::Length { field: Field::HeaderCount, found: i64::from(found), left: cursor.left() };
+        return Err(Fault { at: count_at, kind });
+    };
+    for _ in 0..count {
+        let name_at = cursor.position();
+        let length = cursor.varint(Field::HeaderName)?;
+        let name = cursor.take(length, name_at, Field::HeaderName)?;
+        if str::from_utf8(name).is_err() {
+            return Err(Fault { at: name_at, kind: DecodeErrorKind::HeaderNameNotUtf8 });
+        }
+        cursor.nullable(Field::HeaderValue)?;
+    }
+    Ok(HeaderList::encoded(count, cursor.since(start)))
+}

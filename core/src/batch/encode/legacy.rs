@@ -1,0 +1,93 @@
+//! Messages of magic 0 and 1, and the wrapper around compressed ones (protocol guide, "Message sets"; KIP-31, KIP-32).
+
+use alloc::vec::Vec;
+
+use super::{Count, Sink};
+use crate::checksum;
+use crate::magic::Magic;
+use crate::record::Record;
+use crate::time::Timestamp;
+
+/// Bytes of the offset and the size in front of every message (and of every batch of magic 2).
+pub(crate) const PREFIX_LEN: usize = 12;
+/// Where, from the message's start, what the checksum covers begins: after prefix and checksum.
+pub(crate) const CHECKED_FROM: usize = PREFIX_LEN + 4;
+
+/// Bytes of a message with neither key nor value, prefix included: 26, and 34 with a timestamp.
+pub(crate) const fn overhead(magic: Magic) -> usize {
+    if magic.has_timestamps() { PREFIX_LEN + 22 } else { PREFIX_LEN + 14 }
+}
+
+/// A message's attributes: the codec in the lowest three bits.
+pub(crate) mod attribute {
+    pub(crate) const CODEC: i8 = 0b111;
+    pub(crate) const LOG_APPEND_TIME: i8 = 1 << 3;
+}
+
+/// What a message has in front of its key and value.
+#[derive(Clone, Copy)]
+pub(crate) struct Envelope {
+    pub(crate) magic: Magic,
+    pub(crate) offset: i64,
+    pub(crate) codec_id: u8,
+    pub(crate) timestamp: Timestamp,
+}
+
+#[inline]
+fn message(sink: &mut impl Sink, envelope: Envelope, size: u32, key: Option<&[u8]>, value: Option<&[u8]>) {
+    sink.put(&envelope.offset.to_be_bytes());
+    sink.put(&size.to_be_bytes());
+    sink.put(&[0; 4]); // the checksum, once the rest is there
+    sink.put(&[envelope.magic.id() as u8, envelope.codec_id]);
+    if envelope.magic.has_timestamps() {
+        sink.put(&envelope.timestamp.millis().to_be_bytes());
+    }
+    nullable(sink, key);
+    nullable(sink, value);
+}
+
+#[inline]
+fn nullable(sink: &mut impl Sink, bytes: Option<&[u8]>) {
+    let length = bytes.map_or(-1, |bytes| bytes.len() as i32);
+    sink.put(&length.to_be_bytes());
+    sink.put(bytes.unwrap_or_default());
+}
+
+/// How many bytes the record takes, its 12-byte prefix included.
+#[inline]
+pub(crate) fn message_len(record: &Record<'_>, envelope: Envelope) -> u64 {
+    let mut count = Count(0);
+    message(&mut count, envelope, 0, record.key, record.value);
+    count.0
+}
+
+/// Writes a message that was counted as `len` bytes, and returns its checksum.
+#[inline]
+pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, envelope: Envelope, len: u64) -> u32 {
+    let start = out.len();
+    message(out, envelope, (len - PREFIX_LEN as u64) as u32, record.key, record.value);
+    seal_checksum(&mut out[start..])
+}
+
+/// Makes room in `out` for the head of a wrapper message; what is compressed goes behind it.
+pub(crate) fn reserve_wrapper(out: &mut Vec<u8>, magic: Magic) {
+    out.resize(out.len() + overhead(magic), 0);
+}
+
+/// Fills in the head of the wrapper that `out` is, and its checksum.
+pub(crate) fn write_wrapper(out: &mut [u8], envelope: Envelope) {
+    let size = (out.len() - PREFIX_LEN) as u32;
+    let value_len = (out.len() - overhead(envelope.magic)) as i32;
+    let mut head = Vec::with_capacity(overhead(envelope.magic));
+    message(&mut head, envelope, size, None, None);
+    let value_len_at = head.len() - 4;
+    head[value_len_at..].copy_from_slice(&value_len.to_be_bytes());
+    out[..head.len()].copy_from_slice(&head);
+    seal_checksum(out);
+}
+
+fn seal_checksum(message: &mut [u8]) -> u32 {
+    let crc = checksum::crc32(&message[CHECKED_FROM..]);
+    message[PREFIX_LEN..CHECKED_FROM].copy_from_slice(&crc.to_be_bytes());
+    crc
+}

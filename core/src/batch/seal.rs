@@ -1,0 +1,397 @@
+//! From an open batch to the bytes on the wire: sealed (compressed, its size final), then stamped (who sends it, as
+//! what sequence, and the checksum over all of it).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::encode::{legacy, v2};
+use super::{BatchOptions, KafkaBatch, Progress};
+use crate::compression::{Codec, CompressError, Compression};
+use crate::magic::Magic;
+use crate::time::Timestamp;
+
+/// A batch whose records are final: compressed if that made it smaller, and within the hard limit. It waits for its
+/// [`Stamp`].
+#[derive(Clone, Debug)]
+pub struct SealedBatch {
+    /// Magic 2: room for the header, then the records as they go out. Magic 0 and 1: complete.
+    wire: Vec<u8>,
+    contents: Contents,
+}
+
+/// A batch as it goes out: exactly these bytes, however often they are sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StampedBatch {
+    wire: Bytes,
+    contents: Contents,
+}
+
+/// What a sealed batch remembers, so that it can be opened again.
+#[derive(Clone, Debug, PartialEq)]
+struct Contents {
+    options: BatchOptions,
+    now: Timestamp,
+    magic: Magic,
+    /// The codec on the wire: none where compression did not make the batch smaller.
+    codec: Codec,
+    progress: Progress,
+}
+
+/// Who sends a batch, as what: the fields of magic 2 that are not known before it is sent. The default is a producer
+/// without an id.
+///
+/// ```
+/// use kafka_batch_core::{KafkaBatch, Record, Stamp, Timestamp};
+///
+/// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+/// batch.extend([Record::new("one"), Record::new("two")])?;
+/// let stamped = batch.seal()?.stamp(Stamp::default().producer(4711, 0, 40))?;
+/// assert_eq!(stamped.bytes().len(), 61 + 2 * 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+    transactional: bool,
+    control: bool,
+    base_offset: i64,
+    partition_leader_epoch: i32,
+    log_append_time: Option<Timestamp>,
+}
+
+impl Stamp {
+    /// No producer id, no sequence, offset 0, no leader epoch: what a producer without idempotence sends.
+    pub const NONE: Self = Self {
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+        transactional: false,
+        control: false,
+        base_offset: 0,
+        partition_leader_epoch: -1,
+        log_append_time: None,
+    };
+
+    /// The producer's id and epoch, and the sequence number of the first record (KIP-98). Needs magic 2.
+    #[must_use]
+    pub const fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> Self {
+        self.producer_id = id;
+        self.producer_epoch = epoch;
+        self.base_sequence = base_sequence;
+        self
+    }
+
+    /// Part of a transaction (KIP-98). Needs magic 2.
+    #[must_use]
+    pub const fn transactional(mut self, transactional: bool) -> Self {
+        self.transactional = transactional;
+        self
+    }
+
+    /// Control records, which only brokers write: for those who stand in for one. Needs magic 2.
+    #[must_use]
+    pub const fn control(mut self, control: bool) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// The offset of the first record, which only brokers know: for those who write logs. Needs magic 2.
+    #[must_use]
+    pub const fn base_offset(mut self, offset: i64) -> Self {
+        self.base_offset = offset;
+        self
+    }
+
+    /// The epoch of the partition's leader, which only brokers know: for those who write logs. Needs magic 2.
+    #[must_use]
+    pub const fn partition_leader_epoch(mut self, epoch: i32) -> Self {
+        self.partition_leader_epoch = epoch;
+        self
+    }
+
+    /// Log-append-time: every record then has this timestamp. Brokers write it: for those who write logs (KIP-32).
+    /// Needs magic 2.
+    #[must_use]
+    pub fn log_append_time(mut self, timestamp: impl Into<Timestamp>) -> Self {
+        self.log_append_time = Some(timestamp.into());
+        self
+    }
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// A batch that could not be sealed. It comes back as it was.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct SealError {
+    /// Why.
+    #[source]
+    pub reason: SealErrorReason,
+    /// The batch: to be filled, [split](KafkaBatch::split), or compressed otherwise.
+    pub batch: Box<KafkaBatch>,
+}
+
+/// Why a batch could not be sealed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealErrorReason {
+    /// There is nothing to send.
+    #[error("the batch has no records")]
+    Empty,
+    /// Even compressed it is over the hard limit: split it.
+    #[error(
+        "the batch has {sealed} bytes ({uncompressed} before compression), and the broker takes {limit} \
+         (message.max.bytes): split it"
+    )]
+    TooLarge {
+        /// Bytes that would have been sent.
+        sealed: usize,
+        /// Bytes before compression.
+        uncompressed: usize,
+        /// The hard limit in bytes.
+        limit: usize,
+    },
+    /// The codec failed.
+    #[error("the batch could not be compressed: {0}")]
+    Compression(#[from] CompressError),
+}
+
+/// A stamp that the batch's format cannot carry. The batch comes back.
+#[derive(Debug, thiserror::Error)]
+#[error("{magic} carries no producer id, transaction, control bit, leader epoch or log-append-time: only magic 2 does")]
+pub struct StampError {
+    /// The batch's format.
+    pub magic: Magic,
+    /// The batch.
+    pub batch: Box<SealedBatch>,
+}
+
+impl KafkaBatch {
+    /// Makes the records final: compresses them, and checks the hard limit. If compression does not make the batch
+    /// smaller, it stays uncompressed and its attributes say so.
+    ///
+    /// # Errors
+    /// The batch is empty, or too large for the broker, or the codec failed. The batch is in the error.
+    pub fn seal(self) -> Result<SealedBatch, SealError> {
+        let limit = self.options.max_message_bytes;
+        match self.try_seal(limit) {
+            Ok((wire, codec)) => Ok(self.sealed_as(wire, codec)),
+            Err(reason) => Err(SealError { reason, batch: Box::new(self) }),
+        }
+    }
+
+    /// The compressed bytes, or `None` to send the buffer as it is.
+    pub(super) fn try_seal(&self, limit: usize) -> Result<(Option<Vec<u8>>, Codec), SealErrorReason> {
+        if self.is_empty() {
+            return Err(SealErrorReason::Empty);
+        }
+        let compressed = self.compress()?.filter(|wire| wire.len() < self.buffer.len());
+        let sealed = compressed.as_ref().map_or(self.buffer.len(), Vec::len);
+        if sealed > limit {
+            return Err(SealErrorReason::TooLarge { sealed, uncompressed: self.buffer.len(), limit });
+        }
+        let codec = compressed.as_ref().map_or(Codec::None, |_| self.options.compression.codec());
+        Ok((compressed, codec))
+    }
+
+    pub(super) fn sealed_as(self, compressed: Option<Vec<u8>>, codec: Codec) -> SealedBatch {
+        let Self { options, magic, now, buffer, progress, .. } = self;
+        let wire = compressed.unwrap_or(buffer);
+        SealedBatch { wire, contents: Contents { options, now, magic, codec, progress } }
+    }
+
+    fn compress(&self) -> Result<Option<Vec<u8>>, CompressError> {
+        let compression = self.options.compression;
+        if compression == Compression::None {
+            return Ok(None);
+        }
+        let mut wire = Vec::new();
+        match self.magic {
+            Magic::V2 => wire.resize(v2::HEADER_LEN, 0),
+            Magic::V0 | Magic::V1 => legacy::reserve_wrapper(&mut wire, self.magic),
+        }
+        compression.compress(self.magic, self.payload(), &mut wire)?;
+        if self.magic != Magic::V2 {
+            let timestamp = self.progress.max_timestamp.unwrap_or(Timestamp::NO_TIMESTAMP);
+            let offset = i64::from(self.progress.next_offset_delta) - 1;
+            let codec_id = compression.codec().id();
+            legacy::write_wrapper(&mut wire, legacy::Envelope { magic: self.magic, offset, codec_id, timestamp });
+        }
+        Ok(Some(wire))
+    }
+}
+
+impl SealedBatch {
+    /// Its size on the wire in bytes: what the broker compares with `message.max.bytes`.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// Writes the header: the one pass over the bytes that the checksum takes.
+    ///
+    /// # Errors
+    /// Magic 0 and 1 carry nothing of what a stamp says. The batch is in the error.
+    pub fn stamp(mut self, stamp: Stamp) -> Result<StampedBatch, StampError> {
+        match self.contents.magic {
+            Magic::V2 => v2::write_header(&mut self.wire, &self.contents.header(stamp)),
+            Magic::V0 | Magic::V1 if stamp == Stamp::NONE => {}
+            magic @ (Magic::V0 | Magic::V1) => return Err(StampError { magic, batch: Box::new(self) }),
+        }
+        Ok(StampedBatch { wire: Bytes::from(self.wire), contents: self.contents })
+    }
+
+    /// Writes the header of a producer without an id, which every format can carry.
+    #[must_use]
+    pub fn without_producer_id(mut self) -> StampedBatch {
+        if self.contents.magic == Magic::V2 {
+            v2::write_header(&mut self.wire, &self.contents.header(Stamp::NONE));
+        }
+        StampedBatch { wire: Bytes::from(self.wire), contents: self.contents }
+    }
+
+    /// The batch, open again: for [`split`](KafkaBatch::split), or another codec. Decompresses it, if it is compressed.
+    #[must_use]
+    pub fn into_batch(self) -> KafkaBatch {
+        self.contents.reopen(self.wire)
+    }
+}
+
+impl StampedBatch {
+    /// The bytes to send: what stands in the `records` field of a Produce request.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.wire
+    }
+
+    /// Its size on the wire in bytes: what the broker compares with `message.max.bytes`.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// The batch, open again, as before it was sealed. Copies nothing if these bytes are shared with nobody and not
+    /// compressed.
+    #[must_use]
+    pub fn into_batch(self) -> KafkaBatch {
+        self.contents.reopen(Vec::from(self.wire))
+    }
+}
+
+/// What both kinds know of their contents.
+macro_rules! contents_of {
+    ($batch:ty) => {
+        impl $batch {
+            /// The format.
+            #[must_use]
+            pub const fn magic(&self) -> Magic {
+                self.contents.magic
+            }
+
+            /// The codec on the wire: none where compression did not make the batch smaller.
+            #[must_use]
+            pub const fn codec(&self) -> Codec {
+                self.contents.codec
+            }
+
+            /// How many records it has.
+            #[must_use]
+            pub const fn record_count(&self) -> usize {
+                self.contents.progress.count as usize
+            }
+
+            /// Its size before compression in bytes, header included.
+            #[must_use]
+            pub const fn uncompressed_size(&self) -> usize {
+                self.contents.uncompressed_size()
+            }
+
+            /// Compressed size ÷ uncompressed size of its records: what
+            /// [`CompressionRatio::observe`](super::CompressionRatio::observe) takes. 1 where nothing was compressed.
+            #[must_use]
+            pub fn compression_ratio(&self) -> f32 {
+                self.contents.compression_ratio(self.wire.len())
+            }
+        }
+    };
+}
+
+contents_of!(SealedBatch);
+contents_of!(StampedBatch);
+
+impl Contents {
+    const fn header_len(&self) -> usize {
+        match (self.magic, self.codec) {
+            (Magic::V2, _) => v2::HEADER_LEN,
+            (Magic::V0 | Magic::V1, Codec::None) => 0,
+            (magic @ (Magic::V0 | Magic::V1), _) => legacy::overhead(magic),
+        }
+    }
+
+    const fn uncompressed_size(&self) -> usize {
+        match self.magic {
+            Magic::V2 => v2::HEADER_LEN + self.progress.len,
+            Magic::V0 | Magic::V1 => self.progress.len,
+        }
+    }
+
+    fn compression_ratio(&self, size: usize) -> f32 {
+        match self.codec {
+            Codec::None => 1.0,
+            _ => (size - self.header_len()) as f32 / self.progress.len.max(1) as f32,
+        }
+    }
+
+    fn header(&self, stamp: Stamp) -> v2::Header {
+        let progress = &self.progress;
+        let mut attributes = i16::from(self.codec.id());
+        let mut set = |bit, on| attributes |= if on { bit } else { 0 };
+        set(v2::attribute::TRANSACTIONAL, stamp.transactional);
+        set(v2::attribute::CONTROL, stamp.control);
+        set(v2::attribute::LOG_APPEND_TIME, stamp.log_append_time.is_some());
+        set(v2::attribute::DELETE_HORIZON, self.options.delete_horizon.is_some());
+        let millis = |timestamp: Option<Timestamp>| timestamp.unwrap_or(Timestamp::NO_TIMESTAMP).millis();
+        v2::Header {
+            base_offset: stamp.base_offset,
+            partition_leader_epoch: stamp.partition_leader_epoch,
+            attributes,
+            last_offset_delta: progress.next_offset_delta as i32 - 1,
+            base_timestamp: millis(progress.base_timestamp),
+            max_timestamp: millis(stamp.log_append_time.or(progress.max_timestamp)),
+            producer_id: stamp.producer_id,
+            producer_epoch: stamp.producer_epoch,
+            base_sequence: stamp.base_sequence,
+            record_count: progress.count as i32,
+        }
+    }
+
+    fn reopen(self, wire: Vec<u8>) -> KafkaBatch {
+        let buffer = if self.codec == Codec::None {
+            wire
+        } else {
+            let raw = self
+                .codec
+                .decompress(self.magic, &wire[self.header_len()..], self.progress.len)
+                .expect("this process compressed these bytes itself, and nobody could change them since");
+            match self.magic {
+                Magic::V0 | Magic::V1 => raw,
+                Magic::V2 => {
+                    let mut buffer = Vec::with_capacity(v2::HEADER_LEN + raw.len());
+                    buffer.resize(v2::HEADER_LEN, 0);
+                    buffer.extend_from_slice(&raw);
+                    buffer
+                }
+            }
+        };
+        let Self { options, now, magic, progress, .. } = self;
+        KafkaBatch { buffer, progress, ..KafkaBatch::empty(options, magic, now) }
+    }
+}

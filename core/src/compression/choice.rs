@@ -1,0 +1,200 @@
+//! What a batch is told to write, and how that is said in a configuration.
+
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
+
+use super::Codec;
+#[cfg(feature = "gzip")]
+use super::GzipLevel;
+use super::LevelError;
+#[cfg(feature = "zstd")]
+use super::ZstdLevel;
+
+/// How a batch is to be compressed: Kafka's `compression.type`, and for the codecs that have levels
+/// `compression.gzip.level` and `compression.zstd.level` (KIP-390).
+///
+/// There is a variant only for what is compiled in, so a value that exists can be carried out.
+///
+/// As text it is the codec's name, for gzip and zstd with a level if wanted: `none`, `lz4`, `zstd`,
+/// `gzip:9`, `zstd:-5`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not compressed.
+    #[default]
+    None,
+    /// gzip, smallest of the pure Rust codecs and by far the slowest.
+    #[cfg(feature = "gzip")]
+    Gzip(GzipLevel),
+    /// Snappy, written as the Java client does: in xerial framing, 32 KiB blocks.
+    #[cfg(feature = "snappy")]
+    Snappy,
+    /// LZ4, written as the Java client does: one frame of independent 64 KiB blocks without
+    /// checksums.
+    ///
+    /// There is no level (Kafka's `compression.lz4.level`): the library behind it has only the fast
+    /// mode.
+    #[cfg(feature = "lz4")]
+    Lz4,
+    /// zstd, for magic 2 only (KIP-110).
+    #[cfg(feature = "zstd")]
+    Zstd(ZstdLevel),
+}
+
+impl Compression {
+    /// gzip at its default level, 6.
+    #[cfg(feature = "gzip")]
+    #[must_use]
+    pub const fn gzip() -> Self {
+        Self::Gzip(GzipLevel::DEFAULT)
+    }
+
+    /// zstd at its default level, 3.
+    #[cfg(feature = "zstd")]
+    #[must_use]
+    pub const fn zstd() -> Self {
+        Self::Zstd(ZstdLevel::DEFAULT)
+    }
+
+    /// This codec at its default level, or `None` if it is not compiled in.
+    #[must_use]
+    pub const fn with_default_level(codec: Codec) -> Option<Self> {
+        match codec {
+            Codec::None => Some(Self::None),
+            #[cfg(feature = "gzip")]
+            Codec::Gzip => Some(Self::gzip()),
+            #[cfg(feature = "snappy")]
+            Codec::Snappy => Some(Self::Snappy),
+            #[cfg(feature = "lz4")]
+            Codec::Lz4 => Some(Self::Lz4),
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => Some(Self::zstd()),
+            #[allow(unreachable_patterns)] // with all codecs compiled in
+            _ => None,
+        }
+    }
+
+    /// The codec that the batch's attributes will name.
+    #[must_use]
+    pub const fn codec(self) -> Codec {
+        match self {
+            Self::None => Codec::None,
+            #[cfg(feature = "gzip")]
+            Self::Gzip(_) => Codec::Gzip,
+            #[cfg(feature = "snappy")]
+            Self::Snappy => Codec::Snappy,
+            #[cfg(feature = "lz4")]
+            Self::Lz4 => Codec::Lz4,
+            #[cfg(feature = "zstd")]
+            Self::Zstd(_) => Codec::Zstd,
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    /// The text that [`FromStr`] reads; gzip and zstd with their level.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "gzip")]
+            Self::Gzip(level) => write!(f, "gzip:{level}"),
+            #[cfg(feature = "zstd")]
+            Self::Zstd(level) => write!(f, "zstd:{level}"),
+            _ => fmt::Display::fmt(&self.codec(), f),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = ParseCompressionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level)),
+            None => (text, None),
+        };
+        let input = || String::from(text);
+        let Ok(codec) = name.parse() else {
+            return Err(ParseCompressionError::Unknown { input: input() });
+        };
+        let Some(default) = Self::with_default_level(codec) else {
+            return Err(ParseCompressionError::NotCompiled {
+                input: input(),
+                codec,
+                feature: codec.name(),
+            });
+        };
+        let Some(level) = level else {
+            return Ok(default);
+        };
+        if !matches!(codec, Codec::Gzip | Codec::Zstd) {
+            return Err(ParseCompressionError::NoLevels {
+                input: input(),
+                codec,
+            });
+        }
+        let Ok(_level) = level.parse::<i32>() else {
+            return Err(ParseCompressionError::LevelNotANumber {
+                input: input(),
+                codec,
+            });
+        };
+        match default {
+            #[cfg(feature = "gzip")]
+            Self::Gzip(_) => GzipLevel::new(_level).map(Self::Gzip),
+            #[cfg(feature = "zstd")]
+            Self::Zstd(_) => ZstdLevel::new(_level).map(Self::Zstd),
+            _ => Ok(default),
+        }
+        .map_err(|reason| ParseCompressionError::LevelOutOfRange {
+            input: input(),
+            reason,
+        })
+    }
+}
+
+/// A text that says no [`Compression`], or none that this build has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseCompressionError {
+    /// No codec has that name.
+    #[error("unknown compression {input:?}: known are none, gzip, snappy, lz4 and zstd")]
+    Unknown {
+        /// The text as it was given.
+        input: String,
+    },
+    /// The codec is there, but not in this build.
+    #[error("compression {input:?}: {codec} is not compiled in, switch on the cargo feature `{feature}`")]
+    NotCompiled {
+        /// The text as it was given.
+        input: String,
+        /// The codec that it names.
+        codec: Codec,
+        /// The cargo feature to switch on.
+        feature: &'static str,
+    },
+    /// A level for a codec that has none.
+    #[error("compression {input:?}: {codec} takes no level, write it alone")]
+    NoLevels {
+        /// The text as it was given.
+        input: String,
+        /// The codec that it names.
+        codec: Codec,
+    },
+    /// Something else than a whole number after the colon.
+    #[error("compression {input:?}: the level of {codec} must be a whole number")]
+    LevelNotANumber {
+        /// The text as it was given.
+        input: String,
+        /// The codec that it names.
+        codec: Codec,
+    },
+    /// A level that the codec does not have.
+    #[error("compression {input:?}: {reason}")]
+    LevelOutOfRange {
+        /// The text as it was given.
+        input: String,
+        /// The level and the range.
+        reason: LevelError,
+    },
+}

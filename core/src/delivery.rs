@@ -1,0 +1,338 @@
+//! What became of a batch: where its records are, or what is known of them when it failed.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+
+use crate::batch::{KafkaBatch, StampedBatch};
+use crate::protocol::ErrorCode;
+use crate::record::TopicPartition;
+use crate::time::Timestamp;
+
+/// An acknowledged batch: where it is, and the offset and timestamp of each of its records by position.
+///
+/// It keeps the batch (not a copy of it) to answer for the timestamps; [`into_batch`](Self::into_batch) hands it back.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    to: TopicPartition,
+    offsets: Offsets,
+    log_append_time: Option<Timestamp>,
+    log_start_offset: Option<i64>,
+    batch: KafkaBatch,
+}
+
+#[derive(Clone, Debug)]
+enum Offsets {
+    /// Nobody said: `acks=0`.
+    Unknown,
+    /// One batch on the wire, one in the log.
+    From(i64),
+    /// By position: where something else batched the records.
+    Each(Vec<i64>),
+}
+
+impl Delivery {
+    /// A batch that stands in the log as one: its first record at `base_offset` (below 0: unknown, as with `acks=0`).
+    #[must_use]
+    pub fn as_one(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
+        let offsets = if base_offset < 0 { Offsets::Unknown } else { Offsets::From(base_offset) };
+        Self { to, offsets, log_append_time: None, log_start_offset: None, batch: batch.into_batch() }
+    }
+
+    /// Records that something else batched: each at an offset of its own, by position.
+    #[must_use]
+    pub const fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
+        Self { to, offsets: Offsets::Each(offsets), log_append_time: None, log_start_offset: None, batch }
+    }
+
+    /// With the time at which the broker appended it; below 0, which is how a broker says that each record keeps its
+    /// own, it is left out.
+    #[must_use]
+    pub fn with_log_append_time(mut self, millis: i64) -> Self {
+        self.log_append_time = (millis >= 0).then_some(Timestamp::from_millis(millis));
+        self
+    }
+
+    /// With the first offset that the partition still has; below 0 it is left out.
+    #[must_use]
+    pub fn with_log_start_offset(mut self, offset: i64) -> Self {
+        self.log_start_offset = (offset >= 0).then_some(offset);
+        self
+    }
+
+    /// Where the batch is.
+    #[must_use]
+    pub const fn topic_partition(&self) -> &TopicPartition {
+        &self.to
+    }
+
+    /// The offset of the first record; `None` where the broker was not asked (`acks=0`).
+    #[must_use]
+    pub fn base_offset(&self) -> Option<i64> {
+        self.offset(0)
+    }
+
+    /// The offset of the record at this position; `None` past the last one, and with `acks=0`.
+    #[must_use]
+    pub fn offset(&self, position: usize) -> Option<i64> {
+        if position >= self.record_count() {
+            return None;
+        }
+        match &self.offsets {
+            Offsets::Unknown => None,
+            Offsets::From(base) => base.checked_add(i64::try_from(position).ok()?),
+            Offsets::Each(offsets) => offsets.get(position).copied(),
+        }
+    }
+
+    /// The timestamp of the record at this position: the broker's under log-append-time, the record's own otherwise.
+    /// Walks there record by record; for all of them, [`records`](Self::records).
+    #[must_use]
+    pub fn timestamp(&self, position: usize) -> Option<Timestamp> {
+        self.records().nth(position).map(|record| record.timestamp)
+    }
+
+    /// Each record's position, offset and timestamp, in order.
+    pub fn records(&self) -> impl Iterator<Item = DeliveredRecord> + '_ {
+        self.batch.records().enumerate().map(|(position, record)| DeliveredRecord {
+            position,
+            offset: self.offset(position),
+            timestamp: self.log_append_time.unwrap_or(record.timestamp),
+        })
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub const fn record_count(&self) -> usize {
+        self.batch.record_count()
+    }
+
+    /// When the broker appended it, on a topic with log-append-time.
+    #[must_use]
+    pub const fn log_append_time(&self) -> Option<Timestamp> {
+        self.log_append_time
+    }
+
+    /// The first offset that the partition still has, where the broker says it (Produce 5 and newer).
+    #[must_use]
+    pub const fn log_start_offset(&self) -> Option<i64> {
+        self.log_start_offset
+    }
+
+    /// The batch that was delivered.
+    #[must_use]
+    pub fn into_batch(self) -> KafkaBatch {
+        self.batch
+    }
+}
+
+/// One record of a [`Delivery`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveredRecord {
+    /// Its position in the batch.
+    pub position: usize,
+    /// Its offset; `None` with `acks=0`.
+    pub offset: Option<i64>,
+    /// Its timestamp.
+    pub timestamp: Timestamp,
+}
+
+/// What is known of a record whose batch failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It is in no log, and will not be.
+    NotWritten,
+    /// It is in the log.
+    Written,
+    /// It may be in the log or not: a time-out, say, after its bytes went out.
+    Unknown,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotWritten => "not written",
+            Self::Written => "written",
+            Self::Unknown => "unknown, perhaps written",
+        })
+    }
+}
+
+/// A batch that was accepted for sending, and failed. It comes back, with what is known of each record.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DeliveryError {
+    /// Where it should have gone.
+    pub to: TopicPartition,
+    /// Why it failed.
+    pub reason: FailureReason,
+    /// The records that the broker disliked, by position (KIP-467: Produce 8 and newer). Without them
+    /// ([`KafkaBatch::without`]) the others can be sent again.
+    pub record_errors: Vec<RecordError>,
+    /// The batch.
+    pub batch: Box<KafkaBatch>,
+    fates: Fates,
+}
+
+#[derive(Debug)]
+enum Fates {
+    All(Fate),
+    /// By position: where something else batched the records.
+    Each(Vec<Fate>),
+}
+
+/// A record that the broker disliked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordError {
+    /// Its position in the batch.
+    pub position: usize,
+    /// What the broker said of it.
+    pub message: Option<String>,
+}
+
+impl RecordError {
+    /// What the broker said of the record at this position.
+    #[must_use]
+    pub const fn new(position: usize, message: Option<String>) -> Self {
+        Self { position, message }
+    }
+}
+
+/// Why a batch failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// The broker said so.
+    #[error("the broker answered {code}{}{}", if message.is_some() { ": " } else { "" }, message.as_deref().unwrap_or_default())]
+    Broker {
+        /// Its code.
+        code: ErrorCode,
+        /// Its words, if it had any.
+        message: Option<String>,
+    },
+    /// Nobody answered in time (`delivery.timeout.ms`).
+    #[error("no answer came within the delivery time-out")]
+    TimedOut,
+    /// The producer was closed before the batch was through.
+    #[error("the producer was closed before the batch was acknowledged")]
+    Closed,
+    /// Something else on the way.
+    #[error("{0}")]
+    Transport(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl FailureReason {
+    /// Whether sending the same batch again can help.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Broker { code, .. } => code.is_retriable(),
+            Self::TimedOut => true,
+            Self::Closed | Self::Transport(_) => false,
+        }
+    }
+}
+
+impl DeliveryError {
+    /// A batch that shares one fate.
+    #[must_use]
+    pub fn new(to: TopicPartition, reason: FailureReason, fate: Fate, batch: KafkaBatch) -> Self {
+        Self { to, reason, record_errors: Vec::new(), batch: Box::new(batch), fates: Fates::All(fate) }
+    }
+
+    /// A batch whose records have fates of their own, by position: where something else batched them.
+    #[must_use]
+    pub fn one_by_one(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
+        Self { to, reason, record_errors: Vec::new(), batch: Box::new(batch), fates: Fates::Each(fates) }
+    }
+
+    /// With the records that the broker disliked.
+    #[must_use]
+    pub fn with_record_errors(mut self, errors: Vec<RecordError>) -> Self {
+        self.record_errors = errors;
+        self
+    }
+
+    /// What is known of the batch; `None` where its records have different fates, which can only be so over a transport
+    /// that cannot send a batch as one ([`Capabilities::one_batch_on_the_wire`](crate::Capabilities)).
+    #[must_use]
+    pub fn fate(&self) -> Option<Fate> {
+        match &self.fates {
+            Fates::All(fate) => Some(*fate),
+            Fates::Each(fates) => {
+                let first = *fates.first()?;
+                fates.iter().all(|&fate| fate == first).then_some(first)
+            }
+        }
+    }
+
+    /// What is known of the record at this position; `None` past the last one.
+    #[must_use]
+    pub fn fate_of(&self, position: usize) -> Option<Fate> {
+        match &self.fates {
+            Fates::All(fate) => (position < self.batch.record_count()).then_some(*fate),
+            Fates::Each(fates) => fates.get(position).copied(),
+        }
+    }
+
+    /// The positions of the records with this fate, in order.
+    pub fn positions(&self, fate: Fate) -> impl Iterator<Item = usize> + '_ {
+        (0..self.batch.record_count()).filter(move |&position| self.fate_of(position) == Some(fate))
+    }
+
+    /// Whether any record may be in the log: sending the batch again could then write it twice.
+    #[must_use]
+    pub fn may_have_been_written(&self) -> bool {
+        match &self.fates {
+            Fates::All(fate) => *fate != Fate::NotWritten,
+            Fates::Each(fates) => fates.iter().any(|&fate| fate != Fate::NotWritten),
+        }
+    }
+
+    /// Whether sending the same batch again can help.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        self.reason.is_retriable()
+    }
+
+    /// The batch without the records that the broker disliked: what is left to send.
+    #[must_use]
+    pub fn good_remainder(&self) -> KafkaBatch {
+        let disliked: Vec<usize> = self.record_errors.iter().map(|error| error.position).collect();
+        self.batch.without(&disliked)
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { to, reason, batch, .. } = self;
+        write!(f, "the batch of {} records for {to} failed: {reason} (", batch.record_count())?;
+        match self.fate() {
+            Some(fate) => write!(f, "{fate})")?,
+            None => {
+                let count = |fate| self.positions(fate).count();
+                let [written, not, unknown] = [Fate::Written, Fate::NotWritten, Fate::Unknown].map(count);
+                write!(f, "{written} written, {not} not written, {unknown} unknown)")?;
+            }
+        }
+        if let Some(first) = self.record_errors.first() {
+            let message = first.message.as_deref().unwrap_or("the broker gave no reason");
+            write!(f, "; record {}: {message}", first.position)?;
+            let others = self.record_errors.len() - 1;
+            if others > 0 {
+                write!(f, " (and {others} more)")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for DeliveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.reason)
+    }
+}

@@ -1,0 +1,58 @@
+//! The Kafka batch as a value: fill it record by record, see to the byte how full it is, decide what happens when it is
+//! full, seal it, read it back. And the pure half of publishing it.
+//!
+//! This crate reads no clock, opens no socket, spawns nothing and draws no randomness of its own. It is `no_std` with
+//! `alloc`; codecs switch `std` on. Applications use it through the crate `kafka-batch` and a transport; to embed it in
+//! a runtime of your own, use it directly.
+//!
+//! - [`KafkaBatch`] is filled, [`SealedBatch`] is final, [`StampedBatch`] is what goes out.
+//! - [`RecordBatches`] reads all of it back, from whoever wrote it.
+//! - [`Message`], [`Defaults`] and [`Publish`] turn what an application has into records.
+//! - [`Transport`] is what the crates that know sockets implement; [`Delivery`] and [`DeliveryError`] are their answers.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod batch;
+mod checksum;
+mod compression;
+mod delivery;
+mod headers;
+mod magic;
+mod message;
+mod partition;
+pub mod protocol;
+mod publish;
+mod record;
+mod time;
+mod transport;
+mod varint;
+
+pub use batch::{
+    Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
+    ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
+    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Full, FullReason,
+    IncompleteTail, KafkaBatch, Loss, Mark, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
+    RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split, Stamp,
+    StampError, StampedBatch, TimestampType,
+};
+pub use compression::{
+    Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
+    ParseCompressionError, ZstdLevel,
+};
+pub use delivery::{DeliveredRecord, Delivery, DeliveryError, FailureReason, Fate, RecordError};
+pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, merge_headers};
+pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
+#[cfg(feature = "json")]
+pub use message::Json;
+pub use message::{Defaults, EncodeError, KeyOverride, Message, MessageWriter, Outgoing, Overrides, Payload, Tombstone};
+pub use partition::{StickyPartitioner, partition_for_key};
+pub use publish::{Publish, PublishError, ReadyToSend};
+pub use record::{Record, RecordView, TopicPartition};
+pub use time::Timestamp;
+pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};

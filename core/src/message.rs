@@ -1,0 +1,539 @@
+//! From what an application has to the record that Kafka carries: values, content types, and what a call or a single
+//! message says about key, time and headers.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::batch::{Append, AppendError, ExtendError, KafkaBatch, RecordMetadata};
+use crate::headers::{EncodedHeaders, Header, HeaderList, merge_headers};
+use crate::record::Record;
+use crate::time::Timestamp;
+
+/// Something that can be published: it knows its value, and perhaps its content type.
+///
+/// | given | value | `content-type` |
+/// |---|---|---|
+/// | bytes: `[u8]`, `[u8; N]`, `Vec<u8>`, [`Bytes`] | as it is | none |
+/// | text: `str`, `String` | UTF-8 | `text/plain` |
+/// | nothing: `()` | empty | none |
+/// | [`Tombstone`] | null | none |
+/// | `Json`, with the feature `json` | JSON | `application/json` |
+/// | [`Record`] | as it is | none |
+/// | [`Outgoing`] | its message's | its message's |
+///
+/// A type of your own writes into `scratch`, which is reused from message to message:
+///
+/// ```
+/// use kafka_batch_core::{EncodeError, Message, Payload};
+///
+/// struct Reading { celsius: f32 }
+///
+/// impl Message for Reading {
+///     fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+///         scratch.extend_from_slice(&self.celsius.to_be_bytes());
+///         Ok(Payload::new(scratch).content_type("application/x-reading"))
+///     }
+/// }
+/// ```
+pub trait Message {
+    /// The value and its content type. `scratch` is empty, and kept for the next message.
+    ///
+    /// # Errors
+    /// It cannot be turned into bytes.
+    fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError>;
+
+    /// What this message says itself, over the defaults of the call. Nothing, unless it is overridden.
+    fn overrides(&self) -> Overrides<'_> {
+        Overrides::default()
+    }
+}
+
+/// A message's value, and what kind of value it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload<'a> {
+    value: Option<&'a [u8]>,
+    content_type: Option<&'a str>,
+}
+
+impl<'a> Payload<'a> {
+    /// A value without a content type.
+    #[must_use]
+    pub const fn new(value: &'a [u8]) -> Self {
+        Self { value: Some(value), content_type: None }
+    }
+
+    /// Null.
+    #[must_use]
+    pub const fn null() -> Self {
+        Self { value: None, content_type: None }
+    }
+
+    /// With this content type, which becomes the header `content-type`.
+    #[must_use]
+    pub const fn content_type(mut self, content_type: &'a str) -> Self {
+        self.content_type = Some(content_type);
+        self
+    }
+}
+
+/// A message could not be turned into bytes.
+#[derive(Debug)]
+pub struct EncodeError(Box<dyn Error + Send + Sync>);
+
+impl EncodeError {
+    /// For this reason.
+    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for EncodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.0.as_ref())
+    }
+}
+
+/// What a single message says over the defaults of its call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overrides<'a> {
+    /// Its key, where it does not take the call's.
+    pub key: KeyOverride<'a>,
+    /// Its timestamp, where it does not take the call's.
+    pub timestamp: Option<Timestamp>,
+    /// Its correlation id; an empty one leaves the header out.
+    pub correlation_id: Option<&'a str>,
+    /// Where answers to it go; empty leaves the header out.
+    pub reply_to: Option<&'a str>,
+    /// Headers, laid over those of the call.
+    pub headers: HeaderList<'a>,
+}
+
+/// A message's own word on its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyOverride<'a> {
+    /// The key of the call.
+    #[default]
+    Inherit,
+    /// No key, whatever the call says.
+    Null,
+    /// This key; an empty one is a key too.
+    Key(&'a [u8]),
+}
+
+/// A null value: deletes its key from a compacted topic. Give it a key, by [`Outgoing`] or by the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tombstone;
+
+/// A value as JSON (content type `application/json`).
+#[cfg(feature = "json")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+/// A message with a word of its own on key, time, headers, correlation id or reply address.
+///
+/// ```
+/// use kafka_batch_core::{Defaults, KafkaBatch, Outgoing, Timestamp};
+///
+/// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+/// let defaults = Defaults::default().key("all");
+/// batch.messages(&defaults).extend([
+///     Outgoing::new("first"),
+///     Outgoing::new("second").key("mine").header("priority", "high"),
+/// ])?;
+/// let keys: Vec<_> = batch.records().map(|record| record.key.unwrap()).collect();
+/// assert_eq!(keys, [&b"all"[..], b"mine"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Outgoing<'a, M> {
+    message: M,
+    key: KeyOverride<'a>,
+    timestamp: Option<Timestamp>,
+    correlation_id: Option<&'a str>,
+    reply_to: Option<&'a str>,
+    headers: Vec<Header<'a>>,
+}
+
+impl<'a, M: Message> Outgoing<'a, M> {
+    /// `message`, saying nothing over the call's defaults yet.
+    #[must_use]
+    pub const fn new(message: M) -> Self {
+        Self {
+            message,
+            key: KeyOverride::Inherit,
+            timestamp: None,
+            correlation_id: None,
+            reply_to: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// With this key.
+    #[must_use]
+    pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
+        self.key = KeyOverride::Key(key.as_ref());
+        self
+    }
+
+    /// Without a key, whatever the call says.
+    #[must_use]
+    pub fn no_key(mut self) -> Self {
+        self.key = KeyOverride::Null;
+        self
+    }
+
+    /// With this timestamp.
+    #[must_use]
+    pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
+        self.timestamp = Some(timestamp.into());
+        self
+    }
+
+    /// With this correlation id (header `correlation_id`); an empty one leaves the header out.
+    #[must_use]
+    pub fn correlation_id(mut self, id: &'a str) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    /// With this reply address (header `reply_to`); an empty one leaves the header out.
+    #[must_use]
+    pub fn reply_to(mut self, topic: &'a str) -> Self {
+        self.reply_to = Some(topic);
+        self
+    }
+
+    /// With one more header. Names may repeat: all are kept.
+    #[must_use]
+    pub fn header<V: AsRef<[u8]> + ?Sized>(mut self, name: &'a str, value: &'a V) -> Self {
+        self.headers.push(Header::new(name, value));
+        self
+    }
+
+    /// With one more header, whose value is null.
+    #[must_use]
+    pub fn null_header(mut self, name: &'a str) -> Self {
+        self.headers.push(Header::null(name));
+        self
+    }
+}
+
+/// What a call says for all its messages; each message can say otherwise ([`Outgoing`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Defaults<'a> {
+    key: Option<&'a [u8]>,
+    timestamp: Option<Timestamp>,
+    correlation_id: Option<&'a str>,
+    reply_to: Option<&'a str>,
+    publisher_headers: HeaderList<'a>,
+    headers: HeaderList<'a>,
+}
+
+impl<'a> Defaults<'a> {
+    /// The key of messages that say nothing of theirs.
+    #[must_use]
+    pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
+        self.key = Some(key.as_ref());
+        self
+    }
+
+    /// The timestamp of messages without one. Default: the batch's time.
+    #[must_use]
+    pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
+        self.timestamp = Some(timestamp.into());
+        self
+    }
+
+    /// The header `correlation_id`; an empty one leaves the header out.
+    #[must_use]
+    pub const fn correlation_id(mut self, id: &'a str) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    /// The header `reply_to`; empty leaves the header out.
+    #[must_use]
+    pub const fn reply_to(mut self, topic: &'a str) -> Self {
+        self.reply_to = Some(topic);
+        self
+    }
+
+    /// Headers of the publisher: those that every call of it has.
+    #[must_use]
+    pub fn publisher_headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
+        self.publisher_headers = headers.into();
+        self
+    }
+
+    /// Headers of this call, laid over the publisher's.
+    #[must_use]
+    pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
+        self.headers = headers.into();
+        self
+    }
+}
+
+/// Fills a batch with messages under the defaults of one call: made by [`KafkaBatch::messages`].
+///
+/// Headers merge by layers, lowest first: the message's `content-type` → `correlation_id` and `reply_to` → the
+/// publisher's headers → the call's → the message's own ([`merge_headers`] is the law of each step).
+#[derive(Debug)]
+pub struct MessageWriter<'b, 'd> {
+    batch: &'b mut KafkaBatch,
+    composer: Composer<'d>,
+}
+
+impl KafkaBatch {
+    /// Fills this batch with messages, under the defaults of one call.
+    ///
+    /// ```
+    /// use kafka_batch_core::{Defaults, Header, KafkaBatch, Timestamp};
+    ///
+    /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+    /// let call = Defaults::default().correlation_id("42").headers(&[Header::new("source", "app")]);
+    /// batch.messages(&call).append("hello")?;
+    /// let record = batch.records().next().unwrap();
+    /// let names: Vec<_> = record.headers.iter().map(|header| header.name).collect();
+    /// assert_eq!(names, ["content-type", "correlation_id", "source"]);
+    /// # Ok::<(), kafka_batch_core::AppendError>(())
+    /// ```
+    pub fn messages<'b, 'd>(&'b mut self, defaults: &'d Defaults<'d>) -> MessageWriter<'b, 'd> {
+        MessageWriter { batch: self, composer: Composer::new(defaults) }
+    }
+}
+
+impl MessageWriter<'_, '_> {
+    /// Appends a message, if it fits. As [`KafkaBatch::append`].
+    ///
+    /// # Errors
+    /// The message cannot be encoded, or can go into no such batch. The batch is what it was.
+    pub fn append<M: Message + ?Sized>(&mut self, message: &M) -> Result<Append, AppendError> {
+        let record = self.composer.compose(message)?;
+        self.batch.append(record)
+    }
+
+    /// Appends messages in order, until one is refused: those before it stay. As [`KafkaBatch::extend`].
+    ///
+    /// # Errors
+    /// The batch is full, or a message cannot go in: with the position and the message.
+    pub fn extend<M: Message>(
+        &mut self,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<Vec<RecordMetadata>, ExtendError<M>> {
+        let composer = &mut self.composer;
+        self.batch.extend_with(messages, |batch, message| batch.append(composer.compose(message)?))
+    }
+
+    /// Appends all the messages or none. As [`KafkaBatch::try_extend`].
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    pub fn try_extend<M: Message>(
+        &mut self,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<Vec<RecordMetadata>, ExtendError<M>> {
+        let composer = &mut self.composer;
+        self.batch.all_or_nothing(|batch| {
+            batch.extend_with(messages, |batch, message| batch.append(composer.compose(message)?))
+        })
+    }
+
+    /// The bytes that this message would add now. As [`KafkaBatch::cost`].
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn cost<M: Message + ?Sized>(&mut self, message: &M) -> Result<usize, AppendError> {
+        let record = self.composer.compose(message)?;
+        self.batch.cost(record)
+    }
+}
+
+/// Turns messages into records. Keeps the memory of values and headers from one to the next, and the merged headers
+/// too, as long as messages have none of their own and the same content type: then they are encoded once for all.
+#[derive(Debug)]
+struct Composer<'d> {
+    defaults: &'d Defaults<'d>,
+    value: Vec<u8>,
+    headers: EncodedHeaders,
+    /// The content type for which `headers` holds the call's headers; `None` where they hold something else.
+    shared_for: Option<Option<String>>,
+}
+
+impl<'d> Composer<'d> {
+    const fn new(defaults: &'d Defaults<'d>) -> Self {
+        Self { defaults, value: Vec::new(), headers: EncodedHeaders::EMPTY, shared_for: None }
+    }
+
+    fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
+        let Self { defaults, value, headers, shared_for } = self;
+        value.clear();
+        let payload = message.payload(value)?;
+        let own = message.overrides();
+        let plain = own.headers.is_empty() && own.correlation_id.is_none() && own.reply_to.is_none();
+        let known = matches!(shared_for, Some(known) if known.as_deref() == payload.content_type);
+        if !(plain && known) {
+            *shared_for = None;
+            encode_layers(headers, defaults, payload.content_type, &own).map_err(EncodeError::new)?;
+            if plain {
+                *shared_for = Some(payload.content_type.map(String::from));
+            }
+        }
+        Ok(Record {
+            key: match own.key {
+                KeyOverride::Inherit => defaults.key,
+                KeyOverride::Null => None,
+                KeyOverride::Key(key) => Some(key),
+            },
+            value: payload.value,
+            headers: HeaderList::from(&*headers),
+            timestamp: own.timestamp.or(defaults.timestamp),
+        })
+    }
+}
+
+/// Merges the layers of one message's headers, lowest first.
+fn encode_layers(
+    out: &mut EncodedHeaders,
+    defaults: &Defaults<'_>,
+    content_type: Option<&str>,
+    own: &Overrides<'_>,
+) -> Result<(), crate::headers::HeaderTooLong> {
+    let mut merged = Vec::new();
+    let given = |name, text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(|_| name);
+    let correlation_id = own.correlation_id.or(defaults.correlation_id);
+    let reply_to = own.reply_to.or(defaults.reply_to);
+    for (name, text) in
+        [("content-type", content_type), ("correlation_id", correlation_id), ("reply_to", reply_to)]
+    {
+        if let (Some(name), Some(text)) = (given(name, text), text) {
+            merged.push(Header::new(name, text));
+        }
+    }
+    merge_headers(&mut merged, defaults.publisher_headers);
+    merge_headers(&mut merged, defaults.headers);
+    merge_headers(&mut merged, own.headers);
+    out.clear();
+    merged.into_iter().try_for_each(|header| out.push(header))
+}
+
+impl Message for [u8] {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::new(self))
+    }
+}
+
+impl<const N: usize> Message for [u8; N] {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::new(self))
+    }
+}
+
+impl Message for Vec<u8> {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::new(self))
+    }
+}
+
+impl Message for Bytes {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::new(self))
+    }
+}
+
+impl Message for str {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::new(self.as_bytes()).content_type("text/plain"))
+    }
+}
+
+impl Message for String {
+    fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        self.as_str().payload(scratch)
+    }
+}
+
+impl Message for () {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::new(&[]))
+    }
+}
+
+impl Message for Tombstone {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::null())
+    }
+}
+
+#[cfg(feature = "json")]
+impl<T: serde::Serialize> Message for Json<T> {
+    fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        #[cfg(feature = "std")]
+        serde_json::to_writer(&mut *scratch, &self.0).map_err(EncodeError::new)?;
+        #[cfg(not(feature = "std"))]
+        scratch.extend_from_slice(&serde_json::to_vec(&self.0).map_err(EncodeError::new)?);
+        Ok(Payload::new(scratch).content_type("application/json"))
+    }
+}
+
+/// A record is a message that says all of itself; where it has no key or timestamp, those of the call are taken.
+impl Message for Record<'_> {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(self.value.map_or(Payload::null(), Payload::new))
+    }
+
+    fn overrides(&self) -> Overrides<'_> {
+        Overrides {
+            key: self.key.map_or(KeyOverride::Inherit, KeyOverride::Key),
+            timestamp: self.timestamp,
+            headers: self.headers,
+            ..Overrides::default()
+        }
+    }
+}
+
+impl<M: Message> Message for Outgoing<'_, M> {
+    fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        self.message.payload(scratch)
+    }
+
+    fn overrides(&self) -> Overrides<'_> {
+        Overrides {
+            key: self.key,
+            timestamp: self.timestamp,
+            correlation_id: self.correlation_id,
+            reply_to: self.reply_to,
+            headers: HeaderList::from(&self.headers),
+        }
+    }
+}
+
+impl<M: Message + ?Sized> Message for &M {
+    fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        (**self).payload(scratch)
+    }
+
+    fn overrides(&self) -> Overrides<'_> {
+        (**self).overrides()
+    }
+}
+
+impl<M: Message + ?Sized> Message for Box<M> {
+    fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        (**self).payload(scratch)
+    }
+
+    fn overrides(&self) -> Overrides<'_> {
+        (**self).overrides()
+    }
+}

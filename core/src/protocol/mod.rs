@@ -1,0 +1,66 @@
+//! Kafka's wire protocol, the client half of it: requests are encoded, responses are decoded.
+//!
+//! Everything here is a value or a pure function. There is no socket, no clock and no state beyond
+//! [`FrameReader`], which collects received bytes until a whole frame is there. The room knows no record
+//! batch either: a record set is opaque [`Bytes`](bytes::Bytes), handed through without a copy.
+//!
+//! # The life of a request
+//! 1. [`ApiVersionsResponse::choose`] says which version to speak with this broker.
+//! 2. `encode(version, header)` makes the frame as a list of segments for one vectored write.
+//! 3. [`FrameReader::next_frame`] gives the frames that come back, and [`correlation_id`] says which request
+//!    one of them answers, and so which version it is in.
+//! 4. `decode(frame, version)` makes the response of it, or a [`ProtocolError`].
+//!
+//! # What is spoken
+//! | API | versions | source |
+//! |---|---|---|
+//! | [Produce](ProduceRequest) | 0–13 | brokers 0.9 to 4.x; v13 addresses topics by id (KIP-516) |
+//! | [Metadata](MetadataRequest) | 0–13 | |
+//! | [SaslHandshake](SaslHandshakeRequest) | 0–1 | KIP-43, KIP-152 |
+//! | [ApiVersions](ApiVersionsRequest) | 0–5 | KIP-35; v5 is KIP-1242, Kafka 4.4 |
+//! | [InitProducerId](InitProducerIdRequest) | 0–5 | KIP-98; v6 (KIP-939) is still marked unstable |
+//! | [SaslAuthenticate](SaslAuthenticateRequest) | 0–2 | KIP-152 |
+//!
+//! Field names, units and sentinels are those of the Kafka protocol guide and of the message definitions in
+//! Apache Kafka. A field that a version does not have is decoded as the default that Kafka documents for it.
+//! What a version cannot say is an [`EncodeError`], unless Kafka itself marks the field as ignorable.
+//!
+//! # Hostile input
+//! Every byte of a response is the peer's word. No length, count or varint drives an allocation or an index
+//! before it was compared with the bytes that are present.
+
+mod api_key;
+mod api_versions;
+mod error;
+mod error_code;
+mod frame;
+mod init_producer_id;
+mod metadata;
+mod primitives;
+mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
+mod uuid;
+
+pub use self::api_key::{ApiKey, VersionRange, choose_version};
+pub use self::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
+};
+pub use self::error::{EncodeError, FrameError, Malformed, ProtocolError};
+pub use self::error_code::ErrorCode;
+pub use self::frame::{
+    DEFAULT_FRAME_CEILING, FrameReader, RequestHeader, correlation_id, sasl_token_frame,
+};
+pub use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+pub use self::metadata::{
+    MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
+    RequestedTopics,
+};
+pub use self::produce::{
+    Acks, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, ProducedTopic, RecordError, TopicProduceData,
+    TopicProduceResponse,
+};
+pub use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
+pub use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+pub use self::uuid::Uuid;

@@ -1,0 +1,436 @@
+//! The protocol guide's primitive types: one reader for responses, one writer for requests.
+//!
+//! Both know the API and version they are in, and from that whether lengths are compact (KIP-482). So a
+//! message is written down once, field by field, and the encoding of its fields follows.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+use super::{ApiKey, EncodeError, ErrorCode, Malformed, ProtocolError, RequestHeader, Uuid};
+
+/// The length of a string fits 15 bits, compact or not: a broker refuses a longer one.
+const MAX_STRING: usize = i16::MAX as usize;
+/// The length of anything else fits 31 bits.
+const MAX_LENGTH: usize = i32::MAX as usize;
+
+/// Reads one response, front to back. A method gives its value, or says where and why there is none.
+pub(super) struct Reader<'a> {
+    api: ApiKey,
+    version: i16,
+    /// What has not been read yet.
+    rest: &'a [u8],
+    /// Where `rest` begins in the frame.
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader behind the response header: v0, or v1 with tagged fields if this version has that.
+    pub(super) fn response(
+        api: ApiKey,
+        version: i16,
+        frame: &'a [u8],
+    ) -> Result<Self, ProtocolError> {
+        let mut reader = Self {
+            api,
+            version,
+            rest: frame,
+            at: 0,
+        };
+        if !api.versions().contains(version) {
+            return Err(reader.wrong(0, Malformed::UnsupportedVersion));
+        }
+        reader.i32()?; // the correlation id, by which the caller found the version
+        if api.has_tagged_response_header(version) {
+            reader.skip_tagged_fields()?;
+        }
+        Ok(reader)
+    }
+
+    /// The same reader, going on in another version. Only ApiVersions needs it (KIP-511).
+    pub(super) fn in_version(self, version: i16) -> Self {
+        Self { version, ..self }
+    }
+
+    pub(super) fn version(&self) -> i16 {
+        self.version
+    }
+
+    /// The end of the message, or of a tagged field: nothing may follow.
+    pub(super) fn end(&self) -> Result<(), ProtocolError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            more => Err(self.wrong(self.at, Malformed::TrailingBytes(more))),
+        }
+    }
+
+    /// As the Java client does, anything but zero is true.
+    pub(super) fn bool(&mut self) -> Result<bool, ProtocolError> {
+        Ok(self.fixed::<1>()? != [0])
+    }
+
+    pub(super) fn i16(&mut self) -> Result<i16, ProtocolError> {
+        Ok(i16::from_be_bytes(self.fixed()?))
+    }
+
+    pub(super) fn i32(&mut self) -> Result<i32, ProtocolError> {
+        Ok(i32::from_be_bytes(self.fixed()?))
+    }
+
+    pub(super) fn i64(&mut self) -> Result<i64, ProtocolError> {
+        Ok(i64::from_be_bytes(self.fixed()?))
+    }
+
+    pub(super) fn uuid(&mut self) -> Result<Uuid, ProtocolError> {
+        Ok(Uuid(self.fixed()?))
+    }
+
+    pub(super) fn error_code(&mut self) -> Result<ErrorCode, ProtocolError> {
+        Ok(ErrorCode(self.i16()?))
+    }
+
+    pub(super) fn string(&mut self) -> Result<String, ProtocolError> {
+        let at = self.at;
+        self.nullable_string()?
+            .ok_or(self.wrong(at, Malformed::UnexpectedNull))
+    }
+
+    pub(super) fn nullable_string(&mut self) -> Result<Option<String>, ProtocolError> {
+        let Some(length) = self.length(Prefix::Short)? else {
+            return Ok(None);
+        };
+        let at = self.at;
+        let text = core::str::from_utf8(self.take(length)?);
+        let text = text.map_err(|_| self.wrong(at, Malformed::NotUtf8))?;
+        Ok(Some(text.into()))
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<Bytes, ProtocolError> {
+        let at = self.at;
+        let length = self.length(Prefix::Long)?;
+        let length = length.ok_or(self.wrong(at, Malformed::UnexpectedNull))?;
+        Ok(Bytes::copy_from_slice(self.take(length)?))
+    }
+
+    /// An array whose elements take at least `smallest` bytes each, in any version. By that the claimed count
+    /// is checked before anything is reserved.
+    pub(super) fn array<T>(
+        &mut self,
+        smallest: usize,
+        mut element: impl FnMut(&mut Self) -> Result<T, ProtocolError>,
+    ) -> Result<Vec<T>, ProtocolError> {
+        let at = self.at;
+        let count = self.length(Prefix::Long)?;
+        let count = count.ok_or(self.wrong(at, Malformed::UnexpectedNull))?;
+        let available = self.rest.len();
+        if count > available / smallest {
+            return Err(self.wrong(at, Malformed::TooManyElements { count, available }));
+        }
+        let mut elements = Vec::with_capacity(count);
+        for _ in 0..count {
+            elements.push(element(self)?);
+        }
+        Ok(elements)
+    }
+
+    /// The tagged fields that end every structure of a flexible version; nothing at all in other versions.
+    ///
+    /// `known` gets each tag with a reader of that field alone; what it does not read is skipped, so that
+    /// fields of future brokers do no harm (KIP-482).
+    pub(super) fn tagged_fields(
+        &mut self,
+        mut known: impl FnMut(u32, &mut Reader<'a>) -> Result<(), ProtocolError>,
+    ) -> Result<(), ProtocolError> {
+        if !self.api.is_flexible(self.version) {
+            return Ok(());
+        }
+        for _ in 0..self.unsigned_varint()? {
+            let tag = self.unsigned_varint()?;
+            let size = as_size(self.unsigned_varint()?);
+            let at = self.at;
+            let rest = self.take(size)?;
+            known(tag, &mut Reader { rest, at, ..*self })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn skip_tagged_fields(&mut self) -> Result<(), ProtocolError> {
+        self.tagged_fields(|_, _| Ok(()))
+    }
+
+    /// A length prefix; `None` is null.
+    fn length(&mut self, prefix: Prefix) -> Result<Option<usize>, ProtocolError> {
+        let at = self.at;
+        if self.api.is_flexible(self.version) {
+            // Compact: one more than the length, and 0 is null.
+            return Ok(self.unsigned_varint()?.checked_sub(1).map(as_size));
+        }
+        let length = match prefix {
+            Prefix::Short => i32::from(self.i16()?),
+            Prefix::Long => self.i32()?,
+        };
+        match u32::try_from(length) {
+            Ok(length) => Ok(Some(as_size(length))),
+            Err(_) if length == -1 => Ok(None),
+            Err(_) => Err(self.wrong(at, Malformed::NegativeLength(length))),
+        }
+    }
+
+    fn unsigned_varint(&mut self) -> Result<u32, ProtocolError> {
+        let at = self.at;
+        let mut value = 0;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.fixed()?;
+            let bits = u32::from(byte & 0x7f);
+            if shift == 28 && bits > 0x0f {
+                break;
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.wrong(at, Malformed::VarintTooLong))
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
+        let mut value = [0; N];
+        value.copy_from_slice(self.take(N)?);
+        Ok(value)
+    }
+
+    /// The only place where the reader moves.
+    fn take(&mut self, needed: usize) -> Result<&'a [u8], ProtocolError> {
+        let Some((taken, rest)) = self.rest.split_at_checked(needed) else {
+            let available = self.rest.len();
+            return Err(self.wrong(self.at, Malformed::Truncated { needed, available }));
+        };
+        self.rest = rest;
+        self.at += needed;
+        Ok(taken)
+    }
+
+    fn wrong(&self, at: usize, found: Malformed) -> ProtocolError {
+        ProtocolError {
+            api: self.api,
+            version: self.version,
+            at,
+            found,
+        }
+    }
+}
+
+/// Writes one request with its length and header. Record sets stay apart, so that they are never copied.
+pub(super) struct Writer {
+    api: ApiKey,
+    version: i16,
+    /// Everything but the record sets.
+    envelope: BytesMut,
+    /// The record sets, each with its place in the envelope.
+    record_sets: Vec<(usize, Bytes)>,
+}
+
+impl Writer {
+    /// A writer behind the request header: v1, or v2 with tagged fields if this version is flexible. (Header
+    /// v0 belongs to ControlledShutdown v0 alone, which no client sends.)
+    pub(super) fn request(
+        api: ApiKey,
+        version: i16,
+        header: RequestHeader<'_>,
+    ) -> Result<Self, EncodeError> {
+        let spoken = api.versions();
+        if !spoken.contains(version) {
+            return Err(EncodeError::UnsupportedVersion {
+                api,
+                version,
+                spoken,
+            });
+        }
+        let mut writer = Self {
+            api,
+            version,
+            envelope: BytesMut::with_capacity(64),
+            record_sets: Vec::new(),
+        };
+        writer.i32(0); // the frame's length, once it is known
+        writer.i16(api.code());
+        writer.i16(version);
+        writer.i32(header.correlation_id);
+        // The client id is never compact, for an old broker must be able to read this far (KIP-511).
+        match header.client_id {
+            None => writer.i16(-1),
+            Some(id) => {
+                let length = writer.at_most(MAX_STRING, id.len())?;
+                writer.i16(length as i16);
+                writer.envelope.put_slice(id.as_bytes());
+            }
+        }
+        writer.no_tagged_fields();
+        Ok(writer)
+    }
+
+    /// The frame in segments: envelope, record set, envelope, … None of them is empty.
+    pub(super) fn finish(mut self) -> Result<Vec<Bytes>, EncodeError> {
+        let records: usize = self.record_sets.iter().map(|(_, set)| set.len()).sum();
+        let length = self.envelope.len() - 4 + records;
+        let length = self.at_most(MAX_LENGTH, length)? as u32;
+        self.envelope[..4].copy_from_slice(&length.to_be_bytes());
+
+        let mut envelope = self.envelope.freeze();
+        let mut segments = Vec::with_capacity(2 * self.record_sets.len() + 1);
+        let mut start = 0;
+        for (at, set) in self.record_sets {
+            segments.push(envelope.split_to(at - start));
+            segments.push(set);
+            start = at;
+        }
+        if !envelope.is_empty() {
+            segments.push(envelope);
+        }
+        Ok(segments)
+    }
+
+    /// The error for something that this version has no field for.
+    pub(super) fn unrepresentable(&self, what: &'static str) -> EncodeError {
+        EncodeError::Unrepresentable {
+            api: self.api,
+            version: self.version,
+            what,
+        }
+    }
+
+    pub(super) fn bool(&mut self, value: bool) {
+        self.envelope.put_u8(u8::from(value));
+    }
+
+    pub(super) fn i16(&mut self, value: i16) {
+        self.envelope.put_i16(value);
+    }
+
+    pub(super) fn i32(&mut self, value: i32) {
+        self.envelope.put_i32(value);
+    }
+
+    pub(super) fn i64(&mut self, value: i64) {
+        self.envelope.put_i64(value);
+    }
+
+    pub(super) fn uuid(&mut self, value: Uuid) {
+        self.envelope.put_slice(&value.0);
+    }
+
+    pub(super) fn string(&mut self, text: &str) -> Result<(), EncodeError> {
+        self.length(Prefix::Short, text.len())?;
+        self.envelope.put_slice(text.as_bytes());
+        Ok(())
+    }
+
+    pub(super) fn nullable_string(&mut self, text: Option<&str>) -> Result<(), EncodeError> {
+        match text {
+            Some(text) => self.string(text),
+            None => {
+                self.null(Prefix::Short);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.length(Prefix::Long, bytes.len())?;
+        self.envelope.put_slice(bytes);
+        Ok(())
+    }
+
+    /// A record set: its length into the envelope, and the bytes as a segment of their own.
+    pub(super) fn records(&mut self, records: &Bytes) -> Result<(), EncodeError> {
+        self.length(Prefix::Long, records.len())?;
+        if !records.is_empty() {
+            self.record_sets
+                .push((self.envelope.len(), records.clone()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn array<T>(
+        &mut self,
+        elements: &[T],
+        mut element: impl FnMut(&mut Self, &T) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        self.length(Prefix::Long, elements.len())?;
+        elements.iter().try_for_each(|each| element(self, each))
+    }
+
+    pub(super) fn null_array(&mut self) {
+        self.null(Prefix::Long);
+    }
+
+    /// The end of a structure: no tagged fields, in a version that has them.
+    pub(super) fn no_tagged_fields(&mut self) {
+        if self.api.is_flexible(self.version) {
+            self.envelope.put_u8(0);
+        }
+    }
+
+    fn length(&mut self, prefix: Prefix, length: usize) -> Result<(), EncodeError> {
+        let limit = match prefix {
+            Prefix::Short => MAX_STRING,
+            Prefix::Long => MAX_LENGTH,
+        };
+        let length = self.at_most(limit, length)?;
+        if self.api.is_flexible(self.version) {
+            self.unsigned_varint(length as u32 + 1);
+        } else {
+            match prefix {
+                Prefix::Short => self.i16(length as i16),
+                Prefix::Long => self.i32(length as i32),
+            }
+        }
+        Ok(())
+    }
+
+    fn null(&mut self, prefix: Prefix) {
+        if self.api.is_flexible(self.version) {
+            self.unsigned_varint(0);
+        } else {
+            match prefix {
+                Prefix::Short => self.i16(-1),
+                Prefix::Long => self.i32(-1),
+            }
+        }
+    }
+
+    fn unsigned_varint(&mut self, mut value: u32) {
+        while value > 0x7f {
+            self.envelope.put_u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.envelope.put_u8(value as u8);
+    }
+
+    fn at_most(&self, limit: usize, length: usize) -> Result<usize, EncodeError> {
+        if length <= limit {
+            return Ok(length);
+        }
+        Err(EncodeError::TooLong {
+            api: self.api,
+            version: self.version,
+            length,
+            limit,
+        })
+    }
+}
+
+/// How wide a length is where it is not compact.
+#[derive(Clone, Copy)]
+enum Prefix {
+    /// 16 bits: strings.
+    Short,
+    /// 32 bits: arrays, bytes, record sets.
+    Long,
+}
+
+/// A claimed size. What does not fit the address space cannot be present, and is refused as truncated.
+fn as_size(claimed: u32) -> usize {
+    usize::try_from(claimed).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,304 @@
+//! Produce, key 0: hands record sets to the leaders of their partitions.
+//!
+//! | version | broker | what is new |
+//! |---|---|---|
+//! | 0 | 0.8 | record sets in magic 0 |
+//! | 1 | 0.9 | throttle time |
+//! | 2 | 0.10 | magic 1, and with it the log-append time (KIP-32) |
+//! | 3 | 0.11 | magic 2, and only that; transactional id (KIP-98) |
+//! | 4 | 1.0 | may fail with KAFKA_STORAGE_ERROR (KIP-112) |
+//! | 5 | 1.0 | log start offset |
+//! | 6 | 2.0 | throttling is the client's (KIP-219) |
+//! | 7 | 2.1 | zstd (KIP-110) |
+//! | 8 | 2.4 | which records were disliked, and why (KIP-467) |
+//! | 9 | 2.8 | flexible (KIP-482) |
+//! | 10 | 3.7 | who leads the partition now (KIP-951) |
+//! | 11 | 3.8 | may fail with TRANSACTION_ABORTABLE (KIP-890) |
+//! | 12 | 4.0 | inside a transaction, adds the partition to it (KIP-890) |
+//! | 13 | 4.1 | topics by id in place of names (KIP-516) |
+//!
+//! Kafka 4 lists v0 to v2 and refuses them: see [`choose_version`](super::choose_version).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::primitives::{Reader, Writer};
+use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
+
+/// Who must have a record set before the broker says so: Kafka's `acks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Acks {
+    /// 0: nobody, and **there is no response**. The request is done when it is written.
+    None,
+    /// 1: the leader.
+    Leader,
+    /// −1, `all`: every replica that is in sync.
+    All,
+}
+
+/// Record sets for partitions that one broker leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProduceRequest<'a> {
+    /// Kafka's `transactional.id`. From v3 on.
+    ///
+    /// From v12 on a transactional request joins its partitions to the transaction, which is right only if
+    /// the cluster has `transaction.version` 2; otherwise v11 is the newest to use (KIP-890).
+    pub transactional_id: Option<&'a str>,
+    /// Who must have the records before the broker answers.
+    pub acks: Acks,
+    /// For how many milliseconds the broker may wait for that.
+    pub timeout_ms: i32,
+    /// The record sets, by topic. A topic should come once, and in it a partition once.
+    pub topic_data: Vec<TopicProduceData<'a>>,
+}
+
+/// The record sets for one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicProduceData<'a> {
+    /// Its name. Up to v12; left out after.
+    pub name: &'a str,
+    /// Its id. From v13 on, where it must not be [`Uuid::ZERO`]; left out before.
+    pub topic_id: Uuid,
+    /// The record sets, by partition.
+    pub partition_data: Vec<PartitionProduceData>,
+}
+
+/// The record set for one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionProduceData {
+    /// The partition's number.
+    pub index: i32,
+    /// The records in wire format: from v3 on exactly one batch of magic 2, before that messages.
+    pub records: Bytes,
+}
+
+impl ProduceRequest<'_> {
+    /// The request as one frame, in segments: envelope, record set, envelope, record set, … The segments are
+    /// to be written one after the other; those of the record sets are the given bytes, not copies.
+    pub fn encode(
+        &self,
+        version: i16,
+        header: RequestHeader<'_>,
+    ) -> Result<Vec<Bytes>, EncodeError> {
+        let mut w = Writer::request(ApiKey::Produce, version, header)?;
+        if version >= 3 {
+            w.nullable_string(self.transactional_id)?;
+        } else if self.transactional_id.is_some() {
+            return Err(w.unrepresentable("a transactional id (KIP-98)"));
+        }
+        w.i16(match self.acks {
+            Acks::None => 0,
+            Acks::Leader => 1,
+            Acks::All => -1,
+        });
+        w.i32(self.timeout_ms);
+        w.array(&self.topic_data, |w, topic| {
+            if version < 13 {
+                w.string(topic.name)?;
+            } else if topic.topic_id.is_zero() {
+                return Err(w.unrepresentable("a topic without an id (KIP-516)"));
+            } else {
+                w.uuid(topic.topic_id);
+            }
+            w.array(&topic.partition_data, |w, partition| {
+                w.i32(partition.index);
+                w.records(&partition.records)?;
+                w.no_tagged_fields();
+                Ok(())
+            })?;
+            w.no_tagged_fields();
+            Ok(())
+        })?;
+        w.no_tagged_fields();
+        w.finish()
+    }
+}
+
+/// What became of the record sets. There is none after a request with [`Acks::None`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProduceResponse {
+    /// What became of them, by topic.
+    pub responses: Vec<TopicProduceResponse>,
+    /// For how many milliseconds the request exceeded a quota; see [`ApiKey::client_throttles`]. From v1 on.
+    pub throttle_time_ms: i32,
+    /// Where to reach the brokers that [`PartitionProduceResponse::current_leader`] names. From v10 on
+    /// (KIP-951).
+    pub node_endpoints: Vec<NodeEndpoint>,
+}
+
+/// What became of the record sets for one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicProduceResponse {
+    /// Which topic.
+    pub topic: ProducedTopic,
+    /// What became of them, by partition.
+    pub partition_responses: Vec<PartitionProduceResponse>,
+}
+
+/// How a [`ProduceResponse`] says which topic it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProducedTopic {
+    /// By its name: up to v12.
+    Name(String),
+    /// By its id: from v13 on (KIP-516).
+    Id(Uuid),
+}
+
+/// What became of the record set for one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionProduceResponse {
+    /// The partition's number.
+    pub index: i32,
+    /// [`ErrorCode::NONE`] if the record set is in the log.
+    pub error_code: ErrorCode,
+    /// The offset of the first record, or −1.
+    pub base_offset: i64,
+    /// The time at which the broker appended the records, in milliseconds since the epoch, if it replaced
+    /// their timestamps by that (`message.timestamp.type=LogAppendTime`); otherwise −1. From v2 on (KIP-32).
+    pub log_append_time_ms: i64,
+    /// The first offset that the partition still has, or −1. From v5 on.
+    pub log_start_offset: i64,
+    /// The records for whose sake the whole record set was refused. From v8 on (KIP-467).
+    pub record_errors: Vec<RecordError>,
+    /// What is wrong with them in common. From v8 on (KIP-467).
+    pub error_message: Option<String>,
+    /// The broker that leads the partition now, if this one does not and knows who does. From v10 on
+    /// (KIP-951).
+    pub current_leader: Option<LeaderIdAndEpoch>,
+}
+
+/// A record for whose sake a record set was refused (KIP-467): `BatchIndexAndErrorMessage` in Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordError {
+    /// The record's position in its batch, from 0 on.
+    pub batch_index: i32,
+    /// What is wrong with it.
+    pub message: Option<String>,
+}
+
+/// The leader of a partition (KIP-951).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeaderIdAndEpoch {
+    /// The broker's id. [`ProduceResponse::node_endpoints`] says where it is.
+    pub leader_id: i32,
+    /// Counts the partition's leaders. An epoch that is not above the known one is old news.
+    pub leader_epoch: i32,
+}
+
+/// Where a broker can be reached (KIP-951).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeEndpoint {
+    /// Its id.
+    pub node_id: i32,
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: i32,
+    /// Its rack, if it has one.
+    pub rack: Option<String>,
+}
+
+impl ProduceResponse {
+    /// Decodes a frame that answers a [`ProduceRequest`] of this version.
+    pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
+        let mut r = Reader::response(ApiKey::Produce, version, frame)?;
+        let responses = r.array(3, topic_response)?;
+        let throttle_time_ms = if version >= 1 { r.i32()? } else { 0 };
+        let mut node_endpoints = Vec::new();
+        r.tagged_fields(|tag, field| {
+            if version >= 10 && tag == 0 {
+                node_endpoints = field.array(11, node_endpoint)?;
+                field.end()?;
+            }
+            Ok(())
+        })?;
+        r.end()?;
+        Ok(Self {
+            responses,
+            throttle_time_ms,
+            node_endpoints,
+        })
+    }
+}
+
+/// At least 3 bytes: in v9 an empty name, no partitions and no tagged fields.
+fn topic_response(r: &mut Reader<'_>) -> Result<TopicProduceResponse, ProtocolError> {
+    let topic = if r.version() >= 13 {
+        ProducedTopic::Id(r.uuid()?)
+    } else {
+        ProducedTopic::Name(r.string()?)
+    };
+    let partition_responses = r.array(14, partition_response)?;
+    r.skip_tagged_fields()?;
+    Ok(TopicProduceResponse {
+        topic,
+        partition_responses,
+    })
+}
+
+/// At least 14 bytes: in v0 an index, an error code and an offset.
+fn partition_response(r: &mut Reader<'_>) -> Result<PartitionProduceResponse, ProtocolError> {
+    let version = r.version();
+    let mut response = PartitionProduceResponse {
+        index: r.i32()?,
+        error_code: r.error_code()?,
+        base_offset: r.i64()?,
+        log_append_time_ms: if version >= 2 { r.i64()? } else { -1 },
+        log_start_offset: if version >= 5 { r.i64()? } else { -1 },
+        record_errors: Vec::new(),
+        error_message: None,
+        current_leader: None,
+    };
+    if version >= 8 {
+        response.record_errors = r.array(6, record_error)?;
+        response.error_message = r.nullable_string()?;
+    }
+    r.tagged_fields(|tag, field| {
+        if version >= 10 && tag == 0 {
+            response.current_leader = leader(field)?;
+            field.end()?;
+        }
+        Ok(())
+    })?;
+    Ok(response)
+}
+
+/// At least 6 bytes: an index, a null and, from v9 on, no tagged fields.
+fn record_error(r: &mut Reader<'_>) -> Result<RecordError, ProtocolError> {
+    let error = RecordError {
+        batch_index: r.i32()?,
+        message: r.nullable_string()?,
+    };
+    r.skip_tagged_fields()?;
+    Ok(error)
+}
+
+/// The leader −1 stands for "not known", as does the absence of the field.
+fn leader(r: &mut Reader<'_>) -> Result<Option<LeaderIdAndEpoch>, ProtocolError> {
+    let leader = LeaderIdAndEpoch {
+        leader_id: r.i32()?,
+        leader_epoch: r.i32()?,
+    };
+    r.skip_tagged_fields()?;
+    Ok((leader.leader_id >= 0).then_some(leader))
+}
+
+/// At least 11 bytes: an id, an empty host, a port, a null rack and no tagged fields.
+fn node_endpoint(r: &mut Reader<'_>) -> Result<NodeEndpoint, ProtocolError> {
+    let endpoint = NodeEndpoint {
+        node_id: r.i32()?,
+        host: r.string()?,
+        port: r.i32()?,
+        rack: r.nullable_string()?,
+    };
+    r.skip_tagged_fields()?;
+    Ok(endpoint)
+}

@@ -1,0 +1,147 @@
+//! Kafka's zigzag varints (protocol guide, VARINT and VARLONG), and how long each would be.
+
+use alloc::vec::Vec;
+
+/// Why a varint could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// The bytes end before the varint does.
+    Cut,
+    /// More bytes, or more bits, than the type has.
+    TooLong,
+}
+
+const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// How many bytes `value` takes as a varint: 1 to 10. The same for a 32-bit and a 64-bit varint of one value.
+#[inline]
+pub(crate) const fn len(value: i64) -> usize {
+    // Seven bits a byte: the bits that are needed, divided by seven and rounded up, without a division.
+    let bits = 64 - (zigzag(value) | 1).leading_zeros();
+    ((bits * 9 + 64) / 64) as usize
+}
+
+/// Writes `value` at `at` and returns the place after it.
+///
+/// # Panics
+/// If fewer than ten bytes follow `at`: callers hand in a scratch array that is long enough for all they write.
+#[inline]
+pub(crate) fn put(out: &mut [u8], mut at: usize, value: i64) -> usize {
+    let mut rest = zigzag(value);
+    while rest >= 0x80 {
+        out[at] = rest as u8 | 0x80;
+        rest >>= 7;
+        at += 1;
+    }
+    out[at] = rest as u8;
+    at + 1
+}
+
+#[inline]
+pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
+    let mut rest = zigzag(value);
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+/// Writes bytes with their length in front, −1 for null. The caller has seen that the length fits an `i32`.
+#[inline]
+pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            write(out, bytes.len() as i64);
+            out.extend_from_slice(bytes);
+        }
+        None => out.push(1),
+    }
+}
+
+/// A 32-bit varint at the start of `bytes`, and how many bytes it took.
+#[inline]
+pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), Unreadable> {
+    if let Some(&first) = bytes.first() {
+        if first < 0x80 {
+            return Ok((i32::from(first >> 1) ^ -i32::from(first & 1), 1));
+        }
+    }
+    let (value, used) = read_raw(bytes, 5)?;
+    let value = u32::try_from(value).map_err(|_| Unreadable::TooLong)?;
+    Ok(((value >> 1) as i32 ^ -((value & 1) as i32), used))
+}
+
+/// A 64-bit varint at the start of `bytes`, and how many bytes it took.
+#[inline]
+pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), Unreadable> {
+    if let Some(&first) = bytes.first() {
+        if first < 0x80 {
+            return Ok((i64::from(first >> 1) ^ -i64::from(first & 1), 1));
+        }
+    }
+    let (value, used) = read_raw(bytes, 10)?;
+    Ok(((value >> 1) as i64 ^ -((value & 1) as i64), used))
+}
+
+fn read_raw(bytes: &[u8], longest: usize) -> Result<(u64, usize), Unreadable> {
+    let mut value = 0u64;
+    for (index, &byte) in bytes.iter().take(longest).enumerate() {
+        let bits = u64::from(byte & 0x7f);
+        let shift = 7 * index as u32;
+        if shift == 63 && bits > 1 {
+            return Err(Unreadable::TooLong); // bits past the 64th
+        }
+        value |= bits << shift;
+        if byte < 0x80 {
+            return Ok((value, index + 1));
+        }
+    }
+    Err(if bytes.len() < longest { Unreadable::Cut } else { Unreadable::TooLong })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn borders_have_the_lengths_of_the_protocol_guide() {
+        for (value, expected) in [(0, 1), (-1, 1), (63, 1), (64, 2), (-64, 1), (-65, 2), (8191, 2), (8192, 3)] {
+            assert_eq!(len(value), expected, "{value}");
+        }
+        assert_eq!(len(i64::MAX), 10);
+        assert_eq!(len(i64::MIN), 10);
+        assert_eq!(len(i64::from(i32::MAX)), 5);
+        assert_eq!(len(i64::from(i32::MIN)), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_and_is_as_long_as_counted(value: i64, narrow: i32) {
+            let mut out = Vec::new();
+            write(&mut out, value);
+            prop_assert_eq!(read_i64(&out), Ok((value, out.len())));
+            prop_assert_eq!(len(value), out.len());
+            let mut scratch = [0; 10];
+            let end = put(&mut scratch, 0, value);
+            prop_assert_eq!(&scratch[..end], &out[..]);
+            for cut in 0..out.len() {
+                prop_assert_eq!(read_i64(&out[..cut]), Err(Unreadable::Cut));
+            }
+            out.clear();
+            write(&mut out, i64::from(narrow));
+            prop_assert_eq!(read_i32(&out), Ok((narrow, out.len())));
+        }
+    }
+
+    #[test]
+    fn too_many_bytes_or_bits_are_refused() {
+        assert_eq!(read_i32(&[0xff; 8]), Err(Unreadable::TooLong));
+        assert_eq!(read_i64(&[0xff; 12]), Err(Unreadable::TooLong));
+        assert_eq!(read_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f]), Err(Unreadable::TooLong));
+        assert_eq!(read_i64(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]), Err(Unreadable::TooLong));
+    }
+}

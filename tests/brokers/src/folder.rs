@@ -1,0 +1,95 @@
+//! A temporary folder that goes away with the process that made it.
+
+use crate::random;
+use std::{
+    env, fs,
+    io::{self, Write},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// Removes the folder when the pipe it reads ends without a word, for then the process
+/// that owned the folder was killed. A broker dies of the same event at the same time
+/// (see `guarded.rs`), so it is given a moment, and its last files a second try.
+const JANITOR: &str = r#"
+trap '' HUP INT TERM
+read -r _ && exit 0
+sleep 0.5
+tries=0
+while [ -e "$1" ] && [ $tries -lt 50 ]; do
+    rm -rf -- "$1" || sleep 0.2
+    tries=$((tries + 1))
+done
+"#;
+
+/// A new folder, removed with all that is in it when this is dropped or when this
+/// process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct TempFolder {
+    path: PathBuf,
+    janitor: Child,
+}
+
+impl TempFolder {
+    /// Makes an empty folder that only this user can read.
+    pub(crate) fn create() -> io::Result<TempFolder> {
+        let name = format!("kafka-batch-broker-{:016x}", random::number());
+        let path = env::temp_dir().join(name);
+        // The janitor comes first: there is no moment at which nobody would clean up.
+        let janitor = Command::new("sh")
+            .args(["-c", JANITOR, "janitor"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let folder = TempFolder { path, janitor };
+        fs::DirBuilder::new().create(&folder.path)?;
+        Ok(folder)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let removed = fs::remove_dir_all(&self.path);
+        if let Some(mut pipe) = self.janitor.stdin.take()
+            && removed.is_ok()
+        {
+            let _ = pipe.write_all(b"done\n");
+        }
+        // The pipe is closed by now. If the folder is still there the janitor tries its
+        // luck, else it has nothing to do.
+        let _ = self.janitor.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_there_and_then_gone() {
+        let folder = TempFolder::create().unwrap();
+        let path = folder.path().to_owned();
+        fs::write(path.join("file"), "text").unwrap();
+        drop(folder);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_janitor_removes_the_folder_of_a_dead_process() {
+        let mut folder = TempFolder::create().unwrap();
+        fs::write(folder.path().join("file"), "text").unwrap();
+        // What the system does for a process that is killed.
+        drop(folder.janitor.stdin.take());
+        folder.janitor.wait().unwrap();
+        assert!(!folder.path().exists());
+    }
+}

@@ -1,0 +1,229 @@
+//! Gets the jars of a release with Maven, once, and remembers their class paths.
+//!
+//! The jars stay where Maven keeps them. The cache folder holds, for each class path, the
+//! `pom.xml` that asked for it and the list of jars that came of it.
+
+use crate::{Release, StartError, guarded::Guarded, node, programs};
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The plugin that tells where Maven put the jars, at a version that is known to work.
+const GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
+
+/// Binds Kafka's logging to the standard error stream. Every release's `slf4j-api` is of
+/// the 1.7 line.
+const LOGGING: &str = "org.slf4j:slf4j-simple:1.7.36";
+
+/// Other bindings that come with some of the artifacts; there must be only one.
+const OTHER_LOGGING: &[&str] = &["org.slf4j:slf4j-reload4j", "org.slf4j:slf4j-log4j12"];
+
+/// How long Maven may take. It gets about 150 MB for each class path at most.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// The class paths of a release, as `java -cp` takes them.
+#[derive(Debug)]
+pub(crate) struct Jars {
+    /// For the broker and its storage tool.
+    pub(crate) broker: String,
+    /// For the command-line tools.
+    pub(crate) tools: String,
+}
+
+impl Jars {
+    /// Finds the jars, after getting those that are not on this machine yet.
+    pub(crate) fn prepare(release: &Release) -> Result<Jars, StartError> {
+        let cache = cache_folder().join(release.version);
+        let broker = format!("org.apache.kafka:kafka_{}", release.scala);
+        let tools = release.tools.version;
+        Ok(Jars {
+            broker: class_path(
+                &cache.join("broker"),
+                &[&format!("{broker}:{}", release.version)],
+                "info",
+            )?,
+            tools: class_path(
+                &cache.join("tools"),
+                &[
+                    &format!("{broker}:{tools}"),
+                    &format!("org.apache.kafka:kafka-tools:{tools}"),
+                ],
+                "warn",
+            )?,
+        })
+    }
+}
+
+fn cache_folder() -> PathBuf {
+    if let Some(folder) = env::var_os("KAFKA_BATCH_KAFKA_CACHE") {
+        return PathBuf::from(folder);
+    }
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+            PathBuf::from,
+        )
+        .join("kafka")
+}
+
+/// The class path of some artifacts (`group:name:version`): the list in `folder` if it is
+/// there and still good, else what Maven says. `level` is how much they are to log.
+fn class_path(folder: &Path, artifacts: &[&str], level: &str) -> Result<String, StartError> {
+    let folder = std::path::absolute(folder).map_err(StartError::io("find the cache folder"))?;
+    let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
+    let pom = pom(artifacts);
+    let jars = if let Some(jars) = cached(&folder, &pom) {
+        jars
+    } else {
+        fs::create_dir_all(&folder).map_err(in_folder())?;
+        // One Maven at a time: two could get into each other's way in its repository.
+        let lock = File::create(folder.join("../../lock")).map_err(in_folder())?;
+        lock.lock().map_err(in_folder())?;
+        match cached(&folder, &pom) {
+            Some(jars) => jars,
+            None => resolve(&folder, artifacts, &pom)?,
+        }
+    };
+    let settings = folder.join("simplelogger.properties");
+    if !settings.exists() {
+        let text = format!("org.slf4j.simpleLogger.defaultLogLevel={level}\n");
+        fs::write(settings, text).map_err(in_folder())?;
+    }
+    // The logging looks for its settings in the class path, so the folder goes there too.
+    Ok(format!("{}:{jars}", folder.display()))
+}
+
+/// The jars found earlier for the same artifacts, if all of them are still there.
+fn cached(folder: &Path, pom: &str) -> Option<String> {
+    if fs::read_to_string(folder.join("pom.xml")).ok()? != pom {
+        return None;
+    }
+    all_there(&fs::read_to_string(folder.join("classpath")).ok()?)
+}
+
+/// The class path that a file holds, if it names any jars and they all exist.
+fn all_there(text: &str) -> Option<String> {
+    let text = text.trim();
+    let good = !text.is_empty() && text.split(':').all(|jar| Path::new(jar).is_file());
+    good.then(|| text.to_owned())
+}
+
+fn resolve(folder: &Path, artifacts: &[&str], pom: &str) -> Result<String, StartError> {
+    let maven = programs::maven()?;
+    eprintln!(
+        "kafka-batch-brokers: getting {} with Maven (a minute or two the first time)",
+        artifacts.join(" and ")
+    );
+    let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
+    let (asked, found) = (folder.join("pom.xml"), folder.join("classpath"));
+    let output = folder.join("maven.log");
+    // A list that is there now belongs to other artifacts, or to jars that are gone.
+    let _ = fs::remove_file(&found);
+    fs::write(&asked, pom).map_err(in_folder())?;
+    let log = File::create(&output).map_err(in_folder())?;
+    let arguments = [
+        "-q".to_owned(),
+        "-B".to_owned(),
+        "-Dstyle.color=never".to_owned(),
+        "-f".to_owned(),
+        asked.display().to_string(),
+        GOAL.to_owned(),
+        format!("-Dmdep.outputFile={}", found.display()),
+        "-Dmdep.pathSeparator=:".to_owned(),
+    ];
+    let status = Guarded::spawn(&maven, &arguments, &log)
+        .and_then(|mut maven| maven.wait(LIMIT))
+        .map_err(StartError::io("run mvn"))?;
+    let list = fs::read_to_string(&found).unwrap_or_default();
+    match all_there(&list) {
+        Some(jars) if status.is_some_and(|status| status.success()) => Ok(jars),
+        _ => {
+            let _ = fs::remove_file(&found);
+            Err(StartError::Jars {
+                artifacts: artifacts.join(" and "),
+                output: match status {
+                    Some(_) => node::end_of(&output, 0),
+                    None => format!("nothing for {} s, so it was ended", LIMIT.as_secs()),
+                },
+            })
+        }
+    }
+}
+
+/// A Maven project that needs the artifacts and is nothing else.
+fn pom(artifacts: &[&str]) -> String {
+    let exclusions: String = OTHER_LOGGING
+        .iter()
+        .filter_map(|artifact| artifact.split_once(':'))
+        .map(|(group, name)| {
+            format!(
+                "        <exclusion><groupId>{group}</groupId>\
+                 <artifactId>{name}</artifactId></exclusion>\n"
+            )
+        })
+        .collect();
+    let dependencies: String = artifacts
+        .iter()
+        .chain([&LOGGING])
+        .filter_map(|artifact| {
+            let (group, rest) = artifact.split_once(':')?;
+            let (name, version) = rest.split_once(':')?;
+            Some(format!(
+                "    <dependency>\n      <groupId>{group}</groupId>\n      \
+                 <artifactId>{name}</artifactId>\n      <version>{version}</version>\n      \
+                 <exclusions>\n{exclusions}      </exclusions>\n    </dependency>\n"
+            ))
+        })
+        .collect();
+    format!(
+        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n  \
+         <modelVersion>4.0.0</modelVersion>\n  <groupId>kafka-batch</groupId>\n  \
+         <artifactId>brokers</artifactId>\n  <version>1</version>\n  \
+         <packaging>pom</packaging>\n  <dependencies>\n{dependencies}  </dependencies>\n\
+         </project>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::TempFolder;
+
+    #[test]
+    fn a_pom_asks_for_the_artifacts_and_one_logging() {
+        let pom = pom(&["org.apache.kafka:kafka_2.13:4.4.0"]);
+        assert_eq!(pom.matches("<dependency>").count(), 2);
+        assert!(pom.contains("<artifactId>kafka_2.13</artifactId>\n      <version>4.4.0<"));
+        assert!(pom.contains("<artifactId>slf4j-simple</artifactId>"));
+        assert_eq!(pom.matches("slf4j-reload4j").count(), 2);
+    }
+
+    #[test]
+    fn a_class_path_counts_only_when_every_jar_is_there() {
+        let folder = TempFolder::create().unwrap();
+        let [one, other] = ["a.jar", "b.jar"].map(|name| folder.path().join(name));
+        fs::write(&one, "").unwrap();
+        let both = format!("{}:{}\n", one.display(), other.display());
+        assert_eq!(all_there(""), None);
+        assert_eq!(all_there("\n"), None);
+        assert_eq!(all_there(&both), None);
+        fs::write(&other, "").unwrap();
+        assert_eq!(all_there(&both).unwrap(), both.trim());
+    }
+
+    #[test]
+    fn a_cached_class_path_is_used_for_the_same_artifacts_only() {
+        let folder = TempFolder::create().unwrap();
+        let jar = folder.path().join("a.jar");
+        fs::write(&jar, "").unwrap();
+        let list = jar.display().to_string();
+        fs::write(folder.path().join("classpath"), &list).unwrap();
+        assert_eq!(cached(folder.path(), "one"), None);
+        fs::write(folder.path().join("pom.xml"), "one").unwrap();
+        assert_eq!(cached(folder.path(), "one"), Some(list));
+        assert_eq!(cached(folder.path(), "other"), None);
+    }
+}

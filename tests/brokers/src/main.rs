@@ -1,0 +1,96 @@
+//! Runs a command with a real Apache Kafka beside it; see `--help`, and the library's
+//! documentation for the environment.
+
+#![forbid(unsafe_code)]
+
+mod args;
+
+use args::{Request, Run};
+use kafka_batch_brokers::{Broker, RELEASES, StartError};
+use std::{
+    env,
+    os::unix::process::ExitStatusExt,
+    process::{Command, ExitCode, ExitStatus},
+    time::Instant,
+};
+
+const CALLED_WRONGLY: u8 = 2;
+const NO_BROKER: u8 = 125;
+const NO_COMMAND: u8 = 127;
+
+fn main() -> ExitCode {
+    match args::parse(env::args_os().skip(1)) {
+        Ok(Request::Help) => println!("{}", args::USAGE),
+        Ok(Request::List) => {
+            for release in RELEASES {
+                println!("{} (tools {})", release.version, release.tools.version);
+            }
+        }
+        Ok(Request::Run(run)) => {
+            let code = with_broker(&run).unwrap_or_else(|error| {
+                say(&error.to_string());
+                NO_BROKER
+            });
+            return ExitCode::from(code);
+        }
+        Err(error) => {
+            say(&error.to_string());
+            return ExitCode::from(CALLED_WRONGLY);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Starts the broker, runs the command and gives the exit code. No signal is handled
+/// here: one that ends this process ends the broker too, see the library's `guarded.rs`.
+fn with_broker(run: &Run) -> Result<u8, StartError> {
+    let version = run.release.version;
+    say(&format!("starting Apache Kafka {version}"));
+    let begin = Instant::now();
+    let mut broker = Broker::start(run.release, &run.options)?;
+    say(&format!(
+        "Apache Kafka {version} is ready at {} after {:.1} s",
+        broker.address(),
+        begin.elapsed().as_secs_f64()
+    ));
+    let result = Command::new(&run.program)
+        .args(&run.arguments)
+        .envs(broker.environment())
+        .status();
+    if !broker.is_running() {
+        let log = broker.end_of_log();
+        say(&format!("the broker ended before the command did:\n{log}"));
+    }
+    Ok(match result {
+        Ok(status) => exit_code(status),
+        Err(error) => {
+            say(&format!("could not run {:?}: {error}", run.program));
+            NO_COMMAND
+        }
+    })
+}
+
+/// As a shell has it: 128 and more stand for the signal that ended the command.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+fn say(text: &str) {
+    eprintln!("kafka-batch-brokers: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_the_command() {
+        // As `wait` gives them: the code in the second byte, the signal in the first.
+        assert_eq!(exit_code(ExitStatus::from_raw(0)), 0);
+        assert_eq!(exit_code(ExitStatus::from_raw(7 << 8)), 7);
+        assert_eq!(exit_code(ExitStatus::from_raw(9)), 137);
+    }
+}

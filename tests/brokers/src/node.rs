@@ -1,0 +1,177 @@
+//! The Java process of one node, and its log.
+
+use crate::{StartError, guarded::Guarded, wait};
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What the storage tool may take; it needs about a second.
+const FORMAT_LIMIT: Duration = Duration::from_secs(120);
+
+/// How many lines of a log an error message shows.
+const LINES: usize = 40;
+
+/// Loggers that would fill the log with hundreds of lines of settings.
+const QUIET: &[&str] = &[
+    "kafka.server.KafkaConfig",
+    "org.apache.kafka.common.config.AbstractConfig",
+];
+
+/// All that is needed to run the Java programs of a node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// The release, for messages.
+    pub(crate) version: &'static str,
+    /// The Java to run.
+    pub(crate) java: PathBuf,
+    /// The class path of the release.
+    pub(crate) class_path: String,
+    /// A folder of the node's own, for its files other than the partitions.
+    pub(crate) folder: PathBuf,
+    /// Size of the broker's heap.
+    pub(crate) heap_mib: u32,
+    /// How long the broker may take until it is ready.
+    pub(crate) start_limit: Duration,
+}
+
+impl Node {
+    /// The broker's settings.
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.folder.join("server.properties")
+    }
+
+    /// The broker's log. A restart adds to it.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join("broker.log")
+    }
+
+    /// Java's folder for temporary files. Kafka unpacks its native libraries there, and
+    /// would leave them behind when it is killed.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+
+    /// Makes the folders and writes the settings.
+    pub(crate) fn configure(&self, settings: &str) -> Result<(), StartError> {
+        fs::create_dir_all(self.temporary())
+            .and_then(|()| fs::write(self.settings(), settings))
+            .map_err(StartError::io("write the broker's settings"))
+    }
+
+    /// Prepares the data folder for its first use, with Kafka's own tool.
+    pub(crate) fn format(&self, cluster_id: &str) -> Result<(), StartError> {
+        let output = self.folder.join("format.log");
+        let mut arguments = self.java_arguments(&["-XX:TieredStopAtLevel=1"]);
+        for argument in ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"] {
+            arguments.push(argument.into());
+        }
+        arguments.push(self.settings().into());
+        let status = File::create(&output)
+            .and_then(|log| Guarded::spawn(&self.java, &arguments, &log))
+            .and_then(|mut tool| tool.wait(FORMAT_LIMIT))
+            .map_err(StartError::io("run Kafka's storage tool"))?;
+        if status.is_some_and(|status| status.success()) {
+            return Ok(());
+        }
+        Err(StartError::Format {
+            version: self.version,
+            output: end_of(&output, 0),
+        })
+    }
+
+    /// Starts the broker and waits until it is ready.
+    pub(crate) fn start(&self, address: SocketAddr) -> Result<Guarded, StartError> {
+        let heap = format!("-Xmx{}m", self.heap_mib);
+        let mut arguments = self.java_arguments(&[&heap, "-Djava.awt.headless=true"]);
+        arguments.extend(["kafka.Kafka".into(), self.settings().into()]);
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(self.log())
+            .map_err(StartError::io("open the broker's log"))?;
+        let before = log.metadata().map_or(0, |data| data.len());
+        let mut process = Guarded::spawn(&self.java, &arguments, &log)
+            .map_err(StartError::io("start the broker"))?;
+        match wait::until_ready(&mut process, address, self.start_limit) {
+            Ok(()) => Ok(process),
+            Err(wait::NotReady::Ended(status)) => Err(StartError::Died {
+                version: self.version,
+                status,
+                log: end_of(&self.log(), before),
+            }),
+            Err(wait::NotReady::TimedOut(last)) => Err(StartError::TimedOut {
+                version: self.version,
+                limit: self.start_limit,
+                last,
+                log: end_of(&self.log(), before),
+            }),
+            Err(wait::NotReady::Failed(error)) => {
+                Err(StartError::io("watch the broker's process")(error))
+            }
+        }
+    }
+
+    fn java_arguments(&self, more: &[&str]) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = more.iter().map(Into::into).collect();
+        arguments.extend(
+            [
+                // Cheaper at this size than the default collector.
+                "-XX:+UseSerialGC",
+                // Else a killed process leaves a file in the system's temporary folder.
+                "-XX:-UsePerfData",
+                "-Dorg.slf4j.simpleLogger.showDateTime=true",
+                "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+            ]
+            .map(OsString::from),
+        );
+        for logger in QUIET {
+            arguments.push(format!("-Dorg.slf4j.simpleLogger.log.{logger}=warn").into());
+        }
+        let mut temporary = OsString::from("-Djava.io.tmpdir=");
+        temporary.push(self.temporary());
+        arguments.push(temporary);
+        arguments.extend(["-cp".into(), self.class_path.clone().into()]);
+        arguments
+    }
+}
+
+/// The last lines of a file, of what was written after its first `skip` bytes.
+pub(crate) fn end_of(file: &Path, skip: u64) -> String {
+    let bytes = fs::read(file).unwrap_or_default();
+    let bytes = usize::try_from(skip)
+        .ok()
+        .and_then(|skip| bytes.get(skip..))
+        .unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.len() {
+        0 => "(nothing was written)".to_owned(),
+        count => lines[count.saturating_sub(LINES)..].join("\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::TempFolder;
+
+    #[test]
+    fn the_end_of_a_log_is_its_last_lines() {
+        let folder = TempFolder::create().unwrap();
+        let file = folder.path().join("log");
+        assert_eq!(end_of(&file, 0), "(nothing was written)");
+        let text: String = (1..=100).map(|line| format!("line {line}\n")).collect();
+        fs::write(&file, &text).unwrap();
+        let end = end_of(&file, 0);
+        assert!(end.starts_with("line 61\n") && end.ends_with("line 100"));
+        let skip = text.find("line 99").unwrap();
+        assert_eq!(
+            end_of(&file, u64::try_from(skip).unwrap()),
+            "line 99\nline 100"
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! Free ports for a broker to listen on.
+
+use crate::random;
+use std::{
+    io,
+    net::{Ipv4Addr, TcpListener},
+};
+
+/// Ports are taken from here and not from the system's ephemeral range (what a bind to
+/// port 0 gives), for two reasons. A broker must get its own port again at a restart,
+/// and there an outgoing connection of anyone could hold it by then. And a connection
+/// attempt to an ephemeral port nobody listens on can, by chance, connect to itself.
+const FIRST: u16 = 20_000;
+const COUNT: u16 = 12_000;
+
+/// For messages.
+pub(crate) const RANGE_IN_WORDS: &str = "20000 to 31999";
+
+/// Two different ports nobody listens on now. Another process may still take them before
+/// the broker does, so whoever uses them must be ready to try again.
+pub(crate) fn two_free() -> io::Result<[u16; 2]> {
+    let one = listener()?;
+    let other = listener()?;
+    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
+}
+
+fn listener() -> io::Result<TcpListener> {
+    let mut failure = None;
+    for _ in 0..200 {
+        let step = random::number() % u64::from(COUNT);
+        let port = FIRST + u16::try_from(step).unwrap_or(0);
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ports_differ_and_are_in_the_range() {
+        let [one, other] = two_free().unwrap();
+        assert_ne!(one, other);
+        for port in [one, other] {
+            assert!((20_000..=31_999).contains(&port), "{port}");
+        }
+    }
+}

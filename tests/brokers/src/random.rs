@@ -1,0 +1,34 @@
+//! Numbers that differ from run to run, to keep brokers out of each other's way.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
+};
+
+/// A number that nobody else is likely to draw. The standard library has no source of
+/// random numbers, but seeds the hasher of each map with one.
+pub(crate) fn number() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A new cluster id: 16 bytes in URL-safe base64, as Kafka wants it. Hexadecimal digits
+/// keep it from beginning with a dash, which the storage tool would take for an option.
+pub(crate) fn cluster_id() -> String {
+    let mut id = format!("{:016x}{:016x}", number(), number());
+    id.truncate(21);
+    // The last of 22 characters holds only 2 bits, so it is one of A, Q, g and w.
+    id.push('A');
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cluster_ids_are_22_characters_and_differ() {
+        let (one, other) = (cluster_id(), cluster_id());
+        assert_eq!((one.len(), other.len()), (22, 22));
+        assert_ne!(one, other);
+    }
+}

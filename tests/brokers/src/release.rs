@@ -1,0 +1,116 @@
+//! The Apache Kafka releases that can be started: what to fetch for each.
+
+use std::fmt;
+
+/// One Apache Kafka release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// Version of the broker.
+    pub version: &'static str,
+    /// The Scala version in the broker's artifact name, `kafka_SCALA`.
+    pub scala: &'static str,
+    /// The command-line tools that go with it.
+    pub tools: Tools,
+}
+
+/// Kafka's command-line tools: where they are has changed from release to release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tools {
+    /// Version of the artifact `kafka-tools` and of all that is on the class path with
+    /// it. It is the broker's own version wherever that one is published.
+    pub version: &'static str,
+    /// Main class of the tool that prints log segments.
+    pub dump_log_segments: &'static str,
+    /// Main class of the console producer.
+    pub console_producer: &'static str,
+    /// Main class of the console consumer.
+    pub console_consumer: &'static str,
+    /// Main class of the tool that makes and lists topics.
+    pub topics: &'static str,
+}
+
+/// The releases known, the newest first.
+pub const RELEASES: &[Release] = &[
+    Release {
+        version: "4.4.0",
+        scala: "2.13",
+        tools: Tools {
+            // Maven Central has the broker of 4.4.0, but its newest `kafka-tools` is
+            // this one. The tools get a class path of their own, all of one version.
+            version: "4.3.1",
+            dump_log_segments: "org.apache.kafka.tools.DumpLogSegments",
+            console_producer: "org.apache.kafka.tools.ConsoleProducer",
+            console_consumer: "org.apache.kafka.tools.consumer.ConsoleConsumer",
+            topics: "org.apache.kafka.tools.TopicCommand",
+        },
+    },
+    Release {
+        version: "3.9.2",
+        scala: "2.13",
+        tools: Tools {
+            version: "3.9.2",
+            dump_log_segments: "kafka.tools.DumpLogSegments",
+            console_producer: "kafka.tools.ConsoleProducer",
+            console_consumer: "org.apache.kafka.tools.consumer.ConsoleConsumer",
+            topics: "org.apache.kafka.tools.TopicCommand",
+        },
+    },
+];
+
+impl Release {
+    /// The release with this version, or the newest one that begins with it: `4.4.0`,
+    /// `4.4` and `4` find the same.
+    pub fn find(wanted: &str) -> Result<&'static Release, UnknownRelease> {
+        RELEASES
+            .iter()
+            .find(|release| {
+                release
+                    .version
+                    .strip_prefix(wanted)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+            .ok_or_else(|| UnknownRelease(wanted.to_owned()))
+    }
+}
+
+/// No release of this version is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownRelease(pub String);
+
+impl fmt::Display for UnknownRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no Apache Kafka {:?} is known here; choose one of",
+            self.0
+        )?;
+        for release in RELEASES {
+            write!(f, " {}", release.version)?;
+        }
+        write!(f, ", or add it to RELEASES in release.rs")
+    }
+}
+
+impl std::error::Error for UnknownRelease {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_found_by_its_version_or_the_beginning_of_it() {
+        for wanted in ["4.4.0", "4.4", "4"] {
+            assert_eq!(Release::find(wanted).unwrap().version, "4.4.0");
+        }
+        assert_eq!(Release::find("3.9").unwrap().version, "3.9.2");
+    }
+
+    #[test]
+    fn an_unknown_release_is_refused_with_the_known_ones() {
+        for wanted in ["", "4.", "4.4.0.1", "44", "0.8"] {
+            assert!(Release::find(wanted).is_err(), "{wanted:?}");
+        }
+        let message = Release::find("0.8").unwrap_err().to_string();
+        assert!(message.contains("\"0.8\"") && message.contains("4.4.0 3.9.2"));
+    }
+}

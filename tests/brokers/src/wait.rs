@@ -1,0 +1,222 @@
+//! Finds out when a broker is ready, by asking it.
+//!
+//! Two requests of the Kafka protocol are sent: ApiVersions, to see that it speaks, and
+//! Metadata, to see that it counts itself among the brokers of the cluster. A broker does
+//! so once the controller lets it have partitions, so then topics can be made.
+
+use crate::guarded::Guarded;
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// For one step of one question.
+const STEP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Far more than an answer to these questions has.
+const LONGEST_ANSWER: usize = 1 << 20;
+
+const METADATA: i16 = 3;
+const API_VERSIONS: i16 = 18;
+const CREATE_TOPICS: i16 = 19;
+
+/// Why a broker is not ready.
+#[derive(Debug)]
+pub(crate) enum NotReady {
+    /// Its process has ended.
+    Ended(ExitStatus),
+    /// The time is over; this is what the last question led to.
+    TimedOut(String),
+    /// The process cannot be watched.
+    Failed(io::Error),
+}
+
+/// Asks the broker again and again until it is ready.
+pub(crate) fn until_ready(
+    process: &mut Guarded,
+    address: SocketAddr,
+    limit: Duration,
+) -> Result<(), NotReady> {
+    let begin = Instant::now();
+    loop {
+        let last = match ask(address) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if begin.elapsed() >= limit {
+            return Err(NotReady::TimedOut(last.to_string()));
+        }
+        if let Some(status) = process.wait(PAUSE).map_err(NotReady::Failed)? {
+            return Err(NotReady::Ended(status));
+        }
+    }
+}
+
+/// Asks once; an error says what is missing.
+fn ask(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, STEP_LIMIT)?;
+    stream.set_read_timeout(Some(STEP_LIMIT))?;
+    stream.set_write_timeout(Some(STEP_LIMIT))?;
+    check_api_versions(&exchange(&mut stream, API_VERSIONS, 0, &[])?)?;
+    // An empty list of topics, which asks about none.
+    check_metadata(&exchange(&mut stream, METADATA, 1, &[0; 4])?)
+}
+
+/// Sends a request and gives the body of its response.
+fn exchange(
+    stream: &mut TcpStream,
+    api_key: i16,
+    api_version: i16,
+    body: &[u8],
+) -> io::Result<Vec<u8>> {
+    const CORRELATION_ID: i32 = 7;
+    let mut request = Vec::new();
+    request.extend(api_key.to_be_bytes());
+    request.extend(api_version.to_be_bytes());
+    request.extend(CORRELATION_ID.to_be_bytes());
+    // No client id.
+    request.extend((-1_i16).to_be_bytes());
+    request.extend(body);
+    let length = i32::try_from(request.len()).map_err(|_| bad("a request too long"))?;
+    stream.write_all(&[&length.to_be_bytes(), &request[..]].concat())?;
+
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = usize::try_from(i32::from_be_bytes(length))
+        .ok()
+        .filter(|length| (4..=LONGEST_ANSWER).contains(length))
+        .ok_or_else(|| bad("an answer of no possible length"))?;
+    let mut response = vec![0; length];
+    stream.read_exact(&mut response)?;
+    let body = response.split_off(4);
+    if response != CORRELATION_ID.to_be_bytes() {
+        return Err(bad("an answer to another request"));
+    }
+    Ok(body)
+}
+
+/// ApiVersions version 0: no error, and topics can be made.
+fn check_api_versions(body: &[u8]) -> io::Result<()> {
+    let mut fields = Fields(body);
+    if fields.i16()? != 0 {
+        return Err(bad("ApiVersions was answered with an error"));
+    }
+    for _ in 0..fields.i32()? {
+        let (key, _min, _max) = (fields.i16()?, fields.i16()?, fields.i16()?);
+        if key == CREATE_TOPICS {
+            return Ok(());
+        }
+    }
+    Err(bad("it does not offer CreateTopics"))
+}
+
+/// Metadata version 1: at least one broker, and a controller.
+fn check_metadata(body: &[u8]) -> io::Result<()> {
+    let mut fields = Fields(body);
+    let brokers = fields.i32()?;
+    for _ in 0..brokers {
+        let _node_id = fields.i32()?;
+        let _host = fields.string()?;
+        let _port = fields.i32()?;
+        let _rack = fields.string()?;
+    }
+    if brokers < 1 {
+        return Err(bad("the cluster has no broker yet"));
+    }
+    if fields.i32()? < 0 {
+        return Err(bad("the cluster has no controller yet"));
+    }
+    Ok(())
+}
+
+fn bad(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Reads the fields of a response one by one.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
+        let (taken, rest) = self
+            .0
+            .split_at_checked(count)
+            .ok_or_else(|| bad("an answer that ends too early"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(self.take(N)?);
+        Ok(bytes)
+    }
+
+    fn i16(&mut self) -> io::Result<i16> {
+        self.array().map(i16::from_be_bytes)
+    }
+
+    fn i32(&mut self) -> io::Result<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    /// A string that may be null, which has a negative length.
+    fn string(&mut self) -> io::Result<&'a [u8]> {
+        let length = self.i16()?;
+        self.take(usize::try_from(length).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No error; Produce 0 to 11 and CreateTopics 2 to 7.
+    const VERSIONS: &[u8] = &[0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 11, 0, 19, 0, 2, 0, 7];
+
+    /// Broker 1 at `h:9`, without a rack; controller 1; no topics.
+    const CLUSTER: &[u8] = &[
+        0, 0, 0, 1, 0, 0, 0, 1, 0, 1, b'h', 0, 0, 0, 9, 255, 255, 0, 0, 0, 1, 0, 0, 0, 0,
+    ];
+
+    #[test]
+    fn a_broker_that_can_make_topics_is_ready() {
+        check_api_versions(VERSIONS).unwrap();
+        check_metadata(CLUSTER).unwrap();
+    }
+
+    #[test]
+    fn an_error_or_a_missing_request_is_not_ready() {
+        assert!(check_api_versions(&[0, 35, 0, 0, 0, 0]).is_err());
+        let mut without = VERSIONS.to_vec();
+        without[13] = 20;
+        let error = check_api_versions(&without).unwrap_err();
+        assert_eq!(error.to_string(), "it does not offer CreateTopics");
+    }
+
+    #[test]
+    fn a_cluster_without_broker_or_controller_is_not_ready() {
+        let error = check_metadata(&[0; 12]).unwrap_err();
+        assert_eq!(error.to_string(), "the cluster has no broker yet");
+        let mut without = CLUSTER.to_vec();
+        without[17..21].fill(255);
+        let error = check_metadata(&without).unwrap_err();
+        assert_eq!(error.to_string(), "the cluster has no controller yet");
+    }
+
+    #[test]
+    fn an_answer_cut_short_is_an_error() {
+        for length in 0..VERSIONS.len() {
+            assert!(check_api_versions(&VERSIONS[..length]).is_err(), "{length}");
+        }
+        // The topics at the end are not looked at.
+        for length in 0..CLUSTER.len() - 4 {
+            assert!(check_metadata(&CLUSTER[..length]).is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Starts real brokers. Run with `cargo test -p kafka-batch-brokers -- --ignored`; Maven
+//! gets the jars the first time.
+
+use kafka_batch_brokers::{Broker, Options, RELEASES};
+use std::{
+    io::Write,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+/// Runs one of Kafka's tools with the broker's address and gives its output.
+fn tool(broker: &Broker, main_class: &str, arguments: &[&str], input: &str) -> String {
+    let mut child = broker
+        .tool(main_class)
+        .args(["--bootstrap-server", &broker.address().to_string()])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The input ends when the pipe is dropped here.
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{main_class}: {errors}");
+    String::from_utf8(stdout).unwrap()
+}
+
+fn consume(broker: &Broker, count: &str) -> String {
+    let arguments = [
+        "--topic",
+        "words",
+        "--from-beginning",
+        "--timeout-ms",
+        "30000",
+        "--max-messages",
+        count,
+    ];
+    tool(
+        broker,
+        broker.release().tools.console_consumer,
+        &arguments,
+        "",
+    )
+}
+
+#[test]
+#[ignore = "starts real brokers, whose jars Maven has to get"]
+fn records_survive_a_kill_and_a_clean_restart() {
+    for release in RELEASES {
+        let mut broker = Broker::start(release, &Options::default()).unwrap();
+        let tools = &release.tools;
+        let topic = ["--topic", "words"];
+        let create = ["--create", "--topic", "words", "--partitions", "1"];
+        tool(&broker, tools.topics, &create, "");
+        tool(&broker, tools.console_producer, &topic, "one\ntwo\n");
+        assert_eq!(consume(&broker, "2"), "one\ntwo\n");
+
+        let address = broker.address();
+        broker.kill();
+        assert!(!broker.is_running());
+        broker.restart().unwrap();
+        assert!(broker.is_running());
+        assert_eq!(broker.address(), address);
+        tool(&broker, tools.console_producer, &topic, "three\n");
+        assert_eq!(consume(&broker, "3"), "one\ntwo\nthree\n");
+
+        assert!(broker.stop(Duration::from_secs(60)));
+        broker.restart().unwrap();
+        assert_eq!(consume(&broker, "3"), "one\ntwo\nthree\n");
+        assert!(broker.data().join("words-0").is_dir());
+
+        let data = broker.data().to_owned();
+        drop(broker);
+        assert!(!data.exists());
+    }
+}
