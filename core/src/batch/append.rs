@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::encode::{legacy, v2};
 use super::options::MOST_RECORDS;
-use super::{KafkaBatch, SizePolicy};
+use super::{Boundary, KafkaBatch, SizePolicy};
 use crate::magic::Magic;
 use crate::message::EncodeError;
 use crate::partition::partition_for_key;
@@ -440,7 +440,11 @@ impl KafkaBatch {
                 return Ok(Some(FullReason::MaxMessageBytes { limit }));
             }
         }
-        if self.is_empty() {
+        let first = match options.boundary {
+            Boundary::Inclusive => self.is_empty(),
+            Boundary::Aiokafka => fit.offset == 0,
+        };
+        if first {
             return Ok(None); // the first record goes in whatever its size
         }
         let counted = match options.size_policy {

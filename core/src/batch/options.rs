@@ -263,7 +263,8 @@ pub enum Boundary {
     /// The rule of the Java client: the limit may be reached, and the wrapper of a compressed magic 0 or 1 counts.
     #[default]
     Inclusive,
-    /// The rule of aiokafka's compiled builders: a batch stays below the limit, and no wrapper counts. For programs that
-    /// come from aiokafka and depend on where its batches end.
+    /// The rule of aiokafka's compiled builders: a batch stays below the limit, no wrapper counts, and what goes in
+    /// whatever its size is the record at offset 0. For programs that come from aiokafka and depend on where its batches
+    /// end.
     Aiokafka,
 }

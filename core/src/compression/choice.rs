@@ -118,26 +118,16 @@ impl FromStr for Compression {
             return Err(ParseCompressionError::Unknown { input: input() });
         };
         let Some(default) = Self::with_default_level(codec) else {
-            return Err(ParseCompressionError::NotCompiled {
-                input: input(),
-                codec,
-                feature: codec.name(),
-            });
+            return Err(ParseCompressionError::NotCompiled { input: input(), codec, feature: codec.name() });
         };
         let Some(level) = level else {
             return Ok(default);
         };
         if !matches!(codec, Codec::Gzip | Codec::Zstd) {
-            return Err(ParseCompressionError::NoLevels {
-                input: input(),
-                codec,
-            });
+            return Err(ParseCompressionError::NoLevels { input: input(), codec });
         }
         let Ok(_level) = level.parse::<i32>() else {
-            return Err(ParseCompressionError::LevelNotANumber {
-                input: input(),
-                codec,
-            });
+            return Err(ParseCompressionError::LevelNotANumber { input: input(), codec });
         };
         match default {
             #[cfg(feature = "gzip")]
@@ -146,10 +136,7 @@ impl FromStr for Compression {
             Self::Zstd(_) => ZstdLevel::new(_level).map(Self::Zstd),
             _ => Ok(default),
         }
-        .map_err(|reason| ParseCompressionError::LevelOutOfRange {
-            input: input(),
-            reason,
-        })
+        .map_err(|reason| ParseCompressionError::LevelOutOfRange { input: input(), reason })
     }
 }
 

@@ -30,13 +30,7 @@ pub enum Codec {
 
 impl Codec {
     /// Every codec, in the order of the numbers.
-    pub const ALL: [Self; 5] = [
-        Self::None,
-        Self::Gzip,
-        Self::Snappy,
-        Self::Lz4,
-        Self::Zstd,
-    ];
+    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
 
     /// The number on the wire, 0 to 4.
     #[must_use]
@@ -120,10 +114,7 @@ impl FromStr for Codec {
 
     /// Reads a name as [`Codec::name`] gives it, in lower case and with nothing around it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|codec| codec.name() == text)
-            .ok_or_else(|| ParseCodecError { input: text.into() })
+        Self::ALL.into_iter().find(|codec| codec.name() == text).ok_or_else(|| ParseCodecError { input: text.into() })
     }
 }
 

@@ -10,9 +10,7 @@ use crate::magic::Magic;
 #[non_exhaustive]
 pub enum CompressError {
     /// The batch's format is too old for the codec (zstd needs magic 2, KIP-110).
-    #[error(
-        "{codec} needs record format 2, and this batch has {magic}: use another codec or a newer format"
-    )]
+    #[error("{codec} needs record format 2, and this batch has {magic}: use another codec or a newer format")]
     NeedsNewerMagic {
         /// The codec asked for.
         codec: Codec,
@@ -50,7 +48,9 @@ pub enum CompressError {
 #[non_exhaustive]
 pub enum DecompressError {
     /// This build does not have the codec.
-    #[error("the records are compressed with {codec}, which is not compiled in: switch on the cargo feature `{feature}`")]
+    #[error(
+        "the records are compressed with {codec}, which is not compiled in: switch on the cargo feature `{feature}`"
+    )]
     NotCompiled {
         /// The codec that the batch names.
         codec: Codec,

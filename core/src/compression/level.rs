@@ -25,12 +25,7 @@ impl GzipLevel {
     /// [`LevelError`] if the number is not within 1 to 9.
     pub const fn new(level: i32) -> Result<Self, LevelError> {
         if level < Self::MIN.get() || level > Self::MAX.get() {
-            return Err(LevelError {
-                codec: Codec::Gzip,
-                given: level,
-                min: Self::MIN.get(),
-                max: Self::MAX.get(),
-            });
+            return Err(LevelError { codec: Codec::Gzip, given: level, min: Self::MIN.get(), max: Self::MAX.get() });
         }
         // Lossless: the range was just checked, and `TryFrom` is not const.
         Ok(Self(level as u8))
@@ -65,12 +60,7 @@ impl ZstdLevel {
     /// [`LevelError`] if the number is not within -131072 to 22.
     pub const fn new(level: i32) -> Result<Self, LevelError> {
         if level < Self::MIN.get() || level > Self::MAX.get() {
-            return Err(LevelError {
-                codec: Codec::Zstd,
-                given: level,
-                min: Self::MIN.get(),
-                max: Self::MAX.get(),
-            });
+            return Err(LevelError { codec: Codec::Zstd, given: level, min: Self::MIN.get(), max: Self::MAX.get() });
         }
         Ok(Self(level))
     }

@@ -8,16 +8,17 @@
 //! the header claims. It is also the only way to Kafka's magic 0, where the header's checksum is
 //! over the wrong bytes (KIP-57, KAFKA-3160).
 
+mod frame;
+
 use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use lz4_flex::block::{self, CompressTable, get_maximum_output_size};
-use twox_hash::XxHash32;
-
+use self::frame::{Frame, verify};
 use super::error::corrupt;
 use super::{Codec, CompressError, Corruption, DecompressError, reserve, window, with_capacity};
 use crate::magic::Magic;
+use lz4_flex::block::{self, CompressTable, get_maximum_output_size};
 
 /// How a frame begins.
 const MAGIC: [u8; 4] = 0x184D_2204u32.to_le_bytes();
@@ -35,8 +36,6 @@ const WORD: usize = 4;
 const STORED: u32 = 1 << 31;
 /// How far back a block can refer to earlier ones.
 const DICTIONARY_LEN: usize = 64 * 1024;
-/// More bytes than this one byte of a block cannot stand for.
-const MAX_EXPANSION: usize = 255;
 
 pub(super) fn compress(magic: Magic, raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
     let blocks = raw.len().div_ceil(BLOCK_LEN);
@@ -57,13 +56,8 @@ pub(super) fn compress(magic: Magic, raw: &[u8], out: &mut Vec<u8>) -> Result<()
     for block in raw.chunks(BLOCK_LEN) {
         let target = window(out, pos, WORD + get_maximum_output_size(block.len()));
         let (length, data) = target.split_at_mut(WORD);
-        let mut written =
-            block::compress_into_with_table(block, data, &mut table).map_err(|error| {
-                CompressError::Failed {
-                    codec: Codec::Lz4,
-                    reason: Cow::Owned(error.to_string()),
-                }
-            })?;
+        let mut written = block::compress_into_with_table(block, data, &mut table)
+            .map_err(|error| CompressError::Failed { codec: Codec::Lz4, reason: Cow::Owned(error.to_string()) })?;
         let mut flag = 0;
         if written >= block.len() {
             data[..block.len()].copy_from_slice(block);
@@ -79,11 +73,7 @@ pub(super) fn compress(magic: Magic, raw: &[u8], out: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
-pub(super) fn decompress(
-    magic: Magic,
-    compressed: &[u8],
-    ceiling: usize,
-) -> Result<Vec<u8>, DecompressError> {
+pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
     let mut output = Output::for_frames(magic, compressed, ceiling)?;
     let mut at = 0;
     while at < compressed.len() {
@@ -100,169 +90,11 @@ pub(super) fn decompress(
         let found = content.len() as u64;
         if let Some(stored) = frame.content_size.filter(|size| *size != found) {
             let of = "content size";
-            return Err(corrupt(
-                Codec::Lz4,
-                frame.at,
-                Corruption::Size { of, stored, found },
-            ));
+            return Err(corrupt(Codec::Lz4, frame.at, Corruption::Size { of, stored, found }));
         }
     }
     output.bytes.truncate(output.filled);
     Ok(output.bytes)
-}
-
-/// Compares the checksum of something at `at` with its bytes, if it has one.
-fn verify(
-    of: &'static str,
-    stored: Option<u32>,
-    at: usize,
-    bytes: &[u8],
-) -> Result<(), DecompressError> {
-    let computed = |_: &u32| XxHash32::oneshot(0, bytes);
-    match stored.as_ref().map(computed).zip(stored) {
-        Some((computed, stored)) if computed != stored => {
-            let what = Corruption::Checksum {
-                of,
-                stored,
-                computed,
-            };
-            Err(corrupt(Codec::Lz4, at, what))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The next `len` bytes.
-fn take<'a>(compressed: &'a [u8], at: &mut usize, len: usize) -> Result<&'a [u8], DecompressError> {
-    match compressed[*at..].get(..len) {
-        Some(bytes) => {
-            *at += len;
-            Ok(bytes)
-        }
-        None => Err(corrupt(Codec::Lz4, *at, Corruption::Truncated)),
-    }
-}
-
-/// The next little-endian `u32`.
-fn word(compressed: &[u8], at: &mut usize) -> Result<u32, DecompressError> {
-    let mut word = [0; WORD];
-    word.copy_from_slice(take(compressed, at, WORD)?);
-    Ok(u32::from_le_bytes(word))
-}
-
-/// What a frame's header says.
-struct Frame {
-    at: usize,
-    linked: bool,
-    block_sums: bool,
-    content_summed: bool,
-    content_size: Option<u64>,
-    max_block_len: usize,
-}
-
-/// One block of a frame.
-struct Block<'a> {
-    at: usize,
-    bytes: &'a [u8],
-    stored: bool,
-    sum: Option<u32>,
-    /// The most bytes that it can decompress to.
-    most: usize,
-}
-
-impl Frame {
-    fn read(magic: Magic, compressed: &[u8], at: &mut usize) -> Result<Self, DecompressError> {
-        let start = *at;
-        let fault = |what| Err(corrupt(Codec::Lz4, start, what));
-        if take(compressed, at, MAGIC.len())? != MAGIC {
-            let expected = "an LZ4 frame";
-            return fault(Corruption::NotA { expected });
-        }
-        let [flags, sizes] = *take(compressed, at, DESCRIPTOR.len())? else {
-            return fault(Corruption::Truncated);
-        };
-        if flags >> 6 != 1 {
-            return fault(Corruption::Header("the version of the frame is not 1"));
-        }
-        if flags & 0x02 != 0 || sizes & 0x8f != 0 {
-            return fault(Corruption::Header("a reserved bit of the frame is set"));
-        }
-        if flags & 0x01 != 0 {
-            return fault(Corruption::Header("the frame needs a dictionary"));
-        }
-        let max_block_len = match sizes >> 4 {
-            4 => 64 << 10,
-            5 => 256 << 10,
-            6 => 1 << 20,
-            7 => 4 << 20,
-            _ => return fault(Corruption::Header("the frame has no known block size")),
-        };
-        let content_size = if flags & 0x08 == 0 {
-            None
-        } else {
-            let low = word(compressed, at)?;
-            Some(u64::from(low) | u64::from(word(compressed, at)?) << 32)
-        };
-        let sum = |from| XxHash32::oneshot(0, &compressed[from..*at]) >> 8 & 0xff;
-        let (computed, historic) = (sum(start + MAGIC.len()), sum(start));
-        let stored = u32::from(take(compressed, at, 1)?[0]);
-        if stored != computed && !(magic == Magic::V0 && stored == historic) {
-            let of = "header";
-            return fault(Corruption::Checksum {
-                of,
-                stored,
-                computed,
-            });
-        }
-        Ok(Self {
-            at: start,
-            linked: flags & 0x20 == 0,
-            block_sums: flags & 0x10 != 0,
-            content_summed: flags & 0x04 != 0,
-            content_size,
-            max_block_len,
-        })
-    }
-
-    /// The block at `at`, which moves on to the one after it. `None` at the end mark.
-    fn block<'a>(
-        &self,
-        compressed: &'a [u8],
-        at: &mut usize,
-    ) -> Result<Option<Block<'a>>, DecompressError> {
-        let start = *at;
-        let length = word(compressed, at)?;
-        if length == 0 {
-            return Ok(None);
-        }
-        let stored = length & STORED != 0;
-        // Lossless: 31 bits.
-        let length = (length & !STORED) as usize;
-        if length > self.max_block_len {
-            let what = Corruption::Header("a block is longer than the frame allows");
-            return Err(corrupt(Codec::Lz4, start, what));
-        }
-        let bytes = take(compressed, at, length)?;
-        let expanded = if stored { 1 } else { MAX_EXPANSION };
-        Ok(Some(Block {
-            at: start,
-            bytes,
-            stored,
-            sum: self.block_sums.then(|| word(compressed, at)).transpose()?,
-            most: length.saturating_mul(expanded).min(self.max_block_len),
-        }))
-    }
-
-    /// The checksum after the last block, if the frame has one.
-    fn content_sum(
-        &self,
-        compressed: &[u8],
-        at: &mut usize,
-    ) -> Result<Option<u32>, DecompressError> {
-        self.content_summed
-            .then(|| word(compressed, at))
-            .transpose()
-    }
 }
 
 /// The decompressed bytes.
@@ -281,11 +113,7 @@ struct Output {
 impl Output {
     /// Walks through the frames without decompressing: that finds whatever is cut short, and how
     /// many bytes there can be at most.
-    fn for_frames(
-        magic: Magic,
-        compressed: &[u8],
-        ceiling: usize,
-    ) -> Result<Self, DecompressError> {
+    fn for_frames(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Self, DecompressError> {
         let (mut most, mut blocks, mut at) = (0usize, 0usize, 0);
         while at < compressed.len() {
             let frame = Frame::read(magic, compressed, &mut at)?;
@@ -311,7 +139,7 @@ impl Output {
     }
 
     /// Decompresses a block, which can refer to what is there from `reach` on.
-    fn append(&mut self, block: &Block<'_>, reach: usize) -> Result<(), DecompressError> {
+    fn append(&mut self, block: &frame::Block<'_>, reach: usize) -> Result<(), DecompressError> {
         let room = block.most.min(self.room - self.filled);
         let written = if block.stored {
             let target = window(&mut self.bytes, self.filled, room);
@@ -351,12 +179,11 @@ impl Output {
     }
 
     /// The error for a block that does not fit, be it for the ceiling or for what the frame says.
-    fn too_small(&self, block: &Block<'_>) -> DecompressError {
+    fn too_small(&self, block: &frame::Block<'_>) -> DecompressError {
         match self.ceiling {
-            Some(ceiling) if self.room - self.filled < block.most => DecompressError::TooLarge {
-                codec: Codec::Lz4,
-                ceiling,
-            },
+            Some(ceiling) if self.room - self.filled < block.most => {
+                DecompressError::TooLarge { codec: Codec::Lz4, ceiling }
+            }
             _ => {
                 let what = Corruption::Header("a block is larger than the frame says");
                 corrupt(Codec::Lz4, block.at, what)

@@ -8,13 +8,12 @@
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
 use super::error::corrupt;
-use super::{Codec, CompressError, Corruption, DecompressError, reserve, window};
+use super::{Codec, CompressError, Corruption, DecompressError, reserve, window, with_capacity};
 
 /// How xerial framing begins.
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -48,10 +47,7 @@ pub(super) fn compress(raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressErro
         let (length, data) = target.split_at_mut(LENGTH_LEN);
         let written = encoder
             .compress(block, data)
-            .map_err(|error| CompressError::Failed {
-                codec: Codec::Snappy,
-                reason: Cow::Owned(error.to_string()),
-            })?;
+            .map_err(|error| CompressError::Failed { codec: Codec::Snappy, reason: Cow::Owned(error.to_string()) })?;
         // Lossless: some 38 KiB at most.
         length.copy_from_slice(&(written as u32).to_be_bytes());
         pos += LENGTH_LEN + written;
@@ -64,10 +60,7 @@ pub(super) fn decompress(compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, D
     if compressed.starts_with(&MAGIC) {
         framed(compressed, ceiling)
     } else {
-        let whole = Block {
-            at: 0,
-            bytes: compressed,
-        };
+        let whole = Block { at: 0, bytes: compressed };
         let mut out = zeroed(whole.size()?, ceiling)?;
         whole.decompress(&mut out)?;
         Ok(out)
@@ -113,14 +106,11 @@ fn field(compressed: &[u8], at: usize) -> Result<i32, DecompressError> {
 /// `size` bytes to decompress into.
 fn zeroed(size: usize, ceiling: usize) -> Result<Vec<u8>, DecompressError> {
     if size > ceiling {
-        return Err(DecompressError::TooLarge {
-            codec: Codec::Snappy,
-            ceiling,
-        });
+        return Err(DecompressError::TooLarge { codec: Codec::Snappy, ceiling });
     }
-    // Not by way of `try_reserve`: this takes memory that is zero already where there is some, and
-    // a caller's ceiling is a size that the caller can afford.
-    Ok(vec![0; size])
+    let mut out = with_capacity(size, Codec::Snappy)?;
+    out.resize(size, 0);
+    Ok(out)
 }
 
 /// A stretch of raw Snappy, and where it stands in the compressed data.
@@ -142,11 +132,7 @@ impl<'a> Block<'a> {
         let start = *at + LENGTH_LEN;
         let after = &compressed[start..];
         let Some(bytes) = after.get(..length) else {
-            let what = Corruption::Size {
-                of: "length of a block",
-                stored: length as u64,
-                found: after.len() as u64,
-            };
+            let what = Corruption::Size { of: "length of a block", stored: length as u64, found: after.len() as u64 };
             return Err(corrupt(Codec::Snappy, *at, what));
         };
         *at = start + length;
@@ -161,11 +147,7 @@ impl<'a> Block<'a> {
         let size = decompress_len(self.bytes).map_err(|error| self.damaged(&error))?;
         let most = self.bytes.len().saturating_mul(MAX_EXPANSION);
         if size > most {
-            let what = Corruption::Size {
-                of: "decompressed size",
-                stored: size as u64,
-                found: most as u64,
-            };
+            let what = Corruption::Size { of: "decompressed size", stored: size as u64, found: most as u64 };
             return Err(corrupt(Codec::Snappy, self.at, what));
         }
         Ok(size)

@@ -57,10 +57,7 @@ impl ApiKey {
     /// The versions that this client can encode and decode.
     #[must_use]
     pub const fn versions(self) -> VersionRange {
-        VersionRange {
-            min: 0,
-            max: self.facts().newest,
-        }
+        VersionRange { min: 0, max: self.facts().newest }
     }
 
     /// Whether this version has compact lengths and tagged fields (KIP-482).
@@ -95,13 +92,7 @@ impl ApiKey {
             Self::InitProducerId => (22, "InitProducerId", 5, Some(2), Some(1)),
             Self::SaslAuthenticate => (36, "SaslAuthenticate", 2, Some(2), None),
         };
-        Facts {
-            code,
-            name,
-            newest,
-            flexible_from,
-            throttle_from,
-        }
+        Facts { code, name, newest, flexible_from, throttle_from }
     }
 }
 
@@ -141,14 +132,6 @@ impl fmt::Display for VersionRange {
 /// of a broker that has answered.
 #[must_use]
 pub const fn choose_version(ours: VersionRange, theirs: VersionRange) -> Option<i16> {
-    let highest = if ours.max < theirs.max {
-        ours.max
-    } else {
-        theirs.max
-    };
-    if ours.contains(highest) && theirs.contains(highest) {
-        Some(highest)
-    } else {
-        None
-    }
+    let highest = if ours.max < theirs.max { ours.max } else { theirs.max };
+    if ours.contains(highest) && theirs.contains(highest) { Some(highest) } else { None }
 }

@@ -17,9 +17,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{
-    ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, VersionRange, choose_version,
-};
+use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, VersionRange, choose_version};
 
 /// Asks what the broker speaks. It is the first request on a connection, before SASL even.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +38,7 @@ pub struct ApiVersionsRequest<'a> {
 
 impl ApiVersionsRequest<'_> {
     /// The request as one frame.
-    pub fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::ApiVersions, version, header)?;
         if version >= 3 {
             w.string(self.client_software_name)?;
@@ -170,30 +164,19 @@ fn api_version(r: &mut Reader<'_>) -> Result<ApiVersion, ProtocolError> {
     let api_key = r.i16()?;
     let (min, max) = (r.i16()?, r.i16()?);
     r.skip_tagged_fields()?;
-    Ok(ApiVersion {
-        api_key,
-        versions: VersionRange { min, max },
-    })
+    Ok(ApiVersion { api_key, versions: VersionRange { min, max } })
 }
 
 /// At least 6 bytes: an empty name, two levels, no tagged fields.
 fn supported_feature(r: &mut Reader<'_>) -> Result<SupportedFeature, ProtocolError> {
-    let feature = SupportedFeature {
-        name: r.string()?,
-        min_version: r.i16()?,
-        max_version: r.i16()?,
-    };
+    let feature = SupportedFeature { name: r.string()?, min_version: r.i16()?, max_version: r.i16()? };
     r.skip_tagged_fields()?;
     Ok(feature)
 }
 
 /// At least 6 bytes: an empty name, two levels, no tagged fields.
 fn finalized_feature(r: &mut Reader<'_>) -> Result<FinalizedFeature, ProtocolError> {
-    let feature = FinalizedFeature {
-        name: r.string()?,
-        max_version_level: r.i16()?,
-        min_version_level: r.i16()?,
-    };
+    let feature = FinalizedFeature { name: r.string()?, max_version_level: r.i16()?, min_version_level: r.i16()? };
     r.skip_tagged_fields()?;
     Ok(feature)
 }

@@ -29,10 +29,7 @@ impl ErrorCode {
     /// Whether Kafka documents the error as one that may be gone at the next try. Unknown codes are not.
     #[must_use]
     pub const fn is_retriable(self) -> bool {
-        matches!(
-            self.known(),
-            Some((_, Retry::Helps | Retry::HelpsAfterMetadata))
-        )
+        matches!(self.known(), Some((_, Retry::Helps | Retry::HelpsAfterMetadata)))
     }
 
     /// Whether the error says that the client's metadata is stale, and should be fetched anew before the next

@@ -39,12 +39,7 @@ pub fn correlation_id(frame: &[u8]) -> Result<i32, FrameError> {
 pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
     let limit = i32::MAX as usize;
     if token.len() > limit {
-        return Err(EncodeError::TooLong {
-            api: ApiKey::SaslHandshake,
-            version: 0,
-            length: token.len(),
-            limit,
-        });
+        return Err(EncodeError::TooLong { api: ApiKey::SaslHandshake, version: 0, length: token.len(), limit });
     }
     let mut frame = BytesMut::with_capacity(4 + token.len());
     frame.put_u32(token.len() as u32);
@@ -81,12 +76,7 @@ impl FrameReader {
     /// length itself not counted).
     #[must_use]
     pub const fn new(ceiling: usize) -> Self {
-        Self {
-            ceiling,
-            prefix: [0; 4],
-            prefixed: 0,
-            payload: Vec::new(),
-        }
+        Self { ceiling, prefix: [0; 4], prefixed: 0, payload: Vec::new() }
     }
 
     /// Takes bytes off the front of `received` until a frame is whole, and gives it without its length.

@@ -37,20 +37,11 @@ impl InitProducerIdRequest<'_> {
     /// The request of a producer that is idempotent only, and has no id yet.
     #[must_use]
     pub const fn idempotent() -> Self {
-        Self {
-            transactional_id: None,
-            transaction_timeout_ms: i32::MAX,
-            producer_id: -1,
-            producer_epoch: -1,
-        }
+        Self { transactional_id: None, transaction_timeout_ms: i32::MAX, producer_id: -1, producer_epoch: -1 }
     }
 
     /// The request as one frame.
-    pub fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::InitProducerId, version, header)?;
         w.nullable_string(self.transactional_id)?;
         w.i32(self.transaction_timeout_ms);
@@ -66,7 +57,7 @@ impl InitProducerIdRequest<'_> {
 }
 
 /// A producer id and its epoch, or why there is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InitProducerIdResponse {
     /// For how many milliseconds the request exceeded a quota; see [`ApiKey::client_throttles`].

@@ -67,11 +67,7 @@ impl<'a> MetadataRequest<'a> {
     }
 
     /// The request as one frame.
-    pub fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::Metadata, version, header)?;
         match self.topics {
             RequestedTopics::All if version == 0 => w.array::<()>(&[], |_, ()| Ok(()))?,
@@ -199,23 +195,11 @@ impl MetadataResponse {
         let response = Self {
             throttle_time_ms: if version >= 3 { r.i32()? } else { 0 },
             brokers: r.array(10, broker)?,
-            cluster_id: if version >= 2 {
-                r.nullable_string()?
-            } else {
-                None
-            },
+            cluster_id: if version >= 2 { r.nullable_string()? } else { None },
             controller_id: if version >= 1 { r.i32()? } else { -1 },
             topics: r.array(8, topic)?,
-            cluster_authorized_operations: if matches!(version, 8..=10) {
-                r.i32()?
-            } else {
-                i32::MIN
-            },
-            error_code: if version >= 13 {
-                r.error_code()?
-            } else {
-                ErrorCode::NONE
-            },
+            cluster_authorized_operations: if matches!(version, 8..=10) { r.i32()? } else { i32::MIN },
+            error_code: if version >= 13 { r.error_code()? } else { ErrorCode::NONE },
         };
         r.skip_tagged_fields()?;
         r.end()?;
@@ -229,11 +213,7 @@ fn broker(r: &mut Reader<'_>) -> Result<MetadataBroker, ProtocolError> {
         node_id: r.i32()?,
         host: r.string()?,
         port: r.i32()?,
-        rack: if r.version() >= 1 {
-            r.nullable_string()?
-        } else {
-            None
-        },
+        rack: if r.version() >= 1 { r.nullable_string()? } else { None },
     };
     r.skip_tagged_fields()?;
     Ok(broker)
@@ -244,11 +224,7 @@ fn topic(r: &mut Reader<'_>) -> Result<MetadataTopic, ProtocolError> {
     let version = r.version();
     let topic = MetadataTopic {
         error_code: r.error_code()?,
-        name: if version >= 12 {
-            r.nullable_string()?
-        } else {
-            Some(r.string()?)
-        },
+        name: if version >= 12 { r.nullable_string()? } else { Some(r.string()?) },
         topic_id: if version >= 10 { r.uuid()? } else { Uuid::ZERO },
         is_internal: version >= 1 && r.bool()?,
         partitions: r.array(18, partition)?,
@@ -268,11 +244,7 @@ fn partition(r: &mut Reader<'_>) -> Result<MetadataPartition, ProtocolError> {
         leader_epoch: if version >= 7 { r.i32()? } else { -1 },
         replica_nodes: r.array(4, Reader::i32)?,
         isr_nodes: r.array(4, Reader::i32)?,
-        offline_replicas: if version >= 5 {
-            r.array(4, Reader::i32)?
-        } else {
-            Vec::new()
-        },
+        offline_replicas: if version >= 5 { r.array(4, Reader::i32)? } else { Vec::new() },
     };
     r.skip_tagged_fields()?;
     Ok(partition)

@@ -27,17 +27,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader behind the response header: v0, or v1 with tagged fields if this version has that.
-    pub(super) fn response(
-        api: ApiKey,
-        version: i16,
-        frame: &'a [u8],
-    ) -> Result<Self, ProtocolError> {
-        let mut reader = Self {
-            api,
-            version,
-            rest: frame,
-            at: 0,
-        };
+    pub(super) fn response(api: ApiKey, version: i16, frame: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Self { api, version, rest: frame, at: 0 };
         if !api.versions().contains(version) {
             return Err(reader.wrong(0, Malformed::UnsupportedVersion));
         }
@@ -92,8 +83,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn string(&mut self) -> Result<String, ProtocolError> {
         let at = self.at;
-        self.nullable_string()?
-            .ok_or(self.wrong(at, Malformed::UnexpectedNull))
+        self.nullable_string()?.ok_or(self.wrong(at, Malformed::UnexpectedNull))
     }
 
     pub(super) fn nullable_string(&mut self) -> Result<Option<String>, ProtocolError> {
@@ -212,12 +202,7 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&self, at: usize, found: Malformed) -> ProtocolError {
-        ProtocolError {
-            api: self.api,
-            version: self.version,
-            at,
-            found,
-        }
+        ProtocolError { api: self.api, version: self.version, at, found }
     }
 }
 
@@ -234,25 +219,12 @@ pub(super) struct Writer {
 impl Writer {
     /// A writer behind the request header: v1, or v2 with tagged fields if this version is flexible. (Header
     /// v0 belongs to ControlledShutdown v0 alone, which no client sends.)
-    pub(super) fn request(
-        api: ApiKey,
-        version: i16,
-        header: RequestHeader<'_>,
-    ) -> Result<Self, EncodeError> {
+    pub(super) fn request(api: ApiKey, version: i16, header: RequestHeader<'_>) -> Result<Self, EncodeError> {
         let spoken = api.versions();
         if !spoken.contains(version) {
-            return Err(EncodeError::UnsupportedVersion {
-                api,
-                version,
-                spoken,
-            });
+            return Err(EncodeError::UnsupportedVersion { api, version, spoken });
         }
-        let mut writer = Self {
-            api,
-            version,
-            envelope: BytesMut::with_capacity(64),
-            record_sets: Vec::new(),
-        };
+        let mut writer = Self { api, version, envelope: BytesMut::with_capacity(64), record_sets: Vec::new() };
         writer.i32(0); // the frame's length, once it is known
         writer.i16(api.code());
         writer.i16(version);
@@ -293,11 +265,7 @@ impl Writer {
 
     /// The error for something that this version has no field for.
     pub(super) fn unrepresentable(&self, what: &'static str) -> EncodeError {
-        EncodeError::Unrepresentable {
-            api: self.api,
-            version: self.version,
-            what,
-        }
+        EncodeError::Unrepresentable { api: self.api, version: self.version, what }
     }
 
     pub(super) fn bool(&mut self, value: bool) {
@@ -346,8 +314,7 @@ impl Writer {
     pub(super) fn records(&mut self, records: &Bytes) -> Result<(), EncodeError> {
         self.length(Prefix::Long, records.len())?;
         if !records.is_empty() {
-            self.record_sets
-                .push((self.envelope.len(), records.clone()));
+            self.record_sets.push((self.envelope.len(), records.clone()));
         }
         Ok(())
     }
@@ -412,12 +379,7 @@ impl Writer {
         if length <= limit {
             return Ok(length);
         }
-        Err(EncodeError::TooLong {
-            api: self.api,
-            version: self.version,
-            length,
-            limit,
-        })
+        Err(EncodeError::TooLong { api: self.api, version: self.version, length, limit })
     }
 }
 

@@ -77,11 +77,7 @@ pub struct PartitionProduceData {
 impl ProduceRequest<'_> {
     /// The request as one frame, in segments: envelope, record set, envelope, record set, … The segments are
     /// to be written one after the other; those of the record sets are the given bytes, not copies.
-    pub fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::Produce, version, header)?;
         if version >= 3 {
             w.nullable_string(self.transactional_id)?;
@@ -221,27 +217,16 @@ impl ProduceResponse {
             Ok(())
         })?;
         r.end()?;
-        Ok(Self {
-            responses,
-            throttle_time_ms,
-            node_endpoints,
-        })
+        Ok(Self { responses, throttle_time_ms, node_endpoints })
     }
 }
 
 /// At least 3 bytes: in v9 an empty name, no partitions and no tagged fields.
 fn topic_response(r: &mut Reader<'_>) -> Result<TopicProduceResponse, ProtocolError> {
-    let topic = if r.version() >= 13 {
-        ProducedTopic::Id(r.uuid()?)
-    } else {
-        ProducedTopic::Name(r.string()?)
-    };
+    let topic = if r.version() >= 13 { ProducedTopic::Id(r.uuid()?) } else { ProducedTopic::Name(r.string()?) };
     let partition_responses = r.array(14, partition_response)?;
     r.skip_tagged_fields()?;
-    Ok(TopicProduceResponse {
-        topic,
-        partition_responses,
-    })
+    Ok(TopicProduceResponse { topic, partition_responses })
 }
 
 /// At least 14 bytes: in v0 an index, an error code and an offset.
@@ -273,32 +258,21 @@ fn partition_response(r: &mut Reader<'_>) -> Result<PartitionProduceResponse, Pr
 
 /// At least 6 bytes: an index, a null and, from v9 on, no tagged fields.
 fn record_error(r: &mut Reader<'_>) -> Result<RecordError, ProtocolError> {
-    let error = RecordError {
-        batch_index: r.i32()?,
-        message: r.nullable_string()?,
-    };
+    let error = RecordError { batch_index: r.i32()?, message: r.nullable_string()? };
     r.skip_tagged_fields()?;
     Ok(error)
 }
 
 /// The leader −1 stands for "not known", as does the absence of the field.
 fn leader(r: &mut Reader<'_>) -> Result<Option<LeaderIdAndEpoch>, ProtocolError> {
-    let leader = LeaderIdAndEpoch {
-        leader_id: r.i32()?,
-        leader_epoch: r.i32()?,
-    };
+    let leader = LeaderIdAndEpoch { leader_id: r.i32()?, leader_epoch: r.i32()? };
     r.skip_tagged_fields()?;
     Ok((leader.leader_id >= 0).then_some(leader))
 }
 
 /// At least 11 bytes: an id, an empty host, a port, a null rack and no tagged fields.
 fn node_endpoint(r: &mut Reader<'_>) -> Result<NodeEndpoint, ProtocolError> {
-    let endpoint = NodeEndpoint {
-        node_id: r.i32()?,
-        host: r.string()?,
-        port: r.i32()?,
-        rack: r.nullable_string()?,
-    };
+    let endpoint = NodeEndpoint { node_id: r.i32()?, host: r.string()?, port: r.i32()?, rack: r.nullable_string()? };
     r.skip_tagged_fields()?;
     Ok(endpoint)
 }

@@ -24,11 +24,7 @@ pub struct SaslAuthenticateRequest<'a> {
 
 impl SaslAuthenticateRequest<'_> {
     /// The request as one frame.
-    pub fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::SaslAuthenticate, version, header)?;
         w.bytes(self.auth_bytes)?;
         w.no_tagged_fields();

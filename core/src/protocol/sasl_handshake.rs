@@ -25,11 +25,7 @@ pub struct SaslHandshakeRequest<'a> {
 
 impl SaslHandshakeRequest<'_> {
     /// The request as one frame.
-    pub fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::SaslHandshake, version, header)?;
         w.string(self.mechanism)?;
         w.finish()

@@ -21,16 +21,11 @@ impl Uuid {
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let bits = u128::from_be_bytes(self.0);
         // 21 digits of 6 bits make 126; the last digit has the two bits that remain, filled up with zeros.
         for digit in 0..22u32 {
-            let six = if digit < 21 {
-                bits >> (122 - 6 * digit)
-            } else {
-                bits << 4
-            };
+            let six = if digit < 21 { bits >> (122 - 6 * digit) } else { bits << 4 };
             f.write_char(char::from(ALPHABET[(six & 0x3f) as usize]))?;
         }
         Ok(())

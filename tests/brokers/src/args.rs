@@ -88,20 +88,12 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request
         }
     }
     let release = release.ok_or_else(|| UsageError("--kafka is missing".to_owned()))?;
-    let program = words
-        .next()
-        .ok_or_else(|| UsageError("the command to run is missing".to_owned()))?;
-    Ok(Request::Run(Run {
-        release,
-        options,
-        program,
-        arguments: words.collect(),
-    }))
+    let program = words.next().ok_or_else(|| UsageError("the command to run is missing".to_owned()))?;
+    Ok(Request::Run(Run { release, options, program, arguments: words.collect() }))
 }
 
 fn text(word: OsString) -> Result<String, UsageError> {
-    word.into_string()
-        .map_err(|word| UsageError(format!("{word:?} is not valid text")))
+    word.into_string().map_err(|word| UsageError(format!("{word:?} is not valid text")))
 }
 
 fn setting(text: &str) -> Result<(String, String), UsageError> {
@@ -158,10 +150,7 @@ mod tests {
             ("--config a -- ls", "\"a\" is not KEY=VALUE"),
             ("--config =a -- ls", "\"=a\" is not KEY=VALUE"),
             ("--heap 0 -- ls", "--heap needs a whole number, not \"0\""),
-            (
-                "--timeout 1s -- ls",
-                "--timeout needs a whole number, not \"1s\"",
-            ),
+            ("--timeout 1s -- ls", "--timeout needs a whole number, not \"1s\""),
         ] {
             let error = read(line).unwrap_err();
             assert_eq!(error, UsageError(reason.to_owned()), "{line}");

@@ -1,8 +1,8 @@
 //! A broker that tests can use, kill and start again.
 
 use crate::{
-    Release, StartError, folder::TempFolder, guarded::Guarded, jars::Jars, node::Node, ports,
-    programs, random, settings,
+    Release, StartError, folder::TempFolder, guarded::Guarded, jars::Jars, node::Node, ports, programs, random,
+    settings,
 };
 use std::{
     ffi::OsString,
@@ -28,11 +28,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            config: Vec::new(),
-            heap_mib: 512,
-            start_limit: Duration::from_secs(120),
-        }
+        Options { config: Vec::new(), heap_mib: 512, start_limit: Duration::from_secs(120) }
     }
 }
 
@@ -63,22 +59,18 @@ impl Broker {
             version: release.version,
             java,
             class_path: jars.broker,
+            cluster_id: random::cluster_id(),
             folder: folder.path().to_owned(),
             heap_mib: options.heap_mib,
             start_limit: options.start_limit,
         };
         let data = folder.path().join("data");
         for attempt in 0..PORT_TRIES {
-            let [broker_port, controller_port] =
-                ports::two_free().map_err(StartError::io("find free ports"))?;
-            let places = settings::Places {
-                broker_port,
-                controller_port,
-                data: &data,
-            };
+            let [broker_port, controller_port] = ports::two_free().map_err(StartError::io("find free ports"))?;
+            let places = settings::Places { broker_port, controller_port, data: &data };
             node.configure(&settings::single_node(&places, &options.config))?;
             if attempt == 0 {
-                node.format(&random::cluster_id())?;
+                node.format()?;
             }
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_port));
             match node.start(address) {
@@ -93,11 +85,11 @@ impl Broker {
                         _folder: folder,
                     });
                 }
-                Err(StartError::Died { log, .. }) if log.contains("Address already in use") => {}
+                Err(StartError::PortTaken { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(StartError::NoFreePort { tries: PORT_TRIES })
+        Err(StartError::PortTaken { tries: PORT_TRIES })
     }
 
     /// The address to connect to. It stays the same after a restart.
@@ -126,9 +118,7 @@ impl Broker {
 
     /// Whether its process runs.
     pub fn is_running(&mut self) -> bool {
-        self.process
-            .as_mut()
-            .is_some_and(|process| matches!(process.ended(), Ok(None)))
+        self.process.as_mut().is_some_and(|process| matches!(process.ended(), Ok(None)))
     }
 
     /// Ends it at once, as `kill -9` does, and keeps its data.
@@ -147,6 +137,10 @@ impl Broker {
     }
 
     /// Starts it again with the same address and data, after killing it if it still runs.
+    ///
+    /// After a kill this takes about ten seconds: the controller first has to give up the
+    /// broker that was, after `broker.session.timeout.ms` (9000). A test that does it often
+    /// may want that setting lower.
     pub fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
         self.process = Some(self.node.start(self.address)?);
@@ -172,24 +166,12 @@ impl Broker {
             ("KAFKA_BATCH_KAFKA_VERSION", self.release.version.into()),
             ("KAFKA_BATCH_KAFKA_DATA", self.data.clone().into()),
             ("KAFKA_BATCH_KAFKA_LOG", self.node.log().into()),
-            (
-                "KAFKA_BATCH_KAFKA_CLASSPATH",
-                self.tools_class_path.clone().into(),
-            ),
+            ("KAFKA_BATCH_KAFKA_CLASSPATH", self.tools_class_path.clone().into()),
             ("KAFKA_BATCH_KAFKA_TOOLS_VERSION", tools.version.into()),
-            (
-                "KAFKA_BATCH_KAFKA_BROKER_CLASSPATH",
-                self.node.class_path.clone().into(),
-            ),
+            ("KAFKA_BATCH_KAFKA_BROKER_CLASSPATH", self.node.class_path.clone().into()),
             ("KAFKA_BATCH_KAFKA_DUMP_LOG", tools.dump_log_segments.into()),
-            (
-                "KAFKA_BATCH_KAFKA_CONSOLE_PRODUCER",
-                tools.console_producer.into(),
-            ),
-            (
-                "KAFKA_BATCH_KAFKA_CONSOLE_CONSUMER",
-                tools.console_consumer.into(),
-            ),
+            ("KAFKA_BATCH_KAFKA_CONSOLE_PRODUCER", tools.console_producer.into()),
+            ("KAFKA_BATCH_KAFKA_CONSOLE_CONSUMER", tools.console_consumer.into()),
             ("KAFKA_BATCH_KAFKA_TOPICS", tools.topics.into()),
             ("KAFKA_BATCH_JAVA", self.node.java.clone().into()),
         ]

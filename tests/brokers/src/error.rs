@@ -47,9 +47,9 @@ pub enum StartError {
         /// The end of its log.
         log: String,
     },
-    /// Other processes took every port that was chosen.
-    NoFreePort {
-        /// How many pairs of ports were tried.
+    /// Another process listens on one of the ports chosen for the broker.
+    PortTaken {
+        /// How many times ports were chosen.
         tries: usize,
     },
     /// The operating system refused something.
@@ -86,30 +86,21 @@ impl fmt::Display for StartError {
                  check the extra settings, and the Java (Kafka 4 needs 17 or newer). \
                  The end of what it said:\n{output}"
             ),
-            StartError::Died {
-                version,
-                status,
-                log,
-            } => write!(
+            StartError::Died { version, status, log } => write!(
                 f,
                 "Apache Kafka {version} ended before it was ready ({status}); the reason should \
                  be in the end of its log:\n{log}"
             ),
-            StartError::TimedOut {
-                version,
-                limit,
-                last,
-                log,
-            } => write!(
+            StartError::TimedOut { version, limit, last, log } => write!(
                 f,
                 "Apache Kafka {version} was not ready after {} s ({last}); if the machine is \
                  slow or busy, give it more time, else see the end of its log:\n{log}",
                 limit.as_secs()
             ),
-            StartError::NoFreePort { tries } => write!(
+            StartError::PortTaken { tries } => write!(
                 f,
-                "other processes took the chosen ports {tries} times in a row; try again, or \
-                 see what listens on ports {}",
+                "another process listens on a port chosen for the broker (tries: {tries}); try \
+                 again, or see what listens on ports {}",
                 crate::ports::RANGE_IN_WORDS
             ),
             StartError::Io { doing, source } => write!(f, "could not {doing}: {source}"),
@@ -132,14 +123,8 @@ mod tests {
 
     #[test]
     fn a_message_says_what_to_do_next() {
-        let error = StartError::MissingProgram {
-            program: "mvn",
-            advice: "install Maven",
-        };
-        assert_eq!(
-            error.to_string(),
-            "the program `mvn` was not found: install Maven"
-        );
+        let error = StartError::MissingProgram { program: "mvn", advice: "install Maven" };
+        assert_eq!(error.to_string(), "the program `mvn` was not found: install Maven");
         let error = StartError::TimedOut {
             version: "4.4.0",
             limit: Duration::from_secs(7),

@@ -46,11 +46,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Starts the program, with both of its outputs going to `log`.
-    pub(crate) fn spawn<A>(
-        program: &Path,
-        arguments: impl IntoIterator<Item = A>,
-        log: &File,
-    ) -> io::Result<Guarded>
+    pub(crate) fn spawn<A>(program: &Path, arguments: impl IntoIterator<Item = A>, log: &File) -> io::Result<Guarded>
     where
         A: AsRef<OsStr>,
     {
@@ -67,10 +63,7 @@ impl Guarded {
             // group must not end the watcher before it has done its work.
             .process_group(0)
             .spawn()?;
-        Ok(Guarded {
-            child,
-            status: None,
-        })
+        Ok(Guarded { child, status: None })
     }
 
     /// How the program ended, if it has.

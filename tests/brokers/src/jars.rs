@@ -40,17 +40,10 @@ impl Jars {
         let broker = format!("org.apache.kafka:kafka_{}", release.scala);
         let tools = release.tools.version;
         Ok(Jars {
-            broker: class_path(
-                &cache.join("broker"),
-                &[&format!("{broker}:{}", release.version)],
-                "info",
-            )?,
+            broker: class_path(&cache.join("broker"), &[&format!("{broker}:{}", release.version)], "info")?,
             tools: class_path(
                 &cache.join("tools"),
-                &[
-                    &format!("{broker}:{tools}"),
-                    &format!("org.apache.kafka:kafka-tools:{tools}"),
-                ],
+                &[&format!("{broker}:{tools}"), &format!("org.apache.kafka:kafka-tools:{tools}")],
                 "warn",
             )?,
         })
@@ -62,10 +55,7 @@ fn cache_folder() -> PathBuf {
         return PathBuf::from(folder);
     }
     env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-            PathBuf::from,
-        )
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from)
         .join("kafka")
 }
 
@@ -113,10 +103,7 @@ fn all_there(text: &str) -> Option<String> {
 
 fn resolve(folder: &Path, artifacts: &[&str], pom: &str) -> Result<String, StartError> {
     let maven = programs::maven()?;
-    eprintln!(
-        "kafka-batch-brokers: getting {} with Maven (a minute or two the first time)",
-        artifacts.join(" and ")
-    );
+    eprintln!("kafka-batch-brokers: getting {} with Maven (a minute or two the first time)", artifacts.join(" and "));
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
     let (asked, found) = (folder.join("pom.xml"), folder.join("classpath"));
     let output = folder.join("maven.log");

@@ -53,10 +53,7 @@ fn with_broker(run: &Run) -> Result<u8, StartError> {
         broker.address(),
         begin.elapsed().as_secs_f64()
     ));
-    let result = Command::new(&run.program)
-        .args(&run.arguments)
-        .envs(broker.environment())
-        .status();
+    let result = Command::new(&run.program).args(&run.arguments).envs(broker.environment()).status();
     if !broker.is_running() {
         let log = broker.end_of_log();
         say(&format!("the broker ended before the command did:\n{log}"));
@@ -72,14 +69,14 @@ fn with_broker(run: &Run) -> Result<u8, StartError> {
 
 /// As a shell has it: 128 and more stand for the signal that ended the command.
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 fn say(text: &str) {
-    eprintln!("kafka-batch-brokers: {text}");
+    // In one piece, for several of these programs may run at the same time.
+    let line = format!("kafka-batch-brokers: {text}\n");
+    eprint!("{line}");
 }
 
 #[cfg(test)]

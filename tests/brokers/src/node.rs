@@ -12,14 +12,14 @@ use std::{
 /// What the storage tool may take; it needs about a second.
 const FORMAT_LIMIT: Duration = Duration::from_secs(120);
 
+/// What Java says when another process listens on a port.
+const PORT_TAKEN: &str = "Address already in use";
+
 /// How many lines of a log an error message shows.
 const LINES: usize = 40;
 
 /// Loggers that would fill the log with hundreds of lines of settings.
-const QUIET: &[&str] = &[
-    "kafka.server.KafkaConfig",
-    "org.apache.kafka.common.config.AbstractConfig",
-];
+const QUIET: &[&str] = &["kafka.server.KafkaConfig", "org.apache.kafka.common.config.AbstractConfig"];
 
 /// All that is needed to run the Java programs of a node.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) java: PathBuf,
     /// The class path of the release.
     pub(crate) class_path: String,
+    /// The cluster it belongs to.
+    pub(crate) cluster_id: String,
     /// A folder of the node's own, for its files other than the partitions.
     pub(crate) folder: PathBuf,
     /// Size of the broker's heap.
@@ -63,12 +65,11 @@ impl Node {
     }
 
     /// Prepares the data folder for its first use, with Kafka's own tool.
-    pub(crate) fn format(&self, cluster_id: &str) -> Result<(), StartError> {
+    pub(crate) fn format(&self) -> Result<(), StartError> {
         let output = self.folder.join("format.log");
         let mut arguments = self.java_arguments(&["-XX:TieredStopAtLevel=1"]);
-        for argument in ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"] {
-            arguments.push(argument.into());
-        }
+        let tool = ["kafka.tools.StorageTool", "format", "-t", &self.cluster_id, "-c"];
+        arguments.extend(tool.map(OsString::from));
         arguments.push(self.settings().into());
         let status = File::create(&output)
             .and_then(|log| Guarded::spawn(&self.java, &arguments, &log))
@@ -77,10 +78,7 @@ impl Node {
         if status.is_some_and(|status| status.success()) {
             return Ok(());
         }
-        Err(StartError::Format {
-            version: self.version,
-            output: end_of(&output, 0),
-        })
+        Err(StartError::Format { version: self.version, output: end_of(&output, 0) })
     }
 
     /// Starts the broker and waits until it is ready.
@@ -94,24 +92,22 @@ impl Node {
             .open(self.log())
             .map_err(StartError::io("open the broker's log"))?;
         let before = log.metadata().map_or(0, |data| data.len());
-        let mut process = Guarded::spawn(&self.java, &arguments, &log)
-            .map_err(StartError::io("start the broker"))?;
-        match wait::until_ready(&mut process, address, self.start_limit) {
+        let mut process = Guarded::spawn(&self.java, &arguments, &log).map_err(StartError::io("start the broker"))?;
+        match wait::until_ready(&mut process, address, &self.cluster_id, self.start_limit) {
             Ok(()) => Ok(process),
-            Err(wait::NotReady::Ended(status)) => Err(StartError::Died {
-                version: self.version,
-                status,
-                log: end_of(&self.log(), before),
-            }),
+            Err(wait::NotReady::Ended(_)) if written(&self.log(), before).contains(PORT_TAKEN) => {
+                Err(StartError::PortTaken { tries: 1 })
+            }
+            Err(wait::NotReady::Ended(status)) => {
+                Err(StartError::Died { version: self.version, status, log: end_of(&self.log(), before) })
+            }
             Err(wait::NotReady::TimedOut(last)) => Err(StartError::TimedOut {
                 version: self.version,
                 limit: self.start_limit,
                 last,
                 log: end_of(&self.log(), before),
             }),
-            Err(wait::NotReady::Failed(error)) => {
-                Err(StartError::io("watch the broker's process")(error))
-            }
+            Err(wait::NotReady::Failed(error)) => Err(StartError::io("watch the broker's process")(error)),
         }
     }
 
@@ -139,14 +135,16 @@ impl Node {
     }
 }
 
-/// The last lines of a file, of what was written after its first `skip` bytes.
-pub(crate) fn end_of(file: &Path, skip: u64) -> String {
+/// What was written to a file after its first `skip` bytes.
+fn written(file: &Path, skip: u64) -> String {
     let bytes = fs::read(file).unwrap_or_default();
-    let bytes = usize::try_from(skip)
-        .ok()
-        .and_then(|skip| bytes.get(skip..))
-        .unwrap_or_default();
-    let text = String::from_utf8_lossy(bytes);
+    let bytes = usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The last lines of what was written to a file after its first `skip` bytes.
+pub(crate) fn end_of(file: &Path, skip: u64) -> String {
+    let text = written(file, skip);
     let lines: Vec<&str> = text.lines().collect();
     match lines.len() {
         0 => "(nothing was written)".to_owned(),
@@ -169,9 +167,6 @@ mod tests {
         let end = end_of(&file, 0);
         assert!(end.starts_with("line 61\n") && end.ends_with("line 100"));
         let skip = text.find("line 99").unwrap();
-        assert_eq!(
-            end_of(&file, u64::try_from(skip).unwrap()),
-            "line 99\nline 100"
-        );
+        assert_eq!(end_of(&file, u64::try_from(skip).unwrap()), "line 99\nline 100");
     }
 }

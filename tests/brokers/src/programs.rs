@@ -12,15 +12,11 @@ use std::{
 pub(crate) fn java() -> Result<PathBuf, StartError> {
     let named = set("KAFKA_BATCH_JAVA").map(PathBuf::from);
     let home = set("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
-    named
-        .or(home)
-        .or_else(|| in_path("java"))
-        .filter(|java| is_program(java))
-        .ok_or(StartError::MissingProgram {
-            program: "java",
-            advice: "install a Java runtime, version 17 or newer (Debian: `apt-get install \
+    named.or(home).or_else(|| in_path("java")).filter(|java| is_program(java)).ok_or(StartError::MissingProgram {
+        program: "java",
+        advice: "install a Java runtime, version 17 or newer (Debian: `apt-get install \
                      default-jre-headless`), or name one in KAFKA_BATCH_JAVA or JAVA_HOME",
-        })
+    })
 }
 
 /// Maven.
@@ -40,14 +36,11 @@ fn in_path(name: &str) -> Option<PathBuf> {
 }
 
 fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
-    env::split_paths(path)
-        .map(|folder| folder.join(name))
-        .find(|program| is_program(program))
+    env::split_paths(path).map(|folder| folder.join(name)).find(|program| is_program(program))
 }
 
 fn is_program(file: &Path) -> bool {
-    file.metadata()
-        .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

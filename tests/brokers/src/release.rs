@@ -64,10 +64,7 @@ impl Release {
         RELEASES
             .iter()
             .find(|release| {
-                release
-                    .version
-                    .strip_prefix(wanted)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                release.version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             })
             .ok_or_else(|| UnknownRelease(wanted.to_owned()))
     }
@@ -79,11 +76,7 @@ pub struct UnknownRelease(pub String);
 
 impl fmt::Display for UnknownRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no Apache Kafka {:?} is known here; choose one of",
-            self.0
-        )?;
+        write!(f, "no Apache Kafka {:?} is known here; choose one of", self.0)?;
         for release in RELEASES {
             write!(f, " {}", release.version)?;
         }

@@ -41,15 +41,9 @@ pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> St
     let node = [
         ("node.id", "1".to_owned()),
         ("process.roles", "broker,controller".to_owned()),
-        (
-            "listeners",
-            format!("PLAINTEXT://{broker},CONTROLLER://{controller}"),
-        ),
+        ("listeners", format!("PLAINTEXT://{broker},CONTROLLER://{controller}")),
         ("advertised.listeners", format!("PLAINTEXT://{broker}")),
-        (
-            "listener.security.protocol.map",
-            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned(),
-        ),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
         ("controller.quorum.voters", format!("1@{controller}")),
@@ -60,12 +54,8 @@ pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> St
         .map(|(key, value)| (*key, value.as_str()))
         .chain(SMALL.iter().copied())
         .filter(|(key, _)| !extra.iter().any(|(other, _)| other == key));
-    let extra = extra
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
-    own.chain(extra)
-        .map(|(key, value)| format!("{key}={value}\n"))
-        .collect()
+    let extra = extra.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    own.chain(extra).map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
 #[cfg(test)]
@@ -73,11 +63,7 @@ mod tests {
     use super::*;
 
     fn places() -> Places<'static> {
-        Places {
-            broker_port: 20_001,
-            controller_port: 20_002,
-            data: Path::new("/data/here"),
-        }
+        Places { broker_port: 20_001, controller_port: 20_002, data: Path::new("/data/here") }
     }
 
     #[test]
@@ -91,10 +77,8 @@ mod tests {
 
     #[test]
     fn an_extra_setting_replaces_the_own_one() {
-        let extra = [
-            ("num.partitions".to_owned(), "3".to_owned()),
-            ("log.segment.bytes".to_owned(), "1048576".to_owned()),
-        ];
+        let extra =
+            [("num.partitions".to_owned(), "3".to_owned()), ("log.segment.bytes".to_owned(), "1048576".to_owned())];
         let text = single_node(&places(), &extra);
         assert!(text.ends_with("num.partitions=3\nlog.segment.bytes=1048576\n"));
         assert_eq!(text.matches("\nnum.partitions=").count(), 1);

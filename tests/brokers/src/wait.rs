@@ -2,7 +2,9 @@
 //!
 //! Two requests of the Kafka protocol are sent: ApiVersions, to see that it speaks, and
 //! Metadata, to see that it counts itself among the brokers of the cluster. A broker does
-//! so once the controller lets it have partitions, so then topics can be made.
+//! so once the controller lets it have partitions, so then topics can be made. The answer
+//! also has the cluster's id, which tells that it is this broker and no other process
+//! that was faster to listen on its port.
 
 use crate::guarded::Guarded;
 use std::{
@@ -40,11 +42,12 @@ pub(crate) enum NotReady {
 pub(crate) fn until_ready(
     process: &mut Guarded,
     address: SocketAddr,
+    cluster_id: &str,
     limit: Duration,
 ) -> Result<(), NotReady> {
     let begin = Instant::now();
     loop {
-        let last = match ask(address) {
+        let last = match ask(address, cluster_id) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -58,22 +61,17 @@ pub(crate) fn until_ready(
 }
 
 /// Asks once; an error says what is missing.
-fn ask(address: SocketAddr) -> io::Result<()> {
+fn ask(address: SocketAddr, cluster_id: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, STEP_LIMIT)?;
     stream.set_read_timeout(Some(STEP_LIMIT))?;
     stream.set_write_timeout(Some(STEP_LIMIT))?;
     check_api_versions(&exchange(&mut stream, API_VERSIONS, 0, &[])?)?;
     // An empty list of topics, which asks about none.
-    check_metadata(&exchange(&mut stream, METADATA, 1, &[0; 4])?)
+    check_metadata(&exchange(&mut stream, METADATA, 2, &[0; 4])?, cluster_id)
 }
 
 /// Sends a request and gives the body of its response.
-fn exchange(
-    stream: &mut TcpStream,
-    api_key: i16,
-    api_version: i16,
-    body: &[u8],
-) -> io::Result<Vec<u8>> {
+fn exchange(stream: &mut TcpStream, api_key: i16, api_version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
     const CORRELATION_ID: i32 = 7;
     let mut request = Vec::new();
     request.extend(api_key.to_be_bytes());
@@ -115,8 +113,8 @@ fn check_api_versions(body: &[u8]) -> io::Result<()> {
     Err(bad("it does not offer CreateTopics"))
 }
 
-/// Metadata version 1: at least one broker, and a controller.
-fn check_metadata(body: &[u8]) -> io::Result<()> {
+/// Metadata version 2: the right cluster, at least one broker, and a controller.
+fn check_metadata(body: &[u8], cluster_id: &str) -> io::Result<()> {
     let mut fields = Fields(body);
     let brokers = fields.i32()?;
     for _ in 0..brokers {
@@ -124,6 +122,9 @@ fn check_metadata(body: &[u8]) -> io::Result<()> {
         let _host = fields.string()?;
         let _port = fields.i32()?;
         let _rack = fields.string()?;
+    }
+    if fields.string()? != cluster_id.as_bytes() {
+        return Err(bad("another cluster answers at this address"));
     }
     if brokers < 1 {
         return Err(bad("the cluster has no broker yet"));
@@ -143,10 +144,7 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or_else(|| bad("an answer that ends too early"))?;
+        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(|| bad("an answer that ends too early"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -179,15 +177,13 @@ mod tests {
     /// No error; Produce 0 to 11 and CreateTopics 2 to 7.
     const VERSIONS: &[u8] = &[0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 11, 0, 19, 0, 2, 0, 7];
 
-    /// Broker 1 at `h:9`, without a rack; controller 1; no topics.
-    const CLUSTER: &[u8] = &[
-        0, 0, 0, 1, 0, 0, 0, 1, 0, 1, b'h', 0, 0, 0, 9, 255, 255, 0, 0, 0, 1, 0, 0, 0, 0,
-    ];
+    /// Broker 1 at `h:9`, without a rack; cluster `id`; controller 1; no topics.
+    const CLUSTER: &[u8] = b"\0\0\0\x01\0\0\0\x01\0\x01h\0\0\0\x09\xff\xff\0\x02id\0\0\0\x01\0\0\0\0";
 
     #[test]
     fn a_broker_that_can_make_topics_is_ready() {
         check_api_versions(VERSIONS).unwrap();
-        check_metadata(CLUSTER).unwrap();
+        check_metadata(CLUSTER, "id").unwrap();
     }
 
     #[test]
@@ -201,12 +197,18 @@ mod tests {
 
     #[test]
     fn a_cluster_without_broker_or_controller_is_not_ready() {
-        let error = check_metadata(&[0; 12]).unwrap_err();
+        let error = check_metadata(&[0; 14], "").unwrap_err();
         assert_eq!(error.to_string(), "the cluster has no broker yet");
         let mut without = CLUSTER.to_vec();
-        without[17..21].fill(255);
-        let error = check_metadata(&without).unwrap_err();
+        without[21..25].fill(255);
+        let error = check_metadata(&without, "id").unwrap_err();
         assert_eq!(error.to_string(), "the cluster has no controller yet");
+    }
+
+    #[test]
+    fn another_cluster_at_the_address_is_not_the_broker() {
+        let error = check_metadata(CLUSTER, "other").unwrap_err();
+        assert_eq!(error.to_string(), "another cluster answers at this address");
     }
 
     #[test]
@@ -216,7 +218,7 @@ mod tests {
         }
         // The topics at the end are not looked at.
         for length in 0..CLUSTER.len() - 4 {
-            assert!(check_metadata(&CLUSTER[..length]).is_err(), "{length}");
+            assert!(check_metadata(&CLUSTER[..length], "id").is_err(), "{length}");
         }
     }
 }

@@ -20,45 +20,26 @@ fn tool(broker: &Broker, main_class: &str, arguments: &[&str], input: &str) -> S
         .spawn()
         .unwrap();
     // The input ends when the pipe is dropped here.
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&stderr);
     assert!(status.success(), "{main_class}: {errors}");
     String::from_utf8(stdout).unwrap()
 }
 
 fn consume(broker: &Broker, count: &str) -> String {
-    let arguments = [
-        "--topic",
-        "words",
-        "--from-beginning",
-        "--timeout-ms",
-        "30000",
-        "--max-messages",
-        count,
-    ];
-    tool(
-        broker,
-        broker.release().tools.console_consumer,
-        &arguments,
-        "",
-    )
+    let arguments = ["--topic", "words", "--from-beginning", "--timeout-ms", "30000", "--max-messages", count];
+    tool(broker, broker.release().tools.console_consumer, &arguments, "")
 }
 
 #[test]
 #[ignore = "starts real brokers, whose jars Maven has to get"]
 fn records_survive_a_kill_and_a_clean_restart() {
+    let mut options = Options::default();
+    let session = ("broker.session.timeout.ms", "3000");
+    options.config.push((session.0.into(), session.1.into()));
     for release in RELEASES {
-        let mut broker = Broker::start(release, &Options::default()).unwrap();
+        let mut broker = Broker::start(release, &options).unwrap();
         let tools = &release.tools;
         let topic = ["--topic", "words"];
         let create = ["--create", "--topic", "words", "--partitions", "1"];

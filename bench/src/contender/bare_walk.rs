@@ -1,0 +1,65 @@
+//! The bound on reading: checks the sum and walks over the fields by hand, without errors worth the name. Safe Rust.
+
+use bytes::Bytes;
+
+use super::straight_line::HEADER_LEN;
+use super::{Contender, Fold, Read};
+
+pub struct BareWalk;
+
+impl Contender for BareWalk {
+    fn name(&self) -> &'static str {
+        "bare walk"
+    }
+
+    fn reader<'w>(&self, batch: &'w Bytes) -> Option<Read<'w>> {
+        Some(Box::new(move || walk(batch)))
+    }
+}
+
+fn walk(batch: &[u8]) -> u64 {
+    let number = |at: usize| i64::from_be_bytes(batch[at..at + 8].try_into().expect("eight bytes"));
+    let stored = u32::from_be_bytes(batch[17..21].try_into().expect("four bytes"));
+    assert_eq!(crc32c::crc32c(&batch[21..]), stored, "the sum");
+    let count = u32::from_be_bytes(batch[57..61].try_into().expect("four bytes"));
+    let (base_offset, base_timestamp) = (number(0), number(27));
+    let mut fold = Fold::default();
+    let mut at = HEADER_LEN;
+    for _ in 0..count {
+        varint(batch, &mut at); // the record's length
+        at += 1; // attributes
+        let timestamp = varint(batch, &mut at);
+        let offset = varint(batch, &mut at);
+        fold.number(base_offset + offset);
+        fold.number(base_timestamp + timestamp);
+        skip(batch, &mut at, &mut fold);
+        skip(batch, &mut at, &mut fold);
+        for _ in 0..2 * varint(batch, &mut at) {
+            skip(batch, &mut at, &mut fold);
+        }
+    }
+    assert_eq!(at, batch.len(), "the end");
+    fold.finish()
+}
+
+#[inline]
+fn skip(batch: &[u8], at: &mut usize, fold: &mut Fold) {
+    let length = varint(batch, at);
+    fold.number(length);
+    *at += length.max(0) as usize;
+}
+
+#[inline]
+fn varint(batch: &[u8], at: &mut usize) -> i64 {
+    let mut raw = 0u64;
+    let mut shift = 0;
+    loop {
+        let byte = batch[*at];
+        *at += 1;
+        raw |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return (raw >> 1) as i64 ^ -((raw & 1) as i64);
+        }
+        shift += 7;
+    }
+}

@@ -1,0 +1,63 @@
+//! kafka-batch: records appended one by one from borrowed slices, sealed, stamped.
+
+use bytes::Bytes;
+use kafka_batch::{
+    Append, BatchOptions, DEFAULT_MAX_DECOMPRESSED, Header, Record, RecordBatches, Timestamp,
+};
+
+use super::{Build, Contender, Fold, Read, Wire};
+use crate::workload::Workload;
+
+pub struct Ours;
+
+impl Contender for Ours {
+    fn name(&self) -> &'static str {
+        "kafka-batch"
+    }
+
+    fn builder<'w>(&self, workload: &'w Workload) -> Option<Build<'w>> {
+        let options = BatchOptions::default().batch_size(workload.limit);
+        let headers: Vec<Vec<Header<'w>>> = workload
+            .records
+            .iter()
+            .map(|input| input.headers.iter().map(|(name, value)| Header::new(name, value)).collect())
+            .collect();
+        Some(Box::new(move || {
+            let mut batch = options.clone().build(Timestamp::from_millis(0)).expect("no contradiction");
+            for (input, headers) in workload.records.iter().zip(&headers) {
+                let record = Record {
+                    key: input.key.as_deref(),
+                    value: Some(&input.value),
+                    headers: headers.into(),
+                    timestamp: Some(Timestamp::from_millis(input.timestamp)),
+                };
+                match batch.append(record).expect("a record that any batch takes") {
+                    Append::Taken(_) => {}
+                    Append::Full(full) => panic!("the workload fits: {full}"),
+                }
+            }
+            Wire::Bytes(batch.seal().expect("within the limit").without_producer_id().bytes().clone())
+        }))
+    }
+
+    fn reader<'w>(&self, batch: &'w Bytes) -> Option<Read<'w>> {
+        Some(Box::new(move || {
+            let mut fold = Fold::default();
+            for batch in RecordBatches::new(batch) {
+                let records = batch.and_then(|batch| batch.records(DEFAULT_MAX_DECOMPRESSED)).expect("a valid batch");
+                for record in &records {
+                    let record = record.expect("a valid record");
+                    fold.number(record.offset);
+                    fold.number(record.timestamp.millis());
+                    fold.bytes(record.key);
+                    fold.bytes(record.value);
+                    for header in record.headers {
+                        fold.number(header.name.len() as i64);
+                        fold.bytes(header.value);
+                    }
+                }
+            }
+            fold.finish()
+        }))
+    }
+}

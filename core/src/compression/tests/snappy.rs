@@ -1,0 +1,54 @@
+//! Snappy: the framing, and claims that nothing bears out.
+
+use super::*;
+
+const FRAME: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
+
+fn read(bytes: &[u8]) -> Result<Vec<u8>, DecompressError> {
+    Codec::Snappy.decompress(Magic::V2, bytes, 1 << 30)
+}
+
+fn fault(bytes: &[u8]) -> (usize, Corruption) {
+    match read(bytes) {
+        Err(DecompressError::Corrupt { at, what, .. }) => (at, what),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn is_written_framed_in_blocks_of_32_kib() {
+    let packed = compressed(Compression::Snappy, Magic::V1, &records(40_000));
+    assert_eq!(packed[..16], FRAME);
+    let first = u32::from_be_bytes(packed[16..20].try_into().expect("four bytes")) as usize;
+    assert_eq!(snap::raw::decompress_len(&packed[20..20 + first]), Ok(32 * 1024));
+    assert_eq!(snap::raw::decompress_len(&packed[24 + first..]), Ok(40_000 - 32 * 1024));
+}
+
+#[test]
+fn is_read_raw_too() {
+    let raw = records(100_000);
+    let packed = snap::raw::Encoder::new().compress_vec(&raw).expect("compresses");
+    assert_eq!(read(&packed), Ok(raw));
+}
+
+#[test]
+fn frames_that_lie_are_refused() {
+    assert_eq!(fault(&FRAME[..15]), (12, Corruption::Truncated));
+    assert_eq!(fault(&FRAME), (16, Corruption::Truncated));
+    let block = |length: i32, data: &[u8]| [&FRAME[..], &length.to_be_bytes(), data].concat();
+    assert_eq!(fault(&block(0, b"")), (20, Corruption::Empty));
+    assert!(matches!(fault(&block(-1, b"\x01\0a")), (16, Corruption::Header(_))));
+    assert!(matches!(fault(&block(4, b"\x01\0a")), (16, Corruption::Size { stored: 4, found: 3, .. })));
+    assert!(matches!(fault(&block(i32::MAX, b"\x01\0a")), (16, Corruption::Size { .. })));
+    assert_eq!(read(&block(3, b"\x01\0a")), Ok(b"a".to_vec()));
+}
+
+#[test]
+fn a_claim_of_4_gib_in_a_few_bytes_is_refused_before_it_costs_memory() {
+    let claim = b"\xff\xff\xff\xff\x0f\0a";
+    let stored = u64::from(u32::MAX);
+    assert!(matches!(fault(claim), (0, Corruption::Size { stored: s, .. }) if s == stored));
+    assert!(matches!(fault(b"\xff\xff\xff\xff\x7f\0a"), (0, Corruption::Data(_))));
+    let framed = [&FRAME[..], &7i32.to_be_bytes(), claim].concat();
+    assert!(matches!(fault(&framed), (20, Corruption::Size { .. })));
+}

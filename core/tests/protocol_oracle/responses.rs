@@ -1,0 +1,75 @@
+//! What every response is put through.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use bytes::{Bytes, BytesMut};
+use kafka_batch_core::protocol::{Malformed, ProtocolError, correlation_id};
+use kafka_protocol::messages::ResponseHeader;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+
+use super::HEADER;
+
+/// Checks one response of the oracle's: as it is, and with tagged fields that nobody knows in every structure.
+/// `back` makes the oracle's value of ours, so that a field that we forget is missed.
+pub(super) fn check<O, T>(
+    version: i16,
+    plain: &O,
+    tagged: &O,
+    decode: fn(&[u8], i16) -> Result<T, ProtocolError>,
+    back: fn(T) -> O,
+) where
+    O: Encodable + Decodable + HeaderVersion + PartialEq + Debug,
+    T: PartialEq + Debug,
+{
+    let frame = framed(plain, version, false);
+    assert_eq!(correlation_id(&frame), Ok(HEADER.correlation_id));
+    let mut body = frame.clone();
+    ResponseHeader::decode(&mut body, O::header_version(version)).unwrap();
+    let expected = O::decode(&mut body, version).unwrap();
+    assert_eq!(back(decode(&frame, version).unwrap()), expected);
+
+    let tagged = framed(tagged, version, true);
+    assert_eq!(back(decode(&tagged, version).unwrap()), expected);
+    for frame in [frame, tagged] {
+        withstands(version, &frame, decode);
+    }
+}
+
+pub(super) fn framed<O: Encodable + HeaderVersion>(response: &O, version: i16, tagged: bool) -> Bytes {
+    let mut header = ResponseHeader::default().with_correlation_id(HEADER.correlation_id);
+    let header_version = O::header_version(version);
+    if tagged && header_version >= 1 {
+        header.unknown_tagged_fields = unknown();
+    }
+    let mut frame = BytesMut::new();
+    header.encode(&mut frame, header_version).unwrap();
+    response.encode(&mut frame, version).unwrap();
+    frame.freeze()
+}
+
+/// Every truncation is an error, a byte too many is an error, and no flipped byte is a panic.
+pub(super) fn withstands<T: Debug>(version: i16, frame: &[u8], decode: fn(&[u8], i16) -> Result<T, ProtocolError>) {
+    for end in 0..frame.len() {
+        let error = decode(&frame[..end], version).unwrap_err();
+        assert_eq!(error.version, version);
+        assert!(error.at <= end, "{error} in {end} bytes");
+    }
+    let longer = [frame, &[0]].concat();
+    let error = decode(&longer, version).unwrap_err();
+    assert_eq!((error.at, error.found), (frame.len(), Malformed::TrailingBytes(1)));
+    let mut flipped = frame.to_vec();
+    for at in 0..frame.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            flipped[at] ^= flip;
+            let _ = decode(&flipped, version);
+            flipped[at] ^= flip;
+        }
+    }
+}
+
+/// Tags beyond those that any version knows; one takes a varint of three bytes, one has no content.
+pub(super) fn unknown() -> BTreeMap<i32, Bytes> {
+    let content = [(9, "x"), (300, ""), (70_000, "more")];
+    content.map(|(tag, value)| (tag, Bytes::from(value))).into()
+}

@@ -1,0 +1,325 @@
+//! Bytes that other people's encoders made (`tests/vectors/README.md` says whose): decoded, rebuilt and refused as their
+//! manifests say.
+
+use std::fs;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use kafka_batch::{
+    Append, BatchOptions, Boundary, Codec, Compression, DEFAULT_MAX_DECOMPRESSED, DecodeError, Header, KafkaBatch, Magic,
+    MagicChoice, Record, RecordBatches, Stamp, Timestamp, TimestampType,
+};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct Vector {
+    file: String,
+    magic: Option<i8>,
+    compression: Option<String>,
+    is_transactional: Option<bool>,
+    is_control: Option<bool>,
+    producer_id: Option<i64>,
+    producer_epoch: Option<i16>,
+    base_sequence: Option<i32>,
+    base_offset: Option<i64>,
+    partition_leader_epoch: Option<i32>,
+    last_offset_delta: Option<i32>,
+    first_timestamp: Option<i64>,
+    max_timestamp: Option<i64>,
+    timestamp_type: Option<String>,
+    attributes: Option<i16>,
+    byte_exact: bool,
+    truncated_tail: bool,
+    tail_bytes: usize,
+    batches: Vec<BatchEntry>,
+    records: Vec<RecordEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BatchEntry {
+    pos: usize,
+    bytes: usize,
+    magic: i8,
+    compression: String,
+    attributes: i16,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct RecordEntry {
+    offset: i64,
+    timestamp: i64,
+    key: Option<String>,
+    value: Option<String>,
+    headers: Vec<(String, Option<String>)>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Corrupt {
+    file: String,
+    broken: String,
+    incomplete: bool,
+    strict_only: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Overflow {
+    name: String,
+    magic: i8,
+    compression: String,
+    batch_size: usize,
+    records: Vec<RecordEntry>,
+    accepted: usize,
+    accepted_flags: Vec<bool>,
+    size_before_first: usize,
+    size_after_each: Vec<usize>,
+    metadata: Vec<Option<MetadataEntry>>,
+    built: Option<Built>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MetadataEntry {
+    offset: u32,
+    size: usize,
+    timestamp: i64,
+    crc: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Built {
+    bytes: usize,
+}
+
+fn folder() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "vectors"].iter().collect()
+}
+
+fn bytes_of(file: &str) -> Vec<u8> {
+    fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn entries<T: for<'de> Deserialize<'de>>(file: &str) -> Vec<T> {
+    serde_json::from_slice(&bytes_of(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn base64(bytes: Option<&[u8]>) -> Option<String> {
+    bytes.map(|bytes| BASE64.encode(bytes))
+}
+
+fn unbase64(text: &Option<String>) -> Option<Vec<u8>> {
+    text.as_ref().map(|text| BASE64.decode(text).expect("base64 in a manifest"))
+}
+
+/// All records of a buffer, and the bytes of its incomplete tail.
+fn decode(bytes: &[u8]) -> Result<(Vec<RecordEntry>, usize), DecodeError> {
+    let mut batches = RecordBatches::new(bytes);
+    let mut records = Vec::new();
+    for batch in &mut batches {
+        for record in &batch?.records(DEFAULT_MAX_DECOMPRESSED)? {
+            let record = record?;
+            let headers = record.headers.iter().map(|header| (header.name.to_owned(), base64(header.value)));
+            records.push(RecordEntry {
+                offset: record.offset,
+                timestamp: record.timestamp.millis(),
+                key: base64(record.key),
+                value: base64(record.value),
+                headers: headers.collect(),
+            });
+        }
+    }
+    Ok((records, batches.tail().map_or(0, |tail| tail.present)))
+}
+
+/// A manifest's record, owned, so that a `Record` can borrow from it.
+struct Owned {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+    timestamp: i64,
+}
+
+impl Owned {
+    fn new(entry: &RecordEntry) -> Self {
+        Self {
+            key: unbase64(&entry.key),
+            value: unbase64(&entry.value),
+            headers: entry.headers.iter().map(|(name, value)| (name.clone(), unbase64(value))).collect(),
+            timestamp: entry.timestamp,
+        }
+    }
+
+    fn headers(&self) -> Vec<Header<'_>> {
+        self.headers.iter().map(|(name, value)| Header { name, value: value.as_deref() }).collect()
+    }
+
+    fn record<'a>(&'a self, headers: &'a [Header<'a>]) -> Record<'a> {
+        let timestamp = Some(Timestamp::from_millis(self.timestamp));
+        Record { key: self.key.as_deref(), value: self.value.as_deref(), headers: headers.into(), timestamp }
+    }
+}
+
+fn pinned(magic: i8) -> MagicChoice {
+    MagicChoice::Pinned(Magic::from_id(magic).expect("a magic in a manifest"))
+}
+
+#[test]
+fn every_vector_decodes_to_its_manifest() {
+    let vectors: Vec<Vector> = entries("manifest.json");
+    assert_eq!(vectors.len(), 392);
+    for vector in &vectors {
+        let (records, tail) = decode(&bytes_of(&vector.file)).unwrap_or_else(|error| panic!("{}: {error}", vector.file));
+        assert_eq!(records, vector.records, "{}", vector.file);
+        assert_eq!(tail > 0, vector.truncated_tail, "{}", vector.file);
+        assert_eq!(tail, vector.tail_bytes, "{}", vector.file);
+    }
+}
+
+#[test]
+fn every_header_is_as_its_manifest_says() {
+    for vector in &entries::<Vector>("manifest.json") {
+        let file = &vector.file;
+        let bytes = bytes_of(file);
+        let batches: Vec<_> = RecordBatches::new(&bytes).map(|batch| batch.expect(file)).collect();
+        assert_eq!(batches.len(), vector.batches.len(), "{file}");
+        for (batch, expected) in batches.iter().zip(&vector.batches) {
+            assert_eq!(batch.position(), expected.pos..expected.pos + expected.bytes, "{file}");
+            assert_eq!(batch.magic().id(), expected.magic, "{file}");
+            assert_eq!(batch.codec().name(), expected.compression, "{file}");
+            assert_eq!(batch.attributes(), expected.attributes, "{file}");
+        }
+        let all = |says: &dyn Fn(&kafka_batch::RecordBatch<'_>) -> bool| batches.iter().all(says);
+        assert!(vector.magic.is_none_or(|magic| all(&|batch| batch.magic().id() == magic)), "{file}");
+        assert!(vector.compression.as_ref().is_none_or(|codec| all(&|batch| batch.codec().name() == codec)), "{file}");
+        assert!(vector.attributes.is_none_or(|attributes| all(&|batch| batch.attributes() == attributes)), "{file}");
+        let [batch] = batches.as_slice() else { continue };
+        let Some(header) = batch.header() else { continue };
+        assert_eq!(Some(batch.is_transactional()), vector.is_transactional, "{file}");
+        assert_eq!(Some(batch.is_control()), vector.is_control, "{file}");
+        assert_eq!(Some(header.producer_id), vector.producer_id, "{file}");
+        assert_eq!(Some(header.producer_epoch), vector.producer_epoch, "{file}");
+        assert_eq!(Some(header.base_sequence), vector.base_sequence, "{file}");
+        assert_eq!(Some(header.base_offset), vector.base_offset, "{file}");
+        assert_eq!(Some(header.partition_leader_epoch), vector.partition_leader_epoch, "{file}");
+        assert_eq!(Some(header.last_offset_delta), vector.last_offset_delta, "{file}");
+        assert_eq!(Some(header.base_timestamp), vector.first_timestamp, "{file}");
+        assert_eq!(Some(header.max_timestamp), vector.max_timestamp, "{file}");
+        let timestamp_type = match batch.timestamp_type() {
+            Some(TimestampType::CreateTime) => "create",
+            Some(TimestampType::LogAppendTime) => "append",
+            None => "none",
+        };
+        assert_eq!(vector.timestamp_type.as_deref(), Some(timestamp_type), "{file}");
+        for record in &batch.records(DEFAULT_MAX_DECOMPRESSED).expect(file) {
+            assert!(!batch.is_control() || record.expect(file).control().is_ok(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn every_byte_exact_vector_is_rebuilt_byte_for_byte() {
+    let mut rebuilt = 0;
+    for vector in entries::<Vector>("manifest.json").iter().filter(|vector| vector.byte_exact) {
+        let magic = vector.magic.expect("one magic");
+        let options = BatchOptions::default().batch_size(1 << 30).max_message_bytes(1 << 30).magic(pinned(magic));
+        let mut batch = options.build(Timestamp::from_millis(0)).unwrap();
+        let base = if magic == 2 { vector.base_offset.unwrap_or(0) } else { 0 };
+        for entry in &vector.records {
+            let owned = Owned::new(entry);
+            let headers = owned.headers();
+            let append = batch.append_at((entry.offset - base) as u32, owned.record(&headers));
+            assert!(append.expect(&vector.file).taken().is_some(), "{}", vector.file);
+        }
+        let sealed = batch.seal().expect(&vector.file);
+        let stamped = match (vector.producer_id, vector.producer_epoch, vector.base_sequence) {
+            (Some(id), Some(epoch), Some(sequence)) => {
+                let stamp = Stamp::NONE
+                    .producer(id, epoch, sequence)
+                    .transactional(vector.is_transactional == Some(true))
+                    .base_offset(base)
+                    .partition_leader_epoch(vector.partition_leader_epoch.unwrap_or(-1));
+                sealed.stamp(stamp).expect(&vector.file)
+            }
+            _ => sealed.without_producer_id(),
+        };
+        assert_eq!(stamped.bytes()[..], bytes_of(&vector.file)[..], "{}", vector.file);
+        rebuilt += 1;
+    }
+    assert_eq!(rebuilt, 196);
+}
+
+#[test]
+fn every_broken_vector_is_refused_as_its_entry_says() {
+    let mut lenient = Vec::new();
+    for entry in entries::<Corrupt>("corrupt.json") {
+        match decode(&bytes_of(&entry.file)) {
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.starts_with("at byte "), "{}: {text}", entry.file);
+            }
+            Ok((_, tail)) if entry.incomplete => assert!(tail > 0, "{} ({})", entry.file, entry.broken),
+            Ok(_) if entry.strict_only => lenient.push(entry.file),
+            Ok(_) => panic!("{} was taken: {}", entry.file, entry.broken),
+        }
+    }
+    // Raw Snappy has no checksum of its own: a flipped byte can decompress to well-formed records that nobody wrote.
+    assert_eq!(lenient, ["c112-v2-snappy-flip.bin"]);
+}
+
+#[test]
+fn every_overflow_scenario_ends_where_aiokafkas_did() {
+    let scenarios: Vec<Overflow> = entries("overflow.json");
+    assert_eq!(scenarios.len(), 75);
+    for scenario in &scenarios {
+        let name = &scenario.name;
+        let compression: Compression = scenario.compression.parse().expect(name);
+        let mut batch = BatchOptions::default()
+            .batch_size(scenario.batch_size)
+            .boundary(Boundary::Aiokafka)
+            .compression(compression)
+            .magic(pinned(scenario.magic))
+            .build(Timestamp::from_millis(0))
+            .expect(name);
+        assert_eq!(batch.size(), scenario.size_before_first, "{name}");
+        let mut flags = Vec::new();
+        for (index, entry) in scenario.records.iter().enumerate() {
+            let owned = Owned::new(entry);
+            let headers = owned.headers();
+            let append = batch.append_at(entry.offset as u32, owned.record(&headers)).expect(name);
+            match (append, &scenario.metadata[index]) {
+                (Append::Taken(taken), Some(expected)) => {
+                    assert_eq!((taken.position, taken.size), (expected.offset, expected.size), "{name}");
+                    assert_eq!((taken.timestamp.millis(), taken.crc), (expected.timestamp, expected.crc), "{name}");
+                }
+                (Append::Full(full), None) => assert_eq!(full.needed, batch.cost(owned.record(&headers)).unwrap()),
+                (append, expected) => panic!("{name}, record {index}: {append:?}, not {expected:?}"),
+            }
+            flags.push(append.taken().is_some());
+            assert_eq!(batch.size(), scenario.size_after_each[index], "{name}");
+        }
+        assert_eq!(flags, scenario.accepted_flags, "{name}");
+        assert_eq!(flags.iter().take_while(|&&taken| taken).count(), scenario.accepted, "{name}");
+        if let (Codec::None, Some(built)) = (compression.codec(), &scenario.built) {
+            assert_eq!(batch.seal().expect(name).size(), built.bytes, "{name}");
+        }
+    }
+}
+
+/// A batch of ours is read by the same rules as everyone's.
+#[test]
+fn a_batch_that_was_opened_again_is_what_it_was() {
+    for vector in entries::<Vector>("manifest.json").iter().filter(|vector| vector.byte_exact) {
+        let mut batch = BatchOptions::default()
+            .batch_size(1 << 30)
+            .max_message_bytes(1 << 30)
+            .magic(pinned(vector.magic.expect("one magic")))
+            .build(Timestamp::from_millis(0))
+            .unwrap();
+        for entry in &vector.records {
+            let owned = Owned::new(entry);
+            let headers = owned.headers();
+            let _ = batch.append(owned.record(&headers)).expect(&vector.file);
+        }
+        let again: KafkaBatch = batch.clone().seal().expect(&vector.file).without_producer_id().into_batch();
+        assert_eq!(again, batch, "{}", vector.file);
+    }
+}
