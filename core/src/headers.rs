@@ -258,7 +258,8 @@ pub struct HeaderTooLong {
 /// use kafka_batch_core::{merge_headers, Header};
 ///
 /// let mut headers = vec![Header::new("a", "1"), Header::new("b", "2")];
-/// merge_headers(&mut headers, &[Header::new("c", "3"), Header::new("a", "4"), Header::new("a", "5")]);
+/// let layer = [Header::new("c", "3"), Header::new("a", "4"), Header::new("a", "5")];
+/// merge_headers(&mut headers, &layer);
 /// let names: Vec<_> = headers.iter().map(|header| header.name).collect();
 /// assert_eq!(names, ["a", "a", "b", "c"]);
 /// ```
@@ -292,8 +293,8 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    fn merged(earlier: &[Header<'static>], layer: &[Header<'static>]) -> Vec<(&'static str, &'static [u8])> {
-        let mut headers = earlier.to_vec();
+    fn merged<'a>(earlier: &[Header<'a>], layer: &'a [Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
+        let mut headers: Vec<Header<'_>> = earlier.to_vec();
         merge_headers(&mut headers, layer);
         headers.iter().map(|header| (header.name, header.value.unwrap_or(b"null"))).collect()
     }
@@ -304,13 +305,15 @@ mod tests {
 
     #[test]
     fn a_later_layer_replaces_in_place() {
-        let result = merged(&[header("a", "1"), header("b", "2")], &[header("a", "9")]);
+        let layer = [header("a", "9")];
+        let result = merged(&[header("a", "1"), header("b", "2")], &layer);
         assert_eq!(result, [("a", &b"9"[..]), ("b", b"2")]);
     }
 
     #[test]
     fn repeats_within_one_layer_are_kept_in_the_layers_order() {
-        let result = merged(&[], &[header("a", "1"), header("b", "2"), header("a", "3")]);
+        let layer = [header("a", "1"), header("b", "2"), header("a", "3")];
+        let result = merged(&[], &layer);
         assert_eq!(result, [("a", &b"1"[..]), ("b", b"2"), ("a", b"3")]);
     }
 

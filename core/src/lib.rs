@@ -23,6 +23,8 @@ mod checksum;
 mod compression;
 mod delivery;
 mod headers;
+#[cfg(feature = "proptest")]
+pub mod kit;
 mod magic;
 mod message;
 mod partition;
@@ -36,8 +38,8 @@ mod varint;
 pub use batch::{
     Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
     ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
-    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Full, FullReason,
-    IncompleteTail, KafkaBatch, Loss, Mark, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
+    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Filled, Full, FullReason,
+    IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, OfMessagesError, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
     RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split, Stamp,
     StampError, StampedBatch, TimestampType,
 };
@@ -50,7 +52,7 @@ pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong,
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 #[cfg(feature = "json")]
 pub use message::Json;
-pub use message::{Defaults, EncodeError, KeyOverride, Message, MessageWriter, Outgoing, Overrides, Payload, Tombstone};
+pub use message::{Defaults, EncodeError, KeyOverride, Message, Outgoing, Overrides, Payload, Tombstone};
 pub use partition::{StickyPartitioner, partition_for_key};
 pub use publish::{Publish, PublishError, ReadyToSend};
 pub use record::{Record, RecordView, TopicPartition};

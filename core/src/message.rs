@@ -9,8 +9,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::batch::{Append, AppendError, ExtendError, KafkaBatch, RecordMetadata};
-use crate::headers::{EncodedHeaders, Header, HeaderList, merge_headers};
+use crate::headers::{Header, HeaderList};
 use crate::record::Record;
 use crate::time::Timestamp;
 
@@ -56,8 +55,8 @@ pub trait Message {
 /// A message's value, and what kind of value it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload<'a> {
-    value: Option<&'a [u8]>,
-    content_type: Option<&'a str>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) content_type: Option<&'a str>,
 }
 
 impl<'a> Payload<'a> {
@@ -147,7 +146,7 @@ pub struct Json<T>(pub T);
 ///
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
 /// let defaults = Defaults::default().key("all");
-/// batch.messages(&defaults).extend([
+/// batch.messages(&defaults).extend(&[
 ///     Outgoing::new("first"),
 ///     Outgoing::new("second").key("mine").header("priority", "high"),
 /// ])?;
@@ -232,12 +231,12 @@ impl<'a, M: Message> Outgoing<'a, M> {
 /// What a call says for all its messages; each message can say otherwise ([`Outgoing`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Defaults<'a> {
-    key: Option<&'a [u8]>,
-    timestamp: Option<Timestamp>,
-    correlation_id: Option<&'a str>,
-    reply_to: Option<&'a str>,
-    publisher_headers: HeaderList<'a>,
-    headers: HeaderList<'a>,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) correlation_id: Option<&'a str>,
+    pub(crate) reply_to: Option<&'a str>,
+    pub(crate) publisher_headers: HeaderList<'a>,
+    pub(crate) headers: HeaderList<'a>,
 }
 
 impl<'a> Defaults<'a> {
@@ -282,149 +281,6 @@ impl<'a> Defaults<'a> {
         self.headers = headers.into();
         self
     }
-}
-
-/// Fills a batch with messages under the defaults of one call: made by [`KafkaBatch::messages`].
-///
-/// Headers merge by layers, lowest first: the message's `content-type` → `correlation_id` and `reply_to` → the
-/// publisher's headers → the call's → the message's own ([`merge_headers`] is the law of each step).
-#[derive(Debug)]
-pub struct MessageWriter<'b, 'd> {
-    batch: &'b mut KafkaBatch,
-    composer: Composer<'d>,
-}
-
-impl KafkaBatch {
-    /// Fills this batch with messages, under the defaults of one call.
-    ///
-    /// ```
-    /// use kafka_batch_core::{Defaults, Header, KafkaBatch, Timestamp};
-    ///
-    /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
-    /// let call = Defaults::default().correlation_id("42").headers(&[Header::new("source", "app")]);
-    /// batch.messages(&call).append("hello")?;
-    /// let record = batch.records().next().unwrap();
-    /// let names: Vec<_> = record.headers.iter().map(|header| header.name).collect();
-    /// assert_eq!(names, ["content-type", "correlation_id", "source"]);
-    /// # Ok::<(), kafka_batch_core::AppendError>(())
-    /// ```
-    pub fn messages<'b, 'd>(&'b mut self, defaults: &'d Defaults<'d>) -> MessageWriter<'b, 'd> {
-        MessageWriter { batch: self, composer: Composer::new(defaults) }
-    }
-}
-
-impl MessageWriter<'_, '_> {
-    /// Appends a message, if it fits. As [`KafkaBatch::append`].
-    ///
-    /// # Errors
-    /// The message cannot be encoded, or can go into no such batch. The batch is what it was.
-    pub fn append<M: Message + ?Sized>(&mut self, message: &M) -> Result<Append, AppendError> {
-        let record = self.composer.compose(message)?;
-        self.batch.append(record)
-    }
-
-    /// Appends messages in order, until one is refused: those before it stay. As [`KafkaBatch::extend`].
-    ///
-    /// # Errors
-    /// The batch is full, or a message cannot go in: with the position and the message.
-    pub fn extend<M: Message>(
-        &mut self,
-        messages: impl IntoIterator<Item = M>,
-    ) -> Result<Vec<RecordMetadata>, ExtendError<M>> {
-        let composer = &mut self.composer;
-        self.batch.extend_with(messages, |batch, message| batch.append(composer.compose(message)?))
-    }
-
-    /// Appends all the messages or none. As [`KafkaBatch::try_extend`].
-    ///
-    /// # Errors
-    /// As [`extend`](Self::extend).
-    pub fn try_extend<M: Message>(
-        &mut self,
-        messages: impl IntoIterator<Item = M>,
-    ) -> Result<Vec<RecordMetadata>, ExtendError<M>> {
-        let composer = &mut self.composer;
-        self.batch.all_or_nothing(|batch| {
-            batch.extend_with(messages, |batch, message| batch.append(composer.compose(message)?))
-        })
-    }
-
-    /// The bytes that this message would add now. As [`KafkaBatch::cost`].
-    ///
-    /// # Errors
-    /// As [`append`](Self::append).
-    pub fn cost<M: Message + ?Sized>(&mut self, message: &M) -> Result<usize, AppendError> {
-        let record = self.composer.compose(message)?;
-        self.batch.cost(record)
-    }
-}
-
-/// Turns messages into records. Keeps the memory of values and headers from one to the next, and the merged headers
-/// too, as long as messages have none of their own and the same content type: then they are encoded once for all.
-#[derive(Debug)]
-struct Composer<'d> {
-    defaults: &'d Defaults<'d>,
-    value: Vec<u8>,
-    headers: EncodedHeaders,
-    /// The content type for which `headers` holds the call's headers; `None` where they hold something else.
-    shared_for: Option<Option<String>>,
-}
-
-impl<'d> Composer<'d> {
-    const fn new(defaults: &'d Defaults<'d>) -> Self {
-        Self { defaults, value: Vec::new(), headers: EncodedHeaders::EMPTY, shared_for: None }
-    }
-
-    fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
-        let Self { defaults, value, headers, shared_for } = self;
-        value.clear();
-        let payload = message.payload(value)?;
-        let own = message.overrides();
-        let plain = own.headers.is_empty() && own.correlation_id.is_none() && own.reply_to.is_none();
-        let known = matches!(shared_for, Some(known) if known.as_deref() == payload.content_type);
-        if !(plain && known) {
-            *shared_for = None;
-            encode_layers(headers, defaults, payload.content_type, &own).map_err(EncodeError::new)?;
-            if plain {
-                *shared_for = Some(payload.content_type.map(String::from));
-            }
-        }
-        Ok(Record {
-            key: match own.key {
-                KeyOverride::Inherit => defaults.key,
-                KeyOverride::Null => None,
-                KeyOverride::Key(key) => Some(key),
-            },
-            value: payload.value,
-            headers: HeaderList::from(&*headers),
-            timestamp: own.timestamp.or(defaults.timestamp),
-        })
-    }
-}
-
-/// Merges the layers of one message's headers, lowest first.
-fn encode_layers(
-    out: &mut EncodedHeaders,
-    defaults: &Defaults<'_>,
-    content_type: Option<&str>,
-    own: &Overrides<'_>,
-) -> Result<(), crate::headers::HeaderTooLong> {
-    let mut merged = Vec::new();
-    let given = |name, text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(|_| name);
-    let correlation_id = own.correlation_id.or(defaults.correlation_id);
-    let reply_to = own.reply_to.or(defaults.reply_to);
-    for (name, text) in
-        [("content-type", content_type), ("correlation_id", correlation_id), ("reply_to", reply_to)]
-    {
-        if let (Some(name), Some(text)) = (given(name, text), text) {
-            merged.push(Header::new(name, text));
-        }
-    }
-    merge_headers(&mut merged, defaults.publisher_headers);
-    merge_headers(&mut merged, defaults.headers);
-    merge_headers(&mut merged, own.headers);
-    out.clear();
-    merged.into_iter().try_for_each(|header| out.push(header))
 }
 
 impl Message for [u8] {

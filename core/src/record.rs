@@ -13,7 +13,8 @@ use crate::time::Timestamp;
 /// ```
 /// use kafka_batch_core::{Header, Record, Timestamp};
 ///
-/// let record = Record::new("21.5").key("sensor-7").headers(&[Header::new("unit", "°C")]).timestamp(Timestamp::from_millis(5));
+/// let headers = [Header::new("unit", "°C")];
+/// let record = Record::new("21.5").key("sensor-7").headers(&headers).timestamp(Timestamp::from_millis(5));
 /// assert_eq!(record.key, Some(&b"sensor-7"[..]));
 /// assert_eq!(Record::tombstone("sensor-7").value, None);
 /// ```

@@ -23,22 +23,6 @@ pub(crate) const fn len(value: i64) -> usize {
     ((bits * 9 + 64) / 64) as usize
 }
 
-/// Writes `value` at `at` and returns the place after it.
-///
-/// # Panics
-/// If fewer than ten bytes follow `at`: callers hand in a scratch array that is long enough for all they write.
-#[inline]
-pub(crate) fn put(out: &mut [u8], mut at: usize, value: i64) -> usize {
-    let mut rest = zigzag(value);
-    while rest >= 0x80 {
-        out[at] = rest as u8 | 0x80;
-        rest >>= 7;
-        at += 1;
-    }
-    out[at] = rest as u8;
-    at + 1
-}
-
 #[inline]
 pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
     let mut rest = zigzag(value);
@@ -125,9 +109,6 @@ mod tests {
             write(&mut out, value);
             prop_assert_eq!(read_i64(&out), Ok((value, out.len())));
             prop_assert_eq!(len(value), out.len());
-            let mut scratch = [0; 10];
-            let end = put(&mut scratch, 0, value);
-            prop_assert_eq!(&scratch[..end], &out[..]);
             for cut in 0..out.len() {
                 prop_assert_eq!(read_i64(&out[..cut]), Err(Unreadable::Cut));
             }

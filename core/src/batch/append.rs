@@ -1,8 +1,8 @@
 //! Filling a batch: one record, or many, and what it costs.
 
 use alloc::vec::Vec;
-use core::error::Error;
 use core::fmt;
+use core::iter::Peekable;
 
 use super::encode::{legacy, v2};
 use super::options::MOST_RECORDS;
@@ -162,39 +162,42 @@ pub enum AppendError {
 
 /// Appending several records stopped at one of them.
 ///
-/// `T` is what was handed in: a [`Record`], or a message. The refused one comes back, so that nothing is lost.
-#[derive(Debug)]
-pub enum ExtendError<T> {
+/// The records themselves were borrowed, so the refused one is still the caller's: at `position`, or, with
+/// [`KafkaBatch::fill_from`], in the iterator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtendError {
     /// The batch was full.
-    Overflow(BatchOverflow<T>),
+    #[error(transparent)]
+    Overflow(BatchOverflow),
     /// A record can go into no such batch.
+    #[error("at position {position}: {error}")]
+    #[non_exhaustive]
     Failed {
         /// Its position among those handed in, counted from 0.
         position: usize,
-        /// The record.
-        record: T,
         /// Why.
+        #[source]
         error: AppendError,
         /// Metadata of those before it, which stay in the batch; empty from `try_extend`, where none stays.
         taken: Vec<RecordMetadata>,
     },
 }
 
-/// The batch was full in the middle of several records: which one it was, and everything to go on with.
-#[derive(Debug)]
+/// The batch was full in the middle of several records: at which one, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the batch is full at position {position}: {full}")]
 #[non_exhaustive]
-pub struct BatchOverflow<T> {
-    /// The position of the refused record among those handed in, counted from 0.
+pub struct BatchOverflow {
+    /// The position of the refused record among those handed in, counted from 0: the first of the next batch.
     pub position: usize,
-    /// The refused record: the first of the next batch.
-    pub record: T,
     /// Bytes needed, bytes left, and the limit.
     pub full: Full,
     /// Metadata of those before it, which stay in the batch; empty from `try_extend`, where none stays.
     pub taken: Vec<RecordMetadata>,
 }
 
-impl<T> ExtendError<T> {
+impl ExtendError {
     /// The position of the refused record among those handed in, counted from 0.
     #[must_use]
     pub const fn position(&self) -> usize {
@@ -203,41 +206,17 @@ impl<T> ExtendError<T> {
             Self::Failed { position, .. } => *position,
         }
     }
-
-    /// The refused record.
-    #[must_use]
-    pub fn into_record(self) -> T {
-        match self {
-            Self::Overflow(overflow) => overflow.record,
-            Self::Failed { record, .. } => record,
-        }
-    }
 }
 
-impl<T> fmt::Display for BatchOverflow<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the batch is full at position {}: {}", self.position, self.full)
-    }
-}
-
-impl<T> fmt::Display for ExtendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Overflow(overflow) => overflow.fmt(f),
-            Self::Failed { position, error, .. } => write!(f, "at position {position}: {error}"),
-        }
-    }
-}
-
-impl<T: fmt::Debug> Error for BatchOverflow<T> {}
-
-impl<T: fmt::Debug> Error for ExtendError<T> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Overflow(_) => None,
-            Self::Failed { error, .. } => Some(error),
-        }
-    }
+/// What [`KafkaBatch::fill_from`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use = "it tells whether the batch is full or the records are at an end"]
+pub struct Filled {
+    /// Metadata of the records that were taken.
+    pub taken: Vec<RecordMetadata>,
+    /// Why the next record was left in the iterator; `None` where the iterator is at its end.
+    pub full: Option<Full>,
 }
 
 /// A record that fits, sized and placed, and not yet written.
@@ -280,41 +259,51 @@ impl KafkaBatch {
 
     /// Appends records in order, until one is refused: those before it stay.
     ///
-    /// Hand in `&mut iterator` to go on with its rest in another batch; the refused record is in the error.
-    ///
-    /// ```
-    /// use kafka_batch_core::{BatchOptions, ExtendError, Record, Timestamp};
-    ///
-    /// let values = ["one", "two", "three", "four"];
-    /// let mut records = values.iter().map(Record::new);
-    /// let mut batch = BatchOptions::default().max_records(3).build(Timestamp::from_millis(0))?;
-    /// let Err(ExtendError::Overflow(overflow)) = batch.extend(&mut records) else { panic!("only three fit") };
-    /// assert_eq!(overflow.position, 3);
-    ///
-    /// let mut next = batch.next_batch();
-    /// next.extend([overflow.record].into_iter().chain(records))?;
-    /// assert_eq!(next.record_count(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
     /// # Errors
-    /// The batch is full, or a record can go into no such batch: with the position and the record.
-    pub fn extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError<Record<'r>>>
+    /// The batch is full, or a record can go into no such batch: with the position.
+    pub fn extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError>
     where
         I: IntoIterator<Item: Into<Record<'r>>>,
     {
-        self.extend_with(records.into_iter().map(Into::into), |batch, record| batch.append(*record))
+        self.append_all(records, |batch, record| batch.append(record))
     }
 
     /// Appends all the records or none of them: if one is refused, the batch is byte for byte what it was, and open.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    pub fn try_extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError<Record<'r>>>
+    pub fn try_extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError>
     where
         I: IntoIterator<Item: Into<Record<'r>>>,
     {
         self.all_or_nothing(|batch| batch.extend(records))
+    }
+
+    /// Takes records from the front of an iterator as long as they fit. The first one that does not stays there, for
+    /// the next batch; being full is no error here.
+    ///
+    /// ```
+    /// use kafka_batch_core::{BatchOptions, Record, Timestamp};
+    ///
+    /// let values = ["one", "two", "three", "four"];
+    /// let mut records = values.iter().map(Record::new).peekable();
+    /// let mut batch = BatchOptions::default().max_records(3).build(Timestamp::from_millis(0))?;
+    /// while batch.fill_from(&mut records)?.full.is_some() {
+    ///     let next = batch.next_batch();
+    ///     let sealed = std::mem::replace(&mut batch, next).seal()?; // send it
+    ///     assert_eq!(sealed.record_count(), 3);
+    /// }
+    /// assert_eq!(batch.record_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A record can go into no such batch. It stays at the front of the iterator: take it out to go on.
+    pub fn fill_from<'r, I>(&mut self, records: &mut Peekable<I>) -> Result<Filled, ExtendError>
+    where
+        I: Iterator<Item: Into<Record<'r>> + Copy>,
+    {
+        self.append_from(records, |batch, record| batch.append(*record))
     }
 
     /// The bytes that this record would add now, growth of offset and timestamp deltas included: exact, whether or not
@@ -351,28 +340,45 @@ impl KafkaBatch {
         Ok(())
     }
 
-    pub(crate) fn extend_with<T>(
+    pub(super) fn append_all<T>(
         &mut self,
-        records: impl IntoIterator<Item = T>,
-        mut append: impl FnMut(&mut Self, &T) -> Result<Append, AppendError>,
-    ) -> Result<Vec<RecordMetadata>, ExtendError<T>> {
+        items: impl IntoIterator<Item = T>,
+        mut append: impl FnMut(&mut Self, T) -> Result<Append, AppendError>,
+    ) -> Result<Vec<RecordMetadata>, ExtendError> {
         let mut taken = Vec::new();
-        for (position, record) in records.into_iter().enumerate() {
-            match append(self, &record) {
+        for (position, item) in items.into_iter().enumerate() {
+            match append(self, item) {
                 Ok(Append::Taken(metadata)) => taken.push(metadata),
                 Ok(Append::Full(full)) => {
-                    return Err(ExtendError::Overflow(BatchOverflow { position, record, full, taken }));
+                    return Err(ExtendError::Overflow(BatchOverflow { position, full, taken }));
                 }
-                Err(error) => return Err(ExtendError::Failed { position, record, error, taken }),
+                Err(error) => return Err(ExtendError::Failed { position, error, taken }),
             }
         }
         Ok(taken)
     }
 
-    pub(crate) fn all_or_nothing<T, E>(
+    pub(super) fn append_from<I: Iterator>(
         &mut self,
-        fill: impl FnOnce(&mut Self) -> Result<T, ExtendError<E>>,
-    ) -> Result<T, ExtendError<E>> {
+        items: &mut Peekable<I>,
+        mut append: impl FnMut(&mut Self, &I::Item) -> Result<Append, AppendError>,
+    ) -> Result<Filled, ExtendError> {
+        let mut taken = Vec::new();
+        while let Some(item) = items.peek() {
+            match append(self, item) {
+                Ok(Append::Taken(metadata)) => taken.push(metadata),
+                Ok(Append::Full(full)) => return Ok(Filled { taken, full: Some(full) }),
+                Err(error) => return Err(ExtendError::Failed { position: taken.len(), error, taken }),
+            }
+            items.next();
+        }
+        Ok(Filled { taken, full: None })
+    }
+
+    pub(super) fn all_or_nothing<T>(
+        &mut self,
+        fill: impl FnOnce(&mut Self) -> Result<T, ExtendError>,
+    ) -> Result<T, ExtendError> {
         // No mark of the caller's can point behind this place, so going back to it disturbs none.
         let before = self.progress;
         fill(self).map_err(|mut error| {

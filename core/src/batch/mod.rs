@@ -5,6 +5,7 @@ mod convert;
 mod decode;
 mod encode;
 mod mark;
+mod messages;
 mod options;
 mod seal;
 mod split;
@@ -12,13 +13,14 @@ mod split;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use append::{Append, AppendError, BatchOverflow, ExtendError, Full, FullReason, RecordMetadata};
+pub use append::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, FullReason, RecordMetadata};
 pub use convert::{ConvertError, DownConversion, Loss};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorKind,
     Field, IncompleteTail, RecordBatch, RecordBatches, RecordIter, Records, Region, TimestampType,
 };
 pub use mark::{Mark, RollbackError};
+pub use messages::{MessageWriter, OfMessagesError};
 pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };

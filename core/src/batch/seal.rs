@@ -219,6 +219,7 @@ impl KafkaBatch {
             Magic::V0 | Magic::V1 => legacy::reserve_wrapper(&mut wire, self.magic),
         }
         compression.compress(self.magic, self.payload(), &mut wire)?;
+        wire.shrink_to_fit(); // a codec takes room for the worst case, and a sealed batch may wait long
         if self.magic != Magic::V2 {
             let timestamp = self.progress.max_timestamp.unwrap_or(Timestamp::NO_TIMESTAMP);
             let offset = i64::from(self.progress.next_offset_delta) - 1;

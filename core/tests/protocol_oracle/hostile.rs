@@ -18,6 +18,10 @@ fn an_error_says_where_and_what() {
         error(claim, 0).to_string(),
         "Metadata v0 response, byte 4: an array of 2147483647 elements where 2 bytes are left"
     );
+    // The smallest broker takes 10 bytes, so that there cannot be two in 19.
+    let claim = [&b"\0\0\0\x01\0\0\0\x02"[..], &[0; 19]].concat();
+    let found = Malformed::TooManyElements { count: 2, available: 19 };
+    assert_eq!((error(&claim, 0).at, error(&claim, 0).found), (4, found));
     let null = error(b"\0\0\0\x01\xff\xff\xff\xff", 0);
     assert_eq!((null.at, null.found), (4, Malformed::UnexpectedNull));
     let negative = error(b"\0\0\0\x01\xff\xff\xff\xfe", 0);

@@ -8,7 +8,7 @@ use kafka_protocol::messages::metadata_response::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::responses::{check, unknown};
+use super::responses::{check, same, unknown};
 use super::{nullable, str_bytes, string, uuid};
 
 fn partition() -> impl Strategy<Value = MetadataResponsePartition> {
@@ -115,5 +115,22 @@ proptest! {
     #[test]
     fn decoded((version, plain) in (0i16..=13).prop_flat_map(|v| (Just(v), response(v)))) {
         check(version, &plain, &tagged(plain.clone()), MetadataResponse::decode, back);
+    }
+}
+
+/// The reader refuses a count for which the bytes cannot suffice; these just do.
+#[test]
+fn many_smallest_elements() {
+    let topic = || MetadataResponseTopic::default().with_name(Some(Default::default()));
+    let partitions = vec![MetadataResponsePartition::default(); 40];
+    let responses = [
+        Oracle::default().with_brokers(vec![MetadataResponseBroker::default(); 40]),
+        Oracle::default().with_topics(vec![topic(); 40]),
+        Oracle::default().with_topics(vec![topic().with_partitions(partitions)]),
+    ];
+    for version in 0..=13 {
+        for response in &responses {
+            same(version, response, MetadataResponse::decode, back);
+        }
     }
 }

@@ -8,7 +8,7 @@ use kafka_protocol::messages::produce_response::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::responses::{check, unknown};
+use super::responses::{check, framed, same, unknown};
 use super::{nullable, str_bytes, string, uuid};
 
 fn partition(version: i16) -> impl Strategy<Value = PartitionProduceResponse> {
@@ -114,6 +114,36 @@ proptest! {
     fn decoded((version, plain) in (3i16..=13).prop_flat_map(|v| (Just(v), response(v)))) {
         check(version, &plain, &tagged(version, plain.clone()), ProduceResponse::decode, back);
     }
+}
+
+/// The reader refuses a count for which the bytes cannot suffice; these just do.
+#[test]
+fn many_smallest_elements() {
+    let topic = TopicProduceResponse::default;
+    let partition = PartitionProduceResponse::default;
+    for version in 3..=13 {
+        let errors = vec![BatchIndexAndErrorMessage::default(); from::<8, _>(version, 40)];
+        let endpoints = vec![NodeEndpoint::default(); from::<10, _>(version, 40)];
+        let partitions = vec![partition(); 40];
+        for topics in [
+            vec![topic(); 40],
+            vec![topic().with_partition_responses(partitions)],
+            vec![topic().with_partition_responses(vec![partition().with_record_errors(errors)])],
+        ] {
+            let response = Oracle::default().with_responses(topics).with_node_endpoints(endpoints.clone());
+            same(version, &response, ProduceResponse::decode, back);
+        }
+    }
+}
+
+#[test]
+fn the_leader_minus_one_is_no_leader() {
+    let leader = LeaderIdAndEpoch::default().with_leader_id((-1).into()).with_leader_epoch(7);
+    let partition = PartitionProduceResponse::default().with_current_leader(leader);
+    let topic = TopicProduceResponse::default().with_partition_responses(vec![partition]);
+    let frame = framed(&Oracle::default().with_responses(vec![topic]), 10, false);
+    let response = ProduceResponse::decode(&frame, 10).unwrap();
+    assert_eq!(response.responses[0].partition_responses[0].current_leader, None);
 }
 
 fn from<const MIN: i16, T: Default>(version: i16, value: T) -> T {

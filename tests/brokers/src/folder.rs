@@ -4,7 +4,7 @@ use crate::random;
 use std::{
     env, fs,
     io::{self, Write},
-    os::unix::process::CommandExt,
+    os::unix::{fs::DirBuilderExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -46,7 +46,7 @@ impl TempFolder {
             .process_group(0)
             .spawn()?;
         let folder = TempFolder { path, janitor };
-        fs::DirBuilder::new().create(&folder.path)?;
+        fs::DirBuilder::new().mode(0o700).create(&folder.path)?;
         Ok(folder)
     }
 

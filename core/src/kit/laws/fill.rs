@@ -1,0 +1,216 @@
+//! Laws of filling a batch.
+
+use alloc::vec::Vec;
+
+use proptest::test_runner::{TestCaseError, TestCaseResult};
+use proptest::{prop_assert, prop_assert_eq};
+
+use super::wire;
+use crate::batch::{Append, AppendError, ExtendError, KafkaBatch};
+use crate::compression::Compression;
+use crate::kit::{Answer, OwnedRecord};
+use crate::record::Record;
+
+/// A record that is not taken, for whatever reason, leaves the batch byte for byte what it was; the next one goes in as if
+/// the refused one had never been tried.
+///
+/// # Errors
+/// The law is broken.
+pub fn refusal_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+    let mut tried = batch.clone();
+    if Answer::from(&tried.append(&record.borrowed())).is_taken() {
+        return Ok(());
+    }
+    prop_assert_eq!(&tried, batch);
+    prop_assert_eq!(wire(&tried), wire(batch));
+    let (mut untried, next) = (batch.clone(), Record::new("next"));
+    prop_assert_eq!(Answer::from(&tried.append(next)), Answer::from(&untried.append(next)));
+    prop_assert_eq!(wire(&tried), wire(&untried));
+    Ok(())
+}
+
+/// [`KafkaBatch::cost`] is to the byte what the record adds; and for a record that does not fit, what it would add if
+/// there were no limit.
+///
+/// # Errors
+/// The law is broken.
+pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+    let borrowed = record.borrowed();
+    let mut tried = batch.clone();
+    let (cost, outcome) = (batch.cost(&borrowed), tried.append(&borrowed));
+    let cost = match cost {
+        Ok(cost) => cost,
+        Err(error) => {
+            prop_assert_eq!(Answer::from(&outcome), Answer::of_error(&error), "cost fails as append does");
+            return Ok(());
+        }
+    };
+    match outcome {
+        Ok(Append::Taken(taken)) => {
+            prop_assert_eq!(tried.size() - batch.size(), cost);
+            prop_assert_eq!(taken.size, cost);
+        }
+        Ok(Append::Full(full)) => prop_assert_eq!(full.needed, cost),
+        Err(AppendError::TooLarge { .. }) => {}
+        Err(error) => prop_assert!(false, "it costs {cost}, and then: {error}"),
+    }
+    if let Some(mut unlimited) = without_limits(batch) {
+        let size = unlimited.size();
+        let taken = unlimited.append(&borrowed).map(Append::taken);
+        prop_assert!(matches!(taken, Ok(Some(_))), "without limits: {taken:?}");
+        prop_assert_eq!(unlimited.size() - size, cost);
+    }
+    Ok(())
+}
+
+/// The same records in a batch with no limits to speak of; `None` where they do not come out the same (timestamps counted
+/// from a record that is not there any more, an offset at the end of what there is).
+fn without_limits(batch: &KafkaBatch) -> Option<KafkaBatch> {
+    let options = batch.options().clone().batch_size(usize::MAX).max_message_bytes(usize::MAX).max_records(u32::MAX);
+    let mut unlimited = options.magic(crate::magic::MagicChoice::Pinned(batch.magic())).build(batch.now()).ok()?;
+    for view in batch.records() {
+        unlimited.append_at(u32::try_from(view.offset).ok()?, view).ok()?.taken()?;
+    }
+    let has_an_offset_left = batch.records().last().is_none_or(|last| last.offset < 0x7fff_fffe);
+    (has_an_offset_left && unlimited.size() == batch.size()).then_some(unlimited)
+}
+
+/// [`KafkaBatch::fits`] says what [`KafkaBatch::append`] then does.
+///
+/// # Errors
+/// The law is broken.
+pub fn fits_agrees_with_append(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+    let borrowed = record.borrowed();
+    let outcome = batch.clone().append(&borrowed);
+    prop_assert_eq!(batch.fits(&borrowed), matches!(outcome, Ok(Append::Taken(_))), "append says {:?}", outcome);
+    Ok(())
+}
+
+/// [`KafkaBatch::room`] is the largest [cost](KafkaBatch::cost) that fits a batch with a record in it; an empty one takes
+/// any first record that the hard limit allows.
+///
+/// # Errors
+/// The law is broken.
+pub fn room_agrees_with_fits(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+    let options = batch.options();
+    let borrowed = record.borrowed();
+    let open = !batch.is_closed() && batch.record_count() < options.max_records as usize;
+    let (true, Ok(cost)) = (open, batch.cost(&borrowed)) else { return Ok(()) };
+    if batch.records().last().is_some_and(|last| last.offset >= 0x7fff_fffe) {
+        return Ok(()); // no offset is left
+    }
+    let fits = batch.fits(&borrowed);
+    if batch.is_empty() {
+        let allowed = options.compression != Compression::None || batch.size() + cost <= options.max_message_bytes;
+        prop_assert_eq!(fits, allowed, "a first record of {} bytes", cost);
+    } else {
+        prop_assert_eq!(fits, cost <= batch.room(), "{} bytes, and room for {}", cost, batch.room());
+    }
+    Ok(())
+}
+
+/// [`KafkaBatch::try_extend`] takes all the records or none; with none, the batch is byte for byte what it was, and open
+/// if it was.
+///
+/// # Errors
+/// The law is broken.
+pub fn try_extend_is_all_or_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCaseResult {
+    let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
+    let (mut whole, mut one_by_one) = (batch.clone(), batch.clone());
+    let outcome = whole.try_extend(&borrowed);
+    let refused = borrowed.iter().position(|record| !matches!(one_by_one.append(record), Ok(Append::Taken(_))));
+    match (outcome, refused) {
+        (Ok(taken), None) => {
+            prop_assert_eq!(taken.len(), records.len());
+            prop_assert_eq!(&whole, &one_by_one);
+        }
+        (Err(error), Some(position)) => {
+            prop_assert_eq!(error.position(), position);
+            prop_assert_eq!(error.into_record(), borrowed[position].record());
+            prop_assert_eq!(&whole, batch);
+            prop_assert_eq!(wire(&whole), wire(batch));
+        }
+        (outcome, refused) => prop_assert!(false, "one by one, {refused:?} is refused; together: {outcome:?}"),
+    }
+    Ok(())
+}
+
+/// Whoever fills batch after batch from one iterator, the refused record first in the next batch, ends up with every
+/// record once and in order: those that go into no batch are named, and keep none of their neighbours back.
+///
+/// # Errors
+/// The law is broken.
+pub fn extend_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCaseResult {
+    if batch.is_closed() || batch.next_batch().magic() != batch.magic() {
+        return Ok(()); // nothing goes in, or the next batch has another format
+    }
+    let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
+    let mut rest = borrowed.iter().map(Record::from);
+    let mut current = batch.clone();
+    let (mut seen, mut pending) = (Vec::new(), None);
+    loop {
+        let (already, was_pending) = (current.record_count(), pending.is_some());
+        let outcome = current.extend(pending.take().into_iter().chain(&mut rest));
+        let stored = |record: OwnedRecord| record.stored(current.magic(), current.now());
+        let added = current.records().skip(already).map(|view| OwnedRecord::from(view));
+        seen.extend(added.map(stored));
+        match outcome {
+            Ok(_) => break,
+            Err(ExtendError::Overflow(overflow)) => {
+                prop_assert_eq!(overflow.position, current.record_count() - already);
+                prop_assert_eq!(overflow.taken.len(), overflow.position);
+                prop_assert!(already > 0 || overflow.position > 0 || !was_pending, "an empty batch took nothing: {overflow}");
+                pending = Some(overflow.record);
+                current = current.next_batch();
+            }
+            Err(ExtendError::Failed { position, record, error: _, taken }) => {
+                prop_assert_eq!(taken.len(), position);
+                seen.push(owned(record).stored(current.magic(), current.now()));
+            }
+        }
+    }
+    let all: Vec<_> = records.iter().map(|record| record.clone().stored(batch.magic(), batch.now())).collect();
+    prop_assert_eq!(seen, all);
+    Ok(())
+}
+
+fn owned(record: Record<'_>) -> OwnedRecord {
+    OwnedRecord {
+        key: record.key.map(Vec::from),
+        value: record.value.map(Vec::from),
+        headers: record.headers.iter().map(Into::into).collect(),
+        timestamp: record.timestamp,
+    }
+}
+
+/// Rolled back to a mark, a batch is byte for byte what it was when the mark was made, and goes on from there as if
+/// nothing had come in between. A mark of another batch changes nothing.
+///
+/// # Errors
+/// The law is broken.
+pub fn rollback_restores(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCaseResult {
+    if batch.is_closed() {
+        return Ok(());
+    }
+    let mut tried = batch.clone();
+    let mark = tried.mark();
+    for record in records {
+        let _ = tried.append(&record.borrowed());
+    }
+    let filled = tried.clone();
+    prop_assert!(tried.rollback(&batch.clone().mark()).is_err(), "a foreign mark");
+    prop_assert_eq!(&tried, &filled);
+    let past = tried.mark();
+    tried.rollback(&mark).map_err(|error| TestCaseError::fail(alloc::format!("{error}")))?;
+    prop_assert_eq!(&tried, batch);
+    prop_assert_eq!(wire(&tried), wire(batch));
+    if filled.record_count() > batch.record_count() {
+        prop_assert!(tried.rollback(&past).is_err(), "a mark behind the end");
+        prop_assert_eq!(&tried, batch);
+    }
+    for record in records {
+        let _ = tried.append(&record.borrowed());
+    }
+    prop_assert_eq!(&tried, &filled);
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Laws of headers.
+
+use alloc::vec::Vec;
+
+use proptest::prop_assert_eq;
+use proptest::test_runner::TestCaseResult;
+
+use super::seal::fail;
+use super::wire;
+use crate::batch::KafkaBatch;
+use crate::headers::{EncodedHeaders, HeaderList, merge_headers};
+use crate::kit::{Answer, OwnedHeader, OwnedRecord};
+
+/// [`merge_headers`] does what its one sentence says: a header keeps its place; where the layer names it, all of the
+/// layer's headers of that name stand there, and the other earlier ones go; what is new comes last, in the layer's order.
+///
+/// # Errors
+/// The law is broken.
+pub fn headers_merge_by_name(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> TestCaseResult {
+    let named = |list: &[OwnedHeader], name: &str| list.iter().any(|header| header.name == name);
+    let mut expected = Vec::new();
+    for (position, header) in earlier.iter().enumerate() {
+        if !named(layer, &header.name) {
+            expected.push(header);
+        } else if !named(&earlier[..position], &header.name) {
+            expected.extend(layer.iter().filter(|other| other.name == header.name));
+        }
+    }
+    expected.extend(layer.iter().filter(|header| !named(earlier, &header.name)));
+
+    let mut merged: Vec<_> = earlier.iter().map(OwnedHeader::borrowed).collect();
+    let layer: Vec<_> = layer.iter().map(OwnedHeader::borrowed).collect();
+    merge_headers(&mut merged, &layer);
+    let expected: Vec<_> = expected.into_iter().map(OwnedHeader::borrowed).collect();
+    prop_assert_eq!(merged, expected);
+    Ok(())
+}
+
+/// A record whose headers were encoded beforehand gets the same answer, and the same bytes, as one with a slice of them.
+///
+/// # Errors
+/// The law is broken.
+pub fn header_forms_agree(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+    let borrowed = record.borrowed();
+    let encoded = EncodedHeaders::new(borrowed.record().headers).map_err(fail)?;
+    prop_assert_eq!(HeaderList::from(&encoded), borrowed.record().headers);
+    let (mut sliced, mut copied) = (batch.clone(), batch.clone());
+    let answer = Answer::from(&sliced.append(&borrowed));
+    prop_assert_eq!(Answer::from(&copied.append(borrowed.record().headers(&encoded))), answer);
+    prop_assert_eq!(&sliced, &copied);
+    prop_assert_eq!(wire(&sliced), wire(&copied));
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! The laws of a batch, as functions that a property test can call.
+//!
+//! Each takes a batch, filled by whatever code is under test, and fails with a reason where the law is broken. None of
+//! them changes what it is given: they work on clones.
+
+mod convert;
+mod fill;
+mod headers;
+mod parts;
+mod seal;
+
+pub use convert::{conversion_loses_only_what_was_named, delivery_answers_by_position};
+pub use fill::{
+    cost_is_exact, extend_loses_nothing, fits_agrees_with_append, refusal_changes_nothing, rollback_restores,
+    room_agrees_with_fits, try_extend_is_all_or_nothing,
+};
+pub use headers::{header_forms_agree, headers_merge_by_name};
+pub use parts::{split_keeps_all_and_fits, without_takes_out_these};
+pub use seal::{
+    compression_pays_or_is_left_out, decoding_gives_what_was_appended, hard_limit_holds, sealed_batches_open_again,
+    size_is_what_is_written,
+};
+
+use bytes::Bytes;
+use proptest::test_runner::TestCaseResult;
+
+use crate::batch::KafkaBatch;
+
+/// Every law that needs nothing but the batch.
+///
+/// # Errors
+/// One is broken.
+pub fn all(batch: &KafkaBatch) -> TestCaseResult {
+    size_is_what_is_written(batch)?;
+    hard_limit_holds(batch)?;
+    compression_pays_or_is_left_out(batch)?;
+    decoding_gives_what_was_appended(batch)?;
+    sealed_batches_open_again(batch)?;
+    split_keeps_all_and_fits(batch, batch.size().div_ceil(2))?;
+    without_takes_out_these(batch, &[0])
+}
+
+/// What would go over the wire; `None` where the batch cannot be sealed.
+fn wire(batch: &KafkaBatch) -> Option<Bytes> {
+    let sealed = batch.clone().seal().ok()?;
+    Some(sealed.without_producer_id().bytes().clone())
+}

@@ -1,0 +1,147 @@
+//! Laws of sealing a batch, and of reading it back.
+
+use alloc::vec::Vec;
+
+use proptest::test_runner::{TestCaseError, TestCaseResult};
+use proptest::{prop_assert, prop_assert_eq};
+
+use super::wire;
+use crate::batch::{Boundary, KafkaBatch, RecordBatches, SealErrorReason, SealedBatch};
+use crate::compression::{Codec, Compression};
+use crate::kit::{OwnedRecord, size};
+use crate::magic::Magic;
+
+/// The size that a batch counts is the size that is written: of the batch itself without a codec, of its records
+/// decompressed with one.
+///
+/// # Errors
+/// The law is broken.
+pub fn size_is_what_is_written(batch: &KafkaBatch) -> TestCaseResult {
+    let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
+    let wrapper = match batch.magic() {
+        Magic::V2 => 0,
+        _ if batch.options().compression == Compression::None || batch.options().boundary == Boundary::Aiokafka => 0,
+        magic => size::message_overhead(magic) as usize, // counted, so that compression may need it
+    };
+    prop_assert_eq!(sealed.uncompressed_size() + wrapper, batch.size());
+    let header = if batch.magic() == Magic::V2 { size::BATCH_HEADER as usize } else { 0 };
+    let uncompressed = sealed.uncompressed_size();
+    let codec = sealed.codec();
+    let stamped = sealed.without_producer_id();
+    if codec == Codec::None {
+        prop_assert_eq!(stamped.bytes().len(), uncompressed);
+    } else {
+        let read = read_one(stamped.bytes())?;
+        let records = read.records(uncompressed).map_err(fail)?;
+        prop_assert_eq!(header + records.size(), uncompressed);
+    }
+    Ok(())
+}
+
+/// What is sealed never exceeds the hard limit, and is no larger on the wire than it says. What would exceed it is refused
+/// with its size, and comes back as it was.
+///
+/// # Errors
+/// The law is broken.
+pub fn hard_limit_holds(batch: &KafkaBatch) -> TestCaseResult {
+    let most = batch.options().max_message_bytes;
+    match batch.clone().seal() {
+        Ok(sealed) => {
+            let size = sealed.size();
+            prop_assert!(size <= most, "{size} bytes sealed, {most} allowed");
+            prop_assert_eq!(sealed.without_producer_id().bytes().len(), size);
+        }
+        Err(error) => {
+            prop_assert_eq!(&*error.batch, batch);
+            match error.reason {
+                SealErrorReason::Empty => prop_assert!(batch.is_empty()),
+                SealErrorReason::TooLarge { sealed, uncompressed, limit } => {
+                    prop_assert_eq!(limit, most);
+                    prop_assert!(sealed > limit && sealed <= uncompressed, "{sealed} of {uncompressed}, limit {limit}");
+                }
+                reason @ SealErrorReason::Compression(_) => prop_assert!(false, "{reason}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A batch that names a codec is smaller for it; one that compression would not make smaller goes uncompressed and says
+/// so.
+///
+/// # Errors
+/// The law is broken.
+pub fn compression_pays_or_is_left_out(batch: &KafkaBatch) -> TestCaseResult {
+    let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
+    if sealed.codec() == Codec::None {
+        prop_assert_eq!(sealed.size(), sealed.uncompressed_size());
+        prop_assert_eq!(sealed.compression_ratio(), 1.0);
+    } else {
+        prop_assert_eq!(sealed.codec(), batch.options().compression.codec());
+        prop_assert!(sealed.size() < sealed.uncompressed_size());
+    }
+    Ok(())
+}
+
+/// Sealed, stamped and decoded again, every record is what was appended, field by field; the whole buffer is one batch,
+/// and nothing is left over.
+///
+/// # Errors
+/// The law is broken.
+pub fn decoding_gives_what_was_appended(batch: &KafkaBatch) -> TestCaseResult {
+    let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
+    let (codec, uncompressed) = (sealed.codec(), sealed.uncompressed_size());
+    let stamped = sealed.without_producer_id();
+    let read = read_one(stamped.bytes())?;
+    prop_assert_eq!(read.magic(), batch.magic());
+    prop_assert_eq!(read.codec(), codec);
+    prop_assert_eq!(read.bytes(), &stamped.bytes()[..]);
+    if let Some(count) = read.record_count() {
+        prop_assert_eq!(count, batch.record_count());
+    }
+    if let Some(header) = read.header() {
+        let (last, latest) = (batch.records().last(), batch.records().map(|record| record.timestamp).max());
+        prop_assert_eq!(Some(i64::from(header.last_offset_delta)), last.map(|record| record.offset));
+        prop_assert_eq!(Some(header.max_timestamp), latest.map(crate::time::Timestamp::millis));
+    }
+    let records = read.records(uncompressed).map_err(fail)?;
+    let decoded: Vec<_> = records.iter().collect::<Result<_, _>>().map_err(fail)?;
+    prop_assert_eq!(decoded.len(), batch.record_count());
+    for (decoded, appended) in decoded.into_iter().zip(batch.records()) {
+        prop_assert_eq!(decoded.offset, appended.offset);
+        prop_assert_eq!(OwnedRecord::from(decoded), OwnedRecord::from(appended));
+    }
+    Ok(())
+}
+
+/// A batch that was sealed, or sealed and stamped, opens again as the batch that it was (open, though it may have been
+/// closed), and seals to the same bytes.
+///
+/// # Errors
+/// The law is broken.
+pub fn sealed_batches_open_again(batch: &KafkaBatch) -> TestCaseResult {
+    let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
+    let reopen = |sealed: SealedBatch| [sealed.clone().into_batch(), sealed.without_producer_id().into_batch()];
+    for mut opened in reopen(sealed) {
+        prop_assert!(!opened.is_closed());
+        prop_assert_eq!(wire(&opened), wire(batch));
+        if batch.is_closed() {
+            opened.close();
+        }
+        prop_assert_eq!(&opened, batch);
+    }
+    Ok(())
+}
+
+/// The one batch that these bytes are.
+pub(super) fn read_one(bytes: &[u8]) -> Result<crate::batch::RecordBatch<'_>, TestCaseError> {
+    let mut batches = RecordBatches::new(bytes);
+    let first = batches.next().ok_or_else(|| TestCaseError::fail("no batch was read"))?.map_err(fail)?;
+    prop_assert!(batches.next().is_none(), "more than one batch was read");
+    prop_assert_eq!(batches.tail(), None);
+    Ok(first)
+}
+
+pub(super) fn fail(error: impl core::fmt::Display) -> TestCaseError {
+    TestCaseError::fail(alloc::format!("{error}"))
+}

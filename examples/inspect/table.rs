@@ -1,0 +1,181 @@
+//! The batches as a table for people: a line for each.
+
+use std::io::{self, Write};
+
+use kafka_batch::{ControlType, RecordBatch, RecordView, Timestamp, TimestampType};
+
+use crate::Show;
+
+pub(crate) struct Table<W: Write> {
+    out: W,
+    files: usize,
+    batches: usize,
+    records: usize,
+    bytes: usize,
+}
+
+impl<W: Write> Table<W> {
+    pub(crate) const fn new(out: W) -> Self {
+        Self { out, files: 0, batches: 0, records: 0, bytes: 0 }
+    }
+}
+
+impl<W: Write> Show for Table<W> {
+    fn begin_file(&mut self, file: &str) -> io::Result<()> {
+        if self.files > 0 {
+            writeln!(self.out)?;
+        }
+        if !file.is_empty() {
+            writeln!(self.out, "{file}:")?;
+        }
+        self.files += 1;
+        (self.batches, self.records, self.bytes) = (0, 0, 0);
+        let [position, magic, codec, offsets, records, bytes] =
+            ["position", "magic", "codec", "offsets", "records", "bytes"];
+        writeln!(
+            self.out,
+            "{position:>10}  {magic:>5}  {codec:6}  {offsets:>19}  {records:>7}  {bytes:>9}  {:18}  {:23}  {:>10}  kind",
+            "id/epoch/sequence", "first time (UTC)", "last time",
+        )
+    }
+
+    fn batch(&mut self, _: &str, batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> io::Result<()> {
+        self.batches += 1;
+        self.records += records.len();
+        self.bytes += batch.bytes().len();
+        let (first, last) = times(records);
+        let row = format!(
+            "{:>10}  {:>5}  {:6}  {:>19}  {:>7}  {:>9}  {:18}  {first:23}  {last:>10}  {}",
+            batch.position().start,
+            batch.magic().id(),
+            batch.codec(),
+            offsets(batch, records),
+            records.len(),
+            batch.bytes().len(),
+            producer(batch),
+            kind(batch, records),
+        );
+        writeln!(self.out, "{}", row.trim_end())
+    }
+
+    fn end_file(&mut self) -> io::Result<()> {
+        writeln!(self.out, "batches: {}, records: {}, bytes: {}", self.batches, self.records, self.bytes)?;
+        // What is wrong with this file goes to standard error next: then the table should be there already.
+        self.out.flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// First and last offset: after compaction those of the header, which keeps them when the records are gone.
+fn offsets(batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> String {
+    let first_and_last = match batch.header() {
+        Some(header) => Some((header.base_offset, header.base_offset.saturating_add(header.last_offset_delta.into()))),
+        None => records.first().zip(records.last()).map(|(first, last)| (first.offset, last.offset)),
+    };
+    first_and_last.map_or("-".into(), |(first, last)| format!("{first}..{last}"))
+}
+
+fn producer(batch: &RecordBatch<'_>) -> String {
+    match batch.header() {
+        Some(header) if header.producer_id >= 0 => {
+            format!("{}/{}/{}", header.producer_id, header.producer_epoch, header.base_sequence)
+        }
+        _ => "-".into(),
+    }
+}
+
+/// Everything about a batch that most batches are not.
+fn kind(batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> String {
+    let mut kinds = Vec::new();
+    if batch.is_transactional() {
+        kinds.push("transactional".into());
+    }
+    if batch.is_control() {
+        kinds.extend(records.iter().map(control));
+    }
+    if batch.timestamp_type() == Some(TimestampType::LogAppendTime) {
+        kinds.push("append time".into());
+    }
+    if let Some(horizon) = batch.delete_horizon() {
+        kinds.push(format!("deletable after {}", utc(horizon)));
+    }
+    kinds.join(", ")
+}
+
+fn control(record: &RecordView<'_>) -> String {
+    match record.control() {
+        Ok(control) => match control.control_type {
+            ControlType::Abort => "control: abort".into(),
+            ControlType::Commit => "control: commit".into(),
+            other => format!("control: {other:?}"),
+        },
+        Err(error) => format!("control: {error}"),
+    }
+}
+
+/// The earliest time, and how much later the latest is: records need not stand in the order of their times.
+fn times(records: &[RecordView<'_>]) -> (String, String) {
+    let timed = || records.iter().map(|record| record.timestamp).filter(|&time| time != Timestamp::NO_TIMESTAMP);
+    match timed().min().zip(timed().max()) {
+        Some((first, last)) if first == last => (utc(first), "the same".into()),
+        Some((first, last)) => {
+            let later = i128::from(last.millis()) - i128::from(first.millis());
+            (utc(first), format!("+{}.{:03} s", later / 1_000, later % 1_000))
+        }
+        None => ("-".into(), "-".into()),
+    }
+}
+
+/// Date and time of day. Beyond the years that have four digits the milliseconds alone: a timestamp can be anything.
+fn utc(time: Timestamp) -> String {
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+    const YEARS_0_TO_9999: std::ops::Range<i64> = -719_528 * DAY..2_932_897 * DAY;
+    let millis = time.millis();
+    if !YEARS_0_TO_9999.contains(&millis) {
+        return time.to_string();
+    }
+    let (year, month, day) = date(millis.div_euclid(DAY));
+    let of_day = millis.rem_euclid(DAY);
+    let [hours, minutes, seconds] = [of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1_000 % 60];
+    format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}.{:03}", of_day % 1_000)
+}
+
+/// The date so many days after 1970-01-01, in the Gregorian calendar. Counted in years that begin in March, so that a
+/// leap day comes last in its year, and in cycles of 400 years, all of which have the same number of days.
+fn date(days: i64) -> (i64, i64, i64) {
+    const CYCLE: i64 = 146_097;
+    let days = days + 719_468; // since 1 March of the year 0
+    let (cycle, in_cycle) = (days.div_euclid(CYCLE), days.rem_euclid(CYCLE));
+    let leap_days = in_cycle / 1_460 - in_cycle / 36_524 + in_cycle / 146_096;
+    let year = (in_cycle - leap_days) / 365;
+    let in_year = in_cycle - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153; // 0 is March; months from March on go 31 30 31 30 31, again and again
+    let day = in_year - (153 * month + 2) / 5 + 1;
+    let january_or_february = i64::from(month >= 10);
+    (400 * cycle + year + january_or_february, month + 3 - 12 * january_or_february, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Timestamp, utc};
+
+    #[test]
+    fn dates() {
+        for (millis, expected) in [
+            (0, "1970-01-01 00:00:00.000"),
+            (-1, "1969-12-31 23:59:59.999"),
+            (951_782_400_000, "2000-02-29 00:00:00.000"),
+            (1_748_815_200_000, "2025-06-01 22:00:00.000"),
+            (-2_203_891_200_001, "1900-02-28 23:59:59.999"),
+            (-2_203_891_200_000, "1900-03-01 00:00:00.000"),
+            (253_402_300_799_999, "9999-12-31 23:59:59.999"),
+            (-62_167_219_200_000, "0000-01-01 00:00:00.000"),
+            (i64::MAX, "9223372036854775807 ms"),
+        ] {
+            assert_eq!(utc(Timestamp::from_millis(millis)), expected);
+        }
+    }
+}
