@@ -1,2 +1,162 @@
-//! x
-fn main() {}
+//! Fills batches before your eyes, publishes them, reads them back, and compares.
+//!
+//! ```text
+//! cargo run --example publish
+//! cargo run --example publish -- --brokers localhost:9092 --topic orders --compression gzip orders.jsonl
+//! ```
+//!
+//! The heart of it is [`fill`]: a full batch is not an error but an answer, and what to do then is this program's
+//! business. It publishes what it has, and goes on with the record that found no room.
+
+mod args;
+mod cluster;
+mod failure;
+mod readback;
+mod readings;
+mod screen;
+mod summary;
+
+use std::fmt;
+use std::iter::Peekable;
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+
+use clap::Parser;
+use kafka_batch::{
+    Append, Defaults, Delivery, Full, FullReason, Header, KafkaBatch, Publish, PublishError, SealErrorReason, Transport,
+};
+
+use args::Args;
+use cluster::Cluster;
+use failure::Failure;
+use readback::ReadBack;
+use readings::Readings;
+use screen::Screen;
+use summary::Summary;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let screen = Screen::new(args.batch_size);
+    let mut summary = Summary::default();
+    match publish(&args, &screen, &mut summary).await {
+        Ok(()) => {
+            screen.line(&summary.message(&args));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            screen.error(&failure.message(&summary.so_far()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Publishes all of the input, a batch at a time.
+async fn publish(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<(), Failure> {
+    let mut readings = Readings::open(args)?.peekable();
+    let cluster = Cluster::find(args)?;
+    let producer = cluster.connect(args).await?;
+    let mut readback = ReadBack::new(&cluster.addresses(), args.timeout)?;
+    summary.one_batch_on_the_wire = producer.capabilities().one_batch_on_the_wire;
+
+    let headers: Vec<_> = args.headers.iter().map(|(name, value)| Header::new(name, value)).collect();
+    let defaults = Defaults::default()
+        .correlation_id(args.correlation_id.as_deref().unwrap_or_default()) // an empty one leaves the header out
+        .reply_to(args.reply_to.as_deref().unwrap_or_default())
+        .headers(&headers);
+
+    loop {
+        let mut batch = producer.batch();
+        screen.begin_batch(summary.batches + 1);
+        let (lines, end) = fill(&mut batch, &mut readings, &defaults, screen);
+        if let Some(lines) = lines {
+            let (fill, records, raw) = (batch.to_string(), batch.record_count(), batch.size());
+            let sealed = sealed_size(&batch).map_err(|error| Failure::sealing(&lines, &error))?;
+            let delivery =
+                send(&producer, args, batch).await.map_err(|error| Failure::publishing(&lines, &error))?;
+            summary.add(&delivery, raw, sealed);
+            let codec = args.compression.codec();
+            let place = summary::place(&delivery);
+            screen.line(&format!("batch {:>3}: {fill}, {sealed} as {codec}; {end}; {place}", summary.batches));
+            // It has landed, and where it has is known: only now is the next one tried.
+            readback.compare(delivery).map_err(|failure| failure.left_after(&lines))?;
+        }
+        match end {
+            End::Full(_) => {}
+            End::OfInput => return Ok(()),
+            End::Fault(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Why a batch takes no further record.
+enum End {
+    Full(Full),
+    OfInput,
+    Fault(Failure),
+}
+
+/// Fills a batch with readings until it is full, or there are no more, or one of them is at fault. Answers which lines
+/// are in it.
+fn fill(
+    batch: &mut KafkaBatch,
+    readings: &mut Peekable<Readings<'_>>,
+    defaults: &Defaults<'_>,
+    screen: &Screen,
+) -> (Option<RangeInclusive<u64>>, End) {
+    let mut lines: Option<RangeInclusive<u64>> = None;
+    let (mut records, mut bytes) = (0, batch.size());
+    let mut writer = batch.messages(defaults);
+    loop {
+        let reading = match readings.peek() {
+            Some(Ok(reading)) => reading,
+            Some(Err(failure)) => return (lines, End::Fault(failure.clone())),
+            None => return (lines, End::OfInput),
+        };
+        match writer.append(reading) {
+            Ok(Append::Taken(metadata)) => {
+                lines = Some(lines.map_or(reading.line, |lines| *lines.start())..=reading.line);
+                records += 1;
+                bytes += metadata.size;
+                screen.filled(records, bytes);
+                readings.next();
+            }
+            // The reading stays at the front of the input: it will be the first one of the next batch.
+            Ok(Append::Full(full)) => return (lines, End::Full(full)),
+            Err(error) => return (lines, End::Fault(Failure::record(reading.line, &error))),
+        }
+    }
+}
+
+/// Why the batch was sealed, in a few words.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OfInput => f.write_str("end of input"),
+            Self::Fault(_) => f.write_str("the input stops here"),
+            Self::Full(Full { needed, available, reason, .. }) => {
+                let limit = match reason {
+                    FullReason::BatchSize { .. } => "batch size",
+                    FullReason::MaxMessageBytes { .. } => "broker's limit",
+                    _ => "limit",
+                };
+                write!(f, "full ({limit}): next needs {needed}, {available} left")
+            }
+        }
+    }
+}
+
+/// What the batch comes to when this library compresses it. Sealing takes the batch, so a copy of it is sealed: this one
+/// is still to be sent.
+fn sealed_size(batch: &KafkaBatch) -> Result<usize, SealErrorReason> {
+    batch.clone().seal().map(|sealed| sealed.size()).map_err(|error| error.reason)
+}
+
+async fn send(producer: &impl Transport, args: &Args, batch: KafkaBatch) -> Result<Delivery, PublishError> {
+    let publish = Publish::to(&args.topic).batch(batch);
+    let publish = match args.partition {
+        Some(partition) => publish.partition(partition),
+        None => publish,
+    };
+    producer.publish_batch(publish).await
+}

@@ -1,6 +1,6 @@
 //! What a batch says to a record, in a form that can be compared.
 
-use crate::batch::{Append, AppendError, FullReason};
+use crate::batch::{Append, AppendError, Full, FullReason};
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
@@ -99,10 +99,14 @@ impl From<&Result<Append, AppendError>> for Answer {
                 timestamp: taken.timestamp,
                 has_crc: taken.crc.is_some(),
             },
-            Ok(Append::Full(full)) => {
-                Self::Full { needed: full.needed, available: full.available, reason: full.reason }
-            }
+            Ok(Append::Full(full)) => Self::from(*full),
             Err(error) => Self::of_error(error),
         }
+    }
+}
+
+impl From<Full> for Answer {
+    fn from(Full { needed, available, reason }: Full) -> Self {
+        Self::Full { needed, available, reason }
     }
 }

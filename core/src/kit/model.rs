@@ -257,7 +257,12 @@ impl Model {
                 full(FullReason::MaxMessageBytes { limit: max_message_bytes })
             };
         }
-        if !self.stored.is_empty() {
+        // The first record goes in whatever its size. Which one that is, aiokafka tells by its offset.
+        let first = match self.options.boundary {
+            Boundary::Inclusive => self.stored.is_empty(),
+            Boundary::Aiokafka => offset == 0,
+        };
+        if !first {
             if self.counted_size().saturating_add(needed) > self.most_counted() {
                 return full(FullReason::BatchSize { limit: batch_size });
             }

@@ -7,9 +7,8 @@ use alloc::vec::Vec;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
 use proptest::{prop_assert, prop_assert_eq};
 
-use super::{Answer, BorrowedRecord, Model, ModelMark, OwnedRecord};
-use crate::batch::{BatchOptions, BatchOverflow, ExtendError, KafkaBatch, Mark, RecordMetadata, RollbackError};
-use crate::record::Record;
+use super::{Answer, Model, ModelMark, OwnedRecord};
+use crate::batch::{BatchOptions, BatchOverflow, ExtendError, Filled, KafkaBatch, Mark, RecordMetadata, RollbackError};
 use crate::time::Timestamp;
 
 /// Something that is done to a batch: made by [`operations`](super::strategy::operations), carried out by [`run`].
@@ -23,6 +22,8 @@ pub enum Operation {
     Extend(Vec<OwnedRecord>),
     /// [`KafkaBatch::try_extend`].
     TryExtend(Vec<OwnedRecord>),
+    /// [`KafkaBatch::fill_from`]; the records that are left in the iterator are dropped.
+    FillFrom(Vec<OwnedRecord>),
     /// [`KafkaBatch::mark`].
     Mark,
     /// [`KafkaBatch::rollback`], to one of the marks made so far: this number, modulo how many there are.
@@ -96,6 +97,7 @@ impl Pair {
             }
             Operation::Extend(records) => self.extend(records)?,
             Operation::TryExtend(records) => self.try_extend(records)?,
+            Operation::FillFrom(records) => self.fill_from(records)?,
             Operation::Mark => {
                 self.marks.push((self.batch.mark(), self.model.mark()));
                 false
@@ -141,27 +143,38 @@ impl Pair {
     }
 
     fn extend(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
-        let predicted = predict(&mut self.model, records);
+        let predicted = Outcome::predict(&mut self.model, records);
         let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
-        let outcome = self.batch.extend(&borrowed);
-        let taken = compare(&outcome, &predicted, &borrowed)?;
-        prop_assert_eq!(&taken, &predicted.taken);
-        Ok(!taken.is_empty())
+        let outcome = Outcome::from(self.batch.extend(&borrowed));
+        prop_assert_eq!(&outcome, &predicted);
+        Ok(!outcome.taken.is_empty())
     }
 
     fn try_extend(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
         let mut attempt = self.model.clone();
-        let predicted = predict(&mut attempt, records);
-        let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
-        let outcome = self.batch.try_extend(&borrowed);
-        let taken = compare(&outcome, &predicted, &borrowed)?;
+        let mut predicted = Outcome::predict(&mut attempt, records);
         if predicted.refused.is_some() {
-            prop_assert!(taken.is_empty(), "metadata of records that were taken out again: {taken:?}");
-            return Ok(false);
+            predicted.taken.clear(); // none of them stays
+        } else {
+            self.model = attempt;
         }
-        prop_assert_eq!(&taken, &predicted.taken);
-        self.model = attempt;
-        Ok(!taken.is_empty())
+        let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
+        let outcome = Outcome::from(self.batch.try_extend(&borrowed));
+        prop_assert_eq!(&outcome, &predicted);
+        Ok(!outcome.taken.is_empty())
+    }
+
+    fn fill_from(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
+        let predicted = Outcome::predict(&mut self.model, records);
+        let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
+        let mut rest = borrowed.iter().peekable();
+        let outcome = match self.batch.fill_from(&mut rest) {
+            Ok(Filled { taken, full }) => Outcome::new(&taken, full.map(|full| (taken.len(), full.into()))),
+            Err(error) => Outcome::from(Err(error)),
+        };
+        prop_assert_eq!(&outcome, &predicted);
+        prop_assert_eq!(rest.len(), records.len() - outcome.taken.len(), "what is left in the iterator");
+        Ok(!outcome.taken.is_empty())
     }
 
     fn rollback(&mut self, choice: usize) -> Result<bool, TestCaseError> {
@@ -191,48 +204,44 @@ impl Pair {
     }
 }
 
-/// What a model says to records that come one after another.
-struct Predicted {
+/// What became of records that came one after another; checksums are left out.
+#[derive(Debug, PartialEq)]
+struct Outcome {
     taken: Vec<RecordMetadata>,
-    /// The position of the first that is refused, and what is said to it.
+    /// The position of the first that was refused, and what was said to it.
     refused: Option<(usize, Answer)>,
 }
 
-fn predict(model: &mut Model, records: &[OwnedRecord]) -> Predicted {
-    let mut taken = Vec::new();
-    for (at, record) in records.iter().enumerate() {
-        match model.append(record) {
-            Answer::Taken { position, size, timestamp, .. } => {
-                taken.push(RecordMetadata { position, size, timestamp, crc: None });
-            }
-            refusal => return Predicted { taken, refused: Some((at, refusal)) },
-        }
+impl Outcome {
+    fn new(taken: &[RecordMetadata], refused: Option<(usize, Answer)>) -> Self {
+        let taken = taken.iter().map(|metadata| RecordMetadata { crc: None, ..*metadata }).collect();
+        Self { taken, refused }
     }
-    Predicted { taken, refused: None }
+
+    fn predict(model: &mut Model, records: &[OwnedRecord]) -> Self {
+        let mut taken = Vec::new();
+        for (at, record) in records.iter().enumerate() {
+            match model.append(record) {
+                Answer::Taken { position, size, timestamp, .. } => {
+                    taken.push(RecordMetadata { position, size, timestamp, crc: None });
+                }
+                refusal => return Self { taken, refused: Some((at, refusal)) },
+            }
+        }
+        Self { taken, refused: None }
+    }
 }
 
-type Extended<'r> = Result<Vec<RecordMetadata>, ExtendError<Record<'r>>>;
-
-/// Compares the outcome with the prediction; gives the metadata that came with it, checksums left out.
-fn compare(
-    outcome: &Extended<'_>,
-    predicted: &Predicted,
-    records: &[BorrowedRecord<'_>],
-) -> Result<Vec<RecordMetadata>, TestCaseError> {
-    let (taken, refused) = match outcome {
-        Ok(taken) => (taken, None),
-        Err(ExtendError::Overflow(BatchOverflow { position, record, full, taken, .. })) => {
-            let answer = Answer::Full { needed: full.needed, available: full.available, reason: full.reason };
-            (taken, Some((*position, answer, record)))
+impl From<Result<Vec<RecordMetadata>, ExtendError>> for Outcome {
+    fn from(outcome: Result<Vec<RecordMetadata>, ExtendError>) -> Self {
+        match outcome {
+            Ok(taken) => Self::new(&taken, None),
+            Err(ExtendError::Overflow(BatchOverflow { position, full, taken })) => {
+                Self::new(&taken, Some((position, full.into())))
+            }
+            Err(ExtendError::Failed { position, error, taken }) => {
+                Self::new(&taken, Some((position, Answer::of_error(&error))))
+            }
         }
-        Err(ExtendError::Failed { position, record, error, taken }) => {
-            (taken, Some((*position, Answer::of_error(error), record)))
-        }
-    };
-    if let Some((position, _, record)) = &refused {
-        let refused = records.get(*position).map(BorrowedRecord::record);
-        prop_assert_eq!(refused.as_ref(), Some(*record), "the refused record");
     }
-    prop_assert_eq!(refused.map(|(position, answer, _)| (position, answer)), predicted.refused.clone());
-    Ok(taken.iter().map(|metadata| RecordMetadata { crc: None, ..*metadata }).collect())
 }

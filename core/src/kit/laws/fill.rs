@@ -6,7 +6,7 @@ use proptest::test_runner::{TestCaseError, TestCaseResult};
 use proptest::{prop_assert, prop_assert_eq};
 
 use super::wire;
-use crate::batch::{Append, AppendError, ExtendError, KafkaBatch};
+use crate::batch::{Append, AppendError, Filled, KafkaBatch};
 use crate::compression::Compression;
 use crate::kit::{Answer, OwnedRecord};
 use crate::record::Record;
@@ -126,7 +126,6 @@ pub fn try_extend_is_all_or_nothing(batch: &KafkaBatch, records: &[OwnedRecord])
         }
         (Err(error), Some(position)) => {
             prop_assert_eq!(error.position(), position);
-            prop_assert_eq!(error.into_record(), borrowed[position].record());
             prop_assert_eq!(&whole, batch);
             prop_assert_eq!(wire(&whole), wire(batch));
         }
@@ -135,52 +134,61 @@ pub fn try_extend_is_all_or_nothing(batch: &KafkaBatch, records: &[OwnedRecord])
     Ok(())
 }
 
-/// Whoever fills batch after batch from one iterator, the refused record first in the next batch, ends up with every
-/// record once and in order: those that go into no batch are named, and keep none of their neighbours back.
+/// Whoever fills batch after batch from one iterator ends up with every record once and in order: in a batch, or named as
+/// one that can go into none, which keeps none of its neighbours back.
 ///
 /// # Errors
 /// The law is broken.
-pub fn extend_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCaseResult {
+pub fn filling_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCaseResult {
     if batch.is_closed() || batch.next_batch().magic() != batch.magic() {
         return Ok(()); // nothing goes in, or the next batch has another format
     }
+    let stored = |record: &OwnedRecord| record.clone().stored(batch.magic(), batch.now());
     let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
-    let mut rest = borrowed.iter().map(Record::from);
+    let mut rest = borrowed.iter().peekable();
     let mut current = batch.clone();
-    let (mut seen, mut pending) = (Vec::new(), None);
+    let mut seen = Vec::new();
     loop {
-        let (already, was_pending) = (current.record_count(), pending.is_some());
-        let outcome = current.extend(pending.take().into_iter().chain(&mut rest));
-        let stored = |record: OwnedRecord| record.stored(current.magic(), current.now());
-        let added = current.records().skip(already).map(|view| OwnedRecord::from(view));
-        seen.extend(added.map(stored));
+        let already = current.record_count();
+        let outcome = current.fill_from(&mut rest);
+        seen.extend(current.records().skip(already).map(OwnedRecord::from));
+        let added = current.record_count() - already;
+        prop_assert_eq!(rest.len(), records.len() - seen.len(), "what is left in the iterator");
         match outcome {
-            Ok(_) => break,
-            Err(ExtendError::Overflow(overflow)) => {
-                prop_assert_eq!(overflow.position, current.record_count() - already);
-                prop_assert_eq!(overflow.taken.len(), overflow.position);
-                prop_assert!(already > 0 || overflow.position > 0 || !was_pending, "an empty batch took nothing: {overflow}");
-                pending = Some(overflow.record);
+            Ok(Filled { taken, full: None }) => {
+                prop_assert_eq!((taken.len(), rest.len()), (added, 0));
+                break;
+            }
+            Ok(Filled { taken, full: Some(full) }) => {
+                prop_assert_eq!(taken.len(), added);
+                prop_assert!(already + added > 0, "an empty batch is full: {full}");
                 current = current.next_batch();
             }
-            Err(ExtendError::Failed { position, record, error: _, taken }) => {
-                prop_assert_eq!(taken.len(), position);
-                seen.push(owned(record).stored(current.magic(), current.now()));
+            Err(error) => {
+                prop_assert_eq!(error.position(), added);
+                let failed = rest.next();
+                prop_assert!(failed.is_some(), "a record fails that is not there: {error}");
+                seen.push(stored(&records[seen.len()]));
             }
         }
     }
-    let all: Vec<_> = records.iter().map(|record| record.clone().stored(batch.magic(), batch.now())).collect();
-    prop_assert_eq!(seen, all);
+    prop_assert_eq!(seen, records.iter().map(stored).collect::<Vec<_>>());
     Ok(())
 }
 
-fn owned(record: Record<'_>) -> OwnedRecord {
-    OwnedRecord {
-        key: record.key.map(Vec::from),
-        value: record.value.map(Vec::from),
-        headers: record.headers.iter().map(Into::into).collect(),
-        timestamp: record.timestamp,
-    }
+/// [`KafkaBatch::extend`] names the record at which it stopped, and keeps those before it: what appending them one by one
+/// would have done.
+///
+/// # Errors
+/// The law is broken.
+pub fn extend_names_the_position(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCaseResult {
+    let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
+    let (mut whole, mut one_by_one) = (batch.clone(), batch.clone());
+    let outcome = whole.extend(&borrowed);
+    let refused = borrowed.iter().position(|record| !matches!(one_by_one.append(record), Ok(Append::Taken(_))));
+    prop_assert_eq!(outcome.err().map(|error| error.position()), refused);
+    prop_assert_eq!(&whole, &one_by_one);
+    Ok(())
 }
 
 /// Rolled back to a mark, a batch is byte for byte what it was when the mark was made, and goes on from there as if

@@ -11,8 +11,8 @@ mod seal;
 
 pub use convert::{conversion_loses_only_what_was_named, delivery_answers_by_position};
 pub use fill::{
-    cost_is_exact, extend_loses_nothing, fits_agrees_with_append, refusal_changes_nothing, rollback_restores,
-    room_agrees_with_fits, try_extend_is_all_or_nothing,
+    cost_is_exact, extend_names_the_position, filling_loses_nothing, fits_agrees_with_append, refusal_changes_nothing,
+    rollback_restores, room_agrees_with_fits, try_extend_is_all_or_nothing,
 };
 pub use headers::{header_forms_agree, headers_merge_by_name};
 pub use parts::{split_keeps_all_and_fits, without_takes_out_these};

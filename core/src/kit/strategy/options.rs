@@ -34,10 +34,11 @@ pub fn roomy_options() -> impl Strategy<Value = BatchOptions> {
     (option::of(magics()), compressions()).prop_map(|(magic, compression)| {
         let magic = magic.map_or(MagicChoice::Auto, MagicChoice::Pinned);
         let fitting = compression.codec().fits_magic(magic.initial());
-        BatchOptions::default()
-            .magic(magic)
-            .batch_size(1 << 20)
-            .compression(if fitting { compression } else { Compression::None })
+        BatchOptions::default().magic(magic).batch_size(1 << 20).compression(if fitting {
+            compression
+        } else {
+            Compression::None
+        })
     })
 }
 
@@ -52,7 +53,8 @@ pub fn options() -> impl Strategy<Value = BatchOptions> {
         1 => (0.0..2.0_f32).prop_map(|ratio| SizePolicy::Estimated(CompressionRatio::new(ratio))),
     ];
     let boundary = prop_oneof![4 => Just(Boundary::Inclusive), 1 => Just(Boundary::Aiokafka)];
-    let partitions = option::weighted(0.2, (1..4_u32).prop_map(|count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)));
+    let partitions =
+        option::weighted(0.2, (1..4_u32).prop_map(|count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)));
     let horizon = option::weighted(0.1, timestamps());
     (roomy_options(), batch_size, max_message_bytes, max_records, policy, boundary, partitions, horizon).prop_map(
         |(options, batch_size, max_message_bytes, max_records, policy, boundary, partitions, horizon)| {
@@ -157,6 +159,7 @@ pub fn operations(most: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => (offset, record()).prop_map(|(offset, record)| Operation::AppendAt(offset, record)),
         3 => records(0..5).prop_map(Operation::Extend),
         3 => records(0..5).prop_map(Operation::TryExtend),
+        2 => records(0..5).prop_map(Operation::FillFrom),
         3 => Just(Operation::Mark),
         3 => any::<usize>().prop_map(Operation::Rollback),
         1 => Just(Operation::RollbackToForeignMark),

@@ -1,0 +1,47 @@
+//! The brokers: those that were named, or a cluster inside this program.
+
+use kafka_batch::rdkafka::RdkafkaProducer;
+use kafka_batch::{BatchOptions, Transport};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+
+use crate::args::Args;
+use crate::failure::Failure;
+
+pub(crate) enum Cluster {
+    Named(String),
+    /// librdkafka's mock cluster: real sockets, and brokers enough for a client. It ends when it is dropped.
+    Embedded(MockCluster<'static, DefaultProducerContext>),
+}
+
+impl Cluster {
+    const PARTITIONS: i32 = 3;
+
+    pub(crate) fn find(args: &Args) -> Result<Self, Failure> {
+        if let Some(brokers) = &args.brokers {
+            return Ok(Self::Named(brokers.clone()));
+        }
+        let cluster = MockCluster::new(1).and_then(|cluster| {
+            cluster.create_topic(&args.topic, Self::PARTITIONS, 1)?;
+            Ok(cluster)
+        });
+        cluster.map(Self::Embedded).map_err(|error| {
+            Failure::new(
+                format!("the cluster inside this program did not start: {error}"),
+                "name one with --brokers",
+            )
+        })
+    }
+
+    pub(crate) fn addresses(&self) -> String {
+        match self {
+            Self::Named(brokers) => brokers.clone(),
+            Self::Embedded(cluster) => cluster.bootstrap_servers(),
+        }
+    }
+
+    /// A producer for this cluster. That it answers, and has the topic, is seen to before anything is published.
+    pub(crate) async fn connect(&self, args: &Args) -> Result<RdkafkaProducer, Failure> {
+        todo!()
+    }
+}

@@ -1,0 +1,85 @@
+//! Why the program stops early: what is wrong and where, what to do about it, and what was published all the same.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use kafka_batch::{AppendError, DeliveryError, Fate, PublishError, SealErrorReason};
+
+const TOO_LARGE: &str = "make that record smaller, or leave the line out";
+
+/// Lines of the input, counted from 1.
+type Lines = RangeInclusive<u64>;
+
+#[derive(Clone)]
+pub(crate) struct Failure {
+    what: String,
+    remedy: String,
+    left: String,
+}
+
+impl Failure {
+    /// Something that is wrong before anything was read; what can be done about it.
+    pub(crate) fn new(what: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), remedy: remedy.to_string(), left: String::new() }
+    }
+
+    /// Nothing of this line and after was published.
+    pub(crate) fn left_from(self, line: u64) -> Self {
+        Self { left: format!("nothing of line {line} and after"), ..self }
+    }
+
+    /// Nothing after these lines was published.
+    pub(crate) fn left_after(self, lines: &Lines) -> Self {
+        Self { left: format!("nothing after line {}", lines.end()), ..self }
+    }
+
+    /// A record that can go into no batch, however empty.
+    pub(crate) fn record(line: u64, error: &AppendError) -> Self {
+        Self::new(format!("line {line}: {error}"), TOO_LARGE).left_from(line)
+    }
+
+    /// A batch that could not be sealed.
+    pub(crate) fn sealing(lines: &Lines, error: &SealErrorReason) -> Self {
+        let remedy = match error {
+            SealErrorReason::TooLarge { .. } if lines.start() == lines.end() => TOO_LARGE,
+            SealErrorReason::TooLarge { .. } => "give a smaller --batch-size",
+            _ => "choose another --compression",
+        };
+        Self::new(format!("{}: {error}", named(lines)), remedy).left_from(*lines.start())
+    }
+
+    /// A batch that could not be published.
+    pub(crate) fn publishing(lines: &Lines, error: &PublishError) -> Self {
+        let remedy = "see to --brokers, --topic and --partition, and publish from that line on";
+        let failure = Self::new(format!("{}: {error}", named(lines)), remedy);
+        match error {
+            PublishError::Delivery(error) if error.fate() != Some(Fate::NotWritten) => {
+                Self { left: format!("of {}: {}; nothing after them", named(lines), fates(error)), ..failure }
+            }
+            _ => failure.left_from(*lines.start()),
+        }
+    }
+
+    /// The whole message; `published` is what was published before.
+    pub(crate) fn message(&self, published: &str) -> String {
+        let Self { what, remedy, left } = self;
+        let left = if left.is_empty() { String::new() } else { format!("; {left}") };
+        format!("error: {what}\n  remedy: {remedy}\n  published: {published}{left}")
+    }
+}
+
+fn named(lines: &Lines) -> String {
+    if lines.start() == lines.end() {
+        format!("line {}", lines.start())
+    } else {
+        format!("lines {} to {}", lines.start(), lines.end())
+    }
+}
+
+/// What is known of the records of a batch that failed: over a transport that cannot send a batch as one, not the same of
+/// all of them.
+fn fates(error: &DeliveryError) -> String {
+    let count = |fate| (0..error.batch.record_count()).filter(|&at| error.fate_of(at) == Some(fate)).count();
+    let counts = [Fate::Written, Fate::NotWritten, Fate::Unknown].map(|fate| format!("{} {fate}", count(fate)));
+    counts.join(", ")
+}

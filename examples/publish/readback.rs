@@ -1,0 +1,99 @@
+//! Reads back what was published, with another client, and compares it field by field.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use kafka_batch::{Delivery, RecordView, TopicPartition};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::failure::Failure;
+
+pub(crate) struct ReadBack {
+    consumer: BaseConsumer,
+    following: BTreeSet<i32>,
+    timeout: Duration,
+}
+
+impl ReadBack {
+    pub(crate) fn new(brokers: &str, timeout: Duration) -> Result<Self, Failure> {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", "kafka-batch-example")
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "error")
+            .set("check.crcs", "true")
+            .set("fetch.wait.max.ms", "10") // brokers should not wait for more: what we read is there
+            .create()
+            .map_err(|error| Failure::new(format!("no consumer for {brokers}: {error}"), "see to --brokers"))?;
+        Ok(Self { consumer, following: BTreeSet::new(), timeout })
+    }
+
+    /// Reads the records of this delivery, and says which is not as it was published. Others that stand between them,
+    /// from other producers, are passed over.
+    pub(crate) fn compare(&mut self, delivery: Delivery) -> Result<(), Failure> {
+        let to = delivery.topic_partition().clone();
+        let offsets: Vec<_> = delivery.records().map(|record| record.offset).collect();
+        self.follow(&to, offsets.first().copied().flatten()).map_err(|error| unread(&to, &error))?;
+        let batch = delivery.into_batch();
+        for (record, offset) in batch.records().zip(offsets) {
+            let Some(offset) = offset else {
+                return Err(unread(&to, &"the broker did not say at which offsets its records are"));
+            };
+            let message = self.at(&to, offset)?;
+            if let Some(field) = difference(&record, &message) {
+                let what = format!("{to}, offset {offset}: the {field} did not come back as it was published");
+                return Err(Failure::new(what, "none: this is a fault of this program or of the brokers"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows a partition from the first offset that is of interest.
+    fn follow(&mut self, to: &TopicPartition, offset: Option<i64>) -> Result<(), KafkaError> {
+        if self.following.insert(to.partition) {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&to.topic, to.partition, Offset::Offset(offset.unwrap_or(0)))?;
+            self.consumer.incremental_assign(&list)?;
+        }
+        Ok(())
+    }
+
+    fn at(&self, to: &TopicPartition, offset: i64) -> Result<BorrowedMessage<'_>, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let mut trouble = None;
+        while Instant::now() < deadline {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) if (message.partition(), message.offset()) == (to.partition, offset) => return Ok(message),
+                Some(Ok(_)) | None => {}
+                Some(Err(error)) => trouble = Some(error), // librdkafka tries again by itself
+            }
+        }
+        let trouble = trouble.map_or("nothing came".into(), |error| error.to_string());
+        Err(unread(to, &format!("offset {offset} was not there within {} s: {trouble}", self.timeout.as_secs())))
+    }
+}
+
+fn unread(to: &TopicPartition, error: &dyn Display) -> Failure {
+    Failure::new(format!("{to} could not be read back: {error}"), "see to the brokers, or give a longer --timeout")
+}
+
+/// The first field that is not the same, if there is one.
+fn difference(record: &RecordView<'_>, message: &BorrowedMessage<'_>) -> Option<&'static str> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
+    if message.key() != record.key {
+        Some("key")
+    } else if message.payload() != record.value {
+        Some("value")
+    } else if !headers.eq(record.headers.iter().map(|header| (header.name, header.value))) {
+        Some("header list")
+    } else if message.timestamp().to_millis() != Some(record.timestamp.millis()) {
+        Some("timestamp")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,109 @@
+//! The input: JSON lines, read one by one, each with its number, so that whatever goes wrong can be found again.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use kafka_batch::{EncodeError, KeyOverride, Message, Overrides, Payload, Timestamp};
+use serde_json::Value;
+
+use crate::args::Args;
+use crate::failure::Failure;
+
+/// One line of the input.
+pub(crate) struct Reading {
+    /// Counted from 1, as editors do.
+    pub(crate) line: u64,
+    json: String,
+    key: Option<String>,
+    time: Option<Timestamp>,
+}
+
+/// How a type of one's own becomes a record: its value and what kind of value that is, and what it knows better than the
+/// defaults of the call. `Json(&value)` would do for anything that serialises; this one is JSON already.
+impl Message for Reading {
+    fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
+        Ok(Payload::new(self.json.as_bytes()).content_type("application/json"))
+    }
+
+    fn overrides(&self) -> Overrides<'_> {
+        Overrides {
+            key: self.key.as_ref().map_or(KeyOverride::Inherit, |key| KeyOverride::Key(key.as_bytes())),
+            timestamp: self.time,
+            ..Overrides::default()
+        }
+    }
+}
+
+/// The lines of the input that are not blank.
+pub(crate) struct Readings<'a> {
+    input: Box<dyn BufRead>,
+    name: String,
+    key_field: &'a str,
+    time_field: &'a str,
+    line: u64,
+}
+
+impl<'a> Readings<'a> {
+    pub(crate) fn open(args: &'a Args) -> Result<Self, Failure> {
+        let name = args.file.display().to_string();
+        let input: Box<dyn BufRead> = if args.file == Path::new("-") {
+            Box::new(BufReader::new(io::stdin()))
+        } else {
+            let file = File::open(&args.file).map_err(|error| {
+                let remedy = "name a FILE with JSON lines, or - for standard input, or none for the sample data";
+                Failure::new(format!("{name} cannot be opened: {error}"), remedy)
+            })?;
+            Box::new(BufReader::new(file))
+        };
+        let (key_field, time_field) = (args.key_field.as_str(), args.time_field.as_str());
+        Ok(Self { input, name, key_field, time_field, line: 0 })
+    }
+
+    fn read(&mut self) -> Result<Option<Reading>, Failure> {
+        loop {
+            let mut json = String::new();
+            self.line += 1;
+            match self.input.read_line(&mut json) {
+                Ok(0) => return Ok(None),
+                Ok(_) if json.trim().is_empty() => {}
+                Ok(_) => return self.parse(json).map(Some),
+                // As `read_line` says it of bytes that are not UTF-8; what else goes wrong is not the line's fault.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(self.fault("is not UTF-8", "correct that line"));
+                }
+                Err(error) => return Err(self.fault(&format!("cannot be read: {error}"), "see to the file")),
+            }
+        }
+    }
+
+    fn parse(&self, mut json: String) -> Result<Reading, Failure> {
+        json.truncate(json.trim_end().len());
+        let value: Value = serde_json::from_str(&json).map_err(|error| {
+            let text = error.to_string(); // ends in "at line 1 column …", which line it is we know better
+            let reason = text.split(" at line ").next().unwrap_or_default();
+            let what = format!("is not JSON: {reason} at column {}", error.column());
+            self.fault(&what, "correct that line: each must be one JSON value")
+        })?;
+        let key = match value.get(self.key_field) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        let time = value.get(self.time_field).and_then(Value::as_i64).map(Timestamp::from_millis);
+        Ok(Reading { line: self.line, json, key, time })
+    }
+
+    fn fault(&self, what: &str, remedy: &str) -> Failure {
+        let Self { line, name, .. } = self;
+        Failure::new(format!("line {line} of {name} {what}"), format!("{remedy}, and publish from it on")).left_from(*line)
+    }
+}
+
+impl Iterator for Readings<'_> {
+    type Item = Result<Reading, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}

@@ -1,0 +1,48 @@
+//! What is seen while batches fill: a bar where there is a terminal, a line for each batch everywhere.
+
+use std::io::{self, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+pub(crate) struct Screen {
+    /// Hidden where standard error is no terminal.
+    bar: ProgressBar,
+}
+
+impl Screen {
+    pub(crate) fn new(batch_size: usize) -> Self {
+        let bar = ProgressBar::new(batch_size as u64);
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:40}] {percent:>3} % of {len} bytes, {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    pub(crate) fn begin_batch(&self, number: usize) {
+        self.bar.set_prefix(format!("batch {number:>3}"));
+    }
+
+    pub(crate) fn filled(&self, records: usize, bytes: usize) {
+        self.bar.set_position(bytes as u64);
+        self.bar.set_message(format!("{records} records"));
+    }
+
+    pub(crate) fn line(&self, text: &str) {
+        // Whether anybody reads it changes nothing about the publishing: so a closed pipe is no reason to stop.
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stdout(), "{text}");
+        });
+    }
+
+    pub(crate) fn error(&self, text: &str) {
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "{text}");
+        });
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

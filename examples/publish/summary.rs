@@ -1,0 +1,85 @@
+//! What was published, counted.
+
+use std::collections::BTreeMap;
+
+use kafka_batch::Delivery;
+
+use crate::args::Args;
+
+#[derive(Default)]
+pub(crate) struct Summary {
+    pub(crate) batches: usize,
+    records: usize,
+    raw: usize,
+    sealed: usize,
+    partitions: BTreeMap<i32, Share>,
+    pub(crate) one_batch_on_the_wire: bool,
+}
+
+/// What went to one partition.
+#[derive(Default)]
+struct Share {
+    batches: usize,
+    records: usize,
+    first: Option<i64>,
+    last: Option<i64>,
+}
+
+impl Summary {
+    pub(crate) fn add(&mut self, delivery: &Delivery, raw: usize, sealed: usize) {
+        let records = delivery.record_count();
+        self.batches += 1;
+        self.records += records;
+        self.raw += raw;
+        self.sealed += sealed;
+        let share = self.partitions.entry(delivery.topic_partition().partition).or_default();
+        share.batches += 1;
+        share.records += records;
+        share.first = share.first.or(delivery.base_offset());
+        share.last = delivery.offset(records - 1);
+    }
+
+    /// For an error: how far it went.
+    pub(crate) fn so_far(&self) -> String {
+        match self.batches {
+            0 => "nothing".into(),
+            1 => format!("1 batch ({} records)", self.records),
+            batches => format!("{batches} batches ({} records)", self.records),
+        }
+    }
+
+    pub(crate) fn message(&self, args: &Args) -> String {
+        let Self { batches, records, raw, sealed, .. } = self;
+        let codec = args.compression.codec();
+        let percent = sealed * 100 / raw.max(&1);
+        // Our own size of the batches is exact only where they go over the wire as they are.
+        let whose = if self.one_batch_on_the_wire {
+            "as sent"
+        } else {
+            "as this library seals these batches; librdkafka makes batches of its own, and theirs can differ"
+        };
+        let mut text = format!(
+            "\nbatches      {batches}\nrecords      {records}, all read back as they were published\n\
+             raw          {raw} bytes\ncompressed   {sealed} bytes, {percent} % ({codec}, {whose})"
+        );
+        for (partition, share) in &self.partitions {
+            let Share { batches, records, .. } = share;
+            let offsets = offsets(share.first, share.last);
+            text += &format!("\npartition {partition:<2} {offsets}: {records} records in {batches} batches");
+        }
+        text
+    }
+}
+
+/// Where a batch is.
+pub(crate) fn place(delivery: &Delivery) -> String {
+    let last = delivery.record_count().checked_sub(1).and_then(|last| delivery.offset(last));
+    format!("partition {}, {}", delivery.topic_partition().partition, offsets(delivery.base_offset(), last))
+}
+
+fn offsets(first: Option<i64>, last: Option<i64>) -> String {
+    match first.zip(last) {
+        Some((first, last)) => format!("offsets {first} to {last}"),
+        None => "offsets unknown".into(),
+    }
+}

@@ -1,0 +1,17 @@
+//! What the fuzz targets share: an input that is a batch already ([`input`]), everything that must hold when bytes are
+//! read ([`reader`]), and what a batch is checked against while it is filled ([`model`]).
+
+pub mod heap;
+pub mod input;
+pub mod model;
+pub mod pack;
+pub mod reader;
+pub mod wire;
+
+use kafka_batch_core::Codec;
+
+/// Reads what the input makes of `codec`, and checks all that must hold.
+pub fn decode(codec: Codec, data: &[u8]) {
+    let Some((buffer, ceiling)) = input::buffer(codec, data) else { return };
+    reader::read(&buffer, ceiling);
+}

@@ -1,0 +1,159 @@
+//! Reads a buffer to its end, whatever is in it, and checks what must hold for any bytes.
+
+use crate::heap;
+use kafka_batch_core::{
+    BatchOptions, Codec, DecodeError, DecodeErrorKind, DecompressError, KafkaBatch, Magic, MagicChoice, Record,
+    RecordBatch, RecordBatches, RecordView, Region, Timestamp,
+};
+
+pub fn read(buffer: &[u8], ceiling: usize) {
+    let mut batches = RecordBatches::new(buffer);
+    let mut position = 0;
+    loop {
+        let (next, peak) = heap::peak_of(|| batches.next());
+        assert_eq!(peak, 0, "reading a header allocates nothing");
+        match next {
+            Some(Ok(batch)) => {
+                let place = batch.position();
+                assert_eq!(place.start, position, "batches stand one behind the other");
+                assert!(place.end > position && place.end <= buffer.len(), "and every one of them takes room");
+                assert_eq!(batch.bytes(), &buffer[place.clone()]);
+                position = place.end;
+                read_batch(&batch, buffer, ceiling);
+            }
+            Some(Err(error)) => {
+                check_error(&error, buffer, None);
+                assert_eq!(error.batch_at, position);
+                assert!(batches.next().is_none() && batches.tail().is_none(), "an error is the end");
+                return;
+            }
+            None => break,
+        }
+    }
+    assert!(batches.next().is_none(), "the end is the end");
+    match batches.tail() {
+        None => assert_eq!(position, buffer.len(), "what is not read is a tail or an error"),
+        Some(tail) => {
+            assert_eq!((tail.at, tail.at + tail.present), (position, buffer.len()));
+            assert!(tail.present > 0 && tail.expected.is_none_or(|expected| expected > tail.present));
+            assert!(!tail.to_string().is_empty());
+        }
+    }
+}
+
+fn read_batch(batch: &RecordBatch<'_>, buffer: &[u8], ceiling: usize) {
+    let codec = batch.codec();
+    let facts = (batch.base_offset(), batch.delete_horizon(), batch.timestamp_type(), batch.header());
+    assert!(!format!("{facts:?}").is_empty());
+    let (records, peak) = heap::peak_of(|| batch.records(ceiling));
+    let most = most_allocated(codec, batch.bytes().len(), ceiling);
+    assert!(peak <= most, "{codec}: {peak} bytes allocated, {most} allowed for {} bytes", batch.bytes().len());
+    let records = match records {
+        Ok(records) => records,
+        Err(error) => return check_error(&error, buffer, None),
+    };
+    if codec != Codec::None {
+        assert!(records.size() <= ceiling);
+        check_ceiling(batch, records.size());
+    }
+
+    let mut iterator = records.iter();
+    let mut count = 0;
+    let mut views = Vec::new();
+    let end = loop {
+        let (next, peak) = heap::peak_of(|| iterator.next());
+        assert_eq!(peak, 0, "reading a record allocates nothing");
+        match next {
+            Some(Ok(view)) => {
+                count += 1;
+                assert!(count <= records.size(), "every record takes a byte at least");
+                look_at(&view);
+                if views.len() < 64 {
+                    views.push(view);
+                }
+            }
+            Some(Err(error)) => {
+                check_error(&error, buffer, Some(records.size()));
+                break Err(());
+            }
+            None => break Ok(()),
+        }
+    };
+    assert!(iterator.next().is_none(), "the end is the end");
+    if end.is_ok() {
+        assert!(batch.record_count().is_none_or(|counted| counted == count), "as many records as the header says");
+    }
+    write_again(batch.magic(), &views);
+}
+
+/// What [`Codec`]'s own module promises: no more than the ceiling, nor than the bytes can expand to, beside its
+/// working memory; and room for the words of an error.
+fn most_allocated(codec: Codec, len: usize, ceiling: usize) -> usize {
+    const WORDS: usize = 256;
+    const BLOCK: usize = 128 * 1024;
+    let (expansion, working) = match codec {
+        Codec::None => return 0,
+        // It grows by doubling, where a trailer lies.
+        Codec::Gzip => ((len * 1032 * 2).max(1024), 64 * 1024),
+        Codec::Snappy => (len * 22, 0),
+        Codec::Lz4 => (len * 255, 0),
+        Codec::Zstd => (len.div_ceil(4) * BLOCK, 0),
+    };
+    expansion.min(ceiling) + working + WORDS
+}
+
+/// A ceiling of just the size lets the batch through, and one byte less does not.
+fn check_ceiling(batch: &RecordBatch<'_>, size: usize) {
+    if size > 64 * 1024 {
+        return;
+    }
+    assert!(batch.records(size).is_ok(), "the ceiling may be reached");
+    if let Some(less) = size.checked_sub(1) {
+        let error = batch.records(less).map(drop).expect_err("and not be passed");
+        let DecodeErrorKind::Decompression(DecompressError::TooLarge { ceiling, .. }) = error.kind else {
+            panic!("{error}")
+        };
+        assert_eq!(ceiling, less);
+    }
+}
+
+fn look_at(view: &RecordView<'_>) {
+    assert_eq!(view.headers.iter().count(), view.headers.len(), "all headers come out");
+    let names: usize = view.headers.iter().map(|header| header.name.chars().count()).sum();
+    std::hint::black_box(names);
+    if let Err(error) = view.control() {
+        assert!(error.found < error.least);
+    }
+}
+
+fn check_error(error: &DecodeError, buffer: &[u8], decompressed: Option<usize>) {
+    assert!(error.batch_at <= buffer.len());
+    match (error.region, decompressed) {
+        (Region::Buffer, _) => assert!(error.batch_at <= error.at && error.at <= buffer.len(), "{error}"),
+        (Region::Decompressed, Some(size)) => assert!(error.at <= size, "{error}"),
+        (Region::Decompressed, None) => {}
+    }
+    assert!(error.to_string().contains(&error.at.to_string()));
+}
+
+/// What was read, whoever wrote it, goes into a batch of one's own and comes out the same.
+fn write_again(magic: Magic, views: &[RecordView<'_>]) {
+    let options = BatchOptions::default()
+        .batch_size(usize::MAX)
+        .max_message_bytes(usize::MAX)
+        .capacity(0)
+        .magic(MagicChoice::Pinned(magic));
+    let mut batch: KafkaBatch = options.build(Timestamp::from_millis(0)).expect("no codec");
+    for view in views {
+        let taken = batch.append(Record::from(*view)).expect("what stood in a batch can stand in a batch");
+        assert!(taken.taken().is_some(), "there is no limit");
+    }
+    assert_eq!(batch.record_count(), views.len());
+    for (position, (ours, theirs)) in batch.records().zip(views).enumerate() {
+        assert_eq!(ours.offset, position as i64);
+        assert_eq!((ours.key, ours.value, ours.headers), (theirs.key, theirs.value, theirs.headers));
+        if magic.has_timestamps() {
+            assert_eq!(ours.timestamp, theirs.timestamp);
+        }
+    }
+}
