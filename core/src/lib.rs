@@ -38,10 +38,10 @@ mod varint;
 pub use batch::{
     Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
     ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
-    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Filled, Full, FullReason,
-    IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, OfMessagesError, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
-    RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split, Stamp,
-    StampError, StampedBatch, TimestampType,
+    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Filled, Full,
+    FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, OfMessagesError, OptionsError, RecordBatch,
+    RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records, Region, RollbackError, SealError,
+    SealErrorReason, SealedBatch, SizePolicy, Split, Stamp, StampError, StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,

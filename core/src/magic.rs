@@ -200,7 +200,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_quoted_back() {
-        for text in ["", "v", "4.", ".4", "1.2.3.4.5", "latest", "-1", "4.0-", "+4", "4 .1", "4.1 ", "99999999999", "vv1"] {
+        for text in
+            ["", "v", "4.", ".4", "1.2.3.4.5", "latest", "-1", "4.0-", "+4", "4 .1", "4.1 ", "99999999999", "vv1"]
+        {
             let error = text.parse::<BrokerVersion>().unwrap_err();
             assert!(error.to_string().contains(&alloc::format!("{text:?}")), "{error}");
         }

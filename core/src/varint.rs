@@ -48,10 +48,8 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 /// A 32-bit varint at the start of `bytes`, and how many bytes it took.
 #[inline]
 pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), Unreadable> {
-    if let Some(&first) = bytes.first() {
-        if first < 0x80 {
-            return Ok((i32::from(first >> 1) ^ -i32::from(first & 1), 1));
-        }
+    if let Some(&first @ ..0x80) = bytes.first() {
+        return Ok((i32::from(first >> 1) ^ -i32::from(first & 1), 1));
     }
     let (value, used) = read_raw(bytes, 5)?;
     let value = u32::try_from(value).map_err(|_| Unreadable::TooLong)?;
@@ -61,10 +59,8 @@ pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), Unreadable> {
 /// A 64-bit varint at the start of `bytes`, and how many bytes it took.
 #[inline]
 pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), Unreadable> {
-    if let Some(&first) = bytes.first() {
-        if first < 0x80 {
-            return Ok((i64::from(first >> 1) ^ -i64::from(first & 1), 1));
-        }
+    if let Some(&first @ ..0x80) = bytes.first() {
+        return Ok((i64::from(first >> 1) ^ -i64::from(first & 1), 1));
     }
     let (value, used) = read_raw(bytes, 10)?;
     Ok(((value >> 1) as i64 ^ -((value & 1) as i64), used))

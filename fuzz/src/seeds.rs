@@ -3,9 +3,11 @@
 //! Each vector becomes a raw buffer; each batch in one, a batch to be wrapped again; and its records, once they are
 //! decompressed, records to be packed by every codec.
 
-use kafka_batch_core::{Codec, Magic, Record, RecordBatches};
+use kafka_batch_core::{BatchOptions, Codec, Magic, MagicChoice, Record, RecordBatch, RecordBatches, Timestamp};
 use kafka_batch_fuzz::input::{Head, Shape};
 use kafka_batch_fuzz::wire;
+// For the coverage counters, which the flags of run.sh put into this program as well.
+use libfuzzer_sys as _;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -67,8 +69,7 @@ fn seeds(buffer: &[u8], name: &str, corpus: &Path) -> Result<usize, Box<dyn Erro
 }
 
 /// The batch's records as they are before compression.
-fn plain_records(batch: &kafka_batch_core::RecordBatch<'_>) -> Option<Vec<u8>> {
-    use kafka_batch_core::{BatchOptions, MagicChoice, Timestamp};
+fn plain_records(batch: &RecordBatch<'_>) -> Option<Vec<u8>> {
     let records = batch.records(LONGEST).ok()?;
     let mut again = BatchOptions::default()
         .batch_size(usize::MAX)

@@ -1,5 +1,6 @@
 //! The batch: filled record by record, closed, sealed, stamped; and read back.
 
+mod answer;
 mod append;
 mod convert;
 mod decode;
@@ -13,11 +14,11 @@ mod split;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use append::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, FullReason, RecordMetadata};
+pub use answer::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, FullReason, RecordMetadata};
 pub use convert::{ConvertError, DownConversion, Loss};
 pub use decode::{
-    BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorKind,
-    Field, IncompleteTail, RecordBatch, RecordBatches, RecordIter, Records, Region, TimestampType,
+    BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,
+    DecodeErrorKind, Field, IncompleteTail, RecordBatch, RecordBatches, RecordIter, Records, Region, TimestampType,
 };
 pub use mark::{Mark, RollbackError};
 pub use messages::{MessageWriter, OfMessagesError};
@@ -101,15 +102,7 @@ impl KafkaBatch {
     fn empty(options: BatchOptions, magic: Magic, now: Timestamp) -> Self {
         // Where there is a delete horizon it stands in the header's base timestamp, and deltas count from it (KIP-534).
         let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
-        Self {
-            options,
-            magic,
-            now,
-            buffer: Vec::new(),
-            progress,
-            closed: false,
-            marks: Marks::new(),
-        }
+        Self { options, magic, now, buffer: Vec::new(), progress, closed: false, marks: Marks::new() }
     }
 
     /// An empty batch with the settings and the time of this one: where the records go that this one has no room for.

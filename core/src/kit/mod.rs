@@ -66,4 +66,4 @@ pub mod strategy;
 pub use answer::Answer;
 pub use model::{Model, ModelMark, Stored};
 pub use operation::{Operation, run};
-pub use record::{BorrowedRecord, OwnedHeader, OwnedRecord};
+pub use record::{BorrowedRecord, OwnedHeader, OwnedRecord, merged};

@@ -72,6 +72,24 @@ impl From<Header<'_>> for OwnedHeader {
     }
 }
 
+/// What [`merge_headers`](crate::merge_headers) must make of these headers and a layer over them, by its law: a header
+/// keeps its place; where the layer names it, all of the layer's headers of that name stand there, and the other earlier
+/// ones go; what is new comes last, in the layer's order.
+#[must_use]
+pub fn merged(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> Vec<OwnedHeader> {
+    let named = |list: &[OwnedHeader], name: &str| list.iter().any(|header| header.name == name);
+    let mut merged = Vec::new();
+    for (position, header) in earlier.iter().enumerate() {
+        if !named(layer, &header.name) {
+            merged.push(header.clone());
+        } else if !named(&earlier[..position], &header.name) {
+            merged.extend(layer.iter().filter(|other| other.name == header.name).cloned());
+        }
+    }
+    merged.extend(layer.iter().filter(|header| !named(earlier, &header.name)).cloned());
+    merged
+}
+
 impl OwnedRecord {
     /// A record with this value, and nothing else.
     #[must_use]

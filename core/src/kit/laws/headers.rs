@@ -17,21 +17,11 @@ use crate::kit::{Answer, OwnedHeader, OwnedRecord};
 /// # Errors
 /// The law is broken.
 pub fn headers_merge_by_name(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> TestCaseResult {
-    let named = |list: &[OwnedHeader], name: &str| list.iter().any(|header| header.name == name);
-    let mut expected = Vec::new();
-    for (position, header) in earlier.iter().enumerate() {
-        if !named(layer, &header.name) {
-            expected.push(header);
-        } else if !named(&earlier[..position], &header.name) {
-            expected.extend(layer.iter().filter(|other| other.name == header.name));
-        }
-    }
-    expected.extend(layer.iter().filter(|header| !named(earlier, &header.name)));
-
+    let expected = crate::kit::merged(earlier, layer);
     let mut merged: Vec<_> = earlier.iter().map(OwnedHeader::borrowed).collect();
     let layer: Vec<_> = layer.iter().map(OwnedHeader::borrowed).collect();
     merge_headers(&mut merged, &layer);
-    let expected: Vec<_> = expected.into_iter().map(OwnedHeader::borrowed).collect();
+    let merged: Vec<_> = merged.into_iter().map(OwnedHeader::from).collect();
     prop_assert_eq!(merged, expected);
     Ok(())
 }

@@ -1,0 +1,13 @@
+//! A list of operations on a batch, beside a plain list of records.
+#![no_main]
+
+use kafka_batch_fuzz::model::{Checked, Setup, Step};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (Setup, Vec<Step>)| {
+    let (setup, steps) = input;
+    let Some(mut checked) = Checked::new(&setup) else { return };
+    for step in &steps {
+        checked.take(step);
+    }
+});

@@ -1,0 +1,67 @@
+//! The operations.
+
+use super::Record;
+use arbitrary::{Arbitrary, Unstructured};
+use kafka_batch_core::{DownConversion, Magic, Stamp};
+
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Step {
+    Append(Record),
+    AppendAt(u8, Record),
+    Extend(Vec<Record>),
+    TryExtend(Vec<Record>),
+    Mark,
+    Rollback(u8),
+    Close,
+    Now(i64),
+    Seal {
+        stamp: Stamping,
+        reopen: bool,
+    },
+    Split(u16),
+    Without {
+        positions: Vec<u8>,
+        adopt: bool,
+    },
+    Convert {
+        #[arbitrary(with = magic)]
+        magic: Magic,
+        #[arbitrary(with = allowed)]
+        allowed: DownConversion,
+    },
+}
+
+/// What goes onto a stamp.
+#[derive(Arbitrary, Clone, Copy, Debug, Default)]
+pub struct Stamping {
+    producer: Option<(i64, i16, i32)>,
+    transactional: bool,
+    control: bool,
+    pub(super) base_offset: u32,
+    leader_epoch: Option<i32>,
+    pub(super) log_append_time: Option<i64>,
+}
+
+impl Stamping {
+    pub(super) fn stamp(&self) -> Stamp {
+        let (id, epoch, sequence) = self.producer.unwrap_or((-1, -1, -1));
+        let stamp = Stamp::NONE
+            .producer(id, epoch, sequence)
+            .transactional(self.transactional)
+            .control(self.control)
+            .base_offset(self.base_offset.into())
+            .partition_leader_epoch(self.leader_epoch.unwrap_or(-1));
+        match self.log_append_time {
+            Some(time) => stamp.log_append_time(time),
+            None => stamp,
+        }
+    }
+}
+
+fn magic(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Magic> {
+    bytes.choose(&Magic::ALL).copied()
+}
+
+fn allowed(bytes: &mut Unstructured<'_>) -> arbitrary::Result<DownConversion> {
+    bytes.choose(&[DownConversion::Lossless, DownConversion::DropTimestamps, DownConversion::DropAll]).copied()
+}

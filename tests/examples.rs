@@ -1,0 +1,296 @@
+//! The examples, run as their users run them: as processes, with arguments, and judged by what they print and answer.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::mocking::MockCluster;
+use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+/// `cargo test` builds the examples beside the folder of this test's own program.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    let path = profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is not there: run `cargo build --examples` first", path.display());
+    Command::new(path)
+}
+
+fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+fn manifest(name: &str) -> Vec<Value> {
+    serde_json::from_slice(&fs::read(vectors().join(name)).expect(name)).expect(name)
+}
+
+/// What a run printed and answered.
+struct Run {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        let run = Self {
+            status: output.status.code().expect("not ended by a signal"),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            err: String::from_utf8(output.stderr).expect("UTF-8"),
+        };
+        assert!(!run.err.contains("panicked"), "{}", run.err);
+        run
+    }
+
+    fn batches(&self) -> Vec<Value> {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+
+    /// Asserts that it ended with this status, and that its errors say all of this.
+    #[track_caller]
+    fn fails(&self, status: i32, says: &[&str]) {
+        assert_eq!(self.status, status, "{}\n{}", self.out, self.err);
+        for part in says {
+            assert!(self.err.contains(part), "{part:?} is not in:\n{}", self.err);
+        }
+    }
+}
+
+fn run(command: &mut Command, input: &[u8]) -> Run {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    let input = input.to_vec();
+    // From another thread: an example that prints much before it has read all would wait for us, and we for it.
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input); // those that stop early close their end
+    });
+    let output = child.wait_with_output().expect("the example ends");
+    writer.join().expect("the writer ends");
+    Run::of(output)
+}
+
+fn inspect<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
+    run(example("inspect").args(arguments), b"")
+}
+
+#[test]
+fn inspect_shows_every_vector_as_its_manifest_has_it() {
+    const FIELDS: [&str; 13] = [
+        "magic",
+        "compression",
+        "is_transactional",
+        "is_control",
+        "producer_id",
+        "producer_epoch",
+        "base_sequence",
+        "partition_leader_epoch",
+        "last_offset_delta",
+        "first_timestamp",
+        "max_timestamp",
+        "timestamp_type",
+        "attributes",
+    ];
+    let manifest = manifest("manifest.json");
+    let path = |vector: &Value| vectors().join(vector["file"].as_str().expect("a name")).display().to_string();
+    let run = inspect(["--json".into()].into_iter().chain(manifest.iter().map(path)));
+    assert_eq!(run.status, 0, "{}", run.err);
+
+    let mut shown: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for batch in run.batches() {
+        shown.entry(batch["file"].as_str().expect("a name").into()).or_default().push(batch);
+    }
+    for vector in &manifest {
+        let file = path(vector);
+        let batches = shown.remove(&file).unwrap_or_default();
+        let records: Vec<_> = batches.iter().flat_map(|batch| batch["records"].as_array().expect("records")).collect();
+        let expected: Vec<_> = vector["records"].as_array().expect("records").iter().collect();
+        assert_eq!(records, expected, "{file}");
+        assert_eq!(batches.first().map_or(&Value::Null, |batch| &batch["base_offset"]), &vector["base_offset"], "{file}");
+
+        let entries = vector["batches"].as_array().expect("batches");
+        assert_eq!(batches.len(), entries.len(), "{file}");
+        for (batch, entry) in batches.iter().zip(entries) {
+            for field in ["pos", "bytes", "magic", "compression", "attributes", "timestamp_type"] {
+                assert_eq!(batch[field], entry[field], "{field} in {file}");
+            }
+            assert_eq!(batch["record_count"], batch["records"].as_array().expect("records").len(), "{file}");
+            // The manifest has null where the batches of one file differ.
+            for field in FIELDS.iter().filter(|&&field| entries.len() == 1 || !vector[field].is_null()) {
+                assert_eq!(batch[field], vector[field], "{field} in {file}");
+            }
+        }
+    }
+    assert!(shown.is_empty());
+
+    // A tail is reported, by name, and nothing else is.
+    let tails: Vec<_> = manifest.iter().filter(|vector| vector["truncated_tail"] == true).map(path).collect();
+    let reported: Vec<_> = run.err.lines().filter_map(|line| line.split_once(": ").map(|(file, _)| file)).collect();
+    assert_eq!(reported, tails);
+}
+
+#[test]
+fn inspect_refuses_every_corrupt_vector_and_shows_what_stands_before_the_fault() {
+    for vector in manifest("corrupt.json") {
+        let file = vector["file"].as_str().expect("a name");
+        let run = inspect(["--json".as_ref(), vectors().join(file).as_os_str()]);
+        run.batches(); // whole JSON, whatever comes
+        let lenient = vector["incomplete"] == true || vector["strict_only"] == true;
+        if !(lenient && run.status == 0) {
+            run.fails(1, &["error: ", file, " is damaged at byte "]);
+        } else if vector["incomplete"] == true {
+            assert!(run.err.contains("is incomplete"), "{file}: {}", run.err);
+        }
+    }
+    // Two messages of magic 1, the second one damaged: also without --json the first is shown.
+    let run = inspect([vectors().join("c022-v1-second-crc.bin")]);
+    run.fails(1, &["at byte 53, in the batch at byte 41", "checksum"]);
+    assert!(run.out.contains("batches: 1, records: 1, bytes: 41"), "{}", run.out);
+}
+
+#[test]
+fn inspect_shows_tables_reads_standard_input_and_keeps_to_the_ceiling() {
+    let txn = vectors().join("304-v2-txn-lz4.bin");
+    let bytes = fs::read(&txn).expect("a vector");
+    let run_with = |arguments: &[&str]| run(example("inspect").args(arguments), &bytes);
+
+    let table = run_with(&["-"]);
+    assert_eq!((table.status, table.err.as_str()), (0, ""));
+    let row: Vec<_> = table.out.lines().nth(1).expect("a row").split_whitespace().collect();
+    assert_eq!(row[..7], ["0", "2", "lz4", "0..11", "12", "505", "7/3/0"]);
+    assert_eq!(row.last(), Some(&"transactional"));
+
+    let json = run_with(&["--json", "-"]).batches();
+    assert_eq!(json.len(), 1);
+    assert!(json[0].get("file").is_none(), "there is one file, and it needs no name");
+
+    run_with(&["-", "--max-decompressed", "10"]).fails(1, &["more than 10 bytes"]);
+    run_with(&["no-such-file"]).fails(2, &["no-such-file cannot be read"]);
+    run_with(&[]).fails(2, &["FILE"]);
+    assert_eq!(run(example("inspect").args(["--json", "-"]), b"").out, "[]\n");
+}
+
+fn publish(arguments: &[&str], input: &str) -> Run {
+    run(example("publish").args(arguments), input.as_bytes())
+}
+
+/// The number behind a word at the beginning of a line of the summary.
+fn number(run: &Run, word: &str) -> usize {
+    let line = run.out.lines().find(|line| line.starts_with(word)).unwrap_or_else(|| panic!("no {word}: {}", run.out));
+    let number = line[word.len()..].split_whitespace().next().expect("a number");
+    number.trim_end_matches(',').parse().unwrap_or_else(|_| panic!("{line}"))
+}
+
+#[test]
+fn publish_without_arguments_publishes_all_of_the_sample() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/bike-stations.jsonl");
+    let lines = fs::read_to_string(sample).expect("the sample").lines().count();
+    let run = publish(&[], "");
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+    assert_eq!(number(&run, "records"), lines);
+    assert!(number(&run, "batches") > 10);
+    assert!(number(&run, "compressed") < number(&run, "raw"));
+    let batches: Vec<_> = run.out.lines().filter(|line| line.starts_with("batch ")).collect();
+    assert_eq!(batches.len(), number(&run, "batches"));
+    let (last, full) = batches.split_last().expect("batches");
+    assert!(full.iter().all(|line| line.contains("full (batch size): next needs ")), "{full:#?}");
+    assert!(last.contains("end of input"), "{last}");
+}
+
+#[test]
+fn publish_puts_headers_keys_and_times_where_it_is_told() {
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("orders", 2, 1).expect("a topic");
+    let brokers = cluster.bootstrap_servers();
+    let mut arguments = vec!["--brokers", &brokers, "--topic", "orders", "--partition", "1"];
+    arguments.extend(["--compression", "gzip:9", "--correlation-id", "42", "--reply-to", "answers", "-"]);
+    arguments.extend(["--header", "a=1", "--header", "b=", "--header", "a=x=y"]);
+    arguments.extend(["--key-field", "id", "--time-field", "when"]);
+    let run = publish(&arguments, "{\"id\":7,\"when\":1234567890123}\n\n  \"no key\" \n");
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .set("group.id", "test")
+        .create()
+        .expect("a consumer");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset("orders", 1, Offset::Beginning).expect("an offset");
+    consumer.assign(&list).expect("assigned");
+    let next = || consumer.poll(Duration::from_secs(20)).expect("a message").expect("no error").detach();
+    let [first, second] = [next(), next()];
+    assert_eq!(first.key(), Some(&b"7"[..]));
+    assert_eq!(first.payload(), Some(&br#"{"id":7,"when":1234567890123}"#[..]));
+    assert_eq!(first.timestamp().to_millis(), Some(1_234_567_890_123));
+    let headers: Vec<_> =
+        first.headers().expect("headers").iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect();
+    let expected = [
+        ("content-type", "application/json"),
+        ("correlation_id", "42"),
+        ("reply_to", "answers"),
+        ("a", "1"),
+        ("b", ""),
+        ("a", "x=y"),
+    ];
+    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), Some(value.as_bytes().to_vec()))));
+    assert_eq!((second.key(), second.payload()), (None, Some(&br#""no key""#[..])));
+}
+
+#[test]
+fn publish_goes_on_with_the_record_that_found_no_room() {
+    let lines: String = (0..50).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let run = publish(&["--batch-size", "200", "--compression", "none", "-"], &lines);
+    assert_eq!(run.status, 0, "{}", run.err);
+    assert_eq!(number(&run, "records"), 50);
+    assert!(number(&run, "batches") > 10);
+    assert_eq!(number(&run, "compressed"), number(&run, "raw"));
+}
+
+#[test]
+fn publish_names_the_line_that_is_at_fault_and_what_was_published_before_it() {
+    let good = "{\"n\":1}\n".repeat(20);
+    let left = "nothing of line 21 and after";
+    let run = publish(&["--batch-size", "400", "-"], &format!("{good}{{\"n\":oops}}\n{good}"));
+    run.fails(1, &["error: line 21 of - is not JSON", "column 6", "remedy: ", "batches (20 records)", left]);
+
+    let large = format!("{good}\"{}\"\n{good}", "x".repeat(2_000_000));
+    let run = publish(&["--compression", "none", "-"], &large);
+    run.fails(1, &["error: line 21: the record alone", "remedy: make that record smaller", "1 batch (20 records)", left]);
+
+    let run = run_bytes(&["-"], b"{}\n\xff\n");
+    run.fails(1, &["error: line 2 of - is not UTF-8", "1 batch (1 records)", "nothing of line 2 and after"]);
+}
+
+fn run_bytes(arguments: &[&str], input: &[u8]) -> Run {
+    run(example("publish").args(arguments), input)
+}
+
+#[test]
+fn publish_names_the_option_that_is_at_fault() {
+    publish(&["--compression", "brotli"], "").fails(2, &["--compression", "brotli", "none, gzip, snappy, lz4 and zstd"]);
+    publish(&["--compression", "gzip:99"], "").fails(2, &["--compression", "gzip:99", "9"]);
+    publish(&["--header", "plain"], "").fails(2, &["--header", "plain", "NAME=VALUE"]);
+    publish(&["--timeout", "0"], "").fails(2, &["--timeout", "1 to 3600"]);
+    publish(&["--partition", "-1"], "").fails(2, &["--partition"]);
+    publish(&["no-such-file"], "").fails(1, &["no-such-file cannot be opened", "remedy: ", "published: nothing"]);
+    publish(&["--partition", "3"], "").fails(1, &["--partition", "3", "partitions 0 to 2", "published: nothing"]);
+}
+
+#[test]
+fn publish_gives_up_in_time_where_no_broker_answers() {
+    let begun = Instant::now();
+    let run = publish(&["--brokers", "127.0.0.1:1", "--timeout", "2"], "");
+    run.fails(1, &["127.0.0.1:1", "--brokers", "remedy: ", "published: nothing"]);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}

@@ -1,0 +1,258 @@
+//! A connection to the broker that speaks Kafka's protocol over a plain socket: requests of this library's own protocol
+//! module where it has them, of the crate `kafka-protocol` otherwise.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use kafka_batch::StampedBatch;
+use kafka_batch::protocol::{
+    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_FRAME_CEILING, EncodeError, ErrorCode, FrameReader,
+    InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse, PartitionProduceData,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, ProducedTopic, RequestHeader, RequestedTopics,
+    TopicProduceData, Uuid, correlation_id,
+};
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::{CreateTopicsRequest, FetchRequest, RequestHeader as TheirHeader, ResponseHeader, TopicName};
+use kafka_protocol::protocol::{Decodable as _, Encodable as _, HeaderVersion, Request, StrBytes};
+
+use super::broker::{Kafka, unique, until};
+
+const CLIENT: &str = "kafka-batch-tests";
+
+/// One connection, on which one request waits for its response before the next one goes out.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: TcpStream,
+    frames: FrameReader,
+    requests: i32,
+    pub(crate) listed: ApiVersionsResponse,
+}
+
+/// A topic made for one test.
+#[derive(Clone, Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) id: Uuid,
+}
+
+impl Wire {
+    /// Connects, and learns what the broker speaks: in the newest version, or the one that it then says.
+    pub(crate) fn connect(kafka: &Kafka) -> Self {
+        let stream = TcpStream::connect(&kafka.address).unwrap_or_else(|error| panic!("{}: {error}", kafka.address));
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let unknown = ApiVersionsResponse::decode(&[0; 10], 0).unwrap();
+        let mut wire = Self { stream, frames: FrameReader::new(DEFAULT_FRAME_CEILING), requests: 0, listed: unknown };
+        let mut version = ApiKey::ApiVersions.versions().max;
+        let mut listed = wire.api_versions(version);
+        if listed.error_code == ErrorCode::UNSUPPORTED_VERSION {
+            version = listed.choose(ApiKey::ApiVersions).unwrap();
+            listed = wire.api_versions(version);
+        }
+        assert_eq!(listed.error_code, ErrorCode::NONE, "ApiVersions v{version}");
+        let takes_old_fetches = listed.api_keys.iter().any(|api| api.api_key == 1 && api.versions.min == 0);
+        assert_eq!(takes_old_fetches, kafka.major() < 4, "the broker is no Kafka {}", kafka.version);
+        Self { listed, ..wire }
+    }
+
+    fn api_versions(&mut self, version: i16) -> ApiVersionsResponse {
+        let request = ApiVersionsRequest {
+            client_software_name: CLIENT,
+            client_software_version: "1",
+            cluster_id: None,
+            node_id: -1,
+        };
+        let frame = self.exchange(|header| request.encode(version, header)).unwrap();
+        ApiVersionsResponse::decode(&frame, version).unwrap()
+    }
+
+    /// The newest version of an API that both sides speak.
+    pub(crate) fn newest(&self, api: ApiKey) -> i16 {
+        self.listed.choose(api).unwrap()
+    }
+
+    /// Writes a request and reads what answers it, the correlation id included.
+    fn exchange<B: AsRef<[u8]>>(
+        &mut self,
+        encode: impl FnOnce(RequestHeader<'_>) -> Result<Vec<B>, EncodeError>,
+    ) -> io::Result<Vec<u8>> {
+        self.requests += 1;
+        let header = RequestHeader { correlation_id: self.requests, client_id: Some(CLIENT) };
+        let segments = encode(header).unwrap();
+        let request: Vec<u8> = segments.iter().flat_map(|segment| segment.as_ref().iter().copied()).collect();
+        self.stream.write_all(&request)?;
+        let mut buffer = [0; 1 << 16];
+        loop {
+            let length = self.stream.read(&mut buffer)?;
+            if length == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let mut received = &buffer[..length];
+            if let Some(frame) = self.frames.next_frame(&mut received).unwrap() {
+                assert!(received.is_empty(), "nobody asked for this: {received:?}");
+                assert_eq!(correlation_id(&frame).unwrap(), self.requests);
+                return Ok(frame.to_vec());
+            }
+        }
+    }
+
+    /// A request of the crate `kafka-protocol`, and its response.
+    pub(crate) fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        let frame = self.exchange(|RequestHeader { correlation_id, .. }| {
+            let header = TheirHeader::default()
+                .with_request_api_key(R::KEY)
+                .with_request_api_version(version)
+                .with_correlation_id(correlation_id)
+                .with_client_id(Some(text(CLIENT)));
+            let mut message = Vec::new();
+            header.encode(&mut message, R::header_version(version)).unwrap();
+            request.encode(&mut message, version).unwrap();
+            Ok(vec![(message.len() as i32).to_be_bytes().to_vec(), message])
+        });
+        let frame = frame.unwrap();
+        let mut rest = &frame[..];
+        ResponseHeader::decode(&mut rest, R::Response::header_version(version)).unwrap();
+        let response = R::Response::decode(&mut rest, version).unwrap();
+        assert!(rest.is_empty(), "left over: {rest:?}");
+        response
+    }
+
+    /// A request that is given without its header of key, version and ids, which in old versions all look alike.
+    pub(crate) fn ask_by_hand(&mut self, key: i16, version: i16, body: &[u8]) -> Vec<u8> {
+        let answer = self.exchange(|header| {
+            let client = CLIENT.as_bytes();
+            let parts: [&[u8]; 6] = [
+                &key.to_be_bytes(),
+                &version.to_be_bytes(),
+                &header.correlation_id.to_be_bytes(),
+                &(client.len() as i16).to_be_bytes(),
+                client,
+                body,
+            ];
+            let message = parts.concat();
+            Ok(vec![(message.len() as i32).to_be_bytes().to_vec(), message])
+        });
+        answer.unwrap().split_off(4)
+    }
+
+    /// A new topic with these settings, ready to be written to.
+    pub(crate) fn topic(&mut self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Topic {
+        let name = unique(name);
+        let for_ever = [("retention.ms", "-1")];
+        let settings = for_ever.iter().chain(settings);
+        let setting = |(key, value): &(&str, &str)| {
+            CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
+        };
+        let topic = CreatableTopic::default()
+            .with_name(TopicName(text(&name)))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+            .with_configs(settings.map(setting).collect());
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(60_000);
+        let response = self.ask(7, &request);
+        let created = &response.topics[0];
+        assert_eq!(ErrorCode(created.error_code), ErrorCode::NONE, "{created:?}");
+        let topic = Topic { name, id: Uuid(*created.topic_id.as_bytes()) };
+        for partition in 0..partitions {
+            until("a leader for a new partition", || {
+                let code = ErrorCode(self.fetch(12, &topic, partition, false).error_code);
+                assert!(!code.is_error() || code.is_retriable(), "{code}");
+                (!code.is_error()).then_some(())
+            });
+        }
+        self.check_metadata(&topic, partitions);
+        topic
+    }
+
+    /// The broker's metadata, in every version that both sides speak, says of a topic what was asked for.
+    fn check_metadata(&mut self, topic: &Topic, partitions: i32) {
+        let theirs = self.listed.versions(ApiKey::Metadata).unwrap();
+        let names = [topic.name.as_str()];
+        for version in theirs.min..=self.newest(ApiKey::Metadata) {
+            let mut request = MetadataRequest::new(RequestedTopics::Named(&names));
+            request.allow_auto_topic_creation = version < 4;
+            let frame = self.exchange(|header| request.encode(version, header)).unwrap();
+            let answer = MetadataResponse::decode(&frame, version).unwrap();
+            let [described] = &answer.topics[..] else { panic!("v{version}: {answer:?}") };
+            assert_eq!(described.error_code, ErrorCode::NONE, "v{version}");
+            assert_eq!(described.name.as_deref(), Some(topic.name.as_str()), "v{version}");
+            assert_eq!(described.partitions.len() as i32, partitions, "v{version}");
+            assert!(version < 10 || described.topic_id == topic.id, "v{version}");
+            let leader = answer.brokers[0].node_id;
+            assert!(described.partitions.iter().all(|partition| partition.leader_id == leader), "v{version}");
+        }
+    }
+
+    /// Hands a batch to the leader of a partition, which here is always this broker.
+    pub(crate) fn produce(
+        &mut self,
+        version: i16,
+        transactional_id: Option<&str>,
+        (topic, partition): (&Topic, i32),
+        batch: &StampedBatch,
+    ) -> io::Result<PartitionProduceResponse> {
+        let data = PartitionProduceData { index: partition, records: batch.bytes().clone() };
+        let request = ProduceRequest {
+            transactional_id,
+            acks: Acks::All,
+            timeout_ms: 60_000,
+            topic_data: vec![TopicProduceData {
+                name: &topic.name,
+                topic_id: topic.id,
+                partition_data: vec![data],
+            }],
+        };
+        let frame = self.exchange(|header| request.encode(version, header))?;
+        let mut response = ProduceResponse::decode(&frame, version).unwrap();
+        let mut answered = response.responses.pop().unwrap();
+        let named = if version < 13 { ProducedTopic::Name(topic.name.clone()) } else { ProducedTopic::Id(topic.id) };
+        assert_eq!((answered.topic, response.responses.len()), (named, 0));
+        assert_eq!((answered.partition_responses[0].index, answered.partition_responses.len()), (partition, 1));
+        Ok(answered.partition_responses.remove(0))
+    }
+
+    /// Appends a batch, in the newest version, and says at which offset.
+    pub(crate) fn append(&mut self, to: (&Topic, i32), batch: &StampedBatch) -> i64 {
+        let answer = self.produce(self.newest(ApiKey::Produce), None, to, batch).unwrap();
+        assert_eq!(answer.error_code, ErrorCode::NONE, "{answer:?}");
+        answer.base_offset
+    }
+
+    pub(crate) fn init_producer_id(&mut self, transactional_id: Option<&str>) -> InitProducerIdResponse {
+        let mut request = InitProducerIdRequest { transactional_id, ..InitProducerIdRequest::idempotent() };
+        if transactional_id.is_some() {
+            request.transaction_timeout_ms = 60_000;
+        }
+        let version = self.newest(ApiKey::InitProducerId);
+        let frame = self.exchange(|header| request.encode(version, header)).unwrap();
+        InitProducerIdResponse::decode(&frame, version).unwrap()
+    }
+
+    /// One answer to a Fetch of version 4 to 12, from the partition's start.
+    pub(crate) fn fetch(&mut self, version: i16, topic: &Topic, partition: i32, committed: bool) -> PartitionData {
+        const PLENTY: i32 = 50_000_000;
+        let partition = FetchPartition::default().with_partition(partition).with_partition_max_bytes(PLENTY);
+        let topic = FetchTopic::default().with_topic(TopicName(text(&topic.name))).with_partitions(vec![partition]);
+        let request = FetchRequest::default()
+            .with_max_bytes(PLENTY)
+            .with_isolation_level(i8::from(committed))
+            .with_topics(vec![topic]);
+        let mut response = self.ask(version, &request);
+        assert_eq!(ErrorCode(response.error_code), ErrorCode::NONE);
+        response.responses.remove(0).partitions.remove(0)
+    }
+
+    /// Everything that stands in a partition, as it stands there.
+    pub(crate) fn log(&mut self, topic: &Topic, partition: i32) -> Vec<u8> {
+        let answer = self.fetch(12, topic, partition, false);
+        assert_eq!(ErrorCode(answer.error_code), ErrorCode::NONE);
+        answer.records.unwrap_or_default().to_vec()
+    }
+}
+
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}

@@ -1,0 +1,128 @@
+//! What stands in the batches of a simulation, so that each can be recognised wherever it turns up.
+
+use bytes::Bytes;
+use kafka_batch_core::{BatchOptions, Compression, GzipLevel, KafkaBatch, Magic, Record, RecordBatches, Timestamp};
+
+/// The number that the world gives a batch. Each of its records carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Serial(pub u64);
+
+/// What a batch is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    /// How many records.
+    pub records: u32,
+    /// Bytes that each value has beyond its number.
+    pub padding: usize,
+    /// Whether it is compressed.
+    pub gzip: bool,
+    /// The format that it is pinned to, if it is.
+    pub magic: Option<Magic>,
+}
+
+/// How one batch, as a broker received it, presents itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Which batch it is.
+    pub serial: Serial,
+    /// How many records it has.
+    pub records: u32,
+    /// Its format.
+    pub magic: Magic,
+    /// Who sent it, as what, if it says so.
+    pub stamp: Option<Stamped>,
+}
+
+/// Producer id, epoch and the sequence number of the first record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Stamped {
+    /// The producer id.
+    pub producer: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The sequence number of the first record.
+    pub sequence: i32,
+}
+
+/// The longest that a batch of the simulation is, decompressed.
+const CEILING: usize = 1 << 22;
+
+/// Fills a batch.
+///
+/// # Panics
+/// The recipe does not fit into a batch.
+#[must_use]
+pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
+    let compression = if recipe.gzip { Compression::Gzip(GzipLevel::default()) } else { Compression::None };
+    let mut options = BatchOptions::new().batch_size(1 << 20).compression(compression);
+    if let Some(magic) = recipe.magic {
+        options = options.magic(magic);
+    }
+    let mut batch = options.build(Timestamp::from_millis(1_000)).expect("these options agree with each other");
+    for position in 0..recipe.records {
+        let mut value = vec![0x2e; 12 + recipe.padding];
+        value[..8].copy_from_slice(&serial.0.to_be_bytes());
+        value[8..12].copy_from_slice(&position.to_be_bytes());
+        let _ = batch.append(Record::new(&value)).expect("the record can be said in every format");
+    }
+    assert_eq!(batch.record_count(), recipe.records as usize, "the recipe fits into a batch");
+    batch
+}
+
+/// Which batch an open batch is, and whether its records are all there and in order.
+pub fn recognise(batch: &KafkaBatch) -> Result<Identity, String> {
+    let mut reading = Reading::default();
+    for record in batch.records() {
+        reading.record(record.value)?;
+    }
+    reading.end(batch.magic(), None)
+}
+
+/// Which batch a record set holds; an error if it is not exactly one good batch.
+pub fn identify(records: &Bytes) -> Result<Identity, String> {
+    let mut batches = RecordBatches::new(records);
+    let batch = batches.next().ok_or("an empty record set")?.map_err(|error| error.to_string())?;
+    let mut reading = Reading::default();
+    for record in &batch.records(CEILING).map_err(|error| error.to_string())? {
+        reading.record(record.map_err(|error| error.to_string())?.value)?;
+    }
+    if batches.next().is_some() || batches.tail().is_some() {
+        return Err("more than one batch in a record set".into());
+    }
+    let stamp = batch.header().filter(|header| header.producer_id >= 0).map(|header| Stamped {
+        producer: header.producer_id,
+        epoch: header.producer_epoch,
+        sequence: header.base_sequence,
+    });
+    reading.end(batch.magic(), stamp)
+}
+
+/// Reads record after record.
+#[derive(Default)]
+struct Reading {
+    serial: Option<u64>,
+    records: u32,
+    first: u32,
+}
+
+impl Reading {
+    fn record(&mut self, value: Option<&[u8]>) -> Result<(), String> {
+        let value = value.ok_or("a null value")?;
+        let (serial, rest) = value.split_first_chunk().ok_or("a short value")?;
+        let (position, _) = rest.split_first_chunk().ok_or("a short value")?;
+        let (serial, position) = (u64::from_be_bytes(*serial), u32::from_be_bytes(*position));
+        if self.records == 0 {
+            self.first = position;
+        }
+        if *self.serial.get_or_insert(serial) != serial || position != self.first + self.records {
+            return Err(format!("record {position} of batch {serial} stands where another belongs"));
+        }
+        self.records += 1;
+        Ok(())
+    }
+
+    fn end(self, magic: Magic, stamp: Option<Stamped>) -> Result<Identity, String> {
+        let serial = Serial(self.serial.ok_or("a batch without records")?);
+        Ok(Identity { serial, records: self.records, magic, stamp })
+    }
+}

@@ -1,0 +1,198 @@
+//! Produce v3 and newer, and what all versions of it have in common.
+
+use bytes::Bytes;
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, TopicName};
+use kafka_protocol::protocol::{Decodable, StrBytes};
+
+use super::{Request, answer, body, produce_old, text};
+
+/// How a request names a topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TopicRef {
+    /// Up to v12.
+    Name(String),
+    /// From v13 on.
+    Id([u8; 16]),
+}
+
+/// What a Produce request asks for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// 0, 1 or −1.
+    pub acks: i16,
+    /// For how many milliseconds the broker may wait for replicas.
+    pub timeout_ms: i32,
+    /// The record sets.
+    pub sets: Vec<Set>,
+}
+
+/// A record set for a partition.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// The topic.
+    pub topic: TopicRef,
+    /// The partition.
+    pub partition: i32,
+    /// The bytes.
+    pub records: Bytes,
+}
+
+/// What is said of a record set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The topic.
+    pub topic: TopicRef,
+    /// The partition.
+    pub partition: i32,
+    /// The error code, or 0.
+    pub code: i16,
+    /// The offset, or −1.
+    pub base_offset: i64,
+    /// When the broker appended it, or −1.
+    pub append_time: i64,
+    /// The first offset that there still is.
+    pub log_start: i64,
+    /// Which records were disliked.
+    pub disliked: Vec<i32>,
+    /// The leader and its epoch, if the broker tells.
+    pub leader: Option<(i32, i32)>,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Of each record set.
+    pub sets: Vec<Answered>,
+    /// Throttle time.
+    pub throttle_ms: i32,
+    /// Where leaders are, if the broker tells: id, host, port.
+    pub endpoints: Vec<(i32, String, i32)>,
+}
+
+/// Takes a request apart.
+pub fn ask(request: &Request) -> Result<Asked, String> {
+    if request.version < 3 {
+        return produce_old::ask(request);
+    }
+    let asked: ProduceRequest = body(request)?;
+    let mut sets = Vec::new();
+    for topic in asked.topic_data {
+        let name = match request.version {
+            ..=12 => TopicRef::Name(topic.name.to_string()),
+            _ => TopicRef::Id(topic.topic_id.into_bytes()),
+        };
+        for partition in topic.partition_data {
+            let records = partition.records.ok_or("a record set that is null")?;
+            sets.push(Set { topic: name.clone(), partition: partition.index, records });
+        }
+    }
+    Ok(Asked { acks: asked.acks, timeout_ms: asked.timeout_ms, sets })
+}
+
+/// Puts an answer together.
+///
+/// # Panics
+/// A topic's id is not 16 bytes long: never.
+#[must_use]
+pub fn tell(request: &Request, answers: &Answers) -> Bytes {
+    let version = request.version;
+    if version < 3 {
+        return produce_old::tell(request, answers);
+    }
+    let mut topics: Vec<(TopicRef, TopicProduceResponse)> = Vec::new();
+    for set in &answers.sets {
+        let place = topics.iter().position(|(topic, _)| *topic == set.topic).unwrap_or_else(|| {
+            let topic = match &set.topic {
+                TopicRef::Name(name) => TopicProduceResponse::default().with_name(TopicName(text(name))),
+                TopicRef::Id(id) => TopicProduceResponse::default().with_topic_id((*id).into_uuid()),
+            };
+            topics.push((set.topic.clone(), topic));
+            topics.len() - 1
+        });
+        topics[place].1.partition_responses.push(partition(set, version));
+    }
+    let mut response = ProduceResponse::default()
+        .with_responses(topics.into_iter().map(|(_, topic)| topic).collect())
+        .with_throttle_time_ms(answers.throttle_ms);
+    if version >= 10 {
+        response.node_endpoints = answers
+            .endpoints
+            .iter()
+            .map(|(id, host, port)| {
+                NodeEndpoint::default().with_node_id((*id).into()).with_host(text(host)).with_port(*port)
+            })
+            .collect();
+    }
+    answer(request, version, &response)
+}
+
+fn partition(set: &Answered, version: i16) -> PartitionProduceResponse {
+    let mut partition = PartitionProduceResponse::default()
+        .with_index(set.partition)
+        .with_error_code(set.code)
+        .with_base_offset(set.base_offset)
+        .with_log_append_time_ms(set.append_time)
+        .with_log_start_offset(if version >= 5 { set.log_start } else { -1 });
+    if version >= 8 {
+        let disliked = |&position: &i32| {
+            let message = StrBytes::from_static_str("disliked");
+            BatchIndexAndErrorMessage::default().with_batch_index(position).with_batch_index_error_message(Some(message))
+        };
+        partition.record_errors = set.disliked.iter().map(disliked).collect();
+    }
+    if let Some((leader, epoch)) = set.leader.filter(|_| version >= 10) {
+        partition.current_leader =
+            LeaderIdAndEpoch::default().with_leader_id(leader.into()).with_leader_epoch(epoch);
+    }
+    partition
+}
+
+/// Takes an answer apart, as a client does: what the world listens in on. `bytes` begin after the header.
+pub fn listen(version: i16, mut bytes: Bytes) -> Result<Answers, String> {
+    if version < 3 {
+        return produce_old::listen(version, &bytes);
+    }
+    let response = ProduceResponse::decode(&mut bytes, version).map_err(|error| error.to_string())?;
+    if !bytes.is_empty() {
+        return Err("bytes after the answer".into());
+    }
+    let mut answers = Answers { throttle_ms: response.throttle_time_ms, ..Answers::default() };
+    for topic in response.responses {
+        let name = match version {
+            ..=12 => TopicRef::Name(topic.name.to_string()),
+            _ => TopicRef::Id(topic.topic_id.into_bytes()),
+        };
+        for partition in topic.partition_responses {
+            let leader = i32::from(partition.current_leader.leader_id);
+            answers.sets.push(Answered {
+                topic: name.clone(),
+                partition: partition.index,
+                code: partition.error_code,
+                base_offset: partition.base_offset,
+                append_time: partition.log_append_time_ms,
+                log_start: partition.log_start_offset,
+                disliked: partition.record_errors.iter().map(|error| error.batch_index).collect(),
+                leader: (leader >= 0).then_some((leader, partition.current_leader.leader_epoch)),
+            });
+        }
+    }
+    Ok(answers)
+}
+
+/// The API that this file is about.
+pub const API: ApiKey = ApiKey::Produce;
+
+/// The id type of `kafka-protocol`, whose crate is not named here.
+pub(crate) trait IntoUuid {
+    /// As that type.
+    fn into_uuid<T: TryFrom<Vec<u8>, Error: std::fmt::Debug>>(self) -> T;
+}
+
+impl IntoUuid for [u8; 16] {
+    fn into_uuid<T: TryFrom<Vec<u8>, Error: std::fmt::Debug>>(self) -> T {
+        self.to_vec().try_into().expect("an id has 16 bytes")
+    }
+}
