@@ -117,7 +117,11 @@ fn inspect_shows_every_vector_as_its_manifest_has_it() {
         let records: Vec<_> = batches.iter().flat_map(|batch| batch["records"].as_array().expect("records")).collect();
         let expected: Vec<_> = vector["records"].as_array().expect("records").iter().collect();
         assert_eq!(records, expected, "{file}");
-        assert_eq!(batches.first().map_or(&Value::Null, |batch| &batch["base_offset"]), &vector["base_offset"], "{file}");
+        assert_eq!(
+            batches.first().map_or(&Value::Null, |batch| &batch["base_offset"]),
+            &vector["base_offset"],
+            "{file}"
+        );
 
         let entries = vector["batches"].as_array().expect("batches");
         assert_eq!(batches.len(), entries.len(), "{file}");
@@ -220,11 +224,8 @@ fn publish_puts_headers_keys_and_times_where_it_is_told() {
     let run = publish(&arguments, "{\"id\":7,\"when\":1234567890123}\n\n  \"no key\" \n");
     assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
 
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &brokers)
-        .set("group.id", "test")
-        .create()
-        .expect("a consumer");
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", &brokers).set("group.id", "test").create().expect("a consumer");
     let mut list = TopicPartitionList::new();
     list.add_partition_offset("orders", 1, Offset::Beginning).expect("an offset");
     consumer.assign(&list).expect("assigned");
@@ -233,8 +234,12 @@ fn publish_puts_headers_keys_and_times_where_it_is_told() {
     assert_eq!(first.key(), Some(&b"7"[..]));
     assert_eq!(first.payload(), Some(&br#"{"id":7,"when":1234567890123}"#[..]));
     assert_eq!(first.timestamp().to_millis(), Some(1_234_567_890_123));
-    let headers: Vec<_> =
-        first.headers().expect("headers").iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect();
+    let headers: Vec<_> = first
+        .headers()
+        .expect("headers")
+        .iter()
+        .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+        .collect();
     let expected = [
         ("content-type", "application/json"),
         ("correlation_id", "42"),
@@ -266,7 +271,10 @@ fn publish_names_the_line_that_is_at_fault_and_what_was_published_before_it() {
 
     let large = format!("{good}\"{}\"\n{good}", "x".repeat(2_000_000));
     let run = publish(&["--compression", "none", "-"], &large);
-    run.fails(1, &["error: line 21: the record alone", "remedy: make that record smaller", "1 batch (20 records)", left]);
+    run.fails(
+        1,
+        &["error: line 21: the record alone", "remedy: make that record smaller", "1 batch (20 records)", left],
+    );
 
     let run = run_bytes(&["-"], b"{}\n\xff\n");
     run.fails(1, &["error: line 2 of - is not UTF-8", "1 batch (1 records)", "nothing of line 2 and after"]);
@@ -278,7 +286,8 @@ fn run_bytes(arguments: &[&str], input: &[u8]) -> Run {
 
 #[test]
 fn publish_names_the_option_that_is_at_fault() {
-    publish(&["--compression", "brotli"], "").fails(2, &["--compression", "brotli", "none, gzip, snappy, lz4 and zstd"]);
+    publish(&["--compression", "brotli"], "")
+        .fails(2, &["--compression", "brotli", "none, gzip, snappy, lz4 and zstd"]);
     publish(&["--compression", "gzip:99"], "").fails(2, &["--compression", "gzip:99", "9"]);
     publish(&["--header", "plain"], "").fails(2, &["--header", "plain", "NAME=VALUE"]);
     publish(&["--timeout", "0"], "").fails(2, &["--timeout", "1 to 3600"]);

@@ -1,38 +1,272 @@
-//! Against a real Apache Kafka.
+//! Against a real Apache Kafka: what this library writes, Kafka takes and reads; what Kafka writes, this library reads.
+//!
+//! Run with `cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored`, and with
+//! `--kafka 3.9` for the formats that Kafka 4 has given up.
+
 #[path = "kafka/broker.rs"]
 mod broker;
+#[path = "kafka/legacy.rs"]
+mod legacy;
+#[path = "kafka/librdkafka.rs"]
+mod librdkafka;
+#[path = "kafka/old_fetch.rs"]
+mod old_fetch;
+#[path = "kafka/producers.rs"]
+mod producers;
 #[path = "kafka/rows.rs"]
 mod rows;
+#[path = "kafka/segments.rs"]
+mod segments;
 #[path = "kafka/tools.rs"]
 mod tools;
+#[path = "kafka/transaction.rs"]
+mod transaction;
 #[path = "kafka/wire.rs"]
 mod wire;
 
-use broker::Kafka;
-use kafka_batch::{Compression, Magic};
-use rows::*;
+use std::fs;
+
+use broker::{Kafka, scratch};
+use kafka_batch::protocol::{ApiKey, ErrorCode};
+use kafka_batch::{
+    Codec, Compression, Delivery, DeliveryError, FailureReason, Fate, Magic, RecordBatches, RecordError,
+    SealErrorReason, StampedBatch, TimestampType, TopicPartition,
+};
+use rows::{Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample};
 use wire::Wire;
 
+/// Every codec, and of those with levels the extremes.
+const COMPRESSIONS: [&str; 11] =
+    ["none", "gzip", "gzip:1", "gzip:9", "snappy", "lz4", "zstd", "zstd:-7", "zstd:1", "zstd:19", "zstd:22"];
+
+/// Every codec at its default level.
+fn codecs() -> [Compression; 5] {
+    ["none", "gzip", "snappy", "lz4", "zstd"].map(|codec| codec.parse().unwrap())
+}
+
+fn sealed(rows: &[Row], compression: Compression) -> StampedBatch {
+    batch(rows, options(Magic::V2, compression)).seal().unwrap().without_producer_id()
+}
+
 #[test]
-#[ignore]
-fn smoke() {
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn what_this_library_seals_kafka_reads() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
-    println!("{:?}", wire.listed);
-    let topic = wire.topic("smoke", 2, &[]);
-    for (p, c) in [(0, Compression::None), (1, Compression::gzip())] {
-        let b = batch(&sample(), options(Magic::V2, c)).seal().unwrap().without_producer_id();
-        println!("{}", wire.append((&topic, p), &b));
-        let b = batch(&bulk(), options(Magic::V2, c)).seal().unwrap().without_producer_id();
-        println!("{}", wire.append((&topic, p), &b));
-        let log = wire.log(&topic, p);
-        let mut expected = at_offsets(&sample(), 0);
-        expected.extend(at_offsets(&bulk(), expected.len() as i64));
-        assert_eq!(rows(&log), expected);
-        assert_eq!(rows_of_another_decoder(&log), without_repeated_headers(&expected));
+    let topic = wire.topic("sealed", COMPRESSIONS.len() as i32, &[]);
+    let mut expected = at_offsets(&sample(), 0);
+    expected.extend(at_offsets(&bulk(), expected.len() as i64));
+
+    for (partition, compression) in (0..).zip(COMPRESSIONS) {
+        let compression: Compression = compression.parse().unwrap();
+        for part in [sample(), bulk()] {
+            let batch = sealed(&part, compression);
+            assert_eq!(batch.codec(), compression.codec());
+            wire.append((&topic, partition), &batch);
+        }
+        let log = wire.log(&topic, partition);
+        assert_eq!(rows(&log), expected, "{compression}");
+        assert_eq!(rows_of_another_decoder(&log), rows::without_repeated_headers(&expected), "{compression}");
+        assert_eq!(fs::read(kafka.segment(&topic.name, partition)).unwrap(), log, "{compression}");
     }
-    let files = [kafka.segment(&topic.name, 0), kafka.segment(&topic.name, 1)];
-    for d in tools::dump(&files) { for b in d { println!("{:?}", b.fields); for r in &b.records[..8] { println!("  {:?}", r); } } }
-    let n = (sample().len() + bulk().len()) * 2;
-    for (p, k, r) in tools::consume(&kafka, &topic.name, n, false).iter().take(10) { println!("{p} {k} {r:?}"); }
+
+    let partitions = 0..COMPRESSIONS.len() as i32;
+    let segments: Vec<_> = partitions.clone().map(|partition| kafka.segment(&topic.name, partition)).collect();
+    assert_eq!(segments::compare_with_dump(&segments), expected.len() * COMPRESSIONS.len());
+
+    let consumed = tools::consume(&kafka, &topic.name, expected.len() * COMPRESSIONS.len(), false);
+    for partition in partitions {
+        let of_partition = consumed.iter().filter(|(of, _, _)| *of == partition);
+        let records: Vec<_> = of_partition.map(|(_, _, record)| record.clone()).collect();
+        assert_eq!(records, expected, "{}", COMPRESSIONS[partition as usize]);
+    }
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn every_produce_version_from_3_on_takes_a_batch() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("versions", 1, &[]);
+    let versions = 3..=wire.newest(ApiKey::Produce);
+    assert!(*versions.end() >= 11, "{versions:?}");
+    let mut expected = Vec::new();
+    for version in versions {
+        let codec = if version < 7 { Compression::Lz4 } else { Compression::zstd() };
+        let answer = wire.produce(version, None, (&topic, 0), &sealed(&sample(), codec)).unwrap();
+        assert_eq!(answer.error_code, ErrorCode::NONE, "v{version}");
+        assert_eq!(answer.base_offset, expected.len() as i64, "v{version}");
+        assert_eq!(answer.log_append_time_ms, -1, "v{version}");
+        assert_eq!(answer.log_start_offset, if version < 5 { -1 } else { 0 }, "v{version}");
+        expected.extend(at_offsets(&sample(), answer.base_offset));
+    }
+    assert_eq!(rows(&wire.log(&topic, 0)), expected);
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn zstd_before_produce_7_is_refused() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("early-zstd", 1, &[]);
+    let answer = wire.produce(6, None, (&topic, 0), &sealed(&sample(), Compression::zstd())).unwrap();
+    assert_eq!(answer.error_code, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn timestamps_of_all_kinds_come_back() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("timestamps", 2, &[]);
+    for (partition, first) in [(0, -1), (1, rows::NOON)] {
+        let times = [first, 0, -1, -2, 1, -86_400_000, i64::from(i32::MIN), rows::NOON, 1];
+        let timed: Vec<_> = times.map(|timestamp| Row { timestamp, ..Row::new(None, Some(b"timed")) }).into();
+        wire.append((&topic, partition), &sealed(&timed, Compression::None));
+        assert_eq!(rows(&wire.log(&topic, partition)), at_offsets(&timed, 0));
+        segments::compare_with_dump(&[kafka.segment(&topic.name, partition)]);
+    }
+}
+
+/// A batch as large as the limit is taken, and the same batch is refused where the limit is one byte lower: by the
+/// broker, and before that by this library.
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn max_message_bytes_counts_what_the_broker_counts() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    for compression in codecs() {
+        let stamped = sealed(&sample(), compression);
+        let (exact, below) = (stamped.size(), stamped.size() - 1);
+        assert!(compression.codec() == Codec::None || exact < stamped.uncompressed_size());
+
+        let topic = wire.topic("exact-limit", 1, &[("max.message.bytes", &exact.to_string())]);
+        assert_eq!(wire.append((&topic, 0), &stamped), 0, "{compression}");
+        let topic = wire.topic("lower-limit", 1, &[("max.message.bytes", &below.to_string())]);
+        let answer = wire.produce(wire.newest(ApiKey::Produce), None, (&topic, 0), &stamped).unwrap();
+        assert_eq!(answer.error_code, ErrorCode::MESSAGE_TOO_LARGE, "{compression}");
+
+        if compression.codec() == Codec::None {
+            // Without a codec the limit is seen to at every append: the last record is one too many.
+            let (last, rest) = sample().split_last().map(|(last, rest)| (last.clone(), rest.to_vec())).unwrap();
+            let mut full = batch(&rest, options(Magic::V2, compression).max_message_bytes(below));
+            assert!(rows::append(&mut full, &last).is_full());
+            continue;
+        }
+        assert!(batch(&sample(), options(Magic::V2, compression).max_message_bytes(exact)).seal().is_ok());
+        let refused = batch(&sample(), options(Magic::V2, compression).max_message_bytes(below)).seal().unwrap_err();
+        let SealErrorReason::TooLarge { sealed, limit, .. } = refused.reason else { panic!("{refused}") };
+        assert_eq!((sealed, limit), (exact, below), "{compression}");
+
+        let split = refused.batch.split(below).unwrap();
+        assert!(split.too_large.is_empty());
+        for (_, part) in split.parts {
+            wire.append((&topic, 0), &part.without_producer_id());
+        }
+        assert_eq!(rows(&wire.log(&topic, 0)), at_offsets(&sample(), 0), "{compression}");
+    }
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn log_append_time_is_the_timestamp_of_every_record() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("append-time", 5, &[("message.timestamp.type", "LogAppendTime")]);
+    let mut all = Vec::new();
+    for (partition, compression) in (0..).zip(codecs()) {
+        let stamped = sealed(&sample(), compression);
+        let answer = wire.produce(wire.newest(ApiKey::Produce), None, (&topic, partition), &stamped).unwrap();
+        let time = answer.log_append_time_ms;
+        assert!(time > rows::NOON, "{answer:?}");
+        let mut expected = at_offsets(&sample(), 0);
+        expected.iter_mut().for_each(|row| row.timestamp = time);
+
+        let log = wire.log(&topic, partition);
+        let [stored] = &batches(&log)[..] else { panic!("one batch was sent") };
+        assert_eq!(stored.timestamp_type(), Some(TimestampType::LogAppendTime));
+        assert_eq!(rows(&log), expected, "{compression}");
+
+        let to = TopicPartition::new(&topic.name, partition);
+        let delivery = Delivery::as_one(to, answer.base_offset, stamped).with_log_append_time(time);
+        let delivered: Vec<_> = delivery.records().map(|it| (it.offset.unwrap(), it.timestamp.millis())).collect();
+        assert_eq!(delivered, expected.iter().map(|row| (row.offset, row.timestamp)).collect::<Vec<_>>());
+        all.extend(expected.into_iter().map(|row| (partition, "LogAppendTime".to_owned(), row)));
+    }
+    let mut consumed = tools::consume(&kafka, &topic.name, all.len(), false);
+    consumed.sort_by_key(|(partition, _, row)| (*partition, row.offset));
+    assert_eq!(consumed, all);
+    segments::compare_with_dump(&[0, 1, 2, 3, 4].map(|partition| kafka.segment(&topic.name, partition)));
+}
+
+/// A compacted topic takes no record without a key. The broker says which they are, and the others can go.
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn disliked_records_are_named_and_the_remainder_can_be_sent() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    let keyed = |key: &str| Row::new(Some(key.as_bytes()), Some(b"value"));
+    let keyless = Row::new(None, Some(b"value"));
+    let mixed = [keyed("a"), keyless.clone(), keyed(""), keyless.clone(), keyless, keyed("b")];
+    for compression in codecs() {
+        for version in 7..=wire.newest(ApiKey::Produce) {
+            let answer = wire.produce(version, None, (&topic, 0), &sealed(&mixed, compression)).unwrap();
+            assert_eq!(answer.error_code, ErrorCode::INVALID_RECORD, "v{version} {compression}");
+            assert_eq!(answer.base_offset, -1);
+            let positions: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
+            assert_eq!(positions, if version < 8 { vec![] } else { vec![1, 3, 4] }, "v{version} {compression}");
+            let told = |message: &Option<String>| message.as_deref().is_some_and(|message| !message.is_empty());
+            assert!(answer.record_errors.iter().all(|error| told(&error.message)), "{answer:?}");
+            assert_eq!(told(&answer.error_message), version >= 8);
+            assert_eq!(rows(&wire.log(&topic, 0)), [], "all or nothing");
+        }
+    }
+
+    let stamped = sealed(&mixed, Compression::None);
+    let answer = wire.produce(wire.newest(ApiKey::Produce), None, (&topic, 0), &stamped).unwrap();
+    let reason = FailureReason::Broker { code: answer.error_code, message: answer.error_message };
+    let errors = answer.record_errors.into_iter();
+    let errors = errors.map(|error| RecordError::new(error.batch_index as usize, error.message)).collect();
+    let to = TopicPartition::new(&topic.name, 0);
+    let failed = DeliveryError::new(to, reason, Fate::NotWritten, stamped.into_batch()).with_record_errors(errors);
+    assert!(!failed.is_retriable());
+    wire.append((&topic, 0), &failed.good_remainder().seal().unwrap().without_producer_id());
+    assert_eq!(rows(&wire.log(&topic, 0)), at_offsets(&[keyed("a"), keyed(""), keyed("b")], 0));
+}
+
+/// Everything that a broker writes for itself (its metadata log, transactions, group offsets), and what all the other
+/// tests have left so far.
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn every_segment_of_the_broker_is_read_to_its_end() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("all-segments", 1, &[]);
+    let mut producer = transaction::Producer::new(&mut wire, transaction::Protocol::Classic);
+    producer.append(11, (&topic, 0), batch(&sample(), options(Magic::V2, Compression::None)));
+    producer.end(true, (&topic, 0));
+    tools::consume(&kafka, &topic.name, sample().len(), true);
+
+    let mut copies = Vec::new();
+    for folder in fs::read_dir(Kafka::data()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if !file.extension().is_some_and(|kind| kind == "log" || kind == "checkpoint") {
+                continue;
+            }
+            // A copy, for the broker goes on writing: what it has not finished is cut off.
+            let mut log = fs::read(&file).unwrap();
+            let mut read = RecordBatches::new(&log);
+            assert!((&mut read).all(|batch| batch.is_ok()), "{}", file.display());
+            let end = read.tail().map_or(log.len(), |tail| tail.at);
+            log.truncate(end);
+            let copy = scratch(file.file_name().unwrap().to_str().unwrap());
+            fs::write(&copy, log).unwrap();
+            copies.push(copy);
+        }
+    }
+    let records = segments::compare_with_dump(&copies);
+    println!("{} segments, {records} records", copies.len());
+    assert!(copies.len() >= 3 && records > sample().len());
+    copies.iter().for_each(|copy| fs::remove_dir_all(copy.parent().unwrap()).unwrap());
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use kafka_batch::{
-    Append, BatchOptions, Boundary, Codec, Compression, DEFAULT_MAX_DECOMPRESSED, DecodeError, Header, KafkaBatch, Magic,
-    MagicChoice, Record, RecordBatches, Stamp, Timestamp, TimestampType,
+    Append, BatchOptions, Boundary, Codec, Compression, DEFAULT_MAX_DECOMPRESSED, DecodeError, Header, KafkaBatch,
+    Magic, MagicChoice, Record, RecordBatches, Stamp, Timestamp, TimestampType,
 };
 use serde::Deserialize;
 
@@ -167,7 +167,8 @@ fn every_vector_decodes_to_its_manifest() {
     let vectors: Vec<Vector> = entries("manifest.json");
     assert_eq!(vectors.len(), 392);
     for vector in &vectors {
-        let (records, tail) = decode(&bytes_of(&vector.file)).unwrap_or_else(|error| panic!("{}: {error}", vector.file));
+        let (records, tail) =
+            decode(&bytes_of(&vector.file)).unwrap_or_else(|error| panic!("{}: {error}", vector.file));
         assert_eq!(records, vector.records, "{}", vector.file);
         assert_eq!(tail > 0, vector.truncated_tail, "{}", vector.file);
         assert_eq!(tail, vector.tail_bytes, "{}", vector.file);

@@ -113,7 +113,8 @@ fn franz_go_1129_limit_by_compressed_size() -> Outcome {
 /// kafka-backup 156: repeated headers survive, in their order, and null is not empty.
 #[test]
 fn kafka_backup_156_repeated_headers_survive() -> Outcome {
-    let headers = [Header::new("trace", "1"), Header::new("trace", "2"), Header::null("trace"), Header::new("trace", "")];
+    let headers =
+        [Header::new("trace", "1"), Header::new("trace", "2"), Header::null("trace"), Header::new("trace", "")];
     let mut batch = KafkaBatch::new(now());
     batch.extend([Record::new("v").headers(&headers)])?;
     let stamped = batch.seal()?.without_producer_id();
@@ -149,7 +150,10 @@ fn faststream_2514_keys_and_headers_for_each_message() -> Outcome {
     let keys: Vec<_> = batch.records().map(|record| record.key.unwrap()).collect();
     assert_eq!(keys, [&b"k1"[..], b"k2", b"all"]);
     let second = batch.records().nth(1).unwrap().headers;
-    assert_eq!(second.iter().map(|header| header.name).collect::<Vec<_>>(), ["content-type", "correlation_id", "source", "v"]);
+    assert_eq!(
+        second.iter().map(|header| header.name).collect::<Vec<_>>(),
+        ["content-type", "correlation_id", "source", "v"]
+    );
     assert_eq!(second.last("source"), Some(Header::new("source", "test")));
     Ok(())
 }

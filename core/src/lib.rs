@@ -28,6 +28,7 @@ pub mod kit;
 mod magic;
 mod message;
 mod partition;
+pub mod producer;
 pub mod protocol;
 mod publish;
 mod record;

@@ -1,6 +1,61 @@
 //! Points in time as Kafka writes them. Nothing here reads a clock.
 
 use core::fmt;
+use core::ops::Add;
+use core::time::Duration;
+
+/// A moment as the machine counts it: the time since its driver started, on a clock that only goes forward.
+///
+/// A driver keeps the moment at which it began and hands over what has passed since; a test hands over what it likes.
+///
+/// ```
+/// use core::time::Duration;
+/// use kafka_batch_core::producer::Instant;
+///
+/// let later = Instant::START + Duration::from_millis(30);
+/// assert_eq!(later.since(Instant::START), Duration::from_millis(30));
+/// assert_eq!(Instant::START.since(later), Duration::ZERO); // never negative
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// The moment at which the driver started.
+    pub const START: Self = Self(Duration::ZERO);
+
+    /// The moment this long after the driver's start.
+    #[must_use]
+    pub const fn from_start(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// How long after the driver's start it is.
+    #[must_use]
+    pub const fn since_start(self) -> Duration {
+        self.0
+    }
+
+    /// How much time has passed since `earlier`; zero if it is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Saturates: a duration that is too long leads to the last moment that there is.
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} after the start", self.0)
+    }
+}
 
 /// Milliseconds since the Unix epoch: the timestamp of a record.
 ///

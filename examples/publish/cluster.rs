@@ -26,10 +26,7 @@ impl Cluster {
             Ok(cluster)
         });
         cluster.map(Self::Embedded).map_err(|error| {
-            Failure::new(
-                format!("the cluster inside this program did not start: {error}"),
-                "name one with --brokers",
-            )
+            Failure::new(format!("the cluster inside this program did not start: {error}"), "name one with --brokers")
         })
     }
 

@@ -72,8 +72,7 @@ async fn publish(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<
         if let Some(lines) = lines {
             let (fill, records, raw) = (batch.to_string(), batch.record_count(), batch.size());
             let sealed = sealed_size(&batch).map_err(|error| Failure::sealing(&lines, &error))?;
-            let delivery =
-                send(&producer, args, batch).await.map_err(|error| Failure::publishing(&lines, &error))?;
+            let delivery = send(&producer, args, batch).await.map_err(|error| Failure::publishing(&lines, &error))?;
             summary.add(&delivery, raw, sealed);
             let codec = args.compression.codec();
             let place = summary::place(&delivery);

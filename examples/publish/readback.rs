@@ -68,7 +68,9 @@ impl ReadBack {
         let mut trouble = None;
         while Instant::now() < deadline {
             match self.consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) if (message.partition(), message.offset()) == (to.partition, offset) => return Ok(message),
+                Some(Ok(message)) if (message.partition(), message.offset()) == (to.partition, offset) => {
+                    return Ok(message);
+                }
                 Some(Ok(_)) | None => {}
                 Some(Err(error)) => trouble = Some(error), // librdkafka tries again by itself
             }

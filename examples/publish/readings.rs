@@ -96,7 +96,8 @@ impl<'a> Readings<'a> {
 
     fn fault(&self, what: &str, remedy: &str) -> Failure {
         let Self { line, name, .. } = self;
-        Failure::new(format!("line {line} of {name} {what}"), format!("{remedy}, and publish from it on")).left_from(*line)
+        Failure::new(format!("line {line} of {name} {what}"), format!("{remedy}, and publish from it on"))
+            .left_from(*line)
     }
 }
 

@@ -171,7 +171,8 @@ pub(crate) fn rows_of_another_decoder(mut log: &[u8]) -> Vec<Row> {
     let records = sets.into_iter().flat_map(|set| set.records).filter(|record| !record.control);
     records
         .map(|record| {
-            let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect::<Vec<_>>();
+            let headers =
+                record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect::<Vec<_>>();
             let row = Row::new(record.key.as_deref(), record.value.as_deref()).headers(&headers);
             Row { offset: record.offset, timestamp: record.timestamp, ..row }
         })

@@ -37,9 +37,9 @@ fn compare_headers(batch: &RecordBatch<'_>, dumped: &DumpedBatch) {
     let header = batch.header().expect("brokers of today write magic 2");
     let codec = batch.codec();
     let last_sequence = if header.base_sequence < 0 { -1 } else { header.base_sequence + header.last_offset_delta };
-    let horizon = batch.delete_horizon().map_or("OptionalLong.empty".to_owned(), |horizon| {
-        format!("OptionalLong[{}]", horizon.millis())
-    });
+    let horizon = batch
+        .delete_horizon()
+        .map_or("OptionalLong.empty".to_owned(), |horizon| format!("OptionalLong[{}]", horizon.millis()));
     let ours = [
         ("magic", batch.magic().id().to_string()),
         ("compresscodec", codec.name().to_owned()),

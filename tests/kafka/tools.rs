@@ -31,7 +31,11 @@ pub(crate) fn consume(kafka: &Kafka, topic: &str, count: usize, committed: bool)
         .map(|part| format!("print.{part}=true"))
         .into_iter()
         .chain(["key", "value", "headers"].map(|part| format!("{part}.deserializer={ESCAPING}")))
-        .chain([format!("null.literal={NULL}"), format!("key.separator={FIELD}"), format!("headers.separator={HEADER}")])
+        .chain([
+            format!("null.literal={NULL}"),
+            format!("key.separator={FIELD}"),
+            format!("headers.separator={HEADER}"),
+        ])
         .collect();
     let isolation = if committed { "read_committed" } else { "read_uncommitted" };
     let count_text = count.to_string();

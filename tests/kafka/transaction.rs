@@ -57,9 +57,8 @@ impl<'w> Producer<'w> {
     }
 
     fn add(&mut self, (topic, partition): (&Topic, i32)) {
-        let partitions = AddPartitionsToTxnTopic::default()
-            .with_name(TopicName(text(&topic.name)))
-            .with_partitions(vec![partition]);
+        let partitions =
+            AddPartitionsToTxnTopic::default().with_name(TopicName(text(&topic.name))).with_partitions(vec![partition]);
         let request = AddPartitionsToTxnRequest::default()
             .with_v3_and_below_transactional_id(TransactionalId(text(&self.transactional_id)))
             .with_v3_and_below_producer_id(ProducerId(self.id))
@@ -88,7 +87,7 @@ impl<'w> Producer<'w> {
             self.next_sequence = 0;
         }
         until("the transaction's marker", || {
-            let answer = self.wire.fetch(12, topic, partition, true);
+            let answer = self.wire.fetch((topic, partition), 0, true);
             (answer.last_stable_offset == answer.high_watermark).then_some(())
         });
     }

@@ -15,10 +15,13 @@ use kafka_batch::protocol::{
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::{CreateTopicsRequest, FetchRequest, RequestHeader as TheirHeader, ResponseHeader, TopicName};
+use kafka_protocol::messages::{
+    CreateTopicsRequest, FetchRequest, RequestHeader as TheirHeader, ResponseHeader, TopicName,
+};
 use kafka_protocol::protocol::{Decodable as _, Encodable as _, HeaderVersion, Request, StrBytes};
 
 use super::broker::{Kafka, unique, until};
+use super::rows::batches;
 
 const CLIENT: &str = "kafka-batch-tests";
 
@@ -141,8 +144,11 @@ impl Wire {
     /// A new topic with these settings, ready to be written to.
     pub(crate) fn topic(&mut self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Topic {
         let name = unique(name);
-        let for_ever = [("retention.ms", "-1")];
-        let settings = for_ever.iter().chain(settings);
+        // Neither retention nor segments by time: both go by the timestamps of records, and those here are old. (A
+        // transaction's marker, which has the time of day, would otherwise begin a segment.)
+        let timeless = [("retention.ms", "-1"), ("segment.ms", "1000000000000000")];
+        let given = |name| settings.iter().any(|(other, _)| *other == name);
+        let settings = timeless.iter().filter(|(name, _)| !given(*name)).chain(settings);
         let setting = |(key, value): &(&str, &str)| {
             CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
         };
@@ -158,7 +164,7 @@ impl Wire {
         let topic = Topic { name, id: Uuid(*created.topic_id.as_bytes()) };
         for partition in 0..partitions {
             until("a leader for a new partition", || {
-                let code = ErrorCode(self.fetch(12, &topic, partition, false).error_code);
+                let code = ErrorCode(self.fetch((&topic, partition), 0, false).error_code);
                 assert!(!code.is_error() || code.is_retriable(), "{code}");
                 (!code.is_error()).then_some(())
             });
@@ -199,11 +205,7 @@ impl Wire {
             transactional_id,
             acks: Acks::All,
             timeout_ms: 60_000,
-            topic_data: vec![TopicProduceData {
-                name: &topic.name,
-                topic_id: topic.id,
-                partition_data: vec![data],
-            }],
+            topic_data: vec![TopicProduceData { name: &topic.name, topic_id: topic.id, partition_data: vec![data] }],
         };
         let frame = self.exchange(|header| request.encode(version, header))?;
         let mut response = ProduceResponse::decode(&frame, version).unwrap();
@@ -231,25 +233,37 @@ impl Wire {
         InitProducerIdResponse::decode(&frame, version).unwrap()
     }
 
-    /// One answer to a Fetch of version 4 to 12, from the partition's start.
-    pub(crate) fn fetch(&mut self, version: i16, topic: &Topic, partition: i32, committed: bool) -> PartitionData {
+    /// One answer to a Fetch of version 12, the last one with names: all from this offset to the end of its segment.
+    pub(crate) fn fetch(&mut self, (topic, partition): (&Topic, i32), from: i64, committed: bool) -> PartitionData {
         const PLENTY: i32 = 50_000_000;
-        let partition = FetchPartition::default().with_partition(partition).with_partition_max_bytes(PLENTY);
+        let partition = FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(from)
+            .with_partition_max_bytes(PLENTY);
         let topic = FetchTopic::default().with_topic(TopicName(text(&topic.name))).with_partitions(vec![partition]);
         let request = FetchRequest::default()
             .with_max_bytes(PLENTY)
             .with_isolation_level(i8::from(committed))
             .with_topics(vec![topic]);
-        let mut response = self.ask(version, &request);
+        let mut response = self.ask(12, &request);
         assert_eq!(ErrorCode(response.error_code), ErrorCode::NONE);
         response.responses.remove(0).partitions.remove(0)
     }
 
     /// Everything that stands in a partition, as it stands there.
     pub(crate) fn log(&mut self, topic: &Topic, partition: i32) -> Vec<u8> {
-        let answer = self.fetch(12, topic, partition, false);
-        assert_eq!(ErrorCode(answer.error_code), ErrorCode::NONE);
-        answer.records.unwrap_or_default().to_vec()
+        let (mut log, mut next) = (Vec::new(), 0);
+        loop {
+            let answer = self.fetch((topic, partition), next, false);
+            assert_eq!(ErrorCode(answer.error_code), ErrorCode::NONE);
+            let records = answer.records.unwrap_or_default();
+            let last = batches(&records).last().map(|batch| *batch.header().unwrap());
+            next = last.map_or(next, |last| last.base_offset + i64::from(last.last_offset_delta) + 1);
+            log.extend_from_slice(&records);
+            if next == answer.high_watermark {
+                return log;
+            }
+        }
     }
 }
 

@@ -54,7 +54,7 @@ const CEILING: usize = 1 << 22;
 #[must_use]
 pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
     let compression = if recipe.gzip { Compression::Gzip(GzipLevel::default()) } else { Compression::None };
-    let mut options = BatchOptions::new().batch_size(1 << 20).compression(compression);
+    let mut options = BatchOptions::default().batch_size(1 << 20).compression(compression);
     if let Some(magic) = recipe.magic {
         options = options.magic(magic);
     }

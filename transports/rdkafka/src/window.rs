@@ -92,11 +92,13 @@ impl Window {
         self.taken == Load::default() || (after.records <= self.limit.records && after.bytes <= self.limit.bytes)
     }
 
-    /// Someone in the queue gave up. Whoever stood behind them may have room: wake them.
-    pub(crate) fn leave(&mut self, place: Place) -> Option<Waker> {
-        let was_first = self.queue.front().is_some_and(|waiting| waiting.place == place);
-        self.queue.retain(|waiting| waiting.place != place);
-        if was_first { self.first() } else { None }
+    /// Someone in the queue gave up. Gives their waker, to be dropped where no lock is held, and that of the one behind
+    /// who is first now and may have room: wake them.
+    pub(crate) fn leave(&mut self, place: Place) -> Option<(Waker, Option<Waker>)> {
+        let index = self.queue.iter().position(|waiting| waiting.place == place)?;
+        let gone = self.queue.remove(index)?;
+        let next = if index == 0 { self.first() } else { None };
+        Some((gone.waker, next))
     }
 
     /// A load is through. Whoever is first may have room now: wake them.
@@ -155,7 +157,7 @@ mod tests {
             window.release(records(1));
             assert_eq!(admit(&mut window, Some(place), huge), Ok(()));
             let behind = admit(&mut window, None, records(1)).unwrap_err();
-            assert!(window.leave(behind).is_none());
+            assert!(matches!(window.leave(behind), Some((_, None))));
             window.release(huge);
         }
     }
@@ -166,7 +168,7 @@ mod tests {
         assert_eq!(admit(&mut window, None, records(9)), Ok(()));
         let large = admit(&mut window, None, records(5)).unwrap_err();
         let small = admit(&mut window, None, records(1)).unwrap_err();
-        assert!(window.leave(large).is_some());
+        assert!(matches!(window.leave(large), Some((_, Some(_)))));
         assert_eq!(admit(&mut window, Some(small), records(1)), Ok(()));
         assert_eq!(window.taken(), Load { records: 10, bytes: 2 });
     }

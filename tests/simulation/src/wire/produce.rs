@@ -139,13 +139,14 @@ fn partition(set: &Answered, version: i16) -> PartitionProduceResponse {
     if version >= 8 {
         let disliked = |&position: &i32| {
             let message = StrBytes::from_static_str("disliked");
-            BatchIndexAndErrorMessage::default().with_batch_index(position).with_batch_index_error_message(Some(message))
+            BatchIndexAndErrorMessage::default()
+                .with_batch_index(position)
+                .with_batch_index_error_message(Some(message))
         };
         partition.record_errors = set.disliked.iter().map(disliked).collect();
     }
     if let Some((leader, epoch)) = set.leader.filter(|_| version >= 10) {
-        partition.current_leader =
-            LeaderIdAndEpoch::default().with_leader_id(leader.into()).with_leader_epoch(epoch);
+        partition.current_leader = LeaderIdAndEpoch::default().with_leader_id(leader.into()).with_leader_epoch(epoch);
     }
     partition
 }

@@ -1,0 +1,1 @@
+pub(super) type PartitionIndex = usize;

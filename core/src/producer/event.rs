@@ -1,0 +1,179 @@
+//! What the application hears from the machine, and the names it uses for what it has handed over.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+use core::num::NonZeroU32;
+
+use super::io::Disconnect;
+use crate::batch::SealedBatch;
+use crate::delivery::{Delivery, DeliveryError};
+use crate::protocol::ErrorCode;
+use crate::record::TopicPartition;
+use crate::time::{Instant, Timestamp};
+
+/// A batch that was accepted. Numbered in the order of acceptance, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(pub(super) u64);
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "batch {}", self.0)
+    }
+}
+
+/// A call of [`Producer::flush`](super::Producer::flush). Numbered in the order of the calls, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlushId(pub(super) u64);
+
+/// The driver's two clocks at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// The moment, as the driver counts it.
+    pub now: Instant,
+    /// The same moment on the wall clock.
+    pub wall: Timestamp,
+}
+
+/// How to close a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseMode {
+    /// See everything through that was accepted, one way or the other, and then close.
+    Flushing,
+    /// Fail whatever is not through yet, truthfully, and close.
+    AtOnce,
+}
+
+/// What the application hears.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The batch is in the log (with `acks=0`: was written to the connection).
+    Delivered {
+        /// Which batch.
+        batch: BatchId,
+        /// Where it is, and the batch itself.
+        delivery: Delivery,
+    },
+    /// The batch failed.
+    Failed {
+        /// Which batch.
+        batch: BatchId,
+        /// Why, what is known of its records, and the batch itself.
+        error: DeliveryError,
+    },
+    /// Everything that was accepted before the flush is through.
+    Flushed(FlushId),
+    /// What the cluster says of a topic that was [looked up](super::Producer::look_up).
+    Topic {
+        /// The topic.
+        topic: String,
+        /// How many partitions it has, or what the brokers answered instead.
+        partitions: Result<NonZeroU32, ErrorCode>,
+    },
+    /// A broker could not be reached, or a connection to it was lost. The machine tries again by itself: this is for logs,
+    /// and for telling people why nothing gets through.
+    Trouble {
+        /// The broker's host.
+        host: String,
+        /// The broker's port.
+        port: u16,
+        /// What went wrong.
+        trouble: Trouble,
+    },
+    /// The producer is closed: nothing comes after this.
+    Closed,
+}
+
+/// What can go wrong with a connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// It ended, or never came about.
+    #[error("{0}")]
+    Disconnected(Disconnect),
+    /// It did not come about within `socket.connection.setup.timeout.ms`.
+    #[error("it could not be reached in time")]
+    SetupTimeout,
+    /// A request was not answered within `request.timeout.ms`.
+    #[error("a request was not answered in time")]
+    RequestTimeout,
+    /// What came is not what the protocol prescribes.
+    #[error("it does not keep to the protocol: {0}")]
+    Protocol(String),
+    /// It does not speak what a producer needs, in any version that this client knows.
+    #[error("it does not speak what a producer needs")]
+    Incompatible,
+    /// It refused to say what it speaks, or the credentials.
+    #[error("it answered {code}{}{}", if message.is_some() { ": " } else { "" }, message.as_deref().unwrap_or_default())]
+    Refused {
+        /// Its code.
+        code: ErrorCode,
+        /// Its words, if it had any.
+        message: Option<String>,
+    },
+}
+
+/// A batch that was not accepted. Nothing of it was sent, and it comes back.
+#[derive(Debug, thiserror::Error)]
+#[error("the batch for {to} was not accepted: {reason}")]
+#[non_exhaustive]
+pub struct SendError {
+    /// Where it should have gone.
+    pub to: TopicPartition,
+    /// Why it was not accepted.
+    #[source]
+    pub reason: Refusal,
+    /// The batch.
+    pub batch: Box<SealedBatch>,
+}
+
+/// Why a batch was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Too many bytes are on their way already. Hand it over again after the next event.
+    #[error("{waiting} bytes are on their way and {needed} more are over the limit of {limit} (buffer.memory)")]
+    Full {
+        /// Bytes that are on their way.
+        waiting: usize,
+        /// Bytes of this batch.
+        needed: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is larger than all that may be on its way at once.
+    #[error("its {needed} bytes are over the limit of {limit} (buffer.memory) already alone")]
+    NeverFits {
+        /// Bytes of this batch.
+        needed: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// No topic can have this name, or no partition this number.
+    #[error("no topic has such a name, or no partition such a number")]
+    Invalid,
+    /// The producer was closed.
+    #[error("the producer is closed")]
+    Closed,
+}
+
+impl Refusal {
+    /// Whether handing the same batch over again, later, can help.
+    #[must_use]
+    pub const fn is_retriable(self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+}
+
+/// The broker is older than the batch, and the batch has what its format cannot carry
+/// ([`FailureReason::Transport`](crate::FailureReason::Transport)).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{magic} cannot carry {} of this batch (and {} more): the broker is too old for it", losses[0], losses.len() - 1)]
+#[non_exhaustive]
+pub struct ConversionRefused {
+    /// The newest format that the broker takes.
+    pub magic: crate::Magic,
+    /// What would have been lost; never empty.
+    pub losses: alloc::vec::Vec<crate::Loss>,
+}

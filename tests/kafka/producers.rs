@@ -1,0 +1,161 @@
+//! Producer ids: sequences, duplicates, transactions, and what the log cleaner leaves of all that.
+
+use kafka_batch::protocol::{ApiKey, ErrorCode};
+use kafka_batch::{Codec, Compression, ControlType, DEFAULT_MAX_DECOMPRESSED, Magic, RecordBatch, Stamp, StampedBatch};
+
+use super::broker::{Kafka, until};
+use super::rows::{NOON, Row, at_offsets, batch, batches, bulk, options, records, rows, sample};
+use super::transaction::{Producer, Protocol};
+use super::wire::Wire;
+use super::{codecs, segments, tools};
+
+fn stamped(rows: &[Row], compression: Compression, stamp: Stamp) -> StampedBatch {
+    batch(rows, options(Magic::V2, compression)).seal().unwrap().stamp(stamp).unwrap()
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn sequences_are_followed_and_duplicates_recognised() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let newest = wire.newest(ApiKey::Produce);
+    let topic = wire.topic("idempotent", 1, &[]);
+    let producer = wire.init_producer_id(None);
+    assert_eq!(producer.error_code, ErrorCode::NONE);
+    let stamp = |sequence| Stamp::default().producer(producer.producer_id, producer.producer_epoch, sequence);
+    let count = sample().len() as i32;
+
+    let in_order: Vec<_> = (0..6)
+        .zip(codecs().into_iter().cycle())
+        .map(|(n, codec)| stamped(&sample(), codec, stamp(n * count)))
+        .collect();
+    for (n, batch) in (0..).zip(&in_order) {
+        assert_eq!(wire.append((&topic, 0), batch), n * i64::from(count));
+    }
+    // The five newest batches are known: the same bytes again are answered with the offset that they have.
+    for (n, batch) in (0..).zip(&in_order).skip(1) {
+        assert_eq!(wire.append((&topic, 0), batch), n * i64::from(count));
+    }
+    let refused = |wire: &mut Wire, batch: &StampedBatch| wire.produce(newest, None, (&topic, 0), batch).unwrap();
+    let older = refused(&mut wire, &in_order[0]);
+    assert_eq!(older.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    let gap = refused(&mut wire, &stamped(&sample(), Compression::None, stamp(7 * count)));
+    assert_eq!(gap.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+
+    let log = wire.log(&topic, 0);
+    let stored = batches(&log);
+    assert_eq!(stored.len(), in_order.len());
+    for (n, batch) in (0..).zip(&stored) {
+        let header = batch.header().unwrap();
+        assert_eq!((header.producer_id, header.producer_epoch), (producer.producer_id, producer.producer_epoch));
+        assert_eq!((header.base_sequence, batch.is_transactional()), (n * count, false));
+        assert_eq!(records(batch), at_offsets(&sample(), header.base_offset));
+    }
+    segments::compare_with_dump(&[kafka.segment(&topic.name, 0)]);
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn committed_transactions_are_seen_and_aborted_ones_are_not() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let mut rounds = vec![(Protocol::Classic, 11)];
+    let features = &wire.listed.finalized_features;
+    if features.iter().any(|feature| feature.name == "transaction.version" && feature.max_version_level >= 2) {
+        rounds.extend((12..=wire.newest(ApiKey::Produce)).map(|version| (Protocol::Implicit, version)));
+    }
+    assert_eq!(rounds.len() > 1, kafka.major() >= 4);
+
+    for (protocol, version) in rounds {
+        let topic = wire.topic("transactions", 1, &[]);
+        let mut producer = Producer::new(&mut wire, protocol);
+        let mut sent = Vec::new();
+        for (committed, compression) in [true, false, true, false, true].into_iter().zip(codecs()) {
+            for part in [sample(), bulk()] {
+                let batch = batch(&part, options(Magic::V2, compression));
+                let sequence = producer.append(version, (&topic, 0), batch);
+                sent.push((producer.id, producer.epoch, sequence, committed, part));
+            }
+            producer.end(committed, (&topic, 0));
+        }
+
+        let log = wire.log(&topic, 0);
+        let mut stored = batches(&log).into_iter();
+        let mut committed_rows = Vec::new();
+        for two in sent.chunks(2) {
+            for (id, epoch, sequence, committed, part) in two {
+                let batch = stored.next().unwrap();
+                let header = batch.header().unwrap();
+                assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (*id, *epoch, *sequence));
+                assert!(batch.is_transactional() && !batch.is_control());
+                let expected = at_offsets(part, header.base_offset);
+                assert_eq!(records(&batch), expected);
+                committed_rows.extend(expected.into_iter().filter(|_| *committed));
+            }
+            let kind = if two[0].3 { ControlType::Commit } else { ControlType::Abort };
+            assert_eq!(marker(&stored.next().unwrap(), two[0].0), kind);
+        }
+        assert!(stored.next().is_none());
+
+        let consumed = tools::consume(&kafka, &topic.name, committed_rows.len(), true);
+        assert_eq!(consumed.into_iter().map(|(_, _, row)| row).collect::<Vec<_>>(), committed_rows);
+        let aborted = wire.fetch((&topic, 0), 0, true).aborted_transactions.unwrap();
+        assert_eq!(aborted.len(), 2);
+        segments::compare_with_dump(&[kafka.segment(&topic.name, 0)]);
+    }
+}
+
+/// What the end of a transaction looks like in the log.
+fn marker(batch: &RecordBatch<'_>, producer_id: i64) -> ControlType {
+    assert!(batch.is_control() && batch.is_transactional());
+    assert_eq!((batch.header().unwrap().producer_id, batch.record_count()), (producer_id, Some(1)));
+    let records = batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
+    let record = records.iter().next().unwrap().unwrap();
+    let control = record.control().unwrap();
+    assert!(control.coordinator_epoch.is_some_and(|epoch| epoch >= 0));
+    control.control_type
+}
+
+/// The cleaner rewrites segments: gaps between offsets, batches without any record, delete horizons.
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn what_the_log_cleaner_leaves_is_read() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let eager = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0"), ("segment.ms", "60000")];
+    let topic = wire.topic("cleaned", 5, &eager);
+    // Each key as often as it has letters, and a tombstone at the end; all by a producer whose place in the sequence
+    // the log has to remember.
+    let value = |key: &str, value: &str| Row::new(Some(key.as_bytes()), Some(value.as_bytes()));
+    let repeated = "a shorter text does not shrink under any codec, and then none is used; ".repeat(9);
+    let old = [value("a", "1"), value("bb", "1"), value("a", "2"), value("bb", &repeated)];
+    let gone = [value("c", "1"), value("c", &repeated)];
+    let newer = [value("c", &repeated), Row::new(Some(b"bb"), None), value("d", &repeated)];
+    for (partition, compression) in (0..).zip(codecs()) {
+        let producer = wire.init_producer_id(None);
+        let gone_producer = wire.init_producer_id(None);
+        let stamp = |sequence| Stamp::default().producer(producer.producer_id, producer.producer_epoch, sequence);
+        let gone_stamp = Stamp::default().producer(gone_producer.producer_id, gone_producer.producer_epoch, 0);
+        wire.append((&topic, partition), &stamped(&old, compression, stamp(0)));
+        wire.append((&topic, partition), &stamped(&gone, compression, gone_stamp));
+        wire.append((&topic, partition), &stamped(&newer, compression, stamp(4)));
+        // A day later by the records' own clock: that ends the segment, and only ended segments are cleaned.
+        let later = Row { timestamp: NOON + 86_400_000, ..value("later", "1") };
+        wire.append((&topic, partition), &stamped(&[later], Compression::None, stamp(7)));
+    }
+    for (partition, compression) in (0..).zip(codecs()) {
+        let log = until("the log cleaner", || {
+            let log = wire.log(&topic, partition);
+            (rows(&log).len() <= 5).then_some(log)
+        });
+        let offsets: Vec<_> = rows(&log).iter().map(|row| row.offset).collect();
+        assert_eq!(offsets, [2, 6, 7, 8, 9], "{compression}");
+        let read = batches(&log);
+        let counts: Vec<_> = read.iter().map(|batch| batch.record_count().unwrap()).collect();
+        assert_eq!(counts, [1, 0, 3, 1], "{compression}");
+        assert!(read[2].delete_horizon().is_some());
+        assert_eq!(read[1].codec(), Codec::None, "where nothing is left, nothing is compressed");
+        assert_eq!(records(&read[2]), at_offsets(&newer, 6));
+        segments::compare_with_dump(&[kafka.segment(&topic.name, partition)]);
+    }
+}

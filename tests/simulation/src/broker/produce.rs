@@ -1,0 +1,225 @@
+//! Produce, as a broker answers it: it checks, appends, and with acks=all waits for the replicas.
+
+use bytes::Bytes;
+use kafka_batch_core::Magic;
+
+use super::{Broker, Done, Intercept};
+use crate::Moment;
+use crate::cluster::Cluster;
+use crate::contents;
+use crate::wire::Request;
+use crate::wire::produce::{Answered, Answers, Set, TopicRef, ask, tell};
+
+const UNKNOWN_TOPIC: i16 = 3;
+const NOT_LEADER: i16 = 6;
+const TIMED_OUT: i16 = 7;
+const TOO_LARGE: i16 = 10;
+const CORRUPT: i16 = 2;
+const INVALID_RECORD: i16 = 87;
+const UNKNOWN_TOPIC_ID: i16 = 100;
+
+/// A Produce request that waits for replicas.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    request: Request,
+    answers: Answers,
+    awaited: Vec<Awaited>,
+    until: Moment,
+    /// The code that the first set gets in the end, whatever became of it.
+    lie: Option<i16>,
+    omit: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Awaited {
+    set: usize,
+    topic: String,
+    partition: i32,
+    epoch: i32,
+    end: i64,
+}
+
+impl Broker {
+    /// Answers a Produce request, or lets it wait.
+    pub(super) fn produce(
+        &mut self,
+        request: &Request,
+        intercept: Option<&Intercept>,
+        cluster: &mut Cluster,
+        now: Moment,
+    ) -> Done {
+        let asked = match ask(request) {
+            Ok(asked) => asked,
+            Err(error) => {
+                self.complain(format!("a Produce request that cannot be read: {error}"));
+                return Done::HangUp;
+            }
+        };
+        if asked.sets.is_empty() {
+            self.complain("a Produce request without record sets".into());
+        }
+        for (position, set) in asked.sets.iter().enumerate() {
+            let same = |other: &Set| (&other.topic, other.partition) == (&set.topic, set.partition);
+            if asked.sets[..position].iter().any(same) {
+                self.complain(format!("partition {} comes twice in a Produce request", set.partition));
+            }
+        }
+        let mut pending = Pending {
+            request: request.clone(),
+            answers: Answers { throttle_ms: self.throttle.take().unwrap_or(0), ..Answers::default() },
+            awaited: Vec::new(),
+            until: now + Moment::from_millis(u64::try_from(asked.timeout_ms).unwrap_or(0)),
+            lie: None,
+            omit: intercept == Some(&Intercept::Omit),
+        };
+        if let Some(Intercept::DoAndRefuse { code }) = intercept {
+            pending.lie = Some(*code);
+        }
+        for (position, set) in asked.sets.iter().enumerate() {
+            let refused = match intercept {
+                Some(Intercept::Refuse { code, all }) if *all || position == 0 => Some((*code, Vec::new())),
+                Some(Intercept::Dislike { positions }) if position == 0 => Some((INVALID_RECORD, positions.clone())),
+                _ => None,
+            };
+            let mut answered = Answered {
+                topic: set.topic.clone(),
+                partition: set.partition,
+                code: 0,
+                base_offset: -1,
+                append_time: -1,
+                log_start: -1,
+                disliked: Vec::new(),
+                leader: None,
+            };
+            if let Some((code, disliked)) = refused {
+                answered.code = code;
+                answered.disliked = disliked;
+            } else {
+                match self.append(request.version, set, cluster, now) {
+                    Ok((topic, base_offset, epoch, end, log_start)) => {
+                        answered.base_offset = base_offset;
+                        answered.log_start = log_start;
+                        if asked.acks == -1 {
+                            let partition = set.partition;
+                            pending.awaited.push(Awaited { set: position, topic, partition, epoch, end });
+                        }
+                    }
+                    Err(code) => answered.code = code,
+                }
+            }
+            if answered.code == NOT_LEADER {
+                self.hint(&mut answered, &mut pending.answers, cluster);
+            }
+            pending.answers.sets.push(answered);
+        }
+        if asked.acks == 0 {
+            // There is no answer; an error shows itself in the end of the connection.
+            return if pending.answers.sets.iter().any(|set| set.code != 0) { Done::HangUp } else { Done::Silent };
+        }
+        self.wait(pending, cluster, now)
+    }
+
+    /// Appends a record set. Gives the topic's name, the offset, the leader epoch, the end, and the start of the log.
+    fn append(
+        &mut self,
+        version: i16,
+        set: &Set,
+        cluster: &mut Cluster,
+        now: Moment,
+    ) -> Result<(String, i64, i32, i64, i64), i16> {
+        let identity = match contents::identify(&set.records) {
+            Ok(identity) => identity,
+            Err(error) => {
+                self.complain(format!("a record set that cannot be read: {error}"));
+                return Err(CORRUPT);
+            }
+        };
+        let allowed = match version {
+            0 | 1 => identity.magic == Magic::V0,
+            2 => identity.magic <= Magic::V1,
+            _ => identity.magic == Magic::V2,
+        };
+        if !allowed {
+            self.complain(format!("a batch of {} in Produce v{version}", identity.magic));
+            return Err(CORRUPT);
+        }
+        let unknown = match set.topic {
+            TopicRef::Name(_) => UNKNOWN_TOPIC,
+            TopicRef::Id(_) => UNKNOWN_TOPIC_ID,
+        };
+        let topic = cluster.name(&set.topic).ok_or(unknown)?;
+        let limit = cluster.settings.max_message_bytes;
+        let rules = self.release.rules();
+        let partition = cluster.partition_mut(&topic, set.partition).ok_or(UNKNOWN_TOPIC)?;
+        if partition.leader != Some(self.id) {
+            return Err(NOT_LEADER);
+        }
+        if set.records.len() > limit {
+            return Err(TOO_LARGE);
+        }
+        let bytes = Bytes::copy_from_slice(&set.records);
+        let (offset, end) = partition.log.append(identity, bytes, rules)?;
+        let (epoch, log_start) = (partition.epoch, partition.log.start());
+        cluster.replicate(&topic, set.partition, end, now);
+        Ok((topic, offset, epoch, end, log_start))
+    }
+
+    /// Tells who leads the partition, most of the time (KIP-951).
+    fn hint(&mut self, answered: &mut Answered, answers: &mut Answers, cluster: &Cluster) {
+        let Some(topic) = cluster.name(&answered.topic) else { return };
+        let Some(partition) = cluster.partition(&topic, answered.partition) else { return };
+        let Some(leader) = partition.leader else { return };
+        if self.random.percent(70) {
+            answered.leader = Some((leader, partition.epoch));
+            if !answers.endpoints.iter().any(|(id, ..)| *id == leader) {
+                answers.endpoints.push((leader, super::host(leader), super::PORT));
+            }
+        }
+    }
+
+    /// The answer, if nothing has to be awaited any more.
+    pub(super) fn wait(&mut self, mut pending: Pending, cluster: &Cluster, now: Moment) -> Done {
+        let mut waiting = Vec::new();
+        for awaited in std::mem::take(&mut pending.awaited) {
+            let partition = cluster.partition(&awaited.topic, awaited.partition);
+            let leads = partition.is_some_and(|found| (found.leader, found.epoch) == (Some(self.id), awaited.epoch));
+            let code = match partition {
+                Some(found) if leads && found.log.high_watermark() >= awaited.end => 0,
+                Some(_) if leads && now < pending.until => {
+                    waiting.push(awaited);
+                    continue;
+                }
+                Some(_) if leads => TIMED_OUT,
+                // It was appended, but this broker does not know any more whether it will stay.
+                _ => NOT_LEADER,
+            };
+            let answered = &mut pending.answers.sets[awaited.set];
+            answered.code = code;
+            if code != 0 {
+                answered.base_offset = -1;
+            }
+        }
+        pending.awaited = waiting;
+        if !pending.awaited.is_empty() {
+            return Done::Wait(Box::new(pending));
+        }
+        if let (Some(code), Some(first)) = (pending.lie, pending.answers.sets.first_mut()) {
+            first.code = code;
+            first.base_offset = -1;
+        }
+        if pending.omit {
+            pending.answers.sets.remove(0);
+        }
+        if pending.request.version < 1 {
+            pending.answers.throttle_ms = 0;
+        }
+        Done::Answer(tell(&pending.request, &pending.answers))
+    }
+}
+
+impl Pending {
+    /// When the broker gives up waiting.
+    pub(super) const fn until(&self) -> Moment {
+        self.until
+    }
+}

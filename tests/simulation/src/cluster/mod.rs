@@ -1,0 +1,236 @@
+//! What all brokers share: topics, partitions, who leads them, and their logs.
+//!
+//! A partition has one log here, not one for each replica: a committed part that survives a change of leaders, and a
+//! tail that only the leader has, of which a new leader keeps a part that chance decides.
+
+pub mod log;
+pub mod producers;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use self::log::{Log, Stored};
+use crate::Moment;
+use crate::broker::release::Release;
+use crate::random::Random;
+use crate::wire::produce::TopicRef;
+
+/// A broker, as the others know it.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its id.
+    pub id: i32,
+    /// What it runs.
+    pub release: Release,
+    /// Whether it is up.
+    pub up: bool,
+}
+
+/// A topic.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// Its id.
+    pub id: [u8; 16],
+    /// Its partitions have leaders from then on.
+    pub ready_at: Moment,
+    /// Its partitions.
+    pub partitions: Vec<Partition>,
+}
+
+/// A partition.
+#[derive(Clone, Debug, Default)]
+pub struct Partition {
+    /// Who leads it; nobody, while a new leader is sought.
+    pub leader: Option<i32>,
+    /// Counts the leaders.
+    pub epoch: i32,
+    /// Its log at the leader.
+    pub log: Log,
+    /// When the log will be committed up to where.
+    replicating: VecDeque<(Moment, i64)>,
+    /// Replication stands still until then.
+    pub frozen_until: Moment,
+    /// When the next leader is elected.
+    election_at: Option<Moment>,
+}
+
+/// The settings of a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    /// Whether topics are made when somebody asks for them.
+    pub auto_create: bool,
+    /// How many partitions such a topic has.
+    pub default_partitions: usize,
+    /// `max.message.bytes`.
+    pub max_message_bytes: usize,
+    /// How many milliseconds replication takes, at most.
+    pub replication_ms: u64,
+}
+
+/// The cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its settings.
+    pub settings: ClusterSettings,
+    /// Its brokers.
+    pub members: Vec<Member>,
+    /// Its topics.
+    pub topics: BTreeMap<String, Topic>,
+    /// Batches that went with the tail of a log, with their partitions.
+    pub lost: Vec<(String, i32, Stored)>,
+    next_producer: i64,
+    random: Random,
+}
+
+impl Cluster {
+    /// A cluster without topics.
+    #[must_use]
+    pub fn new(settings: ClusterSettings, releases: &[Release], mut random: Random) -> Self {
+        let member = |(id, release): (usize, &Release)| Member { id: id as i32 + 1, release: *release, up: true };
+        let members = releases.iter().enumerate().map(member).collect();
+        let next_producer = 1_000 + random.below(1_000) as i64;
+        Self { settings, members, topics: BTreeMap::new(), lost: Vec::new(), next_producer, random }
+    }
+
+    /// Makes a topic, whose partitions have leaders from `ready_at` on.
+    pub fn create(&mut self, name: &str, partitions: usize, ready_at: Moment) {
+        let mut id = [0x11; 16];
+        id[..8].copy_from_slice(&self.random.draw().to_be_bytes());
+        let partitions = (0..partitions)
+            .map(|_| Partition { election_at: Some(ready_at), epoch: -1, ..Partition::default() })
+            .collect();
+        self.topics.insert(name.to_owned(), Topic { id, ready_at, partitions });
+    }
+
+    /// A member.
+    ///
+    /// # Panics
+    /// There is none of this id.
+    #[must_use]
+    pub fn member(&self, id: i32) -> &Member {
+        self.members.iter().find(|member| member.id == id).expect("only ids of members are passed around")
+    }
+
+    /// The name of a topic.
+    #[must_use]
+    pub fn name(&self, topic: &TopicRef) -> Option<String> {
+        match topic {
+            TopicRef::Name(name) => self.topics.contains_key(name).then(|| name.clone()),
+            TopicRef::Id(id) => self.topics.iter().find(|(_, topic)| topic.id == *id).map(|(name, _)| name.clone()),
+        }
+    }
+
+    /// A partition.
+    #[must_use]
+    pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
+        self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    /// A partition, to be changed.
+    pub fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Partition> {
+        self.topics.get_mut(topic)?.partitions.get_mut(usize::try_from(partition).ok()?)
+    }
+
+    /// Replicas will have the log of this partition up to `end` some time from now.
+    pub fn replicate(&mut self, topic: &str, partition: i32, end: i64, now: Moment) {
+        let delay = self.random.millis(0, self.settings.replication_ms);
+        if let Some(partition) = self.partition_mut(topic, partition) {
+            let at = partition.replicating.back().map_or(now, |(at, _)| *at).max(now + delay);
+            partition.replicating.push_back((at, end));
+        }
+    }
+
+    /// A new producer id.
+    pub const fn new_producer(&mut self) -> i64 {
+        self.next_producer += 1;
+        self.next_producer
+    }
+
+    /// Adds partitions to a topic.
+    pub fn add_partition(&mut self, topic: &str, now: Moment) {
+        if let Some(topic) = self.topics.get_mut(topic) {
+            topic.partitions.push(Partition { election_at: Some(now), epoch: -1, ..Partition::default() });
+        }
+    }
+
+    /// Takes a partition from its leader; another is elected some time later.
+    pub fn depose(&mut self, topic: &str, partition: i32, without_leader: Moment, now: Moment) {
+        let mut random = self.random.fork(partition as u64);
+        let Some(found) = self.partition_mut(topic, partition) else { return };
+        if found.leader.take().is_none() {
+            return;
+        }
+        let kept = random.below(found.log.uncommitted() as u64 + 1) as usize;
+        found.replicating.clear();
+        found.election_at = Some(now + without_leader);
+        let lost = found.log.change_leader(kept);
+        self.lost.extend(lost.into_iter().map(|stored| (topic.to_owned(), partition, stored)));
+    }
+
+    /// A broker goes: the partitions that it leads lose their leader.
+    pub fn down(&mut self, id: i32, without_leader: Moment, now: Moment) {
+        for member in &mut self.members {
+            member.up &= member.id != id;
+        }
+        for (topic, partition) in self.led_by(id) {
+            self.depose(&topic, partition, without_leader, now);
+        }
+    }
+
+    /// A broker returns.
+    pub fn up(&mut self, id: i32) {
+        for member in &mut self.members {
+            member.up |= member.id == id;
+        }
+    }
+
+    fn led_by(&self, id: i32) -> Vec<(String, i32)> {
+        self.all_partitions().into_iter().filter(|(topic, partition)| self.leads(id, topic, *partition)).collect()
+    }
+
+    /// Every partition.
+    #[must_use]
+    pub fn all_partitions(&self) -> Vec<(String, i32)> {
+        let of = |(name, topic): (&String, &Topic)| {
+            (0..topic.partitions.len() as i32).map(|partition| (name.clone(), partition)).collect::<Vec<_>>()
+        };
+        self.topics.iter().flat_map(of).collect()
+    }
+
+    /// Whether this broker leads this partition.
+    #[must_use]
+    pub fn leads(&self, id: i32, topic: &str, partition: i32) -> bool {
+        self.partition(topic, partition).is_some_and(|partition| partition.leader == Some(id))
+    }
+
+    /// Replication and elections that are due.
+    pub fn turn(&mut self, now: Moment) {
+        let up: Vec<i32> = self.members.iter().filter(|member| member.up).map(|member| member.id).collect();
+        for topic in self.topics.values_mut() {
+            for partition in &mut topic.partitions {
+                while let Some((_, end)) =
+                    partition.replicating.front().filter(|(at, _)| at.max(&partition.frozen_until) <= &now)
+                {
+                    partition.log.commit(*end);
+                    partition.replicating.pop_front();
+                }
+                if partition.election_at.is_some_and(|at| at <= now) && !up.is_empty() {
+                    partition.election_at = None;
+                    partition.leader = Some(*self.random.pick(&up));
+                    partition.epoch += 1;
+                }
+            }
+        }
+    }
+
+    /// When there is something to do for [`turn`](Self::turn).
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<Moment> {
+        let anyone_up = self.members.iter().any(|member| member.up);
+        let partitions = self.topics.values().flat_map(|topic| &topic.partitions);
+        let times = partitions.flat_map(|partition| {
+            let commit = partition.replicating.front().map(|(at, _)| *at.max(&partition.frozen_until));
+            [commit, partition.election_at.filter(|_| anyone_up)]
+        });
+        times.flatten().min()
+    }
+}

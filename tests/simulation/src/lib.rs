@@ -1,0 +1,18 @@
+//! A whole world in one thread, on a clock that only the test moves: the sans-IO producer of `kafka-batch`, a cluster of
+//! fake brokers, the links between them, and everything that can go wrong, from one seed.
+//!
+//! ```text
+//! schedule ──commands, faults──▶ world ──┬── machine (under test)
+//!                                        ├── links: latency, stalls, cuts, refusals
+//!                                        ├── brokers: one file an API, interceptors, rules for sequences
+//!                                        └── ledger: what was promised, compared with what is in the logs
+//! ```
+
+pub mod broker;
+pub mod cluster;
+pub mod contents;
+pub mod random;
+pub mod wire;
+
+/// A point in time: how long after the beginning of the world.
+pub type Moment = std::time::Duration;

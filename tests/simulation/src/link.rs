@@ -1,0 +1,235 @@
+//! The links: what is between a socket of the machine and a broker. They keep order and duplicate nothing, as TCP does;
+//! they are slow, stall, and are cut.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::Moment;
+use crate::random::Random;
+
+/// How fast links are.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkSettings {
+    /// Milliseconds that a packet needs, at most.
+    pub latency_ms: u64,
+    /// In so many of a hundred cases bytes come in several pieces.
+    pub pieces_percent: u64,
+}
+
+/// What arrives at an end of a link.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// At the client: the connection is there.
+    Connected,
+    /// At the client: nobody takes the connection.
+    Refused,
+    /// At the client: so much of what it gave has been written.
+    Written,
+    /// At the client: bytes, and whether they are spoilt.
+    AtClient(Bytes, bool),
+    /// At the client: the connection is closed; by the broker, or by a fault.
+    ClosedAtClient {
+        /// Orderly, after the last byte.
+        orderly: bool,
+    },
+    /// At the broker: a connection.
+    Accepted,
+    /// At the broker: bytes.
+    AtBroker(Bytes),
+    /// At the broker: the connection is closed.
+    ClosedAtBroker,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Pipe {
+    queue: VecDeque<(Moment, Arrival)>,
+    last: Moment,
+    stalled_until: Moment,
+    /// The link is cut when so many more bytes have come through.
+    cut_after: Option<usize>,
+    closed: bool,
+}
+
+impl Pipe {
+    fn push(&mut self, at: Moment, arrival: Arrival) {
+        self.last = self.last.max(at);
+        self.queue.push_back((self.last, arrival));
+    }
+
+    fn next_at(&self) -> Option<Moment> {
+        self.queue.front().map(|(at, _)| (*at).max(self.stalled_until))
+    }
+
+    fn pop(&mut self, now: Moment) -> Option<Arrival> {
+        if self.next_at()? > now {
+            return None;
+        }
+        self.queue.pop_front().map(|(_, arrival)| arrival)
+    }
+}
+
+/// A connection under way.
+#[derive(Debug)]
+pub struct Link {
+    /// The broker at the other end.
+    pub broker: i32,
+    settings: LinkSettings,
+    to_broker: Pipe,
+    to_client: Pipe,
+    random: Random,
+}
+
+impl Link {
+    /// A connection is asked for. It comes, is refused, or (if `swallowed`) never answered.
+    #[must_use]
+    pub fn connect(
+        broker: i32,
+        settings: LinkSettings,
+        refused: bool,
+        swallowed: bool,
+        now: Moment,
+        random: Random,
+    ) -> Self {
+        let mut link = Self { broker, settings, to_broker: Pipe::default(), to_client: Pipe::default(), random };
+        let at = now + link.latency() + link.latency();
+        if swallowed {
+            link.to_broker.closed = true;
+        } else if refused {
+            link.to_client.push(at, Arrival::Refused);
+            link.to_client.closed = true;
+            link.to_broker.closed = true;
+        } else {
+            link.to_client.push(at, Arrival::Connected);
+            link.to_broker.push(at, Arrival::Accepted);
+        }
+        link
+    }
+
+    fn latency(&mut self) -> Moment {
+        self.random.millis(0, self.settings.latency_ms)
+    }
+
+    /// The client writes.
+    pub fn write(&mut self, bytes: Bytes, now: Moment) {
+        if self.to_broker.closed {
+            return;
+        }
+        let written_at = now.max(self.to_broker.stalled_until);
+        self.to_client.queue.push_front((written_at, Arrival::Written));
+        let after = now + self.latency();
+        for piece in self.pieces(bytes) {
+            self.to_broker.push(after, Arrival::AtBroker(piece));
+        }
+    }
+
+    /// The broker writes.
+    pub fn answer(&mut self, bytes: Bytes, spoilt: bool, now: Moment) {
+        if !self.to_client.closed {
+            let mut at = now + self.latency();
+            for piece in self.pieces(bytes) {
+                self.to_client.push(at, Arrival::AtClient(piece, spoilt));
+                at += self.random.millis(0, 2);
+            }
+        }
+    }
+
+    fn pieces(&mut self, mut bytes: Bytes) -> Vec<Bytes> {
+        let mut pieces = Vec::new();
+        while bytes.len() > 1 && self.random.percent(self.settings.pieces_percent) {
+            let cut = self.random.between(1, bytes.len() as u64 - 1) as usize;
+            pieces.push(bytes.split_to(cut));
+        }
+        pieces.push(bytes);
+        pieces
+    }
+
+    /// The client closes: what it has written comes through (or, seldom, only part of it), and then the end.
+    pub fn close_by_client(&mut self, now: Moment) {
+        self.to_client.queue.clear();
+        self.to_client.closed = true;
+        if !self.to_broker.closed {
+            self.to_broker.closed = true;
+            if self.random.percent(15) {
+                let kept = self.random.below(self.to_broker.queue.len() as u64 + 1) as usize;
+                self.to_broker.queue.truncate(kept);
+            }
+            let after = now + self.latency();
+            self.to_broker.push(after, Arrival::ClosedAtBroker);
+        }
+    }
+
+    /// The broker closes: what it has written comes through, and then the end.
+    pub fn close_by_broker(&mut self, now: Moment) {
+        self.to_broker.queue.clear();
+        self.to_broker.closed = true;
+        if !self.to_client.closed {
+            self.to_client.closed = true;
+            let after = now + self.latency();
+            self.to_client.push(after, Arrival::ClosedAtClient { orderly: true });
+        }
+    }
+
+    /// Both ends lose the connection; bytes that are under way are lost.
+    pub fn cut(&mut self, now: Moment) {
+        for (pipe, end) in [
+            (&mut self.to_broker, Arrival::ClosedAtBroker),
+            (&mut self.to_client, Arrival::ClosedAtClient { orderly: false }),
+        ] {
+            if !pipe.closed {
+                pipe.closed = true;
+                pipe.queue.clear();
+                pipe.last = now;
+                pipe.stalled_until = now;
+                pipe.push(now, end);
+            }
+        }
+    }
+
+    /// Cuts the link when so many more bytes have come through in one direction.
+    pub const fn cut_after(&mut self, bytes: usize, to_broker: bool) {
+        let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };
+        pipe.cut_after = Some(bytes);
+    }
+
+    /// Nothing comes through in one direction until then.
+    pub fn stall(&mut self, until: Moment, to_broker: bool) {
+        let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };
+        pipe.stalled_until = pipe.stalled_until.max(until);
+    }
+
+    /// What arrives next, if it does so by now.
+    pub fn arrival(&mut self, now: Moment) -> Option<Arrival> {
+        if let Some(arrival) = self.to_broker.pop(now) {
+            return Some(match arrival {
+                Arrival::AtBroker(bytes) => Arrival::AtBroker(self.through(bytes, true, now)),
+                other => other,
+            });
+        }
+        // "Written" and what comes from the broker are told apart only here: the former waits for nothing.
+        Some(match self.to_client.pop(now)? {
+            Arrival::AtClient(bytes, spoilt) => Arrival::AtClient(self.through(bytes, false, now), spoilt),
+            other => other,
+        })
+    }
+
+    /// Lets bytes through, or the part of them that comes before the cut.
+    fn through(&mut self, mut bytes: Bytes, to_broker: bool, now: Moment) -> Bytes {
+        let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };
+        if let Some(left) = pipe.cut_after {
+            pipe.cut_after = Some(left.saturating_sub(bytes.len()));
+            if left <= bytes.len() {
+                bytes.truncate(left);
+                self.cut(now);
+            }
+        }
+        bytes
+    }
+
+    /// When the next thing arrives.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<Moment> {
+        [self.to_broker.next_at(), self.to_client.next_at()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,58 @@
+//! What librdkafka calls: delivery reports go into the ledger, errors are logged and the last one is kept.
+
+use std::sync::{Arc, Mutex};
+
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message, Timestamp};
+use rdkafka::producer::{DefaultProducerContext, ProducerContext};
+
+use crate::ledger::{Ledger, Report};
+use crate::native;
+use crate::slot::lock;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    ledger: Arc<Ledger>,
+    /// What librdkafka last complained of, such as a broker that refuses connections: an answer that says no more than
+    /// "timed out" is told apart by it.
+    last_error: Mutex<Option<String>>,
+}
+
+impl Context {
+    pub(crate) const fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger, last_error: Mutex::new(None) }
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        *lock(&self.last_error) = Some(reason.to_owned());
+        DefaultProducerContext.error(error, reason);
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
+        let report = match result {
+            Ok(message) => Report::Delivered {
+                offset: message.offset(),
+                append_time: match message.timestamp() {
+                    Timestamp::LogAppendTime(time) => time,
+                    Timestamp::CreateTime(_) | Timestamp::NotAvailable => -1,
+                },
+            },
+            Err((error, message)) => Report::Failed {
+                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+                fate: native::fate(message),
+            },
+        };
+        self.ledger.report(ticket, report);
+    }
+}

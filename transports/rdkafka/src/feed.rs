@@ -1,0 +1,105 @@
+//! From a batch to librdkafka, record by record.
+
+use std::num::NonZeroUsize;
+
+use kafka_batch_core::{HeaderList, KafkaBatch, RecordView, TopicPartition};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::context::Context;
+use crate::error::{LibrdkafkaError, Unsendable};
+use crate::verdict::Refusal;
+
+/// Finds what librdkafka would change without a word.
+pub(crate) fn check(batch: &KafkaBatch) -> Result<(), Unsendable> {
+    match batch.records().position(|record| record.timestamp.millis() == 0) {
+        Some(position) => Err(Unsendable::TimestampZero { position }),
+        None => Ok(()),
+    }
+}
+
+/// A name that no topic can have: librdkafka's own functions take it for something else, or fail on it.
+pub(crate) fn check_topic(topic: &str) -> Result<(), Unsendable> {
+    const LONGEST: usize = 249; // Topic.MAX_NAME_LENGTH of Apache Kafka
+    if (1..=LONGEST).contains(&topic.len()) && !topic.contains('\0') {
+        Ok(())
+    } else {
+        Err(Unsendable::TopicName { topic: topic.to_owned() })
+    }
+}
+
+/// Hands the records over in order, with tickets from `first` on. Stops at the first one that librdkafka refuses: so
+/// that there is no hole in the log where that one should have been.
+pub(crate) fn feed(
+    client: &BaseProducer<Context>,
+    to: &TopicPartition,
+    first: usize,
+    batch: &KafkaBatch,
+) -> Option<Refusal> {
+    for (position, record) in batch.records().enumerate() {
+        if let Err((error, _)) = client.send(to_librdkafka(to, &record, first + position)) {
+            return Some(Refusal { position, error: explain(client, &error) });
+        }
+    }
+    None
+}
+
+fn to_librdkafka<'a>(
+    to: &'a TopicPartition,
+    record: &RecordView<'a>,
+    ticket: usize,
+) -> BaseRecord<'a, [u8], [u8], usize> {
+    BaseRecord {
+        topic: &to.topic,
+        partition: Some(to.partition),
+        payload: record.value,
+        key: record.key,
+        timestamp: Some(record.timestamp.millis()),
+        headers: NonZeroUsize::new(record.headers.len()).map(|count| copy(record.headers, count)),
+        delivery_opaque: ticket,
+    }
+}
+
+fn copy(headers: HeaderList<'_>, count: NonZeroUsize) -> OwnedHeaders {
+    let owned = OwnedHeaders::new_with_capacity(count.get());
+    headers.iter().fold(owned, |owned, header| owned.insert(Header { key: header.name, value: header.value.as_ref() }))
+}
+
+fn explain(client: &BaseProducer<Context>, error: &KafkaError) -> LibrdkafkaError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::Fatal) => {
+            let first_cause = client.client().fatal_error().map(|(_, reason)| reason);
+            LibrdkafkaError::new(RDKafkaErrorCode::Fatal, first_cause.as_deref())
+        }
+        Some(code) => LibrdkafkaError::new(code, None),
+        None => LibrdkafkaError::new(RDKafkaErrorCode::Fail, Some(&error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafka_batch_core::{Record, Timestamp};
+
+    #[test]
+    fn the_timestamp_zero_is_found_wherever_it_stands() {
+        let mut batch = KafkaBatch::new(Timestamp::from_millis(1));
+        for timestamp in [-1, 1, i64::MIN] {
+            let _ = batch.append(Record::new("v").timestamp(timestamp)).unwrap();
+        }
+        assert_eq!(check(&batch), Ok(()));
+        let _ = batch.append(Record::new("v").timestamp(0)).unwrap();
+        assert_eq!(check(&batch), Err(Unsendable::TimestampZero { position: 3 }));
+    }
+
+    #[test]
+    fn names_that_no_topic_can_have_are_refused() {
+        for topic in ["", "a\0b", &"x".repeat(250)] {
+            assert!(check_topic(topic).is_err(), "{topic:?}");
+        }
+        for topic in ["a", "orders.v1_x-y", &"x".repeat(249)] {
+            assert_eq!(check_topic(topic), Ok(()), "{topic:?}");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What is on its way: each batch that was accepted, and what is known of its records so far.
+//!
+//! A record is known to librdkafka by a ticket, a plain number that it hands back in the delivery report. The tickets of
+//! a batch follow one another, so a ticket leads to the batch and to the position in it, and costs nothing to make.
+//!
+//! Two threads write here: the one that hands a batch over, once before and once after, and the one that gets the
+//! delivery reports, for every record. So the lock is all but never contended. Nobody is woken under it, because a waker
+//! is foreign code.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::slot::{Slot, lock};
+use crate::verdict::{self, Failure, Offsets, Refusal};
+use crate::window::{Admission, Load, Place, Window};
+
+/// What became of a batch.
+pub(crate) type Answer = Result<Delivery, DeliveryError>;
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    state: Mutex<State>,
+    /// Whether a report of success means that a broker has the record: not so with `acks=0`.
+    acknowledged: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    closed: bool,
+    window: Window,
+    /// By the ticket of their first record.
+    batches: BTreeMap<usize, OnItsWay>,
+    next_ticket: usize,
+    next_number: u64,
+    flushes: Vec<Flush>,
+    offsets: Offsets,
+}
+
+#[derive(Debug)]
+struct OnItsWay {
+    /// Counts the batches accepted.
+    number: u64,
+    to: TopicPartition,
+    load: Load,
+    /// By position; below 0 until known, and if never.
+    offsets: Vec<i64>,
+    unanswered: usize,
+    failures: Vec<Failure>,
+    refusal: Option<Refusal>,
+    append_time: i64,
+    /// Here once all of it was handed over: until then its records are being read.
+    batch: Option<KafkaBatch>,
+    slot: Arc<Slot<Answer>>,
+}
+
+#[derive(Debug)]
+struct Flush {
+    /// The batches with a lower number are waited for.
+    before: u64,
+    left: usize,
+    slot: Arc<Slot<()>>,
+}
+
+/// A delivery report.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Report {
+    Delivered {
+        offset: i64,
+        /// Below 0 unless the broker stamped the record.
+        append_time: i64,
+    },
+    Failed {
+        code: RDKafkaErrorCode,
+        fate: Fate,
+    },
+}
+
+/// No further batch is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl Ledger {
+    pub(crate) fn new(limit: Load, acknowledged: bool) -> Self {
+        let state = State {
+            closed: false,
+            window: Window::new(limit),
+            batches: BTreeMap::new(),
+            next_ticket: 0,
+            next_number: 0,
+            flushes: Vec::new(),
+            offsets: Offsets::default(),
+        };
+        Self { state: Mutex::new(state), acknowledged }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// Whether nothing is on its way.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.state).batches.is_empty()
+    }
+
+    /// Waits until there is room for a batch, and enters it: from here on it is accepted. Gives the ticket of its first
+    /// record, and where the answer will be.
+    pub(crate) async fn admit(&self, to: &TopicPartition, load: Load) -> Result<(usize, Arc<Slot<Answer>>), Closed> {
+        let mut line = InLine { ledger: self, place: None };
+        poll_fn(|context| line.poll(to, load, context.waker())).await
+    }
+
+    /// All that librdkafka takes of a batch was handed over to it: up to the one that it refused, if any.
+    pub(crate) fn handed_over(&self, first: usize, batch: KafkaBatch, refusal: Option<Refusal>) {
+        let mut state = lock(&self.state);
+        let Some(entry) = state.batches.get_mut(&first) else { return };
+        if let Some(refusal) = &refusal {
+            entry.unanswered -= entry.offsets.len() - refusal.position;
+        }
+        entry.refusal = refusal;
+        entry.batch = Some(batch);
+        let settled = state.settle(first, self.acknowledged);
+        drop(state);
+        settled.into_iter().for_each(Settled::announce);
+    }
+
+    /// A batch of which not even the first record was taken was never accepted.
+    pub(crate) fn withdraw(&self, first: usize) {
+        let mut state = lock(&self.state);
+        let removed = state.remove(first);
+        drop(state);
+        removed.into_iter().for_each(|(_, released)| released.announce());
+    }
+
+    /// Enters a delivery report.
+    pub(crate) fn report(&self, ticket: usize, report: Report) {
+        let mut state = lock(&self.state);
+        let state_ = &mut *state;
+        let Some((&first, entry)) = state_.batches.range_mut(..=ticket).next_back() else { return };
+        let position = ticket - first;
+        match report {
+            Report::Delivered { offset, append_time } => {
+                if let Some(offset) = state_.offsets.believe(offset) {
+                    entry.offsets[position] = offset;
+                }
+                entry.append_time = entry.append_time.max(append_time);
+            }
+            Report::Failed { code, fate } => entry.failures.push(Failure { position, code, fate }),
+        }
+        entry.unanswered -= 1;
+        if entry.unanswered == 0 {
+            let settled = state.settle(first, self.acknowledged);
+            drop(state);
+            settled.into_iter().for_each(Settled::announce);
+        }
+    }
+
+    /// Waits until all that was accepted up to now is through.
+    pub(crate) async fn flush(&self) {
+        let slot = {
+            let mut state = lock(&self.state);
+            if state.batches.is_empty() {
+                return;
+            }
+            let slot = Arc::new(Slot::new());
+            let flush = Flush { before: state.next_number, left: state.batches.len(), slot: Arc::clone(&slot) };
+            state.flushes.push(flush);
+            slot
+        };
+        poll_fn(|context| slot.poll_take(context)).await;
+    }
+
+    /// Accepts nothing from here on.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let turned_away = state.window.dissolve();
+        drop(state);
+        turned_away.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn open(&mut self, to: &TopicPartition, load: Load) -> (usize, Arc<Slot<Answer>>) {
+        let slot = Arc::new(Slot::new());
+        let first = self.free_tickets(load.records);
+        let batch = OnItsWay {
+            number: self.next_number,
+            to: to.clone(),
+            load,
+            offsets: vec![-1; load.records],
+            unanswered: load.records,
+            failures: Vec::new(),
+            refusal: None,
+            append_time: -1,
+            batch: None,
+            slot: Arc::clone(&slot),
+        };
+        self.next_ticket = first + load.records;
+        self.next_number += 1;
+        self.batches.insert(first, batch);
+        (first, slot)
+    }
+
+    /// As many tickets in a row as a batch has records.
+    fn free_tickets(&self, records: usize) -> usize {
+        let mut first = self.next_ticket;
+        loop {
+            if first.checked_add(records).is_none() {
+                first = 0; // with 32-bit tickets that can be after an hour, and an old batch may still be there
+            }
+            match self.batches.range(..first + records).next_back() {
+                Some((start, batch)) if start + batch.offsets.len() > first => first = start + batch.offsets.len(),
+                _ => return first,
+            }
+        }
+    }
+
+    /// Closes the books on a batch, if all of it was handed over and answered.
+    fn settle(&mut self, first: usize, acknowledged: bool) -> Option<Settled> {
+        let entry = self.batches.get_mut(&first)?;
+        if entry.unanswered > 0 {
+            return None;
+        }
+        let batch = entry.batch.take()?;
+        let (entry, released) = self.remove(first)?;
+        Some(Settled { slot: Arc::clone(&entry.slot), answer: entry.answer(batch, acknowledged), released })
+    }
+
+    fn remove(&mut self, first: usize) -> Option<(OnItsWay, Released)> {
+        let entry = self.batches.remove(&first)?;
+        for flush in &mut self.flushes {
+            flush.left -= usize::from(entry.number < flush.before);
+        }
+        let flushed = self.flushes.extract_if(.., |flush| flush.left == 0).map(|flush| flush.slot).collect();
+        let admitted = self.window.release(entry.load);
+        Some((entry, Released { flushed, admitted }))
+    }
+}
+
+impl OnItsWay {
+    fn answer(self, batch: KafkaBatch, acknowledged: bool) -> Answer {
+        let Self { to, offsets, failures, refusal, append_time, .. } = self;
+        if failures.is_empty() && refusal.is_none() {
+            return Ok(Delivery::one_by_one(to, offsets, batch).with_log_append_time(append_time));
+        }
+        let records = offsets.len();
+        let handed_over = refusal.as_ref().map_or(records, |refusal| refusal.position);
+        let fates = verdict::fates(records, handed_over, &failures, acknowledged);
+        let record_errors = verdict::record_errors(&failures);
+        let reason = verdict::reason(&failures, refusal);
+        Err(DeliveryError::one_by_one(to, reason, fates, batch).with_record_errors(record_errors))
+    }
+}
+
+/// The answer for a batch that is through.
+#[derive(Debug)]
+struct Settled {
+    slot: Arc<Slot<Answer>>,
+    answer: Answer,
+    released: Released,
+}
+
+impl Settled {
+    fn announce(self) {
+        self.slot.fill(self.answer);
+        self.released.announce();
+    }
+}
+
+/// Who else may go on because a batch is gone from the books.
+#[derive(Debug)]
+struct Released {
+    flushed: Vec<Arc<Slot<()>>>,
+    admitted: Option<Waker>,
+}
+
+impl Released {
+    fn announce(self) {
+        self.flushed.iter().for_each(|slot| slot.fill(()));
+        self.admitted.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Waits to be let in, and steps out of the queue when it is dropped.
+struct InLine<'a> {
+    ledger: &'a Ledger,
+    place: Option<Place>,
+}
+
+impl InLine<'_> {
+    fn poll(
+        &mut self,
+        to: &TopicPartition,
+        load: Load,
+        waker: &Waker,
+    ) -> Poll<Result<(usize, Arc<Slot<Answer>>), Closed>> {
+        let mut state = lock(&self.ledger.state);
+        if state.closed {
+            self.place = None; // the queue was dissolved
+            return Poll::Ready(Err(Closed));
+        }
+        match state.window.admit(self.place, load, waker) {
+            Admission::In(next) => {
+                self.place = None;
+                let entered = state.open(to, load);
+                drop(state);
+                next.into_iter().for_each(Waker::wake);
+                Poll::Ready(Ok(entered))
+            }
+            Admission::Wait(place) => {
+                self.place = Some(place);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let left = lock(&self.ledger.state).window.leave(place);
+        left.and_then(|(_, next)| next).into_iter().for_each(Waker::wake);
+    }
+}

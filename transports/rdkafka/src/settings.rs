@@ -1,0 +1,216 @@
+//! Settings: checked, completed, and shared out between librdkafka and this crate.
+
+use std::collections::BTreeMap;
+
+use kafka_batch_core::DEFAULT_MAX_MESSAGE_BYTES;
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+
+use crate::error::ConfigError;
+use crate::window::Load;
+
+/// What was set, by librdkafka name.
+pub(crate) type Settings = BTreeMap<String, String>;
+
+/// What becomes of the settings.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// For librdkafka.
+    pub(crate) config: ClientConfig,
+    /// For this crate: the bound on what is on its way.
+    pub(crate) limit: Load,
+    /// Whether brokers acknowledge what they get.
+    pub(crate) acknowledged: bool,
+    /// The addresses, for people to read.
+    pub(crate) brokers: String,
+}
+
+const ACKS: [&str; 2] = ["acks", "request.required.acks"];
+const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
+const MAX_MESSAGES: &str = "queue.buffering.max.messages";
+const MAX_KBYTES: &str = "queue.buffering.max.kbytes";
+
+pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
+    let brokers = check(settings)?;
+    let mut config = ClientConfig::new();
+    config.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
+    config.create_native_config().map_err(refused)?; // names and ranges, before any of them is replaced
+    for (name, value) in defaults(settings) {
+        config.set(name, value);
+    }
+    // This crate bounds what is on its way by itself, so librdkafka's queue is never full. It could not be waited for:
+    // librdkafka makes room only after the last callback of a delivery report event, which nobody is told of.
+    let limit = Load {
+        records: match whole_number(settings, MAX_MESSAGES, 100_000)? {
+            0 => usize::MAX, // no bound
+            records => records,
+        },
+        bytes: whole_number(settings, MAX_KBYTES, 1_048_576)?.saturating_mul(1_024),
+    };
+    config.set(MAX_MESSAGES, "0").set(MAX_KBYTES, i32::MAX.to_string());
+    let acknowledged = first_of(settings, &ACKS).is_none_or(|acks| acks != "0");
+    Ok(Shared { config, limit, acknowledged, brokers })
+}
+
+/// What was set, under whichever of its names.
+fn first_of<'a>(settings: &'a Settings, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|&name| settings.get(name)).map(String::as_str)
+}
+
+/// Settings that this transport cannot work with. Gives the addresses of brokers.
+fn check(settings: &Settings) -> Result<String, ConfigError> {
+    let wrong = |setting: &str, found: &str, remedy: &str| {
+        let found = shown(setting, found);
+        Err(ConfigError::Setting { setting: setting.to_owned(), found, remedy: remedy.to_owned() })
+    };
+    if let Some((name, value)) = settings.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        return wrong(name, value, "names and values have no NUL");
+    }
+    if let Some(value) = settings.get("delivery.report.only.error").filter(|value| is_true(value)) {
+        let remedy = "batches are acknowledged by delivery reports, so all are needed: leave this setting out";
+        return wrong("delivery.report.only.error", value, remedy);
+    }
+    if let Some(value) = settings.get("transactional.id") {
+        let remedy = "this transport knows no transactions: leave this setting out (enable.idempotence does not need it)";
+        return wrong("transactional.id", value, remedy);
+    }
+    if settings.contains_key("test.mock.num.brokers") {
+        return Ok("librdkafka's mock cluster".to_owned());
+    }
+    match first_of(settings, &BROKERS).filter(|brokers| !brokers.trim().is_empty()) {
+        Some(brokers) => Ok(brokers.to_owned()),
+        None => wrong(BROKERS[0], "", "say where the brokers are, such as \"localhost:9092\""),
+    }
+}
+
+/// What this transport sets where the user does not. [`ProducerBuilder`](crate::ProducerBuilder) says why.
+fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut defaults = vec![
+        ("message.max.bytes", DEFAULT_MAX_MESSAGE_BYTES.to_string()),
+        ("batch.size", DEFAULT_MAX_MESSAGE_BYTES.to_string()),
+        ("batch.num.messages", 1_000_000.to_string()),
+    ];
+    if allows_idempotence(settings) {
+        defaults.push(("enable.idempotence", true.to_string()));
+    }
+    defaults.retain(|(name, _)| !settings.contains_key(*name));
+    defaults
+}
+
+/// Whether nothing that was set rules idempotence out: as in the Java client, which turns it on unless something does.
+fn allows_idempotence(settings: &Settings) -> bool {
+    let number = |value: &str| value.parse::<u32>().ok();
+    let is = |names: &[&str], fits: fn(&str, Option<u32>) -> bool| {
+        first_of(settings, names).is_none_or(|value| fits(value, number(value)))
+    };
+    is(&ACKS, |acks, _| matches!(acks, "all" | "-1"))
+        && is(&["max.in.flight", "max.in.flight.requests.per.connection"], |_, most| most.is_some_and(|most| most <= 5))
+        && is(&["retries", "message.send.max.retries"], |_, retries| retries != Some(0))
+        && is(&["queuing.strategy"], |strategy, _| strategy == "fifo")
+}
+
+fn whole_number(settings: &Settings, name: &str, default: usize) -> Result<usize, ConfigError> {
+    let Some(found) = settings.get(name) else { return Ok(default) };
+    found.trim().parse().map_err(|_| ConfigError::Setting {
+        setting: name.to_owned(),
+        found: found.clone(),
+        remedy: "write it as a whole number in decimal digits".to_owned(),
+    })
+}
+
+fn is_true(value: &str) -> bool {
+    ["true", "t", "1"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+}
+
+/// librdkafka's refusal of a setting, in this crate's words.
+pub(crate) fn refused(error: KafkaError) -> ConfigError {
+    match error {
+        KafkaError::ClientConfig(_, description, setting, value) => ConfigError::Setting {
+            found: shown(&setting, &value),
+            setting,
+            remedy: format!("{description} (librdkafka's CONFIGURATION.md has all names and ranges)"),
+        },
+        KafkaError::ClientCreation(description) => ConfigError::Together(description),
+        other => ConfigError::Together(other.to_string()),
+    }
+}
+
+/// A value as an error message may show it.
+pub(crate) fn shown(setting: &str, value: &str) -> String {
+    let is_secret = ["password", "secret", "jaas", "token", "key.pem", "ssl.key", "oauthbearer.config"]
+        .iter()
+        .any(|secret| setting.contains(secret));
+    if is_secret { "(not shown)".to_owned() } else { value.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(given: &[(&str, &str)]) -> Settings {
+        let given = given.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        given.chain([("bootstrap.servers".to_owned(), "localhost:9092".to_owned())]).collect()
+    }
+
+    #[track_caller]
+    fn wrong(given: &[(&str, &str)]) -> (String, String, String) {
+        match share_out(&settings(given)) {
+            Err(ConfigError::Setting { setting, found, remedy }) => (setting, found, remedy),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_setting_what_was_found_and_what_to_do() {
+        let (setting, found, remedy) = wrong(&[("linger.ms", "-3")]);
+        assert_eq!((setting.as_str(), found.as_str()), ("linger.ms", "-3"));
+        assert!(remedy.contains("outside allowed range"), "{remedy}");
+        let (setting, _, remedy) = wrong(&[("linger", "3")]);
+        assert_eq!(setting, "linger");
+        assert!(remedy.contains("No such configuration property"), "{remedy}");
+        assert_eq!(wrong(&[(MAX_MESSAGES, "0x10")]).1, "0x10");
+        assert_eq!(wrong(&[("client.id", "a\0b")]).0, "client.id");
+    }
+
+    #[test]
+    fn what_this_transport_cannot_work_with_is_refused() {
+        assert_eq!(wrong(&[("delivery.report.only.error", "true")]).0, "delivery.report.only.error");
+        assert_eq!(wrong(&[("transactional.id", "x")]).0, "transactional.id");
+        assert_eq!(wrong(&[("bootstrap.servers", " ")]).0, "bootstrap.servers");
+        assert!(share_out(&settings(&[("delivery.report.only.error", "false")])).is_ok());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for secret in ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret"] {
+            assert_eq!(shown(secret, "hunter2"), "(not shown)", "{secret}");
+        }
+        assert_eq!(shown("sasl.username", "me"), "me");
+    }
+
+    #[test]
+    fn the_bound_on_what_is_on_its_way_is_ours_and_librdkafkas_queue_has_none() {
+        let shared = share_out(&settings(&[(MAX_MESSAGES, "7"), (MAX_KBYTES, "2")])).unwrap();
+        assert_eq!(shared.limit, Load { records: 7, bytes: 2_048 });
+        assert_eq!(shared.config.get(MAX_MESSAGES), Some("0"));
+        let unbounded = share_out(&settings(&[(MAX_MESSAGES, "0")])).unwrap();
+        assert_eq!(unbounded.limit, Load { records: usize::MAX, bytes: 1 << 30 });
+    }
+
+    #[test]
+    fn idempotence_is_on_unless_something_rules_it_out() {
+        let idempotence = |given: &[(&str, &str)]| {
+            share_out(&settings(given)).unwrap().config.get("enable.idempotence").map(ToOwned::to_owned)
+        };
+        let on = Some("true".to_owned());
+        assert_eq!(idempotence(&[]), on);
+        assert_eq!(idempotence(&[("acks", "all"), ("max.in.flight", "5"), ("retries", "9")]), on);
+        assert_eq!(idempotence(&[("enable.idempotence", "false")]), Some("false".to_owned()));
+        let ruled_out =
+            [("acks", "1"), ("request.required.acks", "0"), ("max.in.flight", "6"), ("retries", "0"), ("queuing.strategy", "lifo")];
+        for setting in ruled_out {
+            assert_eq!(idempotence(&[setting]), None, "{setting:?}");
+        }
+        assert!(!share_out(&settings(&[("acks", "0")])).unwrap().acknowledged);
+    }
+}
