@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU32;
 
-use kafka_batch::kit::{Answer, Model, OwnedHeader, OwnedRecord, laws, merged, run, strategy};
+use kafka_batch::kit::{Answer, Model, OwnedHeader, OwnedRecord, Recipe, laws, merged, run, strategy};
 use kafka_batch::*;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseResult};
@@ -38,22 +38,6 @@ fn batch_of(options: BatchOptions, records: &[OwnedRecord]) -> KafkaBatch {
     batch
 }
 
-/// A batch under any limits, with what it took of some records; sometimes closed.
-fn partly_filled() -> impl Strategy<Value = KafkaBatch> {
-    (strategy::options(), strategy::timestamps(), strategy::records(0..8), prop::bool::weighted(0.1)).prop_map(
-        |(options, now, records, closed)| {
-            let mut batch = options.build(now).expect("options that go together");
-            for record in &records {
-                let _ = batch.append(&record.borrowed());
-            }
-            if closed {
-                batch.close();
-            }
-            batch
-        },
-    )
-}
-
 /// Every format with every codec that it can have.
 fn formats() -> impl Iterator<Item = BatchOptions> {
     let codecs = || Codec::ALL.map(|codec| Compression::with_default_level(codec).expect("all are compiled in"));
@@ -79,44 +63,44 @@ mod filling {
         }
 
         #[test]
-        fn what_is_refused_changes_nothing(batch in partly_filled(), record in strategy::record()) {
-            laws::refusal_changes_nothing(&batch, &record)?;
+        fn what_is_refused_changes_nothing(recipe in strategy::limited_batches(), record in strategy::record()) {
+            laws::refusal_changes_nothing(&recipe.batch(), &record)?;
         }
 
         #[test]
-        fn cost_is_exact_whether_or_not_it_fits(batch in partly_filled(), record in strategy::record()) {
-            laws::cost_is_exact(&batch, &record)?;
+        fn cost_is_exact_whether_or_not_it_fits(recipe in strategy::limited_batches(), record in strategy::record()) {
+            laws::cost_is_exact(&recipe.batch(), &record)?;
         }
 
         #[test]
-        fn fits_and_room_agree_with_append(batch in partly_filled(), record in strategy::record()) {
-            laws::fits_agrees_with_append(&batch, &record)?;
-            laws::room_agrees_with_fits(&batch, &record)?;
+        fn fits_and_room_agree_with_append(recipe in strategy::limited_batches(), record in strategy::record()) {
+            laws::fits_agrees_with_append(&recipe.batch(), &record)?;
+            laws::room_agrees_with_fits(&recipe.batch(), &record)?;
         }
 
         #[test]
-        fn rolled_back_is_as_it_was(batch in partly_filled(), records in strategy::records(0..6)) {
-            laws::rollback_restores(&batch, &records)?;
+        fn rolled_back_is_as_it_was(recipe in strategy::limited_batches(), records in strategy::records(0..6)) {
+            laws::rollback_restores(&recipe.batch(), &records)?;
         }
 
         #[test]
-        fn try_extend_is_all_or_nothing(batch in partly_filled(), records in strategy::records(0..6)) {
-            laws::try_extend_is_all_or_nothing(&batch, &records)?;
+        fn try_extend_is_all_or_nothing(recipe in strategy::limited_batches(), records in strategy::records(0..6)) {
+            laws::try_extend_is_all_or_nothing(&recipe.batch(), &records)?;
         }
 
         #[test]
-        fn extend_stops_at_the_position_that_it_names(batch in partly_filled(), records in strategy::records(0..6)) {
-            laws::extend_names_the_position(&batch, &records)?;
+        fn extend_stops_at_the_position_that_it_names(recipe in strategy::limited_batches(), records in strategy::records(0..6)) {
+            laws::extend_names_the_position(&recipe.batch(), &records)?;
         }
 
         #[test]
-        fn batch_after_batch_nothing_is_lost_or_doubled(batch in partly_filled(), records in strategy::records(0..12)) {
-            laws::filling_loses_nothing(&batch, &records)?;
+        fn batch_after_batch_nothing_is_lost_or_doubled(recipe in strategy::limited_batches(), records in strategy::records(0..12)) {
+            laws::filling_loses_nothing(&recipe.batch(), &records)?;
         }
 
         #[test]
-        fn headers_encoded_beforehand_are_the_same_headers(batch in partly_filled(), record in strategy::record()) {
-            laws::header_forms_agree(&batch, &record)?;
+        fn headers_encoded_beforehand_are_the_same_headers(recipe in strategy::limited_batches(), record in strategy::record()) {
+            laws::header_forms_agree(&recipe.batch(), &record)?;
         }
 
         #[test]
@@ -283,13 +267,13 @@ mod sealing {
         #![proptest_config(config(2))]
 
         #[test]
-        fn what_needs_only_a_batch_holds_of_any(batch in strategy::batches()) {
-            laws::all(&batch)?;
+        fn what_needs_only_a_batch_holds_of_any(recipe in strategy::batches()) {
+            laws::all(&recipe.batch())?;
         }
 
         #[test]
-        fn what_needs_only_a_batch_holds_under_any_limits(batch in partly_filled()) {
-            laws::all(&batch)?;
+        fn what_needs_only_a_batch_holds_under_any_limits(recipe in strategy::limited_batches()) {
+            laws::all(&recipe.batch())?;
         }
 
         #[test]
@@ -365,27 +349,27 @@ mod parts {
         #![proptest_config(config(2))]
 
         #[test]
-        fn split_keeps_all_ends_and_fits(batch in strategy::batches(), percent in 0..120_usize) {
-            let limit = batch.size() * percent / 100;
-            laws::split_keeps_all_and_fits(&batch, limit)?;
+        fn split_keeps_all_ends_and_fits(recipe in strategy::batches(), percent in 0..120_usize) {
+            let batch = recipe.batch();
+            laws::split_keeps_all_and_fits(&batch, batch.size() * percent / 100)?;
         }
 
         #[test]
-        fn split_under_any_settings(batch in partly_filled(), limit in 0..2_000_usize) {
-            laws::split_keeps_all_and_fits(&batch, limit)?;
+        fn split_under_any_settings(recipe in strategy::limited_batches(), limit in 0..2_000_usize) {
+            laws::split_keeps_all_and_fits(&recipe.batch(), limit)?;
         }
 
         #[test]
         fn without_takes_out_these_and_no_others(
-            batch in partly_filled(),
+            recipe in strategy::limited_batches(),
             positions in prop::collection::vec(0..10_usize, 0..6),
         ) {
-            laws::without_takes_out_these(&batch, &positions)?;
+            laws::without_takes_out_these(&recipe.batch(), &positions)?;
         }
 
         #[test]
         fn older_formats_lose_only_what_was_named(
-            batch in strategy::batches(),
+            recipe in strategy::batches(),
             magic in strategy::magics(),
             allowed in prop::sample::select(vec![
                 DownConversion::DropAll, DownConversion::DropTimestamps, DownConversion::Lossless,
@@ -488,12 +472,12 @@ mod reading {
         /// A fetch response ends wherever its limit falls: what is whole is read, what is cut is told.
         #[test]
         fn many_batches_cut_anywhere_are_read_up_to_the_cut(
-            batches in prop::collection::vec(strategy::batches(), 1..4),
+            recipes in prop::collection::vec(strategy::batches(), 1..4),
             cut in any::<prop::sample::Index>(),
         ) {
             let mut buffer = Vec::new();
             let mut records = Vec::new(); // and where the batch, or the plain message, ends that each is in
-            for batch in batches {
+            for batch in recipes.iter().map(Recipe::batch) {
                 let Ok(sealed) = batch.clone().seal() else { continue };
                 let plain = sealed.magic() != Magic::V2 && sealed.codec() == Codec::None;
                 let size = sealed.size();
@@ -531,11 +515,11 @@ mod reading {
 
         #[test]
         fn a_delivery_answers_for_each_record(
-            batch in strategy::batches(),
+            recipe in strategy::batches(),
             base_offset in -1..i64::MAX / 2,
             log_append_time in prop_oneof![Just(-1), 0..i64::MAX],
         ) {
-            laws::delivery_answers_by_position(&batch, base_offset, log_append_time)?;
+            laws::delivery_answers_by_position(&recipe.batch(), base_offset, log_append_time)?;
         }
 
         #[test]
@@ -735,11 +719,11 @@ mod messages {
         /// Of the three shapes of `publish_batch`: all the messages go in behind what is there, or nothing changes.
         #[test]
         fn publishing_is_all_or_nothing(
-            batch in partly_filled(),
+            recipe in strategy::limited_batches(),
             values in prop::collection::vec(strategy::bytes(), 0..6),
             given in any::<bool>(),
         ) {
-            let defaults = Defaults::default();
+            let (defaults, batch) = (Defaults::default(), recipe.batch());
             let mut filled = batch.clone();
             let filling = filled.messages(&defaults).try_extend(&values);
             let publish = Publish::to("topic").messages(&values);

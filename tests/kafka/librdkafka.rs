@@ -1,1 +1,111 @@
-//! placeholder
+//! The transport over librdkafka: what it delivers is in the log, where and as the [`Delivery`] says.
+
+use kafka_batch::rdkafka::RdkafkaProducer;
+use kafka_batch::{
+    Codec, Compression, Delivery, Fate, Magic, Publish, PublishError, SendErrorReason, TopicPartition, Transport as _,
+};
+use tokio::runtime::Runtime;
+
+use super::broker::Kafka;
+use super::rows::{
+    self, NOON, Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample,
+};
+use super::wire::Wire;
+use super::{codecs, segments, tools};
+
+fn producer(kafka: &Kafka, codec: Codec) -> RdkafkaProducer {
+    let builder = RdkafkaProducer::builder().set("bootstrap.servers", &kafka.address);
+    builder.set("compression.type", codec.name()).create().unwrap()
+}
+
+/// Where a delivery says that the records are, and when they happened.
+fn places(delivery: &Delivery) -> Vec<(i64, i64)> {
+    delivery.records().map(|record| (record.offset.unwrap(), record.timestamp.millis())).collect()
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn batches_arrive_record_by_record_as_they_were_filled() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("librdkafka", codecs().len() as i32, &[]);
+    let runtime = Runtime::new().unwrap();
+    for (partition, codec) in (0..).zip(codecs().map(Compression::codec)) {
+        let producer = producer(&kafka, codec);
+        let mut expected = Vec::new();
+        for part in [sample(), bulk(), sample()] {
+            let to = TopicPartition::new(&topic.name, partition);
+            let filled = batch(&part, options(Magic::V2, Compression::None));
+            let delivery = runtime.block_on(async { producer.send_batch(filled, to).await.unwrap().await.unwrap() });
+            let delivered = at_offsets(&part, expected.len() as i64);
+            assert_eq!(places(&delivery), delivered.iter().map(|row| (row.offset, row.timestamp)).collect::<Vec<_>>());
+            expected.extend(delivered);
+        }
+        runtime.block_on(producer.close()).unwrap();
+
+        let log = wire.log(&topic, partition);
+        assert!(batches(&log).iter().any(|batch| batch.codec() == codec), "{codec}");
+        assert_eq!(rows(&log), expected, "{codec}");
+        assert_eq!(rows_of_another_decoder(&log), rows::without_repeated_headers(&expected), "{codec}");
+    }
+    let partitions = 0..codecs().len() as i32;
+    let segments: Vec<_> = partitions.clone().map(|partition| kafka.segment(&topic.name, partition)).collect();
+    let count = segments::compare_with_dump(&segments);
+    let consumed = tools::consume(&kafka, &topic.name, count, false);
+    for partition in partitions {
+        let of_partition = consumed.iter().filter(|(of, _, _)| *of == partition);
+        let records: Vec<_> = of_partition.map(|(_, _, record)| record.clone()).collect();
+        assert_eq!(records, rows(&wire.log(&topic, partition)));
+    }
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn a_delivery_has_the_brokers_time_where_the_broker_sets_it() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("librdkafka-time", 1, &[("message.timestamp.type", "LogAppendTime")]);
+    let producer = producer(&kafka, Codec::Lz4);
+    let publish = Publish::to(&topic.name).partition(0).batch(batch(&sample(), options(Magic::V2, Compression::None)));
+    let delivery = Runtime::new().unwrap().block_on(producer.publish_batch(publish)).unwrap();
+    let stored = rows(&wire.log(&topic, 0));
+    assert!(stored.iter().all(|row| row.timestamp > NOON + 86_400_000));
+    assert_eq!(places(&delivery), stored.iter().map(|row| (row.offset, row.timestamp)).collect::<Vec<_>>());
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn what_the_broker_refuses_comes_back() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let runtime = Runtime::new().unwrap();
+    let producer = producer(&kafka, Codec::None);
+    let publish = |topic: &str, rows: &[Row]| {
+        let filled = batch(rows, options(Magic::V2, Compression::None));
+        runtime.block_on(producer.publish_batch(Publish::to(topic).partition(0).batch(filled)))
+    };
+    let keyed = |key: &str| Row::new(Some(key.as_bytes()), Some(b"value"));
+    let mixed = [keyed("a"), Row::new(None, Some(b"value")), keyed("b")];
+
+    let compacted = wire.topic("librdkafka-compacted", 1, &[("cleanup.policy", "compact")]);
+    let Err(PublishError::Delivery(failed)) = publish(&compacted.name, &mixed) else { panic!("a keyless record") };
+    println!("{failed}");
+    assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
+    assert_eq!(failed.batch.record_count(), mixed.len());
+    assert_eq!(failed.record_errors.iter().map(|error| error.position).collect::<Vec<_>>(), [1], "{failed}");
+    let remainder = failed.good_remainder().records().map(|record| record.key.unwrap().to_vec()).collect::<Vec<_>>();
+    assert_eq!(remainder, [b"a", b"b"]);
+
+    let small = wire.topic("librdkafka-small", 1, &[("max.message.bytes", "100")]);
+    let Err(PublishError::Delivery(failed)) = publish(&small.name, &sample()) else { panic!("too large") };
+    println!("{failed}");
+    assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
+    for topic in [compacted, small] {
+        assert_eq!(rows(&wire.log(&topic, 0)), []);
+    }
+
+    let to = TopicPartition::new(&wire.topic("librdkafka-one", 1, &[]).name, 1);
+    let filled = batch(&mixed, options(Magic::V2, Compression::None));
+    let refused = runtime.block_on(producer.send_batch(filled, to)).unwrap_err();
+    assert!(matches!(refused.reason, SendErrorReason::UnknownPartition { partition: 1, partitions: 1, .. }), "{refused}");
+}

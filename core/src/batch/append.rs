@@ -128,7 +128,7 @@ impl KafkaBatch {
     pub(super) fn carry_over(&mut self, record: &Record<'_>, offset: u32) -> Result<(), AppendError> {
         let fit = self.measure(record, offset)?;
         let size = self.size() as u64 + fit.size as u64;
-        if size > LONGEST {
+        if size > LONGEST as u64 {
             return Err(AppendError::TooLong { size });
         }
         self.write(record, &fit);
@@ -208,7 +208,7 @@ impl KafkaBatch {
             }
         };
         match usize::try_from(size) {
-            Ok(bytes) if size <= LONGEST - v2::HEADER_LEN as u64 => {
+            Ok(bytes) if size <= (LONGEST - v2::HEADER_LEN) as u64 => {
                 Ok(Fit { offset, timestamp, encoded_len, size: bytes, partition })
             }
             _ => Err(AppendError::TooLong { size }),
@@ -218,17 +218,24 @@ impl KafkaBatch {
     #[inline]
     fn plan(&self, record: &Record<'_>, offset: u32) -> Result<Plan, AppendError> {
         let fit = self.measure(record, offset)?;
-        let reason = if self.closed {
-            FullReason::Closed
-        } else if let Some(reason) = self.limit_met(record, &fit)? {
-            reason
-        } else {
+        // Nearly every append ends here: all limits far off, and one comparison instead of one for each.
+        let far_from_limits = self.progress.len + fit.size <= self.free_of_limits && offset < self.options.max_records;
+        if far_from_limits && !self.closed {
             return Ok(Plan::Fits(fit));
-        };
-        Ok(Plan::Full(Full { needed: fit.size, available: self.room(), reason }))
+        }
+        Ok(match self.refusal(*record, &fit)? {
+            Some(full) => Plan::Full(full),
+            None => Plan::Fits(fit),
+        })
     }
 
-    #[inline]
+    /// Why the batch does not take this record, if it does not.
+    #[cold]
+    fn refusal(&self, record: Record<'_>, fit: &Fit) -> Result<Option<Full>, AppendError> {
+        let reason = if self.closed { Some(FullReason::Closed) } else { self.limit_met(&record, fit)? };
+        Ok(reason.map(|reason| Full { needed: fit.size, available: self.room(), reason }))
+    }
+
     fn limit_met(&self, record: &Record<'_>, fit: &Fit) -> Result<Option<FullReason>, AppendError> {
         let options = &self.options;
         if !self.is_compressed() && self.size() + fit.size > options.max_message_bytes {
@@ -256,8 +263,8 @@ impl KafkaBatch {
             Some(FullReason::BatchSize { limit: options.batch_size })
         } else if self.progress.count >= options.max_records {
             Some(FullReason::MaxRecords { limit: options.max_records })
-        } else if (self.size() + fit.size) as u64 > LONGEST || fit.offset >= MOST_RECORDS {
-            Some(FullReason::Format { limit: LONGEST as usize })
+        } else if self.size() + fit.size > LONGEST || fit.offset >= MOST_RECORDS {
+            Some(FullReason::Format { limit: LONGEST })
         } else {
             None
         })
@@ -335,7 +342,7 @@ impl KafkaBatch {
 }
 
 /// The longest batch that the formats can say: their lengths are 32-bit and signed.
-const LONGEST: u64 = i32::MAX as u64;
+pub(super) const LONGEST: usize = i32::MAX as usize;
 
 #[cfg(test)]
 mod tests {

@@ -66,6 +66,8 @@ pub struct KafkaBatch {
     buffer: Vec<u8>,
     progress: Progress,
     closed: bool,
+    /// Bytes of records up to which no limit on bytes can be met: follows from the options.
+    free_of_limits: usize,
     marks: Marks,
 }
 
@@ -102,7 +104,13 @@ impl KafkaBatch {
     fn empty(options: BatchOptions, magic: Magic, now: Timestamp) -> Self {
         // Where there is a delete horizon it stands in the header's base timestamp, and deltas count from it (KIP-534).
         let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
-        Self { options, magic, now, buffer: Vec::new(), progress, closed: false, marks: Marks::new() }
+        let marks = Marks::new();
+        let mut batch =
+            Self { options, magic, now, buffer: Vec::new(), progress, closed: false, free_of_limits: 0, marks };
+        if batch.options.size_policy == SizePolicy::Uncompressed {
+            batch.free_of_limits = batch.room().min(append::LONGEST - v2::HEADER_LEN);
+        }
+        batch
     }
 
     /// An empty batch with the settings and the time of this one: where the records go that this one has no room for.
@@ -268,6 +276,7 @@ impl Clone for KafkaBatch {
             buffer: self.buffer.clone(),
             progress: self.progress,
             closed: self.closed,
+            free_of_limits: self.free_of_limits,
             marks: Marks::new(),
         }
     }

@@ -54,7 +54,9 @@ mod tests {
     #[test]
     fn it_doubles_stays_within_a_fifth_and_never_passes_the_most() {
         let mut random = Random::new(7);
-        for (failures, middle) in [(0, 100), (1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (40, 1000), (u32::MAX, 1000)] {
+        for (failures, middle) in
+            [(0, 100), (1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (40, 1000), (u32::MAX, 1000)]
+        {
             for _ in 0..200 {
                 let wait = BACKOFF.after(failures, &mut random).as_micros();
                 assert!((middle * 800..=middle * 1200).contains(&wait), "{failures}: {wait}");

@@ -25,6 +25,8 @@ pub struct Recipe {
 pub struct Identity {
     /// Which batch it is.
     pub serial: Serial,
+    /// The position of its first record in the batch that was sent: not 0 for a later part of a split one.
+    pub first: u32,
     /// How many records it has.
     pub records: u32,
     /// Its format.
@@ -123,6 +125,6 @@ impl Reading {
 
     fn end(self, magic: Magic, stamp: Option<Stamped>) -> Result<Identity, String> {
         let serial = Serial(self.serial.ok_or("a batch without records")?);
-        Ok(Identity { serial, records: self.records, magic, stamp })
+        Ok(Identity { serial, first: self.first, records: self.records, magic, stamp })
     }
 }

@@ -78,6 +78,8 @@ pub struct Link {
     settings: LinkSettings,
     to_broker: Pipe,
     to_client: Pipe,
+    /// When what was given to write will have been written.
+    written: VecDeque<Moment>,
     random: Random,
 }
 
@@ -92,7 +94,8 @@ impl Link {
         now: Moment,
         random: Random,
     ) -> Self {
-        let mut link = Self { broker, settings, to_broker: Pipe::default(), to_client: Pipe::default(), random };
+        let (to_broker, to_client) = (Pipe::default(), Pipe::default());
+        let mut link = Self { broker, settings, to_broker, to_client, written: VecDeque::new(), random };
         let at = now + link.latency() + link.latency();
         if swallowed {
             link.to_broker.closed = true;
@@ -116,8 +119,9 @@ impl Link {
         if self.to_broker.closed {
             return;
         }
-        let written_at = now.max(self.to_broker.stalled_until);
-        self.to_client.queue.push_front((written_at, Arrival::Written));
+        let last = self.written.back().copied().unwrap_or(now);
+        let written_at = (now + Moment::from_micros(self.random.below(900))).max(self.to_broker.stalled_until).max(last);
+        self.written.push_back(written_at);
         let after = now + self.latency();
         for piece in self.pieces(bytes) {
             self.to_broker.push(after, Arrival::AtBroker(piece));
@@ -149,6 +153,7 @@ impl Link {
     pub fn close_by_client(&mut self, now: Moment) {
         self.to_client.queue.clear();
         self.to_client.closed = true;
+        self.written.clear();
         if !self.to_broker.closed {
             self.to_broker.closed = true;
             if self.random.percent(15) {
@@ -173,6 +178,7 @@ impl Link {
 
     /// Both ends lose the connection; bytes that are under way are lost.
     pub fn cut(&mut self, now: Moment) {
+        self.written.clear();
         for (pipe, end) in [
             (&mut self.to_broker, Arrival::ClosedAtBroker),
             (&mut self.to_client, Arrival::ClosedAtClient { orderly: false }),
@@ -207,7 +213,10 @@ impl Link {
                 other => other,
             });
         }
-        // "Written" and what comes from the broker are told apart only here: the former waits for nothing.
+        if self.written.front().is_some_and(|at| *at <= now) {
+            self.written.pop_front();
+            return Some(Arrival::Written);
+        }
         Some(match self.to_client.pop(now)? {
             Arrival::AtClient(bytes, spoilt) => Arrival::AtClient(self.through(bytes, false, now), spoilt),
             other => other,
@@ -230,6 +239,13 @@ impl Link {
     /// When the next thing arrives.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Moment> {
-        [self.to_broker.next_at(), self.to_client.next_at()].into_iter().flatten().min()
+        let written = self.written.front().copied();
+        [self.to_broker.next_at(), self.to_client.next_at(), written].into_iter().flatten().min()
+    }
+
+    /// Whether nothing will ever arrive any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.to_broker.closed && self.to_client.closed && self.wakes_at().is_none()
     }
 }

@@ -1,14 +1,12 @@
 //! How a producer is made.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafka_batch_core::BatchOptions;
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::producer::BaseProducer;
 
 use crate::context::Context;
 use crate::error::ConfigError;
@@ -90,7 +88,7 @@ impl ProducerBuilder {
         self
     }
 
-    /// What partitions are drawn from where nobody names one. Default: different in every producer.
+    /// What partitions are drawn from where nobody names one. Default: the time at which it is made.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -106,15 +104,40 @@ impl ProducerBuilder {
         let shared = settings::share_out(&settings)?;
         let ledger = Arc::new(Ledger::new(shared.limit, shared.acknowledged));
         let context = Context::new(Arc::clone(&ledger));
-        let client: BaseProducer<Context> =
-            shared.config.create_with_context(context).map_err(settings::refused)?;
+        let client: BaseProducer<Context> = shared.config.create_with_context(context).map_err(settings::refused)?;
         let client = Arc::new(client);
         let topics = Topics::new(seed.unwrap_or_else(seed_from_time), metadata_timeout);
-        let polled = (Arc::clone(&client), Arc::clone(&ledger));
+        let (polled, answered) = (Arc::clone(&client), Arc::clone(&ledger));
         thread::Builder::new()
             .name("kafka-batch reports".to_owned())
-            .spawn(move || poll_reports(polled.0, &polled.1))
+            .spawn(move || poll_reports(&polled, &answered))
             .map_err(ConfigError::Thread)?;
         Ok(RdkafkaProducer::new(client, ledger, topics, batch_options, shared.brokers))
+    }
+}
+
+/// Waits for delivery reports as long as there is a handle, or a batch on its way. So dropping the last handle takes
+/// nothing back, and whoever drops it does not have to wait: librdkafka is taken down on this thread.
+fn poll_reports(client: &Arc<BaseProducer<Context>>, ledger: &Ledger) {
+    while Arc::strong_count(client) > 1 || !ledger.is_empty() {
+        client.poll(STRETCH);
+    }
+}
+
+fn seed_from_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// Without secrets.
+impl fmt::Debug for ProducerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Settings =
+            self.settings.iter().map(|(name, value)| (name.clone(), settings::shown(name, value))).collect();
+        f.debug_struct("ProducerBuilder")
+            .field("settings", &shown)
+            .field("batch_options", &self.batch_options)
+            .field("metadata_timeout", &self.metadata_timeout)
+            .field("seed", &self.seed)
+            .finish()
     }
 }

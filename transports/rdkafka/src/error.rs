@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use kafka_batch_core::OptionsError;
 use rdkafka::error::RDKafkaErrorCode;
 
 /// A producer could not be made.
@@ -19,6 +20,9 @@ pub enum ConfigError {
         /// What is wrong with it, and what to do.
         remedy: String,
     },
+    /// The batch options contradict each other.
+    #[error("batch options: {0}")]
+    BatchOptions(#[from] OptionsError),
     /// Each setting by itself is fine, and together they are not; or librdkafka could not start.
     #[error("librdkafka does not take these settings together: {0}")]
     Together(String),

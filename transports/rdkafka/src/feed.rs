@@ -63,7 +63,7 @@ fn to_librdkafka<'a>(
 
 fn copy(headers: HeaderList<'_>, count: NonZeroUsize) -> OwnedHeaders {
     let owned = OwnedHeaders::new_with_capacity(count.get());
-    headers.iter().fold(owned, |owned, header| owned.insert(Header { key: header.name, value: header.value.as_ref() }))
+    headers.iter().fold(owned, |owned, header| owned.insert(Header { key: header.name, value: header.value }))
 }
 
 fn explain(client: &BaseProducer<Context>, error: &KafkaError) -> LibrdkafkaError {

@@ -71,7 +71,8 @@ fn check(settings: &Settings) -> Result<String, ConfigError> {
         return wrong("delivery.report.only.error", value, remedy);
     }
     if let Some(value) = settings.get("transactional.id") {
-        let remedy = "this transport knows no transactions: leave this setting out (enable.idempotence does not need it)";
+        let remedy =
+            "this transport knows no transactions: leave this setting out (enable.idempotence does not need it)";
         return wrong("transactional.id", value, remedy);
     }
     if settings.contains_key("test.mock.num.brokers") {
@@ -206,8 +207,13 @@ mod tests {
         assert_eq!(idempotence(&[]), on);
         assert_eq!(idempotence(&[("acks", "all"), ("max.in.flight", "5"), ("retries", "9")]), on);
         assert_eq!(idempotence(&[("enable.idempotence", "false")]), Some("false".to_owned()));
-        let ruled_out =
-            [("acks", "1"), ("request.required.acks", "0"), ("max.in.flight", "6"), ("retries", "0"), ("queuing.strategy", "lifo")];
+        let ruled_out = [
+            ("acks", "1"),
+            ("request.required.acks", "0"),
+            ("max.in.flight", "6"),
+            ("retries", "0"),
+            ("queuing.strategy", "lifo"),
+        ];
         for setting in ruled_out {
             assert_eq!(idempotence(&[setting]), None, "{setting:?}");
         }

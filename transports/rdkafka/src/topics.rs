@@ -72,11 +72,7 @@ impl Topics {
     /// Asks the brokers, and waits for the answer. Whoever asks for the same topic meanwhile gets the same answer.
     ///
     /// librdkafka's question blocks, so it is asked on a thread of its own; it is asked seldom.
-    pub(crate) async fn ask(
-        self: &Arc<Self>,
-        client: &Arc<BaseProducer<Context>>,
-        topic: &str,
-    ) -> Answer {
+    pub(crate) async fn ask(self: &Arc<Self>, client: &Arc<BaseProducer<Context>>, topic: &str) -> Answer {
         let slot = Arc::new(Slot::new());
         if self.join(topic, &slot) {
             let (topics, client, asked) = (Arc::clone(self), Arc::clone(client), topic.to_owned());
@@ -190,9 +186,7 @@ impl Unknown {
     pub(crate) fn into_reason(self, topic: &str, brokers: &str) -> SendErrorReason {
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic: topic.to_owned() },
-            Self::NoBroker(error) => {
-                SendErrorReason::NoBroker { brokers: brokers.to_owned(), source: Box::new(error) }
-            }
+            Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), source: Box::new(error) },
             Self::Other(error) => SendErrorReason::Transport(Box::new(error)),
             Self::Thread(error) => SendErrorReason::Transport(error.into()),
         }

@@ -59,10 +59,6 @@ impl Window {
         Self { limit, taken: Load { records: 0, bytes: 0 }, queue: VecDeque::new(), next: 0 }
     }
 
-    pub(crate) const fn taken(&self) -> Load {
-        self.taken
-    }
-
     /// Lets a load in, or queues it at its `place`; who has none yet gets the last one.
     pub(crate) fn admit(&mut self, place: Option<Place>, load: Load, waker: &Waker) -> Admission {
         let is_first = match (self.queue.front(), place) {
@@ -170,7 +166,7 @@ mod tests {
         let small = admit(&mut window, None, records(1)).unwrap_err();
         assert!(matches!(window.leave(large), Some((_, Some(_)))));
         assert_eq!(admit(&mut window, Some(small), records(1)), Ok(()));
-        assert_eq!(window.taken(), Load { records: 10, bytes: 2 });
+        assert_eq!(window.taken, Load { records: 10, bytes: 2 });
     }
 
     #[test]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
 use proptest::{prop_assert, prop_assert_eq};
 
-use super::wire;
+use super::same;
 use crate::batch::{Append, AppendError, Filled, KafkaBatch};
 use crate::compression::Compression;
 use crate::kit::{Answer, OwnedRecord};
@@ -21,11 +21,10 @@ pub fn refusal_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> Test
     if Answer::from(&tried.append(&record.borrowed())).is_taken() {
         return Ok(());
     }
-    prop_assert_eq!(&tried, batch);
-    prop_assert_eq!(wire(&tried), wire(batch));
+    same(&tried, batch, "after a refused record")?;
     let (mut untried, next) = (batch.clone(), Record::new("next"));
     prop_assert_eq!(Answer::from(&tried.append(next)), Answer::from(&untried.append(next)));
-    prop_assert_eq!(wire(&tried), wire(&untried));
+    same(&tried, &untried, "with another record after a refused one")?;
     Ok(())
 }
 
@@ -122,12 +121,11 @@ pub fn try_extend_is_all_or_nothing(batch: &KafkaBatch, records: &[OwnedRecord])
     match (outcome, refused) {
         (Ok(taken), None) => {
             prop_assert_eq!(taken.len(), records.len());
-            prop_assert_eq!(&whole, &one_by_one);
+            same(&whole, &one_by_one, "all of them taken")?;
         }
         (Err(error), Some(position)) => {
             prop_assert_eq!(error.position(), position);
-            prop_assert_eq!(&whole, batch);
-            prop_assert_eq!(wire(&whole), wire(batch));
+            same(&whole, batch, "none of them taken")?;
         }
         (outcome, refused) => prop_assert!(false, "one by one, {refused:?} is refused; together: {outcome:?}"),
     }
@@ -187,7 +185,7 @@ pub fn extend_names_the_position(batch: &KafkaBatch, records: &[OwnedRecord]) ->
     let outcome = whole.extend(&borrowed);
     let refused = borrowed.iter().position(|record| !matches!(one_by_one.append(record), Ok(Append::Taken(_))));
     prop_assert_eq!(outcome.err().map(|error| error.position()), refused);
-    prop_assert_eq!(&whole, &one_by_one);
+    same(&whole, &one_by_one, "together and one by one")?;
     Ok(())
 }
 
@@ -207,18 +205,17 @@ pub fn rollback_restores(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCas
     }
     let filled = tried.clone();
     prop_assert!(tried.rollback(&batch.clone().mark()).is_err(), "a foreign mark");
-    prop_assert_eq!(&tried, &filled);
+    same(&tried, &filled, "after a foreign mark")?;
     let past = tried.mark();
     tried.rollback(&mark).map_err(|error| TestCaseError::fail(alloc::format!("{error}")))?;
-    prop_assert_eq!(&tried, batch);
-    prop_assert_eq!(wire(&tried), wire(batch));
+    same(&tried, batch, "rolled back")?;
     if filled.record_count() > batch.record_count() {
         prop_assert!(tried.rollback(&past).is_err(), "a mark behind the end");
-        prop_assert_eq!(&tried, batch);
+        same(&tried, batch, "after a mark behind the end")?;
     }
     for record in records {
         let _ = tried.append(&record.borrowed());
     }
-    prop_assert_eq!(&tried, &filled);
+    same(&tried, &filled, "filled again after a rollback")?;
     Ok(())
 }

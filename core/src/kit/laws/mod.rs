@@ -21,10 +21,15 @@ pub use seal::{
     size_is_what_is_written,
 };
 
+use alloc::format;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use proptest::test_runner::TestCaseResult;
+use proptest::{prop_assert, prop_assert_eq};
 
 use crate::batch::KafkaBatch;
+use crate::kit::OwnedRecord;
 
 /// Every law that needs nothing but the batch.
 ///
@@ -38,6 +43,27 @@ pub fn all(batch: &KafkaBatch) -> TestCaseResult {
     sealed_batches_open_again(batch)?;
     split_keeps_all_and_fits(batch, batch.size().div_ceil(2))?;
     without_takes_out_these(batch, &[0])
+}
+
+/// Two batches are the same, byte for byte; if not, the reason says which part is not, rather than show all bytes.
+pub(super) fn same(batch: &KafkaBatch, expected: &KafkaBatch, when: &str) -> TestCaseResult {
+    if batch == expected && wire(batch) == wire(expected) {
+        return Ok(());
+    }
+    let parts = |batch: &KafkaBatch| {
+        let records: Vec<_> = batch.records().map(|view| (view.offset, OwnedRecord::from(view))).collect();
+        let state = (batch.magic(), batch.now(), batch.is_closed(), batch.routed_partition());
+        (format!("{batch}, {state:?}"), format!("{:?}", batch.options()), records)
+    };
+    let (is, should) = (parts(batch), parts(expected));
+    prop_assert_eq!(is.0, should.0, "{}", when);
+    prop_assert_eq!(is.1, should.1, "{}", when);
+    prop_assert_eq!(is.2, should.2, "{}", when);
+    prop_assert!(
+        false,
+        "{when}: the batches look the same, and are not (their bytes, or what deltas are counted from)"
+    );
+    Ok(())
 }
 
 /// What would go over the wire; `None` where the batch cannot be sealed.

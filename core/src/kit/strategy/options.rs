@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::records::{record, records, timestamps};
-use crate::batch::{BatchOptions, Boundary, CompressionRatio, KafkaBatch, SizePolicy, Stamp};
+use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
-use crate::kit::{Model, Operation, OwnedRecord};
+use crate::kit::{Model, Operation, OwnedRecord, Recipe};
 use crate::magic::{Magic, MagicChoice};
 use crate::time::Timestamp;
 
@@ -71,19 +71,19 @@ pub fn options() -> impl Strategy<Value = BatchOptions> {
     )
 }
 
-/// An open batch of some records, of any format and with any codec.
-pub fn batches() -> impl Strategy<Value = KafkaBatch> {
+/// An open batch of up to a dozen records, of any format and with any codec, far from its limits.
+pub fn batches() -> impl Strategy<Value = Recipe> {
     (roomy_options(), timestamps(), records(0..12)).prop_map(|(options, now, records)| {
-        let mut batch = options.build(now).expect("options that go together");
-        let magic = batch.magic();
-        let records: Vec<_> = records.into_iter().map(|record| record.for_magic(magic)).collect();
-        batch.extend(&borrowed(&records)).expect("room for these few");
-        batch
+        let magic = options.magic.initial();
+        let records = records.into_iter().map(|record| record.for_magic(magic)).collect();
+        Recipe { options, now, records, closed: false }
     })
 }
 
-fn borrowed(records: &[OwnedRecord]) -> Vec<crate::kit::BorrowedRecord<'_>> {
-    records.iter().map(OwnedRecord::borrowed).collect()
+/// A batch under [any settings](options), with what it took of some records: it may be full, empty, or closed.
+pub fn limited_batches() -> impl Strategy<Value = Recipe> {
+    (options(), timestamps(), records(0..8), prop::bool::weighted(0.1))
+        .prop_map(|(options, now, records, closed)| Recipe { options, now, records, closed })
 }
 
 /// Records of which the last is decided by a byte: where the batch would end with it, as the soft limit counts.

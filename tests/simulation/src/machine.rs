@@ -1,0 +1,65 @@
+//! The machine under test, and nothing of it that the world does not need: should its doors change, this file does.
+
+use kafka_batch_core::producer::{
+    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, Producer, ProducerConfig, Refusal,
+};
+use kafka_batch_core::{SealedBatch, Timestamp, TopicPartition};
+
+use crate::Moment;
+
+/// The machine.
+pub struct Machine(Producer);
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Machine")
+    }
+}
+
+const fn instant(now: Moment) -> Instant {
+    Instant::from_start(now)
+}
+
+impl Machine {
+    /// A machine that starts now.
+    #[must_use]
+    pub fn new(config: ProducerConfig, now: Moment, seed: u64) -> Self {
+        let wall = Timestamp::from_millis(1_700_000_000_000 + now.as_millis() as i64);
+        Self(Producer::new(config, Clock { now: instant(now), wall }, seed))
+    }
+
+    /// Hands a batch over.
+    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, Refusal> {
+        self.0.send(batch, to, instant(now)).map_err(|error| error.reason)
+    }
+
+    /// Asks to hear when everything is through.
+    pub fn flush(&mut self, now: Moment) -> FlushId {
+        self.0.flush(instant(now))
+    }
+
+    /// Closes it.
+    pub fn close(&mut self, mode: CloseMode, now: Moment) {
+        self.0.close(mode, instant(now));
+    }
+
+    /// Asks for a topic.
+    pub fn look_up(&mut self, topic: &str, now: Moment) {
+        self.0.look_up(topic, instant(now));
+    }
+
+    /// The door in.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Moment) {
+        self.0.handle_input(input, instant(now));
+    }
+
+    /// The door out.
+    pub fn poll_output(&mut self, now: Moment) -> Output {
+        self.0.poll_output(instant(now))
+    }
+
+    /// Bytes have come on a connection.
+    pub fn received(&mut self, connection: ConnectionId, bytes: &[u8], now: Moment) {
+        self.handle_input(Input::Received(connection, bytes), now);
+    }
+}
