@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use kafka_batch::{KafkaBatch, Record, Timestamp};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
@@ -185,8 +187,35 @@ fn inspect_shows_tables_reads_standard_input_and_keeps_to_the_ceiling() {
     assert_eq!(run(example("inspect").args(["--json", "-"]), b"").out, "[]\n");
 }
 
-fn publish(arguments: &[&str], input: &str) -> Run {
-    run(example("publish").args(arguments), input.as_bytes())
+#[test]
+fn inspect_shows_any_time_that_a_record_can_have() {
+    let times = [
+        (0, "1970-01-01 00:00:00.000"),
+        (-2, "1969-12-31 23:59:59.998"),
+        (951_782_400_000, "2000-02-29 00:00:00.000"),
+        (-2_203_891_200_001, "1900-02-28 23:59:59.999"),
+        (-2_203_891_200_000, "1900-03-01 00:00:00.000"),
+        (253_402_300_799_999, "9999-12-31 23:59:59.999"),
+        (-62_167_219_200_000, "0000-01-01 00:00:00.000"),
+        (i64::MAX, "9223372036854775807 ms"),
+        (i64::MIN, "-9223372036854775808 ms"),
+        (-1, "-"),
+    ];
+    let mut log = Vec::new();
+    for (millis, _) in times {
+        let mut batch = KafkaBatch::new(Timestamp::from_millis(millis));
+        batch.extend([Record::new("v")]).expect("it fits");
+        log.extend_from_slice(batch.seal().expect("sealed").without_producer_id().bytes());
+    }
+    let run = run(example("inspect").arg("-"), &log);
+    assert_eq!(run.out.lines().count(), times.len() + 2, "{}", run.out);
+    for (line, (_, shown)) in run.out.lines().skip(1).zip(times) {
+        assert!(line.contains(&format!("  {shown}  ")), "{shown} is not in {line}");
+    }
+}
+
+fn publish(arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
+    run(example("publish").args(arguments), input.as_ref())
 }
 
 /// The number behind a word at the beginning of a line of the summary.
@@ -265,23 +294,49 @@ fn publish_goes_on_with_the_record_that_found_no_room() {
 #[test]
 fn publish_names_the_line_that_is_at_fault_and_what_was_published_before_it() {
     let good = "{\"n\":1}\n".repeat(20);
-    let left = "nothing of line 21 and after";
-    let run = publish(&["--batch-size", "400", "-"], &format!("{good}{{\"n\":oops}}\n{good}"));
-    run.fails(1, &["error: line 21 of - is not JSON", "column 6", "remedy: ", "batches (20 records)", left]);
+    let left = "not published: line 21 and after";
+    let run = publish(&["--batch-size", "400", "-"], format!("{good}{{\"n\":oops}}\n{good}"));
+    run.fails(1, &["error: line 21 of standard input is not JSON", "column 6", "remedy: "]);
+    run.fails(1, &["published: 3 batches (20 records)", left]);
 
     let large = format!("{good}\"{}\"\n{good}", "x".repeat(2_000_000));
     let run = publish(&["--compression", "none", "-"], &large);
-    run.fails(
-        1,
-        &["error: line 21: the record alone", "remedy: make that record smaller", "1 batch (20 records)", left],
-    );
+    run.fails(1, &["error: line 21: the record alone", "make that record smaller", "1 batch (20 records)", left]);
 
-    let run = run_bytes(&["-"], b"{}\n\xff\n");
-    run.fails(1, &["error: line 2 of - is not UTF-8", "1 batch (1 records)", "nothing of line 2 and after"]);
+    let noise: String = (1u64..250_000).map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let run = publish(&["-"], format!("{good}\"{noise}\"\n{good}"));
+    run.fails(1, &["error: line 21: ", "even when compressed", "make that record smaller", left]);
+
+    let run = publish(&["-"], b"{}\n\xff\n");
+    run.fails(1, &["line 2 of standard input is not UTF-8", "1 batch (1 record)", "not published: line 2"]);
 }
 
-fn run_bytes(arguments: &[&str], input: &[u8]) -> Run {
-    run(example("publish").args(arguments), input)
+#[test]
+fn publish_tells_which_batches_a_broker_took_before_it_refused_one() {
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let fine = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[fine, fine, refused]);
+    let lines: String = (0..50).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let brokers = cluster.bootstrap_servers();
+    let run = publish(&["--brokers", &brokers, "--topic", "orders", "--batch-size", "200", "-"], &lines);
+    run.fails(1, &["error: lines 7 to 9: ", "TOPIC_AUTHORIZATION_FAILED"]);
+    run.fails(1, &["published: 2 batches (6 records)", "not published: line 7 and after"]);
+}
+
+#[test]
+fn publish_admits_what_it_does_not_know() {
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let silent = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[silent; 1_000]);
+    let brokers = cluster.bootstrap_servers();
+    let run = publish(&["--brokers", &brokers, "--topic", "orders", "--timeout", "1", "-"], "{}\n{}\n");
+    run.fails(
+        1,
+        &["error: lines 1 to 2: ", "published: nothing", "of lines 1 to 2: 0 written, 0 not written, 2 unknown"],
+    );
 }
 
 #[test]
@@ -293,7 +348,7 @@ fn publish_names_the_option_that_is_at_fault() {
     publish(&["--timeout", "0"], "").fails(2, &["--timeout", "1 to 3600"]);
     publish(&["--partition", "-1"], "").fails(2, &["--partition"]);
     publish(&["no-such-file"], "").fails(1, &["no-such-file cannot be opened", "remedy: ", "published: nothing"]);
-    publish(&["--partition", "3"], "").fails(1, &["--partition", "3", "partitions 0 to 2", "published: nothing"]);
+    publish(&["--partition", "3"], "").fails(1, &["--partition", "3", "name one from 0 to 2", "published: nothing"]);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 #[path = "kafka/broker.rs"]
 mod broker;
+#[path = "kafka/cleaner.rs"]
+mod cleaner;
 #[path = "kafka/legacy.rs"]
 mod legacy;
 #[path = "kafka/librdkafka.rs"]
@@ -25,12 +27,13 @@ mod transaction;
 mod wire;
 
 use std::fs;
+use std::io::ErrorKind;
 
 use broker::{Kafka, scratch};
 use kafka_batch::protocol::{ApiKey, ErrorCode};
 use kafka_batch::{
-    Codec, Compression, Delivery, DeliveryError, FailureReason, Fate, Magic, RecordBatches, RecordError,
-    SealErrorReason, StampedBatch, TimestampType, TopicPartition,
+    BatchOptions, Codec, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, FailureReason, Fate, Magic,
+    Record, RecordBatches, RecordError, SealErrorReason, StampedBatch, TimestampType, TopicPartition,
 };
 use rows::{Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample};
 use wire::Wire;
@@ -169,6 +172,30 @@ fn max_message_bytes_counts_what_the_broker_counts() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn the_default_limit_is_the_brokers_own() {
+    let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
+    let topic = wire.topic("default-limit", 1, &[]);
+    let empty = BatchOptions::default().build(rows::NOON).unwrap();
+    let room = DEFAULT_MAX_MESSAGE_BYTES - empty.size();
+    let frame = empty.cost(Record::new(&vec![0; room])).unwrap() - room;
+    let value = vec![b'x'; room - frame];
+    let (largest, larger) = (Row::new(None, Some(&value)), Row::new(None, Some(&[&value[..], b"x"].concat())));
+
+    let filled = batch(&[largest], BatchOptions::default());
+    assert_eq!((filled.size(), filled.room()), (1_048_588, 0));
+    wire.append((&topic, 0), &filled.seal().unwrap().without_producer_id());
+
+    assert!(rows::append(&mut empty.next_batch(), &larger).is_full());
+    let over = batch(&[larger], BatchOptions::default().max_message_bytes(usize::MAX)).seal().unwrap();
+    assert_eq!(over.size(), 1_048_589);
+    let version = wire.newest(ApiKey::Produce);
+    let answer = wire.produce(version, None, (&topic, 0), &over.without_producer_id()).unwrap();
+    assert_eq!(answer.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+}
+
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
 fn log_append_time_is_the_timestamp_of_every_record() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -254,8 +281,12 @@ fn every_segment_of_the_broker_is_read_to_its_end() {
             if !file.extension().is_some_and(|kind| kind == "log" || kind == "checkpoint") {
                 continue;
             }
-            // A copy, for the broker goes on writing: what it has not finished is cut off.
-            let mut log = fs::read(&file).unwrap();
+            // A copy, for the broker goes on writing: what it has not finished is cut off, and what the cleaner has
+            // taken away in the meantime is left out.
+            let mut log = match fs::read(&file) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                log => log.unwrap(),
+            };
             let mut read = RecordBatches::new(&log);
             assert!((&mut read).all(|batch| batch.is_ok()), "{}", file.display());
             let end = read.tail().map_or(log.len(), |tail| tail.at);

@@ -375,8 +375,8 @@ mod parts {
                 DownConversion::DropAll, DownConversion::DropTimestamps, DownConversion::Lossless,
             ]),
         ) {
-            laws::conversion_loses_only_what_was_named(&batch, magic, allowed)?;
-            if let Ok(converted) = batch.convert(magic, allowed) {
+            laws::conversion_loses_only_what_was_named(&recipe.batch(), magic, allowed)?;
+            if let Ok(converted) = recipe.batch().convert(magic, allowed) {
                 laws::all(&converted)?;
             }
         }

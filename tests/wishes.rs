@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
+use kafka_batch::rdkafka::RdkafkaProducer;
 use kafka_batch::*;
+use ::rdkafka::mocking::MockCluster;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -76,6 +78,22 @@ fn librdkafka_204_build_the_batch_and_be_told_when_it_is_full() -> Outcome {
     let Append::Full(full) = batch.append(Record::new("payload"))? else { panic!("it did not fit before") };
     assert_eq!(full.reason, FullReason::BatchSize { limit: 100 });
     assert!(full.needed > full.available && full.available == batch.room());
+    Ok(())
+}
+
+/// aiokafka 216: know that this batch was delivered before the next one is tried.
+#[tokio::test]
+async fn aiokafka_216_one_batch_is_through_before_the_next_is_tried() -> Outcome {
+    let cluster = MockCluster::new(1)?;
+    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create()?;
+    let mut next_offset = 0;
+    for chunk in [["1", "2"], ["3", "4"]] {
+        let mut batch = producer.batch();
+        batch.extend(chunk.iter().map(Record::new))?;
+        let delivery = producer.publish_batch(Publish::to("steps").partition(0).batch(batch)).await?;
+        assert_eq!(delivery.base_offset(), Some(next_offset)); // in the log, and only now comes the next
+        next_offset += 2;
+    }
     Ok(())
 }
 

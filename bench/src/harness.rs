@@ -29,14 +29,13 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub const FULL: Self =
-        Self { sample: Duration::from_micros(500), row: Duration::from_secs(8), rounds: (400, 15) };
+    pub const FULL: Self = Self { sample: Duration::from_micros(500), row: Duration::from_secs(8), rounds: (400, 15) };
+    pub const QUICK: Self = Self { sample: Duration::from_micros(200), row: Duration::from_secs(1), rounds: (50, 5) };
 }
 
 /// Runs all cases in turns. Each round begins with another one, so that none always follows the same neighbour.
 pub fn sample(cases: &[Case<'_>], effort: Effort) -> Vec<Samples> {
-    let mut samples: Vec<Samples> =
-        cases.iter().map(|case| Samples { name: case.name, rounds: Vec::new() }).collect();
+    let mut samples: Vec<Samples> = cases.iter().map(|case| Samples { name: case.name, rounds: Vec::new() }).collect();
     let repeats: Vec<u32> = cases.iter().map(|case| repeats(case, effort.sample)).collect();
     let begun = Instant::now();
     let (most, least) = effort.rounds;

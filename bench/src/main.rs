@@ -1,5 +1,9 @@
+//! Measures kafka-batch beside its peers and beside lower bounds, and writes the table and the plot. README.md beside
+//! this crate says how to run it and how to read what it writes.
+
 mod contender;
 mod harness;
+mod report;
 mod workload;
 
 use std::hint::black_box;
@@ -7,42 +11,101 @@ use std::hint::black_box;
 use bytes::Bytes;
 use contender::Contender;
 use contender::bare_walk::BareWalk;
+use contender::codec_alone::CodecAlone;
+use contender::copy_and_sum::CopyAndSum;
+use contender::kafka_protocol::KafkaProtocol;
+use contender::krafka::Krafka;
 use contender::ours::Ours;
+use contender::rskafka::Rskafka;
 use contender::straight_line::StraightLine;
+use contender::tansu::Tansu;
 use harness::{Case, Effort, sample};
+use report::{Figure, Row};
+use workload::{Codec, Workload};
+
+/// Whoever builds or reads, the bounds first: what a row is compared with is the first of them that has it.
+const CONTENDERS: [&dyn Contender; 9] =
+    [&StraightLine, &CodecAlone, &BareWalk, &CopyAndSum, &Ours, &Krafka, &KafkaProtocol, &Rskafka, &Tansu];
+
+/// Bounds that produce no whole batch.
+fn is_partial(contender: &dyn Contender) -> bool {
+    contender.name() == CodecAlone.name()
+}
 
 fn main() {
-    let core = core_affinity::get_core_ids().and_then(|ids| ids.last().copied()).expect("a core");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let only: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let effort = if quick { Effort::QUICK } else { Effort::FULL };
+    let core = core_affinity::get_core_ids().and_then(|cores| cores.last().copied()).expect("a core");
     core_affinity::set_for_current(core);
-    let only: Vec<String> = std::env::args().skip(1).collect();
-    let contenders: [&dyn Contender; 3] = [&StraightLine, &BareWalk, &Ours];
-    for workload in workload::plain() {
-        if !only.is_empty() && !only.iter().any(|name| name == workload.name) {
-            continue;
-        }
-        let reference = StraightLine.builder(&workload).expect("the bound")();
-        let reference = Bytes::copy_from_slice(reference.bytes());
-        let count = workload.records.len() as f64;
-        println!("{}: {} records, {} bytes", workload.name, count, reference.len());
-        let mut cases = Vec::new();
-        for contender in contenders {
-            let Some(build) = contender.builder(&workload) else { continue };
-            assert!(build().bytes() == &reference[..], "{} differs", contender.name());
-            cases.push(Case { name: contender.name(), run: Box::new(move || drop(black_box(build()))) });
-        }
-        let samples = sample(&cases, Effort::FULL);
-        for s in &samples {
-            println!("  build {:24} {:8.1} ns/rec  {:.3}", s.name, s.median() / count, s.ratio(&samples[0]));
-        }
-        let mut cases = Vec::new();
-        for contender in contenders {
-            let Some(read) = contender.reader(&reference) else { continue };
-            println!("  {}", read());
-            cases.push(Case { name: contender.name(), run: Box::new(move || drop(black_box(read()))) });
-        }
-        let samples = sample(&cases, Effort::FULL);
-        for s in &samples {
-            println!("  read  {:24} {:8.1} ns/rec  {:.3}", s.name, s.median() / count, s.ratio(&samples[0]));
+
+    let mut rows = Vec::new();
+    for workload in workload::all() {
+        if only.is_empty() || only.iter().any(|name| **name == workload.name) {
+            eprintln!("{}: {}", workload.name, workload.says);
+            rows.push(build(&workload, effort));
+            rows.push(read(&workload, effort));
         }
     }
+    print!("{}", report::table(&rows));
+    if only.is_empty() && !quick {
+        report::write(&rows).expect("a place for the results");
+    }
+}
+
+fn build(workload: &Workload, effort: Effort) -> Row {
+    let expected = fold(&Bytes::from(plain(workload)), workload);
+    let mut cases = Vec::new();
+    for contender in CONTENDERS {
+        let Some(build) = contender.builder(workload) else { continue };
+        if !is_partial(contender) {
+            let batch = Bytes::copy_from_slice(build().bytes());
+            assert_eq!(fold(&batch, workload), expected, "{}: {} wrote other records", workload.name, contender.name());
+        }
+        cases.push(Case { name: contender.name(), run: Box::new(move || drop(black_box(build()))) });
+    }
+    if workload.codec == Codec::None {
+        let ours = Ours.builder(workload).expect("every workload")();
+        assert!(ours.bytes() == plain(workload), "{}: not the straight line's bytes", workload.name);
+    }
+    row("build", workload, &cases, effort)
+}
+
+fn read(workload: &Workload, effort: Effort) -> Row {
+    let batch = Bytes::copy_from_slice(Ours.builder(workload).expect("every workload")().bytes());
+    let expected = fold(&batch, workload);
+    let mut cases = Vec::new();
+    for contender in CONTENDERS {
+        let Some(read) = contender.reader(&batch, workload) else { continue };
+        assert_eq!(read(), expected, "{}: {} read other records", workload.name, contender.name());
+        cases.push(Case {
+            name: contender.name(),
+            run: Box::new(move || {
+                black_box(read());
+            }),
+        });
+    }
+    row("read", workload, &cases, effort)
+}
+
+/// The same records, without a codec.
+fn plain(workload: &Workload) -> Vec<u8> {
+    let plain = Workload { codec: Codec::None, records: workload.records.clone(), ..workload.named() };
+    StraightLine.builder(&plain).expect("the bound")().bytes().to_vec()
+}
+
+fn fold(batch: &Bytes, workload: &Workload) -> u64 {
+    Ours.reader(batch, workload).expect("every batch")()
+}
+
+fn row(what: &'static str, workload: &Workload, cases: &[Case<'_>], effort: Effort) -> Row {
+    let samples = sample(cases, effort);
+    let records = workload.records.len();
+    let figures = samples.iter().map(|sample| Figure {
+        name: sample.name,
+        nanoseconds: sample.median() / records as f64,
+        ratio: sample.ratio(&samples[0]),
+    });
+    Row { what, workload: workload.name.clone(), says: workload.says.clone(), records, figures: figures.collect() }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 /// One record, before any library has seen it.
+#[derive(Clone)]
 pub struct Input {
     pub key: Option<Bytes>,
     pub value: Bytes,
@@ -10,10 +11,22 @@ pub struct Input {
     pub timestamp: i64,
 }
 
+/// How a batch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
 /// Records that fill one batch.
 pub struct Workload {
-    pub name: &'static str,
-    pub says: &'static str,
+    pub name: String,
+    pub says: String,
+    pub magic: i8,
+    pub codec: Codec,
     /// Bytes that the batch may have: every contender that takes a size beforehand is told this one.
     pub limit: usize,
     pub records: Vec<Input>,
@@ -35,22 +48,34 @@ struct Shape {
     value: fn(&mut Words) -> Vec<u8>,
 }
 
-/// The workloads of magic 2 without a codec.
-pub fn plain() -> Vec<Workload> {
+/// All rows of the table, in their order.
+pub fn all() -> Vec<Workload> {
     let shape = |name, says, limit, value| Shape { name, says, limit, keyed: false, headers: false, value };
-    [
-        Shape {
-            keyed: true,
+    let noise_100 = |words: &mut Words| words.noise(100);
+    let w1 = || shape("W1", "16 KiB of 100-byte values, 16-byte keys", SMALL, noise_100);
+    let w2 = || shape("W2", "1 MiB of 1 KiB values", LARGE, |words| words.noise(1 << 10));
+    let w3 = || shape("W3", "1 MiB of 10-byte values", LARGE, |words| words.noise(10));
+    let w4 = || shape("W4", "1 MiB of 500-byte JSON values", LARGE, Words::json);
+    let keyed = |shape: Shape| Shape { keyed: true, ..shape };
+    let mut rows = vec![
+        Workload::fill(Shape {
             headers: true,
-            ..shape("W1", "16 KiB of 100-byte values, 16-byte keys, two headers", SMALL, |words| words.noise(100))
-        },
-        shape("W2", "1 MiB of 1 KiB values", LARGE, |words| words.noise(1 << 10)),
-        shape("W3", "1 MiB of 10-byte values", LARGE, |words| words.noise(10)),
-        shape("W5", "1 MiB of 4 KiB values", LARGE, |words| words.noise(4 << 10)),
-        shape("W6", "1 MiB of 16 KiB values", LARGE, |words| words.noise(16 << 10)),
-    ]
-    .map(Workload::fill)
-    .into()
+            says: "16 KiB of 100-byte values, 16-byte keys, two headers",
+            ..keyed(w1())
+        }),
+        Workload::fill(w2()),
+        Workload::fill(w3()),
+        Workload::fill(w4()),
+        Workload::fill(shape("W5", "1 MiB of 4 KiB values", LARGE, |words| words.noise(4 << 10))),
+        Workload::fill(shape("W6", "1 MiB of 16 KiB values", LARGE, |words| words.noise(16 << 10))),
+    ];
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        rows.push(Workload::fill(w4()).with_codec(codec));
+    }
+    for magic in [1, 0] {
+        rows.extend([keyed(w1()), w2(), w3()].map(|shape| Workload::fill(shape).with_magic(magic)));
+    }
+    rows
 }
 
 impl Workload {
@@ -69,11 +94,38 @@ impl Workload {
             };
             size += crate::contender::straight_line::record_len(&record, number);
             if size > shape.limit {
-                let Shape { name, says, limit, .. } = shape;
-                return Self { name, says, limit, records };
+                let (name, says) = (shape.name.into(), shape.says.into());
+                return Self { name, says, magic: 2, codec: Codec::None, limit: shape.limit, records };
             }
             records.push(record);
         }
+    }
+
+    /// The same workload without its records.
+    pub fn named(&self) -> Self {
+        let Self { name, says, magic, codec, limit, .. } = self;
+        Self {
+            name: name.clone(),
+            says: says.clone(),
+            magic: *magic,
+            codec: *codec,
+            limit: *limit,
+            records: Vec::new(),
+        }
+    }
+
+    fn with_codec(mut self, codec: Codec) -> Self {
+        self.name = format!("{} {}", self.name, format!("{codec:?}").to_lowercase());
+        self.codec = codec;
+        self
+    }
+
+    /// The same records in an older format, where each takes more room.
+    fn with_magic(mut self, magic: i8) -> Self {
+        self.name = format!("{} magic {magic}", self.name);
+        self.magic = magic;
+        self.limit = self.records.len() * 64 + self.limit;
+        self
     }
 }
 
@@ -95,5 +147,26 @@ impl Words {
     fn headers(&mut self) -> Vec<(&'static str, Bytes)> {
         let id = format!("{:08x}-1b4f-4c6e-9d2a-{:012x}", self.next() as u32, self.next() >> 16);
         vec![("correlation-id", id.into()), ("content-type", Bytes::from_static(b"application/json"))]
+    }
+
+    /// About 500 bytes of JSON, as an application would send them: field names that repeat, values that do not.
+    fn json(&mut self) -> Vec<u8> {
+        const CITIES: [&str; 6] = ["Lisbon", "Oslo", "Turin", "Leipzig", "Ghent", "Split"];
+        let mut text = format!(
+            r#"{{"id":"{:016x}","at":"2026-03-{:02}T{:02}:{:02}:{:02}Z","city":"{}","items":["#,
+            self.next(),
+            1 + self.next() % 28,
+            self.next() % 24,
+            self.next() % 60,
+            self.next() % 60,
+            CITIES[(self.next() % 6) as usize],
+        );
+        while text.len() < 440 {
+            let (sku, count, cents) = (self.next() % 100_000, 1 + self.next() % 9, self.next() % 100_000);
+            text += &format!(r#"{{"sku":"SKU-{sku:05}","count":{count},"price":{cents}}},"#);
+        }
+        text.pop();
+        text += &format!(r#"],"total":{},"currency":"EUR"}}"#, self.next() % 1_000_000);
+        text.into_bytes()
     }
 }

@@ -123,6 +123,12 @@ impl Delivery {
 
     /// The batch that was delivered.
     #[must_use]
+    pub const fn batch(&self) -> &KafkaBatch {
+        &self.batch
+    }
+
+    /// Hands the batch back.
+    #[must_use]
     pub fn into_batch(self) -> KafkaBatch {
         self.batch
     }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     pub(crate) topic: String,
 
     /// The partition for all the batches; without it, the producer picks one for each
-    #[arg(long, value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) partition: Option<i32>,
 
     /// The bytes that a batch may have before compression, header included

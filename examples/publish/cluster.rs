@@ -68,12 +68,17 @@ impl Cluster {
     }
 }
 
+/// What this program was told, and librdkafka does not take.
 fn misconfigured(args: &Args, error: &ConfigError) -> Failure {
-    match error {
-        ConfigError::Setting { setting, .. } if setting.starts_with("compression.") => Failure::new(
-            format!("--compression {}: librdkafka does not take it: {error}", args.compression),
-            "choose none, gzip, snappy or lz4, without a level",
-        ),
-        _ => Failure::new(format!("no producer can be made: {error}"), "see to --brokers"),
-    }
+    let compression = args.compression;
+    let (option, remedy) = match error {
+        ConfigError::Setting { setting, .. } if setting == "compression.type" => {
+            (format!("--compression {}: ", compression.codec()), "choose none, gzip, snappy or lz4")
+        }
+        ConfigError::Setting { setting, .. } if setting == "compression.level" => {
+            (format!("--compression {compression}: "), "choose another level, or leave it out")
+        }
+        _ => (String::new(), "see to --brokers"),
+    };
+    Failure::new(format!("{option}{error}"), remedy)
 }

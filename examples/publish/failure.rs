@@ -23,14 +23,14 @@ impl Failure {
         Self { what: what.to_string(), remedy: remedy.to_string(), left: String::new() }
     }
 
-    /// Nothing of this line and after was published.
+    /// This line and those after it were not published.
     pub(crate) fn left_from(self, line: u64) -> Self {
-        Self { left: format!("nothing of line {line} and after"), ..self }
+        Self { left: format!("not published: line {line} and after"), ..self }
     }
 
-    /// Nothing after these lines was published.
+    /// These lines were published, and those after them were not.
     pub(crate) fn left_after(self, lines: &Lines) -> Self {
-        Self { left: format!("nothing after line {}", lines.end()), ..self }
+        Self { left: format!("not published: whatever comes after line {}", lines.end()), ..self }
     }
 
     /// A record that can go into no batch, however empty.
@@ -38,33 +38,40 @@ impl Failure {
         Self::new(format!("line {line}: {error}"), TOO_LARGE).left_from(line)
     }
 
-    /// A batch that could not be sealed.
+    /// A batch that could not be sealed. [`KafkaBatch::split`](kafka_batch::KafkaBatch::split) would take it apart; here
+    /// it is simpler to fill smaller ones.
     pub(crate) fn sealing(lines: &Lines, error: &SealErrorReason) -> Self {
-        let remedy = match error {
-            SealErrorReason::TooLarge { .. } if lines.start() == lines.end() => TOO_LARGE,
-            SealErrorReason::TooLarge { .. } => "give a smaller --batch-size",
-            _ => "choose another --compression",
+        let (what, remedy) = match error {
+            SealErrorReason::TooLarge { sealed, limit, .. } => (
+                format!("{sealed} bytes even when compressed, and the broker takes {limit} (message.max.bytes)"),
+                if lines.start() == lines.end() { TOO_LARGE } else { "give a smaller --batch-size" },
+            ),
+            _ => (error.to_string(), "choose another --compression"),
         };
-        Self::new(format!("{}: {error}", named(lines)), remedy).left_from(*lines.start())
+        Self::new(format!("{}: {what}", named(lines)), remedy).left_from(*lines.start())
     }
 
     /// A batch that could not be published.
     pub(crate) fn publishing(lines: &Lines, error: &PublishError) -> Self {
-        let remedy = "see to --brokers, --topic and --partition, and publish from that line on";
-        let failure = Self::new(format!("{}: {error}", named(lines)), remedy);
+        let what = format!("{}: {error}", named(lines));
         match error {
             PublishError::Delivery(error) if error.fate() != Some(Fate::NotWritten) => {
-                Self { left: format!("of {}: {}; nothing after them", named(lines), fates(error)), ..failure }
+                let left = format!("of {}: {}", named(lines), fates(error));
+                Self { left, ..Self::new(what, "see what is in the topic, and publish the rest") }
             }
-            _ => failure.left_from(*lines.start()),
+            _ => Self::new(what, "mend that, and publish from there on").left_from(*lines.start()),
         }
     }
 
     /// The whole message; `published` is what was published before.
     pub(crate) fn message(&self, published: &str) -> String {
         let Self { what, remedy, left } = self;
-        let left = if left.is_empty() { String::new() } else { format!("; {left}") };
-        format!("error: {what}\n  remedy: {remedy}\n  published: {published}{left}")
+        let mut message = format!("error: {what}\n  remedy: {remedy}\n  published: {published}");
+        if !left.is_empty() {
+            message.push_str("\n  ");
+            message.push_str(left);
+        }
+        message
     }
 }
 

@@ -70,7 +70,7 @@ async fn publish(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<
         screen.begin_batch(summary.batches + 1);
         let (lines, end) = fill(&mut batch, &mut readings, &defaults, screen);
         if let Some(lines) = lines {
-            let (fill, records, raw) = (batch.to_string(), batch.record_count(), batch.size());
+            let (fill, raw) = (batch.to_string(), batch.size());
             let sealed = sealed_size(&batch).map_err(|error| Failure::sealing(&lines, &error))?;
             let delivery = send(&producer, args, batch).await.map_err(|error| Failure::publishing(&lines, &error))?;
             summary.add(&delivery, raw, sealed);

@@ -46,15 +46,15 @@ pub(crate) struct Readings<'a> {
 
 impl<'a> Readings<'a> {
     pub(crate) fn open(args: &'a Args) -> Result<Self, Failure> {
-        let name = args.file.display().to_string();
-        let input: Box<dyn BufRead> = if args.file == Path::new("-") {
-            Box::new(BufReader::new(io::stdin()))
+        let (name, input): (_, Box<dyn BufRead>) = if args.file == Path::new("-") {
+            ("standard input".into(), Box::new(BufReader::new(io::stdin())))
         } else {
+            let name = args.file.display().to_string();
             let file = File::open(&args.file).map_err(|error| {
                 let remedy = "name a FILE with JSON lines, or - for standard input, or none for the sample data";
                 Failure::new(format!("{name} cannot be opened: {error}"), remedy)
             })?;
-            Box::new(BufReader::new(file))
+            (name, Box::new(BufReader::new(file)))
         };
         let (key_field, time_field) = (args.key_field.as_str(), args.time_field.as_str());
         Ok(Self { input, name, key_field, time_field, line: 0 })
@@ -67,19 +67,18 @@ impl<'a> Readings<'a> {
             match self.input.read_line(&mut json) {
                 Ok(0) => return Ok(None),
                 Ok(_) if json.trim().is_empty() => {}
-                Ok(_) => return self.parse(json).map(Some),
+                Ok(_) => return self.parse(json.trim()).map(Some),
                 // As `read_line` says it of bytes that are not UTF-8; what else goes wrong is not the line's fault.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     return Err(self.fault("is not UTF-8", "correct that line"));
                 }
-                Err(error) => return Err(self.fault(&format!("cannot be read: {error}"), "see to the file")),
+                Err(error) => return Err(self.fault(&format!("cannot be read: {error}"), "see to the input")),
             }
         }
     }
 
-    fn parse(&self, mut json: String) -> Result<Reading, Failure> {
-        json.truncate(json.trim_end().len());
-        let value: Value = serde_json::from_str(&json).map_err(|error| {
+    fn parse(&self, json: &str) -> Result<Reading, Failure> {
+        let value: Value = serde_json::from_str(json).map_err(|error| {
             let text = error.to_string(); // ends in "at line 1 column …", which line it is we know better
             let reason = text.split(" at line ").next().unwrap_or_default();
             let what = format!("is not JSON: {reason} at column {}", error.column());
@@ -91,7 +90,7 @@ impl<'a> Readings<'a> {
             _ => None,
         };
         let time = value.get(self.time_field).and_then(Value::as_i64).map(Timestamp::from_millis);
-        Ok(Reading { line: self.line, json, key, time })
+        Ok(Reading { line: self.line, json: json.into(), key, time })
     }
 
     fn fault(&self, what: &str, remedy: &str) -> Failure {

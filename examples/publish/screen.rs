@@ -12,7 +12,8 @@ pub(crate) struct Screen {
 impl Screen {
     pub(crate) fn new(batch_size: usize) -> Self {
         let bar = ProgressBar::new(batch_size as u64);
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:40}] {percent:>3} % of {len} bytes, {msg}") {
+        let template = "{prefix} [{wide_bar}] {percent:>3} % of {len} bytes, {msg:12}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         Self { bar }

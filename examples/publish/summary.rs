@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kafka_batch::Delivery;
+use kafka_batch::{Compression, Delivery};
 
 use crate::args::Args;
 
@@ -43,8 +43,7 @@ impl Summary {
     pub(crate) fn so_far(&self) -> String {
         match self.batches {
             0 => "nothing".into(),
-            1 => format!("1 batch ({} records)", self.records),
-            batches => format!("{batches} batches ({} records)", self.records),
+            batches => format!("{} ({})", count(batches, "batch", "es"), count(self.records, "record", "s")),
         }
     }
 
@@ -52,20 +51,21 @@ impl Summary {
         let Self { batches, records, raw, sealed, .. } = self;
         let codec = args.compression.codec();
         let percent = sealed * 100 / raw.max(&1);
-        // Our own size of the batches is exact only where they go over the wire as they are.
-        let whose = if self.one_batch_on_the_wire {
-            "as sent"
+        // What we counted is what was sent only where the batches that were filled are those on the wire.
+        let whose = if self.one_batch_on_the_wire || args.compression == Compression::None {
+            ""
         } else {
-            "as this library seals these batches; librdkafka makes batches of its own, and theirs can differ"
+            ", sealed here; librdkafka makes and compresses batches of its own, and what it sent can differ"
         };
         let mut text = format!(
             "\nbatches      {batches}\nrecords      {records}, all read back as they were published\n\
-             raw          {raw} bytes\ncompressed   {sealed} bytes, {percent} % ({codec}, {whose})"
+             raw          {raw} bytes\ncompressed   {sealed} bytes, {percent} % ({codec}{whose})"
         );
         for (partition, share) in &self.partitions {
             let Share { batches, records, .. } = share;
             let offsets = offsets(share.first, share.last);
-            text += &format!("\npartition {partition:<2} {offsets}: {records} records in {batches} batches");
+            let (records, batches) = (count(*records, "record", "s"), count(*batches, "batch", "es"));
+            text += &format!("\npartition {partition:<2} {offsets}: {records} in {batches}");
         }
         text
     }
@@ -82,4 +82,8 @@ fn offsets(first: Option<i64>, last: Option<i64>) -> String {
         Some((first, last)) => format!("offsets {first} to {last}"),
         None => "offsets unknown".into(),
     }
+}
+
+fn count(count: usize, word: &str, plural: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { plural })
 }

@@ -5,12 +5,12 @@ mod setup;
 mod step;
 
 pub use setup::{Record, Setup};
-pub use step::{Stamping, Step};
+pub use step::{Extend, Stamping, Step};
 
 use kafka_batch_core::{
     Append, AppendError, BatchOverflow, Codec, ConvertError, DEFAULT_MAX_DECOMPRESSED, DownConversion, ExtendError,
-    Full, FullReason, KafkaBatch, Loss, Magic, Mark, RecordBatches, RecordMetadata, RecordView, RollbackError,
-    SealErrorReason, SealedBatch, Stamp, StampedBatch, Timestamp, partition_for_key,
+    Full, FullReason, KafkaBatch, Loss, Magic, Mark, RecordBatches, RecordView, RollbackError, SealErrorReason,
+    SealedBatch, Stamp, StampedBatch, Timestamp, partition_for_key,
 };
 use std::mem;
 use std::num::NonZeroU32;
@@ -115,8 +115,8 @@ impl Checked {
         match step {
             Step::Append(record) => self.append(record, None),
             Step::AppendAt(gap, record) => self.append(record, Some(*gap)),
-            Step::Extend(records) => self.extend(records, false),
-            Step::TryExtend(records) => self.extend(records, true),
+            Step::AppendSnug(more, gap, record) => self.append(&self.snug(*more, record), *gap),
+            Step::Extend(how, records) => self.extend(records, *how),
             Step::Mark => self.mark(),
             Step::Rollback(index) => self.rollback(*index),
             Step::Close => self.batch.close(),
@@ -202,6 +202,19 @@ impl Checked {
         }
     }
 
+    /// The record with a value that makes it cost what is left in the batch, and `more`.
+    fn snug(&self, more: i8, record: &Record) -> Record {
+        let cost = |len| {
+            let record = record.with_value(len);
+            let owned = record.own();
+            self.batch.cost(record.record(&owned, &record.headers(&owned))).unwrap_or(0)
+        };
+        let wanted = self.batch.room().min(70_000).saturating_add_signed(more.into());
+        // What is not the value takes as much with a value of about the length.
+        let len = wanted.saturating_sub(cost(wanted).saturating_sub(wanted));
+        record.with_value((len..len + 4).find(|&len| cost(len) == wanted).unwrap_or(len))
+    }
+
     fn check_full(&self, full: &Full, before: &KafkaBatch) {
         assert_eq!(full.available, before.room());
         assert_eq!(full.reason == FullReason::Closed, before.is_closed());
@@ -244,7 +257,7 @@ impl Checked {
         }
     }
 
-    fn extend(&mut self, records: &[Record], all_or_nothing: bool) {
+    fn extend(&mut self, records: &[Record], how: Extend) {
         let before = self.batch.clone();
         // What the same records do one by one, in another batch.
         let mut one_by_one = Self { batch: before.clone(), marks: Vec::new(), records: self.records.clone(), ..*self };
@@ -260,33 +273,39 @@ impl Checked {
         let owned: Vec<_> = records.iter().map(Record::own).collect();
         let headers: Vec<_> = records.iter().zip(&owned).map(|(record, owned)| record.headers(owned)).collect();
         let given = records.iter().zip(&owned).zip(&headers);
-        let mut rest = given.map(|((record, owned), headers)| record.record(owned, headers));
-        let result = if all_or_nothing { self.batch.try_extend(&mut rest) } else { self.batch.extend(&mut rest) };
-        let check_taken = |taken: &[RecordMetadata]| {
-            let sizes: usize = taken.iter().map(|metadata| metadata.size).sum();
-            assert_eq!(before.size() + sizes, one_by_one.batch.size());
+        let mut rest = given.map(|((record, owned), headers)| record.record(owned, headers)).peekable();
+        let mut full = None;
+        let result = match how {
+            Extend::UntilRefused => self.batch.extend(&mut rest),
+            Extend::AllOrNothing => self.batch.try_extend(&mut rest),
+            Extend::WhatFits => self.batch.fill_from(&mut rest).map(|filled| {
+                full = filled.full;
+                filled.taken
+            }),
         };
-        match result {
-            Ok(taken) => {
-                assert!(stops_at.is_none() && taken.len() == records.len());
-                check_taken(&taken);
-            }
+        let (stopped_at, taken) = match result {
+            Ok(taken) => (full.map(|_| taken.len()), taken),
             Err(error) => {
-                let position = error.position();
-                assert_eq!(Some(position), stops_at);
-                assert_eq!(rest.count(), records.len() - position - 1, "the rest is still there");
-                let taken = match &error {
-                    ExtendError::Overflow(BatchOverflow { taken, .. }) | ExtendError::Failed { taken, .. } => taken,
+                assert!(error.to_string().contains(&error.position().to_string()));
+                match error {
+                    ExtendError::Overflow(BatchOverflow { position, taken, .. })
+                    | ExtendError::Failed { position, taken, .. } => (Some(position), taken),
                     other => panic!("{other}"),
-                };
-                if all_or_nothing {
-                    assert!(taken.is_empty());
-                    return self.unchanged(&before);
                 }
-                assert_eq!(taken.len(), position);
-                check_taken(taken);
+            }
+        };
+        assert_eq!(stopped_at, stops_at);
+        if let Some(position) = stopped_at {
+            // Whoever lends an iterator has the refused record in hand, or still in the iterator.
+            let refused = usize::from(how != Extend::WhatFits);
+            assert_eq!(rest.count(), records.len() - position - refused, "the rest is still there");
+            if how == Extend::AllOrNothing {
+                assert!(taken.is_empty());
+                return self.unchanged(&before);
             }
         }
+        assert_eq!(taken.len(), stopped_at.unwrap_or(records.len()));
+        assert_eq!(before.size() + taken.iter().map(|metadata| metadata.size).sum::<usize>(), one_by_one.size);
         assert_eq!(self.batch, one_by_one.batch);
         (self.records, self.size) = (one_by_one.records, one_by_one.size);
     }

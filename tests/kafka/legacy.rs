@@ -1,6 +1,8 @@
 //! Magic 0 and 1, with a broker that still takes and gives them: Kafka up to 3.9.
 
-use kafka_batch::protocol::ErrorCode;
+use std::slice;
+
+use kafka_batch::protocol::{ApiKey, ErrorCode};
 use kafka_batch::{Codec, Compression, DownConversion, Magic, StampedBatch, Timestamp, TimestampType};
 
 use super::broker::Kafka;
@@ -148,6 +150,31 @@ fn lz4_frames_have_the_checksum_of_their_format() {
     }
 }
 
+/// A broker that stores magic 2 looks at what was sent, message by message (a compressed one counts as one), and at what
+/// it makes of it: the larger of the two is what its limit has to allow.
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn the_limit_counts_what_is_sent_and_what_is_stored() {
+    let Some((_, mut wire)) = old_enough("the limit in old formats") else { return };
+    for (version, magic) in OLD_PRODUCE {
+        for (compression, part) in old_codecs().into_iter().flat_map(|codec| [(codec, 3), (codec, usize::MAX)]) {
+            let sent: Vec<_> = plain_sample().into_iter().rev().take(part).collect();
+            let batch = old_sealed(&sent, magic, compression);
+            let open = wire.topic("old-unlimited", 1, &[]);
+            assert_eq!(wire.produce(version, None, (&open, 0), &batch).unwrap().error_code, ErrorCode::NONE);
+            let stored = wire.log(&open, 0).len();
+            let one_by_one = sent.iter().map(|row| old_sealed(slice::from_ref(row), magic, Compression::None).size());
+            let largest = if batch.codec() == Codec::None { one_by_one.max().unwrap() } else { batch.size() };
+            let needed = stored.max(largest);
+            for (limit, expected) in [(needed, ErrorCode::NONE), (needed - 1, ErrorCode::MESSAGE_TOO_LARGE)] {
+                let topic = wire.topic("old-limit", 1, &[("max.message.bytes", &limit.to_string())]);
+                let answer = wire.produce(version, None, (&topic, 0), &batch).unwrap();
+                assert_eq!(answer.error_code, expected, "{magic} {compression}: {largest} {stored} {limit}");
+            }
+        }
+    }
+}
+
 /// A batch that was filled before its broker was known, and turns out to be for an old one.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
@@ -178,7 +205,7 @@ fn kafka_4_lists_old_produce_versions_and_hangs_up_on_them() {
     let topic = Wire::connect(&kafka).topic("hung-up", 1, &[]);
     for (version, magic) in OLD_PRODUCE {
         let mut wire = Wire::connect(&kafka);
-        assert!(wire.listed.versions(kafka_batch::protocol::ApiKey::Produce).unwrap().contains(version));
+        assert!(wire.listed.versions(ApiKey::Produce).unwrap().contains(version));
         let batch = old_sealed(&plain_sample(), magic, Compression::None);
         assert!(wire.produce(version, None, (&topic, 0), &batch).is_err(), "v{version}");
     }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::straight_line::HEADER_LEN;
 use super::{Contender, Fold, Read};
+use crate::workload::{Codec, Workload};
 
 pub struct BareWalk;
 
@@ -12,8 +13,12 @@ impl Contender for BareWalk {
         "bare walk"
     }
 
-    fn reader<'w>(&self, batch: &'w Bytes) -> Option<Read<'w>> {
-        Some(Box::new(move || walk(batch)))
+    fn reader<'w>(&self, batch: &'w Bytes, workload: &Workload) -> Option<Read<'w>> {
+        match (workload.magic, workload.codec) {
+            (2, Codec::None) => Some(Box::new(move || walk(batch))),
+            (magic, Codec::None) => Some(Box::new(move || walk_legacy(batch, magic))),
+            _ => None,
+        }
     }
 }
 
@@ -39,6 +44,27 @@ fn walk(batch: &[u8]) -> u64 {
         }
     }
     assert_eq!(at, batch.len(), "the end");
+    fold.finish()
+}
+
+fn walk_legacy(batch: &[u8], magic: i8) -> u64 {
+    let number = |at: usize| i64::from_be_bytes(batch[at..at + 8].try_into().expect("eight bytes"));
+    let short = |at: usize| i32::from_be_bytes(batch[at..at + 4].try_into().expect("four bytes"));
+    let mut fold = Fold::default();
+    let mut at = 0;
+    while at < batch.len() {
+        let end = at + 12 + short(at + 8) as usize;
+        assert_eq!(crc32fast::hash(&batch[at + 16..end]), short(at + 12) as u32, "the sum");
+        fold.number(number(at));
+        let mut field = at + 18;
+        fold.number(if magic == 0 { -1 } else { number(field) });
+        field += if magic == 0 { 0 } else { 8 };
+        let key = short(field);
+        fold.number(i64::from(key));
+        field += 4 + key.max(0) as usize;
+        fold.number(i64::from(short(field)));
+        at = end;
+    }
     fold.finish()
 }
 

@@ -1,8 +1,14 @@
 //! Who is measured: each behind the same small trait, each in a file of its own.
 
 pub mod bare_walk;
+pub mod codec_alone;
+pub mod copy_and_sum;
+pub mod kafka_protocol;
+pub mod krafka;
 pub mod ours;
+pub mod rskafka;
 pub mod straight_line;
+pub mod tansu;
 
 use bytes::{Bytes, BytesMut};
 
@@ -21,7 +27,7 @@ pub trait Contender {
 
     /// Prepares to read this batch: every record as the library hands it out, folded into a number that depends on all
     /// of it.
-    fn reader<'w>(&self, _batch: &'w Bytes) -> Option<Read<'w>> {
+    fn reader<'w>(&self, _batch: &'w Bytes, _workload: &Workload) -> Option<Read<'w>> {
         None
     }
 }

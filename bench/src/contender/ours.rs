@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use kafka_batch::{
-    Append, BatchOptions, DEFAULT_MAX_DECOMPRESSED, Header, Record, RecordBatches, Timestamp,
+    Append, BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Header, Magic, MagicChoice, Record, RecordBatches,
+    Timestamp,
 };
 
 use super::{Build, Contender, Fold, Read, Wire};
-use crate::workload::Workload;
+use crate::workload::{Codec, Workload};
 
 pub struct Ours;
 
@@ -16,7 +17,18 @@ impl Contender for Ours {
     }
 
     fn builder<'w>(&self, workload: &'w Workload) -> Option<Build<'w>> {
-        let options = BatchOptions::default().batch_size(workload.limit);
+        let compression = match workload.codec {
+            Codec::None => Compression::None,
+            Codec::Gzip => Compression::gzip(),
+            Codec::Snappy => Compression::Snappy,
+            Codec::Lz4 => Compression::Lz4,
+            Codec::Zstd => Compression::zstd(),
+        };
+        let options = BatchOptions::default()
+            .batch_size(workload.limit)
+            .max_message_bytes(workload.limit)
+            .magic(MagicChoice::Pinned(Magic::from_id(workload.magic).expect("a format")))
+            .compression(compression);
         let headers: Vec<Vec<Header<'w>>> = workload
             .records
             .iter()
@@ -40,7 +52,7 @@ impl Contender for Ours {
         }))
     }
 
-    fn reader<'w>(&self, batch: &'w Bytes) -> Option<Read<'w>> {
+    fn reader<'w>(&self, batch: &'w Bytes, _: &Workload) -> Option<Read<'w>> {
         Some(Box::new(move || {
             let mut fold = Fold::default();
             for batch in RecordBatches::new(batch) {

@@ -2,7 +2,7 @@
 //! services. No limits, no errors, no choice of format; safe Rust.
 
 use super::{Build, Contender, Wire};
-use crate::workload::{BASE_TIMESTAMP, Input, Workload};
+use crate::workload::{BASE_TIMESTAMP, Codec, Input, Workload};
 
 pub const HEADER_LEN: usize = 61;
 
@@ -10,20 +10,57 @@ pub struct StraightLine;
 
 impl Contender for StraightLine {
     fn name(&self) -> &'static str {
-        "straight-line encoder"
+        "straight line"
     }
 
     fn builder<'w>(&self, workload: &'w Workload) -> Option<Build<'w>> {
-        Some(Box::new(move || {
-            let mut out = Vec::with_capacity(workload.limit);
-            out.resize(HEADER_LEN, 0);
-            for (offset, record) in workload.records.iter().enumerate() {
-                write_record(&mut out, record, offset as i64);
-            }
-            write_header(&mut out, &workload.records);
-            Wire::Vec(out)
-        }))
+        match (workload.magic, workload.codec) {
+            (2, Codec::None) => Some(Box::new(move || Wire::Vec(encode(workload)))),
+            (magic, Codec::None) => Some(Box::new(move || Wire::Vec(encode_legacy(workload, magic)))),
+            _ => None,
+        }
     }
+}
+
+/// The batch of magic 2, without a codec.
+pub fn encode(workload: &Workload) -> Vec<u8> {
+    let mut out = Vec::with_capacity(workload.limit);
+    out.resize(HEADER_LEN, 0);
+    for (offset, record) in workload.records.iter().enumerate() {
+        write_record(&mut out, record, offset as i64);
+    }
+    write_header(&mut out, &workload.records);
+    out
+}
+
+/// The messages of magic 0 or 1, without a codec.
+fn encode_legacy(workload: &Workload, magic: i8) -> Vec<u8> {
+    let mut out = Vec::with_capacity(workload.limit);
+    for (offset, record) in workload.records.iter().enumerate() {
+        let start = out.len();
+        let timestamp = if magic == 0 { 0 } else { 8 };
+        let size = 14 + timestamp + record.key.as_ref().map_or(0, |key| key.len()) + record.value.len();
+        out.extend_from_slice(&(offset as i64).to_be_bytes());
+        out.extend_from_slice(&(size as i32).to_be_bytes());
+        out.extend_from_slice(&[0, 0, 0, 0, magic as u8, 0]);
+        if magic != 0 {
+            out.extend_from_slice(&record.timestamp.to_be_bytes());
+        }
+        match &record.key {
+            Some(key) => put_fixed(&mut out, key),
+            None => out.extend_from_slice(&(-1i32).to_be_bytes()),
+        }
+        put_fixed(&mut out, &record.value);
+        let crc = crc32fast::hash(&out[start + 16..]);
+        out[start + 12..start + 16].copy_from_slice(&crc.to_be_bytes());
+    }
+    out
+}
+
+#[inline]
+fn put_fixed(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
+    out.extend_from_slice(bytes);
 }
 
 #[inline]
@@ -73,8 +110,7 @@ fn bytes_len(bytes: &[u8]) -> usize {
 
 #[inline]
 fn body_len(record: &Input, offset: i64) -> usize {
-    let headers: usize =
-        record.headers.iter().map(|(name, value)| bytes_len(name.as_bytes()) + bytes_len(value)).sum();
+    let headers: usize = record.headers.iter().map(|(name, value)| bytes_len(name.as_bytes()) + bytes_len(value)).sum();
     1 + varint_len(record.timestamp - BASE_TIMESTAMP)
         + varint_len(offset)
         + record.key.as_ref().map_or(1, |key| bytes_len(key))

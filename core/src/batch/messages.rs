@@ -69,6 +69,12 @@ impl KafkaBatch {
 }
 
 impl MessageWriter<'_, '_> {
+    /// The batch that is being filled.
+    #[must_use]
+    pub const fn batch(&self) -> &KafkaBatch {
+        self.batch
+    }
+
     /// Appends a message, if it fits. As [`KafkaBatch::append`].
     ///
     /// # Errors

@@ -148,10 +148,12 @@ pub enum SealErrorReason {
     Empty,
     /// Even compressed it is over the hard limit: split it.
     #[error(
-        "the batch has {sealed} bytes ({uncompressed} before compression), and the broker takes {limit} \
-         (message.max.bytes): split it"
+        "the batch of {records} records has {sealed} bytes ({uncompressed} before compression), and the broker takes \
+         {limit} (message.max.bytes){}", if *records > 1 { ": split it" } else { "" }
     )]
     TooLarge {
+        /// How many records it has: one alone cannot be split further.
+        records: usize,
         /// Bytes that would have been sent.
         sealed: usize,
         /// Bytes before compression.
@@ -196,7 +198,8 @@ impl KafkaBatch {
         let compressed = self.compress()?.filter(|wire| wire.len() < self.buffer.len());
         let sealed = compressed.as_ref().map_or(self.buffer.len(), Vec::len);
         if sealed > limit {
-            return Err(SealErrorReason::TooLarge { sealed, uncompressed: self.buffer.len(), limit });
+            let (records, uncompressed) = (self.record_count(), self.buffer.len());
+            return Err(SealErrorReason::TooLarge { records, sealed, uncompressed, limit });
         }
         let codec = compressed.as_ref().map_or(Codec::None, |_| self.options.compression.codec());
         Ok((compressed, codec))

@@ -1,1 +1,252 @@
+//! What is on its way: one queue a partition, oldest first. A batch stays in its place until it is through, whether it
+//! waits, is in flight, or waits again: so the order is kept whatever is retried.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::event::BatchId;
+use super::io::ConnectionId;
+use super::sequence::{Identity, Sequence};
+use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
+use crate::record::TopicPartition;
+use crate::time::Instant;
+
+/// A partition's place in [`Accumulator`]. Partitions are never taken out.
 pub(super) type PartitionIndex = usize;
+
+/// One batch on the wire: a batch that was accepted, or a part of one that was split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EntryId(u64);
+
+/// A batch in the queue of its partition.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: EntryId,
+    pub(super) batch: BatchId,
+    /// Where in the batch that was accepted this part begins.
+    pub(super) position: usize,
+    pub(super) payload: Payload,
+    pub(super) deadline: Instant,
+    pub(super) failures: u32,
+    pub(super) not_before: Instant,
+    pub(super) in_flight: Option<ConnectionId>,
+    /// Some attempt may have been written, or still be.
+    pub(super) unsure: bool,
+    /// The batch before it, of the same counting, is in no log and will not be: so neither will this one, as it is.
+    pub(super) behind_a_gap: bool,
+}
+
+/// A batch, sealed or stamped.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// It has never been sent, or all that was sent of it is void.
+    Sealed(SealedBatch),
+    /// These very bytes were sent, and will be again.
+    Stamped(StampedBatch, Option<Identity>),
+    /// It could not be converted or sealed, and is about to fail or to be split.
+    Open(KafkaBatch),
+    /// Within one function only, which puts another in its place.
+    Gone,
+}
+
+impl Payload {
+    /// The identity under which it is stamped.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Stamped(_, identity) => *identity,
+            Self::Sealed(_) | Self::Open(_) | Self::Gone => None,
+        }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Sealed(batch) => batch.size(),
+            Self::Stamped(batch, _) => batch.size(),
+            Self::Open(batch) => batch.size(),
+            Self::Gone => 0,
+        }
+    }
+
+    pub(super) fn record_count(&self) -> usize {
+        match self {
+            Self::Sealed(batch) => batch.record_count(),
+            Self::Stamped(batch, _) => batch.record_count(),
+            Self::Open(batch) => batch.record_count(),
+            Self::Gone => 0,
+        }
+    }
+
+    pub(super) fn into_batch(self) -> KafkaBatch {
+        match self {
+            Self::Sealed(batch) => batch.into_batch(),
+            Self::Stamped(batch, _) => batch.into_batch(),
+            Self::Open(batch) => batch,
+            Self::Gone => unreachable!("whoever takes a payload puts another in its place before anybody looks"),
+        }
+    }
+}
+
+/// A partition's queue and how it counts.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) to: TopicPartition,
+    pub(super) queue: VecDeque<Entry>,
+    pub(super) sequence: Sequence,
+}
+
+impl Partition {
+    /// Where in the queue an entry is.
+    pub(super) fn find(&self, id: EntryId) -> Option<usize> {
+        self.queue.iter().position(|entry| entry.id == id)
+    }
+
+    /// The next one to send: the first that is not in flight. None while one behind it is: its answer comes first.
+    pub(super) fn next(&self) -> Option<usize> {
+        let next = self.queue.iter().position(|entry| entry.in_flight.is_none())?;
+        self.queue.iter().skip(next).all(|entry| entry.in_flight.is_none()).then_some(next)
+    }
+
+    /// What has to be stamped anew is opened for it: everything under a lost identity that is certainly in no log. That
+    /// is what was always refused, and all that was counted on from there: brokers take no batch behind a gap.
+    ///
+    /// Gives the places of what should be stamped anew.
+    pub(super) fn void(&self) -> Vec<usize> {
+        let Some(lost) = self.sequence.lost() else { return Vec::new() };
+        let mut gap = false;
+        let mut void = Vec::new();
+        for (at, entry) in self.queue.iter().enumerate() {
+            gap |= entry.behind_a_gap;
+            match entry.payload.identity() {
+                None => gap = true,
+                Some(identity) if identity != lost || entry.in_flight.is_some() => {}
+                Some(_) if entry.unsure && !gap => {}
+                Some(_) => {
+                    gap = true;
+                    void.push(at);
+                }
+            }
+        }
+        void
+    }
+}
+
+/// Everything that was accepted and is not through yet.
+#[derive(Debug, Default)]
+pub(super) struct Accumulator {
+    partitions: Vec<Partition>,
+    by_name: BTreeMap<TopicPartition, PartitionIndex>,
+    /// Partitions whose queue is not empty.
+    pub(super) active: BTreeSet<PartitionIndex>,
+    /// Batches that are not through, each with the bytes that it counts for.
+    unfinished: BTreeMap<BatchId, usize>,
+    bytes: usize,
+    next_batch: u64,
+    next_entry: u64,
+}
+
+impl Accumulator {
+    /// Takes a batch. The partition's index, and whether it is the only one in its queue.
+    pub(super) fn accept(
+        &mut self,
+        batch: SealedBatch,
+        to: TopicPartition,
+        deadline: Instant,
+    ) -> (BatchId, PartitionIndex) {
+        let id = BatchId(self.next_batch);
+        self.next_batch += 1;
+        let size = batch.size();
+        self.bytes += size;
+        self.unfinished.insert(id, size);
+        let index = self.index(to);
+        let entry = self.entry(id, 0, batch, deadline);
+        self.partitions[index].queue.push_back(entry);
+        self.active.insert(index);
+        (id, index)
+    }
+
+    fn index(&mut self, to: TopicPartition) -> PartitionIndex {
+        if let Some(&index) = self.by_name.get(&to) {
+            return index;
+        }
+        let index = self.partitions.len();
+        self.by_name.insert(to.clone(), index);
+        self.partitions.push(Partition { to, queue: VecDeque::new(), sequence: Sequence::default() });
+        index
+    }
+
+    /// A new entry, in no queue yet.
+    pub(super) fn entry(&mut self, batch: BatchId, position: usize, sealed: SealedBatch, deadline: Instant) -> Entry {
+        let id = EntryId(self.next_entry);
+        self.next_entry += 1;
+        Entry {
+            id,
+            batch,
+            position,
+            payload: Payload::Sealed(sealed),
+            deadline,
+            failures: 0,
+            not_before: Instant::START,
+            in_flight: None,
+            unsure: false,
+            behind_a_gap: false,
+        }
+    }
+
+    pub(super) fn partition(&self, index: PartitionIndex) -> &Partition {
+        &self.partitions[index]
+    }
+
+    pub(super) fn partition_mut(&mut self, index: PartitionIndex) -> &mut Partition {
+        &mut self.partitions[index]
+    }
+
+    /// Partitions of a topic.
+    pub(super) fn of_topic(&self, topic: &str) -> Vec<PartitionIndex> {
+        let first = TopicPartition::new(topic, i32::MIN);
+        let range = self.by_name.range(first..).take_while(|(to, _)| to.topic == topic);
+        range.map(|(_, &index)| index).collect()
+    }
+
+    /// Puts an entry into a queue, in this place.
+    pub(super) fn insert(&mut self, index: PartitionIndex, at: usize, entry: Entry) {
+        self.partitions[index].queue.insert(at, entry);
+        self.active.insert(index);
+    }
+
+    /// Takes an entry out of its queue, wherever it stands.
+    pub(super) fn remove(&mut self, index: PartitionIndex, at: usize) -> Option<Entry> {
+        let queue = &mut self.partitions[index].queue;
+        let entry = queue.remove(at);
+        if queue.is_empty() {
+            self.active.remove(&index);
+        }
+        entry
+    }
+
+    /// The topics of all that is not through.
+    pub(super) fn topics(&self) -> BTreeSet<&str> {
+        self.active.iter().map(|&index| self.partitions[index].to.topic.as_str()).collect()
+    }
+
+    /// A batch is through.
+    pub(super) fn finish(&mut self, batch: BatchId) {
+        if let Some(size) = self.unfinished.remove(&batch) {
+            self.bytes -= size;
+        }
+    }
+
+    /// Bytes that are on their way.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The oldest batch that is not through.
+    pub(super) fn oldest(&self) -> Option<BatchId> {
+        self.unfinished.keys().next().copied()
+    }
+
+    /// The batch that will be accepted next.
+    pub(super) fn next_batch(&self) -> BatchId {
+        BatchId(self.next_batch)
+    }
+}

@@ -70,6 +70,7 @@ impl fmt::Display for Disconnect {
 
 /// What the machine wants done. Exhaustive on purpose: a new kind has to break each driver at compile time.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is matched where it is returned, and nobody keeps a row of them")]
 pub enum Output {
     /// Connect to this address; answer with [`Input::Connected`] or [`Input::Closed`].
     Connect {

@@ -1,17 +1,120 @@
-//! The producer as a pure state machine. (Docs follow.)
-#![allow(dead_code)]
+//! A Kafka producer as a pure state machine: no socket, no clock, no thread, no chance but from a seed. Whoever has those
+//! drives it; a driver knows sockets and no Kafka.
+//!
+//! There are two doors. [`Producer::handle_input`] takes in what happened, [`Producer::poll_output`] says what to do next,
+//! and neither can fail: failures are events. Commands ([`send`](Producer::send), [`flush`](Producer::flush),
+//! [`close`](Producer::close)) only queue, at any time and in any number; requests are formed when output is polled, so ten
+//! batches that were sent before make one request a broker.
+//!
+//! # How to drive it
+//! ```text
+//! loop {
+//!     let deadline = loop {                                  // the drain
+//!         match producer.poll_output(now()) {
+//!             Output::Connect { connection, host, port } => begin to connect,
+//!             Output::Transmit { connection, bytes }     => write the segments, in order,
+//!             Output::Close(connection)                  => drop the connection,
+//!             Output::Event(event)                       => tell the application,
+//!             Output::Wait(deadline)                     => break deadline,
+//!         }
+//!     };
+//!     wait for the first of: a command, while producer.has_room(); news from a connection; the deadline
+//!     hand it over: producer.send(…), or producer.handle_input(…); for the deadline nothing
+//! }
+//! ```
+//! The deadline comes only at the end of the drain: one cannot sleep while there is something to do. Names of connections
+//! are never used twice, so what comes late from one that is gone is ignored.
+//!
+//! # The life of a connection
+//! ```text
+//!              Connected              answered               (SASL, if wanted)
+//! Connecting ────────────▶ AskVersions ────────▶ Mechanism ──▶ Authenticate ──▶ Ready
+//!     │                     │  │    ▲                                             │
+//!     │                     │  └────┘ UNSUPPORTED_VERSION: in an older one        │ requests, at most
+//!     │                     │ hung up: next time spoken to as configured          │ max.in.flight…
+//!     ▼                     ▼                                                     ▼
+//!    gone ◀── refused, broken, garbled, no answer within request.timeout.ms, idle, closed
+//!      └──▶ again after reconnect.backoff.ms, doubling, with jitter
+//! ```
+//!
+//! # The life of a batch
+//! ```text
+//!            leader known, connection ready, producer id there, first in line
+//!  waiting ─────────────────────────────────────────────────────────────────▶ in flight
+//!  (sealed)                                                                    (stamped)
+//!     ▲                                                                            │
+//!     │   ┌──── Retry: the same bytes, in its old place, after retry.backoff.ms ◀──┤
+//!     │   ▼                                                                        │
+//!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
+//!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
+//!     │                                                                            ├─ TooLarge ▶ Failed, or split
+//!     └── Recount: certainly in no log; stamped anew under a new epoch ◀───────────┘
+//!
+//!  delivery.timeout.ms ends each of them: Failed, not written if that is certain, and unknown if it is not
+//! ```
+//! What an answer or silence means stands in one table (`verdict.rs`).
+//!
+//! # What it promises
+//! - Each batch that was accepted ends in exactly one event.
+//! - A batch is sent as it is, in its own record set; its bytes are not copied after it was stamped.
+//! - Batches of a partition go out in the order of acceptance, and stay in it whatever is retried.
+//! - Idempotent (the default, where brokers can): written once. What is reported as written is there, what is reported as
+//!   not written is not and will not be, and unknown is said where it could be either.
+//! - Same clock, seed, commands and inputs: same outputs. How received bytes are cut makes no difference, as long as
+//!   output is polled at the same points between the frames.
+//!
+//! ```
+//! use kafka_batch_core::producer::{Clock, Event, Input, Instant, Output, Producer, ProducerConfig};
+//! use kafka_batch_core::{KafkaBatch, Record, Timestamp, TopicPartition};
+//!
+//! let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_700_000_000_000) };
+//! let mut producer = Producer::new(ProducerConfig::new([("localhost", 9092)]), clock, 42);
+//! assert!(matches!(producer.poll_output(clock.now), Output::Wait(None)), "nothing to do yet");
+//!
+//! let mut batch = KafkaBatch::new(producer.wall_time(clock.now));
+//! batch.extend([Record::new("hello")])?;
+//! let id = producer.send(batch.seal()?, TopicPartition::new("greetings", 0), clock.now)?;
+//!
+//! let Output::Connect { connection, port: 9092, .. } = producer.poll_output(clock.now) else { panic!() };
+//! let Output::Wait(Some(_until)) = producer.poll_output(clock.now) else { panic!("it waits for the connection") };
+//! producer.handle_input(Input::Connected(connection), clock.now);
+//! let Output::Transmit { bytes, .. } = producer.poll_output(clock.now) else { panic!("it asks what the broker speaks") };
+//! assert_eq!(bytes[0][4..6], [0, 18]); // ApiVersions
+//! # drop(bytes);
+//!
+//! // Nobody answers. When the time for that is over, the batch comes back.
+//! let mut now = clock.now;
+//! let error = loop {
+//!     match producer.poll_output(now) {
+//!         Output::Wait(next) => now = next.expect("there is something to wait for"),
+//!         Output::Event(Event::Failed { batch, error }) if batch == id => break error,
+//!         _ => {}
+//!     }
+//! };
+//! assert!(!error.may_have_been_written());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 mod accumulator;
 mod backoff;
+mod cluster;
 mod config;
+mod connection;
 mod event;
+mod handshake;
 mod io;
 mod machine;
 mod network;
+mod sequence;
+#[cfg(test)]
+mod stress;
+#[cfg(test)]
+mod tests;
 mod timers;
+mod verdict;
 
-pub use config::{ProducerConfig, SaslPlain};
-pub use event::{BatchId, Clock, CloseMode, ConversionRefused, Event, FlushId, Refusal, SendError, Trouble};
-pub use io::{ConnectionId, Disconnect, Input, Output};
-pub use machine::Producer;
-
+pub use self::config::{ProducerConfig, SaslPlain};
+pub use self::event::{BatchId, Clock, CloseMode, ConversionRefused, Event, FlushId, Refusal, SendError, Trouble};
+pub use self::io::{ConnectionId, Disconnect, Input, Output};
+pub use self::machine::Producer;
 pub use crate::time::Instant;

@@ -1,5 +1,165 @@
+//! Which nodes there are, which connection leads to each, and when one may be tried again.
+
+use alloc::collections::BTreeMap;
+
+use super::backoff::{Backoff, Random};
+use super::cluster::{Address, Cluster};
+use super::config::ProducerConfig;
+use super::connection::Connection;
+use super::io::ConnectionId;
+use crate::magic::BrokerVersion;
+use crate::time::Instant;
+
+/// Somebody to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
+    /// A bootstrap server, by its place in the list. Who it is in the cluster is not known.
     Bootstrap(usize),
+    /// A broker, by its id.
     Broker(i32),
+}
+
+/// All connections.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) connections: BTreeMap<ConnectionId, Connection>,
+    nodes: BTreeMap<Node, Path>,
+    next_connection: u64,
+    /// Whom to try first among equals: moves on with each attempt.
+    turn: usize,
+}
+
+/// The way to a node.
+#[derive(Debug, Default)]
+struct Path {
+    connection: Option<ConnectionId>,
+    failures: u32,
+    not_before: Instant,
+    /// It hung up when it was asked what it speaks: next time it is not asked.
+    hung_up: bool,
+}
+
+/// How far one is from speaking with a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Ready(ConnectionId),
+    Underway,
+    /// It can be tried.
+    Free,
+    /// It can be tried then.
+    NotBefore(Instant),
+}
+
+impl Network {
+    pub(super) fn new(turn: usize) -> Self {
+        Self { connections: BTreeMap::new(), nodes: BTreeMap::new(), next_connection: 0, turn }
+    }
+
+    pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
+        let Some(path) = self.nodes.get(&node) else { return Reach::Free };
+        match path.connection {
+            Some(id) if self.connections.get(&id).is_some_and(|connection| connection.versions().is_some()) => {
+                Reach::Ready(id)
+            }
+            Some(_) => Reach::Underway,
+            None if path.not_before > now => Reach::NotBefore(path.not_before),
+            None => Reach::Free,
+        }
+    }
+
+    /// A new attempt.
+    pub(super) fn connect(&mut self, node: Node, config: &ProducerConfig, now: Instant) -> ConnectionId {
+        let id = ConnectionId::new(self.next_connection);
+        self.next_connection += 1;
+        self.turn = self.turn.wrapping_add(1);
+        let path = self.nodes.entry(node).or_default();
+        path.connection = Some(id);
+        let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| path.hung_up);
+        path.hung_up = false;
+        self.connections.insert(id, Connection::new(node, fallback, config, now));
+        id
+    }
+
+    /// It can be used: whatever went wrong before is forgotten.
+    pub(super) fn ready(&mut self, node: Node) {
+        if let Some(path) = self.nodes.get_mut(&node) {
+            path.failures = 0;
+        }
+    }
+
+    /// Takes a connection out that was of no use any more, and no fault of anybody.
+    pub(super) fn retire(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.remove(&id)?;
+        if let Some(path) = self.nodes.get_mut(&connection.node) {
+            path.connection = None;
+        }
+        Some(connection)
+    }
+
+    /// Takes a connection out that has failed: and waits before the next attempt, until the moment given back.
+    pub(super) fn lose(
+        &mut self,
+        id: ConnectionId,
+        by_peer: bool,
+        backoff: Backoff,
+        random: &mut Random,
+        now: Instant,
+    ) -> Option<(Connection, Instant)> {
+        let connection = self.retire(id)?;
+        let path = self.nodes.entry(connection.node).or_default();
+        path.failures = path.failures.saturating_add(1);
+        path.not_before = now + backoff.after(path.failures, random);
+        path.hung_up = by_peer && connection.hangs_up_on_versions();
+        Some((connection, path.not_before))
+    }
+
+    /// Where a node is.
+    pub(super) fn address<'n>(
+        &self,
+        node: Node,
+        config: &'n ProducerConfig,
+        cluster: &'n Cluster,
+    ) -> Option<(&'n str, u16)> {
+        match node {
+            Node::Bootstrap(at) => config.bootstrap_servers.get(at).map(|(host, port)| (host.as_str(), *port)),
+            Node::Broker(id) => cluster.address(id).map(|Address { host, port }| (host.as_str(), *port)),
+        }
+    }
+
+    /// A connection over which anything can be asked now: the one with the least to do.
+    pub(super) fn least_loaded(&self, config: &ProducerConfig, now: Instant) -> Option<ConnectionId> {
+        let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
+        let free = ready.filter(|(_, connection)| connection.has_capacity(config, now));
+        free.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
+    }
+
+    /// Whether some connection will be ready soon.
+    pub(super) fn is_any_underway(&self) -> bool {
+        self.connections.values().any(|connection| connection.versions().is_none())
+    }
+
+    /// Whom to connect to when anybody will do: known brokers before bootstrap servers, unless all of those have failed.
+    /// Otherwise: when somebody can be tried again.
+    pub(super) fn anybody(
+        &self,
+        config: &ProducerConfig,
+        cluster: &Cluster,
+        now: Instant,
+    ) -> Result<Node, Option<Instant>> {
+        let failed = |node: &Node| self.nodes.get(node).is_some_and(|path| path.failures > 0);
+        let brokers = || cluster.brokers().map(Node::Broker);
+        let bootstrap = (0..config.bootstrap_servers.len()).map(Node::Bootstrap);
+        let bootstrap = bootstrap.filter(|_| brokers().all(|node| failed(&node)));
+        let nodes: alloc::vec::Vec<Node> = brokers().chain(bootstrap).collect();
+        let mut soonest: Option<Instant> = None;
+        for step in 0..nodes.len() {
+            let node = nodes[self.turn.wrapping_add(step) % nodes.len()];
+            match self.reach(node, now) {
+                Reach::Free => return Ok(node),
+                Reach::NotBefore(at) => soonest = Some(soonest.map_or(at, |sooner| sooner.min(at))),
+                Reach::Ready(_) | Reach::Underway => {}
+            }
+        }
+        Err(soonest)
+    }
 }

@@ -26,6 +26,8 @@ pub(super) enum Timer {
     MetadataRetry,
     /// Metadata is too old.
     MetadataAge,
+    /// A topic that was looked up is not there.
+    LookUp,
     /// A producer id may be asked for again.
     ProducerId,
 }

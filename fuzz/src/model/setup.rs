@@ -140,6 +140,10 @@ impl Record {
         Owned { key: self.key.bytes(), value: self.value.bytes(), headers }
     }
 
+    pub(super) fn with_value(&self, len: usize) -> Self {
+        Self { value: Bytes::Short(vec![b'v'; len]), ..self.clone() }
+    }
+
     pub(super) fn headers<'a>(&self, owned: &'a Owned) -> Headers<'a> {
         let list: Vec<_> = owned.headers.iter().map(|(name, value)| Header { name, value: value.as_deref() }).collect();
         match self.encoded {

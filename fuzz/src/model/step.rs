@@ -8,8 +8,9 @@ use kafka_batch_core::{DownConversion, Magic, Stamp};
 pub enum Step {
     Append(Record),
     AppendAt(u8, Record),
-    Extend(Vec<Record>),
-    TryExtend(Vec<Record>),
+    /// A record of just the size that is left, and a few bytes more or less: where limits are met.
+    AppendSnug(i8, Option<u8>, Record),
+    Extend(Extend, Vec<Record>),
     Mark,
     Rollback(u8),
     Close,
@@ -29,6 +30,17 @@ pub enum Step {
         #[arbitrary(with = allowed)]
         allowed: DownConversion,
     },
+}
+
+/// The ways to append several records.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
+pub enum Extend {
+    /// `extend`
+    UntilRefused,
+    /// `try_extend`
+    AllOrNothing,
+    /// `fill_from`
+    WhatFits,
 }
 
 /// What goes onto a stamp.

@@ -1,7 +1,9 @@
 //! What stands in the batches of a simulation, so that each can be recognised wherever it turns up.
 
 use bytes::Bytes;
-use kafka_batch_core::{BatchOptions, Compression, GzipLevel, KafkaBatch, Magic, Record, RecordBatches, Timestamp};
+use kafka_batch_core::{
+    BatchOptions, BrokerVersion, Compression, GzipLevel, KafkaBatch, Magic, Record, RecordBatches, Timestamp,
+};
 
 /// The number that the world gives a batch. Each of its records carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +60,12 @@ pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
     let compression = if recipe.gzip { Compression::Gzip(GzipLevel::default()) } else { Compression::None };
     let mut options = BatchOptions::default().batch_size(1 << 20).compression(compression);
     if let Some(magic) = recipe.magic {
-        options = options.magic(magic);
+        let version = match magic {
+            Magic::V0 => "0.9",
+            Magic::V1 => "0.10",
+            Magic::V2 => "0.11",
+        };
+        options = options.magic(version.parse::<BrokerVersion>().expect("a version"));
     }
     let mut batch = options.build(Timestamp::from_millis(1_000)).expect("these options agree with each other");
     for position in 0..recipe.records {

@@ -11,8 +11,14 @@
 pub mod broker;
 pub mod cluster;
 pub mod contents;
+pub mod laws;
+pub mod link;
+pub mod machine;
 pub mod random;
+pub mod run;
+pub mod schedule;
 pub mod wire;
+pub mod world;
 
 /// A point in time: how long after the beginning of the world.
 pub type Moment = std::time::Duration;

@@ -120,7 +120,8 @@ impl Link {
             return;
         }
         let last = self.written.back().copied().unwrap_or(now);
-        let written_at = (now + Moment::from_micros(self.random.below(900))).max(self.to_broker.stalled_until).max(last);
+        let written_at =
+            (now + Moment::from_micros(self.random.below(900))).max(self.to_broker.stalled_until).max(last);
         self.written.push_back(written_at);
         let after = now + self.latency();
         for piece in self.pieces(bytes) {

@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 
-use crate::ledger::{Ledger, Report};
+use crate::ledger::Ledger;
 use crate::native;
 use crate::slot::lock;
 
@@ -40,19 +40,15 @@ impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
-        let report = match result {
-            Ok(message) => Report::Delivered {
-                offset: message.offset(),
-                append_time: match message.timestamp() {
-                    Timestamp::LogAppendTime(time) => time,
-                    Timestamp::CreateTime(_) | Timestamp::NotAvailable => -1,
-                },
-            },
-            Err((error, message)) => Report::Failed {
-                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
-                fate: native::fate(message),
-            },
-        };
-        self.ledger.report(ticket, report);
+        match result {
+            Ok(message) => self.ledger.delivered(ticket, message.offset(), || match message.timestamp() {
+                Timestamp::LogAppendTime(time) => time,
+                Timestamp::CreateTime(_) | Timestamp::NotAvailable => -1,
+            }),
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                self.ledger.failed(ticket, code, native::fate(message));
+            }
+        }
     }
 }

@@ -52,6 +52,7 @@ struct OnItsWay {
     unanswered: usize,
     failures: Vec<Failure>,
     refusal: Option<Refusal>,
+    /// Below 0 unless the broker stamped the records.
     append_time: i64,
     /// Here once all of it was handed over: until then its records are being read.
     batch: Option<KafkaBatch>,
@@ -66,18 +67,13 @@ struct Flush {
     slot: Arc<Slot<()>>,
 }
 
-/// A delivery report.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Report {
-    Delivered {
-        offset: i64,
-        /// Below 0 unless the broker stamped the record.
-        append_time: i64,
-    },
-    Failed {
-        code: RDKafkaErrorCode,
-        fate: Fate,
-    },
+/// A batch that is in the books.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The ticket of its first record.
+    pub(crate) first: usize,
+    /// Where the answer will be.
+    pub(crate) slot: Arc<Slot<Answer>>,
 }
 
 /// No further batch is accepted.
@@ -107,9 +103,8 @@ impl Ledger {
         lock(&self.state).batches.is_empty()
     }
 
-    /// Waits until there is room for a batch, and enters it: from here on it is accepted. Gives the ticket of its first
-    /// record, and where the answer will be.
-    pub(crate) async fn admit(&self, to: &TopicPartition, load: Load) -> Result<(usize, Arc<Slot<Answer>>), Closed> {
+    /// Waits until there is room for a batch, and enters it: from here on it is accepted.
+    pub(crate) async fn admit(&self, to: &TopicPartition, load: Load) -> Result<Accepted, Closed> {
         let mut line = InLine { ledger: self, place: None };
         poll_fn(|context| line.poll(to, load, context.waker())).await
     }
@@ -136,23 +131,30 @@ impl Ledger {
         removed.into_iter().for_each(|(_, released)| released.announce());
     }
 
-    /// Enters a delivery report.
-    pub(crate) fn report(&self, ticket: usize, report: Report) {
-        let mut state = lock(&self.state);
-        let state_ = &mut *state;
-        let Some((&first, entry)) = state_.batches.range_mut(..=ticket).next_back() else { return };
-        let position = ticket - first;
-        match report {
-            Report::Delivered { offset, append_time } => {
-                if let Some(offset) = state_.offsets.believe(offset) {
-                    entry.offsets[position] = offset;
-                }
-                entry.append_time = entry.append_time.max(append_time);
+    /// Enters that a record was delivered. Its time is asked for once in a batch, at the last report, which has the latest.
+    pub(crate) fn delivered(&self, ticket: usize, offset: i64, append_time: impl FnOnce() -> i64) {
+        self.report(ticket, |batch, position, offsets| {
+            if let Some(offset) = offsets.believe(offset) {
+                batch.offsets[position] = offset;
             }
-            Report::Failed { code, fate } => entry.failures.push(Failure { position, code, fate }),
-        }
-        entry.unanswered -= 1;
-        if entry.unanswered == 0 {
+            if batch.unanswered == 1 {
+                batch.append_time = append_time();
+            }
+        });
+    }
+
+    /// Enters that a record was not delivered.
+    pub(crate) fn failed(&self, ticket: usize, code: RDKafkaErrorCode, fate: Fate) {
+        self.report(ticket, |batch, position, _| batch.failures.push(Failure { position, code, fate }));
+    }
+
+    fn report(&self, ticket: usize, enter: impl FnOnce(&mut OnItsWay, usize, &mut Offsets)) {
+        let mut state = lock(&self.state);
+        let State { batches, offsets, .. } = &mut *state;
+        let Some((&first, batch)) = batches.range_mut(..=ticket).next_back() else { return };
+        enter(batch, ticket - first, offsets);
+        batch.unanswered -= 1;
+        if batch.unanswered == 0 {
             let settled = state.settle(first, self.acknowledged);
             drop(state);
             settled.into_iter().for_each(Settled::announce);
@@ -185,7 +187,7 @@ impl Ledger {
 }
 
 impl State {
-    fn open(&mut self, to: &TopicPartition, load: Load) -> (usize, Arc<Slot<Answer>>) {
+    fn open(&mut self, to: &TopicPartition, load: Load) -> Accepted {
         let slot = Arc::new(Slot::new());
         let first = self.free_tickets(load.records);
         let batch = OnItsWay {
@@ -203,7 +205,7 @@ impl State {
         self.next_ticket = first + load.records;
         self.next_number += 1;
         self.batches.insert(first, batch);
-        (first, slot)
+        Accepted { first, slot }
     }
 
     /// As many tickets in a row as a batch has records.
@@ -293,12 +295,7 @@ struct InLine<'a> {
 }
 
 impl InLine<'_> {
-    fn poll(
-        &mut self,
-        to: &TopicPartition,
-        load: Load,
-        waker: &Waker,
-    ) -> Poll<Result<(usize, Arc<Slot<Answer>>), Closed>> {
+    fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
         let mut state = lock(&self.ledger.state);
         if state.closed {
             self.place = None; // the queue was dissolved
@@ -307,10 +304,10 @@ impl InLine<'_> {
         match state.window.admit(self.place, load, waker) {
             Admission::In(next) => {
                 self.place = None;
-                let entered = state.open(to, load);
+                let accepted = state.open(to, load);
                 drop(state);
                 next.into_iter().for_each(Waker::wake);
-                Poll::Ready(Ok(entered))
+                Poll::Ready(Ok(accepted))
             }
             Admission::Wait(place) => {
                 self.place = Some(place);
@@ -327,3 +324,6 @@ impl Drop for InLine<'_> {
         left.and_then(|(_, next)| next).into_iter().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,8 +18,9 @@
 //!     .create()?;
 //!
 //! let mut batch = producer.batch();
+//! let headers = [Header::new("unit", "°C")];
 //! for reading in ["21.5", "21.7"] {
-//!     let record = Record::new(reading).key("sensor-7").headers(&[Header::new("unit", "°C")]);
+//!     let record = Record::new(reading).key("sensor-7").headers(&headers);
 //!     if let Append::Full(full) = batch.append(record)? {
 //!         panic!("two small records are no full batch: {full}");
 //!     }

@@ -19,7 +19,7 @@ use crate::builder::ProducerBuilder;
 use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
 use crate::feed;
-use crate::ledger::{Answer, Ledger};
+use crate::ledger::{Accepted, Answer, Ledger};
 use crate::slot::{Slot, lock};
 use crate::topics::{self, Topics};
 use crate::verdict::Refusal;
@@ -75,11 +75,7 @@ impl RdkafkaProducer {
 impl Inner {
     /// Everything that can keep a batch from being accepted, and the wait for room. From the moment this resolves the
     /// batch is in the books, so [`hand_over`](Self::hand_over) follows at once.
-    async fn accept(
-        &self,
-        batch: &KafkaBatch,
-        to: &TopicPartition,
-    ) -> Result<(usize, Arc<Slot<Answer>>), SendErrorReason> {
+    async fn accept(&self, batch: &KafkaBatch, to: &TopicPartition) -> Result<Accepted, SendErrorReason> {
         if self.ledger.is_closed() {
             return Err(SendErrorReason::Closed);
         }
@@ -124,8 +120,7 @@ impl Inner {
         &self,
         batch: KafkaBatch,
         to: TopicPartition,
-        first: usize,
-        slot: Arc<Slot<Answer>>,
+        Accepted { first, slot }: Accepted,
     ) -> Result<Pending, SendError> {
         let order = lock(&self.handing_over);
         let refusal = feed::feed(&self.client, &to, first, &batch);
@@ -182,7 +177,7 @@ impl Transport for RdkafkaProducer {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         match self.inner.accept(&batch, &to).await {
-            Ok((first, slot)) => self.inner.hand_over(batch, to, first, slot),
+            Ok(accepted) => self.inner.hand_over(batch, to, accepted),
             Err(reason) => Err(SendError::new(to, reason, batch)),
         }
     }

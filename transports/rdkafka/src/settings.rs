@@ -149,8 +149,8 @@ mod tests {
     use super::*;
 
     fn settings(given: &[(&str, &str)]) -> Settings {
-        let given = given.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        given.chain([("bootstrap.servers".to_owned(), "localhost:9092".to_owned())]).collect()
+        let given = [("bootstrap.servers", "localhost:9092")].iter().chain(given);
+        given.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     #[track_caller]

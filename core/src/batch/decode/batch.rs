@@ -136,6 +136,14 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
+    /// The offset that comes after its last one as the header says it, compacted records included: where the next batch
+    /// can begin. `None` in magic 0 and 1, where only the records tell; and for an offset beyond 64 bits.
+    #[must_use]
+    pub fn next_offset(&self) -> Option<i64> {
+        let header = self.header()?;
+        header.base_offset.checked_add(i64::from(header.last_offset_delta) + 1)
+    }
+
     /// How many records it has, as the header says it: `None` for compressed messages of magic 0 and 1, where only the
     /// records tell.
     #[must_use]

@@ -55,7 +55,7 @@ pub fn hard_limit_holds(batch: &KafkaBatch) -> TestCaseResult {
             same(&error.batch, batch, "back from sealing")?;
             match error.reason {
                 SealErrorReason::Empty => prop_assert!(batch.is_empty()),
-                SealErrorReason::TooLarge { sealed, uncompressed, limit } => {
+                SealErrorReason::TooLarge { sealed, uncompressed, limit, .. } => {
                     prop_assert_eq!(limit, most);
                     prop_assert!(sealed > limit && sealed <= uncompressed, "{sealed} of {uncompressed}, limit {limit}");
                 }

@@ -300,14 +300,14 @@ impl Broker {
             }
             Some(Intercept::Garbage(garbage)) => {
                 spoilt = true;
-                self.spoil(request, *garbage, answer)
+                self.spoil(request, *garbage, &answer)
             }
             _ => answer,
         };
         Some(Phase::Answering { at, answer, spoilt })
     }
 
-    fn spoil(&mut self, request: &Request, garbage: Garbage, answer: Bytes) -> Bytes {
+    fn spoil(&mut self, request: &Request, garbage: Garbage, answer: &Bytes) -> Bytes {
         let mut bytes = BytesMut::from(&answer[..]);
         match garbage {
             Garbage::Body => {

@@ -25,7 +25,7 @@ pub(super) struct Pending {
     answers: Answers,
     awaited: Vec<Awaited>,
     until: Moment,
-    /// The code that the first set gets in the end, whatever became of it.
+    /// The code that the first set gets in the end, although it was appended.
     lie: Option<i16>,
     omit: bool,
 }
@@ -203,7 +203,8 @@ impl Broker {
         if !pending.awaited.is_empty() {
             return Done::Wait(Box::new(pending));
         }
-        if let (Some(code), Some(first)) = (pending.lie, pending.answers.sets.first_mut()) {
+        // Only what was done can be denied.
+        if let (Some(code), Some(first)) = (pending.lie, pending.answers.sets.first_mut().filter(|set| set.code == 0)) {
             first.code = code;
             first.base_offset = -1;
         }

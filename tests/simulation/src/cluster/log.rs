@@ -26,6 +26,7 @@ pub struct Log {
     end: i64,
     start: i64,
     producers: Producers,
+    expired: bool,
 }
 
 impl Log {
@@ -88,7 +89,16 @@ impl Log {
         if self.uncommitted() == 0 {
             self.start = self.end;
             self.producers.forget();
+            self.expired = true;
         }
+    }
+
+    /// Whether producers were ever forgotten here. From then on a broker takes any first sequence of a producer that does
+    /// not know of it, so that a batch can get in before an earlier one of which it refuses the size, say. No client can
+    /// prevent that, short of having one request in flight for ever.
+    #[must_use]
+    pub const fn has_forgotten(&self) -> bool {
+        self.expired
     }
 
     /// The first offset that a consumer can still read.

@@ -1,0 +1,260 @@
+//! One connection to one broker: its handshake, its correlation ids, what is in flight on it. It knows no topic and no
+//! batch: whoever sends a request gets the number under which the answer will come.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::Bytes;
+
+use super::config::ProducerConfig;
+use super::event::Trouble;
+use super::handshake::{Handshake, Step, Versions};
+use super::network::Node;
+use crate::magic::BrokerVersion;
+use crate::protocol::{Acks, ApiKey, FrameReader, RequestHeader, correlation_id};
+use crate::time::Instant;
+
+/// A connection, or the attempt to make one.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) node: Node,
+    /// Speak as with a broker of this version, and do not ask.
+    fallback: Option<BrokerVersion>,
+    state: State,
+    frames: FrameReader,
+    next_correlation: i32,
+    /// What will be answered, in this order.
+    in_flight: VecDeque<Request>,
+    /// What was handed out and not reported as written, in this order; requests only where no answer comes.
+    unwritten: VecDeque<Option<Request>>,
+    silent: usize,
+    last_used: Instant,
+    pub(super) throttled_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Until it stands, or this moment.
+    Connecting(Instant),
+    /// Until it is answered, or this moment.
+    Handshake(Handshake, Instant),
+    Ready(Versions),
+    /// Nothing more will come of it.
+    Spoilt,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    correlation: i32,
+    api: ApiKey,
+    version: i16,
+    deadline: Instant,
+}
+
+/// What became of bytes that came, or went.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// Write this.
+    Transmit(Vec<Bytes>),
+    /// It can be used.
+    Ready,
+    /// The answer to a request.
+    Answer { correlation: i32, version: i16, frame: Bytes },
+    /// A request that gets no answer is written.
+    Written { correlation: i32 },
+    /// It is of no more use, and must be closed.
+    Spoilt(Trouble),
+}
+
+impl Connection {
+    pub(super) fn new(node: Node, fallback: Option<BrokerVersion>, config: &ProducerConfig, now: Instant) -> Self {
+        Self {
+            node,
+            fallback,
+            state: State::Connecting(now + config.socket_connection_setup_timeout),
+            frames: FrameReader::new(config.frame_ceiling),
+            next_correlation: 0,
+            in_flight: VecDeque::new(),
+            unwritten: VecDeque::new(),
+            silent: 0,
+            last_used: now,
+            throttled_until: None,
+        }
+    }
+
+    /// What it speaks, once it is ready.
+    pub(super) fn versions(&self) -> Option<Versions> {
+        match self.state {
+            State::Ready(versions) => Some(versions),
+            _ => None,
+        }
+    }
+
+    /// Whether the broker hangs up on the very question what it speaks, if it hangs up now.
+    pub(super) fn hangs_up_on_versions(&self) -> bool {
+        matches!(&self.state, State::Handshake(handshake, _) if handshake.asks_versions())
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting(_))
+    }
+
+    pub(super) fn load(&self) -> usize {
+        self.in_flight.len() + self.silent
+    }
+
+    /// Whether another request may go out now.
+    pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
+        let throttled = self.throttled_until.is_some_and(|until| now < until);
+        !throttled && self.load() < config.most_in_flight()
+    }
+
+    /// The correlation id for the next request.
+    pub(super) fn header<'c>(&self, config: &'c ProducerConfig) -> RequestHeader<'c> {
+        RequestHeader { correlation_id: self.next_correlation, client_id: Some(&config.client_id) }
+    }
+
+    /// A request with [`header`](Self::header) goes out.
+    pub(super) fn sent(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        answered: bool,
+        config: &ProducerConfig,
+        now: Instant,
+    ) -> i32 {
+        let correlation = self.next_correlation;
+        self.next_correlation = if correlation == i32::MAX { 0 } else { correlation + 1 };
+        let request = Request { correlation, api, version, deadline: now + config.request_timeout };
+        if answered {
+            self.in_flight.push_back(request);
+            self.handed_out(config);
+        } else {
+            self.unwritten.push_back(Some(request));
+            self.silent += 1;
+        }
+        self.last_used = now;
+        correlation
+    }
+
+    pub(super) fn on_connected(&mut self, config: &ProducerConfig, now: Instant, happenings: &mut Vec<Happening>) {
+        if self.is_connecting() {
+            self.step(Handshake::begin(config, self.fallback), config, now, happenings);
+        }
+    }
+
+    pub(super) fn on_received(
+        &mut self,
+        mut bytes: &[u8],
+        config: &ProducerConfig,
+        now: Instant,
+        happenings: &mut Vec<Happening>,
+    ) {
+        while !matches!(self.state, State::Spoilt) {
+            match self.frames.next_frame(&mut bytes) {
+                Ok(Some(frame)) => self.on_frame(frame, config, now, happenings),
+                Ok(None) => return,
+                Err(error) => self.spoil(Trouble::Protocol(error.to_string()), happenings),
+            }
+        }
+    }
+
+    pub(super) fn on_written(&mut self, now: Instant, happenings: &mut Vec<Happening>) {
+        if let Some(Some(request)) = self.unwritten.pop_front() {
+            self.silent -= 1;
+            self.last_used = now;
+            happenings.push(Happening::Written { correlation: request.correlation });
+        }
+    }
+
+    fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, happenings: &mut Vec<Happening>) {
+        match mem::replace(&mut self.state, State::Spoilt) {
+            State::Handshake(handshake, _) => {
+                self.step(handshake.on_frame(config, &frame), config, now, happenings);
+            }
+            State::Ready(versions) => {
+                self.last_used = now;
+                let found = correlation_id(&frame).map_err(|error| error.to_string());
+                let expected = self.in_flight.front();
+                match (found, expected) {
+                    (Ok(found), Some(request)) if found == request.correlation => {
+                        let Request { correlation, version, .. } = *request;
+                        self.in_flight.pop_front();
+                        self.state = State::Ready(versions);
+                        happenings.push(Happening::Answer { correlation, version, frame });
+                    }
+                    (Ok(found), Some(Request { correlation, api, .. })) => {
+                        let what = format!("it answers request {found} where {correlation} ({api}) is next");
+                        self.spoil(Trouble::Protocol(what), happenings);
+                    }
+                    (Ok(found), None) => {
+                        self.spoil(
+                            Trouble::Protocol(format!("it answers request {found}, and none is open")),
+                            happenings,
+                        );
+                    }
+                    (Err(error), _) => self.spoil(Trouble::Protocol(error), happenings),
+                }
+            }
+            State::Connecting(_) | State::Spoilt => {
+                self.spoil(Trouble::Protocol("it speaks before it is connected".into()), happenings);
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        step: Result<Step, Trouble>,
+        config: &ProducerConfig,
+        now: Instant,
+        happenings: &mut Vec<Happening>,
+    ) {
+        self.last_used = now;
+        match step {
+            Ok(Step::Send(bytes, handshake)) => {
+                self.handed_out(config);
+                self.state = State::Handshake(handshake, now + config.request_timeout);
+                happenings.push(Happening::Transmit(bytes));
+            }
+            Ok(Step::Ready(versions)) => {
+                self.state = State::Ready(versions);
+                happenings.push(Happening::Ready);
+            }
+            Err(trouble) => self.spoil(trouble, happenings),
+        }
+    }
+
+    /// Something that will be answered goes out. Its place among what is written counts only where something else is not
+    /// answered.
+    fn handed_out(&mut self, config: &ProducerConfig) {
+        if config.acks == Acks::None {
+            self.unwritten.push_back(None);
+        }
+    }
+
+    fn spoil(&mut self, trouble: Trouble, happenings: &mut Vec<Happening>) {
+        self.state = State::Spoilt;
+        happenings.push(Happening::Spoilt(trouble));
+    }
+
+    /// When it is to be given up, unless something comes before.
+    pub(super) fn overdue_at(&self) -> Option<Instant> {
+        match &self.state {
+            State::Connecting(deadline) | State::Handshake(_, deadline) => Some(*deadline),
+            State::Ready(_) => {
+                let silent = self.unwritten.iter().flatten().next();
+                self.in_flight.front().into_iter().chain(silent).map(|request| request.deadline).min()
+            }
+            State::Spoilt => None,
+        }
+    }
+
+    /// When it has been of no use for long; `None` while it is in use.
+    pub(super) fn idle_at(&self, config: &ProducerConfig) -> Option<Instant> {
+        let unused = matches!(self.state, State::Ready(_)) && self.load() == 0;
+        unused.then(|| self.last_used + config.connections_max_idle)
+    }
+}

@@ -1,0 +1,200 @@
+//! Answers, and silence: what each means for the batches that were sent.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Producer;
+use crate::delivery::{FailureReason, RecordError};
+use crate::producer::accumulator::{EntryId, PartitionIndex};
+use crate::producer::handshake::garbled;
+use crate::producer::io::ConnectionId;
+use crate::producer::verdict::{self, Outcome, Verdict};
+use crate::protocol::{
+    ApiKey, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
+};
+
+/// A request that was handed out.
+#[derive(Debug)]
+pub(super) enum Sent {
+    Produce { broker: i32, parts: Vec<Part> },
+    Metadata { asked: Vec<String> },
+    Identity,
+}
+
+/// One batch in a Produce request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) partition: PartitionIndex,
+    pub(super) entry: EntryId,
+    pub(super) topic_id: Uuid,
+}
+
+/// What a broker said of one batch.
+#[derive(Clone, Copy)]
+struct Said<'r> {
+    response: &'r PartitionProduceResponse,
+    endpoints: &'r [NodeEndpoint],
+}
+
+impl Producer {
+    pub(super) fn on_answer(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
+        match self.sent.remove(&(id, correlation)) {
+            Some(Sent::Produce { broker, parts }) => self.on_produced(id, version, frame, broker, &parts),
+            Some(Sent::Metadata { asked }) => self.on_metadata(id, version, frame, &asked),
+            Some(Sent::Identity) => self.on_identity(id, version, frame),
+            None => {}
+        }
+    }
+
+    /// The connection is gone, or the answer cannot be read.
+    pub(super) fn on_no_answer(&mut self, sent: Sent) {
+        match sent {
+            Sent::Produce { broker, parts } => {
+                for part in &parts {
+                    self.settle(part, broker, Outcome::NoAnswer, None);
+                }
+            }
+            Sent::Metadata { .. } => self.metadata_failed(),
+            Sent::Identity => self.identity_failed(),
+        }
+    }
+
+    /// A request that gets no answer is written.
+    pub(super) fn on_request_written(&mut self, id: ConnectionId, correlation: i32) {
+        if let Some(Sent::Produce { broker, parts }) = self.sent.remove(&(id, correlation)) {
+            for part in &parts {
+                self.settle(part, broker, Outcome::Written, None);
+            }
+        }
+    }
+
+    fn on_produced(&mut self, id: ConnectionId, version: i16, frame: &[u8], broker: i32, parts: &[Part]) {
+        let answer = match ProduceResponse::decode(frame, version) {
+            Ok(answer) => answer,
+            Err(error) => {
+                for part in parts {
+                    self.settle(part, broker, Outcome::NoAnswer, None);
+                }
+                return self.give_up(id, garbled(error));
+            }
+        };
+        if ApiKey::Produce.client_throttles(version) {
+            self.throttle(id, answer.throttle_time_ms);
+        }
+        let mut by_name: BTreeMap<(&str, i32), &PartitionProduceResponse> = BTreeMap::new();
+        let mut by_id: BTreeMap<(Uuid, i32), &PartitionProduceResponse> = BTreeMap::new();
+        for topic in &answer.responses {
+            for response in &topic.partition_responses {
+                match &topic.topic {
+                    ProducedTopic::Name(name) => by_name.entry((name, response.index)).or_insert(response),
+                    ProducedTopic::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
+                };
+            }
+        }
+        for part in parts {
+            let to = &self.accumulator.partition(part.partition).to;
+            let response = by_name.get(&(to.topic.as_str(), to.partition));
+            let response = response.or_else(|| by_id.get(&(part.topic_id, to.partition)));
+            match response {
+                Some(response) => {
+                    let said = Said { response, endpoints: &answer.node_endpoints };
+                    self.settle(part, broker, Outcome::Answered(response.error_code), Some(said));
+                }
+                None => self.settle(part, broker, Outcome::NoAnswer, None),
+            }
+        }
+    }
+
+    /// One batch, and what happened to it.
+    fn settle(&mut self, part: &Part, broker: i32, outcome: Outcome, said: Option<Said<'_>>) {
+        let index = part.partition;
+        let partition = self.accumulator.partition_mut(index);
+        // One that is not there any more was given up while it was in flight.
+        let Some(at) = partition.find(part.entry) else { return };
+        let entry = &mut partition.queue[at];
+        entry.in_flight = None;
+        let identity = entry.payload.identity();
+        match verdict::produce(outcome, self.config.acks, identity.is_some()) {
+            Verdict::Done => {
+                if let Some(identity) = identity {
+                    partition.sequence.confirm(identity, broker);
+                }
+                self.land(index, at, said.map(|said| said.response));
+            }
+            Verdict::Retry { refresh, unsure } => {
+                if refresh {
+                    self.follow_leader(index, broker, outcome, said);
+                }
+                self.retry(index, at, unsure);
+            }
+            Verdict::Fail { unsure } => self.fail_by_broker(index, at, unsure, said),
+            Verdict::TooLarge if self.may_split(index, at) => self.split(index, at),
+            Verdict::TooLarge => self.fail_by_broker(index, at, false, said),
+            Verdict::Recount => self.recount(index, at, said),
+        }
+        self.open_void(index);
+        self.watch_deadline(index);
+    }
+
+    fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool) {
+        let backoff = self.retry_backoff();
+        let entry = &mut self.accumulator.partition_mut(index).queue[at];
+        entry.unsure |= unsure;
+        entry.failures = entry.failures.saturating_add(1);
+        entry.not_before = self.now + backoff.after(entry.failures, &mut self.random);
+    }
+
+    /// The broker does not lead the partition: whoever it names does, or whoever metadata will name.
+    fn follow_leader(&mut self, index: PartitionIndex, broker: i32, outcome: Outcome, said: Option<Said<'_>>) {
+        let Outcome::Answered(code) = outcome else { return };
+        let partition = self.accumulator.partition_mut(index);
+        if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
+            partition.sequence.doubt();
+        }
+        let hint = said.and_then(|said| Some((said.response.current_leader?, said.endpoints)));
+        let followed = hint.is_some_and(|(leader, endpoints)| self.cluster.hint(&partition.to, leader, endpoints));
+        if !followed {
+            self.cluster.forget_leader(&partition.to, broker, Some(code));
+        }
+    }
+
+    /// The broker's counting is not ours. If an earlier batch of the same counting is still to go, it goes first, and this
+    /// one after it. If this one is next: all behind it is counted anew under a new epoch, as the Java client does. But
+    /// if this one may be in the log already, it may not go a second time under another number.
+    fn recount(&mut self, index: PartitionIndex, at: usize, said: Option<Said<'_>>) {
+        let partition = self.accumulator.partition_mut(index);
+        let entry = &partition.queue[at];
+        let Some(identity) = entry.payload.identity() else { return };
+        let has_earlier = partition.queue.iter().take(at).any(|other| other.payload.identity() == Some(identity));
+        if !has_earlier && entry.unsure && !entry.behind_a_gap {
+            return self.fail_by_broker(index, at, true, said);
+        }
+        if !has_earlier {
+            partition.sequence.lose(identity);
+        }
+        self.retry(index, at, false);
+    }
+
+    /// What is void is opened, to be stamped anew.
+    pub(super) fn open_void(&mut self, index: PartitionIndex) {
+        // One that cannot be opened fails, and so changes the places: then look again.
+        while let Some(at) = self.accumulator.partition(index).void().first().copied() {
+            self.accumulator.partition_mut(index).queue[at].unsure = false;
+            self.reseal(index, at, None);
+        }
+    }
+
+    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Option<Said<'_>>) {
+        let (code, message, errors) = match said {
+            Some(Said { response, .. }) => {
+                let errors = response.record_errors.iter().filter_map(|error| {
+                    Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
+                });
+                (response.error_code, response.error_message.clone(), errors.collect())
+            }
+            None => (ErrorCode::NETWORK_EXCEPTION, None, Vec::new()),
+        };
+        self.fail_at(index, at, unsure, FailureReason::Broker { code, message }, errors);
+    }
+}

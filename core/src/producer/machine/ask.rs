@@ -1,0 +1,290 @@
+//! What has to be known before anything can be sent: the cluster, and who we are to it.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+
+use bytes::Bytes;
+
+use super::Producer;
+use super::answers::Sent;
+use crate::delivery::FailureReason;
+use crate::producer::cluster::News;
+use crate::producer::event::{Event, Trouble};
+use crate::producer::handshake::garbled;
+use crate::producer::io::{ConnectionId, Output};
+use crate::producer::sequence::Identity;
+use crate::producer::timers::Timer;
+use crate::producer::verdict::{self, IdentityVerdict};
+use crate::protocol::{
+    ApiKey, ErrorCode, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse,
+    RequestedTopics,
+};
+use crate::time::Instant;
+
+/// When metadata is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Refresh {
+    /// A request is under way.
+    asked: bool,
+    /// Something went wrong that a newer picture may explain.
+    suspect: bool,
+    /// `metadata.max.age.ms` is over.
+    pub(super) is_old: bool,
+    failures: u32,
+    not_before: Instant,
+}
+
+impl Producer {
+    /// Asks for metadata, if that is needed and allowed now; connects first, if nobody is there to ask. `leaders`: some
+    /// batch waits for a leader.
+    pub(super) fn ask_metadata(&mut self, leaders: bool) -> Option<(ConnectionId, Vec<Bytes>)> {
+        let refresh = &self.refresh;
+        let due = leaders || refresh.suspect || refresh.is_old || !self.look_ups.is_empty();
+        if !due || refresh.asked || self.needed_topics().is_empty() {
+            return None;
+        }
+        if refresh.not_before > self.now {
+            self.timers.set(Timer::MetadataRetry, refresh.not_before);
+            return None;
+        }
+        let Some(id) = self.network.least_loaded(&self.config, self.now) else {
+            self.connect_anybody();
+            return None;
+        };
+        let topics = self.needed_topics();
+        let names: Vec<&str> = topics.into_iter().collect();
+        let connection = self.network.connections.get(&id)?;
+        let version = connection.versions()?.metadata;
+        // As the Java producer: whether missing topics are created is the broker's affair (auto.create.topics.enable).
+        let request =
+            MetadataRequest { allow_auto_topic_creation: true, ..MetadataRequest::new(RequestedTopics::Named(&names)) };
+        let encoded = request.encode(version, connection.header(&self.config));
+        let asked = names.into_iter().map(String::from).collect();
+        match encoded {
+            Ok(bytes) => {
+                self.refresh.asked = true;
+                self.register(id, ApiKey::Metadata, version, Sent::Metadata { asked });
+                Some((id, bytes))
+            }
+            Err(_) => {
+                self.give_up(id, Trouble::Incompatible);
+                None
+            }
+        }
+    }
+
+    fn connect_anybody(&mut self) {
+        if self.network.is_any_underway() {
+            return;
+        }
+        match self.network.anybody(&self.config, &self.cluster, self.now) {
+            Ok(node) => self.connect(node),
+            Err(Some(at)) => self.timers.set(Timer::MetadataRetry, at),
+            Err(None) => {}
+        }
+    }
+
+    pub(super) fn on_metadata(&mut self, id: ConnectionId, version: i16, frame: &[u8], asked: &[String]) {
+        let response = match MetadataResponse::decode(frame, version) {
+            Ok(response) => response,
+            Err(error) => {
+                self.metadata_failed();
+                return self.give_up(id, garbled(error));
+            }
+        };
+        if ApiKey::Metadata.client_throttles(version) {
+            self.throttle(id, response.throttle_time_ms);
+        }
+        let news = self.cluster.apply(&response);
+        if news.useless || news.rebootstrap {
+            if news.rebootstrap {
+                self.leave_brokers();
+            }
+            return self.metadata_failed();
+        }
+        self.refresh.asked = false;
+        self.refresh.suspect = false;
+        self.refresh.is_old = false;
+        self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
+        self.apply_news(&news);
+        if self.is_answered(asked) {
+            self.refresh.failures = 0;
+            self.refresh.not_before = self.now;
+        } else {
+            self.postpone_metadata();
+        }
+    }
+
+    /// Whether all that was asked for and is still needed is known now.
+    fn is_answered(&self, asked: &[String]) -> bool {
+        let waiting = self.accumulator.active.iter().map(|&index| &self.accumulator.partition(index).to);
+        let mut waiting = waiting.filter(|to| asked.contains(&to.topic));
+        waiting.all(|to| self.cluster.leader(to).is_some())
+            && !asked.iter().any(|topic| self.look_ups.contains_key(topic))
+    }
+
+    fn apply_news(&mut self, news: &News) {
+        for topic in &news.made_anew {
+            for index in self.accumulator.of_topic(topic) {
+                self.accumulator.partition_mut(index).sequence.doubt();
+            }
+        }
+        for (topic, code) in &news.refused {
+            if self.look_ups.remove(topic).is_some() {
+                self.topic_event(topic.clone(), Err(*code));
+            }
+            for index in self.accumulator.of_topic(topic) {
+                self.fail_waiting(index, || FailureReason::Broker { code: *code, message: None });
+            }
+        }
+        let known = |topic: &String| self.cluster.partition_count(topic).and_then(NonZeroU32::new);
+        let found: Vec<(String, NonZeroU32)> =
+            self.look_ups.keys().filter_map(|topic| Some((topic.clone(), known(topic)?))).collect();
+        for (topic, partitions) in found {
+            self.look_ups.remove(&topic);
+            self.topic_event(topic, Ok(partitions));
+        }
+        self.watch_look_ups();
+    }
+
+    /// The answer never came, or was of no use.
+    pub(super) fn metadata_failed(&mut self) {
+        self.refresh.asked = false;
+        self.refresh.suspect = true;
+        self.postpone_metadata();
+    }
+
+    fn postpone_metadata(&mut self) {
+        self.refresh.failures = self.refresh.failures.saturating_add(1);
+        let wait = self.retry_backoff().after(self.refresh.failures, &mut self.random);
+        self.refresh.not_before = self.now + wait;
+    }
+
+    /// Something went wrong that a newer picture of the cluster may explain.
+    pub(super) fn suspect_metadata(&mut self) {
+        if !self.refresh.suspect && !self.refresh.asked {
+            self.refresh.suspect = true;
+            let soon = self.now + self.config.retry_backoff;
+            self.refresh.not_before = self.refresh.not_before.max(soon.min(self.now + self.config.retry_backoff_max));
+        }
+    }
+
+    /// None of the brokers is to be trusted any more (KIP-1102).
+    fn leave_brokers(&mut self) {
+        let all: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
+        for id in all {
+            self.give_up(id, Trouble::Refused { code: ErrorCode::REBOOTSTRAP_REQUIRED, message: None });
+        }
+    }
+
+    pub(super) fn begin_look_up(&mut self, topic: &str) {
+        if let Some(partitions) = self.cluster.partition_count(topic).and_then(NonZeroU32::new) {
+            return self.topic_event(topic.into(), Ok(partitions));
+        }
+        if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
+            return self.topic_event(topic.into(), Err(ErrorCode::INVALID_TOPIC_EXCEPTION));
+        }
+        let until = self.now + self.config.request_timeout;
+        self.look_ups.entry(topic.into()).or_insert(until);
+        self.watch_look_ups();
+        self.stirred = true;
+    }
+
+    pub(super) fn give_up_look_ups(&mut self) {
+        let over: BTreeMap<String, Instant> = self
+            .look_ups
+            .iter()
+            .filter(|(_, until)| **until <= self.now)
+            .map(|(topic, until)| (topic.clone(), *until))
+            .collect();
+        for (topic, _) in over {
+            self.look_ups.remove(&topic);
+            let code = self.cluster.error(&topic).unwrap_or(ErrorCode::REQUEST_TIMED_OUT);
+            self.topic_event(topic, Err(code));
+        }
+        self.watch_look_ups();
+    }
+
+    fn watch_look_ups(&mut self) {
+        self.timers.set_or_clear(Timer::LookUp, self.look_ups.values().min().copied());
+    }
+
+    fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, ErrorCode>) {
+        self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
+    }
+
+    /// Asks for a producer id over this connection, if that is allowed now.
+    pub(super) fn ask_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
+        if self.identities.asked {
+            return None;
+        }
+        if self.identities.not_before > self.now {
+            self.timers.set(Timer::ProducerId, self.identities.not_before);
+            return None;
+        }
+        let connection = self.network.connections.get(&id)?;
+        let version = connection.versions()?.init_producer_id?;
+        let mut request = InitProducerIdRequest::idempotent();
+        if let Some(current) = self.identities.to_bump(version) {
+            request.producer_id = current.id;
+            request.producer_epoch = current.epoch;
+        }
+        match request.encode(version, connection.header(&self.config)) {
+            Ok(bytes) => {
+                self.identities.asked = true;
+                self.register(id, ApiKey::InitProducerId, version, Sent::Identity);
+                Some((id, bytes))
+            }
+            Err(_) => {
+                self.give_up(id, Trouble::Incompatible);
+                None
+            }
+        }
+    }
+
+    pub(super) fn on_identity(&mut self, id: ConnectionId, version: i16, frame: &[u8]) {
+        let response = match InitProducerIdResponse::decode(frame, version) {
+            Ok(response) => response,
+            Err(error) => {
+                self.identity_failed();
+                return self.give_up(id, garbled(error));
+            }
+        };
+        if ApiKey::InitProducerId.client_throttles(version) {
+            self.throttle(id, response.throttle_time_ms);
+        }
+        match verdict::identity(response.error_code) {
+            IdentityVerdict::Obtained => {
+                let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
+                if identity.id < 0 || identity.epoch < 0 || !self.identities.obtain(identity) {
+                    self.identity_failed();
+                }
+            }
+            IdentityVerdict::AskAgain => self.identity_failed(),
+            IdentityVerdict::AskAfresh => {
+                self.identities.disown();
+                self.identity_failed();
+            }
+            IdentityVerdict::Fail => {
+                self.identity_failed();
+                let active = self.accumulator.active.iter().copied();
+                let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
+                for index in waiting {
+                    self.fail_waiting(index, || FailureReason::Broker {
+                        code: response.error_code,
+                        message: Some("and idempotence needs a producer id (enable.idempotence)".into()),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn identity_failed(&mut self) {
+        self.identities.asked = false;
+        self.identities.failures = self.identities.failures.saturating_add(1);
+        let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
+        self.identities.not_before = self.now + wait;
+    }
+}

@@ -1,0 +1,228 @@
+//! The end of a batch: exactly one event, with the truth about its records. And the one way to get there in pieces.
+
+use alloc::boxed::Box;
+use alloc::collections::btree_map::Entry as Slot;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Producer;
+use crate::batch::KafkaBatch;
+use crate::delivery::{Delivery, DeliveryError, FailureReason, Fate, RecordError};
+use crate::producer::accumulator::{Entry, PartitionIndex, Payload};
+use crate::producer::event::{BatchId, Event};
+use crate::producer::io::Output;
+use crate::producer::timers::Timer;
+use crate::producer::verdict::{self, Outcome, Verdict};
+use crate::protocol::{ErrorCode, PartitionProduceResponse};
+use crate::record::TopicPartition;
+
+/// A batch that was split: what is known of its parts so far.
+#[derive(Debug)]
+pub(super) struct Whole {
+    batch: KafkaBatch,
+    to: TopicPartition,
+    parts: usize,
+    offsets: Vec<i64>,
+    fates: Vec<Fate>,
+    reason: Option<FailureReason>,
+    errors: Vec<RecordError>,
+}
+
+impl Producer {
+    /// It is in the log.
+    pub(super) fn land(&mut self, index: PartitionIndex, at: usize, told: Option<&PartitionProduceResponse>) {
+        let to = self.accumulator.partition(index).to.clone();
+        let Some(entry) = self.accumulator.remove(index, at) else { return };
+        let offset = told.filter(|told| !told.error_code.is_error()).map_or(-1, |told| told.base_offset);
+        if let Some(whole) = self.wholes.get_mut(&entry.batch) {
+            for record in 0..entry.payload.record_count() {
+                whole.fates[entry.position + record] = Fate::Written;
+                whole.offsets[entry.position + record] =
+                    if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
+            }
+            return self.part_through(entry.batch);
+        }
+        let Payload::Stamped(batch, _) = entry.payload else { return };
+        let mut delivery = Delivery::as_one(to, offset, batch);
+        if let Some(told) = told {
+            delivery =
+                delivery.with_log_append_time(told.log_append_time_ms).with_log_start_offset(told.log_start_offset);
+        }
+        self.through(entry.batch, Event::Delivered { batch: entry.batch, delivery });
+    }
+
+    /// It failed for good. `unsure`: the last attempt may have been written.
+    pub(super) fn fail_at(
+        &mut self,
+        index: PartitionIndex,
+        at: usize,
+        unsure: bool,
+        reason: FailureReason,
+        errors: Vec<RecordError>,
+    ) {
+        let to = self.accumulator.partition(index).to.clone();
+        let Some(entry) = self.accumulator.remove(index, at) else { return };
+        let may_be_written = unsure || (entry.unsure && !entry.behind_a_gap);
+        if let Some(identity) = entry.payload.identity() {
+            let partition = self.accumulator.partition_mut(index);
+            partition.sequence.lose(identity);
+            let next = partition.queue.get_mut(at).filter(|next| next.payload.identity() == Some(identity));
+            if let Some(next) = next.filter(|_| !may_be_written) {
+                next.behind_a_gap = true;
+            }
+        }
+        let fate = if may_be_written { Fate::Unknown } else { Fate::NotWritten };
+        if let Some(whole) = self.wholes.get_mut(&entry.batch) {
+            for record in 0..entry.payload.record_count() {
+                whole.fates[entry.position + record] = fate;
+            }
+            let moved =
+                errors.into_iter().map(|error| RecordError::new(error.position + entry.position, error.message));
+            whole.errors.extend(moved);
+            whole.reason.get_or_insert(reason);
+            return self.part_through(entry.batch);
+        }
+        let error = DeliveryError::new(to, reason, fate, entry.payload.into_batch()).with_record_errors(errors);
+        self.through(entry.batch, Event::Failed { batch: entry.batch, error });
+    }
+
+    /// Fails everything of a partition that is not in flight.
+    pub(super) fn fail_waiting(&mut self, index: PartitionIndex, reason: impl Fn() -> FailureReason) {
+        let waiting = |producer: &Self| {
+            producer.accumulator.partition(index).queue.iter().position(|entry| entry.in_flight.is_none())
+        };
+        while let Some(at) = waiting(self) {
+            self.fail_at(index, at, false, reason(), Vec::new());
+        }
+        self.watch_deadline(index);
+    }
+
+    /// `delivery.timeout.ms` is over for the oldest of a partition.
+    pub(super) fn on_out_of_time(&mut self, index: PartitionIndex) {
+        while self.accumulator.partition(index).queue.front().is_some_and(|entry| entry.deadline <= self.now) {
+            let reason = self.why_out_of_time(index);
+            self.give_up_first(index, reason);
+        }
+        self.open_void(index);
+        self.watch_deadline(index);
+    }
+
+    fn give_up_first(&mut self, index: PartitionIndex, reason: FailureReason) {
+        let Some(entry) = self.accumulator.partition(index).queue.front() else { return };
+        let outcome = Outcome::GivenUp { out: entry.in_flight.is_some() };
+        let verdict = verdict::produce(outcome, self.config.acks, entry.payload.identity().is_some());
+        self.fail_at(index, 0, verdict == Verdict::Fail { unsure: true }, reason, Vec::new());
+    }
+
+    fn why_out_of_time(&self, index: PartitionIndex) -> FailureReason {
+        let to = &self.accumulator.partition(index).to;
+        if let Some(code) = self.cluster.error(&to.topic) {
+            let message = Some(format!("for topic {:?}, until the delivery time-out was over", to.topic));
+            return FailureReason::Broker { code, message };
+        }
+        match self.cluster.partition_count(&to.topic) {
+            Some(count) if i64::from(to.partition) >= i64::from(count) => FailureReason::Broker {
+                code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                message: Some(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)),
+            },
+            _ => FailureReason::TimedOut,
+        }
+    }
+
+    /// Fails all that is not through, for the producer is closed at once.
+    pub(super) fn abandon_everything(&mut self) {
+        while let Some(&index) = self.accumulator.active.first() {
+            self.give_up_first(index, FailureReason::Closed);
+        }
+    }
+
+    pub(super) fn watch_deadline(&mut self, index: PartitionIndex) {
+        let oldest = self.accumulator.partition(index).queue.front();
+        self.timers.set_or_clear(Timer::Delivery(index), oldest.map(|entry| entry.deadline));
+        if oldest.is_none() {
+            self.timers.clear(Timer::Retry(index));
+        }
+    }
+
+    /// Whether a batch that is too large is to be split: if that is wanted, and helps, and none of it may be in the log.
+    pub(super) fn may_split(&self, index: PartitionIndex, at: usize) -> bool {
+        let entry = &self.accumulator.partition(index).queue[at];
+        self.config.split_too_large && !entry.unsure && entry.payload.record_count() > 1
+    }
+
+    /// Puts two or more parts in the place of a batch. They go out in order, and their fates are put together again.
+    pub(super) fn split(&mut self, index: PartitionIndex, at: usize) {
+        let to = self.accumulator.partition(index).to.clone();
+        let Some(entry) = self.accumulator.remove(index, at) else { return };
+        if let Some(identity) = entry.payload.identity() {
+            self.accumulator.partition_mut(index).sequence.lose(identity);
+        }
+        let Entry { batch: id, position, payload, deadline, .. } = entry;
+        // What was refused as a whole is at most halved, for nobody says what the limit is; what could not be sealed
+        // has to come under its own limit.
+        let limit = match &payload {
+            Payload::Open(batch) => batch.options().max_message_bytes,
+            payload => payload.size(),
+        };
+        let count = payload.record_count();
+        let batch = payload.into_batch();
+        let whole = match self.wholes.entry(id) {
+            Slot::Occupied(whole) => whole.into_mut(),
+            Slot::Vacant(free) => free.insert(Whole {
+                batch: batch.without(&[]),
+                to,
+                parts: 1,
+                offsets: vec![-1; count],
+                fates: vec![Fate::NotWritten; count],
+                reason: None,
+                errors: Vec::new(),
+            }),
+        };
+        match batch.split(limit) {
+            Ok(split) => {
+                whole.parts += split.parts.len();
+                for record in split.too_large {
+                    let what = format!("alone it has {} bytes, and the limit is {limit}", record.size);
+                    whole.errors.push(RecordError::new(position + record.position, Some(what)));
+                    let code = ErrorCode::MESSAGE_TOO_LARGE;
+                    whole.reason.get_or_insert(FailureReason::Broker { code, message: None });
+                }
+                for (step, (offset, part)) in split.parts.into_iter().enumerate() {
+                    let part = self.accumulator.entry(id, position + offset, part, deadline);
+                    self.accumulator.insert(index, at + step, part);
+                }
+            }
+            Err(error) => {
+                whole.reason.get_or_insert(FailureReason::Transport(Box::new(error)));
+            }
+        }
+        self.stirred = true;
+        self.part_through(id); // the one that was split is no more
+    }
+
+    fn part_through(&mut self, id: BatchId) {
+        let Slot::Occupied(mut slot) = self.wholes.entry(id) else { return };
+        slot.get_mut().parts -= 1;
+        if slot.get().parts > 0 {
+            self.stirred = true;
+            return;
+        }
+        let Whole { batch, to, offsets, fates, reason, mut errors, .. } = slot.remove();
+        let event = match reason {
+            None => Event::Delivered { batch: id, delivery: Delivery::one_by_one(to, offsets, batch) },
+            Some(reason) => {
+                errors.sort_by_key(|error| error.position);
+                let error = DeliveryError::one_by_one(to, reason, fates, batch).with_record_errors(errors);
+                Event::Failed { batch: id, error }
+            }
+        };
+        self.through(id, event);
+    }
+
+    fn through(&mut self, id: BatchId, event: Event) {
+        self.accumulator.finish(id);
+        self.outputs.push_back(Output::Event(event));
+        self.stirred = true;
+    }
+}

@@ -1,0 +1,146 @@
+//! Connections as the machine sees them: made, used, lost.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Producer;
+use crate::producer::connection::Happening;
+use crate::producer::event::{Event, Trouble};
+use crate::producer::io::{ConnectionId, Disconnect, Output};
+use crate::producer::network::{Node, Reach};
+use crate::producer::timers::Timer;
+
+impl Producer {
+    /// Connects, unless it may not yet, or has no address.
+    pub(super) fn connect(&mut self, node: Node) {
+        if self.network.reach(node, self.now) != Reach::Free {
+            return;
+        }
+        let Some((host, port)) = self.network.address(node, &self.config, &self.cluster) else { return };
+        let host = String::from(host);
+        let connection = self.network.connect(node, &self.config, self.now);
+        self.watch(connection);
+        self.outputs.push_back(Output::Connect { connection, host, port });
+    }
+
+    pub(super) fn on_connected(&mut self, id: ConnectionId) {
+        let mut happenings = Vec::new();
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.on_connected(&self.config, self.now, &mut happenings);
+        }
+        self.take_in(id, happenings);
+    }
+
+    pub(super) fn on_received(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let mut happenings = Vec::new();
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.on_received(bytes, &self.config, self.now, &mut happenings);
+        }
+        self.take_in(id, happenings);
+    }
+
+    pub(super) fn on_written(&mut self, id: ConnectionId) {
+        let mut happenings = Vec::new();
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            connection.on_written(self.now, &mut happenings);
+        }
+        self.take_in(id, happenings);
+    }
+
+    pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect) {
+        let by_peer = how != Disconnect::NotConnected;
+        self.lose(id, Trouble::Disconnected(how), by_peer);
+    }
+
+    pub(super) fn on_overdue(&mut self, id: ConnectionId) {
+        let Some(connection) = self.network.connections.get(&id) else { return };
+        match connection.overdue_at() {
+            Some(at) if at <= self.now => {}
+            _ => return self.watch(id),
+        }
+        let trouble = if connection.is_connecting() { Trouble::SetupTimeout } else { Trouble::RequestTimeout };
+        self.give_up(id, trouble);
+    }
+
+    pub(super) fn on_idle(&mut self, id: ConnectionId) {
+        let Some(connection) = self.network.connections.get(&id) else { return };
+        if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
+            self.network.retire(id);
+            self.forget_timers(id);
+            self.outputs.push_back(Output::Close(id));
+        } else {
+            self.watch(id);
+        }
+    }
+
+    fn take_in(&mut self, id: ConnectionId, happenings: Vec<Happening>) {
+        for happening in happenings {
+            match happening {
+                Happening::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
+                Happening::Ready => {
+                    if let Some(connection) = self.network.connections.get(&id) {
+                        self.network.ready(connection.node);
+                    }
+                }
+                Happening::Answer { correlation, version, frame } => self.on_answer(id, correlation, version, &frame),
+                Happening::Written { correlation } => self.on_request_written(id, correlation),
+                Happening::Spoilt(trouble) => self.give_up(id, trouble),
+            }
+        }
+        self.watch(id);
+    }
+
+    /// Our side closes it, for it is of no more use.
+    pub(super) fn give_up(&mut self, id: ConnectionId, trouble: Trouble) {
+        if self.network.connections.contains_key(&id) {
+            self.outputs.push_back(Output::Close(id));
+            self.lose(id, trouble, false);
+        }
+    }
+
+    /// It is gone: what was asked over it gets no answer.
+    fn lose(&mut self, id: ConnectionId, trouble: Trouble, by_peer: bool) {
+        let backoff = self.reconnect_backoff();
+        let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
+        let Some((connection, again)) = lost else { return };
+        self.forget_timers(id);
+        self.timers.set(Timer::Reconnect(connection.node), again);
+        self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
+        if let Some((host, port)) = self.network.address(connection.node, &self.config, &self.cluster) {
+            let host = host.to_string();
+            self.outputs.push_back(Output::Event(Event::Trouble { host, port, trouble }));
+        }
+        let open: Vec<i32> = self.sent.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, open), _)| open).collect();
+        for correlation in open {
+            if let Some(sent) = self.sent.remove(&(id, correlation)) {
+                self.on_no_answer(sent);
+            }
+        }
+        if matches!(connection.node, Node::Broker(_)) {
+            self.suspect_metadata();
+        }
+    }
+
+    fn forget_timers(&mut self, id: ConnectionId) {
+        for timer in [Timer::Overdue(id), Timer::Idle(id), Timer::Throttle(id)] {
+            self.timers.clear(timer);
+        }
+    }
+
+    /// Sets the timers of a connection to what it waits for now.
+    pub(super) fn watch(&mut self, id: ConnectionId) {
+        let Some(connection) = self.network.connections.get(&id) else { return };
+        self.timers.set_or_clear(Timer::Overdue(id), connection.overdue_at());
+        self.timers.set_or_clear(Timer::Idle(id), connection.idle_at(&self.config));
+    }
+
+    /// A broker asks for silence on this connection (KIP-219).
+    pub(super) fn throttle(&mut self, id: ConnectionId, millis: i32) {
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        if let Ok(millis @ 1..) = u64::try_from(millis) {
+            let until = self.now + core::time::Duration::from_millis(millis);
+            connection.throttled_until = connection.throttled_until.max(Some(until));
+            self.timers.set_or_clear(Timer::Throttle(id), connection.throttled_until);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Forming Produce requests: one for a broker, with the next batch of each of its partitions.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Producer;
+use super::answers::{Part, Sent};
+use crate::batch::Stamp;
+use crate::delivery::FailureReason;
+use crate::producer::accumulator::{Entry, PartitionIndex, Payload};
+use crate::producer::handshake::Versions;
+use crate::producer::io::ConnectionId;
+use crate::producer::network::{Node, Reach};
+use crate::producer::sequence::Identity;
+use crate::producer::timers::Timer;
+use crate::protocol::{
+    Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
+};
+
+/// What batches wait for, other than time and room.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    pub(super) connect: BTreeSet<Node>,
+    /// Metadata that names a leader.
+    pub(super) leaders: bool,
+    /// A producer id, and over which connection it can be had.
+    pub(super) identity_over: Option<ConnectionId>,
+}
+
+/// The newest Produce version that names topics; later ones have their ids instead (KIP-516).
+const BY_NAME: i16 = 12;
+
+/// At most so many bytes come with a partition in a request, beside its batch, and with a topic, beside its name.
+const AROUND: usize = 32;
+
+impl Producer {
+    /// The next Produce request, if something is ready to be sent; and what else is missing.
+    pub(super) fn form_produce(&mut self) -> (Option<(ConnectionId, Vec<Bytes>)>, Wishes) {
+        let mut wishes = Wishes::default();
+        let active = &self.accumulator.active;
+        let order: Vec<PartitionIndex> = active.range(self.turn..).chain(active.range(..self.turn)).copied().collect();
+        let mut chosen: Option<(ConnectionId, i32, Versions)> = None;
+        let mut size = AROUND * 4 + self.config.client_id.len();
+        let mut members = Vec::new();
+        for index in order {
+            let Some((id, broker, versions)) = self.ready(index, &mut wishes) else { continue };
+            if chosen.is_some_and(|(already, ..)| already != id) || !self.convert(index, versions) {
+                continue;
+            }
+            let partition = self.accumulator.partition(index);
+            let Some(at) = partition.next() else { continue };
+            let more = partition.queue[at].payload.size() + partition.to.topic.len() + 2 * AROUND;
+            if !members.is_empty() && size.saturating_add(more) > self.config.max_request_size {
+                continue;
+            }
+            size = size.saturating_add(more);
+            chosen = Some((id, broker, versions));
+            members.push((index, at));
+            self.turn = index + 1;
+        }
+        let Some((id, broker, versions)) = chosen else { return (None, wishes) };
+        for &(index, at) in &members {
+            self.stamp(index, at, versions);
+        }
+        (self.hand_out(id, broker, versions, members), wishes)
+    }
+
+    /// Over which connection the next batch of a partition can go now.
+    fn ready(&mut self, index: PartitionIndex, wishes: &mut Wishes) -> Option<(ConnectionId, i32, Versions)> {
+        let partition = self.accumulator.partition(index);
+        let at = partition.next()?;
+        let entry = &partition.queue[at];
+        if entry.not_before > self.now {
+            self.timers.set(Timer::Retry(index), entry.not_before);
+            return None;
+        }
+        let Some(broker) = self.cluster.leader(&partition.to) else {
+            wishes.leaders = true;
+            return None;
+        };
+        let node = Node::Broker(broker);
+        let id = match self.network.reach(node, self.now) {
+            Reach::Ready(id) => id,
+            Reach::Free => {
+                wishes.connect.insert(node);
+                return None;
+            }
+            Reach::Underway | Reach::NotBefore(_) => return None,
+        };
+        let connection = self.network.connections.get(&id)?;
+        let versions = connection.versions()?;
+        if !connection.has_capacity(&self.config, self.now) {
+            return None;
+        }
+        // The new leader waits for the old one's answers.
+        if partition.queue.iter().take(at).any(|entry| entry.in_flight != Some(id)) {
+            return None;
+        }
+        let identity = match &entry.payload {
+            Payload::Stamped(batch, identity) if batch.magic() == versions.magic() => *identity,
+            // It may be in the log under its sequence, with which so old a broker can do nothing. The leader may move.
+            Payload::Stamped(_, Some(_)) if entry.unsure => return None,
+            _ if !self.is_idempotent(versions) => None,
+            _ => match self.identities.current().filter(|&current| partition.sequence.allows(current)) {
+                Some(current) => Some(current),
+                None => {
+                    wishes.identity_over = Some(id);
+                    return None;
+                }
+            },
+        };
+        // Alone on its partition, or in a row of batches whose counting the broker checks.
+        let in_a_row = |identity: Identity| {
+            partition.sequence.is_confirmed(identity, broker)
+                && partition.queue.iter().take(at).all(|entry| entry.payload.identity() == Some(identity))
+        };
+        (at == 0 || identity.is_some_and(in_a_row)).then_some((id, broker, versions))
+    }
+
+    fn is_idempotent(&self, versions: Versions) -> bool {
+        self.config.is_idempotent() && versions.init_producer_id.is_some() && versions.magic() == crate::Magic::V2
+    }
+
+    /// Whether new batches of the partition wait for a producer id.
+    pub(super) fn waits_for_identity(&self, index: PartitionIndex) -> bool {
+        let partition = self.accumulator.partition(index);
+        let unstamped = partition.queue.iter().any(|entry| matches!(entry.payload, Payload::Sealed(_)));
+        unstamped && !self.identities.current().is_some_and(|current| partition.sequence.allows(current))
+    }
+
+    /// Puts the next batch of a partition into the format that the broker takes. If that cannot be, it fails (or is split,
+    /// if it has become too large and may be), and the answer is false.
+    fn convert(&mut self, index: PartitionIndex, versions: Versions) -> bool {
+        let partition = self.accumulator.partition_mut(index);
+        let Some(at) = partition.next() else { return false };
+        let (magic, codec) = match &partition.queue[at].payload {
+            Payload::Sealed(batch) => (batch.magic(), batch.codec()),
+            Payload::Stamped(batch, _) => (batch.magic(), batch.codec()),
+            Payload::Open(_) | Payload::Gone => return false,
+        };
+        if magic == versions.magic() {
+            if codec == crate::Codec::Zstd && versions.produce < 7 {
+                let code = crate::protocol::ErrorCode::UNSUPPORTED_COMPRESSION_TYPE;
+                let message = Some("zstd needs a broker of 2.1 or newer (KIP-110); nothing was sent".into());
+                self.fail_at(index, at, false, FailureReason::Broker { code, message }, Vec::new());
+                return false;
+            }
+            return true;
+        }
+        if let Some(identity) = partition.queue[at].payload.identity() {
+            partition.sequence.lose(identity); // its range will not be used
+        }
+        self.reseal(index, at, Some(versions.magic()))
+    }
+
+    /// Opens a batch, and seals it again, in this format or as it was.
+    pub(super) fn reseal(&mut self, index: PartitionIndex, at: usize, magic: Option<crate::Magic>) -> bool {
+        let policy = self.config.down_conversion;
+        let entry = &mut self.accumulator.partition_mut(index).queue[at];
+        match open(entry, magic, policy) {
+            Ok(()) => true,
+            Err(Refused { reason, too_large: true }) if self.may_split(index, at) => {
+                drop(reason);
+                self.split(index, at);
+                false
+            }
+            Err(Refused { reason, .. }) => {
+                self.fail_at(index, at, false, reason, Vec::new());
+                false
+            }
+        }
+    }
+
+    fn stamp(&mut self, index: PartitionIndex, at: usize, versions: Versions) {
+        let identity = self.identities.current().filter(|_| self.is_idempotent(versions));
+        let partition = self.accumulator.partition_mut(index);
+        let entry = &mut partition.queue[at];
+        let count = entry.payload.record_count();
+        let payload = core::mem::replace(&mut entry.payload, Payload::Gone);
+        entry.payload = match (payload, identity) {
+            (Payload::Sealed(batch), Some(identity)) => {
+                let first = partition.sequence.take(identity, count);
+                let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
+                let stamped = batch.stamp(stamp).expect("an idempotent broker takes magic 2, and the batch is in it");
+                entry.behind_a_gap = false;
+                Payload::Stamped(stamped, Some(identity))
+            }
+            (Payload::Sealed(batch), None) => Payload::Stamped(batch.without_producer_id(), None),
+            (payload, _) => payload,
+        };
+    }
+
+    fn hand_out(
+        &mut self,
+        id: ConnectionId,
+        broker: i32,
+        versions: Versions,
+        mut members: Vec<(PartitionIndex, usize)>,
+    ) -> Option<(ConnectionId, Vec<Bytes>)> {
+        members.sort_by(|(one, _), (two, _)| {
+            self.accumulator.partition(*one).to.cmp(&self.accumulator.partition(*two).to)
+        });
+        let ids_known = members.iter().all(|&(index, _)| !self.topic_id(index).is_zero());
+        let version = if ids_known { versions.produce } else { versions.produce.min(BY_NAME) };
+        let header = self.network.connections.get(&id)?.header(&self.config);
+        match self.encode(version, header, &members) {
+            Ok(bytes) => {
+                let mut parts = Vec::with_capacity(members.len());
+                for (index, at) in members {
+                    let topic_id = self.topic_id(index);
+                    let entry = &mut self.accumulator.partition_mut(index).queue[at];
+                    entry.in_flight = Some(id);
+                    parts.push(Part { partition: index, entry: entry.id, topic_id });
+                }
+                self.register(id, ApiKey::Produce, version, Sent::Produce { broker, parts });
+                Some((id, bytes))
+            }
+            Err(error) => {
+                self.stirred = true;
+                for (index, at) in members {
+                    let reason = FailureReason::Transport(alloc::boxed::Box::new(error));
+                    self.fail_at(index, at, false, reason, Vec::new());
+                }
+                None
+            }
+        }
+    }
+
+    fn topic_id(&self, index: PartitionIndex) -> crate::protocol::Uuid {
+        self.cluster.topic_id(&self.accumulator.partition(index).to.topic)
+    }
+
+    fn encode(
+        &self,
+        version: i16,
+        header: RequestHeader<'_>,
+        members: &[(PartitionIndex, usize)],
+    ) -> Result<Vec<Bytes>, EncodeError> {
+        let mut topic_data: Vec<TopicProduceData<'_>> = Vec::new();
+        for &(index, at) in members {
+            let partition = self.accumulator.partition(index);
+            let Payload::Stamped(batch, _) = &partition.queue[at].payload else { continue };
+            let data = PartitionProduceData { index: partition.to.partition, records: batch.bytes().clone() };
+            match topic_data.last_mut().filter(|topic| topic.name == partition.to.topic) {
+                Some(topic) => topic.partition_data.push(data),
+                None => topic_data.push(TopicProduceData {
+                    name: &partition.to.topic,
+                    topic_id: self.topic_id(index),
+                    partition_data: Vec::from([data]),
+                }),
+            }
+        }
+        let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
+        ProduceRequest { transactional_id: None, acks: self.config.acks, timeout_ms, topic_data }
+            .encode(version, header)
+    }
+
+    /// A request goes out: its answer will come under this number.
+    pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, sent: Sent) {
+        let answered = api != ApiKey::Produce || self.config.acks != Acks::None;
+        if let Some(connection) = self.network.connections.get_mut(&id) {
+            let correlation = connection.sent(api, version, answered, &self.config, self.now);
+            self.sent.insert((id, correlation), sent);
+        }
+    }
+}
+
+/// Why a batch could not be sealed again.
+struct Refused {
+    reason: FailureReason,
+    too_large: bool,
+}
+
+/// Opens a batch and seals it again: what was sent of it is void.
+fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConversion) -> Result<(), Refused> {
+    use alloc::boxed::Box;
+
+    use crate::batch::{ConvertError, SealErrorReason};
+    use crate::producer::event::ConversionRefused;
+
+    let batch = core::mem::replace(&mut entry.payload, Payload::Gone).into_batch();
+    let magic = magic.unwrap_or(batch.magic());
+    let (reason, too_large, batch): (Box<dyn core::error::Error + Send + Sync>, bool, _) =
+        match batch.convert(magic, policy) {
+            Ok(batch) => match batch.seal() {
+                Ok(sealed) => {
+                    entry.payload = Payload::Sealed(sealed);
+                    return Ok(());
+                }
+                Err(error) => {
+                    let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
+                    (Box::new(error.reason), too_large, error.batch)
+                }
+            },
+            Err(ConvertError::Losses { magic, losses, batch }) => {
+                (Box::new(ConversionRefused { magic, losses }), false, batch)
+            }
+            Err(ConvertError::Options { reason, batch }) => (Box::new(reason), false, batch),
+            Err(ConvertError::TooLong { reason, batch, .. }) => (Box::new(reason), true, batch),
+        };
+    entry.payload = Payload::Open(*batch);
+    Err(Refused { reason: FailureReason::Transport(reason), too_large })
+}

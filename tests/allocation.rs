@@ -1,0 +1,297 @@
+//! What takes memory, and what does not: seen by an allocator that counts.
+//!
+//! It is written here, in a dozen lines, because it has to count for each thread by itself: tests run beside each other,
+//! and the crates that there are for this count for the whole process.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use kafka_batch::*;
+
+struct Counting;
+
+thread_local! {
+    static TAKEN: Cell<Taken> = const { Cell::new(Taken { times: 0, bytes: 0 }) };
+}
+
+/// What a piece of code took from the allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Taken {
+    times: usize,
+    bytes: usize,
+}
+
+const NOTHING: Taken = Taken { times: 0, bytes: 0 };
+
+fn count(bytes: usize) {
+    // In a thread that ends there is nobody left to count for.
+    let _ = TAKEN.try_with(|taken| {
+        let before = taken.get();
+        taken.set(Taken { times: before.times + 1, bytes: before.bytes + bytes });
+    });
+}
+
+// SAFETY: every call goes on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps to the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        // SAFETY: as above.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `run` gives, and what it took.
+fn counted<T>(run: impl FnOnce() -> T) -> (T, Taken) {
+    let before = TAKEN.get();
+    let result = black_box(run());
+    let after = TAKEN.get();
+    (result, Taken { times: after.times - before.times, bytes: after.bytes - before.bytes })
+}
+
+#[track_caller]
+fn takes_nothing<T>(what: &str, run: impl FnOnce() -> T) -> T {
+    let (result, taken) = counted(run);
+    assert_eq!(taken, NOTHING, "{what}");
+    result
+}
+
+const NAMES: [Header<'static>; 3] = [
+    Header { name: "source", value: Some(b"sensor-7") },
+    Header::null("trace"),
+    Header { name: "source", value: Some(b"") },
+];
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000)
+}
+
+fn empty(options: BatchOptions) -> KafkaBatch {
+    options.build(now()).expect("options that go together")
+}
+
+/// Options of each format, with a codec and without: appending is the same, whatever comes of it when it is sealed.
+fn formats() -> impl Iterator<Item = BatchOptions> {
+    Magic::ALL.into_iter().flat_map(|magic| {
+        [Compression::None, Compression::gzip(), Compression::Snappy, Compression::Lz4]
+            .map(|codec| BatchOptions::default().magic(MagicChoice::Pinned(magic)).compression(codec))
+    })
+}
+
+/// Records of every kind that this format can carry.
+fn records(magic: Magic, encoded: &EncodedHeaders) -> Vec<Record<'_>> {
+    let plain = Record::new("a value of some length").key("key-17").timestamp(now());
+    let mut records = vec![plain, Record::tombstone("key"), Record::default(), Record::new("no timestamp of its own")];
+    if magic.has_headers() {
+        records.extend([plain.headers(&NAMES), plain.headers(encoded)]);
+    }
+    records
+}
+
+/// Appends `record` until the batch is full.
+fn fill(batch: &mut KafkaBatch, record: Record<'_>) -> Full {
+    loop {
+        if let Append::Full(full) = batch.append(record).expect("a record for this format") {
+            return full;
+        }
+    }
+}
+
+#[test]
+fn from_the_first_append_until_it_is_full_a_batch_takes_no_memory() {
+    let encoded = EncodedHeaders::new(&NAMES).unwrap();
+    for options in formats() {
+        let limits = [
+            options.clone(),
+            options.clone().boundary(Boundary::Aiokafka),
+            options.clone().batch_size(1_048_588),
+            options.clone().max_records(300),
+        ];
+        for options in limits {
+            for record in records(empty(options.clone()).magic(), &encoded) {
+                let mut batch = takes_nothing("a new batch", || empty(options.clone()));
+                let (_, first) = counted(|| batch.append(record).unwrap().taken().expect("there is room"));
+                assert_eq!(first.times, 1, "the first append takes what is needed, at once");
+                takes_nothing("appending until full, and being refused", || fill(&mut batch, record));
+                assert!(batch.record_count() > 100, "{batch}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_without_a_size_to_go_by_grows_in_few_steps() {
+    let record = Record::new(&[b'x'; 1_000]);
+    for options in [BatchOptions::default().capacity(0), BatchOptions::default().batch_size(100 << 20)] {
+        let options = options.max_message_bytes(40 << 20).batch_size(30 << 20);
+        let mut batch = empty(options);
+        let (_, taken) = counted(|| fill(&mut batch, record));
+        assert!(batch.record_count() > 30_000 && taken.times <= 20, "{taken:?} for {batch}");
+    }
+}
+
+#[test]
+fn asking_takes_no_memory() {
+    let encoded = EncodedHeaders::new(&NAMES).unwrap();
+    for options in formats() {
+        for record in records(empty(options.clone()).magic(), &encoded) {
+            let mut batch = empty(options.clone());
+            for full in [false, true] {
+                takes_nothing("cost, fits, room, sizes", || {
+                    (batch.cost(record).unwrap(), batch.fits(record), batch.room(), batch.size(), batch.counted_size())
+                });
+                let _ = batch.append(record).unwrap();
+                if !full {
+                    fill(&mut batch, record);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_append_that_fails_takes_no_memory() {
+    let mut old = empty(BatchOptions::default().magic(MagicChoice::Pinned(Magic::V0)).max_message_bytes(500));
+    let _ = old.append(Record::new("x")).unwrap();
+    let large = [0; 1_000];
+    for record in [Record::new("x").headers(&NAMES), Record::new(&large)] {
+        takes_nothing("a failing append", || old.append(record).unwrap_err());
+    }
+}
+
+#[test]
+fn marking_and_going_back_takes_no_memory() {
+    for options in formats() {
+        let mut batch = empty(options);
+        let _ = batch.append(Record::new("first")).unwrap();
+        takes_nothing("a mark, appends, and back, again and again", || {
+            for _ in 0..100 {
+                let mark = batch.mark();
+                for _ in 0..10 {
+                    let _ = batch.append(Record::new("and away")).unwrap();
+                }
+                batch.rollback(&mark).unwrap();
+            }
+        });
+        assert_eq!(batch.record_count(), 1);
+    }
+}
+
+/// Which marks are gone has to be remembered where marks stand behind the place that is gone back to: once for each such
+/// place still in the batch, in memory that is kept.
+#[test]
+fn marks_within_marks_take_memory_once() {
+    let mut batch = empty(BatchOptions::default());
+    let mut round = || {
+        let outer = batch.mark();
+        let _ = batch.append(Record::new("x")).unwrap();
+        let inner = batch.mark();
+        let _ = batch.append(Record::new("y")).unwrap();
+        batch.rollback(&inner).unwrap();
+        batch.rollback(&outer).unwrap();
+        batch.rollback(&inner).unwrap_err();
+    };
+    round();
+    takes_nothing("marks within marks, again", || (0..100).for_each(|_| round()));
+}
+
+#[test]
+fn extending_takes_memory_for_its_answer_only() {
+    let options = BatchOptions::default().batch_size(100_000);
+    let mut batch = empty(options);
+    let _ = batch.append(Record::new("first")).unwrap();
+    let records = [Record::new("one of many"); 500];
+    let answer = size_of::<RecordMetadata>() * records.len();
+    for taken in [
+        counted(|| batch.extend(records).unwrap()).1,
+        counted(|| batch.try_extend(records).unwrap()).1,
+        counted(|| batch.fill_from(&mut records.into_iter().peekable()).unwrap()).1,
+    ] {
+        assert!(taken.times <= 10 && taken.bytes <= 4 * answer, "{taken:?}");
+    }
+}
+
+#[test]
+fn messages_take_no_memory_each() {
+    let headers = [Header::new("source", "app")];
+    let defaults = Defaults::default().key("k").correlation_id("42").headers(&headers);
+    let mut batch = empty(BatchOptions::default().batch_size(500_000));
+    let mut writer = batch.messages(&defaults);
+    let _ = writer.append("the first message takes memory for batch and headers").unwrap();
+    takes_nothing("texts", || (0..1_000).for_each(|_| assert!(writer.append("text").unwrap().taken().is_some())));
+    let numbers = Json([1, 2, 3]);
+    let _ = writer.append(&numbers).unwrap(); // another content type
+    takes_nothing("JSON", || (0..1_000).for_each(|_| assert!(writer.append(&numbers).unwrap().taken().is_some())));
+}
+
+/// A look at everything in a record.
+fn look(record: &RecordView<'_>) -> usize {
+    let headers = record.headers.iter().map(|header| header.name.len() + header.value.map_or(0, <[u8]>::len));
+    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers.sum::<usize>()
+}
+
+#[test]
+fn reading_takes_no_memory() {
+    let encoded = EncodedHeaders::new(&NAMES).unwrap();
+    for magic in Magic::ALL {
+        let mut batch = empty(BatchOptions::default().magic(MagicChoice::Pinned(magic)));
+        for record in records(magic, &encoded).into_iter().cycle().take(200) {
+            assert!(batch.append(record).unwrap().taken().is_some());
+        }
+        let own =
+            takes_nothing("views into a batch of one's own", || batch.records().map(|view| look(&view)).sum::<usize>());
+        let wire = batch.seal().unwrap().without_producer_id();
+        let read = takes_nothing("views into a buffer", || {
+            let mut sum = 0;
+            for batch in RecordBatches::new(wire.bytes()) {
+                let records = batch.unwrap().records(DEFAULT_MAX_DECOMPRESSED).unwrap();
+                sum += records.iter().map(|view| look(&view.unwrap())).sum::<usize>();
+            }
+            sum
+        });
+        assert_eq!(own, read);
+    }
+}
+
+/// Where a batch's first value lies, which is where its buffer lies.
+fn place_of_value(batch: &KafkaBatch) -> *const u8 {
+    batch.records().next().expect("it has a record").value.expect("which has a value").as_ptr()
+}
+
+#[test]
+fn an_uncompressed_batch_is_sealed_stamped_and_opened_again_where_it_lies() {
+    for magic in Magic::ALL {
+        let mut batch = empty(BatchOptions::default().batch_size(100_000).magic(MagicChoice::Pinned(magic)));
+        fill(&mut batch, Record::new("a value of some length"));
+        let place = place_of_value(&batch);
+        let sealed = takes_nothing("sealing", || batch.seal().unwrap());
+        let (stamped, taken) = counted(|| sealed.without_producer_id());
+        assert!(taken.times <= 1 && taken.bytes < 100, "a count of who shares the bytes, and no bytes: {taken:?}");
+        assert!(stamped.bytes().as_ptr_range().contains(&place), "the bytes lie where they were appended");
+        let (shared, retry) = takes_nothing("a retry", || (stamped.bytes().clone(), stamped.clone()));
+        assert_eq!((shared.as_ptr(), retry.bytes().as_ptr()), (stamped.bytes().as_ptr(), stamped.bytes().as_ptr()));
+        drop((shared, retry));
+        let opened = takes_nothing("opening it again", || stamped.into_batch());
+        assert_eq!(place_of_value(&opened), place);
+    }
+}

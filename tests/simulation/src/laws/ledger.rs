@@ -1,0 +1,224 @@
+//! What was accepted, what was seen of it on the wire, and what was said of it in the end.
+
+use std::collections::BTreeMap;
+
+use kafka_batch_core::{Delivery, DeliveryError, Fate};
+
+use super::{Breach, surely_not_written};
+use crate::Moment;
+use crate::contents::{Serial, Stamped, recognise};
+
+/// A batch that the machine has accepted.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    /// Where it should go.
+    pub to: (String, i32),
+    /// How many records it has.
+    pub records: u32,
+    /// Its bytes.
+    pub size: usize,
+    /// When it was accepted.
+    pub at: Moment,
+    /// Each time it was on the wire.
+    pub attempts: Vec<Attempt>,
+    /// What was said of it.
+    pub outcome: Option<Outcome>,
+}
+
+/// A batch on the wire, once.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// On which connection.
+    pub connection: u64,
+    /// `acks` of the request.
+    pub acks: i16,
+    /// As what.
+    pub stamp: Option<Stamped>,
+    /// From which record on: not 0 for later parts of a split batch.
+    pub first: u32,
+    /// How many records.
+    pub records: u32,
+    /// Whether the driver has said that it is written.
+    pub written: bool,
+    /// What the broker answered, if that came through.
+    pub answer: Option<(i16, i64)>,
+}
+
+impl Attempt {
+    /// Whether it may have put something into a log, for all that the client can know.
+    #[must_use]
+    pub fn may_be_written(&self) -> bool {
+        self.answer.is_none_or(|(code, _)| !surely_not_written(code, self.acks))
+    }
+}
+
+/// What was said of a batch, record by record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the log, at these offsets, if they are known.
+    Delivered(Vec<Option<i64>>),
+    /// It failed, and this is known of its records.
+    Failed(Vec<Fate>, String),
+}
+
+/// Who has taken a sequence number: which batch, from which record on, and with which bytes.
+type Taken = (Serial, u32, Vec<u8>);
+
+/// What is known of the batches of one run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Each batch that was accepted, in the order of acceptance.
+    pub promises: BTreeMap<Serial, Promise>,
+    stamps: BTreeMap<(String, i32, Stamped), Taken>,
+    waiting: usize,
+}
+
+/// A batch was seen on the wire.
+#[derive(Clone, Debug)]
+pub struct Sighting<'a> {
+    /// Which batch.
+    pub serial: Serial,
+    /// To which partition.
+    pub to: (String, i32),
+    /// How.
+    pub attempt: Attempt,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+}
+
+impl Ledger {
+    /// A batch was accepted.
+    pub fn accepted(&mut self, serial: Serial, promise: Promise) {
+        self.waiting += promise.size;
+        self.promises.insert(serial, promise);
+    }
+
+    /// Bytes of batches that were accepted and are not through.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many batches are not through.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.promises.values().filter(|promise| promise.outcome.is_none()).count()
+    }
+
+    /// Whether there is a batch for this partition that is not through, or whose fate is not known.
+    #[must_use]
+    pub fn is_unsettled(&self, topic: &str, partition: i32) -> bool {
+        self.promises.values().any(|promise| {
+            let here = promise.to.0 == topic && promise.to.1 == partition;
+            let unsure = |attempt: &Attempt| attempt.answer.is_none();
+            here && (promise.outcome.is_none() || promise.attempts.iter().any(unsure))
+        })
+    }
+
+    /// A batch goes out. Gives the number of the attempt.
+    pub fn seen(&mut self, sighting: Sighting<'_>) -> Result<usize, Breach> {
+        let Sighting { serial, to, attempt, bytes } = sighting;
+        let Some(promise) = self.promises.get(&serial) else {
+            return Breach::of("only what was accepted is sent", format!("{serial:?} goes out"));
+        };
+        if promise.outcome.is_some() {
+            return Breach::of("what is through is not sent", format!("{serial:?} goes out after its event"));
+        }
+        if promise.to != to {
+            return Breach::of("a batch goes where it was sent", format!("{serial:?} goes to {to:?}"));
+        }
+        if let Some(stamp) = attempt.stamp {
+            let key = (to.0, to.1, stamp);
+            match self.stamps.get(&key) {
+                Some((same, first, before)) if (*same, *first) == (serial, attempt.first) => {
+                    if before != bytes {
+                        return Breach::of("a retry is the same bytes", format!("{serial:?} as {stamp:?}"));
+                    }
+                }
+                Some((other, first, _)) => {
+                    let unsure =
+                        |each: &&Attempt| each.stamp == Some(stamp) && each.first == *first && each.may_be_written();
+                    if let Some(unsure) = self.promises[other].attempts.iter().find(unsure) {
+                        return Breach::of(
+                            "a sequence that may be taken is not used again",
+                            format!("{serial:?} goes out as {stamp:?}, which {other:?} had: {unsure:?}"),
+                        );
+                    }
+                    self.stamps.insert(key, (serial, attempt.first, bytes.to_vec()));
+                }
+                None => {
+                    self.stamps.insert(key, (serial, attempt.first, bytes.to_vec()));
+                }
+            }
+        }
+        let promise = self.promises.get_mut(&serial).expect("it was there a moment ago");
+        promise.attempts.push(attempt);
+        Ok(promise.attempts.len() - 1)
+    }
+
+    /// An attempt.
+    pub fn attempt_mut(&mut self, serial: Serial, attempt: usize) -> Option<&mut Attempt> {
+        self.promises.get_mut(&serial)?.attempts.get_mut(attempt)
+    }
+
+    /// The machine says that a batch is in the log.
+    pub fn delivered(&mut self, serial: Serial, delivery: Delivery) -> Result<(), Breach> {
+        let to = delivery.topic_partition().clone();
+        let offsets: Vec<_> = (0..delivery.record_count()).map(|position| delivery.offset(position)).collect();
+        let promise = self.end(serial, &(to.topic, to.partition), &delivery.into_batch())?;
+        let confirmed = promise.attempts.iter().any(|attempt| match (attempt.acks, attempt.answer) {
+            (0, _) => attempt.written,
+            (_, Some((code, _))) => code == 0 || code == 46,
+            (_, None) => false,
+        });
+        if !confirmed {
+            return Breach::of("delivered is what was confirmed", format!("{serial:?}: {:?}", promise.attempts));
+        }
+        promise.outcome = Some(Outcome::Delivered(offsets));
+        Ok(())
+    }
+
+    /// The machine says that a batch failed.
+    pub fn failed(&mut self, serial: Serial, error: &DeliveryError) -> Result<(), Breach> {
+        let to = (error.to.topic.clone(), error.to.partition);
+        let fates: Vec<_> = (0..error.batch.record_count()).filter_map(|position| error.fate_of(position)).collect();
+        let promise = self.end(serial, &to, &error.batch)?;
+        let unsure = promise.attempts.iter().any(Attempt::may_be_written);
+        if fates.contains(&Fate::Unknown) && !unsure {
+            return Breach::of(
+                "unknown is only said when it could be either",
+                format!("{serial:?} ({error}): {:?}", promise.attempts),
+            );
+        }
+        let whole = |attempt: &Attempt| attempt.records == promise.records;
+        let confirmed = |attempt: &&Attempt| attempt.answer.is_some_and(|(code, _)| code == 0) && whole(attempt);
+        if let Some(confirmed) = promise.attempts.iter().find(confirmed) {
+            return Breach::of("what was confirmed is delivered", format!("{serial:?} ({error}): {confirmed:?}"));
+        }
+        promise.outcome = Some(Outcome::Failed(fates, error.to_string()));
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        serial: Serial,
+        to: &(String, i32),
+        batch: &kafka_batch_core::KafkaBatch,
+    ) -> Result<&mut Promise, Breach> {
+        let Some(promise) = self.promises.get_mut(&serial) else {
+            return Breach::of("an event is about an accepted batch", format!("{serial:?}"));
+        };
+        if promise.outcome.is_some() {
+            return Breach::of("each accepted batch ends in exactly one event", format!("a second one for {serial:?}"));
+        }
+        if promise.to != *to {
+            return Breach::of("an event names the partition", format!("{serial:?}: {to:?}"));
+        }
+        match recognise(batch) {
+            Ok(found) if (found.serial, found.first, found.records) == (serial, 0, promise.records) => {}
+            found => return Breach::of("the batch comes back", format!("{serial:?}: {found:?}")),
+        }
+        self.waiting -= promise.size;
+        Ok(promise)
+    }
+}

@@ -1,0 +1,124 @@
+//! Draws what goes wrong.
+
+use kafka_batch_core::protocol::Acks;
+use kafka_protocol::messages::ApiKey;
+
+use super::Scene;
+use crate::Moment;
+use crate::broker::intercept::Lie;
+use crate::broker::{Garbage, Intercept, Interceptor};
+use crate::random::Random;
+use crate::world::Action;
+
+/// The codes that Produce is documented to answer, and those that only the rules for sequences give.
+const PRODUCE: [i16; 30] =
+    [-1, 2, 3, 5, 6, 7, 8, 9, 10, 13, 17, 18, 19, 21, 29, 31, 32, 42, 43, 45, 47, 48, 49, 53, 56, 59, 72, 74, 76, 87];
+/// Answers to Produce after it was done.
+const PRODUCE_DONE: [i16; 6] = [-1, 7, 13, 20, 46, 56];
+const METADATA: [i16; 13] = [-1, 3, 5, 6, 9, 17, 29, 56, 72, 75, 100, 103, 129];
+const INIT_PRODUCER_ID: [i16; 13] = [-1, 7, 14, 15, 16, 31, 42, 48, 49, 51, 53, 90, 120];
+const API_VERSIONS: [i16; 4] = [35, -1, 42, 129];
+
+/// Kinds of faults: eight that befall links and brokers, and the rest interceptors.
+const KINDS: u64 = 22;
+
+pub(super) fn draw(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
+    let count = *random.pick(&[0, 1, 2, 4, 8, 12, 20, 40]);
+    // Most runs have a weakness: one kind of fault that comes up again and again.
+    let weakness = random.below(KINDS);
+    let last = scene.span.as_millis() as u64;
+    for _ in 0..count {
+        let at = if random.percent(30) { random.millis(0, last.min(300)) } else { random.millis(0, last) };
+        let kind = if random.percent(40) { weakness } else { random.below(KINDS) };
+        let action = one(kind, scene, random);
+        actions.push((at, action));
+    }
+}
+
+fn one(kind: u64, scene: &Scene<'_>, random: &mut Random) -> Action {
+    let broker = random.between(1, scene.settings.releases.len() as u64) as i32;
+    let (topic, partitions) = random.pick(&scene.targets).clone();
+    let partition = random.below(partitions as u64) as i32;
+    let short = [5, 200, 2_000, 12_000, 40_000];
+    let time = random.millis(1, *random.clone().pick(&short));
+    let soon = random.millis(0, 400);
+    match kind {
+        0 => Action::Depose(topic, partition, if random.percent(70) { soon } else { time }),
+        1 => Action::Down(broker, time, soon),
+        2 => Action::Cut(broker),
+        3 => Action::CutAfter(broker, random.below(600) as usize, random.percent(50)),
+        4 => Action::Stall(broker, time, random.percent(50)),
+        5 => Action::Refuse(broker, time, random.percent(40)),
+        6 => Action::Freeze(topic, partition, time),
+        7 if random.percent(50) => Action::Expire(topic, partition),
+        7 => Action::AddPartition(topic),
+        _ => {
+            let api = match random.below(10) {
+                0 => ApiKey::ApiVersions,
+                1 => ApiKey::InitProducerId,
+                2 | 3 => ApiKey::Metadata,
+                _ => ApiKey::Produce,
+            };
+            let after = *random.pick(&[0, 0, 0, 1, 2, 5]);
+            Action::Intercept(broker, Interceptor { api, after, what: intercept(api, scene, random) })
+        }
+    }
+}
+
+fn intercept(api: ApiKey, scene: &Scene<'_>, random: &mut Random) -> Intercept {
+    let time = random.millis(1, *random.clone().pick(&[50, 500, 3_000, 35_000]));
+    match random.below(14) {
+        0..4 => Intercept::Refuse { code: code(api, random), all: random.percent(50) },
+        4 if api == ApiKey::Produce => Intercept::DoAndRefuse { code: code_after_doing(scene, random) },
+        4 | 5 => Intercept::DropAnswer,
+        6 => Intercept::DropRequest,
+        7 => Intercept::DelayRequest(time),
+        8 => Intercept::DelayAnswer(time),
+        9 => Intercept::AnswerTwice,
+        10 => Intercept::HangUp { done: random.percent(60) },
+        11 => Intercept::Garbage(*random.pick(&[
+            Garbage::Body,
+            Garbage::Correlation,
+            Garbage::Short,
+            Garbage::Long,
+            Garbage::Negative,
+            Garbage::Endless,
+            Garbage::Empty,
+        ])),
+        12 => Intercept::Throttle(random.between(1, 3_000) as i32),
+        _ => match api {
+            ApiKey::Metadata if random.percent(50) => Intercept::Stale,
+            ApiKey::Metadata => Intercept::Lie(*random.pick(&[
+                Lie::WrongLeader,
+                Lie::UnlistedLeader,
+                Lie::NoBrokers,
+                Lie::FewerPartitions,
+                Lie::NoTopics,
+            ])),
+            ApiKey::Produce if random.percent(50) => Intercept::Dislike { positions: vec![0] },
+            ApiKey::Produce => Intercept::Omit,
+            _ => Intercept::DropAnswer,
+        },
+    }
+}
+
+fn code(api: ApiKey, random: &mut Random) -> i16 {
+    if random.percent(10) {
+        // Any code, also those of the future; but not the two that say that the batch is there.
+        let any = random.between(1, 140) as i16;
+        return if any == 46 { 999 } else { any };
+    }
+    match api {
+        ApiKey::Produce => *random.pick(&PRODUCE),
+        ApiKey::Metadata => *random.pick(&METADATA),
+        ApiKey::InitProducerId => *random.pick(&INIT_PRODUCER_ID),
+        _ => *random.pick(&API_VERSIONS),
+    }
+}
+
+fn code_after_doing(scene: &Scene<'_>, random: &mut Random) -> i16 {
+    if scene.settings.producer.acks == Acks::All && random.percent(50) {
+        return *random.pick(&[3, 6]);
+    }
+    *random.pick(&PRODUCE_DONE)
+}

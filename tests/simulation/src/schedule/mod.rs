@@ -1,0 +1,100 @@
+//! Schedules: what a run consists of, drawn from a seed. A schedule is a plain list, so that it can be shortened.
+
+mod faults;
+mod settings;
+
+use kafka_batch_core::Magic;
+use kafka_batch_core::producer::CloseMode;
+
+use crate::Moment;
+use crate::contents::Recipe;
+use crate::random::Random;
+use crate::world::{Action, Settings};
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Faults cease, and then everything has to get through: new batches for each partition, a flush, the close.
+    Healed,
+    /// The producer is closed at some point, in the middle of whatever goes wrong.
+    Closed(CloseMode),
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The seed that it was drawn from.
+    pub seed: u64,
+    /// The world that it begins with.
+    pub settings: Settings,
+    /// What is done to it, and when; in order.
+    pub actions: Vec<(Moment, Action)>,
+    /// When that is over.
+    pub over_at: Moment,
+    /// And then?
+    pub ending: Ending,
+}
+
+/// What a generator of actions needs to know.
+pub(crate) struct Scene<'a> {
+    pub(crate) settings: &'a Settings,
+    /// The topics that batches are sent to; the last may be one that does not exist yet.
+    pub(crate) targets: Vec<(String, usize)>,
+    pub(crate) span: Moment,
+}
+
+impl Schedule {
+    /// The schedule of a seed.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let settings = settings::draw(seed, &mut random);
+        let span = random.millis(20, *random.clone().pick(&[500, 4_000, 20_000, 60_000]));
+        let mut targets = settings.topics.clone();
+        if settings.cluster.auto_create && random.percent(50) {
+            targets.push(("later".into(), settings.cluster.default_partitions));
+        }
+        let scene = Scene { settings: &settings, targets, span };
+        let mut actions = Vec::new();
+        commands(&scene, &mut random, &mut actions);
+        faults::draw(&scene, &mut random, &mut actions);
+        actions.sort_by_key(|(at, _)| *at);
+        let ending = match random.below(10) {
+            0 => Ending::Closed(CloseMode::AtOnce),
+            1 => Ending::Closed(CloseMode::Flushing),
+            _ => Ending::Healed,
+        };
+        Self { seed, settings, actions, over_at: span + Moment::from_millis(10), ending }
+    }
+}
+
+/// What the application does: it sends, in bursts or evenly, and now and then flushes.
+fn commands(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
+    let bursts = random.between(1, 12);
+    let legacy = scene.settings.releases[0].magic() != Magic::V2;
+    let large = random.percent(20);
+    for _ in 0..bursts {
+        let mut at = random.millis(6, scene.span.as_millis() as u64 + 6);
+        for _ in 0..random.between(1, 10) {
+            let (topic, partitions) = random.pick(&scene.targets).clone();
+            let partition = random.below(partitions as u64) as i32;
+            let recipe = Recipe {
+                records: random.between(1, 6) as u32,
+                padding: if large { random.below(2_000) as usize } else { random.below(60) as usize },
+                gzip: random.percent(10),
+                magic: (legacy && random.percent(50)).then(|| scene.settings.releases[0].magic()),
+            };
+            actions.push((at, Action::Send { topic, partition, recipe }));
+            if random.percent(30) {
+                at += random.millis(0, 30);
+            }
+        }
+    }
+    for _ in 0..random.below(3) {
+        actions.push((random.millis(6, scene.span.as_millis() as u64 + 6), Action::Flush));
+    }
+    if random.percent(20) {
+        let (topic, _) = random.pick(&scene.targets).clone();
+        actions.push((random.millis(6, scene.span.as_millis() as u64 + 6), Action::LookUp(topic)));
+    }
+}

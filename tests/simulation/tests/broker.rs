@@ -1,0 +1,222 @@
+//! The fake broker itself: dialogues with it, whose requests `kafka-batch-core` encodes and whose answers it decodes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_batch_core::protocol::{
+    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, InitProducerIdRequest, InitProducerIdResponse,
+    MetadataRequest, MetadataResponse, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    RequestHeader, RequestedTopics, TopicProduceData, Uuid,
+};
+use kafka_batch_core::{Magic, Stamp};
+use kafka_batch_simulation::broker::release::Release;
+use kafka_batch_simulation::broker::{Broker, Deed, Intercept, Interceptor};
+use kafka_batch_simulation::cluster::{Cluster, ClusterSettings};
+use kafka_batch_simulation::contents::{Recipe, Serial, fill};
+use kafka_batch_simulation::random::Random;
+use kafka_protocol::messages::ApiKey as TheirKey;
+
+const HEADER: RequestHeader<'static> = RequestHeader { correlation_id: 7, client_id: Some("test") };
+const CONNECTION: u64 = 1;
+
+/// A dialogue with broker 1 of a cluster of two.
+struct Dialogue {
+    broker: Broker,
+    cluster: Cluster,
+    now: Duration,
+}
+
+/// What the broker did.
+#[derive(Debug, PartialEq)]
+enum Heard {
+    Frame(Bytes),
+    HungUp,
+    Nothing,
+}
+
+impl Heard {
+    fn frame(self) -> Bytes {
+        match self {
+            Self::Frame(frame) => frame,
+            other => panic!("{other:?} where an answer should be"),
+        }
+    }
+}
+
+fn with(release: Release) -> Dialogue {
+    let settings =
+        ClusterSettings { auto_create: true, default_partitions: 2, max_message_bytes: 10_000, replication_ms: 10 };
+    let mut cluster = Cluster::new(settings, &[release, release], Random::new(5));
+    cluster.create("t", 1, Duration::ZERO);
+    cluster.turn(Duration::ZERO);
+    cluster.partition_mut("t", 0).unwrap().leader = Some(1);
+    let mut broker = Broker::new(1, release, Random::new(6));
+    broker.accept(CONNECTION);
+    Dialogue { broker, cluster, now: Duration::ZERO }
+}
+
+impl Dialogue {
+    fn at(&mut self, millis: u64) -> &mut Self {
+        self.now = Duration::from_millis(millis);
+        self
+    }
+
+    fn asks(&mut self, request: &[Bytes]) -> &mut Self {
+        self.broker.receive(CONNECTION, &request.concat());
+        self
+    }
+
+    /// What the broker does within ten seconds.
+    fn hears(&mut self) -> Heard {
+        let patience = self.now + Duration::from_secs(10);
+        loop {
+            self.cluster.turn(self.now);
+            for deed in self.broker.turn(&mut self.cluster, self.now) {
+                match deed {
+                    Deed::Send { bytes, .. } => return Heard::Frame(bytes.slice(4..)),
+                    Deed::HangUp(_) => return Heard::HungUp,
+                    Deed::Intercepted(_) => {}
+                }
+            }
+            let next = [self.broker.wakes_at(), self.cluster.wakes_at()].into_iter().flatten().min();
+            match next.filter(|next| *next < patience) {
+                Some(next) => self.now = self.now.max(next),
+                None => return Heard::Nothing,
+            }
+        }
+    }
+
+    fn produces(&mut self, version: i16, acks: Acks, serial: u64, stamp: Stamp) -> &mut Self {
+        let request = produce(&self.cluster, version, acks, serial, stamp);
+        self.asks(&request)
+    }
+
+    fn hears_of_produce(&mut self, version: i16) -> PartitionProduceResponse {
+        let response = ProduceResponse::decode(&self.hears().frame(), version).unwrap();
+        response.responses[0].partition_responses[0].clone()
+    }
+
+    fn stored(&self) -> Vec<u64> {
+        self.cluster.partition("t", 0).unwrap().log.stored().iter().map(|stored| stored.identity.serial.0).collect()
+    }
+}
+
+fn produce(cluster: &Cluster, version: i16, acks: Acks, serial: u64, stamp: Stamp) -> Vec<Bytes> {
+    let magic = Magic::for_produce_version(version);
+    let sealed =
+        fill(Serial(serial), Recipe { records: 3, padding: 5, gzip: false, magic: Some(magic) }).seal().unwrap();
+    let records = sealed.stamp(stamp).unwrap().bytes().clone();
+    let partition_data = vec![PartitionProduceData { index: 0, records }];
+    let topic_data = vec![TopicProduceData { name: "t", topic_id: Uuid(cluster.topics["t"].id), partition_data }];
+    ProduceRequest { transactional_id: None, acks, timeout_ms: 1_000, topic_data }.encode(version, HEADER).unwrap()
+}
+
+#[test]
+fn the_oldest_hangs_up_on_api_versions() {
+    let request = ApiVersionsRequest {
+        client_software_name: "test",
+        client_software_version: "1",
+        cluster_id: None,
+        node_id: -1,
+    };
+    assert_eq!(with(Release::V0_9).at(1).asks(&request.encode(0, HEADER).unwrap()).hears(), Heard::HungUp);
+
+    // A version that it does not know is answered in v0.
+    for release in [Release::V0_10, Release::V2_8, Release::V4_1] {
+        let frame = with(release).at(1).asks(&request.encode(5, HEADER).unwrap()).hears().frame();
+        let response = ApiVersionsResponse::decode(&frame, 5).unwrap();
+        assert_eq!(response.error_code, ErrorCode::UNSUPPORTED_VERSION);
+        assert_eq!(response.api_keys.is_empty(), release < Release::V2_8);
+    }
+    let frame = with(Release::V4_1).at(1).asks(&request.encode(4, HEADER).unwrap()).hears().frame();
+    let response = ApiVersionsResponse::decode(&frame, 4).unwrap();
+    assert_eq!(response.choose(ApiKey::Produce), Some(13));
+}
+
+#[test]
+fn every_version_of_produce_is_taken_by_the_brokers_that_speak_it() {
+    for release in Release::ALL {
+        for version in 0..=13 {
+            let mut dialogue = with(release);
+            dialogue.at(1).produces(version, Acks::All, 1, Stamp::NONE);
+            if release.speaks(TheirKey::Produce, version) {
+                let answer = dialogue.hears_of_produce(version);
+                assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, 0), "{release:?} v{version}");
+                assert_eq!(dialogue.stored(), [1]);
+            } else {
+                assert_eq!(dialogue.hears(), Heard::HungUp, "{release:?} v{version}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_duplicate_is_answered_with_its_old_offset() {
+    let mut dialogue = with(Release::V3_9);
+    let stamp = |sequence| Stamp::NONE.producer(9, 0, sequence);
+    assert_eq!(dialogue.at(1).produces(9, Acks::All, 1, stamp(0)).hears_of_produce(9).base_offset, 0);
+    assert_eq!(dialogue.at(100).produces(9, Acks::All, 2, stamp(3)).hears_of_produce(9).base_offset, 3);
+    assert_eq!(dialogue.at(200).produces(9, Acks::All, 1, stamp(0)).hears_of_produce(9).base_offset, 0);
+    let answer = dialogue.at(300).produces(9, Acks::All, 4, stamp(9)).hears_of_produce(9);
+    assert_eq!(answer.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_eq!(dialogue.stored(), [1, 2]);
+}
+
+#[test]
+fn acks_0_has_no_answer() {
+    let mut dialogue = with(Release::V4_1);
+    assert_eq!(dialogue.at(1).produces(13, Acks::None, 1, Stamp::NONE).hears(), Heard::Nothing);
+    assert_eq!(dialogue.stored(), [1]);
+}
+
+#[test]
+fn a_leader_that_is_deposed_while_it_waits_cannot_say_what_becomes_of_the_batch() {
+    let mut dialogue = with(Release::V4_1);
+    dialogue.cluster.partition_mut("t", 0).unwrap().frozen_until = Duration::from_secs(60);
+    dialogue.at(1).produces(13, Acks::All, 1, Stamp::NONE);
+    dialogue.broker.turn(&mut dialogue.cluster, dialogue.now);
+    dialogue.at(10);
+    dialogue.broker.turn(&mut dialogue.cluster, dialogue.now);
+    assert_eq!(dialogue.stored(), [1]);
+    dialogue.cluster.depose("t", 0, Duration::from_millis(100), dialogue.now);
+    assert_eq!(dialogue.hears_of_produce(13).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    assert_eq!(dialogue.stored().len() + dialogue.cluster.lost.len(), 1);
+}
+
+#[test]
+fn a_wait_for_replicas_that_is_too_long_ends_but_the_batch_stays() {
+    let mut dialogue = with(Release::V2_8);
+    dialogue.cluster.partition_mut("t", 0).unwrap().frozen_until = Duration::from_secs(60);
+    let answer = dialogue.at(1).produces(9, Acks::All, 1, Stamp::NONE).hears_of_produce(9);
+    assert_eq!(answer.error_code, ErrorCode::REQUEST_TIMED_OUT);
+    assert_eq!(dialogue.stored(), [1]);
+}
+
+#[test]
+fn a_topic_is_made_when_it_is_asked_for_and_has_leaders_some_time_later() {
+    let mut dialogue = with(Release::V3_9);
+    let mut request = MetadataRequest::new(RequestedTopics::Named(&["new"]));
+    let mut ask = |dialogue: &mut Dialogue, allowed| {
+        request.allow_auto_topic_creation = allowed;
+        let frame = dialogue.asks(&request.encode(12, HEADER).unwrap()).hears().frame();
+        MetadataResponse::decode(&frame, 12).unwrap().topics[0].clone()
+    };
+    assert_eq!(ask(dialogue.at(1), false).error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(ask(dialogue.at(2), true).error_code, ErrorCode::LEADER_NOT_AVAILABLE);
+    let topic = ask(dialogue.at(1_000), false);
+    assert_eq!((topic.error_code, topic.partitions.len()), (ErrorCode::NONE, 2));
+    assert!(topic.partitions.iter().all(|partition| partition.leader_id > 0));
+}
+
+#[test]
+fn producer_ids_are_always_new_and_an_interceptor_works_once() {
+    let mut dialogue = with(Release::V4_1);
+    let code = ErrorCode::COORDINATOR_LOAD_IN_PROGRESS.0;
+    let what = Intercept::Refuse { code, all: true };
+    dialogue.broker.intercept(Interceptor { api: TheirKey::InitProducerId, after: 1, what });
+    let request = InitProducerIdRequest::idempotent().encode(5, HEADER).unwrap();
+    let mut ask = |at| InitProducerIdResponse::decode(&dialogue.at(at).asks(&request).hears().frame(), 5).unwrap();
+    let [first, second, third] = [ask(1), ask(2), ask(3)];
+    assert_eq!(second.error_code.0, code);
+    assert!(first.producer_id < third.producer_id && third.producer_epoch == 0);
+}
