@@ -32,8 +32,8 @@ use std::io::ErrorKind;
 use broker::{Kafka, scratch};
 use kafka_batch::protocol::{ApiKey, ErrorCode};
 use kafka_batch::{
-    BatchOptions, Codec, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, FailureReason, Fate, Magic,
-    Record, RecordBatches, RecordError, SealErrorReason, StampedBatch, TimestampType, TopicPartition,
+    AppendError, BatchOptions, Codec, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, FailureReason,
+    Fate, Magic, Record, RecordBatches, RecordError, SealErrorReason, StampedBatch, TimestampType, TopicPartition,
 };
 use rows::{Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample};
 use wire::Wire;
@@ -177,17 +177,19 @@ fn the_default_limit_is_the_brokers_own() {
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("default-limit", 1, &[]);
     let empty = BatchOptions::default().build(rows::NOON).unwrap();
-    let room = DEFAULT_MAX_MESSAGE_BYTES - empty.size();
-    let frame = empty.cost(Record::new(&vec![0; room])).unwrap() - room;
-    let value = vec![b'x'; room - frame];
-    let (largest, larger) = (Row::new(None, Some(&value)), Row::new(None, Some(&[&value[..], b"x"].concat())));
+    // What stands around a value of about that length.
+    let around = empty.cost(Record::new(&vec![0; 1_000_000])).unwrap() - 1_000_000;
+    let value = vec![b'x'; DEFAULT_MAX_MESSAGE_BYTES - empty.size() - around];
+    let larger = [&value[..], b"x"].concat();
 
-    let filled = batch(&[largest], BatchOptions::default());
+    let filled = batch(&[Row::new(None, Some(&value))], BatchOptions::default());
     assert_eq!((filled.size(), filled.room()), (1_048_588, 0));
     wire.append((&topic, 0), &filled.seal().unwrap().without_producer_id());
 
-    assert!(rows::append(&mut empty.next_batch(), &larger).is_full());
-    let over = batch(&[larger], BatchOptions::default().max_message_bytes(usize::MAX)).seal().unwrap();
+    let refused = empty.next_batch().append(Record::new(&larger));
+    assert!(matches!(refused, Err(AppendError::TooLarge { size: 1_048_589, limit: 1_048_588 })), "{refused:?}");
+    let over = batch(&[Row::new(None, Some(&larger))], BatchOptions::default().max_message_bytes(1_048_589));
+    let over = over.seal().unwrap();
     assert_eq!(over.size(), 1_048_589);
     let version = wire.newest(ApiKey::Produce);
     let answer = wire.produce(version, None, (&topic, 0), &over.without_producer_id()).unwrap();
@@ -288,7 +290,7 @@ fn every_segment_of_the_broker_is_read_to_its_end() {
                 log => log.unwrap(),
             };
             let mut read = RecordBatches::new(&log);
-            assert!((&mut read).all(|batch| batch.is_ok()), "{}", file.display());
+            assert!(read.all(|batch| batch.is_ok()), "{}", file.display());
             let end = read.tail().map_or(log.len(), |tail| tail.at);
             log.truncate(end);
             let copy = scratch(file.file_name().unwrap().to_str().unwrap());

@@ -84,6 +84,11 @@ mod filling {
         }
 
         #[test]
+        fn marks_hold_until_they_are_rolled_back_past(steps in strategy::marking(40)) {
+            run(&BatchOptions::default(), at(0), &steps)?;
+        }
+
+        #[test]
         fn try_extend_is_all_or_nothing(recipe in strategy::limited_batches(), records in strategy::records(0..6)) {
             laws::try_extend_is_all_or_nothing(&recipe.batch(), &records)?;
         }
@@ -279,9 +284,13 @@ mod sealing {
         #[test]
         fn the_hard_limit_is_held_to_the_byte(
             options in strategy::roomy_options(),
+            policy in prop::sample::select(vec![
+                SizePolicy::Uncompressed, SizePolicy::Estimated(CompressionRatio::default()),
+            ]),
             records in strategy::records(1..8),
             below in 0..3_usize,
         ) {
+            let options = options.size_policy(policy);
             let size = batch_of(options.clone(), &records).seal()?.size();
             let mut batch = batch(options.max_message_bytes(size + 1 - below));
             for record in records {
@@ -314,6 +323,25 @@ mod sealing {
                 bytes = rest;
             }
             prop_assert!(bytes.is_empty());
+        }
+    }
+
+    /// Its offset is that of the last record in it, its timestamp the latest (`MemoryRecordsBuilder` of the Java client).
+    #[test]
+    fn a_wrapper_is_written_as_the_java_client_writes_it() {
+        for magic in [Magic::V0, Magic::V1] {
+            let options = BatchOptions::default().magic(MagicChoice::Pinned(magic)).compression(Compression::gzip());
+            let mut batch = batch(options);
+            for millis in [5, 9, 7, 7] {
+                let _ = batch.append(Record::new(&[b'x'; 100]).timestamp(at(millis))).unwrap();
+            }
+            let stamped = batch.seal().unwrap().without_producer_id();
+            let wrapper = stamped.bytes();
+            assert_eq!(wrapper[..8], 3_i64.to_be_bytes());
+            assert_eq!(wrapper[16..18], [magic.id() as u8, Codec::Gzip.id()]);
+            if magic == Magic::V1 {
+                assert_eq!(wrapper[18..26], 9_i64.to_be_bytes());
+            }
         }
     }
 
@@ -369,7 +397,7 @@ mod parts {
 
         #[test]
         fn older_formats_lose_only_what_was_named(
-            recipe in strategy::batches(),
+            recipe in prop_oneof![strategy::batches(), strategy::limited_batches()],
             magic in strategy::magics(),
             allowed in prop::sample::select(vec![
                 DownConversion::DropAll, DownConversion::DropTimestamps, DownConversion::Lossless,
@@ -517,7 +545,7 @@ mod reading {
         fn a_delivery_answers_for_each_record(
             recipe in strategy::batches(),
             base_offset in -1..i64::MAX / 2,
-            log_append_time in prop_oneof![Just(-1), 0..i64::MAX],
+            log_append_time in prop_oneof![Just(-1), Just(0), 0..i64::MAX],
         ) {
             laws::delivery_answers_by_position(&recipe.batch(), base_offset, log_append_time)?;
         }
@@ -636,8 +664,7 @@ mod messages {
             let mut defaults = Defaults::default().headers(headers).publisher_headers(publisher);
             defaults = self.key.iter().flatten().fold(defaults, |defaults, key| defaults.key(key));
             defaults = self.timestamp.into_iter().fold(defaults, Defaults::timestamp);
-            defaults = self.correlation_id.iter().fold(defaults, |defaults, id| defaults.correlation_id(id));
-            self.reply_to.iter().fold(defaults, |defaults, topic| defaults.reply_to(topic))
+            defaults.correlation_id(self.correlation_id.as_deref()).reply_to(self.reply_to.as_deref())
         }
     }
 

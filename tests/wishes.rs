@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
+use ::rdkafka::mocking::MockCluster;
 use kafka_batch::rdkafka::RdkafkaProducer;
 use kafka_batch::*;
-use ::rdkafka::mocking::MockCluster;
 
 type Outcome = Result<(), Box<dyn Error>>;
 

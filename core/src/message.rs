@@ -256,15 +256,15 @@ impl<'a> Defaults<'a> {
 
     /// The header `correlation_id`; an empty one leaves the header out.
     #[must_use]
-    pub fn correlation_id(mut self, id: impl Into<Option<&'a str>>) -> Self {
-        self.correlation_id = id.into();
+    pub const fn correlation_id(mut self, id: &'a str) -> Self {
+        self.correlation_id = Some(id);
         self
     }
 
     /// The header `reply_to`; empty leaves the header out.
     #[must_use]
-    pub fn reply_to(mut self, topic: impl Into<Option<&'a str>>) -> Self {
-        self.reply_to = topic.into();
+    pub const fn reply_to(mut self, topic: &'a str) -> Self {
+        self.reply_to = Some(topic);
         self
     }
 

@@ -87,14 +87,14 @@ impl<'a, M> Publish<'a, M> {
 
     /// The header `correlation_id` of messages that say nothing of theirs.
     #[must_use]
-    pub fn correlation_id(mut self, id: impl Into<Option<&'a str>>) -> Self {
+    pub fn correlation_id(mut self, id: &'a str) -> Self {
         self.defaults = self.defaults.correlation_id(id);
         self
     }
 
     /// The header `reply_to` of messages that say nothing of theirs.
     #[must_use]
-    pub fn reply_to(mut self, topic: impl Into<Option<&'a str>>) -> Self {
+    pub fn reply_to(mut self, topic: &'a str) -> Self {
         self.defaults = self.defaults.reply_to(topic);
         self
     }

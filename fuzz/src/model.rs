@@ -209,7 +209,7 @@ impl Checked {
             let owned = record.own();
             self.batch.cost(record.record(&owned, &record.headers(&owned))).unwrap_or(0)
         };
-        let wanted = self.batch.room().min(70_000).saturating_add_signed(more.into());
+        let wanted = self.batch.room().min(70_000).saturating_add_signed((more % 3).into());
         // What is not the value takes as much with a value of about the length.
         let len = wanted.saturating_sub(cost(wanted).saturating_sub(wanted));
         record.with_value((len..len + 4).find(|&len| cost(len) == wanted).unwrap_or(len))

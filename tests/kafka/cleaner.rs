@@ -5,6 +5,7 @@ use kafka_batch::{Codec, Compression, Stamp};
 use super::broker::{Kafka, until};
 use super::producers::stamped;
 use super::rows::{NOON, Row, at_offsets, batches, records, rows};
+use super::transaction::idempotent_producer;
 use super::wire::Wire;
 use super::{codecs, segments};
 
@@ -24,10 +25,10 @@ fn what_the_log_cleaner_leaves_is_read() {
     let gone = [value("c", "1"), value("c", &repeated)];
     let newer = [value("c", &repeated), Row::new(Some(b"bb"), None), value("d", &repeated)];
     for (partition, compression) in (0..).zip(codecs()) {
-        let producer = wire.init_producer_id(None);
-        let gone_producer = wire.init_producer_id(None);
-        let stamp = |sequence| Stamp::default().producer(producer.producer_id, producer.producer_epoch, sequence);
-        let gone_stamp = Stamp::default().producer(gone_producer.producer_id, gone_producer.producer_epoch, 0);
+        let (id, epoch) = idempotent_producer(&mut wire);
+        let (gone_id, gone_epoch) = idempotent_producer(&mut wire);
+        let stamp = |sequence| Stamp::default().producer(id, epoch, sequence);
+        let gone_stamp = Stamp::default().producer(gone_id, gone_epoch, 0);
         wire.append((&topic, partition), &stamped(&old, compression, stamp(0)));
         wire.append((&topic, partition), &stamped(&gone, compression, gone_stamp));
         wire.append((&topic, partition), &stamped(&newer, compression, stamp(4)));
@@ -43,7 +44,6 @@ fn what_the_log_cleaner_leaves_is_read() {
         let offsets: Vec<_> = rows(&log).iter().map(|row| row.offset).collect();
         assert_eq!(offsets, [2, 6, 7, 8, 9], "{compression}");
         let read = batches(&log);
-        for b in &read { println!("{:?} {:?}", b.position(), b.header()); }
         let counts: Vec<_> = read.iter().map(|batch| batch.record_count().unwrap()).collect();
         assert_eq!(counts, [1, 0, 3, 1], "{compression}");
         assert!(read[2].delete_horizon().is_some());

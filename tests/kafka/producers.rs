@@ -4,8 +4,8 @@ use kafka_batch::protocol::{ApiKey, ErrorCode};
 use kafka_batch::{Compression, ControlType, DEFAULT_MAX_DECOMPRESSED, Magic, RecordBatch, Stamp, StampedBatch};
 
 use super::broker::Kafka;
-use super::rows::{NOON, Row, at_offsets, batch, batches, bulk, options, records, rows, sample};
-use super::transaction::{Producer, Protocol};
+use super::rows::{Row, at_offsets, batch, batches, bulk, options, records, sample};
+use super::transaction::{Producer, Protocol, idempotent_producer};
 use super::wire::Wire;
 use super::{codecs, segments, tools};
 
@@ -20,9 +20,8 @@ fn sequences_are_followed_and_duplicates_recognised() {
     let mut wire = Wire::connect(&kafka);
     let newest = wire.newest(ApiKey::Produce);
     let topic = wire.topic("idempotent", 1, &[]);
-    let producer = wire.init_producer_id(None);
-    assert_eq!(producer.error_code, ErrorCode::NONE);
-    let stamp = |sequence| Stamp::default().producer(producer.producer_id, producer.producer_epoch, sequence);
+    let (id, epoch) = idempotent_producer(&mut wire);
+    let stamp = |sequence| Stamp::default().producer(id, epoch, sequence);
     let count = sample().len() as i32;
 
     let in_order: Vec<_> = (0..6)
@@ -47,7 +46,7 @@ fn sequences_are_followed_and_duplicates_recognised() {
     assert_eq!(stored.len(), in_order.len());
     for (n, batch) in (0..).zip(&stored) {
         let header = batch.header().unwrap();
-        assert_eq!((header.producer_id, header.producer_epoch), (producer.producer_id, producer.producer_epoch));
+        assert_eq!((header.producer_id, header.producer_epoch), (id, epoch));
         assert_eq!((header.base_sequence, batch.is_transactional()), (n * count, false));
         assert_eq!(records(batch), at_offsets(&sample(), header.base_offset));
     }

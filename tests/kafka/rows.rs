@@ -79,7 +79,8 @@ pub(crate) fn plain_sample() -> Vec<Row> {
 /// The same with headers: repeated, null, empty, and named in other alphabets.
 pub(crate) fn sample() -> Vec<Row> {
     let mut rows = plain_sample();
-    let lists: [&[(&str, Option<&[u8]>)]; 5] = [
+    type Headers<'a> = &'a [(&'a str, Option<&'a [u8]>)];
+    let lists: [Headers<'_>; 5] = [
         &[("trace", Some(b"1")), ("trace", None), ("unit", Some(b"")), ("trace", Some(b"2"))],
         &[("größe", Some("°C".as_bytes()))],
         &[("", Some(b"no name")), ("binary", Some(&[0, 9, 10, 13, 92, 255]))],

@@ -1,4 +1,4 @@
-//! A transactional producer, request by request (KIP-98, KIP-890).
+//! Producer ids, and a transactional producer, request by request (KIP-98, KIP-890).
 
 use kafka_batch::protocol::{ErrorCode, InitProducerIdResponse};
 use kafka_batch::{KafkaBatch, Stamp};
@@ -34,10 +34,8 @@ impl<'w> Producer<'w> {
         let transactional_id = unique("transactional");
         let request = FindCoordinatorRequest::default().with_key(text(&transactional_id)).with_key_type(1);
         done("FindCoordinator", || ErrorCode(wire.ask(3, &request).error_code));
-        let mut answer: Option<InitProducerIdResponse> = None;
-        done("InitProducerId", || answer.insert(wire.init_producer_id(Some(&transactional_id))).error_code);
-        let InitProducerIdResponse { producer_id, producer_epoch, .. } = answer.unwrap();
-        Self { wire, protocol, transactional_id, id: producer_id, epoch: producer_epoch, next_sequence: 0 }
+        let (id, epoch) = new_producer(wire, Some(&transactional_id));
+        Self { wire, protocol, transactional_id, id, epoch, next_sequence: 0 }
     }
 
     /// Appends a batch to the transaction that is going on, or begins one with it. Gives its first sequence number.
@@ -91,6 +89,18 @@ impl<'w> Producer<'w> {
             (answer.last_stable_offset == answer.high_watermark).then_some(())
         });
     }
+}
+
+/// The id and epoch of a new producer without transactions.
+pub(crate) fn idempotent_producer(wire: &mut Wire) -> (i64, i16) {
+    new_producer(wire, None)
+}
+
+fn new_producer(wire: &mut Wire, transactional_id: Option<&str>) -> (i64, i16) {
+    let mut answer: Option<InitProducerIdResponse> = None;
+    done("InitProducerId", || answer.insert(wire.init_producer_id(transactional_id)).error_code);
+    let InitProducerIdResponse { producer_id, producer_epoch, .. } = answer.unwrap();
+    (producer_id, producer_epoch)
 }
 
 /// Asks until the coordinator is there and has finished what it was at. These answers say that nothing was done yet.

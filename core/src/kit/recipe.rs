@@ -17,6 +17,8 @@ pub struct Recipe {
     pub now: Timestamp,
     /// What was appended; what was refused is not in the batch.
     pub records: Vec<OwnedRecord>,
+    /// Offsets left free in front of each record, as compaction leaves them.
+    pub gap: u32,
     /// Whether it was closed then.
     pub closed: bool,
 }
@@ -30,7 +32,8 @@ impl Recipe {
     pub fn batch(&self) -> KafkaBatch {
         let mut batch = self.options.clone().build(self.now).expect("options that go together");
         for record in &self.records {
-            let _ = batch.append(&record.borrowed());
+            let next = batch.records().last().map_or(0, |last| last.offset as u32 + 1);
+            let _ = batch.append_at(next + self.gap, &record.borrowed());
         }
         if self.closed {
             batch.close();
@@ -43,7 +46,8 @@ impl Recipe {
     pub fn model(&self) -> Model {
         let mut model = Model::new(self.options.clone(), self.now);
         for record in &self.records {
-            model.append(record);
+            let next = model.stored().last().map_or(0, |last| last.offset + 1);
+            model.append_at(next + self.gap, record);
         }
         if self.closed {
             model.close();

@@ -230,7 +230,6 @@ fn unsayable(error: EncodeError) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     fn config(sasl: bool) -> ProducerConfig {
         let credentials = SaslPlain { username: "me".into(), password: "secret".into() };
@@ -342,6 +341,6 @@ mod tests {
         let (_, waiting) = sent(Handshake::begin(&config(false), None));
         assert!(matches!(waiting.on_frame(&config(false), &apis(7, 0, &[])), Err(Trouble::Protocol(_))));
         let (_, waiting) = sent(Handshake::begin(&config(false), None));
-        assert!(matches!(waiting.on_frame(&config(false), &vec![0; 3]), Err(Trouble::Protocol(_))));
+        assert!(matches!(waiting.on_frame(&config(false), &[0; 3]), Err(Trouble::Protocol(_))));
     }
 }

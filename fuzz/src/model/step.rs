@@ -8,7 +8,7 @@ use kafka_batch_core::{DownConversion, Magic, Stamp};
 pub enum Step {
     Append(Record),
     AppendAt(u8, Record),
-    /// A record of just the size that is left, and a few bytes more or less: where limits are met.
+    /// A record of just the size that is left, or up to two bytes more or less: where limits are met.
     AppendSnug(i8, Option<u8>, Record),
     Extend(Extend, Vec<Record>),
     Mark,

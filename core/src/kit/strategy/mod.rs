@@ -4,7 +4,7 @@ mod options;
 mod records;
 
 pub use options::{
-    BrokerVersionText, Landing, NearLimit, batches, broker_versions, compressions, limited_batches, magics, near_limit,
-    operations, options, roomy_options, stamps,
+    BrokerVersionText, Landing, NearLimit, batches, broker_versions, compressions, limited_batches, magics, marking,
+    near_limit, operations, options, roomy_options, stamps,
 };
 pub use records::{bytes, header_lists, headers, record, records, timestamps};

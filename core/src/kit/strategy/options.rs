@@ -76,14 +76,16 @@ pub fn batches() -> impl Strategy<Value = Recipe> {
     (roomy_options(), timestamps(), records(0..12)).prop_map(|(options, now, records)| {
         let magic = options.magic.initial();
         let records = records.into_iter().map(|record| record.for_magic(magic)).collect();
-        Recipe { options, now, records, closed: false }
+        Recipe { options, now, records, gap: 0, closed: false }
     })
 }
 
-/// A batch under [any settings](options), with what it took of some records: it may be full, empty, or closed.
+/// A batch under [any settings](options), with what it took of some records: it may be full, empty, or closed, and have
+/// gaps between its offsets.
 pub fn limited_batches() -> impl Strategy<Value = Recipe> {
-    (options(), timestamps(), records(0..8), prop::bool::weighted(0.1))
-        .prop_map(|(options, now, records, closed)| Recipe { options, now, records, closed })
+    let gap = prop_oneof![4 => Just(0), 1 => 0..100_u32];
+    (options(), timestamps(), records(0..8), gap, prop::bool::weighted(0.1))
+        .prop_map(|(options, now, records, gap, closed)| Recipe { options, now, records, gap, closed })
 }
 
 /// Records of which the last is decided by a byte: where the batch would end with it, as the soft limit counts.
@@ -167,6 +169,17 @@ pub fn operations(most: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => vec(0..12_usize, 0..6).prop_map(Operation::Without),
         1 => Just(Operation::Reopen),
         1 => Just(Operation::Close),
+    ];
+    vec(operation, 0..=most)
+}
+
+/// Marks and ways back, with records of one byte in between: up to `most` steps.
+pub fn marking(most: usize) -> impl Strategy<Value = Vec<Operation>> {
+    let operation = prop_oneof![
+        3 => Just(Operation::Append(OwnedRecord::new("x"))),
+        3 => Just(Operation::Mark),
+        3 => any::<usize>().prop_map(Operation::Rollback),
+        1 => Just(Operation::TryExtend(vec![OwnedRecord::new("x"); 2])),
     ];
     vec(operation, 0..=most)
 }

@@ -1,0 +1,22 @@
+//! The transport over librdkafka, against librdkafka's own mock cluster: what is handed to it arrives as it was, or its
+//! errors say what is true. Read back with `rdkafka`'s consumer, which is not ours.
+//!
+//! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, the
+//! cluster is told to take its time, or has no leader for the partition.
+
+#[path = "rdkafka/cluster.rs"]
+mod cluster;
+#[path = "rdkafka/failures.rs"]
+mod failures;
+#[path = "rdkafka/futures.rs"]
+mod futures;
+#[path = "rdkafka/pressure.rs"]
+mod pressure;
+#[path = "rdkafka/publishing.rs"]
+mod publishing;
+#[path = "rdkafka/refusals.rs"]
+mod refusals;
+#[path = "rdkafka/round_trip.rs"]
+mod round_trip;
+#[path = "rdkafka/runtimes.rs"]
+mod runtimes;
