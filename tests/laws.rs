@@ -664,7 +664,8 @@ mod messages {
             let mut defaults = Defaults::default().headers(headers).publisher_headers(publisher);
             defaults = self.key.iter().flatten().fold(defaults, |defaults, key| defaults.key(key));
             defaults = self.timestamp.into_iter().fold(defaults, Defaults::timestamp);
-            defaults.correlation_id(self.correlation_id.as_deref()).reply_to(self.reply_to.as_deref())
+            defaults = self.correlation_id.iter().fold(defaults, |defaults, id| defaults.correlation_id(id.as_str()));
+            self.reply_to.iter().fold(defaults, |defaults, topic| defaults.reply_to(topic.as_str()))
         }
     }
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use kafka_batch::rdkafka::{ConfigError, LibrdkafkaError, RdkafkaProducer, Unsendable};
 use kafka_batch::{
-    BatchOptions, KafkaBatch, Record, SealErrorReason, SendError, SendErrorReason, TopicPartition, Transport,
+    BatchOptions, KafkaBatch, Magic, MagicChoice, Record, SealErrorReason, SendError, SendErrorReason, TopicPartition,
+    Transport,
 };
 use rdkafka::types::RDKafkaRespErr;
 
@@ -128,7 +129,7 @@ fn settings_that_cannot_be() {
     assert!(matches!(set("transactional.id", "x"), Err(ConfigError::Setting { .. })));
     let contradiction = Cluster::new().builder().set("enable.idempotence", "true").set("acks", "1").create();
     assert!(matches!(contradiction, Err(ConfigError::Together(_))), "{contradiction:?}");
-    let options = BatchOptions::default().magic(kafka_batch::Magic::V1).compression("zstd".parse().unwrap());
+    let options = BatchOptions::default().magic(MagicChoice::Pinned(Magic::V1)).compression("zstd".parse().unwrap());
     let contradiction = Cluster::new().builder().batch_options(options).create();
     assert!(matches!(contradiction, Err(ConfigError::BatchOptions(_))), "{contradiction:?}");
     assert!(matches!(RdkafkaProducer::builder().create(), Err(ConfigError::Setting { .. })));

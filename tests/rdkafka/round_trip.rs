@@ -2,7 +2,7 @@
 
 use kafka_batch::kit::proptest::prelude::*;
 use kafka_batch::kit::{OwnedHeader, OwnedRecord, strategy};
-use kafka_batch::{BatchOptions, KafkaBatch, Magic, Record, Timestamp, TopicPartition, Transport};
+use kafka_batch::{BatchOptions, KafkaBatch, Magic, MagicChoice, Record, Timestamp, TopicPartition, Transport};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::UnknownTopicHandling;
 
@@ -141,7 +141,7 @@ fn a_delivery_has_the_brokers_time_and_the_batch() {
 fn a_batch_of_an_old_format_goes_out_in_the_brokers() {
     for (magic, timestamp) in [(Magic::V0, Timestamp::NO_TIMESTAMP), (Magic::V1, Timestamp::from_millis(7))] {
         let cluster = Cluster::new();
-        let mut batch = BatchOptions::default().magic(magic).build(1).unwrap();
+        let mut batch = BatchOptions::default().magic(MagicChoice::Pinned(magic)).build(1).unwrap();
         let _ = batch.append(Record::new("value").timestamp(7)).unwrap();
         block_on(block_on(cluster.producer().send_batch(batch, t0())).unwrap()).unwrap();
         let stored = OwnedRecord { timestamp: Some(timestamp), ..OwnedRecord::new("value") };

@@ -9,24 +9,34 @@ fn holds(seed: u64) {
     assert!(report.breach.is_none(), "seed {seed}: {}", report.breach.unwrap());
 }
 
-/// The world was wrong: the machine had heard of a throttled answer at an earlier `now`, and counted from there, as it
-/// may. The tap counts from the latest moment that the machine was told.
-#[test]
-fn silence_is_counted_from_the_machines_own_now() {
-    holds(250);
-}
-
-/// The law was wrong: the broker had forgotten the producer, and took the second of two batches in flight while it
-/// refused the first for its size. Order cannot be had from such a partition; see `Log::has_forgotten`.
-#[test]
-fn a_forgotten_producer_may_begin_anywhere() {
-    holds(782);
-}
-
 /// The broker was wrong: it answered DUPLICATE_SEQUENCE_NUMBER to a batch that it had just refused.
 #[test]
 fn only_what_was_done_can_be_denied() {
     for seed in [104_057, 106_498, 113_846, 119_140, 119_586] {
+        holds(seed);
+    }
+}
+
+/// The law was wrong: a broker of 0.11 answered DUPLICATE_SEQUENCE_NUMBER before the replicas had the batch, and the
+/// leader changed.
+#[test]
+fn a_duplicate_of_an_old_broker_may_still_be_lost() {
+    holds(10_041_757);
+}
+
+/// The machine: a part of a split batch was acknowledged without an offset (DUPLICATE_SEQUENCE_NUMBER), and its records
+/// were said to be at offset −1.
+#[test]
+#[ignore = "open in the machine"]
+fn records_without_a_known_offset_have_none() {
+    holds(10_047_377);
+}
+
+/// The machine: a connection broke by itself before the drain; the drain still gave out its `Close`.
+#[test]
+#[ignore = "open in the machine"]
+fn what_is_closed_is_not_closed_again() {
+    for seed in [4_971, 101_775, 10_023_251, 10_024_255, 10_033_545] {
         holds(seed);
     }
 }
