@@ -469,7 +469,7 @@ mod reading {
             let stamped = batch_of(options, &records).seal()?.stamp(Stamp::default().log_append_time(time))?;
             let read = RecordBatches::new(stamped.bytes()).next().expect("a batch")?;
             prop_assert_eq!(read.timestamp_type(), Some(TimestampType::LogAppendTime));
-            for record in read.records(1 << 20)?.iter() {
+            for record in &read.records(1 << 20)? {
                 prop_assert_eq!(record?.timestamp, time);
             }
         }
@@ -492,7 +492,7 @@ mod reading {
             wrapper[12..16].copy_from_slice(&crc.to_be_bytes());
             let read = RecordBatches::new(&wrapper).next().expect("a batch")?;
             prop_assert_eq!(read.timestamp_type(), Some(TimestampType::LogAppendTime));
-            for record in read.records(1 << 20)?.iter() {
+            for record in &read.records(1 << 20)? {
                 prop_assert_eq!(record?.timestamp, time);
             }
         }
@@ -523,7 +523,7 @@ mod reading {
                 let batch = batch?;
                 prop_assert_eq!(batch.position().start, whole);
                 whole = batch.position().end;
-                for record in batch.records(1 << 20)?.iter() {
+                for record in &batch.records(1 << 20)? {
                     read.push(OwnedRecord::from(record?));
                 }
             }

@@ -14,32 +14,32 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 /// Only so that a test that would hang fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Cluster {
-    pub mock: MockCluster<'static, DefaultProducerContext>,
+pub(crate) struct Cluster {
+    pub(crate) mock: MockCluster<'static, DefaultProducerContext>,
 }
 
 impl Cluster {
     /// One broker, with the topic "t" of three partitions.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mock = MockCluster::new(1).unwrap();
         mock.create_topic("t", 3, 1).unwrap();
         Self { mock }
     }
 
-    pub fn producer(&self) -> RdkafkaProducer {
+    pub(crate) fn producer(&self) -> RdkafkaProducer {
         self.builder().create().unwrap()
     }
 
-    pub fn builder(&self) -> ProducerBuilder {
+    pub(crate) fn builder(&self) -> ProducerBuilder {
         RdkafkaProducer::builder().set("bootstrap.servers", self.mock.bootstrap_servers()).set("linger.ms", "1")
     }
 
     /// What is in the log of partition 0: each record and its offset.
-    pub fn log(&self) -> Vec<(i64, OwnedRecord)> {
+    pub(crate) fn log(&self) -> Vec<(i64, OwnedRecord)> {
         self.log_of(0)
     }
 
-    pub fn log_of(&self, partition: i32) -> Vec<(i64, OwnedRecord)> {
+    pub(crate) fn log_of(&self, partition: i32) -> Vec<(i64, OwnedRecord)> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.mock.bootstrap_servers())
             .set("group.id", "tests")
@@ -62,7 +62,7 @@ impl Cluster {
     }
 
     /// The values in the log of partition 0.
-    pub fn values(&self) -> Vec<String> {
+    pub(crate) fn values(&self) -> Vec<String> {
         self.log().into_iter().map(|(_, record)| String::from_utf8(record.value.unwrap()).unwrap()).collect()
     }
 }
@@ -88,12 +88,12 @@ fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
 }
 
 /// Partition 0 of the topic.
-pub fn t0() -> TopicPartition {
+pub(crate) fn t0() -> TopicPartition {
     TopicPartition::new("t", 0)
 }
 
 /// A batch of these values.
-pub fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch {
+pub(crate) fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch {
     let mut batch = KafkaBatch::new(1_700_000_000_000);
     for value in values {
         assert!(!batch.append(Record::new(value.as_ref())).unwrap().is_full());
@@ -102,6 +102,6 @@ pub fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch 
 }
 
 /// The values "0", "1" … of so many records.
-pub fn counted(count: usize) -> Vec<String> {
+pub(crate) fn counted(count: usize) -> Vec<String> {
     (0..count).map(|number| number.to_string()).collect()
 }
