@@ -14,12 +14,12 @@ use crate::futures::block_on;
 
 /// A batch that is refused comes back as it was.
 #[track_caller]
-fn refused(producer: &RdkafkaProducer, batch: &KafkaBatch, to: TopicPartition) -> SendError {
+fn refused(producer: &RdkafkaProducer, batch: &KafkaBatch, to: &TopicPartition) -> SendError {
     let error = match block_on(producer.send_batch(batch.clone(), to.clone())) {
         Err(error) => error,
         Ok(pending) => panic!("accepted: {pending:?}"),
     };
-    assert_eq!((&*error.batch, &error.to), (batch, &to));
+    assert_eq!((&*error.batch, &error.to), (batch, to));
     error
 }
 
@@ -33,7 +33,7 @@ fn unsendable(error: &SendError) -> &Unsendable {
 
 #[test]
 fn an_empty_batch() {
-    let error = refused(&Cluster::new().producer(), &KafkaBatch::new(0), t0());
+    let error = refused(&Cluster::new().producer(), &KafkaBatch::new(0), &t0());
     assert!(matches!(error.reason, SendErrorReason::Seal(SealErrorReason::Empty)), "{error}");
 }
 
@@ -42,7 +42,7 @@ fn the_timestamp_that_librdkafka_would_change() {
     let cluster = Cluster::new();
     let mut batch = batch(["a", "b"]);
     let _ = batch.append(Record::new("c").timestamp(0)).unwrap();
-    let error = refused(&cluster.producer(), &batch, t0());
+    let error = refused(&cluster.producer(), &batch, &t0());
     assert_eq!(unsendable(&error), &Unsendable::TimestampZero { position: 2 });
     assert_eq!(cluster.log(), []);
 }
@@ -51,7 +51,7 @@ fn the_timestamp_that_librdkafka_would_change() {
 fn a_name_that_no_topic_can_have() {
     let cluster = Cluster::new();
     for topic in ["", "a\0b", &"long".repeat(200)] {
-        let error = refused(&cluster.producer(), &batch(["v"]), TopicPartition::new(topic, 0));
+        let error = refused(&cluster.producer(), &batch(["v"]), &TopicPartition::new(topic, 0));
         assert_eq!(unsendable(&error), &Unsendable::TopicName { topic: topic.to_owned() });
         assert!(block_on(cluster.producer().partition_count(topic)).is_err());
     }
@@ -61,7 +61,7 @@ fn a_name_that_no_topic_can_have() {
 fn a_partition_that_the_topic_does_not_have() {
     let cluster = Cluster::new();
     for partition in [3, 1_000, -1, i32::MIN] {
-        let error = refused(&cluster.producer(), &batch(["v"]), TopicPartition::new("t", partition));
+        let error = refused(&cluster.producer(), &batch(["v"]), &TopicPartition::new("t", partition));
         let expected = format!("topic \"t\" has partitions 0 to 2, and {partition} was asked for");
         assert!(error.to_string().contains(&expected), "{error}");
         assert!(error.is_retriable());
@@ -73,7 +73,7 @@ fn a_topic_that_does_not_exist() {
     let cluster = Cluster::new();
     cluster.mock.topic_error("missing", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let producer = cluster.builder().metadata_timeout(Duration::from_millis(300)).create().unwrap();
-    let error = refused(&producer, &batch(["v"]), TopicPartition::new("missing", 0));
+    let error = refused(&producer, &batch(["v"]), &TopicPartition::new("missing", 0));
     assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
     assert!(error.to_string().contains("create it"), "{error}");
     let counted = block_on(producer.partition_count("missing"));
@@ -84,7 +84,7 @@ fn a_topic_that_does_not_exist() {
 fn a_topic_that_the_user_may_not_use() {
     let cluster = Cluster::new();
     cluster.mock.topic_error("secret", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
-    let error = refused(&cluster.producer(), &batch(["v"]), TopicPartition::new("secret", 0));
+    let error = refused(&cluster.producer(), &batch(["v"]), &TopicPartition::new("secret", 0));
     assert!(error.to_string().contains("change the broker's ACLs"), "{error}");
 }
 
@@ -96,7 +96,7 @@ fn a_broker_that_does_not_answer() {
         .create()
         .unwrap();
     let start = Instant::now();
-    let error = refused(&producer, &batch(["v"]), t0());
+    let error = refused(&producer, &batch(["v"]), &t0());
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     match &error.reason {
         SendErrorReason::NoBroker { brokers, source } => {
@@ -113,7 +113,7 @@ fn a_broker_that_does_not_answer() {
 fn a_first_record_that_is_too_large_for_librdkafka() {
     let cluster = Cluster::new();
     let producer = cluster.builder().set("message.max.bytes", "1000").create().unwrap();
-    let error = refused(&producer, &batch([[0; 2_000]]), t0());
+    let error = refused(&producer, &batch([[0; 2_000]]), &t0());
     assert!(error.to_string().contains("raise message.max.bytes"), "{error}");
     let delivery = block_on(block_on(producer.send_batch(batch(["small"]), t0())).unwrap()).unwrap();
     assert_eq!(delivery.base_offset(), Some(0), "the producer goes on");
