@@ -108,7 +108,7 @@ impl<'a> RecordBatch<'a> {
         self.has(attribute::TRANSACTIONAL)
     }
 
-    /// Whether its records are the broker's own: see [`RecordView::control`].
+    /// Whether its records are the broker's own: see [`RecordView::control`](crate::RecordView::control).
     #[must_use]
     pub fn is_control(&self) -> bool {
         self.has(attribute::CONTROL)
