@@ -41,7 +41,7 @@ impl Delivery {
         Self { to, offsets, log_append_time: None, log_start_offset: None, batch: batch.into_batch() }
     }
 
-    /// Records that something else batched: each at an offset of its own, by position.
+    /// Records that something else batched: each at an offset of its own, by position (below 0: unknown).
     #[must_use]
     pub const fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
         Self { to, offsets: Offsets::Each(offsets), log_append_time: None, log_start_offset: None, batch }
@@ -83,7 +83,7 @@ impl Delivery {
         match &self.offsets {
             Offsets::Unknown => None,
             Offsets::From(base) => base.checked_add(i64::try_from(position).ok()?),
-            Offsets::Each(offsets) => offsets.get(position).copied(),
+            Offsets::Each(offsets) => offsets.get(position).copied().filter(|&offset| offset >= 0),
         }
     }
 

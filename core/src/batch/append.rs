@@ -259,7 +259,7 @@ impl KafkaBatch {
             SizePolicy::Uncompressed => self.size(),
             SizePolicy::Estimated(_) => self.counted_size(),
         };
-        Ok(if counted + fit.size > self.soft_limit() {
+        Ok(if counted.saturating_add(fit.size) > self.soft_limit() {
             Some(FullReason::BatchSize { limit: options.batch_size })
         } else if self.progress.count >= options.max_records {
             Some(FullReason::MaxRecords { limit: options.max_records })
@@ -270,12 +270,15 @@ impl KafkaBatch {
         })
     }
 
-    /// The record's size as the first of a batch: its deltas are then 0, which take a byte each.
+    /// The record's size as the first of a batch with these settings.
     fn size_alone(&self, record: &Record<'_>, fit: &Fit) -> usize {
         match self.magic {
             Magic::V0 | Magic::V1 => fit.size,
             Magic::V2 => {
-                let first = v2::Place { timestamp_delta: 0, offset_delta: 0 };
+                // Counted from itself, so by 0, unless there is a delete horizon to be counted from.
+                let base = self.options.delete_horizon.unwrap_or(fit.timestamp);
+                let timestamp_delta = fit.timestamp.millis().wrapping_sub(base.millis());
+                let first = v2::Place { timestamp_delta, offset_delta: 0 };
                 v2::with_length_field(v2::body_len(record, first)) as usize
             }
         }

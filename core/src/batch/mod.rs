@@ -170,7 +170,7 @@ impl KafkaBatch {
             SizePolicy::Estimated(ratio) if self.is_compressed() => ratio.estimate(raw),
             _ => raw,
         };
-        self.header_len() + records
+        self.header_len().saturating_add(records) // a ratio is whatever the caller says
     }
 
     /// Bytes left up to the limit: a record with this [`cost`](Self::cost) or less would be taken (unless the batch has

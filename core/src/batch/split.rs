@@ -91,6 +91,9 @@ impl KafkaBatch {
                 .carry_over(&Record::from(record), offset as u32)
                 .expect("fewer records, none of them larger than in the batch that they come from");
         }
+        if batch.is_empty() {
+            batch.progress.base_timestamp = self.options.delete_horizon; // nothing is left to be counted from elsewhere
+        }
         batch.closed = self.closed;
         batch
     }
