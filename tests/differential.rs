@@ -57,6 +57,24 @@ fn read(bytes: &[u8]) -> Result<(Codec, Vec<(i64, OwnedRecord)>), TestCaseError>
     Ok((batch.codec(), records))
 }
 
+fn stamped(records: &[OwnedRecord]) -> StampedBatch {
+    batch_of(Compression::None, records).seal().expect("no limit is near").without_producer_id()
+}
+
+/// A batch of one record with one header name twice.
+fn repeated_names() -> StampedBatch {
+    let headers = vec![OwnedHeader::new("a", "1"), OwnedHeader::new("a", "2")];
+    stamped(&[OwnedRecord { headers, ..OwnedRecord::default() }])
+}
+
+/// A batch of one record in an older format.
+fn of_magic(magic: Magic) -> StampedBatch {
+    let mut batch =
+        BatchOptions::default().magic(MagicChoice::Pinned(magic)).build(0).expect("options that go together");
+    let _ = batch.append(Record::new("x")).expect("a record for every format");
+    batch.seal().expect("no limit is near").without_producer_id()
+}
+
 /// A list in which no name comes twice: the first of each stays.
 fn without_repeats(headers: Vec<OwnedHeader>) -> Vec<OwnedHeader> {
     let mut kept: Vec<OwnedHeader> = Vec::new();
@@ -239,6 +257,17 @@ mod kafka_protocol_peer {
         }
     }
 
+    /// Should one of these come to fail, the generators above have something to gain.
+    #[test]
+    fn what_is_left_out_it_cannot_do() {
+        let decode = |bytes: &StampedBatch| RecordBatchDecoder::decode(&mut bytes.bytes().clone());
+        let headers = decode(&repeated_names()).unwrap().records[0].headers.len();
+        assert_eq!(headers, 1, "repeated names collapse");
+        for magic in [Magic::V0, Magic::V1] {
+            assert!(decode(&of_magic(magic)).is_err(), "{magic}");
+        }
+    }
+
     #[test]
     fn batches_of_many_blocks_go_both_ways_with_every_codec() -> TestCaseResult {
         let (records, sender) = (large_records(), (-1, -1, -1, false));
@@ -354,6 +383,26 @@ mod rskafka_peer {
         let outcome = TestRunner::new(config(1))
             .run(&(records(), select(&CODECS[..])), |(records, (codec, theirs))| peer.writes(&records, codec, theirs));
         outcome.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Should one of these come to fail, the generators above have something to gain.
+    #[test]
+    fn what_is_left_out_it_cannot_do() {
+        let peer = Rskafka::connect();
+        let fetch = |batch: &StampedBatch| {
+            peer.shelf.put(batch.bytes());
+            peer.runtime.block_on(peer.client.fetch_records(0, 1..i32::MAX, 0))
+        };
+        let (fetched, _) = fetch(&repeated_names()).unwrap();
+        assert_eq!(fetched[0].record.headers.len(), 1, "repeated names collapse");
+        let null = OwnedRecord { headers: vec![OwnedHeader::null("a")], ..OwnedRecord::default() };
+        assert!(fetch(&stamped(&[null])).is_err(), "a null header value");
+        let late = |millis| OwnedRecord { timestamp: Some(Timestamp::from_millis(millis)), ..OwnedRecord::default() };
+        assert!(fetch(&stamped(&[late(i64::MAX)])).is_err(), "a year that chrono has not");
+        assert!(fetch(&stamped(&[late(1), late(i64::MIN)])).is_err(), "a difference that wraps");
+        for magic in [Magic::V0, Magic::V1] {
+            assert!(fetch(&of_magic(magic)).is_err(), "{magic}");
+        }
     }
 
     #[test]

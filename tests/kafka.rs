@@ -79,8 +79,7 @@ fn what_this_library_seals_kafka_reads() {
 
     let consumed = tools::consume(&kafka, &topic.name, expected.len() * COMPRESSIONS.len(), false);
     for partition in partitions {
-        let of_partition = consumed.iter().filter(|(of, _, _)| *of == partition);
-        let records: Vec<_> = of_partition.map(|(_, _, record)| record.clone()).collect();
+        let records = tools::of_partition(&consumed, partition);
         assert_eq!(records, expected, "{}", COMPRESSIONS[partition as usize]);
     }
 }

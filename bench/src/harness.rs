@@ -15,6 +15,8 @@ pub struct Samples {
     pub name: &'static str,
     /// Nanoseconds for each run, one figure a round.
     pub rounds: Vec<f64>,
+    /// Pages that the kernel had to hand out for each run: what fresh memory costs beside the instructions.
+    pub page_faults: f64,
 }
 
 /// How long to measure.
@@ -35,7 +37,7 @@ impl Effort {
 
 /// Runs all cases in turns. Each round begins with another one, so that none always follows the same neighbour.
 pub fn sample(cases: &[Case<'_>], effort: Effort) -> Vec<Samples> {
-    let mut samples: Vec<Samples> = cases.iter().map(|case| Samples { name: case.name, rounds: Vec::new() }).collect();
+    let mut samples: Vec<Samples> = cases.iter().map(|case| Samples { name: case.name, rounds: Vec::new(), page_faults: 0.0 }).collect();
     let repeats: Vec<u32> = cases.iter().map(|case| repeats(case, effort.sample)).collect();
     let begun = Instant::now();
     let (most, least) = effort.rounds;
@@ -45,9 +47,14 @@ pub fn sample(cases: &[Case<'_>], effort: Effort) -> Vec<Samples> {
         }
         for turn in 0..cases.len() {
             let index = (round + turn) % cases.len();
+            let before = page_faults();
             let took = time(&cases[index], repeats[index]);
+            samples[index].page_faults += (page_faults() - before) / f64::from(repeats[index]);
             samples[index].rounds.push(took.as_nanos() as f64 / f64::from(repeats[index]));
         }
+    }
+    for sample in &mut samples {
+        sample.page_faults /= sample.rounds.len() as f64;
     }
     samples
 }
@@ -73,7 +80,15 @@ fn time(case: &Case<'_>, repeats: u32) -> Duration {
     begun.elapsed()
 }
 
-pub fn median(mut figures: Vec<f64>) -> f64 {
+/// The minor page faults of this process so far, where the system tells; else 0.
+fn page_faults() -> f64 {
+    const BEHIND_THE_NAME: usize = 7; // proc(5): minflt is the tenth field, and the name, in brackets, the second
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let behind = stat.rsplit(')').next().unwrap_or_default();
+    behind.split_whitespace().nth(BEHIND_THE_NAME).and_then(|field| field.parse().ok()).unwrap_or_default()
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
     match figures.len() % 2 {

@@ -78,8 +78,7 @@ fn old_formats_are_taken_and_come_back_as_they_were_sent() {
         segments::compare_with_dump(&segments);
         let consumed = tools::consume(&kafka, &topic.name, sent.len() * segments.len(), false);
         for partition in partitions {
-            let of_partition = consumed.iter().filter(|(of, _, _)| *of == partition);
-            let records: Vec<_> = of_partition.map(|(_, _, record)| record.clone()).collect();
+            let records = tools::of_partition(&consumed, partition);
             assert_eq!(records, at_offsets(&as_carried(&sent, magic), 0), "{magic} partition {partition}");
         }
     }

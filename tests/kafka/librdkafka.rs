@@ -68,8 +68,7 @@ fn batches_arrive_record_by_record_as_they_were_filled() {
     let count = segments::compare_with_dump(&segments);
     let consumed = tools::consume(&kafka, &topic.name, count, false);
     for partition in partitions {
-        let of_partition = consumed.iter().filter(|(of, _, _)| *of == partition);
-        let records: Vec<_> = of_partition.map(|(_, _, record)| record.clone()).collect();
+        let records = tools::of_partition(&consumed, partition);
         assert_eq!(records, rows(&wire.log(&topic, partition)));
     }
 }

@@ -20,9 +20,16 @@ fn run(main_class: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What Kafka's console consumer says of the first `count` records of a topic: for each its partition, the kind of its
-/// timestamp, and itself. All in order within each partition.
-pub(crate) fn consume(kafka: &Kafka, topic: &str, count: usize, committed: bool) -> Vec<(i32, String, Row)> {
+/// A record's partition, the kind of its timestamp, and itself.
+pub(crate) type Consumed = (i32, String, Row);
+
+/// The records of one partition, in order.
+pub(crate) fn of_partition(consumed: &[Consumed], partition: i32) -> Vec<Row> {
+    consumed.iter().filter(|(of, _, _)| *of == partition).map(|(_, _, row)| row.clone()).collect()
+}
+
+/// What Kafka's console consumer says of the first `count` records of a topic, in order within each partition.
+pub(crate) fn consume(kafka: &Kafka, topic: &str, count: usize, committed: bool) -> Vec<Consumed> {
     // This deserializer makes text of bytes, everything unprintable escaped. Nothing is null in its eyes, so null gets
     // a name that no value here has.
     const ESCAPING: &str = "org.apache.kafka.common.serialization.BytesDeserializer";
@@ -52,7 +59,7 @@ const NULL: &str = "(null)";
 const FIELD: char = '\t';
 const HEADER: char = '\u{1f}';
 
-fn consumed(line: &str) -> (i32, String, Row) {
+fn consumed(line: &str) -> Consumed {
     let fields: Vec<&str> = line.split(FIELD).collect();
     let [timestamp, partition, offset, headers, key, value] = fields[..] else { panic!("{line:?}") };
     let number = |field: &str, name: &str| field.strip_prefix(name).unwrap().parse::<i64>().unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kafka_batch::kit::{OwnedHeader, OwnedRecord};
 use kafka_batch::rdkafka::{ProducerBuilder, RdkafkaProducer};
-use kafka_batch::{KafkaBatch, Record, Timestamp, TopicPartition};
+use kafka_batch::{BatchOptions, KafkaBatch, Record, Timestamp, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::mocking::MockCluster;
@@ -94,7 +94,7 @@ pub(crate) fn t0() -> TopicPartition {
 
 /// A batch of these values.
 pub(crate) fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch {
-    let mut batch = KafkaBatch::new(1_700_000_000_000);
+    let mut batch = BatchOptions::default().batch_size(1 << 20).build(1_700_000_000_000).unwrap();
     for value in values {
         assert!(!batch.append(Record::new(value.as_ref())).unwrap().is_full());
     }

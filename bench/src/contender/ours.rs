@@ -73,3 +73,32 @@ impl Contender for Ours {
         }))
     }
 }
+
+/// One record of a batch, whole.
+#[derive(PartialEq)]
+pub struct Content {
+    offset: i64,
+    timestamp: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// All that stands in a batch, to see whether two contenders wrote the same records. Measured by nobody.
+pub fn contents(bytes: &[u8]) -> Vec<Content> {
+    let mut contents = Vec::new();
+    for batch in RecordBatches::new(bytes) {
+        let records = batch.and_then(|batch| batch.records(DEFAULT_MAX_DECOMPRESSED)).expect("a valid batch");
+        contents.extend(records.iter().map(|record| {
+            let record = record.expect("a valid record");
+            Content {
+                offset: record.offset,
+                timestamp: record.timestamp.millis(),
+                key: record.key.map(Vec::from),
+                value: record.value.map(Vec::from),
+                headers: record.headers.iter().map(|header| (header.name.into(), header.value.map(Vec::from))).collect(),
+            }
+        }));
+    }
+    contents
+}

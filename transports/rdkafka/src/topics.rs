@@ -52,7 +52,8 @@ pub(crate) enum Unknown {
 
 impl Topics {
     pub(crate) fn new(seed: u64, timeout: Duration) -> Self {
-        Self { state: Mutex::default(), seed, timeout }
+        let longest = Duration::from_millis(i32::MAX as u64); // that librdkafka can be told
+        Self { state: Mutex::default(), seed, timeout: timeout.min(longest) }
     }
 
     /// How many partitions it has, if an answer that is not too old is there.
@@ -104,9 +105,14 @@ impl Topics {
 
     fn answer(&self, topic: &str, answer: &Answer) {
         let mut state = lock(&self.state);
-        let Some(topic) = state.get_mut(topic) else { return };
-        topic.known = answer.as_ref().ok().map(|&partitions| (partitions, Instant::now()));
-        let asking = topic.asking.take();
+        let Some(entry) = state.get_mut(topic) else { return };
+        let asking = entry.asking.take();
+        match answer {
+            Ok(partitions) => entry.known = Some((*partitions, Instant::now())),
+            // Brokers that do not answer at present make nothing untrue that they said before.
+            Err(Unknown::NoBroker(_) | Unknown::Thread(_)) if entry.known.is_some() => {}
+            Err(_) => drop(state.remove(topic)),
+        }
         drop(state);
         asking.into_iter().flatten().for_each(|slot| slot.fill(answer.clone()));
     }

@@ -1,0 +1,48 @@
+//! Taking a batch apart, and putting it into another format.
+
+use super::*;
+
+proptest! {
+    #![proptest_config(config(2))]
+
+    #[test]
+    fn split_keeps_all_ends_and_fits(recipe in strategy::batches(), percent in 0..120_usize) {
+        let batch = recipe.batch();
+        laws::split_keeps_all_and_fits(&batch, batch.size() * percent / 100)?;
+    }
+
+    #[test]
+    fn split_under_any_settings(recipe in strategy::limited_batches(), limit in 0..2_000_usize) {
+        laws::split_keeps_all_and_fits(&recipe.batch(), limit)?;
+    }
+
+    #[test]
+    fn without_takes_out_these_and_no_others(
+        recipe in strategy::limited_batches(),
+        positions in prop::collection::vec(0..10_usize, 0..6),
+    ) {
+        laws::without_takes_out_these(&recipe.batch(), &positions)?;
+    }
+
+    #[test]
+    fn older_formats_lose_only_what_was_named(
+        recipe in prop_oneof![strategy::batches(), strategy::limited_batches()],
+        magic in strategy::magics(),
+        allowed in prop::sample::select(vec![
+            DownConversion::DropAll, DownConversion::DropTimestamps, DownConversion::Lossless,
+        ]),
+    ) {
+        laws::conversion_loses_only_what_was_named(&recipe.batch(), magic, allowed)?;
+        if let Ok(converted) = recipe.batch().convert(magic, allowed) {
+            laws::all(&converted)?;
+        }
+    }
+
+    #[test]
+    fn a_conversion_there_and_back_keeps_what_both_can_carry(records in strategy::records(0..6)) {
+        let records: Vec<_> = records.into_iter().map(|record| record.for_magic(Magic::V1)).collect();
+        let batch = batch_of(BatchOptions::default().batch_size(1 << 20), &records);
+        let there = batch.clone().convert(Magic::V1, DownConversion::Lossless)?;
+        prop_assert_eq!(there.convert(Magic::V2, DownConversion::Lossless)?, batch);
+    }
+}

@@ -1,0 +1,120 @@
+//! Sealing a batch, and the bytes that come of it.
+
+use super::*;
+
+proptest! {
+    #![proptest_config(config(8))]
+
+    #[test]
+    fn every_format_with_every_codec_gives_back_what_went_in(records in strategy::records(1..8)) {
+        for options in formats() {
+            let batch = batch_of(options, &records);
+            laws::decoding_gives_what_was_appended(&batch)?;
+            let expected = records.iter().map(|record| {
+                record.clone().for_magic(batch.magic()).stored(batch.magic(), batch.now())
+            });
+            prop_assert!(batch.records().map(OwnedRecord::from).eq(expected));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(2))]
+
+    #[test]
+    fn what_needs_only_a_batch_holds_of_any(recipe in strategy::batches()) {
+        laws::all(&recipe.batch())?;
+    }
+
+    #[test]
+    fn what_needs_only_a_batch_holds_under_any_limits(recipe in strategy::limited_batches()) {
+        laws::all(&recipe.batch())?;
+    }
+
+    #[test]
+    fn the_hard_limit_is_held_to_the_byte(
+        options in strategy::roomy_options(),
+        policy in prop::sample::select(vec![
+            SizePolicy::Uncompressed, SizePolicy::Estimated(CompressionRatio::default()),
+        ]),
+        records in strategy::records(1..8),
+        below in 0..3_usize,
+    ) {
+        let options = options.size_policy(policy);
+        let size = batch_of(options.clone(), &records).seal()?.size();
+        let mut batch = batch(options.max_message_bytes(size + 1 - below));
+        for record in records {
+            let record = record.for_magic(batch.magic());
+            if batch.append(&record.borrowed()).is_err() {
+                break;
+            }
+        }
+        laws::hard_limit_holds(&batch)?;
+        prop_assert_eq!(batch.seal().is_ok_and(|sealed| sealed.size() == size), below < 2);
+    }
+
+    #[test]
+    fn magic_0_and_1_have_the_checksums_that_append_told(
+        magic in prop::sample::select(vec![Magic::V0, Magic::V1]),
+        records in strategy::records(1..6),
+    ) {
+        let mut batch = batch(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
+        let mut told = Vec::new();
+        for record in records {
+            let metadata = batch.append(&record.for_magic(magic).borrowed())?.taken().expect("there is room");
+            told.push((metadata.size, metadata.crc.expect("every message has one")));
+        }
+        let stamped = batch.seal()?.without_producer_id();
+        let mut bytes = &stamped.bytes()[..];
+        for (size, crc) in told {
+            let (message, rest) = bytes.split_at(size);
+            prop_assert_eq!(&message[12..16], &crc.to_be_bytes()[..]);
+            prop_assert_eq!(crc32(&message[16..]), crc);
+            bytes = rest;
+        }
+        prop_assert!(bytes.is_empty());
+    }
+}
+
+/// Its offset is that of the last record in it, its timestamp the latest (`MemoryRecordsBuilder` of the Java client).
+#[test]
+fn a_wrapper_is_written_as_the_java_client_writes_it() {
+    for magic in [Magic::V0, Magic::V1] {
+        let options = BatchOptions::default().magic(MagicChoice::Pinned(magic)).compression(Compression::gzip());
+        let mut batch = batch(options);
+        for millis in [5, 9, 7, 7] {
+            let _ = batch.append(Record::new(&[b'x'; 100]).timestamp(at(millis))).unwrap();
+        }
+        let stamped = batch.seal().unwrap().without_producer_id();
+        let wrapper = stamped.bytes();
+        assert_eq!(wrapper[..8], 3_i64.to_be_bytes());
+        assert_eq!(wrapper[16..18], [magic.id() as u8, Codec::Gzip.id()]);
+        if magic == Magic::V1 {
+            assert_eq!(wrapper[18..26], 9_i64.to_be_bytes());
+        }
+    }
+}
+
+#[test]
+fn what_compression_does_not_make_smaller_goes_uncompressed() {
+    for options in formats() {
+        let mut batch = batch(options);
+        let _ = batch.append(Record::new("x")).unwrap();
+        let size = batch.size();
+        let sealed = batch.seal().unwrap();
+        assert_eq!(sealed.codec(), Codec::None);
+        assert!(sealed.size() <= size);
+    }
+}
+
+/// CRC-32 of IEEE 802.3, bit by bit.
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+        }
+    }
+    !crc
+}
