@@ -37,7 +37,8 @@ impl Effort {
 
 /// Runs all cases in turns. Each round begins with another one, so that none always follows the same neighbour.
 pub fn sample(cases: &[Case<'_>], effort: Effort) -> Vec<Samples> {
-    let mut samples: Vec<Samples> = cases.iter().map(|case| Samples { name: case.name, rounds: Vec::new(), page_faults: 0.0 }).collect();
+    let mut samples: Vec<Samples> =
+        cases.iter().map(|case| Samples { name: case.name, rounds: Vec::new(), page_faults: 0.0 }).collect();
     let repeats: Vec<u32> = cases.iter().map(|case| repeats(case, effort.sample)).collect();
     let begun = Instant::now();
     let (most, least) = effort.rounds;

@@ -52,9 +52,8 @@ pub fn table(rows: &[Row]) -> String {
         let _ = writeln!(text, "\n| {what} | records | {} |", names.join(" | "));
         let _ = writeln!(text, "|---|--:|{}", "--:|".repeat(names.len()));
         for row in rows {
-            let cells = names.iter().map(|name| {
-                row.figure(name).map_or("–".into(), |figure| format!("{:.2}", figure.ratio))
-            });
+            let cells =
+                names.iter().map(|name| row.figure(name).map_or("–".into(), |figure| format!("{:.2}", figure.ratio)));
             let cells: Vec<String> = cells.collect();
             let _ = writeln!(text, "| {} | {} | {} |", row.workload, row.records, cells.join(" | "));
         }

@@ -55,7 +55,8 @@ pub fn table(rows: &[Row]) -> String {
                 Limit::Least(least) => ('≥', least, is >= least),
             };
             let verdict = if holds { "holds" } else { "missed" };
-            let _ = writeln!(text, "| {} {}, {says} | {is:.2} | {sign} {number:.1} | {verdict} |", row.what, row.workload);
+            let _ =
+                writeln!(text, "| {} {}, {says} | {is:.2} | {sign} {number:.1} | {verdict} |", row.what, row.workload);
         }
     }
     text

@@ -96,7 +96,11 @@ pub fn contents(bytes: &[u8]) -> Vec<Content> {
                 timestamp: record.timestamp.millis(),
                 key: record.key.map(Vec::from),
                 value: record.value.map(Vec::from),
-                headers: record.headers.iter().map(|header| (header.name.into(), header.value.map(Vec::from))).collect(),
+                headers: record
+                    .headers
+                    .iter()
+                    .map(|header| (header.name.into(), header.value.map(Vec::from)))
+                    .collect(),
             }
         }));
     }
