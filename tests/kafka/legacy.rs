@@ -197,16 +197,18 @@ fn a_batch_filled_as_magic_2_is_sent_as_an_older_one() {
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
 fn kafka_4_lists_old_produce_versions_and_hangs_up_on_them() {
     let kafka = Kafka::here();
+    let mut wire = Wire::connect(&kafka);
     if kafka.major() < 4 {
         println!("hanging up: does not apply to Kafka {}, which takes the old versions", kafka.version);
         return;
     }
-    let topic = Wire::connect(&kafka).topic("hung-up", 1, &[]);
+    let topic = wire.topic("hung-up", 1, &[]);
     for (version, magic) in OLD_PRODUCE {
-        let mut wire = Wire::connect(&kafka);
+        wire = Wire::connect(&kafka);
         assert!(wire.listed.versions(ApiKey::Produce).unwrap().contains(version));
         let batch = old_sealed(&plain_sample(), magic, Compression::None);
         assert!(wire.produce(version, None, (&topic, 0), &batch).is_err(), "v{version}");
     }
-    assert_eq!(rows(&Wire::connect(&kafka).log(&topic, 0)), []);
+    wire = Wire::connect(&kafka);
+    assert_eq!(rows(&wire.log(&topic, 0)), []);
 }
