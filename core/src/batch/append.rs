@@ -240,13 +240,12 @@ impl KafkaBatch {
         let options = &self.options;
         if !self.is_compressed() && self.size() + fit.size > options.max_message_bytes {
             let limit = options.max_message_bytes;
-            let alone = self.header_len() + self.size_alone(record, fit);
+            // The first record is alone as it stands here, wherever its offset puts it.
+            let alone = self.header_len() + if self.is_empty() { fit.size } else { self.size_alone(record, fit) };
             if alone > limit {
                 return Err(AppendError::TooLarge { size: alone, limit });
             }
-            if !self.is_empty() {
-                return Ok(Some(FullReason::MaxMessageBytes { limit }));
-            }
+            return Ok(Some(FullReason::MaxMessageBytes { limit }));
         }
         let first = match options.boundary {
             Boundary::Inclusive => self.is_empty(),

@@ -36,7 +36,7 @@ impl KafkaBatch {
     ///
     /// Order, headers and timestamps stay. A batch of two records or more comes apart into two parts at least, each
     /// smaller than the whole, so splitting again and again ends. A record that cannot fit even alone keeps none of its
-    /// neighbours back: it is named by its position. Offsets are counted anew in each part.
+    /// neighbours back: it is named by its position. Offsets are counted anew in each part; a batch of one record stays as it is.
     ///
     /// # Errors
     /// The codec failed.

@@ -15,7 +15,7 @@ pub struct Setup {
     max_records: Option<u8>,
     codec: u8,
     magic: Option<u8>,
-    estimated: Option<u8>,
+    estimated: Option<f32>,
     aiokafka: bool,
     capacity: Option<u16>,
     partitions: Option<u8>,
@@ -38,7 +38,7 @@ impl Setup {
             options = options.magic(MagicChoice::Pinned(Magic::ALL[usize::from(magic) % 3]));
         }
         if let Some(ratio) = self.estimated {
-            options = options.size_policy(SizePolicy::Estimated(CompressionRatio::new(f32::from(ratio) / 128.0)));
+            options = options.size_policy(SizePolicy::Estimated(CompressionRatio::new(ratio)));
         }
         if let Some(bytes) = self.capacity {
             options = options.capacity(usize::from(bytes));
