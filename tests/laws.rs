@@ -72,14 +72,13 @@ mod found {
         assert!(batch.append(Record::new("second")).unwrap().is_full());
     }
 
-    /// A first record at an offset of its own has a larger offset delta than one at 0, and it is the batch with that one
-    /// which is sealed.
+    /// At offset 0 this record would fit, so it is not too large for every batch; at its own offset it would not.
     #[test]
     fn a_first_record_that_outgrows_the_hard_limit_by_its_offset_is_refused() {
         let mut batch = batch(BatchOptions::default().max_message_bytes(69));
-        let error = batch.append_at(255, Record::new(&[0_u8])).unwrap_err();
-        assert!(matches!(error, AppendError::TooLarge { size: 70, limit: 69 }), "{error}");
-        assert!(batch.is_empty());
+        let Append::Full(full) = batch.append_at(255, Record::new(&[0_u8])).unwrap() else { panic!("taken") };
+        assert_eq!((full.needed, full.reason), (9, FullReason::MaxMessageBytes { limit: 69 }));
+        assert!(batch.is_empty() && batch.append(Record::new(&[0_u8])).unwrap().taken().is_some());
     }
 
     /// Timestamps are counted from the delete horizon, so a record alone takes what they take from there.

@@ -1,8 +1,8 @@
 //! The transport over librdkafka, against librdkafka's own mock cluster: what is handed to it arrives as it was, or its
 //! errors say what is true. Read back with `rdkafka`'s consumer, which is not ours.
 //!
-//! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, the
-//! cluster is told to take its time, or has no leader for the partition.
+//! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, its
+//! partition has no leader until the test gives it one.
 
 #[path = "rdkafka/cluster.rs"]
 mod cluster;

@@ -26,12 +26,26 @@ impl Cluster {
         Self { mock }
     }
 
+    /// One whose partition 0 has no leader: what goes there waits in librdkafka until [`release`](Self::release).
+    pub(crate) fn held() -> Self {
+        let cluster = Self::new();
+        cluster.mock.partition_leader("t", 0, None).unwrap();
+        cluster
+    }
+
+    pub(crate) fn release(&self) {
+        self.mock.partition_leader("t", 0, Some(1)).unwrap();
+    }
+
     pub(crate) fn producer(&self) -> RdkafkaProducer {
         self.builder().create().unwrap()
     }
 
     pub(crate) fn builder(&self) -> ProducerBuilder {
-        RdkafkaProducer::builder().set("bootstrap.servers", self.mock.bootstrap_servers()).set("linger.ms", "1")
+        RdkafkaProducer::builder()
+            .set("bootstrap.servers", self.mock.bootstrap_servers())
+            .set("linger.ms", "1")
+            .set("topic.metadata.refresh.fast.interval.ms", "10") // how soon a leader is found
     }
 
     /// What is in the log of partition 0: each record and its offset.

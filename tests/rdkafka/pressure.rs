@@ -2,30 +2,21 @@
 
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use kafka_batch::{SendErrorReason, Transport};
 
 use crate::cluster::{Cluster, batch, counted, t0};
 use crate::futures::{block_on, poll_once};
 
-/// Long enough that an answer is still out when the next lines of a test run.
-const SLOW: Duration = Duration::from_millis(1_500);
-
-fn slow_cluster() -> Cluster {
-    let cluster = Cluster::new();
-    cluster.mock.broker_round_trip_time(-1, SLOW).unwrap();
-    cluster
-}
-
 #[test]
 fn a_full_queue_makes_the_next_batch_wait_and_is_no_error() {
-    let cluster = slow_cluster();
+    let cluster = Cluster::held();
     let producer = cluster.builder().set("queue.buffering.max.messages", "10").create().unwrap();
     let first = block_on(producer.send_batch(batch(counted(6)), t0())).unwrap();
     let fits = block_on(producer.send_batch(batch(counted(4)), t0())).unwrap();
     let mut waits = pin!(producer.send_batch(batch(["waited"]), t0()));
     assert!(poll_once(waits.as_mut()).is_pending());
+    cluster.release();
     block_on(first).unwrap();
     let waited = block_on(waits).unwrap();
     assert_eq!(block_on(fits).unwrap().base_offset(), Some(6));
@@ -34,11 +25,12 @@ fn a_full_queue_makes_the_next_batch_wait_and_is_no_error() {
 
 #[test]
 fn bytes_count_as_records_do() {
-    let cluster = slow_cluster();
+    let cluster = Cluster::held();
     let producer = cluster.builder().set("queue.buffering.max.kbytes", "1").create().unwrap();
     let first = block_on(producer.send_batch(batch([[0; 900]]), t0())).unwrap();
     let mut waits = pin!(producer.send_batch(batch([[0; 900]]), t0()));
     assert!(poll_once(waits.as_mut()).is_pending());
+    cluster.release();
     block_on(first).unwrap();
     block_on(block_on(waits).unwrap()).unwrap();
 }
@@ -68,7 +60,7 @@ fn an_answer_that_nobody_waits_for_changes_nothing() {
 
 #[test]
 fn a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
-    let cluster = slow_cluster();
+    let cluster = Cluster::held();
     let producer = cluster.builder().set("queue.buffering.max.messages", "1").create().unwrap();
     let first = block_on(producer.send_batch(batch(["first"]), t0())).unwrap();
     let mut behind = pin!(producer.send_batch(batch(["behind"]), t0()));
@@ -77,6 +69,7 @@ fn a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
         assert!(poll_once(dropped.as_mut()).is_pending());
         assert!(poll_once(behind.as_mut()).is_pending());
     }
+    cluster.release();
     block_on(first).unwrap();
     block_on(block_on(behind).unwrap()).unwrap();
     assert_eq!(cluster.values(), ["first", "behind"]);
@@ -84,7 +77,7 @@ fn a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
 
 #[test]
 fn a_flush_waits_for_all_that_was_accepted_before_it() {
-    let cluster = slow_cluster();
+    let cluster = Cluster::held();
     let producer = cluster.producer();
     block_on(producer.flush()).unwrap(); // nothing to wait for
     let mut pending: Vec<_> =
@@ -92,6 +85,7 @@ fn a_flush_waits_for_all_that_was_accepted_before_it() {
     {
         let mut flush = pin!(producer.flush());
         assert!(poll_once(flush.as_mut()).is_pending());
+        cluster.release();
         block_on(flush).unwrap();
     }
     for pending in &mut pending {
@@ -101,13 +95,18 @@ fn a_flush_waits_for_all_that_was_accepted_before_it() {
 
 #[test]
 fn closing_flushes_and_refuses_what_comes_later_over_any_handle() {
-    let cluster = slow_cluster();
+    let cluster = Cluster::held();
     let producer = cluster.builder().set("queue.buffering.max.messages", "10").create().unwrap();
     let other = producer.clone();
     let mut pending = block_on(producer.send_batch(batch(counted(10)), t0())).unwrap();
     let mut waits = pin!(other.send_batch(batch(["waits"]), t0()));
     assert!(poll_once(waits.as_mut()).is_pending());
-    block_on(producer.close()).unwrap();
+    {
+        let mut close = pin!(producer.close());
+        assert!(poll_once(close.as_mut()).is_pending());
+        cluster.release();
+        block_on(close).unwrap();
+    }
     assert!(matches!(poll_once(pin!(&mut pending)), Poll::Ready(Ok(_))));
     for sent in [block_on(waits), block_on(other.send_batch(batch(["waits"]), t0()))] {
         let refused = sent.unwrap_err();
@@ -120,10 +119,11 @@ fn closing_flushes_and_refuses_what_comes_later_over_any_handle() {
 
 #[test]
 fn what_was_accepted_goes_its_way_when_the_last_handle_is_gone() {
-    let cluster = slow_cluster();
+    let cluster = Cluster::held();
     let producer = cluster.producer();
     let pending = block_on(producer.send_batch(batch(["a", "b"]), t0())).unwrap();
     drop(producer);
+    cluster.release();
     assert_eq!(block_on(pending).unwrap().base_offset(), Some(0));
     assert_eq!(cluster.values(), ["a", "b"]);
 }

@@ -240,11 +240,11 @@ impl KafkaBatch {
         let options = &self.options;
         if !self.is_compressed() && self.size() + fit.size > options.max_message_bytes {
             let limit = options.max_message_bytes;
-            // The first record is alone as it stands here, wherever its offset puts it.
-            let alone = self.header_len() + if self.is_empty() { fit.size } else { self.size_alone(record, fit) };
+            let alone = self.header_len() + self.size_alone(record, fit);
             if alone > limit {
                 return Err(AppendError::TooLarge { size: alone, limit });
             }
+            // Also in an empty batch, where the record would fit at a smaller offset than it was given.
             return Ok(Some(FullReason::MaxMessageBytes { limit }));
         }
         let first = match options.boundary {

@@ -1,13 +1,9 @@
 //! What is on its way: each batch that was accepted, and what is known of its records so far.
 //!
-//! A record is known to librdkafka by a ticket, a plain number that it hands back in the delivery report. The tickets of
-//! a batch follow one another, so a ticket leads to the batch and to the position in it, and costs nothing to make.
-//!
 //! Two threads write here: the one that hands a batch over, once before and once after, and the one that gets the
 //! delivery reports, for every record. So the lock is all but never contended. Nobody is woken under it, because a waker
 //! is foreign code.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -16,6 +12,7 @@ use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::slot::{Slot, lock};
+use crate::tickets::Tickets;
 use crate::verdict::{self, Failure, Offsets, Refusal};
 use crate::window::{Admission, Load, Place, Window};
 
@@ -33,9 +30,7 @@ pub(crate) struct Ledger {
 struct State {
     closed: bool,
     window: Window,
-    /// By the ticket of their first record.
-    batches: BTreeMap<usize, OnItsWay>,
-    next_ticket: usize,
+    batches: Tickets<OnItsWay>,
     next_number: u64,
     flushes: Vec<Flush>,
     offsets: Offsets,
@@ -85,8 +80,7 @@ impl Ledger {
         let state = State {
             closed: false,
             window: Window::new(limit),
-            batches: BTreeMap::new(),
-            next_ticket: 0,
+            batches: Tickets::new(),
             next_number: 0,
             flushes: Vec::new(),
             offsets: Offsets::default(),
@@ -100,7 +94,7 @@ impl Ledger {
 
     /// Whether nothing is on its way.
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.state).batches.is_empty()
+        lock(&self.state).batches.len() == 0
     }
 
     /// Waits until there is room for a batch, and enters it: from here on it is accepted.
@@ -112,7 +106,7 @@ impl Ledger {
     /// All that librdkafka takes of a batch was handed over to it: up to the one that it refused, if any.
     pub(crate) fn handed_over(&self, first: usize, batch: KafkaBatch, refusal: Option<Refusal>) {
         let mut state = lock(&self.state);
-        let Some(entry) = state.batches.get_mut(&first) else { return };
+        let Some(entry) = state.batches.get_mut(first) else { return };
         if let Some(refusal) = &refusal {
             entry.unanswered -= entry.offsets.len() - refusal.position;
         }
@@ -151,11 +145,11 @@ impl Ledger {
     fn report(&self, ticket: usize, enter: impl FnOnce(&mut OnItsWay, usize, &mut Offsets)) {
         let mut state = lock(&self.state);
         let State { batches, offsets, .. } = &mut *state;
-        let Some((&first, batch)) = batches.range_mut(..=ticket).next_back() else { return };
-        enter(batch, ticket - first, offsets);
+        let Some((position, batch)) = batches.find(ticket) else { return };
+        enter(batch, position, offsets);
         batch.unanswered -= 1;
         if batch.unanswered == 0 {
-            let settled = state.settle(first, self.acknowledged);
+            let settled = state.settle(ticket - position, self.acknowledged);
             drop(state);
             settled.into_iter().for_each(Settled::announce);
         }
@@ -165,7 +159,7 @@ impl Ledger {
     pub(crate) async fn flush(&self) {
         let slot = {
             let mut state = lock(&self.state);
-            if state.batches.is_empty() {
+            if state.batches.len() == 0 {
                 return;
             }
             let slot = Arc::new(Slot::new());
@@ -189,7 +183,6 @@ impl Ledger {
 impl State {
     fn open(&mut self, to: &TopicPartition, load: Load) -> Accepted {
         let slot = Arc::new(Slot::new());
-        let first = self.free_tickets(load.records);
         let batch = OnItsWay {
             number: self.next_number,
             to: to.clone(),
@@ -202,29 +195,13 @@ impl State {
             batch: None,
             slot: Arc::clone(&slot),
         };
-        self.next_ticket = first + load.records;
         self.next_number += 1;
-        self.batches.insert(first, batch);
-        Accepted { first, slot }
-    }
-
-    /// As many tickets in a row as a batch has records.
-    fn free_tickets(&self, records: usize) -> usize {
-        let mut first = self.next_ticket;
-        loop {
-            if first.checked_add(records).is_none() {
-                first = 0; // with 32-bit tickets that can be after an hour, and an old batch may still be there
-            }
-            match self.batches.range(..first + records).next_back() {
-                Some((start, batch)) if start + batch.offsets.len() > first => first = start + batch.offsets.len(),
-                _ => return first,
-            }
-        }
+        Accepted { first: self.batches.issue(load.records, batch), slot }
     }
 
     /// Closes the books on a batch, if all of it was handed over and answered.
     fn settle(&mut self, first: usize, acknowledged: bool) -> Option<Settled> {
-        let entry = self.batches.get_mut(&first)?;
+        let entry = self.batches.get_mut(first)?;
         if entry.unanswered > 0 {
             return None;
         }
@@ -234,7 +211,7 @@ impl State {
     }
 
     fn remove(&mut self, first: usize) -> Option<(OnItsWay, Released)> {
-        let entry = self.batches.remove(&first)?;
+        let entry = self.batches.remove(first)?;
         for flush in &mut self.flushes {
             flush.left -= usize::from(entry.number < flush.before);
         }

@@ -67,18 +67,15 @@ fn reason_of(code: RDKafkaErrorCode) -> FailureReason {
     }
 }
 
-/// The records that the broker itself disliked (KIP-467). In a set of which it disliked one, librdkafka gives that one
-/// the broker's code and all others `_INVALID_DIFFERENT_RECORD`.
+/// The records that the broker itself disliked (KIP-467), as far as librdkafka tells.
+///
+/// In a set of which it disliked several, those have `INVALID_RECORD`, and the others `_INVALID_DIFFERENT_RECORD`. Where
+/// it disliked just one, or all, every record of the set has the broker's code (librdkafka overwrites what it had told
+/// apart, when it calls its interceptors), and none can be named.
 pub(crate) fn record_errors(failures: &[Failure]) -> Vec<RecordError> {
-    let broker_named_some = failures.iter().any(|failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord);
-    let mut positions: Vec<usize> = failures
-        .iter()
-        .filter(|failure| {
-            let by_broker = broker_code(failure.code).is_some();
-            failure.code == RDKafkaErrorCode::InvalidRecord || (broker_named_some && by_broker)
-        })
-        .map(|failure| failure.position)
-        .collect();
+    let told_apart = failures.iter().any(|failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord);
+    let disliked = failures.iter().filter(|failure| told_apart && failure.code == RDKafkaErrorCode::InvalidRecord);
+    let mut positions: Vec<usize> = disliked.map(|failure| failure.position).collect();
     positions.sort_unstable();
     positions.into_iter().map(|position| RecordError::new(position, None)).collect()
 }
@@ -186,17 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn records_that_the_broker_disliked_are_named() {
-        let one = [
-            failed(4, Code::InvalidDifferentRecord, Fate::NotWritten),
-            failed(3, Code::InvalidTimestamp, Fate::NotWritten),
-        ];
-        assert_eq!(record_errors(&one), [RecordError::new(3, None)]);
-        let several =
-            [failed(5, Code::InvalidRecord, Fate::NotWritten), failed(1, Code::InvalidRecord, Fate::NotWritten)];
+    fn records_that_the_broker_disliked_are_named_where_librdkafka_tells_them_apart() {
+        let bad = |position| failed(position, Code::InvalidRecord, Fate::NotWritten);
+        let other = |position| failed(position, Code::InvalidDifferentRecord, Fate::NotWritten);
+        let several = [bad(5), other(4), bad(1)];
         assert_eq!(record_errors(&several), [RecordError::new(1, None), RecordError::new(5, None)]);
-        let none = [failed(0, Code::MessageSizeTooLarge, Fate::NotWritten)];
-        assert_eq!(record_errors(&none), []);
+        assert_eq!(record_errors(&[bad(0), bad(1)]), [], "librdkafka says so of all where it is but one");
     }
 
     #[test]

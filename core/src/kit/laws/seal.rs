@@ -55,8 +55,8 @@ pub fn hard_limit_holds(batch: &KafkaBatch) -> TestCaseResult {
             same(&error.batch, batch, "back from sealing")?;
             match error.reason {
                 SealErrorReason::Empty => prop_assert!(batch.is_empty()),
-                SealErrorReason::TooLarge { sealed, uncompressed, limit, .. } => {
-                    prop_assert_eq!(limit, most);
+                SealErrorReason::TooLarge { records, sealed, uncompressed, limit } => {
+                    prop_assert_eq!((records, limit), (batch.record_count(), most));
                     prop_assert!(sealed > limit && sealed <= uncompressed, "{sealed} of {uncompressed}, limit {limit}");
                 }
                 reason @ SealErrorReason::Compression(_) => prop_assert!(false, "{reason}"),

@@ -125,16 +125,3 @@ fn a_withdrawn_batch_and_a_dropped_wait_leave_their_room_to_others() {
     ledger.withdraw(first.first);
     let _next = accept(&ledger, 2);
 }
-
-#[test]
-fn tickets_begin_again_at_their_end_and_pass_over_those_that_are_out() {
-    let ledger = Ledger::new(ROOMY, true);
-    let old = accept(&ledger, 3);
-    lock(&ledger.state).next_ticket = usize::MAX - 1;
-    let fits = accept(&ledger, 1);
-    assert_eq!(fits.first, usize::MAX - 1);
-    let wrapped = accept(&ledger, 2);
-    assert_eq!(wrapped.first, old.first + 3);
-    let last = accept(&ledger, 5);
-    assert_eq!(last.first, wrapped.first + 2);
-}
