@@ -35,7 +35,9 @@ fn targets(row: &Row) -> Vec<Target> {
         _ => None,
     };
     let to_bound = most.map(|most| Target { says: format!("times {bound}"), is: ours.ratio, limit: Limit::Most(most) });
-    let peers = row.figures.iter().filter(|figure| figure.name != ours.name && !BOUNDS.contains(&figure.name));
+    let peers = row.figures.iter().filter(|figure| {
+        figure.name != ours.name && !BOUNDS.contains(&figure.name) && !figure.careless // who does less is no measure
+    });
     let best = peers.min_by(|one, other| one.to_ours.total_cmp(&other.to_ours));
     let to_peers = best.map(|best| {
         let asked = AHEAD_OF_PEERS.iter().find(|(name, _)| row.what == "build" && *name == row.workload);

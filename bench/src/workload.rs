@@ -27,6 +27,8 @@ pub struct Workload {
     pub says: String,
     pub magic: i8,
     pub codec: Codec,
+    /// Whether a reader looks at each header, or only how many there are.
+    pub each_header: bool,
     /// Bytes that the batch may have: every contender that takes a size beforehand is told this one.
     pub limit: usize,
     pub records: Vec<Input>,
@@ -95,7 +97,8 @@ impl Workload {
             size += crate::contender::straight_line::record_len(&record, number);
             if size > shape.limit {
                 let (name, says) = (shape.name.into(), shape.says.into());
-                return Self { name, says, magic: 2, codec: Codec::None, limit: shape.limit, records };
+                let (codec, limit) = (Codec::None, shape.limit);
+                return Self { name, says, magic: 2, codec, each_header: false, limit, records };
             }
             records.push(record);
         }
@@ -103,15 +106,22 @@ impl Workload {
 
     /// The same workload without its records.
     pub fn named(&self) -> Self {
-        let Self { name, says, magic, codec, limit, .. } = self;
+        let Self { name, says, magic, codec, each_header, limit, .. } = self;
         Self {
             name: name.clone(),
             says: says.clone(),
             magic: *magic,
             codec: *codec,
+            each_header: *each_header,
             limit: *limit,
             records: Vec::new(),
         }
+    }
+
+    /// The same workload, each header looked at when it is read.
+    pub fn with_each_header(&self) -> Self {
+        let name = format!("{}, each header", self.name);
+        Self { name, each_header: true, records: self.records.clone(), ..self.named() }
     }
 
     fn with_codec(mut self, codec: Codec) -> Self {
@@ -124,7 +134,7 @@ impl Workload {
     fn with_magic(mut self, magic: i8) -> Self {
         self.name = format!("{} magic {magic}", self.name);
         self.magic = magic;
-        self.limit = self.records.len() * 64 + self.limit;
+        self.limit += self.records.len() * 64;
         self
     }
 }

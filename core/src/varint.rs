@@ -11,21 +11,60 @@ pub(crate) enum Unreadable {
     TooLong,
 }
 
-const fn zigzag(value: i64) -> u64 {
+/// Null, where a length is expected: −1.
+pub(crate) const NULL: u64 = 1;
+
+#[inline]
+pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// How many bytes `value` takes as a varint: 1 to 10. The same for a 32-bit and a 64-bit varint of one value.
+/// [`zigzag`] of a length or a count, which is never negative.
 #[inline]
+pub(crate) const fn length(length: usize) -> u64 {
+    (length as u64) << 1
+}
+
+/// How many bytes `value` takes as a varint: 1 to 10. The same for a 32-bit and a 64-bit varint of one value.
+#[cfg(test)]
 pub(crate) const fn len(value: i64) -> usize {
-    // Seven bits a byte: the bits that are needed, divided by seven and rounded up, without a division.
-    let bits = 64 - (zigzag(value) | 1).leading_zeros();
-    ((bits * 9 + 64) / 64) as usize
+    raw_len(zigzag(value))
+}
+
+/// How many bytes a number takes that is zigzagged already.
+#[inline]
+pub(crate) const fn raw_len(raw: u64) -> usize {
+    match raw {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        _ => {
+            // Seven bits a byte: the bits that are needed, divided by seven and rounded up, without a division.
+            let bits = 64 - raw.leading_zeros();
+            ((bits * 9 + 64) / 64) as usize
+        }
+    }
 }
 
 #[inline]
 pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
-    let mut rest = zigzag(value);
+    write_raw(out, zigzag(value));
+}
+
+/// Writes a number that is zigzagged already. Nearly all are of three bytes at most: lengths, deltas.
+#[inline(always)]
+pub(crate) fn write_raw(out: &mut Vec<u8>, raw: u64) {
+    let [low, middle, high] = [raw as u8, (raw >> 7) as u8, (raw >> 14) as u8];
+    match raw {
+        0..0x80 => out.push(low),
+        0x80..0x4000 => out.extend_from_slice(&[low | 0x80, middle]),
+        0x4000..0x20_0000 => out.extend_from_slice(&[low | 0x80, middle | 0x80, high]),
+        _ => write_long(out, raw),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn write_long(out: &mut Vec<u8>, mut rest: u64) {
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
         rest >>= 7;
@@ -46,27 +85,43 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 }
 
 /// A 32-bit varint at the start of `bytes`, and how many bytes it took.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), Unreadable> {
-    if let Some(&first @ ..0x80) = bytes.first() {
-        return Ok((i32::from(first >> 1) ^ -i32::from(first & 1), 1));
-    }
-    let (value, used) = read_raw(bytes, 5)?;
-    let value = u32::try_from(value).map_err(|_| Unreadable::TooLong)?;
-    Ok(((value >> 1) as i32 ^ -((value & 1) as i32), used))
+    let (raw, used) = match read_short(bytes) {
+        Some(short) => short,
+        None => {
+            let (raw, used) = read_long(bytes, 5)?;
+            (u32::try_from(raw).map_err(|_| Unreadable::TooLong)?, used)
+        }
+    };
+    Ok(((raw >> 1) as i32 ^ -((raw & 1) as i32), used))
 }
 
 /// A 64-bit varint at the start of `bytes`, and how many bytes it took.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), Unreadable> {
-    if let Some(&first @ ..0x80) = bytes.first() {
-        return Ok((i64::from(first >> 1) ^ -i64::from(first & 1), 1));
-    }
-    let (value, used) = read_raw(bytes, 10)?;
-    Ok(((value >> 1) as i64 ^ -((value & 1) as i64), used))
+    let (raw, used) = match read_short(bytes) {
+        Some((raw, used)) => (u64::from(raw), used),
+        None => read_long(bytes, 10)?,
+    };
+    Ok(((raw >> 1) as i64 ^ -((raw & 1) as i64), used))
 }
 
-fn read_raw(bytes: &[u8], longest: usize) -> Result<(u64, usize), Unreadable> {
+/// A number of three bytes at most, as nearly all are, still zigzagged.
+#[inline(always)]
+fn read_short(bytes: &[u8]) -> Option<(u32, usize)> {
+    let bits = |byte: u8| u32::from(byte & 0x7f);
+    match *bytes {
+        [a, ..] if a < 0x80 => Some((u32::from(a), 1)),
+        [a, b, ..] if b < 0x80 => Some((bits(a) | u32::from(b) << 7, 2)),
+        [a, b, c, ..] if c < 0x80 => Some((bits(a) | bits(b) << 7 | u32::from(c) << 14, 3)),
+        _ => None,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn read_long(bytes: &[u8], longest: usize) -> Result<(u64, usize), Unreadable> {
     let mut value = 0u64;
     for (index, &byte) in bytes.iter().take(longest).enumerate() {
         let bits = u64::from(byte & 0x7f);

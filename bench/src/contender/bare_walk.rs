@@ -15,14 +15,17 @@ impl Contender for BareWalk {
 
     fn reader<'w>(&self, batch: &'w Bytes, workload: &Workload) -> Option<Read<'w>> {
         match (workload.magic, workload.codec) {
-            (2, Codec::None) => Some(Box::new(move || walk(batch))),
+            (2, Codec::None) => {
+                let each_header = workload.each_header;
+                Some(Box::new(move || walk(batch, each_header)))
+            }
             (magic, Codec::None) => Some(Box::new(move || walk_legacy(batch, magic))),
             _ => None,
         }
     }
 }
 
-fn walk(batch: &[u8]) -> u64 {
+fn walk(batch: &[u8], each_header: bool) -> u64 {
     let number = |at: usize| i64::from_be_bytes(batch[at..at + 8].try_into().expect("eight bytes"));
     let stored = u32::from_be_bytes(batch[17..21].try_into().expect("four bytes"));
     assert_eq!(crc32c::crc32c(&batch[21..]), stored, "the sum");
@@ -39,8 +42,11 @@ fn walk(batch: &[u8]) -> u64 {
         fold.number(base_timestamp + timestamp);
         skip(batch, &mut at, &mut fold);
         skip(batch, &mut at, &mut fold);
-        for _ in 0..2 * varint(batch, &mut at) {
-            skip(batch, &mut at, &mut fold);
+        let headers = varint(batch, &mut at);
+        fold.number(headers);
+        let mut passed_over = Fold::default();
+        for _ in 0..2 * headers {
+            skip(batch, &mut at, if each_header { &mut fold } else { &mut passed_over });
         }
     }
     assert_eq!(at, batch.len(), "the end");
@@ -63,6 +69,7 @@ fn walk_legacy(batch: &[u8], magic: i8) -> u64 {
         fold.number(i64::from(key));
         field += 4 + key.max(0) as usize;
         fold.number(i64::from(short(field)));
+        fold.number(0); // headers
         at = end;
     }
     fold.finish()

@@ -1,6 +1,5 @@
 //! The bound on compressed batches: the codec's library over the finished records, and nothing else.
 
-use std::cell::RefCell;
 use std::io::Write;
 
 use super::straight_line::{HEADER_LEN, encode};
@@ -43,10 +42,13 @@ impl Contender for CodecAlone {
                 writer.write_all(&records).expect("memory");
                 Wire::Vec(writer.finish().expect("memory"))
             })),
-            Codec::Zstd => {
-                let compressor = RefCell::new(zstd::bulk::Compressor::new(3).expect("a level"));
-                Some(Box::new(move || Wire::Vec(compressor.borrow_mut().compress(&records).expect("memory"))))
-            }
+            // As a stream, and in a new context for each batch: faster for 1 MiB than at once, or in a kept one.
+            Codec::Zstd => Some(Box::new(move || {
+                let mut encoder = zstd::Encoder::new(Vec::with_capacity(records.len()), 3).expect("a level");
+                encoder.set_pledged_src_size(Some(records.len() as u64)).expect("known beforehand");
+                encoder.write_all(&records).expect("memory");
+                Wire::Vec(encoder.finish().expect("memory"))
+            })),
         }
     }
 }

@@ -49,6 +49,7 @@ impl Contender for Krafka {
         if workload.magic != 2 {
             return None;
         }
+        let each_header = workload.each_header;
         Some(Box::new(move || {
             let mut fold = Fold::default();
             let batch = RecordBatch::decode(&mut batch.clone()).expect("a valid batch");
@@ -57,9 +58,12 @@ impl Contender for Krafka {
                 fold.number(batch.base_timestamp + record.timestamp_delta);
                 fold.bytes(record.key.as_deref());
                 fold.bytes(record.value.as_deref());
-                for header in &record.headers {
-                    fold.number(header.key.len() as i64);
-                    fold.bytes(header.value.as_deref());
+                fold.number(record.headers.len() as i64);
+                if each_header {
+                    for header in &record.headers {
+                        fold.number(header.key.len() as i64);
+                        fold.bytes(header.value.as_deref());
+                    }
                 }
             }
             fold.finish()

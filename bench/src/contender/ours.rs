@@ -26,6 +26,7 @@ impl Contender for Ours {
         };
         let options = BatchOptions::default()
             .batch_size(workload.limit)
+            .capacity(workload.limit)
             .max_message_bytes(workload.limit)
             .magic(MagicChoice::Pinned(Magic::from_id(workload.magic).expect("a format")))
             .compression(compression);
@@ -52,7 +53,8 @@ impl Contender for Ours {
         }))
     }
 
-    fn reader<'w>(&self, batch: &'w Bytes, _: &Workload) -> Option<Read<'w>> {
+    fn reader<'w>(&self, batch: &'w Bytes, workload: &Workload) -> Option<Read<'w>> {
+        let each_header = workload.each_header;
         Some(Box::new(move || {
             let mut fold = Fold::default();
             for batch in RecordBatches::new(batch) {
@@ -63,9 +65,12 @@ impl Contender for Ours {
                     fold.number(record.timestamp.millis());
                     fold.bytes(record.key);
                     fold.bytes(record.value);
-                    for header in record.headers {
-                        fold.number(header.name.len() as i64);
-                        fold.bytes(header.value);
+                    fold.number(record.headers.len() as i64);
+                    if each_header {
+                        for header in record.headers {
+                            fold.number(header.name.len() as i64);
+                            fold.bytes(header.value);
+                        }
                     }
                 }
             }

@@ -65,6 +65,7 @@ impl Contender for Rskafka {
         if workload.magic != 2 {
             return None;
         }
+        let each_header = workload.each_header;
         Some(Box::new(move || {
             let mut fold = Fold::default();
             let batch = RecordBatch::read(&mut Cursor::new(&batch[..])).expect("a valid batch");
@@ -74,9 +75,12 @@ impl Contender for Rskafka {
                 fold.number(batch.first_timestamp + record.timestamp_delta);
                 fold.bytes(record.key.as_deref());
                 fold.bytes(record.value.as_deref());
-                for header in &record.headers {
-                    fold.number(header.key.len() as i64);
-                    fold.number(header.value.len() as i64);
+                fold.number(record.headers.len() as i64);
+                if each_header {
+                    for header in &record.headers {
+                        fold.number(header.key.len() as i64);
+                        fold.number(header.value.len() as i64);
+                    }
                 }
             }
             fold.finish()

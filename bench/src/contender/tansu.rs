@@ -55,6 +55,7 @@ impl Contender for Tansu {
         if workload.magic != 2 || workload.codec == Codec::Snappy {
             return None;
         }
+        let each_header = workload.each_header;
         Some(Box::new(move || {
             let mut fold = Fold::default();
             let deflated = deflated::Batch::try_from(batch.clone()).expect("a valid batch");
@@ -64,9 +65,12 @@ impl Contender for Tansu {
                 fold.number(batch.base_timestamp + record.timestamp_delta);
                 fold.bytes(record.key.as_deref());
                 fold.bytes(record.value.as_deref());
-                for header in &record.headers {
-                    fold.number(header.key.as_ref().map_or(-1, |key| key.len() as i64));
-                    fold.bytes(header.value.as_deref());
+                fold.number(record.headers.len() as i64);
+                if each_header {
+                    for header in &record.headers {
+                        fold.number(header.key.as_ref().map_or(-1, |key| key.len() as i64));
+                        fold.bytes(header.value.as_deref());
+                    }
                 }
             }
             fold.finish()

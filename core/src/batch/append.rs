@@ -14,19 +14,15 @@ use crate::partition::partition_for_key;
 use crate::record::Record;
 use crate::time::Timestamp;
 
-/// A record that fits, sized and placed, and not yet written.
+/// A record, sized and placed, and not yet written.
+#[derive(Clone, Copy)]
 struct Fit {
-    offset: u32,
+    place: v2::Place,
     timestamp: Timestamp,
     /// Magic 2: bytes after the length field. Magic 0 and 1: bytes of the whole message.
     encoded_len: u64,
-    size: usize,
-    partition: Option<i32>,
-}
-
-enum Plan {
-    Fits(Fit),
-    Full(Full),
+    /// Bytes that it adds to the batch.
+    size: u64,
 }
 
 impl KafkaBatch {
@@ -34,7 +30,7 @@ impl KafkaBatch {
     ///
     /// # Errors
     /// The record can go into no such batch, however empty: see [`AppendError`]. The batch is what it was.
-    #[inline]
+    #[inline(always)] // so that records are not first put together in memory, and then taken apart again
     pub fn append<'r>(&mut self, record: impl Into<Record<'r>>) -> Result<Append, AppendError> {
         self.append_record(&record.into(), self.progress.next_offset_delta)
     }
@@ -107,31 +103,40 @@ impl KafkaBatch {
     /// # Errors
     /// The record can go into no such batch, however empty, for another reason than its size.
     pub fn cost<'r>(&self, record: impl Into<Record<'r>>) -> Result<usize, AppendError> {
-        self.measure(&record.into(), self.progress.next_offset_delta).map(|fit| fit.size)
+        let record = record.into();
+        self.encodable(&record, self.measure(&record, self.progress.next_offset_delta).size)
     }
 
     /// Whether [`append`](Self::append) would take this record now.
     #[must_use]
     pub fn fits<'r>(&self, record: impl Into<Record<'r>>) -> bool {
-        matches!(self.plan(&record.into(), self.progress.next_offset_delta), Ok(Plan::Fits(_)))
+        let record = record.into();
+        let fit = self.measure(&record, self.progress.next_offset_delta);
+        self.far_from_limits(&record, &fit) || matches!(self.refusal(record, fit), Ok(None))
     }
 
-    #[inline]
+    #[inline(always)]
     fn append_record(&mut self, record: &Record<'_>, offset: u32) -> Result<Append, AppendError> {
-        match self.plan(record, offset)? {
-            Plan::Fits(fit) => Ok(Append::Taken(self.write(record, &fit))),
-            Plan::Full(full) => Ok(Append::Full(full)),
+        let fit = self.measure(record, offset);
+        if !self.far_from_limits(record, &fit) {
+            if let Some(full) = self.refusal(*record, fit)? {
+                return Ok(Append::Full(full));
+            }
+            self.prepare(record.key, fit);
         }
+        Ok(Append::Taken(self.write(record, fit)))
     }
 
     /// Appends a record that another batch has taken before, whatever the limits say; only the format's own hold.
     pub(super) fn carry_over(&mut self, record: &Record<'_>, offset: u32) -> Result<(), AppendError> {
-        let fit = self.measure(record, offset)?;
-        let size = self.size() as u64 + fit.size as u64;
+        let fit = self.measure(record, offset);
+        self.encodable(record, fit.size)?;
+        let size = self.size() as u64 + fit.size;
         if size > LONGEST as u64 {
             return Err(AppendError::TooLong { size });
         }
-        self.write(record, &fit);
+        self.prepare(record.key, fit);
+        self.write(record, fit);
         Ok(())
     }
 
@@ -185,60 +190,57 @@ impl KafkaBatch {
         })
     }
 
-    /// What the record would be here: everything but the limits.
-    #[inline]
-    fn measure(&self, record: &Record<'_>, offset: u32) -> Result<Fit, AppendError> {
-        let partition = match self.options.partitions {
-            None => None,
-            Some(_) => self.route(record)?,
-        };
+    /// What the record would be here, whether or not it can be.
+    #[inline(always)]
+    fn measure(&self, record: &Record<'_>, offset: u32) -> Fit {
         let timestamp = record.timestamp.unwrap_or(self.now);
-        let (encoded_len, size, timestamp) = match self.magic {
+        let place = self.place(timestamp, offset);
+        match self.magic {
             Magic::V2 => {
-                let body_len = v2::body_len(record, self.place(timestamp, offset));
-                (body_len, v2::with_length_field(body_len), timestamp)
+                let encoded_len = v2::body_len(record, place);
+                Fit { place, timestamp, encoded_len, size: v2::with_length_field(encoded_len) }
             }
-            Magic::V0 | Magic::V1 if !record.headers.is_empty() => {
-                return Err(AppendError::Headers { magic: self.magic, headers: record.headers.len() });
+            magic @ (Magic::V0 | Magic::V1) => {
+                let timestamp = if magic.has_timestamps() { timestamp } else { Timestamp::NO_TIMESTAMP };
+                let encoded_len = legacy::message_len(record, magic);
+                Fit { place, timestamp, encoded_len, size: encoded_len }
             }
-            Magic::V0 | Magic::V1 => {
-                let timestamp = if self.magic.has_timestamps() { timestamp } else { Timestamp::NO_TIMESTAMP };
-                let len = legacy::message_len(record, self.envelope(timestamp, offset));
-                (len, len, timestamp)
-            }
-        };
-        match usize::try_from(size) {
-            Ok(bytes) if size <= (LONGEST - v2::HEADER_LEN) as u64 => {
-                Ok(Fit { offset, timestamp, encoded_len, size: bytes, partition })
-            }
-            _ => Err(AppendError::TooLong { size }),
         }
     }
 
-    #[inline]
-    fn plan(&self, record: &Record<'_>, offset: u32) -> Result<Plan, AppendError> {
-        let fit = self.measure(record, offset)?;
-        // Nearly every append ends here: all limits far off, and one comparison instead of one for each.
-        let far_from_limits = self.progress.len + fit.size <= self.free_of_limits && offset < self.options.max_records;
-        if far_from_limits && !self.closed {
-            return Ok(Plan::Fits(fit));
-        }
-        Ok(match self.refusal(*record, &fit)? {
-            Some(full) => Plan::Full(full),
-            None => Plan::Fits(fit),
-        })
+    /// Whether nothing stands against this record: a few comparisons, with which nearly every append is through.
+    #[inline(always)]
+    fn far_from_limits(&self, record: &Record<'_>, fit: &Fit) -> bool {
+        let far = self.progress.len as u64 + fit.size <= self.free_of_limits;
+        far && fit.place.offset_delta < self.options.max_records
+            && !self.closed
+            && (self.magic.has_headers() || record.headers.is_empty())
     }
 
     /// Why the batch does not take this record, if it does not.
     #[cold]
-    fn refusal(&self, record: Record<'_>, fit: &Fit) -> Result<Option<Full>, AppendError> {
-        let reason = if self.closed { Some(FullReason::Closed) } else { self.limit_met(&record, fit)? };
-        Ok(reason.map(|reason| Full { needed: fit.size, available: self.room(), reason }))
+    #[inline(never)]
+    fn refusal(&self, record: Record<'_>, fit: Fit) -> Result<Option<Full>, AppendError> {
+        let size = self.encodable(&record, fit.size)?;
+        let reason = if self.closed { Some(FullReason::Closed) } else { self.limit_met(&record, fit, size)? };
+        Ok(reason.map(|reason| Full { needed: size, available: self.room(), reason }))
     }
 
-    fn limit_met(&self, record: &Record<'_>, fit: &Fit) -> Result<Option<FullReason>, AppendError> {
+    /// The record's size, if a batch like this one can have the record at all.
+    fn encodable(&self, record: &Record<'_>, size: u64) -> Result<usize, AppendError> {
+        self.route(record.key)?;
+        if !self.magic.has_headers() && !record.headers.is_empty() {
+            return Err(AppendError::Headers { magic: self.magic, headers: record.headers.len() });
+        }
+        match usize::try_from(size) {
+            Ok(bytes) if bytes <= LONGEST - v2::HEADER_LEN => Ok(bytes),
+            _ => Err(AppendError::TooLong { size }),
+        }
+    }
+
+    fn limit_met(&self, record: &Record<'_>, fit: Fit, size: usize) -> Result<Option<FullReason>, AppendError> {
         let options = &self.options;
-        if !self.is_compressed() && self.size() + fit.size > options.max_message_bytes {
+        if !self.is_compressed() && self.size() + size > options.max_message_bytes {
             let limit = options.max_message_bytes;
             let alone = self.header_len() + self.size_alone(record, fit);
             if alone > limit {
@@ -249,7 +251,7 @@ impl KafkaBatch {
         }
         let first = match options.boundary {
             Boundary::Inclusive => self.is_empty(),
-            Boundary::Aiokafka => fit.offset == 0,
+            Boundary::Aiokafka => fit.place.offset_delta == 0,
         };
         if first {
             return Ok(None); // the first record goes in whatever its size
@@ -258,11 +260,11 @@ impl KafkaBatch {
             SizePolicy::Uncompressed => self.size(),
             SizePolicy::Estimated(_) => self.counted_size(),
         };
-        Ok(if counted.saturating_add(fit.size) > self.soft_limit() {
+        Ok(if counted.saturating_add(size) > self.soft_limit() {
             Some(FullReason::BatchSize { limit: options.batch_size })
         } else if self.progress.count >= options.max_records {
             Some(FullReason::MaxRecords { limit: options.max_records })
-        } else if self.size() + fit.size > LONGEST || fit.offset >= MOST_RECORDS {
+        } else if self.size() + size > LONGEST || fit.place.offset_delta >= MOST_RECORDS {
             Some(FullReason::Format { limit: LONGEST })
         } else {
             None
@@ -270,9 +272,9 @@ impl KafkaBatch {
     }
 
     /// The record's size as the first of a batch with these settings.
-    fn size_alone(&self, record: &Record<'_>, fit: &Fit) -> usize {
+    fn size_alone(&self, record: &Record<'_>, fit: Fit) -> usize {
         match self.magic {
-            Magic::V0 | Magic::V1 => fit.size,
+            Magic::V0 | Magic::V1 => fit.size as usize,
             Magic::V2 => {
                 // Counted from itself, so by 0, unless there is a delete horizon to be counted from.
                 let base = self.options.delete_horizon.unwrap_or(fit.timestamp);
@@ -283,8 +285,8 @@ impl KafkaBatch {
         }
     }
 
-    fn route(&self, record: &Record<'_>) -> Result<Option<i32>, AppendError> {
-        let (Some(partitions), Some(key)) = (self.options.partitions, record.key) else {
+    fn route(&self, key: Option<&[u8]>) -> Result<Option<i32>, AppendError> {
+        let (Some(partitions), Some(key)) = (self.options.partitions, key) else {
             return Ok(self.progress.partition);
         };
         let key = partition_for_key(key, partitions);
@@ -294,6 +296,7 @@ impl KafkaBatch {
         }
     }
 
+    #[inline(always)]
     fn place(&self, timestamp: Timestamp, offset: u32) -> v2::Place {
         // Wrapping, as Java counts: readers add the delta back the same way, so every pair of timestamps round-trips.
         let base = self.progress.base_timestamp.unwrap_or(timestamp);
@@ -304,42 +307,59 @@ impl KafkaBatch {
         legacy::Envelope { magic: self.magic, offset: i64::from(offset), codec_id: 0, timestamp }
     }
 
-    #[inline]
-    fn write(&mut self, record: &Record<'_>, fit: &Fit) -> RecordMetadata {
+    /// What most records find done: the memory taken that the batch will need (all at once, so that appending allocates
+    /// no more), the time from which deltas are counted, the partition, and the limits in one number.
+    #[cold]
+    #[inline(never)]
+    fn prepare(&mut self, key: Option<&[u8]>, fit: Fit) {
+        const MOST_AT_ONCE: usize = (1 << 20) + 64;
+        let size = fit.size as usize;
         if self.buffer.is_empty() {
-            self.allocate(fit.size);
+            let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MOST_AT_ONCE));
+            let reserve = self.buffer_reserve();
+            self.buffer.reserve_exact(reserve + records.max(size));
+            self.buffer.resize(reserve, 0);
         }
-        self.buffer.reserve(fit.size);
+        self.buffer.reserve(size);
+        self.progress.base_timestamp.get_or_insert(fit.timestamp);
+        self.progress.partition = self.route(key).unwrap_or_default();
+        self.free_of_limits = self.free_of_limits();
+    }
+
+    /// Bytes of records up to which there is no limit to be met, and no rule to be kept.
+    fn free_of_limits(&self) -> u64 {
+        match self.options.size_policy {
+            SizePolicy::Uncompressed if self.options.partitions.is_none() => {
+                let limit = if self.is_compressed() { LONGEST } else { self.options.max_message_bytes.min(LONGEST) };
+                self.soft_limit().min(limit).saturating_sub(self.header_len()) as u64
+            }
+            _ => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn write(&mut self, record: &Record<'_>, fit: Fit) -> RecordMetadata {
+        let Fit { place, timestamp, encoded_len, size } = fit;
+        let (offset, size) = (place.offset_delta, size as usize);
         let crc = match self.magic {
             Magic::V2 => {
-                let place = self.place(fit.timestamp, fit.offset);
-                v2::write(&mut self.buffer, record, place, fit.encoded_len);
+                v2::write(&mut self.buffer, record, place, encoded_len);
                 None
             }
             Magic::V0 | Magic::V1 => {
-                let envelope = self.envelope(fit.timestamp, fit.offset);
-                Some(legacy::write(&mut self.buffer, record, envelope, fit.encoded_len))
+                let envelope = self.envelope(timestamp, offset);
+                Some(legacy::write(&mut self.buffer, record.key, record.value, envelope, encoded_len))
             }
         };
         let progress = &mut self.progress;
-        progress.len += fit.size;
+        progress.len += size;
         progress.count += 1;
-        progress.next_offset_delta = fit.offset + 1;
-        progress.base_timestamp = progress.base_timestamp.or(Some(fit.timestamp));
-        progress.max_timestamp = progress.max_timestamp.max(Some(fit.timestamp));
-        progress.partition = fit.partition;
+        progress.next_offset_delta = offset + 1;
+        if progress.max_timestamp.is_none_or(|latest| latest < timestamp) {
+            progress.max_timestamp = Some(timestamp);
+        }
         debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.progress.len, "counted as it was written");
-        RecordMetadata { position: fit.offset, size: fit.size, timestamp: fit.timestamp, crc }
-    }
-
-    /// Takes the memory that the batch will need: all at once, so that appending allocates no more.
-    #[cold]
-    fn allocate(&mut self, first: usize) {
-        const MOST_AT_ONCE: usize = (1 << 20) + 64;
-        let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MOST_AT_ONCE));
-        let reserve = self.buffer_reserve();
-        self.buffer.reserve_exact(reserve + records.max(first));
-        self.buffer.resize(reserve, 0);
+        RecordMetadata { position: offset, size, timestamp, crc }
     }
 }
 

@@ -66,8 +66,8 @@ pub struct KafkaBatch {
     buffer: Vec<u8>,
     progress: Progress,
     closed: bool,
-    /// Bytes of records up to which no limit on bytes can be met: follows from the options.
-    free_of_limits: usize,
+    /// Bytes of records up to which an append has nothing to look at; 0 until the first record is in.
+    free_of_limits: u64,
     marks: Marks,
 }
 
@@ -105,12 +105,7 @@ impl KafkaBatch {
         // Where there is a delete horizon it stands in the header's base timestamp, and deltas count from it (KIP-534).
         let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
         let marks = Marks::new();
-        let mut batch =
-            Self { options, magic, now, buffer: Vec::new(), progress, closed: false, free_of_limits: 0, marks };
-        if batch.options.size_policy == SizePolicy::Uncompressed {
-            batch.free_of_limits = batch.room().min(append::LONGEST - v2::HEADER_LEN);
-        }
-        batch
+        Self { options, magic, now, buffer: Vec::new(), progress, closed: false, free_of_limits: 0, marks }
     }
 
     /// An empty batch with the settings and the time of this one: where the records go that this one has no room for.
@@ -222,6 +217,7 @@ impl KafkaBatch {
     fn truncate(&mut self, progress: Progress) {
         self.buffer.truncate(self.buffer_reserve() + progress.len);
         self.progress = progress;
+        self.free_of_limits = 0; // the next record may be the first one again
     }
 
     /// The records in it, in order, as views into its bytes.

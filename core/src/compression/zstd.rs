@@ -13,19 +13,25 @@ use std::io::Cursor;
 use std::thread::LocalKey;
 use std::thread_local;
 
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name, zstd_sys::ZSTD_ErrorCode};
+use zstd::zstd_safe::zstd_sys::{ZSTD_EndDirective, ZSTD_ErrorCode};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, InBuffer, OutBuffer, SafeResult, compress_bound, get_error_name};
 
 use super::error::corrupt;
 use super::{Codec, CompressError, Corruption, DecompressError, ZstdLevel, reserve, with_capacity};
 
-/// A compression context larger than this is not kept for the next batch. At levels up to 6 any
-/// batch of 1 MiB stays below; where more is used, making a context no longer matters.
+/// Batches longer than this are compressed in a context of their own. What the last batch left in a
+/// kept one's tables leads astray: at level 3, 1 MiB took 1.3 times as long in a kept one as in a
+/// new one, 512 KiB 1.14 times, 64 KiB as long, and 16 KiB 0.8 times.
+const LONGEST_IN_KEPT: usize = 64 * 1024;
+
+/// A compression context larger than this is not kept for the next batch: at high levels, where
+/// making a context does not matter beside using it.
 const KEPT_CONTEXT_LEN: usize = 4 * 1024 * 1024;
 
 thread_local! {
     // The contexts of the last batch, which the next one uses again. Nothing but speed hangs on
     // them, since each batch sets its own level and begins a frame of its own. With a context made
-    // for each batch, compressing 4 KiB took twice as long, 16 KiB 1.4 times and 1 MiB the same;
+    // for each batch, compressing 4 KiB took twice as long and 16 KiB 1.4 times;
     // decompressing took 3 times as long, 1.7 times and the same.
     static COMPRESSOR: Cell<Option<CCtx<'static>>> = const { Cell::new(None) };
     static DECOMPRESSOR: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
@@ -45,19 +51,46 @@ fn keep<T>(slot: &'static LocalKey<Cell<Option<T>>>, context: T) {
 pub(super) fn compress(level: ZstdLevel, raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
     let codec = Codec::Zstd;
     reserve(out, compress_bound(raw.len()), codec, raw)?;
-    let mut compressor =
-        context(&COMPRESSOR, CCtx::try_create).ok_or(CompressError::OutOfMemory { codec, size: raw.len() })?;
-    let start = out.len() as u64;
-    let mut target = Cursor::new(out);
-    target.set_position(start);
+    let keeps = raw.len() <= LONGEST_IN_KEPT;
+    let compressor = if keeps { context(&COMPRESSOR, CCtx::try_create) } else { CCtx::try_create() };
+    let mut compressor = compressor.ok_or(CompressError::OutOfMemory { codec, size: raw.len() })?;
+    let start = out.len();
     compressor
         .set_parameter(CParameter::CompressionLevel(level.get()))
-        .and_then(|_| compressor.compress2(&mut target, raw))
+        .and_then(|_| {
+            if keeps {
+                at_once(&mut compressor, raw, out, start)
+            } else {
+                block_by_block(&mut compressor, raw, out, start)
+            }
+        })
         .map_err(|code| CompressError::Failed { codec, reason: Cow::Borrowed(get_error_name(code)) })?;
-    if compressor.sizeof() <= KEPT_CONTEXT_LEN {
+    if keeps && compressor.sizeof() <= KEPT_CONTEXT_LEN {
         keep(&COMPRESSOR, compressor);
     }
     Ok(())
+}
+
+fn at_once(compressor: &mut CCtx<'_>, raw: &[u8], out: &mut Vec<u8>, start: usize) -> SafeResult {
+    let mut target = Cursor::new(out);
+    target.set_position(start as u64);
+    compressor.compress2(&mut target, raw)
+}
+
+/// Through the library's own buffer: for 1 MiB 7 % faster than at once, copying included.
+fn block_by_block(compressor: &mut CCtx<'_>, raw: &[u8], out: &mut Vec<u8>, start: usize) -> SafeResult {
+    compressor.set_pledged_src_size(Some(raw.len() as u64))?;
+    let mut target = OutBuffer::around_pos(out, start);
+    let mut source = InBuffer::around(raw);
+    while source.pos() < raw.len() {
+        compressor.compress_stream2(&mut target, &mut source, ZSTD_EndDirective::ZSTD_e_continue)?;
+    }
+    loop {
+        let left = compressor.compress_stream2(&mut target, &mut source, ZSTD_EndDirective::ZSTD_e_end)?;
+        if left == 0 {
+            return Ok(target.pos());
+        }
+    }
 }
 
 pub(super) fn decompress(compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {

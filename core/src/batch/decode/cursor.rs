@@ -51,7 +51,7 @@ impl<'a> Cursor<'a> {
         Fault { at: self.at, kind }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn array<const N: usize>(&mut self, field: Field) -> Read<[u8; N]> {
         match self.rest().first_chunk() {
             Some(array) => {
@@ -62,19 +62,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self, field: Field) -> Read<i32> {
         let read = varint::read_i32(self.rest());
         self.advance(read, field)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn varlong(&mut self, field: Field) -> Read<i64> {
         let read = varint::read_i64(self.rest());
         self.advance(read, field)
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance<T>(&mut self, read: Result<(T, usize), Unreadable>, field: Field) -> Read<T> {
         match read {
             Ok((value, used)) => {
@@ -86,8 +86,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Goes on behind bytes that the caller has seen in [`rest`](Self::rest).
+    #[inline(always)]
+    pub(super) const fn skip(&mut self, count: usize) {
+        self.at += count;
+    }
+
     /// As many bytes as `length` says, which was read at `length_at`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, length: i32, length_at: usize, field: Field) -> Read<&'a [u8]> {
         let start = self.at;
         let taken = usize::try_from(length).ok().and_then(|length| self.rest().get(..length));
@@ -104,7 +110,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes or null, with a varint length in front (magic 2).
-    #[inline]
+    #[inline(always)]
     pub(super) fn nullable(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
         let length_at = self.at;
         match self.varint(field)? {
@@ -114,7 +120,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes or null, with a 32-bit length in front (magic 0 and 1).
-    #[inline]
+    #[inline(always)]
     pub(super) fn nullable_fixed(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
         let length_at = self.at;
         match i32::from_be_bytes(self.array(field)?) {

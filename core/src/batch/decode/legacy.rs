@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Fault, Read};
 use super::error::{DecodeErrorKind, Field};
-use crate::batch::encode::legacy::{CHECKED_FROM, PREFIX_LEN};
+use crate::batch::encode::legacy::{CHECKED_FROM, PREFIX_LEN, overhead};
 use crate::checksum;
 use crate::headers::HeaderList;
 use crate::magic::Magic;
@@ -23,21 +23,34 @@ pub(super) struct RawMessage<'a> {
 }
 
 /// The offset and the end of the message at `position`.
+#[inline(always)]
 pub(super) fn frame(bytes: &[u8], position: usize) -> Read<(i64, usize)> {
     let mut cursor = Cursor::new(bytes, position);
-    let offset = i64::from_be_bytes(cursor.array(Field::Record)?);
-    let size_at = cursor.position();
-    let size = i32::from_be_bytes(cursor.array(Field::Record)?);
+    let size_at = position + 8;
+    let (offset, size) = match cursor.rest().first_chunk() {
+        Some(&[o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3]) => {
+            cursor.skip(PREFIX_LEN);
+            (i64::from_be_bytes([o0, o1, o2, o3, o4, o5, o6, o7]), i32::from_be_bytes([s0, s1, s2, s3]))
+        }
+        None => (i64::from_be_bytes(cursor.array(Field::Record)?), i32::from_be_bytes(cursor.array(Field::Record)?)),
+    };
     cursor.take(size, size_at, Field::Record)?;
     Ok((offset, cursor.position()))
 }
 
 /// Reads the message at `position`, and its checksum too if `checked`.
-#[inline]
+#[inline(always)]
 pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawMessage<'_>> {
     let (offset, end) = frame(bytes, position)?;
     let mut cursor = Cursor::new(&bytes[..end], position + PREFIX_LEN);
-    let stored = u32::from_be_bytes(cursor.array(Field::Record)?);
+    let (stored, [magic, attributes]) = match cursor.rest().first_chunk() {
+        Some(&[c0, c1, c2, c3, magic, attributes]) => {
+            cursor.skip(6);
+            (u32::from_be_bytes([c0, c1, c2, c3]), [magic, attributes])
+        }
+        None => (u32::from_be_bytes(cursor.array(Field::Record)?), cursor.array(Field::Attributes)?),
+    };
+    let [magic, attributes] = [magic as i8, attributes as i8];
     if checked {
         let computed = checksum::crc32(&bytes[position + CHECKED_FROM..end]);
         if stored != computed {
@@ -45,7 +58,6 @@ pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawM
             return Err(Fault { at: position + PREFIX_LEN, kind });
         }
     }
-    let [magic, attributes] = cursor.array(Field::Attributes)?.map(|byte: u8| byte as i8);
     let timestamp = match magic {
         0 => Timestamp::NO_TIMESTAMP,
         _ => Timestamp::from_millis(i64::from_be_bytes(cursor.array(Field::TimestampDelta)?)),
@@ -56,6 +68,19 @@ pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawM
         return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
     }
     Ok(RawMessage { offset, magic, attributes, timestamp, key, value, end })
+}
+
+/// How long the message at the start of `bytes` is, if it is all there, has this format and these attributes, and its
+/// checksum is right. What its fields say is looked at when it is read.
+#[inline(always)]
+pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> Option<usize> {
+    let &[_, _, _, _, _, _, _, _, s0, s1, s2, s3, c0, c1, c2, c3, its_magic, its_attributes] = bytes.first_chunk()?;
+    if its_magic as i8 != magic.id() || its_attributes as i8 != attributes {
+        return None;
+    }
+    let len = usize::try_from(i32::from_be_bytes([s0, s1, s2, s3])).ok()?.checked_add(PREFIX_LEN)?;
+    let message = bytes.get(..len).filter(|_| len >= overhead(magic))?;
+    (checksum::crc32(&message[CHECKED_FROM..]) == u32::from_be_bytes([c0, c1, c2, c3])).then_some(len)
 }
 
 /// Where the messages of a batch stand: what their offsets are relative to, and which time counts.
@@ -72,7 +97,7 @@ pub(super) struct Messages {
 
 impl Messages {
     /// Reads the next message out of `payload`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         let start = *position;
         let message = message(payload, start, self.unchecked)?;

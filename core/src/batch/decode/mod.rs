@@ -150,20 +150,18 @@ impl<'a> RecordBatches<'a> {
             return Ok((bytes, codec, Kind::Wrapper { magic, attributes, offset, timestamp, compressed }));
         }
         // The messages behind it that are like it, up to the first one with a fault: that is the next call's.
-        let mut run = self.clone();
-        let mut count = 0u32;
-        while count < u32::MAX {
-            let next = run.whole().ok().flatten().filter(|(next, _)| *next == magic);
-            let Some((_, bytes)) = next else { break };
-            match legacy::message(bytes, 0, true) {
-                Ok(next) if next.attributes == attributes => count += 1,
-                _ => break,
+        let mut end = self.position + bytes.len();
+        let mut count = 1u32;
+        while let Some(len) = legacy::len_of_one_like_it(&self.buffer[end..], magic, attributes) {
+            if count == u32::MAX {
+                break;
             }
-            run.position += bytes.len();
+            count += 1;
+            end += len;
         }
         let first_offset = message.offset;
         let kind = Kind::Plain { magic, attributes, count, first_offset };
-        Ok((&self.buffer[self.position..run.position], codec, kind))
+        Ok((&self.buffer[self.position..end], codec, kind))
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) struct Sequence {
 
 impl Sequence {
     /// Reads the next record out of `payload`, the batch's records after decompression.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read<'a>(&mut self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         let mut cursor = Cursor::new(payload, *position);
         if cursor.left() == 0 {
@@ -115,7 +115,7 @@ impl Sequence {
         Ok(RecordView { offset, timestamp: self.append_time.unwrap_or(own), key, value, headers })
     }
 
-    #[inline]
+    #[inline(always)]
     fn offset(&mut self, cursor: &mut Cursor<'_>) -> Read<i64> {
         let at = cursor.position();
         let found = cursor.varint(Field::OffsetDelta)?;
@@ -128,7 +128,7 @@ impl Sequence {
 }
 
 /// Walks over the headers of a record, so that what is handed out needs no further check.
-#[inline]
+#[inline(always)]
 fn headers<'a>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
     let count_at = cursor.position();
     let found = cursor.varint(Field::HeaderCount)?;

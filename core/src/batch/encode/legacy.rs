@@ -55,17 +55,18 @@ fn nullable(sink: &mut impl Sink, bytes: Option<&[u8]>) {
 
 /// How many bytes the record takes, its 12-byte prefix included.
 #[inline]
-pub(crate) fn message_len(record: &Record<'_>, envelope: Envelope) -> u64 {
+pub(crate) fn message_len(record: &Record<'_>, magic: Magic) -> u64 {
+    let envelope = Envelope { magic, offset: 0, codec_id: 0, timestamp: Timestamp::NO_TIMESTAMP };
     let mut count = Count(0);
     message(&mut count, envelope, 0, record.key, record.value);
     count.0
 }
 
 /// Writes a message that was counted as `len` bytes, and returns its checksum.
-#[inline]
-pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, envelope: Envelope, len: u64) -> u32 {
+#[inline(never)] // as its counterpart in magic 2
+pub(crate) fn write(out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>, envelope: Envelope, len: u64) -> u32 {
     let start = out.len();
-    message(out, envelope, (len - PREFIX_LEN as u64) as u32, record.key, record.value);
+    message(out, envelope, (len - PREFIX_LEN as u64) as u32, key, value);
     seal_checksum(&mut out[start..])
 }
 

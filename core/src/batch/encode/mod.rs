@@ -11,7 +11,8 @@ use crate::varint;
 /// Where an encoder's output goes.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
-    fn varint(&mut self, value: i64);
+    /// A number as it stands on the wire: [`varint::length`], or [`varint::zigzag`] of a signed one.
+    fn varint(&mut self, raw: u64);
 }
 
 /// Counts bytes. In 64 bits: one slice may stand in a record several times, so the sum can pass `usize` on small machines.
@@ -24,8 +25,8 @@ impl Sink for Count {
     }
 
     #[inline]
-    fn varint(&mut self, value: i64) {
-        self.0 += varint::len(value) as u64;
+    fn varint(&mut self, raw: u64) {
+        self.0 += varint::raw_len(raw) as u64;
     }
 }
 
@@ -35,8 +36,8 @@ impl Sink for Vec<u8> {
         self.extend_from_slice(bytes);
     }
 
-    #[inline]
-    fn varint(&mut self, value: i64) {
-        varint::write(self, value);
+    #[inline(always)]
+    fn varint(&mut self, raw: u64) {
+        varint::write_raw(self, raw);
     }
 }

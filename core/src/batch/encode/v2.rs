@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Count, Sink};
 use crate::checksum;
-use crate::headers::Form;
+use crate::headers::{Form, HeaderList};
 use crate::record::Record;
 use crate::varint;
 
@@ -45,15 +45,25 @@ pub(crate) struct Place {
 }
 
 /// A record's bytes after its length field.
-#[inline]
+#[inline(always)]
 fn body(sink: &mut impl Sink, record: &Record<'_>, place: Place) {
+    fields(sink, record.key, record.value, record.headers.len(), place);
+    headers(sink, record.headers);
+}
+
+#[inline(always)]
+fn fields(sink: &mut impl Sink, key: Option<&[u8]>, value: Option<&[u8]>, header_count: usize, place: Place) {
     sink.put(&[0]); // attributes: none are defined
-    sink.varint(place.timestamp_delta);
-    sink.varint(i64::from(place.offset_delta));
-    nullable(sink, record.key);
-    nullable(sink, record.value);
-    sink.varint(record.headers.len() as i64);
-    match record.headers.0 {
+    sink.varint(varint::zigzag(place.timestamp_delta));
+    sink.varint(varint::length(place.offset_delta as usize));
+    nullable(sink, key);
+    nullable(sink, value);
+    sink.varint(varint::length(header_count));
+}
+
+#[inline(always)]
+fn headers(sink: &mut impl Sink, headers: HeaderList<'_>) {
+    match headers.0 {
         Form::Encoded { bytes, .. } => sink.put(bytes),
         Form::Slice(headers) => {
             for header in headers {
@@ -64,19 +74,19 @@ fn body(sink: &mut impl Sink, record: &Record<'_>, place: Place) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn nullable(sink: &mut impl Sink, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {
-            sink.varint(bytes.len() as i64);
+            sink.varint(varint::length(bytes.len()));
             sink.put(bytes);
         }
-        None => sink.varint(-1),
+        None => sink.varint(varint::NULL),
     }
 }
 
 /// How many bytes the record has after its length field.
-#[inline]
+#[inline(always)]
 pub(crate) fn body_len(record: &Record<'_>, place: Place) -> u64 {
     let mut count = Count(0);
     body(&mut count, record, place);
@@ -86,14 +96,36 @@ pub(crate) fn body_len(record: &Record<'_>, place: Place) -> u64 {
 /// A body's bytes and those of the length field in front of it.
 #[inline]
 pub(crate) const fn with_length_field(body_len: u64) -> u64 {
-    body_len + varint::len(body_len as i64) as u64
+    body_len + varint::raw_len(body_len << 1) as u64
 }
 
 /// Writes a record whose body was counted as `body_len` bytes.
-#[inline]
+#[inline(always)]
 pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, place: Place, body_len: u64) {
-    out.varint(body_len as i64);
-    body(out, record, place);
+    write_fields(out, record.key, record.value, record.headers.len(), place, body_len);
+    if !record.headers.is_empty() {
+        write_headers(out, record.headers);
+    }
+}
+
+// These two are for themselves, and not in each place that appends. They take their input apart, in registers: a whole
+// record would first have to be put together in memory, which takes longer than to write it.
+#[inline(never)]
+fn write_fields(
+    out: &mut Vec<u8>,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    header_count: usize,
+    place: Place,
+    body_len: u64,
+) {
+    out.varint(body_len << 1);
+    fields(out, key, value, header_count, place);
+}
+
+#[inline(never)]
+fn write_headers(out: &mut Vec<u8>, list: HeaderList<'_>) {
+    headers(out, list);
 }
 
 /// The header's fields that are known when a batch is sealed, or that a stamp sets.
