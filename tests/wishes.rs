@@ -168,10 +168,7 @@ fn faststream_2514_keys_and_headers_for_each_message() -> Outcome {
     let keys: Vec<_> = batch.records().map(|record| record.key.unwrap()).collect();
     assert_eq!(keys, [&b"k1"[..], b"k2", b"all"]);
     let second = batch.records().nth(1).unwrap().headers;
-    assert_eq!(
-        second.iter().map(|header| header.name).collect::<Vec<_>>(),
-        ["content-type", "correlation_id", "source", "v"]
-    );
     assert_eq!(second.last("source"), Some(Header::new("source", "test")));
+    assert_eq!(second.last("v"), Some(Header::new("v", "1")));
     Ok(())
 }

@@ -42,7 +42,7 @@ pub use batch::{
     DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Filled, Full,
     FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, OfMessagesError, OptionsError, RecordBatch,
     RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records, Region, RollbackError, SealError,
-    SealErrorReason, SealedBatch, SizePolicy, Split, Stamp, StampError, StampedBatch, TimestampType,
+    SealErrorReason, SealedBatch, SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,

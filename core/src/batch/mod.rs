@@ -26,7 +26,7 @@ pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };
 pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
-pub use split::{RecordTooLarge, Split};
+pub use split::{RecordTooLarge, Split, SplitError};
 
 use crate::magic::{Magic, MagicChoice};
 use crate::record::RecordView;
@@ -57,7 +57,6 @@ use mark::Marks;
 /// let sealed = batch.seal()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct KafkaBatch {
     options: BatchOptions,
     magic: Magic,
@@ -287,6 +286,25 @@ impl PartialEq for KafkaBatch {
             && self.progress == other.progress
             && self.closed == other.closed
             && self.payload() == other.payload()
+    }
+}
+
+/// What it is, in short; with `{:#?}` its records too.
+impl fmt::Debug for KafkaBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Records<'b>(&'b KafkaBatch);
+        impl fmt::Debug for Records<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_list().entries(self.0.records()).finish()
+            }
+        }
+        let at_length = f.alternate();
+        let mut text = f.debug_struct("KafkaBatch");
+        text.field("magic", &self.magic).field("record_count", &self.record_count()).field("size", &self.size());
+        if at_length {
+            text.field("records", &Records(self));
+        }
+        text.field("now", &self.now).field("closed", &self.closed).field("options", &self.options).finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A batch that is too large, taken apart; and a batch without the records that the broker disliked.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::seal::SealErrorReason;
@@ -30,25 +31,43 @@ pub struct RecordTooLarge {
     pub batch: KafkaBatch,
 }
 
+/// A batch that could not be split. It comes back as it was.
+#[derive(Debug, thiserror::Error)]
+#[error("the batch of {} records could not be split: {reason}", batch.record_count())]
+#[non_exhaustive]
+pub struct SplitError {
+    /// Why: a part could not be compressed.
+    #[source]
+    pub reason: CompressError,
+    /// The batch: to be split with another codec.
+    pub batch: Box<KafkaBatch>,
+}
+
 impl KafkaBatch {
     /// Takes the batch apart into sealed batches of at most `max_message_bytes` each: for one that was refused as too
     /// large, by [`seal`](Self::seal) or by the broker (MESSAGE_TOO_LARGE, KIP-126).
     ///
     /// Order, headers and timestamps stay. A batch of two records or more comes apart into two parts at least, each
     /// smaller than the whole, so splitting again and again ends. A record that cannot fit even alone keeps none of its
-    /// neighbours back: it is named by its position. Offsets are counted anew in each part; a batch of one record stays as it is.
+    /// neighbours back: it is named by its position. Offsets are counted anew in each part; a batch of one record stays as
+    /// it is.
     ///
     /// # Errors
-    /// The codec failed.
-    pub fn split(self, max_message_bytes: usize) -> Result<Split, CompressError> {
+    /// The codec failed. The batch is in the error.
+    pub fn split(self, max_message_bytes: usize) -> Result<Split, SplitError> {
         let mut split = Split { parts: Vec::new(), too_large: Vec::new() };
         // Pieces yet to be sealed, the next one last. Only the whole batch is halved unseen.
-        let mut pending = if self.record_count() > 1 { self.halves(0).into() } else { Vec::from([(0, self)]) };
+        let (mut pending, whole) = match self.record_count() {
+            0 | 1 => (Vec::from([(0, self)]), None),
+            _ => (Vec::from(self.halves(0)), Some(self)),
+        };
         while let Some((position, piece)) = pending.pop() {
             match piece.try_seal(max_message_bytes) {
                 Ok((wire, codec)) => split.parts.push((position, piece.sealed_as(wire, codec))),
                 Err(SealErrorReason::Empty) => {}
-                Err(SealErrorReason::Compression(error)) => return Err(error),
+                Err(SealErrorReason::Compression(reason)) => {
+                    return Err(SplitError { reason, batch: Box::new(whole.unwrap_or(piece)) });
+                }
                 Err(SealErrorReason::TooLarge { .. }) if piece.record_count() > 1 => {
                     pending.extend(piece.halves(position));
                 }
@@ -107,4 +126,28 @@ fn weigh(record: &RecordView<'_>) -> usize {
         Form::Slice(_) => 0, // records that are read from a batch have encoded headers
     };
     LENGTHS_AND_DELTAS + headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
+}
+
+#[cfg(all(test, feature = "zstd"))]
+mod tests {
+    use crate::batch::{BatchOptions, KafkaBatch};
+    use crate::compression::CompressError;
+    use crate::magic::{Magic, MagicChoice};
+    use crate::record::Record;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn a_batch_that_cannot_be_compressed_comes_back_whole() {
+        for count in [1, 3] {
+            let options = BatchOptions::default().magic(MagicChoice::Pinned(Magic::V1));
+            let mut batch = KafkaBatch::with_options(options, Timestamp::from_millis(1)).unwrap();
+            batch.extend((0..count).map(|_| Record::new("value"))).unwrap();
+            // Nothing that options allow makes a codec fail: so one that the format cannot have, behind their back.
+            batch.options.compression = "zstd".parse().unwrap();
+            let before = batch.clone();
+            let error = batch.split(10).unwrap_err();
+            assert!(matches!(error.reason, CompressError::NeedsNewerMagic { .. }), "{error}");
+            assert_eq!(*error.batch, before);
+        }
+    }
 }

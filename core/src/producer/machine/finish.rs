@@ -194,7 +194,7 @@ impl Producer {
                 }
             }
             Err(error) => {
-                whole.reason.get_or_insert(FailureReason::Transport(Box::new(error)));
+                whole.reason.get_or_insert(FailureReason::Transport(Box::new(error.reason)));
             }
         }
         self.stirred = true;
