@@ -22,18 +22,23 @@ use crate::protocol::{
     sasl_token_frame,
 };
 
-/// The versions to speak with one broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Versions {
-    pub(super) produce: i16,
-    pub(super) metadata: i16,
-    /// `None`: the broker knows nothing of idempotence.
-    pub(super) init_producer_id: Option<i16>,
+/// The versions to speak with one broker: of each API the newest that both sides know, or what
+/// [`broker_version_fallback`](ProducerConfig::broker_version_fallback) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Versions {
+    /// Of Produce. From 13 on topics have ids instead of names; as long as the cluster has told none, 12 is spoken.
+    pub produce: i16,
+    /// Of Metadata.
+    pub metadata: i16,
+    /// Of InitProducerId; `None` where the broker knows nothing of idempotence, as those before 0.11.
+    pub init_producer_id: Option<i16>,
 }
 
 impl Versions {
-    /// The format that the broker takes.
-    pub(super) const fn magic(&self) -> Magic {
+    /// The format in which batches go to this broker.
+    #[must_use]
+    pub const fn magic(&self) -> Magic {
         Magic::for_produce_version(self.produce)
     }
 
@@ -272,6 +277,18 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// librdkafka's mock cluster answers so: it lays the list out as it was asked, and counts its entries wrong.
+    #[test]
+    fn a_broker_that_refuses_the_version_in_a_layout_of_its_own_is_asked_in_v0() {
+        let config = config(false);
+        let (_, waiting) = sent(Handshake::begin(&config, None));
+        let answer = [&(-1_i32).to_be_bytes()[..], &[0, 35, 1, 0, 18, 0, 0, 0, 2, 0, 0, 0, 0]].concat();
+        let (second, waiting) = sent(waiting.on_frame(&config, &answer));
+        assert_eq!(second[4..12], [0, 18, 0, 0, 255, 255, 255, 254]);
+        let ready = waiting.on_frame(&config, &apis(-2, 0, &[(0, 10), (3, 12), (18, 2), (22, 4)]));
+        assert!(matches!(ready, Ok(Step::Ready(versions)) if versions.produce == 10), "{ready:?}");
     }
 
     #[test]

@@ -126,24 +126,30 @@ impl ApiVersionsResponse {
     /// Decodes a frame that answers an [`ApiVersionsRequest`] of this version.
     ///
     /// If the answer is UNSUPPORTED_VERSION, it is in the layout of v0, whatever was asked: the broker could
-    /// not know a better one (KIP-511).
+    /// not know a better one (KIP-511). That code is then all that counts, so a list that cannot be read (some
+    /// brokers that are not Apache's have it in another layout) is taken for an empty one.
     pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
         let mut r = Reader::response(ApiKey::ApiVersions, version, frame)?;
         let error_code = r.error_code()?;
-        if error_code == ErrorCode::UNSUPPORTED_VERSION {
-            r = r.in_version(0);
-        }
-        let api_keys = r.array(6, api_version)?;
-        let throttle_time_ms = if r.version() >= 1 { r.i32()? } else { 0 };
         let mut response = Self {
             error_code,
-            api_keys,
-            throttle_time_ms,
+            api_keys: Vec::new(),
+            throttle_time_ms: 0,
             supported_features: Vec::new(),
             finalized_features_epoch: -1,
             finalized_features: Vec::new(),
             zk_migration_ready: false,
         };
+        if error_code == ErrorCode::UNSUPPORTED_VERSION {
+            let mut r = r.in_version(0);
+            let listed = r.array(6, api_version).and_then(|listed| r.end().map(|()| listed));
+            response.api_keys = listed.unwrap_or_default();
+            return Ok(response);
+        }
+        response.api_keys = r.array(6, api_version)?;
+        if version >= 1 {
+            response.throttle_time_ms = r.i32()?;
+        }
         r.tagged_fields(|tag, field| {
             match tag {
                 0 => response.supported_features = field.array(6, supported_feature)?,
@@ -154,7 +160,7 @@ impl ApiVersionsResponse {
             }
             field.end()
         })?;
-        r.end()?;
+        r.end_of_response()?;
         Ok(response)
     }
 }

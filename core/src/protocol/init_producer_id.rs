@@ -81,7 +81,7 @@ impl InitProducerIdResponse {
             producer_epoch: r.i16()?,
         };
         r.skip_tagged_fields()?;
-        r.end()?;
+        r.end_of_response()?;
         Ok(response)
     }
 }

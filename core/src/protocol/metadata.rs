@@ -202,7 +202,7 @@ impl MetadataResponse {
             error_code: if version >= 13 { r.error_code()? } else { ErrorCode::NONE },
         };
         r.skip_tagged_fields()?;
-        r.end()?;
+        r.end_of_response()?;
         Ok(response)
     }
 }

@@ -48,7 +48,13 @@ impl<'a> Reader<'a> {
         self.version
     }
 
-    /// The end of the message, or of a tagged field: nothing may follow.
+    /// The end of a response: nothing may follow. What may all the same is a second empty list of tagged fields, for
+    /// librdkafka's mock cluster leaves one there.
+    pub(super) fn end_of_response(&self) -> Result<(), ProtocolError> {
+        if self.api.is_flexible(self.version) && self.rest == [0] { Ok(()) } else { self.end() }
+    }
+
+    /// The end of a message or a tagged field: nothing may follow.
     pub(super) fn end(&self) -> Result<(), ProtocolError> {
         match self.rest.len() {
             0 => Ok(()),

@@ -216,7 +216,7 @@ impl ProduceResponse {
             }
             Ok(())
         })?;
-        r.end()?;
+        r.end_of_response()?;
         Ok(Self { responses, throttle_time_ms, node_endpoints })
     }
 }

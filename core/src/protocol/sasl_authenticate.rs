@@ -65,7 +65,7 @@ impl SaslAuthenticateResponse {
             session_lifetime_ms: if version >= 1 { r.i64()? } else { 0 },
         };
         r.skip_tagged_fields()?;
-        r.end()?;
+        r.end_of_response()?;
         Ok(response)
     }
 }

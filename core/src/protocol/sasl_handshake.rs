@@ -50,7 +50,7 @@ impl SaslHandshakeResponse {
             error_code: r.error_code()?,
             mechanisms: r.array(2, Reader::string)?, // at least a length of two bytes
         };
-        r.end()?;
+        r.end_of_response()?;
         Ok(response)
     }
 }
