@@ -60,7 +60,7 @@ pub(super) enum Happening {
     /// Write this.
     Transmit(Vec<Bytes>),
     /// It can be used.
-    Ready,
+    Ready(Versions),
     /// The answer to a request.
     Answer { correlation: i32, version: i16, frame: Bytes },
     /// A request that gets no answer is written.
@@ -221,7 +221,7 @@ impl Connection {
             }
             Ok(Step::Ready(versions)) => {
                 self.state = State::Ready(versions);
-                happenings.push(Happening::Ready);
+                happenings.push(Happening::Ready(versions));
             }
             Err(trouble) => self.spoil(trouble, happenings),
         }

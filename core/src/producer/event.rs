@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::fmt;
 use core::num::NonZeroU32;
 
+use super::handshake::Versions;
 use super::io::Disconnect;
 use crate::batch::SealedBatch;
 use crate::delivery::{Delivery, DeliveryError};
@@ -70,6 +71,16 @@ pub enum Event {
         topic: String,
         /// How many partitions it has, or what the brokers answered instead.
         partitions: Result<NonZeroU32, ErrorCode>,
+    },
+    /// A broker was reached, and it is known what to speak with it. For logs, and for batches that are still to be made:
+    /// [`Versions::magic`] is the format that this broker takes.
+    Ready {
+        /// The broker's host.
+        host: String,
+        /// The broker's port.
+        port: u16,
+        /// What is spoken on this connection.
+        versions: Versions,
     },
     /// A broker could not be reached, or a connection to it was lost. The machine tries again by itself: this is for logs,
     /// and for telling people why nothing gets through.

@@ -25,6 +25,9 @@
 //! The deadline comes only at the end of the drain: one cannot sleep while there is something to do. Names of connections
 //! are never used twice, so what comes late from one that is gone is ignored.
 //!
+//! `examples/blocking/driver.rs` is this loop over `std::net`, without any runtime, and with a reason beside each step: how
+//! to write a transport, told by one.
+//!
 //! # The life of a connection
 //! ```text
 //!              Connected              answered               (SASL, if wanted)
@@ -115,6 +118,7 @@ mod verdict;
 
 pub use self::config::{ProducerConfig, SaslPlain};
 pub use self::event::{BatchId, Clock, CloseMode, ConversionRefused, Event, FlushId, Refusal, SendError, Trouble};
+pub use self::handshake::Versions;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
 pub use self::machine::Producer;
 pub use crate::time::Instant;

@@ -105,6 +105,8 @@ pub(super) struct World {
     asked: Vec<Asked>,
     connects: Vec<(ConnectionId, u16)>,
     closed: Vec<ConnectionId>,
+    /// What was negotiated with each broker that was reached.
+    ready: Vec<(u16, Versions)>,
     pub(super) events: Vec<Event>,
     pub(super) wait: Option<Instant>,
 }
@@ -130,6 +132,7 @@ impl World {
             asked: Vec::new(),
             connects: Vec::new(),
             closed: Vec::new(),
+            ready: Vec::new(),
             events: Vec::new(),
             wait: None,
         }
@@ -160,6 +163,7 @@ impl World {
                     self.asked.push(asked);
                 }
                 Output::Close(connection) => self.closed.push(connection),
+                Output::Event(Event::Ready { port, versions, .. }) => self.ready.push((port, versions)),
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(wait) => {
                     assert!(wait.is_none_or(|wait| wait > self.now), "drained means the deadline is in the future");
@@ -328,6 +332,9 @@ fn from_nothing_to_a_delivery() {
         Event::Delivered { delivery, .. } => assert_eq!(delivery.offset(1), Some(101)),
         other => panic!("{other:?}"),
     }
+    let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
+    assert_eq!(world.ready, [(9092, versions), (9001, versions)]);
+    assert_eq!(versions.magic(), Magic::V2);
     assert_eq!(world.producer.bytes_on_their_way(), 0);
 }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::Producer;
 use crate::producer::connection::Happening;
 use crate::producer::event::{Event, Trouble};
+use crate::producer::handshake::Versions;
 use crate::producer::io::{ConnectionId, Disconnect, Output};
 use crate::producer::network::{Node, Reach};
 use crate::producer::timers::Timer;
@@ -79,17 +80,23 @@ impl Producer {
         for happening in happenings {
             match happening {
                 Happening::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
-                Happening::Ready => {
-                    if let Some(connection) = self.network.connections.get(&id) {
-                        self.network.ready(connection.node);
-                    }
-                }
+                Happening::Ready(versions) => self.on_ready(id, versions),
                 Happening::Answer { correlation, version, frame } => self.on_answer(id, correlation, version, &frame),
                 Happening::Written { correlation } => self.on_request_written(id, correlation),
                 Happening::Spoilt(trouble) => self.give_up(id, trouble),
             }
         }
         self.watch(id);
+    }
+
+    fn on_ready(&mut self, id: ConnectionId, versions: Versions) {
+        let Some(connection) = self.network.connections.get(&id) else { return };
+        let node = connection.node;
+        self.network.ready(node);
+        if let Some((host, port)) = self.network.address(node, &self.config, &self.cluster) {
+            let host = host.to_string();
+            self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
+        }
     }
 
     /// Our side closes it, for it is of no more use.
