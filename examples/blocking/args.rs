@@ -1,0 +1,71 @@
+//! What the program can be told.
+
+use std::time::Duration;
+
+use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
+use kafka_batch::protocol::Acks;
+use kafka_batch::{Compression, DEFAULT_BATCH_SIZE};
+
+/// Publishes generated records to Kafka over `std::net`, without any runtime, and reads them back.
+///
+/// Without arguments: to a Kafka cluster inside this program.
+#[derive(Parser)]
+pub(crate) struct Args {
+    /// Addresses of a Kafka cluster, instead of the one inside this program
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', value_parser = address)]
+    pub(crate) brokers: Vec<(String, u16)>,
+
+    /// The topic; it should exist, unless the brokers create topics by themselves
+    #[arg(long, default_value = "readings", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) topic: String,
+
+    /// The partition for all the batches; without it, they take turns
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Option<i32>,
+
+    /// How many records to publish
+    #[arg(long, value_name = "RECORDS", default_value_t = 10_000)]
+    pub(crate) count: u32,
+
+    /// The bytes that a batch may have before compression, header included
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BATCH_SIZE)]
+    pub(crate) batch_size: usize,
+
+    /// none, gzip, snappy, lz4 or zstd; gzip and zstd also with a level, as in gzip:9
+    #[arg(long, value_name = "CODEC", default_value = "lz4")]
+    pub(crate) compression: Compression,
+
+    /// Who must have a batch before it counts as delivered: all, 1 (the leader) or 0 (nobody)
+    #[arg(long, default_value = "all", value_parser = acks)]
+    pub(crate) acks: Acks,
+
+    /// How long to wait for a broker's answer before giving up
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+/// `HOST:PORT`; an IPv6 address stands in brackets.
+pub(crate) fn address(text: &str) -> Result<(String, u16), &'static str> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    match parts.map(|(host, port)| (host.trim_start_matches('[').trim_end_matches(']'), port)) {
+        Some((host, port)) if !host.is_empty() => Ok((host.into(), port)),
+        _ => Err("write HOST:PORT, as in localhost:9092"),
+    }
+}
+
+fn acks(text: &str) -> Result<Acks, &'static str> {
+    match text {
+        "all" | "-1" => Ok(Acks::All),
+        "1" => Ok(Acks::Leader),
+        "0" => Ok(Acks::None),
+        _ => Err("write all, 1 or 0"),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(seconds @ 1..=3_600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("write a whole number of seconds from 1 to 3600"),
+    }
+}
