@@ -1,0 +1,135 @@
+//! A cluster of the case's own, and what is in its logs, read with `rdkafka`'s consumer.
+
+use std::time::{Duration, Instant};
+
+use kafka_batch::kit::{OwnedHeader, OwnedRecord};
+use kafka_batch::{BatchOptions, KafkaBatch, Record, Timestamp, TopicPartition};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use crate::subject::{Subject, Wanted};
+
+/// Only so that a case that would hang fails instead.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Cluster {
+    pub(crate) mock: MockCluster<'static, DefaultProducerContext>,
+}
+
+impl Cluster {
+    /// One broker, with the topic "t" of three partitions.
+    pub(crate) fn new() -> Self {
+        Self::of(1)
+    }
+
+    pub(crate) fn of(brokers: i32) -> Self {
+        let mock = MockCluster::new(brokers).unwrap();
+        mock.create_topic("t", 3, brokers.min(3)).unwrap();
+        mock.partition_leader("t", 0, Some(1)).unwrap();
+        Self { mock }
+    }
+
+    /// One whose partition 0 has no leader: what goes there waits until [`release`](Self::release).
+    pub(crate) fn held() -> Self {
+        let cluster = Self::new();
+        cluster.mock.partition_leader("t", 0, None).unwrap();
+        cluster
+    }
+
+    pub(crate) fn release(&self) {
+        self.mock.partition_leader("t", 0, Some(1)).unwrap();
+    }
+
+    /// What the next Produce requests are answered.
+    pub(crate) fn produce_errors(&self, errors: &[RDKafkaRespErr]) {
+        self.mock.request_errors(RDKafkaApiKey::Produce, errors);
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted {
+        wanted(self.mock.bootstrap_servers())
+    }
+
+    pub(crate) fn producer<S: Subject>(&self) -> S::Producer {
+        S::create(self.wanted())
+    }
+
+    /// What is in the log of partition 0: each record and its offset.
+    pub(crate) fn log(&self) -> Vec<(i64, OwnedRecord)> {
+        log(&self.mock.bootstrap_servers(), "t", 0)
+    }
+
+    /// The values in the log of partition 0.
+    pub(crate) fn values(&self) -> Vec<String> {
+        self.log().into_iter().map(|(_, record)| String::from_utf8(record.value.unwrap()).unwrap()).collect()
+    }
+}
+
+/// A producer for these brokers, as most cases want it.
+pub(crate) fn wanted(servers: String) -> Wanted {
+    let options = BatchOptions::default();
+    Wanted { servers, options, buffer: 32 << 20, patience: Duration::from_secs(30), acks: "all", seed: 7 }
+}
+
+/// Each record of a partition and its offset.
+pub(crate) fn log(servers: &str, topic: &str, partition: i32) -> Vec<(i64, OwnedRecord)> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
+    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let start = Instant::now();
+    let mut log = Vec::new();
+    while (log.len() as i64) < high - low {
+        assert!(start.elapsed() < PATIENCE, "{} of {low}..{high} could be read", log.len());
+        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
+            let message = message.unwrap();
+            log.push((message.offset(), owned(&message)));
+        }
+    }
+    log
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
+    let headers = message.headers().map(|headers| {
+        let owned = |header: rdkafka::message::Header<'_, &[u8]>| OwnedHeader {
+            name: header.key.to_owned(),
+            value: header.value.map(Vec::from),
+        };
+        headers.iter().map(owned).collect()
+    });
+    OwnedRecord {
+        key: message.key().map(Vec::from),
+        value: message.payload().map(Vec::from),
+        headers: headers.unwrap_or_default(),
+        timestamp: Some(match message.timestamp() {
+            rdkafka::Timestamp::CreateTime(time) | rdkafka::Timestamp::LogAppendTime(time) => {
+                Timestamp::from_millis(time)
+            }
+            rdkafka::Timestamp::NotAvailable => Timestamp::NO_TIMESTAMP,
+        }),
+    }
+}
+
+/// Partition 0 of the topic.
+pub(crate) fn t0() -> TopicPartition {
+    TopicPartition::new("t", 0)
+}
+
+/// A batch of these values.
+pub(crate) fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch {
+    let mut batch = BatchOptions::default().batch_size(1 << 20).build(1_700_000_000_000).unwrap();
+    for value in values {
+        assert!(!batch.append(Record::new(value.as_ref())).unwrap().is_full());
+    }
+    batch
+}
+
+/// The values "0", "1" … of so many records.
+pub(crate) fn counted(count: usize) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}

@@ -1,0 +1,224 @@
+//! Brokers that refuse, die and fall silent: what is said of each batch is true of the log.
+
+use std::time::Duration;
+
+use kafka_batch::protocol::ErrorCode;
+use kafka_batch::{
+    BatchOptions, DeliveryError, FailureReason, Fate, KafkaBatch, SealErrorReason, SendError, SendErrorReason,
+    TopicPartition, Transport,
+};
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use crate::cluster::{Cluster, batch, counted, t0, wanted};
+use crate::subject::{Subject, Wanted};
+
+over_each_transport! {
+    an_empty_batch
+    a_topic_that_does_not_exist
+    a_partition_that_the_topic_does_not_have
+    brokers_that_do_not_answer
+    a_batch_that_the_broker_finds_too_large_comes_back_and_is_split
+    a_batch_that_is_too_large_once_it_is_sealed
+    errors_that_pass_are_retried_without_loss_and_in_order
+    a_broker_that_dies_and_comes_back
+    a_leader_that_moves
+    a_batch_that_waits_for_a_leader_in_vain_is_not_written
+    a_batch_whose_answer_does_not_come_may_have_been_written
+    a_slow_broker_keeps_no_other_one_waiting
+}
+
+async fn refused<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: TopicPartition) -> SendError {
+    let error = producer.send_batch(batch.clone(), to.clone()).await.expect_err("it cannot be accepted");
+    assert_eq!((&*error.batch, &error.to), (batch, &to));
+    error
+}
+
+async fn failed<S: Subject>(producer: &S::Producer, batch: &KafkaBatch) -> DeliveryError {
+    let pending = producer.send_batch(batch.clone(), t0()).await.unwrap();
+    let error = pending.await.unwrap_err();
+    assert_eq!((&*error.batch, &error.to), (batch, &t0()));
+    error
+}
+
+async fn an_empty_batch<S: Subject>() {
+    let error = refused::<S>(&Cluster::new().producer::<S>(), &KafkaBatch::new(0), t0()).await;
+    assert!(matches!(error.reason, SendErrorReason::Seal(SealErrorReason::Empty)), "{error}");
+    assert!(!error.is_retriable());
+}
+
+async fn a_topic_that_does_not_exist<S: Subject>() {
+    let cluster = Cluster::new();
+    cluster.mock.topic_error("missing", Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let producer = S::create(Wanted { patience: Duration::from_millis(300), ..cluster.wanted() });
+    let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("missing", 0)).await;
+    assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
+    assert!(error.is_retriable());
+    let counted = producer.partition_count("missing").await;
+    assert!(matches!(counted, Err(SendErrorReason::UnknownTopic { .. })), "{counted:?}");
+    for name in ["", &"long".repeat(200)] {
+        let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new(name, 0)).await;
+        assert!(matches!(&error.reason, SendErrorReason::Transport(_)), "{error}");
+    }
+    producer.send_batch(batch(["goes on"]), t0()).await.unwrap().await.unwrap();
+}
+
+async fn a_partition_that_the_topic_does_not_have<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    for asked in [3, 1_000, -1, i32::MIN] {
+        let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("t", asked)).await;
+        let SendErrorReason::UnknownPartition { partitions: 3, partition, .. } = error.reason else {
+            panic!("{error}")
+        };
+        assert_eq!(partition, asked);
+    }
+}
+
+async fn brokers_that_do_not_answer<S: Subject>() {
+    // Nobody listens on a port that was taken a moment ago and given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let servers = format!("127.0.0.1:{port}");
+    let producer = S::create(Wanted { patience: Duration::from_millis(700), ..wanted(servers.clone()) });
+    let error = refused::<S>(&producer, &batch(["v"]), t0()).await;
+    match &error.reason {
+        SendErrorReason::NoBroker { brokers, .. } => assert_eq!(brokers, &servers),
+        other => panic!("{other:?}"),
+    }
+    assert!(error.to_string().contains("refused") && error.is_retriable(), "{error}");
+    producer.close().await.unwrap();
+}
+
+async fn a_batch_that_the_broker_finds_too_large_comes_back_and_is_split<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    cluster.produce_errors(&[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let values = counted(9);
+    let error = failed::<S>(&producer, &batch(&values)).await;
+    assert!(matches!(error.reason, FailureReason::Broker { code: ErrorCode::MESSAGE_TOO_LARGE, .. }), "{error}");
+    assert_eq!(error.fate(), Some(Fate::NotWritten));
+    assert_eq!(cluster.log(), []);
+    let size = error.batch.size();
+    let split = error.batch.split(size).unwrap();
+    assert!(split.parts.len() >= 2 && split.too_large.is_empty());
+    for (position, part) in split.parts {
+        let delivery = producer.send_batch(part.into_batch(), t0()).await.unwrap().await.unwrap();
+        assert_eq!(delivery.base_offset(), Some(position as i64));
+    }
+    assert_eq!(cluster.values(), values);
+}
+
+/// Over the hard limit (`message.max.bytes`) only the transports that send the batch as one refuse it: librdkafka would
+/// cut it up.
+async fn a_batch_that_is_too_large_once_it_is_sealed<S: Subject>() {
+    let cluster = Cluster::new();
+    let options = BatchOptions::default().max_message_bytes(200).compression("lz4".parse().unwrap());
+    let producer = S::create(Wanted { options, ..cluster.wanted() });
+    let mut large = producer.batch();
+    let mut chance = 1_u32;
+    while large.size() < 1_000 {
+        chance = chance.wrapping_mul(0x9e37_79b9) ^ chance >> 15; // which does not compress
+        let _ = large.append(kafka_batch::Record::new(&chance.to_ne_bytes())).unwrap();
+    }
+    match producer.send_batch(large.clone(), t0()).await {
+        Ok(pending) => {
+            assert!(!producer.capabilities().one_batch_on_the_wire);
+            pending.await.unwrap();
+        }
+        Err(error) => {
+            let SendErrorReason::Seal(SealErrorReason::TooLarge { limit: 200, .. }) = error.reason else {
+                panic!("{error}");
+            };
+            assert_eq!(*error.batch, large);
+            assert_eq!(cluster.log(), []);
+        }
+    }
+}
+
+async fn errors_that_pass_are_retried_without_loss_and_in_order<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    cluster.produce_errors(&[
+        Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Code::RD_KAFKA_RESP_ERR__TRANSPORT, // the mock broker hangs up
+    ]);
+    let values = counted(100);
+    let mut pending = Vec::new();
+    for values in values.chunks(10) {
+        pending.push(producer.send_batch(batch(values), t0()).await.unwrap());
+    }
+    for (number, pending) in pending.into_iter().enumerate() {
+        assert_eq!(pending.await.unwrap().base_offset(), Some(10 * number as i64));
+    }
+    assert_eq!(cluster.values(), values);
+}
+
+async fn a_broker_that_dies_and_comes_back<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    producer.send_batch(batch(["before"]), t0()).await.unwrap().await.unwrap();
+    cluster.mock.broker_down(1).unwrap();
+    let during = producer.send_batch(batch(["during"]), t0()).await.unwrap();
+    cluster.mock.broker_up(1).unwrap();
+    assert_eq!(during.await.unwrap().base_offset(), Some(1));
+    producer.send_batch(batch(["after"]), t0()).await.unwrap().await.unwrap();
+    assert_eq!(cluster.values(), ["before", "during", "after"]);
+}
+
+async fn a_leader_that_moves<S: Subject>() {
+    let cluster = Cluster::of(3);
+    let producer = cluster.producer::<S>();
+    let mut pending = Vec::new();
+    let values = counted(60);
+    for (number, value) in values.iter().enumerate() {
+        cluster.mock.partition_leader("t", 0, Some(number as i32 / 7 % 3 + 1)).unwrap();
+        pending.push(producer.send_batch(batch([value]), t0()).await.unwrap());
+    }
+    for (number, pending) in pending.into_iter().enumerate() {
+        assert_eq!(pending.await.unwrap().base_offset(), Some(number as i64));
+    }
+    assert_eq!(cluster.values(), values);
+}
+
+async fn a_batch_that_waits_for_a_leader_in_vain_is_not_written<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = S::create(Wanted { patience: Duration::from_millis(500), ..cluster.wanted() });
+    let error = failed::<S>(&producer, &batch(["v", "w"])).await;
+    assert!(matches!(error.reason, FailureReason::TimedOut), "{error}");
+    assert_eq!(error.fate(), Some(Fate::NotWritten));
+    assert!(error.is_retriable() && !error.may_have_been_written());
+}
+
+async fn a_batch_whose_answer_does_not_come_may_have_been_written<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = S::create(Wanted { patience: Duration::from_secs(3), ..cluster.wanted() });
+    producer.send_batch(batch(["heard of"]), t0()).await.unwrap().await.unwrap();
+    cluster.mock.broker_round_trip_time(-1, Duration::from_secs(20)).unwrap();
+    let error = failed::<S>(&producer, &batch(["not heard of"])).await;
+    assert!(matches!(error.reason, FailureReason::TimedOut), "{error}");
+    assert_eq!(error.fate(), Some(Fate::Unknown));
+    assert!(error.may_have_been_written());
+    cluster.mock.broker_round_trip_time(-1, Duration::ZERO).unwrap();
+    assert_eq!(cluster.values(), ["heard of", "not heard of"], "and so it was");
+}
+
+async fn a_slow_broker_keeps_no_other_one_waiting<S: Subject>() {
+    let cluster = Cluster::of(2);
+    cluster.mock.partition_leader("t", 1, Some(2)).unwrap();
+    let producer = cluster.producer::<S>();
+    let to = |partition| TopicPartition::new("t", partition);
+    for partition in [0, 1] {
+        producer.send_batch(batch(["first"]), to(partition)).await.unwrap().await.unwrap();
+    }
+    cluster.mock.broker_round_trip_time(1, Duration::from_secs(20)).unwrap();
+    let large = || batch([vec![b'x'; 900_000]]);
+    let mut slow = Vec::new();
+    for _ in 0..10 {
+        slow.push(producer.send_batch(large(), to(0)).await.unwrap());
+    }
+    for number in 1..=20 {
+        let delivery = producer.send_batch(batch(["quick"]), to(1)).await.unwrap().await.unwrap();
+        assert_eq!(delivery.base_offset(), Some(number));
+    }
+    drop(slow);
+}

@@ -1,0 +1,182 @@
+//! Back-pressure, flushing, closing, futures that are dropped, and a hundred tasks at once.
+
+use std::pin::pin;
+use std::task::Poll;
+
+use kafka_batch::{FailureReason, Fate, Publish, SendErrorReason, Transport};
+
+use crate::cluster::{Cluster, batch, counted, t0};
+use crate::futures::poll_once;
+use crate::subject::{Subject, Wanted};
+
+over_each_transport! {
+    a_full_buffer_makes_the_next_batch_wait_and_is_no_error
+    a_send_that_is_dropped_while_it_waits_has_sent_nothing
+    an_answer_that_nobody_waits_for_changes_nothing
+    a_flush_waits_for_all_that_was_accepted_before_it
+    closing_flushes_and_refuses_what_comes_later_over_any_handle
+    closing_goes_on_when_nobody_waits_for_it
+    closing_at_once_gives_back_what_was_not_sent
+    what_was_accepted_goes_its_way_when_the_last_handle_is_gone
+    a_hundred_tasks_share_a_producer
+}
+
+/// Room for one batch of [`large`] size, and not for two.
+fn narrow(cluster: &Cluster) -> Wanted {
+    Wanted { buffer: 2_048, ..cluster.wanted() }
+}
+
+fn large(letter: &str) -> String {
+    letter.repeat(1_500)
+}
+
+async fn a_full_buffer_makes_the_next_batch_wait_and_is_no_error<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = S::create(narrow(&cluster));
+    let first = producer.send_batch(batch([large("a")]), t0()).await.unwrap();
+    let mut waits = pin!(producer.send_batch(batch([large("b")]), t0()));
+    let mut behind = pin!(producer.send_batch(batch(["c"]), t0()));
+    assert!(poll_once(waits.as_mut()).is_pending());
+    assert!(poll_once(behind.as_mut()).is_pending(), "there would be room for it, but it came later");
+    cluster.release();
+    assert_eq!(first.await.unwrap().base_offset(), Some(0));
+    let waited = waits.await.unwrap();
+    let behind = behind.await.unwrap();
+    assert_eq!((waited.await.unwrap().base_offset(), behind.await.unwrap().base_offset()), (Some(1), Some(2)));
+}
+
+async fn a_send_that_is_dropped_while_it_waits_has_sent_nothing<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = S::create(narrow(&cluster));
+    let first = producer.send_batch(batch([large("a")]), t0()).await.unwrap();
+    let mut behind = Box::pin(producer.send_batch(batch([large("c")]), t0()));
+    {
+        let mut dropped = pin!(producer.send_batch(batch([large("b")]), t0()));
+        assert!(poll_once(dropped.as_mut()).is_pending());
+        assert!(poll_once(behind.as_mut()).is_pending());
+    }
+    cluster.release();
+    first.await.unwrap();
+    behind.await.unwrap().await.unwrap();
+    assert_eq!(cluster.values(), [large("a"), large("c")]);
+}
+
+async fn an_answer_that_nobody_waits_for_changes_nothing<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    for value in counted(20) {
+        drop(producer.send_batch(batch([value]), t0()).await.unwrap());
+    }
+    producer.flush().await.unwrap();
+    assert_eq!(cluster.values(), counted(20));
+}
+
+async fn a_flush_waits_for_all_that_was_accepted_before_it<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = cluster.producer::<S>();
+    producer.flush().await.unwrap(); // nothing to wait for
+    let mut pending = Vec::new();
+    for _ in 0..5 {
+        pending.push(producer.send_batch(batch(counted(100)), t0()).await.unwrap());
+    }
+    let mut flush = Box::pin(producer.flush());
+    assert!(poll_once(flush.as_mut()).is_pending());
+    cluster.release();
+    flush.await.unwrap();
+    for pending in &mut pending {
+        assert!(matches!(poll_once(pin!(pending)), Poll::Ready(Ok(_))));
+    }
+}
+
+async fn closing_flushes_and_refuses_what_comes_later_over_any_handle<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = S::create(narrow(&cluster));
+    let other = producer.clone();
+    let mut pending = producer.send_batch(batch([large("a")]), t0()).await.unwrap();
+    let mut waits = Box::pin(other.send_batch(batch([large("b")]), t0()));
+    assert!(poll_once(waits.as_mut()).is_pending());
+    let mut close = Box::pin(producer.close());
+    assert!(poll_once(close.as_mut()).is_pending());
+    cluster.release();
+    close.await.unwrap();
+    assert!(matches!(poll_once(pin!(&mut pending)), Poll::Ready(Ok(_))));
+    for sent in [waits.await, other.send_batch(batch([large("b")]), t0()).await] {
+        let refused = sent.unwrap_err();
+        assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
+        assert_eq!(*refused.batch, batch([large("b")]));
+    }
+    other.close().await.unwrap(); // twice is as good as once
+    other.flush().await.unwrap();
+    assert_eq!(cluster.values(), [large("a")]);
+}
+
+async fn closing_goes_on_when_nobody_waits_for_it<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = cluster.producer::<S>();
+    let pending = producer.send_batch(batch(["a"]), t0()).await.unwrap();
+    {
+        let mut close = pin!(producer.close());
+        assert!(poll_once(close.as_mut()).is_pending());
+    }
+    let refused = producer.send_batch(batch(["b"]), t0()).await.unwrap_err();
+    assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
+    cluster.release();
+    pending.await.unwrap();
+    assert_eq!(cluster.values(), ["a"]);
+}
+
+async fn closing_at_once_gives_back_what_was_not_sent<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = cluster.producer::<S>();
+    let pending = producer.send_batch(batch(["a"]), t0()).await.unwrap();
+    let Some(close) = S::close_at_once(&producer) else { return };
+    close.await;
+    let error = pending.await.unwrap_err();
+    assert!(matches!(error.reason, FailureReason::Closed), "{error}");
+    assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch(["a"])));
+    cluster.release();
+    assert_eq!(cluster.log(), []);
+}
+
+async fn what_was_accepted_goes_its_way_when_the_last_handle_is_gone<S: Subject>() {
+    let cluster = Cluster::held();
+    let producer = cluster.producer::<S>();
+    let pending = producer.send_batch(batch(["a", "b"]), t0()).await.unwrap();
+    drop(producer);
+    cluster.release();
+    assert_eq!(pending.await.unwrap().base_offset(), Some(0));
+    assert_eq!(cluster.values(), ["a", "b"]);
+}
+
+async fn a_hundred_tasks_share_a_producer<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = S::create(narrow(&cluster)); // so that they wait for each other
+    let tasks: Vec<_> = (0..100)
+        .map(|task| {
+            let producer = producer.clone();
+            S::spawn(async move {
+                for number in 0..5 {
+                    let values = [0, 1, 2].map(|position| format!("{task}/{number}/{position}"));
+                    let publish = Publish::to("t").partition(0).batch(batch(&values));
+                    let publish: Publish<'_> = publish;
+                    let delivery = producer.publish_batch(publish).await.unwrap();
+                    assert_eq!(delivery.record_count(), 3);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await;
+    }
+    let values = cluster.values();
+    assert_eq!(values.len(), 1_500);
+    let mut last = vec![-1; 100];
+    for batch in values.chunks(3) {
+        let (sender, _) = batch[0].rsplit_once('/').unwrap();
+        assert_eq!(batch, [0, 1, 2].map(|position| format!("{sender}/{position}")), "no two batches mingle");
+        let (task, number) = sender.split_once('/').unwrap();
+        let (task, number): (usize, i32) = (task.parse().unwrap(), number.parse().unwrap());
+        assert_eq!(number, last[task] + 1, "each task's come in order");
+        last[task] = number;
+    }
+}

@@ -1,0 +1,139 @@
+//! `publish_batch`, its three shapes and its options.
+
+use std::collections::HashSet;
+
+use kafka_batch::kit::{OwnedHeader, OwnedRecord};
+use kafka_batch::{
+    BatchOptions, Outgoing, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport, partition_for_key,
+};
+
+use crate::cluster::{Cluster, batch};
+use crate::subject::Subject;
+
+over_each_transport! {
+    a_batch_filled_beforehand
+    messages_alone
+    a_batch_and_messages
+    messages_that_overflow_are_named_by_position_and_nothing_is_sent
+    without_confirmation_the_handle_can_be_awaited_later_or_dropped
+    without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there
+    keys_route_as_the_java_client_routes_them
+    a_producer_makes_batches_with_its_options
+}
+
+async fn a_batch_filled_beforehand<S: Subject>() {
+    let cluster = Cluster::new();
+    let publish: Publish<'_> = Publish::to("t").partition(0).batch(batch(["a", "b"]));
+    let delivery = cluster.producer::<S>().publish_batch(publish).await.unwrap();
+    assert_eq!((delivery.offset(0), delivery.offset(1), delivery.offset(2)), (Some(0), Some(1), None));
+    assert_eq!(cluster.values(), ["a", "b"]);
+    assert_eq!(delivery.into_batch(), batch(["a", "b"]));
+}
+
+async fn messages_alone<S: Subject>() {
+    let cluster = Cluster::new();
+    let messages = [Outgoing::new("text"), Outgoing::new("its own key").key("k").correlation_id("43")];
+    let publish = Publish::to("t").partition(0).messages(&messages);
+    let publish = publish.key("call").timestamp(5).correlation_id("42").reply_to("answers");
+    cluster.producer::<S>().publish_batch(publish).await.unwrap();
+    let record = |key: &str, value: &str, id: &str| OwnedRecord {
+        key: Some(key.into()),
+        value: Some(value.into()),
+        headers: vec![
+            OwnedHeader::new("content-type", "text/plain"),
+            OwnedHeader::new("correlation_id", id),
+            OwnedHeader::new("reply_to", "answers"),
+        ],
+        timestamp: Some(Timestamp::from_millis(5)),
+    };
+    assert_eq!(cluster.log(), [(0, record("call", "text", "42")), (1, record("k", "its own key", "43"))]);
+}
+
+async fn a_batch_and_messages<S: Subject>() {
+    let cluster = Cluster::new();
+    let publish = Publish::to("t").partition(0).batch(batch(["a"])).messages(&["b", "c"]);
+    let delivery = cluster.producer::<S>().publish_batch(publish).await.unwrap();
+    assert_eq!(delivery.record_count(), 3);
+    assert_eq!(cluster.values(), ["a", "b", "c"]);
+}
+
+async fn messages_that_overflow_are_named_by_position_and_nothing_is_sent<S: Subject>() {
+    let cluster = Cluster::new();
+    let options = BatchOptions::default().max_records(3);
+    let producer = S::create(crate::subject::Wanted { options: options.clone(), ..cluster.wanted() });
+    let alone = Publish::to("t").partition(0).messages(&["0", "1", "2", "3", "4"]);
+    let mut filled = options.build(1_700_000_000_000).unwrap();
+    let _ = filled.append(Record::new("filled")).unwrap();
+    let both = Publish::to("t").partition(0).batch(filled.clone()).messages(&["0", "1", "2"]);
+    for (publish, overflow, before) in [(alone, 3, None), (both, 2, Some(filled))] {
+        match producer.publish_batch(publish).await {
+            Err(PublishError::Overflow { position, batch, .. }) => {
+                assert_eq!(position, overflow);
+                assert_eq!(batch.record_count(), before.as_ref().map_or(0, |_| 1));
+                assert!(before.is_none_or(|before| *batch == before));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    producer.close().await.unwrap();
+    assert_eq!(cluster.log(), []);
+}
+
+async fn without_confirmation_the_handle_can_be_awaited_later_or_dropped<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    let publish = |message| Publish::to("t").partition(0).messages(message);
+    let later = producer.publish_batch_no_confirm(publish(&["later"])).await.unwrap();
+    drop(producer.publish_batch_no_confirm(publish(&["dropped"])).await.unwrap());
+    producer.flush().await.unwrap();
+    assert_eq!(later.await.unwrap().base_offset(), Some(0));
+    assert_eq!(cluster.values(), ["later", "dropped"]);
+}
+
+async fn without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    let mut went_to = Vec::new();
+    for _ in 0..6 {
+        let picked = producer.pick_partition("t").await.unwrap();
+        assert_eq!(producer.pick_partition("t").await.unwrap(), picked, "it sticks");
+        let delivery = producer.publish_batch(Publish::to("t").messages(&["v"])).await.unwrap();
+        assert_eq!(delivery.topic_partition().partition, picked);
+        went_to.push(picked);
+    }
+    assert!(went_to.windows(2).all(|pair| pair[0] != pair[1]), "{went_to:?}");
+    let mut seen = HashSet::new();
+    for seed in 0..20 {
+        let producer = S::create(crate::subject::Wanted { seed, ..cluster.wanted() });
+        seen.insert(producer.pick_partition("t").await.unwrap());
+    }
+    assert_eq!(seen, HashSet::from([0, 1, 2]));
+}
+
+async fn keys_route_as_the_java_client_routes_them<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    let partitions = producer.partition_count("t").await.unwrap();
+    assert_eq!(partitions.get(), 3);
+    let mut batch = BatchOptions::default().route_by_key(partitions).build(1_700_000_000_000).unwrap();
+    let _ = batch.append(Record::new("value").key("sensor-7")).unwrap();
+    let routed = partition_for_key(b"sensor-7", partitions);
+    let elsewhere: Publish<'_> = Publish::to("t").partition((routed + 1) % 3).batch(batch.clone());
+    match producer.publish_batch(elsewhere).await {
+        Err(PublishError::Send(error)) => {
+            assert!(matches!(error.reason, SendErrorReason::RoutedElsewhere { .. }), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let publish: Publish<'_> = Publish::to("t").batch(batch);
+    let delivery = producer.publish_batch(publish).await.unwrap();
+    assert_eq!(delivery.topic_partition().partition, routed);
+}
+
+async fn a_producer_makes_batches_with_its_options<S: Subject>() {
+    let cluster = Cluster::new();
+    let options = BatchOptions::default().batch_size(99).compression("lz4".parse().unwrap());
+    let batch = S::create(crate::subject::Wanted { options: options.clone(), ..cluster.wanted() }).batch();
+    assert!(batch.is_empty());
+    assert_eq!(batch.options(), &options);
+}

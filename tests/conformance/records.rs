@@ -1,0 +1,154 @@
+//! What is handed over is what arrives.
+
+use kafka_batch::kit::{OwnedHeader, OwnedRecord};
+use kafka_batch::{
+    BatchOptions, Header, KafkaBatch, Message, Outgoing, Publish, SendErrorReason, Timestamp, Tombstone,
+    TopicPartition, Transport,
+};
+
+use crate::cluster::{Cluster, batch, counted, log, t0};
+use crate::subject::{Subject, Wanted};
+
+over_each_transport! {
+    every_field_arrives_as_it_was
+    headers_of_every_layer_with_nulls_and_duplicates
+    the_timestamp_zero
+    tombstones_and_empty_values
+    every_codec
+    offsets_go_on_from_batch_to_batch_and_count_for_each_partition
+    a_delivery_has_the_brokers_time
+    without_acknowledgements_no_offset_is_known
+}
+
+const NOON: i64 = 1_700_000_000_000;
+
+fn of(records: &[OwnedRecord]) -> KafkaBatch {
+    let mut batch = BatchOptions::default().batch_size(1_000_000).build(NOON).unwrap();
+    for record in records {
+        assert!(!batch.append(&record.borrowed()).unwrap().is_full());
+    }
+    batch
+}
+
+fn at(millis: i64) -> OwnedRecord {
+    OwnedRecord { timestamp: Some(Timestamp::from_millis(millis)), ..OwnedRecord::new("value") }
+}
+
+async fn every_field_arrives_as_it_was<S: Subject>() {
+    let full = OwnedRecord { key: Some(b"key".to_vec()), headers: vec![OwnedHeader::new("name", "value")], ..at(NOON) };
+    let records = [
+        full.clone(),
+        OwnedRecord { key: None, ..full.clone() },
+        OwnedRecord { key: Some(vec![]), ..full.clone() },
+        OwnedRecord { value: Some(vec![0; 10_000]), ..full.clone() },
+        OwnedRecord { headers: vec![], ..full.clone() },
+        at(1),
+        at(-1),
+        at(-62_135_596_800_000), // the year 1
+        at(253_402_300_799_999), // the year 9999
+        at(1_600_000_000_000),   // backwards
+    ];
+    let cluster = Cluster::new();
+    let delivery = cluster.producer::<S>().send_batch(of(&records), t0()).await.unwrap().await.unwrap();
+    assert!(delivery.records().map(|record| record.offset.unwrap()).eq(0..10));
+    assert!(cluster.log().into_iter().map(|(_, record)| record).eq(records));
+}
+
+async fn headers_of_every_layer_with_nulls_and_duplicates<S: Subject>() {
+    let cluster = Cluster::new();
+    let publisher = [Header::new("of the publisher", "p"), Header::new("everywhere", "p")];
+    let call =
+        [Header::new("everywhere", "c"), Header::null("null"), Header::new("twice", "1"), Header::new("twice", "2")];
+    let own = Outgoing::new("text").header("everywhere", "m").header("empty", "").header("reply_to", "elsewhere");
+    let messages = [Outgoing::new("text"), own];
+    let publish = Publish::to("t").partition(0).messages(&messages).timestamp(NOON);
+    let publish = publish.publisher_headers(&publisher).headers(&call).correlation_id("42").reply_to("answers");
+    cluster.producer::<S>().publish_batch(publish).await.unwrap();
+    let headers = |reply_to: &str, everywhere: &str| {
+        vec![
+            OwnedHeader::new("content-type", "text/plain"),
+            OwnedHeader::new("correlation_id", "42"),
+            OwnedHeader::new("reply_to", reply_to),
+            OwnedHeader::new("of the publisher", "p"),
+            OwnedHeader::new("everywhere", everywhere),
+            OwnedHeader::null("null"),
+            OwnedHeader::new("twice", "1"),
+            OwnedHeader::new("twice", "2"),
+        ]
+    };
+    let mut with_own = headers("elsewhere", "m");
+    with_own.push(OwnedHeader::new("empty", ""));
+    let arrived: Vec<_> = cluster.log().into_iter().map(|(_, record)| record.headers).collect();
+    assert_eq!(arrived, [headers("answers", "c"), with_own]);
+}
+
+/// librdkafka takes it for "now": its transport refuses such a record rather than change it.
+async fn the_timestamp_zero<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    match producer.send_batch(of(&[at(0)]), t0()).await {
+        Ok(pending) => {
+            assert!(producer.capabilities().one_batch_on_the_wire);
+            pending.await.unwrap();
+            assert_eq!(cluster.log(), [(0, at(0))]);
+        }
+        Err(error) => {
+            assert!(!producer.capabilities().one_batch_on_the_wire, "{error}");
+            assert!(matches!(error.reason, SendErrorReason::Transport(_)), "{error}");
+            assert_eq!(*error.batch, of(&[at(0)]));
+        }
+    }
+}
+
+async fn tombstones_and_empty_values<S: Subject>() {
+    let cluster = Cluster::new();
+    let messages = [&() as &(dyn Message + Sync), &Tombstone, &b"bytes", &""];
+    let publish = Publish::to("t").partition(0).key("k").messages(&messages);
+    cluster.producer::<S>().publish_batch(publish).await.unwrap();
+    let values: Vec<_> = cluster.log().into_iter().map(|(_, record)| record.value).collect();
+    assert_eq!(values, [Some(vec![]), None, Some(b"bytes".to_vec()), Some(vec![])]);
+}
+
+async fn every_codec<S: Subject>() {
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let cluster = Cluster::new();
+        let options = BatchOptions::default().batch_size(1 << 20).compression(codec.parse().unwrap());
+        let producer = S::create(Wanted { options, ..cluster.wanted() });
+        let values = vec!["the same again"; 500];
+        let delivery = producer.publish_batch(Publish::to("t").partition(0).messages(&values)).await.unwrap();
+        assert_eq!(delivery.record_count(), 500);
+        assert_eq!(cluster.values(), values, "{codec}");
+    }
+}
+
+async fn offsets_go_on_from_batch_to_batch_and_count_for_each_partition<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    let mut expected = [0; 3];
+    for (partition, count) in [(0, 3), (1, 1), (0, 5), (2, 2), (1, 4), (0, 1)] {
+        let to = TopicPartition::new("t", partition as i32);
+        let delivery = producer.send_batch(batch(counted(count)), to.clone()).await.unwrap().await.unwrap();
+        assert_eq!(delivery.topic_partition(), &to);
+        assert_eq!(delivery.base_offset(), Some(expected[partition]));
+        expected[partition] += count as i64;
+    }
+    let lengths = [0, 1, 2].map(|partition| log(&cluster.wanted().servers, "t", partition).len() as i64);
+    assert_eq!(lengths, expected);
+}
+
+async fn a_delivery_has_the_brokers_time<S: Subject>() {
+    let cluster = Cluster::new();
+    let sent = batch(["a", "b"]);
+    let delivery = cluster.producer::<S>().send_batch(sent.clone(), t0()).await.unwrap().await.unwrap();
+    // What librdkafka's mock broker answers to every Produce request.
+    assert_eq!(delivery.log_append_time(), Some(Timestamp::from_millis(1_234)));
+    assert!(delivery.records().all(|record| record.timestamp.millis() == 1_234));
+    assert_eq!(delivery.into_batch(), sent);
+}
+
+async fn without_acknowledgements_no_offset_is_known<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = S::create(Wanted { acks: "0", ..cluster.wanted() });
+    let delivery = producer.send_batch(batch(counted(50)), t0()).await.unwrap().await.unwrap();
+    assert_eq!((delivery.base_offset(), delivery.record_count()), (None, 50));
+}

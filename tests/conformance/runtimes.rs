@@ -1,0 +1,118 @@
+//! What only the transports with a task of their own can meet: a runtime that ends before they do, or is not there.
+
+use kafka_batch::async_std::{AsyncStdProducer, ConfigError, SmolProducer, Stopped};
+use kafka_batch::tokio::TokioProducer;
+use kafka_batch::{Capabilities, FailureReason, Fate, SendErrorReason, Transport};
+
+use crate::cluster::{Cluster, batch, t0};
+use crate::futures::block_on;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn is_stopped(reason: &FailureReason) -> bool {
+    matches!(reason, FailureReason::Transport(error) if error.is::<Stopped>())
+}
+
+/// What was not sent is not written, what was may be, and whoever comes later is told; nobody waits for ever.
+#[test]
+fn a_runtime_that_is_shut_down_in_the_middle_leaves_nobody_waiting() {
+    let cluster = Cluster::held();
+    let runtime = runtime();
+    let (producer, pending) = runtime.block_on(async {
+        let producer = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers).create().unwrap();
+        let pending = producer.send_batch(batch(["a"]), t0()).await.unwrap();
+        (producer, pending)
+    });
+    let untaken = block_on(producer.send_batch(batch(["b"]), t0())).unwrap();
+    let mut flush = Box::pin(producer.flush());
+    assert!(crate::futures::poll_once(flush.as_mut()).is_pending());
+    drop(runtime);
+    for (pending, value) in [(pending, "a"), (untaken, "b")] {
+        let error = block_on(pending).unwrap_err();
+        assert!(is_stopped(&error.reason), "{error}");
+        assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch([value])));
+    }
+    assert_eq!(block_on(flush).unwrap_err().outstanding, 2);
+    let error = block_on(producer.send_batch(batch(["c"]), t0())).unwrap_err();
+    assert!(matches!(&error.reason, SendErrorReason::Transport(error) if error.is::<Stopped>()), "{error}");
+    assert_eq!(*error.batch, batch(["c"]));
+    let error = block_on(producer.partition_count("another")).unwrap_err();
+    assert!(matches!(&error, SendErrorReason::Transport(error) if error.is::<Stopped>()), "{error}");
+    block_on(producer.flush()).unwrap(); // nothing is on its way any more
+    block_on(producer.close()).unwrap();
+    cluster.release();
+    assert_eq!(cluster.log(), []);
+}
+
+#[test]
+fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
+    let cluster = Cluster::new();
+    let runtime = runtime();
+    let pending = runtime.block_on(async {
+        let producer = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers).create().unwrap();
+        producer.send_batch(batch(["a"]), t0()).await.unwrap().await.unwrap();
+        cluster.mock.broker_round_trip_time(-1, std::time::Duration::from_secs(20)).unwrap();
+        let pending = producer.send_batch(batch(["b"]), t0()).await.unwrap();
+        tokio::task::yield_now().await; // the task of the producer has its turn
+        pending
+    });
+    drop(runtime);
+    let error = block_on(pending).unwrap_err();
+    assert!(is_stopped(&error.reason), "{error}");
+    assert_eq!(error.fate(), Some(Fate::Unknown));
+}
+
+#[test]
+fn a_task_that_is_dropped_is_a_runtime_that_is_shut_down() {
+    let cluster = Cluster::held();
+    let builder = AsyncStdProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
+    let (producer, work) = builder.create_with_work().unwrap();
+    let mut counted = Box::pin(producer.partition_count("t"));
+    assert!(crate::futures::poll_once(counted.as_mut()).is_pending());
+    drop(work);
+    let error = block_on(counted).unwrap_err();
+    assert!(matches!(&error, SendErrorReason::Transport(error) if error.is::<Stopped>()), "{error}");
+}
+
+#[test]
+fn without_a_runtime_tokio_says_so() {
+    let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:9092");
+    assert!(matches!(builder.create(), Err(ConfigError::NoRuntime(_))));
+}
+
+#[test]
+fn under_smol() {
+    let cluster = Cluster::new();
+    let delivery = smol::block_on(async {
+        let producer = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers).create().unwrap();
+        let delivery = producer.send_batch(batch(["a", "b"]), t0()).await.unwrap().await.unwrap();
+        producer.close().await.unwrap();
+        delivery
+    });
+    assert_eq!(delivery.base_offset(), Some(0));
+    assert_eq!(cluster.values(), ["a", "b"]);
+}
+
+/// The handles and what they give out need no runtime, and the task any executor: here none but a thread.
+#[test]
+fn under_no_runtime() {
+    let cluster = Cluster::new();
+    let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
+    let (producer, work) = builder.create_with_work().unwrap();
+    let thread = std::thread::spawn(|| block_on(work));
+    let pending = block_on(producer.send_batch(batch(["a"]), t0())).unwrap();
+    assert_eq!(block_on(pending).unwrap().base_offset(), Some(0));
+    drop(producer);
+    thread.join().unwrap(); // it ends with the last handle
+}
+
+#[test]
+fn a_program_can_ask_what_these_transports_promise() {
+    let builder = SmolProducer::builder().set("bootstrap.servers", "localhost:9092");
+    let (producer, _work) = builder.clone().create_with_work().unwrap();
+    assert_eq!(producer.capabilities(), Capabilities::new(true));
+    let (producer, _work) = builder.split_too_large(true).create_with_work().unwrap();
+    assert_eq!(producer.capabilities(), Capabilities::new(false));
+}

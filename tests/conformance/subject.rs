@@ -1,0 +1,151 @@
+//! The transports, as far as the suite has to tell them apart: how each is made, and which runtime it is under.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use kafka_batch::async_std::AsyncStdProducer;
+use kafka_batch::rdkafka::RdkafkaProducer;
+use kafka_batch::tokio::TokioProducer;
+use kafka_batch::{BatchOptions, Transport};
+
+use crate::futures;
+
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What a case asks of a producer.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) servers: String,
+    pub(crate) options: BatchOptions,
+    /// How much may be on its way: `buffer.memory`, in bytes, and for librdkafka as many kibibytes as that is.
+    pub(crate) buffer: usize,
+    /// How long an accepted batch may take, and how long a topic is asked for.
+    pub(crate) patience: Duration,
+    pub(crate) acks: &'static str,
+    pub(crate) seed: u64,
+}
+
+/// A transport under test.
+pub(crate) trait Subject: Sized + 'static {
+    type Producer: Transport<Pending: Send + Unpin + Debug + 'static> + Clone + Debug + Send + 'static;
+
+    fn create(wanted: Wanted) -> Self::Producer;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T;
+
+    fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T>;
+
+    /// Does not wait for answers. `None` where it cannot do otherwise.
+    fn close_at_once(producer: &Self::Producer) -> Option<Boxed<()>>;
+}
+
+pub(crate) fn run<S: Subject, F: Future<Output = ()>>(case: F) {
+    S::block_on(case);
+}
+
+/// The settings that the machine's transports have in common.
+macro_rules! create {
+    ($producer:ident, $wanted:ident) => {
+        $producer::builder()
+            .set("bootstrap.servers", $wanted.servers)
+            .set("buffer.memory", $wanted.buffer.to_string())
+            .set("request.timeout.ms", $wanted.patience.as_millis().to_string())
+            .set("delivery.timeout.ms", $wanted.patience.as_millis().to_string())
+            .set("retry.backoff.ms", "1")
+            .set("retry.backoff.max.ms", "10") // how soon a leader is found
+            .set("reconnect.backoff.ms", "1")
+            .set("reconnect.backoff.max.ms", "10")
+            .set("acks", $wanted.acks)
+            .batch_options($wanted.options)
+            .seed($wanted.seed)
+            .create()
+            .unwrap()
+    };
+}
+
+pub(crate) struct Tokio;
+
+impl Subject for Tokio {
+    type Producer = TokioProducer;
+
+    fn create(wanted: Wanted) -> TokioProducer {
+        create!(TokioProducer, wanted)
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(future)
+    }
+
+    fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T> {
+        let task = tokio::spawn(task);
+        Box::pin(async { task.await.unwrap() })
+    }
+
+    fn close_at_once(producer: &TokioProducer) -> Option<Boxed<()>> {
+        let producer = producer.clone();
+        Some(Box::pin(async move { producer.close_at_once().await.unwrap() }))
+    }
+}
+
+pub(crate) struct AsyncStd;
+
+impl Subject for AsyncStd {
+    type Producer = AsyncStdProducer;
+
+    fn create(wanted: Wanted) -> AsyncStdProducer {
+        create!(AsyncStdProducer, wanted)
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        async_std::task::block_on(future)
+    }
+
+    fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T> {
+        Box::pin(async_std::task::spawn(task))
+    }
+
+    fn close_at_once(producer: &AsyncStdProducer) -> Option<Boxed<()>> {
+        let producer = producer.clone();
+        Some(Box::pin(async move { producer.close_at_once().await.unwrap() }))
+    }
+}
+
+pub(crate) struct Rdkafka;
+
+impl Subject for Rdkafka {
+    type Producer = RdkafkaProducer;
+
+    fn create(wanted: Wanted) -> RdkafkaProducer {
+        let millis = wanted.patience.as_millis().to_string();
+        RdkafkaProducer::builder()
+            .set("bootstrap.servers", wanted.servers)
+            .set("queue.buffering.max.kbytes", (wanted.buffer / 1024).max(1).to_string())
+            .set("message.timeout.ms", millis)
+            .set("linger.ms", "1")
+            .set("retry.backoff.ms", "1")
+            .set("reconnect.backoff.ms", "1")
+            .set("reconnect.backoff.max.ms", "10")
+            .set("topic.metadata.refresh.fast.interval.ms", "10")
+            .set("acks", wanted.acks)
+            .metadata_timeout(wanted.patience)
+            .batch_options(wanted.options)
+            .seed(wanted.seed)
+            .create()
+            .unwrap()
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        futures::block_on(future) // it needs no runtime
+    }
+
+    fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T> {
+        Box::pin(async_std::task::spawn(task))
+    }
+
+    fn close_at_once(_: &RdkafkaProducer) -> Option<Boxed<()>> {
+        None
+    }
+}

@@ -1,0 +1,31 @@
+//! From a name to a connection.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_io::{Async, Timer};
+use kafka_batch_transport::connect_to_any;
+
+pub(crate) async fn connect(host: String, port: u16, until: Instant) -> io::Result<Async<TcpStream>> {
+    let addresses = blocking::unblock(move || (host, port).to_socket_addrs()).await?.collect();
+    connect_to_any(addresses, until, |address, limit| async move {
+        let stream = within(limit, Async::<TcpStream>::connect(address)).await?;
+        stream.get_ref().set_nodelay(true)?;
+        Ok(stream)
+    })
+    .await
+}
+
+async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut attempt = pin!(attempt);
+    let mut timer = Timer::after(limit);
+    poll_fn(|context| match attempt.as_mut().poll(context) {
+        Poll::Pending => Pin::new(&mut timer).poll(context).map(|_| Err(io::ErrorKind::TimedOut.into())),
+        ended => ended,
+    })
+    .await
+}

@@ -1,0 +1,94 @@
+//! The transport of `kafka-batch` over async-std, smol, and every other executor: its sockets and timers are those of
+//! `async-io`, which brings its own thread to wait for them. **The batch that was filled is the batch that lands**: one on
+//! the wire, one in the log, all of it or nothing.
+//!
+//! ```no_run
+//! # #[cfg(feature = "async-std")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use kafka_batch_async_std::AsyncStdProducer;
+//! use kafka_batch_core::{Record, TopicPartition, Transport};
+//!
+//! # async_std::task::block_on(async {
+//! let producer = AsyncStdProducer::builder().set("bootstrap.servers", "localhost:9092").create()?;
+//!
+//! let mut batch = producer.batch();
+//! for reading in ["21.5", "21.7"] {
+//!     if batch.append(Record::new(reading).key("sensor-7"))?.is_full() {
+//!         panic!("two small records are no full batch");
+//!     }
+//! }
+//! let accepted = producer.send_batch(batch, TopicPartition::new("readings", 0)).await?;
+//! let delivery = accepted.await?;
+//! println!("the first record is at offset {:?}", delivery.base_offset());
+//! producer.close().await?;
+//! # Ok(())
+//! # })
+//! # }
+//! # #[cfg(not(feature = "async-std"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Which executor
+//! - async-std: the feature `async-std` (default) and [`AsyncStdProducer`]. async-std is discontinued, and its authors
+//!   recommend smol ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)); without this feature nothing
+//!   of it is built.
+//! - smol: the feature `smol` and [`SmolProducer`].
+//! - Any other: [`ProducerBuilder::create_with_work`] gives a future, to be spawned wherever futures are. No feature is
+//!   needed.
+//!
+//! # What it is made of
+//! One task for a producer, which drives the state machine and all of its sockets: a loop of some thirty lines
+//! (`drive.rs`). Handles talk to it over a queue that is bounded in bytes; batches are compressed on the task that sends
+//! them, and written with vectored writes, never copied. What [`Producer`] promises, and what dropping a future means,
+//! stands with it. Names of hosts are looked up on a thread of the crate `blocking`.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod connect;
+mod drive;
+
+pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Refused, Stopped, Unreachable};
+use kafka_batch_transport::{Driver, Runtime, Work};
+
+/// A producer over async-std.
+pub type AsyncStdProducer = Producer<AsyncStd>;
+
+/// A producer over smol.
+pub type SmolProducer = Producer<Smol>;
+
+/// The runtime of an [`AsyncStdProducer`].
+#[derive(Clone, Copy, Debug)]
+pub enum AsyncStd {}
+
+/// The runtime of a [`SmolProducer`].
+#[derive(Clone, Copy, Debug)]
+pub enum Smol {}
+
+impl Runtime for AsyncStd {
+    fn drive(driver: Driver) -> Work {
+        Box::pin(drive::drive(driver))
+    }
+}
+
+impl Runtime for Smol {
+    fn drive(driver: Driver) -> Work {
+        Box::pin(drive::drive(driver))
+    }
+}
+
+#[cfg(feature = "async-std")]
+impl kafka_batch_transport::Spawn for AsyncStd {
+    fn spawn(work: Work) -> Result<(), ConfigError> {
+        drop(async_std::task::spawn(work)); // which detaches it
+        Ok(())
+    }
+}
+
+#[cfg(feature = "smol")]
+impl kafka_batch_transport::Spawn for Smol {
+    fn spawn(work: Work) -> Result<(), ConfigError> {
+        smol::spawn(work).detach();
+        Ok(())
+    }
+}

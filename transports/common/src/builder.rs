@@ -1,0 +1,182 @@
+//! How a producer is made.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
+
+use crate::desk::Desk;
+use crate::driver::Driver;
+use crate::error::ConfigError;
+use crate::producer::Producer;
+use crate::settings::{self, Settings};
+use crate::topics::Topics;
+
+/// What a runtime has to do for a producer: one task, from the first connection to the last answer.
+pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a transport adds to this crate.
+pub trait Runtime: Sized + 'static {
+    /// The loop that turns a driver until its [`Step::End`](crate::Step::End): the [crate] says how it goes.
+    fn drive(driver: Driver) -> Work;
+}
+
+/// A runtime that can be found from anywhere.
+pub trait Spawn: Runtime {
+    /// Has the work done.
+    ///
+    /// # Errors
+    /// There is no runtime here.
+    fn spawn(work: Work) -> Result<(), ConfigError>;
+}
+
+/// Settings of a [`Producer`], by their Kafka names.
+///
+/// | setting | default | what it is |
+/// |---|---|---|
+/// | `bootstrap.servers` | none | `host:port,…`: where to begin asking who is in the cluster; the port can be left out, and is 9092 then |
+/// | `client.id` | `kafka-batch` | a name for the brokers' logs, metrics and quotas |
+/// | `acks` | `all` | who must have a batch before it counts as delivered: `0`, `1`, `all` |
+/// | `enable.idempotence` | `true`, unless `acks` rules it out | a retry neither doubles nor reorders |
+/// | `max.in.flight.requests.per.connection` | 5 | requests without an answer on one connection; at most 5 with idempotence |
+/// | `request.timeout.ms` | 30 000 | how long to wait for an answer; also how long a topic is asked for before it counts as unknown |
+/// | `delivery.timeout.ms` | 120 000 | how long after it was accepted a batch has failed; not less than `request.timeout.ms` |
+/// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1 000 | between retries, doubling |
+/// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1 000 | between attempts to connect, doubling |
+/// | `socket.connection.setup.timeout.ms` | 10 000 | how long connecting may take, all addresses of a name together |
+/// | `connections.max.idle.ms` | 540 000 | an unused connection is closed after this |
+/// | `metadata.max.age.ms` | 300 000 | what is known of the cluster is asked anew after this |
+/// | `max.request.size` | 1 048 576 | bytes of one request; a batch that is over it goes alone |
+/// | `buffer.memory` | 33 554 432 | bytes of batches that may be on their way: over it, sending waits |
+/// | `receive.message.max.bytes` | 100 000 000 | the longest answer that is read (librdkafka's name) |
+/// | `broker.version.fallback` | none | how to speak with brokers before 0.10 (librdkafka's name) |
+/// | `compression.type`, `compression.level` | as the [batch options](Self::batch_options) | the codec of batches that the producer makes |
+/// | `batch.size` | as the [batch options](Self::batch_options) | the soft limit of batches that the producer makes |
+/// | `security.protocol` | `plaintext` | or `sasl_plaintext`; there is no TLS yet |
+/// | `sasl.mechanism` | `PLAIN` | the only one yet; with `sasl.username` and `sasl.password` |
+#[must_use]
+pub struct ProducerBuilder<R> {
+    settings: Settings,
+    batch_options: BatchOptions,
+    down_conversion: DownConversion,
+    split_too_large: bool,
+    seed: Option<u64>,
+    runtime: PhantomData<fn() -> R>,
+}
+
+impl<R: Runtime> ProducerBuilder<R> {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: Settings::new(),
+            batch_options: BatchOptions::default(),
+            down_conversion: DownConversion::default(),
+            split_too_large: false,
+            seed: None,
+            runtime: PhantomData,
+        }
+    }
+
+    /// Sets one setting. The last word on a name counts.
+    pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// What [`Transport::batch`](kafka_batch_core::Transport::batch) makes batches with. The settings `compression.type`
+    /// and `batch.size` have the last word.
+    pub fn batch_options(mut self, options: BatchOptions) -> Self {
+        self.batch_options = options;
+        self
+    }
+
+    /// What may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
+    pub const fn down_conversion(mut self, policy: DownConversion) -> Self {
+        self.down_conversion = policy;
+        self
+    }
+
+    /// Whether a batch that the broker finds too large (MESSAGE_TOO_LARGE) is split and its parts sent, in order. Default
+    /// false: it fails and comes back. Split it is no longer one batch in the log, nor all or nothing, and
+    /// [`Capabilities::one_batch_on_the_wire`] says so.
+    pub const fn split_too_large(mut self, split: bool) -> Self {
+        self.split_too_large = split;
+        self
+    }
+
+    /// What partitions are drawn from where nobody names one, and jitter. Default: the time at which it is made.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Makes the producer, and has its task done by the runtime that this is called under. It connects by itself, when
+    /// there is something to do, and does not wait until it has.
+    ///
+    /// # Errors
+    /// A setting is unknown, out of range or at odds with another one, or there is no runtime here.
+    pub fn create(self) -> Result<Producer<R>, ConfigError>
+    where
+        R: Spawn,
+    {
+        let (producer, work) = self.create_with_work()?;
+        R::spawn(work)?;
+        Ok(producer)
+    }
+
+    /// Makes the producer, and leaves it to the caller to have its task done, by whatever executor. Nothing happens before
+    /// that is begun; dropping it is what a runtime does that is shut down.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_with_work(self) -> Result<(Producer<R>, Work), ConfigError> {
+        let Self { settings, batch_options, down_conversion, split_too_large, seed, .. } = self;
+        let (config, batch_options) = settings::read(&settings, batch_options)?;
+        batch_options.clone().build(UNIX_EPOCH)?;
+        let config = ProducerConfig { down_conversion, split_too_large, ..config };
+        let seed = seed.unwrap_or_else(seed_from_time);
+        let limit = config.buffer_memory;
+        let brokers = settings.get(settings::BROKERS).cloned().unwrap_or_default();
+        let desk = Arc::new(Desk::new(limit, Topics::new(seed, config.metadata_max_age)));
+        let driver = Driver::new(config, seed, Arc::clone(&desk));
+        let producer = Producer::new(desk, batch_options, Capabilities::new(!split_too_large), limit, brokers);
+        Ok((producer, R::drive(driver)))
+    }
+}
+
+fn seed_from_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+impl<R> Clone for ProducerBuilder<R> {
+    fn clone(&self) -> Self {
+        let Self { settings, batch_options, down_conversion, split_too_large, seed, runtime } = self;
+        Self {
+            settings: settings.clone(),
+            batch_options: batch_options.clone(),
+            down_conversion: *down_conversion,
+            split_too_large: *split_too_large,
+            seed: *seed,
+            runtime: *runtime,
+        }
+    }
+}
+
+/// Without secrets.
+impl<R> fmt::Debug for ProducerBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Settings =
+            self.settings.iter().map(|(name, value)| (name.clone(), settings::shown(name, value))).collect();
+        f.debug_struct("ProducerBuilder")
+            .field("settings", &shown)
+            .field("batch_options", &self.batch_options)
+            .field("down_conversion", &self.down_conversion)
+            .field("split_too_large", &self.split_too_large)
+            .field("seed", &self.seed)
+            .finish()
+    }
+}

@@ -1,0 +1,188 @@
+//! Sockets, as far as they are alike everywhere: each is written and read as far as it goes now, and none waits for another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
+use kafka_batch_core::producer::{ConnectionId, Disconnect, Input};
+
+use crate::driver::Driver;
+use crate::outbox::Outbox;
+
+/// The connections of one driver, over streams of whatever runtime.
+///
+/// All of them are polled by one task: what comes goes into the machine at once, out of one buffer that they share, and
+/// no news has to travel from task to task. Memory is bounded by the machine: it hands out only so many requests that are
+/// not answered (`max.in.flight.requests.per.connection`), and they are kept here as they are, not copied.
+pub struct Connections<S> {
+    each: BTreeMap<ConnectionId, Connection<S>>,
+    buffer: Box<[u8]>,
+}
+
+/// How many bytes are read at once.
+const BUFFER: usize = 64 * 1024;
+
+type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
+
+enum Connection<S> {
+    Connecting(Connecting<S>),
+    Open { stream: S, outbox: Outbox, unflushed: bool },
+}
+
+/// What came of polling a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Quiet,
+    News,
+    Gone,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { each: BTreeMap::new(), buffer: vec![0; BUFFER].into_boxed_slice() }
+    }
+
+    /// [`Step::Connect`](crate::Step::Connect): this attempt is under way.
+    pub fn open(&mut self, connection: ConnectionId, attempt: impl Future<Output = io::Result<S>> + Send + 'static) {
+        self.each.insert(connection, Connection::Connecting(Box::pin(attempt)));
+    }
+
+    /// [`Step::Transmit`](crate::Step::Transmit): to be written behind what is to be written already.
+    pub fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
+        if let Some(Connection::Open { outbox, .. }) = self.each.get_mut(&connection) {
+            outbox.push(bytes);
+        }
+    }
+
+    /// [`Step::Close`](crate::Step::Close): drops the connection, or the attempt to make it.
+    pub fn close(&mut self, connection: ConnectionId) {
+        self.each.remove(&connection);
+    }
+
+    /// Connects, writes and reads as far as it goes now, and tells the driver. Ready when there was any news: then ask it
+    /// for its next step.
+    pub fn poll(&mut self, driver: &mut Driver, context: &mut Context<'_>) -> Poll<()> {
+        let mut news = false;
+        let Self { each, buffer } = self;
+        each.retain(|&id, connection| {
+            let turn = connection.poll(id, buffer, driver, context);
+            news |= turn != Turn::Quiet;
+            turn != Turn::Gone
+        });
+        if news { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Default for Connections<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn poll(&mut self, id: ConnectionId, buffer: &mut [u8], driver: &mut Driver, context: &mut Context<'_>) -> Turn {
+        let (stream, outbox, unflushed) = match self {
+            Self::Open { stream, outbox, unflushed } => (stream, outbox, unflushed),
+            Self::Connecting(attempt) => match attempt.as_mut().poll(context) {
+                Poll::Pending => return Turn::Quiet,
+                Poll::Ready(Ok(stream)) => {
+                    *self = Self::Open { stream, outbox: Outbox::default(), unflushed: false };
+                    driver.handle_input(Input::Connected(id));
+                    return Turn::News;
+                }
+                Poll::Ready(Err(error)) => {
+                    driver.lost(id, Disconnect::NotConnected, Some(&error));
+                    return Turn::Gone;
+                }
+            },
+        };
+        let frames = match write(stream, outbox, unflushed, context) {
+            Ok(frames) => frames,
+            Err(error) => {
+                driver.lost(id, Disconnect::Broken, Some(&error));
+                return Turn::Gone;
+            }
+        };
+        let is_news = frames > 0 && driver.written(id, frames);
+        match Pin::new(stream).poll_read(context, buffer) {
+            Poll::Pending if is_news => Turn::News,
+            Poll::Pending => Turn::Quiet,
+            Poll::Ready(Ok(0)) => {
+                driver.lost(id, Disconnect::ByPeer, None);
+                Turn::Gone
+            }
+            Poll::Ready(Ok(count)) => {
+                driver.handle_input(Input::Received(id, &buffer[..count]));
+                Turn::News
+            }
+            Poll::Ready(Err(error)) => {
+                driver.lost(id, Disconnect::Broken, Some(&error));
+                Turn::Gone
+            }
+        }
+    }
+}
+
+/// Writes what can be written now. Gives the number of frames that are whole with it.
+fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    outbox: &mut Outbox,
+    unflushed: &mut bool,
+    context: &mut Context<'_>,
+) -> io::Result<usize> {
+    let mut frames = 0;
+    while !outbox.is_empty() {
+        match outbox.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
+            Poll::Pending => return Ok(frames),
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(written)) => frames += outbox.advance(written),
+            Poll::Ready(Err(error)) => return Err(error),
+        }
+        *unflushed = true;
+    }
+    if *unflushed && let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {
+        *unflushed = false;
+        flushed?;
+    }
+    Ok(frames)
+}
+
+impl<S> fmt::Debug for Connections<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.each.keys()).finish()
+    }
+}
+
+/// Tries one address of a broker after another, until one answers. Each has an even share of the time that is left, so
+/// that one that never answers leaves some for the others (the Java client tries one at each attempt to connect:
+/// `client.dns.lookup=use_all_dns_ips`).
+///
+/// `connect` makes one attempt, which takes no longer than the time given.
+///
+/// # Errors
+/// That of the last attempt; or there is no address.
+pub async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
+    addresses: Vec<SocketAddr>,
+    until: Instant,
+    connect: impl Fn(SocketAddr, Duration) -> F,
+) -> io::Result<S> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (tried, &address) in addresses.iter().enumerate() {
+        let left = (addresses.len() - tried) as u32;
+        let share = until.saturating_duration_since(Instant::now()) / left;
+        match connect(address, share).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
+        }
+    }
+    Err(last)
+}

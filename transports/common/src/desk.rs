@@ -1,0 +1,240 @@
+//! Where handles and the driver meet: what is asked of the driver, and who may be let in.
+//!
+//! A batch is accepted here, on the task of whoever sends it: there is no going back and forth with the driver, which
+//! finds it among its commands. The lock is held for as long as it takes to push or to swap; nobody is woken under it,
+//! because a waker is foreign code.
+
+use std::future::poll_fn;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
+
+use crate::error::Stopped;
+use crate::slot::{Slot, lock};
+use crate::topics::Topics;
+use crate::window::{Admission, Load, Place, Window};
+
+/// What became of a batch.
+pub(crate) type Answer = Result<Delivery, DeliveryError>;
+/// What became of a flush.
+pub(crate) type Flushed = Result<(), FlushError>;
+
+/// What handles ask of the driver, in this order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send {
+        batch: SealedBatch,
+        to: TopicPartition,
+        slot: Arc<Slot<Answer>>,
+    },
+    Flush(Arc<Slot<Flushed>>),
+    /// Asked for, or the last handle is gone: then nobody waits.
+    Close(CloseMode, Option<Arc<Slot<Flushed>>>),
+    LookUp(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Desk {
+    state: Mutex<State>,
+    pub(crate) topics: Topics,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    window: Window,
+    commands: Vec<Command>,
+    /// The driver, while it sleeps.
+    sleeper: Option<Waker>,
+}
+
+/// How long it will be open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// It takes no further batch.
+    Closing,
+    /// All is through, and there is no driver any more.
+    Closed,
+    /// There is no driver any more, and nobody had closed it.
+    Stopped,
+}
+
+impl Stage {
+    fn refusal(self) -> Option<SendErrorReason> {
+        match self {
+            Self::Open => None,
+            Self::Closing | Self::Closed => Some(SendErrorReason::Closed),
+            Self::Stopped => Some(SendErrorReason::Transport(Box::new(Stopped))),
+        }
+    }
+}
+
+impl Desk {
+    /// So many bytes may be on their way.
+    pub(crate) fn new(bytes: usize, topics: Topics) -> Self {
+        let window = Window::new(Load { records: usize::MAX, bytes });
+        let state = State { stage: Stage::Open, window, commands: Vec::new(), sleeper: None };
+        Self { state: Mutex::new(state), topics }
+    }
+
+    /// Why no batch is accepted, if none is.
+    pub(crate) fn refusal(&self) -> Option<SendErrorReason> {
+        lock(&self.state).stage.refusal()
+    }
+
+    /// Waits until there is room for the batch, first come, first served, and accepts it. It stays where it is if it is
+    /// not accepted.
+    pub(crate) async fn send(
+        &self,
+        asked: &mut Option<(SealedBatch, TopicPartition)>,
+    ) -> Result<Arc<Slot<Answer>>, SendErrorReason> {
+        let mut line = InLine { desk: self, place: None };
+        poll_fn(|context| line.poll(asked, context.waker())).await
+    }
+
+    /// Asks for the topic.
+    pub(crate) fn look_up(&self, topic: &str) -> Result<(), SendErrorReason> {
+        let mut state = lock(&self.state);
+        match state.stage.refusal() {
+            Some(reason) => Err(reason),
+            None => {
+                state.commands.push(Command::LookUp(topic.to_owned()));
+                unlock_and_wake(state);
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks for a flush; gives where its end will be told, unless nothing can be on its way any more.
+    pub(crate) fn flush(&self) -> Option<Arc<Slot<Flushed>>> {
+        let mut state = lock(&self.state);
+        if state.is_over() {
+            return None;
+        }
+        let slot = Arc::new(Slot::new());
+        state.commands.push(Command::Flush(Arc::clone(&slot)));
+        unlock_and_wake(state);
+        Some(slot)
+    }
+
+    /// Takes no further batch, and has the machine closed. As [`flush`](Self::flush).
+    pub(crate) fn close(&self, mode: CloseMode) -> Option<Arc<Slot<Flushed>>> {
+        let slot = Arc::new(Slot::new());
+        self.begin_to_close(mode, Some(Arc::clone(&slot))).then_some(slot)
+    }
+
+    /// The last handle is gone: what was accepted goes its way.
+    pub(crate) fn leave(&self) {
+        self.begin_to_close(CloseMode::Flushing, None);
+    }
+
+    fn begin_to_close(&self, mode: CloseMode, slot: Option<Arc<Slot<Flushed>>>) -> bool {
+        let mut state = lock(&self.state);
+        if state.is_over() {
+            return false;
+        }
+        state.stage = Stage::Closing;
+        state.commands.push(Command::Close(mode, slot));
+        let turned_away = state.window.dissolve();
+        unlock_and_wake(state);
+        turned_away.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Fetches what was asked in the meantime; waits if that is nothing.
+    pub(crate) fn poll_commands(&self, commands: &mut Vec<Command>, context: &Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if !state.commands.is_empty() {
+            mem::swap(commands, &mut state.commands);
+            return Poll::Ready(());
+        }
+        match &mut state.sleeper {
+            Some(sleeper) => sleeper.clone_from(context.waker()),
+            sleeper @ None => *sleeper = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// A batch is through: there is room for others.
+    pub(crate) fn release(&self, load: Load) {
+        let next = lock(&self.state).window.release(load);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// There is no driver any more; was that in order? Gives what it has not fetched.
+    pub(crate) fn end(&self, in_order: bool) -> Vec<Command> {
+        let mut state = lock(&self.state);
+        state.stage = if in_order { Stage::Closed } else { Stage::Stopped };
+        let left = mem::take(&mut state.commands);
+        let turned_away = state.window.dissolve();
+        drop(state);
+        turned_away.into_iter().for_each(Waker::wake);
+        left
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Closed | Stage::Stopped)
+    }
+}
+
+/// Lets go of the desk, and wakes the driver if it sleeps.
+fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
+    let sleeper = state.sleeper.take();
+    drop(state);
+    sleeper.into_iter().for_each(Waker::wake);
+}
+
+/// Waits to be let in, and steps out of the queue when it is dropped.
+struct InLine<'a> {
+    desk: &'a Desk,
+    place: Option<Place>,
+}
+
+impl InLine<'_> {
+    fn poll(
+        &mut self,
+        asked: &mut Option<(SealedBatch, TopicPartition)>,
+        waker: &Waker,
+    ) -> Poll<Result<Arc<Slot<Answer>>, SendErrorReason>> {
+        let mut state = lock(&self.desk.state);
+        if let Some(reason) = state.stage.refusal() {
+            self.place = None; // the queue was dissolved
+            return Poll::Ready(Err(reason));
+        }
+        let (batch, to) = asked.take().expect("a batch is accepted once");
+        match state.window.admit(self.place, load(&batch), waker) {
+            Admission::In(next) => {
+                self.place = None;
+                let slot = Arc::new(Slot::new());
+                state.commands.push(Command::Send { batch, to, slot: Arc::clone(&slot) });
+                unlock_and_wake(state);
+                next.into_iter().for_each(Waker::wake);
+                Poll::Ready(Ok(slot))
+            }
+            Admission::Wait(place) => {
+                self.place = Some(place);
+                *asked = Some((batch, to));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// What a batch counts for.
+pub(crate) fn load(batch: &SealedBatch) -> Load {
+    Load { records: batch.record_count(), bytes: batch.size() }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let left = lock(&self.desk.state).window.leave(place);
+        left.and_then(|(_, next)| next).into_iter().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,278 @@
+//! The machine with its surroundings: commands go in, answers go to those who wait, and what is left is what sockets do.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+use std::{io, thread};
+
+use bytes::Bytes;
+use kafka_batch_core::producer::{
+    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig, Trouble,
+};
+use kafka_batch_core::protocol::{Acks, ErrorCode};
+use kafka_batch_core::{DeliveryError, FailureReason, Fate};
+
+use crate::books::{Books, Entry};
+use crate::desk::{self, Command, Desk};
+use crate::error::Stopped;
+use crate::topics::Unknown;
+
+/// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
+///
+/// Dropping it before its [`Step::End`] is what happens when a runtime is shut down: every batch that is on its way then
+/// fails with what is known of it, and whoever waits is told.
+pub struct Driver {
+    machine: machine::Producer,
+    desk: Arc<Desk>,
+    books: Books,
+    started: Instant,
+    setup_timeout: Duration,
+    /// Without acknowledgements it is the end of a batch that it was written.
+    hears_of_writes: bool,
+    commands: Vec<Command>,
+    /// For people to read.
+    addresses: BTreeMap<ConnectionId, String>,
+    last_trouble: Option<String>,
+    ended: bool,
+}
+
+/// What a runtime is to do next. Exhaustive on purpose: a new kind has to break each loop at compile time.
+#[derive(Debug)]
+pub enum Step {
+    /// Connect, with `TCP_NODELAY`: [`Connections::open`](crate::Connections::open).
+    Connect {
+        /// The name of the attempt.
+        connection: ConnectionId,
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// When the machine gives the attempt up (`socket.connection.setup.timeout.ms`).
+        until: Instant,
+    },
+    /// Write these segments: [`Connections::transmit`](crate::Connections::transmit).
+    Transmit {
+        /// On which connection.
+        connection: ConnectionId,
+        /// One frame.
+        bytes: Vec<Bytes>,
+    },
+    /// Drop the connection: [`Connections::close`](crate::Connections::close).
+    Close(ConnectionId),
+    /// There is nothing to do until there is a command, news from a connection, or this moment.
+    Wait(Option<Instant>),
+    /// The producer is closed, and everybody knows: return.
+    End,
+}
+
+impl Driver {
+    pub(crate) fn new(config: ProducerConfig, seed: u64, desk: Arc<Desk>) -> Self {
+        let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
+        Self {
+            started: Instant::now(),
+            setup_timeout: config.socket_connection_setup_timeout,
+            hears_of_writes: config.acks == Acks::None,
+            machine: machine::Producer::new(config, clock, seed),
+            desk,
+            books: Books::default(),
+            commands: Vec::new(),
+            addresses: BTreeMap::new(),
+            last_trouble: None,
+            ended: false,
+        }
+    }
+
+    /// What to do next. Call it until it says [`Step::Wait`], and again when what that says has come.
+    pub fn next_step(&mut self) -> Step {
+        let now = self.now();
+        while !self.ended {
+            match self.machine.poll_output(now) {
+                Output::Event(event) => self.settle(event),
+                Output::Connect { connection, host, port } => {
+                    self.addresses.insert(connection, format!("{host}:{port}"));
+                    let until = Instant::now() + self.setup_timeout;
+                    return Step::Connect { connection, host, port, until };
+                }
+                Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
+                Output::Close(connection) => {
+                    self.addresses.remove(&connection);
+                    return Step::Close(connection);
+                }
+                Output::Wait(deadline) => {
+                    // A moment that no clock can show never comes.
+                    return Step::Wait(deadline.and_then(|at| self.started.checked_add(at.since_start())));
+                }
+            }
+        }
+        Step::End
+    }
+
+    /// Takes commands in. Ready when there were any: then ask for the next step.
+    pub fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
+        let polled = self.desk.poll_commands(&mut self.commands, context);
+        self.obey();
+        polled
+    }
+
+    /// Tells the machine what happened on a connection; of its end, [`lost`](Self::lost) tells more.
+    pub fn handle_input(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.machine.handle_input(input, now);
+    }
+
+    /// So many frames were written on a connection. Says whether that is news.
+    pub fn written(&mut self, connection: ConnectionId, frames: usize) -> bool {
+        if self.hears_of_writes {
+            (0..frames).for_each(|_| self.handle_input(Input::Written(connection)));
+        }
+        self.hears_of_writes
+    }
+
+    /// A connection came to its end, or never came about.
+    pub fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
+        if let Some(address) = self.addresses.remove(&connection) {
+            let what = error.map_or_else(|| how.to_string(), ToString::to_string);
+            log::warn!("{address}: {what}");
+            self.last_trouble = Some(format!("{address}: {what}"));
+        }
+        self.handle_input(Input::Closed(connection, how));
+    }
+
+    fn now(&self) -> machine::Instant {
+        machine::Instant::from_start(self.started.elapsed())
+    }
+
+    fn obey(&mut self) {
+        let now = self.now();
+        for command in self.commands.drain(..) {
+            match command {
+                Command::Send { batch, to, slot } => {
+                    let load = desk::load(&batch);
+                    match self.machine.send(batch, to.clone(), now) {
+                        Ok(id) => self.books.enter(id, Entry { slot, load, to }),
+                        Err(error) => {
+                            // It was accepted already, so this is how it ends. There was room, so it can only be that
+                            // no topic has such a name.
+                            self.desk.release(load);
+                            let reason = FailureReason::Transport(Box::new(error.reason));
+                            slot.fill(Err(DeliveryError::new(to, reason, Fate::NotWritten, error.batch.into_batch())));
+                        }
+                    }
+                }
+                Command::Flush(slot) => {
+                    let id = self.machine.flush(now);
+                    self.books.enter_flush(id, slot);
+                }
+                Command::Close(mode, slot) => {
+                    self.machine.close(mode, now);
+                    slot.into_iter().for_each(|slot| self.books.enter_close(slot));
+                }
+                Command::LookUp(topic) => self.machine.look_up(&topic, now),
+            }
+        }
+    }
+
+    /// Tells those whom it concerns.
+    fn settle(&mut self, event: Event) {
+        match event {
+            Event::Delivered { batch, delivery } => {
+                if let Some(Entry { slot, load, .. }) = self.books.take(batch) {
+                    self.desk.release(load);
+                    slot.fill(Ok(delivery));
+                }
+            }
+            Event::Failed { batch, error } => {
+                if let Some(Entry { slot, load, .. }) = self.books.take(batch) {
+                    self.desk.release(load);
+                    self.forget_topic_if_gone(&error);
+                    slot.fill(Err(error));
+                }
+            }
+            Event::Flushed(flush) => self.books.flushed(flush),
+            Event::Topic { topic, partitions } => {
+                let answer = partitions.map_err(|code| Unknown::new(code, self.last_trouble.as_deref()));
+                self.desk.topics.answer(&topic, &answer);
+            }
+            Event::Trouble { trouble: Trouble::Disconnected(_), .. } => {} // told with more when it happened
+            Event::Trouble { host, port, trouble } => {
+                log::warn!("{host}:{port}: {trouble}");
+                self.last_trouble = Some(format!("{host}:{port}: {trouble}"));
+            }
+            Event::Closed => self.end(true),
+            _ => {}
+        }
+    }
+
+    /// The next batch for such a topic asks anew, and hears it before anything is sent.
+    fn forget_topic_if_gone(&self, error: &DeliveryError) {
+        if let FailureReason::Broker { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. } = error.reason {
+            self.desk.topics.forget(&error.to.topic);
+        }
+    }
+
+    fn end(&mut self, in_order: bool) {
+        self.ended = true;
+        self.commands.extend(self.desk.end(in_order));
+        self.desk.topics.give_up(if in_order { &Unknown::Closed } else { &Unknown::Stopped });
+        if in_order {
+            // The last commands came too late to change anything.
+            for command in self.commands.drain(..) {
+                match command {
+                    Command::Flush(slot) | Command::Close(_, Some(slot)) => self.books.enter_close(slot),
+                    Command::Close(_, None) | Command::LookUp(_) => {}
+                    Command::Send { .. } => unreachable!("nothing is accepted once the machine was told to close"),
+                }
+            }
+            self.books.closed();
+        }
+    }
+
+    /// Nobody turns it any more: everything fails now, with what is known of it.
+    fn stop(&mut self) {
+        self.end(false);
+        self.obey();
+        self.books.stop_waiting();
+        let now = self.now();
+        self.machine.close(CloseMode::AtOnce, now);
+        loop {
+            match self.machine.poll_output(now) {
+                Output::Event(Event::Failed { batch, mut error }) => {
+                    if let FailureReason::Closed = error.reason {
+                        error.reason = FailureReason::Transport(Box::new(Stopped));
+                    }
+                    self.settle(Event::Failed { batch, error });
+                }
+                Output::Event(Event::Closed) | Output::Wait(_) => break,
+                Output::Event(event) => self.settle(event),
+                Output::Connect { .. } | Output::Transmit { .. } | Output::Close(_) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if thread::panicking() {
+            // It may be the machine that panicked, so it may again.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.stop()));
+        } else {
+            self.stop();
+        }
+        self.books.abandon();
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("connections", &self.addresses)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! What the transports of `kafka-batch` have in common that drive its state machine ([`kafka_batch_core::producer`]): the
+//! handles, the settings, the books. No runtime, no socket, no thread.
+//!
+//! ```text
+//!  Producer ──commands──▶ Desk ──▶ Driver ──▶ the machine
+//!  Pending  ◀────────── answers ────┘  ▲
+//!                                      │ steps, news
+//!                       a Runtime's loop ◀──▶ Connections ◀──▶ sockets
+//! ```
+//! - [`Producer`] is the handle that users hold: it seals on their task, waits for room, and asks at the desk.
+//! - [`Driver`] has the machine, and knows who waits for what. It says which [`Step`] is next.
+//! - [`Connections`] writes and reads, over whatever streams a runtime has.
+//! - [`Runtime`] is what a transport adds: a loop over these two, a way to connect, a clock that wakes it.
+//!
+//! # How to write a loop
+//! ```text
+//! loop {
+//!     let deadline = loop {                                               // the drain
+//!         match driver.next_step() {
+//!             Step::Connect { connection, host, port } => connections.open(connection, connect(host, port)),
+//!             Step::Transmit { connection, bytes }     => connections.transmit(connection, bytes),
+//!             Step::Close(connection)                  => connections.close(connection),
+//!             Step::Wait(deadline)                     => break deadline,
+//!             Step::End                                => return,
+//!         }
+//!     };
+//!     wait for the first of: driver.poll_commands(…), connections.poll(&mut driver, …), the deadline
+//! }
+//! ```
+//! Applications use it through `kafka-batch-tokio` and `kafka-batch-async-std`; for a runtime that neither serves, use it
+//! directly.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod alarm;
+mod books;
+mod builder;
+mod connections;
+mod desk;
+mod driver;
+mod error;
+mod outbox;
+mod producer;
+mod settings;
+mod slot;
+mod topics;
+mod window;
+
+pub use alarm::Alarm;
+pub use builder::{ProducerBuilder, Runtime, Spawn, Work};
+pub use connections::{Connections, connect_to_any};
+pub use driver::{Driver, Step};
+pub use error::{ConfigError, Refused, Stopped, Unreachable};
+pub use producer::{Pending, Producer};

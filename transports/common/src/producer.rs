@@ -1,0 +1,234 @@
+//! The producer: the handle that users hold, and its side of [`Transport`].
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use kafka_batch_core::producer::{CloseMode, Refusal};
+use kafka_batch_core::{
+    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealError, SealedBatch, SendError,
+    SendErrorReason, TopicPartition, Transport,
+};
+
+use crate::builder::{ProducerBuilder, Runtime};
+use crate::desk::{Answer, Desk, Flushed};
+use crate::slot::Slot;
+use crate::topics;
+
+/// A producer: **the batch that was filled is the batch that lands**, one on the wire and one in the log, all of it or
+/// nothing.
+///
+/// A cheap handle: clones share one state machine, its connections, and one task of the runtime `R`. It can be used, and
+/// what it gives out awaited, on any thread and under any runtime; only the task needs `R`.
+///
+/// - **Sending** first makes sure that the topic and the partition exist (the first time; a topic counts as unknown after
+///   `request.timeout.ms`), then compresses the batch, on the task that sends it, and then waits until there is room for
+///   it (`buffer.memory`): first come, first served, so a large batch is not overtaken for ever by small ones. With that
+///   it is accepted. It goes out at once: there is no `linger.ms`.
+/// - **Cancelling** is by dropping. A future of [`send_batch`](Transport::send_batch) that is dropped before it resolved
+///   has sent nothing, and nothing will be: there is no halfway. The batch goes with the future that owned it; to try
+///   again after a time-out, keep the future and poll it on (`&mut`, pinned), or send a clone. Once it resolved, the batch
+///   is on its way: dropping the [`Pending`] cancels nothing, and only its answer is lost.
+/// - **Every accepted batch ends**, at the latest after `delivery.timeout.ms`, delivered or failed; what failed says
+///   whether it was not written, or may have been.
+/// - **Flushing** waits for all that was accepted before; so it ends within `delivery.timeout.ms`, too. It fails only if
+///   the runtime is shut down meanwhile. A flush that is dropped changes nothing.
+/// - **Closing** refuses later batches and those that wait for room, and flushes. It goes on when its future is dropped.
+///   [`close_at_once`](Self::close_at_once) does not wait for answers.
+/// - **Dropping** the last handle takes nothing back: what was accepted goes its way as long as the runtime runs. To be
+///   sure of it at the end of a program, [`close`](Transport::close).
+/// - **A runtime that is shut down** in the middle, or whose task panics, leaves nobody waiting: each batch that is on its
+///   way fails with [`Stopped`](crate::Stopped), as not written or unknown, whichever is true, and comes back.
+pub struct Producer<R> {
+    inner: Arc<Inner>,
+    runtime: PhantomData<fn() -> R>,
+}
+
+struct Inner {
+    desk: Arc<Desk>,
+    batch_options: BatchOptions,
+    capabilities: Capabilities,
+    /// `buffer.memory`.
+    limit: usize,
+    /// For people to read.
+    brokers: String,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.desk.leave();
+    }
+}
+
+impl<R: Runtime> Producer<R> {
+    /// Settings for a new producer.
+    pub fn builder() -> ProducerBuilder<R> {
+        ProducerBuilder::new()
+    }
+}
+
+impl<R> Producer<R> {
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        batch_options: BatchOptions,
+        capabilities: Capabilities,
+        limit: usize,
+        brokers: String,
+    ) -> Self {
+        let inner = Arc::new(Inner { desk, batch_options, capabilities, limit, brokers });
+        Self { inner, runtime: PhantomData }
+    }
+
+    /// Takes no further batch, and gives back what is on its way: each batch that is not through fails now, as not
+    /// written, or as unknown if its bytes may have gone out. Resolves when every one of them has been told.
+    ///
+    /// # Errors
+    /// The runtime was shut down meanwhile; closed it is all the same.
+    pub async fn close_at_once(&self) -> Result<(), FlushError> {
+        end(self.inner.desk.close(CloseMode::AtOnce)).await
+    }
+}
+
+async fn end(slot: Option<Arc<Slot<Flushed>>>) -> Flushed {
+    match slot {
+        Some(slot) => poll_fn(|context| slot.poll_take(context)).await,
+        None => Ok(()),
+    }
+}
+
+impl Inner {
+    /// Everything that can keep a batch from being accepted, but that there is no room.
+    async fn prepare(
+        &self,
+        batch: KafkaBatch,
+        to: &TopicPartition,
+    ) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
+        if let Some(reason) = self.desk.refusal() {
+            return Err((reason, batch));
+        }
+        if let Err(reason) = self.find(to).await {
+            return Err((reason, batch));
+        }
+        let sealed = batch.seal().map_err(|SealError { reason, batch }| (SendErrorReason::Seal(reason), *batch))?;
+        let (needed, limit) = (sealed.size(), self.limit);
+        if needed > limit {
+            let reason = SendErrorReason::Transport(Box::new(Refusal::NeverFits { needed, limit }));
+            return Err((reason, sealed.into_batch()));
+        }
+        Ok(sealed)
+    }
+
+    /// Makes sure that there is such a topic and partition: so that it is known before anything is sent, and not when
+    /// `delivery.timeout.ms` is over.
+    async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
+        let is_there = |partitions| topics::has(partitions, to);
+        if self.desk.topics.known(&to.topic).is_some_and(is_there) {
+            return Ok(());
+        }
+        let partitions = self.ask(&to.topic).await?;
+        if is_there(partitions) {
+            return Ok(());
+        }
+        let TopicPartition { topic, partition } = to.clone();
+        Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        match self.desk.topics.known(topic) {
+            Some(partitions) => Ok(partitions),
+            None => self.ask(topic).await,
+        }
+    }
+
+    async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        let (slot, is_first) = self.desk.topics.join(topic);
+        if is_first && let Err(reason) = self.desk.look_up(topic) {
+            // Whoever joined meanwhile would wait for ever.
+            self.desk.topics.give_up(&topics::Unknown::Closed);
+            return Err(reason);
+        }
+        let answer = poll_fn(|context| slot.poll_take(context)).await;
+        answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))
+    }
+}
+
+impl<R> Transport for Producer<R> {
+    type Pending = Pending;
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities
+    }
+
+    fn batch(&self) -> KafkaBatch {
+        let options = self.inner.batch_options.clone();
+        options.build(SystemTime::now()).expect("the options were checked when the producer was made")
+    }
+
+    async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        self.inner.partitions(topic).await
+    }
+
+    async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
+        let partitions = self.inner.partitions(topic).await?;
+        Ok(self.inner.desk.topics.pick(topic, partitions))
+    }
+
+    async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
+        let sealed = match self.inner.prepare(batch, &to).await {
+            Ok(sealed) => sealed,
+            Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
+        };
+        let (topic, partition) = (to.topic.clone(), to.partition);
+        let mut asked = Some((sealed, to));
+        match self.inner.desk.send(&mut asked).await {
+            Ok(slot) => {
+                self.inner.desk.topics.sent(&topic, partition);
+                Ok(Pending { slot })
+            }
+            Err(reason) => {
+                let (sealed, to) = asked.expect("what was not accepted stays where it is");
+                Err(SendError::new(to, reason, sealed.into_batch()))
+            }
+        }
+    }
+
+    async fn flush(&self) -> Result<(), FlushError> {
+        end(self.inner.desk.flush()).await
+    }
+
+    async fn close(&self) -> Result<(), FlushError> {
+        end(self.inner.desk.close(CloseMode::Flushing)).await
+    }
+}
+
+impl<R> Clone for Producer<R> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), runtime: PhantomData }
+    }
+}
+
+impl<R> fmt::Debug for Producer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("brokers", &self.inner.brokers).finish_non_exhaustive()
+    }
+}
+
+/// A batch on its way: resolves when it is known what became of it. Under any runtime, and after its producer is gone.
+#[derive(Debug)]
+#[must_use = "it says whether the batch arrived; drop it where that does not matter"]
+pub struct Pending {
+    slot: Arc<Slot<Answer>>,
+}
+
+impl Future for Pending {
+    type Output = Result<Delivery, DeliveryError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.slot.poll_take(context)
+    }
+}

@@ -1,0 +1,39 @@
+//! The loop.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use kafka_batch_transport::{Alarm, Connections, Driver, Step};
+use tokio::time::sleep;
+
+use crate::connect::connect;
+
+pub(crate) async fn drive(mut driver: Driver) {
+    let mut connections = Connections::new();
+    let mut alarm = Alarm::new();
+    let mut timer = pin!(sleep(Duration::ZERO));
+    loop {
+        let deadline = loop {
+            match driver.next_step() {
+                Step::Connect { connection, host, port, until } => {
+                    connections.open(connection, connect(host, port, until));
+                }
+                Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
+                Step::Close(connection) => connections.close(connection),
+                Step::Wait(deadline) => break deadline,
+                Step::End => return,
+            }
+        };
+        alarm.set(deadline, |at| timer.as_mut().reset(at.into()));
+        // Whatever comes first; and whatever has come with it, so that it goes into the same requests.
+        poll_fn(|context| {
+            let command = driver.poll_commands(context);
+            let news = connections.poll(&mut driver, context);
+            let due = alarm.poll(|| timer.as_mut().poll(context));
+            if command.is_ready() || news.is_ready() || due.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}

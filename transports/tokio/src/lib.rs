@@ -1,0 +1,65 @@
+//! The transport of `kafka-batch` over tokio. **The batch that was filled is the batch that lands**: one on the wire, one
+//! in the log, all of it or nothing.
+//!
+//! ```no_run
+//! use kafka_batch_core::{Record, TopicPartition, Transport};
+//! use kafka_batch_tokio::TokioProducer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let producer = TokioProducer::builder().set("bootstrap.servers", "localhost:9092").create()?;
+//!
+//! let mut batch = producer.batch();
+//! for reading in ["21.5", "21.7"] {
+//!     if batch.append(Record::new(reading).key("sensor-7"))?.is_full() {
+//!         panic!("two small records are no full batch");
+//!     }
+//! }
+//! let accepted = producer.send_batch(batch, TopicPartition::new("readings", 0)).await?;
+//! let delivery = accepted.await?;
+//! println!("the first record is at offset {:?}", delivery.base_offset());
+//! producer.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it is made of
+//! One task for a producer, which drives the state machine and all of its sockets: a loop of some thirty lines
+//! (`drive.rs`). Handles talk to it over a queue that is bounded in bytes; batches are compressed on the task that sends
+//! them, and written with vectored writes, never copied. What [`Producer`] promises, and what dropping a future means,
+//! stands with it.
+//!
+//! The runtime needs its drivers for I/O and time (`enable_all`).
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod connect;
+mod drive;
+mod stream;
+
+pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Refused, Stopped, Unreachable};
+use kafka_batch_transport::{Driver, Runtime, Spawn, Work};
+
+/// A producer over tokio.
+pub type TokioProducer = Producer<Tokio>;
+
+/// The runtime of a [`TokioProducer`].
+#[derive(Clone, Copy, Debug)]
+pub enum Tokio {}
+
+impl Runtime for Tokio {
+    fn drive(driver: Driver) -> Work {
+        Box::pin(drive::drive(driver))
+    }
+}
+
+impl Spawn for Tokio {
+    fn spawn(work: Work) -> Result<(), ConfigError> {
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(work)),
+            Err(error) => return Err(ConfigError::NoRuntime(error.to_string())),
+        }
+        Ok(())
+    }
+}
