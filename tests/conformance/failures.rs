@@ -84,7 +84,9 @@ async fn brokers_that_do_not_answer<S: Subject>() {
         SendErrorReason::NoBroker { brokers, .. } => assert_eq!(brokers, &servers),
         other => panic!("{other:?}"),
     }
-    assert!(error.to_string().contains("refused") && error.is_retriable(), "{error}");
+    // librdkafka does not always know by then why.
+    assert!(error.to_string().contains("refused") || !producer.capabilities().one_batch_on_the_wire, "{error}");
+    assert!(error.is_retriable());
     producer.close().await.unwrap();
 }
 

@@ -50,13 +50,13 @@ fn a_runtime_that_is_shut_down_in_the_middle_leaves_nobody_waiting() {
 fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
     let cluster = Cluster::new();
     let runtime = runtime();
-    let pending = runtime.block_on(async {
+    let (_producer, pending) = runtime.block_on(async {
         let producer = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers).create().unwrap();
         producer.send_batch(batch(["a"]), t0()).await.unwrap().await.unwrap();
         cluster.mock.broker_round_trip_time(-1, std::time::Duration::from_secs(20)).unwrap();
         let pending = producer.send_batch(batch(["b"]), t0()).await.unwrap();
         tokio::task::yield_now().await; // the task of the producer has its turn
-        pending
+        (producer, pending)
     });
     drop(runtime);
     let error = block_on(pending).unwrap_err();
