@@ -16,3 +16,7 @@ pub use kafka_batch_tokio as tokio;
 /// The transport over async-std and smol. The batch that was filled is the batch that lands.
 #[cfg(any(feature = "async-std", feature = "smol"))]
 pub use kafka_batch_async_std as async_std;
+
+#[doc = include_str!("../docs/guide.md")]
+#[cfg(any(doc, doctest))]
+pub mod guide {}
