@@ -2,27 +2,62 @@
 //! with its faults, and, where a broker is asked for by name (`ignored`), over a real Apache Kafka. Where the rdkafka
 //! transport cannot, since librdkafka batches by itself, the suite says what it does instead.
 //!
-//! Run the second half with `cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test conformance -- --ignored`.
+//! Run the second half with `cargo with-kafka --kafka 4 -- cargo test --test conformance -- --ignored`.
 //!
 //! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, its
 //! partition has no leader until the test gives it one.
 
 /// A case for each transport: `room::transport::case`.
 macro_rules! over_each_transport {
-    ($($(#[$attribute:meta])* $case:ident)*) => {
-        over_each_transport! { @mount over_tokio Tokio $($(#[$attribute])* $case)* }
-        over_each_transport! { @mount over_async_std AsyncStd $($(#[$attribute])* $case)* }
-        over_each_transport! { @mount over_rdkafka Rdkafka $($(#[$attribute])* $case)* }
+    ($($case:ident)*) => {
+        mount! { over_tokio Tokio () [] $($case)* }
+        mount! { over_async_std AsyncStd () [] $($case)* }
+        mount! { over_rdkafka Rdkafka () [] $($case)* }
     };
-    (@mount $transport:ident $subject:ident $($(#[$attribute:meta])* $case:ident)*) => {
-        mod $transport {
-            $(
-                #[test]
-                $(#[$attribute])*
-                fn $case() {
-                    crate::subject::run::<crate::subject::$subject, _>(super::$case::<crate::subject::$subject>());
-                }
-            )*
+}
+
+/// The same for cases that need a real Kafka.
+macro_rules! over_each_transport_to_kafka {
+    ($($case:ident)*) => {
+        mount! { over_tokio_to_kafka Tokio () [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)* }
+        mount! { over_async_std_to_kafka AsyncStd () [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)* }
+        mount! { over_rdkafka_to_kafka Rdkafka () [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)* }
+    };
+}
+
+/// The same for cases that hold over any broker, and take the cluster that they are given.
+macro_rules! over_each_transport_and_to_kafka {
+    ($($case:ident)*) => {
+        mount! { over_tokio_to_mock Tokio (crate::cluster::Cluster::new()) [] $($case)* }
+        mount! { over_async_std_to_mock AsyncStd (crate::cluster::Cluster::new()) [] $($case)* }
+        mount! { over_rdkafka_to_mock Rdkafka (crate::cluster::Cluster::new()) [] $($case)* }
+        mount! {
+            over_tokio_to_kafka Tokio (crate::cluster::Cluster::kafka())
+            [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)*
+        }
+        mount! {
+            over_async_std_to_kafka AsyncStd (crate::cluster::Cluster::kafka())
+            [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)*
+        }
+        mount! {
+            over_rdkafka_to_kafka Rdkafka (crate::cluster::Cluster::kafka())
+            [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)*
+        }
+    };
+}
+
+macro_rules! mount {
+    ($place:ident $subject:ident $argument:tt $attributes:tt $($case:ident)*) => {
+        mod $place {
+            $( mount! { @case $subject $argument $attributes $case } )*
+        }
+    };
+    (@case $subject:ident $argument:tt [$($attributes:tt)*] $case:ident) => {
+        #[test]
+        $($attributes)*
+        fn $case() {
+            use crate::subject::{Subject as _, $subject};
+            $subject::block_on(super::$case::<$subject> $argument);
         }
     };
 }
@@ -33,6 +68,8 @@ mod cluster;
 mod failures;
 #[path = "rdkafka/futures.rs"]
 mod futures;
+#[path = "conformance/kafka.rs"]
+mod kafka;
 #[path = "conformance/pressure.rs"]
 mod pressure;
 #[path = "conformance/publishing.rs"]

@@ -1,9 +1,13 @@
 //! A cluster of the case's own, and what is in its logs, read with `rdkafka`'s consumer.
 
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use std::{env, fs, process};
 
 use kafka_batch::kit::{OwnedHeader, OwnedRecord};
-use kafka_batch::{BatchOptions, KafkaBatch, Record, Timestamp, TopicPartition};
+use kafka_batch::{BatchOptions, KafkaBatch, Record, RecordBatches, Timestamp, TopicPartition};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::mocking::MockCluster;
@@ -11,17 +15,21 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
+use crate::futures::block_on;
 use crate::subject::{Subject, Wanted};
 
 /// Only so that a case that would hang fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A cluster, and a topic of three partitions in it that no other case has.
 pub(crate) struct Cluster {
-    pub(crate) mock: MockCluster<'static, DefaultProducerContext>,
+    mock: Option<MockCluster<'static, DefaultProducerContext>>,
+    servers: String,
+    topic: String,
 }
 
 impl Cluster {
-    /// One broker, with the topic "t" of three partitions.
+    /// One broker of librdkafka's mock cluster.
     pub(crate) fn new() -> Self {
         Self::of(1)
     }
@@ -30,27 +38,57 @@ impl Cluster {
         let mock = MockCluster::new(brokers).unwrap();
         mock.create_topic("t", 3, brokers.min(3)).unwrap();
         mock.partition_leader("t", 0, Some(1)).unwrap();
-        Self { mock }
+        Self { servers: mock.bootstrap_servers(), mock: Some(mock), topic: "t".to_owned() }
     }
 
     /// One whose partition 0 has no leader: what goes there waits until [`release`](Self::release).
     pub(crate) fn held() -> Self {
         let cluster = Self::new();
-        cluster.mock.partition_leader("t", 0, None).unwrap();
+        cluster.mock().partition_leader("t", 0, None).unwrap();
         cluster
     }
 
     pub(crate) fn release(&self) {
-        self.mock.partition_leader("t", 0, Some(1)).unwrap();
+        self.mock().partition_leader("t", 0, Some(1)).unwrap();
+    }
+
+    /// The Apache Kafka that the environment names. A case without one has failed, not been skipped.
+    pub(crate) fn kafka() -> Self {
+        Self::kafka_with(&[])
+    }
+
+    /// The same, with these settings of the topic.
+    pub(crate) fn kafka_with(settings: &[(&str, &str)]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let servers = variable("KAFKA_BATCH_BROKERS");
+        let topic = format!("conformance-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
+        let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+        let made = block_on(admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
+        assert_eq!(made.unwrap(), [Ok(topic.clone())]);
+        Self { mock: None, servers, topic }
+    }
+
+    pub(crate) fn mock(&self) -> &MockCluster<'static, DefaultProducerContext> {
+        self.mock.as_ref().expect("faults are the mock cluster's")
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(crate) fn partition(&self, partition: i32) -> TopicPartition {
+        TopicPartition::new(&self.topic, partition)
     }
 
     /// What the next Produce requests are answered.
     pub(crate) fn produce_errors(&self, errors: &[RDKafkaRespErr]) {
-        self.mock.request_errors(RDKafkaApiKey::Produce, errors);
+        self.mock().request_errors(RDKafkaApiKey::Produce, errors);
     }
 
     pub(crate) fn wanted(&self) -> Wanted {
-        wanted(self.mock.bootstrap_servers())
+        wanted(self.servers.clone())
     }
 
     pub(crate) fn producer<S: Subject>(&self) -> S::Producer {
@@ -59,13 +97,30 @@ impl Cluster {
 
     /// What is in the log of partition 0: each record and its offset.
     pub(crate) fn log(&self) -> Vec<(i64, OwnedRecord)> {
-        log(&self.mock.bootstrap_servers(), "t", 0)
+        self.log_of(0)
+    }
+
+    pub(crate) fn log_of(&self, partition: i32) -> Vec<(i64, OwnedRecord)> {
+        log(&self.servers, &self.topic, partition)
     }
 
     /// The values in the log of partition 0.
     pub(crate) fn values(&self) -> Vec<String> {
         self.log().into_iter().map(|(_, record)| String::from_utf8(record.value.unwrap()).unwrap()).collect()
     }
+
+    /// How many batches the log of partition 0 has, where this is a Kafka whose files can be seen.
+    pub(crate) fn batches(&self) -> usize {
+        let folder = PathBuf::from(variable("KAFKA_BATCH_KAFKA_DATA")).join(format!("{}-0", self.topic));
+        let segment = fs::read(folder.join("00000000000000000000.log")).unwrap();
+        RecordBatches::new(&segment).map(Result::unwrap).count()
+    }
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|error| {
+        panic!("{name}: {error}; run: cargo with-kafka --kafka 4 -- cargo test --test conformance -- --ignored")
+    })
 }
 
 /// A producer for these brokers, as most cases want it.
@@ -75,7 +130,7 @@ pub(crate) fn wanted(servers: String) -> Wanted {
 }
 
 /// Each record of a partition and its offset.
-pub(crate) fn log(servers: &str, topic: &str, partition: i32) -> Vec<(i64, OwnedRecord)> {
+fn log(servers: &str, topic: &str, partition: i32) -> Vec<(i64, OwnedRecord)> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
     let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap();
@@ -113,11 +168,6 @@ fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
             rdkafka::Timestamp::NotAvailable => Timestamp::NO_TIMESTAMP,
         }),
     }
-}
-
-/// Partition 0 of the topic.
-pub(crate) fn t0() -> TopicPartition {
-    TopicPartition::new("t", 0)
 }
 
 /// A batch of these values.

@@ -9,16 +9,19 @@ use kafka_batch::{
 };
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use crate::cluster::{Cluster, batch, counted, t0, wanted};
+use crate::cluster::{Cluster, batch, counted, wanted};
 use crate::subject::{Subject, Wanted};
 
-over_each_transport! {
+over_each_transport_and_to_kafka! {
     an_empty_batch
-    a_topic_that_does_not_exist
     a_partition_that_the_topic_does_not_have
+    a_batch_that_is_too_large_once_it_is_sealed
+}
+
+over_each_transport! {
+    a_topic_that_does_not_exist
     brokers_that_do_not_answer
     a_batch_that_the_broker_finds_too_large_comes_back_and_is_split
-    a_batch_that_is_too_large_once_it_is_sealed
     errors_that_pass_are_retried_without_loss_and_in_order
     a_broker_that_dies_and_comes_back
     a_leader_that_moves
@@ -34,21 +37,22 @@ async fn refused<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: Top
 }
 
 async fn failed<S: Subject>(producer: &S::Producer, batch: &KafkaBatch) -> DeliveryError {
-    let pending = producer.send_batch(batch.clone(), t0()).await.unwrap();
+    let to = TopicPartition::new("t", 0);
+    let pending = producer.send_batch(batch.clone(), to.clone()).await.unwrap();
     let error = pending.await.unwrap_err();
-    assert_eq!((&*error.batch, &error.to), (batch, &t0()));
+    assert_eq!((&*error.batch, &error.to), (batch, &to));
     error
 }
 
-async fn an_empty_batch<S: Subject>() {
-    let error = refused::<S>(&Cluster::new().producer::<S>(), &KafkaBatch::new(0), t0()).await;
+async fn an_empty_batch<S: Subject>(cluster: Cluster) {
+    let error = refused::<S>(&cluster.producer::<S>(), &KafkaBatch::new(0), cluster.partition(0)).await;
     assert!(matches!(error.reason, SendErrorReason::Seal(SealErrorReason::Empty)), "{error}");
     assert!(!error.is_retriable());
 }
 
 async fn a_topic_that_does_not_exist<S: Subject>() {
     let cluster = Cluster::new();
-    cluster.mock.topic_error("missing", Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    cluster.mock().topic_error("missing", Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let producer = S::create(Wanted { patience: Duration::from_millis(300), ..cluster.wanted() });
     let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("missing", 0)).await;
     assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
@@ -59,14 +63,13 @@ async fn a_topic_that_does_not_exist<S: Subject>() {
         let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new(name, 0)).await;
         assert!(matches!(&error.reason, SendErrorReason::Transport(_)), "{error}");
     }
-    producer.send_batch(batch(["goes on"]), t0()).await.unwrap().await.unwrap();
+    producer.send_batch(batch(["goes on"]), cluster.partition(0)).await.unwrap().await.unwrap();
 }
 
-async fn a_partition_that_the_topic_does_not_have<S: Subject>() {
-    let cluster = Cluster::new();
+async fn a_partition_that_the_topic_does_not_have<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     for asked in [3, 1_000, -1, i32::MIN] {
-        let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("t", asked)).await;
+        let error = refused::<S>(&producer, &batch(["v"]), cluster.partition(asked)).await;
         let SendErrorReason::UnknownPartition { partitions: 3, partition, .. } = error.reason else {
             panic!("{error}")
         };
@@ -79,7 +82,7 @@ async fn brokers_that_do_not_answer<S: Subject>() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let servers = format!("127.0.0.1:{port}");
     let producer = S::create(Wanted { patience: Duration::from_millis(700), ..wanted(servers.clone()) });
-    let error = refused::<S>(&producer, &batch(["v"]), t0()).await;
+    let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("t", 0)).await;
     match &error.reason {
         SendErrorReason::NoBroker { brokers, .. } => assert_eq!(brokers, &servers),
         other => panic!("{other:?}"),
@@ -103,7 +106,7 @@ async fn a_batch_that_the_broker_finds_too_large_comes_back_and_is_split<S: Subj
     let split = error.batch.split(size).unwrap();
     assert!(split.parts.len() >= 2 && split.too_large.is_empty());
     for (position, part) in split.parts {
-        let delivery = producer.send_batch(part.into_batch(), t0()).await.unwrap().await.unwrap();
+        let delivery = producer.send_batch(part.into_batch(), cluster.partition(0)).await.unwrap().await.unwrap();
         assert_eq!(delivery.base_offset(), Some(position as i64));
     }
     assert_eq!(cluster.values(), values);
@@ -111,8 +114,7 @@ async fn a_batch_that_the_broker_finds_too_large_comes_back_and_is_split<S: Subj
 
 /// Over the hard limit (`message.max.bytes`) only the transports that send the batch as one refuse it: librdkafka would
 /// cut it up.
-async fn a_batch_that_is_too_large_once_it_is_sealed<S: Subject>() {
-    let cluster = Cluster::new();
+async fn a_batch_that_is_too_large_once_it_is_sealed<S: Subject>(cluster: Cluster) {
     let options = BatchOptions::default().max_message_bytes(200).compression("lz4".parse().unwrap());
     let producer = S::create(Wanted { options, ..cluster.wanted() });
     let mut large = producer.batch();
@@ -121,7 +123,7 @@ async fn a_batch_that_is_too_large_once_it_is_sealed<S: Subject>() {
         chance = chance.wrapping_mul(0x9e37_79b9) ^ chance >> 15; // which does not compress
         let _ = large.append(kafka_batch::Record::new(&chance.to_ne_bytes())).unwrap();
     }
-    match producer.send_batch(large.clone(), t0()).await {
+    match producer.send_batch(large.clone(), cluster.partition(0)).await {
         Ok(pending) => {
             assert!(!producer.capabilities().one_batch_on_the_wire);
             pending.await.unwrap();
@@ -147,7 +149,7 @@ async fn errors_that_pass_are_retried_without_loss_and_in_order<S: Subject>() {
     let values = counted(100);
     let mut pending = Vec::new();
     for values in values.chunks(10) {
-        pending.push(producer.send_batch(batch(values), t0()).await.unwrap());
+        pending.push(producer.send_batch(batch(values), cluster.partition(0)).await.unwrap());
     }
     for (number, pending) in pending.into_iter().enumerate() {
         assert_eq!(pending.await.unwrap().base_offset(), Some(10 * number as i64));
@@ -158,12 +160,12 @@ async fn errors_that_pass_are_retried_without_loss_and_in_order<S: Subject>() {
 async fn a_broker_that_dies_and_comes_back<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
-    producer.send_batch(batch(["before"]), t0()).await.unwrap().await.unwrap();
-    cluster.mock.broker_down(1).unwrap();
-    let during = producer.send_batch(batch(["during"]), t0()).await.unwrap();
-    cluster.mock.broker_up(1).unwrap();
+    producer.send_batch(batch(["before"]), cluster.partition(0)).await.unwrap().await.unwrap();
+    cluster.mock().broker_down(1).unwrap();
+    let during = producer.send_batch(batch(["during"]), cluster.partition(0)).await.unwrap();
+    cluster.mock().broker_up(1).unwrap();
     assert_eq!(during.await.unwrap().base_offset(), Some(1));
-    producer.send_batch(batch(["after"]), t0()).await.unwrap().await.unwrap();
+    producer.send_batch(batch(["after"]), cluster.partition(0)).await.unwrap().await.unwrap();
     assert_eq!(cluster.values(), ["before", "during", "after"]);
 }
 
@@ -173,8 +175,8 @@ async fn a_leader_that_moves<S: Subject>() {
     let mut pending = Vec::new();
     let values = counted(60);
     for (number, value) in values.iter().enumerate() {
-        cluster.mock.partition_leader("t", 0, Some(number as i32 / 7 % 3 + 1)).unwrap();
-        pending.push(producer.send_batch(batch([value]), t0()).await.unwrap());
+        cluster.mock().partition_leader(cluster.topic(), 0, Some(number as i32 / 7 % 3 + 1)).unwrap();
+        pending.push(producer.send_batch(batch([value]), cluster.partition(0)).await.unwrap());
     }
     for (number, pending) in pending.into_iter().enumerate() {
         assert_eq!(pending.await.unwrap().base_offset(), Some(number as i64));
@@ -194,25 +196,25 @@ async fn a_batch_that_waits_for_a_leader_in_vain_is_not_written<S: Subject>() {
 async fn a_batch_whose_answer_does_not_come_may_have_been_written<S: Subject>() {
     let cluster = Cluster::new();
     let producer = S::create(Wanted { patience: Duration::from_secs(3), ..cluster.wanted() });
-    producer.send_batch(batch(["heard of"]), t0()).await.unwrap().await.unwrap();
-    cluster.mock.broker_round_trip_time(-1, Duration::from_secs(20)).unwrap();
+    producer.send_batch(batch(["heard of"]), cluster.partition(0)).await.unwrap().await.unwrap();
+    cluster.mock().broker_round_trip_time(-1, Duration::from_secs(20)).unwrap();
     let error = failed::<S>(&producer, &batch(["not heard of"])).await;
     assert!(matches!(error.reason, FailureReason::TimedOut), "{error}");
     assert_eq!(error.fate(), Some(Fate::Unknown));
     assert!(error.may_have_been_written());
-    cluster.mock.broker_round_trip_time(-1, Duration::ZERO).unwrap();
+    cluster.mock().broker_round_trip_time(-1, Duration::ZERO).unwrap();
     assert_eq!(cluster.values(), ["heard of", "not heard of"], "and so it was");
 }
 
 async fn a_slow_broker_keeps_no_other_one_waiting<S: Subject>() {
     let cluster = Cluster::of(2);
-    cluster.mock.partition_leader("t", 1, Some(2)).unwrap();
+    cluster.mock().partition_leader(cluster.topic(), 1, Some(2)).unwrap();
     let producer = cluster.producer::<S>();
-    let to = |partition| TopicPartition::new("t", partition);
+    let to = |partition| cluster.partition(partition);
     for partition in [0, 1] {
         producer.send_batch(batch(["first"]), to(partition)).await.unwrap().await.unwrap();
     }
-    cluster.mock.broker_round_trip_time(1, Duration::from_secs(20)).unwrap();
+    cluster.mock().broker_round_trip_time(1, Duration::from_secs(20)).unwrap();
     let large = || batch([vec![b'x'; 900_000]]);
     let mut slow = Vec::new();
     for _ in 0..10 {

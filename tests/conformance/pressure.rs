@@ -5,20 +5,23 @@ use std::task::Poll;
 
 use kafka_batch::{FailureReason, Fate, Publish, SendErrorReason, Transport};
 
-use crate::cluster::{Cluster, batch, counted, t0};
+use crate::cluster::{Cluster, batch, counted};
 use crate::futures::poll_once;
 use crate::subject::{Subject, Wanted};
+
+over_each_transport_and_to_kafka! {
+    an_answer_that_nobody_waits_for_changes_nothing
+    a_hundred_tasks_share_a_producer
+}
 
 over_each_transport! {
     a_full_buffer_makes_the_next_batch_wait_and_is_no_error
     a_send_that_is_dropped_while_it_waits_has_sent_nothing
-    an_answer_that_nobody_waits_for_changes_nothing
     a_flush_waits_for_all_that_was_accepted_before_it
     closing_flushes_and_refuses_what_comes_later_over_any_handle
     closing_goes_on_when_nobody_waits_for_it
     closing_at_once_gives_back_what_was_not_sent
     what_was_accepted_goes_its_way_when_the_last_handle_is_gone
-    a_hundred_tasks_share_a_producer
 }
 
 /// Room for one batch of [`large`] size, and not for two.
@@ -33,9 +36,9 @@ fn large(letter: &str) -> String {
 async fn a_full_buffer_makes_the_next_batch_wait_and_is_no_error<S: Subject>() {
     let cluster = Cluster::held();
     let producer = S::create(narrow(&cluster));
-    let first = producer.send_batch(batch([large("a")]), t0()).await.unwrap();
-    let mut waits = pin!(producer.send_batch(batch([large("b")]), t0()));
-    let mut behind = pin!(producer.send_batch(batch(["c"]), t0()));
+    let first = producer.send_batch(batch([large("a")]), cluster.partition(0)).await.unwrap();
+    let mut waits = pin!(producer.send_batch(batch([large("b")]), cluster.partition(0)));
+    let mut behind = pin!(producer.send_batch(batch(["c"]), cluster.partition(0)));
     assert!(poll_once(waits.as_mut()).is_pending());
     assert!(poll_once(behind.as_mut()).is_pending(), "there would be room for it, but it came later");
     cluster.release();
@@ -48,10 +51,10 @@ async fn a_full_buffer_makes_the_next_batch_wait_and_is_no_error<S: Subject>() {
 async fn a_send_that_is_dropped_while_it_waits_has_sent_nothing<S: Subject>() {
     let cluster = Cluster::held();
     let producer = S::create(narrow(&cluster));
-    let first = producer.send_batch(batch([large("a")]), t0()).await.unwrap();
-    let mut behind = Box::pin(producer.send_batch(batch([large("c")]), t0()));
+    let first = producer.send_batch(batch([large("a")]), cluster.partition(0)).await.unwrap();
+    let mut behind = Box::pin(producer.send_batch(batch([large("c")]), cluster.partition(0)));
     {
-        let mut dropped = pin!(producer.send_batch(batch([large("b")]), t0()));
+        let mut dropped = pin!(producer.send_batch(batch([large("b")]), cluster.partition(0)));
         assert!(poll_once(dropped.as_mut()).is_pending());
         assert!(poll_once(behind.as_mut()).is_pending());
     }
@@ -61,11 +64,10 @@ async fn a_send_that_is_dropped_while_it_waits_has_sent_nothing<S: Subject>() {
     assert_eq!(cluster.values(), [large("a"), large("c")]);
 }
 
-async fn an_answer_that_nobody_waits_for_changes_nothing<S: Subject>() {
-    let cluster = Cluster::new();
+async fn an_answer_that_nobody_waits_for_changes_nothing<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     for value in counted(20) {
-        drop(producer.send_batch(batch([value]), t0()).await.unwrap());
+        drop(producer.send_batch(batch([value]), cluster.partition(0)).await.unwrap());
     }
     producer.flush().await.unwrap();
     assert_eq!(cluster.values(), counted(20));
@@ -77,7 +79,7 @@ async fn a_flush_waits_for_all_that_was_accepted_before_it<S: Subject>() {
     producer.flush().await.unwrap(); // nothing to wait for
     let mut pending = Vec::new();
     for _ in 0..5 {
-        pending.push(producer.send_batch(batch(counted(100)), t0()).await.unwrap());
+        pending.push(producer.send_batch(batch(counted(100)), cluster.partition(0)).await.unwrap());
     }
     let mut flush = Box::pin(producer.flush());
     assert!(poll_once(flush.as_mut()).is_pending());
@@ -92,15 +94,15 @@ async fn closing_flushes_and_refuses_what_comes_later_over_any_handle<S: Subject
     let cluster = Cluster::held();
     let producer = S::create(narrow(&cluster));
     let other = producer.clone();
-    let mut pending = producer.send_batch(batch([large("a")]), t0()).await.unwrap();
-    let mut waits = Box::pin(other.send_batch(batch([large("b")]), t0()));
+    let mut pending = producer.send_batch(batch([large("a")]), cluster.partition(0)).await.unwrap();
+    let mut waits = Box::pin(other.send_batch(batch([large("b")]), cluster.partition(0)));
     assert!(poll_once(waits.as_mut()).is_pending());
     let mut close = Box::pin(producer.close());
     assert!(poll_once(close.as_mut()).is_pending());
     cluster.release();
     close.await.unwrap();
     assert!(matches!(poll_once(pin!(&mut pending)), Poll::Ready(Ok(_))));
-    for sent in [waits.await, other.send_batch(batch([large("b")]), t0()).await] {
+    for sent in [waits.await, other.send_batch(batch([large("b")]), cluster.partition(0)).await] {
         let refused = sent.unwrap_err();
         assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
         assert_eq!(*refused.batch, batch([large("b")]));
@@ -113,12 +115,12 @@ async fn closing_flushes_and_refuses_what_comes_later_over_any_handle<S: Subject
 async fn closing_goes_on_when_nobody_waits_for_it<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
-    let pending = producer.send_batch(batch(["a"]), t0()).await.unwrap();
+    let pending = producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap();
     {
         let mut close = pin!(producer.close());
         assert!(poll_once(close.as_mut()).is_pending());
     }
-    let refused = producer.send_batch(batch(["b"]), t0()).await.unwrap_err();
+    let refused = producer.send_batch(batch(["b"]), cluster.partition(0)).await.unwrap_err();
     assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
     cluster.release();
     pending.await.unwrap();
@@ -128,7 +130,7 @@ async fn closing_goes_on_when_nobody_waits_for_it<S: Subject>() {
 async fn closing_at_once_gives_back_what_was_not_sent<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
-    let pending = producer.send_batch(batch(["a"]), t0()).await.unwrap();
+    let pending = producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap();
     let Some(close) = S::close_at_once(&producer) else { return };
     close.await;
     let error = pending.await.unwrap_err();
@@ -141,24 +143,22 @@ async fn closing_at_once_gives_back_what_was_not_sent<S: Subject>() {
 async fn what_was_accepted_goes_its_way_when_the_last_handle_is_gone<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
-    let pending = producer.send_batch(batch(["a", "b"]), t0()).await.unwrap();
+    let pending = producer.send_batch(batch(["a", "b"]), cluster.partition(0)).await.unwrap();
     drop(producer);
     cluster.release();
     assert_eq!(pending.await.unwrap().base_offset(), Some(0));
     assert_eq!(cluster.values(), ["a", "b"]);
 }
 
-async fn a_hundred_tasks_share_a_producer<S: Subject>() {
-    let cluster = Cluster::new();
+async fn a_hundred_tasks_share_a_producer<S: Subject>(cluster: Cluster) {
     let producer = S::create(narrow(&cluster)); // so that they wait for each other
     let tasks: Vec<_> = (0..100)
         .map(|task| {
-            let producer = producer.clone();
+            let (producer, topic) = (producer.clone(), cluster.topic().to_owned());
             S::spawn(async move {
                 for number in 0..5 {
                     let values = [0, 1, 2].map(|position| format!("{task}/{number}/{position}"));
-                    let publish = Publish::to("t").partition(0).batch(batch(&values));
-                    let publish: Publish<'_> = publish;
+                    let publish: Publish<'_> = Publish::to(&topic).partition(0).batch(batch(&values));
                     let delivery = producer.publish_batch(publish).await.unwrap();
                     assert_eq!(delivery.record_count(), 3);
                 }

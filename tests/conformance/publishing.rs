@@ -10,7 +10,7 @@ use kafka_batch::{
 use crate::cluster::{Cluster, batch};
 use crate::subject::Subject;
 
-over_each_transport! {
+over_each_transport_and_to_kafka! {
     a_batch_filled_beforehand
     messages_alone
     a_batch_and_messages
@@ -21,19 +21,17 @@ over_each_transport! {
     a_producer_makes_batches_with_its_options
 }
 
-async fn a_batch_filled_beforehand<S: Subject>() {
-    let cluster = Cluster::new();
-    let publish: Publish<'_> = Publish::to("t").partition(0).batch(batch(["a", "b"]));
+async fn a_batch_filled_beforehand<S: Subject>(cluster: Cluster) {
+    let publish: Publish<'_> = Publish::to(cluster.topic()).partition(0).batch(batch(["a", "b"]));
     let delivery = cluster.producer::<S>().publish_batch(publish).await.unwrap();
     assert_eq!((delivery.offset(0), delivery.offset(1), delivery.offset(2)), (Some(0), Some(1), None));
     assert_eq!(cluster.values(), ["a", "b"]);
     assert_eq!(delivery.into_batch(), batch(["a", "b"]));
 }
 
-async fn messages_alone<S: Subject>() {
-    let cluster = Cluster::new();
+async fn messages_alone<S: Subject>(cluster: Cluster) {
     let messages = [Outgoing::new("text"), Outgoing::new("its own key").key("k").correlation_id("43")];
-    let publish = Publish::to("t").partition(0).messages(&messages);
+    let publish = Publish::to(cluster.topic()).partition(0).messages(&messages);
     let publish = publish.key("call").timestamp(5).correlation_id("42").reply_to("answers");
     cluster.producer::<S>().publish_batch(publish).await.unwrap();
     let record = |key: &str, value: &str, id: &str| OwnedRecord {
@@ -49,22 +47,20 @@ async fn messages_alone<S: Subject>() {
     assert_eq!(cluster.log(), [(0, record("call", "text", "42")), (1, record("k", "its own key", "43"))]);
 }
 
-async fn a_batch_and_messages<S: Subject>() {
-    let cluster = Cluster::new();
-    let publish = Publish::to("t").partition(0).batch(batch(["a"])).messages(&["b", "c"]);
+async fn a_batch_and_messages<S: Subject>(cluster: Cluster) {
+    let publish = Publish::to(cluster.topic()).partition(0).batch(batch(["a"])).messages(&["b", "c"]);
     let delivery = cluster.producer::<S>().publish_batch(publish).await.unwrap();
     assert_eq!(delivery.record_count(), 3);
     assert_eq!(cluster.values(), ["a", "b", "c"]);
 }
 
-async fn messages_that_overflow_are_named_by_position_and_nothing_is_sent<S: Subject>() {
-    let cluster = Cluster::new();
+async fn messages_that_overflow_are_named_by_position_and_nothing_is_sent<S: Subject>(cluster: Cluster) {
     let options = BatchOptions::default().max_records(3);
     let producer = S::create(crate::subject::Wanted { options: options.clone(), ..cluster.wanted() });
-    let alone = Publish::to("t").partition(0).messages(&["0", "1", "2", "3", "4"]);
+    let alone = Publish::to(cluster.topic()).partition(0).messages(&["0", "1", "2", "3", "4"]);
     let mut filled = options.build(1_700_000_000_000).unwrap();
     let _ = filled.append(Record::new("filled")).unwrap();
-    let both = Publish::to("t").partition(0).batch(filled.clone()).messages(&["0", "1", "2"]);
+    let both = Publish::to(cluster.topic()).partition(0).batch(filled.clone()).messages(&["0", "1", "2"]);
     for (publish, overflow, before) in [(alone, 3, None), (both, 2, Some(filled))] {
         match producer.publish_batch(publish).await {
             Err(PublishError::Overflow { position, batch, .. }) => {
@@ -79,10 +75,9 @@ async fn messages_that_overflow_are_named_by_position_and_nothing_is_sent<S: Sub
     assert_eq!(cluster.log(), []);
 }
 
-async fn without_confirmation_the_handle_can_be_awaited_later_or_dropped<S: Subject>() {
-    let cluster = Cluster::new();
+async fn without_confirmation_the_handle_can_be_awaited_later_or_dropped<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
-    let publish = |message| Publish::to("t").partition(0).messages(message);
+    let publish = |message| Publish::to(cluster.topic()).partition(0).messages(message);
     let later = producer.publish_batch_no_confirm(publish(&["later"])).await.unwrap();
     drop(producer.publish_batch_no_confirm(publish(&["dropped"])).await.unwrap());
     producer.flush().await.unwrap();
@@ -90,14 +85,13 @@ async fn without_confirmation_the_handle_can_be_awaited_later_or_dropped<S: Subj
     assert_eq!(cluster.values(), ["later", "dropped"]);
 }
 
-async fn without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there<S: Subject>() {
-    let cluster = Cluster::new();
+async fn without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     let mut went_to = Vec::new();
     for _ in 0..6 {
-        let picked = producer.pick_partition("t").await.unwrap();
-        assert_eq!(producer.pick_partition("t").await.unwrap(), picked, "it sticks");
-        let delivery = producer.publish_batch(Publish::to("t").messages(&["v"])).await.unwrap();
+        let picked = producer.pick_partition(cluster.topic()).await.unwrap();
+        assert_eq!(producer.pick_partition(cluster.topic()).await.unwrap(), picked, "it sticks");
+        let delivery = producer.publish_batch(Publish::to(cluster.topic()).messages(&["v"])).await.unwrap();
         assert_eq!(delivery.topic_partition().partition, picked);
         went_to.push(picked);
     }
@@ -105,33 +99,31 @@ async fn without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there
     let mut seen = HashSet::new();
     for seed in 0..20 {
         let producer = S::create(crate::subject::Wanted { seed, ..cluster.wanted() });
-        seen.insert(producer.pick_partition("t").await.unwrap());
+        seen.insert(producer.pick_partition(cluster.topic()).await.unwrap());
     }
     assert_eq!(seen, HashSet::from([0, 1, 2]));
 }
 
-async fn keys_route_as_the_java_client_routes_them<S: Subject>() {
-    let cluster = Cluster::new();
+async fn keys_route_as_the_java_client_routes_them<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
-    let partitions = producer.partition_count("t").await.unwrap();
+    let partitions = producer.partition_count(cluster.topic()).await.unwrap();
     assert_eq!(partitions.get(), 3);
     let mut batch = BatchOptions::default().route_by_key(partitions).build(1_700_000_000_000).unwrap();
     let _ = batch.append(Record::new("value").key("sensor-7")).unwrap();
     let routed = partition_for_key(b"sensor-7", partitions);
-    let elsewhere: Publish<'_> = Publish::to("t").partition((routed + 1) % 3).batch(batch.clone());
+    let elsewhere: Publish<'_> = Publish::to(cluster.topic()).partition((routed + 1) % 3).batch(batch.clone());
     match producer.publish_batch(elsewhere).await {
         Err(PublishError::Send(error)) => {
             assert!(matches!(error.reason, SendErrorReason::RoutedElsewhere { .. }), "{error}");
         }
         other => panic!("{other:?}"),
     }
-    let publish: Publish<'_> = Publish::to("t").batch(batch);
+    let publish: Publish<'_> = Publish::to(cluster.topic()).batch(batch);
     let delivery = producer.publish_batch(publish).await.unwrap();
     assert_eq!(delivery.topic_partition().partition, routed);
 }
 
-async fn a_producer_makes_batches_with_its_options<S: Subject>() {
-    let cluster = Cluster::new();
+async fn a_producer_makes_batches_with_its_options<S: Subject>(cluster: Cluster) {
     let options = BatchOptions::default().batch_size(99).compression("lz4".parse().unwrap());
     let batch = S::create(crate::subject::Wanted { options: options.clone(), ..cluster.wanted() }).batch();
     assert!(batch.is_empty());

@@ -4,7 +4,7 @@ use kafka_batch::async_std::{AsyncStdProducer, ConfigError, SmolProducer, Stoppe
 use kafka_batch::tokio::TokioProducer;
 use kafka_batch::{Capabilities, FailureReason, Fate, SendErrorReason, Transport};
 
-use crate::cluster::{Cluster, batch, t0};
+use crate::cluster::{Cluster, batch};
 use crate::futures::block_on;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -22,10 +22,10 @@ fn a_runtime_that_is_shut_down_in_the_middle_leaves_nobody_waiting() {
     let runtime = runtime();
     let (producer, pending) = runtime.block_on(async {
         let producer = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers).create().unwrap();
-        let pending = producer.send_batch(batch(["a"]), t0()).await.unwrap();
+        let pending = producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap();
         (producer, pending)
     });
-    let untaken = block_on(producer.send_batch(batch(["b"]), t0())).unwrap();
+    let untaken = block_on(producer.send_batch(batch(["b"]), cluster.partition(0))).unwrap();
     let mut flush = Box::pin(producer.flush());
     assert!(crate::futures::poll_once(flush.as_mut()).is_pending());
     drop(runtime);
@@ -35,7 +35,7 @@ fn a_runtime_that_is_shut_down_in_the_middle_leaves_nobody_waiting() {
         assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch([value])));
     }
     assert_eq!(block_on(flush).unwrap_err().outstanding, 2);
-    let error = block_on(producer.send_batch(batch(["c"]), t0())).unwrap_err();
+    let error = block_on(producer.send_batch(batch(["c"]), cluster.partition(0))).unwrap_err();
     assert!(matches!(&error.reason, SendErrorReason::Transport(error) if error.is::<Stopped>()), "{error}");
     assert_eq!(*error.batch, batch(["c"]));
     let error = block_on(producer.partition_count("another")).unwrap_err();
@@ -52,9 +52,9 @@ fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
     let runtime = runtime();
     let (_producer, pending) = runtime.block_on(async {
         let producer = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers).create().unwrap();
-        producer.send_batch(batch(["a"]), t0()).await.unwrap().await.unwrap();
-        cluster.mock.broker_round_trip_time(-1, std::time::Duration::from_secs(20)).unwrap();
-        let pending = producer.send_batch(batch(["b"]), t0()).await.unwrap();
+        producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap().await.unwrap();
+        cluster.mock().broker_round_trip_time(-1, std::time::Duration::from_secs(20)).unwrap();
+        let pending = producer.send_batch(batch(["b"]), cluster.partition(0)).await.unwrap();
         tokio::task::yield_now().await; // the task of the producer has its turn
         (producer, pending)
     });
@@ -69,7 +69,7 @@ fn a_task_that_is_dropped_is_a_runtime_that_is_shut_down() {
     let cluster = Cluster::held();
     let builder = AsyncStdProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
     let (producer, work) = builder.create_with_work().unwrap();
-    let mut counted = Box::pin(producer.partition_count("t"));
+    let mut counted = Box::pin(producer.partition_count(cluster.topic()));
     assert!(crate::futures::poll_once(counted.as_mut()).is_pending());
     drop(work);
     let error = block_on(counted).unwrap_err();
@@ -87,7 +87,7 @@ fn under_smol() {
     let cluster = Cluster::new();
     let delivery = smol::block_on(async {
         let producer = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers).create().unwrap();
-        let delivery = producer.send_batch(batch(["a", "b"]), t0()).await.unwrap().await.unwrap();
+        let delivery = producer.send_batch(batch(["a", "b"]), cluster.partition(0)).await.unwrap().await.unwrap();
         producer.close().await.unwrap();
         delivery
     });
@@ -102,7 +102,7 @@ fn under_no_runtime() {
     let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
     let (producer, work) = builder.create_with_work().unwrap();
     let thread = std::thread::spawn(|| block_on(work));
-    let pending = block_on(producer.send_batch(batch(["a"]), t0())).unwrap();
+    let pending = block_on(producer.send_batch(batch(["a"]), cluster.partition(0))).unwrap();
     assert_eq!(block_on(pending).unwrap().base_offset(), Some(0));
     drop(producer);
     thread.join().unwrap(); // it ends with the last handle

@@ -41,10 +41,6 @@ pub(crate) trait Subject: Sized + 'static {
     fn close_at_once(producer: &Self::Producer) -> Option<Boxed<()>>;
 }
 
-pub(crate) fn run<S: Subject, F: Future<Output = ()>>(case: F) {
-    S::block_on(case);
-}
-
 /// The settings that the machine's transports have in common.
 macro_rules! create {
     ($producer:ident, $wanted:ident) => {
