@@ -64,9 +64,12 @@ impl Cluster {
         let topic = format!("conformance-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
         let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
-        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+        // Records of the year 1 and of the year 9999 are as good as others, and stay.
+        let any_time = [("message.timestamp.after.max.ms", "9223372036854775807"), ("retention.ms", "-1")];
+        let new = any_time.iter().chain(settings).fold(new, |new, (name, value)| new.set(name, value));
         let made = block_on(admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
         assert_eq!(made.unwrap(), [Ok(topic.clone())]);
+        (0..3).for_each(|partition| wait_for_leader(&servers, &topic, partition));
         Self { mock: None, servers, topic }
     }
 
@@ -114,6 +117,16 @@ impl Cluster {
         let folder = PathBuf::from(variable("KAFKA_BATCH_KAFKA_DATA")).join(format!("{}-0", self.topic));
         let segment = fs::read(folder.join("00000000000000000000.log")).unwrap();
         RecordBatches::new(&segment).map(Result::unwrap).count()
+    }
+}
+
+/// A topic that was just made has leaders that do not know it yet, and answer so. Kafka tells nobody when that is over.
+fn wait_for_leader(servers: &str, topic: &str, partition: i32) {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
+    let start = Instant::now();
+    while let Err(error) = consumer.fetch_watermarks(topic, partition, PATIENCE) {
+        assert!(start.elapsed() < PATIENCE, "{topic}-{partition} has no leader: {error}");
     }
 }
 
