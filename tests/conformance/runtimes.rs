@@ -2,7 +2,10 @@
 
 use kafka_batch::async_std::{AsyncStdProducer, ConfigError, SmolProducer, Stopped};
 use kafka_batch::tokio::TokioProducer;
-use kafka_batch::{Capabilities, FailureReason, Fate, SendErrorReason, Transport};
+use kafka_batch::{
+    BatchOptions, Capabilities, Compression, FailureReason, Fate, Magic, MagicChoice, SendErrorReason, Transport,
+};
+use rdkafka::types::RDKafkaApiKey;
 
 use crate::cluster::{Cluster, batch};
 use crate::futures::block_on;
@@ -106,6 +109,24 @@ fn under_no_runtime() {
     assert_eq!(block_on(pending).unwrap().base_offset(), Some(0));
     drop(producer);
     thread.join().unwrap(); // it ends with the last handle
+}
+
+/// Before a broker was met a batch is filled as magic 2; after that as the brokers have it, unless a format was pinned.
+#[test]
+fn a_producer_makes_batches_in_the_format_that_its_brokers_take() {
+    let cluster = Cluster::new();
+    cluster.mock().apiversion(RDKafkaApiKey::Produce, Some(0), Some(2)).unwrap();
+    smol::block_on(async {
+        let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
+        let zstd = BatchOptions::default().compression(Compression::zstd()); // which magic 1 has not
+        let pinned = BatchOptions::default().magic(MagicChoice::Pinned(Magic::V0));
+        for (options, after) in [(BatchOptions::default(), Magic::V1), (zstd, Magic::V2), (pinned, Magic::V0)] {
+            let producer = builder.clone().batch_options(options.clone()).create().unwrap();
+            assert_eq!(producer.batch().magic(), options.build(0).unwrap().magic());
+            producer.partition_count(cluster.topic()).await.unwrap();
+            assert_eq!(producer.batch().magic(), after);
+        }
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use kafka_batch_core::producer::CloseMode;
-use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
+use kafka_batch_core::{Delivery, DeliveryError, FlushError, Magic, SealedBatch, SendErrorReason, TopicPartition};
 
 use crate::error::Stopped;
 use crate::slot::{Slot, lock};
@@ -49,6 +49,8 @@ struct State {
     commands: Vec<Command>,
     /// The driver, while it sleeps.
     sleeper: Option<Waker>,
+    /// The oldest of the formats that its brokers take, as far as they are known.
+    magic: Option<Magic>,
 }
 
 /// How long it will be open.
@@ -77,8 +79,17 @@ impl Desk {
     /// So many bytes may be on their way.
     pub(crate) fn new(bytes: usize, topics: Topics) -> Self {
         let window = Window::new(Load { records: usize::MAX, bytes });
-        let state = State { stage: Stage::Open, window, commands: Vec::new(), sleeper: None };
+        let state = State { stage: Stage::Open, window, commands: Vec::new(), sleeper: None, magic: None };
         Self { state: Mutex::new(state), topics }
+    }
+
+    /// The newest format that every broker takes, as far as they are known.
+    pub(crate) fn magic(&self) -> Option<Magic> {
+        lock(&self.state).magic
+    }
+
+    pub(crate) fn set_magic(&self, magic: Option<Magic>) {
+        lock(&self.state).magic = magic;
     }
 
     /// Why no batch is accepted, if none is.

@@ -13,7 +13,7 @@ use kafka_batch_core::producer::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig, Trouble,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
-use kafka_batch_core::{DeliveryError, FailureReason, Fate};
+use kafka_batch_core::{DeliveryError, FailureReason, Fate, Magic};
 
 use crate::books::{Books, Entry};
 use crate::desk::{self, Command, Desk};
@@ -33,6 +33,8 @@ pub struct Driver {
     /// Without acknowledgements it is the end of a batch that it was written.
     hears_of_writes: bool,
     commands: Vec<Command>,
+    /// The formats that brokers take, of those that were ever reached.
+    formats: BTreeMap<(String, u16), Magic>,
     /// For people to read.
     addresses: BTreeMap<ConnectionId, String>,
     last_trouble: Option<String>,
@@ -79,6 +81,7 @@ impl Driver {
             desk,
             books: Books::default(),
             commands: Vec::new(),
+            formats: BTreeMap::new(),
             addresses: BTreeMap::new(),
             last_trouble: None,
             ended: false,
@@ -195,6 +198,11 @@ impl Driver {
             Event::Topic { topic, partitions } => {
                 let answer = partitions.map_err(|code| Unknown::new(code, self.last_trouble.as_deref()));
                 self.desk.topics.answer(&topic, &answer);
+            }
+            Event::Ready { host, port, versions } => {
+                log::debug!("{host}:{port} is ready, and takes {}", versions.magic());
+                self.formats.insert((host, port), versions.magic());
+                self.desk.set_magic(self.formats.values().copied().min());
             }
             Event::Trouble { trouble: Trouble::Disconnected(_), .. } => {} // told with more when it happened
             Event::Trouble { host, port, trouble } => {
