@@ -1,0 +1,102 @@
+//! The bound: ready-made requests on a socket, their answers read, and nothing else.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Instant, SystemTime};
+
+use kafka_batch::protocol::{
+    Acks, DEFAULT_FRAME_CEILING, ErrorCode, FrameReader, PartitionProduceData, ProduceRequest, ProduceResponse,
+    RequestHeader, TopicProduceData, Uuid,
+};
+use kafka_batch::{Append, BatchOptions, Record};
+
+use super::Outcome;
+use crate::job::{Job, Work};
+use crate::meter::Meter;
+
+/// Spoken by the mock cluster, and by every Kafka since 2.1.
+const VERSION: i16 = 7;
+/// As many requests as the other clients may have on their way.
+const IN_FLIGHT: usize = 5;
+
+pub fn run(job: &Job) -> Outcome {
+    let mut socket = TcpStream::connect(&job.brokers)?;
+    socket.set_nodelay(true)?;
+    let (records, in_flight) = match job.work {
+        Work::RoundTrip => (1, 1),
+        Work::Throughput => (usize::MAX, IN_FLIGHT),
+    };
+    let requests = (0..job.partitions).map(|partition| request(job, partition, records));
+    let requests = requests.collect::<Result<Vec<_>, _>>()?;
+    let mut answers =
+        Answers { frames: FrameReader::new(DEFAULT_FRAME_CEILING), buffer: vec![0; 1 << 16], unseen: 0..0 };
+
+    let mut meter = Meter::start(job);
+    let (mut acknowledged, mut on_their_way) = (0, VecDeque::new());
+    let mut await_one = |socket: &mut TcpStream, meter: &mut Meter, way: &mut VecDeque<(Instant, u64)>| {
+        answers.next(socket)?;
+        let (begun, records) = way.pop_front().expect("it was sent");
+        acknowledged += records;
+        meter.trip(begun);
+        Ok::<_, Box<dyn Error>>(())
+    };
+    let mut next = requests.iter().cycle();
+    while meter.goes_on() {
+        let (bytes, records) = next.next().expect("endless");
+        on_their_way.push_back((Instant::now(), *records));
+        socket.write_all(bytes)?;
+        if on_their_way.len() == in_flight {
+            await_one(&mut socket, &mut meter, &mut on_their_way)?;
+        }
+    }
+    while !on_their_way.is_empty() {
+        await_one(&mut socket, &mut meter, &mut on_their_way)?;
+    }
+    Ok(meter.stop(acknowledged))
+}
+
+/// One batch in a request of its own, and how many records it has.
+fn request(job: &Job, partition: i32, most: usize) -> Result<(Vec<u8>, u64), Box<dyn Error>> {
+    let options = BatchOptions::default().batch_size(job.batch_size).compression(job.compression().parse()?);
+    let mut batch = options.max_message_bytes(job.batch_size + 4096).build(SystemTime::now())?;
+    let value = job.value();
+    while batch.record_count() < most && matches!(batch.append(Record::new(&value))?, Append::Taken(_)) {}
+    let records = batch.record_count() as u64;
+    let stamped = batch.seal()?.without_producer_id();
+    let partition = PartitionProduceData { index: partition, records: stamped.bytes().clone() };
+    let topic = TopicProduceData { name: &job.topic, topic_id: Uuid::ZERO, partition_data: vec![partition] };
+    let produce =
+        ProduceRequest { transactional_id: None, acks: Acks::All, timeout_ms: 30_000, topic_data: vec![topic] };
+    let header = RequestHeader { correlation_id: 1, client_id: Some("raw") };
+    Ok((produce.encode(VERSION, header)?.concat(), records))
+}
+
+struct Answers {
+    frames: FrameReader,
+    buffer: Vec<u8>,
+    /// What of the buffer was read and not yet looked at.
+    unseen: std::ops::Range<usize>,
+}
+
+impl Answers {
+    /// Reads one answer, which has to be a good one.
+    fn next(&mut self, socket: &mut TcpStream) -> Result<(), Box<dyn Error>> {
+        loop {
+            let mut received = &self.buffer[self.unseen.clone()];
+            let frame = self.frames.next_frame(&mut received)?;
+            self.unseen.start = self.unseen.end - received.len();
+            if let Some(frame) = frame {
+                let response = ProduceResponse::decode(&frame, VERSION)?;
+                let code = response.responses[0].partition_responses[0].error_code;
+                return if code == ErrorCode::NONE { Ok(()) } else { Err(code.to_string().into()) };
+            }
+            let read = socket.read(&mut self.buffer)?;
+            if read == 0 {
+                return Err("the broker hung up".into());
+            }
+            self.unseen = 0..read;
+        }
+    }
+}
