@@ -8,6 +8,7 @@ mod encode;
 mod mark;
 mod messages;
 mod options;
+mod rolling;
 mod seal;
 mod split;
 
@@ -25,6 +26,7 @@ pub use messages::{MessageWriter, OfMessagesError};
 pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };
+pub use rolling::{NumberedBatch, Placed, RollingBatch};
 pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
 pub use split::{RecordTooLarge, Split, SplitError};
 
