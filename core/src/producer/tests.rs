@@ -546,6 +546,38 @@ fn too_large_is_split_if_wished_and_has_one_event() {
     }
 }
 
+/// librdkafka's mock cluster answers Produce requests with acks=0, as no real broker does.
+#[test]
+fn without_acks_an_answer_to_a_request_that_needs_none_is_passed_over() {
+    let mut world = World::new(|config| config.acks = Acks::None);
+    world.send(&["x"], 0);
+    world.run();
+    assert_eq!(world.fates(), [(0, Ok(None))]);
+    let asked = world.asked.last().unwrap().clone();
+    let mut hear = |correlation: i32| {
+        let answer = frame(correlation, &[0; 20]);
+        world.producer.handle_input(Input::Received(asked.connection, &answer), world.now);
+        world.run();
+        world.closed.clone()
+    };
+    assert_eq!(hear(asked.correlation), []);
+    assert_eq!(hear(asked.correlation + 1), [asked.connection], "nobody has sent that");
+}
+
+/// What real brokers do: they name no record when they refuse one for its size.
+#[test]
+fn a_record_that_is_too_large_alone_is_named() {
+    let mut world = World::new(|config| config.split_too_large = true);
+    let too_large = Some(ErrorCode::MESSAGE_TOO_LARGE.0);
+    world.answers.extend([too_large, Some(0), too_large]); // both, the first, the second
+    world.send(&["small", "huge"], 0);
+    world.pass(at(5_000));
+    let error = world.error();
+    assert_eq!(error.record_errors.iter().map(|error| error.position).collect::<Vec<_>>(), [1], "{error}");
+    assert_eq!((error.fate_of(0), error.fate_of(1)), (Some(Fate::Written), Some(Fate::NotWritten)));
+    assert_eq!(error.good_remainder().record_count(), 1);
+}
+
 #[test]
 fn an_older_broker_gets_an_older_format_or_the_losses_are_named() {
     let mut world = World::new(|_| {});

@@ -186,7 +186,7 @@ impl Producer {
     }
 
     fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Option<Said<'_>>) {
-        let (code, message, errors) = match said {
+        let (code, message, mut errors): (_, _, Vec<RecordError>) = match said {
             Some(Said { response, .. }) => {
                 let errors = response.record_errors.iter().filter_map(|error| {
                     Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
@@ -195,6 +195,11 @@ impl Producer {
             }
             None => (ErrorCode::NETWORK_EXCEPTION, None, Vec::new()),
         };
+        // Of a part that is one record, whatever is said is said of that record.
+        let entry = &self.accumulator.partition(index).queue[at];
+        if errors.is_empty() && entry.payload.record_count() == 1 && self.wholes.contains_key(&entry.batch) {
+            errors.push(RecordError::new(0, message.clone()));
+        }
         self.fail_at(index, at, unsure, FailureReason::Broker { code, message }, errors);
     }
 }
