@@ -358,3 +358,62 @@ fn publish_gives_up_in_time_where_no_broker_answers() {
     run.fails(1, &["127.0.0.1:1", "--brokers", "remedy: ", "published: nothing"]);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
+
+fn blocking(arguments: &[&str]) -> Run {
+    run(example("blocking").args(arguments), b"")
+}
+
+#[test]
+fn blocking_without_arguments_publishes_over_plain_sockets() {
+    let run = blocking(&[]);
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+    assert!(run.out.contains(": Produce v10, which takes magic 2; Metadata v12; InitProducerId v4"), "{}", run.out);
+    assert!(run.out.contains("records  10000, all read back as they were published"), "{}", run.out);
+    let batches: Vec<_> = run.out.lines().filter(|line| line.starts_with("batch ")).collect();
+    assert_eq!(batches.len(), number(&run, "batches "));
+    for partition in 0..3 {
+        let place = format!(" of readings-{partition}");
+        let first = batches.iter().find(|line| line.ends_with(&place)).expect("some batch");
+        assert!(first.contains(" records at offsets 0 to "), "{first}");
+    }
+}
+
+#[test]
+fn blocking_publishes_as_it_is_told() {
+    let cluster = MockCluster::new(2).expect("a cluster");
+    cluster.create_topic("orders", 2, 1).expect("a topic");
+    let brokers = cluster.bootstrap_servers();
+    for (acks, seen) in [
+        ("all", "all read back as they were published"),
+        ("1", "all read back as they were published"),
+        ("0", "not read back, for with --acks 0 nobody says where they are"),
+    ] {
+        let to = ["--brokers", &brokers, "--topic", "orders", "--partition", "1", "--acks", acks];
+        let run = blocking(&[&to[..], &["--count", "50", "--batch-size", "300", "--compression", "gzip:9"]].concat());
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+        assert!(run.out.ends_with(&format!("records  50, {seen}\n")), "{}", run.out);
+        assert!(number(&run, "batches ") > 5);
+        assert!(!run.out.contains("orders-0"), "{}", run.out);
+    }
+    assert_eq!(blocking(&["--count", "0"]).status, 0);
+}
+
+#[test]
+fn blocking_says_what_is_wrong_and_what_to_do() {
+    blocking(&["--brokers", "localhost"]).fails(2, &["--brokers", "HOST:PORT"]);
+    blocking(&["--acks", "2"]).fails(2, &["--acks", "all, 1 or 0"]);
+    blocking(&["--partition", "3"]).fails(1, &["--partition 3", "name one from 0 to 2"]);
+    blocking(&["--topic", "no such name", "--brokers", "127.0.0.1:1", "--timeout", "2"])
+        .fails(1, &["127.0.0.1:1: it could not be reached", "cannot be published to: REQUEST_TIMED_OUT", "remedy: "]);
+
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let fine = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[fine, refused]);
+    let run = blocking(&["--brokers", &cluster.bootstrap_servers(), "--topic", "orders", "--batch-size", "200"]);
+    run.fails(
+        1,
+        &["batch 1: ", "TOPIC_AUTHORIZATION_FAILED", "not written", "delivered before it: 1 batches", "remedy: "],
+    );
+}

@@ -7,10 +7,14 @@
 mod broker;
 #[path = "kafka/cleaner.rs"]
 mod cleaner;
+#[path = "../examples/blocking/driver.rs"]
+mod driver;
 #[path = "kafka/legacy.rs"]
 mod legacy;
 #[path = "kafka/librdkafka.rs"]
 mod librdkafka;
+#[path = "kafka/machine.rs"]
+mod machine;
 #[path = "kafka/old_fetch.rs"]
 mod old_fetch;
 #[path = "kafka/producers.rs"]
