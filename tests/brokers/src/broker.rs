@@ -1,8 +1,8 @@
 //! A broker that tests can use, kill and start again.
 
 use crate::{
-    Release, StartError, folder::TempFolder, guarded::Guarded, jars::Jars, node::Node, ports, programs, random,
-    settings,
+    Quorum, Release, StartError, folder::TempFolder, guarded::Guarded, jars::Jars, node::Node, ports, programs, random,
+    settings, wait::Identity, zookeeper,
 };
 use std::{
     ffi::OsString,
@@ -38,6 +38,7 @@ pub struct Broker {
     // The process comes before the folder: fields are dropped in this order, and the
     // folder cannot be removed for good while a broker still writes to it.
     process: Option<Guarded>,
+    _zookeeper: Option<Guarded>,
     node: Node,
     address: SocketAddr,
     data: PathBuf,
@@ -59,7 +60,10 @@ impl Broker {
             version: release.version,
             java,
             class_path: jars.broker,
-            cluster_id: random::cluster_id(),
+            identity: match release.quorum {
+                Quorum::KRaft => Identity::Cluster(random::cluster_id()),
+                Quorum::ZooKeeper => Identity::Broker(random::broker_id()),
+            },
             folder: folder.path().to_owned(),
             heap_mib: options.heap_mib,
             start_limit: options.start_limit,
@@ -68,15 +72,23 @@ impl Broker {
         for attempt in 0..PORT_TRIES {
             let [broker_port, controller_port] = ports::two_free().map_err(StartError::io("find free ports"))?;
             let places = settings::Places { broker_port, controller_port, data: &data };
-            node.configure(&settings::single_node(&places, &options.config))?;
+            node.configure(&match node.identity {
+                Identity::Cluster(_) => settings::single_node(&places, &options.config),
+                Identity::Broker(id) => settings::with_zookeeper(&places, id, &options.config),
+            })?;
             if attempt == 0 {
                 node.format()?;
             }
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_port));
-            match node.start(address) {
-                Ok(process) => {
+            let zookeeper = match release.quorum {
+                Quorum::KRaft => Ok(None),
+                Quorum::ZooKeeper => zookeeper::start(&node, controller_port).map(Some),
+            };
+            match zookeeper.and_then(|zookeeper| Ok((node.start(address)?, zookeeper))) {
+                Ok((process, zookeeper)) => {
                     return Ok(Broker {
                         process: Some(process),
+                        _zookeeper: zookeeper,
                         node,
                         address,
                         data,
@@ -140,7 +152,8 @@ impl Broker {
     ///
     /// After a kill this takes about ten seconds: the controller first has to give up the
     /// broker that was, after `broker.session.timeout.ms` (9000). A test that does it often
-    /// may want that setting lower.
+    /// may want that setting lower. A release with ZooKeeper does not wait for that: killed, it
+    /// can be started again when its session with ZooKeeper is over (6 s), and not before.
     pub fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
         self.process = Some(self.node.start(self.address)?);

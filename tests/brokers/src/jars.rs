@@ -3,7 +3,7 @@
 //! The jars stay where Maven keeps them. The cache folder holds, for each class path, the
 //! `pom.xml` that asked for it and the list of jars that came of it.
 
-use crate::{Release, StartError, guarded::Guarded, node, programs};
+use crate::{Quorum, Release, StartError, guarded::Guarded, node, programs};
 use std::{
     env,
     fs::{self, File},
@@ -18,8 +18,14 @@ const GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build
 /// the 1.7 line.
 const LOGGING: &str = "org.slf4j:slf4j-simple:1.7.36";
 
-/// Other bindings that come with some of the artifacts; there must be only one.
-const OTHER_LOGGING: &[&str] = &["org.slf4j:slf4j-reload4j", "org.slf4j:slf4j-log4j12"];
+/// Other bindings that come with some of the artifacts; there must be only one. And log4j 1, see [`BESIDE_OLD`].
+const OTHER_LOGGING: &[&str] = &["org.slf4j:slf4j-reload4j", "org.slf4j:slf4j-log4j12", "log4j:log4j"];
+
+/// What the releases with ZooKeeper need beside them. They use log4j 1 in their code, not only through slf4j, and some do
+/// not ask for it: reload4j is the one that is still looked after. `javax.xml.bind` went out of Java with version 11. And
+/// 0.9 asks for an older slf4j than the binding has been made for.
+const BESIDE_OLD: &[&str] =
+    &["ch.qos.reload4j:reload4j:1.2.25", "javax.xml.bind:jaxb-api:2.3.1", "org.slf4j:slf4j-api:1.7.36"];
 
 /// How long Maven may take. It gets about 150 MB for each class path at most.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -37,15 +43,21 @@ impl Jars {
     /// Finds the jars, after getting those that are not on this machine yet.
     pub(crate) fn prepare(release: &Release) -> Result<Jars, StartError> {
         let cache = cache_folder().join(release.version);
-        let broker = format!("org.apache.kafka:kafka_{}", release.scala);
-        let tools = release.tools.version;
+        let name = format!("org.apache.kafka:kafka_{}", release.scala);
+        let broker = format!("{name}:{}", release.version);
+        let (beside, tools) = match release.quorum {
+            Quorum::KRaft => {
+                let version = release.tools.version;
+                (&[][..], vec![format!("{name}:{version}"), format!("org.apache.kafka:kafka-tools:{version}")])
+            }
+            Quorum::ZooKeeper => (BESIDE_OLD, vec![broker.clone()]),
+        };
+        let with_beside = |own: &[String]| {
+            own.iter().cloned().chain(beside.iter().map(|&artifact| artifact.to_owned())).collect::<Vec<_>>()
+        };
         Ok(Jars {
-            broker: class_path(&cache.join("broker"), &[&format!("{broker}:{}", release.version)], "info")?,
-            tools: class_path(
-                &cache.join("tools"),
-                &[&format!("{broker}:{tools}"), &format!("org.apache.kafka:kafka-tools:{tools}")],
-                "warn",
-            )?,
+            broker: class_path(&cache.join("broker"), &with_beside(&[broker]), "info")?,
+            tools: class_path(&cache.join("tools"), &with_beside(&tools), "warn")?,
         })
     }
 }
@@ -61,7 +73,7 @@ fn cache_folder() -> PathBuf {
 
 /// The class path of some artifacts (`group:name:version`): the list in `folder` if it is
 /// there and still good, else what Maven says. `level` is how much they are to log.
-fn class_path(folder: &Path, artifacts: &[&str], level: &str) -> Result<String, StartError> {
+fn class_path(folder: &Path, artifacts: &[String], level: &str) -> Result<String, StartError> {
     let folder = std::path::absolute(folder).map_err(StartError::io("find the cache folder"))?;
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
     let pom = pom(artifacts);
@@ -81,6 +93,7 @@ fn class_path(folder: &Path, artifacts: &[&str], level: &str) -> Result<String, 
     if !settings.exists() {
         let text = format!("org.slf4j.simpleLogger.defaultLogLevel={level}\n");
         fs::write(settings, text).map_err(in_folder())?;
+        fs::write(folder.join("log4j.properties"), log4j(level)).map_err(in_folder())?;
     }
     // The logging looks for its settings in the class path, so the folder goes there too.
     Ok(format!("{}:{jars}", folder.display()))
@@ -101,7 +114,7 @@ fn all_there(text: &str) -> Option<String> {
     good.then(|| text.to_owned())
 }
 
-fn resolve(folder: &Path, artifacts: &[&str], pom: &str) -> Result<String, StartError> {
+fn resolve(folder: &Path, artifacts: &[String], pom: &str) -> Result<String, StartError> {
     let maven = programs::maven()?;
     eprintln!("kafka-batch-brokers: getting {} with Maven (a minute or two the first time)", artifacts.join(" and "));
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
@@ -140,8 +153,19 @@ fn resolve(folder: &Path, artifacts: &[&str], pom: &str) -> Result<String, Start
     }
 }
 
+/// For releases that log through log4j 1 itself: to the standard error stream as well.
+fn log4j(level: &str) -> String {
+    format!(
+        "log4j.rootLogger={level}, stderr\n\
+         log4j.appender.stderr=org.apache.log4j.ConsoleAppender\n\
+         log4j.appender.stderr.target=System.err\n\
+         log4j.appender.stderr.layout=org.apache.log4j.PatternLayout\n\
+         log4j.appender.stderr.layout.ConversionPattern=%d{{HH:mm:ss.SSS}} [%t] %p %c - %m%n\n"
+    )
+}
+
 /// A Maven project that needs the artifacts and is nothing else.
-fn pom(artifacts: &[&str]) -> String {
+fn pom(artifacts: &[String]) -> String {
     let exclusions: String = OTHER_LOGGING
         .iter()
         .filter_map(|artifact| artifact.split_once(':'))
@@ -154,7 +178,8 @@ fn pom(artifacts: &[&str]) -> String {
         .collect();
     let dependencies: String = artifacts
         .iter()
-        .chain([&LOGGING])
+        .map(String::as_str)
+        .chain([LOGGING])
         .filter_map(|artifact| {
             let (group, rest) = artifact.split_once(':')?;
             let (name, version) = rest.split_once(':')?;
@@ -181,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_pom_asks_for_the_artifacts_and_one_logging() {
-        let pom = pom(&["org.apache.kafka:kafka_2.13:4.4.0"]);
+        let pom = pom(&["org.apache.kafka:kafka_2.13:4.4.0".to_owned()]);
         assert_eq!(pom.matches("<dependency>").count(), 2);
         assert!(pom.contains("<artifactId>kafka_2.13</artifactId>\n      <version>4.4.0<"));
         assert!(pom.contains("<artifactId>slf4j-simple</artifactId>"));

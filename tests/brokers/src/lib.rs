@@ -1,9 +1,10 @@
 //! Starts real Apache Kafka brokers for the tests of `kafka-batch`.
 //!
-//! A broker is a single KRaft node (broker and controller in one Java process) on
-//! free ports of 127.0.0.1, with a fresh data folder that is removed at the end. Its
-//! jars come from Maven Central, through `mvn`. Needed on the machine: a Unix shell,
-//! Java 17 or newer, and Maven for the first start of each release.
+//! A broker is a single KRaft node (broker and controller in one Java process), or for
+//! releases before 3 one with a ZooKeeper beside it, on free ports of 127.0.0.1, with a
+//! fresh data folder that is removed at the end. Its jars come from Maven Central,
+//! through `mvn`. Needed on the machine: a Unix shell, Java 17 or newer, and Maven for
+//! the first start of each release.
 //!
 //! ```no_run
 //! use kafka_batch_brokers::{Broker, Options, Release};
@@ -64,7 +65,8 @@ mod random;
 mod release;
 mod settings;
 mod wait;
+mod zookeeper;
 
 pub use broker::{Broker, Options};
 pub use error::StartError;
-pub use release::{RELEASES, Release, Tools, UnknownRelease};
+pub use release::{Quorum, RELEASES, Release, Tools, UnknownRelease};

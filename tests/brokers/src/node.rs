@@ -30,8 +30,8 @@ pub(crate) struct Node {
     pub(crate) java: PathBuf,
     /// The class path of the release.
     pub(crate) class_path: String,
-    /// The cluster it belongs to.
-    pub(crate) cluster_id: String,
+    /// By what it is told from others.
+    pub(crate) identity: wait::Identity,
     /// A folder of the node's own, for its files other than the partitions.
     pub(crate) folder: PathBuf,
     /// Size of the broker's heap.
@@ -64,11 +64,12 @@ impl Node {
             .map_err(StartError::io("write the broker's settings"))
     }
 
-    /// Prepares the data folder for its first use, with Kafka's own tool.
+    /// Prepares the data folder for its first use, with Kafka's own tool. With ZooKeeper that is not needed.
     pub(crate) fn format(&self) -> Result<(), StartError> {
+        let wait::Identity::Cluster(cluster_id) = &self.identity else { return Ok(()) };
         let output = self.folder.join("format.log");
         let mut arguments = self.java_arguments(&["-XX:TieredStopAtLevel=1"]);
-        let tool = ["kafka.tools.StorageTool", "format", "-t", &self.cluster_id, "-c"];
+        let tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"];
         arguments.extend(tool.map(OsString::from));
         arguments.push(self.settings().into());
         let status = File::create(&output)
@@ -93,25 +94,26 @@ impl Node {
             .map_err(StartError::io("open the broker's log"))?;
         let before = log.metadata().map_or(0, |data| data.len());
         let mut process = Guarded::spawn(&self.java, &arguments, &log).map_err(StartError::io("start the broker"))?;
-        match wait::until_ready(&mut process, address, &self.cluster_id, self.start_limit) {
+        match wait::until_ready(&mut process, address, &self.identity, self.start_limit) {
             Ok(()) => Ok(process),
-            Err(wait::NotReady::Ended(_)) if written(&self.log(), before).contains(PORT_TAKEN) => {
-                Err(StartError::PortTaken { tries: 1 })
-            }
-            Err(wait::NotReady::Ended(status)) => {
-                Err(StartError::Died { version: self.version, status, log: end_of(&self.log(), before) })
-            }
-            Err(wait::NotReady::TimedOut(last)) => Err(StartError::TimedOut {
-                version: self.version,
-                limit: self.start_limit,
-                last,
-                log: end_of(&self.log(), before),
-            }),
-            Err(wait::NotReady::Failed(error)) => Err(StartError::io("watch the broker's process")(error)),
+            Err(error) => Err(self.not_ready(error, &self.log(), before)),
         }
     }
 
-    fn java_arguments(&self, more: &[&str]) -> Vec<OsString> {
+    /// Why a process of the node is not ready; its log grew from this size on.
+    pub(crate) fn not_ready(&self, error: wait::NotReady, log: &Path, before: u64) -> StartError {
+        let version = self.version;
+        match error {
+            wait::NotReady::Ended(_) if written(log, before).contains(PORT_TAKEN) => StartError::PortTaken { tries: 1 },
+            wait::NotReady::Ended(status) => StartError::Died { version, status, log: end_of(log, before) },
+            wait::NotReady::TimedOut(last) => {
+                StartError::TimedOut { version, limit: self.start_limit, last, log: end_of(log, before) }
+            }
+            wait::NotReady::Failed(error) => StartError::io("watch the broker's process")(error),
+        }
+    }
+
+    pub(crate) fn java_arguments(&self, more: &[&str]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = more.iter().map(Into::into).collect();
         arguments.extend(
             [

@@ -21,9 +21,19 @@ pub(crate) fn cluster_id() -> String {
     id
 }
 
+/// A number for a broker, 1 to 1000: no more than `reserved.broker.max.id` by default.
+pub(crate) fn broker_id() -> u16 {
+    u16::try_from(number() % 1_000).unwrap_or(0) + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn broker_ids_are_in_the_range() {
+        assert!((0..2_000).map(|_| broker_id()).all(|id| (1..=1_000).contains(&id)));
+    }
 
     #[test]
     fn cluster_ids_are_22_characters_and_differ() {

@@ -9,15 +9,28 @@ pub struct Release {
     pub version: &'static str,
     /// The Scala version in the broker's artifact name, `kafka_SCALA`.
     pub scala: &'static str,
+    /// Who keeps the cluster's metadata.
+    pub quorum: Quorum,
     /// The command-line tools that go with it.
     pub tools: Tools,
+}
+
+/// Who keeps a cluster's metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quorum {
+    /// The broker's own process is the controller.
+    KRaft,
+    /// A ZooKeeper beside the broker, of the version that its artifact asks for. Such releases are from times of older
+    /// Javas; what Java 17 lacks is put beside them (see `jars.rs`).
+    ZooKeeper,
 }
 
 /// Kafka's command-line tools: where they are has changed from release to release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tools {
-    /// Version of the artifact `kafka-tools` and of all that is on the class path with
-    /// it. It is the broker's own version wherever that one is published.
+    /// Version of the artifact `kafka-tools` (with ZooKeeper: of the broker, which has the
+    /// tools in it) and of all that is on the class path with it. It is the broker's own
+    /// version wherever that one is published.
     pub version: &'static str,
     /// Main class of the tool that prints log segments.
     pub dump_log_segments: &'static str,
@@ -34,6 +47,7 @@ pub const RELEASES: &[Release] = &[
     Release {
         version: "4.4.0",
         scala: "2.13",
+        quorum: Quorum::KRaft,
         tools: Tools {
             // Maven Central has the broker of 4.4.0, but its newest `kafka-tools` is
             // this one. The tools get a class path of their own, all of one version.
@@ -47,6 +61,7 @@ pub const RELEASES: &[Release] = &[
     Release {
         version: "3.9.2",
         scala: "2.13",
+        quorum: Quorum::KRaft,
         tools: Tools {
             version: "3.9.2",
             dump_log_segments: "kafka.tools.DumpLogSegments",
@@ -55,7 +70,23 @@ pub const RELEASES: &[Release] = &[
             topics: "org.apache.kafka.tools.TopicCommand",
         },
     },
+    with_zookeeper("2.8.2", "2.13"),
+    with_zookeeper("1.1.1", "2.12"),
+    with_zookeeper("0.11.0.3", "2.12"),
+    with_zookeeper("0.10.2.2", "2.11"),
+    with_zookeeper("0.9.0.1", "2.11"),
 ];
+
+const fn with_zookeeper(version: &'static str, scala: &'static str) -> Release {
+    let tools = Tools {
+        version,
+        dump_log_segments: "kafka.tools.DumpLogSegments",
+        console_producer: "kafka.tools.ConsoleProducer",
+        console_consumer: "kafka.tools.ConsoleConsumer",
+        topics: "kafka.admin.TopicCommand",
+    };
+    Release { version, scala, quorum: Quorum::ZooKeeper, tools }
+}
 
 impl Release {
     /// The release with this version, or the newest one that begins with it: `4.4.0`,
@@ -96,6 +127,8 @@ mod tests {
             assert_eq!(Release::find(wanted).unwrap().version, "4.4.0");
         }
         assert_eq!(Release::find("3.9").unwrap().version, "3.9.2");
+        assert_eq!(Release::find("0.11").unwrap().version, "0.11.0.3");
+        assert_eq!(Release::find("0").unwrap().version, "0.11.0.3");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 pub(crate) struct Places<'a> {
     /// Port of 127.0.0.1 that clients connect to.
     pub(crate) broker_port: u16,
-    /// Port of 127.0.0.1 that the controller listens on.
+    /// Port of 127.0.0.1 that the controller listens on, or ZooKeeper.
     pub(crate) controller_port: u16,
     /// The folder of the partitions.
     pub(crate) data: &'a Path,
@@ -49,6 +49,24 @@ pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> St
         ("controller.quorum.voters", format!("1@{controller}")),
         ("log.dirs", places.data.display().to_string()),
     ];
+    text(&node, extra)
+}
+
+/// The text of `server.properties` for a broker with this id and a ZooKeeper beside it. Settings that an old release does
+/// not know it passes over.
+pub(crate) fn with_zookeeper(places: &Places<'_>, broker_id: u16, extra: &[(String, String)]) -> String {
+    let broker = format!("PLAINTEXT://127.0.0.1:{}", places.broker_port);
+    let node = [
+        ("broker.id", broker_id.to_string()),
+        ("listeners", broker.clone()),
+        ("advertised.listeners", broker),
+        ("zookeeper.connect", format!("127.0.0.1:{}", places.controller_port)),
+        ("log.dirs", places.data.display().to_string()),
+    ];
+    text(&node, extra)
+}
+
+fn text(node: &[(&str, String)], extra: &[(String, String)]) -> String {
     let own = node
         .iter()
         .map(|(key, value)| (*key, value.as_str()))
@@ -73,6 +91,11 @@ mod tests {
         assert!(lines.contains(&"advertised.listeners=PLAINTEXT://127.0.0.1:20001"));
         assert!(lines.contains(&"controller.quorum.voters=1@127.0.0.1:20002"));
         assert!(lines.contains(&"log.dirs=/data/here"));
+        let text = with_zookeeper(&places(), 7, &[]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.contains(&"listeners=PLAINTEXT://127.0.0.1:20001"));
+        assert!(lines.contains(&"zookeeper.connect=127.0.0.1:20002"));
+        assert!(lines.contains(&"broker.id=7"));
     }
 
     #[test]

@@ -5,6 +5,10 @@
 //! so once the controller lets it have partitions, so then topics can be made. The answer
 //! also has the cluster's id, which tells that it is this broker and no other process
 //! that was faster to listen on its port.
+//!
+//! Brokers with ZooKeeper may be too old for ApiVersions, and invent the cluster's id
+//! themselves. They are asked for Metadata in version 0, which they have known for ever,
+//! and told by the number of the broker.
 
 use crate::guarded::Guarded;
 use std::{
@@ -38,16 +42,25 @@ pub(crate) enum NotReady {
     Failed(io::Error),
 }
 
+/// By what a broker is told from others.
+#[derive(Debug, Clone)]
+pub(crate) enum Identity {
+    /// With KRaft: the id of the cluster, whose only broker it is.
+    Cluster(String),
+    /// With ZooKeeper: its own number.
+    Broker(u16),
+}
+
 /// Asks the broker again and again until it is ready.
 pub(crate) fn until_ready(
     process: &mut Guarded,
     address: SocketAddr,
-    cluster_id: &str,
+    identity: &Identity,
     limit: Duration,
 ) -> Result<(), NotReady> {
     let begin = Instant::now();
     loop {
-        let last = match ask(address, cluster_id) {
+        let last = match ask(address, identity) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -61,13 +74,19 @@ pub(crate) fn until_ready(
 }
 
 /// Asks once; an error says what is missing.
-fn ask(address: SocketAddr, cluster_id: &str) -> io::Result<()> {
+fn ask(address: SocketAddr, identity: &Identity) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, STEP_LIMIT)?;
     stream.set_read_timeout(Some(STEP_LIMIT))?;
     stream.set_write_timeout(Some(STEP_LIMIT))?;
-    check_api_versions(&exchange(&mut stream, API_VERSIONS, 0, &[])?)?;
-    // An empty list of topics, which asks about none.
-    check_metadata(&exchange(&mut stream, METADATA, 2, &[0; 4])?, cluster_id)
+    // An empty list of topics asks about none; in version 0 about all, of which there are none yet.
+    const NO_TOPICS: &[u8] = &[0; 4];
+    match identity {
+        Identity::Cluster(id) => {
+            check_api_versions(&exchange(&mut stream, API_VERSIONS, 0, &[])?)?;
+            check_metadata(&exchange(&mut stream, METADATA, 2, NO_TOPICS)?, id)
+        }
+        Identity::Broker(id) => check_brokers(&exchange(&mut stream, METADATA, 0, NO_TOPICS)?, *id, address.port()),
+    }
 }
 
 /// Sends a request and gives the body of its response.
@@ -133,6 +152,19 @@ fn check_metadata(body: &[u8], cluster_id: &str) -> io::Result<()> {
         return Err(bad("the cluster has no controller yet"));
     }
     Ok(())
+}
+
+/// Metadata version 0: this broker is in the cluster, at this port.
+fn check_brokers(body: &[u8], id: u16, port: u16) -> io::Result<()> {
+    let mut fields = Fields(body);
+    for _ in 0..fields.i32()? {
+        let node_id = fields.i32()?;
+        let _host = fields.string()?;
+        if (node_id, fields.i32()?) == (id.into(), port.into()) {
+            return Ok(());
+        }
+    }
+    Err(bad("it does not count itself among the brokers yet"))
 }
 
 fn bad(what: &str) -> io::Error {
@@ -209,6 +241,18 @@ mod tests {
     fn another_cluster_at_the_address_is_not_the_broker() {
         let error = check_metadata(CLUSTER, "other").unwrap_err();
         assert_eq!(error.to_string(), "another cluster answers at this address");
+    }
+
+    #[test]
+    fn an_old_broker_is_told_by_its_number_and_port() {
+        let body = b"\0\0\0\x01\0\0\0\x07\0\x01h\0\0\0\x09\0\0\0\0";
+        check_brokers(body, 7, 9).unwrap();
+        assert!(check_brokers(body, 8, 9).is_err() && check_brokers(body, 7, 8).is_err());
+        let error = check_brokers(&[0; 8], 7, 9).unwrap_err();
+        assert_eq!(error.to_string(), "it does not count itself among the brokers yet");
+        for length in 0..body.len() - 4 {
+            assert!(check_brokers(&body[..length], 7, 9).is_err(), "{length}");
+        }
     }
 
     #[test]
