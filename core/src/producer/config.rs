@@ -59,9 +59,11 @@ pub struct ProducerConfig {
     pub socket_connection_setup_timeout: Duration,
     /// librdkafka's `receive.message.max.bytes`: the longest answer that is read. Default 100 000 000.
     pub frame_ceiling: usize,
-    /// librdkafka's `broker.version.fallback`: how to speak with a broker that hangs up when it is asked what it speaks, as
-    /// those before 0.10 do. Default `None`: ask again. A broker that dies at this moment looks the same, so give a version
-    /// only if there are brokers so old.
+    /// librdkafka's `broker.version.fallback`: how to speak with a broker that hangs up when it is asked what it speaks, or
+    /// keeps silent, as those before 0.10 do. Default `None`: ask again. A broker that dies at this moment looks the same,
+    /// so give a version only if there are brokers so old. The answer is then waited for no longer than
+    /// [`socket_connection_setup_timeout`](Self::socket_connection_setup_timeout), at each new connection: with 0.9, which
+    /// keeps silent, a shorter one makes a faster start.
     pub broker_version_fallback: Option<BrokerVersion>,
     /// What may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
     pub down_conversion: DownConversion,
@@ -120,6 +122,14 @@ impl ProducerConfig {
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         self.enable_idempotence && self.acks == Acks::All
+    }
+
+    /// How long to wait for the answer to what a broker speaks.
+    pub(super) fn versions_timeout(&self) -> Duration {
+        match self.broker_version_fallback {
+            Some(_) => self.request_timeout.min(self.socket_connection_setup_timeout),
+            None => self.request_timeout,
+        }
     }
 
     /// Requests that may be in flight on one connection.

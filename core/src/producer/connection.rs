@@ -93,7 +93,7 @@ impl Connection {
         }
     }
 
-    /// Whether the broker hangs up on the very question what it speaks, if it hangs up now.
+    /// Whether the broker hangs up on the very question what it speaks, if it hangs up now; or keeps silent at it.
     pub(super) fn hangs_up_on_versions(&self) -> bool {
         matches!(&self.state, State::Handshake(handshake, _) if handshake.asks_versions())
     }
@@ -220,7 +220,9 @@ impl Connection {
         match step {
             Ok(Step::Send(bytes, handshake)) => {
                 self.handed_out(config);
-                self.state = State::Handshake(handshake, now + config.request_timeout);
+                let asks_versions = handshake.asks_versions();
+                let limit = if asks_versions { config.versions_timeout() } else { config.request_timeout };
+                self.state = State::Handshake(handshake, now + limit);
                 happenings.push(Happening::Transmit(bytes));
             }
             Ok(Step::Ready(versions)) => {

@@ -120,7 +120,7 @@ impl Handshake {
         }
     }
 
-    /// Whether a broker that hangs up now may be one that does not know the question.
+    /// Whether a broker that hangs up now, or keeps silent, may be one that does not know the question.
     pub(super) const fn asks_versions(&self) -> bool {
         matches!(self, Self::AskVersions(_))
     }

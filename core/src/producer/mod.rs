@@ -34,7 +34,7 @@
 //! Connecting ────────────▶ AskVersions ────────▶ Mechanism ──▶ Authenticate ──▶ Ready
 //!     │                     │  │    ▲                                             │
 //!     │                     │  └────┘ UNSUPPORTED_VERSION: in an older one        │ requests, at most
-//!     │                     │ hung up: next time spoken to as configured          │ max.in.flight…
+//!     │                     │ hung up, or silent: next time as configured         │ max.in.flight…
 //!     ▼                     ▼                                                     ▼
 //!    gone ◀── refused, broken, garbled, no answer within request.timeout.ms, idle, closed
 //!      └──▶ again after reconnect.backoff.ms, doubling, with jitter

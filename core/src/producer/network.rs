@@ -35,7 +35,7 @@ struct Path {
     connection: Option<ConnectionId>,
     failures: u32,
     not_before: Instant,
-    /// It hung up when it was asked what it speaks: next time it is not asked.
+    /// It hung up when it was asked what it speaks, or kept silent: next time it is not asked.
     hung_up: bool,
 }
 
@@ -96,7 +96,8 @@ impl Network {
         Some(connection)
     }
 
-    /// Takes a connection out that has failed: and waits before the next attempt, until the moment given back.
+    /// Takes a connection out that has failed: and waits before the next attempt, until the moment given back. `by_peer`:
+    /// the peer ended it, or kept silent.
     pub(super) fn lose(
         &mut self,
         id: ConnectionId,

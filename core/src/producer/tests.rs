@@ -618,6 +618,36 @@ fn a_broker_that_hangs_up_on_the_question_is_spoken_to_as_configured() {
     assert_eq!(versions, [(18, 3), (3, 0)]);
 }
 
+/// As brokers of 0.9.0 do: they take no notice of a question that they do not know.
+#[test]
+fn a_broker_that_keeps_silent_at_the_question_is_spoken_to_as_configured() {
+    for (fallback, until) in [(Some("0.9".parse().unwrap()), 10_000), (None, 30_000)] {
+        let mut world = World::new(|config| config.broker_version_fallback = fallback);
+        world.send(&["x"], 0);
+        let (mut asked_at, mut asked) = (None, Vec::new());
+        for _ in 0..100 {
+            match world.producer.poll_output(world.now) {
+                Output::Connect { connection, .. } => {
+                    world.producer.handle_input(Input::Connected(connection), world.now);
+                }
+                Output::Transmit { connection, bytes } => {
+                    let Asked { api, version, .. } = Asked::parse(connection, &bytes);
+                    asked.push((api, version));
+                    asked_at.get_or_insert(world.now);
+                }
+                Output::Event(Event::Trouble { trouble, .. }) => {
+                    assert_eq!((trouble, world.now), (Trouble::RequestTimeout, at(until)));
+                }
+                Output::Wait(Some(next)) if next < at(until + 1_000) => world.now = next,
+                Output::Wait(_) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(asked_at, Some(at(0)));
+        assert_eq!(asked, [(18, 3), if fallback.is_some() { (3, 0) } else { (18, 3) }]);
+    }
+}
+
 #[test]
 fn without_acks_written_is_done() {
     let mut world = World::new(|config| config.acks = Acks::None);

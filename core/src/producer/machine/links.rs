@@ -103,7 +103,8 @@ impl Producer {
     pub(super) fn give_up(&mut self, id: ConnectionId, trouble: Trouble) {
         if self.network.connections.contains_key(&id) {
             self.outputs.push_back(Output::Close(id));
-            self.lose(id, trouble, false);
+            let silent = trouble == Trouble::RequestTimeout;
+            self.lose(id, trouble, silent);
         }
     }
 
