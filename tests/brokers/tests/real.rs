@@ -1,7 +1,7 @@
 //! Starts real brokers. Run with `cargo test -p kafka-batch-brokers -- --ignored`; Maven
 //! gets the jars the first time.
 
-use kafka_batch_brokers::{Broker, Options, RELEASES};
+use kafka_batch_brokers::{Broker, Options, Quorum, RELEASES, Release};
 use std::{
     io::Write,
     process::{Output, Stdio},
@@ -32,13 +32,32 @@ fn consume(broker: &Broker, count: &str) -> String {
     tool(broker, broker.release().tools.console_consumer, &arguments, "")
 }
 
+fn with(quorum: Quorum) -> impl Iterator<Item = &'static Release> {
+    RELEASES.iter().filter(move |release| release.quorum == quorum)
+}
+
+#[test]
+#[ignore = "starts real brokers, whose jars Maven has to get"]
+fn brokers_with_zookeeper_start_stop_and_start_again() {
+    for release in with(Quorum::ZooKeeper) {
+        let mut broker = Broker::start(release, &Options::default()).unwrap();
+        let (address, data) = (broker.address(), broker.data().to_owned());
+        assert!(data.join("meta.properties").is_file(), "{}", release.version);
+        assert!(broker.stop(Duration::from_secs(60)), "{}", release.version);
+        broker.restart().unwrap();
+        assert!(broker.is_running() && broker.address() == address, "{}", release.version);
+        drop(broker);
+        assert!(!data.exists());
+    }
+}
+
 #[test]
 #[ignore = "starts real brokers, whose jars Maven has to get"]
 fn records_survive_a_kill_and_a_clean_restart() {
     let mut options = Options::default();
     let session = ("broker.session.timeout.ms", "3000");
     options.config.push((session.0.into(), session.1.into()));
-    for release in RELEASES {
+    for release in with(Quorum::KRaft) {
         let mut broker = Broker::start(release, &options).unwrap();
         let tools = &release.tools;
         let topic = ["--topic", "words"];

@@ -1,0 +1,276 @@
+//! Against Apache Kafka of former times: the machine finds out which format the broker takes, and what it sends is what the
+//! broker's own tools of that release read.
+//!
+//! Run with `cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored`, and with `--kafka 0.10`, `0.11`,
+//! `1.1` and `2.8`.
+
+#[path = "../examples/blocking/driver.rs"]
+mod driver;
+#[path = "old_kafka/release.rs"]
+mod release;
+#[path = "old_kafka/tools.rs"]
+mod tools;
+
+use std::fs;
+use std::time::Duration;
+
+use driver::BlockingProducer;
+use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Trouble, Versions};
+use kafka_batch::protocol::{Acks, ErrorCode};
+use kafka_batch::{
+    BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, FailureReason, Fate, Header,
+    KafkaBatch, Magic, Record, RecordBatches, TopicPartition,
+};
+use release::OldKafka;
+use tools::Seen;
+
+/// 2023-11-14.
+const NOON: i64 = 1_700_000_000_000;
+
+/// A producer, and what was negotiated for it.
+struct Driven {
+    producer: BlockingProducer,
+    versions: Vec<Versions>,
+    troubles: Vec<Trouble>,
+}
+
+impl Driven {
+    fn new(kafka: &OldKafka, change: impl FnOnce(&mut ProducerConfig)) -> Self {
+        let (host, port) = kafka.address.rsplit_once(':').unwrap();
+        let mut config = ProducerConfig::new([(host, port.parse().unwrap())]);
+        config.broker_version_fallback = kafka.fallback();
+        config.socket_connection_setup_timeout = Duration::from_secs(1); // so long 0.9 is given for its answer
+        change(&mut config);
+        Self { producer: BlockingProducer::new(config), versions: Vec::new(), troubles: Vec::new() }
+    }
+
+    /// The topic is made by the broker when it is first asked for it.
+    fn look_up(&mut self, topic: &str) {
+        self.producer.look_up(topic);
+        loop {
+            if let Event::Topic { partitions, .. } = self.hear() {
+                return assert_eq!(partitions.unwrap().get(), 1);
+            }
+        }
+    }
+
+    fn send(&mut self, topic: &str, batch: KafkaBatch) -> BatchId {
+        self.producer.send(batch.seal().unwrap(), TopicPartition::new(topic, 0)).unwrap()
+    }
+
+    fn hear(&mut self) -> Event {
+        let event = self.producer.next_event(Duration::from_secs(100)).expect("something happens");
+        match &event {
+            Event::Ready { versions, .. } => self.versions.push(*versions),
+            Event::Trouble { trouble, .. } => self.troubles.push(trouble.clone()),
+            _ => {}
+        }
+        event
+    }
+
+    /// What became of this batch, which is the next that something becomes of.
+    fn end(&mut self, id: BatchId) -> Result<Delivery, DeliveryError> {
+        loop {
+            match self.hear() {
+                Event::Delivered { batch, delivery } if batch == id => return Ok(delivery),
+                Event::Failed { batch, error } if batch == id => return Err(error),
+                Event::Delivered { batch, .. } | Event::Failed { batch, .. } => panic!("{batch} is not {id}"),
+                _ => {}
+            }
+        }
+    }
+
+    fn close(mut self) {
+        self.producer.close(CloseMode::Flushing);
+        while !matches!(self.hear(), Event::Closed) {}
+    }
+}
+
+/// Records that any format can carry, each one told from the others; null and empty keys and values among them.
+fn records(numbers: std::ops::Range<i64>) -> Vec<Seen> {
+    let text = |kind: &str, n: i64| Some(format!("{kind} {n} of a sensor that says the same again and again"));
+    let record = |n: i64| Seen {
+        offset: n,
+        timestamp: Some(NOON + n % 7 * 1_000),
+        key: if n % 5 == 1 { None } else { text("key", n) },
+        value: if n % 11 == 3 { None } else { text("value", n) },
+    };
+    numbers.map(record).collect()
+}
+
+fn batch(records: &[Seen], compression: Compression) -> KafkaBatch {
+    let mut batch = BatchOptions::default().compression(compression).build(NOON).unwrap();
+    for seen in records {
+        let mut record = Record::default().timestamp(seen.timestamp.unwrap());
+        record.key = seen.key.as_ref().map(String::as_bytes);
+        record.value = seen.value.as_ref().map(String::as_bytes);
+        assert!(!batch.append(record).unwrap().is_full());
+    }
+    batch
+}
+
+/// Magic 0 has no timestamps.
+fn as_stored(records: &[Seen], magic: Magic) -> Vec<Seen> {
+    let timestamp = |seen: &Seen| seen.timestamp.filter(|_| magic.has_timestamps());
+    records.iter().map(|seen| Seen { timestamp: timestamp(seen), ..seen.clone() }).collect()
+}
+
+/// What this library reads in a segment: the format of its batches, and the records.
+fn read(segment: &[u8], magic: Magic, compression: Compression) -> Vec<Seen> {
+    let mut found = Vec::new();
+    for batch in RecordBatches::new(segment).map(Result::unwrap) {
+        assert_eq!((batch.magic(), batch.codec()), (magic, compression.codec()));
+        for record in batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap().iter() {
+            let record = record.unwrap();
+            let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+            found.push(Seen {
+                offset: record.offset,
+                timestamp: Some(record.timestamp.millis()).filter(|_| magic.has_timestamps()),
+                key: text(record.key),
+                value: text(record.value),
+            });
+        }
+    }
+    found
+}
+
+#[test]
+#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn the_format_is_the_brokers_and_the_records_come_back_in_every_codec() {
+    let kafka = OldKafka::here();
+    let magic = kafka.magic();
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|codec| codec.parse::<Compression>().unwrap());
+    for compression in codecs.into_iter().filter(|compression| kafka.takes(*compression)) {
+        let topic = format!("codec-{}", compression.codec());
+        let mut driven = Driven::new(&kafka, |_| {});
+        driven.look_up(&topic);
+        // Several in flight, filled before anybody knew the format.
+        let parts: Vec<_> = (0..20).map(|n| records(n * 40..n * 40 + 40)).collect();
+        let sent: Vec<_> = parts.iter().map(|part| driven.send(&topic, batch(part, compression))).collect();
+        for (id, part) in sent.into_iter().zip(&parts) {
+            let delivery = driven.end(id).unwrap();
+            assert_eq!(delivery.base_offset(), Some(part[0].offset), "{compression}");
+            assert_eq!(delivery.batch().magic(), magic, "{compression}");
+        }
+        for versions in &driven.versions {
+            assert_eq!((versions.produce, versions.init_producer_id), kafka.speaks(), "{versions:?}");
+            assert_eq!(versions.magic(), magic);
+        }
+        println!("Kafka {}, {compression}: {:?}", kafka.version, driven.versions[0]);
+        driven.close();
+
+        let expected = as_stored(&parts.concat(), magic);
+        let segment = kafka.segment(&topic);
+        assert_eq!(read(&fs::read(&segment).unwrap(), magic, compression), expected, "{compression}");
+        let dump = tools::dump(&kafka, &segment);
+        let no_key = |seen: &Seen| seen.value.is_none() && kafka.line() != "2.8";
+        let as_shown = |seen: &Seen| Seen { key: seen.key.clone().filter(|_| !no_key(seen)), ..seen.clone() };
+        assert_eq!(dump.records, expected.iter().map(as_shown).collect::<Vec<_>>(), "{compression}");
+        assert_eq!(dump.magics, [magic.id()], "{compression}");
+        let idempotent = kafka.speaks().1.is_some();
+        assert_eq!(dump.producers.len(), usize::from(idempotent), "{:?}", dump.producers);
+        assert!(!idempotent || dump.producers[0] >= 0);
+        assert_eq!(tools::consume(&kafka, &topic, expected.len()), expected, "{compression}");
+    }
+}
+
+#[test]
+#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn headers_come_back_or_are_refused_and_never_dropped() {
+    let kafka = OldKafka::here();
+    let headers = [Header::new("trace", "1"), Header::new("unit", "°C"), Header::new("trace", "2")];
+    let mut with_headers = KafkaBatch::new(kafka_batch::Timestamp::from_millis(NOON));
+    with_headers.extend([Record::new("plain"), Record::new("headed").headers(&headers)]).unwrap();
+    let mut driven = Driven::new(&kafka, |_| {});
+    driven.look_up("headers");
+    let id = driven.send("headers", with_headers);
+    match driven.end(id) {
+        Ok(delivery) => {
+            assert!(kafka.magic() == Magic::V2 && delivery.base_offset() == Some(0));
+            let segment = fs::read(kafka.segment("headers")).unwrap();
+            let stored = RecordBatches::new(&segment).next().unwrap().unwrap();
+            let records = stored.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
+            let headed = records.iter().nth(1).unwrap().unwrap();
+            let read: Vec<_> = headed.headers.iter().map(|header| (header.name, header.value.unwrap())).collect();
+            assert_eq!(read, [("trace", &b"1"[..]), ("unit", "°C".as_bytes()), ("trace", b"2")]);
+            assert!(tools::dump(&kafka, &kafka.segment("headers")).text.contains("headerKeys: [trace,unit,trace]"));
+        }
+        Err(failed) => {
+            assert!(kafka.magic() < Magic::V2);
+            assert_eq!(failed.fate(), Some(Fate::NotWritten));
+            let said = failed.to_string();
+            assert!(said.contains("cannot carry the 3 headers of record 1"), "{said}");
+            assert!(fs::read(kafka.segment("headers")).unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn zstd_is_refused_before_it_is_sent_where_the_broker_is_too_old() {
+    let kafka = OldKafka::here();
+    if kafka.takes(Compression::zstd()) {
+        return; // then it is among the codecs above
+    }
+    let mut driven = Driven::new(&kafka, |_| {});
+    driven.look_up("zstd");
+    let id = driven.send("zstd", batch(&records(0..40), Compression::zstd()));
+    let failed = driven.end(id).unwrap_err();
+    assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
+    assert!(failed.to_string().contains("zstd"), "{failed}");
+    assert!(fs::read(kafka.segment("zstd")).unwrap().is_empty());
+}
+
+#[test]
+#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn fewer_acks_and_too_large_a_batch() {
+    let kafka = OldKafka::here();
+    for acks in [Acks::Leader, Acks::None] {
+        let topic = format!("acks-{acks:?}");
+        let mut driven = Driven::new(&kafka, |config| config.acks = acks);
+        driven.look_up(&topic);
+        let sent: Vec<_> =
+            (0..20).map(|n| driven.send(&topic, batch(&records(n * 40..n * 40 + 40), Compression::Snappy))).collect();
+        for (n, id) in (0..).zip(sent) {
+            let delivery = driven.end(id).unwrap();
+            assert_eq!(delivery.base_offset(), (acks == Acks::Leader).then_some(n * 40));
+        }
+        let expected = as_stored(&records(0..800), kafka.magic());
+        assert_eq!(tools::consume(&kafka, &topic, expected.len()), expected, "{acks:?}");
+        driven.close(); // not before: a broker of 0.9 forgets requests that it has read, once their connection has ended
+    }
+
+    // The broker's limit is that of message.max.bytes, 1 000 012 before 2.4.
+    let value = vec![b'x'; 1_200_000];
+    let options = BatchOptions::default().max_message_bytes(2_000_000);
+    let mut large = options.build(NOON).unwrap();
+    large.extend([Record::new(&value)]).unwrap();
+    let mut driven = Driven::new(&kafka, |_| {});
+    driven.look_up("large");
+    let id = driven.send("large", large);
+    let failed = driven.end(id).unwrap_err();
+    let FailureReason::Broker { code, .. } = &failed.reason else { panic!("{failed}") };
+    assert_eq!((*code, failed.fate()), (ErrorCode::MESSAGE_TOO_LARGE, Some(Fate::NotWritten)));
+}
+
+/// A broker that knows no ApiVersions keeps silent when it is asked, and nothing is guessed.
+#[test]
+#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn without_a_fallback_nothing_is_sent_to_a_broker_that_does_not_say_what_it_speaks() {
+    let kafka = OldKafka::here();
+    let mut driven = Driven::new(&kafka, |config| {
+        config.broker_version_fallback = None;
+        config.request_timeout = Duration::from_secs(2);
+        config.delivery_timeout = Duration::from_secs(2);
+    });
+    let id = driven.send("unsaid", batch(&records(0..40), Compression::None));
+    match driven.end(id) {
+        Ok(_) => assert!(kafka.fallback().is_none() && driven.troubles.is_empty()),
+        Err(failed) => {
+            assert!(kafka.fallback().is_some(), "{failed}");
+            assert_eq!((failed.fate(), driven.versions.len()), (Some(Fate::NotWritten), 0), "{failed}");
+            assert!(driven.troubles.iter().all(|trouble| *trouble == Trouble::RequestTimeout), "{:?}", driven.troubles);
+            assert!(!kafka.segment("unsaid").exists());
+        }
+    }
+}
