@@ -120,7 +120,7 @@ fn read(segment: &[u8], magic: Magic, compression: Compression) -> Vec<Seen> {
     let mut found = Vec::new();
     for batch in RecordBatches::new(segment).map(Result::unwrap) {
         assert_eq!((batch.magic(), batch.codec()), (magic, compression.codec()));
-        for record in batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap().iter() {
+        for record in &batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap() {
             let record = record.unwrap();
             let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
             found.push(Seen {

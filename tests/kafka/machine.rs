@@ -323,7 +323,9 @@ fn a_compacted_topic_names_the_records_that_it_refuses() {
     let topic = wire.topic("machine-compacted", 1, &[("cleanup.policy", "compact")]);
     let mut driven = Driven::idempotent(&kafka);
     let keyless = Row::new(None, Some(b"value"));
-    let mixed = [&numbered(10..11)[..], &[keyless.clone()], &numbered(11..12), &[keyless.clone(), keyless]].concat();
+    let mut mixed = numbered(10..12);
+    mixed.insert(1, keyless.clone());
+    mixed.extend([keyless.clone(), keyless]);
     let before = driven.send_rows(&topic.name, 0, &numbered(0..10), Compression::Lz4);
     let disliked = driven.send_rows(&topic.name, 0, &mixed, Compression::Lz4);
     let behind: Vec<_> =
