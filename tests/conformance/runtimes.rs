@@ -1,5 +1,8 @@
 //! What only the transports with a task of their own can meet: a runtime that ends before they do, or is not there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kafka_batch::async_std::{AsyncStdProducer, ConfigError, SmolProducer, Stopped};
 use kafka_batch::tokio::TokioProducer;
 use kafka_batch::{
@@ -77,6 +80,30 @@ fn a_task_that_is_dropped_is_a_runtime_that_is_shut_down() {
     drop(work);
     let error = block_on(counted).unwrap_err();
     assert!(matches!(&error, SendErrorReason::Transport(error) if error.is::<Stopped>()), "{error}");
+}
+
+/// That would be a fault of ours, or of whoever runs the task: but nobody waits for ever.
+#[test]
+fn a_task_that_panics_leaves_nobody_waiting() {
+    let cluster = Cluster::held();
+    let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
+    let (producer, work) = builder.create_with_work().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        let mut work = work;
+        block_on(std::future::poll_fn(|context| {
+            assert!(!stopped.load(Ordering::SeqCst), "this is the panic that is wanted");
+            work.as_mut().poll(context)
+        }));
+    });
+    let pending = block_on(producer.send_batch(batch(["a"]), cluster.partition(0))).unwrap();
+    stop.store(true, Ordering::SeqCst);
+    drop(block_on(producer.partition_count("wakes the task"))); // which is told that it has stopped
+    assert!(thread.join().is_err());
+    let error = block_on(pending).unwrap_err();
+    assert!(is_stopped(&error.reason), "{error}");
+    assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch(["a"])));
 }
 
 #[test]

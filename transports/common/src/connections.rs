@@ -186,3 +186,6 @@ pub async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,11 @@ impl Driver {
         self.handle_input(Input::Closed(connection, how));
     }
 
+    #[cfg(test)]
+    pub(crate) fn last_trouble(&self) -> Option<&str> {
+        self.last_trouble.as_deref()
+    }
+
     fn now(&self) -> machine::Instant {
         machine::Instant::from_start(self.started.elapsed())
     }

@@ -1,0 +1,176 @@
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+use super::*;
+use crate::desk::Desk;
+use crate::driver::Step;
+use crate::topics::Topics;
+use kafka_batch_core::producer::ProducerConfig;
+
+/// A stream that takes so many bytes at a time, and every other time none; and what became of it.
+#[derive(Clone, Default)]
+struct Slow(Arc<Mutex<Inside>>);
+
+#[derive(Default)]
+struct Inside {
+    at_once: usize,
+    full: bool,
+    written: Vec<u8>,
+    read: Option<io::Result<Vec<u8>>>,
+    flushes: usize,
+}
+
+impl Slow {
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl AsyncWrite for Slow {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut inside = self.inside();
+        inside.full = !inside.full;
+        if inside.full {
+            return Poll::Pending;
+        }
+        let before = inside.written.len();
+        let taken = inside.at_once;
+        inside.written.extend(slices.iter().flat_map(|slice| slice.iter()).take(taken));
+        Poll::Ready(Ok(inside.written.len() - before))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inside().flushes += 1;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Slow {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.inside().read.take() {
+            None => Poll::Pending,
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            Some(Ok(bytes)) => {
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                Poll::Ready(Ok(bytes.len()))
+            }
+        }
+    }
+}
+
+/// A driver that wants to connect, since a topic is asked for; and to whom.
+fn driver() -> (Arc<Desk>, Driver) {
+    let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+    let mut driver = Driver::new(ProducerConfig::new([("broker", 9092)]), 1, Arc::clone(&desk));
+    desk.look_up("t").unwrap();
+    assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
+    (desk, driver)
+}
+
+fn connect(driver: &mut Driver) -> ConnectionId {
+    let Step::Connect { connection, host, port: 9092, .. } = driver.next_step() else { panic!("it has to connect") };
+    assert_eq!(host, "broker");
+    connection
+}
+
+fn poll(connections: &mut Connections<Slow>, driver: &mut Driver) -> Poll<()> {
+    connections.poll(driver, &mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn however_little_is_written_at_once_it_is_the_frame_and_it_is_flushed_once() {
+    for at_once in [1, 3, 7, 1_000] {
+        let (_desk, mut driver) = driver();
+        let (mut connections, stream) = (Connections::new(), Slow::default());
+        stream.inside().at_once = at_once;
+        let id = connect(&mut driver);
+        connections.open(id, std::future::ready(Ok(stream.clone())));
+        assert!(poll(&mut connections, &mut driver).is_ready());
+        let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
+        let frame = bytes.concat();
+        connections.transmit(connection, bytes);
+        while stream.inside().flushes == 0 {
+            assert!(poll(&mut connections, &mut driver).is_pending(), "that it was written is no news");
+        }
+        assert!(poll(&mut connections, &mut driver).is_pending());
+        let inside = stream.inside();
+        assert_eq!((&inside.written, inside.flushes), (&frame, 1), "by {at_once}");
+    }
+}
+
+#[test]
+fn the_end_of_a_connection_is_news_and_another_is_made() {
+    let ends: [(io::Result<Vec<u8>>, &str); 3] = [
+        (Ok(vec![]), "broker:9092: it hung up"),
+        (Err(io::ErrorKind::ConnectionReset.into()), "broker:9092: connection reset"),
+        (Ok(vec![0xff; 8]), "broker:9092: it does not keep to the protocol"),
+    ];
+    for (end, trouble) in ends {
+        let (_desk, mut driver) = driver();
+        let (mut connections, stream) = (Connections::new(), Slow::default());
+        let id = connect(&mut driver);
+        connections.open(id, std::future::ready(Ok(stream.clone())));
+        assert!(poll(&mut connections, &mut driver).is_ready());
+        while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
+        stream.inside().read = Some(end);
+        assert!(poll(&mut connections, &mut driver).is_ready());
+        loop {
+            match driver.next_step() {
+                Step::Close(closed) => connections.close(closed),
+                Step::Wait(Some(_)) => break,
+                step => panic!("{step:?}"),
+            }
+        }
+        assert!(connections.each.is_empty());
+        assert!(driver.last_trouble().unwrap().starts_with(trouble), "{:?}", driver.last_trouble());
+    }
+}
+
+#[test]
+fn an_attempt_that_fails_says_why() {
+    let (_desk, mut driver) = driver();
+    let mut connections: Connections<Slow> = Connections::new();
+    let id = connect(&mut driver);
+    let attempt = std::future::ready(Err(io::Error::other("no such name")));
+    connections.open(id, attempt);
+    assert!(poll(&mut connections, &mut driver).is_ready());
+    assert_eq!(driver.last_trouble(), Some("broker:9092: no such name"));
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("there is nothing to wait for"),
+    }
+}
+
+#[test]
+fn addresses_are_tried_one_after_another_each_with_its_share_of_the_time() {
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let tried = RefCell::new(Vec::new());
+    let until = Instant::now() + Duration::from_secs(100);
+    let connect = |address: SocketAddr, limit: Duration| {
+        tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
+        async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
+    };
+    assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, connect)).unwrap(), 3);
+    assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
+    let error = block_on(connect_to_any([1, 2].map(address).into(), until, connect)).unwrap_err();
+    assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
+    let error = block_on(connect_to_any(vec![], until, connect)).unwrap_err();
+    assert_eq!(error.to_string(), "the name has no address");
+}
