@@ -15,6 +15,7 @@ use kafka_batch_core::{Delivery, DeliveryError, FlushError, Magic, SealedBatch, 
 use crate::error::Stopped;
 use crate::slot::{Slot, lock};
 use crate::topics::Topics;
+use crate::unknown::Unknown;
 use crate::window::{Admission, Load, Place, Window};
 
 /// What became of a batch.
@@ -39,7 +40,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Desk {
     state: Mutex<State>,
-    pub(crate) topics: Topics,
+    pub(crate) topics: Topics<Unknown>,
 }
 
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl Stage {
 
 impl Desk {
     /// So many bytes may be on their way.
-    pub(crate) fn new(bytes: usize, topics: Topics) -> Self {
+    pub(crate) fn new(bytes: usize, topics: Topics<Unknown>) -> Self {
         let window = Window::new(Load { records: usize::MAX, bytes });
         let state = State { stage: Stage::Open, window, commands: Vec::new(), sleeper: None, magic: None };
         Self { state: Mutex::new(state), topics }

@@ -18,7 +18,7 @@ use kafka_batch_core::{DeliveryError, FailureReason, Fate, Magic};
 use crate::books::{Books, Entry};
 use crate::desk::{self, Command, Desk};
 use crate::error::Stopped;
-use crate::topics::Unknown;
+use crate::unknown::Unknown;
 
 /// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
 ///
@@ -202,7 +202,8 @@ impl Driver {
             Event::Flushed(flush) => self.books.flushed(flush),
             Event::Topic { topic, partitions } => {
                 let answer = partitions.map_err(|code| Unknown::new(code, self.last_trouble.as_deref()));
-                self.desk.topics.answer(&topic, &answer);
+                let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
+                self.desk.topics.answer(&topic, &answer, is_of_the_topic);
             }
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and takes {}", versions.magic());

@@ -45,6 +45,7 @@ mod producer;
 mod settings;
 mod slot;
 mod topics;
+mod unknown;
 mod window;
 
 pub use alarm::Alarm;
@@ -53,3 +54,10 @@ pub use connections::{Connections, connect_to_any};
 pub use driver::{Driver, Step};
 pub use error::{ConfigError, Refused, Stopped, Unreachable};
 pub use producer::{Pending, Producer};
+
+/// What handles of producers wait for: of use also to a transport that does not drive the machine.
+pub mod waiting {
+    pub use crate::slot::{Slot, lock};
+    pub use crate::topics::{Count, Topics, has};
+    pub use crate::window::{Admission, Load, Place, Window};
+}

@@ -19,6 +19,7 @@ use crate::builder::{ProducerBuilder, Runtime};
 use crate::desk::{Answer, Desk, Flushed};
 use crate::slot::Slot;
 use crate::topics;
+use crate::unknown::Unknown;
 
 /// A producer: **the batch that was filled is the batch that lands**, one on the wire and one in the log, all of it or
 /// nothing.
@@ -137,12 +138,11 @@ impl Inner {
     /// Makes sure that there is such a topic and partition: so that it is known before anything is sent, and not when
     /// `delivery.timeout.ms` is over.
     async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
-        let is_there = |partitions| topics::has(partitions, to);
-        if self.desk.topics.known(&to.topic).is_some_and(is_there) {
+        if self.desk.topics.has(to) {
             return Ok(());
         }
         let partitions = self.ask(&to.topic).await?;
-        if is_there(partitions) {
+        if topics::has(partitions, to.partition) {
             return Ok(());
         }
         let TopicPartition { topic, partition } = to.clone();
@@ -160,7 +160,7 @@ impl Inner {
         let (slot, is_first) = self.desk.topics.join(topic);
         if is_first && let Err(reason) = self.desk.look_up(topic) {
             // Whoever joined meanwhile would wait for ever.
-            self.desk.topics.give_up(&topics::Unknown::Closed);
+            self.desk.topics.give_up(&Unknown::Closed);
             return Err(reason);
         }
         let answer = poll_fn(|context| slot.poll_take(context)).await;

@@ -5,13 +5,19 @@ use std::task::{Context, Poll, Waker};
 
 /// Locks, and goes on where a thread panicked with the lock held: every critical section of this crate leaves what it
 /// guards whole at each of its steps.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where the value is put, once, and where one future waits for it.
 #[derive(Debug)]
-pub(crate) struct Slot<T>(Mutex<Inside<T>>);
+pub struct Slot<T>(Mutex<Inside<T>>);
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 #[derive(Debug)]
 struct Inside<T> {
@@ -21,12 +27,14 @@ struct Inside<T> {
 }
 
 impl<T> Slot<T> {
-    pub(crate) const fn new() -> Self {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
         Self(Mutex::new(Inside { value: None, waiting: None }))
     }
 
     /// Puts the value there, and wakes who waits: without the lock, because a waker is foreign code.
-    pub(crate) fn fill(&self, value: T) {
+    pub fn fill(&self, value: T) {
         let mut inside = lock(&self.0);
         inside.value = Some(value);
         let waiting = inside.waiting.take();
@@ -35,7 +43,7 @@ impl<T> Slot<T> {
     }
 
     /// Takes the value out.
-    pub(crate) fn poll_take(&self, context: &Context<'_>) -> Poll<T> {
+    pub fn poll_take(&self, context: &Context<'_>) -> Poll<T> {
         let mut inside = lock(&self.0);
         if let Some(value) = inside.value.take() {
             return Poll::Ready(value);

@@ -6,9 +6,11 @@ use std::task::Waker;
 
 /// Records and bytes of a batch, or of all that are on their way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Load {
-    pub(crate) records: usize,
-    pub(crate) bytes: usize,
+pub struct Load {
+    /// Records.
+    pub records: usize,
+    /// Bytes.
+    pub bytes: usize,
 }
 
 impl AddAssign for Load {
@@ -28,7 +30,7 @@ impl SubAssign for Load {
 /// The bound on what is accepted and not yet answered: first come, first served, so that a large batch is not overtaken
 /// for ever by small ones. A batch that is larger than the whole window goes in when nothing else is there.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub struct Window {
     limit: Load,
     taken: Load,
     queue: VecDeque<Waiting>,
@@ -37,7 +39,7 @@ pub(crate) struct Window {
 
 /// A place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(u64);
+pub struct Place(u64);
 
 #[derive(Debug)]
 struct Waiting {
@@ -47,7 +49,7 @@ struct Waiting {
 
 /// The answer to someone who wants in.
 #[derive(Debug)]
-pub(crate) enum Admission {
+pub enum Admission {
     /// Let in. The one behind may have room as well: wake them.
     In(Option<Waker>),
     /// Not yet. The waker given is called when it may be otherwise.
@@ -55,12 +57,14 @@ pub(crate) enum Admission {
 }
 
 impl Window {
-    pub(crate) const fn new(limit: Load) -> Self {
+    /// Nothing on its way, and at most `limit` of it.
+    #[must_use]
+    pub const fn new(limit: Load) -> Self {
         Self { limit, taken: Load { records: 0, bytes: 0 }, queue: VecDeque::new(), next: 0 }
     }
 
     /// Lets a load in, or queues it at its `place`; who has none yet gets the last one.
-    pub(crate) fn admit(&mut self, place: Option<Place>, load: Load, waker: &Waker) -> Admission {
+    pub fn admit(&mut self, place: Option<Place>, load: Load, waker: &Waker) -> Admission {
         let is_first = match (self.queue.front(), place) {
             (None, _) => true,
             (Some(first), Some(place)) => first.place == place,
@@ -90,7 +94,7 @@ impl Window {
 
     /// Someone in the queue gave up. Gives their waker, to be dropped where no lock is held, and that of the one behind
     /// who is first now and may have room: wake them.
-    pub(crate) fn leave(&mut self, place: Place) -> Option<(Waker, Option<Waker>)> {
+    pub fn leave(&mut self, place: Place) -> Option<(Waker, Option<Waker>)> {
         let index = self.queue.iter().position(|waiting| waiting.place == place)?;
         let gone = self.queue.remove(index)?;
         let next = if index == 0 { self.first() } else { None };
@@ -98,13 +102,13 @@ impl Window {
     }
 
     /// A load is through. Whoever is first may have room now: wake them.
-    pub(crate) fn release(&mut self, load: Load) -> Option<Waker> {
+    pub fn release(&mut self, load: Load) -> Option<Waker> {
         self.taken -= load;
         self.first()
     }
 
     /// Everyone in the queue goes; wake them all.
-    pub(crate) fn dissolve(&mut self) -> Vec<Waker> {
+    pub fn dissolve(&mut self) -> Vec<Waker> {
         self.queue.drain(..).map(|waiting| waiting.waker).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use kafka_batch_transport::waiting::lock;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
@@ -9,7 +10,6 @@ use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 
 use crate::ledger::Ledger;
 use crate::native;
-use crate::slot::lock;
 
 #[derive(Debug)]
 pub(crate) struct Context {

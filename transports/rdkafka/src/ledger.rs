@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
+use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::slot::{Slot, lock};
 use crate::tickets::Tickets;
 use crate::verdict::{self, Failure, Offsets, Refusal};
-use crate::window::{Admission, Load, Place, Window};
 
 /// What became of a batch.
 pub(crate) type Answer = Result<Delivery, DeliveryError>;

@@ -73,11 +73,9 @@ mod ledger;
 mod native;
 mod producer;
 mod settings;
-mod slot;
 mod tickets;
 mod topics;
 mod verdict;
-mod window;
 
 pub use builder::ProducerBuilder;
 pub use error::{ConfigError, LibrdkafkaError, Unsendable};

@@ -12,6 +12,7 @@ use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealErrorReason, SendError,
     SendErrorReason, TopicPartition, Transport,
 };
+use kafka_batch_transport::waiting::{Load, Slot, has, lock};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::BaseProducer;
 
@@ -20,10 +21,8 @@ use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
 use crate::feed;
 use crate::ledger::{Accepted, Answer, Ledger};
-use crate::slot::{Slot, lock};
-use crate::topics::{self, Topics};
+use crate::topics::Topics;
 use crate::verdict::Refusal;
-use crate::window::Load;
 
 /// A producer over librdkafka: the crate's front page says what that means.
 ///
@@ -92,11 +91,11 @@ impl Inner {
     /// minute later from librdkafka (`topic.metadata.propagation.max.ms`). It also keeps negative numbers from
     /// librdkafka, which takes −1 for "any partition", record by record.
     async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
-        if self.topics.has(to) {
+        if self.topics.each.has(to) {
             return Ok(());
         }
         let partitions = self.ask(&to.topic).await?;
-        if topics::has(partitions, to.partition) {
+        if has(partitions, to.partition) {
             return Ok(());
         }
         let TopicPartition { topic, partition } = to.clone();
@@ -104,7 +103,7 @@ impl Inner {
     }
 
     async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        match self.topics.known(topic) {
+        match self.topics.each.known(topic) {
             Some(partitions) => Ok(partitions),
             None => self.ask(topic).await,
         }
@@ -128,13 +127,13 @@ impl Inner {
         match refusal {
             Some(Refusal { position: 0, error }) => {
                 self.ledger.withdraw(first);
-                self.topics.forget(&to.topic); // if it is gone, the next batch will say so
+                self.topics.each.forget(&to.topic); // if it is gone, the next batch will say so
                 let reason = refused(&to, error);
                 Err(SendError::new(to, reason, batch))
             }
             refusal => {
                 self.ledger.handed_over(first, batch, refusal);
-                self.topics.sent(&to);
+                self.topics.each.sent(&to.topic, to.partition);
                 Ok(Pending { slot })
             }
         }
@@ -172,7 +171,7 @@ impl Transport for RdkafkaProducer {
 
     async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
         let partitions = self.inner.partitions(topic).await?;
-        Ok(self.inner.topics.pick(topic, partitions))
+        Ok(self.inner.topics.each.pick(topic, partitions))
     }
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use kafka_batch_core::DEFAULT_MAX_MESSAGE_BYTES;
+use kafka_batch_transport::waiting::Load;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use crate::error::ConfigError;
-use crate::window::Load;
 
 /// What was set, by librdkafka name.
 pub(crate) type Settings = BTreeMap<String, String>;
