@@ -242,6 +242,16 @@ fn publish_without_arguments_publishes_all_of_the_sample() {
 }
 
 #[test]
+fn publish_does_the_same_over_every_transport() {
+    let counted = ["tokio", "async-std", "rdkafka"].map(|transport| {
+        let run = publish(&["--transport", transport], "");
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{transport}: {}", run.out);
+        ["batches", "records", "raw", "compressed"].map(|word| number(&run, word))
+    });
+    assert!(counted.iter().all(|of_one| *of_one == counted[0]), "{counted:?}");
+}
+
+#[test]
 fn publish_puts_headers_keys_and_times_where_it_is_told() {
     let cluster = MockCluster::new(1).expect("a cluster");
     cluster.create_topic("orders", 2, 1).expect("a topic");

@@ -7,6 +7,8 @@ use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
 use kafka_batch::{Compression, DEFAULT_BATCH_SIZE};
 
+use crate::transport::TransportName;
+
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/bike-stations.jsonl");
 
 /// Publishes JSON lines to Kafka, in batches that are filled before your eyes, reads them back, and compares.
@@ -21,6 +23,10 @@ pub(crate) struct Args {
     /// Addresses of a Kafka cluster, instead of the one inside this program
     #[arg(long, value_name = "HOST:PORT,...", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) brokers: Option<String>,
+
+    /// What carries the batches
+    #[arg(long, value_enum, default_value_t = TransportName::Tokio)]
+    pub(crate) transport: TransportName,
 
     /// The topic; it should exist, unless the brokers create topics by themselves
     #[arg(long, default_value = "bike-stations", value_parser = NonEmptyStringValueParser::new())]

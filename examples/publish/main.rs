@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --example publish
+//! cargo run --example publish -- --transport rdkafka
 //! cargo run --example publish -- --brokers localhost:9092 --topic orders --compression gzip orders.jsonl
 //! ```
 //!
@@ -15,6 +16,7 @@ mod readback;
 mod readings;
 mod screen;
 mod summary;
+mod transport;
 
 use std::fmt;
 use std::iter::Peekable;
@@ -33,13 +35,14 @@ use readback::ReadBack;
 use readings::Readings;
 use screen::Screen;
 use summary::Summary;
+use transport::TransportName;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
     let screen = Screen::new(args.batch_size);
     let mut summary = Summary::default();
-    match publish(&args, &screen, &mut summary).await {
+    match run(&args, &screen, &mut summary).await {
         Ok(()) => {
             screen.line(&summary.message(&args));
             ExitCode::SUCCESS
@@ -51,12 +54,35 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Publishes all of the input, a batch at a time.
-async fn publish(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<(), Failure> {
-    let mut readings = Readings::open(args)?.peekable();
+/// Finds the brokers and the way to them.
+async fn run(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<(), Failure> {
+    let readings = Readings::open(args)?.peekable();
     let cluster = Cluster::find(args)?;
-    let producer = cluster.connect(args).await?;
-    let mut readback = ReadBack::new(&cluster.addresses(), args.timeout)?;
+    let brokers = cluster.addresses();
+    let readback = ReadBack::new(&brokers, args.timeout)?;
+    match args.transport {
+        TransportName::Tokio => {
+            publish(transport::over_tokio(args, &brokers)?, readings, readback, args, screen, summary).await
+        }
+        TransportName::AsyncStd => {
+            publish(transport::over_async_std(args, &brokers)?, readings, readback, args, screen, summary).await
+        }
+        TransportName::Rdkafka => {
+            publish(transport::over_rdkafka(args, &brokers)?, readings, readback, args, screen, summary).await
+        }
+    }
+}
+
+/// Publishes all of the input, a batch at a time, over whatever transport it is.
+async fn publish(
+    producer: impl Transport,
+    mut readings: Peekable<Readings<'_>>,
+    mut readback: ReadBack,
+    args: &Args,
+    screen: &Screen,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    transport::greet(&producer, args).await?;
     summary.one_batch_on_the_wire = producer.capabilities().one_batch_on_the_wire;
 
     let headers: Vec<_> = args.headers.iter().map(|(name, value)| Header::new(name, value)).collect();

@@ -1,0 +1,90 @@
+//! One line for each transport, and from there on the same program.
+
+use clap::ValueEnum;
+use kafka_batch::async_std::AsyncStdProducer;
+use kafka_batch::rdkafka::{ConfigError, RdkafkaProducer};
+use kafka_batch::tokio::{ProducerBuilder, TokioProducer};
+use kafka_batch::{BatchOptions, SendErrorReason, Transport};
+
+use crate::args::Args;
+use crate::failure::Failure;
+
+/// What carries the batches.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TransportName {
+    /// the batch that was filled is the one that lands
+    Tokio,
+    /// the same, on another runtime
+    AsyncStd,
+    /// librdkafka, which makes batches of its own
+    Rdkafka,
+}
+
+pub(crate) fn over_tokio(args: &Args, brokers: &str) -> Result<TokioProducer, Failure> {
+    settings(TokioProducer::builder(), args, brokers).create().map_err(|error| Failure::new(error, "see to --brokers"))
+}
+
+pub(crate) fn over_async_std(args: &Args, brokers: &str) -> Result<AsyncStdProducer, Failure> {
+    settings(AsyncStdProducer::builder(), args, brokers)
+        .create()
+        .map_err(|error| Failure::new(error, "see to --brokers"))
+}
+
+fn settings<R>(builder: ProducerBuilder<R>, args: &Args, brokers: &str) -> ProducerBuilder<R> {
+    let timeout = args.timeout.as_millis().to_string();
+    builder
+        .set("bootstrap.servers", brokers)
+        .set("request.timeout.ms", &timeout)
+        .set("delivery.timeout.ms", &timeout)
+        .batch_options(options(args))
+}
+
+pub(crate) fn over_rdkafka(args: &Args, brokers: &str) -> Result<RdkafkaProducer, Failure> {
+    // librdkafka compresses by itself, so it is told what our batches are told.
+    let compression = args.compression.to_string();
+    let (codec, level) = compression.split_once(':').unwrap_or((&compression, "-1"));
+    let builder = RdkafkaProducer::builder()
+        .set("bootstrap.servers", brokers)
+        .set("compression.type", codec)
+        .set("compression.level", level)
+        .set("message.timeout.ms", args.timeout.as_millis().to_string())
+        .metadata_timeout(args.timeout)
+        .batch_options(options(args));
+    builder.create().map_err(|error| misconfigured(args, &error))
+}
+
+fn options(args: &Args) -> BatchOptions {
+    BatchOptions::default().batch_size(args.batch_size).compression(args.compression)
+}
+
+/// What this program was told, and librdkafka does not take.
+fn misconfigured(args: &Args, error: &ConfigError) -> Failure {
+    let compression = args.compression;
+    let (option, remedy) = match error {
+        ConfigError::Setting { setting, .. } if setting == "compression.type" => {
+            (format!("--compression {}: ", compression.codec()), "choose none, gzip, snappy or lz4")
+        }
+        ConfigError::Setting { setting, .. } if setting == "compression.level" => {
+            (format!("--compression {compression}: "), "choose another level, or leave it out")
+        }
+        _ => (String::new(), "see to --brokers"),
+    };
+    Failure::new(format!("{option}{error}"), remedy)
+}
+
+/// Whether there is somebody to send to: seen to before anything is sent.
+pub(crate) async fn greet(producer: &impl Transport, args: &Args) -> Result<(), Failure> {
+    match producer.partition_count(&args.topic).await {
+        Ok(partitions) => match args.partition {
+            Some(asked) if asked.unsigned_abs() >= partitions.get() => {
+                let what = format!("--partition {asked}: topic {} has {partitions} of them", args.topic);
+                Err(Failure::new(what, format!("name one from 0 to {}", partitions.get() - 1)))
+            }
+            _ => Ok(()),
+        },
+        Err(error @ SendErrorReason::UnknownTopic { .. }) => {
+            Err(Failure::new(error, "create that topic, or name another with --topic"))
+        }
+        Err(error) => Err(Failure::new(error, "see that the brokers run, and name them with --brokers HOST:PORT")),
+    }
+}
