@@ -1,13 +1,15 @@
 //! The transport of `kafka-batch` over tokio. **The batch that was filled is the batch that lands**: one on the wire, one
 //! in the log, all of it or nothing.
 //!
-//! ```no_run
+//! ```
 //! use kafka_batch_core::{Record, TopicPartition, Transport};
 //! use kafka_batch_tokio::TokioProducer;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let producer = TokioProducer::builder().set("bootstrap.servers", "localhost:9092").create()?;
+//! # let cluster = rdkafka::mocking::MockCluster::new(1)?;
+//! # let brokers = cluster.bootstrap_servers();
+//! let producer = TokioProducer::builder().set("bootstrap.servers", brokers).create()?; // "localhost:9092"
 //!
 //! let mut batch = producer.batch();
 //! for reading in ["21.5", "21.7"] {
@@ -17,7 +19,7 @@
 //! }
 //! let accepted = producer.send_batch(batch, TopicPartition::new("readings", 0)).await?;
 //! let delivery = accepted.await?;
-//! println!("the first record is at offset {:?}", delivery.base_offset());
+//! assert_eq!((delivery.offset(0), delivery.offset(1)), (Some(0), Some(1)));
 //! producer.close().await?;
 //! # Ok(())
 //! # }
