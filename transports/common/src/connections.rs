@@ -13,17 +13,19 @@ use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use kafka_batch_core::producer::{ConnectionId, Disconnect, Input};
 
+use crate::bell::{Bell, Task};
 use crate::driver::Driver;
 use crate::outbox::Outbox;
 
 /// The connections of one driver, over streams of whatever runtime.
 ///
 /// All of them are polled by one task: what comes goes into the machine at once, out of one buffer that they share, and
-/// no news has to travel from task to task. Memory is bounded by the machine: it hands out only so many requests that are
+/// no news has to travel from task to task. Only those are touched that have rung. Memory is bounded by the machine: it hands out only so many requests that are
 /// not answered (`max.in.flight.requests.per.connection`), and they are kept here as they are, not copied.
 pub struct Connections<S> {
     each: BTreeMap<ConnectionId, Connection<S>>,
     buffer: Box<[u8]>,
+    task: Task,
 }
 
 /// How many bytes are read at once.
@@ -31,7 +33,15 @@ const BUFFER: usize = 64 * 1024;
 
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
 
-enum Connection<S> {
+struct Connection<S> {
+    state: State<S>,
+    /// Rings when it can be read, or the attempt to make it goes on.
+    reader: Bell,
+    /// Rings when it can be written, or there is something to write.
+    writer: Bell,
+}
+
+enum State<S> {
     Connecting(Connecting<S>),
     Open { stream: S, outbox: Outbox, unflushed: bool },
 }
@@ -48,18 +58,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
     /// None yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { each: BTreeMap::new(), buffer: vec![0; BUFFER].into_boxed_slice() }
+        Self { each: BTreeMap::new(), buffer: vec![0; BUFFER].into_boxed_slice(), task: Task::new() }
     }
 
     /// [`Step::Connect`](crate::Step::Connect): this attempt is under way.
     pub fn open(&mut self, connection: ConnectionId, attempt: impl Future<Output = io::Result<S>> + Send + 'static) {
-        self.each.insert(connection, Connection::Connecting(Box::pin(attempt)));
+        let state = State::Connecting(Box::pin(attempt));
+        let (reader, writer) = (Bell::new(&self.task), Bell::new(&self.task));
+        self.each.insert(connection, Connection { state, reader, writer });
     }
 
     /// [`Step::Transmit`](crate::Step::Transmit): to be written behind what is to be written already.
     pub fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
-        if let Some(Connection::Open { outbox, .. }) = self.each.get_mut(&connection) {
+        if let Some(Connection { state: State::Open { outbox, .. }, writer, .. }) = self.each.get_mut(&connection) {
             outbox.push(bytes);
+            writer.ring();
         }
     }
 
@@ -70,11 +83,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
 
     /// Connects, writes and reads as far as it goes now, and tells the driver. Ready when there was any news: then ask it
     /// for its next step.
-    pub fn poll(&mut self, driver: &mut Driver, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, driver: &mut Driver, context: &Context<'_>) -> Poll<()> {
         let mut news = false;
-        let Self { each, buffer } = self;
+        let Self { each, buffer, task } = self;
+        task.is_polled_with(context.waker());
         each.retain(|&id, connection| {
-            let turn = connection.poll(id, buffer, driver, context);
+            let turn = connection.poll(id, buffer, driver);
             news |= turn != Turn::Quiet;
             turn != Turn::Gone
         });
@@ -89,45 +103,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Default for Connections<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn poll(&mut self, id: ConnectionId, buffer: &mut [u8], driver: &mut Driver, context: &mut Context<'_>) -> Turn {
-        let (stream, outbox, unflushed) = match self {
-            Self::Open { stream, outbox, unflushed } => (stream, outbox, unflushed),
-            Self::Connecting(attempt) => match attempt.as_mut().poll(context) {
-                Poll::Pending => return Turn::Quiet,
-                Poll::Ready(Ok(stream)) => {
-                    *self = Self::Open { stream, outbox: Outbox::default(), unflushed: false };
-                    driver.handle_input(Input::Connected(id));
-                    return Turn::News;
+    fn poll(&mut self, id: ConnectionId, buffer: &mut [u8], driver: &mut Driver) -> Turn {
+        let Self { state, reader, writer } = self;
+        match state {
+            State::Connecting(attempt) => {
+                if !reader.answer() {
+                    return Turn::Quiet;
                 }
-                Poll::Ready(Err(error)) => {
-                    driver.lost(id, Disconnect::NotConnected, Some(&error));
-                    return Turn::Gone;
+                match attempt.as_mut().poll(&mut reader.context()) {
+                    Poll::Pending => Turn::Quiet,
+                    Poll::Ready(Ok(stream)) => {
+                        *state = State::Open { stream, outbox: Outbox::default(), unflushed: false };
+                        reader.ring(); // nobody has looked at the stream yet
+                        driver.handle_input(Input::Connected(id));
+                        Turn::News
+                    }
+                    Poll::Ready(Err(error)) => {
+                        driver.lost(id, Disconnect::NotConnected, Some(&error));
+                        Turn::Gone
+                    }
                 }
-            },
-        };
-        let frames = match write(stream, outbox, unflushed, context) {
-            Ok(frames) => frames,
-            Err(error) => {
-                driver.lost(id, Disconnect::Broken, Some(&error));
-                return Turn::Gone;
             }
-        };
-        let is_news = frames > 0 && driver.written(id, frames);
-        match Pin::new(stream).poll_read(context, buffer) {
-            Poll::Pending if is_news => Turn::News,
-            Poll::Pending => Turn::Quiet,
-            Poll::Ready(Ok(0)) => {
-                driver.lost(id, Disconnect::ByPeer, None);
-                Turn::Gone
+            State::Open { stream, outbox, unflushed } => {
+                let mut turn = Turn::Quiet;
+                if writer.answer() {
+                    turn = match write(stream, outbox, unflushed, &mut writer.context()) {
+                        Ok(frames) if frames > 0 && driver.written(id, frames) => Turn::News,
+                        Ok(_) => Turn::Quiet,
+                        Err(error) => {
+                            driver.lost(id, Disconnect::Broken, Some(&error));
+                            return Turn::Gone;
+                        }
+                    };
+                }
+                if reader.answer() { read(id, stream, buffer, driver, reader).unwrap_or(turn) } else { turn }
             }
-            Poll::Ready(Ok(count)) => {
-                driver.handle_input(Input::Received(id, &buffer[..count]));
-                Turn::News
-            }
-            Poll::Ready(Err(error)) => {
-                driver.lost(id, Disconnect::Broken, Some(&error));
-                Turn::Gone
-            }
+        }
+    }
+}
+
+/// Reads once what can be read now, if anything.
+fn read<S: AsyncRead + Unpin>(
+    id: ConnectionId,
+    stream: &mut S,
+    buffer: &mut [u8],
+    driver: &mut Driver,
+    reader: &Bell,
+) -> Option<Turn> {
+    match Pin::new(stream).poll_read(&mut reader.context(), buffer) {
+        Poll::Pending => None,
+        Poll::Ready(Ok(0)) => {
+            driver.lost(id, Disconnect::ByPeer, None);
+            Some(Turn::Gone)
+        }
+        Poll::Ready(Ok(count)) => {
+            reader.ring(); // there may be more
+            driver.handle_input(Input::Received(id, &buffer[..count]));
+            Some(Turn::News)
+        }
+        Poll::Ready(Err(error)) => {
+            driver.lost(id, Disconnect::Broken, Some(&error));
+            Some(Turn::Gone)
         }
     }
 }

@@ -34,6 +34,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alarm;
+mod bell;
 mod books;
 mod builder;
 mod connections;

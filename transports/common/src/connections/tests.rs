@@ -19,12 +19,20 @@ struct Inside {
     full: bool,
     written: Vec<u8>,
     read: Option<io::Result<Vec<u8>>>,
+    reader: Option<Waker>,
+    reads: usize,
     flushes: usize,
 }
 
 impl Slow {
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.0.lock().unwrap()
+    }
+
+    fn receives(&self, what: io::Result<Vec<u8>>) {
+        let mut inside = self.inside();
+        inside.read = Some(what);
+        inside.reader.take().expect("somebody waits for it").wake();
     }
 }
 
@@ -35,12 +43,13 @@ impl AsyncWrite for Slow {
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut inside = self.inside();
         inside.full = !inside.full;
         if inside.full {
+            context.waker().wake_by_ref(); // next time it is not
             return Poll::Pending;
         }
         let before = inside.written.len();
@@ -60,9 +69,14 @@ impl AsyncWrite for Slow {
 }
 
 impl AsyncRead for Slow {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self.inside().read.take() {
-            None => Poll::Pending,
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut inside = self.inside();
+        inside.reads += 1;
+        match inside.read.take() {
+            None => {
+                inside.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
             Some(Err(error)) => Poll::Ready(Err(error)),
             Some(Ok(bytes)) => {
                 buffer[..bytes.len()].copy_from_slice(&bytes);
@@ -88,7 +102,7 @@ fn connect(driver: &mut Driver) -> ConnectionId {
 }
 
 fn poll(connections: &mut Connections<Slow>, driver: &mut Driver) -> Poll<()> {
-    connections.poll(driver, &mut Context::from_waker(Waker::noop()))
+    connections.poll(driver, &Context::from_waker(Waker::noop()))
 }
 
 #[test]
@@ -109,6 +123,7 @@ fn however_little_is_written_at_once_it_is_the_frame_and_it_is_flushed_once() {
         assert!(poll(&mut connections, &mut driver).is_pending());
         let inside = stream.inside();
         assert_eq!((&inside.written, inside.flushes), (&frame, 1), "by {at_once}");
+        assert_eq!(inside.reads, 1, "it did not ring for reading");
     }
 }
 
@@ -126,7 +141,8 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
         connections.open(id, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
-        stream.inside().read = Some(end);
+        assert!(poll(&mut connections, &mut driver).is_pending());
+        stream.receives(end);
         assert!(poll(&mut connections, &mut driver).is_ready());
         loop {
             match driver.next_step() {
