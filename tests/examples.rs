@@ -408,6 +408,19 @@ fn blocking_publishes_as_it_is_told() {
     assert_eq!(blocking(&["--count", "0"]).status, 0);
 }
 
+/// More than a socket takes at once, and by a name that may stand for several addresses.
+#[test]
+fn blocking_writes_large_batches_whole() {
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let brokers = cluster.bootstrap_servers().replace("127.0.0.1", "localhost");
+    let to = ["--brokers", &brokers, "--topic", "orders", "--count", "90000"];
+    let run = blocking(&[&to[..], &["--batch-size", "1000000", "--compression", "none"]].concat());
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+    assert!(run.out.ends_with("records  90000, all read back as they were published\n"), "{}", run.out);
+    assert!((3..6).contains(&number(&run, "batches ")), "{}", run.out);
+}
+
 #[test]
 fn blocking_says_what_is_wrong_and_what_to_do() {
     blocking(&["--brokers", "localhost"]).fails(2, &["--brokers", "HOST:PORT"]);

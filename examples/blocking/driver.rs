@@ -89,6 +89,11 @@ impl BlockingProducer {
     /// Does what there is to do until the machine has something to tell; `None` if it has not for so long.
     pub(crate) fn next_event(&mut self, patience: Duration) -> Option<Event> {
         let enough = self.now() + patience;
+        // First what has come while nobody listened: else the machine would take answers that wait here for overdue.
+        for _ in 0..MOST_NEWS {
+            let Ok(news) = self.news.try_recv() else { break };
+            self.take_in(news);
+        }
         loop {
             match self.machine.poll_output(self.now()) {
                 Output::Connect { connection, host, port } => self.connect(connection, host, port),

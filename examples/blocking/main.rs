@@ -16,6 +16,7 @@ mod failure;
 mod readback;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::mem;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
@@ -36,11 +37,11 @@ fn main() -> ExitCode {
     let args = Args::parse();
     match publish(&args) {
         Ok(summary) => {
-            println!("\n{summary}");
+            say(format_args!("\n{summary}"));
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("{failure}");
+            complain(format_args!("{failure}"));
             ExitCode::FAILURE
         }
     }
@@ -142,7 +143,7 @@ impl Application {
         };
         match event {
             Event::Delivered { batch, delivery } => {
-                println!("{batch}: {}", place(&delivery));
+                say(format_args!("{batch}: {}", place(&delivery)));
                 self.deliveries.push(delivery);
                 return Ok(None);
             }
@@ -151,12 +152,24 @@ impl Application {
                 let what = format!("{batch}: {error}\n  delivered before it: {delivered} batches");
                 return Err(Failure::new(what, "see what is in the topic, and publish the rest"));
             }
-            Event::Ready { ref host, port, versions } => println!("{host}:{port}: {}", spoken(&versions)),
-            Event::Trouble { ref host, port, ref trouble } => eprintln!("{host}:{port}: {trouble}"),
+            Event::Ready { ref host, port, versions } => {
+                say(format_args!("{host}:{port}: {}", spoken(&versions)));
+            }
+            Event::Trouble { ref host, port, ref trouble } => complain(format_args!("{host}:{port}: {trouble}")),
             _ => {}
         }
         Ok(Some(event))
     }
+}
+
+// Whether anybody reads it changes nothing about the publishing: so a closed pipe is no reason to stop.
+
+fn say(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn complain(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn spoken(versions: &Versions) -> String {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Versions};
 use kafka_batch::protocol::{Acks, ApiKey, ErrorCode};
 use kafka_batch::{
-    Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, TimestampType, TopicPartition,
+    Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, Stamp, Timestamp, TimestampType,
+    TopicPartition,
 };
 use kafka_batch_brokers::{Broker, Options, Release};
 use rdkafka::config::ClientConfig;
@@ -17,7 +19,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::broker::{Kafka, unique, until};
 use super::driver::BlockingProducer;
+use super::producers::stamped;
 use super::rows::{self, NOON, Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample};
+use super::transaction::idempotent_producer;
 use super::wire::{Topic, Wire};
 use super::{codecs, segments, tools};
 
@@ -113,9 +117,13 @@ fn places_of(rows: &[Row]) -> Vec<(i64, i64)> {
     rows.iter().map(|row| (row.offset, row.timestamp)).collect()
 }
 
-/// Some rows that nobody else has.
+/// Some rows that nobody else has, of the present: of old ones a broker deletes the records and forgets the producer.
 fn numbered(numbers: std::ops::Range<i32>) -> Vec<Row> {
-    let row = |n: i32| Row::new(Some(&n.to_be_bytes()), Some(format!("number {n}").as_bytes()));
+    static PRESENT: LazyLock<i64> = LazyLock::new(|| Timestamp::from(SystemTime::now()).millis());
+    let row = |n: i32| Row {
+        timestamp: *PRESENT,
+        ..Row::new(Some(&n.to_be_bytes()), Some(format!("number {n}").as_bytes()))
+    };
     numbers.map(row).collect()
 }
 
@@ -453,4 +461,38 @@ fn a_broker_that_dies_and_returns_has_each_batch_once() {
 
 fn wire_log(kafka: &Kafka, topic: &Topic) -> Vec<u8> {
     Wire::connect(kafka).log(topic, 0)
+}
+
+/// What no producer can help: after a broker was killed it knows duplicates only of producers that it has not forgotten, and
+/// it forgets by the timestamps of records. A day (`producer.id.expiration.ms`) is little where the past is published.
+#[test]
+#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+fn a_killed_broker_forgets_a_producer_whose_records_are_old() {
+    let kafka = Kafka::here();
+    let config = vec![("broker.session.timeout.ms".to_owned(), "3000".to_owned())];
+    let release = Release::find(&kafka.version).unwrap();
+    let mut broker = Broker::start(release, &Options { config, ..Options::default() }).unwrap();
+    let kafka = Kafka { address: broker.address().to_string(), version: kafka.version };
+    let mut wire = Wire::connect(&kafka);
+    let (id, epoch) = idempotent_producer(&mut wire);
+    let present = numbered(0..10);
+    let old: Vec<Row> = present.iter().map(|row| Row { timestamp: NOON, ..row.clone() }).collect();
+    let mut sent = Vec::new();
+    for (rows, again_at) in [(present, 0), (old, 10)] {
+        let topic = wire.topic("forgotten", 1, &[]);
+        let batch = stamped(&rows, Compression::None, Stamp::default().producer(id, epoch, 0));
+        assert_eq!(wire.append((&topic, 0), &batch), 0);
+        assert_eq!(wire.append((&topic, 0), &batch), 0, "a duplicate, and known as one");
+        sent.push((topic, batch, again_at));
+    }
+    broker.kill();
+    broker.restart().unwrap();
+    let mut wire = Wire::connect(&kafka);
+    for (topic, batch, again_at) in sent {
+        let answer = until("the leader's return", || {
+            let answer = wire.produce(wire.newest(ApiKey::Produce), None, (&topic, 0), &batch).unwrap();
+            (!answer.error_code.is_retriable()).then_some(answer)
+        });
+        assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, again_at));
+    }
 }

@@ -63,6 +63,8 @@
 //! - Batches of a partition go out in the order of acceptance, and stay in it whatever is retried.
 //! - Idempotent (the default, where brokers can): written once. What is reported as written is there, what is reported as
 //!   not written is not and will not be, and unknown is said where it could be either.
+//!   Brokers do the remembering, and one that crashes forgets producers by the timestamps of their records (after
+//!   `producer.id.expiration.ms`, a day): a retry of records of the past can then be written twice.
 //! - Same clock, seed, commands and inputs: same outputs. How received bytes are cut makes no difference, as long as
 //!   output is polled at the same points between the frames.
 //!
