@@ -73,8 +73,8 @@ impl Broker {
             let [broker_port, controller_port] = ports::two_free().map_err(StartError::io("find free ports"))?;
             let places = settings::Places { broker_port, controller_port, data: &data };
             node.configure(&match node.identity {
-                Identity::Cluster(_) => settings::single_node(&places, &options.config),
                 Identity::Broker(id) => settings::with_zookeeper(&places, id, &options.config),
+                Identity::Cluster(_) | Identity::Member { .. } => settings::single_node(&places, &options.config),
             })?;
             if attempt == 0 {
                 node.format()?;

@@ -52,6 +52,11 @@ pub enum StartError {
         /// How many times ports were chosen.
         tries: usize,
     },
+    /// A cluster was asked for that cannot be.
+    NoCluster {
+        /// Why not.
+        reason: String,
+    },
     /// The operating system refused something.
     Io {
         /// What was being done.
@@ -103,6 +108,7 @@ impl fmt::Display for StartError {
                  again, or see what listens on ports {}",
                 crate::ports::RANGE_IN_WORDS
             ),
+            StartError::NoCluster { reason } => write!(f, "there is no such cluster: {reason}"),
             StartError::Io { doing, source } => write!(f, "could not {doing}: {source}"),
         }
     }

@@ -19,6 +19,10 @@
 //! # }
 //! ```
 //!
+//! A [`Cluster`] is several KRaft nodes, each of which can be killed, stopped and started
+//! again by itself; where its clients are told to go is up to the caller, so a proxy can
+//! stand between.
+//!
 //! Nothing outlives the process that started it: a broker dies and its folder goes
 //! when the [`Broker`] is dropped, and also when the process is ended by a signal,
 //! `SIGKILL` among them.
@@ -54,6 +58,7 @@
 #![forbid(unsafe_code)]
 
 mod broker;
+mod cluster;
 mod error;
 mod folder;
 mod guarded;
@@ -68,5 +73,6 @@ mod wait;
 mod zookeeper;
 
 pub use broker::{Broker, Options};
+pub use cluster::{Cluster, ClusterOptions};
 pub use error::StartError;
 pub use release::{Quorum, RELEASES, Release, Tools, UnknownRelease};

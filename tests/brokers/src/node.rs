@@ -40,6 +40,14 @@ pub(crate) struct Node {
     pub(crate) start_limit: Duration,
 }
 
+/// A broker that may not be ready yet.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    process: Guarded,
+    /// How long its log was before.
+    before: u64,
+}
+
 impl Node {
     /// The broker's settings.
     pub(crate) fn settings(&self) -> PathBuf {
@@ -66,7 +74,7 @@ impl Node {
 
     /// Prepares the data folder for its first use, with Kafka's own tool. With ZooKeeper that is not needed.
     pub(crate) fn format(&self) -> Result<(), StartError> {
-        let wait::Identity::Cluster(cluster_id) = &self.identity else { return Ok(()) };
+        let Some(cluster_id) = self.identity.cluster_id() else { return Ok(()) };
         let output = self.folder.join("format.log");
         let mut arguments = self.java_arguments(&["-XX:TieredStopAtLevel=1"]);
         let tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"];
@@ -84,6 +92,11 @@ impl Node {
 
     /// Starts the broker and waits until it is ready.
     pub(crate) fn start(&self, address: SocketAddr) -> Result<Guarded, StartError> {
+        self.until_ready(self.launch()?, address)
+    }
+
+    /// Starts the broker, and does not wait for it.
+    pub(crate) fn launch(&self) -> Result<Launched, StartError> {
         let heap = format!("-Xmx{}m", self.heap_mib);
         let mut arguments = self.java_arguments(&[&heap, "-Djava.awt.headless=true"]);
         arguments.extend(["kafka.Kafka".into(), self.settings().into()]);
@@ -93,7 +106,13 @@ impl Node {
             .open(self.log())
             .map_err(StartError::io("open the broker's log"))?;
         let before = log.metadata().map_or(0, |data| data.len());
-        let mut process = Guarded::spawn(&self.java, &arguments, &log).map_err(StartError::io("start the broker"))?;
+        let process = Guarded::spawn(&self.java, &arguments, &log).map_err(StartError::io("start the broker"))?;
+        Ok(Launched { process, before })
+    }
+
+    /// Waits until the broker is ready.
+    pub(crate) fn until_ready(&self, launched: Launched, address: SocketAddr) -> Result<Guarded, StartError> {
+        let Launched { mut process, before } = launched;
         match wait::until_ready(&mut process, address, &self.identity, self.start_limit) {
             Ok(()) => Ok(process),
             Err(error) => Err(self.not_ready(error, &self.log(), before)),

@@ -24,6 +24,12 @@ pub(crate) fn two_free() -> io::Result<[u16; 2]> {
     Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
 
+/// The same, and so many of them.
+pub(crate) fn free(count: usize) -> io::Result<Vec<u16>> {
+    let listeners = (0..count).map(|_| listener()).collect::<io::Result<Vec<_>>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
 fn listener() -> io::Result<TcpListener> {
     let mut failure = None;
     for _ in 0..200 {
@@ -40,6 +46,12 @@ fn listener() -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nine_ports_are_nine() {
+        let ports: std::collections::BTreeSet<u16> = free(9).unwrap().into_iter().collect();
+        assert_eq!(ports.len(), 9);
+    }
 
     #[test]
     fn the_ports_differ_and_are_in_the_range() {

@@ -1,6 +1,6 @@
 //! What a broker is told in its `server.properties`.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 /// Where the parts of a node are.
 #[derive(Debug)]
@@ -66,6 +66,51 @@ pub(crate) fn with_zookeeper(places: &Places<'_>, broker_id: u16, extra: &[(Stri
     text(&node, extra)
 }
 
+/// Where the parts of a node among several are.
+#[derive(Debug)]
+pub(crate) struct Member<'a> {
+    /// Its number among them, from 0.
+    pub(crate) node_id: i32,
+    /// Where it listens for clients.
+    pub(crate) clients: SocketAddr,
+    /// Where it tells clients to go.
+    pub(crate) advertised: SocketAddr,
+    /// Where it listens for the other brokers.
+    pub(crate) internal: SocketAddr,
+    /// Where each node's controller listens, in the order of their ids.
+    pub(crate) controllers: &'a [SocketAddr],
+    /// The folder of the partitions.
+    pub(crate) data: &'a Path,
+}
+
+/// The text of `server.properties` for one of several nodes that are broker and controller in one. What the cluster keeps
+/// for itself is replicated to all of them. `extra` settings replace those of the same name.
+pub(crate) fn member(places: &Member<'_>, extra: &[(String, String)]) -> String {
+    let Member { node_id, clients, advertised, internal, controllers, data } = places;
+    let controller = usize::try_from(*node_id).ok().and_then(|index| controllers.get(index)).unwrap_or(clients);
+    let voters: Vec<String> = controllers.iter().enumerate().map(|(id, address)| format!("{id}@{address}")).collect();
+    let node = [
+        ("node.id", node_id.to_string()),
+        ("process.roles", "broker,controller".to_owned()),
+        ("listeners", format!("PLAINTEXT://{clients},INTERNAL://{internal},CONTROLLER://{controller}")),
+        ("advertised.listeners", format!("PLAINTEXT://{advertised},INTERNAL://{internal}")),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("inter.broker.listener.name", "INTERNAL".to_owned()),
+        ("controller.quorum.voters", voters.join(",")),
+        ("log.dirs", data.display().to_string()),
+    ];
+    let replicated = [
+        "default.replication.factor",
+        "offsets.topic.replication.factor",
+        "transaction.state.log.replication.factor",
+        "share.coordinator.state.topic.replication.factor",
+    ];
+    let replicated = replicated.map(|name| (name.to_owned(), controllers.len().to_string()));
+    // Of two lines of one name the later counts.
+    text(&node, &[&replicated[..], extra].concat())
+}
+
 fn text(node: &[(&str, String)], extra: &[(String, String)]) -> String {
     let own = node
         .iter()
@@ -96,6 +141,34 @@ mod tests {
         assert!(lines.contains(&"listeners=PLAINTEXT://127.0.0.1:20001"));
         assert!(lines.contains(&"zookeeper.connect=127.0.0.1:20002"));
         assert!(lines.contains(&"broker.id=7"));
+    }
+
+    #[test]
+    fn a_member_knows_its_own_places_and_all_controllers() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let controllers = [at(20_010), at(20_011), at(20_012)];
+        let data = Path::new("/data/here");
+        let places = Member {
+            node_id: 1,
+            clients: at(20_001),
+            advertised: at(30_001),
+            internal: at(20_002),
+            controllers: &controllers,
+            data,
+        };
+        let text = member(&places, &[("default.replication.factor".to_owned(), "2".to_owned())]);
+        let lines: Vec<&str> = text.lines().collect();
+        let listeners = "PLAINTEXT://127.0.0.1:20001,INTERNAL://127.0.0.1:20002,CONTROLLER://127.0.0.1:20011";
+        assert!(lines.contains(&format!("listeners={listeners}").as_str()), "{text}");
+        assert!(
+            lines.contains(&"advertised.listeners=PLAINTEXT://127.0.0.1:30001,INTERNAL://127.0.0.1:20002"),
+            "{text}"
+        );
+        let voters = "0@127.0.0.1:20010,1@127.0.0.1:20011,2@127.0.0.1:20012";
+        assert!(lines.contains(&format!("controller.quorum.voters={voters}").as_str()), "{text}");
+        assert!(text.ends_with("\ndefault.replication.factor=2\n"), "{text}");
+        assert!(lines.contains(&"offsets.topic.replication.factor=3"), "{text}");
+        assert!(!lines.contains(&"offsets.topic.replication.factor=1"), "{text}");
     }
 
     #[test]

@@ -47,8 +47,20 @@ pub(crate) enum NotReady {
 pub(crate) enum Identity {
     /// With KRaft: the id of the cluster, whose only broker it is.
     Cluster(String),
+    /// With KRaft, one of several: the id of its cluster, and its own.
+    Member { cluster_id: String, node_id: i32 },
     /// With ZooKeeper: its own number.
     Broker(u16),
+}
+
+impl Identity {
+    /// The id of the cluster, where that is not the broker's own affair.
+    pub(crate) fn cluster_id(&self) -> Option<&str> {
+        match self {
+            Identity::Cluster(cluster_id) | Identity::Member { cluster_id, .. } => Some(cluster_id),
+            Identity::Broker(_) => None,
+        }
+    }
 }
 
 /// Asks the broker again and again until it is ready.
@@ -83,7 +95,11 @@ fn ask(address: SocketAddr, identity: &Identity) -> io::Result<()> {
     match identity {
         Identity::Cluster(id) => {
             check_api_versions(&exchange(&mut stream, API_VERSIONS, 0, &[])?)?;
-            check_metadata(&exchange(&mut stream, METADATA, 2, NO_TOPICS)?, id)
+            check_metadata(&exchange(&mut stream, METADATA, 2, NO_TOPICS)?, id, None)
+        }
+        Identity::Member { cluster_id, node_id } => {
+            check_api_versions(&exchange(&mut stream, API_VERSIONS, 0, &[])?)?;
+            check_metadata(&exchange(&mut stream, METADATA, 2, NO_TOPICS)?, cluster_id, Some(*node_id))
         }
         Identity::Broker(id) => check_brokers(&exchange(&mut stream, METADATA, 0, NO_TOPICS)?, *id, address.port()),
     }
@@ -132,12 +148,13 @@ fn check_api_versions(body: &[u8]) -> io::Result<()> {
     Err(bad("it does not offer CreateTopics"))
 }
 
-/// Metadata version 2: the right cluster, at least one broker, and a controller.
-fn check_metadata(body: &[u8], cluster_id: &str) -> io::Result<()> {
+/// Metadata version 2: the right cluster, this node in it or at least one broker, and a controller.
+fn check_metadata(body: &[u8], cluster_id: &str, wanted: Option<i32>) -> io::Result<()> {
     let mut fields = Fields(body);
     let brokers = fields.i32()?;
+    let mut is_there = wanted.is_none();
     for _ in 0..brokers {
-        let _node_id = fields.i32()?;
+        is_there |= wanted == Some(fields.i32()?);
         let _host = fields.string()?;
         let _port = fields.i32()?;
         let _rack = fields.string()?;
@@ -147,6 +164,9 @@ fn check_metadata(body: &[u8], cluster_id: &str) -> io::Result<()> {
     }
     if brokers < 1 {
         return Err(bad("the cluster has no broker yet"));
+    }
+    if !is_there {
+        return Err(bad("it does not count itself among the brokers yet"));
     }
     if fields.i32()? < 0 {
         return Err(bad("the cluster has no controller yet"));
@@ -215,7 +235,7 @@ mod tests {
     #[test]
     fn a_broker_that_can_make_topics_is_ready() {
         check_api_versions(VERSIONS).unwrap();
-        check_metadata(CLUSTER, "id").unwrap();
+        check_metadata(CLUSTER, "id", None).unwrap();
     }
 
     #[test]
@@ -229,17 +249,24 @@ mod tests {
 
     #[test]
     fn a_cluster_without_broker_or_controller_is_not_ready() {
-        let error = check_metadata(&[0; 14], "").unwrap_err();
+        let error = check_metadata(&[0; 14], "", None).unwrap_err();
         assert_eq!(error.to_string(), "the cluster has no broker yet");
         let mut without = CLUSTER.to_vec();
         without[21..25].fill(255);
-        let error = check_metadata(&without, "id").unwrap_err();
+        let error = check_metadata(&without, "id", None).unwrap_err();
         assert_eq!(error.to_string(), "the cluster has no controller yet");
     }
 
     #[test]
+    fn a_member_has_to_be_in_the_cluster_itself() {
+        check_metadata(CLUSTER, "id", Some(1)).unwrap();
+        let error = check_metadata(CLUSTER, "id", Some(2)).unwrap_err();
+        assert_eq!(error.to_string(), "it does not count itself among the brokers yet");
+    }
+
+    #[test]
     fn another_cluster_at_the_address_is_not_the_broker() {
-        let error = check_metadata(CLUSTER, "other").unwrap_err();
+        let error = check_metadata(CLUSTER, "other", None).unwrap_err();
         assert_eq!(error.to_string(), "another cluster answers at this address");
     }
 
@@ -262,7 +289,7 @@ mod tests {
         }
         // The topics at the end are not looked at.
         for length in 0..CLUSTER.len() - 4 {
-            assert!(check_metadata(&CLUSTER[..length], "id").is_err(), "{length}");
+            assert!(check_metadata(&CLUSTER[..length], "id", None).is_err(), "{length}");
         }
     }
 }

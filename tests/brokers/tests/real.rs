@@ -1,7 +1,7 @@
 //! Starts real brokers. Run with `cargo test -p kafka-batch-brokers -- --ignored`; Maven
 //! gets the jars the first time.
 
-use kafka_batch_brokers::{Broker, Options, Quorum, RELEASES, Release};
+use kafka_batch_brokers::{Broker, Cluster, ClusterOptions, Options, Quorum, RELEASES, Release};
 use std::{
     io::Write,
     process::{Output, Stdio},
@@ -83,5 +83,26 @@ fn records_survive_a_kill_and_a_clean_restart() {
         let data = broker.data().to_owned();
         drop(broker);
         assert!(!data.exists());
+    }
+}
+
+#[test]
+#[ignore = "starts real brokers, whose jars Maven has to get"]
+fn a_cluster_goes_on_without_one_of_its_nodes() {
+    let mut options = ClusterOptions::default();
+    options.each.config.push(("broker.session.timeout.ms".into(), "3000".into()));
+    options.each.heap_mib = 256;
+    for release in with(Quorum::KRaft) {
+        let mut cluster = Cluster::start(release, &options).unwrap();
+        assert_eq!(cluster.node_count(), 3);
+        let addresses = cluster.internal_addresses();
+        cluster.kill(1);
+        assert!(!cluster.is_running(1) && cluster.is_running(0) && cluster.is_running(2));
+        cluster.restart(1).unwrap(); // which is over when the two others let it in
+        assert!(cluster.stop(2, Duration::from_secs(60)), "{}", cluster.end_of_log(2));
+        (0..3).for_each(|node| cluster.kill(node));
+        cluster.restart_all().unwrap();
+        assert!((0..3).all(|node| cluster.is_running(node)));
+        assert_eq!(cluster.internal_addresses(), addresses);
     }
 }
