@@ -8,9 +8,9 @@ use kafka_batch::tokio::TokioProducer;
 use kafka_batch::{
     BatchOptions, Capabilities, Compression, FailureReason, Fate, Magic, MagicChoice, SendErrorReason, Transport,
 };
-use rdkafka::types::RDKafkaApiKey;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::cluster::{Cluster, batch};
+use crate::cluster::{Cluster, batch, counted};
 use crate::futures::block_on;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -154,6 +154,20 @@ fn a_producer_makes_batches_in_the_format_that_its_brokers_take() {
             assert_eq!(producer.batch().magic(), after);
         }
     });
+}
+
+#[test]
+fn a_batch_that_the_broker_finds_too_large_is_split_where_that_is_wanted() {
+    let cluster = Cluster::new();
+    cluster.produce_errors(&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let delivery = runtime().block_on(async {
+        let builder = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
+        let producer = builder.split_too_large(true).create().unwrap();
+        producer.send_batch(batch(counted(9)), cluster.partition(0)).await.unwrap().await.unwrap()
+    });
+    assert!(delivery.records().map(|record| record.offset.unwrap()).eq(0..9));
+    assert_eq!(delivery.into_batch(), batch(counted(9)));
+    assert_eq!(cluster.values(), counted(9));
 }
 
 #[test]
