@@ -6,13 +6,33 @@ use alloc::vec::Vec;
 
 use super::event::BatchId;
 use super::io::ConnectionId;
+use super::network::Node;
 use super::sequence::{Identity, Sequence};
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::record::TopicPartition;
 use crate::time::Instant;
 
-/// A partition's place in [`Accumulator`]. Partitions are never taken out.
+/// A partition's place in [`Accumulator`]. One that was not used for long is taken out, and another may get its place.
 pub(super) type PartitionIndex = usize;
+
+/// What keeps a partition from sending its next batch. It is looked at again when that comes, and not before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Awaited {
+    /// Its own affairs: an answer, or another batch.
+    Itself,
+    /// The end of its back-off.
+    Until(Instant),
+    /// Metadata that names its leader.
+    Leader,
+    /// Metadata of any kind.
+    News,
+    /// A connection to its leader.
+    Node(Node),
+    /// Room on this connection, or the end of a throttling.
+    Capacity(ConnectionId),
+    /// A producer id, which can be had over this connection.
+    Identity(ConnectionId),
+}
 
 /// One batch on the wire: a batch that was accepted, or a part of one that was split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +112,8 @@ pub(super) struct Partition {
     pub(super) to: TopicPartition,
     pub(super) queue: VecDeque<Entry>,
     pub(super) sequence: Sequence,
+    /// Whether a batch was accepted for it since [`Accumulator::forget_unused`] looked last.
+    used: bool,
 }
 
 impl Partition {
@@ -135,8 +157,14 @@ impl Partition {
 pub(super) struct Accumulator {
     partitions: Vec<Partition>,
     by_name: BTreeMap<TopicPartition, PartitionIndex>,
+    /// Places of partitions that were taken out.
+    free: Vec<PartitionIndex>,
     /// Partitions whose queue is not empty.
     pub(super) active: BTreeSet<PartitionIndex>,
+    /// Those of the active ones that have to be looked at.
+    ripe: BTreeSet<PartitionIndex>,
+    /// The others, if it is not themselves that they wait for.
+    parked: BTreeMap<Awaited, BTreeSet<PartitionIndex>>,
     /// Batches that are not through, each with the bytes that it counts for.
     unfinished: BTreeMap<BatchId, usize>,
     bytes: usize,
@@ -159,8 +187,11 @@ impl Accumulator {
         self.unfinished.insert(id, size);
         let index = self.index(to);
         let entry = self.entry(id, 0, batch, deadline);
-        self.partitions[index].queue.push_back(entry);
+        let partition = &mut self.partitions[index];
+        partition.used = true;
+        partition.queue.push_back(entry);
         self.active.insert(index);
+        self.look_at(index);
         (id, index)
     }
 
@@ -168,10 +199,86 @@ impl Accumulator {
         if let Some(&index) = self.by_name.get(&to) {
             return index;
         }
-        let index = self.partitions.len();
+        let index = self.free.pop().unwrap_or(self.partitions.len());
         self.by_name.insert(to.clone(), index);
-        self.partitions.push(Partition { to, queue: VecDeque::new(), sequence: Sequence::default() });
+        let partition = Partition { to, queue: VecDeque::new(), sequence: Sequence::default(), used: true };
+        if index == self.partitions.len() {
+            self.partitions.push(partition);
+        } else {
+            self.partitions[index] = partition;
+        }
         index
+    }
+
+    /// Takes out the partitions for which nothing was accepted since the last call and nothing is left. Gives the
+    /// identities under which they counted, the latest of each.
+    pub(super) fn forget_unused(&mut self) -> Vec<Identity> {
+        let mut counted = Vec::new();
+        let Self { partitions, by_name, free, .. } = self;
+        by_name.retain(|_, index| {
+            let partition = &mut partitions[*index];
+            let keep = core::mem::take(&mut partition.used) || !partition.queue.is_empty();
+            if !keep {
+                counted.extend(partition.sequence.identity().filter(|identity| !counted.contains(identity)));
+                free.push(*index);
+            }
+            keep
+        });
+        counted
+    }
+
+    /// Places that partitions take, or have taken.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Whether no partition is known.
+    pub(super) fn is_unused(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// The partitions to be looked at, beginning with this one or the next.
+    pub(super) fn ripe_from(&self, turn: PartitionIndex) -> Vec<PartitionIndex> {
+        self.ripe.range(turn..).chain(self.ripe.range(..turn)).copied().collect()
+    }
+
+    /// Something of this partition has changed: look at it.
+    pub(super) fn look_at(&mut self, index: PartitionIndex) {
+        if self.active.contains(&index) {
+            self.ripe.insert(index);
+        }
+    }
+
+    /// It was looked at, and waits for this.
+    pub(super) fn park(&mut self, index: PartitionIndex, awaited: Awaited) {
+        self.ripe.remove(&index);
+        if !matches!(awaited, Awaited::Itself | Awaited::Until(_)) {
+            self.parked.entry(awaited).or_default().insert(index);
+        }
+    }
+
+    /// What was waited for has come, or will not: those that waited are looked at.
+    pub(super) fn wake(&mut self, has_come: impl Fn(&Awaited) -> bool) {
+        let Self { parked, ripe, active, .. } = self;
+        parked.retain(|awaited, waiting| {
+            let stays = !has_come(awaited);
+            if !stays {
+                ripe.extend(waiting.intersection(active));
+            }
+            stays
+        });
+    }
+
+    /// Whether some batch waits for metadata that names a leader.
+    pub(super) fn lacks_leader(&self) -> bool {
+        self.parked.get(&Awaited::Leader).is_some_and(|waiting| !waiting.is_disjoint(&self.active))
+    }
+
+    /// Whether it was looked at, and has not been woken since.
+    #[cfg(debug_assertions)]
+    pub(super) fn is_parked(&self, index: PartitionIndex) -> bool {
+        !self.ripe.contains(&index)
     }
 
     /// A new entry, in no queue yet.
@@ -207,10 +314,17 @@ impl Accumulator {
         range.map(|(_, &index)| index).collect()
     }
 
+    /// Whether any partition of the topic is known.
+    pub(super) fn knows(&self, topic: &str) -> bool {
+        let first = TopicPartition::new(topic, i32::MIN);
+        self.by_name.range(first..).next().is_some_and(|(to, _)| to.topic == topic)
+    }
+
     /// Puts an entry into a queue, in this place.
     pub(super) fn insert(&mut self, index: PartitionIndex, at: usize, entry: Entry) {
         self.partitions[index].queue.insert(at, entry);
         self.active.insert(index);
+        self.look_at(index);
     }
 
     /// Takes an entry out of its queue, wherever it stands.
@@ -219,6 +333,9 @@ impl Accumulator {
         let entry = queue.remove(at);
         if queue.is_empty() {
             self.active.remove(&index);
+            self.ripe.remove(&index);
+        } else {
+            self.look_at(index);
         }
         entry
     }

@@ -26,6 +26,8 @@ pub(super) struct Cluster {
 
 #[derive(Debug)]
 struct Topic {
+    /// Whether it was asked for since [`Cluster::forget_unused`] looked last.
+    used: bool,
     id: Uuid,
     /// Why nothing is known of it, from the last answer.
     error: ErrorCode,
@@ -93,6 +95,7 @@ impl Cluster {
         if made_anew {
             known.partitions.clear();
         }
+        known.used = true;
         known.error = ErrorCode::NONE;
         if !told.topic_id.is_zero() {
             known.id = told.topic_id;
@@ -150,6 +153,16 @@ impl Cluster {
         }
     }
 
+    /// Forgets the topics that were not asked for since the last call, and that are of no use.
+    pub(super) fn forget_unused(&mut self, is_used: impl Fn(&str) -> bool) {
+        self.topics.retain(|name, topic| core::mem::take(&mut topic.used) || is_used(name));
+    }
+
+    /// Whether no topic is known.
+    pub(super) fn is_unused(&self) -> bool {
+        self.topics.is_empty()
+    }
+
     /// Who leads the partition.
     pub(super) fn leader(&self, to: &TopicPartition) -> Option<i32> {
         let leader = self.topics.get(&to.topic)?.partitions.get(&to.partition)?.leader?;
@@ -184,7 +197,7 @@ impl Cluster {
 
 impl Topic {
     fn unknown(error: ErrorCode) -> Self {
-        Self { id: Uuid::ZERO, error, partitions: BTreeMap::new() }
+        Self { used: true, id: Uuid::ZERO, error, partitions: BTreeMap::new() }
     }
 }
 

@@ -51,6 +51,9 @@ pub struct ProducerConfig {
     pub connections_max_idle: Duration,
     /// `metadata.max.age.ms`: what is known of the cluster is asked anew after this, if it is still needed. Default 5 min.
     pub metadata_max_age: Duration,
+    /// `metadata.max.idle.ms`: topics and partitions for which nothing was sent are forgotten after this, or at most twice
+    /// this, and learned anew when they are needed again. Default 5 min.
+    pub metadata_max_idle: Duration,
     /// `max.request.size`: how many bytes one request may have. Default 1 048 576. A batch that is over it goes alone.
     pub max_request_size: usize,
     /// `buffer.memory`: how many bytes of batches may be on their way. Default 33 554 432.
@@ -63,7 +66,8 @@ pub struct ProducerConfig {
     /// keeps silent, as those before 0.10 do. Default `None`: ask again. A broker that dies at this moment looks the same,
     /// so give a version only if there are brokers so old. The answer is then waited for no longer than
     /// [`socket_connection_setup_timeout`](Self::socket_connection_setup_timeout), at each new connection: with 0.9, which
-    /// keeps silent, a shorter one makes a faster start.
+    /// keeps silent, a shorter one makes a faster start. Without effect beside
+    /// [`sasl_plain`](Self::sasl_plain), which brokers so old do not have.
     pub broker_version_fallback: Option<BrokerVersion>,
     /// What may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
     pub down_conversion: DownConversion,
@@ -107,6 +111,7 @@ impl ProducerConfig {
             reconnect_backoff_max: Duration::from_secs(1),
             connections_max_idle: Duration::from_secs(540),
             metadata_max_age: Duration::from_secs(300),
+            metadata_max_idle: Duration::from_secs(300),
             max_request_size: 1_048_576,
             buffer_memory: 33_554_432,
             socket_connection_setup_timeout: Duration::from_secs(10),

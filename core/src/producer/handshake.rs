@@ -112,9 +112,10 @@ const MECHANISM: i32 = -3;
 const AUTHENTICATE: i32 = -4;
 
 impl Handshake {
-    /// The connection stands. With `fallback` nobody is asked: the broker is known not to answer.
+    /// The connection stands. With `fallback` nobody is asked: the broker is known not to answer. But whoever has PLAIN
+    /// (0.10 and newer, KIP-43) does answer.
     pub(super) fn begin(config: &ProducerConfig, fallback: Option<BrokerVersion>) -> Result<Step, Trouble> {
-        match fallback {
+        match fallback.filter(|_| config.sasl_plain.is_none()) {
             Some(version) => Ok(Step::Ready(Versions::fallback(version))),
             None => ask_versions(config, FIRST_ASKED, -1),
         }
@@ -351,6 +352,12 @@ mod tests {
             let expected = Versions { produce, metadata, init_producer_id };
             assert!(matches!(step, Ok(Step::Ready(versions)) if versions == expected), "{version}");
         }
+    }
+
+    #[test]
+    fn with_credentials_every_broker_is_asked() {
+        let (asked, _) = sent(Handshake::begin(&config(true), Some("0.9".parse().unwrap())));
+        assert_eq!(asked[4..8], [0, 18, 0, 3]);
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl Sequence {
         first
     }
 
+    /// The identity under which it has counted last.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
     /// Whether something new may be stamped under this identity.
     pub(super) fn allows(&self, identity: Identity) -> bool {
         !(self.lost && self.identity == Some(identity))
@@ -79,6 +84,9 @@ pub(super) struct Identities {
     current: Option<Identity>,
     /// The brokers will hear nothing of the current one: ask for a new id.
     disowned: bool,
+    /// A partition that has counted under the current one was forgotten. Should it come back, it would count from 0 again,
+    /// and its batches would be taken for duplicates: so no partition begins to count under it any more.
+    complete: bool,
     /// A request is under way.
     pub(super) asked: bool,
     pub(super) failures: u32,
@@ -88,6 +96,17 @@ pub(super) struct Identities {
 impl Identities {
     pub(super) fn current(&self) -> Option<Identity> {
         self.current
+    }
+
+    /// The current one, if a partition that counts so may stamp something new under it.
+    pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
+        let begins_anew = sequence.identity() != self.current;
+        self.current.filter(|&current| sequence.allows(current) && !(begins_anew && self.complete))
+    }
+
+    /// A partition that has counted under this identity is forgotten.
+    pub(super) fn forget_counting(&mut self, identity: Identity) {
+        self.complete |= self.current == Some(identity);
     }
 
     /// What to name as our current identity when asking for the next one: it is bumped then. Only from v3 on; before, and
@@ -179,5 +198,19 @@ mod tests {
         assert_eq!(identities.to_bump(3), Some(TWO));
         identities.disown();
         assert_eq!((identities.to_bump(3), identities.current()), (None, Some(TWO)));
+    }
+
+    #[test]
+    fn after_a_partition_was_forgotten_none_begins_under_the_same_identity() {
+        let mut identities = Identities::default();
+        identities.obtain(ONE);
+        let (mut old, new) = (Sequence::default(), Sequence::default());
+        old.take(ONE, 1);
+        identities.forget_counting(TWO);
+        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(ONE)));
+        identities.forget_counting(ONE);
+        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), None));
+        identities.obtain(TWO);
+        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(TWO), Some(TWO)));
     }
 }

@@ -761,6 +761,41 @@ fn idle_connections_are_closed_and_then_there_is_nothing_to_wait_for() {
 }
 
 #[test]
+fn what_is_not_used_is_forgotten_and_counts_under_a_new_identity_when_it_comes_back() {
+    let mut world = World::new(|config| config.metadata_max_idle = Duration::from_secs(10));
+    world.send(&["x"], 0);
+    world.send(&["y"], 1);
+    world.pass(at(5_000));
+    for second in 2..=5_u64 {
+        world.send(&["y"], 1); // stays in use
+        world.pass(at(second * 5_000));
+    }
+    world.asked.clear();
+    world.send(&["y"], 1);
+    world.run();
+    assert_eq!(world.stamps(), [(7, 0, 5)], "whoever is in use counts on");
+    world.send(&["x"], 0);
+    world.run();
+    assert_eq!(world.stamps()[1..], [(8, 0, 0)], "and not (7, 0, 0), which would be taken for a duplicate");
+    world.pass(at(60_000));
+    assert_eq!(world.producer.partition_count("t"), None, "nothing was sent for long");
+    assert!(world.fates().iter().all(|(_, end)| *end == DONE), "{:?}", world.fates());
+}
+
+#[test]
+fn ever_new_partitions_take_no_more_room_than_those_in_use() {
+    let mut world = World::new(|config| config.metadata_max_idle = Duration::from_secs(1));
+    world.partitions = 500;
+    world.ids = (0..500).map(|id| (id, 0)).collect();
+    for partition in 0..500 {
+        world.send(&["x"], partition);
+        world.pass(at(u64::from(partition.unsigned_abs()) * 500));
+    }
+    assert_eq!(world.fates().len(), 500);
+    assert!(world.producer.partitions_known() < 10, "{}", world.producer.partitions_known());
+}
+
+#[test]
 fn a_topic_can_be_looked_up() {
     let mut world = World::new(|_| {});
     world.producer.look_up("t", world.now);

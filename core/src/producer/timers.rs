@@ -26,6 +26,8 @@ pub(super) enum Timer {
     MetadataRetry,
     /// Metadata is too old.
     MetadataAge,
+    /// What was not used for long is forgotten.
+    MetadataIdle,
     /// A topic that was looked up is not there.
     LookUp,
     /// A producer id may be asked for again.
@@ -48,6 +50,10 @@ impl Timers {
             None => false,
         };
         self.by_time.insert((at, timer));
+    }
+
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.by_name.contains_key(&timer)
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {

@@ -52,25 +52,26 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         | ErrorCode::REPLICA_NOT_AVAILABLE
         | ErrorCode::FENCED_LEADER_EPOCH => Retry { refresh: true, unsure: waited },
-        ErrorCode::LEADER_NOT_AVAILABLE
+        ErrorCode::LEADER_NOT_AVAILABLE | ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID => {
+            Retry { refresh: true, unsure: false }
+        }
+        // The last three are no codes of Produce's: who knows what such a broker has done.
+        ErrorCode::KAFKA_STORAGE_ERROR
+        | ErrorCode::NETWORK_EXCEPTION
         | ErrorCode::LISTENER_NOT_FOUND
         | ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE
-        | ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE
-        | ErrorCode::UNKNOWN_TOPIC_ID
-        | ErrorCode::INCONSISTENT_TOPIC_ID => Retry { refresh: true, unsure: false },
-        ErrorCode::KAFKA_STORAGE_ERROR | ErrorCode::NETWORK_EXCEPTION => Retry { refresh: true, unsure: true },
+        | ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Retry { refresh: true, unsure: true },
 
-        ErrorCode::REQUEST_TIMED_OUT | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND => {
-            Retry { refresh: false, unsure: true }
-        }
+        ErrorCode::REQUEST_TIMED_OUT
+        | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+        | ErrorCode::THROTTLING_QUOTA_EXCEEDED => Retry { refresh: false, unsure: true },
         ErrorCode::NOT_ENOUGH_REPLICAS
         | ErrorCode::CORRUPT_MESSAGE
         | ErrorCode::UNKNOWN_LEADER_EPOCH
         | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
         | ErrorCode::COORDINATOR_NOT_AVAILABLE
         | ErrorCode::NOT_COORDINATOR
-        | ErrorCode::CONCURRENT_TRANSACTIONS
-        | ErrorCode::THROTTLING_QUOTA_EXCEEDED => Retry { refresh: false, unsure: false },
+        | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { refresh: false, unsure: false },
 
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
         | ErrorCode::UNKNOWN_PRODUCER_ID
@@ -203,9 +204,9 @@ mod tests {
         replica_not_available REPLICA_NOT_AVAILABLE ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
         fenced_leader_epoch FENCED_LEADER_EPOCH ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
         leader_not_available LEADER_NOT_AVAILABLE ELSEWHERE, ELSEWHERE, ELSEWHERE;
-        listener_not_found LISTENER_NOT_FOUND ELSEWHERE, ELSEWHERE, ELSEWHERE;
-        preferred_leader_not_available PREFERRED_LEADER_NOT_AVAILABLE ELSEWHERE, ELSEWHERE, ELSEWHERE;
-        eligible_leaders_not_available ELIGIBLE_LEADERS_NOT_AVAILABLE ELSEWHERE, ELSEWHERE, ELSEWHERE;
+        listener_not_found LISTENER_NOT_FOUND ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
+        preferred_leader_not_available PREFERRED_LEADER_NOT_AVAILABLE ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
+        eligible_leaders_not_available ELIGIBLE_LEADERS_NOT_AVAILABLE ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
         unknown_topic_id UNKNOWN_TOPIC_ID ELSEWHERE, ELSEWHERE, ELSEWHERE;
         inconsistent_topic_id INCONSISTENT_TOPIC_ID ELSEWHERE, ELSEWHERE, ELSEWHERE;
         kafka_storage_error KAFKA_STORAGE_ERROR ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
@@ -219,7 +220,7 @@ mod tests {
         coordinator_not_available COORDINATOR_NOT_AVAILABLE AGAIN, AGAIN, AGAIN;
         not_coordinator NOT_COORDINATOR AGAIN, AGAIN, AGAIN;
         concurrent_transactions CONCURRENT_TRANSACTIONS AGAIN, AGAIN, AGAIN;
-        throttling_quota_exceeded THROTTLING_QUOTA_EXCEEDED AGAIN, AGAIN, AGAIN;
+        throttling_quota_exceeded THROTTLING_QUOTA_EXCEEDED AGAIN_UNSURE, AGAIN_UNSURE, AGAIN_UNSURE;
         out_of_order_sequence_number OUT_OF_ORDER_SEQUENCE_NUMBER Verdict::Recount, REFUSED, REFUSED;
         unknown_producer_id UNKNOWN_PRODUCER_ID Verdict::Recount, REFUSED, REFUSED;
         invalid_producer_epoch INVALID_PRODUCER_EPOCH Verdict::Recount, REFUSED, REFUSED;

@@ -135,6 +135,7 @@ impl Producer {
         }
         self.open_void(index);
         self.watch_deadline(index);
+        self.accumulator.look_at(index);
     }
 
     fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool) {

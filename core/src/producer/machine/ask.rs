@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::Producer;
 use super::answers::Sent;
 use crate::delivery::FailureReason;
+use crate::producer::accumulator::Awaited;
 use crate::producer::cluster::News;
 use crate::producer::event::{Event, Trouble};
 use crate::producer::handshake::garbled;
@@ -98,6 +99,8 @@ impl Producer {
             self.throttle(id, response.throttle_time_ms);
         }
         let news = self.cluster.apply(&response);
+        self.accumulator.wake(|_| true);
+        self.watch_unused();
         if news.useless || news.rebootstrap {
             if news.rebootstrap {
                 self.leave_brokers();
@@ -261,6 +264,7 @@ impl Producer {
                 if identity.id < 0 || identity.epoch < 0 || !self.identities.obtain(identity) {
                     self.identity_failed();
                 }
+                self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
             }
             IdentityVerdict::AskAgain => self.identity_failed(),
             IdentityVerdict::AskAfresh => {
@@ -286,5 +290,6 @@ impl Producer {
         self.identities.failures = self.identities.failures.saturating_add(1);
         let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
         self.identities.not_before = self.now + wait;
+        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
     }
 }

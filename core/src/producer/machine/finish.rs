@@ -106,6 +106,7 @@ impl Producer {
         }
         self.open_void(index);
         self.watch_deadline(index);
+        self.accumulator.look_at(index);
     }
 
     fn give_up_first(&mut self, index: PartitionIndex, reason: FailureReason) {

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Producer;
+use crate::producer::accumulator::Awaited;
 use crate::producer::connection::Happening;
 use crate::producer::event::{Event, Trouble};
 use crate::producer::handshake::Versions;
@@ -68,7 +69,9 @@ impl Producer {
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get(&id) else { return };
         if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
-            self.network.retire(id);
+            if let Some(connection) = self.network.retire(id) {
+                self.wake_deserted(id, connection.node);
+            }
             self.forget_timers(id);
             self.outputs.push_back(Output::Close(id));
         } else {
@@ -81,8 +84,14 @@ impl Producer {
             match happening {
                 Happening::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
                 Happening::Ready(versions) => self.on_ready(id, versions),
-                Happening::Answer { correlation, version, frame } => self.on_answer(id, correlation, version, &frame),
-                Happening::Written { correlation } => self.on_request_written(id, correlation),
+                Happening::Answer { correlation, version, frame } => {
+                    self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
+                    self.on_answer(id, correlation, version, &frame);
+                }
+                Happening::Written { correlation } => {
+                    self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
+                    self.on_request_written(id, correlation);
+                }
                 Happening::Spoilt(trouble) => self.give_up(id, trouble),
             }
         }
@@ -93,6 +102,7 @@ impl Producer {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let node = connection.node;
         self.network.ready(node);
+        self.accumulator.wake(|awaited| *awaited == Awaited::Node(node));
         if let Some((host, port)) = self.network.address(node, &self.config, &self.cluster) {
             let host = host.to_string();
             self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
@@ -114,6 +124,7 @@ impl Producer {
         let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
         let Some((connection, again)) = lost else { return };
         self.forget_timers(id);
+        self.wake_deserted(id, connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
         if let Some((host, port)) = self.network.address(connection.node, &self.config, &self.cluster) {
@@ -129,6 +140,12 @@ impl Producer {
         if matches!(connection.node, Node::Broker(_)) {
             self.suspect_metadata();
         }
+    }
+
+    /// Those who waited for something on a connection that is gone have to wait for something else.
+    fn wake_deserted(&mut self, id: ConnectionId, node: Node) {
+        let waited = [Awaited::Node(node), Awaited::Capacity(id), Awaited::Identity(id)];
+        self.accumulator.wake(|awaited| waited.contains(awaited));
     }
 
     fn forget_timers(&mut self, id: ConnectionId) {

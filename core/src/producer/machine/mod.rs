@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use self::answers::Sent;
 use self::ask::Refresh;
 use self::finish::Whole;
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, Awaited};
 use super::backoff::{Backoff, Random};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
@@ -41,6 +41,8 @@ pub struct Producer {
     refresh: Refresh,
     accumulator: Accumulator,
     identities: Identities,
+    /// A batch waits for a producer id, which can be had over this connection.
+    identity_over: Option<ConnectionId>,
     /// Batches that were split and are not whole again.
     wholes: BTreeMap<BatchId, Whole>,
     /// What was asked, by the connection and the number under which the answer will come.
@@ -89,6 +91,7 @@ impl Producer {
             refresh: Refresh::default(),
             accumulator: Accumulator::default(),
             identities: Identities::default(),
+            identity_over: None,
             wholes: BTreeMap::new(),
             sent: BTreeMap::new(),
             flushes: VecDeque::new(),
@@ -114,6 +117,7 @@ impl Producer {
         let deadline = self.now + self.config.delivery_timeout;
         let (id, partition) = self.accumulator.accept(batch, to, deadline);
         self.watch_deadline(partition);
+        self.watch_unused();
         self.stirred = true;
         Ok(id)
     }
@@ -241,15 +245,11 @@ impl Producer {
 
     /// What is to be sent now, if anything.
     fn next_request(&mut self) -> Option<(ConnectionId, Vec<bytes::Bytes>)> {
-        let (request, wishes) = self.form_produce();
-        for node in wishes.connect {
-            self.connect(node);
-        }
-        if let Some(request) = request {
+        if let Some(request) = self.form_produce() {
             return Some(request);
         }
-        let identity = wishes.identity_over.and_then(|connection| self.ask_identity(connection));
-        identity.or_else(|| self.ask_metadata(wishes.leaders))
+        let identity = self.identity_over.take().and_then(|connection| self.ask_identity(connection));
+        identity.or_else(|| self.ask_metadata(self.accumulator.lacks_leader()))
     }
 
     fn on_timer(&mut self, timer: Timer) {
@@ -259,8 +259,36 @@ impl Producer {
             Timer::Delivery(partition) => self.on_out_of_time(partition),
             Timer::LookUp => self.give_up_look_ups(),
             Timer::MetadataAge => self.refresh.is_old = true,
-            // That they are over is all: what may be done now is seen when the next request is formed.
-            Timer::Throttle(_) | Timer::Reconnect(_) | Timer::Retry(_) | Timer::MetadataRetry | Timer::ProducerId => {}
+            Timer::MetadataIdle => self.forget_unused(),
+            Timer::Retry(partition) => self.accumulator.look_at(partition),
+            Timer::Reconnect(node) => self.accumulator.wake(|awaited| *awaited == Awaited::Node(node)),
+            Timer::Throttle(id) => self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id)),
+            Timer::ProducerId => self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_))),
+            // That it is over is all: whether metadata is asked for is seen in every drain.
+            Timer::MetadataRetry => {}
+        }
+    }
+
+    /// Places that partitions take, or have taken.
+    #[cfg(test)]
+    pub(super) fn partitions_known(&self) -> usize {
+        self.accumulator.places()
+    }
+
+    /// Forgets the topics and partitions that nothing was sent for since the last time.
+    fn forget_unused(&mut self) {
+        for identity in self.accumulator.forget_unused() {
+            self.identities.forget_counting(identity);
+        }
+        let (accumulator, look_ups) = (&self.accumulator, &self.look_ups);
+        self.cluster.forget_unused(|topic| accumulator.knows(topic) || look_ups.contains_key(topic));
+        self.watch_unused();
+    }
+
+    fn watch_unused(&mut self) {
+        let is_known = !self.accumulator.is_unused() || !self.cluster.is_unused();
+        if is_known && !self.timers.is_set(Timer::MetadataIdle) {
+            self.timers.set(Timer::MetadataIdle, self.now + self.config.metadata_max_idle);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Forming Produce requests: one for a broker, with the next batch of each of its partitions.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use super::Producer;
 use super::answers::{Part, Sent};
 use crate::batch::Stamp;
 use crate::delivery::FailureReason;
-use crate::producer::accumulator::{Entry, PartitionIndex, Payload};
+use crate::producer::accumulator::{Awaited, Entry, PartitionIndex, Payload};
 use crate::producer::handshake::Versions;
 use crate::producer::io::ConnectionId;
 use crate::producer::network::{Node, Reach};
@@ -19,16 +18,6 @@ use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
 };
 
-/// What batches wait for, other than time and room.
-#[derive(Debug, Default)]
-pub(super) struct Wishes {
-    pub(super) connect: BTreeSet<Node>,
-    /// Metadata that names a leader.
-    pub(super) leaders: bool,
-    /// A producer id, and over which connection it can be had.
-    pub(super) identity_over: Option<ConnectionId>,
-}
-
 /// The newest Produce version that names topics; later ones have their ids instead (KIP-516).
 const BY_NAME: i16 = 12;
 
@@ -36,16 +25,19 @@ const BY_NAME: i16 = 12;
 const AROUND: usize = 32;
 
 impl Producer {
-    /// The next Produce request, if something is ready to be sent; and what else is missing.
-    pub(super) fn form_produce(&mut self) -> (Option<(ConnectionId, Vec<Bytes>)>, Wishes) {
-        let mut wishes = Wishes::default();
-        let active = &self.accumulator.active;
-        let order: Vec<PartitionIndex> = active.range(self.turn..).chain(active.range(..self.turn)).copied().collect();
+    /// The next Produce request, if something is ready to be sent. What is not is put aside until what it waits for comes.
+    pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         let mut chosen: Option<(ConnectionId, i32, Versions)> = None;
         let mut size = AROUND * 4 + self.config.client_id.len();
         let mut members = Vec::new();
-        for index in order {
-            let Some((id, broker, versions)) = self.ready(index, &mut wishes) else { continue };
+        for index in self.accumulator.ripe_from(self.turn) {
+            let (id, broker, versions) = match self.ready(index) {
+                Ok(found) => found,
+                Err(awaited) => {
+                    self.put_aside(index, awaited);
+                    continue;
+                }
+            };
             if chosen.is_some_and(|(already, ..)| already != id) || !self.convert(index, versions) {
                 continue;
             }
@@ -53,70 +45,75 @@ impl Producer {
             let Some(at) = partition.next() else { continue };
             let more = partition.queue[at].payload.size() + partition.to.topic.len() + 2 * AROUND;
             if !members.is_empty() && size.saturating_add(more) > self.config.max_request_size {
-                continue;
+                break;
             }
             size = size.saturating_add(more);
             chosen = Some((id, broker, versions));
             members.push((index, at));
             self.turn = index + 1;
         }
-        let Some((id, broker, versions)) = chosen else { return (None, wishes) };
+        let Some((id, broker, versions)) = chosen else {
+            #[cfg(debug_assertions)]
+            self.nobody_is_overlooked();
+            return None;
+        };
         for &(index, at) in &members {
             self.stamp(index, at, versions);
         }
-        (self.hand_out(id, broker, versions, members), wishes)
+        self.hand_out(id, broker, versions, members)
     }
 
-    /// Over which connection the next batch of a partition can go now.
-    fn ready(&mut self, index: PartitionIndex, wishes: &mut Wishes) -> Option<(ConnectionId, i32, Versions)> {
+    /// Over which connection the next batch of a partition can go now; or what it waits for.
+    fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), Awaited> {
         let partition = self.accumulator.partition(index);
-        let at = partition.next()?;
+        let at = partition.next().ok_or(Awaited::Itself)?;
         let entry = &partition.queue[at];
         if entry.not_before > self.now {
-            self.timers.set(Timer::Retry(index), entry.not_before);
-            return None;
+            return Err(Awaited::Until(entry.not_before));
         }
-        let Some(broker) = self.cluster.leader(&partition.to) else {
-            wishes.leaders = true;
-            return None;
-        };
+        let broker = self.cluster.leader(&partition.to).ok_or(Awaited::Leader)?;
         let node = Node::Broker(broker);
-        let id = match self.network.reach(node, self.now) {
-            Reach::Ready(id) => id,
-            Reach::Free => {
-                wishes.connect.insert(node);
-                return None;
-            }
-            Reach::Underway | Reach::NotBefore(_) => return None,
-        };
-        let connection = self.network.connections.get(&id)?;
-        let versions = connection.versions()?;
+        let Reach::Ready(id) = self.network.reach(node, self.now) else { return Err(Awaited::Node(node)) };
+        let connection = self.network.connections.get(&id).ok_or(Awaited::Node(node))?;
+        let versions = connection.versions().ok_or(Awaited::Node(node))?;
         if !connection.has_capacity(&self.config, self.now) {
-            return None;
+            return Err(Awaited::Capacity(id));
         }
         // The new leader waits for the old one's answers.
         if partition.queue.iter().take(at).any(|entry| entry.in_flight != Some(id)) {
-            return None;
+            return Err(Awaited::Itself);
         }
         let identity = match &entry.payload {
             Payload::Stamped(batch, identity) if batch.magic() == versions.magic() => *identity,
             // It may be in the log under its sequence, with which so old a broker can do nothing. The leader may move.
-            Payload::Stamped(_, Some(_)) if entry.unsure => return None,
+            Payload::Stamped(_, Some(_)) if entry.unsure => return Err(Awaited::News),
             _ if !self.is_idempotent(versions) => None,
-            _ => match self.identities.current().filter(|&current| partition.sequence.allows(current)) {
-                Some(current) => Some(current),
-                None => {
-                    wishes.identity_over = Some(id);
-                    return None;
-                }
-            },
+            _ => Some(self.identities.usable_by(&partition.sequence).ok_or(Awaited::Identity(id))?),
         };
         // Alone on its partition, or in a row of batches whose counting the broker checks.
         let in_a_row = |identity: Identity| {
             partition.sequence.is_confirmed(identity, broker)
                 && partition.queue.iter().take(at).all(|entry| entry.payload.identity() == Some(identity))
         };
-        (at == 0 || identity.is_some_and(in_a_row)).then_some((id, broker, versions))
+        if at == 0 || identity.is_some_and(in_a_row) { Ok((id, broker, versions)) } else { Err(Awaited::Itself) }
+    }
+
+    fn put_aside(&mut self, index: PartitionIndex, awaited: Awaited) {
+        self.accumulator.park(index, awaited);
+        match awaited {
+            Awaited::Until(moment) => self.timers.set(Timer::Retry(index), moment),
+            Awaited::Node(node) => self.connect(node),
+            Awaited::Identity(id) => self.identity_over = Some(id),
+            Awaited::Itself | Awaited::Leader | Awaited::News | Awaited::Capacity(_) => {}
+        }
+    }
+
+    /// Whoever is put aside cannot send: else a wake-up is missing.
+    #[cfg(debug_assertions)]
+    fn nobody_is_overlooked(&self) {
+        for &index in self.accumulator.active.iter().filter(|&&index| self.accumulator.is_parked(index)) {
+            debug_assert!(self.ready(index).is_err(), "partition {index} is put aside, and ready");
+        }
     }
 
     fn is_idempotent(&self, versions: Versions) -> bool {
@@ -127,7 +124,7 @@ impl Producer {
     pub(super) fn waits_for_identity(&self, index: PartitionIndex) -> bool {
         let partition = self.accumulator.partition(index);
         let unstamped = partition.queue.iter().any(|entry| matches!(entry.payload, Payload::Sealed(_)));
-        unstamped && !self.identities.current().is_some_and(|current| partition.sequence.allows(current))
+        unstamped && self.identities.usable_by(&partition.sequence).is_none()
     }
 
     /// Puts the next batch of a partition into the format that the broker takes. If that cannot be, it fails (or is split,
