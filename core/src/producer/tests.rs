@@ -579,6 +579,33 @@ fn a_record_that_is_too_large_alone_is_named() {
 }
 
 #[test]
+fn a_part_that_was_there_already_has_no_offset() {
+    let mut world = World::new(|config| config.split_too_large = true);
+    let duplicate = ErrorCode::DUPLICATE_SEQUENCE_NUMBER.0;
+    world.answers.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(duplicate), Some(0)]);
+    world.send(&["a", "b"], 0);
+    world.pass(at(5_000));
+    match &world.events[..] {
+        [.., Event::Delivered { delivery, .. }] => assert_eq!([0, 1].map(|at| delivery.offset(at)), [None, Some(100)]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_broke_by_itself_before_the_drain_is_not_closed() {
+    let mut world = World::new(|_| {});
+    world.answers.push_back(None);
+    world.send(&["x"], 0);
+    world.run();
+    let connection = world.connects[1].0;
+    world.producer.handle_input(Input::Received(connection, b"HTTP/1.1 400 Bad Request"), world.now);
+    world.lost(connection);
+    world.pass(at(3_000));
+    assert_eq!(world.closed, []);
+    assert_eq!(world.fates(), [(0, DONE)]);
+}
+
+#[test]
 fn an_older_broker_gets_an_older_format_or_the_losses_are_named() {
     let mut world = World::new(|_| {});
     world.produce = 2;

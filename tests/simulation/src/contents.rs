@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use kafka_batch_core::{
-    BatchOptions, BrokerVersion, Compression, GzipLevel, KafkaBatch, Magic, Record, RecordBatches, Timestamp,
+    BatchOptions, BrokerVersion, Codec, Compression, GzipLevel, Header, KafkaBatch, Magic, Record, RecordBatches,
+    RecordView, Timestamp, ZstdLevel,
 };
 
 /// The number that the world gives a batch. Each of its records carries it.
@@ -10,16 +11,30 @@ use kafka_batch_core::{
 pub struct Serial(pub u64);
 
 /// What a batch is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Recipe {
     /// How many records.
     pub records: u32,
     /// Bytes that each value has beyond its number.
     pub padding: usize,
-    /// Whether it is compressed.
-    pub gzip: bool,
+    /// How it is compressed.
+    pub packing: Packing,
+    /// Whether each record has a header, which formats before magic 2 cannot carry.
+    pub headers: bool,
     /// The format that it is pinned to, if it is.
     pub magic: Option<Magic>,
+}
+
+/// How a batch is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Packing {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// With a codec that all formats have.
+    Gzip,
+    /// With one that only Produce v7 and newer has.
+    Zstd,
 }
 
 /// How one batch, as a broker received it, presents itself.
@@ -33,6 +48,8 @@ pub struct Identity {
     pub records: u32,
     /// Its format.
     pub magic: Magic,
+    /// Its codec on the wire.
+    pub codec: Codec,
     /// Who sent it, as what, if it says so.
     pub stamp: Option<Stamped>,
 }
@@ -57,7 +74,11 @@ const CEILING: usize = 1 << 22;
 /// The recipe does not fit into a batch.
 #[must_use]
 pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
-    let compression = if recipe.gzip { Compression::Gzip(GzipLevel::default()) } else { Compression::None };
+    let compression = match recipe.packing {
+        Packing::Plain => Compression::None,
+        Packing::Gzip => Compression::Gzip(GzipLevel::default()),
+        Packing::Zstd => Compression::Zstd(ZstdLevel::default()),
+    };
     let mut options = BatchOptions::default().batch_size(1 << 20).compression(compression);
     if let Some(magic) = recipe.magic {
         let version = match magic {
@@ -69,10 +90,12 @@ pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
     }
     let mut batch = options.build(Timestamp::from_millis(1_000)).expect("these options agree with each other");
     for position in 0..recipe.records {
-        let mut value = vec![0x2e; 12 + recipe.padding];
+        let mut value = vec![0x2e; 13 + recipe.padding];
         value[..8].copy_from_slice(&serial.0.to_be_bytes());
         value[8..12].copy_from_slice(&position.to_be_bytes());
-        let _ = batch.append(Record::new(&value)).expect("the record can be said in every format");
+        let headers = &[Header::new("h", "v")][..usize::from(recipe.headers)];
+        value[12] = headers.len() as u8;
+        let _ = batch.append(Record::new(&value).headers(headers)).expect("the record can be said in every format");
     }
     assert_eq!(batch.record_count(), recipe.records as usize, "the recipe fits into a batch");
     batch
@@ -82,9 +105,9 @@ pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
 pub fn recognise(batch: &KafkaBatch) -> Result<Identity, String> {
     let mut reading = Reading::default();
     for record in batch.records() {
-        reading.record(record.value)?;
+        reading.record(&record)?;
     }
-    reading.end(batch.magic(), None)
+    reading.end(batch.magic(), Codec::None, None)
 }
 
 /// Which batch a record set holds; an error if it is not exactly one good batch.
@@ -93,7 +116,7 @@ pub fn identify(records: &Bytes) -> Result<Identity, String> {
     let batch = batches.next().ok_or("an empty record set")?.map_err(|error| error.to_string())?;
     let mut reading = Reading::default();
     for record in &batch.records(CEILING).map_err(|error| error.to_string())? {
-        reading.record(record.map_err(|error| error.to_string())?.value)?;
+        reading.record(&record.map_err(|error| error.to_string())?)?;
     }
     if batches.next().is_some() || batches.tail().is_some() {
         return Err("more than one batch in a record set".into());
@@ -103,7 +126,7 @@ pub fn identify(records: &Bytes) -> Result<Identity, String> {
         epoch: header.producer_epoch,
         sequence: header.base_sequence,
     });
-    reading.end(batch.magic(), stamp)
+    reading.end(batch.magic(), batch.codec(), stamp)
 }
 
 /// Reads record after record.
@@ -115,10 +138,13 @@ struct Reading {
 }
 
 impl Reading {
-    fn record(&mut self, value: Option<&[u8]>) -> Result<(), String> {
-        let value = value.ok_or("a null value")?;
+    fn record(&mut self, record: &RecordView<'_>) -> Result<(), String> {
+        let value = record.value.ok_or("a null value")?;
         let (serial, rest) = value.split_first_chunk().ok_or("a short value")?;
-        let (position, _) = rest.split_first_chunk().ok_or("a short value")?;
+        let (position, rest) = rest.split_first_chunk().ok_or("a short value")?;
+        if rest.first().map(|&headers| usize::from(headers)) != Some(record.headers.len()) {
+            return Err(format!("{} headers", record.headers.len()));
+        }
         let (serial, position) = (u64::from_be_bytes(*serial), u32::from_be_bytes(*position));
         if self.records == 0 {
             self.first = position;
@@ -130,8 +156,8 @@ impl Reading {
         Ok(())
     }
 
-    fn end(self, magic: Magic, stamp: Option<Stamped>) -> Result<Identity, String> {
+    fn end(self, magic: Magic, codec: Codec, stamp: Option<Stamped>) -> Result<Identity, String> {
         let serial = Serial(self.serial.ok_or("a batch without records")?);
-        Ok(Identity { serial, first: self.first, records: self.records, magic, stamp })
+        Ok(Identity { serial, first: self.first, records: self.records, magic, codec, stamp })
     }
 }

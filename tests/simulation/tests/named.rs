@@ -27,14 +27,12 @@ fn a_duplicate_of_an_old_broker_may_still_be_lost() {
 /// The machine: a part of a split batch was acknowledged without an offset (DUPLICATE_SEQUENCE_NUMBER), and its records
 /// were said to be at offset −1.
 #[test]
-#[ignore = "open in the machine"]
 fn records_without_a_known_offset_have_none() {
     holds(10_047_377);
 }
 
 /// The machine: a connection broke by itself before the drain; the drain still gave out its `Close`.
 #[test]
-#[ignore = "open in the machine"]
 fn what_is_closed_is_not_closed_again() {
     for seed in [4_971, 101_775, 10_023_251, 10_024_255, 10_033_545] {
         holds(seed);

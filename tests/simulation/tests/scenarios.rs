@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::producer::{CloseMode, ProducerConfig};
+use kafka_batch_core::producer::{CloseMode, ProducerConfig, SaslPlain};
 use kafka_batch_simulation::broker::release::Release;
+use kafka_batch_simulation::broker::sasl::{PASSWORD, USER};
 use kafka_batch_simulation::broker::{Intercept, Interceptor, host};
 use kafka_batch_simulation::cluster::ClusterSettings;
-use kafka_batch_simulation::contents::{Recipe, Serial};
+use kafka_batch_simulation::contents::{Packing, Recipe, Serial};
 use kafka_batch_simulation::laws::ledger::Outcome;
 use kafka_batch_simulation::laws::logs::{Strictness, check};
 use kafka_batch_simulation::link::LinkSettings;
@@ -21,6 +22,11 @@ const fn ms(millis: u64) -> Duration {
 
 /// A producer and so many brokers, of this release; topic `t` has one partition.
 fn with(release: Release, brokers: i32, change: impl FnOnce(&mut ProducerConfig)) -> Scenario {
+    within(release, brokers, false, change)
+}
+
+/// The same, and perhaps clients have to log in.
+fn within(release: Release, brokers: i32, sasl: bool, change: impl FnOnce(&mut ProducerConfig)) -> Scenario {
     let mut producer = ProducerConfig::new((1..=brokers).map(|id| (host(id), 9092)));
     change(&mut producer);
     Scenario(World::new(Settings {
@@ -30,6 +36,7 @@ fn with(release: Release, brokers: i32, change: impl FnOnce(&mut ProducerConfig)
             default_partitions: 1,
             max_message_bytes: 10_000,
             replication_ms: 0,
+            sasl,
         },
         releases: vec![release; brokers as usize],
         topics: vec![("t".into(), 1)],
@@ -48,8 +55,16 @@ impl Scenario {
     }
 
     fn sends(&mut self, topic: &str, records: u32) -> Serial {
-        let recipe = Recipe { records, padding: 10, gzip: false, magic: None };
+        self.sends_this(topic, Recipe { records, padding: 10, ..Recipe::default() })
+    }
+
+    fn sends_this(&mut self, topic: &str, recipe: Recipe) -> Serial {
         self.0.send(topic, 0, recipe).unwrap().expect("there is room")
+    }
+
+    /// How many lines of the trace, from this one on, have all of these words.
+    fn lines_with(&self, from: usize, words: &[&str]) -> usize {
+        self.0.trace[from..].iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
     }
 
     fn happens(&mut self, action: &Action) -> &mut Self {
@@ -178,5 +193,170 @@ fn a_throttled_producer_is_silent_for_so_long() {
     assert_eq!(scenario.at(1_000).said_of(first), "delivered at Some(0)");
     assert_eq!(scenario.said_of(second), "nothing");
     assert_eq!(scenario.at(3_000).said_of(second), "delivered at Some(1)");
+    scenario.closes();
+}
+
+#[test]
+fn each_release_is_spoken_to_in_its_newest_version() {
+    for release in Release::ALL {
+        let mut scenario = with(release, 1, |config| {
+            config.broker_version_fallback = Some(release.version().parse().unwrap());
+        });
+        let batch = scenario.at(10).sends("t", 2);
+        assert_eq!(scenario.at(5_000).said_of(batch), "delivered at Some(0)", "{release:?}");
+        let (_, newest) = release.lists(ApiKey::Produce).unwrap();
+        assert_eq!(scenario.lines_with(0, &["->", &format!("Produce v{newest} ")]), 1, "{release:?}");
+    }
+}
+
+#[test]
+fn a_hint_is_followed_without_asking_for_metadata() {
+    for release in [Release::V3_7, Release::V4_0, Release::V4_1] {
+        let mut hinted = 0;
+        // As many batches go before as the run has a number: so chance, by which a broker gives no hint, is another.
+        for run in 1..=12_u64 {
+            let mut scenario = with(release, 2, |_| {});
+            for serial in 0..run {
+                let _ = scenario.at(10 + serial * 10).sends("t", 1);
+            }
+            scenario.at(2_000);
+            let partition = scenario.0.cluster.partition_mut("t", 0).unwrap();
+            (partition.leader, partition.epoch) = (partition.leader.map(|leader| 3 - leader), partition.epoch + 1);
+            let before = scenario.0.trace.len();
+            let batch = scenario.sends("t", 1);
+            assert!(scenario.at(2_500).said_of(batch).starts_with("delivered"), "{release:?}");
+            hinted += u64::from(scenario.lines_with(before, &["-> Metadata"]) == 0);
+            scenario.closes();
+        }
+        assert!((4..12).contains(&hinted), "{release:?}: a hint comes most of the time, and {hinted} came");
+    }
+}
+
+#[test]
+fn when_all_known_brokers_are_gone_the_bootstrap_servers_are_asked() {
+    let mut scenario = with(Release::V4_1, 3, |config| {
+        config.bootstrap_servers = vec![(host(1), 9092), (host(3), 9092)];
+    });
+    let forever = Duration::from_secs(1_000_000);
+    scenario.happens(&Action::Down(3, ms(1_500), ms(0), Release::V4_1));
+    let first = scenario.at(10).sends("t", 1);
+    assert!(scenario.at(1_000).said_of(first).starts_with("delivered"));
+    scenario.happens(&Action::Down(1, forever, ms(1_000), Release::V4_1));
+    scenario.happens(&Action::Down(2, forever, ms(1_000), Release::V4_1));
+    let second = scenario.sends("t", 1);
+    assert!(scenario.at(20_000).said_of(second).starts_with("delivered"), "{}", scenario.0.trace.join("\n"));
+    assert_eq!(scenario.leader(), 3, "which no metadata had named before");
+}
+
+#[test]
+fn a_broker_that_wants_the_client_to_begin_anew_is_obeyed() {
+    let mut scenario = with(Release::V4_1, 2, |config| config.metadata_max_age = ms(1_000));
+    let first = scenario.at(10).sends("t", 1);
+    for broker in [1, 2] {
+        let what = Intercept::Refuse { code: 129, all: true };
+        scenario.happens(&Action::Intercept(broker, Interceptor { api: ApiKey::Metadata, after: 1, what }));
+    }
+    assert!(scenario.at(900).said_of(first).starts_with("delivered"));
+    let second = scenario.at(3_000).sends("t", 1);
+    assert!(scenario.at(6_000).said_of(second).starts_with("delivered"));
+    assert!(scenario.lines_with(0, &["REBOOTSTRAP_REQUIRED"]) > 0, "{}", scenario.0.trace.join("\n"));
+    scenario.closes();
+}
+
+#[test]
+fn with_the_right_password_batches_get_through_and_with_a_wrong_one_nothing_is_sent() {
+    for release in Release::ALL.into_iter().filter(|release| *release >= Release::V0_10) {
+        for (password, said) in [(PASSWORD, "delivered at Some(0)"), ("guess", "not written")] {
+            let mut scenario = within(release, 1, true, |config| {
+                config.delivery_timeout = Duration::from_secs(30);
+                config.sasl_plain = Some(SaslPlain { username: USER.into(), password: password.into() });
+            });
+            let batch = scenario.at(10).sends("t", 1);
+            assert_eq!(scenario.at(40_000).said_of(batch), said, "{release:?}");
+            assert_eq!(scenario.lines_with(0, &["-> Produce"]), usize::from(password == PASSWORD), "{release:?}");
+            let refused = scenario.lines_with(0, &["SASL_AUTHENTICATION_FAILED"]);
+            let is_told = password != PASSWORD && release >= Release::V1_1;
+            assert_eq!(refused > 0, is_told, "{release:?}: before 1.0 the broker just hangs up");
+        }
+    }
+}
+
+#[test]
+fn zstd_is_not_sent_to_a_broker_that_does_not_have_it() {
+    for (release, said) in [
+        (Release::V0_10, "not written"),
+        (Release::V2_0, "not written"),
+        (Release::V2_1, "delivered at Some(0)"),
+        (Release::V4_1, "delivered at Some(0)"),
+    ] {
+        let mut scenario = with(release, 1, |_| {});
+        let packing = Packing::Zstd;
+        let batch = scenario.at(10).sends_this("t", Recipe { records: 6, padding: 200, packing, ..Recipe::default() });
+        assert_eq!(scenario.at(5_000).said_of(batch), said, "{release:?}");
+    }
+}
+
+#[test]
+fn headers_are_not_dropped_for_an_old_broker() {
+    for (release, said) in [(Release::V0_10, "not written"), (Release::V0_11, "delivered at Some(0)")] {
+        let mut scenario = with(release, 1, |_| {});
+        let batch = scenario.at(10).sends_this("t", Recipe { records: 2, headers: true, ..Recipe::default() });
+        assert_eq!(scenario.at(5_000).said_of(batch), said, "{release:?}");
+    }
+}
+
+#[test]
+fn disliked_records_are_named_by_position() {
+    for (release, named) in
+        [(Release::V2_1, false), (Release::V2_4, true), (Release::V2_8, true), (Release::V4_1, true)]
+    {
+        let mut scenario = with(release, 1, |_| {});
+        scenario.at(10).broker_answers(Intercept::Dislike { positions: vec![1, 4] });
+        let batch = scenario.sends("t", 5);
+        assert_eq!(scenario.at(5_000).said_of(batch), "not written");
+        let Some(Outcome::Failed(_, words)) = &scenario.0.ledger.promises[&batch].outcome else { panic!() };
+        assert_eq!(words.contains("record 1: disliked (and 1 more)"), named, "{release:?}: {words}");
+        scenario.closes();
+    }
+}
+
+#[test]
+fn a_topic_that_is_made_anew_gets_its_batches_under_its_new_id() {
+    let mut scenario = with(Release::V4_1, 2, |_| {});
+    let first = scenario.at(10).sends("t", 1);
+    assert!(scenario.at(1_000).said_of(first).starts_with("delivered"));
+    scenario.happens(&Action::Recreate("t".into()));
+    let second = scenario.at(2_000).sends("t", 1);
+    assert!(scenario.at(8_000).said_of(second).starts_with("delivered"), "{}", scenario.0.trace.join("\n"));
+    scenario.closes();
+}
+
+/// Why the new leader waits for the old one's answers, although brokers check sequence numbers: one that has forgotten
+/// the producer takes any first number.
+#[test]
+fn no_batch_overtakes_one_that_an_old_leader_has_not_answered() {
+    let mut scenario = with(Release::V4_1, 2, |config| config.metadata_max_age = ms(100));
+    let lead = |scenario: &mut Scenario, leader: i32| {
+        let partition = scenario.0.cluster.partition_mut("t", 0).unwrap();
+        (partition.leader, partition.epoch) = (Some(leader), partition.epoch + 1);
+    };
+    scenario.at(10);
+    lead(&mut scenario, 2);
+    let _ = scenario.sends("t", 1);
+    scenario.at(1_000);
+    lead(&mut scenario, 1);
+    scenario.at(1_400);
+    let refused = Intercept::Refuse { code: 5, all: true };
+    scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::Produce, after: 0, what: refused }));
+    scenario.happens(&Action::Stall(1, ms(2_000), true));
+    let _ = scenario.sends("t", 1);
+    scenario.at(1_410);
+    lead(&mut scenario, 2);
+    scenario.0.cluster.partition_mut("t", 0).unwrap().log.expire();
+    scenario.at(2_400);
+    let _ = scenario.sends("t", 1);
+    scenario.at(10_000);
+    let order: Vec<u64> = scenario.log().iter().map(|(serial, _)| *serial).collect();
+    assert_eq!(order, [0, 1, 2], "{}", scenario.0.trace.join("\n"));
     scenario.closes();
 }

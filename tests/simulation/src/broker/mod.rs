@@ -8,6 +8,7 @@ pub mod intercept;
 mod metadata;
 mod produce;
 pub mod release;
+pub mod sasl;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,6 +17,7 @@ use kafka_protocol::messages::ApiKey;
 
 pub use self::intercept::{Garbage, Intercept, Interceptor};
 use self::release::Release;
+use self::sasl::Login;
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::random::Random;
@@ -70,6 +72,7 @@ struct Connection {
     frames: Frames,
     requests: VecDeque<Bytes>,
     phase: Option<Phase>,
+    login: Login,
     /// The client has closed it: what it had asked is still done, but nobody hears the answer.
     deserted: bool,
 }
@@ -91,6 +94,8 @@ pub struct Broker {
     pub release: Release,
     /// What it found wrong with what the client sent: each is a fault of the client.
     pub complaints: Vec<String>,
+    /// Whether clients have to log in.
+    pub sasl: bool,
     /// How long requests take, in milliseconds, at most.
     pub slowness: u64,
     interceptors: Vec<Interceptor>,
@@ -109,6 +114,7 @@ impl Broker {
             id,
             release,
             complaints: Vec::new(),
+            sasl: false,
             slowness: 4,
             interceptors: Vec::new(),
             connections: BTreeMap::new(),
@@ -123,14 +129,20 @@ impl Broker {
         self.interceptors.push(interceptor);
     }
 
-    /// Faults cease: no interceptor waits any more.
-    pub fn relent(&mut self) {
+    /// Faults cease: no interceptor waits any more; and, if so wanted, connections that are mute are closed.
+    pub fn relent(&mut self, close_mute: bool) {
         self.interceptors.clear();
+        for connection in self.connections.values_mut().filter(|_| close_mute) {
+            if matches!(connection.phase, Some(Phase::Mute)) {
+                connection.phase = Some(Phase::Closing);
+            }
+        }
     }
 
     /// A client has connected.
     pub fn accept(&mut self, connection: u64) {
-        self.connections.insert(connection, Connection::default());
+        let login = if self.sasl { Login::Mechanism } else { Login::Done };
+        self.connections.insert(connection, Connection { login, ..Connection::default() });
     }
 
     /// Bytes have come.
@@ -189,10 +201,15 @@ impl Broker {
             let next = match connection.phase.take() {
                 None => match connection.requests.pop_front() {
                     None => return !connection.deserted,
+                    Some(token) if connection.login == Login::BareToken => {
+                        connection.login = Login::Done;
+                        let answer = Phase::Answering { at: now, answer: sasl::BARE_ANSWER, spoilt: false };
+                        Some(if sasl::is_right(&token) { answer } else { Phase::Closing })
+                    }
                     Some(frame) => self.begin(frame, now, deeds),
                 },
                 Some(Phase::Accepted { request, at, intercept }) if at <= now => {
-                    match self.carry_out(&request, intercept.as_ref(), cluster, now) {
+                    match self.carry_out(&request, intercept.as_ref(), &mut connection.login, cluster, now) {
                         Done::Wait(pending) => Some(Phase::Waiting { request, pending, intercept }),
                         done => self.finish(&request, intercept.as_ref(), done, now),
                     }
@@ -205,6 +222,9 @@ impl Broker {
                     done => self.finish(&request, intercept.as_ref(), done, now),
                 },
                 Some(Phase::Answering { at, answer, spoilt }) if at <= now => {
+                    if spoilt {
+                        connection.login = Login::Misled;
+                    }
                     if !connection.deserted {
                         deeds.push(Deed::Send { connection: id, bytes: answer, spoilt });
                     }
@@ -259,9 +279,18 @@ impl Broker {
         &mut self,
         request: &Request,
         intercept: Option<&Intercept>,
+        login: &mut Login,
         cluster: &mut Cluster,
         now: Moment,
     ) -> Done {
+        let is_open = matches!(request.api, ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate);
+        if *login == Login::Misled && !is_open && self.sasl {
+            return Done::HangUp;
+        }
+        if !matches!(login, Login::Done | Login::Misled) && !is_open {
+            self.complain(format!("{:?} of somebody who has not logged in", request.api));
+            return Done::HangUp;
+        }
         if request.api != ApiKey::ApiVersions && !self.release.speaks(request.api, request.version) {
             let release = self.release.version();
             self.complain(format!("{:?} v{}, which {release} does not speak", request.api, request.version));
@@ -269,6 +298,8 @@ impl Broker {
         }
         match request.api {
             ApiKey::ApiVersions => self.api_versions(request, intercept),
+            ApiKey::SaslHandshake => self.sasl_handshake(request, intercept, login),
+            ApiKey::SaslAuthenticate => self.sasl_authenticate(request, intercept, login),
             ApiKey::Metadata => self.metadata(request, intercept, cluster, now),
             ApiKey::InitProducerId => self.init_producer_id(request, intercept, cluster),
             ApiKey::Produce => self.produce(request, intercept, cluster, now),
@@ -309,7 +340,9 @@ impl Broker {
 
     fn spoil(&mut self, request: &Request, garbage: Garbage, answer: &Bytes) -> Bytes {
         let mut bytes = BytesMut::from(&answer[..]);
-        match garbage {
+        // What comes with UNSUPPORTED_VERSION need not be readable: that it is refused is all that counts.
+        let is_refused = request.api == ApiKey::ApiVersions && answer.get(8..10) == Some(&[0, 35]);
+        match if is_refused { Garbage::Correlation } else { garbage } {
             Garbage::Body => {
                 let body: Vec<u8> = (0..self.random.between(1, 40)).map(|_| self.random.draw() as u8).collect();
                 return wire::framed(request.api, request.version, request.correlation, &body);

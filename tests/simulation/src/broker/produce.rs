@@ -1,7 +1,7 @@
 //! Produce, as a broker answers it: it checks, appends, and with acks=all waits for the replicas.
 
 use bytes::Bytes;
-use kafka_batch_core::Magic;
+use kafka_batch_core::{Codec, Magic};
 
 use super::{Broker, Done, Intercept};
 use crate::Moment;
@@ -15,6 +15,7 @@ const NOT_LEADER: i16 = 6;
 const TIMED_OUT: i16 = 7;
 const TOO_LARGE: i16 = 10;
 const CORRUPT: i16 = 2;
+const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
 const INVALID_RECORD: i16 = 87;
 const UNKNOWN_TOPIC_ID: i16 = 100;
 
@@ -142,6 +143,10 @@ impl Broker {
         if !allowed {
             self.complain(format!("a batch of {} in Produce v{version}", identity.magic));
             return Err(CORRUPT);
+        }
+        if identity.codec == Codec::Zstd && version < 7 {
+            self.complain(format!("zstd in Produce v{version}"));
+            return Err(UNSUPPORTED_COMPRESSION_TYPE);
         }
         let unknown = match set.topic {
             TopicRef::Name(_) => UNKNOWN_TOPIC,

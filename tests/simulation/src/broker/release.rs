@@ -9,11 +9,16 @@ use crate::cluster::producers::{Rules, code};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Release {
+    V0_8,
     V0_9,
     V0_10,
     V0_11,
     V1_1,
+    V2_0,
+    V2_1,
+    V2_4,
     V2_8,
+    V3_7,
     V3_9,
     V4_0,
     V4_1,
@@ -21,18 +26,36 @@ pub enum Release {
 
 impl Release {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::V0_9, Self::V0_10, Self::V0_11, Self::V1_1, Self::V2_8, Self::V3_9, Self::V4_0, Self::V4_1];
+    pub const ALL: [Self; 13] = [
+        Self::V0_8,
+        Self::V0_9,
+        Self::V0_10,
+        Self::V0_11,
+        Self::V1_1,
+        Self::V2_0,
+        Self::V2_1,
+        Self::V2_4,
+        Self::V2_8,
+        Self::V3_7,
+        Self::V3_9,
+        Self::V4_0,
+        Self::V4_1,
+    ];
 
     /// How its version is written.
     #[must_use]
     pub const fn version(self) -> &'static str {
         match self {
+            Self::V0_8 => "0.8.2.2",
             Self::V0_9 => "0.9.0.1",
             Self::V0_10 => "0.10.2.2",
             Self::V0_11 => "0.11.0.3",
             Self::V1_1 => "1.1.1",
+            Self::V2_0 => "2.0.1",
+            Self::V2_1 => "2.1.1",
+            Self::V2_4 => "2.4.1",
             Self::V2_8 => "2.8.2",
+            Self::V3_7 => "3.7.2",
             Self::V3_9 => "3.9.1",
             Self::V4_0 => "4.0.0",
             Self::V4_1 => "4.1.0",
@@ -42,31 +65,21 @@ impl Release {
     /// The versions of an API that it lists.
     #[must_use]
     pub const fn lists(self, api: ApiKey) -> Option<(i16, i16)> {
-        let newest = match (api, self) {
-            (ApiKey::Produce, Self::V0_9) => 1,
-            (ApiKey::Produce, Self::V0_10) => 2,
-            (ApiKey::Produce, Self::V0_11) => 3,
-            (ApiKey::Produce, Self::V1_1) => 5,
-            (ApiKey::Produce, Self::V2_8) => 9,
-            (ApiKey::Produce, Self::V3_9) => 11,
-            (ApiKey::Produce, Self::V4_0) => 12,
-            (ApiKey::Produce, Self::V4_1) => 13,
-            (ApiKey::Metadata, Self::V0_9) => 0,
-            (ApiKey::Metadata, Self::V0_10) => 2,
-            (ApiKey::Metadata, Self::V0_11) => 4,
-            (ApiKey::Metadata, Self::V1_1) => 5,
-            (ApiKey::Metadata, Self::V2_8) => 11,
-            (ApiKey::Metadata, Self::V3_9) => 12,
-            (ApiKey::Metadata, Self::V4_0 | Self::V4_1) => 13,
-            (ApiKey::ApiVersions, Self::V0_10) => 0,
-            (ApiKey::ApiVersions, Self::V0_11 | Self::V1_1) => 1,
-            (ApiKey::ApiVersions, Self::V2_8) => 3,
-            (ApiKey::ApiVersions, Self::V3_9 | Self::V4_0 | Self::V4_1) => 4,
-            (ApiKey::InitProducerId, Self::V0_11 | Self::V1_1) => 0,
-            (ApiKey::InitProducerId, Self::V2_8) => 4,
-            (ApiKey::InitProducerId, Self::V3_9 | Self::V4_0 | Self::V4_1) => 5,
+        // Of each release, in the order of the releases; −1 for none.
+        const NONE: i16 = -1;
+        let newest = match api {
+            ApiKey::Produce => [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13],
+            ApiKey::Metadata => [0, 0, 2, 4, 5, 6, 7, 9, 11, 12, 12, 13, 13],
+            ApiKey::ApiVersions => [NONE, NONE, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4],
+            ApiKey::InitProducerId => [NONE, NONE, NONE, 0, 0, 1, 1, 2, 4, 4, 5, 5, 5],
+            ApiKey::SaslHandshake => [NONE, NONE, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+            ApiKey::SaslAuthenticate => [NONE, NONE, NONE, NONE, 0, 0, 0, 1, 2, 2, 2, 2, 2],
             _ => return None,
         };
+        let newest = newest[self as usize];
+        if newest == NONE {
+            return None;
+        }
         Some((0, newest))
     }
 
@@ -81,7 +94,7 @@ impl Release {
     #[must_use]
     pub const fn magic(self) -> Magic {
         match self {
-            Self::V0_9 => Magic::V0,
+            Self::V0_8 | Self::V0_9 => Magic::V0,
             Self::V0_10 => Magic::V1,
             _ => Magic::V2,
         }
@@ -91,10 +104,13 @@ impl Release {
     #[must_use]
     pub const fn rules(self) -> Rules {
         match self {
-            Self::V0_9 | Self::V0_10 | Self::V0_11 => {
+            Self::V0_8 | Self::V0_9 | Self::V0_10 | Self::V0_11 => {
                 Rules { remembered: 1, unknown: Some(code::OUT_OF_ORDER), forgotten: code::DUPLICATE }
             }
             Self::V1_1 => Rules { remembered: 5, unknown: Some(code::UNKNOWN_PRODUCER), forgotten: code::DUPLICATE },
+            Self::V2_0 | Self::V2_1 | Self::V2_4 => {
+                Rules { remembered: 5, unknown: Some(code::UNKNOWN_PRODUCER), forgotten: code::OUT_OF_ORDER }
+            }
             _ => Rules { remembered: 5, unknown: None, forgotten: code::OUT_OF_ORDER },
         }
     }

@@ -64,6 +64,8 @@ pub struct ClusterSettings {
     pub max_message_bytes: usize,
     /// How many milliseconds replication takes, at most.
     pub replication_ms: u64,
+    /// Whether clients have to log in.
+    pub sasl: bool,
 }
 
 /// The cluster.
@@ -75,6 +77,8 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// Its topics.
     pub topics: BTreeMap<String, Topic>,
+    /// The ids that topics once had, with their names.
+    former: BTreeMap<[u8; 16], String>,
     /// Batches that went with the tail of a log, with their partitions.
     pub lost: Vec<(String, i32, Stored)>,
     next_producer: i64,
@@ -88,7 +92,15 @@ impl Cluster {
         let member = |(id, release): (usize, &Release)| Member { id: id as i32 + 1, release: *release, up: true };
         let members = releases.iter().enumerate().map(member).collect();
         let next_producer = 1_000 + random.below(1_000) as i64;
-        Self { settings, members, topics: BTreeMap::new(), lost: Vec::new(), next_producer, random }
+        Self {
+            settings,
+            members,
+            topics: BTreeMap::new(),
+            former: BTreeMap::new(),
+            lost: Vec::new(),
+            next_producer,
+            random,
+        }
     }
 
     /// Makes a topic, whose partitions have leaders from `ready_at` on.
@@ -119,6 +131,16 @@ impl Cluster {
         }
     }
 
+    /// The name of a topic that has this id, or once had it.
+    #[must_use]
+    pub fn name_ever(&self, topic: &TopicRef) -> Option<String> {
+        let former = || match topic {
+            TopicRef::Name(_) => None,
+            TopicRef::Id(id) => self.former.get(id).cloned(),
+        };
+        self.name(topic).or_else(former)
+    }
+
     /// A partition.
     #[must_use]
     pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
@@ -143,6 +165,25 @@ impl Cluster {
     pub const fn new_producer(&mut self) -> i64 {
         self.next_producer += 1;
         self.next_producer
+    }
+
+    /// Deletes a topic and makes it anew. (What was ever written stays in the logs, for whoever asks.)
+    pub fn recreate(&mut self, name: &str, now: Moment) {
+        // Without ids (before 2.8) nobody could tell the new topic from the old one, but by its growing epochs.
+        let has_ids = self.members.iter().all(|member| member.release >= Release::V2_8);
+        let id = self.random.draw().to_be_bytes();
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        self.former.insert(topic.id, name.to_owned());
+        topic.id[..8].copy_from_slice(&id);
+        for partition in &mut topic.partitions {
+            partition.log.expire();
+            partition.leader = None;
+            partition.replicating.clear();
+            partition.election_at = Some(now + Moment::from_millis(20));
+            if has_ids {
+                partition.epoch = -1;
+            }
+        }
     }
 
     /// Adds partitions to a topic.
@@ -176,10 +217,10 @@ impl Cluster {
         }
     }
 
-    /// A broker returns.
-    pub fn up(&mut self, id: i32) {
-        for member in &mut self.members {
-            member.up |= member.id == id;
+    /// A broker returns, perhaps with another release.
+    pub fn up(&mut self, id: i32, release: Release) {
+        for member in self.members.iter_mut().filter(|member| member.id == id) {
+            (member.up, member.release) = (true, release);
         }
     }
 

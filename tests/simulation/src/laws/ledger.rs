@@ -1,11 +1,13 @@
 //! What was accepted, what was seen of it on the wire, and what was said of it in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kafka_batch_core::{Delivery, DeliveryError, Fate};
+use kafka_batch_core::protocol::ErrorCode;
+use kafka_batch_core::{Delivery, DeliveryError, FailureReason, Fate};
 
 use super::{Breach, surely_not_written};
 use crate::Moment;
+use crate::cluster::producers::later;
 use crate::contents::{Serial, Stamped, recognise};
 
 /// A batch that the machine has accepted.
@@ -42,6 +44,13 @@ pub struct Attempt {
     pub written: bool,
     /// What the broker answered, if that came through.
     pub answer: Option<(i16, i64)>,
+    /// The positions of the records that it disliked.
+    pub disliked: Vec<i32>,
+    /// The broker did not take its sequence number, and nothing was before it that could have made up for that: the same
+    /// again is of no use.
+    pub hopeless: bool,
+    /// No answer to it can come any more: the request was answered, or the connection is gone.
+    pub over: bool,
 }
 
 impl Attempt {
@@ -64,12 +73,19 @@ pub enum Outcome {
 /// Who has taken a sequence number: which batch, from which record on, and with which bytes.
 type Taken = (Serial, u32, Vec<u8>);
 
+/// A sequence number of a partition.
+type Place = (String, i32, Stamped);
+
 /// What is known of the batches of one run.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Each batch that was accepted, in the order of acceptance.
     pub promises: BTreeMap<Serial, Promise>,
-    stamps: BTreeMap<(String, i32, Stamped), Taken>,
+    stamps: BTreeMap<Place, Taken>,
+    /// For each sequence number: what was stamped directly before it.
+    before: BTreeMap<Place, Place>,
+    /// Partition, producer id and epoch under which a batch has failed.
+    failed_under: BTreeSet<(String, i32, i64, i16)>,
     waiting: usize,
 }
 
@@ -128,7 +144,23 @@ impl Ledger {
             return Breach::of("a batch goes where it was sent", format!("{serial:?} goes to {to:?}"));
         }
         if let Some(stamp) = attempt.stamp {
+            self.one_leader_at_a_time(serial, &to, &attempt)?;
+            let again = |each: &&Attempt| each.stamp == attempt.stamp && each.first == attempt.first;
+            if promise.attempts.iter().rfind(again).is_some_and(|last| last.hopeless) {
+                return Breach::of("what cannot be taken is not sent again", format!("{serial:?} as {stamp:?}"));
+            }
+            self.never_stamped_anew(serial, &to, &attempt)?;
             let key = (to.0, to.1, stamp);
+            if !self.stamps.contains_key(&key)
+                && self.failed_under.contains(&(key.0.clone(), key.1, stamp.producer, stamp.epoch))
+            {
+                return Breach::of(
+                    "after a failure a partition counts anew",
+                    format!("{serial:?} goes out as {stamp:?}"),
+                );
+            }
+            let next = Stamped { sequence: later(stamp.sequence, attempt.records), ..stamp };
+            self.before.insert((key.0.clone(), key.1, next), key.clone());
             match self.stamps.get(&key) {
                 Some((same, first, before)) if (*same, *first) == (serial, attempt.first) => {
                     if before != bytes {
@@ -154,6 +186,85 @@ impl Ledger {
         let promise = self.promises.get_mut(&serial).expect("it was there a moment ago");
         promise.attempts.push(attempt);
         Ok(promise.attempts.len() - 1)
+    }
+
+    /// The new leader waits for the old one's answers: the batches of a partition are in flight on one connection.
+    /// (What was given up is not waited for.)
+    fn one_leader_at_a_time(&self, serial: Serial, to: &(String, i32), attempt: &Attempt) -> Result<(), Breach> {
+        for (other, promise) in
+            self.promises.iter().filter(|(_, promise)| promise.to == *to && promise.outcome.is_none())
+        {
+            let elsewhere = |each: &&Attempt| !each.over && each.connection != attempt.connection;
+            if let Some(open) = promise.attempts.iter().find(elsewhere) {
+                let what = format!("{serial:?} goes out on {} while {other:?} waits: {open:?}", attempt.connection);
+                return Breach::of("a new leader waits for the old one's answers", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// What may be in the log under one sequence number is not stamped with another.
+    fn never_stamped_anew(&self, serial: Serial, to: &(String, i32), attempt: &Attempt) -> Result<(), Breach> {
+        let overlaps =
+            |each: &Attempt| each.first < attempt.first + attempt.records && attempt.first < each.first + each.records;
+        for each in &self.promises[&serial].attempts {
+            let Some(stamp) = each.stamp.filter(|stamp| Some(*stamp) != attempt.stamp && overlaps(each)) else {
+                continue;
+            };
+            if each.may_be_written() && self.may_be_taken(&(to.0.clone(), to.1, stamp)) {
+                let what = format!("{serial:?} goes out as {:?} after {each:?}", attempt.stamp);
+                return Breach::of("what may be in the log is not stamped anew", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether anything may be in the log under this sequence number. Not, if all attempts were refused for certain; and
+    /// not, if that is so of what comes before it: brokers take nothing behind a gap.
+    fn may_be_taken(&self, place: &Place) -> bool {
+        let mut place = place;
+        loop {
+            let Some((serial, first, _)) = self.stamps.get(place) else { return false };
+            let same = |each: &&Attempt| each.stamp == Some(place.2) && each.first == *first;
+            if !self.promises[serial].attempts.iter().filter(same).any(Attempt::may_be_written) {
+                return false;
+            }
+            match self.before.get(place) {
+                Some(before) if before.2.sequence < place.2.sequence => place = before,
+                _ => return true,
+            }
+        }
+    }
+
+    /// An answer to an attempt came through.
+    pub fn answered(&mut self, serial: Serial, attempt: usize, code: i16, base_offset: i64, disliked: Vec<i32>) {
+        let Some(promise) = self.promises.get(&serial) else { return };
+        let Some(stamp) = promise.attempts.get(attempt).map(|attempt| attempt.stamp) else { return };
+        let same = |each: &Attempt| match (each.stamp, stamp) {
+            (Some(one), Some(other)) => (one.producer, one.epoch) == (other.producer, other.epoch),
+            _ => false,
+        };
+        let mut before = self.promises.range(..=serial).filter(|(_, other)| other.to == promise.to);
+        let has_earlier = before.any(|(earlier, other)| {
+            // A part of the same batch may be before it, too.
+            let is_other = *earlier != serial || other.attempts.iter().any(|each| each.records < other.records);
+            is_other && other.outcome.is_none() && other.attempts.iter().any(same)
+        });
+        let hopeless = matches!(code, 45 | 47 | 59) && stamp.is_some() && !has_earlier;
+        if let Some(attempt) = self.attempt_mut(serial, attempt) {
+            attempt.answer.get_or_insert((code, base_offset));
+            attempt.disliked = disliked;
+            attempt.hopeless = hopeless;
+        }
+    }
+
+    /// A connection is gone: what waits for an answer on it gets none.
+    pub fn connection_over(&mut self, connection: u64) {
+        for promise in self.promises.values_mut().filter(|promise| promise.outcome.is_none()) {
+            for attempt in promise.attempts.iter_mut().filter(|attempt| attempt.connection == connection) {
+                attempt.over = true;
+            }
+        }
     }
 
     /// An attempt.
@@ -195,7 +306,22 @@ impl Ledger {
         if let Some(confirmed) = promise.attempts.iter().find(confirmed) {
             return Breach::of("what was confirmed is delivered", format!("{serial:?} ({error}): {confirmed:?}"));
         }
+        if let (FailureReason::Broker { code: ErrorCode::INVALID_RECORD, .. }, Some(last)) =
+            (&error.reason, promise.attempts.last().filter(|last| whole(last)))
+        {
+            let told: Vec<i32> = error.record_errors.iter().map(|error| error.position as i32).collect();
+            if told != last.disliked {
+                let what = format!("{serial:?}: {told:?} where the broker named {:?}", last.disliked);
+                return Breach::of("disliked records are named", what);
+            }
+        }
+        let (to, wholes) = (promise.to.clone(), promise.attempts.iter().all(whole));
+        let stamps: Vec<Stamped> =
+            promise.attempts.iter().filter(|_| wholes).filter_map(|attempt| attempt.stamp).collect();
         promise.outcome = Some(Outcome::Failed(fates, error.to_string()));
+        let (topic, partition) = to;
+        let under = stamps.iter().map(|stamp| (topic.clone(), partition, stamp.producer, stamp.epoch));
+        self.failed_under.extend(under);
         Ok(())
     }
 

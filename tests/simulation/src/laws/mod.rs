@@ -3,6 +3,7 @@
 pub mod ledger;
 pub mod logs;
 pub mod tap;
+pub mod told;
 
 use std::fmt;
 
@@ -30,7 +31,8 @@ impl fmt::Display for Breach {
 
 /// Whether this error code says for certain that the attempt which it answers has not put anything into a log.
 ///
-/// Certain are only codes with which a broker refuses before it appends. Not certain are those that it also gives after
+/// Certain are only codes with which a broker refuses before it appends (some of them, 14 to 16 and 51, only where it looks
+/// after transactions). Not certain are those that it also gives after
 /// it has appended: the leader loses its place while it waits for replicas (3, 6), the wait is over (7, 20), or it
 /// failed somewhere (−1, 56). DUPLICATE_SEQUENCE_NUMBER says the contrary. Of codes that do not belong to Produce, and
 /// of those of the future, nothing is known.
@@ -41,7 +43,7 @@ pub fn surely_not_written(code: i16, acks: i16) -> bool {
         2
         | 5
         | 10
-        | 17..=19
+        | 14..=19
         | 21
         | 29
         | 31
@@ -49,6 +51,7 @@ pub fn surely_not_written(code: i16, acks: i16) -> bool {
         | 35
         | 42..=45
         | 47..=49
+        | 51
         | 53
         | 59
         | 75

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::{ApiKey, MetadataResponse};
+use kafka_protocol::protocol::Decodable as _;
 
 use super::Breach;
 use super::ledger::{Attempt, Ledger, Sighting};
+use super::told::Told;
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::contents::{Serial, identify};
-use crate::wire::produce::{TopicRef, ask, listen};
+use crate::wire::produce::{Answered, TopicRef, ask, listen};
 use crate::wire::{Frames, answer_header_version, open};
 
 /// A request that has no answer yet.
@@ -19,12 +21,16 @@ struct Outstanding {
     api: ApiKey,
     version: i16,
     correlation: i32,
+    /// A SASL token in a frame without a header; so is its answer.
+    bare: bool,
     sets: BTreeMap<(TopicRef, i32), (Serial, usize)>,
 }
 
 /// What a machine may do on a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Manners {
+    /// Whether what was told is remembered for as long as a run takes (`metadata.max.idle.ms`).
+    pub remembers: bool,
     /// `max.in.flight.requests.per.connection`.
     pub most_in_flight: usize,
     /// `max.request.size`.
@@ -37,6 +43,7 @@ pub struct Manners {
 #[derive(Debug)]
 pub struct Tap {
     connection: u64,
+    broker: i32,
     incoming: Frames,
     outstanding: VecDeque<Outstanding>,
     /// For each frame that is not written yet: the attempts in it.
@@ -44,19 +51,23 @@ pub struct Tap {
     /// From here on nothing that comes means anything.
     spoilt: bool,
     silent_until: Moment,
+    /// The next frame that goes out is a bare SASL token.
+    token_next: bool,
 }
 
 impl Tap {
-    /// Listens to this connection.
+    /// Listens to this connection, with this broker.
     #[must_use]
-    pub fn new(connection: u64) -> Self {
+    pub fn new(connection: u64, broker: i32) -> Self {
         Self {
             connection,
+            broker,
             incoming: Frames::default(),
             outstanding: VecDeque::new(),
             unwritten: VecDeque::new(),
             spoilt: false,
             silent_until: Moment::ZERO,
+            token_next: false,
         }
     }
 
@@ -73,6 +84,7 @@ impl Tap {
         manners: Manners,
         cluster: &Cluster,
         ledger: &mut Ledger,
+        told: &Told,
         now: Moment,
     ) -> Result<String, Breach> {
         let whole = segments.concat();
@@ -81,6 +93,12 @@ impl Tap {
         let Some(frame) = frames.next_frame().filter(|_| frames.left().is_empty()) else {
             return Breach::of("a Transmit is one frame", format!("{} bytes", whole.len()));
         };
+        if std::mem::take(&mut self.token_next) {
+            let (api, sets) = (ApiKey::SaslAuthenticate, BTreeMap::new());
+            self.unwritten.push_back(Vec::new());
+            self.outstanding.push_back(Outstanding { api, version: 0, correlation: i32::MIN, bare: true, sets });
+            return Ok(format!("a SASL token of {} bytes", frame.len()));
+        }
         let request = open(frame).or_else(|error| Breach::of("requests can be read", error))?;
         if now < self.silent_until && !self.spoilt {
             return Breach::of("throttling is obeyed", format!("{:?} before {:?}", request.api, self.silent_until));
@@ -105,7 +123,7 @@ impl Tap {
                 // A topic that the cluster does not know (yet) is named; only ids need the cluster.
                 let topic = match &set.topic {
                     TopicRef::Name(name) => name.clone(),
-                    TopicRef::Id(_) => cluster.name(&set.topic).unwrap_or_default(),
+                    TopicRef::Id(_) => cluster.name_ever(&set.topic).unwrap_or_default(),
                 };
                 let attempt = Attempt {
                     connection: self.connection,
@@ -115,8 +133,16 @@ impl Tap {
                     records: identity.records,
                     written: false,
                     answer: None,
+                    disliked: Vec::new(),
+                    hopeless: false,
+                    over: false,
                 };
                 line += &format!(" {topic}-{}:{}", set.partition, identity.serial.0);
+                let outdated = told.is_outdated(&topic, set.partition, self.broker).filter(|_| manners.remembers);
+                if let Some(epoch) = outdated {
+                    let what = format!("{line} to broker {}, and epoch {epoch} is known", self.broker);
+                    return Breach::of("who was a leader in an older epoch is not followed", what);
+                }
                 if let Some(stamp) = identity.stamp {
                     line += &format!("({}/{}/{})", stamp.producer, stamp.epoch, stamp.sequence);
                 }
@@ -129,7 +155,8 @@ impl Tap {
         self.unwritten.push_back(sets.values().copied().collect());
         if answered {
             let (api, version, correlation) = (request.api, request.version, request.correlation);
-            self.outstanding.push_back(Outstanding { api, version, correlation, sets });
+            self.token_next = api == ApiKey::SaslHandshake && version == 0;
+            self.outstanding.push_back(Outstanding { api, version, correlation, bare: false, sets });
             if self.in_flight() > manners.most_in_flight {
                 return Breach::of("max.in.flight is kept", format!("{} requests", self.in_flight()));
             }
@@ -147,7 +174,14 @@ impl Tap {
     }
 
     /// Bytes come in: answers that count are noted. Gives lines about them.
-    pub fn received(&mut self, bytes: &[u8], spoilt: bool, ledger: &mut Ledger, now: Moment) -> Vec<String> {
+    pub fn received(
+        &mut self,
+        bytes: &[u8],
+        spoilt: bool,
+        ledger: &mut Ledger,
+        (told, cluster): (&mut Told, &Cluster),
+        now: Moment,
+    ) -> Vec<String> {
         self.spoilt |= spoilt;
         let mut lines = Vec::new();
         if self.spoilt {
@@ -155,7 +189,7 @@ impl Tap {
         }
         self.incoming.push(bytes);
         while let Some(frame) = self.incoming.next_frame() {
-            match self.answer(&frame, ledger, now) {
+            match self.answer(&frame, ledger, (told, cluster), now) {
                 Some(line) => lines.push(line),
                 None => {
                     self.spoilt = true;
@@ -168,23 +202,48 @@ impl Tap {
     }
 
     /// An answer; `None` if it cannot be one to the request whose turn it is.
-    fn answer(&mut self, frame: &Bytes, ledger: &mut Ledger, now: Moment) -> Option<String> {
-        let correlation = i32::from_be_bytes(*frame.first_chunk()?);
+    fn answer(
+        &mut self,
+        frame: &Bytes,
+        ledger: &mut Ledger,
+        (told, cluster): (&mut Told, &Cluster),
+        now: Moment,
+    ) -> Option<String> {
         let request = self.outstanding.pop_front()?;
+        if request.bare {
+            return Some("the SASL token answered".into());
+        }
+        let correlation = i32::from_be_bytes(*frame.first_chunk()?);
         if request.correlation != correlation {
             return None;
         }
         let mut line = format!("{:?} v{} #{correlation} answered", request.api, request.version);
+        let header = 4 + usize::from(answer_header_version(request.api, request.version) >= 1);
+        if request.api == ApiKey::Metadata {
+            told.metadata(&MetadataResponse::decode(&mut frame.slice(header..), request.version).ok()?);
+        }
         if request.api != ApiKey::Produce {
             return Some(line);
         }
-        let header = 4 + usize::from(answer_header_version(request.api, request.version) >= 1);
         let answers = listen(request.version, frame.slice(header..)).ok()?;
+        // Nobody listens to what is said of a batch that was given up.
+        let is_open = |set: &&Answered| {
+            let sent = request.sets.get(&(set.topic.clone(), set.partition));
+            sent.is_some_and(|(serial, _)| ledger.promises[serial].outcome.is_none())
+        };
+        told.produced(answers.sets.iter().filter(is_open), &answers.endpoints, |topic| match topic {
+            TopicRef::Name(name) => Some(name.clone()),
+            TopicRef::Id(_) => cluster.name_ever(topic),
+        });
+        for (serial, attempt) in request.sets.values() {
+            if let Some(attempt) = ledger.attempt_mut(*serial, *attempt) {
+                attempt.over = true;
+            }
+        }
         for set in answers.sets {
             line += &format!(" {}@{}", set.code, set.base_offset);
-            let known = request.sets.get(&(set.topic.clone(), set.partition));
-            if let Some(attempt) = known.and_then(|(serial, attempt)| ledger.attempt_mut(*serial, *attempt)) {
-                attempt.answer.get_or_insert((set.code, set.base_offset));
+            if let Some((serial, attempt)) = request.sets.get(&(set.topic.clone(), set.partition)) {
+                ledger.answered(*serial, *attempt, set.code, set.base_offset, set.disliked);
             }
         }
         // Older brokers keep their answer back themselves (KIP-219).

@@ -4,9 +4,11 @@ use kafka_batch_core::protocol::Acks;
 use kafka_protocol::messages::ApiKey;
 
 use super::Scene;
+use super::settings::next_release;
 use crate::Moment;
 use crate::broker::intercept::Lie;
 use crate::broker::{Garbage, Intercept, Interceptor};
+use crate::contents::Recipe;
 use crate::random::Random;
 use crate::world::Action;
 
@@ -18,6 +20,7 @@ const PRODUCE_DONE: [i16; 6] = [-1, 7, 13, 20, 46, 56];
 const METADATA: [i16; 13] = [-1, 3, 5, 6, 9, 17, 29, 56, 72, 75, 100, 103, 129];
 const INIT_PRODUCER_ID: [i16; 13] = [-1, 7, 14, 15, 16, 31, 42, 48, 49, 51, 53, 90, 120];
 const API_VERSIONS: [i16; 4] = [35, -1, 42, 129];
+const SASL: [i16; 4] = [33, 34, 58, -1];
 
 /// Kinds of faults: eight that befall links and brokers, and the rest interceptors.
 const KINDS: u64 = 22;
@@ -33,6 +36,74 @@ pub(super) fn draw(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Mo
         let action = one(kind, scene, random);
         actions.push((at, action));
     }
+    if random.percent(40) {
+        plot(scene, random, actions);
+    }
+}
+
+/// Faults that go together: chance alone would seldom bring them about so close to each other, and to what is sent.
+fn plot(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
+    let begin = random.millis(100, scene.span.as_millis() as u64 + 100);
+    let (topic, partitions) = random.pick(&scene.targets).clone();
+    let partition = random.below(partitions as u64) as i32;
+    let brokers = 1..=scene.settings.releases.len() as i32;
+    let gap = random.millis(1, *random.clone().pick(&[5, 60, 400]));
+    let step = random.below(4);
+    let mut at = begin;
+    // Batches that are in flight meanwhile.
+    for _ in 0..random.between(2, 8) {
+        let recipe = Recipe { records: random.between(1, 3) as u32, ..Recipe::default() };
+        actions.push((at, Action::Send { topic: topic.clone(), partition, recipe }));
+        at += gap / 2;
+    }
+    let mut at = begin + gap;
+    for turn in 0..random.between(1, 6) as u32 {
+        let everywhere = |what: Intercept, after| {
+            let interceptor = Interceptor { api: ApiKey::Produce, after, what };
+            brokers.clone().map(move |broker| Action::Intercept(broker, interceptor.clone()))
+        };
+        match step {
+            // The leader moves away and back, the old one's answers come late, and metadata is asked for meanwhile.
+            0 => {
+                let pause = random.millis(20, 700);
+                let delay = pause * random.below(8) as u32;
+                let to = || (topic.clone(), partition);
+                actions.extend(everywhere(Intercept::DelayRequest(delay), 0).map(|action| (at, action)));
+                for _ in 0..2 {
+                    let recipe = Recipe { records: 1, ..Recipe::default() };
+                    actions.push((at, Action::Send { topic: to().0, partition, recipe }));
+                }
+                actions.push((at + pause / 3, Action::Depose(to().0, to().1, Moment::from_millis(1))));
+                actions.push((at + pause / 2, Action::LookUp(format!("unheard-of-{turn}"))));
+                at += pause;
+            }
+            // One may be written, and the one behind it is refused.
+            1 => {
+                let done = Intercept::DoAndRefuse { code: code_after_doing(scene, random) };
+                let refused = Intercept::Refuse { code: *random.pick(&[10, 19, 45, 87]), all: true };
+                let second = if random.percent(50) { refused } else { Intercept::DropAnswer };
+                actions.extend(everywhere(done, turn).map(|action| (at, action)));
+                actions.extend(everywhere(second, turn + 1).map(|action| (at, action)));
+            }
+            // Time runs out in mid-flight.
+            2 => {
+                let delivery = scene.settings.producer.delivery_timeout.min(Moment::from_secs(20));
+                let until = delivery.saturating_sub(random.millis(0, 900));
+                actions.extend(brokers.clone().map(|broker| (at, Action::Stall(broker, until, turn % 2 == 0))));
+                at += until;
+            }
+            // All brokers go, one after the other.
+            _ => {
+                for (broker, release) in brokers.clone().zip(&scene.settings.releases) {
+                    let away = random.millis(1, 3_000);
+                    let release = next_release(*release, random);
+                    actions.push((at, Action::Down(broker, away, random.millis(0, 50), release)));
+                    at += gap;
+                }
+            }
+        }
+        at += gap;
+    }
 }
 
 fn one(kind: u64, scene: &Scene<'_>, random: &mut Random) -> Action {
@@ -44,16 +115,20 @@ fn one(kind: u64, scene: &Scene<'_>, random: &mut Random) -> Action {
     let soon = random.millis(0, 400);
     match kind {
         0 => Action::Depose(topic, partition, if random.percent(70) { soon } else { time }),
-        1 => Action::Down(broker, time, soon),
+        1 => Action::Down(broker, time, soon, next_release(scene.settings.releases[broker as usize - 1], random)),
         2 => Action::Cut(broker),
         3 => Action::CutAfter(broker, random.below(600) as usize, random.percent(50)),
         4 => Action::Stall(broker, time, random.percent(50)),
         5 => Action::Refuse(broker, time, random.percent(40)),
         6 => Action::Freeze(topic, partition, time),
-        7 if random.percent(50) => Action::Expire(topic, partition),
+        7 if random.percent(40) => Action::Expire(topic, partition),
+        7 if random.percent(40) => Action::Recreate(topic),
         7 => Action::AddPartition(topic),
         _ => {
             let api = match random.below(10) {
+                0 if scene.settings.cluster.sasl => {
+                    *random.pick(&[ApiKey::ApiVersions, ApiKey::SaslHandshake, ApiKey::SaslAuthenticate])
+                }
                 0 => ApiKey::ApiVersions,
                 1 => ApiKey::InitProducerId,
                 2 | 3 => ApiKey::Metadata,
@@ -95,7 +170,9 @@ fn intercept(api: ApiKey, scene: &Scene<'_>, random: &mut Random) -> Intercept {
                 Lie::FewerPartitions,
                 Lie::NoTopics,
             ])),
-            ApiKey::Produce if random.percent(50) => Intercept::Dislike { positions: vec![0] },
+            ApiKey::Produce if random.percent(50) => {
+                Intercept::Dislike { positions: (0..6).filter(|_| random.percent(30)).collect() }
+            }
             ApiKey::Produce => Intercept::Omit,
             _ => Intercept::DropAnswer,
         },
@@ -112,6 +189,7 @@ fn code(api: ApiKey, random: &mut Random) -> i16 {
         ApiKey::Produce => *random.pick(&PRODUCE),
         ApiKey::Metadata => *random.pick(&METADATA),
         ApiKey::InitProducerId => *random.pick(&INIT_PRODUCER_ID),
+        ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => *random.pick(&SASL),
         _ => *random.pick(&API_VERSIONS),
     }
 }

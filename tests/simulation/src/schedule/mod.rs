@@ -7,7 +7,7 @@ use kafka_batch_core::Magic;
 use kafka_batch_core::producer::CloseMode;
 
 use crate::Moment;
-use crate::contents::Recipe;
+use crate::contents::{Packing, Recipe};
 use crate::random::Random;
 use crate::world::{Action, Settings};
 
@@ -73,16 +73,28 @@ fn commands(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, A
     let bursts = random.between(1, 12);
     let legacy = scene.settings.releases[0].magic() != Magic::V2;
     let large = random.percent(20);
+    let codec = *random.pick(&[Packing::Gzip, Packing::Gzip, Packing::Zstd]);
+    // Often most of it goes to one partition, so that much of it is in flight at once.
+    let hot = random.pick(&scene.targets).clone();
+    let hot = (hot.0, random.below(hot.1 as u64) as i32);
+    let heat = *random.pick(&[0, 70, 100]);
     for _ in 0..bursts {
         let mut at = random.millis(6, scene.span.as_millis() as u64 + 6);
         for _ in 0..random.between(1, 10) {
-            let (topic, partitions) = random.pick(&scene.targets).clone();
-            let partition = random.below(partitions as u64) as i32;
+            let (topic, partition) = if random.percent(heat) {
+                hot.clone()
+            } else {
+                let (topic, partitions) = random.pick(&scene.targets).clone();
+                (topic, random.below(partitions as u64) as i32)
+            };
+            let packing = if random.percent(10) { codec } else { Packing::Plain };
+            let pinned = legacy && packing != Packing::Zstd && random.percent(50);
             let recipe = Recipe {
                 records: random.between(1, 6) as u32,
                 padding: if large { random.below(2_000) as usize } else { random.below(60) as usize },
-                gzip: random.percent(10),
-                magic: (legacy && random.percent(50)).then(|| scene.settings.releases[0].magic()),
+                packing,
+                headers: !pinned && random.percent(5),
+                magic: pinned.then(|| scene.settings.releases[0].magic()),
             };
             actions.push((at, Action::Send { topic, partition, recipe }));
             if random.percent(30) {

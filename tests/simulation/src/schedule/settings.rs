@@ -1,10 +1,11 @@
 //! Draws the world: which brokers, which settings, how fast.
 
-use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::producer::{ProducerConfig, SaslPlain};
 use kafka_batch_core::protocol::Acks;
 
 use crate::Moment;
 use crate::broker::release::Release;
+use crate::broker::sasl::{PASSWORD, USER};
 use crate::broker::{PORT, host};
 use crate::cluster::ClusterSettings;
 use crate::link::LinkSettings;
@@ -15,7 +16,9 @@ pub(super) fn draw(seed: u64, random: &mut Random) -> Settings {
     let releases = releases(random);
     let producer = producer(&releases, random);
     let small_messages = random.percent(8);
+    let sasl = producer.sasl_plain.is_some();
     let cluster = ClusterSettings {
+        sasl,
         auto_create: random.percent(70),
         default_partitions: random.between(1, 3) as usize,
         max_message_bytes: if small_messages { random.between(150, 900) as usize } else { 1_048_588 },
@@ -41,20 +44,33 @@ pub(super) fn draw(seed: u64, random: &mut Random) -> Settings {
 /// One to three brokers; of one release, or (where the format is the same) of several.
 fn releases(random: &mut Random) -> Vec<Release> {
     let brokers = random.between(1, 3);
-    let new = [Release::V2_8, Release::V3_9, Release::V4_0, Release::V4_1];
     let (one, mixed) = match random.below(100) {
-        0..5 => (Release::V0_9, false),
+        0..2 => (Release::V0_8, false),
+        2..5 => (Release::V0_9, false),
         5..12 => (Release::V0_10, false),
         12..20 => (Release::V0_11, false),
-        20..28 => (Release::V1_1, false),
-        28..80 => (*random.pick(&new), false),
+        20..25 => (Release::V1_1, false),
+        25..34 => (*random.pick(&[Release::V2_0, Release::V2_1, Release::V2_4]), false),
+        34..75 => (*random.pick(&NEW), false),
         _ => (Release::V3_9, true),
     };
-    (0..brokers).map(|_| if mixed { *random.pick(&new) } else { one }).collect()
+    (0..brokers).map(|_| if mixed { *random.pick(&NEW) } else { one }).collect()
+}
+
+/// Releases that can be in one cluster, as far as a producer can tell.
+const NEW: [Release; 5] = [Release::V2_8, Release::V3_7, Release::V3_9, Release::V4_0, Release::V4_1];
+
+/// What a broker of this release may come back as.
+pub(super) fn next_release(release: Release, random: &mut Random) -> Release {
+    if NEW.contains(&release) && random.percent(30) { *random.pick(&NEW) } else { release }
 }
 
 fn producer(releases: &[Release], random: &mut Random) -> ProducerConfig {
     let mut bootstrap: Vec<_> = (1..=releases.len() as i32).map(|id| (host(id), PORT as u16)).collect();
+    if random.percent(20) {
+        let kept = random.below(bootstrap.len() as u64) as usize;
+        bootstrap = vec![bootstrap.swap_remove(kept)];
+    }
     if random.percent(20) {
         bootstrap.insert(0, ("nowhere".to_owned(), 9092));
     }
@@ -74,10 +90,15 @@ fn producer(releases: &[Release], random: &mut Random) -> ProducerConfig {
     config.socket_connection_setup_timeout = Moment::from_millis(*random.pick(&[1_000, 10_000]));
     config.connections_max_idle = Moment::from_secs(*random.pick(&[2, 540, 540]));
     config.metadata_max_age = Moment::from_secs(*random.pick(&[1, 300, 300]));
+    config.metadata_max_idle = Moment::from_millis(*random.pick(&[2_000, 5_000, 300_000]));
     config.max_request_size = *random.pick(&[300, 3_000, 1_048_576, 1_048_576]);
     config.buffer_memory = *random.pick(&[1_000, 8_000, 33_554_432, 33_554_432, 33_554_432]);
     config.split_too_large = random.percent(30);
-    if releases[0] == Release::V0_9 || random.percent(3) {
+    if releases[0] >= Release::V0_10 && random.percent(10) {
+        let password = if random.percent(85) { PASSWORD } else { "guess" };
+        config.sasl_plain = Some(SaslPlain { username: USER.into(), password: password.into() });
+    }
+    if releases[0] <= Release::V0_9 || random.percent(3) {
         config.broker_version_fallback =
             releases.iter().min().map(|release| release.version().parse().expect("a version"));
     }

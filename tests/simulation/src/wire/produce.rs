@@ -160,7 +160,9 @@ pub fn listen(version: i16, mut bytes: Bytes) -> Result<Answers, String> {
     if !bytes.is_empty() {
         return Err("bytes after the answer".into());
     }
-    let mut answers = Answers { throttle_ms: response.throttle_time_ms, ..Answers::default() };
+    let endpoint = |node: NodeEndpoint| (i32::from(node.node_id), node.host.to_string(), node.port);
+    let endpoints = response.node_endpoints.into_iter().map(endpoint).collect();
+    let mut answers = Answers { throttle_ms: response.throttle_time_ms, endpoints, ..Answers::default() };
     for topic in response.responses {
         let name = match version {
             ..=12 => TopicRef::Name(topic.name.to_string()),

@@ -6,6 +6,7 @@ use kafka_batch_core::producer::{CloseMode, Refusal};
 use super::World;
 use crate::Moment;
 use crate::broker::Interceptor;
+use crate::broker::release::Release;
 use crate::contents::{Recipe, Serial, fill};
 use crate::laws::Breach;
 use crate::laws::ledger::Promise;
@@ -32,8 +33,8 @@ pub enum Action {
     Intercept(i32, Interceptor),
     /// A partition loses its leader, and gets another one after so long.
     Depose(String, i32, Moment),
-    /// A broker dies, and returns after so long; its partitions get leaders after the other time.
-    Down(i32, Moment, Moment),
+    /// A broker dies, and returns after so long, as this release; its partitions get leaders after the other time.
+    Down(i32, Moment, Moment, Release),
     /// All connections with a broker break.
     Cut(i32),
     /// Connections with a broker break after so many more bytes, to it or from it.
@@ -46,6 +47,8 @@ pub enum Action {
     Freeze(String, i32, Moment),
     /// All that a partition has is deleted, and its producers forgotten, if nothing is under way to it.
     Expire(String, i32),
+    /// A topic is deleted and made anew, if nothing is under way to it: another id, no records, no producers.
+    Recreate(String),
     /// A topic gets one more partition.
     AddPartition(String),
     /// Faults cease: whatever still waits to go wrong does not.
@@ -83,10 +86,10 @@ impl World {
                 self.count("leader moved");
                 self.cluster.depose(topic, *partition, *without, now);
             }
-            Action::Down(broker, back_after, without) => {
+            Action::Down(broker, back_after, without, release) => {
                 self.count("broker down");
                 self.cluster.down(*broker, *without, now);
-                self.returns.insert(*broker, now + *back_after);
+                self.returns.insert(*broker, (now + *back_after, *release));
                 self.cut(*broker);
                 for dead in self.brokers.iter_mut().filter(|other| other.id == *broker) {
                     dead.crash();
@@ -126,14 +129,23 @@ impl World {
                     }
                 }
             }
+            Action::Recreate(topic) => {
+                let partitions = 0..self.cluster.topics.get(topic).map_or(0, |found| found.partitions.len() as i32);
+                if !partitions.clone().any(|partition| self.ledger.is_unsettled(topic, partition)) {
+                    self.count("topic made anew");
+                    self.cluster.recreate(topic, now);
+                }
+            }
             Action::AddPartition(topic) => {
                 self.count("partition added");
                 self.cluster.add_partition(topic, now);
             }
             Action::Relent => {
                 self.refusing.clear();
+                // Without acks nobody would notice that a broker is mute, before it is asked for metadata.
+                let unheard = self.acks() == 0;
                 for broker in &mut self.brokers {
-                    broker.relent();
+                    broker.relent(unheard);
                 }
             }
         }

@@ -17,6 +17,7 @@ use crate::contents::Serial;
 use crate::laws::Breach;
 use crate::laws::ledger::Ledger;
 use crate::laws::tap::{Manners, Tap};
+use crate::laws::told::Told;
 use crate::link::{Arrival, Link, LinkSettings};
 use crate::machine::Machine;
 use crate::random::Random;
@@ -75,6 +76,8 @@ pub struct World {
     names: BTreeMap<u64, ConnectionId>,
     numbers: BTreeMap<ConnectionId, u64>,
     taps: BTreeMap<u64, Tap>,
+    /// Who leads, as far as the machine was told.
+    leaders: Told,
     next_connection: u64,
     batches: BTreeMap<BatchId, Serial>,
     next_serial: u64,
@@ -84,11 +87,13 @@ pub struct World {
     told: Moment,
     /// How often in a row the deadline came and nothing was done.
     idle: u32,
+    /// What stood for all that was put out when it last was so.
+    idle_since: u64,
     closed: bool,
     /// Nobody listens at these brokers until then; or nobody says so.
     refusing: BTreeMap<i32, (Moment, bool)>,
     /// When a broker that is down returns.
-    returns: BTreeMap<i32, Moment>,
+    returns: BTreeMap<i32, (Moment, Release)>,
     digest: DefaultHasher,
     random: Random,
     /// For what must not change anything.
@@ -105,7 +110,11 @@ impl World {
             cluster.create(topic, *partitions, Moment::ZERO);
         }
         cluster.turn(Moment::ZERO);
-        let broker = |member: &crate::cluster::Member| Broker::new(member.id, member.release, random.fork(2));
+        let broker = |member: &crate::cluster::Member| {
+            let mut broker = Broker::new(member.id, member.release, random.fork(2));
+            broker.sasl = settings.cluster.sasl;
+            broker
+        };
         let brokers = cluster.members.iter().map(broker).collect();
         let now = Moment::from_millis(5);
         Self {
@@ -120,6 +129,7 @@ impl World {
             names: BTreeMap::new(),
             numbers: BTreeMap::new(),
             taps: BTreeMap::new(),
+            leaders: Told::default(),
             next_connection: 0,
             batches: BTreeMap::new(),
             next_serial: 0,
@@ -127,6 +137,7 @@ impl World {
             deadline: None,
             told: now,
             idle: 0,
+            idle_since: 0,
             closed: false,
             refusing: BTreeMap::new(),
             returns: BTreeMap::new(),
@@ -147,6 +158,15 @@ impl World {
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.digest.finish()
+    }
+
+    /// Whether the brokers want credentials that the machine does not have.
+    #[must_use]
+    pub fn is_locked_out(&self) -> bool {
+        use crate::broker::sasl::{PASSWORD, USER};
+        let given = self.settings.producer.sasl_plain.as_ref();
+        let right = given.is_some_and(|given| given.username == USER && given.password == PASSWORD);
+        self.settings.cluster.sasl && !right
     }
 
     /// `acks`, as on the wire.
@@ -180,6 +200,7 @@ impl World {
         Manners {
             most_in_flight: if asked == 0 { 1 } else { asked },
             most_bytes: producer.max_request_size,
+            remembers: producer.metadata_max_idle.as_secs() >= 300,
             acks: match producer.acks {
                 Acks::None => 0,
                 Acks::Leader => 1,
@@ -205,7 +226,9 @@ impl World {
             let before = self.digest();
             let deadline = self.deadline;
             self.drain()?;
-            self.idle = if self.digest() == before { self.idle + 1 } else { 0 };
+            let after = self.digest();
+            self.idle = if (after, after) == (before, self.idle_since) { self.idle + 1 } else { 0 };
+            self.idle_since = after;
             if self.idle > 60 {
                 return Breach::of(
                     "firing a deadline makes progress",
@@ -228,7 +251,7 @@ impl World {
     fn wakes_at(&self) -> Option<Moment> {
         let links = self.links.values().filter_map(Link::wakes_at).min();
         let brokers = self.brokers.iter().filter_map(Broker::wakes_at).min();
-        let returns = self.returns.values().copied().min();
+        let returns = self.returns.values().map(|(at, _)| *at).min();
         [links, brokers, returns, self.cluster.wakes_at()].into_iter().flatten().min()
     }
 
@@ -240,11 +263,15 @@ impl World {
 
     /// Lets happen what is due outside of the machine.
     fn turn(&mut self) -> Result<(), Breach> {
-        let back: Vec<i32> = self.returns.iter().filter(|(_, at)| **at <= self.now).map(|(id, _)| *id).collect();
-        for id in back {
-            self.note(|| format!("broker {id} is back"));
+        let back = self.returns.iter().filter(|(_, (at, _))| *at <= self.now);
+        let back: Vec<(i32, Release)> = back.map(|(id, (_, release))| (*id, *release)).collect();
+        for (id, release) in back {
+            self.note(|| format!("broker {id} is back, of {}", release.version()));
             self.returns.remove(&id);
-            self.cluster.up(id);
+            self.cluster.up(id, release);
+            for broker in self.brokers.iter_mut().filter(|broker| broker.id == id) {
+                broker.release = release;
+            }
         }
         self.cluster.turn(self.now);
         let numbers: Vec<u64> = self.links.keys().copied().collect();
@@ -324,7 +351,8 @@ impl World {
             Arrival::AtClient(bytes, spoilt) => {
                 let tap = self.taps.get_mut(&number).expect("each connection is listened to");
                 self.told = self.told.max(now);
-                for line in tap.received(&bytes, spoilt, &mut self.ledger, self.told) {
+                let sources = (&mut self.leaders, &self.cluster);
+                for line in tap.received(&bytes, spoilt, &mut self.ledger, sources, self.told) {
                     self.note(|| format!("{number} <- {line}"));
                 }
                 if spoilt {
@@ -363,6 +391,7 @@ impl World {
     fn forget(&mut self, number: u64) {
         if let Some(name) = self.names.remove(&number) {
             self.numbers.remove(&name);
+            self.ledger.connection_over(number);
         }
     }
 

@@ -60,9 +60,9 @@ impl World {
                     return Breach::of("names of connections are not used again", format!("{connection:?}"));
                 }
                 self.names.insert(number, connection);
-                self.taps.insert(number, Tap::new(number));
                 let found = self.brokers.iter().find(|broker| crate::broker::host(broker.id) == host);
                 let id = found.filter(|_| i32::from(port) == PORT).map_or(0, |broker| broker.id);
+                self.taps.insert(number, Tap::new(number, id));
                 let up = id != 0 && self.cluster.member(id).up;
                 let (refused, swallowed) = match self.refusing.get(&id) {
                     Some((until, silently)) if *until > self.now => (true, *silently),
@@ -80,7 +80,7 @@ impl World {
                 };
                 let manners = self.manners();
                 let tap = self.taps.get_mut(&number).expect("each connection is listened to");
-                let line = tap.transmitted(&bytes, manners, &self.cluster, &mut self.ledger, self.now);
+                let line = tap.transmitted(&bytes, manners, &self.cluster, &mut self.ledger, &self.leaders, self.now);
                 let line =
                     line.map_err(|breach| Breach { what: format!("{} (on {number})", breach.what), ..breach })?;
                 self.note(|| format!("{number} -> {line}"));

@@ -1,0 +1,99 @@
+//! Who leads, as far as the client was told: by metadata, and by hints (KIP-951). What is older does not count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafka_protocol::messages::MetadataResponse;
+
+use crate::wire::produce::{Answered, TopicRef};
+
+const UNKNOWN_TOPIC: i16 = 3;
+const REPLICA_NOT_AVAILABLE: i16 = 9;
+const UNKNOWN_TOPIC_ID: i16 = 100;
+const INCONSISTENT_TOPIC_ID: i16 = 103;
+
+/// What the client was told.
+#[derive(Debug, Default)]
+pub struct Told {
+    brokers: BTreeSet<i32>,
+    topics: BTreeMap<String, Topic>,
+}
+
+#[derive(Debug, Default)]
+struct Topic {
+    id: Vec<u8>,
+    /// For each partition: the newest epoch, its leader, and leaders of older epochs.
+    partitions: BTreeMap<i32, (i32, Option<i32>, Vec<i32>)>,
+}
+
+impl Told {
+    /// A leader that the client knows to be one no more: the epoch that it should know, if this broker is not of it but
+    /// of an older one.
+    #[must_use]
+    pub fn is_outdated(&self, topic: &str, partition: i32, broker: i32) -> Option<i32> {
+        let (epoch, leader, older) = self.topics.get(topic)?.partitions.get(&partition)?;
+        (*epoch >= 0 && *leader != Some(broker) && older.contains(&broker)).then_some(*epoch)
+    }
+
+    /// An answer to Metadata has come.
+    pub fn metadata(&mut self, response: &MetadataResponse) {
+        if response.error_code != 0 {
+            *self = Self::default();
+        }
+        if response.brokers.is_empty() {
+            return;
+        }
+        self.brokers = response.brokers.iter().map(|broker| broker.node_id.into()).collect();
+        for told in &response.topics {
+            let Some(name) = &told.name else { continue };
+            if told.error_code != 0 {
+                self.topics.remove(name.as_str());
+                continue;
+            }
+            let topic = self.topics.entry(name.to_string()).or_default();
+            let id = told.topic_id.as_bytes().to_vec();
+            if topic.id != id {
+                *topic = Topic { id, partitions: BTreeMap::new() };
+            }
+            for partition in &told.partitions {
+                let leader = i32::from(partition.leader_id);
+                let good = matches!(partition.error_code, 0 | REPLICA_NOT_AVAILABLE) && self.brokers.contains(&leader);
+                topic.learn(partition.partition_index, partition.leader_epoch, Some(leader).filter(|_| good));
+            }
+        }
+    }
+
+    /// An answer to Produce has come. `name`: the names of topics that go by ids.
+    pub fn produced<'a>(
+        &mut self,
+        sets: impl Iterator<Item = &'a Answered>,
+        endpoints: &[(i32, String, i32)],
+        name: impl Fn(&TopicRef) -> Option<String>,
+    ) {
+        for set in sets {
+            let Some(topic) = name(&set.topic).and_then(|name| self.topics.get_mut(&name)) else { continue };
+            match set.code {
+                UNKNOWN_TOPIC | UNKNOWN_TOPIC_ID | INCONSISTENT_TOPIC_ID => topic.partitions.clear(),
+                _ => {
+                    let Some((leader, epoch)) = set.leader else { continue };
+                    let is_newer = topic.partitions.get(&set.partition).is_some_and(|known| epoch > known.0);
+                    let is_known = self.brokers.contains(&leader) || endpoints.iter().any(|(id, ..)| *id == leader);
+                    if is_newer && is_known {
+                        topic.learn(set.partition, epoch, Some(leader));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Topic {
+    fn learn(&mut self, partition: i32, epoch: i32, leader: Option<i32>) {
+        let known = self.partitions.entry(partition).or_insert((epoch, None, Vec::new()));
+        if epoch >= known.0 || epoch < 0 {
+            if epoch > known.0 {
+                known.2.extend(known.1);
+            }
+            (known.0, known.1) = (epoch, leader);
+        }
+    }
+}
