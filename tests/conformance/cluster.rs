@@ -59,8 +59,12 @@ impl Cluster {
 
     /// The same, with these settings of the topic.
     pub(crate) fn kafka_with(settings: &[(&str, &str)]) -> Self {
+        Self::at(variable("KAFKA_BATCH_BROKERS"), settings)
+    }
+
+    /// The Kafka at this address.
+    pub(crate) fn at(servers: String, settings: &[(&str, &str)]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let servers = variable("KAFKA_BATCH_BROKERS");
         let topic = format!("conformance-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
         let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
@@ -130,7 +134,7 @@ fn wait_for_leader(servers: &str, topic: &str, partition: i32) {
     }
 }
 
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|error| {
         panic!("{name}: {error}; run: cargo with-kafka --kafka 4 -- cargo test --test conformance -- --ignored")
     })

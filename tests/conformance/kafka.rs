@@ -1,9 +1,15 @@
 //! What only a real Kafka does: it keeps batches as they came, checks records, stamps them, and has limits of its own.
 
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+use std::{mem, thread};
+
 use kafka_batch::protocol::ErrorCode;
 use kafka_batch::{BatchOptions, Delivery, FailureReason, Fate, KafkaBatch, Publish, Record, Tombstone, Transport};
 
-use crate::cluster::{Cluster, batch, counted};
+use kafka_batch_brokers::{Broker, Options, Release};
+
+use crate::cluster::{Cluster, batch, counted, variable};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_to_kafka! {
@@ -13,6 +19,7 @@ over_each_transport_to_kafka! {
     a_compacted_topic_refuses_records_without_a_key_by_position
     tombstones_go_to_a_compacted_topic
     the_limit_of_a_topic_refuses_a_batch_which_is_then_split
+    a_broker_that_is_killed_and_comes_back_has_each_batch_once
 }
 
 async fn sent<S: Subject>(cluster: &Cluster, producer: &S::Producer, batch: KafkaBatch) -> Delivery {
@@ -107,4 +114,57 @@ async fn the_limit_of_a_topic_refuses_a_batch_which_is_then_split<S: Subject>() 
         assert_eq!(delivery.base_offset(), Some(position as i64));
     }
     assert_eq!(cluster.values(), values);
+}
+
+/// A broker of its own, killed twice while three tasks go on sending, each to a partition of its own.
+async fn a_broker_that_is_killed_and_comes_back_has_each_batch_once<S: Subject>() {
+    let (through, heard) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
+    let killer = thread::spawn(move || {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(()); // they are large
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let release = Release::find(&variable("KAFKA_BATCH_KAFKA_VERSION")).unwrap();
+        let config = vec![("broker.session.timeout.ms".to_owned(), "3000".to_owned())];
+        let mut broker = Broker::start(release, &Options { config, ..Options::default() }).unwrap();
+        tell.send(broker.address().to_string()).unwrap();
+        for batches in [200, 800] {
+            assert_eq!(heard.iter().take(batches).count(), batches);
+            broker.kill();
+            broker.restart().unwrap();
+        }
+        heard.iter().count() // until the case is done
+    });
+    let cluster = Cluster::at(told.recv().unwrap(), &[]);
+    let producer = S::create(Wanted { patience: Duration::from_secs(120), ..cluster.wanted() });
+    let tasks: Vec<_> = (0..3)
+        .map(|partition| {
+            let (producer, to, through) = (producer.clone(), cluster.partition(partition), through.clone());
+            S::spawn(async move {
+                let mut on_their_way = Vec::new();
+                for number in 0..600 {
+                    // At the present time: a broker that was killed forgets producers by the age of their records.
+                    let mut batch = producer.batch();
+                    batch.extend([0, 1].map(|part| format!("{number}/{part}")).iter().map(Record::new)).unwrap();
+                    on_their_way.push(producer.send_batch(batch, to.clone()).await.unwrap());
+                    if on_their_way.len() == 50 {
+                        for pending in mem::take(&mut on_their_way) {
+                            pending.await.unwrap();
+                            through.send(()).unwrap();
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await;
+    }
+    let expected: Vec<_> = (0..600).flat_map(|number| [0, 1].map(|part| format!("{number}/{part}"))).collect();
+    for partition in 0..3 {
+        let values = cluster.log_of(partition).into_iter().map(|(_, record)| record.value.unwrap());
+        let values: Vec<_> = values.map(|value| String::from_utf8(value).unwrap()).collect();
+        assert!(values == expected, "partition {partition} has {} records", values.len());
+    }
+    drop(through);
+    assert_eq!(killer.join().unwrap(), 800);
 }
