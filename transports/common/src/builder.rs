@@ -51,6 +51,7 @@ pub trait Spawn: Runtime {
 /// | `socket.connection.setup.timeout.ms` | 10 000 | how long connecting may take, all addresses of a name together |
 /// | `connections.max.idle.ms` | 540 000 | an unused connection is closed after this |
 /// | `metadata.max.age.ms` | 300 000 | what is known of the cluster is asked anew after this |
+/// | `metadata.max.idle.ms` | 300 000 | what is known of a topic that nobody sends to is forgotten after this |
 /// | `max.request.size` | 1 048 576 | bytes of one request; a batch that is over it goes alone |
 /// | `buffer.memory` | 33 554 432 | bytes of batches that may be on their way: over it, sending waits |
 /// | `receive.message.max.bytes` | 100 000 000 | the longest answer that is read (librdkafka's name) |

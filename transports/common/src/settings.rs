@@ -41,6 +41,7 @@ pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<(Produc
             "socket.connection.setup.timeout.ms" => config.socket_connection_setup_timeout = setting.millis(1)?,
             "connections.max.idle.ms" => config.connections_max_idle = setting.millis(1)?,
             "metadata.max.age.ms" => config.metadata_max_age = setting.millis(1)?,
+            "metadata.max.idle.ms" => config.metadata_max_idle = setting.millis(1)?,
             "max.request.size" => config.max_request_size = setting.number(1)?,
             "buffer.memory" => config.buffer_memory = setting.number(1)?,
             "receive.message.max.bytes" => config.frame_ceiling = setting.number(1_000)?,
@@ -271,6 +272,7 @@ mod tests {
             ("socket.connection.setup.timeout.ms", "9"),
             ("connections.max.idle.ms", "10"),
             ("metadata.max.age.ms", "11"),
+            ("metadata.max.idle.ms", "16"),
             ("max.request.size", "12"),
             ("buffer.memory", "13"),
             ("receive.message.max.bytes", "1400"),
@@ -289,7 +291,8 @@ mod tests {
         assert_eq!((config.retry_backoff, config.retry_backoff_max), (millis(5), millis(6)));
         assert_eq!((config.reconnect_backoff, config.reconnect_backoff_max), (millis(7), millis(8)));
         assert_eq!((config.socket_connection_setup_timeout, config.connections_max_idle), (millis(9), millis(10)));
-        assert_eq!((config.metadata_max_age, config.max_request_size), (millis(11), 12));
+        assert_eq!((config.metadata_max_age, config.metadata_max_idle), (millis(11), millis(16)));
+        assert_eq!(config.max_request_size, 12);
         assert_eq!((config.buffer_memory, config.frame_ceiling), (13, 1_400));
         assert!(config.broker_version_fallback.is_some());
         assert_eq!(config.sasl_plain, Some(SaslPlain { username: "u".into(), password: "p".into() }));
