@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use kafka_batch::async_std::AsyncStdProducer;
 use kafka_batch::rdkafka::{ConfigError, RdkafkaProducer};
-use kafka_batch::tokio::{ProducerBuilder, TokioProducer};
+use kafka_batch::tokio::TokioProducer;
 use kafka_batch::{BatchOptions, SendErrorReason, Transport};
 
 use crate::args::Args;
@@ -21,22 +21,24 @@ pub(crate) enum TransportName {
 }
 
 pub(crate) fn over_tokio(args: &Args, brokers: &str) -> Result<TokioProducer, Failure> {
-    settings(TokioProducer::builder(), args, brokers).create().map_err(|error| Failure::new(error, "see to --brokers"))
+    let builder = TokioProducer::builder().batch_options(options(args));
+    let builder = settings(args, brokers).into_iter().fold(builder, |builder, (name, value)| builder.set(name, value));
+    builder.create().map_err(|error| Failure::new(error, "see to --brokers"))
 }
 
 pub(crate) fn over_async_std(args: &Args, brokers: &str) -> Result<AsyncStdProducer, Failure> {
-    settings(AsyncStdProducer::builder(), args, brokers)
-        .create()
-        .map_err(|error| Failure::new(error, "see to --brokers"))
+    let builder = AsyncStdProducer::builder().batch_options(options(args));
+    let builder = settings(args, brokers).into_iter().fold(builder, |builder, (name, value)| builder.set(name, value));
+    builder.create().map_err(|error| Failure::new(error, "see to --brokers"))
 }
 
-fn settings<R>(builder: ProducerBuilder<R>, args: &Args, brokers: &str) -> ProducerBuilder<R> {
+fn settings(args: &Args, brokers: &str) -> [(&'static str, String); 3] {
     let timeout = args.timeout.as_millis().to_string();
-    builder
-        .set("bootstrap.servers", brokers)
-        .set("request.timeout.ms", &timeout)
-        .set("delivery.timeout.ms", &timeout)
-        .batch_options(options(args))
+    [
+        ("bootstrap.servers", brokers.to_owned()),
+        ("request.timeout.ms", timeout.clone()),
+        ("delivery.timeout.ms", timeout),
+    ]
 }
 
 pub(crate) fn over_rdkafka(args: &Args, brokers: &str) -> Result<RdkafkaProducer, Failure> {
