@@ -1,0 +1,116 @@
+//! A batch is not copied once it is sealed: seen by an allocator that counts, and by where its bytes lie.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kafka_batch_core::producer::{Clock, ConnectionId, Event, Input, Instant, Output, Producer, ProducerConfig};
+use kafka_batch_core::{Timestamp, TopicPartition};
+use kafka_batch_simulation::broker::release::Release;
+use kafka_batch_simulation::broker::{Broker, Deed, Intercept, Interceptor, host};
+use kafka_batch_simulation::cluster::{Cluster, ClusterSettings};
+use kafka_batch_simulation::contents::{Recipe, Serial, fill};
+use kafka_batch_simulation::random::Random;
+use kafka_protocol::messages::ApiKey;
+
+struct Counting;
+
+thread_local! {
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // In a thread that ends there is nobody left to count for.
+        let _ = TAKEN.try_with(|taken| taken.set(taken.get() + layout.size()));
+        // SAFETY: the caller keeps to the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `run` gives, and how many bytes it took from the allocator.
+fn counted<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = TAKEN.get();
+    let result = run();
+    (result, TAKEN.get() - before)
+}
+
+#[test]
+fn a_batch_of_a_megabyte_goes_out_three_times_and_comes_back_without_a_copy() {
+    let settings = ClusterSettings {
+        auto_create: false,
+        default_partitions: 1,
+        max_message_bytes: 2_000_000,
+        replication_ms: 0,
+        sasl: false,
+    };
+    let mut cluster = Cluster::new(settings, &[Release::V4_1], Random::new(1));
+    cluster.create("t", 1, Duration::ZERO);
+    cluster.turn(Duration::ZERO);
+    let mut broker = Broker::new(1, Release::V4_1, Random::new(2));
+    for _ in 0..2 {
+        let what = Intercept::Refuse { code: 19, all: true };
+        broker.intercept(Interceptor { api: ApiKey::Produce, after: 0, what });
+    }
+
+    let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
+    let mut producer = Producer::new(ProducerConfig::new([(host(1), 9092)]), clock, 3);
+    let sealed = fill(Serial(0), Recipe { records: 4, padding: 250_000, ..Recipe::default() }).seal().unwrap();
+    let size = sealed.size();
+    assert!(size > 1_000_000);
+    let (sent, mut taken) = counted(|| producer.send(sealed, TopicPartition::new("t", 0), Instant::START));
+    sent.unwrap();
+
+    let mut names: BTreeMap<u64, ConnectionId> = BTreeMap::new();
+    let (mut now, mut places) = (Duration::ZERO, Vec::new());
+    let delivery = loop {
+        let (output, more) = counted(|| producer.poll_output(Instant::from_start(now)));
+        taken += more;
+        match output {
+            Output::Connect { connection, .. } => {
+                let number = names.len() as u64;
+                names.insert(number, connection);
+                broker.accept(number);
+                producer.handle_input(Input::Connected(connection), Instant::from_start(now));
+            }
+            Output::Transmit { connection, bytes } => {
+                places.extend(bytes.iter().filter(|segment| segment.len() == size).map(|segment| segment.as_ptr()));
+                let number = names.iter().find(|(_, name)| **name == connection).map(|(number, _)| *number);
+                broker.receive(number.expect("it was connected to"), &bytes.concat());
+            }
+            Output::Event(Event::Delivered { delivery, .. }) => break delivery,
+            Output::Wait(deadline) => {
+                let deeds = broker.turn(&mut cluster, now);
+                if deeds.is_empty() {
+                    let next = [broker.wakes_at(), cluster.wakes_at(), deadline.map(Instant::since_start)];
+                    now = now.max(next.into_iter().flatten().min().expect("something is still to happen"));
+                }
+                for deed in deeds {
+                    if let Deed::Send { connection, bytes, .. } = deed {
+                        let input = Input::Received(names[&connection], &bytes);
+                        taken += counted(|| producer.handle_input(input, Instant::from_start(now))).1;
+                    }
+                }
+                cluster.turn(now);
+            }
+            Output::Event(_) | Output::Close(_) => {}
+        }
+    };
+    assert_eq!(broker.complaints, Vec::<String>::new());
+    assert_eq!(places.len(), 3, "refused twice, and then taken");
+    assert!(places.iter().all(|place| *place == places[0]), "a retry is the very same bytes: {places:?}");
+    let first = delivery.batch().records().next().and_then(|record| record.value).unwrap().as_ptr();
+    let offset = (first as usize).checked_sub(places[0] as usize);
+    assert!(offset.is_some_and(|offset| offset < 100), "and they come back");
+    assert!(taken < 50_000, "{taken} bytes were taken for all else, for a batch of {size}");
+}
