@@ -1,8 +1,10 @@
 //! What the fuzz targets share: an input that is a batch already ([`input`]), everything that must hold when bytes are
 //! read ([`reader`]), and what a batch is checked against while it is filled ([`model`]).
 
+pub mod frames;
 pub mod heap;
 pub mod input;
+pub mod machine;
 pub mod model;
 pub mod pack;
 pub mod reader;
