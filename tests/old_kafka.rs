@@ -17,9 +17,10 @@ use std::time::Duration;
 use driver::BlockingProducer;
 use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Trouble, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
+use kafka_batch::tokio::TokioProducer;
 use kafka_batch::{
     BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, FailureReason, Fate, Header,
-    KafkaBatch, Magic, Record, RecordBatches, TopicPartition,
+    KafkaBatch, Magic, Record, RecordBatches, TopicPartition, Transport,
 };
 use release::OldKafka;
 use tools::Seen;
@@ -170,6 +171,40 @@ fn the_format_is_the_brokers_and_the_records_come_back_in_every_codec() {
         let idempotent = kafka.speaks().1.is_some();
         assert_eq!(dump.producers.len(), usize::from(idempotent), "{:?}", dump.producers);
         assert!(!idempotent || dump.producers[0] >= 0);
+        assert_eq!(tools::consume(&kafka, &topic, expected.len()), expected, "{compression}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+async fn the_tokio_transport_gets_the_same_through_in_every_codec() {
+    let kafka = OldKafka::here();
+    let magic = kafka.magic();
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|codec| codec.parse::<Compression>().unwrap());
+    for compression in codecs.into_iter().filter(|compression| kafka.takes(*compression)) {
+        let topic = format!("tokio-{}", compression.codec());
+        let mut builder = TokioProducer::builder()
+            .set("bootstrap.servers", &kafka.address)
+            .set("socket.connection.setup.timeout.ms", "1000")
+            .set("compression.type", compression.codec().to_string());
+        if let Some(version) = kafka.fallback() {
+            builder = builder.set("broker.version.fallback", version.to_string());
+        }
+        let producer = builder.create().unwrap();
+        let parts: Vec<_> = (0..20).map(|n| records(n * 40..n * 40 + 40)).collect();
+        let mut pending = Vec::new();
+        for part in &parts {
+            let to = TopicPartition::new(&topic, 0);
+            pending.push(producer.send_batch(batch(part, compression), to).await.unwrap());
+        }
+        for (pending, part) in pending.into_iter().zip(&parts) {
+            let delivery = pending.await.unwrap();
+            assert_eq!(delivery.base_offset(), Some(part[0].offset), "{compression}");
+            assert_eq!(delivery.batch().magic(), magic, "{compression}");
+        }
+        producer.close().await.unwrap();
+        let expected = as_stored(&parts.concat(), magic);
+        assert_eq!(read(&fs::read(kafka.segment(&topic)).unwrap(), magic, compression), expected, "{compression}");
         assert_eq!(tools::consume(&kafka, &topic, expected.len()), expected, "{compression}");
     }
 }

@@ -59,6 +59,18 @@ pub const RELEASES: &[Release] = &[
         },
     },
     Release {
+        version: "4.0.2",
+        scala: "2.13",
+        quorum: Quorum::KRaft,
+        tools: Tools {
+            version: "4.0.2",
+            dump_log_segments: "org.apache.kafka.tools.DumpLogSegments",
+            console_producer: "org.apache.kafka.tools.ConsoleProducer",
+            console_consumer: "org.apache.kafka.tools.consumer.ConsoleConsumer",
+            topics: "org.apache.kafka.tools.TopicCommand",
+        },
+    },
+    Release {
         version: "3.9.2",
         scala: "2.13",
         quorum: Quorum::KRaft,
@@ -126,6 +138,7 @@ mod tests {
         for wanted in ["4.4.0", "4.4", "4"] {
             assert_eq!(Release::find(wanted).unwrap().version, "4.4.0");
         }
+        assert_eq!(Release::find("4.0").unwrap().version, "4.0.2");
         assert_eq!(Release::find("3.9").unwrap().version, "3.9.2");
         assert_eq!(Release::find("0.11").unwrap().version, "0.11.0.3");
         assert_eq!(Release::find("0").unwrap().version, "0.11.0.3");
@@ -137,6 +150,6 @@ mod tests {
             assert!(Release::find(wanted).is_err(), "{wanted:?}");
         }
         let message = Release::find("0.8").unwrap_err().to_string();
-        assert!(message.contains("\"0.8\"") && message.contains("4.4.0 3.9.2"));
+        assert!(message.contains("\"0.8\"") && message.contains("4.4.0 4.0.2 3.9.2"));
     }
 }
