@@ -273,6 +273,17 @@ fn reading_takes_no_memory() {
     }
 }
 
+/// Many may wait, and each counts for its size: one that keeps a mebibyte for ten bytes would make that a lie.
+#[test]
+fn a_batch_that_is_not_full_gives_back_the_rest_when_it_is_sealed() {
+    for magic in Magic::ALL {
+        let mut batch = empty(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
+        assert!(batch.append(Record::new("a value of some length")).unwrap().taken().is_some());
+        let (sealed, taken) = counted(|| batch.seal().unwrap());
+        assert_eq!(taken, Taken { times: 1, bytes: sealed.size() }, "its memory was made so small");
+    }
+}
+
 /// Where a batch's first value lies, which is where its buffer lies.
 fn place_of_value(batch: &KafkaBatch) -> *const u8 {
     batch.records().next().expect("it has a record").value.expect("which has a value").as_ptr()

@@ -207,7 +207,11 @@ impl KafkaBatch {
 
     pub(super) fn sealed_as(self, compressed: Option<Vec<u8>>, codec: Codec) -> SealedBatch {
         let Self { options, magic, now, buffer, progress, .. } = self;
-        let wire = compressed.unwrap_or(buffer);
+        let mut wire = compressed.unwrap_or(buffer);
+        // A sealed batch may wait long, and counts for its size alone: what it took and did not fill goes back.
+        if wire.capacity() - wire.len() > wire.len() / 4 {
+            wire.shrink_to_fit();
+        }
         SealedBatch { wire, contents: Contents { options, now, magic, codec, progress } }
     }
 
@@ -222,7 +226,7 @@ impl KafkaBatch {
             Magic::V0 | Magic::V1 => legacy::reserve_wrapper(&mut wire, self.magic),
         }
         compression.compress(self.magic, self.payload(), &mut wire)?;
-        wire.shrink_to_fit(); // a codec takes room for the worst case, and a sealed batch may wait long
+        wire.shrink_to_fit(); // a codec takes room for the worst case
         if self.magic != Magic::V2 {
             let timestamp = self.progress.max_timestamp.unwrap_or(Timestamp::NO_TIMESTAMP);
             let offset = i64::from(self.progress.next_offset_delta) - 1;
