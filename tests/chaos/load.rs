@@ -1,0 +1,177 @@
+//! A steady load of numbered records, and the books of what was said of each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use kafka_batch::tokio::TokioProducer;
+use kafka_batch::{BatchOptions, Compression, Fate, KafkaBatch, Record, TopicPartition, Transport};
+use tokio::runtime::Runtime;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::audit::{Outcome, Sent};
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::random::Random;
+use crate::{PARTITIONS, TOPIC, record};
+
+/// Tasks that share the patient producer, and those that share the other one.
+const PATIENT: u16 = 4;
+const IMPATIENT: u16 = 2;
+
+/// How often a task looks whether it has something to send.
+const TICK: Duration = Duration::from_millis(10);
+
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+    producers: Vec<TokioProducer>,
+}
+
+#[derive(Default)]
+struct Shared {
+    progress: Progress,
+    books: Mutex<Books>,
+    stop: AtomicBool,
+}
+
+/// What was said of every batch.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    pub(crate) batches: Vec<Sent>,
+    /// Why batches failed, and how many.
+    reasons: BTreeMap<String, u64>,
+}
+
+impl fmt::Display for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "batches: {}", self.batches.len())?;
+        self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n    {count} failed: {reason}"))
+    }
+}
+
+/// The machine's defaults, but for times that are short beside what happens here.
+pub(crate) fn producer(servers: &str, seed: u64, settings: &[(&str, &str)]) -> TokioProducer {
+    let builder = TokioProducer::builder()
+        .set("bootstrap.servers", servers)
+        .set("reconnect.backoff.max.ms", "200")
+        .set("retry.backoff.max.ms", "200")
+        .set("socket.connection.setup.timeout.ms", "2000")
+        .seed(seed);
+    settings.iter().fold(builder, |builder, (name, value)| builder.set(*name, *value)).create().unwrap()
+}
+
+impl Load {
+    pub(crate) fn start(runtime: &Runtime, servers: &str, plan: &Plan) -> Self {
+        let _runtime = runtime.enter();
+        let patient = [("request.timeout.ms", "3000"), ("delivery.timeout.ms", "120000")];
+        let patient = producer(servers, plan.seed, &patient);
+        let impatient = [("request.timeout.ms", "1000"), ("delivery.timeout.ms", "1500")];
+        let impatient = producer(servers, plan.seed + 1, &impatient);
+        let shared = Arc::new(Shared::default());
+        let rate = plan.rate as f64 / f64::from(PATIENT + IMPATIENT);
+        let task = |id| {
+            let producer = if id < PATIENT { &patient } else { &impatient };
+            let random = Random::new(plan.seed, u64::from(id) + 1_000);
+            tokio::spawn(offer(id, producer.clone(), Arc::clone(&shared), random, rate))
+        };
+        let tasks = (0..PATIENT + IMPATIENT).map(task).collect();
+        Self { shared, tasks, producers: vec![patient, impatient] }
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.shared.progress
+    }
+
+    /// Offers no more, and waits until the last batch is through.
+    pub(crate) fn stop(self, runtime: &Runtime) -> Books {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        runtime.block_on(async {
+            for task in self.tasks {
+                task.await.unwrap();
+            }
+            for producer in self.producers {
+                producer.close().await.unwrap();
+            }
+        });
+        std::mem::take(&mut *self.shared.books())
+    }
+}
+
+impl Shared {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, sent: Sent, failure: Option<String>) {
+        self.progress.ended(sent.partition, sent.count, sent.outcome);
+        let mut books = self.books();
+        books.batches.push(sent);
+        if let Some(failure) = failure {
+            *books.reasons.entry(failure).or_default() += 1;
+        }
+    }
+}
+
+/// One task: so many records a second, in batches of many sizes, to all partitions.
+async fn offer(task: u16, producer: TokioProducer, shared: Arc<Shared>, mut random: Random, rate: f64) {
+    let mut ticks = tokio::time::interval(TICK);
+    let (mut next, mut owed) = (0, 0.0);
+    let mut on_their_way = JoinSet::new();
+    while !shared.stop.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        owed += rate * TICK.as_secs_f64();
+        while owed > 0.0 && !shared.stop.load(Ordering::Relaxed) {
+            let count = if random.below(16) == 0 { 200 + random.below(400) } else { 1 + random.below(40) };
+            owed -= count as f64;
+            let partition = random.below(PARTITIONS as u64) as i32;
+            let compression = if random.below(4) == 0 { Compression::Lz4 } else { Compression::None };
+            let batch = batch(task, next, count, compression);
+            let sent = Sent { task, partition, first: next, count, outcome: Outcome::NotWritten };
+            next += count;
+            match producer.send_batch(batch, TopicPartition::new(TOPIC, partition)).await {
+                Err(error) => shared.enter(sent, Some(format!("refused: {error}"))),
+                Ok(pending) => {
+                    let shared = Arc::clone(&shared);
+                    on_their_way.spawn(async move {
+                        let (outcome, failure) = outcome(pending.await);
+                        shared.enter(Sent { outcome, ..sent }, failure);
+                    });
+                }
+            }
+        }
+        while let Some(ended) = on_their_way.try_join_next() {
+            ended.unwrap();
+        }
+    }
+    while let Some(ended) = on_their_way.join_next().await {
+        ended.unwrap();
+    }
+}
+
+pub(crate) fn batch(task: u16, first: u64, count: u64, compression: Compression) -> KafkaBatch {
+    let options = BatchOptions::default().batch_size(1 << 20).compression(compression);
+    let mut batch = options.build(SystemTime::now()).unwrap();
+    for number in first..first + count {
+        assert!(!batch.append(Record::new(&record::value(task, number))).unwrap().is_full());
+    }
+    batch
+}
+
+/// What was said of a batch, and why it failed.
+pub(crate) fn outcome(ended: Result<kafka_batch::Delivery, kafka_batch::DeliveryError>) -> (Outcome, Option<String>) {
+    match ended {
+        Ok(delivery) => (Outcome::Written(delivery.base_offset()), None),
+        Err(error) => {
+            let fate = error.fate().expect("it was sent as one");
+            let failure = Some(format!("{fate}: {}", error.reason));
+            match fate {
+                Fate::NotWritten => (Outcome::NotWritten, failure),
+                Fate::Unknown => (Outcome::Unknown, failure),
+                Fate::Written => (Outcome::Written(None), failure),
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How much memory this process has: what it asked for, counted to the byte, and what the kernel gave it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// The system's allocator, and how much it has given out.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn grown(bytes: usize) {
+    let live = LIVE.fetch_add(bytes, Relaxed) + bytes;
+    PEAK.fetch_max(live, Relaxed);
+}
+
+// SAFETY: it does what the system's does; beside that it only counts.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grown(layout.size());
+        // SAFETY: the caller's promises are the same, here and below.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        grown(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        grown(size);
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+/// Bytes of the heap that are in use. Those of librdkafka, which is C, are not among them.
+pub(crate) fn live() -> usize {
+    LIVE.load(Relaxed)
+}
+
+/// The most that were in use since [`forget_peak`].
+pub(crate) fn peak() -> usize {
+    PEAK.load(Relaxed)
+}
+
+pub(crate) fn forget_peak() {
+    PEAK.store(live(), Relaxed);
+}
+
+/// Bytes that are resident, as the kernel counts them: what was freed may be among them, and librdkafka's.
+pub(crate) fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("this test needs Linux's /proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS is in it");
+    let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+    kibibytes * 1024
+}
+
+#[test]
+fn what_is_used_is_counted_both_ways() {
+    const BYTES: usize = 256 << 20; // so much that what other tests do at the same time does not matter
+    let before = live();
+    let mut used = vec![0_u8; BYTES];
+    used.fill(1);
+    assert!(live() >= before + BYTES - (32 << 20) && peak() >= BYTES && resident() >= BYTES);
+    drop(used);
+    assert!(live() < before + BYTES / 2);
+}

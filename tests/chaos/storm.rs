@@ -1,0 +1,81 @@
+//! Leaders that are killed, and nodes that are restarted in good order, while the load goes on.
+
+use std::fmt;
+use std::time::Duration;
+
+use kafka_batch_brokers::Cluster;
+
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::random::Random;
+use crate::view::View;
+use crate::{PARTITIONS, TOPIC};
+
+/// For a shutdown in good order, which hands over the leaderships first.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What was done to the nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Kills {
+    /// Nodes that were killed while they led partitions.
+    pub(crate) leaders: u64,
+    /// Partitions that they led.
+    moved: u64,
+    /// Nodes that shut down in good order, and came back.
+    pub(crate) in_good_order: u64,
+}
+
+impl fmt::Display for Kills {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "leader kills: {}, of {} partitions; ", self.leaders, self.moved)?;
+        write!(f, "restarts in good order: {}", self.in_good_order)
+    }
+}
+
+pub(crate) fn rage(cluster: &mut Cluster, view: &View, progress: &Progress, plan: &Plan, say: &dyn Fn(&str)) -> Kills {
+    let mut random = Random::new(plan.seed, 1);
+    let mut kills = Kills::default();
+    let mut since = 0;
+    // What it takes is shared between the kills and the rolling restart.
+    let enough = |since| move |written| written >= since + plan.records_a_kill();
+    for number in 1..=plan.kills {
+        let counts = progress.wait("records since the last kill", |counts| enough(since)(counts.written));
+        let partitions = view.wait_until_whole();
+        let victim = partitions[random.below(PARTITIONS as u64) as usize].leader;
+        let led = partitions.iter().filter(|partition| partition.leader == victim).count() as u64;
+        since = counts.written;
+        cluster.kill(victim as usize);
+        say(&format!("kill {number}: node {victim}, the leader of {led} partitions of {TOPIC:?}; {counts:?}"));
+        view.wait_until_without(victim);
+        wait_for_each_partition(progress);
+        restart(cluster, victim as usize);
+        view.wait_until_whole();
+        kills.leaders += 1;
+        kills.moved += led;
+    }
+    for node in 0..cluster.node_count() {
+        wait_for_each_partition(progress);
+        assert!(cluster.stop(node, LIMIT), "node {node} did not end in good order:\n{}", cluster.end_of_log(node));
+        say(&format!("node {node} ended in good order; {:?}", progress.counts()));
+        view.wait_until_without(node as i32);
+        wait_for_each_partition(progress);
+        restart(cluster, node);
+        view.wait_until_whole();
+        kills.in_good_order += 1;
+    }
+    wait_for_each_partition(progress);
+    progress.wait("all records", |counts| counts.written >= plan.records);
+    kills
+}
+
+fn restart(cluster: &mut Cluster, node: usize) {
+    cluster.restart(node).unwrap_or_else(|error| panic!("node {node}: {error}"));
+}
+
+/// The producers found every leader.
+fn wait_for_each_partition(progress: &Progress) {
+    let before = progress.counts();
+    progress.wait("records of each partition", |counts| {
+        counts.by_partition.iter().zip(before.by_partition).all(|(now, before)| *now > before)
+    });
+}
