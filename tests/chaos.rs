@@ -107,7 +107,6 @@ fn every_record_is_where_its_producer_said() {
     let findings = audit.conclude();
     let cuts = Tally::sum(proxies.iter().map(Proxy::tally));
     let report = format!("{plan}\n{said}\n{findings}\n{kills}\n{cuts}\n{outage}");
-    println!("{report}");
 
     assert!(findings.is_lawful(), "the producer did not tell the truth:\n{report}");
     assert!(findings.written >= plan.records, "too few were written to tell:\n{report}");
@@ -117,6 +116,7 @@ fn every_record_is_where_its_producer_said() {
         "too little was cut to tell:\n{report}"
     );
     assert!(outage.is_bounded(), "memory is not bounded:\n{report}");
+    println!("{report}");
 }
 
 fn options(proxies: &[Proxy]) -> ClusterOptions {
