@@ -43,12 +43,15 @@ pub(crate) struct Books {
     pub(crate) batches: Vec<Sent>,
     /// Why batches failed, and how many.
     reasons: BTreeMap<String, u64>,
+    /// Of the patient producer: it had the time to wait for every leader.
+    pub(crate) failed_in_spite_of_patience: u64,
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "batches: {}", self.batches.len())?;
-        self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n    {count} failed: {reason}"))
+        self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n    {count} failed: {reason}"))?;
+        write!(f, "\n    {} of the patient producer failed", self.failed_in_spite_of_patience)
     }
 }
 
@@ -111,6 +114,7 @@ impl Shared {
         books.batches.push(sent);
         if let Some(failure) = failure {
             *books.reasons.entry(failure).or_default() += 1;
+            books.failed_in_spite_of_patience += u64::from(sent.task < PATIENT);
         }
     }
 }
