@@ -156,6 +156,6 @@ mod tests {
             assert_eq!(error, UsageError(reason.to_owned()), "{line}");
         }
         let message = read("--kafka 0.8 -- ls").unwrap_err().to_string();
-        assert!(message.contains("choose one of 4.4.0 3.9.2 2.8.2 1.1.1"), "{message}");
+        assert!(message.contains("choose one of 4.4.0 4.0.2 3.9.2 2.8.2 1.1.1"), "{message}");
     }
 }
