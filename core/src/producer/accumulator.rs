@@ -24,7 +24,7 @@ pub(super) enum Awaited {
     Until(Instant),
     /// Metadata that names its leader.
     Leader,
-    /// Metadata of any kind.
+    /// Metadata of any kind, since leaders may move; or its own affairs.
     News,
     /// A connection to its leader.
     Node(Node),
@@ -117,6 +117,16 @@ pub(super) struct Partition {
 }
 
 impl Partition {
+    /// The batch at this place was taken. If one before it, under the same identity, was not, then its broker takes gaps.
+    pub(super) fn confirm(&mut self, at: usize, identity: Identity, broker: i32) {
+        self.sequence.confirm(identity, broker);
+        let counted_so = |entry: &Entry| entry.payload.identity() == Some(identity);
+        if self.queue.iter().take(at).any(counted_so) {
+            self.sequence.take_gaps(identity);
+            self.queue.iter_mut().filter(|entry| counted_so(entry)).for_each(|entry| entry.behind_a_gap = false);
+        }
+    }
+
     /// Where in the queue an entry is.
     pub(super) fn find(&self, id: EntryId) -> Option<usize> {
         self.queue.iter().position(|entry| entry.id == id)
@@ -129,21 +139,23 @@ impl Partition {
     }
 
     /// What has to be stamped anew is opened for it: everything under a lost identity that is certainly in no log. That
-    /// is what was always refused, and all that was counted on from there: brokers take no batch behind a gap.
+    /// is what was always refused, and all that was counted on from there: brokers take no batch behind a gap, unless they
+    /// have forgotten the producer.
     ///
     /// Gives the places of what should be stamped anew.
     pub(super) fn void(&self) -> Vec<usize> {
         let Some(lost) = self.sequence.lost() else { return Vec::new() };
+        let a_gap = self.sequence.refuses_gaps();
         let mut gap = false;
         let mut void = Vec::new();
         for (at, entry) in self.queue.iter().enumerate() {
             gap |= entry.behind_a_gap;
             match entry.payload.identity() {
-                None => gap = true,
+                None => gap = a_gap,
                 Some(identity) if identity != lost || entry.in_flight.is_some() => {}
                 Some(_) if entry.unsure && !gap => {}
                 Some(_) => {
-                    gap = true;
+                    gap = a_gap;
                     void.push(at);
                 }
             }

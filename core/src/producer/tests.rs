@@ -476,6 +476,24 @@ fn behind_a_gap_even_a_lost_answer_is_no_reason_to_doubt() {
 }
 
 #[test]
+fn behind_a_gap_that_the_broker_took_for_none_a_lost_answer_is_a_doubt() {
+    let mut world = World::new(|_| {});
+    world.send(&["first"], 0);
+    world.run();
+    let flying = world.fly(&["a", "b", "c"]);
+    world.reply(&flying[0], ErrorCode::NOT_ENOUGH_REPLICAS);
+    world.reply(&flying[1], ErrorCode::NONE); // a broker that has forgotten us takes any first number
+    world.lost(flying[0].connection); // and with it the answer to c, which may be in the log
+    world.answers.push_back(Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER.0)); // to a, whose number is past
+    world.pass(at(5_000));
+    assert_eq!(world.fates()[..2], [(0, DONE), (2, DONE)]);
+    let stamps = world.stamps();
+    assert_eq!(stamps[..5], [(7, 0, 0), (7, 0, 1), (7, 0, 2), (7, 0, 3), (7, 0, 1)]);
+    assert_eq!(stamps.iter().filter(|stamp| stamp.0 == 8).count(), 1, "a alone is counted anew: {stamps:?}");
+    assert_eq!(stamps.iter().filter(|stamp| **stamp == (7, 0, 3)).count(), 2, "c goes again as it was: {stamps:?}");
+}
+
+#[test]
 fn what_may_be_in_the_log_is_never_stamped_anew() {
     let mut world = World::new(|_| {});
     world.send(&["first"], 0);

@@ -38,3 +38,25 @@ fn what_is_closed_is_not_closed_again() {
         holds(seed);
     }
 }
+
+/// The machine: a batch was refused, one behind it taken all the same, since its broker had forgotten the producer, and the
+/// answer to a third one was lost. The gap before the third seemed to prove that it was not in the log: it was stamped anew,
+/// and written twice.
+#[test]
+fn a_gap_that_was_taken_proves_nothing() {
+    holds(40_054_873);
+}
+
+/// The machine: a partition waited for the answer of an old leader, which then led again; nobody looked at it.
+#[test]
+fn who_waits_for_an_old_leader_hears_that_it_leads_again() {
+    holds(15_534_099_942_400_450_837);
+}
+
+/// The law was wrong: with acks=1 the parts of a split batch that were written can be lost with their leader.
+#[test]
+fn with_acks_1_what_is_written_can_be_lost() {
+    for seed in [40_604_826, 40_674_734] {
+        holds(seed);
+    }
+}

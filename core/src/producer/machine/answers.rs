@@ -118,7 +118,7 @@ impl Producer {
         match verdict::produce(outcome, self.config.acks, identity.is_some()) {
             Verdict::Done => {
                 if let Some(identity) = identity {
-                    partition.sequence.confirm(identity, broker);
+                    partition.confirm(at, identity, broker);
                 }
                 self.land(index, at, said.map(|said| said.response));
             }

@@ -68,7 +68,7 @@ impl Producer {
             let partition = self.accumulator.partition_mut(index);
             partition.sequence.lose(identity);
             let next = partition.queue.get_mut(at).filter(|next| next.payload.identity() == Some(identity));
-            if let Some(next) = next.filter(|_| !may_be_written) {
+            if let Some(next) = next.filter(|_| !may_be_written && partition.sequence.refuses_gaps()) {
                 next.behind_a_gap = true;
             }
         }

@@ -79,9 +79,9 @@ impl Producer {
         if !connection.has_capacity(&self.config, self.now) {
             return Err(Awaited::Capacity(id));
         }
-        // The new leader waits for the old one's answers.
+        // The new leader waits for the old one's answers, unless the old one leads again.
         if partition.queue.iter().take(at).any(|entry| entry.in_flight != Some(id)) {
-            return Err(Awaited::Itself);
+            return Err(Awaited::News);
         }
         let identity = match &entry.payload {
             Payload::Stamped(batch, identity) if batch.magic() == versions.magic() => *identity,
@@ -95,7 +95,7 @@ impl Producer {
             partition.sequence.is_confirmed(identity, broker)
                 && partition.queue.iter().take(at).all(|entry| entry.payload.identity() == Some(identity))
         };
-        if at == 0 || identity.is_some_and(in_a_row) { Ok((id, broker, versions)) } else { Err(Awaited::Itself) }
+        if at == 0 || identity.is_some_and(in_a_row) { Ok((id, broker, versions)) } else { Err(Awaited::News) }
     }
 
     fn put_aside(&mut self, index: PartitionIndex, awaited: Awaited) {
