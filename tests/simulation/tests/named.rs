@@ -60,3 +60,9 @@ fn with_acks_1_what_is_written_can_be_lost() {
         holds(seed);
     }
 }
+
+/// The broker was wrong: it refused a batch as out of order whose producer it had forgotten, and took the one behind it.
+#[test]
+fn who_counts_nothing_calls_nothing_out_of_order() {
+    holds(40_119_885);
+}

@@ -15,6 +15,7 @@ const NOT_LEADER: i16 = 6;
 const TIMED_OUT: i16 = 7;
 const TOO_LARGE: i16 = 10;
 const CORRUPT: i16 = 2;
+const OUT_OF_ORDER: i16 = 45;
 const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
 const INVALID_RECORD: i16 = 87;
 const UNKNOWN_TOPIC_ID: i16 = 100;
@@ -78,7 +79,11 @@ impl Broker {
         }
         for (position, set) in asked.sets.iter().enumerate() {
             let refused = match intercept {
-                Some(Intercept::Refuse { code, all }) if *all || position == 0 => Some((*code, Vec::new())),
+                Some(Intercept::Refuse { code, all })
+                    if (*all || position == 0) && (*code != OUT_OF_ORDER || counts(set, cluster)) =>
+                {
+                    Some((*code, Vec::new()))
+                }
                 Some(Intercept::Dislike { positions }) if position == 0 => Some((INVALID_RECORD, positions.clone())),
                 _ => None,
             };
@@ -221,6 +226,14 @@ impl Broker {
         }
         Done::Answer(tell(&pending.request, &pending.answers))
     }
+}
+
+/// Whether the producer of a batch is known where it is to go: nobody else's count can be out of order.
+fn counts(set: &Set, cluster: &Cluster) -> bool {
+    let topic = cluster.name(&set.topic);
+    let partition = topic.and_then(|topic| cluster.partition(&topic, set.partition));
+    let stamp = contents::identify(&set.records).ok().and_then(|identity| identity.stamp);
+    partition.zip(stamp).is_some_and(|(partition, stamp)| partition.log.knows(stamp.producer))
 }
 
 impl Pending {

@@ -93,6 +93,12 @@ impl Log {
         }
     }
 
+    /// Whether the batches of this producer are counted here.
+    #[must_use]
+    pub fn knows(&self, producer: i64) -> bool {
+        self.producers.know(producer)
+    }
+
     /// Whether producers were ever forgotten here. From then on a broker takes any first sequence of a producer that does
     /// not know of it, so that a batch can get in before an earlier one of which it refuses the size, say. No client can
     /// prevent that, short of having one request in flight for ever.

@@ -67,6 +67,12 @@ pub fn later(sequence: i32, records: u32) -> i32 {
 }
 
 impl Producers {
+    /// Whether the batches of this producer are counted.
+    #[must_use]
+    pub fn know(&self, producer: i64) -> bool {
+        self.known.contains_key(&producer)
+    }
+
     /// What becomes of a batch of so many records.
     #[must_use]
     pub fn admit(&self, stamp: Stamped, records: u32, rules: Rules) -> Admission {
