@@ -52,8 +52,6 @@ pub(super) struct Entry {
     pub(super) in_flight: Option<ConnectionId>,
     /// Some attempt may have been written, or still be.
     pub(super) unsure: bool,
-    /// The batch before it, of the same counting, is in no log and will not be: so neither will this one, as it is.
-    pub(super) behind_a_gap: bool,
 }
 
 /// A batch, sealed or stamped.
@@ -117,16 +115,6 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    /// The batch at this place was taken. If one before it, under the same identity, was not, then its broker takes gaps.
-    pub(super) fn confirm(&mut self, at: usize, identity: Identity, broker: i32) {
-        self.sequence.confirm(identity, broker);
-        let counted_so = |entry: &Entry| entry.payload.identity() == Some(identity);
-        if self.queue.iter().take(at).any(counted_so) {
-            self.sequence.take_gaps(identity);
-            self.queue.iter_mut().filter(|entry| counted_so(entry)).for_each(|entry| entry.behind_a_gap = false);
-        }
-    }
-
     /// Where in the queue an entry is.
     pub(super) fn find(&self, id: EntryId) -> Option<usize> {
         self.queue.iter().position(|entry| entry.id == id)
@@ -138,29 +126,16 @@ impl Partition {
         self.queue.iter().skip(next).all(|entry| entry.in_flight.is_none()).then_some(next)
     }
 
-    /// What has to be stamped anew is opened for it: everything under a lost identity that is certainly in no log. That
-    /// is what was always refused, and all that was counted on from there: brokers take no batch behind a gap, unless they
-    /// have forgotten the producer.
+    /// What has to be stamped anew: everything under a lost identity that was always refused. What may be in the log stays
+    /// as it is, also behind a batch that is missing: brokers take no batch behind a gap, but one that has forgotten the
+    /// producer sees no gap.
     ///
-    /// Gives the places of what should be stamped anew.
+    /// Gives the places, in order.
     pub(super) fn void(&self) -> Vec<usize> {
         let Some(lost) = self.sequence.lost() else { return Vec::new() };
-        let a_gap = self.sequence.refuses_gaps();
-        let mut gap = false;
-        let mut void = Vec::new();
-        for (at, entry) in self.queue.iter().enumerate() {
-            gap |= entry.behind_a_gap;
-            match entry.payload.identity() {
-                None => gap = a_gap,
-                Some(identity) if identity != lost || entry.in_flight.is_some() => {}
-                Some(_) if entry.unsure && !gap => {}
-                Some(_) => {
-                    gap = a_gap;
-                    void.push(at);
-                }
-            }
-        }
-        void
+        let is_void =
+            |entry: &Entry| entry.payload.identity() == Some(lost) && entry.in_flight.is_none() && !entry.unsure;
+        self.queue.iter().enumerate().filter(|(_, entry)| is_void(entry)).map(|(at, _)| at).collect()
     }
 }
 
@@ -307,7 +282,6 @@ impl Accumulator {
             not_before: Instant::START,
             in_flight: None,
             unsure: false,
-            behind_a_gap: false,
         }
     }
 

@@ -24,9 +24,6 @@ pub(super) struct Sequence {
     lost: bool,
     /// The broker that has taken a batch under this identity last.
     confirmed_by: Option<i32>,
-    /// A batch was taken although one before it was not: that broker had forgotten us. So nothing can be concluded any
-    /// more, under this identity, from a batch that is missing.
-    gaps_are_taken: bool,
 }
 
 impl Sequence {
@@ -67,18 +64,6 @@ impl Sequence {
         if self.identity == Some(identity) {
             self.confirmed_by = Some(broker);
         }
-    }
-
-    /// A batch under this identity was taken, and one before it was not.
-    pub(super) fn take_gaps(&mut self, identity: Identity) {
-        if self.identity == Some(identity) {
-            self.gaps_are_taken = true;
-        }
-    }
-
-    /// Whether a batch that is missing proves that those behind it were not taken.
-    pub(super) fn refuses_gaps(&self) -> bool {
-        !self.gaps_are_taken
     }
 
     /// Whether this broker knows where this identity is in its counting. One that does not takes **any** first sequence:

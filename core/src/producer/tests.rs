@@ -463,16 +463,17 @@ fn a_refused_batch_leaves_a_gap_and_those_behind_it_are_counted_anew() {
 }
 
 #[test]
-fn behind_a_gap_even_a_lost_answer_is_no_reason_to_doubt() {
+fn behind_a_gap_too_a_lost_answer_is_a_doubt() {
     let mut world = World::new(|_| {});
     world.send(&["first"], 0);
     world.run();
     let flying = world.fly(&["a", "b", "c"]);
     world.reply(&flying[0], ErrorCode::INVALID_RECORD);
     world.lost(flying[0].connection);
+    world.answers.extend([Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER.0); 2]);
     world.pass(at(5_000));
-    assert_eq!(world.fates(), [(0, DONE), (1, NOT_WRITTEN), (2, DONE), (3, DONE)]);
-    assert_eq!(world.stamps()[4..], [(8, 0, 0), (8, 0, 1)]);
+    assert_eq!(world.fates(), [(0, DONE), (1, NOT_WRITTEN), (2, UNKNOWN), (3, UNKNOWN)]);
+    assert_eq!(world.stamps()[4..], [(7, 0, 2), (7, 0, 3)], "as they were");
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Producer {
         match verdict::produce(outcome, self.config.acks, identity.is_some()) {
             Verdict::Done => {
                 if let Some(identity) = identity {
-                    partition.confirm(at, identity, broker);
+                    partition.sequence.confirm(identity, broker);
                 }
                 self.land(index, at, said.map(|said| said.response));
             }
@@ -168,7 +168,7 @@ impl Producer {
         let entry = &partition.queue[at];
         let Some(identity) = entry.payload.identity() else { return };
         let has_earlier = partition.queue.iter().take(at).any(|other| other.payload.identity() == Some(identity));
-        if !has_earlier && entry.unsure && !entry.behind_a_gap {
+        if !has_earlier && entry.unsure {
             return self.fail_by_broker(index, at, true, said);
         }
         if !has_earlier {
@@ -181,7 +181,6 @@ impl Producer {
     pub(super) fn open_void(&mut self, index: PartitionIndex) {
         // One that cannot be opened fails, and so changes the places: then look again.
         while let Some(at) = self.accumulator.partition(index).void().first().copied() {
-            self.accumulator.partition_mut(index).queue[at].unsure = false;
             self.reseal(index, at, None);
         }
     }

@@ -63,14 +63,9 @@ impl Producer {
     ) {
         let to = self.accumulator.partition(index).to.clone();
         let Some(entry) = self.accumulator.remove(index, at) else { return };
-        let may_be_written = unsure || (entry.unsure && !entry.behind_a_gap);
+        let may_be_written = unsure || entry.unsure;
         if let Some(identity) = entry.payload.identity() {
-            let partition = self.accumulator.partition_mut(index);
-            partition.sequence.lose(identity);
-            let next = partition.queue.get_mut(at).filter(|next| next.payload.identity() == Some(identity));
-            if let Some(next) = next.filter(|_| !may_be_written && partition.sequence.refuses_gaps()) {
-                next.behind_a_gap = true;
-            }
+            self.accumulator.partition_mut(index).sequence.lose(identity);
         }
         let fate = if may_be_written { Fate::Unknown } else { Fate::NotWritten };
         if let Some(whole) = self.wholes.get_mut(&entry.batch) {

@@ -181,7 +181,6 @@ impl Producer {
                 let first = partition.sequence.take(identity, count);
                 let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
                 let stamped = batch.stamp(stamp).expect("an idempotent broker takes magic 2, and the batch is in it");
-                entry.behind_a_gap = false;
                 Payload::Stamped(stamped, Some(identity))
             }
             (Payload::Sealed(batch), None) => Payload::Stamped(batch.without_producer_id(), None),
