@@ -144,7 +144,7 @@ pub struct HeaderIter<'a>(Form<'a>);
 impl<'a> Iterator for HeaderIter<'a> {
     type Item = Header<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Header<'a>> {
         match &mut self.0 {
             Form::Slice(headers) => {
@@ -178,7 +178,7 @@ impl fmt::Debug for HeaderIter<'_> {
 }
 
 /// A nullable byte string and what comes after it, from bytes that were checked when the list was made.
-#[inline]
+#[inline(always)]
 fn take(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, used) = varint::read_i32(bytes).ok()?;
     let rest = &bytes[used..];

@@ -83,6 +83,35 @@ pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> 
     (checksum::crc32(&message[CHECKED_FROM..]) == u32::from_be_bytes([c0, c1, c2, c3])).then_some(len)
 }
 
+/// The message at the start of `bytes` and its length, after [`len_of_one_like_it`] has found it sound. `None` where its
+/// fields do not add up: then [`message`] says why.
+#[inline(always)]
+fn sound(bytes: &[u8], magic: Magic) -> Option<(RecordView<'_>, usize)> {
+    let &[o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3] = bytes.first_chunk()?;
+    let len = usize::try_from(i32::from_be_bytes([s0, s1, s2, s3])).ok()?.checked_add(PREFIX_LEN)?;
+    let mut fields = bytes.get(CHECKED_FROM + 2..len)?;
+    let mut timestamp = Timestamp::NO_TIMESTAMP;
+    if magic.has_timestamps() {
+        let millis;
+        (millis, fields) = fields.split_first_chunk()?;
+        timestamp = Timestamp::from_millis(i64::from_be_bytes(*millis));
+    }
+    let (key, fields) = nullable(fields)?;
+    let (value, fields) = nullable(fields)?;
+    let offset = i64::from_be_bytes([o0, o1, o2, o3, o4, o5, o6, o7]);
+    fields.is_empty().then_some((RecordView { offset, timestamp, key, value, headers: HeaderList::EMPTY }, len))
+}
+
+/// Bytes or null with their length in front, and what is behind them.
+#[inline(always)]
+fn nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    match i32::from_be_bytes(*length) {
+        -1 => Some((None, rest)),
+        length => rest.split_at_checked(usize::try_from(length).ok()?).map(|(bytes, rest)| (Some(bytes), rest)),
+    }
+}
+
 /// Where the messages of a batch stand: what their offsets are relative to, and which time counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Messages {
@@ -91,7 +120,8 @@ pub(super) struct Messages {
     pub(super) base_offset: i64,
     /// Under log-append-time, the timestamp of every inner message.
     pub(super) append_time: Option<Timestamp>,
-    /// Whether the sums are still to be checked: those of a plain run have been, when its end was looked for.
+    /// Whether sums, formats and attributes are still to be checked: those of a plain run have been, when its end was
+    /// looked for.
     pub(super) unchecked: bool,
 }
 
@@ -99,16 +129,28 @@ impl Messages {
     /// Reads the next message out of `payload`.
     #[inline(always)]
     pub(super) fn read<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
+        if !self.unchecked
+            && let Some((record, len)) = sound(&payload[*position..], self.magic)
+        {
+            *position += len;
+            return Ok(record);
+        }
+        self.read_and_check(payload, position)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_and_check<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         let start = *position;
         let message = message(payload, start, self.unchecked)?;
         let fault = |at, kind| Err(Fault { at, kind });
-        if message.magic != self.magic.id() {
+        if self.unchecked && message.magic != self.magic.id() {
             return fault(
                 start + CHECKED_FROM,
                 DecodeErrorKind::InnerMagic { found: message.magic, expected: self.magic },
             );
         }
-        if message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
+        if self.unchecked && message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
             return fault(start + CHECKED_FROM + 1, DecodeErrorKind::NestedCompression);
         }
         let Some(offset) = message.offset.checked_add(self.base_offset) else {

@@ -77,7 +77,7 @@ pub struct RecordIter<'r> {
 impl<'r> Iterator for RecordIter<'r> {
     type Item = Result<RecordView<'r>, DecodeError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let left = self.payload.len() - self.position;
         let read = match self.layout.as_mut()? {
