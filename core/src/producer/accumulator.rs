@@ -126,16 +126,14 @@ impl Partition {
         self.queue.iter().skip(next).all(|entry| entry.in_flight.is_none()).then_some(next)
     }
 
-    /// What has to be stamped anew: everything under a lost identity that was always refused. What may be in the log stays
+    /// The first batch that has to be stamped anew: under a lost identity, and always refused. What may be in the log stays
     /// as it is, also behind a batch that is missing: brokers take no batch behind a gap, but one that has forgotten the
     /// producer sees no gap.
-    ///
-    /// Gives the places, in order.
-    pub(super) fn void(&self) -> Vec<usize> {
-        let Some(lost) = self.sequence.lost() else { return Vec::new() };
-        let is_void =
-            |entry: &Entry| entry.payload.identity() == Some(lost) && entry.in_flight.is_none() && !entry.unsure;
-        self.queue.iter().enumerate().filter(|(_, entry)| is_void(entry)).map(|(at, _)| at).collect()
+    pub(super) fn void(&self) -> Option<usize> {
+        let lost = self.sequence.lost()?;
+        self.queue
+            .iter()
+            .position(|entry| entry.payload.identity() == Some(lost) && entry.in_flight.is_none() && !entry.unsure)
     }
 }
 

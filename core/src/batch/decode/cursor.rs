@@ -86,12 +86,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Goes on behind bytes that the caller has seen in [`rest`](Self::rest).
-    #[inline(always)]
-    pub(super) const fn skip(&mut self, count: usize) {
-        self.at += count;
-    }
-
     /// As many bytes as `length` says, which was read at `length_at`.
     #[inline(always)]
     pub(super) fn take(&mut self, length: i32, length_at: usize, field: Field) -> Read<&'a [u8]> {

@@ -23,34 +23,21 @@ pub(super) struct RawMessage<'a> {
 }
 
 /// The offset and the end of the message at `position`.
-#[inline(always)]
 pub(super) fn frame(bytes: &[u8], position: usize) -> Read<(i64, usize)> {
     let mut cursor = Cursor::new(bytes, position);
-    let size_at = position + 8;
-    let (offset, size) = match cursor.rest().first_chunk() {
-        Some(&[o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3]) => {
-            cursor.skip(PREFIX_LEN);
-            (i64::from_be_bytes([o0, o1, o2, o3, o4, o5, o6, o7]), i32::from_be_bytes([s0, s1, s2, s3]))
-        }
-        None => (i64::from_be_bytes(cursor.array(Field::Record)?), i32::from_be_bytes(cursor.array(Field::Record)?)),
-    };
+    let offset = i64::from_be_bytes(cursor.array(Field::Record)?);
+    let size_at = cursor.position();
+    let size = i32::from_be_bytes(cursor.array(Field::Record)?);
     cursor.take(size, size_at, Field::Record)?;
     Ok((offset, cursor.position()))
 }
 
 /// Reads the message at `position`, and its checksum too if `checked`.
-#[inline(always)]
+#[inline]
 pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawMessage<'_>> {
     let (offset, end) = frame(bytes, position)?;
     let mut cursor = Cursor::new(&bytes[..end], position + PREFIX_LEN);
-    let (stored, [magic, attributes]) = match cursor.rest().first_chunk() {
-        Some(&[c0, c1, c2, c3, magic, attributes]) => {
-            cursor.skip(6);
-            (u32::from_be_bytes([c0, c1, c2, c3]), [magic, attributes])
-        }
-        None => (u32::from_be_bytes(cursor.array(Field::Record)?), cursor.array(Field::Attributes)?),
-    };
-    let [magic, attributes] = [magic as i8, attributes as i8];
+    let stored = u32::from_be_bytes(cursor.array(Field::Record)?);
     if checked {
         let computed = checksum::crc32(&bytes[position + CHECKED_FROM..end]);
         if stored != computed {
@@ -58,6 +45,7 @@ pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawM
             return Err(Fault { at: position + PREFIX_LEN, kind });
         }
     }
+    let [magic, attributes] = cursor.array(Field::Attributes)?.map(|byte: u8| byte as i8);
     let timestamp = match magic {
         0 => Timestamp::NO_TIMESTAMP,
         _ => Timestamp::from_millis(i64::from_be_bytes(cursor.array(Field::TimestampDelta)?)),
@@ -138,19 +126,19 @@ impl Messages {
         self.read_and_check(payload, position)
     }
 
-    #[cold]
+    /// As [`read`](Self::read), and says what is wrong.
     #[inline(never)]
     fn read_and_check<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         let start = *position;
         let message = message(payload, start, self.unchecked)?;
         let fault = |at, kind| Err(Fault { at, kind });
-        if self.unchecked && message.magic != self.magic.id() {
+        if message.magic != self.magic.id() {
             return fault(
                 start + CHECKED_FROM,
                 DecodeErrorKind::InnerMagic { found: message.magic, expected: self.magic },
             );
         }
-        if self.unchecked && message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
+        if message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
             return fault(start + CHECKED_FROM + 1, DecodeErrorKind::NestedCompression);
         }
         let Some(offset) = message.offset.checked_add(self.base_offset) else {
@@ -187,5 +175,43 @@ pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8
     match wrapper_offset.checked_sub(last) {
         Some(base @ 0..) => Ok(base),
         _ => Err(Fault { at: 0, kind: DecodeErrorKind::OffsetRange }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{BatchOptions, DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+    use crate::magic::MagicChoice;
+    use crate::record::Record;
+
+    /// A run ends where a message is not like the others. One that is, and whose fields do not add up, is an error when
+    /// its turn comes.
+    #[test]
+    fn a_message_whose_fields_do_not_add_up_is_an_error_in_its_place() {
+        for magic in [Magic::V0, Magic::V1] {
+            let options = BatchOptions::default().magic(MagicChoice::Pinned(magic));
+            let mut batch = options.build(Timestamp::from_millis(1)).unwrap();
+            batch.extend(["first", "second"].map(|value| Record::new(value).key("key"))).unwrap();
+            let mut bytes = batch.seal().unwrap().without_producer_id().bytes().to_vec();
+            let second = frame(&bytes, 0).unwrap().1;
+            let key_length = second + overhead(magic) - 8;
+            for wrong in [-2, 4, i32::MAX] {
+                bytes[key_length..][..4].copy_from_slice(&i32::to_be_bytes(wrong));
+                let sum = checksum::crc32(&bytes[second + CHECKED_FROM..]);
+                bytes[second + PREFIX_LEN..][..4].copy_from_slice(&sum.to_be_bytes());
+
+                let mut batches = RecordBatches::new(&bytes);
+                let run = batches.next().unwrap().unwrap();
+                assert_eq!((run.record_count(), batches.next().is_none()), (Some(2), true));
+                let records = run.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
+                let mut records = records.iter();
+                assert_eq!(records.next().unwrap().unwrap().value, Some(&b"first"[..]));
+                let error = records.next().unwrap().unwrap_err();
+                assert_eq!((error.batch_at, error.record), (0, Some(1)), "{error}");
+                assert!(error.at >= second, "{error}");
+                assert!(records.next().is_none());
+            }
+        }
     }
 }

@@ -180,7 +180,7 @@ impl Producer {
     /// What is void is opened, to be stamped anew.
     pub(super) fn open_void(&mut self, index: PartitionIndex) {
         // One that cannot be opened fails, and so changes the places: then look again.
-        while let Some(at) = self.accumulator.partition(index).void().first().copied() {
+        while let Some(at) = self.accumulator.partition(index).void() {
             self.reseal(index, at, None);
         }
     }

@@ -1,0 +1,102 @@
+//! Too large, split, and formats.
+
+use super::*;
+
+#[test]
+fn too_large_fails_and_comes_back() {
+    let mut world = World::new(|_| {});
+    world.answers.push_back(Some(ErrorCode::MESSAGE_TOO_LARGE.0));
+    world.send(&["x", "y"], 0);
+    world.pass(at(1_000));
+    assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
+    assert_eq!(world.error().batch.record_count(), 2);
+}
+
+#[test]
+fn too_large_is_split_if_wished_and_has_one_event() {
+    let mut world = World::new(|config| config.split_too_large = true);
+    world.answers.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(0), Some(ErrorCode::MESSAGE_TOO_LARGE.0)]);
+    world.send(&["a", "b", "c", "d"], 0);
+    world.send(&["behind"], 0);
+    world.pass(at(5_000));
+    let fates = world.fates();
+    assert_eq!(fates.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 1], "{fates:?}");
+    match &world.events[0] {
+        Event::Delivered { delivery, .. } => {
+            assert_eq!(delivery.record_count(), 4);
+            let offsets: Vec<Option<i64>> = (0..4).map(|position| delivery.offset(position)).collect();
+            assert_eq!(offsets, [Some(100), Some(100), Some(100), Some(101)], "parts of one, one and two records");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What real brokers do: they name no record when they refuse one for its size.
+#[test]
+fn a_record_that_is_too_large_alone_is_named() {
+    let mut world = World::new(|config| config.split_too_large = true);
+    let too_large = Some(ErrorCode::MESSAGE_TOO_LARGE.0);
+    world.answers.extend([too_large, Some(0), too_large]); // both, the first, the second
+    world.send(&["small", "huge"], 0);
+    world.pass(at(5_000));
+    let error = world.error();
+    assert_eq!(error.record_errors.iter().map(|error| error.position).collect::<Vec<_>>(), [1], "{error}");
+    assert_eq!((error.fate_of(0), error.fate_of(1)), (Some(Fate::Written), Some(Fate::NotWritten)));
+    assert_eq!(error.good_remainder().record_count(), 1);
+}
+
+#[test]
+fn a_part_that_was_there_already_has_no_offset() {
+    let mut world = World::new(|config| config.split_too_large = true);
+    let duplicate = ErrorCode::DUPLICATE_SEQUENCE_NUMBER.0;
+    world.answers.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(duplicate), Some(0)]);
+    world.send(&["a", "b"], 0);
+    world.pass(at(5_000));
+    match &world.events[..] {
+        [.., Event::Delivered { delivery, .. }] => assert_eq!([0, 1].map(|at| delivery.offset(at)), [None, Some(100)]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_older_broker_gets_an_older_format_or_the_losses_are_named() {
+    let mut world = World::new(|_| {});
+    world.produce = 2;
+    world.send(&["x"], 0);
+    let mut with_headers = KafkaBatch::new(Timestamp::from_millis(0));
+    let headers = [Header::new("h", "v")];
+    with_headers.extend([Record::new("x").headers(&headers)]).unwrap();
+    world.producer.send(with_headers.seal().unwrap(), to(1), world.now).unwrap();
+    world.run();
+    assert_eq!(world.fates().len(), 2);
+    assert!(world.fates().contains(&(0, DONE)) && world.fates().contains(&(1, NOT_WRITTEN)));
+    let produced = world.produced();
+    assert_eq!(RecordBatches::new(&produced[0].1).next().unwrap().unwrap().magic(), Magic::V1);
+    assert!(world.error().to_string().contains("magic 1 cannot carry the 1 headers of record 0"), "{}", world.error());
+}
+
+#[test]
+fn the_bytes_of_a_batch_are_never_copied() {
+    let mut world = World::new(|_| {});
+    let mut places = Vec::new();
+    world.send(&["x"], 0);
+    for _ in 0..200 {
+        match world.producer.poll_output(world.now) {
+            Output::Connect { connection, .. } => {
+                world.producer.handle_input(Input::Connected(connection), world.now);
+            }
+            Output::Transmit { connection, bytes } => {
+                let asked = Asked::parse(connection, &bytes);
+                if asked.api == 0 {
+                    places.push(bytes[1].as_ptr());
+                    world.answers.push_back(Some(ErrorCode::NOT_ENOUGH_REPLICAS.0));
+                }
+                let answer = world.answer(&asked).unwrap();
+                world.producer.handle_input(Input::Received(connection, &answer), world.now);
+            }
+            Output::Wait(Some(next)) if places.len() < 3 => world.now = next,
+            _ => {}
+        }
+    }
+    assert!(places.len() == 3 && places.iter().all(|place| *place == places[0]), "{places:?}");
+}

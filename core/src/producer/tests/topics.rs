@@ -1,0 +1,85 @@
+//! Topics that are there, come, go, or are not for us; what is not used is forgotten.
+
+use super::*;
+
+#[test]
+fn out_of_time_is_not_written_if_nothing_went_out_and_names_the_topic() {
+    let mut world = World::new(|config| config.delivery_timeout = Duration::from_secs(10));
+    world.topic_error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
+    world.send(&["x"], 0);
+    world.pass(at(20_000));
+    assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
+    let text = world.error().to_string();
+    assert!(text.contains("UNKNOWN_TOPIC_OR_PARTITION") && text.contains("\"t\""), "{text}");
+    let asked = world.apis().iter().filter(|api| **api == 3).count();
+    assert!((9..40).contains(&asked), "with backoff: {asked}");
+}
+
+#[test]
+fn a_topic_that_appears_gets_its_batches() {
+    let mut world = World::new(|_| {});
+    world.topic_error = ErrorCode::LEADER_NOT_AVAILABLE.0;
+    world.send(&["x"], 0);
+    world.pass(at(1_000));
+    world.topic_error = 0;
+    world.pass(at(3_000));
+    assert_eq!(world.fates(), [(0, DONE)]);
+}
+
+#[test]
+fn a_topic_that_may_not_be_written_to_fails_at_once() {
+    let mut world = World::new(|_| {});
+    world.topic_error = ErrorCode::TOPIC_AUTHORIZATION_FAILED.0;
+    world.send(&["x"], 0);
+    world.run();
+    assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
+}
+
+#[test]
+fn what_is_not_used_is_forgotten_and_counts_under_a_new_identity_when_it_comes_back() {
+    let mut world = World::new(|config| config.metadata_max_idle = Duration::from_secs(10));
+    world.send(&["x"], 0);
+    world.send(&["y"], 1);
+    world.pass(at(5_000));
+    for second in 2..=5_u64 {
+        world.send(&["y"], 1); // stays in use
+        world.pass(at(second * 5_000));
+    }
+    world.asked.clear();
+    world.send(&["y"], 1);
+    world.run();
+    assert_eq!(world.stamps(), [(7, 0, 5)], "whoever is in use counts on");
+    world.send(&["x"], 0);
+    world.run();
+    assert_eq!(world.stamps()[1..], [(8, 0, 0)], "and not (7, 0, 0), which would be taken for a duplicate");
+    world.pass(at(60_000));
+    assert_eq!(world.producer.partition_count("t"), None, "nothing was sent for long");
+    assert!(world.fates().iter().all(|(_, end)| *end == DONE), "{:?}", world.fates());
+}
+
+#[test]
+fn ever_new_partitions_take_no_more_room_than_those_in_use() {
+    let mut world = World::new(|config| config.metadata_max_idle = Duration::from_secs(1));
+    world.partitions = 500;
+    world.ids = (0..500).map(|id| (id, 0)).collect();
+    for partition in 0..500 {
+        world.send(&["x"], partition);
+        world.pass(at(u64::from(partition.unsigned_abs()) * 500));
+    }
+    assert_eq!(world.fates().len(), 500);
+    assert!(world.producer.partitions_known() < 10, "{}", world.producer.partitions_known());
+}
+
+#[test]
+fn a_topic_can_be_looked_up() {
+    let mut world = World::new(|_| {});
+    world.producer.look_up("t", world.now);
+    world.run();
+    assert!(matches!(&world.events[..], [Event::Topic { partitions: Ok(count), .. }] if count.get() == 20));
+    let mut world = World::new(|_| {});
+    world.topic_error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
+    world.producer.look_up("t", world.now);
+    world.pass(at(31_000));
+    let expected = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert!(matches!(&world.events[..], [Event::Topic { partitions: Err(code), .. }] if *code == expected));
+}
