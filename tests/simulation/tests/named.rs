@@ -68,3 +68,10 @@ fn with_acks_1_what_is_written_can_be_lost() {
 fn who_counts_nothing_calls_nothing_out_of_order() {
     holds(40_119_885);
 }
+
+/// The law was wrong: without acknowledgements the machine bears with an answer that nobody waits for, and what comes after
+/// it counts. Whoever listened in took the connection for spoilt, and missed who led by then.
+#[test]
+fn without_acks_an_answer_too_many_spoils_nothing() {
+    holds(60_086_915);
+}

@@ -81,6 +81,13 @@ impl Scenario {
         self.0.cluster.partition("t", 0).and_then(|partition| partition.leader).expect("it has a leader")
     }
 
+    /// From now on this broker leads, under this epoch.
+    fn leads(&mut self, leader: i32, epoch: i32) -> &mut Self {
+        let partition = self.0.cluster.partition_mut("t", 0).expect("it is there");
+        (partition.leader, partition.epoch) = (Some(leader), epoch);
+        self
+    }
+
     /// What was said of a batch, as the first words of it.
     fn said_of(&self, serial: Serial) -> String {
         match &self.0.ledger.promises[&serial].outcome {
@@ -329,6 +336,24 @@ fn a_topic_that_is_made_anew_gets_its_batches_under_its_new_id() {
     let second = scenario.at(2_000).sends("t", 1);
     assert!(scenario.at(8_000).said_of(second).starts_with("delivered"), "{}", scenario.0.trace.join("\n"));
     scenario.closes();
+}
+
+/// Where Produce names topics (before 4.0), only metadata tells that a topic is another one; its epochs then count anew, and
+/// are lower than those that were known.
+#[test]
+fn the_leaders_of_a_topic_that_is_made_anew_are_followed_although_their_epochs_are_lower() {
+    for release in [Release::V2_8, Release::V3_7, Release::V3_9] {
+        let mut scenario = with(release, 2, |_| {});
+        scenario.at(10).leads(1, 7);
+        let first = scenario.sends("t", 1);
+        assert!(scenario.at(1_000).said_of(first).starts_with("delivered"), "{release:?}");
+        scenario.happens(&Action::Recreate("t".into()));
+        scenario.at(1_100).leads(2, 0);
+        let second = scenario.sends("t", 1);
+        let said = scenario.at(10_000).said_of(second);
+        assert!(said.starts_with("delivered"), "{release:?}: {said}\n{}", scenario.0.trace.join("\n"));
+        scenario.closes();
+    }
 }
 
 /// Why the new leader waits for the old one's answers, although brokers check sequence numbers: one that has forgotten

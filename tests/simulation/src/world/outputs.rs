@@ -62,7 +62,7 @@ impl World {
                 self.names.insert(number, connection);
                 let found = self.brokers.iter().find(|broker| crate::broker::host(broker.id) == host);
                 let id = found.filter(|_| i32::from(port) == PORT).map_or(0, |broker| broker.id);
-                self.taps.insert(number, Tap::new(number, id));
+                self.taps.insert(number, Tap::new(number, id, self.manners()));
                 let up = id != 0 && self.cluster.member(id).up;
                 let (refused, swallowed) = match self.refusing.get(&id) {
                     Some((until, silently)) if *until > self.now => (true, *silently),
@@ -78,9 +78,8 @@ impl World {
                 let Some(number) = self.numbers.get(&connection).copied() else {
                     return Breach::of("only open connections are used", format!("Transmit on {connection:?}"));
                 };
-                let manners = self.manners();
                 let tap = self.taps.get_mut(&number).expect("each connection is listened to");
-                let line = tap.transmitted(&bytes, manners, &self.cluster, &mut self.ledger, &self.leaders, self.now);
+                let line = tap.transmitted(&bytes, &self.cluster, &mut self.ledger, &self.leaders, self.now);
                 let line =
                     line.map_err(|breach| Breach { what: format!("{} (on {number})", breach.what), ..breach })?;
                 self.note(|| format!("{number} -> {line}"));
