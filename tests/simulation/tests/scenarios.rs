@@ -361,25 +361,20 @@ fn the_leaders_of_a_topic_that_is_made_anew_are_followed_although_their_epochs_a
 #[test]
 fn no_batch_overtakes_one_that_an_old_leader_has_not_answered() {
     let mut scenario = with(Release::V4_1, 2, |config| config.metadata_max_age = ms(100));
-    let lead = |scenario: &mut Scenario, leader: i32| {
-        let partition = scenario.0.cluster.partition_mut("t", 0).unwrap();
-        (partition.leader, partition.epoch) = (Some(leader), partition.epoch + 1);
-    };
-    scenario.at(10);
-    lead(&mut scenario, 2);
+    scenario.at(10).leads(2, 1);
     let _ = scenario.sends("t", 1);
-    scenario.at(1_000);
-    lead(&mut scenario, 1);
-    scenario.at(1_400);
-    let refused = Intercept::Refuse { code: 5, all: true };
-    scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::Produce, after: 0, what: refused }));
-    scenario.happens(&Action::Stall(1, ms(2_000), true));
+    scenario.at(1_000).leads(1, 2);
+    let what = Intercept::DelayRequest(ms(3_000));
+    scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::Produce, after: 0, what }));
     let _ = scenario.sends("t", 1);
-    scenario.at(1_410);
-    lead(&mut scenario, 2);
+    scenario.at(2_000).leads(2, 3);
     scenario.0.cluster.partition_mut("t", 0).unwrap().log.expire();
-    scenario.at(2_400);
+    let asked_since = scenario.0.trace.len();
+    scenario.at(2_500);
+    assert!(scenario.lines_with(asked_since, &["<- Metadata"]) > 0, "it knows who leads again");
     let _ = scenario.sends("t", 1);
+    scenario.at(3_000);
+    assert_eq!(scenario.lines_with(asked_since, &["-> Produce"]), 0, "{}", scenario.0.trace.join("\n"));
     scenario.at(10_000);
     let order: Vec<u64> = scenario.log().iter().map(|(serial, _)| *serial).collect();
     assert_eq!(order, [0, 1, 2], "{}", scenario.0.trace.join("\n"));
