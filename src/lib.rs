@@ -20,3 +20,10 @@ pub use kafka_batch_async_std as async_std;
 #[doc = include_str!("../docs/guide.md")]
 #[cfg(any(doc, doctest))]
 pub mod guide {}
+
+/// How to write a transport, told by one: the example `blocking`, over `std::net` and without any runtime. Its text is here as
+/// it is compiled and run; [`producer`] has the rules that it keeps.
+///
+#[doc = concat!("```rust,ignore\n", include_str!("../examples/blocking/driver.rs"), "\n```")]
+#[cfg(any(doc, doctest))]
+pub mod how_to_write_a_transport {}

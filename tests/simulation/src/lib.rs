@@ -11,6 +11,7 @@
 pub mod broker;
 pub mod cluster;
 pub mod contents;
+pub mod distinct;
 pub mod laws;
 pub mod link;
 pub mod machine;

@@ -1,11 +1,12 @@
 //! Runs as many schedules as asked for, on all cores: `--schedules N [--seed S] [--jobs J]`; or one: `--seed S --trace`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use kafka_batch_simulation::distinct::Distinct;
 use kafka_batch_simulation::run::{Report, run, run_twice, shorten};
 use kafka_batch_simulation::schedule::Schedule;
 
@@ -57,7 +58,7 @@ struct Sums {
     unknown: u64,
     steps: u64,
     faults: BTreeMap<&'static str, u64>,
-    states: BTreeSet<u64>,
+    states: Distinct,
     /// Failures by law: how many, and the first seeds.
     failures: BTreeMap<&'static str, Failures>,
 }
@@ -73,9 +74,7 @@ impl Sums {
         for (fault, count) in report.counts.faults {
             *self.faults.entry(fault).or_default() += count;
         }
-        if self.states.len() < 20_000_000 {
-            self.states.extend(report.counts.states);
-        }
+        self.states.extend(report.counts.states);
         if let Some(breach) = report.breach {
             let (count, seeds) = self.failures.entry(breach.law).or_default();
             *count += 1;
@@ -87,7 +86,7 @@ impl Sums {
 
     fn print(&self) {
         let Self { schedules, accepted, delivered, not_written, unknown, steps, .. } = self;
-        println!("{schedules} schedules, {steps} steps, {} distinct states", self.states.len());
+        println!("{schedules} schedules, {steps} steps, {} distinct states, nearly", self.states.count());
         println!("{accepted} batches: {delivered} delivered, {not_written} not written, {unknown} unknown");
         for (fault, count) in &self.faults {
             println!("{count:>12} × {fault}");
@@ -149,6 +148,9 @@ fn many(args: &Args) -> ExitCode {
                         if seed.is_multiple_of(8) { run_twice(&schedule) } else { run(&schedule, false, false) };
                     if report.breach.is_some() && !args.keep_going {
                         stop.store(true, Ordering::Relaxed);
+                    }
+                    if let Some(breach) = &report.breach {
+                        eprintln!("seed {seed}: {breach}");
                     }
                     let mut sums = sums.lock().expect("nobody panics while adding");
                     sums.add(seed, report);
