@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::Producer;
 use crate::producer::accumulator::Awaited;
@@ -11,6 +12,11 @@ use crate::producer::handshake::Versions;
 use crate::producer::io::{ConnectionId, Disconnect, Output};
 use crate::producer::network::{Node, Reach};
 use crate::producer::timers::Timer;
+
+/// Brokers throttle for one quota window at most, which is 11 s by default (`quota.window.num` ×
+/// `quota.window.size.seconds`). What is asked beyond this is garbage, and would silence the producer for days; where it is
+/// not, the broker keeps its answers back by itself.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
 impl Producer {
     /// Connects, unless it may not yet, or has no address.
@@ -161,11 +167,11 @@ impl Producer {
         self.timers.set_or_clear(Timer::Idle(id), connection.idle_at(&self.config));
     }
 
-    /// A broker asks for silence on this connection (KIP-219).
+    /// A broker asks for silence on this connection (KIP-219), and gets it, up to [`LONGEST_THROTTLE`].
     pub(super) fn throttle(&mut self, id: ConnectionId, millis: i32) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         if let Ok(millis @ 1..) = u64::try_from(millis) {
-            let until = self.now + core::time::Duration::from_millis(millis);
+            let until = self.now + Duration::from_millis(millis).min(LONGEST_THROTTLE);
             connection.throttled_until = connection.throttled_until.max(Some(until));
             self.timers.set_or_clear(Timer::Throttle(id), connection.throttled_until);
         }

@@ -94,6 +94,22 @@ fn throttling_is_obeyed_where_the_broker_leaves_it_to_the_client() {
     assert_eq!(world.fates().len(), 2);
 }
 
+/// A simulated answer of garbage was read as a throttling for days (seed 100,199,716).
+#[test]
+fn a_throttling_that_no_broker_would_ask_for_is_not_believed() {
+    let mut world = World::new(|_| {});
+    world.produce = 6;
+    world.throttle = i32::MAX;
+    world.send(&["x"], 0);
+    world.run();
+    world.throttle = 0;
+    world.send(&["y"], 0);
+    world.pass(at(59_999));
+    assert_eq!(world.fates().len(), 1);
+    world.pass(at(60_000));
+    assert_eq!(world.fates().len(), 2);
+}
+
 #[test]
 fn idle_connections_are_closed_and_then_there_is_nothing_to_wait_for() {
     let mut world = World::new(|_| {});
