@@ -75,9 +75,3 @@ fn who_counts_nothing_calls_nothing_out_of_order() {
 fn without_acks_an_answer_too_many_spoils_nothing() {
     holds(60_086_915);
 }
-
-/// The machine: garbage in the place of an answer was read as a throttling for days, and obeyed.
-#[test]
-fn nobody_is_silent_for_days() {
-    holds(100_199_716);
-}

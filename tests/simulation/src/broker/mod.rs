@@ -344,7 +344,9 @@ impl Broker {
         let is_refused = request.api == ApiKey::ApiVersions && answer.get(8..10) == Some(&[0, 35]);
         match if is_refused { Garbage::Correlation } else { garbage } {
             Garbage::Body => {
-                let body: Vec<u8> = (0..self.random.between(1, 40)).map(|_| self.random.draw() as u8).collect();
+                // Any 16 bytes are an answer to InitProducerId, and one that makes sense is no garbage.
+                let longest = if request.api == ApiKey::InitProducerId { 15 } else { 40 };
+                let body: Vec<u8> = (0..self.random.between(1, longest)).map(|_| self.random.draw() as u8).collect();
                 return wire::framed(request.api, request.version, request.correlation, &body);
             }
             Garbage::Correlation => bytes[4..8].copy_from_slice(&(request.correlation ^ 0x5555).to_be_bytes()),

@@ -15,6 +15,9 @@ use crate::contents::{Serial, identify};
 use crate::wire::produce::{Answered, TopicRef, ask, listen};
 use crate::wire::{Frames, answer_header_version, open};
 
+/// So long a producer is silent at most, whatever a broker asks for.
+const LONGEST_THROTTLE: Moment = Moment::from_secs(60);
+
 /// A request that has no answer yet.
 #[derive(Debug)]
 struct Outstanding {
@@ -258,7 +261,7 @@ impl Tap {
         }
         // Older brokers keep their answer back themselves (KIP-219).
         if request.version >= 6 && answers.throttle_ms > 0 {
-            self.silent_until = now + Moment::from_millis(answers.throttle_ms as u64);
+            self.silent_until = now + Moment::from_millis(answers.throttle_ms as u64).min(LONGEST_THROTTLE);
         }
         Some(line)
     }

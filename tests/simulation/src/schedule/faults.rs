@@ -160,7 +160,10 @@ fn intercept(api: ApiKey, scene: &Scene<'_>, random: &mut Random) -> Intercept {
             Garbage::Endless,
             Garbage::Empty,
         ])),
-        12 => Intercept::Throttle(random.between(1, 3_000) as i32),
+        12 => match random.between(1, 3_000) as i32 {
+            2_951.. => Intercept::Throttle(i32::MAX), // no broker would
+            millis => Intercept::Throttle(millis),
+        },
         _ => match api {
             ApiKey::Metadata if random.percent(50) => Intercept::Stale,
             ApiKey::Metadata => Intercept::Lie(*random.pick(&[
