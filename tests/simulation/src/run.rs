@@ -11,6 +11,7 @@ use crate::contents::{Recipe, Serial};
 use crate::laws::Breach;
 use crate::laws::ledger::Outcome;
 use crate::laws::logs::{Strictness, check};
+use crate::laws::tap::LONGEST_THROTTLE;
 use crate::schedule::{Ending, Schedule};
 use crate::world::{Action, Counts, World};
 
@@ -95,8 +96,9 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
         Ending::Closed(mode) => world.act(&Action::Close(mode))?,
         Ending::Healed => {
             world.act(&Action::Relent)?;
-            // Whatever was begun comes to its end: delays, stalls, brokers that are away, time-outs, back-offs.
-            let calm = Moment::from_secs(45) + producer.request_timeout * 2 + producer.socket_connection_setup_timeout;
+            // Whatever was begun comes to its end: delays, stalls, brokers that are away, time-outs, back-offs, throttling.
+            let time_outs = producer.request_timeout * 2 + producer.socket_connection_setup_timeout;
+            let calm = Moment::from_secs(45) + time_outs + LONGEST_THROTTLE;
             world.run_until(world.now + calm)?;
             probe(world, producer.delivery_timeout)?;
             world.act(&Action::Flush)?;

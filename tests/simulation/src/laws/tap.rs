@@ -16,7 +16,7 @@ use crate::wire::produce::{Answered, TopicRef, ask, listen};
 use crate::wire::{Frames, answer_header_version, open};
 
 /// So long a producer is silent at most, whatever a broker asks for.
-const LONGEST_THROTTLE: Moment = Moment::from_secs(60);
+pub const LONGEST_THROTTLE: Moment = Moment::from_secs(60);
 
 /// A request that has no answer yet.
 #[derive(Debug)]
