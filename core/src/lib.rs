@@ -37,13 +37,13 @@ mod transport;
 mod varint;
 
 pub use batch::{
-    Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
-    ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
+    Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, BatchStream, Boundary, CompressionRatio,
+    ControlRecord, ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
     DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Filled, Full,
-    FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, NumberedBatch, OfMessagesError, OptionsError,
-    Placed, RecordBatch, RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records, Region, RollbackError,
-    RollingBatch, SealError, SealErrorReason, SealedBatch, SizePolicy, Split, SplitError, Stamp, StampError,
-    StampedBatch, TimestampType,
+    FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, Misfit, NumberedBatch, OfMessagesError,
+    OptionsError, Placed, Polled, RecordBatch, RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records,
+    Region, RollbackError, RolledBatch, RollingBatch, SealError, SealErrorReason, SealedBatch, SizePolicy, Split,
+    SplitError, Stamp, StampError, StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,

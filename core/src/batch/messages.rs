@@ -64,7 +64,7 @@ impl KafkaBatch {
     /// # Ok::<(), kafka_batch_core::AppendError>(())
     /// ```
     pub fn messages<'b, 'd>(&'b mut self, defaults: &'d Defaults<'d>) -> MessageWriter<'b, 'd> {
-        MessageWriter { batch: self, composer: Composer::new(defaults) }
+        MessageWriter { batch: self, composer: Composer::new(*defaults) }
     }
 }
 
@@ -129,8 +129,8 @@ impl MessageWriter<'_, '_> {
 /// Turns messages into records. Keeps the memory of values and headers from one to the next, and the merged headers
 /// too, as long as messages have none of their own and the same content type: then they are encoded once for all.
 #[derive(Debug)]
-struct Composer<'d> {
-    defaults: &'d Defaults<'d>,
+pub(super) struct Composer<'d> {
+    defaults: Defaults<'d>,
     value: Vec<u8>,
     headers: EncodedHeaders,
     /// The content type for which `headers` holds the call's headers; `None` where they hold something else.
@@ -138,11 +138,11 @@ struct Composer<'d> {
 }
 
 impl<'d> Composer<'d> {
-    const fn new(defaults: &'d Defaults<'d>) -> Self {
+    pub(super) const fn new(defaults: Defaults<'d>) -> Self {
         Self { defaults, value: Vec::new(), headers: EncodedHeaders::EMPTY, shared_for: None }
     }
 
-    fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
+    pub(super) fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
         let Self { defaults, value, headers, shared_for } = self;
         value.clear();
         let payload = message.payload(value)?;

@@ -11,6 +11,7 @@ mod options;
 mod rolling;
 mod seal;
 mod split;
+mod stream;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -29,6 +30,7 @@ pub use options::{
 pub use rolling::{NumberedBatch, Placed, RollingBatch};
 pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
 pub use split::{RecordTooLarge, Split, SplitError};
+pub use stream::{BatchStream, Misfit, Polled, RolledBatch};
 
 use crate::magic::{Magic, MagicChoice};
 use crate::record::RecordView;

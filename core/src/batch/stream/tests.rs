@@ -1,0 +1,246 @@
+//! Messages and time move as the test lets them.
+
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::{format, vec};
+use core::cell::RefCell;
+use core::pin::pin;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::Waker;
+
+use super::*;
+use crate::batch::BatchOptions;
+use crate::record::Record;
+
+/// Milliseconds that only the test moves.
+#[derive(Clone, Default)]
+struct Time(Arc<AtomicU64>);
+
+impl Time {
+    fn millis(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn pass(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = u64> + Send + use<> {
+        let (clock, until) = (self.clone(), self.millis() + time.as_millis() as u64);
+        poll_fn(move |_| if clock.millis() >= until { Poll::Ready(until) } else { Poll::Pending })
+    }
+}
+
+/// Messages that come when the test lets them.
+#[derive(Clone, Default)]
+struct Source(Rc<RefCell<(VecDeque<String>, bool)>>);
+
+impl Source {
+    fn send(&self, messages: &[&str]) {
+        self.0.borrow_mut().0.extend(messages.iter().map(ToString::to_string));
+    }
+
+    fn end(&self) {
+        self.0.borrow_mut().1 = true;
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.borrow().0.len()
+    }
+
+    fn poll(&self) -> Poll<Option<String>> {
+        let mut state = self.0.borrow_mut();
+        match state.0.pop_front() {
+            None if !state.1 => Poll::Pending,
+            message => Poll::Ready(message),
+        }
+    }
+}
+
+fn first() -> KafkaBatch {
+    BatchOptions::default().batch_size(200).max_message_bytes(300).max_records(3).build(0).unwrap()
+}
+
+fn stream(source: &Source, time: &Time) -> BatchStream<'static, impl Stream<Item = String> + use<>> {
+    let (source, clock, timer) = (source.clone(), time.clone(), time.clone());
+    BatchStream::polling(move |_| source.poll(), first(), move || clock.millis() as i64)
+        .linger(Duration::from_millis(10), move |time| timer.sleep(time))
+}
+
+/// What [`BatchStream::next`] has to say now; the future is dropped.
+fn poll<S: Stream<Item: Message>>(batches: &mut BatchStream<'_, S>) -> Poll<Option<News<S::Item>>> {
+    pin!(batches.next()).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[track_caller]
+fn rolled<S: Stream<Item: Message + fmt::Debug>>(batches: &mut BatchStream<'_, S>) -> RolledBatch<S::Item> {
+    match poll(batches) {
+        Poll::Ready(Some(Ok(rolled))) => rolled,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn values(batch: &KafkaBatch) -> Vec<&str> {
+    batch.records().map(|record| str::from_utf8(record.value.unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn a_full_batch_comes_out_with_the_messages_that_are_in_it() {
+    let (source, time) = (Source::default(), Time::default());
+    let mut batches = stream(&source, &time);
+    source.send(&["a", "b"]);
+    assert!(poll(&mut batches).is_pending());
+    assert_eq!(values(batches.open()), ["a", "b"]);
+    source.send(&["c", "d", "e", "f", "g", "h"]);
+    for (number, expected) in [["a", "b", "c"], ["d", "e", "f"]].into_iter().enumerate() {
+        let rolled = rolled(&mut batches);
+        assert_eq!(
+            (rolled.number, values(&rolled.batch)),
+            (number as u64, rolled.messages.iter().map(String::as_str).collect())
+        );
+        assert_eq!(rolled.messages, expected);
+    }
+    assert!(poll(&mut batches).is_pending());
+}
+
+#[test]
+fn what_is_not_asked_for_stays_in_the_source() {
+    let (source, time) = (Source::default(), Time::default());
+    source.send(&["a"; 10]);
+    rolled(&mut stream(&source, &time));
+    assert_eq!(source.waiting(), 6, "three are in the batch, and the fourth is in the next one");
+}
+
+#[test]
+fn a_batch_comes_out_when_it_has_waited_long_enough_since_its_first_message() {
+    let (source, time) = (Source::default(), Time::default());
+    let mut batches = stream(&source, &time);
+    time.pass(100);
+    assert!(poll(&mut batches).is_pending(), "an empty batch does not wait for anything");
+    source.send(&["a"]);
+    assert!(poll(&mut batches).is_pending());
+    time.pass(9);
+    source.send(&["b"]);
+    assert!(poll(&mut batches).is_pending());
+    time.pass(1);
+    let first = rolled(&mut batches);
+    assert_eq!((first.number, first.messages), (0, vec!["a".to_string(), "b".to_string()]));
+    assert!(first.batch.records().map(|record| record.timestamp.millis()).eq([100, 109]));
+    time.pass(100);
+    assert!(poll(&mut batches).is_pending());
+    source.send(&["c"]);
+    assert!(poll(&mut batches).is_pending(), "the next one waits anew");
+    time.pass(10);
+    assert_eq!(rolled(&mut batches).number, 1);
+}
+
+#[test]
+fn a_batch_that_was_begun_by_the_message_that_found_no_room_waits_from_there_on() {
+    let (source, time) = (Source::default(), Time::default());
+    let mut batches = stream(&source, &time);
+    source.send(&["a"]);
+    assert!(poll(&mut batches).is_pending());
+    time.pass(9);
+    source.send(&["b", "c", "d"]);
+    assert_eq!(rolled(&mut batches).messages, ["a", "b", "c"]);
+    time.pass(9);
+    assert!(poll(&mut batches).is_pending());
+    time.pass(1);
+    assert_eq!(rolled(&mut batches).messages, ["d"]);
+}
+
+#[test]
+fn without_linger_a_batch_waits_until_it_is_full_or_taken() {
+    let (source, time) = (Source::default(), Time::default());
+    let messages = source.clone();
+    let mut batches = BatchStream::polling(move |_| messages.poll(), first(), || 0);
+    assert_eq!(batches.take(), None);
+    source.send(&["a"]);
+    time.pass(1_000_000);
+    assert!(poll(&mut batches).is_pending());
+    let taken = batches.take().unwrap();
+    assert_eq!((taken.number, taken.messages), (0, vec!["a".to_string()]));
+    assert_eq!(batches.take(), None);
+    source.send(&["b"]);
+    source.end();
+    assert_eq!(rolled(&mut batches).number, 1);
+}
+
+#[test]
+fn the_last_batch_comes_out_at_the_end_and_nothing_after_it() {
+    let (source, time) = (Source::default(), Time::default());
+    let mut batches = stream(&source, &time);
+    source.send(&["a"]);
+    source.end();
+    assert_eq!(rolled(&mut batches).messages, ["a"]);
+    source.send(&["too late"]);
+    for _ in 0..2 {
+        assert!(matches!(poll(&mut batches), Poll::Ready(None)));
+    }
+    assert_eq!(source.waiting(), 1, "a stream that has ended is not polled");
+}
+
+#[test]
+fn a_message_that_can_go_into_no_batch_comes_back_and_the_others_are_not_touched() {
+    let (source, time) = (Source::default(), Time::default());
+    let mut batches = stream(&source, &time);
+    let large = "x".repeat(400);
+    source.send(&["a", &large, "b", &large, "c"]);
+    source.end();
+    for _ in 0..2 {
+        let Poll::Ready(Some(Err(misfit))) = poll(&mut batches) else { panic!("the batch is not full") };
+        assert!(matches!(misfit.error, AppendError::TooLarge { limit: 300, .. }), "{misfit}");
+        assert_eq!(misfit.message, large);
+    }
+    let rolled = rolled(&mut batches);
+    assert_eq!((rolled.number, values(&rolled.batch)), (0, vec!["a", "b", "c"]));
+    assert_eq!(rolled.messages, ["a", "b", "c"]);
+}
+
+#[test]
+fn every_message_comes_out_once_and_at_its_position_whatever_the_sizes() {
+    let sizes = (0..500_usize).map(|n| n * n * 31 % 350);
+    let messages: Vec<String> = sizes.enumerate().map(|(n, size)| format!("{n} {}", "x".repeat(size))).collect();
+    let mut left = messages.clone().into_iter();
+    let mut batches = BatchStream::polling(move |_| Poll::Ready(left.next()), first(), || 0);
+    let (mut out, mut misfits, mut numbers) = (Vec::new(), Vec::new(), 0);
+    while let Poll::Ready(Some(news)) = poll(&mut batches) {
+        match news {
+            Ok(rolled) => {
+                assert_eq!(rolled.number, numbers);
+                numbers += 1;
+                assert_eq!(values(&rolled.batch), rolled.messages);
+                out.extend(rolled.messages);
+            }
+            Err(misfit) => misfits.push(misfit.message),
+        }
+    }
+    let fits = |message: &String| first().messages(&Defaults::default()).append(message).is_ok();
+    let (fit, unfit): (Vec<_>, Vec<_>) = messages.into_iter().partition(fits);
+    assert!(numbers > 100 && unfit.len() > 10);
+    assert!((out, misfits) == (fit, unfit));
+}
+
+#[test]
+fn a_first_batch_that_has_records_comes_out_as_it_is() {
+    let mut begun = first();
+    begun.extend([Record::new("before")]).unwrap();
+    let mut messages = ["a"].into_iter();
+    let mut batches = BatchStream::polling(move |_| Poll::Ready(messages.next()), begun.clone(), || 0);
+    assert_eq!(rolled(&mut batches), RolledBatch { number: 0, batch: begun, messages: vec![] });
+    assert_eq!(rolled(&mut batches).messages, ["a"]);
+}
+
+#[test]
+fn defaults_hold_for_messages_that_say_nothing_of_theirs() {
+    let mut messages = ["a"].into_iter();
+    let mut batches = BatchStream::polling(move |_| Poll::Ready(messages.next()), first(), || 7)
+        .defaults(Defaults::default().key("k").correlation_id("42"));
+    let batch = rolled(&mut batches).batch;
+    let record = batch.records().next().unwrap();
+    let names: Vec<_> = record.headers.iter().map(|header| header.name).collect();
+    assert_eq!((record.key, record.timestamp.millis()), (Some(&b"k"[..]), 7));
+    assert_eq!(names, ["content-type", "correlation_id"]);
+}
