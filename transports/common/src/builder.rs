@@ -142,7 +142,8 @@ impl<R: Runtime> ProducerBuilder<R> {
         let seed = seed.unwrap_or_else(seed_from_time);
         let limit = config.buffer_memory;
         let brokers = settings.get(settings::BROKERS).cloned().unwrap_or_default();
-        let desk = Arc::new(Desk::new(limit, Topics::new(seed, config.metadata_max_age)));
+        let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
+        let desk = Arc::new(Desk::new(limit, topics));
         let driver = Driver::new(config, seed, Arc::clone(&desk));
         let producer = Producer::new(desk, batch_options, Capabilities::new(!split_too_large), limit, brokers);
         Ok((producer, R::drive(driver)))
