@@ -118,8 +118,8 @@ impl<M: Message> Publish<'_, M> {
     /// Puts the messages into the batch, or into the one that `new_batch` makes. Pure: a transport does the rest.
     ///
     /// # Errors
-    /// The messages overflow the batch, one of them can go into no batch, or the partition asked for is not the one that
-    /// the batch's keys route to. The batch is in the error, as it was before the call.
+    /// The messages overflow the batch, or one of them can go into no batch: it is in the error, as it was before the call.
+    /// Or the partition asked for is not the one that the batch's keys route to: it is in the error, with the messages.
     pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<ReadyToSend, PublishError> {
         let Self { topic, partition, batch, messages, defaults } = self;
         let mut batch = batch.unwrap_or_else(new_batch);
@@ -163,8 +163,10 @@ impl ReadyToSend {
     }
 }
 
-/// Publishing failed. What was handed over is in the error: the batch as it was before the call; the messages were
-/// borrowed.
+/// Publishing failed. What was handed over is in the error; the messages were borrowed.
+///
+/// Where they did not go into the batch, it is as it was before the call. Where they did, they are in it, and the batch can
+/// be sent again by itself: the same call with the same messages would put them in twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -193,10 +195,10 @@ pub enum PublishError {
         /// The batch, as it was before the call.
         batch: Box<KafkaBatch>,
     },
-    /// The batch was not accepted. Nothing was sent.
+    /// The batch was not accepted. Nothing was sent, and the batch comes back with the messages in it.
     #[error(transparent)]
     Send(SendError),
-    /// The batch was sent, and failed; it says what is known of it.
+    /// The batch was sent, and failed; it says what is known of it, and comes back with the messages in it.
     #[error(transparent)]
     Delivery(DeliveryError),
 }

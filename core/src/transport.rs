@@ -26,6 +26,18 @@ pub trait Transport: Sync {
     /// An empty batch with this producer's settings, at the present time.
     fn batch(&self) -> KafkaBatch;
 
+    /// The same, tied to one partition of this topic by the keys of its records, as
+    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key) says: published without a partition, it goes there.
+    ///
+    /// # Errors
+    /// As [`partition_count`](Self::partition_count).
+    fn keyed_batch(&self, topic: &str) -> impl Future<Output = Result<KafkaBatch, SendErrorReason>> + Send {
+        async move {
+            let partitions = self.partition_count(topic).await?;
+            Ok(self.batch().routed_by_key(partitions))
+        }
+    }
+
     /// How many partitions a topic has: what [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key) asks for.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod stream;
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU32;
 
 pub use answer::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, FullReason, RecordMetadata};
 pub use convert::{ConvertError, DownConversion, Loss};
@@ -115,6 +116,13 @@ impl KafkaBatch {
     #[must_use]
     pub fn next_batch(&self) -> Self {
         Self::empty(self.options.clone(), self.options.magic.initial(), self.now)
+    }
+
+    /// The same batch, routed by key from here on; nothing is in it yet.
+    pub(crate) fn routed_by_key(mut self, partitions: NonZeroU32) -> Self {
+        debug_assert!(self.is_empty(), "the keys in it would have to be looked at");
+        self.options.partitions = Some(partitions);
+        self
     }
 
     /// The settings that it was made with.
