@@ -6,8 +6,7 @@
 use std::env;
 use std::error::Error;
 
-use kafka_batch::async_std::SmolProducer;
-use kafka_batch::{Append, Record, TopicPartition, Transport};
+use kafka_batch::{Append, Record, SmolProducer, TopicPartition, Transport};
 use rdkafka::mocking::MockCluster;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -5,17 +5,38 @@
 
 pub use kafka_batch_core::*;
 
-/// The transport over librdkafka. What it cannot promise stands in its first paragraph.
-#[cfg(feature = "rdkafka")]
-pub use kafka_batch_rdkafka as rdkafka;
-
-/// The transport over tokio. The batch that was filled is the batch that lands.
+/// A producer over tokio.
 #[cfg(feature = "tokio")]
-pub use kafka_batch_tokio as tokio;
+pub use kafka_batch_tokio::TokioProducer;
 
-/// The transport over async-std and smol. The batch that was filled is the batch that lands.
-#[cfg(any(feature = "async-std", feature = "smol"))]
-pub use kafka_batch_async_std as async_std;
+/// A producer over async-std.
+#[cfg(feature = "async-std")]
+pub use kafka_batch_async_std::AsyncStdProducer;
+
+/// A producer over smol.
+#[cfg(feature = "smol")]
+pub use kafka_batch_async_std::SmolProducer;
+
+/// A producer over librdkafka.
+#[cfg(feature = "rdkafka")]
+pub use kafka_batch_rdkafka::RdkafkaProducer;
+
+/// The transports, whole: the settings and errors of each, and what it promises.
+///
+/// They have a module of their own so that `use kafka_batch::*` brings no name of another crate along.
+pub mod transports {
+    /// The transport over tokio. The batch that was filled is the batch that lands.
+    #[cfg(feature = "tokio")]
+    pub use kafka_batch_tokio as tokio;
+
+    /// The transport over async-std and smol. The batch that was filled is the batch that lands.
+    #[cfg(any(feature = "async-std", feature = "smol"))]
+    pub use kafka_batch_async_std as async_std;
+
+    /// The transport over librdkafka. What it cannot promise stands in its first paragraph.
+    #[cfg(feature = "rdkafka")]
+    pub use kafka_batch_rdkafka as rdkafka;
+}
 
 #[doc = include_str!("../docs/guide.md")]
 #[cfg(any(doc, doctest))]

@@ -70,12 +70,18 @@ mod failures;
 mod futures;
 #[path = "conformance/kafka.rs"]
 mod kafka;
+#[path = "conformance/log.rs"]
+mod log;
 #[path = "conformance/pressure.rs"]
 mod pressure;
 #[path = "conformance/publishing.rs"]
 mod publishing;
+#[path = "conformance/readme.rs"]
+mod readme;
 #[path = "conformance/records.rs"]
 mod records;
+#[path = "conformance/rolling.rs"]
+mod rolling;
 #[path = "conformance/runtimes.rs"]
 mod runtimes;
 #[path = "conformance/subject.rs"]

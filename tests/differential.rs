@@ -289,7 +289,7 @@ mod rskafka_peer {
     use rskafka::record::Record as TheirRecord;
 
     struct Rskafka {
-        runtime: ::tokio::runtime::Runtime,
+        runtime: tokio::runtime::Runtime,
         client: PartitionClient,
         shelf: bystander::Shelf,
     }
@@ -297,7 +297,7 @@ mod rskafka_peer {
     impl Rskafka {
         /// A client that is connected to a bystander.
         fn connect() -> Self {
-            let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let (address, shelf) = bystander::start();
             let client = runtime.block_on(async {
                 let client = rskafka::client::ClientBuilder::new(vec![address]).build().await?;

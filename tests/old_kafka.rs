@@ -17,10 +17,9 @@ use std::time::Duration;
 use driver::BlockingProducer;
 use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Trouble, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
-use kafka_batch::tokio::TokioProducer;
 use kafka_batch::{
     BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, FailureReason, Fate, Header,
-    KafkaBatch, Magic, Record, RecordBatches, TopicPartition, Transport,
+    KafkaBatch, Magic, Record, RecordBatches, TokioProducer, TopicPartition, Transport,
 };
 use release::OldKafka;
 use tools::Seen;

@@ -1,5 +1,5 @@
-//! The transport over librdkafka, against librdkafka's own mock cluster: what is handed to it arrives as it was, or its
-//! errors say what is true. Read back with `rdkafka`'s consumer, which is not ours.
+//! The transport over librdkafka, against librdkafka's own mock cluster: what is its own. What it does as every transport
+//! does is in the suite `conformance`. Read back with `rdkafka`'s consumer, which is not ours.
 //!
 //! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, its
 //! partition has no leader until the test gives it one.
@@ -10,10 +10,10 @@ mod cluster;
 mod failures;
 #[path = "rdkafka/futures.rs"]
 mod futures;
+#[path = "conformance/log.rs"]
+mod log;
 #[path = "rdkafka/pressure.rs"]
 mod pressure;
-#[path = "rdkafka/publishing.rs"]
-mod publishing;
 #[path = "rdkafka/refusals.rs"]
 mod refusals;
 #[path = "rdkafka/round_trip.rs"]

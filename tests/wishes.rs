@@ -2,12 +2,7 @@
 
 use std::error::Error;
 
-use kafka_batch::rdkafka::RdkafkaProducer;
-use kafka_batch::{
-    Append, BatchOptions, CompressionRatio, DEFAULT_MAX_DECOMPRESSED, Defaults, FullReason, Header, KafkaBatch,
-    Message, Outgoing, Publish, PublishError, Record, RecordBatches, SealedBatch, SizePolicy, Timestamp, Tombstone,
-    Transport,
-};
+use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 
 type Outcome = Result<(), Box<dyn Error>>;

@@ -1,10 +1,8 @@
 //! One line for each transport, and from there on the same program.
 
 use clap::ValueEnum;
-use kafka_batch::async_std::AsyncStdProducer;
-use kafka_batch::rdkafka::{ConfigError, RdkafkaProducer};
-use kafka_batch::tokio::TokioProducer;
-use kafka_batch::{BatchOptions, SendErrorReason, Transport};
+use kafka_batch::transports::rdkafka::ConfigError;
+use kafka_batch::{AsyncStdProducer, BatchOptions, RdkafkaProducer, SendErrorReason, TokioProducer, Transport};
 
 use crate::args::Args;
 use crate::failure::Failure;

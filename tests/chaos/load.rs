@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use kafka_batch::tokio::TokioProducer;
-use kafka_batch::{BatchOptions, Compression, Fate, KafkaBatch, Record, TopicPartition, Transport};
+use kafka_batch::{BatchOptions, Compression, Fate, KafkaBatch, Record, TokioProducer, TopicPartition, Transport};
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, JoinSet};
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 
-use kafka_batch::tokio::TokioProducer;
-use kafka_batch::{Compression, TopicPartition, Transport};
+use kafka_batch::{Compression, TokioProducer, TopicPartition, Transport};
 use kafka_batch_brokers::Cluster;
 use tokio::runtime::Runtime;
 

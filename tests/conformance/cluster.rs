@@ -1,25 +1,22 @@
-//! A cluster of the case's own, and what is in its logs, read with `rdkafka`'s consumer.
+//! A cluster of the case's own, and what is in its logs.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord};
-use kafka_batch::{BatchOptions, KafkaBatch, Record, RecordBatches, Timestamp, TopicPartition};
+use kafka_batch::kit::OwnedRecord;
+use kafka_batch::{BatchOptions, RecordBatches, TopicPartition};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::futures::block_on;
+use crate::log::{self, PATIENCE};
 use crate::subject::{Subject, Wanted};
-
-/// Only so that a case that would hang fails instead.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A cluster, and a topic of three partitions in it that no other case has.
 pub(crate) struct Cluster {
@@ -108,12 +105,21 @@ impl Cluster {
     }
 
     pub(crate) fn log_of(&self, partition: i32) -> Vec<(i64, OwnedRecord)> {
-        log(&self.servers, &self.topic, partition)
+        log::of(&self.servers, &self.topic, partition)
     }
 
     /// The values in the log of partition 0.
     pub(crate) fn values(&self) -> Vec<String> {
-        self.log().into_iter().map(|(_, record)| String::from_utf8(record.value.unwrap()).unwrap()).collect()
+        log::values(self.log())
+    }
+
+    /// Deletes the records of partition 0 that come before this offset.
+    pub(crate) fn delete_records_before(&self, offset: i64) {
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
+        let mut until = TopicPartitionList::new();
+        until.add_partition_offset(&self.topic, 0, Offset::Offset(offset)).unwrap();
+        let deleted = block_on(admin.delete_records(&until, &AdminOptions::new().operation_timeout(Some(PATIENCE))));
+        assert_eq!(deleted.unwrap().elements()[0].error(), Ok(()));
     }
 
     /// How many batches the log of partition 0 has, where this is a Kafka whose files can be seen.
@@ -144,59 +150,4 @@ pub(crate) fn variable(name: &str) -> String {
 pub(crate) fn wanted(servers: String) -> Wanted {
     let options = BatchOptions::default();
     Wanted { servers, options, buffer: 32 << 20, patience: Duration::from_secs(30), acks: "all", seed: 7 }
-}
-
-/// Each record of a partition and its offset.
-fn log(servers: &str, topic: &str, partition: i32) -> Vec<(i64, OwnedRecord)> {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
-    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap();
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    consumer.assign(&list).unwrap();
-    let start = Instant::now();
-    let mut log = Vec::new();
-    while (log.len() as i64) < high - low {
-        assert!(start.elapsed() < PATIENCE, "{} of {low}..{high} could be read", log.len());
-        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-            let message = message.unwrap();
-            log.push((message.offset(), owned(&message)));
-        }
-    }
-    log
-}
-
-fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
-    let headers = message.headers().map(|headers| {
-        let owned = |header: rdkafka::message::Header<'_, &[u8]>| OwnedHeader {
-            name: header.key.to_owned(),
-            value: header.value.map(Vec::from),
-        };
-        headers.iter().map(owned).collect()
-    });
-    OwnedRecord {
-        key: message.key().map(Vec::from),
-        value: message.payload().map(Vec::from),
-        headers: headers.unwrap_or_default(),
-        timestamp: Some(match message.timestamp() {
-            rdkafka::Timestamp::CreateTime(time) | rdkafka::Timestamp::LogAppendTime(time) => {
-                Timestamp::from_millis(time)
-            }
-            rdkafka::Timestamp::NotAvailable => Timestamp::NO_TIMESTAMP,
-        }),
-    }
-}
-
-/// A batch of these values.
-pub(crate) fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch {
-    let mut batch = BatchOptions::default().batch_size(1 << 20).build(1_700_000_000_000).unwrap();
-    for value in values {
-        assert!(!batch.append(Record::new(value.as_ref())).unwrap().is_full());
-    }
-    batch
-}
-
-/// The values "0", "1" … of so many records.
-pub(crate) fn counted(count: usize) -> Vec<String> {
-    (0..count).map(|number| number.to_string()).collect()
 }

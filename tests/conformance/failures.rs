@@ -9,7 +9,8 @@ use kafka_batch::{
 };
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use crate::cluster::{Cluster, batch, counted, wanted};
+use crate::cluster::{Cluster, wanted};
+use crate::log::{batch, counted};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_and_to_kafka! {

@@ -1,25 +1,40 @@
 //! What only a real Kafka does: it keeps batches as they came, checks records, stamps them, and has limits of its own.
 
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{mem, thread};
 
 use kafka_batch::protocol::ErrorCode;
-use kafka_batch::{BatchOptions, Delivery, FailureReason, Fate, KafkaBatch, Publish, Record, Tombstone, Transport};
-
+use kafka_batch::{
+    BatchOptions, Delivery, FailureReason, Fate, KafkaBatch, Publish, Record, RecordError, SendErrorReason, Tombstone,
+    TopicPartition, Transport,
+};
 use kafka_batch_brokers::{Broker, Options, Release};
+use smol::lock::Mutex;
 
-use crate::cluster::{Cluster, batch, counted, variable};
+use crate::cluster::{Cluster, variable, wanted};
+use crate::log::{batch, counted};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_to_kafka! {
     the_batch_that_was_filled_is_the_batch_that_lands
     many_batches_on_their_way_arrive_once_and_in_order
+    a_delivery_says_where_the_partition_begins
+    a_topic_that_does_not_exist_is_made_or_missed_as_the_brokers_settings_have_it
+    a_name_that_no_topic_can_have
     a_topic_with_log_append_time_tells_when
     a_compacted_topic_refuses_records_without_a_key_by_position
     tombstones_go_to_a_compacted_topic
     the_limit_of_a_topic_refuses_a_batch_which_is_then_split
     a_broker_that_is_killed_and_comes_back_has_each_batch_once
+}
+
+/// Brokers of a case's own are large.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// The one that runs around this suite.
+fn release() -> &'static Release {
+    Release::find(&variable("KAFKA_BATCH_KAFKA_VERSION")).unwrap()
 }
 
 async fn sent<S: Subject>(cluster: &Cluster, producer: &S::Producer, batch: KafkaBatch) -> Delivery {
@@ -59,6 +74,43 @@ async fn many_batches_on_their_way_arrive_once_and_in_order<S: Subject>() {
     assert_eq!(cluster.values(), values);
 }
 
+/// Records that were deleted before it are not counted: the log start offset is the broker's, and no constant.
+async fn a_delivery_says_where_the_partition_begins<S: Subject>() {
+    let cluster = Cluster::kafka();
+    let producer = cluster.producer::<S>();
+    let one_batch = producer.capabilities().one_batch_on_the_wire;
+    let delivery = sent::<S>(&cluster, &producer, batch(counted(5))).await;
+    assert_eq!(delivery.log_start_offset(), one_batch.then_some(0), "librdkafka keeps it to itself");
+    cluster.delete_records_before(3);
+    let delivery = sent::<S>(&cluster, &producer, batch(counted(5))).await;
+    assert_eq!((delivery.base_offset(), delivery.log_start_offset()), (Some(5), one_batch.then_some(3)));
+}
+
+async fn a_topic_that_does_not_exist_is_made_or_missed_as_the_brokers_settings_have_it<S: Subject>() {
+    let cluster = Cluster::kafka();
+    let new = format!("{}-made", cluster.topic());
+    let delivery = cluster.producer::<S>().publish_batch(Publish::to(&new).messages(&["first"])).await.unwrap();
+    assert_eq!((delivery.topic_partition().topic.as_str(), delivery.base_offset()), (new.as_str(), Some(0)));
+
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let config = vec![("auto.create.topics.enable".to_owned(), "false".to_owned())];
+    let broker = Broker::start(release(), &Options { config, ..Options::default() }).unwrap();
+    let patience = Duration::from_secs(2);
+    let producer = S::create(Wanted { patience, ..wanted(broker.address().to_string()) });
+    let error = producer.send_batch(batch(["v"]), TopicPartition::new("missing", 0)).await.unwrap_err();
+    assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
+    assert_eq!((*error.batch, &*error.to.topic), (batch(["v"]), "missing"));
+}
+
+async fn a_name_that_no_topic_can_have<S: Subject>() {
+    let cluster = Cluster::kafka();
+    let producer = cluster.producer::<S>();
+    let error = producer.send_batch(batch(["v"]), TopicPartition::new("no topic!", 0)).await.unwrap_err();
+    assert!(matches!(error.reason, SendErrorReason::Transport(_)) && !error.is_retriable(), "{error}");
+    assert_eq!(*error.batch, batch(["v"]));
+    sent::<S>(&cluster, &producer, batch(["goes on"])).await;
+}
+
 async fn a_topic_with_log_append_time_tells_when<S: Subject>() {
     let cluster = Cluster::kafka_with(&[("message.timestamp.type", "LogAppendTime")]);
     let delivery = sent::<S>(&cluster, &cluster.producer::<S>(), batch(counted(3))).await;
@@ -86,6 +138,12 @@ async fn a_compacted_topic_refuses_records_without_a_key_by_position<S: Subject>
     let FailureReason::Broker { code: ErrorCode::INVALID_RECORD, .. } = error.reason else { panic!("{error}") };
     let disliked: Vec<_> = error.record_errors.iter().map(|error| error.position).collect();
     assert_eq!(disliked, [1, 3], "{error}");
+    let said = |error: &RecordError| error.message.as_ref().is_some_and(|message| message.contains("key"));
+    if producer.capabilities().one_batch_on_the_wire {
+        assert!(error.record_errors.iter().all(said), "{error}");
+    } else {
+        assert!(!error.record_errors.iter().any(said), "librdkafka keeps the words to itself");
+    }
     sent::<S>(&cluster, &producer, error.good_remainder()).await;
     assert_eq!(cluster.values(), ["0", "2"]);
 }
@@ -121,11 +179,9 @@ async fn a_broker_that_is_killed_and_comes_back_has_each_batch_once<S: Subject>(
     let (through, heard) = mpsc::channel();
     let (tell, told) = mpsc::channel();
     let killer = thread::spawn(move || {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(()); // they are large
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let release = Release::find(&variable("KAFKA_BATCH_KAFKA_VERSION")).unwrap();
+        let _turn = ONE_AT_A_TIME.lock_blocking();
         let config = vec![("broker.session.timeout.ms".to_owned(), "3000".to_owned())];
-        let mut broker = Broker::start(release, &Options { config, ..Options::default() }).unwrap();
+        let mut broker = Broker::start(release(), &Options { config, ..Options::default() }).unwrap();
         tell.send(broker.address().to_string()).unwrap();
         for batches in [200, 800] {
             assert_eq!(heard.iter().take(batches).count(), batches);

@@ -5,13 +5,16 @@ use std::task::Poll;
 
 use kafka_batch::{FailureReason, Fate, Publish, SendErrorReason, Transport};
 
-use crate::cluster::{Cluster, batch, counted};
+use crate::cluster::Cluster;
 use crate::futures::poll_once;
+use crate::log::{batch, counted};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_and_to_kafka! {
     an_answer_that_nobody_waits_for_changes_nothing
     a_hundred_tasks_share_a_producer
+    a_flush_and_a_close_in_the_middle
+    what_was_dropped_before_it_was_accepted_is_in_no_log
 }
 
 over_each_transport! {
@@ -148,6 +151,48 @@ async fn what_was_accepted_goes_its_way_when_the_last_handle_is_gone<S: Subject>
     cluster.release();
     assert_eq!(pending.await.unwrap().base_offset(), Some(0));
     assert_eq!(cluster.values(), ["a", "b"]);
+}
+
+/// Nothing is awaited before them, so all of it is somewhere between the handle and the log.
+async fn a_flush_and_a_close_in_the_middle<S: Subject>(cluster: Cluster) {
+    let producer = cluster.producer::<S>();
+    let values = counted(600);
+    let mut on_their_way = Vec::new();
+    for (half, values) in values.chunks(300).enumerate() {
+        for values in values.chunks(3) {
+            on_their_way.push(producer.send_batch(batch(values), cluster.partition(0)).await.unwrap());
+        }
+        if half == 0 { producer.flush().await } else { producer.close().await }.unwrap();
+        for pending in on_their_way.drain(..) {
+            let mut pending = pin!(pending);
+            assert!(matches!(poll_once(pending.as_mut()), Poll::Ready(Ok(_))));
+        }
+    }
+    let refused = producer.send_batch(batch(["late"]), cluster.partition(0)).await.unwrap_err();
+    assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
+    assert_eq!(cluster.values(), values);
+}
+
+async fn what_was_dropped_before_it_was_accepted_is_in_no_log<S: Subject>(cluster: Cluster) {
+    let producer = S::create(narrow(&cluster));
+    let (mut accepted, mut dropped) = (Vec::new(), 0);
+    for number in 0..200 {
+        let value = format!("{number:0>1500}");
+        let mut send = Box::pin(producer.send_batch(batch([&value]), cluster.partition(0)));
+        let pending = match poll_once(send.as_mut()) {
+            Poll::Ready(pending) => pending.unwrap(),
+            Poll::Pending if number % 10 == 0 => send.await.unwrap(), // or else no time might pass at all
+            Poll::Pending => {
+                dropped += 1;
+                continue;
+            }
+        };
+        accepted.push(value);
+        drop(pending);
+    }
+    producer.flush().await.unwrap();
+    assert!(accepted.len() >= 20 && dropped > 0);
+    assert!(cluster.values() == accepted, "{dropped} were dropped, and {} accepted", accepted.len());
 }
 
 async fn a_hundred_tasks_share_a_producer<S: Subject>(cluster: Cluster) {

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use kafka_batch::kit::{OwnedHeader, OwnedRecord};
 use kafka_batch::{
-    BatchOptions, Outgoing, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport, partition_for_key,
+    AppendError, BatchOptions, Outgoing, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport,
+    partition_for_key,
 };
 
-use crate::cluster::{Cluster, batch};
+use crate::cluster::Cluster;
+use crate::log::batch;
 use crate::subject::Subject;
 
 over_each_transport_and_to_kafka! {
@@ -15,6 +17,7 @@ over_each_transport_and_to_kafka! {
     messages_alone
     a_batch_and_messages
     messages_that_overflow_are_named_by_position_and_nothing_is_sent
+    a_batch_that_is_not_accepted_comes_back_with_the_messages_in_it
     without_confirmation_the_handle_can_be_awaited_later_or_dropped
     without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there
     keys_route_as_the_java_client_routes_them
@@ -75,6 +78,28 @@ async fn messages_that_overflow_are_named_by_position_and_nothing_is_sent<S: Sub
     assert_eq!(cluster.log(), []);
 }
 
+async fn a_batch_that_is_not_accepted_comes_back_with_the_messages_in_it<S: Subject>(cluster: Cluster) {
+    let producer = cluster.producer::<S>();
+    let both = || Publish::to(cluster.topic()).batch(batch(["a"])).messages(&["b", "c"]);
+    match producer.publish_batch(both().partition(77)).await {
+        Err(PublishError::Send(error)) => {
+            assert!(matches!(error.reason, SendErrorReason::UnknownPartition { .. }), "{error}");
+            let again: Publish<'_> = Publish::to(cluster.topic()).partition(0).batch(*error.batch);
+            producer.publish_batch(again).await.unwrap();
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(cluster.values(), ["a", "b", "c"]);
+    producer.close().await.unwrap();
+    match producer.publish_batch(both().partition(0)).await {
+        Err(PublishError::Send(error)) => {
+            assert!(matches!(error.reason, SendErrorReason::Closed), "{error}");
+            assert_eq!(error.batch.record_count(), 3);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn without_confirmation_the_handle_can_be_awaited_later_or_dropped<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     let publish = |message| Publish::to(cluster.topic()).partition(0).messages(message);
@@ -96,6 +121,8 @@ async fn without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there
         went_to.push(picked);
     }
     assert!(went_to.windows(2).all(|pair| pair[0] != pair[1]), "{went_to:?}");
+    let again = cluster.producer::<S>();
+    assert_eq!(again.pick_partition(cluster.topic()).await.unwrap(), went_to[0], "the same seed, the same choice");
     let mut seen = HashSet::new();
     for seed in 0..20 {
         let producer = S::create(crate::subject::Wanted { seed, ..cluster.wanted() });
@@ -108,9 +135,15 @@ async fn keys_route_as_the_java_client_routes_them<S: Subject>(cluster: Cluster)
     let producer = cluster.producer::<S>();
     let partitions = producer.partition_count(cluster.topic()).await.unwrap();
     assert_eq!(partitions.get(), 3);
-    let mut batch = BatchOptions::default().route_by_key(partitions).build(1_700_000_000_000).unwrap();
+    let mut batch = producer.keyed_batch(cluster.topic()).await.unwrap();
+    assert_eq!(batch.options(), &producer.batch().options().clone().route_by_key(partitions));
     let _ = batch.append(Record::new("value").key("sensor-7")).unwrap();
     let routed = partition_for_key(b"sensor-7", partitions);
+    assert_eq!(batch.routed_partition(), Some(routed));
+    let others = (0..).map(|number| number.to_string());
+    let other = others.into_iter().find(|key| partition_for_key(key.as_bytes(), partitions) != routed).unwrap();
+    let error = batch.append(Record::new("value").key(&other)).unwrap_err();
+    assert!(matches!(error, AppendError::RoutesElsewhere { batch, .. } if batch == routed), "{error}");
     let elsewhere: Publish<'_> = Publish::to(cluster.topic()).partition((routed + 1) % 3).batch(batch.clone());
     match producer.publish_batch(elsewhere).await {
         Err(PublishError::Send(error)) => {

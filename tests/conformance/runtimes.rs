@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kafka_batch::async_std::{AsyncStdProducer, ConfigError, SmolProducer, Stopped};
-use kafka_batch::tokio::TokioProducer;
+use kafka_batch::transports::async_std::{ConfigError, Stopped};
 use kafka_batch::{
-    BatchOptions, Capabilities, Compression, FailureReason, Fate, Magic, MagicChoice, SendErrorReason, Transport,
+    AsyncStdProducer, BatchOptions, Capabilities, Compression, FailureReason, Fate, Magic, MagicChoice,
+    SendErrorReason, SmolProducer, TokioProducer, Transport,
 };
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::cluster::{Cluster, batch, counted};
+use crate::cluster::Cluster;
 use crate::futures::block_on;
+use crate::log::{batch, counted};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()

@@ -5,10 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use kafka_batch::async_std::AsyncStdProducer;
-use kafka_batch::rdkafka::RdkafkaProducer;
-use kafka_batch::tokio::TokioProducer;
-use kafka_batch::{BatchOptions, Transport};
+use kafka_batch::transports::tokio::Producer;
+use kafka_batch::{AsyncStdProducer, BatchOptions, RdkafkaProducer, TokioProducer, Transport};
 
 use crate::futures;
 
@@ -37,6 +35,9 @@ pub(crate) trait Subject: Sized + 'static {
 
     fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T>;
 
+    /// The timer of its runtime, or of whatever it runs under here.
+    fn sleep(time: Duration) -> Boxed<()>;
+
     /// Does not wait for answers. `None` where it cannot do otherwise.
     fn close_at_once(producer: &Self::Producer) -> Option<Boxed<()>>;
 }
@@ -61,6 +62,11 @@ macro_rules! create {
     };
 }
 
+fn at_once<R: 'static>(producer: &Producer<R>) -> Option<Boxed<()>> {
+    let producer = producer.clone();
+    Some(Box::pin(async move { producer.close_at_once().await.unwrap() }))
+}
+
 pub(crate) struct Tokio;
 
 impl Subject for Tokio {
@@ -80,9 +86,12 @@ impl Subject for Tokio {
         Box::pin(async { task.await.unwrap() })
     }
 
+    fn sleep(time: Duration) -> Boxed<()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+
     fn close_at_once(producer: &TokioProducer) -> Option<Boxed<()>> {
-        let producer = producer.clone();
-        Some(Box::pin(async move { producer.close_at_once().await.unwrap() }))
+        at_once(producer)
     }
 }
 
@@ -103,9 +112,12 @@ impl Subject for AsyncStd {
         Box::pin(async_std::task::spawn(task))
     }
 
+    fn sleep(time: Duration) -> Boxed<()> {
+        Box::pin(async_std::task::sleep(time))
+    }
+
     fn close_at_once(producer: &AsyncStdProducer) -> Option<Boxed<()>> {
-        let producer = producer.clone();
-        Some(Box::pin(async move { producer.close_at_once().await.unwrap() }))
+        at_once(producer)
     }
 }
 
@@ -139,6 +151,10 @@ impl Subject for Rdkafka {
 
     fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T> {
         Box::pin(async_std::task::spawn(task))
+    }
+
+    fn sleep(time: Duration) -> Boxed<()> {
+        Box::pin(async_std::task::sleep(time))
     }
 
     fn close_at_once(_: &RdkafkaProducer) -> Option<Boxed<()>> {

@@ -1,10 +1,10 @@
 //! The transport over librdkafka: what it delivers is in the log, where and as the [`Delivery`] says.
 
 use kafka_batch::protocol::ErrorCode;
-use kafka_batch::rdkafka::{ConfigError, RdkafkaProducer};
+use kafka_batch::transports::rdkafka::ConfigError;
 use kafka_batch::{
-    Codec, Compression, Delivery, FailureReason, Fate, Magic, Publish, PublishError, SendErrorReason, TopicPartition,
-    Transport as _,
+    Codec, Compression, Delivery, FailureReason, Fate, Magic, Publish, PublishError, RdkafkaProducer, SendErrorReason,
+    TopicPartition, Transport as _,
 };
 use tokio::runtime::Runtime;
 

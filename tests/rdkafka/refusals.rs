@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use kafka_batch::rdkafka::{ConfigError, LibrdkafkaError, RdkafkaProducer, Unsendable};
+use kafka_batch::transports::rdkafka::{ConfigError, LibrdkafkaError, Unsendable};
 use kafka_batch::{
-    BatchOptions, KafkaBatch, Magic, MagicChoice, Record, SealErrorReason, SendError, SendErrorReason, TopicPartition,
+    BatchOptions, KafkaBatch, Magic, MagicChoice, RdkafkaProducer, Record, SendError, SendErrorReason, TopicPartition,
     Transport,
 };
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::cluster::{Cluster, batch, t0};
+use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;
+use crate::log::batch;
 
 /// A batch that is refused comes back as it was.
 #[track_caller]
@@ -29,12 +30,6 @@ fn unsendable(error: &SendError) -> &Unsendable {
         SendErrorReason::Transport(error) => error.downcast_ref().unwrap(),
         other => panic!("{other:?}"),
     }
-}
-
-#[test]
-fn an_empty_batch() {
-    let error = refused(&Cluster::new().producer(), &KafkaBatch::new(0), &t0());
-    assert!(matches!(error.reason, SendErrorReason::Seal(SealErrorReason::Empty)), "{error}");
 }
 
 #[test]

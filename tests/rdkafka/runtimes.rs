@@ -3,11 +3,12 @@
 use std::sync::mpsc;
 use std::thread;
 
-use kafka_batch::rdkafka::{Pending, RdkafkaProducer};
-use kafka_batch::{Capabilities, Publish, Transport};
+use kafka_batch::transports::rdkafka::Pending;
+use kafka_batch::{Capabilities, Publish, RdkafkaProducer, Transport};
 
-use crate::cluster::{Cluster, batch, counted, t0};
+use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;
+use crate::log::{batch, counted};
 
 /// Sends, publishes, flushes and closes, with a window so small that sending has to wait.
 async fn walk_through(producer: RdkafkaProducer) -> usize {
@@ -68,29 +69,6 @@ fn what_is_on_its_way_can_be_awaited_elsewhere() {
     }
     drop(sender);
     assert_eq!(elsewhere.join().unwrap(), [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
-}
-
-#[test]
-fn many_threads_can_send_over_one_producer() {
-    let cluster = Cluster::new();
-    let producer = producer(&cluster);
-    thread::scope(|scope| {
-        for thread in 0..4 {
-            let producer = &producer;
-            scope.spawn(move || {
-                for number in 0..10 {
-                    let values = [0, 1, 2].map(|position| format!("{thread}/{number}/{position}"));
-                    block_on(block_on(producer.send_batch(batch(values), t0())).unwrap()).unwrap();
-                }
-            });
-        }
-    });
-    let values = cluster.values();
-    for batch in values.chunks(3) {
-        let (sender, _) = batch[0].rsplit_once('/').unwrap();
-        assert_eq!(batch, [0, 1, 2].map(|position| format!("{sender}/{position}")), "no two batches mingle");
-    }
-    assert_eq!(values.len(), 120);
 }
 
 #[test]

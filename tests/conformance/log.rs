@@ -1,0 +1,72 @@
+//! What is in a log, read with `rdkafka`'s consumer; and what is put there.
+
+use std::time::{Duration, Instant};
+
+use kafka_batch::kit::{OwnedHeader, OwnedRecord};
+use kafka_batch::{BatchOptions, KafkaBatch, Record, Timestamp};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+/// Only so that a case that would hang fails instead.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Each record of a partition and its offset.
+pub(crate) fn of(servers: &str, topic: &str, partition: i32) -> Vec<(i64, OwnedRecord)> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
+    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let start = Instant::now();
+    let mut log = Vec::new();
+    while (log.len() as i64) < high - low {
+        assert!(start.elapsed() < PATIENCE, "{} of {low}..{high} could be read", log.len());
+        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
+            let message = message.unwrap();
+            log.push((message.offset(), owned(&message)));
+        }
+    }
+    log
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
+    let headers = message.headers().map(|headers| {
+        let owned = |header: rdkafka::message::Header<'_, &[u8]>| OwnedHeader {
+            name: header.key.to_owned(),
+            value: header.value.map(Vec::from),
+        };
+        headers.iter().map(owned).collect()
+    });
+    OwnedRecord {
+        key: message.key().map(Vec::from),
+        value: message.payload().map(Vec::from),
+        headers: headers.unwrap_or_default(),
+        timestamp: Some(match message.timestamp() {
+            rdkafka::Timestamp::CreateTime(time) | rdkafka::Timestamp::LogAppendTime(time) => {
+                Timestamp::from_millis(time)
+            }
+            rdkafka::Timestamp::NotAvailable => Timestamp::NO_TIMESTAMP,
+        }),
+    }
+}
+
+/// The values in a partition's log.
+pub(crate) fn values(log: Vec<(i64, OwnedRecord)>) -> Vec<String> {
+    log.into_iter().map(|(_, record)| String::from_utf8(record.value.unwrap()).unwrap()).collect()
+}
+
+/// A batch of these values.
+pub(crate) fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch {
+    let mut batch = BatchOptions::default().batch_size(1 << 20).build(1_700_000_000_000).unwrap();
+    for value in values {
+        assert!(!batch.append(Record::new(value.as_ref())).unwrap().is_full());
+    }
+    batch
+}
+
+/// The values "0", "1" … of so many records.
+pub(crate) fn counted(count: usize) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}
