@@ -24,6 +24,7 @@ over_each_transport! {
     brokers_that_do_not_answer
     a_batch_that_the_broker_finds_too_large_comes_back_and_is_split
     errors_that_pass_are_retried_without_loss_and_in_order
+    errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on
     a_broker_that_dies_and_comes_back
     a_leader_that_moves
     a_batch_that_waits_for_a_leader_in_vain_is_not_written
@@ -156,6 +157,34 @@ async fn errors_that_pass_are_retried_without_loss_and_in_order<S: Subject>() {
         assert_eq!(pending.await.unwrap().base_offset(), Some(10 * number as i64));
     }
     assert_eq!(cluster.values(), values);
+}
+
+async fn errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on<S: Subject>() {
+    let cluster = Cluster::new();
+    let producer = cluster.producer::<S>();
+    let codes = [
+        (Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, ErrorCode::INVALID_TIMESTAMP),
+        (Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT),
+        (Code::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, ErrorCode::POLICY_VIOLATION),
+        (Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+    ];
+    for (number, (answer, expected)) in codes.into_iter().enumerate() {
+        cluster.produce_errors(&[answer]);
+        let error = failed::<S>(&producer, &batch(["refused"])).await;
+        assert!(matches!(error.reason, FailureReason::Broker { code, .. } if code == expected), "{error}");
+        assert!(error.to_string().contains(&expected.to_string()), "{error}");
+        assert_eq!((error.fate(), error.is_retriable()), (Some(Fate::NotWritten), false), "{error}");
+        let next = match producer.send_batch(batch(["goes on"]), cluster.partition(0)).await {
+            Ok(next) => next.await.unwrap(),
+            // librdkafka remembers that the topic may not be written to, until it has asked for it again.
+            Err(error) => {
+                assert!(!producer.capabilities().one_batch_on_the_wire, "{error}");
+                assert_eq!(expected, ErrorCode::TOPIC_AUTHORIZATION_FAILED, "{error}");
+                continue;
+            }
+        };
+        assert_eq!(next.base_offset(), Some(number as i64));
+    }
 }
 
 async fn a_broker_that_dies_and_comes_back<S: Subject>() {
