@@ -6,6 +6,7 @@
 //! a runtime of your own, use it directly.
 //!
 //! - [`KafkaBatch`] is filled, [`SealedBatch`] is final, [`StampedBatch`] is what goes out.
+//! - [`BatchStream`] makes batches of a stream, for those who do not want to manage them.
 //! - [`RecordBatches`] reads all of it back, from whoever wrote it.
 //! - [`Message`], [`Defaults`] and [`Publish`] turn what an application has into records.
 //! - [`Transport`] is what the crates that know sockets implement; [`Delivery`] and [`DeliveryError`] are their answers.

@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 /// Each record's answer says which batch it went into, and at which position.
 ///
 /// It sends nothing and waits for nothing, so it goes with any transport: what is full comes out of
-/// [`append`](Self::append), and what has waited long enough out of [`take_due`](Self::take_due). A future that is dropped
-/// in between loses nothing.
+/// [`append`](Self::append), and what has waited long enough out of [`take_due`](Self::take_due). Whose records come as a
+/// stream takes a [`BatchStream`](crate::BatchStream), which does the waiting too.
 ///
 /// ```
 /// use core::time::Duration;
@@ -86,7 +86,9 @@ impl RollingBatch {
     /// timestamp of records without one, and the begin of the wait if it is the batch's first.
     ///
     /// # Errors
-    /// The record can go into no such batch, however empty. Nothing has changed but the time.
+    /// The record can go into no such batch, however empty; or its key routes elsewhere than the open one
+    /// ([`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key): keep a `RollingBatch` for each partition). Nothing
+    /// has changed but the time.
     pub fn append<'r>(
         &mut self,
         record: impl Into<Record<'r>>,
