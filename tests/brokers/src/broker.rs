@@ -20,6 +20,10 @@ const PORT_TRIES: usize = 5;
 pub struct Options {
     /// Settings for its `server.properties`; they replace those this crate makes.
     pub config: Vec<(String, String)>,
+    /// Listeners beside the one in the clear, each on a port of its own. KRaft only.
+    pub listeners: Vec<Listener>,
+    /// More for `kafka-storage format`, such as `--add-scram` and what belongs to it. KRaft only.
+    pub format: Vec<String>,
     /// Size of its heap.
     pub heap_mib: u32,
     /// How long it may take until it is ready.
@@ -28,8 +32,24 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { config: Vec::new(), heap_mib: 512, start_limit: Duration::from_secs(120) }
+        Options {
+            config: Vec::new(),
+            listeners: Vec::new(),
+            format: Vec::new(),
+            heap_mib: 512,
+            start_limit: Duration::from_secs(120),
+        }
     }
+}
+
+/// Somewhere else that a broker listens. What it needs beside its name goes into [`Options::config`], as
+/// `listener.name.NAME.…` in small letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name, in capitals.
+    pub name: &'static str,
+    /// Its security protocol: `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    pub protocol: &'static str,
 }
 
 /// A real Apache Kafka: a cluster of one node. Dropping it kills it and removes its data.
@@ -41,6 +61,7 @@ pub struct Broker {
     _zookeeper: Option<Guarded>,
     node: Node,
     address: SocketAddr,
+    listeners: Vec<(Listener, SocketAddr)>,
     data: PathBuf,
     release: Release,
     tools_class_path: String,
@@ -70,16 +91,19 @@ impl Broker {
         };
         let data = folder.path().join("data");
         for attempt in 0..PORT_TRIES {
-            let [broker_port, controller_port] = ports::two_free().map_err(StartError::io("find free ports"))?;
-            let places = settings::Places { broker_port, controller_port, data: &data };
+            let ([broker_port, controller_port], more) =
+                ports::two_free_and(options.listeners.len()).map_err(StartError::io("find free ports"))?;
+            let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let listeners: Vec<_> = options.listeners.iter().copied().zip(more.into_iter().map(local)).collect();
+            let places = settings::Places { broker_port, controller_port, listeners: &listeners, data: &data };
             node.configure(&match node.identity {
                 Identity::Broker(id) => settings::with_zookeeper(&places, id, &options.config),
                 Identity::Cluster(_) | Identity::Member { .. } => settings::single_node(&places, &options.config),
             })?;
             if attempt == 0 {
-                node.format()?;
+                node.format(&options.format)?;
             }
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker_port));
+            let address = local(broker_port);
             let zookeeper = match release.quorum {
                 Quorum::KRaft => Ok(None),
                 Quorum::ZooKeeper => zookeeper::start(&node, controller_port).map(Some),
@@ -91,6 +115,7 @@ impl Broker {
                         _zookeeper: zookeeper,
                         node,
                         address,
+                        listeners,
                         data,
                         release: *release,
                         tools_class_path: jars.tools,
@@ -108,6 +133,12 @@ impl Broker {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of one of its other listeners, if there is one of this name. It stays the same after a restart.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> Option<SocketAddr> {
+        self.listeners.iter().find(|(listener, _)| listener.name == name).map(|(_, address)| *address)
     }
 
     /// The release that runs.

@@ -79,7 +79,7 @@ impl Cluster {
             for (id, node) in nodes.iter().enumerate() {
                 node.configure(&addresses.settings(id, node, options))?;
                 if attempt == 0 {
-                    node.format()?;
+                    node.format(&[])?;
                 }
             }
             match start_all(nodes.iter().zip(&addresses.internal)) {

@@ -72,7 +72,7 @@ mod settings;
 mod wait;
 mod zookeeper;
 
-pub use broker::{Broker, Options};
+pub use broker::{Broker, Listener, Options};
 pub use cluster::{Cluster, ClusterOptions};
 pub use error::StartError;
 pub use release::{Quorum, RELEASES, Release, Tools, UnknownRelease};

@@ -72,14 +72,16 @@ impl Node {
             .map_err(StartError::io("write the broker's settings"))
     }
 
-    /// Prepares the data folder for its first use, with Kafka's own tool. With ZooKeeper that is not needed.
-    pub(crate) fn format(&self) -> Result<(), StartError> {
+    /// Prepares the data folder for its first use, with Kafka's own tool, which is told this too. With ZooKeeper that is not
+    /// needed.
+    pub(crate) fn format(&self, more: &[String]) -> Result<(), StartError> {
         let Some(cluster_id) = self.identity.cluster_id() else { return Ok(()) };
         let output = self.folder.join("format.log");
         let mut arguments = self.java_arguments(&["-XX:TieredStopAtLevel=1"]);
         let tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"];
         arguments.extend(tool.map(OsString::from));
         arguments.push(self.settings().into());
+        arguments.extend(more.iter().map(OsString::from));
         let status = File::create(&output)
             .and_then(|log| Guarded::spawn(&self.java, &arguments, &log))
             .and_then(|mut tool| tool.wait(FORMAT_LIMIT))

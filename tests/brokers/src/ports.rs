@@ -16,12 +16,12 @@ const COUNT: u16 = 12_000;
 /// For messages.
 pub(crate) const RANGE_IN_WORDS: &str = "20000 to 31999";
 
-/// Two different ports nobody listens on now. Another process may still take them before
-/// the broker does, so whoever uses them must be ready to try again.
-pub(crate) fn two_free() -> io::Result<[u16; 2]> {
+/// Two different ports nobody listens on now, and so many more. Another process may still
+/// take them before the broker does, so whoever uses them must be ready to try again.
+pub(crate) fn two_free_and(count: usize) -> io::Result<([u16; 2], Vec<u16>)> {
     let one = listener()?;
     let other = listener()?;
-    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
+    Ok(([one.local_addr()?.port(), other.local_addr()?.port()], free(count)?))
 }
 
 /// The same, and so many of them.
@@ -55,9 +55,9 @@ mod tests {
 
     #[test]
     fn the_ports_differ_and_are_in_the_range() {
-        let [one, other] = two_free().unwrap();
-        assert_ne!(one, other);
-        for port in [one, other] {
+        let ([one, other], more) = two_free_and(1).unwrap();
+        assert!(one != other && !more.contains(&one) && !more.contains(&other));
+        for port in [one, other, more[0]] {
             assert!((20_000..=31_999).contains(&port), "{port}");
         }
     }

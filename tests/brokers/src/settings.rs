@@ -1,5 +1,6 @@
 //! What a broker is told in its `server.properties`.
 
+use crate::broker::Listener;
 use std::{net::SocketAddr, path::Path};
 
 /// Where the parts of a node are.
@@ -9,6 +10,8 @@ pub(crate) struct Places<'a> {
     pub(crate) broker_port: u16,
     /// Port of 127.0.0.1 that the controller listens on, or ZooKeeper.
     pub(crate) controller_port: u16,
+    /// Where else clients can connect.
+    pub(crate) listeners: &'a [(Listener, SocketAddr)],
     /// The folder of the partitions.
     pub(crate) data: &'a Path,
 }
@@ -38,12 +41,15 @@ const SMALL: &[(&str, &str)] = &[
 pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> String {
     let broker = format!("127.0.0.1:{}", places.broker_port);
     let controller = format!("127.0.0.1:{}", places.controller_port);
+    let each = places.listeners.iter();
+    let more: String = each.clone().map(|(Listener { name, .. }, at)| format!(",{name}://{at}")).collect();
+    let protocols: String = each.map(|(Listener { name, protocol }, _)| format!(",{name}:{protocol}")).collect();
     let node = [
         ("node.id", "1".to_owned()),
         ("process.roles", "broker,controller".to_owned()),
-        ("listeners", format!("PLAINTEXT://{broker},CONTROLLER://{controller}")),
-        ("advertised.listeners", format!("PLAINTEXT://{broker}")),
-        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
+        ("listeners", format!("PLAINTEXT://{broker},CONTROLLER://{controller}{more}")),
+        ("advertised.listeners", format!("PLAINTEXT://{broker}{more}")),
+        ("listener.security.protocol.map", format!("CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}")),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
         ("controller.quorum.voters", format!("1@{controller}")),
@@ -126,7 +132,7 @@ mod tests {
     use super::*;
 
     fn places() -> Places<'static> {
-        Places { broker_port: 20_001, controller_port: 20_002, data: Path::new("/data/here") }
+        Places { broker_port: 20_001, controller_port: 20_002, listeners: &[], data: Path::new("/data/here") }
     }
 
     #[test]
@@ -141,6 +147,16 @@ mod tests {
         assert!(lines.contains(&"listeners=PLAINTEXT://127.0.0.1:20001"));
         assert!(lines.contains(&"zookeeper.connect=127.0.0.1:20002"));
         assert!(lines.contains(&"broker.id=7"));
+    }
+
+    #[test]
+    fn further_listeners_are_told_to_clients() {
+        let listeners = [(Listener { name: "SAFE", protocol: "SSL" }, SocketAddr::from(([127, 0, 0, 1], 20_003)))];
+        let text = single_node(&Places { listeners: &listeners, ..places() }, &[]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.contains(&"advertised.listeners=PLAINTEXT://127.0.0.1:20001,SAFE://127.0.0.1:20003"), "{text}");
+        let protocols = "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SAFE:SSL";
+        assert!(lines.contains(&protocols), "{text}");
     }
 
     #[test]
