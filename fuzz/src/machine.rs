@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use kafka_batch_core::producer::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Producer, ProducerConfig,
-    SaslPlain,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Producer, ProducerConfig, Sasl,
+    SaslMechanism,
 };
 use kafka_batch_core::protocol::Acks;
 use kafka_batch_core::{KafkaBatch, Record, Timestamp, TopicPartition};
@@ -18,7 +18,7 @@ pub enum Step {
     /// Settings; they count where they come first.
     Settings {
         acks: u8,
-        plain: bool,
+        sasl: u8,
         fallback: bool,
         split: bool,
         memory: u16,
@@ -78,9 +78,10 @@ struct World {
 /// Runs them.
 pub fn run(steps: &[Step]) {
     let mut config = ProducerConfig::new([("one", 1), ("two", 2)]);
-    if let Some(Step::Settings { acks, plain, fallback, split, memory }) = steps.first() {
+    if let Some(Step::Settings { acks, sasl, fallback, split, memory }) = steps.first() {
         config.acks = [Acks::All, Acks::None, Acks::Leader][usize::from(*acks) % 3];
-        config.sasl_plain = plain.then(|| SaslPlain { username: "u".into(), password: "p".into() });
+        let mechanism = SaslMechanism::ALL.get(usize::from(*sasl) % 4);
+        config.sasl = mechanism.map(|mechanism| Sasl::new(*mechanism, "u", "p").expect("these can be carried"));
         config.broker_version_fallback = fallback.then(|| "0.9".parse().expect("a version"));
         config.split_too_large = *split;
         config.buffer_memory = usize::from(*memory) + 100;

@@ -26,6 +26,20 @@ impl Random {
     }
 }
 
+/// Chance that one connection has for itself, so that what it draws disturbs no other draw.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chance {
+    pub(super) seed: u64,
+    pub(super) connection: u64,
+}
+
+impl Chance {
+    /// Numbers of this connection's own. They are no secret: of what was drawn, one can tell the seed.
+    pub(super) const fn random(self) -> Random {
+        Random::new(self.seed.rotate_left(32) ^ self.connection)
+    }
+}
+
 /// Doubling from `first` up to `most`, give or take a fifth: as the Java client's `ExponentialBackoff`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {

@@ -2,9 +2,9 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::time::Duration;
 
+use super::sasl::Sasl;
 use crate::batch::DownConversion;
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, DEFAULT_FRAME_CEILING};
@@ -67,7 +67,7 @@ pub struct ProducerConfig {
     /// so give a version only if there are brokers so old. The answer is then waited for no longer than
     /// [`socket_connection_setup_timeout`](Self::socket_connection_setup_timeout), at each new connection: with 0.9, which
     /// keeps silent, a shorter one makes a faster start. Without effect beside
-    /// [`sasl_plain`](Self::sasl_plain), which brokers so old do not have.
+    /// [`sasl`](Self::sasl), which brokers so old do not have.
     pub broker_version_fallback: Option<BrokerVersion>,
     /// What may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
     pub down_conversion: DownConversion,
@@ -75,23 +75,12 @@ pub struct ProducerConfig {
     /// false: it fails and comes back. Split it is no longer one batch in the log, nor all or nothing; its one event
     /// tells each record's offset, or fate, by position.
     pub split_too_large: bool,
-    /// `sasl.mechanism=PLAIN` with these credentials. Default `None`. They travel in the clear: use TLS.
-    pub sasl_plain: Option<SaslPlain>,
-}
-
-/// User name and password for SASL/PLAIN. `Debug` does not show the password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SaslPlain {
-    /// The user name.
-    pub username: String,
-    /// The password.
-    pub password: String,
-}
-
-impl fmt::Debug for SaslPlain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SaslPlain").field("username", &self.username).finish_non_exhaustive()
-    }
+    /// `sasl.mechanism`, `sasl.username` and `sasl.password`: who we are to the brokers. Default `None`. With SCRAM the seed
+    /// of [`Producer::new`](super::Producer::new) has to be one that nobody can guess: nonces are drawn from it.
+    ///
+    /// Where the broker limits how long that holds (`connections.max.reauth.ms`, KIP-368), a connection is used for 85 to
+    /// 95 % of that time; then its last answers are awaited, it is closed, and the next request makes a new one.
+    pub sasl: Option<Sasl>,
 }
 
 impl ProducerConfig {
@@ -119,7 +108,7 @@ impl ProducerConfig {
             broker_version_fallback: None,
             down_conversion: DownConversion::default(),
             split_too_large: false,
-            sasl_plain: None,
+            sasl: None,
         }
     }
 

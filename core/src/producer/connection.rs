@@ -6,9 +6,11 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::mem;
+use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::backoff::Chance;
 use super::config::ProducerConfig;
 use super::event::Trouble;
 use super::handshake::{Handshake, Step, Versions};
@@ -23,6 +25,7 @@ pub(super) struct Connection {
     pub(super) node: Node,
     /// Speak as with a broker of this version, and do not ask.
     fallback: Option<BrokerVersion>,
+    chance: Chance,
     state: State,
     frames: FrameReader,
     next_correlation: i32,
@@ -33,7 +36,12 @@ pub(super) struct Connection {
     silent: usize,
     last_used: Instant,
     pub(super) throttled_until: Option<Instant>,
+    /// From then on nothing more is asked, because the broker hangs up soon after (KIP-368).
+    session_until: Option<Instant>,
 }
+
+/// However short a session the broker grants, it is used for so long: nobody connects over and over for nothing.
+const SHORTEST_SESSION: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum State {
@@ -70,10 +78,17 @@ pub(super) enum Happening {
 }
 
 impl Connection {
-    pub(super) fn new(node: Node, fallback: Option<BrokerVersion>, config: &ProducerConfig, now: Instant) -> Self {
+    pub(super) fn new(
+        node: Node,
+        fallback: Option<BrokerVersion>,
+        chance: Chance,
+        config: &ProducerConfig,
+        now: Instant,
+    ) -> Self {
         Self {
             node,
             fallback,
+            chance,
             state: State::Connecting(now + config.socket_connection_setup_timeout),
             frames: FrameReader::new(config.frame_ceiling),
             next_correlation: 0,
@@ -82,6 +97,7 @@ impl Connection {
             silent: 0,
             last_used: now,
             throttled_until: None,
+            session_until: None,
         }
     }
 
@@ -109,7 +125,8 @@ impl Connection {
     /// Whether another request may go out now.
     pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
         let throttled = self.throttled_until.is_some_and(|until| now < until);
-        !throttled && self.load() < config.most_in_flight()
+        let over = self.session_until.is_some_and(|until| until <= now);
+        !throttled && !over && self.load() < config.most_in_flight()
     }
 
     /// The correlation id for the next request.
@@ -173,7 +190,7 @@ impl Connection {
     fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, happenings: &mut Vec<Happening>) {
         match mem::replace(&mut self.state, State::Spoilt) {
             State::Handshake(handshake, _) => {
-                self.step(handshake.on_frame(config, &frame), config, now, happenings);
+                self.step(handshake.on_frame(config, self.chance, &frame), config, now, happenings);
             }
             State::Ready(versions) => {
                 self.last_used = now;
@@ -225,12 +242,19 @@ impl Connection {
                 self.state = State::Handshake(handshake, now + limit);
                 happenings.push(Happening::Transmit(bytes));
             }
-            Ok(Step::Ready(versions)) => {
+            Ok(Step::Ready { versions, session }) => {
+                self.session_until = session.map(|session| now + self.usable(session));
                 self.state = State::Ready(versions);
                 happenings.push(Happening::Ready(versions));
             }
             Err(trouble) => self.spoil(trouble, happenings),
         }
+    }
+
+    /// How much of a session is used: 85 to 95 %, as the Java client does, and not of all connections the same.
+    fn usable(&self, session: Duration) -> Duration {
+        let thousandths = 850 + self.chance.random().below(101) as u32;
+        session.saturating_mul(thousandths).checked_div(1_000).unwrap_or(session).max(SHORTEST_SESSION)
     }
 
     /// Something that will be answered goes out. Its place among what is written counts only where something else is not
@@ -258,9 +282,10 @@ impl Connection {
         }
     }
 
-    /// When it has been of no use for long; `None` while it is in use.
+    /// When it will have been of no use for long, or its session is over; `None` while it is in use.
     pub(super) fn idle_at(&self, config: &ProducerConfig) -> Option<Instant> {
         let unused = matches!(self.state, State::Ready(_)) && self.load() == 0;
-        unused.then(|| self.last_used + config.connections_max_idle)
+        let idle = self.last_used + config.connections_max_idle;
+        unused.then(|| self.session_until.map_or(idle, |over| over.min(idle)))
     }
 }

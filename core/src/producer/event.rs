@@ -7,6 +7,7 @@ use core::num::NonZeroU32;
 
 use super::handshake::Versions;
 use super::io::Disconnect;
+use super::scram::ScramError;
 use crate::batch::SealedBatch;
 use crate::delivery::{Delivery, DeliveryError};
 use crate::protocol::ErrorCode;
@@ -123,6 +124,9 @@ pub enum Trouble {
         /// Its words, if it had any.
         message: Option<String>,
     },
+    /// With SCRAM, it did not believe us, or was not to be believed.
+    #[error("SCRAM: {0}")]
+    Scram(#[from] ScramError),
 }
 
 /// A batch that was not accepted. Nothing of it was sent, and it comes back.

@@ -36,7 +36,7 @@
 //!     │                     │  └────┘ UNSUPPORTED_VERSION: in an older one        │ requests, at most
 //!     │                     │ hung up, or silent: next time as configured         │ max.in.flight…
 //!     ▼                     ▼                                                     ▼
-//!    gone ◀── refused, broken, garbled, no answer within request.timeout.ms, idle, closed
+//!    gone ◀── refused, broken, garbled, no answer within request.timeout.ms, idle, its session over, closed
 //!      └──▶ again after reconnect.backoff.ms, doubling, with jitter
 //! ```
 //!
@@ -110,6 +110,8 @@ mod handshake;
 mod io;
 mod machine;
 mod network;
+mod sasl;
+mod scram;
 mod sequence;
 #[cfg(test)]
 mod stress;
@@ -118,9 +120,11 @@ mod tests;
 mod timers;
 mod verdict;
 
-pub use self::config::{ProducerConfig, SaslPlain};
+pub use self::config::ProducerConfig;
 pub use self::event::{BatchId, Clock, CloseMode, ConversionRefused, Event, FlushId, Refusal, SendError, Trouble};
 pub use self::handshake::Versions;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
 pub use self::machine::Producer;
+pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};
+pub use self::scram::ScramError;
 pub use crate::time::Instant;

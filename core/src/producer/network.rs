@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::backoff::{Backoff, Random};
+use super::backoff::{Backoff, Chance, Random};
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
 use super::connection::Connection;
@@ -27,6 +27,8 @@ pub(super) struct Network {
     next_connection: u64,
     /// Whom to try first among equals: moves on with each attempt.
     turn: usize,
+    /// What chance of the connections' own is made from.
+    seed: u64,
 }
 
 /// The way to a node.
@@ -51,8 +53,8 @@ pub(super) enum Reach {
 }
 
 impl Network {
-    pub(super) fn new(turn: usize) -> Self {
-        Self { connections: BTreeMap::new(), nodes: BTreeMap::new(), next_connection: 0, turn }
+    pub(super) fn new(turn: usize, seed: u64) -> Self {
+        Self { connections: BTreeMap::new(), nodes: BTreeMap::new(), next_connection: 0, turn, seed }
     }
 
     pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
@@ -70,13 +72,14 @@ impl Network {
     /// A new attempt.
     pub(super) fn connect(&mut self, node: Node, config: &ProducerConfig, now: Instant) -> ConnectionId {
         let id = ConnectionId::new(self.next_connection);
+        let chance = Chance { seed: self.seed, connection: self.next_connection };
         self.next_connection += 1;
         self.turn = self.turn.wrapping_add(1);
         let path = self.nodes.entry(node).or_default();
         path.connection = Some(id);
         let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| path.hung_up);
         path.hung_up = false;
-        self.connections.insert(id, Connection::new(node, fallback, config, now));
+        self.connections.insert(id, Connection::new(node, fallback, chance, config, now));
         id
     }
 

@@ -12,7 +12,7 @@ use crate::time::Instant;
 pub(super) enum Timer {
     /// A connection is overdue: it does not come about, or does not answer.
     Overdue(ConnectionId),
-    /// A connection has been of no use for long.
+    /// A connection has been of no use for long, or its session is over.
     Idle(ConnectionId),
     /// A broker asked for silence until now.
     Throttle(ConnectionId),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::producer::{CloseMode, ProducerConfig, SaslPlain};
+use kafka_batch_core::producer::{CloseMode, ProducerConfig};
 use kafka_batch_simulation::broker::release::Release;
-use kafka_batch_simulation::broker::sasl::{PASSWORD, USER};
+use kafka_batch_simulation::broker::sasl::{PASSWORD, credentials};
 use kafka_batch_simulation::broker::{Intercept, Interceptor, host};
 use kafka_batch_simulation::cluster::ClusterSettings;
 use kafka_batch_simulation::contents::{Packing, Recipe, Serial};
@@ -276,7 +276,7 @@ fn with_the_right_password_batches_get_through_and_with_a_wrong_one_nothing_is_s
         for (password, said) in [(PASSWORD, "delivered at Some(0)"), ("guess", "not written")] {
             let mut scenario = within(release, 1, true, |config| {
                 config.delivery_timeout = Duration::from_secs(30);
-                config.sasl_plain = Some(SaslPlain { username: USER.into(), password: password.into() });
+                config.sasl = Some(credentials(password));
             });
             let batch = scenario.at(10).sends("t", 1);
             assert_eq!(scenario.at(40_000).said_of(batch), said, "{release:?}");

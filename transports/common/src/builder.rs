@@ -1,11 +1,13 @@
 //! How a producer is made.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
+use std::hash::BuildHasher;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use kafka_batch_core::producer::ProducerConfig;
 use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
@@ -14,7 +16,8 @@ use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
-use crate::settings::{self, Settings};
+use crate::security;
+use crate::settings::{self, Meaning, Settings};
 use crate::topics::Topics;
 
 /// What a runtime has to do for a producer: one task, from the first connection to the last answer.
@@ -58,8 +61,15 @@ pub trait Spawn: Runtime {
 /// | `broker.version.fallback` | none | how to speak with brokers before 0.10 (librdkafka's name) |
 /// | `compression.type`, `compression.level` | as the [batch options](Self::batch_options) | the codec of batches that the producer makes |
 /// | `batch.size` | as the [batch options](Self::batch_options) | the soft limit of batches that the producer makes |
-/// | `security.protocol` | `plaintext` | or `sasl_plaintext`; there is no TLS yet |
-/// | `sasl.mechanism` | `PLAIN` | the only one yet; with `sasl.username` and `sasl.password` |
+/// | `security.protocol` | `plaintext` | or `ssl`, `sasl_plaintext`, `sasl_ssl`: with TLS where it ends in `ssl`, which needs the feature `tls` |
+/// | `sasl.mechanism` | `PLAIN` | or `SCRAM-SHA-256`, `SCRAM-SHA-512`; PLAIN sends the password itself, so use it with TLS alone |
+/// | `sasl.username`, `sasl.password` | none | who we are; with SCRAM, printable ASCII |
+/// | `ssl.ca.location`, `ssl.ca.pem` | the system's | the authorities to trust: a PEM file, or the text itself |
+/// | `ssl.certificate.location`, `ssl.certificate.pem` | none | our own certificate, and those between it and its authority: a PEM file, or the text itself |
+/// | `ssl.key.location`, `ssl.key.pem` | none | its key, not encrypted: likewise |
+/// | `ssl.endpoint.identification.algorithm` | `https` | a broker's certificate has to have its host name; `none`: any that an authority has signed will do |
+///
+/// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made.
 #[must_use]
 pub struct ProducerBuilder<R> {
     settings: Settings,
@@ -109,7 +119,8 @@ impl<R: Runtime> ProducerBuilder<R> {
         self
     }
 
-    /// What partitions are drawn from where nobody names one, and jitter. Default: the time at which it is made.
+    /// What partitions are drawn from where nobody names one, and jitter, and the nonces of SCRAM: with SCRAM, nobody else
+    /// may be able to guess it. Default: drawn from the randomness of the system.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -136,22 +147,18 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// As [`create`](Self::create).
     pub fn create_with_work(self) -> Result<(Producer<R>, Work), ConfigError> {
         let Self { settings, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let (config, batch_options) = settings::read(&settings, batch_options)?;
+        let Meaning { config, options: batch_options, security } = settings::read(&settings, batch_options)?;
         batch_options.clone().build(UNIX_EPOCH)?;
         let config = ProducerConfig { down_conversion, split_too_large, ..config };
-        let seed = seed.unwrap_or_else(seed_from_time);
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
         let brokers = settings.get(settings::BROKERS).cloned().unwrap_or_default();
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
         let desk = Arc::new(Desk::new(limit, topics));
-        let driver = Driver::new(config, seed, Arc::clone(&desk));
+        let driver = Driver::new(config, security, seed, Arc::clone(&desk));
         let producer = Producer::new(desk, batch_options, Capabilities::new(!split_too_large), limit, brokers);
         Ok((producer, R::drive(driver)))
     }
-}
-
-fn seed_from_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
 impl<R> Clone for ProducerBuilder<R> {
@@ -172,7 +179,7 @@ impl<R> Clone for ProducerBuilder<R> {
 impl<R> fmt::Debug for ProducerBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: Settings =
-            self.settings.iter().map(|(name, value)| (name.clone(), settings::shown(name, value))).collect();
+            self.settings.iter().map(|(name, value)| (name.clone(), security::shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
             .field("settings", &shown)
             .field("batch_options", &self.batch_options)

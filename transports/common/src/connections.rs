@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,12 +17,14 @@ use kafka_batch_core::producer::{ConnectionId, Disconnect, Input};
 use crate::bell::{Bell, Task};
 use crate::driver::Driver;
 use crate::outbox::Outbox;
+use crate::wire::{Layer, Wire};
 
 /// The connections of one driver, over streams of whatever runtime.
 ///
 /// All of them are polled by one task: what comes goes into the machine at once, out of one buffer that they share, and
 /// no news has to travel from task to task. Only those are touched that have rung. Memory is bounded by the machine: it hands out only so many requests that are
-/// not answered (`max.in.flight.requests.per.connection`), and they are kept here as they are, not copied.
+/// not answered (`max.in.flight.requests.per.connection`), and they are kept here as they are, not copied; TLS encrypts them into
+/// a buffer of its own, 64 KiB at a time.
 pub struct Connections<S> {
     each: BTreeMap<ConnectionId, Connection<S>>,
     buffer: Box<[u8]>,
@@ -31,7 +34,7 @@ pub struct Connections<S> {
 /// How many bytes are read at once.
 const BUFFER: usize = 64 * 1024;
 
-type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
+type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<Wire<S>>> + Send>>;
 
 struct Connection<S> {
     state: State<S>,
@@ -43,7 +46,16 @@ struct Connection<S> {
 
 enum State<S> {
     Connecting(Connecting<S>),
-    Open { stream: S, outbox: Outbox, unflushed: bool },
+    Open { stream: Wire<S>, outbox: Outbox, unflushed: Unflushed },
+}
+
+/// What a stream has taken, and may still keep to itself.
+#[derive(Clone, Copy, Default)]
+struct Unflushed {
+    /// Something.
+    any: bool,
+    /// So many frames are whole with it.
+    frames: usize,
 }
 
 /// What came of polling a connection.
@@ -61,9 +73,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
         Self { each: BTreeMap::new(), buffer: vec![0; BUFFER].into_boxed_slice(), task: Task::new() }
     }
 
-    /// [`Step::Connect`](crate::Step::Connect): this attempt is under way.
-    pub fn open(&mut self, connection: ConnectionId, attempt: impl Future<Output = io::Result<S>> + Send + 'static) {
-        let state = State::Connecting(Box::pin(attempt));
+    /// [`Step::Connect`](crate::Step::Connect): this attempt is under way; when it has succeeded, the layer is laid over the
+    /// stream.
+    pub fn open(
+        &mut self,
+        connection: ConnectionId,
+        layer: Layer,
+        attempt: impl Future<Output = io::Result<S>> + Send + 'static,
+    ) where
+        S: Send + 'static,
+    {
+        let state = State::Connecting(Box::pin(async { layer.over(attempt.await?).await }));
         let (reader, writer) = (Bell::new(&self.task), Bell::new(&self.task));
         self.each.insert(connection, Connection { state, reader, writer });
     }
@@ -113,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 match attempt.as_mut().poll(&mut reader.context()) {
                     Poll::Pending => Turn::Quiet,
                     Poll::Ready(Ok(stream)) => {
-                        *state = State::Open { stream, outbox: Outbox::default(), unflushed: false };
+                        *state = State::Open { stream, outbox: Outbox::default(), unflushed: Unflushed::default() };
                         reader.ring(); // nobody has looked at the stream yet
                         driver.handle_input(Input::Connected(id));
                         Turn::News
@@ -168,28 +188,29 @@ fn read<S: AsyncRead + Unpin>(
     }
 }
 
-/// Writes what can be written now. Gives the number of frames that are whole with it.
+/// Writes what can be written now. Gives the number of frames that are whole with it and flushed: TLS takes bytes before
+/// they are on their way, and whoever hears that a frame is written may close the connection.
 fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     outbox: &mut Outbox,
-    unflushed: &mut bool,
+    unflushed: &mut Unflushed,
     context: &mut Context<'_>,
 ) -> io::Result<usize> {
-    let mut frames = 0;
     while !outbox.is_empty() {
         match outbox.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
-            Poll::Pending => return Ok(frames),
+            Poll::Pending => break,
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(written)) => frames += outbox.advance(written),
+            Poll::Ready(Ok(written)) => unflushed.frames += outbox.advance(written),
             Poll::Ready(Err(error)) => return Err(error),
         }
-        *unflushed = true;
+        unflushed.any = true;
     }
-    if *unflushed && let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {
-        *unflushed = false;
+    let is_due = unflushed.frames > 0 || unflushed.any && outbox.is_empty();
+    if is_due && let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {
         flushed?;
+        return Ok(mem::take(unflushed).frames);
     }
-    Ok(frames)
+    Ok(0)
 }
 
 impl<S> fmt::Debug for Connections<S> {

@@ -19,6 +19,7 @@ use crate::books::{Books, Entry};
 use crate::desk::{self, Command, Desk};
 use crate::error::Stopped;
 use crate::unknown::Unknown;
+use crate::wire::{Layer, Security};
 
 /// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
 ///
@@ -30,6 +31,7 @@ pub struct Driver {
     books: Books,
     started: Instant,
     setup_timeout: Duration,
+    security: Security,
     /// Without acknowledgements it is the end of a batch that it was written.
     hears_of_writes: bool,
     commands: Vec<Command>,
@@ -54,6 +56,8 @@ pub enum Step {
         port: u16,
         /// When the machine gives the attempt up (`socket.connection.setup.timeout.ms`).
         until: Instant,
+        /// What it is secured with: [`Connections::open`](crate::Connections::open) sees to that.
+        layer: Layer,
     },
     /// Write these segments: [`Connections::transmit`](crate::Connections::transmit).
     Transmit {
@@ -71,11 +75,12 @@ pub enum Step {
 }
 
 impl Driver {
-    pub(crate) fn new(config: ProducerConfig, seed: u64, desk: Arc<Desk>) -> Self {
+    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, desk: Arc<Desk>) -> Self {
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
             started: Instant::now(),
             setup_timeout: config.socket_connection_setup_timeout,
+            security,
             hears_of_writes: config.acks == Acks::None,
             machine: machine::Producer::new(config, clock, seed),
             desk,
@@ -97,7 +102,8 @@ impl Driver {
                 Output::Connect { connection, host, port } => {
                     self.addresses.insert(connection, format!("{host}:{port}"));
                     let until = Instant::now() + self.setup_timeout;
-                    return Step::Connect { connection, host, port, until };
+                    let layer = self.security.layer(&host);
+                    return Step::Connect { connection, host, port, until, layer };
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
                 Output::Close(connection) => {

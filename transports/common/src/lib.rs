@@ -17,11 +17,13 @@
 //! loop {
 //!     let deadline = loop {                                               // the drain
 //!         match driver.next_step() {
-//!             Step::Connect { connection, host, port } => connections.open(connection, connect(host, port)),
-//!             Step::Transmit { connection, bytes }     => connections.transmit(connection, bytes),
-//!             Step::Close(connection)                  => connections.close(connection),
-//!             Step::Wait(deadline)                     => break deadline,
-//!             Step::End                                => return,
+//!             Step::Connect { connection, host, port, until, layer } => {
+//!                 connections.open(connection, layer, connect(host, port, until))
+//!             }
+//!             Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
+//!             Step::Close(connection)              => connections.close(connection),
+//!             Step::Wait(deadline)                 => break deadline,
+//!             Step::End                            => return,
 //!         }
 //!     };
 //!     wait for the first of: driver.poll_commands(…), connections.poll(&mut driver, …), the deadline
@@ -43,11 +45,15 @@ mod driver;
 mod error;
 mod outbox;
 mod producer;
+mod security;
 mod settings;
 mod slot;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
 mod unknown;
 mod window;
+mod wire;
 
 pub use alarm::Alarm;
 pub use builder::{ProducerBuilder, Runtime, Spawn, Work};
@@ -55,6 +61,7 @@ pub use connections::{Connections, connect_to_any};
 pub use driver::{Driver, Step};
 pub use error::{ConfigError, Refused, Stopped, Unreachable};
 pub use producer::{Pending, Producer};
+pub use wire::Layer;
 
 /// What handles of producers wait for: of use also to a transport that does not drive the machine.
 pub mod waiting {

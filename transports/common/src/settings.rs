@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use kafka_batch_core::producer::{ProducerConfig, SaslPlain};
+use kafka_batch_core::producer::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
 use kafka_batch_core::{BatchOptions, Compression};
 
 use crate::error::ConfigError;
+use crate::security::{self, shown};
+use crate::wire::Security;
 
 /// What was set, by Kafka name.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -16,10 +18,17 @@ pub(crate) type Settings = BTreeMap<String, String>;
 pub(crate) const BROKERS: &str = "bootstrap.servers";
 
 /// Settings that are read together with others, after the rest.
-const IN_COMPANY: [&str; 6] =
-    ["compression.type", "compression.level", "security.protocol", "sasl.mechanism", "sasl.username", "sasl.password"];
+const IN_COMPANY: [&str; 2] = ["compression.type", "compression.level"];
 
-pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<(ProducerConfig, BatchOptions), ConfigError> {
+/// What settings come to.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    pub(crate) config: ProducerConfig,
+    pub(crate) options: BatchOptions,
+    pub(crate) security: Security,
+}
+
+pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<Meaning, ConfigError> {
     let mut config = ProducerConfig::new(servers(settings)?);
     let mut options = options;
     for (name, found) in settings {
@@ -47,7 +56,7 @@ pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<(Produc
             "receive.message.max.bytes" => config.frame_ceiling = setting.number(1_000)?,
             "broker.version.fallback" => config.broker_version_fallback = Some(setting.parsed()?),
             "batch.size" => options = options.batch_size(setting.number(0)?),
-            name if IN_COMPANY.contains(&name) => {}
+            name if IN_COMPANY.contains(&name) || security::reads(name) => {}
             "linger.ms" => return setting.wrong("batches are sent when they are handed over: leave this setting out"),
             _ => {
                 return setting.wrong("there is no such setting; the documentation of ProducerBuilder has all of them");
@@ -57,24 +66,25 @@ pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<(Produc
     if let Some(compression) = compression(settings)? {
         options = options.compression(compression);
     }
-    config.sasl_plain = sasl(settings)?;
+    let (security, sasl) = security::read(settings)?;
+    config.sasl = sasl;
     check_together(settings, &config)?;
-    Ok((config, options))
+    Ok(Meaning { config, options, security })
 }
 
 /// One setting.
 #[derive(Clone, Copy)]
-struct Setting<'a> {
-    name: &'a str,
-    found: &'a str,
+pub(crate) struct Setting<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) found: &'a str,
 }
 
 impl<'a> Setting<'a> {
-    fn of(settings: &'a Settings, name: &'a str) -> Option<Self> {
+    pub(crate) fn of(settings: &'a Settings, name: &'a str) -> Option<Self> {
         settings.get(name).map(|found| Self { name, found })
     }
 
-    fn wrong<T>(self, remedy: impl Into<String>) -> Result<T, ConfigError> {
+    pub(crate) fn wrong<T>(self, remedy: impl Into<String>) -> Result<T, ConfigError> {
         let found = shown(self.name, self.found);
         Err(ConfigError::Setting { setting: self.name.to_owned(), found, remedy: remedy.into() })
     }
@@ -117,7 +127,7 @@ impl<'a> Setting<'a> {
         }
     }
 
-    fn parsed<T: FromStr<Err: ToString>>(self) -> Result<T, ConfigError> {
+    pub(crate) fn parsed<T: FromStr<Err: ToString>>(self) -> Result<T, ConfigError> {
         self.found.trim().parse().or_else(|error: T::Err| self.wrong(error.to_string()))
     }
 }
@@ -168,38 +178,6 @@ fn compression(settings: &Settings) -> Result<Option<Compression>, ConfigError> 
     }
 }
 
-fn sasl(settings: &Settings) -> Result<Option<SaslPlain>, ConfigError> {
-    let wanted = match Setting::of(settings, "security.protocol") {
-        None => false,
-        Some(protocol) => match protocol.found.trim().to_ascii_lowercase().as_str() {
-            "plaintext" => false,
-            "sasl_plaintext" => true,
-            "ssl" | "sasl_ssl" => {
-                return protocol.wrong("this transport has no TLS yet: the rdkafka transport has (feature ssl)");
-            }
-            _ => return protocol.wrong("write plaintext or sasl_plaintext"),
-        },
-    };
-    if let Some(mechanism) =
-        Setting::of(settings, "sasl.mechanism").filter(|mechanism| mechanism.found.trim() != "PLAIN")
-    {
-        return mechanism.wrong("PLAIN is the only mechanism here");
-    }
-    let credentials = (settings.get("sasl.username"), settings.get("sasl.password"));
-    match (wanted, credentials) {
-        (true, (Some(username), Some(password))) => {
-            Ok(Some(SaslPlain { username: username.clone(), password: password.clone() }))
-        }
-        (false, (None, None)) => Ok(None),
-        (true, _) => Err(ConfigError::Together(
-            "security.protocol=sasl_plaintext needs sasl.username and sasl.password".to_owned(),
-        )),
-        (false, _) => Err(ConfigError::Together(
-            "sasl.username and sasl.password are used only with security.protocol=sasl_plaintext".to_owned(),
-        )),
-    }
-}
-
 /// Where settings that are fine by themselves are not fine together: as the Java client has it.
 fn check_together(settings: &Settings, config: &ProducerConfig) -> Result<(), ConfigError> {
     let wrong = |what: String| Err(ConfigError::Together(what));
@@ -219,20 +197,16 @@ fn check_together(settings: &Settings, config: &ProducerConfig) -> Result<(), Co
     Ok(())
 }
 
-/// A value as an error message may show it.
-pub(crate) fn shown(setting: &str, value: &str) -> String {
-    if setting.contains("password") { "(not shown)".to_owned() } else { value.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use kafka_batch_core::Codec;
+    use kafka_batch_core::producer::{Sasl, SaslMechanism};
 
     fn given(settings: &[(&str, &str)]) -> Result<(ProducerConfig, BatchOptions), ConfigError> {
         let given = [(BROKERS, "localhost:9092")].iter().chain(settings);
         let given = given.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        read(&given, BatchOptions::default())
+        read(&given, BatchOptions::default()).map(|Meaning { config, options, .. }| (config, options))
     }
 
     #[track_caller]
@@ -279,7 +253,7 @@ mod tests {
             ("broker.version.fallback", "0.9"),
             ("batch.size", "15"),
             ("security.protocol", "SASL_PLAINTEXT"),
-            ("sasl.mechanism", "PLAIN"),
+            ("sasl.mechanism", "SCRAM-SHA-256"),
             ("sasl.username", "u"),
             ("sasl.password", "p"),
         ])
@@ -295,7 +269,7 @@ mod tests {
         assert_eq!(config.max_request_size, 12);
         assert_eq!((config.buffer_memory, config.frame_ceiling), (13, 1_400));
         assert!(config.broker_version_fallback.is_some());
-        assert_eq!(config.sasl_plain, Some(SaslPlain { username: "u".into(), password: "p".into() }));
+        assert_eq!(config.sasl, Sasl::new(SaslMechanism::ScramSha256, "u", "p").ok());
         assert_eq!(options, BatchOptions::default().batch_size(15));
     }
 
@@ -308,8 +282,7 @@ mod tests {
         assert!(wrong("enable.idempotence", "on").contains("true or false"));
         assert!(wrong("linger.ms", "5").contains("leave this setting out"));
         assert!(wrong("linger", "5").contains("no such setting"));
-        assert!(wrong("security.protocol", "ssl").contains("no TLS"));
-        assert!(wrong("sasl.mechanism", "SCRAM-SHA-256").contains("PLAIN"));
+        assert!(wrong("security.protocol", "tls").contains("sasl_ssl"));
         assert!(wrong("broker.version.fallback", "new").contains("new"));
         assert!(wrong("client.id", &"x".repeat(40_000)).contains("32767"));
         assert!(!wrong("sasl.passwords", "hunter2").contains("hunter2"));

@@ -72,7 +72,7 @@ const LONGEST_TOPIC: usize = 249;
 
 impl Producer {
     /// A producer that has connected to nobody yet: it does when there is something to do. Same clock, seed, commands and
-    /// input: same output, byte for byte.
+    /// input: same output, byte for byte. With SCRAM, nobody else may be able to guess the seed.
     #[must_use]
     pub fn new(mut config: ProducerConfig, clock: Clock, seed: u64) -> Self {
         if config.client_id.len() > i16::MAX as usize {
@@ -86,7 +86,7 @@ impl Producer {
             now: clock.now,
             random,
             timers: Timers::default(),
-            network: Network::new(turn),
+            network: Network::new(turn, seed),
             cluster: Cluster::default(),
             refresh: Refresh::default(),
             accumulator: Accumulator::default(),

@@ -135,6 +135,87 @@ fn garbage_costs_the_connection_and_nothing_else() {
     assert_eq!(world.fates(), [(0, DONE)]);
 }
 
+fn with_session(millis: i64, change: impl FnOnce(&mut ProducerConfig)) -> World {
+    let mut world = World::new(|config| {
+        config.sasl = Some(Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
+        change(config);
+    });
+    world.session = Some(millis);
+    world
+}
+
+#[test]
+fn a_connection_is_not_used_beyond_its_session_and_another_one_takes_its_place() {
+    let mut world = with_session(100_000, |_| {});
+    world.send(&["x"], 0);
+    world.pass(at(84_999));
+    assert_eq!(world.closed, []);
+    world.send(&["y"], 0);
+    world.run();
+    assert_eq!((world.connects.len(), world.closed.len()), (2, 0), "85 % of it are used");
+    world.pass(at(95_000));
+    assert_eq!(world.closed.len(), 2, "and not more than 95 %");
+    assert_eq!(world.connects.len(), 2, "nobody needs one now");
+    world.send(&["z"], 0);
+    world.run();
+    assert_eq!(world.fates(), [(0, DONE), (1, DONE), (2, DONE)]);
+    assert_eq!(world.stamps(), [(7, 0, 0), (7, 0, 1), (7, 0, 2)], "who we are to the log stays");
+    assert_eq!(world.events.len(), 3, "no trouble: {:?}", world.events);
+}
+
+#[test]
+fn at_the_end_of_a_session_the_last_answers_are_awaited_and_nothing_more_is_asked() {
+    let mut world = with_session(20_000, |_| {});
+    world.send(&["x"], 0);
+    world.pass(at(16_000));
+    let old = world.connects[1].0;
+    let flying = world.fly(&["y"]);
+    world.now = at(19_000);
+    world.send(&["z"], 0);
+    world.send(&["other"], 1);
+    world.run();
+    assert!(!world.closed.contains(&old), "an answer is missing");
+    assert_eq!(world.asked.last(), Some(&flying[0]), "nothing more is asked");
+    world.reply(&flying[0], ErrorCode::NONE);
+    assert!(world.closed.contains(&old));
+    let after: Vec<_> = world.asked.iter().filter(|asked| asked.api == 0).map(|asked| asked.connection).collect();
+    assert!(after[2..].iter().all(|connection| *connection != old), "{after:?} after {old}");
+    assert_eq!(world.fates(), [(0, DONE), (1, DONE), (2, DONE), (3, DONE)]);
+}
+
+#[test]
+fn without_answers_sessions_end_as_well() {
+    let mut world = with_session(20_000, |config| config.acks = Acks::None);
+    world.send(&["x"], 0);
+    world.pass(at(20_000));
+    assert_eq!(world.closed.len(), 2);
+    world.send(&["y"], 0);
+    world.pass(at(21_000));
+    assert_eq!(world.produced().len(), 2);
+}
+
+/// Connecting again costs no backoff, since it is nobody's fault. But it is not done for nothing.
+#[test]
+fn a_broker_that_grants_no_time_to_speak_of_does_not_keep_us_connecting() {
+    let mut world = with_session(1, |_| {});
+    for second in 0..10 {
+        world.send(&["x"], 0);
+        world.pass(at(1_000 * second + 999));
+    }
+    assert_eq!(world.fates().len(), 10);
+    assert!((10..=20).contains(&world.connects.len()), "{:?}", world.connects);
+}
+
+#[test]
+fn a_session_of_any_length_is_taken() {
+    for millis in [1_001, i64::from(u32::MAX), i64::MAX] {
+        let mut world = with_session(millis, |config| config.connections_max_idle = Duration::from_secs(1 << 40));
+        world.send(&["x"], 0);
+        world.run();
+        assert_eq!(world.fates(), [(0, DONE)], "{millis}");
+    }
+}
+
 /// The whole conversation as text, with the received bytes cut into pieces of this size.
 fn conversation(piece: usize, seed: u64) -> String {
     let mut world = World::new(|_| {});

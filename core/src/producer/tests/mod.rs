@@ -98,6 +98,8 @@ pub(super) struct World {
     /// Highest Produce version: 3 and more comes with Metadata v1 and InitProducerId v0, less without the latter.
     produce: i16,
     init_producer_id: i16,
+    /// How many milliseconds a session lasts, where brokers want SASL.
+    session: Option<i64>,
     pub(super) leader: i32,
     pub(super) partitions: i32,
     topic_error: i16,
@@ -127,6 +129,7 @@ impl World {
             now: Instant::START,
             produce: 3,
             init_producer_id: 0,
+            session: None,
             leader: 1,
             partitions: 20,
             topic_error: 0,
@@ -194,8 +197,9 @@ impl World {
     pub(super) fn answer(&mut self, asked: &Asked) -> Option<Vec<u8>> {
         let body = match asked.api {
             18 => {
-                let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id)];
+                let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1)];
                 let apis = apis.iter().filter(|(api, _)| *api != 22 || self.produce >= 3);
+                let apis = apis.filter(|(api, _)| ![17, 36].contains(api) || self.session.is_some());
                 let mut body = vec![0, 0, apis.clone().count() as u8 + 1];
                 for (api, newest) in apis {
                     body.extend([0, *api, 0, 0, 0, *newest as u8, 0]);
@@ -226,6 +230,8 @@ impl World {
                 }
                 body
             }
+            17 => vec![0; 6],
+            36 => [&[0, 0, 255, 255, 0, 0, 0, 0][..], &self.session.unwrap().to_be_bytes()].concat(),
             22 => {
                 let (id, epoch) = self.ids.pop_front().unwrap();
                 let mut body = vec![0; 6];

@@ -2,6 +2,7 @@
 //! 1.0) in a bare frame.
 
 use bytes::Bytes;
+use kafka_batch_core::producer::{Sasl, SaslMechanism};
 use kafka_protocol::messages::{
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
@@ -18,6 +19,15 @@ const SASL_AUTHENTICATION_FAILED: i16 = 58;
 pub const USER: &str = "simulation";
 /// Their password.
 pub const PASSWORD: &str = "open sesame";
+
+/// The user with this password.
+///
+/// # Panics
+/// Not with a password that can be one.
+#[must_use]
+pub fn credentials(password: &str) -> Sasl {
+    Sasl::new(SaslMechanism::Plain, USER, password).expect("PLAIN carries any password without a NUL")
+}
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Draws the world: which brokers, which settings, how fast.
 
-use kafka_batch_core::producer::{ProducerConfig, SaslPlain};
+use kafka_batch_core::producer::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
 
 use crate::Moment;
 use crate::broker::release::Release;
-use crate::broker::sasl::{PASSWORD, USER};
+use crate::broker::sasl::{PASSWORD, credentials};
 use crate::broker::{PORT, host};
 use crate::cluster::ClusterSettings;
 use crate::link::LinkSettings;
@@ -16,7 +16,7 @@ pub(super) fn draw(seed: u64, random: &mut Random) -> Settings {
     let releases = releases(random);
     let producer = producer(&releases, random);
     let small_messages = random.percent(8);
-    let sasl = producer.sasl_plain.is_some();
+    let sasl = producer.sasl.is_some();
     let cluster = ClusterSettings {
         sasl,
         auto_create: random.percent(70),
@@ -96,7 +96,7 @@ fn producer(releases: &[Release], random: &mut Random) -> ProducerConfig {
     config.split_too_large = random.percent(30);
     if releases[0] >= Release::V0_10 && random.percent(10) {
         let password = if random.percent(85) { PASSWORD } else { "guess" };
-        config.sasl_plain = Some(SaslPlain { username: USER.into(), password: password.into() });
+        config.sasl = Some(credentials(password));
     }
     if releases[0] <= Release::V0_9 || random.percent(3) {
         config.broker_version_fallback =

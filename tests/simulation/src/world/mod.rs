@@ -163,10 +163,8 @@ impl World {
     /// Whether the brokers want credentials that the machine does not have.
     #[must_use]
     pub fn is_locked_out(&self) -> bool {
-        use crate::broker::sasl::{PASSWORD, USER};
-        let given = self.settings.producer.sasl_plain.as_ref();
-        let right = given.is_some_and(|given| given.username == USER && given.password == PASSWORD);
-        self.settings.cluster.sasl && !right
+        use crate::broker::sasl::{PASSWORD, credentials};
+        self.settings.cluster.sasl && self.settings.producer.sasl != Some(credentials(PASSWORD))
     }
 
     /// `acks`, as on the wire.

@@ -7,7 +7,9 @@ use super::*;
 use crate::desk::Desk;
 use crate::driver::Step;
 use crate::topics::Topics;
+use crate::wire::Security;
 use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::protocol::Acks;
 
 /// A stream that takes so many bytes at a time, and every other time none; and what became of it.
 #[derive(Clone, Default)]
@@ -22,6 +24,8 @@ struct Inside {
     reader: Option<Waker>,
     reads: usize,
     flushes: usize,
+    /// It keeps what it has taken.
+    stuck: Option<Waker>,
 }
 
 impl Slow {
@@ -58,8 +62,13 @@ impl AsyncWrite for Slow {
         Poll::Ready(Ok(inside.written.len() - before))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inside().flushes += 1;
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inside = self.inside();
+        if let Some(waker) = &mut inside.stuck {
+            waker.clone_from(context.waker());
+            return Poll::Pending;
+        }
+        inside.flushes += 1;
         Poll::Ready(Ok(()))
     }
 
@@ -88,8 +97,13 @@ impl AsyncRead for Slow {
 
 /// A driver that wants to connect, since a topic is asked for; and to whom.
 fn driver() -> (Arc<Desk>, Driver) {
+    driver_with(Acks::All)
+}
+
+fn driver_with(acks: Acks) -> (Arc<Desk>, Driver) {
     let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
-    let mut driver = Driver::new(ProducerConfig::new([("broker", 9092)]), 1, Arc::clone(&desk));
+    let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
+    let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&desk));
     desk.look_up("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
     (desk, driver)
@@ -112,7 +126,7 @@ fn however_little_is_written_at_once_it_is_the_frame_and_it_is_flushed_once() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inside().at_once = at_once;
         let id = connect(&mut driver);
-        connections.open(id, std::future::ready(Ok(stream.clone())));
+        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
         let frame = bytes.concat();
@@ -127,6 +141,29 @@ fn however_little_is_written_at_once_it_is_the_frame_and_it_is_flushed_once() {
     }
 }
 
+/// Without acks, to be written is the end of a batch: what the stream still keeps to itself is not written.
+#[test]
+fn a_frame_counts_as_written_when_it_is_flushed() {
+    let (_desk, mut driver) = driver_with(Acks::None);
+    let (mut connections, stream) = (Connections::new(), Slow::default());
+    stream.inside().at_once = 1_000;
+    stream.inside().stuck = Some(Waker::noop().clone());
+    let id = connect(&mut driver);
+    connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+    assert!(poll(&mut connections, &mut driver).is_ready());
+    let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
+    let size = bytes.concat().len();
+    connections.transmit(connection, bytes);
+    for _ in 0..10 {
+        assert!(poll(&mut connections, &mut driver).is_pending());
+    }
+    assert_eq!(stream.inside().written.len(), size, "it has taken all of it");
+    let waker = stream.inside().stuck.take().unwrap();
+    waker.wake();
+    assert!(poll(&mut connections, &mut driver).is_ready(), "now it is news");
+    assert!(poll(&mut connections, &mut driver).is_pending(), "and told once");
+}
+
 #[test]
 fn the_end_of_a_connection_is_news_and_another_is_made() {
     let ends: [(io::Result<Vec<u8>>, &str); 3] = [
@@ -138,7 +175,7 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
         let (_desk, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
-        connections.open(id, std::future::ready(Ok(stream.clone())));
+        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
         assert!(poll(&mut connections, &mut driver).is_pending());
@@ -162,7 +199,7 @@ fn an_attempt_that_fails_says_why() {
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);
     let attempt = std::future::ready(Err(io::Error::other("no such name")));
-    connections.open(id, attempt);
+    connections.open(id, Layer::CLEAR, attempt);
     assert!(poll(&mut connections, &mut driver).is_ready());
     assert_eq!(driver.last_trouble(), Some("broker:9092: no such name"));
 }

@@ -1,0 +1,323 @@
+use std::future::Future;
+use std::io::{Read, Write};
+use std::pin::pin;
+use std::task::Waker;
+
+use futures_rustls::rustls::server::WebPkiClientVerifier;
+use futures_rustls::rustls::{ServerConfig, ServerConnection};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+use super::*;
+
+/// An authority, and what it signs.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+/// A certificate and its key.
+struct Signed {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        Self::named("authority")
+    }
+
+    fn named(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn signs(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Signed {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Signed { certificate, key: key.serialize_pem() }
+    }
+}
+
+fn given(settings: &[(&str, &str)]) -> Result<Tls, ConfigError> {
+    Tls::read(&settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+#[track_caller]
+fn wrong(settings: &[(&str, &str)]) -> String {
+    match given(settings) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("these settings are taken: {settings:?}"),
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_or_a_text_is_said_when_the_producer_is_made() {
+    let authority = Authority::new();
+    let ours = authority.signs("us", |_| {});
+    let others = authority.signs("others", |_| {});
+    let ca = (CA_PEM, authority.pem.as_str());
+    assert!(given(&[ca]).is_ok());
+    assert!(given(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)]).is_ok());
+    assert!(wrong(&[(CA_LOCATION, "/no/such/ca.pem")]).starts_with("ssl.ca.location = \"/no/such/ca.pem\": this file"));
+    assert!(wrong(&[ca, (CA_LOCATION, "ca.pem")]).contains("not both"));
+    assert!(wrong(&[(CA_PEM, "")]).contains("no certificate in it"));
+    assert!(wrong(&[(CA_PEM, &ours.key)]).contains("no certificate in it"));
+    let broken = authority.pem.replace("MII", "!!!");
+    assert!(wrong(&[(CA_PEM, &broken)]).contains("no PEM that can be read"));
+    let nonsense = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+    assert!(wrong(&[(CA_PEM, nonsense)]).contains("certificate 1 cannot be used"));
+    assert!(wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate)]).contains("ssl.key.location"));
+    assert!(wrong(&[ca, (KEY_PEM, &ours.key)]).contains("ssl.certificate.location"));
+    let no_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &authority.pem)]);
+    assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("not encrypted"), "{no_key}");
+    let other_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &others.key)]);
+    assert!(other_key.contains("cannot be used with this key"), "{other_key}");
+    assert!(wrong(&[ca, (IDENTIFICATION, "ldap")]).contains("https or none"));
+}
+
+/// A broker's end of a connection, which does all it can whenever our end moves. So nobody ever waits for it.
+#[derive(Debug)]
+struct Peer {
+    session: ServerConnection,
+    heard: Vec<u8>,
+    /// It takes no more than so many bytes at once, if it says so; and at 0 it is stuck.
+    at_once: Option<usize>,
+    hung_up: bool,
+}
+
+impl Peer {
+    fn new(signed: &Signed, clients_of: Option<&Authority>) -> Self {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = match clients_of {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let certificate = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).unwrap();
+        let config = builder.with_single_cert(vec![certificate], key).unwrap();
+        let session = ServerConnection::new(Arc::new(config)).unwrap();
+        Self { session, heard: Vec::new(), at_once: None, hung_up: false }
+    }
+
+    fn says(&mut self, what: &[u8]) {
+        self.session.writer().write_all(what).unwrap();
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.hung_up {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let mut bytes = &bytes[..self.at_once.unwrap_or(usize::MAX).min(bytes.len())];
+        if bytes.is_empty() {
+            return Poll::Pending;
+        }
+        let taken = self.session.read_tls(&mut bytes).unwrap();
+        if let Ok(state) = self.session.process_new_packets() {
+            let mut heard = vec![0; state.plaintext_bytes_to_read()];
+            self.session.reader().read_exact(&mut heard).unwrap();
+            self.heard.extend(heard);
+        } // and if not, an alert is to be written, which says why
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, mut buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.session.wants_write() {
+            return Poll::Ready(self.session.write_tls(&mut buffer));
+        }
+        if self.hung_up { Poll::Ready(Ok(0)) } else { Poll::Pending }
+    }
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the peer does all it can at once"),
+    }
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn connected(settings: &[(&str, &str)], peer: Peer) -> io::Result<TlsStream<Peer>> {
+    now(given(settings).unwrap().over(peer, "broker"))
+}
+
+#[track_caller]
+fn refused(settings: &[(&str, &str)], peer: Peer) -> String {
+    match connected(settings, peer) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("it is trusted"),
+    }
+}
+
+#[test]
+fn frames_go_through_whole_whatever_the_stream_takes_at_once() {
+    let authority = Authority::new();
+    let broker = authority.signs("broker", |_| {});
+    let batch: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
+    for at_once in [None, Some(1_000), Some(33)] {
+        let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
+        stream.0.get_mut().0.at_once = at_once;
+        let mut left: &[u8] = &batch;
+        while !left.is_empty() {
+            let (head, tail) = left.split_at(left.len().min(10));
+            let slices = [IoSlice::new(head), IoSlice::new(&[]), IoSlice::new(tail)];
+            match Pin::new(&mut stream).poll_write_vectored(&mut context(), &slices) {
+                Poll::Ready(Ok(written)) => left = &left[written..],
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_ready());
+        assert!(stream.0.get_ref().0.heard == batch, "{at_once:?}");
+
+        stream.0.get_mut().0.says(&batch[..50_000]);
+        let mut heard: Vec<u8> = Vec::new();
+        let mut buffer = [0; 1_000];
+        while let Poll::Ready(Ok(count @ 1..)) = Pin::new(&mut stream).poll_read(&mut context(), &mut buffer) {
+            heard.extend(&buffer[..count]);
+        }
+        assert!(heard == batch[..50_000], "{} bytes", heard.len());
+    }
+}
+
+/// What TLS has taken and the stream has not is not written: whoever asks for it to be flushed waits.
+#[test]
+fn what_is_stuck_is_not_flushed() {
+    let authority = Authority::new();
+    let broker = authority.signs("broker", |_| {});
+    let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
+    stream.0.get_mut().0.at_once = Some(0);
+    let written = Pin::new(&mut stream).poll_write(&mut context(), b"frame");
+    assert!(matches!(written, Poll::Ready(Ok(5))), "{written:?}");
+    assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_pending());
+    stream.0.get_mut().0.at_once = None;
+    assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_ready());
+    assert_eq!(stream.0.get_ref().0.heard, b"frame");
+}
+
+#[test]
+fn a_broker_that_cannot_be_trusted_is_not_and_the_error_says_why() {
+    let (authority, other) = (Authority::new(), Authority::named("other"));
+    let ca = (CA_PEM, authority.pem.as_str());
+    for foreign in [&other, &Authority::new()] {
+        let foreign = refused(&[ca], Peer::new(&foreign.signs("broker", |_| {}), None));
+        assert!(foreign.starts_with("TLS: ") && foreign.contains("ssl.ca.location"), "{foreign}");
+    }
+    let elsewhere = || Peer::new(&authority.signs("elsewhere", |_| {}), None);
+    let misnamed = refused(&[ca], elsewhere());
+    assert!(misnamed.contains("elsewhere") && misnamed.contains("called by a name"), "{misnamed}");
+    let expired = authority.signs("broker", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let expired = refused(&[ca], Peer::new(&expired, None));
+    assert!(expired.contains("expired"), "{expired}");
+    // Without names, the authority still counts, and the time.
+    let any_name = (IDENTIFICATION, "none");
+    assert!(connected(&[ca, any_name], elsewhere()).is_ok());
+    let foreign = refused(&[ca, any_name], Peer::new(&other.signs("broker", |_| {}), None));
+    assert!(foreign.contains("ssl.ca.location"), "{foreign}");
+    let nameless = now(given(&[ca]).unwrap().over(elsewhere(), "no name:")).unwrap_err();
+    assert!(nameless.to_string().contains("\"no name:\""), "{nameless}");
+}
+
+#[test]
+fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let broker = authority.signs("broker", |_| {});
+    let ours = clients.signs("us", |_| {});
+    let ca = (CA_PEM, authority.pem.as_str());
+    let identity = [ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+    let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
+    assert!(Pin::new(&mut stream).poll_write(&mut context(), b"frame").is_ready());
+    assert_eq!(stream.0.get_ref().0.heard, b"frame");
+    // The handshake is over for us before the broker has an opinion of it.
+    let read = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_read(&mut context(), &mut [0; 100]);
+    let write = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_write(&mut context(), b"frame");
+    for (hangs_up, attempt) in [(false, &read as &dyn Fn(&mut _) -> _), (true, &read), (true, &write)] {
+        let mut stream = connected(&[ca], Peer::new(&broker, Some(&clients))).unwrap();
+        stream.0.get_mut().0.hung_up = hangs_up;
+        match attempt(&mut stream) {
+            Poll::Ready(Err(error)) => {
+                let said = error.to_string();
+                assert!(said.contains("CertificateRequired") && said.contains("ssl.certificate.location"), "{said}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn hanging_up_is_an_end_with_or_without_saying_so() {
+    let authority = Authority::new();
+    let broker = authority.signs("broker", |_| {});
+    for says_so in [true, false] {
+        let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
+        let peer = stream.0.get_mut().0;
+        peer.says(b"last");
+        if says_so {
+            peer.session.send_close_notify();
+        }
+        peer.hung_up = true;
+        let mut buffer = [0; 100];
+        let mut read = || Pin::new(&mut stream).poll_read(&mut context(), &mut buffer);
+        assert!(matches!(read(), Poll::Ready(Ok(4))));
+        assert!(matches!(read(), Poll::Ready(Ok(0))), "{says_so}");
+    }
+}
+
+/// Something that is no TLS.
+#[derive(Debug)]
+struct Clear(&'static [u8]);
+
+impl AsyncRead for Clear {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.read(buffer))
+    }
+}
+
+impl AsyncWrite for Clear {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_broker_that_speaks_no_tls_at_this_port_is_asked_after() {
+    let authority = Authority::new();
+    for answer in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x04\0\0\0\x01"] {
+        let error = now(given(&[(CA_PEM, &authority.pem)]).unwrap().over(Clear(answer), "broker")).unwrap_err();
+        assert!(error.to_string().ends_with("does it listen with TLS at this port?"), "{error}");
+    }
+}

@@ -1,0 +1,110 @@
+//! What is laid over a stream before anything is said on it: nothing, or TLS. And the two behind one type.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsStream};
+
+/// How all connections of a producer are secured.
+#[derive(Clone, Debug)]
+pub(crate) enum Security {
+    /// Not at all.
+    Clear,
+    #[cfg(feature = "tls")]
+    Tls(Tls),
+}
+
+impl Security {
+    /// The same for one connection, to this host.
+    pub(crate) fn layer(&self, host: &str) -> Layer {
+        #[cfg(not(feature = "tls"))]
+        let _ = host;
+        Layer(match self {
+            Self::Clear => Kind::Clear,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Kind::Tls(tls.clone(), host.to_owned()),
+        })
+    }
+}
+
+/// What a connection is secured with, by `security.protocol`: for [`Connections::open`](crate::Connections::open).
+#[derive(Debug)]
+pub struct Layer(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Clear,
+    #[cfg(feature = "tls")]
+    Tls(Tls, String),
+}
+
+impl Layer {
+    /// None.
+    #[cfg(test)]
+    pub(crate) const CLEAR: Self = Self(Kind::Clear);
+
+    /// Lays it over a stream that has just come about: with TLS, after its handshake.
+    pub(crate) async fn over<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<Wire<S>> {
+        match self.0 {
+            Kind::Clear => Ok(Wire::Clear(stream)),
+            #[cfg(feature = "tls")]
+            Kind::Tls(tls, host) => Ok(Wire::Tls(Box::new(tls.over(stream, &host).await?))),
+        }
+    }
+}
+
+/// A stream with what is laid over it.
+#[derive(Debug)]
+pub(crate) enum Wire<S> {
+    Clear(S),
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_close(context),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => Pin::new(stream).poll_close(context),
+        }
+    }
+}
