@@ -33,8 +33,7 @@ use crate::time::Timestamp;
 /// a misfit: keep one `BatchStream` for each partition.
 ///
 /// ```
-/// use std::time::SystemTime;
-/// use kafka_batch_core::{BatchOptions, BatchStream};
+/// use kafka_batch_core::{BatchOptions, BatchStream, Timestamp};
 /// # use std::{pin::pin, task::{Context, Poll, Waker}};
 /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// #     let Poll::Ready(output) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
@@ -43,9 +42,10 @@ use crate::time::Timestamp;
 /// # block_on(async {
 ///
 /// let mut readings = ["21.5", "21.7", "21.6"].into_iter();
-/// let first = BatchOptions::default().max_records(2).build(SystemTime::now())?;
+/// let clock = || Timestamp::from_millis(1_700_000_000_000); // with `std`: `SystemTime::now`
+/// let first = BatchOptions::default().max_records(2).build(clock())?;
 /// // A channel's receiver has `poll_recv`; whatever is a stream already goes into `BatchStream::new`.
-/// let mut batches = BatchStream::polling(move |_| Poll::Ready(readings.next()), first, SystemTime::now);
+/// let mut batches = BatchStream::polling(move |_| Poll::Ready(readings.next()), first, clock);
 ///
 /// let rolled = batches.next().await.expect("two readings fill a batch")?;
 /// assert_eq!((rolled.number, rolled.messages), (0, vec!["21.5", "21.7"]));
