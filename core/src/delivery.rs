@@ -6,7 +6,10 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
+use once_cell::race::OnceBox;
+
 use crate::batch::{KafkaBatch, StampedBatch};
+use crate::compression::Codec;
 use crate::protocol::ErrorCode;
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
@@ -20,7 +23,53 @@ pub struct Delivery {
     offsets: Offsets,
     log_append_time: Option<Timestamp>,
     log_start_offset: Option<i64>,
-    batch: KafkaBatch,
+    batch: Kept,
+}
+
+/// The batch of a delivery. One that was compressed is not decompressed before somebody asks for its records: most never do.
+#[derive(Debug)]
+enum Kept {
+    Open(KafkaBatch),
+    Compressed { stamped: StampedBatch, opened: OnceBox<KafkaBatch> },
+}
+
+impl Kept {
+    fn new(stamped: StampedBatch) -> Self {
+        match stamped.codec() {
+            Codec::None => Self::Open(stamped.into_batch()),
+            _ => Self::Compressed { stamped, opened: OnceBox::new() },
+        }
+    }
+
+    fn record_count(&self) -> usize {
+        match self {
+            Self::Open(batch) => batch.record_count(),
+            Self::Compressed { stamped, .. } => stamped.record_count(),
+        }
+    }
+
+    fn batch(&self) -> &KafkaBatch {
+        match self {
+            Self::Open(batch) => batch,
+            Self::Compressed { stamped, opened } => opened.get_or_init(|| Box::new(stamped.clone().into_batch())),
+        }
+    }
+
+    fn into_batch(self) -> KafkaBatch {
+        match self {
+            Self::Open(batch) => batch,
+            Self::Compressed { stamped, opened } => opened.get().cloned().unwrap_or_else(|| stamped.into_batch()),
+        }
+    }
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Open(batch) => Self::Open(batch.clone()),
+            Self::Compressed { stamped, .. } => Self::new(stamped.clone()),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -38,13 +87,14 @@ impl Delivery {
     #[must_use]
     pub fn as_one(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
         let offsets = if base_offset < 0 { Offsets::Unknown } else { Offsets::From(base_offset) };
-        Self { to, offsets, log_append_time: None, log_start_offset: None, batch: batch.into_batch() }
+        Self { to, offsets, log_append_time: None, log_start_offset: None, batch: Kept::new(batch) }
     }
 
     /// Records that something else batched: each at an offset of its own, by position (below 0: unknown).
     #[must_use]
-    pub const fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
-        Self { to, offsets: Offsets::Each(offsets), log_append_time: None, log_start_offset: None, batch }
+    pub fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
+        let (offsets, batch) = (Offsets::Each(offsets), Kept::Open(batch));
+        Self { to, offsets, log_append_time: None, log_start_offset: None, batch }
     }
 
     /// With the time at which the broker appended it; below 0, which is how a broker says that each record keeps its
@@ -96,7 +146,7 @@ impl Delivery {
 
     /// Each record's position, offset and timestamp, in order.
     pub fn records(&self) -> impl Iterator<Item = DeliveredRecord> + '_ {
-        self.batch.records().enumerate().map(|(position, record)| DeliveredRecord {
+        self.batch().records().enumerate().map(|(position, record)| DeliveredRecord {
             position,
             offset: self.offset(position),
             timestamp: self.log_append_time.unwrap_or(record.timestamp),
@@ -105,7 +155,7 @@ impl Delivery {
 
     /// How many records it has.
     #[must_use]
-    pub const fn record_count(&self) -> usize {
+    pub fn record_count(&self) -> usize {
         self.batch.record_count()
     }
 
@@ -121,16 +171,17 @@ impl Delivery {
         self.log_start_offset
     }
 
-    /// The batch that was delivered.
+    /// The batch that was delivered. One that was compressed is decompressed at the first call, here or for the
+    /// [`records`](Self::records), and then kept.
     #[must_use]
-    pub const fn batch(&self) -> &KafkaBatch {
-        &self.batch
+    pub fn batch(&self) -> &KafkaBatch {
+        self.batch.batch()
     }
 
     /// Hands the batch back.
     #[must_use]
     pub fn into_batch(self) -> KafkaBatch {
-        self.batch
+        self.batch.into_batch()
     }
 }
 
@@ -340,5 +391,47 @@ impl fmt::Display for DeliveryError {
 impl Error for DeliveryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.reason)
+    }
+}
+
+#[cfg(all(test, feature = "gzip"))]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::batch::BatchOptions;
+    use crate::compression::Compression;
+    use crate::record::Record;
+
+    #[test]
+    fn a_compressed_batch_is_decompressed_when_somebody_asks_for_its_records_and_not_before() {
+        let gzip: Compression = "gzip".parse().unwrap();
+        let mut batch = BatchOptions::default().compression(gzip).build(0).unwrap();
+        batch.extend((0..20).map(|millis| Record::new("the same again").timestamp(millis))).unwrap();
+        let stamped = batch.clone().seal().unwrap().without_producer_id();
+        assert_eq!(stamped.codec(), Codec::Gzip);
+        let delivery = Delivery::as_one(TopicPartition::new("t", 0), 7, stamped);
+        let is_open = |delivery: &Delivery| match &delivery.batch {
+            Kept::Open(_) => true,
+            Kept::Compressed { opened, .. } => opened.get().is_some(),
+        };
+        assert_eq!((delivery.record_count(), delivery.offset(19), delivery.offset(20)), (20, Some(26), None));
+        assert!(!is_open(&delivery));
+        let unasked = delivery.clone();
+        assert_eq!(delivery.timestamp(3), Some(Timestamp::from_millis(3)));
+        assert!(is_open(&delivery) && !is_open(&unasked) && !is_open(&delivery.clone()));
+        for delivery in [delivery, unasked] {
+            let records: Vec<_> = delivery.records().map(|record| record.timestamp.millis()).collect();
+            assert_eq!(records, (0..20).collect::<Vec<_>>());
+            assert!(delivery.into_batch().records().eq(batch.records()));
+        }
+    }
+
+    #[test]
+    fn a_delivery_goes_from_thread_to_thread() {
+        fn check<T: Send + Sync>() {}
+        check::<Delivery>();
+        let batch = BatchOptions::default().build(0).unwrap();
+        assert_eq!(Delivery::one_by_one(TopicPartition::new("t", 0), vec![], batch).record_count(), 0);
     }
 }
