@@ -1,5 +1,9 @@
 //! What a client is asked to do, and what it reports.
 
+use std::error::Error;
+use std::time::SystemTime;
+
+use kafka_batch::{Append, BatchOptions, KafkaBatch, Record};
 use serde::{Deserialize, Serialize};
 
 /// One run of one client.
@@ -13,6 +17,7 @@ pub struct Job {
     /// Bytes of a batch.
     pub batch_size: usize,
     pub lz4: bool,
+    pub acks: Acks,
     /// How long it begins new batches.
     pub seconds: f64,
 }
@@ -22,13 +27,32 @@ pub struct Job {
 pub enum Work {
     /// As many records as go through, several batches on their way.
     Throughput,
-    /// One record alone, and the next one when it is acknowledged.
-    RoundTrip,
+    /// A batch alone, and the next one when it is acknowledged.
+    RoundTrip(Size),
+    /// A record, and a call of `flush`, which returns when it is acknowledged.
+    Flush,
+}
+
+/// How much goes into a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Size {
+    OneRecord,
+    Full,
+}
+
+/// Whose acknowledgement is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Acks {
+    All,
+    /// Nobody's: what was handed to the system is done with.
+    None,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
+    /// Records that were published before the clock began, so that connections, metadata and producer id were there.
+    pub warm_up: u64,
     /// Records that were acknowledged.
     pub records: u64,
     /// From the first record to the last acknowledgement.
@@ -37,9 +61,19 @@ pub struct Report {
     pub cpu_seconds: f64,
     /// The most memory that it held.
     pub peak_kib: u64,
-    /// Of [`Work::RoundTrip`], in microseconds.
+    /// From a batch's first record to its acknowledgement, in microseconds, where the client can tell.
     pub p50: Option<f64>,
     pub p99: Option<f64>,
+}
+
+impl Acks {
+    /// As the setting `acks` has it.
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::None => "0",
+        }
+    }
 }
 
 impl Job {
@@ -64,14 +98,33 @@ impl Job {
         if self.lz4 { "lz4" } else { "none" }
     }
 
-    /// Records of a batch, for clients that must be told how many: a few bytes a record for lengths and deltas.
-    pub fn records_of_a_batch(&self) -> usize {
-        (self.batch_size / (self.value_len + 9)).max(1)
+    /// Whether a batch is sent only when there is an answer to the one before.
+    pub fn is_one_by_one(&self) -> bool {
+        self.work != Work::Throughput
     }
 
-    /// How many batches are on their way at a time, for clients that are asked batch by batch: enough for five requests,
-    /// and for more than one batch a partition.
+    /// The most records of a batch, for clients that see for themselves when it is full.
+    pub const fn most_records(&self) -> usize {
+        match self.work {
+            Work::RoundTrip(Size::OneRecord) | Work::Flush => 1,
+            Work::RoundTrip(Size::Full) | Work::Throughput => usize::MAX,
+        }
+    }
+
+    /// One batch of this job, full.
+    pub fn batch(&self) -> Result<KafkaBatch, Box<dyn Error>> {
+        let options = BatchOptions::default().batch_size(self.batch_size).compression(self.compression().parse()?);
+        let mut batch = options.build(SystemTime::now())?;
+        let value = self.value();
+        while batch.record_count() < self.most_records()
+            && matches!(batch.append(Record::new(&value))?, Append::Taken(_))
+        {}
+        Ok(batch)
+    }
+
+    /// How many batches are on their way at a time, for clients that are asked batch by batch: enough for five requests, for
+    /// more than one batch a partition, and for 2 MiB.
     pub fn window(&self) -> usize {
-        (2 * self.partitions as usize).max(6)
+        if self.is_one_by_one() { 1 } else { (2 * self.partitions as usize).max(6).max((2 << 20) / self.batch_size) }
     }
 }

@@ -4,40 +4,52 @@
 
 mod broker;
 mod client;
+mod cores;
 mod job;
 mod meter;
 mod plot;
+mod results;
 mod rows;
 mod table;
+mod targets;
 
 use std::error::Error;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use broker::Broker;
+use broker::{Against, Broker};
 use client::CLIENTS;
-use job::{Job, Report};
+use cores::Side;
+use job::{Acks, Job, Report};
+use results::{Measured, Results};
 use rows::{PARTITIONS, ROWS, Row};
-use table::Measured;
 
 const USAGE: &str = "\
-usage: end-to-end [--brokers HOST:PORT] [--rounds N] [--seconds S] [ROW]...
+usage: end-to-end [OPTION]... [ROW]...
 
-Runs each client in each row, in turns, against librdkafka's mock cluster or the given broker.
-A ROW is any part of a row's name. With no ROW, the results are written to bench/results.";
+Runs each client in each row, in turns, against librdkafka's mock cluster, and prints the tables.
+A ROW is any part of a row's name; without any, all rows are run.
+
+  --kafka VERSION      against a real Kafka, which is started for it: 4, 3.9
+  --brokers HOST:PORT  against a broker that is there
+  --client NAME        only the clients with this in their name; may be given again
+  --rounds N           how often each client has its turn in a row (5)
+  --seconds S          how long a turn is (1)
+  --write              put these rows into bench/results; so a long run can be made in parts";
 
 struct Plan {
-    brokers: Option<String>,
+    against: Against,
     rounds: usize,
     seconds: f64,
+    write: bool,
     rows: Vec<String>,
+    clients: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["broker", ..] => pin(false).and_then(|()| broker::serve(&words[1..])),
-        ["client", name, job] => pin(true).and_then(|()| run_client(name, job)),
+        ["broker", ..] => cores::pin(Side::Broker).and_then(|()| broker::serve(&words[1..])),
+        ["client", name, job] => cores::pin(Side::Client).and_then(|()| run_client(name, job)),
         _ => plan(words).and_then(|plan| measure(&plan)),
     };
     match done {
@@ -49,14 +61,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// The client has the last core, the broker the first.
-fn pin(client: bool) -> Result<(), Box<dyn Error>> {
-    let cores = core_affinity::get_core_ids().ok_or("no cores to choose from")?;
-    let core = if client { cores.last() } else { cores.first() };
-    core_affinity::set_for_current(*core.ok_or("no core")?);
-    Ok(())
-}
-
 fn run_client(name: &str, job: &str) -> Result<(), Box<dyn Error>> {
     let client = client::named(name).ok_or_else(|| format!("{name} is no client"))?;
     let report = (client.run)(&serde_json::from_str(job)?)?;
@@ -65,14 +69,18 @@ fn run_client(name: &str, job: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn plan(words: Vec<String>) -> Result<Plan, Box<dyn Error>> {
-    let mut plan = Plan { brokers: None, rounds: 5, seconds: 2.0, rows: Vec::new() };
+    let (rows, clients) = (Vec::new(), Vec::new());
+    let mut plan = Plan { against: Against::Mock, rounds: 5, seconds: 1.0, write: false, rows, clients };
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"));
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n\n{USAGE}"));
         match word.as_str() {
-            "--brokers" => plan.brokers = Some(value()?),
+            "--kafka" => plan.against = Against::Kafka(value()?),
+            "--brokers" => plan.against = Against::Address(value()?),
+            "--client" => plan.clients.push(value()?),
             "--rounds" => plan.rounds = value()?.parse()?,
             "--seconds" => plan.seconds = value()?.parse()?,
+            "--write" => plan.write = true,
             option if option.starts_with('-') => return Err(USAGE.into()),
             _ => plan.rows.push(word),
         }
@@ -80,34 +88,70 @@ fn plan(words: Vec<String>) -> Result<Plan, Box<dyn Error>> {
     Ok(plan)
 }
 
+/// Whether no part was given, or one that is in this name.
+fn is_chosen(parts: &[String], name: &str) -> bool {
+    parts.is_empty() || parts.iter().any(|part| name.contains(part.as_str()))
+}
+
 fn measure(plan: &Plan) -> Result<(), Box<dyn Error>> {
-    let broker = match &plan.brokers {
-        None => Broker::start(&PARTITIONS)?,
-        Some(address) => Broker::at(address, &PARTITIONS)?,
-    };
-    let chosen = |row: &&Row| plan.rows.is_empty() || plan.rows.iter().any(|part| row.name.contains(part.as_str()));
+    let broker = Broker::start(&plan.against, &PARTITIONS)?;
+    let rows = ROWS.iter().filter(|row| is_chosen(&plan.rows, row.name));
+    // The mock cluster answers also where no acknowledgement is asked for.
+    let rows: Vec<_> = rows.filter(|row| row.acks == Acks::All || !broker.is_mock()).collect();
+    let mut turns = Turns { plan, broker: &broker, topics: 0 };
+    if let (Against::Kafka(_), Some(&row)) = (&plan.against, rows.first()) {
+        // A Java program that has just begun is slow.
+        eprintln!("warming the broker up");
+        (0..2).for_each(|_| drop(turns.round(row, 0)));
+    }
     let mut all = Vec::new();
-    for row in ROWS.iter().filter(chosen) {
-        let mut measured = Measured { row, reports: vec![Vec::new(); CLIENTS.len()] };
+    for row in rows {
+        let mut measured = Measured::new(row, plan.seconds);
         for round in 0..plan.rounds {
             eprintln!("{}: round {} of {}", row.name, round + 1, plan.rounds);
-            for turn in 0..CLIENTS.len() {
-                let index = (round + turn) % CLIENTS.len();
-                let outcome = run_in_process(CLIENTS[index].name, &row.job(&broker.address, plan.seconds));
-                if let Err(error) = &outcome {
-                    eprintln!("  {}: {error}", CLIENTS[index].name);
-                }
-                measured.reports[index].push(outcome.ok());
-            }
+            measured.add(turns.round(row, round));
         }
         all.push(measured);
     }
-    let text = table::tables(&all);
-    println!("{text}");
-    if plan.rows.is_empty() {
-        write(plan, &all, &text)?;
+    let results = Results { against: broker.name.clone(), rows: all };
+    println!("{}", table::page(&results));
+    if plan.write { results.write(&plan.against) } else { Ok(()) }
+}
+
+/// Clients in turns.
+struct Turns<'a> {
+    plan: &'a Plan,
+    broker: &'a Broker,
+    topics: usize,
+}
+
+impl Turns<'_> {
+    /// Each client once; in each round another one begins.
+    fn round(&mut self, row: &Row, round: usize) -> Vec<Option<Report>> {
+        let mut reports = vec![None; CLIENTS.len()];
+        for turn in 0..CLIENTS.len() {
+            let index = (round + turn) % CLIENTS.len();
+            let client = &CLIENTS[index];
+            if !is_chosen(&self.plan.clients, client.name) || !(client.can)(row, self.broker) {
+                continue;
+            }
+            match self.turn(row, client.name) {
+                Ok(report) => reports[index] = Some(report),
+                Err(error) => eprintln!("  {}: {error}", client.name),
+            }
+        }
+        reports
     }
-    Ok(())
+
+    fn turn(&mut self, row: &Row, client: &str) -> Result<Report, Box<dyn Error>> {
+        self.topics += 1;
+        let topic = self.broker.topic(row.partitions, self.topics)?;
+        let outcome = run_in_process(client, &row.job(&self.broker.address, &topic, self.plan.seconds));
+        let outcome =
+            outcome.and_then(|report| self.broker.check(&topic, report.warm_up + report.records).map(|()| report));
+        self.broker.remove(&topic)?;
+        outcome
+    }
 }
 
 fn run_in_process(name: &str, job: &Job) -> Result<Report, Box<dyn Error>> {
@@ -117,22 +161,4 @@ fn run_in_process(name: &str, job: &Job) -> Result<Report, Box<dyn Error>> {
         return Err(String::from_utf8_lossy(&output.stderr).trim().into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-fn write(plan: &Plan, all: &[Measured<'_>], text: &str) -> Result<(), Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
-    let (name, against) = match plan.brokers {
-        None => ("end-to-end", "librdkafka's mock cluster"),
-        Some(_) => ("end-to-end-kafka", "a real Kafka"),
-    };
-    let Plan { rounds, seconds, .. } = plan;
-    let head = format!(
-        "# Publishing from end to end, against {against}\n\nClient and broker on a core each, acks all; {rounds} rounds of \
-         {seconds} s a client and row, clients in turns; medians, and medians of ratios within a round.\n"
-    );
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join(format!("{name}.md")), head + text)?;
-    std::fs::write(folder.join(format!("{name}.json")), serde_json::to_string_pretty(&table::json(all))?)?;
-    std::fs::write(folder.join(format!("{name}.svg")), plot::svg(all, against))?;
-    Ok(())
 }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use crate::job::{Job, Report};
 
 pub struct Meter {
+    warm_up: u64,
     begun: Instant,
     cpu: f64,
     until: Instant,
@@ -15,9 +16,11 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn start(job: &Job) -> Self {
+    /// Begins after so many records that do not count.
+    pub fn start(job: &Job, warm_up: u64) -> Self {
         let begun = Instant::now();
-        Self { begun, cpu: cpu_seconds(), until: begun + Duration::from_secs_f64(job.seconds), trips: Vec::new() }
+        let until = begun + Duration::from_secs_f64(job.seconds);
+        Self { warm_up, begun, cpu: cpu_seconds(), until, trips: Vec::new() }
     }
 
     /// Whether a further batch is to be begun.
@@ -37,12 +40,33 @@ impl Meter {
             let index = (self.trips.len() as f64 * share) as usize;
             self.trips.get(index).map(|trip| trip.as_secs_f64() * 1e6)
         };
-        let peak_kib = getrusage(UsageWho::RUSAGE_SELF).expect("it is always there").max_rss() as u64;
-        Report { records, seconds, cpu_seconds, peak_kib, p50: percentile(0.5), p99: percentile(0.99) }
+        let warm_up = self.warm_up;
+        Report {
+            warm_up,
+            records,
+            seconds,
+            cpu_seconds,
+            peak_kib: peak_kib(),
+            p50: percentile(0.5),
+            p99: percentile(0.99),
+        }
     }
 }
 
+fn usage() -> Usage {
+    getrusage(UsageWho::RUSAGE_SELF).expect("it is always there")
+}
+
 fn cpu_seconds() -> f64 {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("it is always there");
+    let usage = usage();
     (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e6
+}
+
+/// The most memory that this program held. What `getrusage` says of it begins with what the program held that started this
+/// one, so it is only asked where there is no other word.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok());
+    peak.unwrap_or_else(|| usage().max_rss() as u64)
 }

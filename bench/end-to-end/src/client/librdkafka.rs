@@ -9,19 +9,16 @@ use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, 
 use rdkafka::{ClientConfig, ClientContext};
 
 use super::Outcome;
-use crate::job::{Job, Work};
+use crate::job::{Acks, Job, Work};
 use crate::meter::Meter;
 
-/// What serves this job best: full batches where it is throughput, no waiting where it is a round trip.
+/// What serves this job best: full batches where it is throughput, no waiting where it is one after the other.
 pub fn settings(job: &Job) -> Vec<(&'static str, String)> {
-    let linger = match job.work {
-        Work::RoundTrip => "0",
-        Work::Throughput => "20",
-    };
+    let linger = if job.is_one_by_one() { "0" } else { "5" };
     vec![
         ("bootstrap.servers", job.brokers.clone()),
-        ("acks", "all".into()),
-        ("enable.idempotence", "true".into()),
+        ("acks", job.acks.setting().into()),
+        ("enable.idempotence", (job.acks == Acks::All).to_string()),
         ("compression.type", job.compression().into()),
         ("batch.size", (job.batch_size + 4096).to_string()),
         ("message.max.bytes", "1048588".into()),
@@ -53,7 +50,8 @@ impl ProducerContext for Count {
 pub fn run(job: &Job) -> Outcome {
     match job.work {
         Work::Throughput => publish(job),
-        Work::RoundTrip => round_trips(job),
+        Work::RoundTrip(_) => round_trips(job),
+        Work::Flush => flushes(job),
     }
 }
 
@@ -65,13 +63,30 @@ fn config(job: &Job) -> ClientConfig {
     config
 }
 
+fn base(job: &Job) -> Result<BaseProducer<Count>, KafkaError> {
+    let producer: BaseProducer<Count> = config(job).create_with_context(Count::default())?;
+    let value = job.value();
+    for partition in 0..job.partitions {
+        let record = BaseRecord::<(), [u8]>::to(&job.topic).payload(&value[..]).partition(partition);
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    producer.flush(Duration::from_secs(60))?;
+    Ok(producer)
+}
+
+/// How many were delivered after the warm-up, if none failed.
+fn delivered(count: &Count, job: &Job) -> Result<u64, String> {
+    match count.failed.load(Ordering::Relaxed) {
+        0 => Ok(count.delivered.load(Ordering::Relaxed) - job.partitions as u64),
+        failed => Err(format!("{failed} records failed")),
+    }
+}
+
 /// `BaseProducer`, its cheapest one: a call a record, and a callback a record that counts.
 fn publish(job: &Job) -> Outcome {
-    let producer: BaseProducer<Count> = config(job).create_with_context(Count::default())?;
-    producer.client().fetch_metadata(Some(&job.topic), Duration::from_secs(10))?;
-    let count = producer.context();
+    let producer = base(job)?;
     let value = job.value();
-    let meter = Meter::start(job);
+    let meter = Meter::start(job, job.partitions as u64);
     for (sent, partition) in (0..job.partitions).cycle().enumerate() {
         if sent % 1024 == 0 {
             if !meter.goes_on() {
@@ -81,33 +96,49 @@ fn publish(job: &Job) -> Outcome {
         }
         let mut record = BaseRecord::<(), [u8]>::to(&job.topic).payload(&value[..]).partition(partition);
         while let Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) = producer.send(record) {
-            producer.poll(Duration::from_millis(1));
+            producer.poll(Duration::from_millis(10)); // the last millisecond of which it spins, so not less
             record = refused;
         }
     }
     producer.flush(Duration::from_secs(60))?;
-    let report = meter.stop(count.delivered.load(Ordering::Relaxed));
-    match count.failed.load(Ordering::Relaxed) {
-        0 => Ok(report),
-        failed => Err(format!("{failed} records failed").into()),
-    }
+    Ok(meter.stop(delivered(producer.context(), job)?))
 }
 
 /// `FutureProducer`, which answers at once; `BaseProducer` would be polled, and polling waits out its time.
 fn round_trips(job: &Job) -> Outcome {
     let producer: FutureProducer = config(job).create()?;
-    producer.client().fetch_metadata(Some(&job.topic), Duration::from_secs(10))?;
-    let value = job.value();
+    let (value, records) = (job.value(), job.batch()?.record_count());
+    let record = || FutureRecord::<(), [u8]>::to(&job.topic).payload(&value[..]).partition(0);
     super::on_one_thread(async {
-        let mut meter = Meter::start(job);
-        let mut acknowledged = 0;
+        producer.send(record(), Duration::from_secs(60)).await.map_err(|(error, _)| error)?;
+        let mut meter = Meter::start(job, 1);
+        let (mut acknowledged, mut futures) = (0, Vec::new());
         while meter.goes_on() {
             let begun = Instant::now();
-            let record = FutureRecord::<(), [u8]>::to(&job.topic).payload(&value[..]).partition(0);
-            producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error)?;
+            for _ in 0..records {
+                futures.push(producer.send_result(record()).map_err(|(error, _)| error)?);
+            }
+            for future in futures.drain(..) {
+                future.await?.map_err(|(error, _)| error)?;
+                acknowledged += 1;
+            }
             meter.trip(begun);
-            acknowledged += 1;
         }
         Ok(meter.stop(acknowledged))
     })
+}
+
+fn flushes(job: &Job) -> Outcome {
+    let producer = base(job)?;
+    let value = job.value();
+    let mut meter = Meter::start(job, job.partitions as u64);
+    while meter.goes_on() {
+        let begun = Instant::now();
+        producer
+            .send(BaseRecord::<(), [u8]>::to(&job.topic).payload(&value[..]).partition(0))
+            .map_err(|(error, _)| error)?;
+        producer.flush(Duration::from_secs(60))?;
+        meter.trip(begun);
+    }
+    Ok(meter.stop(delivered(producer.context(), job)?))
 }

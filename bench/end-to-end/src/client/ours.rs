@@ -15,7 +15,7 @@ use crate::meter::Meter;
 
 pub fn tokio(job: &Job) -> Outcome {
     super::on_one_thread(async {
-        let producer = TokioProducer::builder().set("bootstrap.servers", &job.brokers);
+        let producer = TokioProducer::builder().set("bootstrap.servers", &job.brokers).set("acks", job.acks.setting());
         publish(producer.batch_options(options(job)?).create()?, job).await
     })
 }
@@ -23,6 +23,7 @@ pub fn tokio(job: &Job) -> Outcome {
 pub fn async_std(job: &Job) -> Outcome {
     async_std::task::block_on(async {
         let producer = AsyncStdProducer::builder().set("bootstrap.servers", &job.brokers);
+        let producer = producer.set("acks", job.acks.setting());
         publish(producer.batch_options(options(job)?).create()?, job).await
     })
 }
@@ -44,13 +45,13 @@ async fn publish<T: Transport>(producer: T, job: &Job) -> Outcome
 where
     T::Pending: Unpin,
 {
-    let value = job.value();
-    let (most, window) = match job.work {
-        Work::RoundTrip => (1, 1),
-        Work::Throughput => (usize::MAX, job.window()),
-    };
-    producer.partition_count(&job.topic).await?; // connected, and the topic known
-    let mut meter = Meter::start(job);
+    let (value, most) = (job.value(), job.most_records());
+    for partition in 0..job.partitions {
+        let mut batch = producer.batch();
+        batch.extend([Record::new(&value)])?;
+        producer.send_batch(batch, TopicPartition::new(&job.topic, partition)).await?.await?;
+    }
+    let mut meter = Meter::start(job, job.partitions as u64);
     let (mut acknowledged, mut on_their_way) = (0, VecDeque::new());
     let mut partitions = (0..job.partitions).cycle();
     while meter.goes_on() {
@@ -60,7 +61,10 @@ where
         let to = TopicPartition::new(&job.topic, partitions.next().expect("endless"));
         let records = batch.record_count() as u64;
         on_their_way.push_back((begun, records, producer.send_batch(batch, to).await?));
-        if on_their_way.len() == window {
+        if job.work == Work::Flush {
+            producer.flush().await?;
+        }
+        if on_their_way.len() == job.window() {
             let (begun, records, pending) = on_their_way.pop_front().expect("it was sent");
             pending.await?;
             acknowledged += records;

@@ -4,16 +4,15 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use kafka_batch::protocol::{
     Acks, DEFAULT_FRAME_CEILING, ErrorCode, FrameReader, PartitionProduceData, ProduceRequest, ProduceResponse,
     RequestHeader, TopicProduceData, Uuid,
 };
-use kafka_batch::{Append, BatchOptions, Record};
 
 use super::Outcome;
-use crate::job::{Job, Work};
+use crate::job::{self, Job};
 use crate::meter::Meter;
 
 /// Spoken by the mock cluster, and by every Kafka since 2.1.
@@ -24,19 +23,25 @@ const IN_FLIGHT: usize = 5;
 pub fn run(job: &Job) -> Outcome {
     let mut socket = TcpStream::connect(&job.brokers)?;
     socket.set_nodelay(true)?;
-    let (records, in_flight) = match job.work {
-        Work::RoundTrip => (1, 1),
-        Work::Throughput => (usize::MAX, IN_FLIGHT),
-    };
-    let requests = (0..job.partitions).map(|partition| request(job, partition, records));
+    let in_flight = if job.is_one_by_one() { 1 } else { IN_FLIGHT };
+    let requests = (0..job.partitions).map(|partition| request(job, partition));
     let requests = requests.collect::<Result<Vec<_>, _>>()?;
     let mut answers =
         Answers { frames: FrameReader::new(DEFAULT_FRAME_CEILING), buffer: vec![0; 1 << 16], unseen: 0..0 };
 
-    let mut meter = Meter::start(job);
+    let answered = job.acks == job::Acks::All;
+    for (bytes, _) in &requests {
+        socket.write_all(bytes)?;
+        if answered {
+            answers.next(&mut socket)?;
+        }
+    }
+    let mut meter = Meter::start(job, requests.iter().map(|(_, records)| records).sum());
     let (mut acknowledged, mut on_their_way) = (0, VecDeque::new());
     let mut await_one = |socket: &mut TcpStream, meter: &mut Meter, way: &mut VecDeque<(Instant, u64)>| {
-        answers.next(socket)?;
+        if answered {
+            answers.next(socket)?;
+        }
         let (begun, records) = way.pop_front().expect("it was sent");
         acknowledged += records;
         meter.trip(begun);
@@ -58,17 +63,17 @@ pub fn run(job: &Job) -> Outcome {
 }
 
 /// One batch in a request of its own, and how many records it has.
-fn request(job: &Job, partition: i32, most: usize) -> Result<(Vec<u8>, u64), Box<dyn Error>> {
-    let options = BatchOptions::default().batch_size(job.batch_size).compression(job.compression().parse()?);
-    let mut batch = options.max_message_bytes(job.batch_size + 4096).build(SystemTime::now())?;
-    let value = job.value();
-    while batch.record_count() < most && matches!(batch.append(Record::new(&value))?, Append::Taken(_)) {}
+fn request(job: &Job, partition: i32) -> Result<(Vec<u8>, u64), Box<dyn Error>> {
+    let batch = job.batch()?;
     let records = batch.record_count() as u64;
     let stamped = batch.seal()?.without_producer_id();
     let partition = PartitionProduceData { index: partition, records: stamped.bytes().clone() };
     let topic = TopicProduceData { name: &job.topic, topic_id: Uuid::ZERO, partition_data: vec![partition] };
-    let produce =
-        ProduceRequest { transactional_id: None, acks: Acks::All, timeout_ms: 30_000, topic_data: vec![topic] };
+    let acks = match job.acks {
+        job::Acks::All => Acks::All,
+        job::Acks::None => Acks::None,
+    };
+    let produce = ProduceRequest { transactional_id: None, acks, timeout_ms: 30_000, topic_data: vec![topic] };
     let header = RequestHeader { correlation_id: 1, client_id: Some("raw") };
     Ok((produce.encode(VERSION, header)?.concat(), records))
 }

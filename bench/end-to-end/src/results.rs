@@ -1,0 +1,154 @@
+//! What was measured, and the files that keep it.
+
+use std::error::Error;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::broker::Against;
+use crate::client::CLIENTS;
+use crate::job::Report;
+use crate::rows::{ROWS, Row};
+use crate::{plot, table};
+
+/// Rows against one broker.
+pub struct Results {
+    /// The broker, for people to read.
+    pub against: String,
+    pub rows: Vec<Measured>,
+}
+
+/// What the clients did in one row.
+pub struct Measured {
+    pub row: &'static Row,
+    /// How long a turn was.
+    pub seconds: f64,
+    pub rounds: usize,
+    /// For each client, a report of each round, or none where it failed or cannot do this.
+    reports: Vec<Vec<Option<Report>>>,
+}
+
+/// A figure of a report.
+pub type Figure = fn(&Report) -> Option<f64>;
+
+pub const RATE: Figure = |report| Some(report.records as f64 / report.seconds);
+pub const CPU: Figure = |report| Some(report.cpu_seconds / report.records as f64 * 1e6);
+pub const P50: Figure = |report| report.p50;
+pub const P99: Figure = |report| report.p99;
+pub const PEAK: Figure = |report| Some(report.peak_kib as f64 / 1024.0);
+
+impl Measured {
+    pub fn new(row: &'static Row, seconds: f64) -> Self {
+        Self { row, seconds, rounds: 0, reports: vec![Vec::new(); CLIENTS.len()] }
+    }
+
+    /// The reports of a round, in the order of the clients.
+    pub fn add(&mut self, round: Vec<Option<Report>>) {
+        self.rounds += 1;
+        self.reports.iter_mut().zip(round).for_each(|(reports, report)| reports.push(report));
+    }
+
+    /// The median over the rounds.
+    pub fn figure(&self, client: &str, figure: Figure) -> Option<f64> {
+        median(self.of(client).iter().flatten().filter_map(figure).collect())
+    }
+
+    /// The median of the ratios within a round.
+    pub fn ratio(&self, client: &str, to: &str, figure: Figure) -> Option<f64> {
+        let pairs = self.of(client).iter().zip(self.of(to));
+        median(pairs.filter_map(|(one, other)| Some(figure(one.as_ref()?)? / figure(other.as_ref()?)?)).collect())
+    }
+
+    fn of(&self, client: &str) -> &[Option<Report>] {
+        let index = CLIENTS.iter().position(|known| known.name == client).expect("a client");
+        &self.reports[index]
+    }
+
+    /// The peer, none of ours, with the most records a second.
+    pub fn best_peer(&self) -> Option<&'static str> {
+        let peers = CLIENTS.iter().filter(|client| client.is_peer).map(|client| client.name);
+        let rates = peers.filter_map(|name| Some((name, self.figure(name, RATE)?)));
+        rates.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.retain(|value| value.is_finite());
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = values.get(middle).copied()?;
+    if values.len() % 2 == 1 { Some(upper) } else { Some((values[middle - 1] + upper) / 2.0) }
+}
+
+// --- In files
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    against: String,
+    rows: Vec<FileRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileRow {
+    row: String,
+    seconds: f64,
+    rounds: usize,
+    clients: Vec<FileClient>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileClient {
+    client: String,
+    rounds: Vec<Option<Report>>,
+}
+
+impl Results {
+    /// Puts these rows in the place of what the files have of them, and draws tables and plot anew.
+    pub fn write(mut self, against: &Against) -> Result<(), Box<dyn Error>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
+        let name = match against {
+            Against::Mock => "end-to-end",
+            Against::Kafka(_) | Against::Address(_) => "end-to-end-kafka",
+        };
+        let figures = folder.join(format!("{name}.json"));
+        if let Ok(text) = std::fs::read_to_string(&figures) {
+            self.add_older(serde_json::from_str(&text)?);
+        }
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(&figures, serde_json::to_string(&self.file())? + "\n")?;
+        std::fs::write(folder.join(format!("{name}.md")), table::page(&self))?;
+        std::fs::write(folder.join(format!("{name}.svg")), plot::svg(&self))?;
+        Ok(())
+    }
+
+    /// Rows that are still run, and of which there is nothing newer.
+    fn add_older(&mut self, file: File) {
+        if file.against != self.against {
+            return;
+        }
+        for FileRow { row, seconds, rounds, clients } in file.rows {
+            let Some(row) = Row::named(&row).filter(|row| self.rows.iter().all(|newer| newer.row.name != row.name))
+            else {
+                continue;
+            };
+            let of = |name| clients.iter().find(|client| client.client == name).map(|client| client.rounds.clone());
+            let reports = CLIENTS.iter().map(|client| of(client.name).unwrap_or_else(|| vec![None; rounds])).collect();
+            self.rows.push(Measured { row, seconds, rounds, reports });
+        }
+        self.rows.sort_by_key(|measured| ROWS.iter().position(|row| row.name == measured.row.name));
+    }
+
+    fn file(&self) -> File {
+        let row = |measured: &Measured| FileRow {
+            row: measured.row.name.into(),
+            seconds: measured.seconds,
+            rounds: measured.rounds,
+            clients: CLIENTS
+                .iter()
+                .zip(&measured.reports)
+                .map(|(client, reports)| FileClient { client: client.name.into(), rounds: reports.clone() })
+                .collect(),
+        };
+        File { against: self.against.clone(), rows: self.rows.iter().map(row).collect() }
+    }
+}
