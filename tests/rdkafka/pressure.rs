@@ -1,6 +1,7 @@
 //! Back-pressure, as librdkafka counts: by records too.
 
 use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use kafka_batch::Transport;
 
@@ -33,4 +34,21 @@ fn a_batch_larger_than_the_queue_goes_alone() {
         assert_eq!(delivery.offset(1_999), Some(2_000 * round + 1_999));
     }
     assert_eq!(cluster.log().len(), 6_000);
+}
+
+#[test]
+fn a_flush_ends_with_the_last_answer_and_not_in_steps() {
+    /// In such steps `rdkafka`'s own `flush` polls, and each of its calls takes one of them at least.
+    const STEP: Duration = Duration::from_millis(100);
+    const FLUSHES: u32 = 20;
+    let cluster = Cluster::new();
+    let producer = cluster.builder().set("linger.ms", "0").create().unwrap();
+    block_on(block_on(producer.send_batch(batch(["connected"]), t0())).unwrap()).unwrap();
+    let begun = Instant::now();
+    for value in counted(FLUSHES as usize) {
+        drop(block_on(producer.send_batch(batch([value]), t0())).unwrap());
+        block_on(producer.flush()).unwrap();
+    }
+    assert!(begun.elapsed() < FLUSHES * STEP, "{FLUSHES} flushes took {:?}", begun.elapsed());
+    assert_eq!(cluster.log().len(), 1 + FLUSHES as usize);
 }

@@ -9,6 +9,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
+use crate::native::Topic;
 use crate::verdict::Refusal;
 
 /// Finds what librdkafka would change without a word.
@@ -37,17 +38,28 @@ pub(crate) fn feed(
     first: usize,
     batch: &KafkaBatch,
 ) -> Option<Refusal> {
+    let refused = |position, error| Some(Refusal { position, error: explain(client, &error) });
+    let topic = match Topic::find(client, &to.topic) {
+        Ok(topic) => topic,
+        Err(error) => return refused(0, error),
+    };
     for (position, record) in batch.records().enumerate() {
-        if let Err((error, _)) = client.send(to_librdkafka(to, &record, first + position)) {
-            return Some(Refusal { position, error: explain(client, &error) });
+        let ticket = first + position;
+        let taken = match NonZeroUsize::new(record.headers.len()) {
+            None => topic.produce(to.partition, &record, ticket),
+            Some(count) => client.send(with_headers(to, &record, count, ticket)).map_err(|(error, _)| error),
+        };
+        if let Err(error) = taken {
+            return refused(position, error);
         }
     }
     None
 }
 
-fn to_librdkafka<'a>(
+fn with_headers<'a>(
     to: &'a TopicPartition,
     record: &RecordView<'a>,
+    count: NonZeroUsize,
     ticket: usize,
 ) -> BaseRecord<'a, [u8], [u8], usize> {
     BaseRecord {
@@ -56,7 +68,7 @@ fn to_librdkafka<'a>(
         payload: record.value,
         key: record.key,
         timestamp: Some(record.timestamp.millis()),
-        headers: NonZeroUsize::new(record.headers.len()).map(|count| copy(record.headers, count)),
+        headers: Some(copy(record.headers, count)),
         delivery_opaque: ticket,
     }
 }
