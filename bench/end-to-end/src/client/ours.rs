@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::time::Instant;
 
-use kafka_batch::async_std::AsyncStdProducer;
-use kafka_batch::rdkafka::RdkafkaProducer;
-use kafka_batch::tokio::TokioProducer;
-use kafka_batch::{Append, BatchOptions, Record, TopicPartition, Transport};
+use kafka_batch::{
+    Append, AsyncStdProducer, BatchOptions, RdkafkaProducer, Record, TokioProducer, TopicPartition, Transport,
+};
 
 use super::Outcome;
 use crate::job::{Job, Work};
