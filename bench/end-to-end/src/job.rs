@@ -59,11 +59,20 @@ pub struct Report {
     pub seconds: f64,
     /// User and system time of the client's process in that time.
     pub cpu_seconds: f64,
+    /// The share of its core's time that went to other processes.
+    pub others: f64,
     /// The most memory that it held.
     pub peak_kib: u64,
     /// From a batch's first record to its acknowledgement, in microseconds, where the client can tell.
     pub p50: Option<f64>,
     pub p99: Option<f64>,
+}
+
+impl Report {
+    /// Whether others had so much of the core that the figures are no longer the client's.
+    pub fn is_disturbed(&self) -> bool {
+        self.others > 0.05
+    }
 }
 
 impl Acks {

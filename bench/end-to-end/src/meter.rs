@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use crate::cores;
 use crate::job::{Job, Report};
 
 pub struct Meter {
     warm_up: u64,
     begun: Instant,
     cpu: f64,
+    core: f64,
     until: Instant,
     trips: Vec<Duration>,
 }
@@ -20,7 +22,7 @@ impl Meter {
     pub fn start(job: &Job, warm_up: u64) -> Self {
         let begun = Instant::now();
         let until = begun + Duration::from_secs_f64(job.seconds);
-        Self { warm_up, begun, cpu: cpu_seconds(), until, trips: Vec::new() }
+        Self { warm_up, begun, cpu: cpu_seconds(), core: cores::busy_seconds(), until, trips: Vec::new() }
     }
 
     /// Whether a further batch is to be begun.
@@ -35,21 +37,14 @@ impl Meter {
     pub fn stop(mut self, records: u64) -> Report {
         let seconds = self.begun.elapsed().as_secs_f64();
         let cpu_seconds = cpu_seconds() - self.cpu;
+        let others = (cores::busy_seconds() - self.core - cpu_seconds).max(0.0) / seconds;
         self.trips.sort_unstable();
         let percentile = |share: f64| {
             let index = (self.trips.len() as f64 * share) as usize;
             self.trips.get(index).map(|trip| trip.as_secs_f64() * 1e6)
         };
-        let warm_up = self.warm_up;
-        Report {
-            warm_up,
-            records,
-            seconds,
-            cpu_seconds,
-            peak_kib: peak_kib(),
-            p50: percentile(0.5),
-            p99: percentile(0.99),
-        }
+        let (warm_up, peak_kib, p50, p99) = (self.warm_up, peak_kib(), percentile(0.5), percentile(0.99));
+        Report { warm_up, records, seconds, cpu_seconds, others, peak_kib, p50, p99 }
     }
 }
 

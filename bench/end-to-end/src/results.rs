@@ -64,6 +64,12 @@ impl Measured {
         &self.reports[index]
     }
 
+    /// How many turns there were, and in how many of them others had a part of the client's core.
+    pub fn turns(&self) -> (usize, usize) {
+        let reports = || self.reports.iter().flatten().flatten();
+        (reports().count(), reports().filter(|report| report.is_disturbed()).count())
+    }
+
     /// The peer, none of ours, with the most records a second.
     pub fn best_peer(&self) -> Option<&'static str> {
         let peers = CLIENTS.iter().filter(|client| client.is_peer).map(|client| client.name);
@@ -115,7 +121,7 @@ impl Results {
             self.add_older(serde_json::from_str(&text)?);
         }
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(&figures, serde_json::to_string(&self.file())? + "\n")?;
+        std::fs::write(&figures, serde_json::to_string_pretty(&self.file())? + "\n")?;
         std::fs::write(folder.join(format!("{name}.md")), table::page(&self))?;
         std::fs::write(folder.join(format!("{name}.svg")), plot::svg(&self))?;
         Ok(())

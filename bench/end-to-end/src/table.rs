@@ -12,6 +12,9 @@ pub fn page(results: &Results) -> String {
     let mut text = format!("# Publishing from end to end, against {}\n", results.against);
     let _ = write!(text, "\nClient and broker on a core each; {}, clients in turns. ", effort(&results.rows));
     text += "Medians, and medians of ratios within a round. `../README.md` says what the clients do.\n";
+    let turns = results.rows.iter().map(Measured::turns);
+    let (turns, disturbed) = turns.fold((0, 0), |(all, some), (turns, disturbed)| (all + turns, some + disturbed));
+    let _ = writeln!(text, "In {disturbed} of {turns} turns other processes had more than 5 % of the client's core.");
 
     let is_throughput = |measured: &Measured| measured.row.work == Work::Throughput;
     let is_one_by_one = |measured: &Measured| !is_throughput(measured);

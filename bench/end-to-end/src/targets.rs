@@ -45,10 +45,12 @@ pub fn of(measured: &Measured) -> Vec<Target> {
             }
             if is_small && is_large {
                 let peer = measured.best_peer();
-                let ratio = |figure| measured.ratio(TOKIO, peer?, figure);
+                let ratio = |client, figure| measured.ratio(client, peer?, figure);
                 let whose = peer.map_or_else(|| "the best peer's".into(), |peer| format!("{peer}'s"));
-                target(&format!("tokio's records/s, times {whose}"), ratio(RATE), Bound::AtLeast(1.7));
-                target(&format!("tokio's processor time, of {whose}"), ratio(CPU), Bound::AtMost(0.5));
+                let bound =
+                    ratio(RAW, RATE).map_or_else(String::new, |bound| format!(" (the raw socket's: {bound:.2})"));
+                target(&format!("tokio's records/s, times {whose}{bound}"), ratio(TOKIO, RATE), Bound::AtLeast(1.7));
+                target(&format!("tokio's processor time, of {whose}"), ratio(TOKIO, CPU), Bound::AtMost(0.5));
                 let is = measured.ratio(TOKIO, RDKAFKA, CPU);
                 target("tokio's processor time, of rdkafka's", is, Bound::AtMost(0.2));
             }
