@@ -75,3 +75,12 @@ fn who_counts_nothing_calls_nothing_out_of_order() {
 fn without_acks_an_answer_too_many_spoils_nothing() {
     holds(60_086_915);
 }
+
+/// Both the machine and a law: garbage happened to be a readable answer to InitProducerId. (Since then it never does, and
+/// brokers ask for absurd throttling on purpose.)
+#[test]
+fn garbage_that_reads_like_an_answer_stops_nobody() {
+    for seed in [100_199_716, 100_952_144] {
+        holds(seed);
+    }
+}
