@@ -41,8 +41,8 @@
 //! # What it is made of
 //! One task for a producer, which drives the state machine and all of its sockets: a loop of some thirty lines
 //! (`drive.rs`). Handles talk to it over a queue that is bounded in bytes; batches are compressed on the task that sends
-//! them, and written with vectored writes, never copied (but encrypted, with TLS). What [`Producer`] promises, and what dropping a future means,
-//! stands with it. Names of hosts are looked up on a thread of the crate `blocking`.
+//! them, and written with vectored writes, never copied (but encrypted, with TLS). What [`Producer`] promises, and what
+//! dropping a future means, stands with it. Names of hosts are looked up on a thread of the crate `blocking`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -22,9 +22,9 @@ use crate::wire::{Layer, Wire};
 /// The connections of one driver, over streams of whatever runtime.
 ///
 /// All of them are polled by one task: what comes goes into the machine at once, out of one buffer that they share, and
-/// no news has to travel from task to task. Only those are touched that have rung. Memory is bounded by the machine: it hands out only so many requests that are
-/// not answered (`max.in.flight.requests.per.connection`), and they are kept here as they are, not copied; TLS encrypts them into
-/// a buffer of its own, 64 KiB at a time.
+/// no news has to travel from task to task. Only those are touched that have rung. Memory is bounded by the machine: it
+/// hands out only so many requests that are not answered (`max.in.flight.requests.per.connection`), and they are kept here
+/// as they are, not copied; TLS encrypts them into a buffer of its own, 64 KiB at a time.
 pub struct Connections<S> {
     each: BTreeMap<ConnectionId, Connection<S>>,
     buffer: Box<[u8]>,

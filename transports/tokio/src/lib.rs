@@ -28,8 +28,8 @@
 //! # What it is made of
 //! One task for a producer, which drives the state machine and all of its sockets: a loop of some thirty lines
 //! (`drive.rs`). Handles talk to it over a queue that is bounded in bytes; batches are compressed on the task that sends
-//! them, and written with vectored writes, never copied (but encrypted, with TLS). What [`Producer`] promises, and what dropping a future means,
-//! stands with it.
+//! them, and written with vectored writes, never copied (but encrypted, with TLS). What [`Producer`] promises, and what
+//! dropping a future means, stands with it.
 //!
 //! The runtime needs its drivers for I/O and time (`enable_all`).
 #![forbid(unsafe_code)]
