@@ -84,3 +84,10 @@ fn garbage_that_reads_like_an_answer_stops_nobody() {
         holds(seed);
     }
 }
+
+/// The machine: an answer that told it to begin anew with the bootstrap servers came in one piece with an answer to Produce, and
+/// that one was thrown away with the connection: its batch ended as unknown, although it had been confirmed.
+#[test]
+fn what_came_with_the_call_to_begin_anew_counts() {
+    holds(500_427_656);
+}

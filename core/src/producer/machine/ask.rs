@@ -33,6 +33,8 @@ pub(super) struct Refresh {
     suspect: bool,
     /// `metadata.max.age.ms` is over.
     pub(super) is_old: bool,
+    /// Brokers told us to begin anew with the bootstrap servers: that is done at the next poll.
+    leaves_brokers: bool,
     failures: u32,
     not_before: Instant,
 }
@@ -102,9 +104,8 @@ impl Producer {
         self.accumulator.wake(|_| true);
         self.watch_unused();
         if news.useless || news.rebootstrap {
-            if news.rebootstrap {
-                self.leave_brokers();
-            }
+            // Not at once: what has come in the same piece as this answer counts.
+            self.refresh.leaves_brokers |= news.rebootstrap;
             return self.metadata_failed();
         }
         self.refresh.asked = false;
@@ -174,8 +175,11 @@ impl Producer {
         }
     }
 
-    /// None of the brokers is to be trusted any more (KIP-1102).
-    fn leave_brokers(&mut self) {
+    /// If none of the brokers is to be trusted any more (KIP-1102), all connections are given up.
+    pub(super) fn leave_brokers_if_told(&mut self) {
+        if !core::mem::take(&mut self.refresh.leaves_brokers) {
+            return;
+        }
         let all: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
         for id in all {
             self.give_up(id, Trouble::Refused { code: ErrorCode::REBOOTSTRAP_REQUIRED, message: None });

@@ -217,6 +217,7 @@ impl Producer {
     /// come that it said; it never fails, for failures are events.
     pub fn poll_output(&mut self, now: Instant) -> Output {
         self.advance(now);
+        self.leave_brokers_if_told();
         loop {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
