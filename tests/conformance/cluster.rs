@@ -33,20 +33,21 @@ impl Cluster {
 
     pub(crate) fn of(brokers: i32) -> Self {
         let mock = MockCluster::new(brokers).unwrap();
-        mock.create_topic("t", 3, brokers.min(3)).unwrap();
-        mock.partition_leader("t", 0, Some(1)).unwrap();
-        Self { servers: mock.bootstrap_servers(), mock: Some(mock), topic: "t".to_owned() }
+        let topic = name();
+        mock.create_topic(&topic, 3, brokers.min(3)).unwrap();
+        mock.partition_leader(&topic, 0, Some(1)).unwrap();
+        Self { servers: mock.bootstrap_servers(), mock: Some(mock), topic }
     }
 
     /// One whose partition 0 has no leader: what goes there waits until [`release`](Self::release).
     pub(crate) fn held() -> Self {
         let cluster = Self::new();
-        cluster.mock().partition_leader("t", 0, None).unwrap();
+        cluster.mock().partition_leader(&cluster.topic, 0, None).unwrap();
         cluster
     }
 
     pub(crate) fn release(&self) {
-        self.mock().partition_leader("t", 0, Some(1)).unwrap();
+        self.mock().partition_leader(&self.topic, 0, Some(1)).unwrap();
     }
 
     /// The Apache Kafka that the environment names. A case without one has failed, not been skipped.
@@ -61,8 +62,7 @@ impl Cluster {
 
     /// The Kafka at this address.
     pub(crate) fn at(servers: String, settings: &[(&str, &str)]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let topic = format!("conformance-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let topic = name();
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
         let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
         // Records of the year 1 and of the year 9999 are as good as others, and stay.
@@ -128,6 +128,13 @@ impl Cluster {
         let segment = fs::read(folder.join("00000000000000000000.log")).unwrap();
         RecordBatches::new(&segment).map(Result::unwrap).count()
     }
+}
+
+/// A topic's name that no other case has, also over the mock cluster: a case may leave a producer behind that still has a
+/// batch to deliver, and the next cluster may be given the port at which that one looks for its brokers.
+fn name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("conformance-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A topic that was just made has leaders that do not know it yet, and answer so. Kafka tells nobody when that is over.

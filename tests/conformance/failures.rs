@@ -1,5 +1,6 @@
 //! Brokers that refuse, die and fall silent: what is said of each batch is true of the log.
 
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use kafka_batch::protocol::ErrorCode;
@@ -38,8 +39,7 @@ async fn refused<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: Top
     error
 }
 
-async fn failed<S: Subject>(producer: &S::Producer, batch: &KafkaBatch) -> DeliveryError {
-    let to = TopicPartition::new("t", 0);
+async fn failed<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: TopicPartition) -> DeliveryError {
     let pending = producer.send_batch(batch.clone(), to.clone()).await.unwrap();
     let error = pending.await.unwrap_err();
     assert_eq!((&*error.batch, &error.to), (batch, &to));
@@ -80,9 +80,10 @@ async fn a_partition_that_the_topic_does_not_have<S: Subject>(cluster: Cluster) 
 }
 
 async fn brokers_that_do_not_answer<S: Subject>() {
-    // Nobody listens on a port that was taken a moment ago and given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let servers = format!("127.0.0.1:{port}");
+    // Nobody listens, nor can, on a port from which somebody has called.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let caller = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let servers = caller.local_addr().unwrap().to_string();
     let producer = S::create(Wanted { patience: Duration::from_millis(700), ..wanted(servers.clone()) });
     let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("t", 0)).await;
     match &error.reason {
@@ -100,7 +101,7 @@ async fn a_batch_that_the_broker_finds_too_large_comes_back_and_is_split<S: Subj
     let producer = cluster.producer::<S>();
     cluster.produce_errors(&[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     let values = counted(9);
-    let error = failed::<S>(&producer, &batch(&values)).await;
+    let error = failed::<S>(&producer, &batch(&values), cluster.partition(0)).await;
     assert!(matches!(error.reason, FailureReason::Broker { code: ErrorCode::MESSAGE_TOO_LARGE, .. }), "{error}");
     assert_eq!(error.fate(), Some(Fate::NotWritten));
     assert_eq!(cluster.log(), []);
@@ -170,7 +171,7 @@ async fn errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on<S: Su
     ];
     for (number, (answer, expected)) in codes.into_iter().enumerate() {
         cluster.produce_errors(&[answer]);
-        let error = failed::<S>(&producer, &batch(["refused"])).await;
+        let error = failed::<S>(&producer, &batch(["refused"]), cluster.partition(0)).await;
         assert!(matches!(error.reason, FailureReason::Broker { code, .. } if code == expected), "{error}");
         assert!(error.to_string().contains(&expected.to_string()), "{error}");
         assert_eq!((error.fate(), error.is_retriable()), (Some(Fate::NotWritten), false), "{error}");
@@ -217,7 +218,7 @@ async fn a_leader_that_moves<S: Subject>() {
 async fn a_batch_that_waits_for_a_leader_in_vain_is_not_written<S: Subject>() {
     let cluster = Cluster::held();
     let producer = S::create(Wanted { patience: Duration::from_millis(500), ..cluster.wanted() });
-    let error = failed::<S>(&producer, &batch(["v", "w"])).await;
+    let error = failed::<S>(&producer, &batch(["v", "w"]), cluster.partition(0)).await;
     assert!(matches!(error.reason, FailureReason::TimedOut), "{error}");
     assert_eq!(error.fate(), Some(Fate::NotWritten));
     assert!(error.is_retriable() && !error.may_have_been_written());
@@ -228,7 +229,7 @@ async fn a_batch_whose_answer_does_not_come_may_have_been_written<S: Subject>() 
     let producer = S::create(Wanted { patience: Duration::from_secs(3), ..cluster.wanted() });
     producer.send_batch(batch(["heard of"]), cluster.partition(0)).await.unwrap().await.unwrap();
     cluster.mock().broker_round_trip_time(-1, Duration::from_secs(20)).unwrap();
-    let error = failed::<S>(&producer, &batch(["not heard of"])).await;
+    let error = failed::<S>(&producer, &batch(["not heard of"]), cluster.partition(0)).await;
     assert!(matches!(error.reason, FailureReason::TimedOut), "{error}");
     assert_eq!(error.fate(), Some(Fate::Unknown));
     assert!(error.may_have_been_written());
