@@ -34,10 +34,10 @@ use std::fs;
 use std::io::ErrorKind;
 
 use broker::{Kafka, scratch};
-use kafka_batch::protocol::{ApiKey, ErrorCode};
+use kafka_batch::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch::{
-    AppendError, BatchOptions, Codec, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, FailureReason,
-    Fate, Magic, Record, RecordBatches, RecordError, SealErrorReason, StampedBatch, TimestampType, TopicPartition,
+    AppendError, BatchOptions, Codec, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, Fate, Magic,
+    Record, RecordBatches, RecordError, SealErrorReason, StampedBatch, TimestampType, TopicPartition,
 };
 use rows::{Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample};
 use wire::Wire;
@@ -257,7 +257,7 @@ fn disliked_records_are_named_and_the_remainder_can_be_sent() {
 
     let stamped = sealed(&mixed, Compression::None);
     let answer = wire.produce(wire.newest(ApiKey::Produce), None, (&topic, 0), &stamped).unwrap();
-    let reason = FailureReason::Broker { code: answer.error_code, message: answer.error_message };
+    let reason = BrokerError::new(ApiKey::Produce, answer.error_code).with_message(answer.error_message).into();
     let errors = answer.record_errors.into_iter();
     let errors = errors.map(|error| RecordError::new(error.batch_index as usize, error.message)).collect();
     let to = TopicPartition::new(&topic.name, 0);

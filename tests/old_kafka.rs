@@ -18,8 +18,8 @@ use driver::BlockingProducer;
 use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Trouble, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
-    BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, FailureReason, Fate, Header,
-    KafkaBatch, Magic, Record, RecordBatches, TokioProducer, TopicPartition, Transport,
+    BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic,
+    Record, RecordBatches, TokioProducer, TopicPartition, Transport,
 };
 use release::OldKafka;
 use tools::Seen;
@@ -62,7 +62,7 @@ impl Driven {
         let event = self.producer.next_event(Duration::from_secs(100)).expect("something happens");
         match &event {
             Event::Ready { versions, .. } => self.versions.push(*versions),
-            Event::Trouble { trouble, .. } => self.troubles.push(trouble.clone()),
+            Event::Trouble(found) => self.troubles.push(found.trouble.clone()),
             _ => {}
         }
         event
@@ -283,8 +283,8 @@ fn fewer_acks_and_too_large_a_batch() {
     driven.look_up("large");
     let id = driven.send("large", large);
     let failed = driven.end(id).unwrap_err();
-    let FailureReason::Broker { code, .. } = &failed.reason else { panic!("{failed}") };
-    assert_eq!((*code, failed.fate()), (ErrorCode::MESSAGE_TOO_LARGE, Some(Fate::NotWritten)));
+    assert_eq!(failed.reason.code(), Some(ErrorCode::MESSAGE_TOO_LARGE), "{failed}");
+    assert_eq!(failed.fate(), Some(Fate::NotWritten));
 }
 
 /// A broker that knows no ApiVersions keeps silent when it is asked, and nothing is guessed.

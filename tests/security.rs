@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use broker::{PASSWORD, PLAIN_USER, Secured, USER};
-use kafka_batch::{BatchOptions, KafkaBatch, Publish, Record, TopicPartition, Transport};
+use kafka_batch::{BatchOptions, KafkaBatch, Publish, Record, SendErrorReason, TopicPartition, Transport};
 use subject::{AsyncStd, Subject, Tokio};
 
 /// Each case, with both releases and over both transports.
@@ -54,7 +54,7 @@ macro_rules! cases {
 cases! {
     whoever_is_let_in_publishes
     files_are_read_as_well_as_texts
-    a_wrong_password_or_mechanism_is_refused
+    a_wrong_password_or_mechanism_is_refused_at_once
     a_broker_that_is_not_trusted_hears_nothing
     a_certificate_that_is_missing_is_asked_for
     protocols_that_do_not_meet_are_told_apart
@@ -133,8 +133,8 @@ fn files_are_read_as_well_as_texts<S: Subject>(broker: &Secured) {
 
 /// What is heard instead of an answer: soon, and in words that say what is wrong.
 #[track_caller]
-fn refused<S: Subject>(broker: &Secured, address: String, settings: &[(&str, &str)], said: &[&str]) {
-    let settings = [settings, &[("request.timeout.ms", "3000"), ("delivery.timeout.ms", "3000")]].concat();
+fn refused<S: Subject>(broker: &Secured, address: String, settings: &[(&str, &str)], said: &[&str]) -> SendErrorReason {
+    let settings = [&[("request.timeout.ms", "3000"), ("delivery.timeout.ms", "3000")], settings].concat();
     let began = Instant::now();
     let error = S::block_on(async {
         let producer = S::create(address, &settings);
@@ -151,18 +151,25 @@ fn refused<S: Subject>(broker: &Secured, address: String, settings: &[(&str, &st
         assert!(whole.contains(said), "{said:?} is not in: {whole}");
     }
     assert!(began.elapsed() < Duration::from_secs(20), "after {:?}", began.elapsed());
+    error.reason
 }
 
-fn a_wrong_password_or_mechanism_is_refused<S: Subject>(broker: &Secured) {
+/// Not when the time is over that a broker has to answer: as soon as it has said no.
+fn a_wrong_password_or_mechanism_is_refused_at_once<S: Subject>(broker: &Secured) {
+    let refused = |listener, settings: Settings<'_>, said: &[&str]| {
+        let patient = [settings, vec![("request.timeout.ms", "600000"), ("delivery.timeout.ms", "900000")]].concat();
+        let reason = refused::<S>(broker, broker.address(listener), &patient, said);
+        assert!(matches!(reason, SendErrorReason::Authentication(_)), "{reason:?}");
+        assert!(!reason.is_retriable());
+    };
+    let said = ["the broker answered SaslAuthenticate with SASL_AUTHENTICATION_FAILED (58): "];
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
-        let guessed = with_password("sasl_plaintext", mechanism, "guessed");
-        refused::<S>(broker, broker.address("SASL"), &guessed, &["SASL_AUTHENTICATION_FAILED"]);
+        refused("SASL", with_password("sasl_plaintext", mechanism, "guessed"), &said);
     }
     let guessed = [broker.over_tls(), with_password("sasl_ssl", "SCRAM-SHA-512", "guessed")].concat();
-    refused::<S>(broker, broker.address("SASLTLS"), &guessed, &["SASL_AUTHENTICATION_FAILED"]);
-    let plain = with_password("sasl_plaintext", "PLAIN", PASSWORD);
-    let said = ["UNSUPPORTED_SASL_MECHANISM", "it offers SCRAM-SHA-256, and not PLAIN"];
-    refused::<S>(broker, broker.address("SCRAM"), &plain, &said);
+    refused("SASLTLS", guessed, &said);
+    let said = ["SaslHandshake with UNSUPPORTED_SASL_MECHANISM (33): it offers SCRAM-SHA-256, and not PLAIN"];
+    refused("SCRAM", with_password("sasl_plaintext", "PLAIN", PASSWORD), &said);
 }
 
 fn a_broker_that_is_not_trusted_hears_nothing<S: Subject>(broker: &Secured) {

@@ -10,7 +10,7 @@ use once_cell::race::OnceBox;
 
 use crate::batch::{KafkaBatch, StampedBatch};
 use crate::compression::Codec;
-use crate::protocol::ErrorCode;
+use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
 
@@ -263,17 +263,17 @@ impl RecordError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailureReason {
-    /// The broker said so.
-    #[error("the broker answered {code}{}{}", if message.is_some() { ": " } else { "" }, message.as_deref().unwrap_or_default())]
-    Broker {
-        /// Its code.
-        code: ErrorCode,
-        /// Its words, if it had any.
-        message: Option<String>,
+    /// A broker said so.
+    #[error("{0}")]
+    Broker(#[from] BrokerError),
+    /// It was not acknowledged in time (`delivery.timeout.ms`).
+    #[error("it was not acknowledged within the delivery time-out{}", BeforeThat(last.as_ref()))]
+    TimedOut {
+        /// What went wrong with it last, if anything did: a [`BrokerError`] after which it was tried again, or that the
+        /// broker could not be reached ([`BrokerTrouble`](crate::producer::BrokerTrouble)).
+        #[source]
+        last: Option<Box<dyn Error + Send + Sync>>,
     },
-    /// Nobody answered in time (`delivery.timeout.ms`).
-    #[error("no answer came within the delivery time-out")]
-    TimedOut,
     /// The producer was closed before the batch was through.
     #[error("the producer was closed before the batch was acknowledged")]
     Closed,
@@ -282,13 +282,31 @@ pub enum FailureReason {
     Transport(#[source] Box<dyn Error + Send + Sync>),
 }
 
+/// The end of a sentence about a time that is over: what went wrong before, if anything did.
+pub(crate) struct BeforeThat<T>(pub(crate) Option<T>);
+
+impl<T: fmt::Display> fmt::Display for BeforeThat<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |before| write!(f, " (before that: {before})"))
+    }
+}
+
 impl FailureReason {
+    /// The broker's code, where a broker said why.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Broker(error) => Some(error.code),
+            Self::TimedOut { .. } | Self::Closed | Self::Transport(_) => None,
+        }
+    }
+
     /// Whether sending the same batch again can help.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Broker { code, .. } => code.is_retriable(),
-            Self::TimedOut => true,
+            Self::Broker(error) => error.is_retriable(),
+            Self::TimedOut { .. } => true,
             Self::Closed | Self::Transport(_) => false,
         }
     }

@@ -9,6 +9,7 @@ use core::num::NonZeroU32;
 use crate::batch::{ConvertError, KafkaBatch, SealErrorReason};
 use crate::delivery::{Delivery, DeliveryError};
 use crate::message::Message;
+use crate::protocol::BrokerError;
 use crate::publish::{Publish, PublishError};
 use crate::record::TopicPartition;
 
@@ -196,6 +197,18 @@ pub enum SendErrorReason {
         /// What happened.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A broker said why: it does not let us write there, say.
+    #[error("topic {topic:?}: {error}")]
+    Broker {
+        /// The topic.
+        topic: String,
+        /// What the broker answered, and to what.
+        #[source]
+        error: BrokerError,
+    },
+    /// The brokers do not let us in: with the same credentials no retry can help.
+    #[error("the brokers do not let us in ({0})")]
+    Authentication(#[source] Box<dyn Error + Send + Sync>),
     /// The producer was closed.
     #[error("the producer is closed")]
     Closed,
@@ -205,10 +218,24 @@ pub enum SendErrorReason {
 }
 
 impl SendErrorReason {
+    /// Why this batch may not go to this partition, if the keys in it [route](crate::BatchOptions::route_by_key) to another:
+    /// what every transport asks first.
+    #[must_use]
+    pub const fn of_routing(batch: &KafkaBatch, asked: i32) -> Option<Self> {
+        match batch.routed_partition() {
+            Some(routed) if routed != asked => Some(Self::RoutedElsewhere { routed, asked }),
+            _ => None,
+        }
+    }
+
     /// Whether handing the same batch over again can help.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
-        matches!(self, Self::NoBroker { .. } | Self::UnknownTopic { .. } | Self::UnknownPartition { .. })
+        match self {
+            Self::NoBroker { .. } | Self::UnknownTopic { .. } | Self::UnknownPartition { .. } => true,
+            Self::Broker { error, .. } => error.is_retriable(),
+            _ => false,
+        }
     }
 }
 

@@ -99,8 +99,8 @@ impl Application {
         let count = loop {
             match self.hear()? {
                 Some(Event::Topic { partitions: Ok(count), .. }) => break NonZeroU32::get(count) as i32,
-                Some(Event::Topic { topic, partitions: Err(code) }) => {
-                    let what = format!("topic {topic:?} cannot be published to: {code}");
+                Some(Event::Topic { topic, partitions: Err(error) }) => {
+                    let what = format!("topic {topic:?} cannot be published to: {error}");
                     return Err(Failure::new(what, "see that the brokers run and the topic is there, or name others"));
                 }
                 _ => {}
@@ -155,7 +155,7 @@ impl Application {
             Event::Ready { ref host, port, versions } => {
                 say(format_args!("{host}:{port}: {}", spoken(&versions)));
             }
-            Event::Trouble { ref host, port, ref trouble } => complain(format_args!("{host}:{port}: {trouble}")),
+            Event::Trouble(ref trouble) => complain(format_args!("{trouble}")),
             _ => {}
         }
         Ok(Some(event))

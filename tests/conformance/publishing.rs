@@ -151,6 +151,9 @@ async fn keys_route_as_the_java_client_routes_them<S: Subject>(cluster: Cluster)
         }
         other => panic!("{other:?}"),
     }
+    let error = producer.send_batch(batch.clone(), cluster.partition((routed + 1) % 3)).await.unwrap_err();
+    assert!(matches!(error.reason, SendErrorReason::RoutedElsewhere { .. }), "{error}");
+    assert_eq!(*error.batch, batch);
     let publish: Publish<'_> = Publish::to(cluster.topic()).batch(batch);
     let delivery = producer.publish_batch(publish).await.unwrap();
     assert_eq!(delivery.topic_partition().partition, routed);

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Versions};
+use kafka_batch::producer::{BatchId, CloseMode, Event, LookUpError, ProducerConfig, Versions};
 use kafka_batch::protocol::{Acks, ApiKey, ErrorCode};
 use kafka_batch::{
     Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, Stamp, Timestamp, TimestampType,
@@ -30,7 +30,7 @@ struct Driven {
     producer: BlockingProducer,
     versions: Vec<Versions>,
     ends: BTreeMap<BatchId, Result<Delivery, DeliveryError>>,
-    topics: BTreeMap<String, Result<NonZeroU32, ErrorCode>>,
+    topics: BTreeMap<String, Result<NonZeroU32, LookUpError>>,
     closed: bool,
 }
 
@@ -66,7 +66,7 @@ impl Driven {
         }
     }
 
-    fn look_up(&mut self, topic: &str) -> Result<u32, ErrorCode> {
+    fn look_up(&mut self, topic: &str) -> Result<u32, LookUpError> {
         self.producer.look_up(topic);
         loop {
             match self.topics.remove(topic) {
@@ -95,8 +95,9 @@ impl Driven {
     fn refused(&mut self, batch: BatchId) -> (ErrorCode, DeliveryError) {
         let failed = self.end(batch).unwrap_err();
         assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
-        let FailureReason::Broker { code, .. } = failed.reason else { panic!("{failed}") };
-        (code, failed)
+        let FailureReason::Broker(error) = &failed.reason else { panic!("{failed}") };
+        assert_eq!((error.api, error.broker), (ApiKey::Produce, Some(1)), "{failed}");
+        (error.code, failed)
     }
 
     fn close(mut self, mode: CloseMode) -> BTreeMap<BatchId, Result<Delivery, DeliveryError>> {
@@ -374,7 +375,9 @@ fn topics_are_made_where_the_broker_makes_them_and_partitions_are_not() {
     assert_eq!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     assert!(failed.to_string().contains("has partitions 0 to 0"), "{failed}");
     assert_eq!(driven.look_up(&name), Ok(1));
-    assert_eq!(driven.look_up("no such name"), Err(ErrorCode::INVALID_TOPIC_EXCEPTION));
+    let refused = driven.look_up("no such name").unwrap_err();
+    let LookUpError::Broker(error) = &refused else { panic!("{refused}") };
+    assert_eq!((error.api, error.code), (ApiKey::Metadata, ErrorCode::INVALID_TOPIC_EXCEPTION), "{refused}");
     assert_eq!(read_by_librdkafka(&kafka, &name, 0, 30), at_offsets(&numbered(0..30), 0));
 }
 

@@ -1,6 +1,7 @@
 //! What is on its way: one queue a partition, oldest first. A batch stays in its place until it is through, whether it
 //! waits, is in flight, or waits again: so the order is kept whatever is retried.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -9,6 +10,7 @@ use super::io::ConnectionId;
 use super::network::Node;
 use super::sequence::{Identity, Sequence};
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
+use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
 use crate::time::Instant;
 
@@ -52,6 +54,8 @@ pub(super) struct Entry {
     pub(super) in_flight: Option<ConnectionId>,
     /// Some attempt may have been written, or still be.
     pub(super) unsure: bool,
+    /// After which it was tried again.
+    pub(super) last_error: Option<Box<BrokerError>>,
 }
 
 /// A batch, sealed or stamped.
@@ -280,6 +284,7 @@ impl Accumulator {
             not_before: Instant::START,
             in_flight: None,
             unsure: false,
+            last_error: None,
         }
     }
 

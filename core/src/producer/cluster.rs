@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::verdict::{TopicVerdict, metadata};
 use crate::protocol::{
-    ErrorCode, LeaderIdAndEpoch, MetadataBroker, MetadataResponse, MetadataTopic, NodeEndpoint, Uuid,
+    ApiKey, BrokerError, ErrorCode, LeaderIdAndEpoch, MetadataBroker, MetadataResponse, MetadataTopic, NodeEndpoint,
+    Uuid,
 };
 use crate::record::TopicPartition;
 
@@ -30,7 +31,7 @@ struct Topic {
     used: bool,
     id: Uuid,
     /// Why nothing is known of it, from the last answer.
-    error: ErrorCode,
+    error: Option<BrokerError>,
     partitions: BTreeMap<i32, Leadership>,
 }
 
@@ -48,15 +49,15 @@ pub(super) struct News {
     pub(super) useless: bool,
     /// Begin anew with the bootstrap servers.
     pub(super) rebootstrap: bool,
-    /// Topics that will not be there, with the code that says so.
-    pub(super) refused: Vec<(String, ErrorCode)>,
+    /// Topics that will not be there, with the error that says so.
+    pub(super) refused: Vec<(String, BrokerError)>,
     /// Topics that were made anew: another id under the same name.
     pub(super) made_anew: Vec<String>,
 }
 
 impl Cluster {
-    /// Takes an answer in.
-    pub(super) fn apply(&mut self, response: &MetadataResponse) -> News {
+    /// Takes the answer of a broker in, which may not have told its id yet.
+    pub(super) fn apply(&mut self, response: &MetadataResponse, from: Option<i32>) -> News {
         let mut news = News::default();
         if metadata(response.error_code) == TopicVerdict::Rebootstrap {
             *self = Self::default();
@@ -70,6 +71,7 @@ impl Cluster {
         self.brokers = response.brokers.iter().filter_map(address).collect();
         for topic in &response.topics {
             let Some(name) = &topic.name else { continue };
+            let error = || BrokerError::new(ApiKey::Metadata, topic.error_code).from_broker(from);
             match metadata(topic.error_code) {
                 TopicVerdict::Known => {
                     if self.learn(name, topic) {
@@ -77,11 +79,11 @@ impl Cluster {
                     }
                 }
                 TopicVerdict::Fail => {
-                    news.refused.push((name.clone(), topic.error_code));
+                    news.refused.push((name.clone(), error()));
                     self.topics.remove(name);
                 }
                 TopicVerdict::AskAgain | TopicVerdict::Rebootstrap => {
-                    self.topics.insert(name.clone(), Topic::unknown(topic.error_code));
+                    self.topics.insert(name.clone(), Topic::unknown(Some(error())));
                 }
             }
         }
@@ -90,13 +92,13 @@ impl Cluster {
 
     /// Whether it is another topic of the same name.
     fn learn(&mut self, name: &str, told: &MetadataTopic) -> bool {
-        let known = self.topics.entry(name.into()).or_insert_with(|| Topic::unknown(ErrorCode::NONE));
+        let known = self.topics.entry(name.into()).or_insert_with(|| Topic::unknown(None));
         let made_anew = !known.id.is_zero() && !told.topic_id.is_zero() && known.id != told.topic_id;
         if made_anew {
             known.partitions.clear();
         }
         known.used = true;
-        known.error = ErrorCode::NONE;
+        known.error = None;
         if !told.topic_id.is_zero() {
             known.id = told.topic_id;
         }
@@ -176,14 +178,14 @@ impl Cluster {
 
     /// How many partitions a topic has, if it is known.
     pub(super) fn partition_count(&self, topic: &str) -> Option<u32> {
-        let known = self.topics.get(topic).filter(|known| !known.error.is_error())?;
+        let known = self.topics.get(topic).filter(|known| known.error.is_none())?;
         let last = known.partitions.keys().next_back()?;
         u32::try_from(*last).ok()?.checked_add(1)
     }
 
     /// What the last answer said against a topic.
-    pub(super) fn error(&self, topic: &str) -> Option<ErrorCode> {
-        self.topics.get(topic).map(|topic| topic.error).filter(|code| code.is_error())
+    pub(super) fn error(&self, topic: &str) -> Option<&BrokerError> {
+        self.topics.get(topic)?.error.as_ref()
     }
 
     pub(super) fn address(&self, broker: i32) -> Option<&Address> {
@@ -196,7 +198,7 @@ impl Cluster {
 }
 
 impl Topic {
-    fn unknown(error: ErrorCode) -> Self {
+    fn unknown(error: Option<BrokerError>) -> Self {
         Self { used: true, id: Uuid::ZERO, error, partitions: BTreeMap::new() }
     }
 }
@@ -255,10 +257,12 @@ mod tests {
     #[test]
     fn leaders_are_learned_and_old_news_changes_nothing() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]));
+        cluster
+            .apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]), None);
         assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1)), cluster.leader(&to(2))), (Some(1), Some(2), None));
         assert_eq!(cluster.partition_count("t"), Some(2));
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]));
+        cluster
+            .apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]), None);
         assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1))), (Some(1), Some(1)));
         assert_eq!(cluster.address(2).unwrap().port, 9002);
     }
@@ -266,33 +270,33 @@ mod tests {
     #[test]
     fn a_leader_that_is_no_broker_is_none() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]));
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]), None);
         assert_eq!(cluster.leader(&to(0)), None);
-        cluster.apply(&told(&[2], vec![]));
+        cluster.apply(&told(&[2], vec![]), None);
         assert_eq!(cluster.leader(&to(1)), None, "it left the cluster");
     }
 
     #[test]
     fn without_brokers_an_answer_is_useless() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]));
-        assert!(cluster.apply(&told(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])])).useless);
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), None);
+        assert!(cluster.apply(&told(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), None).useless);
         assert_eq!(cluster.leader(&to(0)), Some(1));
     }
 
     #[test]
     fn topics_come_go_are_refused_and_made_anew() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::LEADER_NOT_AVAILABLE, 0, vec![])]));
-        assert_eq!(cluster.error("t"), Some(ErrorCode::LEADER_NOT_AVAILABLE));
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]));
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::LEADER_NOT_AVAILABLE, 0, vec![])]), None);
+        assert_eq!(cluster.error("t").unwrap().code, ErrorCode::LEADER_NOT_AVAILABLE);
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), None);
         assert_eq!((cluster.error("t"), cluster.topic_id("t")), (None, Uuid([1; 16])));
-        let news = cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]));
+        let news = cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), None);
         assert_eq!(news.made_anew, ["t"]);
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
-        let news = cluster.apply(&told(&[1], vec![topic(denied, 0, vec![])]));
-        assert_eq!(news.refused, [("t".into(), denied)]);
+        let news = cluster.apply(&told(&[1], vec![topic(denied, 0, vec![])]), Some(1));
+        assert_eq!(news.refused, [("t".into(), BrokerError::new(ApiKey::Metadata, denied).from_broker(1))]);
         assert_eq!(cluster.leader(&to(0)), None);
     }
 
@@ -300,25 +304,25 @@ mod tests {
     fn a_forgotten_leader_comes_back_with_metadata() {
         let mut cluster = Cluster::default();
         let answer = told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]);
-        cluster.apply(&answer);
+        cluster.apply(&answer, None);
         cluster.forget_leader(&to(0), 2, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         assert_eq!(cluster.leader(&to(0)), Some(1), "another one was meant");
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         assert_eq!(cluster.leader(&to(0)), None);
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]));
+        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]), None);
         assert_eq!(cluster.leader(&to(0)), None, "old news");
-        cluster.apply(&answer);
+        cluster.apply(&answer, None);
         assert_eq!(cluster.leader(&to(0)), Some(1));
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::UNKNOWN_TOPIC_ID));
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (None, Uuid::ZERO));
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]));
+        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]), None);
         assert_eq!(cluster.leader(&to(0)), Some(2), "epochs count anew");
     }
 
     #[test]
     fn hints_are_followed_if_they_are_news_and_say_where() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]));
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), None);
         let hint = |leader_id, leader_epoch| LeaderIdAndEpoch { leader_id, leader_epoch };
         let endpoint = NodeEndpoint { node_id: 3, host: "new".into(), port: 9003, rack: None };
         assert!(!cluster.hint(&to(0), hint(3, 5), core::slice::from_ref(&endpoint)), "old");
@@ -330,9 +334,9 @@ mod tests {
     #[test]
     fn after_rebootstrap_nothing_is_known() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]));
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), None);
         let answer = MetadataResponse { error_code: ErrorCode::REBOOTSTRAP_REQUIRED, ..told(&[], vec![]) };
-        assert!(cluster.apply(&answer).rebootstrap);
+        assert!(cluster.apply(&answer, None).rebootstrap);
         assert_eq!(cluster.brokers().count(), 0);
     }
 }

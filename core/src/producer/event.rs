@@ -9,8 +9,8 @@ use super::handshake::Versions;
 use super::io::Disconnect;
 use super::scram::ScramError;
 use crate::batch::SealedBatch;
-use crate::delivery::{Delivery, DeliveryError};
-use crate::protocol::ErrorCode;
+use crate::delivery::{BeforeThat, Delivery, DeliveryError};
+use crate::protocol::{ApiKey, BrokerError};
 use crate::record::TopicPartition;
 use crate::time::{Instant, Timestamp};
 
@@ -70,8 +70,8 @@ pub enum Event {
     Topic {
         /// The topic.
         topic: String,
-        /// How many partitions it has, or what the brokers answered instead.
-        partitions: Result<NonZeroU32, ErrorCode>,
+        /// How many partitions it has, or why that is not known.
+        partitions: Result<NonZeroU32, LookUpError>,
     },
     /// A broker was reached, and it is known what to speak with it. For logs, and for batches that are still to be made:
     /// [`Versions::magic`] is the format that this broker takes.
@@ -85,16 +85,56 @@ pub enum Event {
     },
     /// A broker could not be reached, or a connection to it was lost. The machine tries again by itself: this is for logs,
     /// and for telling people why nothing gets through.
-    Trouble {
-        /// The broker's host.
-        host: String,
-        /// The broker's port.
-        port: u16,
-        /// What went wrong.
-        trouble: Trouble,
-    },
+    Trouble(BrokerTrouble),
     /// The producer is closed: nothing comes after this.
     Closed,
+}
+
+/// A broker could not be reached, or a connection to it was lost.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{host}:{port}: {trouble}")]
+#[non_exhaustive]
+pub struct BrokerTrouble {
+    /// The broker's host.
+    pub host: String,
+    /// The broker's port.
+    pub port: u16,
+    /// What went wrong.
+    #[source]
+    pub trouble: Trouble,
+}
+
+/// Why it is not known how many partitions a topic has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookUpError {
+    /// A broker said so.
+    #[error("{0}")]
+    Broker(#[from] BrokerError),
+    /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
+    #[error("no topic has a name that is empty or longer than 249 characters")]
+    InvalidName,
+    /// A broker does not let us in: with the same credentials no retry can help.
+    #[error("{0}")]
+    NotLetIn(BrokerTrouble),
+    /// Nobody answered within `request.timeout.ms`.
+    #[error("no answer came within request.timeout.ms{}", BeforeThat(last.as_ref()))]
+    TimedOut {
+        /// What went wrong last, if anything did.
+        last: Option<BrokerTrouble>,
+    },
+}
+
+impl LookUpError {
+    /// Whether asking again can help.
+    #[must_use]
+    pub const fn is_retriable(&self) -> bool {
+        match self {
+            Self::Broker(error) => error.is_retriable(),
+            Self::InvalidName | Self::NotLetIn(_) => false,
+            Self::TimedOut { .. } => true,
+        }
+    }
 }
 
 /// What can go wrong with a connection.
@@ -116,17 +156,24 @@ pub enum Trouble {
     /// It does not speak what a producer needs, in any version that this client knows.
     #[error("it does not speak what a producer needs")]
     Incompatible,
-    /// It refused to say what it speaks, or the credentials.
-    #[error("it answered {code}{}{}", if message.is_some() { ": " } else { "" }, message.as_deref().unwrap_or_default())]
-    Refused {
-        /// Its code.
-        code: ErrorCode,
-        /// Its words, if it had any.
-        message: Option<String>,
-    },
+    /// It refused to say what it speaks, or the credentials; or told us to begin anew with the bootstrap servers (KIP-1102).
+    #[error("{0}")]
+    Refused(#[from] BrokerError),
     /// With SCRAM, it did not believe us, or was not to be believed.
     #[error("SCRAM: {0}")]
     Scram(#[from] ScramError),
+}
+
+impl Trouble {
+    /// Whether it is about who we are: then trying again with the same credentials does not help.
+    #[must_use]
+    pub const fn is_authentication(&self) -> bool {
+        match self {
+            Self::Refused(error) => matches!(error.api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate),
+            Self::Scram(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// A batch that was not accepted. Nothing of it was sent, and it comes back.
@@ -179,6 +226,19 @@ impl Refusal {
     pub const fn is_retriable(self) -> bool {
         matches!(self, Self::Full { .. })
     }
+}
+
+/// The broker is older than the codec that the batch is compressed with
+/// ([`FailureReason::Transport`](crate::FailureReason::Transport)): it would answer UNSUPPORTED_COMPRESSION_TYPE, so nothing
+/// was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{codec} needs a broker that speaks Produce 7 (2.1 or newer, KIP-110), and this one speaks Produce {produce}")]
+#[non_exhaustive]
+pub struct CodecRefused {
+    /// The codec.
+    pub codec: crate::Codec,
+    /// The newest version of Produce that both sides know.
+    pub produce: i16,
 }
 
 /// The broker is older than the batch, and the batch has what its format cannot carry

@@ -21,7 +21,7 @@ use super::event::Trouble;
 use super::sasl::{Conversation, Sasl};
 use crate::magic::{BrokerVersion, Magic};
 use crate::protocol::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, EncodeError, ErrorCode, ProtocolError, RequestHeader,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, EncodeError, ErrorCode, ProtocolError, RequestHeader,
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, correlation_id,
     sasl_token_frame,
 };
@@ -171,7 +171,7 @@ impl AskVersions {
                 let older = response.choose(ApiKey::ApiVersions).unwrap_or(0).clamp(0, self.version - 1);
                 ask_versions(config, older, self.correlation - 1)
             }
-            code => Err(Trouble::Refused { code, message: None }),
+            code => Err(BrokerError::new(ApiKey::ApiVersions, code).into()),
         }
     }
 }
@@ -183,7 +183,8 @@ impl Mechanism {
         let Self { sasl, channel, versions, .. } = self;
         if response.error_code.is_error() {
             let message = Some(format!("it offers {}, and not {}", response.mechanisms.join(", "), sasl.mechanism()));
-            return Err(Trouble::Refused { code: response.error_code, message });
+            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code);
+            return Err(error.with_message(message).into());
         }
         let (token, conversation) = Conversation::begin(&sasl, chance);
         Authenticate { sasl, channel, conversation, versions }.send(config, &token)
@@ -212,8 +213,8 @@ impl Authenticate {
                 expect(*correlation, frame)?;
                 response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
                 if response.error_code.is_error() {
-                    let SaslAuthenticateResponse { error_code, error_message, .. } = response;
-                    return Err(Trouble::Refused { code: error_code, message: error_message });
+                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code);
+                    return Err(error.with_message(response.error_message).into());
                 }
                 *correlation -= 1;
                 let lifetime = u64::try_from(response.session_lifetime_ms).ok().filter(|millis| *millis > 0);

@@ -121,7 +121,10 @@ mod timers;
 mod verdict;
 
 pub use self::config::ProducerConfig;
-pub use self::event::{BatchId, Clock, CloseMode, ConversionRefused, Event, FlushId, Refusal, SendError, Trouble};
+pub use self::event::{
+    BatchId, BrokerTrouble, Clock, CloseMode, CodecRefused, ConversionRefused, Event, FlushId, LookUpError, Refusal,
+    SendError, Trouble,
+};
 pub use self::handshake::Versions;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
 pub use self::machine::Producer;

@@ -6,6 +6,7 @@ use super::backoff::{Backoff, Chance, Random};
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
 use super::connection::Connection;
+use super::event::BrokerTrouble;
 use super::io::ConnectionId;
 use crate::magic::BrokerVersion;
 use crate::time::Instant;
@@ -29,6 +30,8 @@ pub(super) struct Network {
     turn: usize,
     /// What chance of the connections' own is made from.
     seed: u64,
+    /// What went wrong last, and on the way to whom, if that way was not good since.
+    last_trouble: Option<(Node, BrokerTrouble)>,
 }
 
 /// The way to a node.
@@ -54,7 +57,8 @@ pub(super) enum Reach {
 
 impl Network {
     pub(super) fn new(turn: usize, seed: u64) -> Self {
-        Self { connections: BTreeMap::new(), nodes: BTreeMap::new(), next_connection: 0, turn, seed }
+        let (connections, nodes) = (BTreeMap::new(), BTreeMap::new());
+        Self { connections, nodes, next_connection: 0, turn, seed, last_trouble: None }
     }
 
     pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
@@ -87,6 +91,26 @@ impl Network {
     pub(super) fn ready(&mut self, node: Node) {
         if let Some(path) = self.nodes.get_mut(&node) {
             path.failures = 0;
+        }
+        self.last_trouble.take_if(|(troubled, _)| *troubled == node);
+    }
+
+    /// Something went wrong on the way to this node.
+    pub(super) fn troubled(&mut self, node: Node, trouble: BrokerTrouble) {
+        self.last_trouble = Some((node, trouble));
+    }
+
+    /// What went wrong last on the way to this node, or to any, and was not made good.
+    pub(super) fn last_trouble(&self, of: Option<Node>) -> Option<&BrokerTrouble> {
+        let last = self.last_trouble.as_ref().filter(|(node, _)| of.is_none_or(|of| of == *node));
+        last.map(|(_, trouble)| trouble)
+    }
+
+    /// The id of the broker at the other end, where it is known.
+    pub(super) fn broker(&self, id: ConnectionId) -> Option<i32> {
+        match self.connections.get(&id)?.node {
+            Node::Broker(id) => Some(id),
+            Node::Bootstrap(_) => None,
         }
     }
 

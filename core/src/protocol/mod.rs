@@ -31,6 +31,7 @@
 
 mod api_key;
 mod api_versions;
+mod broker_error;
 mod error;
 mod error_code;
 mod frame;
@@ -44,6 +45,7 @@ mod uuid;
 
 pub use self::api_key::{ApiKey, VersionRange, choose_version};
 pub use self::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature};
+pub use self::broker_error::BrokerError;
 pub use self::error::{EncodeError, FrameError, Malformed, ProtocolError};
 pub use self::error_code::ErrorCode;
 pub use self::frame::{DEFAULT_FRAME_CEILING, FrameReader, RequestHeader, correlation_id, sasl_token_frame};

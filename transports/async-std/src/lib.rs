@@ -50,7 +50,7 @@
 mod connect;
 mod drive;
 
-pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Refused, Stopped, Unreachable};
+pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Stopped, Unreachable};
 use kafka_batch_transport::{Driver, Runtime, Work};
 
 /// A producer over async-std.

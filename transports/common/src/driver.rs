@@ -10,7 +10,8 @@ use std::{io, thread};
 
 use bytes::Bytes;
 use kafka_batch_core::producer::{
-    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig, Trouble,
+    self as machine, BrokerTrouble, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
+    Trouble,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, Magic};
@@ -207,7 +208,7 @@ impl Driver {
             }
             Event::Flushed(flush) => self.books.flushed(flush),
             Event::Topic { topic, partitions } => {
-                let answer = partitions.map_err(|code| Unknown::new(code, self.last_trouble.as_deref()));
+                let answer = partitions.map_err(|error| Unknown::new(error, self.last_trouble.as_deref()));
                 let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
                 self.desk.topics.answer(&topic, &answer, is_of_the_topic);
             }
@@ -216,10 +217,10 @@ impl Driver {
                 self.formats.insert((host, port), versions.magic());
                 self.desk.set_magic(self.formats.values().copied().min());
             }
-            Event::Trouble { trouble: Trouble::Disconnected(_), .. } => {} // told with more when it happened
-            Event::Trouble { host, port, trouble } => {
-                log::warn!("{host}:{port}: {trouble}");
-                self.last_trouble = Some(format!("{host}:{port}: {trouble}"));
+            Event::Trouble(BrokerTrouble { trouble: Trouble::Disconnected(_), .. }) => {} // told with more when it happened
+            Event::Trouble(trouble) => {
+                log::warn!("{trouble}");
+                self.last_trouble = Some(trouble.to_string());
             }
             Event::Closed => self.end(true),
             _ => {}
@@ -228,7 +229,7 @@ impl Driver {
 
     /// The next batch for such a topic asks anew, and hears it before anything is sent.
     fn forget_topic_if_gone(&self, error: &DeliveryError) {
-        if let FailureReason::Broker { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. } = error.reason {
+        if error.reason.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
             self.desk.topics.forget(&error.to.topic);
         }
     }

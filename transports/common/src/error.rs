@@ -1,7 +1,6 @@
 //! What can go wrong here beside what every transport can have go wrong.
 
 use kafka_batch_core::OptionsError;
-use kafka_batch_core::protocol::ErrorCode;
 
 /// A producer could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -43,16 +42,4 @@ pub struct Stopped;
 pub struct Unreachable {
     /// What happened at the last attempt, and to which broker.
     pub last: String,
-}
-
-/// The brokers said why a topic is not to be had: the source of
-/// [`SendErrorReason::Transport`](kafka_batch_core::SendErrorReason::Transport).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("for topic {topic:?} the brokers answered {code}")]
-#[non_exhaustive]
-pub struct Refused {
-    /// The topic.
-    pub topic: String,
-    /// Their code.
-    pub code: ErrorCode,
 }

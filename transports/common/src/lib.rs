@@ -59,7 +59,7 @@ pub use alarm::Alarm;
 pub use builder::{ProducerBuilder, Runtime, Spawn, Work};
 pub use connections::{Connections, connect_to_any};
 pub use driver::{Driver, Step};
-pub use error::{ConfigError, Refused, Stopped, Unreachable};
+pub use error::{ConfigError, Stopped, Unreachable};
 pub use producer::{Pending, Producer};
 pub use wire::Layer;
 

@@ -120,7 +120,8 @@ impl Inner {
         batch: KafkaBatch,
         to: &TopicPartition,
     ) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
-        if let Some(reason) = self.desk.refusal() {
+        let refusal = self.desk.refusal().or_else(|| SendErrorReason::of_routing(&batch, to.partition));
+        if let Some(reason) = refusal {
             return Err((reason, batch));
         }
         if let Err(reason) = self.find(to).await {

@@ -1,36 +1,38 @@
 //! Why it is not known how many partitions a topic has.
 
 use kafka_batch_core::SendErrorReason;
+use kafka_batch_core::producer::LookUpError;
 use kafka_batch_core::protocol::ErrorCode;
 
-use crate::error::{Refused, Stopped, Unreachable};
+use crate::error::{Stopped, Unreachable};
 
 /// What the machine has to say, or that it says nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
     Topic,
     NoBroker(Unreachable),
-    Refused(ErrorCode),
+    Refused(LookUpError),
     Closed,
     Stopped,
 }
 
 impl Unknown {
-    /// What the machine said of a topic that it was to look up, and what it last heard of brokers.
-    pub(crate) fn new(code: ErrorCode, last_trouble: Option<&str>) -> Self {
-        match code {
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::LEADER_NOT_AVAILABLE => Self::Topic,
-            ErrorCode::REQUEST_TIMED_OUT => {
+    /// What the machine said of a topic that it was to look up, and what the driver last heard of brokers, which is more
+    /// than the machine hears.
+    pub(crate) fn new(error: LookUpError, last_trouble: Option<&str>) -> Self {
+        match error {
+            LookUpError::Broker(error) if is_not_there(error.code) => Self::Topic,
+            LookUpError::TimedOut { .. } => {
                 let last = last_trouble.unwrap_or("no answer came within request.timeout.ms").to_owned();
                 Self::NoBroker(Unreachable { last })
             }
-            code => Self::Refused(code),
+            error => Self::Refused(error),
         }
     }
 
     /// Whether it says something of the topic.
     pub(crate) const fn is_of_the_topic(&self) -> bool {
-        matches!(self, Self::Topic | Self::Refused(_))
+        matches!(self, Self::Topic | Self::Refused(LookUpError::Broker(_) | LookUpError::InvalidName))
     }
 
     /// The same to whoever wants to send, with the addresses that were tried.
@@ -39,9 +41,16 @@ impl Unknown {
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic },
             Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), source: Box::new(error) },
-            Self::Refused(code) => SendErrorReason::Transport(Box::new(Refused { topic, code })),
+            Self::Refused(LookUpError::Broker(error)) => SendErrorReason::Broker { topic, error },
+            Self::Refused(LookUpError::NotLetIn(trouble)) => SendErrorReason::Authentication(Box::new(trouble)),
+            Self::Refused(error) => SendErrorReason::Transport(Box::new(error)),
             Self::Closed => SendErrorReason::Closed,
             Self::Stopped => SendErrorReason::Transport(Box::new(Stopped)),
         }
     }
+}
+
+/// What brokers answer about a topic that does not exist, or that they are just creating.
+const fn is_not_there(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::LEADER_NOT_AVAILABLE)
 }

@@ -16,7 +16,7 @@ pub(crate) struct Context {
     ledger: Arc<Ledger>,
     /// What librdkafka last complained of, such as a broker that refuses connections: an answer that says no more than
     /// "timed out" is told apart by it.
-    last_error: Mutex<Option<String>>,
+    last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
 }
 
 impl Context {
@@ -24,14 +24,15 @@ impl Context {
         Self { ledger, last_error: Mutex::new(None) }
     }
 
-    pub(crate) fn last_error(&self) -> Option<String> {
+    pub(crate) fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
         lock(&self.last_error).clone()
     }
 }
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        *lock(&self.last_error) = Some(reason.to_owned());
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        *lock(&self.last_error) = Some((code, reason.to_owned()));
         DefaultProducerContext.error(error, reason);
     }
 }
@@ -47,7 +48,7 @@ impl ProducerContext for Context {
             }),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                self.ledger.failed(ticket, code, native::fate(message));
+                self.ledger.failed(ticket, code, native::broker(message), native::fate(message));
             }
         }
     }

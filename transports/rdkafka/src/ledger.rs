@@ -137,8 +137,8 @@ impl Ledger {
     }
 
     /// Enters that a record was not delivered.
-    pub(crate) fn failed(&self, ticket: usize, code: RDKafkaErrorCode, fate: Fate) {
-        self.report(ticket, |batch, position, _| batch.failures.push(Failure { position, code, fate }));
+    pub(crate) fn failed(&self, ticket: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
+        self.report(ticket, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
     }
 
     fn report(&self, ticket: usize, enter: impl FnOnce(&mut OnItsWay, usize, &mut Offsets)) {

@@ -1,6 +1,6 @@
 //! What librdkafka offers and the crate `rdkafka` does not pass on. All unsafe code of this crate is here.
 //!
-//! - A failed record's fate.
+//! - A failed record's fate, and which broker it failed at.
 //! - A topic that is looked up once a batch. By its name, which is all that `rdkafka` knows, it is looked up once a record:
 //!   with a copy of the name, and under a lock that excludes all of librdkafka's threads.
 //!
@@ -14,8 +14,9 @@ use std::ptr::{NonNull, null_mut};
 
 use kafka_batch_core::{Fate, RecordView};
 use rdkafka::bindings::{
-    RD_KAFKA_MSG_F_COPY, rd_kafka_last_error, rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_producev,
-    rd_kafka_resp_err_t, rd_kafka_topic_destroy, rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_vtype_t as vtype,
+    RD_KAFKA_MSG_F_COPY, rd_kafka_last_error, rd_kafka_message_broker_id, rd_kafka_message_status,
+    rd_kafka_msg_status_t, rd_kafka_producev, rd_kafka_resp_err_t, rd_kafka_topic_destroy, rd_kafka_topic_new,
+    rd_kafka_topic_t, rd_kafka_vtype_t as vtype,
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -35,6 +36,13 @@ pub(crate) fn fate(message: &BorrowedMessage<'_>) -> Fate {
         rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED => Fate::Unknown,
         rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_PERSISTED => Fate::Written,
     }
+}
+
+/// The id of the broker that answered for a record, where one did.
+pub(crate) fn broker(message: &BorrowedMessage<'_>) -> Option<i32> {
+    // SAFETY: as in `fate`.
+    let id = unsafe { rd_kafka_message_broker_id(message.ptr()) };
+    (id >= 0).then_some(id)
 }
 
 /// A topic as librdkafka knows it: a count of references to it, one of which this is.

@@ -78,6 +78,9 @@ impl Inner {
         if self.ledger.is_closed() {
             return Err(SendErrorReason::Closed);
         }
+        if let Some(reason) = SendErrorReason::of_routing(batch, to.partition) {
+            return Err(reason);
+        }
         if batch.is_empty() {
             return Err(SendErrorReason::Seal(SealErrorReason::Empty));
         }

@@ -7,12 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_batch_core::SendErrorReason;
+use kafka_batch_core::protocol::{ApiKey, BrokerError};
 use kafka_batch_transport::waiting::{self, Count};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::context::Context;
 use crate::error::LibrdkafkaError;
+use crate::verdict;
 
 /// How old an answer may be: as old as librdkafka lets its own get (`topic.metadata.refresh.interval.ms`).
 const MAX_AGE: Duration = Duration::from_secs(300);
@@ -35,6 +37,8 @@ type Answer = Count<Unknown>;
 pub(crate) enum Unknown {
     Topic,
     NoBroker(LibrdkafkaError),
+    NotLetIn(LibrdkafkaError),
+    Refused(BrokerError),
     Other(LibrdkafkaError),
     Thread(String),
 }
@@ -64,7 +68,7 @@ impl Topics {
     }
 
     fn answer(&self, topic: &str, answer: &Answer) {
-        let is_of_the_topic = !matches!(answer, Err(Unknown::NoBroker(_) | Unknown::Thread(_)));
+        let is_of_the_topic = !matches!(answer, Err(Unknown::NoBroker(_) | Unknown::NotLetIn(_) | Unknown::Thread(_)));
         self.each.answer(topic, answer, is_of_the_topic);
     }
 }
@@ -82,7 +86,10 @@ fn question(client: &BaseProducer<Context>, topic: &str, timeout: Duration) -> A
                 match (error, u32::try_from(partitions).ok().and_then(NonZeroU32::new)) {
                     (None, Some(partitions)) => return Ok(partitions),
                     (Some(code), _) if !may_be_on_its_way(code) => {
-                        return Err(Unknown::Other(LibrdkafkaError::new(code, None)));
+                        return Err(match verdict::broker_code(code) {
+                            Some(code) => Unknown::Refused(BrokerError::new(ApiKey::Metadata, code)),
+                            None => Unknown::Other(LibrdkafkaError::new(code, None)),
+                        });
                     }
                     _ => Unknown::Topic,
                 }
@@ -107,8 +114,13 @@ const fn may_be_on_its_way(code: RDKafkaErrorCode) -> bool {
 }
 
 fn no_broker(client: &BaseProducer<Context>, error: &KafkaError) -> Unknown {
+    let last = client.context().last_error();
+    let details = last.as_ref().map(|(_, reason)| reason.as_str());
+    if let Some((code @ RDKafkaErrorCode::Authentication, _)) = last {
+        return Unknown::NotLetIn(LibrdkafkaError::new(code, details));
+    }
     let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-    Unknown::NoBroker(LibrdkafkaError::new(code, client.context().last_error().as_deref()))
+    Unknown::NoBroker(LibrdkafkaError::new(code, details))
 }
 
 impl Unknown {
@@ -117,6 +129,8 @@ impl Unknown {
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic: topic.to_owned() },
             Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), source: Box::new(error) },
+            Self::NotLetIn(error) => SendErrorReason::Authentication(Box::new(error)),
+            Self::Refused(error) => SendErrorReason::Broker { topic: topic.to_owned(), error },
             Self::Other(error) => SendErrorReason::Transport(Box::new(error)),
             Self::Thread(error) => SendErrorReason::Transport(error.into()),
         }

@@ -4,7 +4,7 @@
 //! | librdkafka | [`FailureReason`] |
 //! |---|---|
 //! | a code of 0 or more in a delivery report | [`Broker`](FailureReason::Broker), with that code |
-//! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut) |
+//! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut { .. }) |
 //! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) |
 //! | any other code, and whatever `produce()` itself refuses | [`Transport`](FailureReason::Transport) with a [`LibrdkafkaError`] |
 //!
@@ -21,7 +21,7 @@
 //! | failed, and is in the log all the same (`MSG_STATUS_PERSISTED`) | [`Written`](Fate::Written) |
 //! | was refused by `produce()`, or came after one that was | [`NotWritten`](Fate::NotWritten) |
 
-use kafka_batch_core::protocol::ErrorCode;
+use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch_core::{FailureReason, Fate, RecordError};
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -32,6 +32,8 @@ use crate::error::LibrdkafkaError;
 pub(crate) struct Failure {
     pub(crate) position: usize,
     pub(crate) code: RDKafkaErrorCode,
+    /// Who said so, where librdkafka knows it.
+    pub(crate) broker: Option<i32>,
     pub(crate) fate: Fate,
 }
 
@@ -49,19 +51,19 @@ pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>) -> FailureR
     let first = failures.iter().min_by_key(|failure| (is_anothers_fault(failure), failure.position));
     // What was refused comes behind all that was not.
     match (first, refusal) {
-        (Some(first), None) => reason_of(first.code),
-        (Some(first), Some(_)) if !is_anothers_fault(first) => reason_of(first.code),
+        (Some(first), None) => reason_of(first),
+        (Some(first), Some(_)) if !is_anothers_fault(first) => reason_of(first),
         (_, Some(refusal)) => FailureReason::Transport(Box::new(refusal.error)),
         (None, None) => unreachable!("a batch fails by a record"),
     }
 }
 
-fn reason_of(code: RDKafkaErrorCode) -> FailureReason {
-    match code {
-        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut,
+fn reason_of(failure: &Failure) -> FailureReason {
+    match failure.code {
+        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { last: None },
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
-        _ => match broker_code(code) {
-            Some(code) => FailureReason::Broker { code, message: None },
+        code => match broker_code(code) {
+            Some(code) => BrokerError::new(ApiKey::Produce, code).from_broker(failure.broker).into(),
             None => FailureReason::Transport(Box::new(LibrdkafkaError::new(code, None))),
         },
     }
@@ -90,7 +92,8 @@ pub(crate) fn fates(records: usize, handed_over: usize, failures: &[Failure], ac
     fates
 }
 
-fn broker_code(code: RDKafkaErrorCode) -> Option<ErrorCode> {
+/// A code that came from a broker.
+pub(crate) fn broker_code(code: RDKafkaErrorCode) -> Option<ErrorCode> {
     i16::try_from(code as i32).ok().filter(|&code| code >= 0).map(ErrorCode)
 }
 
@@ -123,7 +126,7 @@ mod tests {
     use RDKafkaErrorCode as Code;
 
     fn failed(position: usize, code: Code, fate: Fate) -> Failure {
-        Failure { position, code, fate }
+        Failure { position, code, broker: Some(7), fate }
     }
 
     fn refused(position: usize, code: Code) -> Option<Refusal> {
@@ -137,13 +140,13 @@ mod tests {
     #[test]
     fn a_code_of_the_brokers_is_the_brokers_word() {
         let reason = because(failed(0, Code::MessageSizeTooLarge, Fate::NotWritten));
-        assert!(matches!(reason, FailureReason::Broker { code: ErrorCode(10), message: None }), "{reason:?}");
+        assert_eq!(reason.to_string(), "broker 7 answered Produce with MESSAGE_TOO_LARGE (10)");
     }
 
     #[test]
     fn a_message_time_out_is_a_time_out() {
         let reason = because(failed(0, Code::MessageTimedOut, Fate::Unknown));
-        assert!(matches!(reason, FailureReason::TimedOut) && reason.is_retriable(), "{reason:?}");
+        assert!(matches!(reason, FailureReason::TimedOut { last: None }) && reason.is_retriable(), "{reason:?}");
     }
 
     #[test]
@@ -176,7 +179,7 @@ mod tests {
             failed(1, Code::InvalidDifferentRecord, Fate::NotWritten),
         ];
         for refusal in [None, refused(8, Code::MessageSizeTooLarge)] {
-            assert!(matches!(reason(&failures, refusal), FailureReason::Broker { code: ErrorCode(32), .. }));
+            assert!(matches!(reason(&failures, refusal), FailureReason::Broker(error) if error.code == ErrorCode(32)));
         }
         let anothers_fault = &failures[2..];
         assert!(matches!(reason(anothers_fault, refused(8, Code::Fatal)), FailureReason::Transport(_)));

@@ -40,7 +40,7 @@ mod connect;
 mod drive;
 mod stream;
 
-pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Refused, Stopped, Unreachable};
+pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Stopped, Unreachable};
 use kafka_batch_transport::{Driver, Runtime, Spawn, Work};
 
 /// A producer over tokio.

@@ -1,17 +1,18 @@
 //! Answers, and silence: what each means for the batches that were sent.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Producer;
-use crate::delivery::{FailureReason, RecordError};
+use crate::delivery::RecordError;
 use crate::producer::accumulator::{EntryId, PartitionIndex};
 use crate::producer::handshake::garbled;
 use crate::producer::io::ConnectionId;
 use crate::producer::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
-    ApiKey, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
+    ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
 };
 
 /// A request that was handed out.
@@ -35,6 +36,19 @@ pub(super) struct Part {
 struct Said<'r> {
     response: &'r PartitionProduceResponse,
     endpoints: &'r [NodeEndpoint],
+}
+
+impl Said<'_> {
+    fn error(&self, broker: i32) -> BrokerError {
+        let PartitionProduceResponse { error_code, error_message, .. } = self.response;
+        BrokerError::new(ApiKey::Produce, *error_code).from_broker(broker).with_message(error_message.clone())
+    }
+}
+
+/// What it said, or that it said nothing.
+fn broker_error(broker: i32, said: Option<Said<'_>>) -> BrokerError {
+    let silence = || BrokerError::new(ApiKey::Produce, ErrorCode::NETWORK_EXCEPTION).from_broker(broker);
+    said.map_or_else(silence, |said| said.error(broker))
 }
 
 impl Producer {
@@ -126,21 +140,25 @@ impl Producer {
                 if refresh {
                     self.follow_leader(index, broker, outcome, said);
                 }
-                self.retry(index, at, unsure);
+                self.retry(index, at, unsure, said.map(|said| said.error(broker)));
             }
-            Verdict::Fail { unsure } => self.fail_by_broker(index, at, unsure, said),
-            Verdict::TooLarge if self.may_split(index, at) => self.split(index, at),
-            Verdict::TooLarge => self.fail_by_broker(index, at, false, said),
-            Verdict::Recount => self.recount(index, at, said),
+            Verdict::Fail { unsure } => self.fail_by_broker(index, at, unsure, broker, said),
+            Verdict::TooLarge if self.may_split(index, at) => {
+                let reason = broker_error(broker, said).into();
+                self.split(index, at, reason);
+            }
+            Verdict::TooLarge => self.fail_by_broker(index, at, false, broker, said),
+            Verdict::Recount => self.recount(index, at, broker, said),
         }
         self.open_void(index);
         self.watch_deadline(index);
         self.accumulator.look_at(index);
     }
 
-    fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool) {
+    fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool, error: Option<BrokerError>) {
         let backoff = self.retry_backoff();
         let entry = &mut self.accumulator.partition_mut(index).queue[at];
+        entry.last_error = error.map(Box::new).or(entry.last_error.take());
         entry.unsure |= unsure;
         entry.failures = entry.failures.saturating_add(1);
         entry.not_before = self.now + backoff.after(entry.failures, &mut self.random);
@@ -163,18 +181,18 @@ impl Producer {
     /// The broker's counting is not ours. If an earlier batch of the same counting is still to go, it goes first, and this
     /// one after it. If this one is next: all behind it is counted anew under a new epoch, as the Java client does. But
     /// if this one may be in the log already, it may not go a second time under another number.
-    fn recount(&mut self, index: PartitionIndex, at: usize, said: Option<Said<'_>>) {
+    fn recount(&mut self, index: PartitionIndex, at: usize, broker: i32, said: Option<Said<'_>>) {
         let partition = self.accumulator.partition_mut(index);
         let entry = &partition.queue[at];
         let Some(identity) = entry.payload.identity() else { return };
         let has_earlier = partition.queue.iter().take(at).any(|other| other.payload.identity() == Some(identity));
         if !has_earlier && entry.unsure {
-            return self.fail_by_broker(index, at, true, said);
+            return self.fail_by_broker(index, at, true, broker, said);
         }
         if !has_earlier {
             partition.sequence.lose(identity);
         }
-        self.retry(index, at, false);
+        self.retry(index, at, false, said.map(|said| said.error(broker)));
     }
 
     /// What is void is opened, to be stamped anew.
@@ -185,21 +203,18 @@ impl Producer {
         }
     }
 
-    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Option<Said<'_>>) {
-        let (code, message, mut errors): (_, _, Vec<RecordError>) = match said {
-            Some(Said { response, .. }) => {
-                let errors = response.record_errors.iter().filter_map(|error| {
-                    Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
-                });
-                (response.error_code, response.error_message.clone(), errors.collect())
-            }
-            None => (ErrorCode::NETWORK_EXCEPTION, None, Vec::new()),
-        };
+    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, unsure: bool, broker: i32, said: Option<Said<'_>>) {
+        let error = broker_error(broker, said);
+        let of_records = said.map_or(&[][..], |said| &said.response.record_errors);
+        let of_records = of_records.iter().filter_map(|error| {
+            Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
+        });
+        let mut errors: Vec<RecordError> = of_records.collect();
         // Of a part that is one record, whatever is said is said of that record.
         let entry = &self.accumulator.partition(index).queue[at];
         if errors.is_empty() && entry.payload.record_count() == 1 && self.wholes.contains_key(&entry.batch) {
-            errors.push(RecordError::new(0, message.clone()));
+            errors.push(RecordError::new(0, error.message.clone().map(String::from)));
         }
-        self.fail_at(index, at, unsure, FailureReason::Broker { code, message }, errors);
+        self.fail_at(index, at, unsure, error.into(), errors);
     }
 }

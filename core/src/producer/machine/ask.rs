@@ -9,17 +9,16 @@ use bytes::Bytes;
 
 use super::Producer;
 use super::answers::Sent;
-use crate::delivery::FailureReason;
 use crate::producer::accumulator::Awaited;
 use crate::producer::cluster::News;
-use crate::producer::event::{Event, Trouble};
+use crate::producer::event::{BrokerTrouble, Event, LookUpError, Trouble};
 use crate::producer::handshake::garbled;
 use crate::producer::io::{ConnectionId, Output};
 use crate::producer::sequence::Identity;
 use crate::producer::timers::Timer;
 use crate::producer::verdict::{self, IdentityVerdict};
 use crate::protocol::{
-    ApiKey, ErrorCode, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse,
+    ApiKey, BrokerError, ErrorCode, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse,
     RequestedTopics,
 };
 use crate::time::Instant;
@@ -100,7 +99,7 @@ impl Producer {
         if ApiKey::Metadata.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
-        let news = self.cluster.apply(&response);
+        let news = self.cluster.apply(&response, self.network.broker(id));
         self.accumulator.wake(|_| true);
         self.watch_unused();
         if news.useless || news.rebootstrap {
@@ -135,12 +134,12 @@ impl Producer {
                 self.accumulator.partition_mut(index).sequence.doubt();
             }
         }
-        for (topic, code) in &news.refused {
+        for (topic, error) in &news.refused {
             if self.look_ups.remove(topic).is_some() {
-                self.topic_event(topic.clone(), Err(*code));
+                self.topic_event(topic.clone(), Err(error.clone().into()));
             }
             for index in self.accumulator.of_topic(topic) {
-                self.fail_waiting(index, || FailureReason::Broker { code: *code, message: None });
+                self.fail_waiting(index, || error.clone().into());
             }
         }
         let known = |topic: &String| self.cluster.partition_count(topic).and_then(NonZeroU32::new);
@@ -182,7 +181,8 @@ impl Producer {
         }
         let all: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
         for id in all {
-            self.give_up(id, Trouble::Refused { code: ErrorCode::REBOOTSTRAP_REQUIRED, message: None });
+            let error = BrokerError::new(ApiKey::Metadata, ErrorCode::REBOOTSTRAP_REQUIRED);
+            self.give_up(id, error.into());
         }
     }
 
@@ -191,7 +191,7 @@ impl Producer {
             return self.topic_event(topic.into(), Ok(partitions));
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
-            return self.topic_event(topic.into(), Err(ErrorCode::INVALID_TOPIC_EXCEPTION));
+            return self.topic_event(topic.into(), Err(LookUpError::InvalidName));
         }
         let until = self.now + self.config.request_timeout;
         self.look_ups.entry(topic.into()).or_insert(until);
@@ -208,8 +208,18 @@ impl Producer {
             .collect();
         for (topic, _) in over {
             self.look_ups.remove(&topic);
-            let code = self.cluster.error(&topic).unwrap_or(ErrorCode::REQUEST_TIMED_OUT);
-            self.topic_event(topic, Err(code));
+            let error = self.cluster.error(&topic).cloned().map(LookUpError::from);
+            let last = self.network.last_trouble(None).cloned();
+            self.topic_event(topic, Err(error.unwrap_or(LookUpError::TimedOut { last })));
+        }
+        self.watch_look_ups();
+    }
+
+    /// Brokers do not let us in. Whoever asks for a topic is told at once, as the Java client does: it would be told the
+    /// same when its time is over.
+    pub(super) fn refuse_look_ups(&mut self, trouble: &BrokerTrouble) {
+        for topic in core::mem::take(&mut self.look_ups).into_keys() {
+            self.topic_event(topic, Err(LookUpError::NotLetIn(trouble.clone())));
         }
         self.watch_look_ups();
     }
@@ -218,7 +228,7 @@ impl Producer {
         self.timers.set_or_clear(Timer::LookUp, self.look_ups.values().min().copied());
     }
 
-    fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, ErrorCode>) {
+    fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, LookUpError>) {
         self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
     }
 
@@ -279,11 +289,11 @@ impl Producer {
                 self.identity_failed();
                 let active = self.accumulator.active.iter().copied();
                 let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
+                let message = String::from("and idempotence needs a producer id (enable.idempotence)");
+                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).with_message(message);
+                let error = error.from_broker(self.network.broker(id));
                 for index in waiting {
-                    self.fail_waiting(index, || FailureReason::Broker {
-                        code: response.error_code,
-                        message: Some("and idempotence needs a producer id (enable.idempotence)".into()),
-                    });
+                    self.fail_waiting(index, || error.clone().into());
                 }
             }
         }

@@ -5,16 +5,18 @@ use alloc::collections::btree_map::Entry as Slot;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::error::Error;
 
 use super::Producer;
 use crate::batch::KafkaBatch;
 use crate::delivery::{Delivery, DeliveryError, FailureReason, Fate, RecordError};
-use crate::producer::accumulator::{Entry, PartitionIndex, Payload};
+use crate::producer::accumulator::{Entry, Partition, PartitionIndex, Payload};
 use crate::producer::event::{BatchId, Event};
 use crate::producer::io::Output;
+use crate::producer::network::Node;
 use crate::producer::timers::Timer;
 use crate::producer::verdict::{self, Outcome, Verdict};
-use crate::protocol::{ErrorCode, PartitionProduceResponse};
+use crate::protocol::{ApiKey, BrokerError, ErrorCode, PartitionProduceResponse};
 use crate::record::TopicPartition;
 
 /// A batch that was split: what is known of its parts so far.
@@ -112,18 +114,24 @@ impl Producer {
     }
 
     fn why_out_of_time(&self, index: PartitionIndex) -> FailureReason {
-        let to = &self.accumulator.partition(index).to;
-        if let Some(code) = self.cluster.error(&to.topic) {
-            let message = Some(format!("for topic {:?}, until the delivery time-out was over", to.topic));
-            return FailureReason::Broker { code, message };
+        let Partition { to, queue, .. } = self.accumulator.partition(index);
+        if let Some(error) = self.cluster.error(&to.topic) {
+            let message = format!("for topic {:?}, until the delivery time-out was over", to.topic);
+            return error.clone().with_message(message).into();
         }
-        match self.cluster.partition_count(&to.topic) {
-            Some(count) if i64::from(to.partition) >= i64::from(count) => FailureReason::Broker {
-                code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                message: Some(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)),
-            },
-            _ => FailureReason::TimedOut,
+        if let Some(count) =
+            self.cluster.partition_count(&to.topic).filter(|&count| i64::from(to.partition) >= count.into())
+        {
+            let error = BrokerError::new(ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            return error.with_message(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)).into();
         }
+        let leader = self.cluster.leader(to).map(Node::Broker);
+        let trouble = self
+            .network
+            .last_trouble(leader)
+            .map(|trouble| -> Box<dyn Error + Send + Sync> { Box::new(trouble.clone()) });
+        let error = queue.front().and_then(|entry| entry.last_error.clone());
+        FailureReason::TimedOut { last: trouble.or(error.map(|error| -> Box<dyn Error + Send + Sync> { error })) }
     }
 
     /// Fails all that is not through, for the producer is closed at once.
@@ -148,7 +156,8 @@ impl Producer {
     }
 
     /// Puts two or more parts in the place of a batch. They go out in order, and their fates are put together again.
-    pub(super) fn split(&mut self, index: PartitionIndex, at: usize) {
+    /// `reason`: why, which is also why a record fails that is too large alone.
+    pub(super) fn split(&mut self, index: PartitionIndex, at: usize, reason: FailureReason) {
         let to = self.accumulator.partition(index).to.clone();
         let Some(entry) = self.accumulator.remove(index, at) else { return };
         if let Some(identity) = entry.payload.identity() {
@@ -178,11 +187,12 @@ impl Producer {
         match batch.split(limit) {
             Ok(split) => {
                 whole.parts += split.parts.len();
+                if !split.too_large.is_empty() {
+                    whole.reason.get_or_insert(reason);
+                }
                 for record in split.too_large {
                     let what = format!("alone it has {} bytes, and the limit is {limit}", record.size);
                     whole.errors.push(RecordError::new(position + record.position, Some(what)));
-                    let code = ErrorCode::MESSAGE_TOO_LARGE;
-                    whole.reason.get_or_insert(FailureReason::Broker { code, message: None });
                 }
                 for (step, (offset, part)) in split.parts.into_iter().enumerate() {
                     let part = self.accumulator.entry(id, position + offset, part, deadline);

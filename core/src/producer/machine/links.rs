@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::Producer;
 use crate::producer::accumulator::Awaited;
 use crate::producer::connection::Happening;
-use crate::producer::event::{Event, Trouble};
+use crate::producer::event::{BrokerTrouble, Event, Trouble};
 use crate::producer::handshake::Versions;
 use crate::producer::io::{ConnectionId, Disconnect, Output};
 use crate::producer::network::{Node, Reach};
@@ -134,8 +134,12 @@ impl Producer {
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
         if let Some((host, port)) = self.network.address(connection.node, &self.config, &self.cluster) {
-            let host = host.to_string();
-            self.outputs.push_back(Output::Event(Event::Trouble { host, port, trouble }));
+            let trouble = BrokerTrouble { host: host.to_string(), port, trouble };
+            if trouble.trouble.is_authentication() {
+                self.refuse_look_ups(&trouble);
+            }
+            self.network.troubled(connection.node, trouble.clone());
+            self.outputs.push_back(Output::Event(Event::Trouble(trouble)));
         }
         let open: Vec<i32> = self.sent.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, open), _)| open).collect();
         for correlation in open {

@@ -1,5 +1,6 @@
 //! Forming Produce requests: one for a broker, with the next batch of each of its partitions.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use super::answers::{Part, Sent};
 use crate::batch::Stamp;
 use crate::delivery::FailureReason;
 use crate::producer::accumulator::{Awaited, Entry, PartitionIndex, Payload};
+use crate::producer::event::{CodecRefused, ConversionRefused};
 use crate::producer::handshake::Versions;
 use crate::producer::io::ConnectionId;
 use crate::producer::network::{Node, Reach};
@@ -139,9 +141,8 @@ impl Producer {
         };
         if magic == versions.magic() {
             if codec == crate::Codec::Zstd && versions.produce < 7 {
-                let code = crate::protocol::ErrorCode::UNSUPPORTED_COMPRESSION_TYPE;
-                let message = Some("zstd needs a broker of 2.1 or newer (KIP-110); nothing was sent".into());
-                self.fail_at(index, at, false, FailureReason::Broker { code, message }, Vec::new());
+                let reason = FailureReason::Transport(Box::new(CodecRefused { codec, produce: versions.produce }));
+                self.fail_at(index, at, false, reason, Vec::new());
                 return false;
             }
             return true;
@@ -159,8 +160,7 @@ impl Producer {
         match open(entry, magic, policy) {
             Ok(()) => true,
             Err(Refused { reason, too_large: true }) if self.may_split(index, at) => {
-                drop(reason);
-                self.split(index, at);
+                self.split(index, at, reason);
                 false
             }
             Err(Refused { reason, .. }) => {
@@ -216,7 +216,7 @@ impl Producer {
             Err(error) => {
                 self.stirred = true;
                 for (index, at) in members {
-                    let reason = FailureReason::Transport(alloc::boxed::Box::new(error));
+                    let reason = FailureReason::Transport(Box::new(error));
                     self.fail_at(index, at, false, reason, Vec::new());
                 }
                 None
@@ -271,10 +271,7 @@ struct Refused {
 
 /// Opens a batch and seals it again: what was sent of it is void.
 fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConversion) -> Result<(), Refused> {
-    use alloc::boxed::Box;
-
     use crate::batch::{ConvertError, SealErrorReason};
-    use crate::producer::event::ConversionRefused;
 
     let batch = core::mem::replace(&mut entry.payload, Payload::Gone).into_batch();
     let magic = magic.unwrap_or(batch.magic());

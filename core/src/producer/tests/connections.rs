@@ -56,8 +56,8 @@ fn a_broker_that_keeps_silent_at_the_question_is_spoken_to_as_configured() {
                     asked.push((api, version));
                     asked_at.get_or_insert(world.now);
                 }
-                Output::Event(Event::Trouble { trouble, .. }) => {
-                    assert_eq!((trouble, world.now), (Trouble::RequestTimeout, at(until)));
+                Output::Event(Event::Trouble(found)) => {
+                    assert_eq!((found.trouble, world.now), (Trouble::RequestTimeout, at(until)));
                 }
                 Output::Wait(Some(next)) if next < at(until + 1_000) => world.now = next,
                 Output::Wait(_) => break,
@@ -142,6 +142,35 @@ fn with_session(millis: i64, change: impl FnOnce(&mut ProducerConfig)) -> World 
     });
     world.session = Some(millis);
     world
+}
+
+#[test]
+fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
+    let mut world = with_session(0, |_| {});
+    world.refuses_us = true;
+    for topic in ["t", "u"] {
+        world.producer.look_up(topic, world.now);
+    }
+    world.run();
+    let told = |event: &Event| match event {
+        Event::Topic { topic, partitions: Err(error @ LookUpError::NotLetIn(_)) } => {
+            assert!(!error.is_retriable());
+            Some((topic.clone(), error.to_string()))
+        }
+        _ => None,
+    };
+    let told: Vec<_> = world.events.iter().filter_map(told).collect();
+    assert_eq!(told.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>(), ["t", "u"]);
+    let said = "boot:9092: the broker answered SaslAuthenticate with SASL_AUTHENTICATION_FAILED (58): who?; see to ";
+    assert!(told.iter().all(|(_, error)| error.starts_with(said)), "{told:?}");
+    assert_eq!(world.connects.len(), 1);
+    world.pass(at(100_000));
+    assert_eq!(world.connects.len(), 1, "nobody waits any more");
+    // Whoever asks later, asks anew.
+    world.refuses_us = false;
+    world.producer.look_up("t", world.now);
+    world.run();
+    assert!(matches!(world.events.last(), Some(Event::Topic { partitions: Ok(_), .. })), "{:?}", world.events);
 }
 
 #[test]

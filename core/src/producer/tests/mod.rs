@@ -100,6 +100,8 @@ pub(super) struct World {
     init_producer_id: i16,
     /// How many milliseconds a session lasts, where brokers want SASL.
     session: Option<i64>,
+    /// They do not take us for who we say.
+    refuses_us: bool,
     pub(super) leader: i32,
     pub(super) partitions: i32,
     topic_error: i16,
@@ -130,6 +132,7 @@ impl World {
             produce: 3,
             init_producer_id: 0,
             session: None,
+            refuses_us: false,
             leader: 1,
             partitions: 20,
             topic_error: 0,
@@ -231,6 +234,7 @@ impl World {
                 body
             }
             17 => vec![0; 6],
+            36 if self.refuses_us => [&[0, 58][..], &string("who?"), &[0; 12]].concat(),
             36 => [&[0, 0, 255, 255, 0, 0, 0, 0][..], &self.session.unwrap().to_be_bytes()].concat(),
             22 => {
                 let (id, epoch) = self.ids.pop_front().unwrap();

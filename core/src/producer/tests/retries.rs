@@ -97,8 +97,43 @@ fn after_an_unknown_outcome_the_range_is_never_used_again() {
     world.send(&["y"], 0);
     world.pass(at(15_000));
     assert_eq!(world.fates(), [(0, UNKNOWN), (1, DONE)]);
-    assert!(matches!(world.error().reason, FailureReason::TimedOut));
+    assert!(matches!(world.error().reason, FailureReason::TimedOut { .. }));
     assert_eq!(world.stamps(), [(7, 0, 0), (7, 0, 0), (8, 0, 0)]);
+}
+
+#[test]
+fn who_fails_says_which_broker_answered_what() {
+    let mut world = World::new(|_| {});
+    world.leader = 2;
+    world.answers.push_back(Some(ErrorCode::POLICY_VIOLATION.0));
+    world.send(&["x"], 0);
+    world.run();
+    let said =
+        "the batch of 1 records for t-0 failed: broker 2 answered Produce with POLICY_VIOLATION (44) (not written)";
+    assert_eq!(world.error().to_string(), said);
+    assert_eq!(world.error().reason.code(), Some(ErrorCode::POLICY_VIOLATION));
+}
+
+#[test]
+fn who_runs_out_of_time_says_what_went_wrong_last() {
+    let brief = |config: &mut ProducerConfig| config.delivery_timeout = Duration::from_secs(3);
+    let mut world = World::new(brief);
+    world.answers.extend([Some(ErrorCode::NOT_ENOUGH_REPLICAS.0); 100]);
+    world.send(&["x"], 0);
+    world.pass(at(4_000));
+    let said = "it was not acknowledged within the delivery time-out (before that: broker 1 answered Produce with \
+                NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas asks for)";
+    assert_eq!((world.error().reason.to_string().as_str(), world.error().reason.code()), (said, None));
+    assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
+
+    let mut world = World::new(brief);
+    world.send(&["x"], 0);
+    let Output::Connect { connection, .. } = world.producer.poll_output(world.now) else { panic!("nobody is asked") };
+    world.deaf = true;
+    world.producer.handle_input(Input::Closed(connection, Disconnect::NotConnected), world.now);
+    world.pass(at(4_000));
+    let said = "it was not acknowledged within the delivery time-out (before that: boot:9092: it could not be reached)";
+    assert_eq!(world.error().reason.to_string(), said);
 }
 
 #[test]

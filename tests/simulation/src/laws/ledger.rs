@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_batch_core::protocol::ErrorCode;
-use kafka_batch_core::{Delivery, DeliveryError, FailureReason, Fate};
+use kafka_batch_core::{Delivery, DeliveryError, Fate};
 
 use super::{Breach, surely_not_written};
 use crate::Moment;
@@ -306,8 +306,8 @@ impl Ledger {
         if let Some(confirmed) = promise.attempts.iter().find(confirmed) {
             return Breach::of("what was confirmed is delivered", format!("{serial:?} ({error}): {confirmed:?}"));
         }
-        if let (FailureReason::Broker { code: ErrorCode::INVALID_RECORD, .. }, Some(last)) =
-            (&error.reason, promise.attempts.last().filter(|last| whole(last)))
+        if error.reason.code() == Some(ErrorCode::INVALID_RECORD)
+            && let Some(last) = promise.attempts.last().filter(|last| whole(last))
         {
             let told: Vec<i32> = error.record_errors.iter().map(|error| error.position as i32).collect();
             if told != last.disliked {

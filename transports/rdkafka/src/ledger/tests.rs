@@ -75,11 +75,11 @@ fn records_behind_a_refused_one_are_not_waited_for() {
     let error = crate::LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
     ledger.handed_over(accepted.first, batch(4), Some(Refusal { position: 2, error }));
     deliver(&ledger, [0]);
-    ledger.failed(1, RDKafkaErrorCode::MessageTimedOut, Fate::Unknown);
+    ledger.failed(1, RDKafkaErrorCode::MessageTimedOut, None, Fate::Unknown);
     let failed = answer(&accepted).unwrap().unwrap_err();
     let fates: Vec<_> = (0..4).map(|position| failed.fate_of(position).unwrap()).collect();
     assert_eq!(fates, [Fate::Written, Fate::Unknown, Fate::NotWritten, Fate::NotWritten]);
-    assert!(matches!(failed.reason, FailureReason::TimedOut));
+    assert!(matches!(failed.reason, FailureReason::TimedOut { .. }));
     assert_eq!(failed.batch.record_count(), 4);
 }
 
