@@ -30,6 +30,9 @@ const SMALL: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
     ("share.coordinator.state.topic.num.partitions", "1"),
+    // By default what is a week old by its own timestamp is deleted, 30 s after the start and later, and records in tests
+    // are of any time.
+    ("log.retention.ms", "-1"),
     // By default the cleaner takes 128 MiB of heap at once.
     ("log.cleaner.dedupe.buffer.size", "4194304"),
     ("num.network.threads", "2"),
