@@ -29,3 +29,19 @@ async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_goes_out_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let until = Instant::now() + Duration::from_secs(60);
+        let stream = async_io::block_on(connect("127.0.0.1".to_owned(), port, until)).unwrap();
+        assert!(stream.get_ref().nodelay().unwrap(), "TCP_NODELAY");
+    }
+}

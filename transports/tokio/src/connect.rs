@@ -18,3 +18,21 @@ pub(crate) async fn connect(host: String, port: u16, until: Instant) -> io::Resu
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_goes_out_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let until = Instant::now() + Duration::from_secs(60);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stream = runtime.block_on(connect("127.0.0.1".to_owned(), port, until)).unwrap();
+        assert!(stream.0.nodelay().unwrap(), "TCP_NODELAY");
+    }
+}
