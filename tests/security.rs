@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use broker::{PASSWORD, PLAIN_USER, Secured, USER};
 use kafka_batch::{BatchOptions, KafkaBatch, Publish, Record, SendErrorReason, TopicPartition, Transport};
-use subject::{AsyncStd, Subject, Tokio};
+use subject::{AsyncStd, Smol, Subject, Tokio};
 
-/// Each case, with both releases and over both transports.
+/// Each case, with both releases and under each runtime.
 macro_rules! cases {
     ($($case:ident)*) => {
         cases! { @release kafka_4 "4" $($case)* }
@@ -45,6 +45,12 @@ macro_rules! cases {
                 #[ignore = "starts real brokers"]
                 fn over_async_std() {
                     crate::$case::<crate::AsyncStd>(super::broker());
+                }
+
+                #[test]
+                #[ignore = "starts real brokers"]
+                fn over_smol() {
+                    crate::$case::<crate::Smol>(super::broker());
                 }
             })*
         }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use kafka_batch::{AsyncStdProducer, TokioProducer, Transport};
+use kafka_batch::{AsyncStdProducer, SmolProducer, TokioProducer, Transport};
 
 pub(crate) trait Subject {
     type Producer: Transport;
@@ -12,32 +12,27 @@ pub(crate) trait Subject {
     fn block_on<T>(future: impl Future<Output = T>) -> T;
 }
 
-pub(crate) struct Tokio;
+macro_rules! subject {
+    ($name:ident, $producer:ident, $block_on:expr) => {
+        pub(crate) struct $name;
 
-impl Subject for Tokio {
-    type Producer = TokioProducer;
+        impl Subject for $name {
+            type Producer = $producer;
 
-    fn create(brokers: String, settings: &[(&str, &str)]) -> TokioProducer {
-        let builder = TokioProducer::builder().set("bootstrap.servers", brokers);
-        settings.iter().fold(builder, |builder, &(name, value)| builder.set(name, value)).create().unwrap()
-    }
+            fn create(brokers: String, settings: &[(&str, &str)]) -> $producer {
+                let builder = $producer::builder().set("bootstrap.servers", brokers);
+                settings.iter().fold(builder, |builder, &(name, value)| builder.set(name, value)).create().unwrap()
+            }
 
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-    }
+            fn block_on<T>(future: impl Future<Output = T>) -> T {
+                $block_on(future)
+            }
+        }
+    };
 }
 
-pub(crate) struct AsyncStd;
-
-impl Subject for AsyncStd {
-    type Producer = AsyncStdProducer;
-
-    fn create(brokers: String, settings: &[(&str, &str)]) -> AsyncStdProducer {
-        let builder = AsyncStdProducer::builder().set("bootstrap.servers", brokers);
-        settings.iter().fold(builder, |builder, &(name, value)| builder.set(name, value)).create().unwrap()
-    }
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        async_std::task::block_on(future)
-    }
-}
+subject! { Tokio, TokioProducer, |future| {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+} }
+subject! { AsyncStd, AsyncStdProducer, async_std::task::block_on }
+subject! { Smol, SmolProducer, smol::block_on }
