@@ -206,8 +206,8 @@ pub enum SendErrorReason {
         #[source]
         error: BrokerError,
     },
-    /// The brokers do not let us in: with the same credentials no retry can help.
-    #[error("the brokers do not let us in ({0})")]
+    /// The brokers do not let us in, or are not to be trusted: with the same credentials and certificates no retry can help.
+    #[error("authentication failed: {0}")]
     Authentication(#[source] Box<dyn Error + Send + Sync>),
     /// The producer was closed.
     #[error("the producer is closed")]

@@ -136,7 +136,8 @@ impl World {
             Step::Connected(at) => self.input(*at, Input::Connected),
             Step::Written(at) => self.input(*at, Input::Written),
             Step::Closed { connection, how } => {
-                let how = [Disconnect::NotConnected, Disconnect::ByPeer, Disconnect::Broken][usize::from(*how) % 3];
+                let all = [Disconnect::NotConnected, Disconnect::Untrusted, Disconnect::ByPeer, Disconnect::Broken];
+                let how = all[usize::from(*how) % all.len()];
                 self.input(*connection, |id| Input::Closed(id, how));
             }
             Step::Bytes { connection, bytes } => self.input(*connection, |id| Input::Received(id, bytes)),

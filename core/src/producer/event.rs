@@ -114,7 +114,7 @@ pub enum LookUpError {
     /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
     #[error("no topic has a name that is empty or longer than 249 characters")]
     InvalidName,
-    /// A broker does not let us in: with the same credentials no retry can help.
+    /// A broker does not let us in, or is not to be trusted: with the same credentials no retry can help.
     #[error("{0}")]
     NotLetIn(BrokerTrouble),
     /// Nobody answered within `request.timeout.ms`.
@@ -165,12 +165,12 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Whether it is about who we are: then trying again with the same credentials does not help.
+    /// Whether it is about who we are, or they: then trying again with the same credentials does not help.
     #[must_use]
     pub const fn is_authentication(&self) -> bool {
         match self {
             Self::Refused(error) => matches!(error.api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate),
-            Self::Scram(_) => true,
+            Self::Scram(_) | Self::Disconnected(Disconnect::Untrusted) => true,
             _ => false,
         }
     }

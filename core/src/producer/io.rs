@@ -52,6 +52,9 @@ pub enum Input<'a> {
 pub enum Disconnect {
     /// It never came about: nobody listens, the name is unknown, TLS failed.
     NotConnected,
+    /// One side does not trust the other: a certificate is not to be believed, or ours is refused. Whoever
+    /// [asks for a topic](super::Producer::look_up) hears it at once, for trying again does not help.
+    Untrusted,
     /// The peer ended it in order: end of stream.
     ByPeer,
     /// It broke: reset, unreachable, an error of the socket.
@@ -62,6 +65,7 @@ impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotConnected => "it could not be reached",
+            Self::Untrusted => "one side does not trust the other's certificate",
             Self::ByPeer => "it hung up",
             Self::Broken => "the connection broke",
         })

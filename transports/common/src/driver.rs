@@ -20,7 +20,7 @@ use crate::books::{Books, Entry};
 use crate::desk::{self, Command, Desk};
 use crate::error::Stopped;
 use crate::unknown::Unknown;
-use crate::wire::{Layer, Security};
+use crate::wire::{Layer, Security, is_distrust};
 
 /// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
 ///
@@ -143,6 +143,7 @@ impl Driver {
 
     /// A connection came to its end, or never came about.
     pub fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
+        let how = if error.is_some_and(is_distrust) { Disconnect::Untrusted } else { how };
         if let Some(address) = self.addresses.remove(&connection) {
             let what = error.map_or_else(|| how.to_string(), ToString::to_string);
             log::warn!("{address}: {what}");

@@ -270,8 +270,32 @@ fn of_rustls(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// Whether one side does not trust the other.
+pub(crate) fn is_distrust(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|error: &TlsError| error.is_distrust)
+}
+
+/// What went wrong in TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS: {said}{remedy}")]
+struct TlsError {
+    said: String,
+    remedy: &'static str,
+    is_distrust: bool,
+}
+
 /// The same error, saying that it is one of TLS, and what to do where that is known.
 fn explained(error: &io::Error) -> io::Error {
+    let is_about_ours = |alert: &AlertDescription| {
+        // Java says that ours is bad where there is none.
+        matches!(
+            alert,
+            AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+        )
+    };
     let remedy = match of_rustls(error) {
         Some(rustls::Error::InvalidCertificate(why)) => match why {
             // The latter where an authority of the same name did.
@@ -284,17 +308,18 @@ fn explained(error: &io::Error) -> io::Error {
             _ => "",
         },
         Some(rustls::Error::InvalidMessage(_)) => "; does it listen with TLS at this port?",
-        // Java says that ours is bad where there is none.
-        Some(rustls::Error::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA,
-        )) => "; it wants a certificate of ours that it can trust: see ssl.certificate.location",
+        Some(rustls::Error::AlertReceived(alert)) if is_about_ours(alert) => {
+            "; it wants a certificate of ours that it can trust: see ssl.certificate.location"
+        }
         None if error.kind() == io::ErrorKind::UnexpectedEof => "; does it listen with TLS at this port?",
         _ => "",
     };
-    io::Error::new(error.kind(), format!("TLS: {error}{remedy}"))
+    let is_distrust = match of_rustls(error) {
+        Some(rustls::Error::InvalidCertificate(_)) => true,
+        Some(rustls::Error::AlertReceived(alert)) => is_about_ours(alert),
+        _ => false,
+    };
+    io::Error::new(error.kind(), TlsError { said: error.to_string(), remedy, is_distrust })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Why it is not known how many partitions a topic has.
 
 use kafka_batch_core::SendErrorReason;
-use kafka_batch_core::producer::LookUpError;
+use kafka_batch_core::producer::{BrokerTrouble, LookUpError, Trouble};
 use kafka_batch_core::protocol::ErrorCode;
 
 use crate::error::{Stopped, Unreachable};
@@ -11,6 +11,7 @@ use crate::error::{Stopped, Unreachable};
 pub(crate) enum Unknown {
     Topic,
     NoBroker(Unreachable),
+    NotLetIn(Unreachable),
     Refused(LookUpError),
     Closed,
     Stopped,
@@ -26,6 +27,12 @@ impl Unknown {
                 let last = last_trouble.unwrap_or("no answer came within request.timeout.ms").to_owned();
                 Self::NoBroker(Unreachable { last })
             }
+            LookUpError::NotLetIn(BrokerTrouble { trouble: Trouble::Disconnected(_), .. })
+                if last_trouble.is_some() =>
+            {
+                Self::NotLetIn(Unreachable { last: last_trouble.unwrap_or_default().to_owned() })
+            }
+            LookUpError::NotLetIn(trouble) => Self::NotLetIn(Unreachable { last: trouble.to_string() }),
             error => Self::Refused(error),
         }
     }
@@ -42,7 +49,7 @@ impl Unknown {
             Self::Topic => SendErrorReason::UnknownTopic { topic },
             Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), source: Box::new(error) },
             Self::Refused(LookUpError::Broker(error)) => SendErrorReason::Broker { topic, error },
-            Self::Refused(LookUpError::NotLetIn(trouble)) => SendErrorReason::Authentication(Box::new(trouble)),
+            Self::NotLetIn(error) => SendErrorReason::Authentication(Box::new(error)),
             Self::Refused(error) => SendErrorReason::Transport(Box::new(error)),
             Self::Closed => SendErrorReason::Closed,
             Self::Stopped => SendErrorReason::Transport(Box::new(Stopped)),

@@ -31,6 +31,18 @@ impl Security {
     }
 }
 
+/// Whether a connection failed because one side does not trust the other.
+pub(crate) fn is_distrust(error: &io::Error) -> bool {
+    #[cfg(feature = "tls")]
+    let distrust = crate::tls::is_distrust(error);
+    #[cfg(not(feature = "tls"))]
+    let distrust = {
+        let _ = error;
+        false
+    };
+    distrust
+}
+
 /// What a connection is secured with, by `security.protocol`: for [`Connections::open`](crate::Connections::open).
 #[derive(Debug)]
 pub struct Layer(Kind);

@@ -56,7 +56,7 @@ impl Producer {
     }
 
     pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect) {
-        let by_peer = how != Disconnect::NotConnected;
+        let by_peer = matches!(how, Disconnect::ByPeer | Disconnect::Broken);
         // Given up already, and the end came before the driver was told to bring it about: nothing is left to close.
         self.outputs.retain(|output| !matches!(output, Output::Close(closed) if *closed == id));
         self.lose(id, Trouble::Disconnected(how), by_peer);

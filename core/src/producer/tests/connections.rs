@@ -167,7 +167,19 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
     world.pass(at(100_000));
     assert_eq!(world.connects.len(), 1, "nobody waits any more");
     // Whoever asks later, asks anew.
-    world.refuses_us = false;
+    world.deaf = true;
+    world.producer.look_up("t", world.now);
+    world.run();
+    let connection = world.connects.last().unwrap().0;
+    world.producer.handle_input(Input::Closed(connection, Disconnect::Untrusted), world.now);
+    world.events.clear();
+    world.run();
+    let [Event::Topic { partitions: Err(error), .. }, Event::Trouble(_)] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
+    assert_eq!(error.to_string(), "boot:9092: one side does not trust the other's certificate");
+    (world.refuses_us, world.deaf) = (false, false);
+    world.pass(at(200_000));
     world.producer.look_up("t", world.now);
     world.run();
     assert!(matches!(world.events.last(), Some(Event::Topic { partitions: Ok(_), .. })), "{:?}", world.events);
