@@ -16,6 +16,7 @@ mod stream;
 use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU32;
+use core::ops::RangeInclusive;
 
 pub use answer::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, FullReason, RecordMetadata};
 pub use convert::{ConvertError, DownConversion, Loss};
@@ -83,6 +84,7 @@ pub(crate) struct Progress {
     pub(crate) count: u32,
     pub(crate) next_offset_delta: u32,
     pub(crate) base_timestamp: Option<Timestamp>,
+    pub(crate) min_timestamp: Option<Timestamp>,
     pub(crate) max_timestamp: Option<Timestamp>,
     /// The partition that the keys so far route to, in a batch that is routed by key.
     pub(crate) partition: Option<i32>,
@@ -158,6 +160,22 @@ impl KafkaBatch {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.progress.count == 0
+    }
+
+    /// From the earliest to the latest timestamp of its records; `None` while it has none. In magic 0, which carries no
+    /// timestamps, each is −1.
+    ///
+    /// ```
+    /// use kafka_batch_core::{KafkaBatch, Record, Timestamp};
+    ///
+    /// let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
+    /// batch.extend([Record::new("as late as the batch"), Record::new("earlier").timestamp(4)])?;
+    /// assert_eq!(batch.timestamps(), Some(Timestamp::from_millis(4)..=Timestamp::from_millis(7)));
+    /// # Ok::<(), kafka_batch_core::ExtendError>(())
+    /// ```
+    #[must_use]
+    pub fn timestamps(&self) -> Option<RangeInclusive<Timestamp>> {
+        Some(self.progress.min_timestamp?..=self.progress.max_timestamp?)
     }
 
     /// Its size in bytes before compression: exactly what it would be sealed to without a codec, except that with a

@@ -221,6 +221,8 @@ impl Model {
     #[must_use]
     pub fn difference(&self, batch: &KafkaBatch) -> Option<&'static str> {
         let stored = || self.stored.iter().map(|stored| (i64::from(stored.offset), stored.record.clone()));
+        let timestamps = || self.stored.iter().filter_map(|stored| stored.record.timestamp);
+        let range = timestamps().min().zip(timestamps().max()).map(|(earliest, latest)| earliest..=latest);
         let held = || batch.records().map(|view| (view.offset, OwnedRecord::from(view)));
         [
             ("magic", batch.magic() == self.magic),
@@ -228,6 +230,7 @@ impl Model {
             ("record_count", batch.record_count() == self.stored.len()),
             ("is_empty", batch.is_empty() == self.stored.is_empty()),
             ("records", held().eq(stored())),
+            ("timestamps", batch.timestamps() == range),
             ("size", batch.size() == self.size()),
             ("counted_size", batch.counted_size() == self.counted_size()),
             ("room", batch.room() == self.room()),

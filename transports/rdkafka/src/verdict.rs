@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_code_of_the_brokers_is_the_brokers_word() {
         let reason = because(failed(0, Code::MessageSizeTooLarge, Fate::NotWritten));
-        assert_eq!(reason.to_string(), "broker 7 answered Produce with MESSAGE_TOO_LARGE (10)");
+        assert!(reason.to_string().starts_with("broker 7 answered Produce with MESSAGE_TOO_LARGE (10)"), "{reason}");
     }
 
     #[test]
