@@ -355,12 +355,7 @@ impl KafkaBatch {
         progress.len += size;
         progress.count += 1;
         progress.next_offset_delta = offset + 1;
-        if progress.min_timestamp.is_none_or(|earliest| earliest > timestamp) {
-            progress.min_timestamp = Some(timestamp);
-        }
-        if progress.max_timestamp.is_none_or(|latest| latest < timestamp) {
-            progress.max_timestamp = Some(timestamp);
-        }
+        progress.timestamps.take_in(timestamp);
         debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.progress.len, "counted as it was written");
         RecordMetadata { position: offset, size, timestamp, crc }
     }

@@ -10,6 +10,7 @@ mod messages;
 mod options;
 mod rolling;
 mod seal;
+mod span;
 mod split;
 mod stream;
 
@@ -39,6 +40,7 @@ use crate::record::RecordView;
 use crate::time::Timestamp;
 use encode::{legacy, v2};
 use mark::Marks;
+use span::Span;
 
 /// A batch of records on its way to one partition.
 ///
@@ -84,8 +86,7 @@ pub(crate) struct Progress {
     pub(crate) count: u32,
     pub(crate) next_offset_delta: u32,
     pub(crate) base_timestamp: Option<Timestamp>,
-    pub(crate) min_timestamp: Option<Timestamp>,
-    pub(crate) max_timestamp: Option<Timestamp>,
+    pub(crate) timestamps: Span,
     /// The partition that the keys so far route to, in a batch that is routed by key.
     pub(crate) partition: Option<i32>,
 }
@@ -175,7 +176,7 @@ impl KafkaBatch {
     /// ```
     #[must_use]
     pub fn timestamps(&self) -> Option<RangeInclusive<Timestamp>> {
-        Some(self.progress.min_timestamp?..=self.progress.max_timestamp?)
+        self.progress.timestamps.range()
     }
 
     /// Its size in bytes before compression: exactly what it would be sealed to without a codec, except that with a

@@ -228,7 +228,7 @@ impl KafkaBatch {
         compression.compress(self.magic, self.payload(), &mut wire)?;
         wire.shrink_to_fit(); // a codec takes room for the worst case
         if self.magic != Magic::V2 {
-            let timestamp = self.progress.max_timestamp.unwrap_or(Timestamp::NO_TIMESTAMP);
+            let timestamp = self.progress.timestamps.latest().unwrap_or(Timestamp::NO_TIMESTAMP);
             let offset = i64::from(self.progress.next_offset_delta) - 1;
             let codec_id = compression.codec().id();
             legacy::write_wrapper(&mut wire, legacy::Envelope { magic: self.magic, offset, codec_id, timestamp });
@@ -373,7 +373,7 @@ impl Contents {
             attributes,
             last_offset_delta: progress.next_offset_delta as i32 - 1,
             base_timestamp: millis(progress.base_timestamp),
-            max_timestamp: millis(stamp.log_append_time.or(progress.max_timestamp)),
+            max_timestamp: millis(stamp.log_append_time.or(progress.timestamps.latest())),
             producer_id: stamp.producer_id,
             producer_epoch: stamp.producer_epoch,
             base_sequence: stamp.base_sequence,

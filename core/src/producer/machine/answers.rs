@@ -31,24 +31,28 @@ pub(super) struct Part {
     pub(super) topic_id: Uuid,
 }
 
+/// What was heard of one batch.
+#[derive(Clone, Copy)]
+enum Heard<'r> {
+    Answer(Said<'r>),
+    /// That its bytes are written, by this side.
+    Written,
+    Nothing,
+}
+
 /// What a broker said of one batch.
 #[derive(Clone, Copy)]
 struct Said<'r> {
+    broker: i32,
     response: &'r PartitionProduceResponse,
     endpoints: &'r [NodeEndpoint],
 }
 
 impl Said<'_> {
-    fn error(&self, broker: i32) -> BrokerError {
+    fn error(&self) -> BrokerError {
         let PartitionProduceResponse { error_code, error_message, .. } = self.response;
-        BrokerError::new(ApiKey::Produce, *error_code).from_broker(broker).with_message(error_message.clone())
+        BrokerError::new(ApiKey::Produce, *error_code).from_broker(self.broker).with_message(error_message.clone())
     }
-}
-
-/// What it said, or that it said nothing.
-fn broker_error(broker: i32, said: Option<Said<'_>>) -> BrokerError {
-    let silence = || BrokerError::new(ApiKey::Produce, ErrorCode::NETWORK_EXCEPTION).from_broker(broker);
-    said.map_or_else(silence, |said| said.error(broker))
 }
 
 impl Producer {
@@ -66,7 +70,7 @@ impl Producer {
         match sent {
             Sent::Produce { broker, parts } => {
                 for part in &parts {
-                    self.settle(part, broker, Outcome::NoAnswer, None);
+                    self.settle(part, broker, Heard::Nothing);
                 }
             }
             Sent::Metadata { .. } => self.metadata_failed(),
@@ -78,7 +82,7 @@ impl Producer {
     pub(super) fn on_request_written(&mut self, id: ConnectionId, correlation: i32) {
         if let Some(Sent::Produce { broker, parts }) = self.sent.remove(&(id, correlation)) {
             for part in &parts {
-                self.settle(part, broker, Outcome::Written, None);
+                self.settle(part, broker, Heard::Written);
             }
         }
     }
@@ -88,7 +92,7 @@ impl Producer {
             Ok(answer) => answer,
             Err(error) => {
                 for part in parts {
-                    self.settle(part, broker, Outcome::NoAnswer, None);
+                    self.settle(part, broker, Heard::Nothing);
                 }
                 return self.give_up(id, garbled(error));
             }
@@ -112,16 +116,16 @@ impl Producer {
             let response = response.or_else(|| by_id.get(&(part.topic_id, to.partition)));
             match response {
                 Some(response) => {
-                    let said = Said { response, endpoints: &answer.node_endpoints };
-                    self.settle(part, broker, Outcome::Answered(response.error_code), Some(said));
+                    let said = Said { broker, response, endpoints: &answer.node_endpoints };
+                    self.settle(part, broker, Heard::Answer(said));
                 }
-                None => self.settle(part, broker, Outcome::NoAnswer, None),
+                None => self.settle(part, broker, Heard::Nothing),
             }
         }
     }
 
     /// One batch, and what happened to it.
-    fn settle(&mut self, part: &Part, broker: i32, outcome: Outcome, said: Option<Said<'_>>) {
+    fn settle(&mut self, part: &Part, broker: i32, heard: Heard<'_>) {
         let index = part.partition;
         let partition = self.accumulator.partition_mut(index);
         // One that is not there any more was given up while it was in flight.
@@ -129,50 +133,57 @@ impl Producer {
         let entry = &mut partition.queue[at];
         entry.in_flight = None;
         let identity = entry.payload.identity();
-        match verdict::produce(outcome, self.config.acks, identity.is_some()) {
-            Verdict::Done => {
+        let (outcome, said) = match heard {
+            Heard::Answer(said) => (Outcome::Answered(said.response.error_code), Some(said)),
+            Heard::Written => (Outcome::Written, None),
+            Heard::Nothing => (Outcome::NoAnswer, None),
+        };
+        match (verdict::produce(outcome, self.config.acks, identity.is_some()), said) {
+            (Verdict::Done, _) => {
                 if let Some(identity) = identity {
                     partition.sequence.confirm(identity, broker);
                 }
                 self.land(index, at, said.map(|said| said.response));
             }
-            Verdict::Retry { refresh, unsure } => {
-                if refresh {
-                    self.follow_leader(index, broker, outcome, said);
+            (Verdict::Retry { refresh, unsure }, _) => {
+                if let Some(said) = said.filter(|_| refresh) {
+                    self.follow_leader(index, said);
                 }
-                self.retry(index, at, unsure, said.map(|said| said.error(broker)));
+                self.retry(index, at, unsure, said);
             }
-            Verdict::Fail { unsure } => self.fail_by_broker(index, at, unsure, broker, said),
-            Verdict::TooLarge if self.may_split(index, at) => {
-                let reason = broker_error(broker, said).into();
-                self.split(index, at, reason);
-            }
-            Verdict::TooLarge => self.fail_by_broker(index, at, false, broker, said),
-            Verdict::Recount => self.recount(index, at, broker, said),
+            (Verdict::Fail { unsure }, Some(said)) => self.fail_by_broker(index, at, unsure, said),
+            (Verdict::TooLarge, Some(said)) if self.may_split(index, at) => self.split(index, at, said.error().into()),
+            (Verdict::TooLarge, Some(said)) => self.fail_by_broker(index, at, false, said),
+            (Verdict::Recount, Some(said)) => self.recount(index, at, said),
+            // Only what is said can be a refusal: silence is tried again, always.
+            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Recount, None) => self.retry(index, at, true, None),
         }
         self.open_void(index);
         self.watch_deadline(index);
         self.accumulator.look_at(index);
     }
 
-    fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool, error: Option<BrokerError>) {
+    fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Option<Said<'_>>) {
         let backoff = self.retry_backoff();
         let entry = &mut self.accumulator.partition_mut(index).queue[at];
-        entry.last_error = error.map(Box::new).or(entry.last_error.take());
+        if let Some(said) = said {
+            entry.last_error = Some(Box::new(said.error()));
+        }
         entry.unsure |= unsure;
         entry.failures = entry.failures.saturating_add(1);
         entry.not_before = self.now + backoff.after(entry.failures, &mut self.random);
     }
 
     /// The broker does not lead the partition: whoever it names does, or whoever metadata will name.
-    fn follow_leader(&mut self, index: PartitionIndex, broker: i32, outcome: Outcome, said: Option<Said<'_>>) {
-        let Outcome::Answered(code) = outcome else { return };
+    fn follow_leader(&mut self, index: PartitionIndex, said: Said<'_>) {
+        let Said { broker, response, endpoints } = said;
+        let code = response.error_code;
         let partition = self.accumulator.partition_mut(index);
         if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
             partition.sequence.doubt();
         }
-        let hint = said.and_then(|said| Some((said.response.current_leader?, said.endpoints)));
-        let followed = hint.is_some_and(|(leader, endpoints)| self.cluster.hint(&partition.to, leader, endpoints));
+        let hint = response.current_leader;
+        let followed = hint.is_some_and(|leader| self.cluster.hint(&partition.to, leader, endpoints));
         if !followed {
             self.cluster.forget_leader(&partition.to, broker, Some(code));
         }
@@ -181,18 +192,18 @@ impl Producer {
     /// The broker's counting is not ours. If an earlier batch of the same counting is still to go, it goes first, and this
     /// one after it. If this one is next: all behind it is counted anew under a new epoch, as the Java client does. But
     /// if this one may be in the log already, it may not go a second time under another number.
-    fn recount(&mut self, index: PartitionIndex, at: usize, broker: i32, said: Option<Said<'_>>) {
+    fn recount(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
         let partition = self.accumulator.partition_mut(index);
         let entry = &partition.queue[at];
         let Some(identity) = entry.payload.identity() else { return };
         let has_earlier = partition.queue.iter().take(at).any(|other| other.payload.identity() == Some(identity));
         if !has_earlier && entry.unsure {
-            return self.fail_by_broker(index, at, true, broker, said);
+            return self.fail_by_broker(index, at, true, said);
         }
         if !has_earlier {
             partition.sequence.lose(identity);
         }
-        self.retry(index, at, false, said.map(|said| said.error(broker)));
+        self.retry(index, at, false, Some(said));
     }
 
     /// What is void is opened, to be stamped anew.
@@ -203,17 +214,16 @@ impl Producer {
         }
     }
 
-    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, unsure: bool, broker: i32, said: Option<Said<'_>>) {
-        let error = broker_error(broker, said);
-        let of_records = said.map_or(&[][..], |said| &said.response.record_errors);
-        let of_records = of_records.iter().filter_map(|error| {
+    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Said<'_>) {
+        let error = said.error();
+        let of_records = said.response.record_errors.iter().filter_map(|error| {
             Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
         });
         let mut errors: Vec<RecordError> = of_records.collect();
         // Of a part that is one record, whatever is said is said of that record.
         let entry = &self.accumulator.partition(index).queue[at];
         if errors.is_empty() && entry.payload.record_count() == 1 && self.wholes.contains_key(&entry.batch) {
-            errors.push(RecordError::new(0, error.message.clone().map(String::from)));
+            errors.push(RecordError::new(0, said.response.error_message.clone()));
         }
         self.fail_at(index, at, unsure, error.into(), errors);
     }

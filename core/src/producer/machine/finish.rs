@@ -119,19 +119,15 @@ impl Producer {
             let message = format!("for topic {:?}, until the delivery time-out was over", to.topic);
             return error.clone().with_message(message).into();
         }
-        if let Some(count) =
-            self.cluster.partition_count(&to.topic).filter(|&count| i64::from(to.partition) >= count.into())
-        {
+        let known = self.cluster.partition_count(&to.topic);
+        if let Some(count) = known.filter(|&count| i64::from(to.partition) >= i64::from(count)) {
             let error = BrokerError::new(ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
             return error.with_message(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)).into();
         }
         let leader = self.cluster.leader(to).map(Node::Broker);
-        let trouble = self
-            .network
-            .last_trouble(leader)
-            .map(|trouble| -> Box<dyn Error + Send + Sync> { Box::new(trouble.clone()) });
-        let error = queue.front().and_then(|entry| entry.last_error.clone());
-        FailureReason::TimedOut { last: trouble.or(error.map(|error| -> Box<dyn Error + Send + Sync> { error })) }
+        let trouble = self.network.last_trouble(leader).map(|trouble| boxed(trouble.clone()));
+        let error = queue.front().and_then(|entry| entry.last_error.as_deref());
+        FailureReason::TimedOut { last: trouble.or_else(|| error.map(|error| boxed(error.clone()))) }
     }
 
     /// Fails all that is not through, for the producer is closed at once.
@@ -231,4 +227,8 @@ impl Producer {
         self.outputs.push_back(Output::Event(event));
         self.stirred = true;
     }
+}
+
+fn boxed(error: impl Error + Send + Sync + 'static) -> Box<dyn Error + Send + Sync> {
+    Box::new(error)
 }
