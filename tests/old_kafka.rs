@@ -19,7 +19,7 @@ use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Trouble, 
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
     BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic,
-    Record, RecordBatches, TokioProducer, TopicPartition, Transport,
+    Publish, Record, RecordBatches, TokioProducer, TopicPartition, Transport,
 };
 use release::OldKafka;
 use tools::Seen;
@@ -174,6 +174,38 @@ fn the_format_is_the_brokers_and_the_records_come_back_in_every_codec() {
     }
 }
 
+fn tokio_producer(kafka: &OldKafka, compression: Compression) -> TokioProducer {
+    let mut builder = TokioProducer::builder()
+        .set("bootstrap.servers", &kafka.address)
+        .set("socket.connection.setup.timeout.ms", "1000")
+        .set("compression.type", compression.codec().to_string());
+    if let Some(version) = kafka.fallback() {
+        builder = builder.set("broker.version.fallback", version.to_string());
+    }
+    builder.create().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+async fn batches_of_a_producer_fit_its_brokers() {
+    let kafka = OldKafka::here();
+    let producer = tokio_producer(&kafka, Compression::zstd());
+    let unmet = producer.batch();
+    assert_eq!(
+        (unmet.magic(), unmet.options()),
+        (Magic::V2, &BatchOptions::default().compression(Compression::zstd()))
+    );
+    producer.partition_count("fitting").await.unwrap();
+    let mut met = producer.batch();
+    assert_eq!(met.magic(), kafka.magic());
+    let is_compressed = met.options() == unmet.options();
+    assert_eq!(is_compressed, kafka.takes(Compression::zstd()), "{:?}", met.options());
+    met.extend([Record::new("fits")]).unwrap();
+    let delivery = producer.publish_batch(Publish::to("fitting").partition(0).batch(met)).await.unwrap();
+    assert_eq!(delivery.base_offset(), Some(0));
+    producer.close().await.unwrap();
+}
+
 #[tokio::test]
 #[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
 async fn the_tokio_transport_gets_the_same_through_in_every_codec() {
@@ -182,14 +214,7 @@ async fn the_tokio_transport_gets_the_same_through_in_every_codec() {
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|codec| codec.parse::<Compression>().unwrap());
     for compression in codecs.into_iter().filter(|compression| kafka.takes(*compression)) {
         let topic = format!("tokio-{}", compression.codec());
-        let mut builder = TokioProducer::builder()
-            .set("bootstrap.servers", &kafka.address)
-            .set("socket.connection.setup.timeout.ms", "1000")
-            .set("compression.type", compression.codec().to_string());
-        if let Some(version) = kafka.fallback() {
-            builder = builder.set("broker.version.fallback", version.to_string());
-        }
-        let producer = builder.create().unwrap();
+        let producer = tokio_producer(&kafka, compression);
         let parts: Vec<_> = (0..20).map(|n| records(n * 40..n * 40 + 40)).collect();
         let mut pending = Vec::new();
         for part in &parts {

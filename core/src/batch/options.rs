@@ -142,6 +142,28 @@ impl BatchOptions {
         self
     }
 
+    /// The same settings, as far as a broker can take them whose **highest** Produce version this is: with an older format,
+    /// unless one is pinned, so that what it cannot carry is refused when it is appended; and without a codec that is too
+    /// new for it. For producers, which make batches once they have met their brokers.
+    ///
+    /// ```
+    /// use kafka_batch_core::{BatchOptions, Magic, MagicChoice};
+    ///
+    /// let options = BatchOptions::default();
+    /// assert_eq!(options.clone().for_produce_version(11), options);
+    /// assert_eq!(options.clone().for_produce_version(2), options.magic(MagicChoice::Pinned(Magic::V1)));
+    /// ```
+    #[must_use]
+    pub fn for_produce_version(mut self, max_version: i16) -> Self {
+        if !self.compression.codec().fits_produce_version(max_version) {
+            self.compression = Compression::None;
+        }
+        match (self.magic, Magic::for_produce_version(max_version)) {
+            (MagicChoice::Auto, older @ (Magic::V0 | Magic::V1)) => self.magic(MagicChoice::Pinned(older)),
+            _ => self,
+        }
+    }
+
     /// An empty batch with these settings, at the time `now`: what records without a timestamp of their own get.
     ///
     /// # Errors

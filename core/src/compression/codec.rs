@@ -101,6 +101,16 @@ impl Codec {
             Self::Zstd => matches!(magic, Magic::V2),
         }
     }
+
+    /// Whether a broker takes batches that are compressed with it, if this is its **highest** Produce version: zstd needs 7,
+    /// which came with 2.1 (KIP-110).
+    #[must_use]
+    pub const fn fits_produce_version(self, max_version: i16) -> bool {
+        match self {
+            Self::None | Self::Gzip | Self::Snappy | Self::Lz4 => true,
+            Self::Zstd => max_version >= 7,
+        }
+    }
 }
 
 impl fmt::Display for Codec {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use kafka_batch_core::producer::CloseMode;
-use kafka_batch_core::{Delivery, DeliveryError, FlushError, Magic, SealedBatch, SendErrorReason, TopicPartition};
+use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
 
 use crate::error::Stopped;
 use crate::slot::{Slot, lock};
@@ -50,8 +50,8 @@ struct State {
     commands: Vec<Command>,
     /// The driver, while it sleeps.
     sleeper: Option<Waker>,
-    /// The oldest of the formats that its brokers take, as far as they are known.
-    magic: Option<Magic>,
+    /// The newest version of Produce that every broker speaks, as far as they are known.
+    produce: Option<i16>,
 }
 
 /// How long it will be open.
@@ -80,17 +80,17 @@ impl Desk {
     /// So many bytes may be on their way.
     pub(crate) fn new(bytes: usize, topics: Topics<Unknown>) -> Self {
         let window = Window::new(Load { records: usize::MAX, bytes });
-        let state = State { stage: Stage::Open, window, commands: Vec::new(), sleeper: None, magic: None };
+        let state = State { stage: Stage::Open, window, commands: Vec::new(), sleeper: None, produce: None };
         Self { state: Mutex::new(state), topics }
     }
 
-    /// The newest format that every broker takes, as far as they are known.
-    pub(crate) fn magic(&self) -> Option<Magic> {
-        lock(&self.state).magic
+    /// The newest version of Produce that every broker speaks, as far as they are known.
+    pub(crate) fn produce(&self) -> Option<i16> {
+        lock(&self.state).produce
     }
 
-    pub(crate) fn set_magic(&self, magic: Option<Magic>) {
-        lock(&self.state).magic = magic;
+    pub(crate) fn set_produce(&self, version: Option<i16>) {
+        lock(&self.state).produce = version;
     }
 
     /// Why no batch is accepted, if none is.

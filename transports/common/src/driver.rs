@@ -14,7 +14,7 @@ use kafka_batch_core::producer::{
     Trouble,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
-use kafka_batch_core::{DeliveryError, FailureReason, Fate, Magic};
+use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 
 use crate::books::{Books, Entry};
 use crate::desk::{self, Command, Desk};
@@ -36,8 +36,8 @@ pub struct Driver {
     /// Without acknowledgements it is the end of a batch that it was written.
     hears_of_writes: bool,
     commands: Vec<Command>,
-    /// The formats that brokers take, of those that were ever reached.
-    formats: BTreeMap<(String, u16), Magic>,
+    /// The newest versions of Produce, of the brokers that were ever reached.
+    produce: BTreeMap<(String, u16), i16>,
     /// For people to read.
     addresses: BTreeMap<ConnectionId, String>,
     last_trouble: Option<String>,
@@ -87,7 +87,7 @@ impl Driver {
             desk,
             books: Books::default(),
             commands: Vec::new(),
-            formats: BTreeMap::new(),
+            produce: BTreeMap::new(),
             addresses: BTreeMap::new(),
             last_trouble: None,
             ended: false,
@@ -215,8 +215,8 @@ impl Driver {
             }
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and takes {}", versions.magic());
-                self.formats.insert((host, port), versions.magic());
-                self.desk.set_magic(self.formats.values().copied().min());
+                self.produce.insert((host, port), versions.produce);
+                self.desk.set_produce(self.produce.values().copied().min());
             }
             Event::Trouble(BrokerTrouble { trouble: Trouble::Disconnected(_), .. }) => {} // told with more when it happened
             Event::Trouble(trouble) => {

@@ -11,8 +11,8 @@ use std::time::SystemTime;
 
 use kafka_batch_core::producer::{CloseMode, Refusal};
 use kafka_batch_core::{
-    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Magic, MagicChoice, SealError,
-    SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
+    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealError, SealedBatch, SendError,
+    SendErrorReason, TopicPartition, Transport,
 };
 
 use crate::builder::{ProducerBuilder, Runtime};
@@ -28,8 +28,8 @@ use crate::unknown::Unknown;
 /// what it gives out awaited, on any thread and under any runtime; only the task needs `R`.
 ///
 /// - **Making batches** ([`batch`](Transport::batch)) needs no broker; once one was met, they have the newest format that
-///   all brokers met so far take. A batch that turns out to be too new is converted when it is sent, or fails with what
-///   would be lost.
+///   all brokers met so far take, and no codec that is too new for one of them (zstd came with 2.1). A batch that turns out
+///   to be too new is converted when it is sent, or fails with what would be lost.
 /// - **Sending** first makes sure that the topic and the partition exist (the first time; a topic counts as unknown after
 ///   `request.timeout.ms`), then compresses the batch, on the task that sends it, and then waits until there is room for
 ///   it (`buffer.memory`): first come, first served, so a large batch is not overtaken for ever by small ones. With that
@@ -106,14 +106,6 @@ async fn end(slot: Option<Arc<Slot<Flushed>>>) -> Flushed {
 }
 
 impl Inner {
-    /// The format that the brokers take, where it is known and not the newest, and nobody pinned one: then what it cannot
-    /// carry is refused when it is appended.
-    fn older_format(&self) -> Option<MagicChoice> {
-        let magic = self.desk.magic().filter(|&magic| magic != Magic::V2)?;
-        let is_pinned = self.batch_options != self.batch_options.clone().magic(MagicChoice::Auto);
-        (!is_pinned).then_some(MagicChoice::Pinned(magic))
-    }
-
     /// Everything that can keep a batch from being accepted, but that there is no room.
     async fn prepare(
         &self,
@@ -178,9 +170,9 @@ impl<R> Transport for Producer<R> {
 
     fn batch(&self) -> KafkaBatch {
         let (options, now) = (self.inner.batch_options.clone(), SystemTime::now());
-        if let Some(older) = self.inner.older_format()
-            // A codec that came after this format is the machine's affair, when the batch is sent.
-            && let Ok(batch) = options.clone().magic(older).build(now)
+        if let Some(version) = self.inner.desk.produce()
+            // What else is too new for this format is the machine's affair, when the batch is sent.
+            && let Ok(batch) = options.clone().for_produce_version(version).build(now)
         {
             return batch;
         }

@@ -140,7 +140,7 @@ impl Producer {
             Payload::Open(_) | Payload::Gone => return false,
         };
         if magic == versions.magic() {
-            if codec == crate::Codec::Zstd && versions.produce < 7 {
+            if !codec.fits_produce_version(versions.produce) {
                 let reason = FailureReason::Transport(Box::new(CodecRefused { codec, produce: versions.produce }));
                 self.fail_at(index, at, false, reason, Vec::new());
                 return false;
