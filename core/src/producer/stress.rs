@@ -113,9 +113,8 @@ impl Chaos {
             match self.world.producer.poll_output(self.world.now) {
                 Output::Connect { connection, .. } => {
                     if self.chance(self.trouble / 2) {
-                        self.world
-                            .producer
-                            .handle_input(Input::Closed(connection, Disconnect::NotConnected), self.world.now);
+                        let how = [Disconnect::NotConnected, Disconnect::Untrusted][self.random.below(2)];
+                        self.world.producer.handle_input(Input::Closed(connection, how), self.world.now);
                     } else {
                         self.links.insert(connection, Link::default());
                         self.world.producer.handle_input(Input::Connected(connection), self.world.now);

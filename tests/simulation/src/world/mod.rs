@@ -6,7 +6,7 @@ mod outputs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use kafka_batch_core::producer::{BatchId, ConnectionId, FlushId, Input, ProducerConfig};
+use kafka_batch_core::producer::{BatchId, ConnectionId, Disconnect, FlushId, Input, ProducerConfig};
 
 pub use self::action::Action;
 use crate::Moment;
@@ -337,8 +337,8 @@ impl World {
             Arrival::Refused => {
                 self.note(|| format!("{number} refused"));
                 self.forget(number);
-                self.machine
-                    .handle_input(Input::Closed(name, kafka_batch_core::producer::Disconnect::NotConnected), now);
+                let how = if number.is_multiple_of(4) { Disconnect::Untrusted } else { Disconnect::NotConnected };
+                self.machine.handle_input(Input::Closed(name, how), now);
             }
             Arrival::Written => {
                 if let Some(tap) = self.taps.get_mut(&number) {
@@ -359,7 +359,6 @@ impl World {
                 self.hand_over(name, &bytes, now);
             }
             Arrival::ClosedAtClient { orderly } => {
-                use kafka_batch_core::producer::Disconnect;
                 self.note(|| format!("{number} closed {}", if orderly { "by the broker" } else { "by a fault" }));
                 self.forget(number);
                 let how = if orderly { Disconnect::ByPeer } else { Disconnect::Broken };
