@@ -106,7 +106,8 @@ async fn a_name_that_no_topic_can_have<S: Subject>() {
     let cluster = Cluster::kafka();
     let producer = cluster.producer::<S>();
     let error = producer.send_batch(batch(["v"]), TopicPartition::new("no topic!", 0)).await.unwrap_err();
-    assert!(matches!(error.reason, SendErrorReason::Transport(_)) && !error.is_retriable(), "{error}");
+    assert!(matches!(&error.reason, SendErrorReason::Broker { topic, .. } if topic == "no topic!"), "{error}");
+    assert!(!error.is_retriable(), "{error}");
     assert_eq!(*error.batch, batch(["v"]));
     sent::<S>(&cluster, &producer, batch(["goes on"])).await;
 }
