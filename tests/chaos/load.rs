@@ -72,6 +72,16 @@ impl Load {
         let patient = producer(servers, plan.seed, &patient);
         let impatient = [("request.timeout.ms", "1000"), ("delivery.timeout.ms", "1500")];
         let impatient = producer(servers, plan.seed + 1, &impatient);
+        // Whoever sends first asks for the topic first, and that has request.timeout.ms alone: brokers that have only just
+        // started may take longer on a slow machine. So it is asked for until it is known, and not for ever.
+        let known = async || patient.partition_count(TOPIC).await.is_ok();
+        runtime.block_on(async {
+            for _ in 0..20 {
+                if known().await {
+                    break;
+                }
+            }
+        });
         let shared = Arc::new(Shared::default());
         let rate = plan.rate as f64 / f64::from(PATIENT + IMPATIENT);
         let task = |id| {
