@@ -44,13 +44,16 @@ pub(crate) struct Books {
     reasons: BTreeMap<String, u64>,
     /// Of the patient producer: it had the time to wait for every leader.
     pub(crate) failed_in_spite_of_patience: u64,
+    /// Of the patient producer, and not in the line above: what the broker did not count as we do, and may have.
+    lost_count: u64,
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "batches: {}", self.batches.len())?;
         self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n    {count} failed: {reason}"))?;
-        write!(f, "\n    {} of the patient producer failed", self.failed_in_spite_of_patience)
+        let (failed, lost) = (self.failed_in_spite_of_patience, self.lost_count);
+        write!(f, "\n    {failed} of the patient producer failed, and {lost} more as the broker had lost count")
     }
 }
 
@@ -122,8 +125,11 @@ impl Shared {
         let mut books = self.books();
         books.batches.push(sent);
         if let Some(failure) = failure {
+            let lost_count = failure.contains("OUT_OF_ORDER_SEQUENCE_NUMBER") && sent.outcome == Outcome::Unknown;
             *books.reasons.entry(failure).or_default() += 1;
-            books.failed_in_spite_of_patience += u64::from(sent.task < PATIENT);
+            if sent.task < PATIENT {
+                *(if lost_count { &mut books.lost_count } else { &mut books.failed_in_spite_of_patience }) += 1;
+            }
         }
     }
 }
