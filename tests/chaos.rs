@@ -12,9 +12,7 @@
 //!
 //! Afterwards another client (librdkafka) reads the whole topic, and every record is compared with what its producer said:
 //! *written* is there exactly once, in order, at the offset that was told; *not written* is not there; *unknown* is there
-//! at most once, and a batch as a whole or not at all. Of the patient producer all of it is written; but for a batch now and
-//! then that the broker answers with OUT_OF_ORDER_SEQUENCE_NUMBER, and that is *unknown*: concluded from one run on a slow machine
-//! (no other reason fitted its time-outs), and not explained yet. The report has how many.
+//! at most once, and a batch as a whole or not at all. Of the patient producer all of it is written.
 //!
 //! Nothing waits for a time to pass: the next kill waits for so many records acknowledged since the last one, for leaders,
 //! and for in-sync replicas, as the cluster's metadata shows them.

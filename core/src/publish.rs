@@ -132,14 +132,11 @@ impl<M: Message> Publish<'_, M> {
                 return Err(PublishError::Message { topic, position, error, batch: Box::new(batch) });
             }
         }
-        let routed = batch.routed_partition();
-        match (partition, routed) {
-            (Some(asked), Some(routed)) if asked != routed => {
-                let reason = SendErrorReason::RoutedElsewhere { routed, asked };
-                let to = TopicPartition::new(topic, asked);
-                Err(PublishError::Send(SendError::new(to, reason, batch)))
-            }
-            _ => Ok(ReadyToSend { topic, partition: partition.or(routed), batch }),
+        let partition = partition.or(batch.routed_partition());
+        let ready = ReadyToSend { topic, partition, batch };
+        match partition.and_then(|asked| SendErrorReason::of_routing(&ready.batch, asked)) {
+            Some(reason) => Err(PublishError::Send(ready.refused(reason))),
+            None => Ok(ready),
         }
     }
 }
@@ -157,7 +154,7 @@ pub struct ReadyToSend {
 }
 
 impl ReadyToSend {
-    /// It could not even be said where it goes.
+    /// It cannot go there, or it could not even be said where.
     pub(crate) fn refused(self, reason: SendErrorReason) -> SendError {
         SendError::new(TopicPartition::new(self.topic, self.partition.unwrap_or(-1)), reason, self.batch)
     }

@@ -44,16 +44,13 @@ pub(crate) struct Books {
     reasons: BTreeMap<String, u64>,
     /// Of the patient producer: it had the time to wait for every leader.
     pub(crate) failed_in_spite_of_patience: u64,
-    /// Of the patient producer, and not in the line above: what the broker did not count as we do, and may have.
-    lost_count: u64,
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "batches: {}", self.batches.len())?;
         self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n    {count} failed: {reason}"))?;
-        let (failed, lost) = (self.failed_in_spite_of_patience, self.lost_count);
-        write!(f, "\n    {failed} of the patient producer failed, and {lost} more as the broker had lost count")
+        write!(f, "\n    {} of the patient producer failed", self.failed_in_spite_of_patience)
     }
 }
 
@@ -77,10 +74,9 @@ impl Load {
         let impatient = producer(servers, plan.seed + 1, &impatient);
         // Whoever sends first asks for the topic first, and that has request.timeout.ms alone: brokers that have only just
         // started may take longer on a slow machine. So it is asked for until it is known, and not for ever.
-        let known = async || patient.partition_count(TOPIC).await.is_ok();
         runtime.block_on(async {
             for _ in 0..20 {
-                if known().await {
+                if patient.partition_count(TOPIC).await.is_ok() {
                     break;
                 }
             }
@@ -125,11 +121,10 @@ impl Shared {
         let mut books = self.books();
         books.batches.push(sent);
         if let Some(failure) = failure {
-            let lost_count = failure.contains("OUT_OF_ORDER_SEQUENCE_NUMBER") && sent.outcome == Outcome::Unknown;
-            *books.reasons.entry(failure).or_default() += 1;
-            if sent.task < PATIENT {
-                *(if lost_count { &mut books.lost_count } else { &mut books.failed_in_spite_of_patience }) += 1;
-            }
+            let is_patient = sent.task < PATIENT;
+            let whose = if is_patient { "of the patient producer, " } else { "" };
+            *books.reasons.entry(format!("{whose}{failure}")).or_default() += 1;
+            books.failed_in_spite_of_patience += u64::from(is_patient);
         }
     }
 }

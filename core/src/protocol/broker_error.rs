@@ -49,7 +49,8 @@ impl BrokerError {
         self
     }
 
-    /// What can be done about it, where a code of Kafka's means one thing for those who publish.
+    /// What can be done about it, where a code means one thing for those who publish. (IdempotentWrite: KIP-679; the bounds
+    /// of timestamps: KIP-937.)
     #[must_use]
     pub const fn remedy(&self) -> Option<&'static str> {
         Some(match self.code {

@@ -286,40 +286,34 @@ struct TlsError {
 
 /// The same error, saying that it is one of TLS, and what to do where that is known.
 fn explained(error: &io::Error) -> io::Error {
-    let is_about_ours = |alert: &AlertDescription| {
+    const IS_IT_TLS: &str = "; does it listen with TLS at this port?";
+    let (remedy, is_distrust) = match of_rustls(error) {
+        Some(rustls::Error::InvalidCertificate(why)) => (remedy_of(why), true),
         // Java says that ours is bad where there is none.
-        matches!(
-            alert,
+        Some(rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
-                | AlertDescription::BadCertificate
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA
-        )
-    };
-    let remedy = match of_rustls(error) {
-        Some(rustls::Error::InvalidCertificate(why)) => match why {
-            // The latter where an authority of the same name did.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "; ssl.ca.location has to name the authority that signed it"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "; the broker has to be called by a name that its certificate has"
-            }
-            _ => "",
-        },
-        Some(rustls::Error::InvalidMessage(_)) => "; does it listen with TLS at this port?",
-        Some(rustls::Error::AlertReceived(alert)) if is_about_ours(alert) => {
-            "; it wants a certificate of ours that it can trust: see ssl.certificate.location"
-        }
-        None if error.kind() == io::ErrorKind::UnexpectedEof => "; does it listen with TLS at this port?",
-        _ => "",
-    };
-    let is_distrust = match of_rustls(error) {
-        Some(rustls::Error::InvalidCertificate(_)) => true,
-        Some(rustls::Error::AlertReceived(alert)) => is_about_ours(alert),
-        _ => false,
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA,
+        )) => ("; it wants a certificate of ours that it can trust: see ssl.certificate.location", true),
+        Some(rustls::Error::InvalidMessage(_)) => (IS_IT_TLS, false),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => (IS_IT_TLS, false),
+        _ => ("", false),
     };
     io::Error::new(error.kind(), TlsError { said: error.to_string(), remedy, is_distrust })
+}
+
+const fn remedy_of(why: &CertificateError) -> &'static str {
+    match why {
+        // The latter where an authority of the same name did.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "; ssl.ca.location has to name the authority that signed it"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "; the broker has to be called by a name that its certificate has"
+        }
+        _ => "",
+    }
 }
 
 #[cfg(test)]

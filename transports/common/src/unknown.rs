@@ -1,7 +1,7 @@
 //! Why it is not known how many partitions a topic has.
 
 use kafka_batch_core::SendErrorReason;
-use kafka_batch_core::producer::{BrokerTrouble, LookUpError, Trouble};
+use kafka_batch_core::producer::{LookUpError, Trouble};
 use kafka_batch_core::protocol::ErrorCode;
 
 use crate::error::{Stopped, Unreachable};
@@ -18,8 +18,8 @@ pub(crate) enum Unknown {
 }
 
 impl Unknown {
-    /// What the machine said of a topic that it was to look up, and what the driver last heard of brokers, which is more
-    /// than the machine hears.
+    /// What the machine said of a topic that it was to look up, and what the driver last heard of brokers: of how a
+    /// connection ended that is more than the machine hears.
     pub(crate) fn new(error: LookUpError, last_trouble: Option<&str>) -> Self {
         match error {
             LookUpError::Broker(error) if is_not_there(error.code) => Self::Topic,
@@ -27,12 +27,10 @@ impl Unknown {
                 let last = last_trouble.unwrap_or("no answer came within request.timeout.ms").to_owned();
                 Self::NoBroker(Unreachable { last })
             }
-            LookUpError::NotLetIn(BrokerTrouble { trouble: Trouble::Disconnected(_), .. })
-                if last_trouble.is_some() =>
-            {
-                Self::NotLetIn(Unreachable { last: last_trouble.unwrap_or_default().to_owned() })
+            LookUpError::NotLetIn(trouble) => {
+                let told = last_trouble.filter(|_| matches!(trouble.trouble, Trouble::Disconnected(_)));
+                Self::NotLetIn(Unreachable { last: told.map_or_else(|| trouble.to_string(), str::to_owned) })
             }
-            LookUpError::NotLetIn(trouble) => Self::NotLetIn(Unreachable { last: trouble.to_string() }),
             error => Self::Refused(error),
         }
     }

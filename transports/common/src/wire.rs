@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "tls")]
+pub(crate) use crate::tls::is_distrust;
+#[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsStream};
 
 /// How all connections of a producer are secured.
@@ -31,16 +33,10 @@ impl Security {
     }
 }
 
-/// Whether a connection failed because one side does not trust the other.
-pub(crate) fn is_distrust(error: &io::Error) -> bool {
-    #[cfg(feature = "tls")]
-    let distrust = crate::tls::is_distrust(error);
-    #[cfg(not(feature = "tls"))]
-    let distrust = {
-        let _ = error;
-        false
-    };
-    distrust
+/// Without TLS there is no trust that could be lacking.
+#[cfg(not(feature = "tls"))]
+pub(crate) const fn is_distrust(_: &io::Error) -> bool {
+    false
 }
 
 /// What a connection is secured with, by `security.protocol`: for [`Connections::open`](crate::Connections::open).

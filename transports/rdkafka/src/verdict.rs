@@ -4,7 +4,7 @@
 //! | librdkafka | [`FailureReason`] |
 //! |---|---|
 //! | a code of 0 or more in a delivery report | [`Broker`](FailureReason::Broker), with that code |
-//! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut { .. }) |
+//! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut) |
 //! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) |
 //! | any other code, and whatever `produce()` itself refuses | [`Transport`](FailureReason::Transport) with a [`LibrdkafkaError`] |
 //!
