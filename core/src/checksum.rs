@@ -8,7 +8,7 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
 /// CRC-32C (Castagnoli), as magic 2 uses it: in hardware where there is `std` to ask the processor, by table elsewhere.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     #[cfg(feature = "std")]
-    return crc32c::crc32c(bytes);
+    return crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32; // the same polynomial, in iSCSI's name
     #[cfg(not(feature = "std"))]
     return by_table(bytes);
 }

@@ -40,7 +40,7 @@ fn batch_v2(head: &Head, codec: Codec, payload: &[u8]) -> Vec<u8> {
     batch.extend([0xff; 14]); // producer id, epoch, base sequence
     batch.extend(head.count.to_be_bytes());
     batch.extend(payload);
-    let checksum = crc32c::crc32c(&batch[21..]);
+    let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &batch[21..]) as u32;
     batch[17..21].copy_from_slice(&checksum.to_be_bytes());
     batch
 }

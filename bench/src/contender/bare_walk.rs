@@ -28,7 +28,7 @@ impl Contender for BareWalk {
 fn walk(batch: &[u8], each_header: bool) -> u64 {
     let number = |at: usize| i64::from_be_bytes(batch[at..at + 8].try_into().expect("eight bytes"));
     let stored = u32::from_be_bytes(batch[17..21].try_into().expect("four bytes"));
-    assert_eq!(crc32c::crc32c(&batch[21..]), stored, "the sum");
+    assert_eq!(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &batch[21..]) as u32, stored, "the sum");
     let count = u32::from_be_bytes(batch[57..61].try_into().expect("four bytes"));
     let (base_offset, base_timestamp) = (number(0), number(27));
     let mut fold = Fold::default();

@@ -20,7 +20,7 @@ impl Contender for CopyAndSum {
             let mut out = Vec::with_capacity(workload.limit);
             out.extend_from_slice(&finished[..HEADER_LEN]);
             out.extend_from_slice(&finished[HEADER_LEN..]);
-            let crc = crc32c::crc32c(&out[21..]);
+            let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &out[21..]) as u32;
             out[17..21].copy_from_slice(&crc.to_be_bytes());
             Wire::Vec(out)
         }))

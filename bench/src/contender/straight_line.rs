@@ -146,6 +146,6 @@ fn write_header(out: &mut [u8], records: &[Input]) {
     put(&(-1i16).to_be_bytes()); // producer epoch
     put(&(-1i32).to_be_bytes()); // base sequence
     put(&(records.len() as i32).to_be_bytes());
-    let crc = crc32c::crc32c(&out[21..]);
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &out[21..]) as u32;
     out[17..21].copy_from_slice(&crc.to_be_bytes());
 }
