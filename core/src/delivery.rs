@@ -8,7 +8,7 @@ use core::fmt;
 
 use once_cell::race::OnceBox;
 
-use crate::batch::{KafkaBatch, StampedBatch};
+use crate::batch::{ConversionRefused, KafkaBatch, StampedBatch};
 use crate::compression::Codec;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
@@ -21,8 +21,9 @@ use crate::time::Timestamp;
 pub struct Delivery {
     to: TopicPartition,
     offsets: Offsets,
-    log_append_time: Option<Timestamp>,
-    log_start_offset: Option<i64>,
+    appended: Appended,
+    /// Below 0 where the broker does not say it.
+    log_start_offset: i64,
     batch: Kept,
 }
 
@@ -82,33 +83,61 @@ enum Offsets {
     Each(Vec<i64>),
 }
 
+/// When the broker appended the records, where it says so.
+#[derive(Clone, Debug)]
+enum Appended {
+    /// Each record keeps its own timestamp.
+    Unsaid,
+    At(Timestamp),
+    /// By position: where the batch was split, and its parts came at different times.
+    Each(Vec<Option<Timestamp>>),
+}
+
+/// Below 0 is how a broker says that a record keeps its own timestamp.
+fn append_time(millis: i64) -> Option<Timestamp> {
+    (millis >= 0).then_some(Timestamp::from_millis(millis))
+}
+
 impl Delivery {
     /// A batch that stands in the log as one: its first record at `base_offset` (below 0: unknown, as with `acks=0`).
     #[must_use]
     pub fn as_one(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
         let offsets = if base_offset < 0 { Offsets::Unknown } else { Offsets::From(base_offset) };
-        Self { to, offsets, log_append_time: None, log_start_offset: None, batch: Kept::new(batch) }
+        Self { to, offsets, appended: Appended::Unsaid, log_start_offset: -1, batch: Kept::new(batch) }
     }
 
     /// Records that something else batched: each at an offset of its own, by position (below 0: unknown).
     #[must_use]
     pub fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
         let (offsets, batch) = (Offsets::Each(offsets), Kept::Open(batch));
-        Self { to, offsets, log_append_time: None, log_start_offset: None, batch }
+        Self { to, offsets, appended: Appended::Unsaid, log_start_offset: -1, batch }
     }
 
     /// With the time at which the broker appended it; below 0, which is how a broker says that each record keeps its
     /// own, it is left out.
     #[must_use]
     pub fn with_log_append_time(mut self, millis: i64) -> Self {
-        self.log_append_time = (millis >= 0).then_some(Timestamp::from_millis(millis));
+        self.appended = append_time(millis).map_or(Appended::Unsaid, Appended::At);
+        self
+    }
+
+    /// As [`with_log_append_time`](Self::with_log_append_time), for records that were appended at different times: by
+    /// position.
+    #[must_use]
+    pub fn with_log_append_times(mut self, millis: &[i64]) -> Self {
+        self.appended = match millis {
+            [first, others @ ..] if others.iter().all(|other| other == first) => {
+                return self.with_log_append_time(*first);
+            }
+            _ => Appended::Each(millis.iter().copied().map(append_time).collect()),
+        };
         self
     }
 
     /// With the first offset that the partition still has; below 0 it is left out.
     #[must_use]
-    pub fn with_log_start_offset(mut self, offset: i64) -> Self {
-        self.log_start_offset = (offset >= 0).then_some(offset);
+    pub const fn with_log_start_offset(mut self, offset: i64) -> Self {
+        self.log_start_offset = offset;
         self
     }
 
@@ -149,7 +178,7 @@ impl Delivery {
         self.batch().records().enumerate().map(|(position, record)| DeliveredRecord {
             position,
             offset: self.offset(position),
-            timestamp: self.log_append_time.unwrap_or(record.timestamp),
+            timestamp: self.append_time(position).unwrap_or(record.timestamp),
         })
     }
 
@@ -159,16 +188,40 @@ impl Delivery {
         self.batch.record_count()
     }
 
-    /// When the broker appended it, on a topic with log-append-time.
+    /// When the broker appended it, on a topic with log-append-time. `None` too where it was split, and the parts were
+    /// appended at different times: then the [`records`](Self::records) tell.
     #[must_use]
     pub const fn log_append_time(&self) -> Option<Timestamp> {
-        self.log_append_time
+        match self.appended {
+            Appended::At(time) => Some(time),
+            Appended::Unsaid | Appended::Each(_) => None,
+        }
+    }
+
+    fn append_time(&self, position: usize) -> Option<Timestamp> {
+        match &self.appended {
+            Appended::Unsaid => None,
+            Appended::At(time) => Some(*time),
+            Appended::Each(times) => times.get(position).copied().flatten(),
+        }
     }
 
     /// The first offset that the partition still has, where the broker says it (Produce 5 and newer).
     #[must_use]
-    pub const fn log_start_offset(&self) -> Option<i64> {
-        self.log_start_offset
+    pub fn log_start_offset(&self) -> Option<i64> {
+        (self.log_start_offset >= 0).then_some(self.log_start_offset)
+    }
+
+    /// Compressed size ÷ uncompressed size of its records, as it went out: what
+    /// [`CompressionRatio::observe`](crate::CompressionRatio::observe) takes. 1 where nothing was compressed, `None` where
+    /// the batch was split, or something else batched its records.
+    #[must_use]
+    pub fn compression_ratio(&self) -> Option<f32> {
+        match (&self.batch, &self.offsets) {
+            (Kept::Compressed { stamped, .. }, _) => Some(stamped.compression_ratio()),
+            (Kept::Open(_), Offsets::Each(_)) => None,
+            (Kept::Open(_), Offsets::Unknown | Offsets::From(_)) => Some(1.0),
+        }
     }
 
     /// The batch that was delivered. One that was compressed is decompressed at the first call, here or for the
@@ -226,8 +279,8 @@ pub struct DeliveryError {
     pub to: TopicPartition,
     /// Why it failed.
     pub reason: FailureReason,
-    /// The records that the broker disliked, by position (KIP-467: Produce 8 and newer). Without them
-    /// ([`KafkaBatch::without`]) the others can be sent again.
+    /// The records that the broker rejected, by position (KIP-467: Produce 8 and newer). What is left to send without them
+    /// is the [`good_remainder`](Self::good_remainder).
     pub record_errors: Vec<RecordError>,
     /// The batch.
     pub batch: Box<KafkaBatch>,
@@ -241,7 +294,7 @@ enum Fates {
     Each(Vec<Fate>),
 }
 
-/// A record that the broker disliked.
+/// A record that the broker rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordError {
@@ -264,22 +317,46 @@ impl RecordError {
 #[non_exhaustive]
 pub enum FailureReason {
     /// A broker said so.
-    #[error("{0}")]
+    #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The broker is older than the batch, and its format cannot carry all that is in it. Nothing was sent.
+    #[error(transparent)]
+    Conversion(Box<ConversionRefused>),
+    /// The broker is older than the codec. Nothing was sent.
+    #[error(transparent)]
+    Codec(#[from] CodecRefused),
     /// It was not acknowledged in time (`delivery.timeout.ms`).
     #[error("it was not acknowledged within the delivery time-out{}", BeforeThat(last.as_ref()))]
     TimedOut {
         /// What went wrong with it last, if anything did: a [`BrokerError`] after which it was tried again, or that the
         /// broker could not be reached ([`BrokerTrouble`](crate::producer::BrokerTrouble)).
-        #[source]
         last: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The producer was closed before the batch was through.
     #[error("the producer was closed before the batch was acknowledged")]
     Closed,
     /// Something else on the way.
-    #[error("{0}")]
-    Transport(#[source] Box<dyn Error + Send + Sync>),
+    #[error(transparent)]
+    Transport(Box<dyn Error + Send + Sync>),
+}
+
+/// The broker is older than the codec that the batch is compressed with: it would answer UNSUPPORTED_COMPRESSION_TYPE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{codec} needs a broker that speaks Produce 7 (2.1 or newer, KIP-110), and this one speaks Produce {produce}")]
+#[non_exhaustive]
+pub struct CodecRefused {
+    /// The codec.
+    pub codec: Codec,
+    /// The newest version of Produce that both sides know.
+    pub produce: i16,
+}
+
+impl CodecRefused {
+    /// This codec, at a broker that speaks no newer version of Produce.
+    #[must_use]
+    pub const fn new(codec: Codec, produce: i16) -> Self {
+        Self { codec, produce }
+    }
 }
 
 /// The end of a sentence about a time that is over: what went wrong before, if anything did.
@@ -297,7 +374,7 @@ impl FailureReason {
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Broker(error) => Some(error.code),
-            Self::TimedOut { .. } | Self::Closed | Self::Transport(_) => None,
+            Self::Conversion(_) | Self::Codec(_) | Self::TimedOut { .. } | Self::Closed | Self::Transport(_) => None,
         }
     }
 
@@ -307,7 +384,7 @@ impl FailureReason {
         match self {
             Self::Broker(error) => error.is_retriable(),
             Self::TimedOut { .. } => true,
-            Self::Closed | Self::Transport(_) => false,
+            Self::Conversion(_) | Self::Codec(_) | Self::Closed | Self::Transport(_) => false,
         }
     }
 }
@@ -319,21 +396,21 @@ impl DeliveryError {
         Self { to, reason, record_errors: Vec::new(), batch: Box::new(batch), fates: Fates::All(fate) }
     }
 
-    /// A batch whose records have fates of their own, by position: where something else batched them.
+    /// A batch whose records have fates of their own, by position: where it was split, or something else batched them.
     #[must_use]
     pub fn one_by_one(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
         Self { to, reason, record_errors: Vec::new(), batch: Box::new(batch), fates: Fates::Each(fates) }
     }
 
-    /// With the records that the broker disliked.
+    /// With the records that the broker rejected.
     #[must_use]
     pub fn with_record_errors(mut self, errors: Vec<RecordError>) -> Self {
         self.record_errors = errors;
         self
     }
 
-    /// What is known of the batch; `None` where its records have different fates, which can only be so over a transport
-    /// that cannot send a batch as one ([`Capabilities::one_batch_on_the_wire`](crate::Capabilities)).
+    /// What is known of the batch; `None` where its records have different fates: where it was split (`split_too_large`), or
+    /// the transport cannot send a batch as one ([`Capabilities::one_batch_on_the_wire`](crate::Capabilities)).
     #[must_use]
     pub fn fate(&self) -> Option<Fate> {
         match &self.fates {
@@ -374,11 +451,13 @@ impl DeliveryError {
         self.reason.is_retriable()
     }
 
-    /// The batch without the records that the broker disliked: what is left to send.
+    /// What is left to send: the batch without the records that are [written](Fate::Written), and without those that the
+    /// broker rejected. It may be empty. Records whose fate is [unknown](Fate::Unknown) are in it: sent again, they may be
+    /// in the log twice.
     #[must_use]
     pub fn good_remainder(&self) -> KafkaBatch {
-        let disliked: Vec<usize> = self.record_errors.iter().map(|error| error.position).collect();
-        self.batch.without(&disliked)
+        let rejected = self.record_errors.iter().map(|error| error.position);
+        self.batch.without(&self.positions(Fate::Written).chain(rejected).collect::<Vec<_>>())
     }
 }
 
@@ -406,14 +485,11 @@ impl fmt::Display for DeliveryError {
     }
 }
 
-impl Error for DeliveryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.reason)
-    }
-}
+impl Error for DeliveryError {}
 
 #[cfg(all(test, feature = "gzip"))]
 mod tests {
+    use alloc::string::ToString;
     use alloc::vec;
 
     use super::*;
@@ -442,6 +518,43 @@ mod tests {
             let records: Vec<_> = delivery.records().map(|record| record.timestamp.millis()).collect();
             assert_eq!(records, (0..20).collect::<Vec<_>>());
             assert!(delivery.into_batch().records().eq(batch.records()));
+        }
+    }
+
+    #[test]
+    fn parts_that_were_appended_at_different_times_have_each_its_own() {
+        let mut batch = BatchOptions::default().build(0).unwrap();
+        batch.extend((0..3).map(|millis| Record::new("x").timestamp(millis))).unwrap();
+        let delivery = |times: &[i64]| {
+            let one_by_one = Delivery::one_by_one(TopicPartition::new("t", 0), vec![7, 8, 9], batch.clone());
+            let delivery = one_by_one.with_log_append_times(times);
+            let records: Vec<_> = delivery.records().map(|record| record.timestamp.millis()).collect();
+            (delivery.log_append_time().map(Timestamp::millis), records)
+        };
+        assert_eq!(delivery(&[100, 100, 100]), (Some(100), vec![100, 100, 100]));
+        assert_eq!(delivery(&[100, 100, 101]), (None, vec![100, 100, 101]));
+        assert_eq!(delivery(&[-1, -1, -1]), (None, vec![0, 1, 2]));
+        assert_eq!(delivery(&[]), (None, vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn an_error_says_its_cause_once_however_it_is_printed() {
+        let to = TopicPartition::new("t", 0);
+        let batch = BatchOptions::default().build(0).unwrap();
+        let broker = BrokerError::new(crate::protocol::ApiKey::Produce, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        let empty = batch.clone().seal().unwrap_err();
+        let errors: [Box<dyn Error>; 3] = [
+            Box::new(crate::SendError::new(to.clone(), empty.reason.into(), (*empty.batch).clone())),
+            Box::new(DeliveryError::new(to, broker.into(), Fate::NotWritten, batch)),
+            Box::new(crate::AppendError::from(crate::EncodeError::new("no bytes"))),
+        ];
+        for error in errors {
+            let text = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                assert!(!text.contains(&error.to_string()), "{text}: {error}");
+                cause = error.source();
+            }
         }
     }
 

@@ -266,28 +266,25 @@ pub struct HeaderTooLong {
 /// assert_eq!(names, ["a", "a", "b", "c"]);
 /// ```
 pub fn merge_headers<'a>(headers: &mut Vec<Header<'a>>, layer: impl Into<HeaderList<'a>>) {
+    // What comes of it is put behind the earlier headers, which then go. The time is earlier × layer, never layer × layer:
+    // a layer can be a mirrored record's own, and have as many headers as its sender liked.
     let layer = layer.into();
-    for (index, header) in layer.iter().enumerate() {
-        if layer.iter().take(index).any(|previous| previous.name == header.name) {
-            continue; // it went where the first of its name went
+    let earlier = headers.len();
+    for place in 0..earlier {
+        let old = headers[place];
+        let is_named_so = |header: &Header<'_>| header.name == old.name;
+        if !layer.iter().any(|header| is_named_so(&header)) {
+            headers.push(old);
+        } else if !headers[..place].iter().any(is_named_so) {
+            headers.extend(layer.iter().filter(is_named_so));
         }
-        let same_name = || layer.iter().skip(index).filter(|other| other.name == header.name);
-        let Some(place) = headers.iter().position(|old| old.name == header.name) else {
-            continue; // new: those come last, below
-        };
-        let mut seen = 0;
-        headers.retain(|old| {
-            seen += 1;
-            seen - 1 <= place || old.name != header.name
-        });
-        headers.splice(place..=place, same_name());
     }
-    let placed = headers.len();
     for header in layer {
-        if !headers[..placed].iter().any(|old| old.name == header.name) {
+        if !headers[..earlier].iter().any(|old| old.name == header.name) {
             headers.push(header);
         }
     }
+    headers.drain(..earlier);
 }
 
 #[cfg(test)]

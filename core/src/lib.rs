@@ -39,18 +39,18 @@ mod varint;
 
 pub use batch::{
     Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, BatchStream, Boundary, CompressionRatio,
-    ControlRecord, ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
-    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, Filled, Full,
-    FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, Misfit, NumberedBatch, OfMessagesError,
-    OptionsError, Placed, Polled, RecordBatch, RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records,
-    Region, RollbackError, RolledBatch, RollingBatch, SealError, SealErrorReason, SealedBatch, SizePolicy, Split,
-    SplitError, Stamp, StampError, StampedBatch, TimestampType,
+    ControlRecord, ControlRecordError, ControlType, ConversionRefused, ConvertError, DEFAULT_BATCH_SIZE,
+    DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError,
+    Field, Filled, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, Misfit, NumberedBatch,
+    OfMessagesError, OptionsError, Placed, Polled, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
+    RecordTooLarge, Records, Region, RollbackError, RolledBatch, RollingBatch, SealError, SealErrorReason, SealedBatch,
+    SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
     ParseCompressionError, ZstdLevel,
 };
-pub use delivery::{DeliveredRecord, Delivery, DeliveryError, FailureReason, Fate, RecordError};
+pub use delivery::{CodecRefused, DeliveredRecord, Delivery, DeliveryError, FailureReason, Fate, RecordError};
 pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, merge_headers};
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 #[cfg(feature = "json")]

@@ -93,13 +93,13 @@ impl EncodeError {
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "the message could not be encoded: {}", self.0)
     }
 }
 
 impl Error for EncodeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.0.as_ref())
+        self.0.source() // its own text is this one's
     }
 }
 
@@ -178,6 +178,18 @@ impl<'a, M: Message> Outgoing<'a, M> {
         }
     }
 
+    /// The message.
+    #[must_use]
+    pub const fn message(&self) -> &M {
+        &self.message
+    }
+
+    /// Hands the message back: what an application acknowledges once the batch is delivered, say.
+    #[must_use]
+    pub fn into_message(self) -> M {
+        self.message
+    }
+
     /// With this key.
     #[must_use]
     pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
@@ -199,14 +211,16 @@ impl<'a, M: Message> Outgoing<'a, M> {
         self
     }
 
-    /// With this correlation id (header `correlation_id`); an empty one leaves the header out.
+    /// With this correlation id (header `correlation_id`); an empty one leaves the header out. It takes the place of the
+    /// call's own id; *headers* of that name, the call's or this message's, are laid over it.
     #[must_use]
     pub fn correlation_id(mut self, id: &'a str) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    /// With this reply address (header `reply_to`); an empty one leaves the header out.
+    /// With this reply address (header `reply_to`); an empty one leaves the header out. Headers of that name are laid over
+    /// it, as over the [`correlation_id`](Self::correlation_id).
     #[must_use]
     pub fn reply_to(mut self, topic: &'a str) -> Self {
         self.reply_to = Some(topic);
@@ -217,6 +231,13 @@ impl<'a, M: Message> Outgoing<'a, M> {
     #[must_use]
     pub fn header<V: AsRef<[u8]> + ?Sized>(mut self, name: &'a str, value: &'a V) -> Self {
         self.headers.push(Header::new(name, value));
+        self
+    }
+
+    /// With these headers too, in their order.
+    #[must_use]
+    pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
+        self.headers.extend(headers.into());
         self
     }
 

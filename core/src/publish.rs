@@ -187,7 +187,6 @@ pub enum PublishError {
         /// The position of the message among those passed, counted from 0.
         position: usize,
         /// Why.
-        #[source]
         error: AppendError,
         /// The batch, as it was before the call.
         batch: Box<KafkaBatch>,
@@ -198,4 +197,27 @@ pub enum PublishError {
     /// The batch was sent, and failed; it says what is known of it, and comes back with the messages in it.
     #[error(transparent)]
     Delivery(DeliveryError),
+}
+
+impl PublishError {
+    /// Whether sending the batch in it again can help. If it may have been written
+    /// ([`DeliveryError::may_have_been_written`]), that may also write records twice.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Send(error) => error.is_retriable(),
+            Self::Delivery(error) => error.is_retriable(),
+            _ => false,
+        }
+    }
+
+    /// Hands the batch back.
+    #[must_use]
+    pub fn into_batch(self) -> KafkaBatch {
+        *match self {
+            Self::Overflow { batch, .. } | Self::Message { batch, .. } => batch,
+            Self::Send(error) => error.batch,
+            Self::Delivery(error) => error.batch,
+        }
+    }
 }

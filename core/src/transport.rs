@@ -6,7 +6,7 @@ use core::error::Error;
 use core::future::Future;
 use core::num::NonZeroU32;
 
-use crate::batch::{ConvertError, KafkaBatch, SealErrorReason};
+use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::delivery::{Delivery, DeliveryError};
 use crate::message::Message;
 use crate::protocol::BrokerError;
@@ -135,7 +135,6 @@ pub struct SendError {
     /// Where it should have gone.
     pub to: TopicPartition,
     /// Why it was not accepted.
-    #[source]
     pub reason: SendErrorReason,
     /// The batch.
     pub batch: Box<KafkaBatch>,
@@ -160,11 +159,8 @@ impl SendError {
 #[non_exhaustive]
 pub enum SendErrorReason {
     /// It could not be sealed: it is empty, or too large, or the codec failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Seal(#[from] SealErrorReason),
-    /// It could not be converted to what the broker speaks.
-    #[error("{0}")]
-    Convert(#[from] Box<ConvertError>),
     /// The keys in it route to another partition than the one that was asked for.
     #[error("its keys route to partition {routed}, and partition {asked} was asked for")]
     RoutedElsewhere {
@@ -180,7 +176,7 @@ pub enum SendErrorReason {
         topic: String,
     },
     /// The topic has no such partition.
-    #[error("topic {topic:?} has partitions 0 to {}, and {partition} was asked for", partitions - 1)]
+    #[error("topic {topic:?} has {partitions} partitions, counted from 0, and {partition} was asked for")]
     UnknownPartition {
         /// The topic.
         topic: String,
@@ -190,12 +186,12 @@ pub enum SendErrorReason {
         partitions: u32,
     },
     /// No broker answers.
-    #[error("no broker answers ({brokers}): {source}")]
+    #[error("no broker answers ({brokers}): {cause}")]
     NoBroker {
         /// The addresses tried.
         brokers: String,
         /// What happened.
-        source: Box<dyn Error + Send + Sync>,
+        cause: Box<dyn Error + Send + Sync>,
     },
     /// A broker said why: it does not let us write there, say.
     #[error("topic {topic:?}: {error}")]
@@ -203,18 +199,17 @@ pub enum SendErrorReason {
         /// The topic.
         topic: String,
         /// What the broker answered, and to what.
-        #[source]
         error: BrokerError,
     },
     /// The brokers do not let us in, or are not to be trusted: with the same credentials and certificates no retry can help.
     #[error("authentication failed: {0}")]
-    Authentication(#[source] Box<dyn Error + Send + Sync>),
+    Authentication(Box<dyn Error + Send + Sync>),
     /// The producer was closed.
     #[error("the producer is closed")]
     Closed,
     /// Something else on the way.
-    #[error("{0}")]
-    Transport(#[source] Box<dyn Error + Send + Sync>),
+    #[error(transparent)]
+    Transport(Box<dyn Error + Send + Sync>),
 }
 
 impl SendErrorReason {

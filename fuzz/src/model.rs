@@ -517,12 +517,8 @@ impl Checked {
             Err(error) => {
                 assert!(!same);
                 let batch = match error {
-                    ConvertError::Losses { losses, batch, .. } => {
-                        assert!(!losses.is_empty() && losses == refused);
-                        batch
-                    }
-                    ConvertError::Options { batch, .. } => {
-                        assert!(self.limits.has_horizon && magic != Magic::V2);
+                    ConvertError::Losses { refused: found, batch } => {
+                        assert!(!found.losses.is_empty() && found.losses == refused);
                         batch
                     }
                     other => panic!("{other}"),

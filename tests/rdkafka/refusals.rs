@@ -94,9 +94,9 @@ fn a_broker_that_does_not_answer() {
     let error = refused(&producer, &batch(["v"]), &t0());
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     match &error.reason {
-        SendErrorReason::NoBroker { brokers, source } => {
+        SendErrorReason::NoBroker { brokers, cause } => {
             assert_eq!(brokers, "127.0.0.1:1");
-            assert!(source.downcast_ref::<LibrdkafkaError>().is_some());
+            assert!(cause.downcast_ref::<LibrdkafkaError>().is_some());
         }
         other => panic!("{other:?}"),
     }

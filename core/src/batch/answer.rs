@@ -107,7 +107,8 @@ impl fmt::Display for FullReason {
     }
 }
 
-/// A record that can go into no such batch, however empty. The batch is byte for byte what it was, and still open.
+/// The batch cannot take a record, and being full is not the reason: a new batch with the same settings would not take it
+/// either, unless its key may route it elsewhere. The batch is byte for byte what it was, and still open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -141,8 +142,9 @@ pub enum AppendError {
         /// The partition of the batch.
         batch: i32,
     },
-    /// [`KafkaBatch::append_at`](crate::KafkaBatch::append_at) was given an offset that does not come after the last one.
-    #[error("relative offset {found} does not come after the last one: the next that is free is {next}")]
+    /// [`KafkaBatch::append_at`](crate::KafkaBatch::append_at) was given an offset that does not come after the last one, or
+    /// is past the last that a batch of 2³¹ − 1 records has.
+    #[error("relative offset {found} cannot be given: {next} to 2147483646 are free")]
     OffsetTaken {
         /// The offset asked for.
         found: u32,
@@ -150,7 +152,7 @@ pub enum AppendError {
         next: u32,
     },
     /// A message could not be turned into a value.
-    #[error("the message could not be encoded: {0}")]
+    #[error(transparent)]
     Message(#[from] EncodeError),
 }
 
@@ -171,7 +173,6 @@ pub enum ExtendError {
         /// Its position among those handed in, counted from 0.
         position: usize,
         /// Why.
-        #[source]
         error: AppendError,
         /// Metadata of those before it, which stay in the batch; empty from `try_extend`, where none stays.
         taken: Vec<RecordMetadata>,

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::iter::Peekable;
 
 use super::encode::{legacy, v2};
-use super::options::MOST_RECORDS;
+use super::options::{LONGEST, MOST_RECORDS};
 use super::{
     Append, AppendError, BatchOverflow, Boundary, ExtendError, Filled, Full, FullReason, KafkaBatch, RecordMetadata,
     SizePolicy,
@@ -101,7 +101,7 @@ impl KafkaBatch {
     /// it fits.
     ///
     /// # Errors
-    /// The record can go into no such batch, however empty, for another reason than its size.
+    /// The record can go into no such batch, however empty, for another reason than the batch's limits.
     pub fn cost<'r>(&self, record: impl Into<Record<'r>>) -> Result<usize, AppendError> {
         let record = record.into();
         self.encodable(&record, self.measure(&record, self.progress.next_offset_delta).size)
@@ -360,9 +360,6 @@ impl KafkaBatch {
         RecordMetadata { position: offset, size, timestamp, crc }
     }
 }
-
-/// The longest batch that the formats can say: their lengths are 32-bit and signed.
-pub(super) const LONGEST: usize = i32::MAX as usize;
 
 #[cfg(test)]
 mod tests {

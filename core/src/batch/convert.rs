@@ -2,9 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::error::Error;
 use core::fmt;
 
-use super::{AppendError, KafkaBatch, OptionsError};
+use super::{AppendError, KafkaBatch};
 use crate::compression::{Codec, Compression};
 use crate::headers::HeaderList;
 use crate::magic::Magic;
@@ -19,6 +20,11 @@ pub enum Loss {
     Compression {
         /// The batch's codec.
         codec: Codec,
+    },
+    /// The delete horizon (KIP-534): it came with magic 2.
+    DeleteHorizon {
+        /// The batch's.
+        horizon: Timestamp,
     },
     /// The headers of one record: they came with magic 2.
     Headers {
@@ -40,6 +46,8 @@ impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Compression { codec } => write!(f, "the codec {codec}"),
+            Self::DeleteHorizon { horizon } => write!(f, "the delete horizon ({horizon})"),
+            Self::Headers { position, count: 1 } => write!(f, "the header of record {position}"),
             Self::Headers { position, count } => write!(f, "the {count} headers of record {position}"),
             Self::Timestamp { position, timestamp } => write!(f, "the timestamp of record {position} ({timestamp})"),
         }
@@ -68,25 +76,39 @@ impl DownConversion {
     }
 }
 
+/// What an older format cannot carry of a batch, and may not be lost ([`DownConversion`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConversionRefused {
+    /// The older format.
+    pub magic: Magic,
+    /// All that would be lost and may not be; never empty.
+    pub losses: Vec<Loss>,
+}
+
+impl fmt::Display for ConversionRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot carry ", self.magic)?;
+        match &self.losses[..] {
+            [] => f.write_str("what is in this batch")?,
+            [loss] => write!(f, "{loss}")?,
+            [first, others @ ..] => write!(f, "{first} (and {} more)", others.len())?,
+        }
+        f.write_str("; the broker is too old for it")
+    }
+}
+
+impl Error for ConversionRefused {}
+
 /// A batch that could not be converted. It comes back as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
     /// More would be lost than is allowed.
-    #[error("{magic} cannot carry {} of this batch (and {} more): the broker is too old for it", losses[0], losses.len() - 1)]
+    #[error("{refused}")]
     Losses {
-        /// The format asked for.
-        magic: Magic,
-        /// All that would be lost and may not be; never empty.
-        losses: Vec<Loss>,
-        /// The batch.
-        batch: Box<KafkaBatch>,
-    },
-    /// The batch's settings do not go with the format.
-    #[error("{reason}")]
-    Options {
-        /// Why.
-        reason: OptionsError,
+        /// What would be lost.
+        refused: ConversionRefused,
         /// The batch.
         batch: Box<KafkaBatch>,
     },
@@ -114,7 +136,9 @@ impl KafkaBatch {
             let lost = timestamp != Timestamp::NO_TIMESTAMP && !magic.has_timestamps();
             headers.into_iter().chain(lost.then_some(Loss::Timestamp { position, timestamp }))
         });
-        compression.into_iter().chain(records)
+        let horizon = self.options.delete_horizon.filter(|_| magic != Magic::V2);
+        let horizon = horizon.map(|horizon| Loss::DeleteHorizon { horizon });
+        compression.into_iter().chain(horizon).chain(records)
     }
 
     /// The same records in another format, order and offsets kept. For a batch that is in this format already, itself.
@@ -130,15 +154,14 @@ impl KafkaBatch {
         }
         let losses: Vec<Loss> = self.losses_at(magic).filter(|loss| !allowed.allows(loss)).collect();
         if !losses.is_empty() {
-            return Err(ConvertError::Losses { magic, losses, batch: Box::new(self) });
+            let refused = ConversionRefused { magic, losses };
+            return Err(ConvertError::Losses { refused, batch: Box::new(self) });
         }
         let mut options = self.options.clone();
         if !options.compression.codec().fits_magic(magic) {
             options.compression = Compression::None;
         }
-        if let Err(reason) = options.check(magic) {
-            return Err(ConvertError::Options { reason, batch: Box::new(self) });
-        }
+        options.delete_horizon = options.delete_horizon.filter(|_| magic == Magic::V2);
         let mut converted = Self::empty(options, magic, self.now);
         let carried = self.records().try_for_each(|view| {
             let headers = if magic.has_headers() { view.headers } else { HeaderList::EMPTY };

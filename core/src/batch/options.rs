@@ -55,6 +55,9 @@ impl Default for BatchOptions {
     }
 }
 
+/// The longest batch that the formats can say: their lengths are 32-bit and signed.
+pub(crate) const LONGEST: usize = i32::MAX as usize;
+
 /// Offsets within a batch are 32-bit and signed on the wire.
 pub(crate) const MOST_RECORDS: u32 = i32::MAX as u32;
 
@@ -118,10 +121,10 @@ impl BatchOptions {
     }
 
     /// How many bytes of memory to take at the first append. Default: as many as [`batch_size`](Self::batch_size),
-    /// up to about a mebibyte; beyond that the memory grows as the batch does.
+    /// up to about a mebibyte; beyond that the memory grows as the batch does. More than 2³¹ − 1 bytes count as that.
     #[must_use]
     pub const fn capacity(mut self, bytes: usize) -> Self {
-        self.capacity = Some(bytes);
+        self.capacity = Some(if bytes < LONGEST { bytes } else { LONGEST });
         self
     }
 

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::answer::{Append, RecordMetadata};
-use super::{AppendError, KafkaBatch};
+use super::{AppendError, KafkaBatch, SizePolicy};
 use crate::record::Record;
 use crate::time::Timestamp;
 
@@ -41,6 +41,8 @@ pub struct RollingBatch {
     linger: Option<Duration>,
     /// When the open batch got its first record.
     begun: Option<Timestamp>,
+    /// For the batches after the open one.
+    size_policy: Option<SizePolicy>,
 }
 
 /// Where a record went: the answer of [`RollingBatch::append`].
@@ -68,10 +70,11 @@ pub struct NumberedBatch {
 
 impl RollingBatch {
     /// Begins with this batch, and goes on with batches of the same settings. Records that are in it already belong to
-    /// batch 0.
+    /// batch 0, and have waited since the batch's time ([`KafkaBatch::now`]).
     #[must_use]
     pub const fn new(first: KafkaBatch) -> Self {
-        Self { open: first, number: 0, linger: None, begun: None }
+        let begun = if first.is_empty() { None } else { Some(first.now()) };
+        Self { open: first, number: 0, linger: None, begun, size_policy: None }
     }
 
     /// How long a batch may wait, from its first record on, until [`take_due`](Self::take_due) gives it out: Kafka's
@@ -99,11 +102,16 @@ impl RollingBatch {
         let (metadata, full) = match self.open.append(record)? {
             Append::Taken(metadata) => (metadata, None),
             Append::Full(_) => {
-                let mut next = self.open.next_batch();
+                let mut next = self.next_batch();
                 let Append::Taken(metadata) = next.append(record)? else {
                     unreachable!("an empty batch takes a record, or says that none can");
                 };
-                (metadata, Some(self.begin(next)))
+                if self.open.is_empty() {
+                    self.open = next; // it was closed with nothing in it
+                    (metadata, None)
+                } else {
+                    (metadata, Some(self.begin(next)))
+                }
             }
         };
         self.begun.get_or_insert(now);
@@ -130,14 +138,29 @@ impl RollingBatch {
         if self.open.is_empty() {
             return None;
         }
-        let next = self.open.next_batch();
+        let next = self.next_batch();
         Some(self.begin(next))
+    }
+
+    /// Counts the size of the batches after the open one by this policy: to feed back what
+    /// [`Delivery::compression_ratio`](crate::Delivery::compression_ratio) said
+    /// ([`SizePolicy::Estimated`](crate::SizePolicy::Estimated)).
+    pub const fn set_size_policy(&mut self, policy: SizePolicy) {
+        self.size_policy = Some(policy);
     }
 
     /// The open batch.
     #[must_use]
     pub const fn open(&self) -> &KafkaBatch {
         &self.open
+    }
+
+    fn next_batch(&mut self) -> KafkaBatch {
+        let mut next = self.open.next_batch();
+        if let Some(policy) = self.size_policy.take() {
+            next.options.size_policy = policy; // and from there to the one after it
+        }
+        next
     }
 
     fn begin(&mut self, next: KafkaBatch) -> NumberedBatch {
@@ -161,7 +184,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::batch::BatchOptions;
+    use crate::batch::{BatchOptions, CompressionRatio};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -219,6 +242,32 @@ mod tests {
         let full = [100, 100].map(|len| rolling.append(Record::new(&vec![0; len]), at(20)).unwrap().full);
         assert_eq!(full.into_iter().flatten().map(|full| full.number).collect::<Vec<_>>(), [1]);
         assert_eq!(rolling.time_left(at(20)), Some(Duration::from_millis(10)), "the new one waits anew");
+    }
+
+    #[test]
+    fn a_first_batch_with_records_waits_from_its_time_on_and_an_empty_closed_one_is_left_out() {
+        let mut first = BatchOptions::default().build(at(5)).unwrap();
+        let _ = first.append(Record::new("a")).unwrap();
+        let mut rolling = RollingBatch::new(first).linger(Duration::from_millis(10));
+        assert!(rolling.take_due(at(14)).is_none());
+        assert_eq!(rolling.take_due(at(15)).map(|due| due.number), Some(0));
+
+        let mut closed = BatchOptions::default().build(at(0)).unwrap();
+        closed.close();
+        let placed = RollingBatch::new(closed).append(Record::new("a"), at(0)).unwrap();
+        assert_eq!((placed.batch, placed.full.is_none()), (0, true));
+    }
+
+    #[test]
+    fn what_compression_gave_counts_for_the_batches_to_come() {
+        let mut rolling = rolling();
+        let policy = SizePolicy::Estimated(CompressionRatio::new(0.5));
+        rolling.set_size_policy(policy);
+        let batches = [0; 3].map(|_| {
+            let _ = rolling.append(Record::new("a"), at(0)).unwrap();
+            rolling.take().unwrap().batch.options().size_policy
+        });
+        assert_eq!(batches, [SizePolicy::Uncompressed, policy, policy]);
     }
 
     #[test]

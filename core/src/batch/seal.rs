@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -14,7 +15,7 @@ use crate::time::Timestamp;
 
 /// A batch whose records are final: compressed if that made it smaller, and within the hard limit. It waits for its
 /// [`Stamp`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SealedBatch {
     /// Magic 2: room for the header, then the records as they go out. Magic 0 and 1: complete.
     wire: Vec<u8>,
@@ -22,7 +23,7 @@ pub struct SealedBatch {
 }
 
 /// A batch as it goes out: exactly these bytes, however often they are sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct StampedBatch {
     wire: Bytes,
     contents: Contents,
@@ -133,7 +134,6 @@ impl Default for Stamp {
 #[error("{reason}")]
 pub struct SealError {
     /// Why.
-    #[source]
     pub reason: SealErrorReason,
     /// The batch: to be filled, [split](KafkaBatch::split), or compressed otherwise.
     pub batch: Box<KafkaBatch>,
@@ -162,7 +162,7 @@ pub enum SealErrorReason {
         limit: usize,
     },
     /// The codec failed.
-    #[error("the batch could not be compressed: {0}")]
+    #[error(transparent)]
     Compression(#[from] CompressError),
 }
 
@@ -327,6 +327,15 @@ macro_rules! contents_of {
             #[must_use]
             pub fn compression_ratio(&self) -> f32 {
                 self.contents.compression_ratio(self.wire.len())
+            }
+        }
+
+        /// Without its bytes, which are an application's data, and many.
+        impl fmt::Debug for $batch {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut text = f.debug_struct(stringify!($batch));
+                text.field("magic", &self.magic()).field("codec", &self.codec());
+                text.field("record_count", &self.record_count()).field("size", &self.wire.len()).finish_non_exhaustive()
             }
         }
     };

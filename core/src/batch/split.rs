@@ -37,7 +37,6 @@ pub struct RecordTooLarge {
 #[non_exhaustive]
 pub struct SplitError {
     /// Why: a part could not be compressed.
-    #[source]
     pub reason: CompressError,
     /// The batch: to be split with another codec.
     pub batch: Box<KafkaBatch>,

@@ -13,7 +13,7 @@ use futures_core::Stream;
 
 use super::messages::Composer;
 use super::rolling::{NumberedBatch, RollingBatch};
-use super::{AppendError, KafkaBatch};
+use super::{AppendError, KafkaBatch, SizePolicy};
 use crate::message::{Defaults, Message};
 use crate::time::Timestamp;
 
@@ -92,13 +92,12 @@ pub struct RolledBatch<T> {
 
 /// A message of a [`BatchStream`] that can go into no batch. It is in none, and comes back.
 #[derive(Debug, thiserror::Error)]
-#[error("a message can go into no batch: {error}")]
+#[error("a message does not go into its batch: {error}")]
 #[non_exhaustive]
 pub struct Misfit<T> {
     /// The message.
     pub message: T,
     /// Why.
-    #[source]
     pub error: AppendError,
 }
 
@@ -151,6 +150,11 @@ impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
     pub fn take(&mut self) -> Option<RolledBatch<S::Item>> {
         let taken = self.rolling.take()?;
         Some(self.roll(taken))
+    }
+
+    /// As [`RollingBatch::set_size_policy`].
+    pub const fn set_size_policy(&mut self, policy: SizePolicy) {
+        self.rolling.set_size_policy(policy);
     }
 
     /// The open batch: how full it is.

@@ -100,7 +100,6 @@ pub struct BrokerTrouble {
     /// The broker's port.
     pub port: u16,
     /// What went wrong.
-    #[source]
     pub trouble: Trouble,
 }
 
@@ -109,7 +108,7 @@ pub struct BrokerTrouble {
 #[non_exhaustive]
 pub enum LookUpError {
     /// A broker said so.
-    #[error("{0}")]
+    #[error(transparent)]
     Broker(#[from] BrokerError),
     /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
     #[error("no topic has a name that is empty or longer than 249 characters")]
@@ -157,11 +156,17 @@ pub enum Trouble {
     #[error("it does not speak what a producer needs")]
     Incompatible,
     /// It refused to say what it speaks, or the credentials; or told us to begin anew with the bootstrap servers (KIP-1102).
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(#[from] BrokerError),
     /// With SCRAM, it did not believe us, or was not to be believed.
     #[error("SCRAM: {0}")]
-    Scram(#[from] ScramError),
+    Scram(ScramError),
+}
+
+impl From<ScramError> for Trouble {
+    fn from(error: ScramError) -> Self {
+        Self::Scram(error)
+    }
 }
 
 impl Trouble {
@@ -184,7 +189,6 @@ pub struct SendError {
     /// Where it should have gone.
     pub to: TopicPartition,
     /// Why it was not accepted.
-    #[source]
     pub reason: Refusal,
     /// The batch.
     pub batch: Box<SealedBatch>,
@@ -226,29 +230,4 @@ impl Refusal {
     pub const fn is_retriable(self) -> bool {
         matches!(self, Self::Full { .. })
     }
-}
-
-/// The broker is older than the codec that the batch is compressed with
-/// ([`FailureReason::Transport`](crate::FailureReason::Transport)): it would answer UNSUPPORTED_COMPRESSION_TYPE, so nothing
-/// was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{codec} needs a broker that speaks Produce 7 (2.1 or newer, KIP-110), and this one speaks Produce {produce}")]
-#[non_exhaustive]
-pub struct CodecRefused {
-    /// The codec.
-    pub codec: crate::Codec,
-    /// The newest version of Produce that both sides know.
-    pub produce: i16,
-}
-
-/// The broker is older than the batch, and the batch has what its format cannot carry
-/// ([`FailureReason::Transport`](crate::FailureReason::Transport)).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{magic} cannot carry {} of this batch (and {} more): the broker is too old for it", losses[0], losses.len() - 1)]
-#[non_exhaustive]
-pub struct ConversionRefused {
-    /// The newest format that the broker takes.
-    pub magic: crate::Magic,
-    /// What would have been lost; never empty.
-    pub losses: alloc::vec::Vec<crate::Loss>,
 }

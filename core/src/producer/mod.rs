@@ -122,8 +122,7 @@ mod verdict;
 
 pub use self::config::ProducerConfig;
 pub use self::event::{
-    BatchId, BrokerTrouble, Clock, CloseMode, CodecRefused, ConversionRefused, Event, FlushId, LookUpError, Refusal,
-    SendError, Trouble,
+    BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, LookUpError, Refusal, SendError, Trouble,
 };
 pub use self::handshake::Versions;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};

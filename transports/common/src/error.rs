@@ -35,7 +35,7 @@ pub enum ConfigError {
 #[non_exhaustive]
 pub struct Stopped;
 
-/// No broker could be asked: the source of [`SendErrorReason::NoBroker`](kafka_batch_core::SendErrorReason::NoBroker) and of
+/// No broker could be asked: the cause in [`SendErrorReason::NoBroker`](kafka_batch_core::SendErrorReason::NoBroker) and of
 /// [`SendErrorReason::Authentication`](kafka_batch_core::SendErrorReason::Authentication).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{last}")]

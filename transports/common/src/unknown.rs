@@ -45,7 +45,7 @@ impl Unknown {
         let topic = topic.to_owned();
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic },
-            Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), source: Box::new(error) },
+            Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: Box::new(error) },
             Self::Refused(LookUpError::Broker(error)) => SendErrorReason::Broker { topic, error },
             Self::NotLetIn(error) => SendErrorReason::Authentication(Box::new(error)),
             Self::Refused(error) => SendErrorReason::Transport(Box::new(error)),

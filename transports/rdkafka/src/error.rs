@@ -31,7 +31,7 @@ pub enum ConfigError {
     Thread(#[source] io::Error),
 }
 
-/// An error in librdkafka's own words and numbers: the source of
+/// An error in librdkafka's own words and numbers: the cause in
 /// [`SendErrorReason::Transport`](kafka_batch_core::SendErrorReason::Transport) and
 /// [`FailureReason::Transport`](kafka_batch_core::FailureReason::Transport), among others.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -128,7 +128,7 @@ impl Unknown {
     pub(crate) fn into_reason(self, topic: &str, brokers: &str) -> SendErrorReason {
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic: topic.to_owned() },
-            Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), source: Box::new(error) },
+            Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: Box::new(error) },
             Self::NotLetIn(error) => SendErrorReason::Authentication(Box::new(error)),
             Self::Refused(error) => SendErrorReason::Broker { topic: topic.to_owned(), error },
             Self::Other(error) => SendErrorReason::Transport(Box::new(error)),

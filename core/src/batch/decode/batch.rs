@@ -1,6 +1,7 @@
 //! One batch that was read: what its header says, and the way to its records.
 
 use alloc::borrow::Cow;
+use core::fmt;
 use core::ops::Range;
 
 use super::cursor::Fault;
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 ///
 /// In magic 0 and 1, where a compressed message is a batch of its own, plain messages that follow one another count as
 /// one batch here.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RecordBatch<'a> {
     pub(super) position: Range<usize>,
     pub(super) bytes: &'a [u8],
@@ -39,6 +40,15 @@ pub enum TimestampType {
     CreateTime,
     /// When the broker appended them.
     LogAppendTime,
+}
+
+/// Without its bytes, which are an application's data, and many.
+impl fmt::Debug for RecordBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("RecordBatch");
+        text.field("magic", &self.magic()).field("codec", &self.codec).field("position", &self.position);
+        text.finish_non_exhaustive()
+    }
 }
 
 impl<'a> RecordBatch<'a> {

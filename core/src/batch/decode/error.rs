@@ -195,11 +195,4 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl Error for DecodeError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.kind {
-            DecodeErrorKind::Decompression(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl Error for DecodeError {}

@@ -48,11 +48,20 @@ pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 /// assert!(batches.tail().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RecordBatches<'a> {
     buffer: &'a [u8],
     position: usize,
     state: State,
+}
+
+/// Without the bytes, which are an application's data, and many.
+impl fmt::Debug for RecordBatches<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("RecordBatches");
+        text.field("size", &self.buffer.len()).field("position", &self.position).field("state", &self.state);
+        text.finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

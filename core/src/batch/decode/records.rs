@@ -1,6 +1,7 @@
 //! The records of a batch, one after another.
 
 use alloc::borrow::Cow;
+use core::fmt;
 
 use super::cursor::Fault;
 use super::error::{DecodeError, DecodeErrorKind, Region};
@@ -11,7 +12,7 @@ use crate::record::RecordView;
 use crate::time::Timestamp;
 
 /// The records of a batch, decompressed and not yet looked at one by one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Records<'a> {
     pub(super) payload: Cow<'a, [u8]>,
     pub(super) place: Place,
@@ -64,7 +65,7 @@ impl<'r> IntoIterator for &'r Records<'_> {
 }
 
 /// The records of a batch, one after another, as views into its bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RecordIter<'r> {
     payload: &'r [u8],
     position: usize,
@@ -72,6 +73,21 @@ pub struct RecordIter<'r> {
     place: Place,
     /// `None` once it has ended.
     layout: Option<Layout>,
+}
+
+/// Without the bytes, which are an application's data, and many.
+impl fmt::Debug for Records<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("size", &self.size()).field("layout", &self.layout).finish_non_exhaustive()
+    }
+}
+
+/// Without the bytes.
+impl fmt::Debug for RecordIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("RecordIter");
+        text.field("position", &self.position).field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 impl<'r> Iterator for RecordIter<'r> {

@@ -26,6 +26,8 @@ pub(super) struct Whole {
     to: TopicPartition,
     parts: usize,
     offsets: Vec<i64>,
+    append_times: Vec<i64>,
+    log_start_offset: i64,
     fates: Vec<Fate>,
     reason: Option<FailureReason>,
     errors: Vec<RecordError>,
@@ -39,10 +41,13 @@ impl Producer {
         let offset = told.filter(|told| !told.error_code.is_error()).map_or(-1, |told| told.base_offset);
         if let Some(whole) = self.wholes.get_mut(&entry.batch) {
             for record in 0..entry.payload.record_count() {
-                whole.fates[entry.position + record] = Fate::Written;
-                whole.offsets[entry.position + record] =
-                    if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
+                let position = entry.position + record;
+                whole.fates[position] = Fate::Written;
+                whole.offsets[position] = if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
+                whole.append_times[position] = told.map_or(-1, |told| told.log_append_time_ms);
             }
+            let log_start_offset = told.map_or(-1, |told| told.log_start_offset);
+            whole.log_start_offset = whole.log_start_offset.max(log_start_offset);
             return self.part_through(entry.batch);
         }
         let Payload::Stamped(batch, _) = entry.payload else { return };
@@ -175,6 +180,8 @@ impl Producer {
                 to,
                 parts: 1,
                 offsets: vec![-1; count],
+                append_times: vec![-1; count],
+                log_start_offset: -1,
                 fates: vec![Fate::NotWritten; count],
                 reason: None,
                 errors: Vec::new(),
@@ -210,9 +217,14 @@ impl Producer {
             self.stirred = true;
             return;
         }
-        let Whole { batch, to, offsets, fates, reason, mut errors, .. } = slot.remove();
+        let Whole { batch, to, offsets, append_times, log_start_offset, fates, reason, mut errors, .. } = slot.remove();
         let event = match reason {
-            None => Event::Delivered { batch: id, delivery: Delivery::one_by_one(to, offsets, batch) },
+            None => {
+                let delivery = Delivery::one_by_one(to, offsets, batch)
+                    .with_log_append_times(&append_times)
+                    .with_log_start_offset(log_start_offset);
+                Event::Delivered { batch: id, delivery }
+            }
             Some(reason) => {
                 errors.sort_by_key(|error| error.position);
                 let error = DeliveryError::one_by_one(to, reason, fates, batch).with_record_errors(errors);

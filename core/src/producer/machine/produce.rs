@@ -8,9 +8,8 @@ use bytes::Bytes;
 use super::Producer;
 use super::answers::{Part, Sent};
 use crate::batch::Stamp;
-use crate::delivery::FailureReason;
+use crate::delivery::{CodecRefused, FailureReason};
 use crate::producer::accumulator::{Awaited, Entry, PartitionIndex, Payload};
-use crate::producer::event::{CodecRefused, ConversionRefused};
 use crate::producer::handshake::Versions;
 use crate::producer::io::ConnectionId;
 use crate::producer::network::{Node, Reach};
@@ -141,7 +140,7 @@ impl Producer {
         };
         if magic == versions.magic() {
             if !codec.fits_produce_version(versions.produce) {
-                let reason = FailureReason::Transport(Box::new(CodecRefused { codec, produce: versions.produce }));
+                let reason = CodecRefused::new(codec, versions.produce).into();
                 self.fail_at(index, at, false, reason, Vec::new());
                 return false;
             }
@@ -275,24 +274,20 @@ fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConve
 
     let batch = core::mem::replace(&mut entry.payload, Payload::Gone).into_batch();
     let magic = magic.unwrap_or(batch.magic());
-    let (reason, too_large, batch): (Box<dyn core::error::Error + Send + Sync>, bool, _) =
-        match batch.convert(magic, policy) {
-            Ok(batch) => match batch.seal() {
-                Ok(sealed) => {
-                    entry.payload = Payload::Sealed(sealed);
-                    return Ok(());
-                }
-                Err(error) => {
-                    let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
-                    (Box::new(error.reason), too_large, error.batch)
-                }
-            },
-            Err(ConvertError::Losses { magic, losses, batch }) => {
-                (Box::new(ConversionRefused { magic, losses }), false, batch)
+    let (reason, too_large, batch) = match batch.convert(magic, policy) {
+        Ok(batch) => match batch.seal() {
+            Ok(sealed) => {
+                entry.payload = Payload::Sealed(sealed);
+                return Ok(());
             }
-            Err(ConvertError::Options { reason, batch }) => (Box::new(reason), false, batch),
-            Err(ConvertError::TooLong { reason, batch, .. }) => (Box::new(reason), true, batch),
-        };
+            Err(error) => {
+                let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
+                (FailureReason::Transport(Box::new(error.reason)), too_large, error.batch)
+            }
+        },
+        Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
+        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Transport(Box::new(reason)), true, batch),
+    };
     entry.payload = Payload::Open(*batch);
-    Err(Refused { reason: FailureReason::Transport(reason), too_large })
+    Err(Refused { reason, too_large })
 }
