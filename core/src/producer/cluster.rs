@@ -40,7 +40,43 @@ struct Leadership {
     leader: Option<i32>,
     /// −1 where brokers do not count them.
     epoch: i32,
+    /// How many answers in a row named a leader with a lower epoch, while nobody was known to lead.
+    passed_over: u8,
 }
+
+impl Leadership {
+    const fn new(leader: Option<i32>, epoch: i32) -> Self {
+        Self { leader, epoch, passed_over: 0 }
+    }
+
+    /// What comes of an answer with a lower epoch.
+    const fn or_old_news(mut self, leader: Option<i32>, epoch: i32) -> Self {
+        if self.leader.is_some() || leader.is_none() {
+            return self;
+        }
+        self.passed_over += 1;
+        if self.passed_over < OLD_NEWS_BELIEVED_AFTER { self } else { Self::new(leader, epoch) }
+    }
+}
+
+/// Where an answer comes from, and what it answers.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// The broker, which may not have told its id yet.
+    pub(super) broker: Option<i32>,
+    /// The version of Metadata.
+    pub(super) version: i16,
+    /// The topics that were asked for: of others nothing is learned.
+    pub(super) asked: &'a [String],
+}
+
+/// Before it, brokers may name old epochs while replicas are reassigned (KAFKA-9212): they are not believed, as in the Java
+/// client.
+const GOOD_EPOCHS_SINCE: i16 = 9;
+
+/// So many answers in a row make a lower epoch believed, where nobody is known to lead: a topic that was made anew on a
+/// broker without topic ids counts from 0 (KAFKA-12257).
+const OLD_NEWS_BELIEVED_AFTER: u8 = 3;
 
 /// What an answer brought.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,8 +92,8 @@ pub(super) struct News {
 }
 
 impl Cluster {
-    /// Takes the answer of a broker in, which may not have told its id yet.
-    pub(super) fn apply(&mut self, response: &MetadataResponse, from: Option<i32>) -> News {
+    /// Takes an answer in.
+    pub(super) fn apply(&mut self, response: &MetadataResponse, source: Source<'_>) -> News {
         let mut news = News::default();
         if metadata(response.error_code) == TopicVerdict::Rebootstrap {
             *self = Self::default();
@@ -70,11 +106,11 @@ impl Cluster {
         }
         self.brokers = response.brokers.iter().filter_map(address).collect();
         for topic in &response.topics {
-            let Some(name) = &topic.name else { continue };
-            let error = || BrokerError::new(ApiKey::Metadata, topic.error_code).from_broker(from);
+            let Some(name) = topic.name.as_ref().filter(|name| source.asked.contains(name)) else { continue };
+            let error = || BrokerError::new(ApiKey::Metadata, topic.error_code).from_broker(source.broker);
             match metadata(topic.error_code) {
                 TopicVerdict::Known => {
-                    if self.learn(name, topic) {
+                    if self.learn(name, topic, source.version >= GOOD_EPOCHS_SINCE) {
                         news.made_anew.push(name.clone());
                     }
                 }
@@ -91,11 +127,12 @@ impl Cluster {
     }
 
     /// Whether it is another topic of the same name.
-    fn learn(&mut self, name: &str, told: &MetadataTopic) -> bool {
+    fn learn(&mut self, name: &str, told: &MetadataTopic, counts_epochs: bool) -> bool {
         let known = self.topics.entry(name.into()).or_insert_with(|| Topic::unknown(None));
         let made_anew = !known.id.is_zero() && !told.topic_id.is_zero() && known.id != told.topic_id;
+        let mut before = core::mem::take(&mut known.partitions);
         if made_anew {
-            known.partitions.clear();
+            before.clear();
         }
         known.used = true;
         known.error = None;
@@ -106,13 +143,12 @@ impl Cluster {
             // REPLICA_NOT_AVAILABLE: some replica is down, and the leader beside it is good.
             let good = matches!(partition.error_code, ErrorCode::NONE | ErrorCode::REPLICA_NOT_AVAILABLE);
             let leader = Some(partition.leader_id).filter(|id| good && self.brokers.contains_key(id));
-            let epoch = partition.leader_epoch;
-            match known.partitions.get(&partition.partition_index) {
-                Some(before) if epoch >= 0 && epoch < before.epoch => {} // old news
-                _ => {
-                    known.partitions.insert(partition.partition_index, Leadership { leader, epoch });
-                }
-            }
+            let epoch = if counts_epochs { partition.leader_epoch } else { -1 };
+            let now = match before.remove(&partition.partition_index) {
+                Some(before) if epoch >= 0 && epoch < before.epoch => before.or_old_news(leader, epoch),
+                _ => Leadership::new(leader, epoch),
+            };
+            known.partitions.insert(partition.partition_index, now);
         }
         made_anew
     }
@@ -133,7 +169,7 @@ impl Cluster {
         if !self.brokers.contains_key(&hint.leader_id) {
             return false;
         }
-        *known = Leadership { leader: Some(hint.leader_id), epoch: hint.leader_epoch };
+        *known = Leadership::new(Some(hint.leader_id), hint.leader_epoch);
         true
     }
 
@@ -150,7 +186,7 @@ impl Cluster {
         if matches!(code, Some(ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID)) {
             topic.id = Uuid::ZERO;
             for known in topic.partitions.values_mut() {
-                *known = Leadership { leader: None, epoch: -1 };
+                *known = Leadership::new(None, -1);
             }
         }
     }
@@ -250,6 +286,11 @@ mod tests {
         }
     }
 
+    fn from() -> Source<'static> {
+        static ASKED: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["t".into()]);
+        Source { broker: None, version: 12, asked: &*ASKED }
+    }
+
     fn to(partition: i32) -> TopicPartition {
         TopicPartition::new("t", partition)
     }
@@ -257,45 +298,88 @@ mod tests {
     #[test]
     fn leaders_are_learned_and_old_news_changes_nothing() {
         let mut cluster = Cluster::default();
-        cluster
-            .apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]), None);
+        cluster.apply(
+            &told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]),
+            from(),
+        );
         assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1)), cluster.leader(&to(2))), (Some(1), Some(2), None));
         assert_eq!(cluster.partition_count("t"), Some(2));
-        cluster
-            .apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]), None);
+        cluster.apply(
+            &told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]),
+            from(),
+        );
         assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1))), (Some(1), Some(1)));
         assert_eq!(cluster.address(2).unwrap().port, 9002);
     }
 
     #[test]
+    fn an_old_epoch_is_believed_in_the_end_if_nobody_leads() {
+        let mut cluster = Cluster::default();
+        let answer = |epoch| told(&[1], vec![topic(ErrorCode::NONE, 0, vec![partition(0, 1, epoch)])]);
+        cluster.apply(&answer(i32::MAX), from());
+        cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        let leaders = [0; 3].map(|_| {
+            cluster.apply(&answer(4), from());
+            cluster.leader(&to(0))
+        });
+        assert_eq!(leaders, [None, None, Some(1)]);
+        cluster.apply(&answer(3), from());
+        assert_eq!(cluster.leader(&to(0)), Some(1), "the known one stays");
+    }
+
+    #[test]
+    fn epochs_of_old_brokers_are_not_counted() {
+        let mut cluster = Cluster::default();
+        let answer = |leader, epoch| told(&[1, 2], vec![topic(ErrorCode::NONE, 0, vec![partition(0, leader, epoch)])]);
+        cluster.apply(&answer(1, 5), Source { version: 8, ..from() });
+        cluster.apply(&answer(2, 4), Source { version: 8, ..from() });
+        assert_eq!(cluster.leader(&to(0)), Some(2));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_learned_and_what_is_gone_is_forgotten() {
+        let mut cluster = Cluster::default();
+        let two = told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 1), partition(1, 1, 1)])]);
+        cluster.apply(&two, Source { asked: &[], ..from() });
+        assert!(cluster.is_unused());
+        cluster.apply(&two, from());
+        assert_eq!(cluster.partition_count("t"), Some(2));
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 2)])]), from());
+        assert_eq!(cluster.partition_count("t"), Some(1));
+    }
+
+    #[test]
     fn a_leader_that_is_no_broker_is_none() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]), None);
+        cluster
+            .apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]), from());
         assert_eq!(cluster.leader(&to(0)), None);
-        cluster.apply(&told(&[2], vec![]), None);
+        cluster.apply(&told(&[2], vec![]), from());
         assert_eq!(cluster.leader(&to(1)), None, "it left the cluster");
     }
 
     #[test]
     fn without_brokers_an_answer_is_useless() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), None);
-        assert!(cluster.apply(&told(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), None).useless);
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
+        assert!(
+            cluster.apply(&told(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), from()).useless
+        );
         assert_eq!(cluster.leader(&to(0)), Some(1));
     }
 
     #[test]
     fn topics_come_go_are_refused_and_made_anew() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::LEADER_NOT_AVAILABLE, 0, vec![])]), None);
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::LEADER_NOT_AVAILABLE, 0, vec![])]), from());
         assert_eq!(cluster.error("t").unwrap().code, ErrorCode::LEADER_NOT_AVAILABLE);
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), None);
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), from());
         assert_eq!((cluster.error("t"), cluster.topic_id("t")), (None, Uuid([1; 16])));
-        let news = cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), None);
+        let news = cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
         assert_eq!(news.made_anew, ["t"]);
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
-        let news = cluster.apply(&told(&[1], vec![topic(denied, 0, vec![])]), Some(1));
+        let news = cluster.apply(&told(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
         assert_eq!(news.refused, [("t".into(), BrokerError::new(ApiKey::Metadata, denied).from_broker(1))]);
         assert_eq!(cluster.leader(&to(0)), None);
     }
@@ -304,25 +388,25 @@ mod tests {
     fn a_forgotten_leader_comes_back_with_metadata() {
         let mut cluster = Cluster::default();
         let answer = told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]);
-        cluster.apply(&answer, None);
+        cluster.apply(&answer, from());
         cluster.forget_leader(&to(0), 2, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         assert_eq!(cluster.leader(&to(0)), Some(1), "another one was meant");
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         assert_eq!(cluster.leader(&to(0)), None);
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]), None);
+        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]), from());
         assert_eq!(cluster.leader(&to(0)), None, "old news");
-        cluster.apply(&answer, None);
+        cluster.apply(&answer, from());
         assert_eq!(cluster.leader(&to(0)), Some(1));
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::UNKNOWN_TOPIC_ID));
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (None, Uuid::ZERO));
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]), None);
+        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]), from());
         assert_eq!(cluster.leader(&to(0)), Some(2), "epochs count anew");
     }
 
     #[test]
     fn hints_are_followed_if_they_are_news_and_say_where() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), None);
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
         let hint = |leader_id, leader_epoch| LeaderIdAndEpoch { leader_id, leader_epoch };
         let endpoint = NodeEndpoint { node_id: 3, host: "new".into(), port: 9003, rack: None };
         assert!(!cluster.hint(&to(0), hint(3, 5), core::slice::from_ref(&endpoint)), "old");
@@ -334,9 +418,9 @@ mod tests {
     #[test]
     fn after_rebootstrap_nothing_is_known() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), None);
+        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
         let answer = MetadataResponse { error_code: ErrorCode::REBOOTSTRAP_REQUIRED, ..told(&[], vec![]) };
-        assert!(cluster.apply(&answer, None).rebootstrap);
+        assert!(cluster.apply(&answer, from()).rebootstrap);
         assert_eq!(cluster.brokers().count(), 0);
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct Connection {
     /// What was handed out and not reported as written, in this order; requests only where no answer comes.
     unwritten: VecDeque<Option<Request>>,
     silent: usize,
+    pub(super) begun: Instant,
     last_used: Instant,
     pub(super) throttled_until: Option<Instant>,
     /// From then on nothing more is asked, because the broker hangs up soon after (KIP-368).
@@ -95,6 +96,7 @@ impl Connection {
             in_flight: VecDeque::new(),
             unwritten: VecDeque::new(),
             silent: 0,
+            begun: now,
             last_used: now,
             throttled_until: None,
             session_until: None,
@@ -122,11 +124,17 @@ impl Connection {
         self.in_flight.len() + self.silent
     }
 
-    /// Whether another request may go out now.
+    /// Whether another Produce request may go out now.
     pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
+        self.may_be_asked(now) && self.load() < config.most_in_flight()
+    }
+
+    /// Whether the broker may be asked something now. How much is in flight does not matter: a backlog of batches must not
+    /// keep metadata away.
+    pub(super) fn may_be_asked(&self, now: Instant) -> bool {
         let throttled = self.throttled_until.is_some_and(|until| now < until);
         let over = self.session_until.is_some_and(|until| until <= now);
-        !throttled && !over && self.load() < config.most_in_flight()
+        !throttled && !over
     }
 
     /// The correlation id for the next request.

@@ -1,6 +1,7 @@
 //! Which nodes there are, which connection leads to each, and when one may be tried again.
 
 use alloc::collections::BTreeMap;
+use core::time::Duration;
 
 use super::backoff::{Backoff, Chance, Random};
 use super::cluster::{Address, Cluster};
@@ -54,6 +55,9 @@ pub(super) enum Reach {
     /// It can be tried then.
     NotBefore(Instant),
 }
+
+/// So long an attempt to connect may take before another broker is tried beside it.
+const HOPE: Duration = Duration::from_secs(1);
 
 impl Network {
     pub(super) fn new(turn: usize, seed: u64) -> Self {
@@ -155,15 +159,17 @@ impl Network {
     }
 
     /// A connection over which anything can be asked now: the one with the least to do.
-    pub(super) fn least_loaded(&self, config: &ProducerConfig, now: Instant) -> Option<ConnectionId> {
+    pub(super) fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
         let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
-        let free = ready.filter(|(_, connection)| connection.has_capacity(config, now));
-        free.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
+        let willing = ready.filter(|(_, connection)| connection.may_be_asked(now));
+        willing.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 
-    /// Whether some connection will be ready soon.
-    pub(super) fn is_any_underway(&self) -> bool {
-        self.connections.values().any(|connection| connection.versions().is_none())
+    /// Whether some connection will be ready soon: until when that may be hoped of the youngest. One that takes longer must
+    /// not keep us from trying others: its broker may be silent for good.
+    pub(super) fn hopes_until(&self, now: Instant) -> Option<Instant> {
+        let underway = self.connections.values().filter(|connection| connection.versions().is_none());
+        underway.map(|connection| connection.begun + HOPE).max().filter(|&until| now < until)
     }
 
     /// Whom to connect to when anybody will do: known brokers before bootstrap servers, unless all of those have failed.

@@ -42,10 +42,14 @@ impl BrokerError {
         self
     }
 
-    /// In these words.
+    /// In these words, of which the first 1,024 bytes are kept.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Option<String>>) -> Self {
-        self.message = message.into().map(String::into_boxed_str);
+        const MOST: usize = 1_024;
+        self.message = message.into().map(|mut message| {
+            message.truncate(message.floor_char_boundary(MOST));
+            message.into_boxed_str()
+        });
         self
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::Producer;
 use super::answers::Sent;
 use crate::producer::accumulator::Awaited;
-use crate::producer::cluster::News;
+use crate::producer::cluster::{News, Source};
 use crate::producer::event::{BrokerTrouble, Event, LookUpError, Trouble};
 use crate::producer::handshake::garbled;
 use crate::producer::io::{ConnectionId, Output};
@@ -36,6 +36,8 @@ pub(super) struct Refresh {
     leaves_brokers: bool,
     failures: u32,
     not_before: Instant,
+    /// When the last answer came.
+    answered: Instant,
 }
 
 impl Producer {
@@ -51,7 +53,7 @@ impl Producer {
             self.timers.set(Timer::MetadataRetry, refresh.not_before);
             return None;
         }
-        let Some(id) = self.network.least_loaded(&self.config, self.now) else {
+        let Some(id) = self.network.least_loaded(self.now) else {
             self.connect_anybody();
             return None;
         };
@@ -78,13 +80,18 @@ impl Producer {
     }
 
     fn connect_anybody(&mut self) {
-        if self.network.is_any_underway() {
-            return;
+        let mut next = self.network.hopes_until(self.now);
+        if next.is_none() {
+            match self.network.anybody(&self.config, &self.cluster, self.now) {
+                Ok(node) => {
+                    self.connect(node);
+                    next = self.network.hopes_until(self.now);
+                }
+                Err(soonest) => next = soonest,
+            }
         }
-        match self.network.anybody(&self.config, &self.cluster, self.now) {
-            Ok(node) => self.connect(node),
-            Err(Some(at)) => self.timers.set(Timer::MetadataRetry, at),
-            Err(None) => {}
+        if let Some(next) = next {
+            self.timers.set(Timer::MetadataRetry, next);
         }
     }
 
@@ -99,7 +106,7 @@ impl Producer {
         if ApiKey::Metadata.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
-        let news = self.cluster.apply(&response, self.network.broker(id));
+        let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked });
         self.accumulator.wake(|_| true);
         self.watch_unused();
         if news.useless || news.rebootstrap {
@@ -110,8 +117,9 @@ impl Producer {
         self.refresh.asked = false;
         self.refresh.suspect = false;
         self.refresh.is_old = false;
+        self.refresh.answered = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
-        self.apply_news(&news);
+        self.apply_news(&news, asked);
         if self.is_answered(asked) {
             self.refresh.failures = 0;
             self.refresh.not_before = self.now;
@@ -128,7 +136,7 @@ impl Producer {
             && !asked.iter().any(|topic| self.look_ups.contains_key(topic))
     }
 
-    fn apply_news(&mut self, news: &News) {
+    fn apply_news(&mut self, news: &News, asked: &[String]) {
         for topic in &news.made_anew {
             for index in self.accumulator.of_topic(topic) {
                 self.accumulator.partition_mut(index).sequence.doubt();
@@ -143,8 +151,11 @@ impl Producer {
             }
         }
         let known = |topic: &String| self.cluster.partition_count(topic).and_then(NonZeroU32::new);
-        let found: Vec<(String, NonZeroU32)> =
-            self.look_ups.keys().filter_map(|topic| Some((topic.clone(), known(topic)?))).collect();
+        let found: Vec<(String, NonZeroU32)> = asked
+            .iter()
+            .filter(|topic| self.look_ups.contains_key(*topic))
+            .filter_map(|topic| Some((topic.clone(), known(topic)?)))
+            .collect();
         for (topic, partitions) in found {
             self.look_ups.remove(&topic);
             self.topic_event(topic, Ok(partitions));
@@ -186,9 +197,12 @@ impl Producer {
         }
     }
 
+    /// It is answered by the brokers, always: whoever asks for a topic that is known thinks that it has changed. Then the
+    /// question waits for `retry.backoff.ms` since the last answer.
     pub(super) fn begin_look_up(&mut self, topic: &str) {
-        if let Some(partitions) = self.cluster.partition_count(topic).and_then(NonZeroU32::new) {
-            return self.topic_event(topic.into(), Ok(partitions));
+        if self.cluster.partition_count(topic).is_some() {
+            let soonest = self.refresh.answered + self.config.retry_backoff;
+            self.refresh.not_before = self.refresh.not_before.max(soonest);
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
             return self.topic_event(topic.into(), Err(LookUpError::InvalidName));

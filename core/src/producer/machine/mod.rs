@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use self::answers::Sent;
 use self::ask::Refresh;
@@ -77,6 +78,10 @@ impl Producer {
     pub fn new(mut config: ProducerConfig, clock: Clock, seed: u64) -> Self {
         if config.client_id.len() > i16::MAX as usize {
             config.client_id = String::new(); // no request could carry it
+        }
+        // With no time at all it would forget and retire for ever, and come to nothing else.
+        for time in [&mut config.metadata_max_idle, &mut config.connections_max_idle] {
+            *time = (*time).max(Duration::from_millis(1));
         }
         let mut random = Random::new(seed);
         let turn = random.below(config.bootstrap_servers.len());

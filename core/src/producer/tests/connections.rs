@@ -307,3 +307,15 @@ fn bytes_may_be_cut_anywhere_and_the_same_seed_gives_the_same_conversation() {
     }
     assert!(conversation(1, 2) != whole);
 }
+
+#[test]
+fn one_silent_bootstrap_server_keeps_nobody_from_the_others() {
+    let mut world = World::new(|config| config.bootstrap_servers = vec![("a".into(), 1), ("b".into(), 2)]);
+    world.deaf = true; // it takes the connection, and that is all
+    world.producer.look_up("t", world.now);
+    world.run();
+    world.deaf = false;
+    world.pass(at(1_500));
+    assert_eq!(world.connects.len(), 2, "{:?}", world.connects);
+    assert!(matches!(&world.events[..], [Event::Topic { partitions: Ok(_), .. }]), "{:?}", world.events);
+}

@@ -85,3 +85,32 @@ fn a_topic_can_be_looked_up() {
     assert!(error.to_string().starts_with(said), "{error}");
     assert!(error.is_retriable());
 }
+
+#[test]
+fn a_topic_that_is_known_is_asked_for_anew_but_not_at_any_rate() {
+    let mut world = World::new(|_| {});
+    world.producer.look_up("t", world.now);
+    world.run();
+    world.partitions = 21;
+    world.producer.look_up("t", world.now);
+    world.run();
+    assert_eq!(world.events.len(), 1, "retry.backoff.ms is not over since the last answer");
+    world.pass(at(100));
+    assert!(matches!(&world.events[1..], [Event::Topic { partitions: Ok(count), .. }] if count.get() == 21));
+}
+
+#[test]
+fn a_backlog_of_batches_keeps_no_metadata_away() {
+    let mut world = World::new(|config| config.max_in_flight_requests_per_connection = 1);
+    world.send(&["x"], 0);
+    world.run();
+    let [(bootstrap, _), (leader, _)] = world.connects[..] else { panic!("{:?}", world.connects) };
+    world.lost(bootstrap);
+    world.answers.push_back(None);
+    world.send(&["x"], 0);
+    world.run();
+    world.asked.clear();
+    world.producer.look_up("t", world.now);
+    world.pass(at(150));
+    assert_eq!(world.asked.iter().map(|asked| (asked.connection, asked.api)).collect::<Vec<_>>(), [(leader, 3)]);
+}
