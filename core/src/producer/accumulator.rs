@@ -48,14 +48,37 @@ pub(super) struct Entry {
     /// Where in the batch that was accepted this part begins.
     pub(super) position: usize,
     pub(super) payload: Payload,
+    /// Once it is stamped: how many were before it, under the same identity.
+    pub(super) number: u64,
     pub(super) deadline: Instant,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
     /// Some attempt may have been written, or still be.
     pub(super) unsure: bool,
+    /// While a later one was on its way, it was refused: a broker that had forgotten us may have taken that one without it.
+    pub(super) passed_over: bool,
+    /// This broker does not remember it, and remembers something later: see [`Entry::awaits_proof`].
+    pub(super) overtaken: Option<i32>,
     /// After which it was tried again.
     pub(super) last_error: Option<Box<BrokerError>>,
+}
+
+impl Entry {
+    /// Whether it is left out as long as this broker leads. The broker has answered OUT_OF_ORDER_SEQUENCE_NUMBER, though all
+    /// before it is in the log: so it is there itself, most likely, and the broker remembers only what came after it, as one
+    /// that was restarted does. The later ones go on. If the broker takes one of them, under the same counting, this one is
+    /// in the log too, for nothing is taken behind a gap.
+    pub(super) fn awaits_proof(&self, leader: Option<i32>) -> bool {
+        self.overtaken.is_some() && self.overtaken == leader
+    }
+
+    /// Whether it may yet prove that an earlier one is in the log.
+    pub(super) fn may_prove(&self, identity: Identity) -> bool {
+        self.payload.identity() == Some(identity)
+            && self.overtaken.is_none()
+            && (self.unsure || self.in_flight.is_some())
+    }
 }
 
 /// A batch, sealed or stamped.
@@ -124,10 +147,19 @@ impl Partition {
         self.queue.iter().position(|entry| entry.id == id)
     }
 
-    /// The next one to send: the first that is not in flight. None while one behind it is: its answer comes first.
-    pub(super) fn next(&self) -> Option<usize> {
-        let next = self.queue.iter().position(|entry| entry.in_flight.is_none())?;
+    /// The next one to send to this leader: the first that is not in flight. None while one behind it is: its answer comes
+    /// first.
+    pub(super) fn next(&self, leader: Option<i32>) -> Option<usize> {
+        let next = self.queue.iter().position(|entry| entry.in_flight.is_none() && !entry.awaits_proof(leader))?;
         self.queue.iter().skip(next).all(|entry| entry.in_flight.is_none()).then_some(next)
+    }
+
+    /// The first batch that waits for proof, and none behind it can give it.
+    pub(super) fn unproven(&self) -> Option<usize> {
+        self.queue.iter().enumerate().position(|(at, entry)| {
+            let identity = entry.payload.identity().filter(|_| entry.overtaken.is_some() && entry.in_flight.is_none());
+            identity.is_some_and(|identity| !self.queue.iter().skip(at + 1).any(|later| later.may_prove(identity)))
+        })
     }
 
     /// The first batch that has to be stamped anew: under a lost identity, and always refused. What may be in the log stays
@@ -279,11 +311,14 @@ impl Accumulator {
             batch,
             position,
             payload: Payload::Sealed(sealed),
+            number: 0,
             deadline,
             failures: 0,
             not_before: Instant::START,
             in_flight: None,
             unsure: false,
+            passed_over: false,
+            overtaken: None,
             last_error: None,
         }
     }

@@ -76,7 +76,7 @@ const GOOD_EPOCHS_SINCE: i16 = 9;
 
 /// So many answers in a row make a lower epoch believed, where nobody is known to lead: a topic that was made anew on a
 /// broker without topic ids counts from 0 (KAFKA-12257).
-const OLD_NEWS_BELIEVED_AFTER: u8 = 3;
+const OLD_NEWS_BELIEVED_AFTER: u8 = 5;
 
 /// What an answer brought.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -318,11 +318,11 @@ mod tests {
         let answer = |epoch| told(&[1], vec![topic(ErrorCode::NONE, 0, vec![partition(0, 1, epoch)])]);
         cluster.apply(&answer(i32::MAX), from());
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-        let leaders = [0; 3].map(|_| {
+        let leaders = [0; 5].map(|_| {
             cluster.apply(&answer(4), from());
             cluster.leader(&to(0))
         });
-        assert_eq!(leaders, [None, None, Some(1)]);
+        assert_eq!(leaders, [None, None, None, None, Some(1)]);
         cluster.apply(&answer(3), from());
         assert_eq!(cluster.leader(&to(0)), Some(1), "the known one stays");
     }

@@ -15,11 +15,17 @@ pub(super) const fn advance(sequence: i32, records: usize) -> i32 {
     ((sequence as u64 + records as u64 % MODULUS) % MODULUS) as i32
 }
 
+/// So many batches of a producer a broker remembers, the last ones of each partition
+/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+const REMEMBERED_BATCHES: u64 = 5;
+
 /// How one partition counts.
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     identity: Option<Identity>,
     next: i32,
+    /// How many batches were stamped under this identity.
+    batches: u64,
     /// What was stamped under this identity is not all accounted for: nothing new may be stamped under it here.
     lost: bool,
     /// The broker that has taken a batch under this identity last.
@@ -27,14 +33,21 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    /// The next range for so many records, under this identity.
-    pub(super) fn take(&mut self, identity: Identity, records: usize) -> i32 {
+    /// The next range for so many records, under this identity: its first number, and how many batches were stamped before.
+    pub(super) fn take(&mut self, identity: Identity, records: usize) -> (i32, u64) {
         if self.identity != Some(identity) {
             *self = Self { identity: Some(identity), ..Self::default() };
         }
-        let first = self.next;
-        self.next = advance(first, records);
-        first
+        let taken = (self.next, self.batches);
+        self.next = advance(self.next, records);
+        self.batches += 1;
+        taken
+    }
+
+    /// Whether the broker will still remember the batch with this number once another one is stamped: so that it takes a
+    /// repeat of it for what it is.
+    pub(super) fn is_remembered(&self, number: u64) -> bool {
+        self.batches < number + REMEMBERED_BATCHES
     }
 
     /// The identity under which it has counted last.
@@ -82,7 +95,7 @@ impl Sequence {
 #[derive(Debug, Default)]
 pub(super) struct Identities {
     current: Option<Identity>,
-    /// The brokers will hear nothing of the current one: ask for a new id.
+    /// Brokers will hear nothing of the current one's id: ask for a new one.
     disowned: bool,
     /// A partition that has counted under the current one was forgotten. Should it come back, it would count from 0 again,
     /// and its batches would be taken for duplicates: so no partition begins to count under it any more.
@@ -94,14 +107,24 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    pub(super) fn current(&self) -> Option<Identity> {
-        self.current
+    /// Under which identity a partition that counts so may stamp something new: its own, while that is good, for what another
+    /// partition has lost is no affair of it; then the current one.
+    pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
+        let own = sequence.identity().filter(|&own| sequence.allows(own));
+        let current = || self.current.filter(|&current| sequence.allows(current) && !self.complete && !self.disowned);
+        own.or_else(current)
     }
 
-    /// The current one, if a partition that counts so may stamp something new under it.
-    pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
-        let begins_anew = sequence.identity() != self.current;
-        self.current.filter(|&current| sequence.allows(current) && !(begins_anew && self.complete))
+    /// Makes the next epoch the current one, as the Java client does for producers without transactions: brokers take it from
+    /// whoever knows the id, and nothing late of the epoch before. False if there is no next one, and a new id is to be asked
+    /// for.
+    pub(super) fn bump(&mut self) -> bool {
+        let current = self.current.filter(|_| !self.disowned);
+        let Some(Identity { id, epoch }) = current else { return false };
+        let Some(epoch) = epoch.checked_add(1) else { return false };
+        self.current = Some(Identity { id, epoch });
+        self.complete = false;
+        true
     }
 
     /// A partition that has counted under this identity is forgotten.
@@ -109,26 +132,19 @@ impl Identities {
         self.complete |= self.current == Some(identity);
     }
 
-    /// What to name as our current identity when asking for the next one: it is bumped then. Only from v3 on; before, and
-    /// after the brokers have refused it, a new id is asked for.
-    pub(super) fn to_bump(&self, version: i16) -> Option<Identity> {
-        self.current.filter(|_| version >= 3 && !self.disowned)
-    }
-
-    /// A new identity. False if it is the one that we have: that would count from 0 in ranges that are taken.
+    /// A new identity. False if it is one that we have, or had: that would count from 0 in ranges that are taken.
     pub(super) fn obtain(&mut self, identity: Identity) -> bool {
         self.asked = false;
-        if self.current == Some(identity) {
-            self.disowned = true;
+        if self.current.is_some_and(|current| current.id == identity.id && current.epoch >= identity.epoch) {
             return false;
         }
         *self = Self { current: Some(identity), not_before: self.not_before, ..Self::default() };
         true
     }
 
-    /// The brokers do not take the current identity as ours.
-    pub(super) fn disown(&mut self) {
-        self.disowned = true;
+    /// A broker does not take this identity as ours: nor will it take the next epoch.
+    pub(super) fn disown(&mut self, identity: Identity) {
+        self.disowned |= self.current.is_some_and(|current| current.id == identity.id);
     }
 }
 
@@ -152,8 +168,8 @@ mod tests {
     #[test]
     fn ranges_follow_on_each_other_and_a_new_identity_counts_from_0() {
         let mut sequence = Sequence::default();
-        assert_eq!([sequence.take(ONE, 3), sequence.take(ONE, 2), sequence.take(ONE, 1)], [0, 3, 5]);
-        assert_eq!([sequence.take(TWO, 4), sequence.take(TWO, 1)], [0, 4]);
+        assert_eq!([3, 2, 1].map(|records| sequence.take(ONE, records).0), [0, 3, 5]);
+        assert_eq!([4, 1].map(|records| sequence.take(TWO, records)), [(0, 0), (4, 1)]);
     }
 
     #[test]
@@ -166,7 +182,7 @@ mod tests {
         assert!(!sequence.allows(ONE));
         assert_eq!(sequence.lost(), Some(ONE));
         assert!(sequence.allows(TWO));
-        assert_eq!(sequence.take(TWO, 1), 0);
+        assert_eq!(sequence.take(TWO, 1).0, 0);
         assert_eq!(sequence.lost(), None);
     }
 
@@ -189,15 +205,38 @@ mod tests {
     #[test]
     fn an_identity_is_bumped_and_never_taken_twice() {
         let mut identities = Identities::default();
-        assert_eq!(identities.to_bump(5), None);
+        assert!(!identities.bump());
         assert!(identities.obtain(ONE));
-        assert_eq!((identities.to_bump(2), identities.to_bump(3)), (None, Some(ONE)));
         assert!(!identities.obtain(ONE));
-        assert_eq!(identities.to_bump(3), None);
-        assert!(identities.obtain(TWO));
-        assert_eq!(identities.to_bump(3), Some(TWO));
-        identities.disown();
-        assert_eq!((identities.to_bump(3), identities.current()), (None, Some(TWO)));
+        assert!(identities.bump());
+        assert_eq!(identities.current, Some(TWO));
+        assert!(!identities.obtain(ONE) && !identities.obtain(TWO));
+        identities.disown(ONE);
+        assert!(!identities.bump(), "of this id nothing will be taken");
+        assert_eq!(identities.usable_by(&Sequence::default()), None);
+        assert!(identities.obtain(Identity { id: 8, epoch: i16::MAX }));
+        assert!(!identities.bump(), "there is no epoch after the last");
+    }
+
+    #[test]
+    fn what_one_partition_loses_is_no_affair_of_another() {
+        let mut identities = Identities::default();
+        identities.obtain(ONE);
+        let (mut loser, mut other) = (Sequence::default(), Sequence::default());
+        loser.take(ONE, 1);
+        other.take(ONE, 1);
+        loser.lose(ONE);
+        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (None, Some(ONE)));
+        identities.bump();
+        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (Some(TWO), Some(ONE)));
+    }
+
+    #[test]
+    fn five_batches_are_remembered() {
+        let mut sequence = Sequence::default();
+        let numbers = [0; 5].map(|_| sequence.take(ONE, 1).1);
+        assert_eq!(numbers, [0, 1, 2, 3, 4]);
+        assert!(sequence.is_remembered(1) && !sequence.is_remembered(0));
     }
 
     #[test]
@@ -210,7 +249,7 @@ mod tests {
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(ONE)));
         identities.forget_counting(ONE);
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), None));
-        identities.obtain(TWO);
-        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(TWO), Some(TWO)));
+        identities.bump();
+        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(TWO)));
     }
 }

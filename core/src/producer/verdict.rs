@@ -144,8 +144,6 @@ pub(super) enum IdentityVerdict {
     Obtained,
     /// Not yet: ask again.
     AskAgain,
-    /// The brokers do not take our present identity for ours: ask for a new id.
-    AskAfresh,
     /// There will be none: what waits for it fails.
     Fail,
 }
@@ -154,10 +152,6 @@ pub(super) enum IdentityVerdict {
 pub(super) fn identity(code: ErrorCode) -> IdentityVerdict {
     match code {
         ErrorCode::NONE => IdentityVerdict::Obtained,
-        ErrorCode::INVALID_PRODUCER_EPOCH
-        | ErrorCode::PRODUCER_FENCED
-        | ErrorCode::UNKNOWN_PRODUCER_ID
-        | ErrorCode::INVALID_PRODUCER_ID_MAPPING => IdentityVerdict::AskAfresh,
         ErrorCode::CLUSTER_AUTHORIZATION_FAILED
         | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
         | ErrorCode::UNSUPPORTED_VERSION
@@ -308,10 +302,10 @@ mod tests {
         request_timed_out REQUEST_TIMED_OUT IdentityVerdict::AskAgain;
         concurrent_transactions CONCURRENT_TRANSACTIONS IdentityVerdict::AskAgain;
         unknown_server_error UNKNOWN_SERVER_ERROR IdentityVerdict::AskAgain;
-        invalid_producer_epoch INVALID_PRODUCER_EPOCH IdentityVerdict::AskAfresh;
-        producer_fenced PRODUCER_FENCED IdentityVerdict::AskAfresh;
-        unknown_producer_id UNKNOWN_PRODUCER_ID IdentityVerdict::AskAfresh;
-        invalid_producer_id_mapping INVALID_PRODUCER_ID_MAPPING IdentityVerdict::AskAfresh;
+        invalid_producer_epoch INVALID_PRODUCER_EPOCH IdentityVerdict::AskAgain;
+        producer_fenced PRODUCER_FENCED IdentityVerdict::AskAgain;
+        unknown_producer_id UNKNOWN_PRODUCER_ID IdentityVerdict::AskAgain;
+        invalid_producer_id_mapping INVALID_PRODUCER_ID_MAPPING IdentityVerdict::AskAgain;
         cluster_authorization_failed CLUSTER_AUTHORIZATION_FAILED IdentityVerdict::Fail;
         transactional_id_authorization_failed TRANSACTIONAL_ID_AUTHORIZATION_FAILED IdentityVerdict::Fail;
         unsupported_version UNSUPPORTED_VERSION IdentityVerdict::Fail;

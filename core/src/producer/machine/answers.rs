@@ -10,6 +10,7 @@ use crate::delivery::RecordError;
 use crate::producer::accumulator::{EntryId, PartitionIndex};
 use crate::producer::handshake::garbled;
 use crate::producer::io::ConnectionId;
+use crate::producer::sequence::Identity;
 use crate::producer::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
     ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
@@ -142,10 +143,15 @@ impl Producer {
             (Verdict::Done, _) => {
                 if let Some(identity) = identity {
                     partition.sequence.confirm(identity, broker);
+                    self.land_proven(part, identity, broker);
                 }
+                let at = self.accumulator.partition(index).find(part.entry).unwrap_or(at);
                 self.land(index, at, said.map(|said| said.response));
             }
             (Verdict::Retry { refresh, unsure }, _) => {
+                let is_followed = |identity| partition.queue.iter().skip(at + 1).any(|later| later.may_prove(identity));
+                let passed_over = !unsure && identity.is_some_and(is_followed);
+                partition.queue[at].passed_over |= passed_over;
                 if let Some(said) = said.filter(|_| refresh) {
                     self.follow_leader(index, said);
                 }
@@ -158,9 +164,33 @@ impl Producer {
             // Only what is said can be a refusal: silence is tried again, always.
             (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Recount, None) => self.retry(index, at, true, None),
         }
+        self.fail_unproven(index);
         self.open_void(index);
         self.watch_deadline(index);
         self.accumulator.look_at(index);
+    }
+
+    /// A broker has taken this batch: so those that were [overtaken](Entry::awaits_proof) at that broker are in the log too.
+    fn land_proven(&mut self, part: &Part, identity: Identity, broker: i32) {
+        let index = part.partition;
+        loop {
+            let before = self.accumulator.partition(index).queue.iter().take_while(|entry| entry.id != part.entry);
+            let mut before = before.map(|entry| (entry.overtaken, entry.payload.identity()));
+            let Some(proven) = before.position(|entry| entry == (Some(broker), Some(identity))) else { return };
+            self.land(index, proven, None);
+        }
+    }
+
+    /// Those that waited for proof, and can get none any more, remain in doubt.
+    pub(super) fn fail_unproven(&mut self, index: PartitionIndex) {
+        while let Some(at) = self.accumulator.partition(index).unproven() {
+            let entry = &mut self.accumulator.partition_mut(index).queue[at];
+            let error = entry.last_error.take().map_or_else(
+                || BrokerError::new(ApiKey::Produce, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
+                |error| *error,
+            );
+            self.fail_at(index, at, true, error.into(), Vec::new());
+        }
     }
 
     fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Option<Said<'_>>) {
@@ -191,17 +221,33 @@ impl Producer {
 
     /// The broker's counting is not ours. If an earlier batch of the same counting is still to go, it goes first, and this
     /// one after it. If this one is next: all behind it is counted anew under a new epoch, as the Java client does. But
-    /// if this one may be in the log already, it may not go a second time under another number.
+    /// if this one may be in the log already, it may not go a second time under another number: later ones may prove that it
+    /// is there, and without them it is in doubt.
     fn recount(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
         let partition = self.accumulator.partition_mut(index);
         let entry = &partition.queue[at];
         let Some(identity) = entry.payload.identity() else { return };
-        let has_earlier = partition.queue.iter().take(at).any(|other| other.payload.identity() == Some(identity));
+        let has_earlier = partition
+            .queue
+            .iter()
+            .take(at)
+            .any(|other| other.payload.identity() == Some(identity) && !other.awaits_proof(Some(said.broker)));
         if !has_earlier && entry.unsure {
-            return self.fail_by_broker(index, at, true, said);
+            let is_out_of_order = said.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+            if !is_out_of_order || entry.passed_over {
+                return self.fail_by_broker(index, at, true, said);
+            }
+            partition.sequence.lose(identity);
+            let entry = &mut partition.queue[at];
+            entry.overtaken = Some(said.broker);
+            entry.last_error = Some(Box::new(said.error()));
+            return; // if there is nothing behind it, it fails before anything else happens
         }
         if !has_earlier {
             partition.sequence.lose(identity);
+        }
+        if said.response.error_code == ErrorCode::INVALID_PRODUCER_EPOCH {
+            self.identities.disown(identity); // somebody else has a later epoch of this id
         }
         self.retry(index, at, false, Some(said));
     }

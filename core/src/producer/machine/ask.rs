@@ -246,8 +246,13 @@ impl Producer {
         self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
     }
 
-    /// Asks for a producer id over this connection, if that is allowed now.
-    pub(super) fn ask_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
+    /// Goes on under the next epoch; or asks for a producer id over this connection, if that is needed and allowed now.
+    pub(super) fn next_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
+        if self.identities.bump() {
+            self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+            self.stirred = true;
+            return None;
+        }
         if self.identities.asked {
             return None;
         }
@@ -257,12 +262,7 @@ impl Producer {
         }
         let connection = self.network.connections.get(&id)?;
         let version = connection.versions()?.init_producer_id?;
-        let mut request = InitProducerIdRequest::idempotent();
-        if let Some(current) = self.identities.to_bump(version) {
-            request.producer_id = current.id;
-            request.producer_epoch = current.epoch;
-        }
-        match request.encode(version, connection.header(&self.config)) {
+        match InitProducerIdRequest::idempotent().encode(version, connection.header(&self.config)) {
             Ok(bytes) => {
                 self.identities.asked = true;
                 self.register(id, ApiKey::InitProducerId, version, Sent::Identity);
@@ -295,10 +295,6 @@ impl Producer {
                 self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
             }
             IdentityVerdict::AskAgain => self.identity_failed(),
-            IdentityVerdict::AskAfresh => {
-                self.identities.disown();
-                self.identity_failed();
-            }
             IdentityVerdict::Fail => {
                 self.identity_failed();
                 let active = self.accumulator.active.iter().copied();

@@ -83,10 +83,12 @@ impl Producer {
                 errors.into_iter().map(|error| RecordError::new(error.position + entry.position, error.message));
             whole.errors.extend(moved);
             whole.reason.get_or_insert(reason);
-            return self.part_through(entry.batch);
+            self.part_through(entry.batch);
+            return self.fail_unproven(index);
         }
         let error = DeliveryError::new(to, reason, fate, entry.payload.into_batch()).with_record_errors(errors);
         self.through(entry.batch, Event::Failed { batch: entry.batch, error });
+        self.fail_unproven(index); // it may have been what others waited for
     }
 
     /// Fails everything of a partition that is not in flight.

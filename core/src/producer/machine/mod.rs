@@ -254,7 +254,7 @@ impl Producer {
         if let Some(request) = self.form_produce() {
             return Some(request);
         }
-        let identity = self.identity_over.take().and_then(|connection| self.ask_identity(connection));
+        let identity = self.identity_over.take().and_then(|connection| self.next_identity(connection));
         identity.or_else(|| self.ask_metadata(self.accumulator.lacks_leader()))
     }
 

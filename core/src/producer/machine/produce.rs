@@ -39,11 +39,11 @@ impl Producer {
                     continue;
                 }
             };
-            if chosen.is_some_and(|(already, ..)| already != id) || !self.convert(index, versions) {
+            if chosen.is_some_and(|(already, ..)| already != id) || !self.convert(index, broker, versions) {
                 continue;
             }
             let partition = self.accumulator.partition(index);
-            let Some(at) = partition.next() else { continue };
+            let Some(at) = partition.next(Some(broker)) else { continue };
             let more = partition.queue[at].payload.size() + partition.to.topic.len() + 2 * AROUND;
             if !members.is_empty() && size.saturating_add(more) > self.config.max_request_size {
                 break;
@@ -67,12 +67,13 @@ impl Producer {
     /// Over which connection the next batch of a partition can go now; or what it waits for.
     fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), Awaited> {
         let partition = self.accumulator.partition(index);
-        let at = partition.next().ok_or(Awaited::Itself)?;
+        let leader = self.cluster.leader(&partition.to);
+        let at = partition.next(leader).ok_or(Awaited::Itself)?;
         let entry = &partition.queue[at];
         if entry.not_before > self.now {
             return Err(Awaited::Until(entry.not_before));
         }
-        let broker = self.cluster.leader(&partition.to).ok_or(Awaited::Leader)?;
+        let broker = leader.ok_or(Awaited::Leader)?;
         let node = Node::Broker(broker);
         let Reach::Ready(id) = self.network.reach(node, self.now) else { return Err(Awaited::Node(node)) };
         let connection = self.network.connections.get(&id).ok_or(Awaited::Node(node))?;
@@ -80,8 +81,11 @@ impl Producer {
         if !connection.has_capacity(&self.config, self.now) {
             return Err(Awaited::Capacity(id));
         }
+        // Those that await proof of what goes now stand aside; what is stamped anew proves nothing, and waits for them too.
+        let is_repeat = entry.payload.identity().is_some();
+        let earlier = || partition.queue.iter().take(at).filter(|entry| !(is_repeat && entry.awaits_proof(leader)));
         // The new leader waits for the old one's answers, unless the old one leads again.
-        if partition.queue.iter().take(at).any(|entry| entry.in_flight != Some(id)) {
+        if earlier().any(|entry| entry.in_flight != Some(id)) {
             return Err(Awaited::News);
         }
         let identity = match &entry.payload {
@@ -91,12 +95,18 @@ impl Producer {
             _ if !self.is_idempotent(versions) => None,
             _ => Some(self.identities.usable_by(&partition.sequence).ok_or(Awaited::Identity(id))?),
         };
-        // Alone on its partition, or in a row of batches whose counting the broker checks.
+        // Alone on its partition, or in a row of batches whose counting the broker checks: and a new one only if it will still
+        // remember the first of them, which it could not tell from a stranger otherwise.
         let in_a_row = |identity: Identity| {
             partition.sequence.is_confirmed(identity, broker)
-                && partition.queue.iter().take(at).all(|entry| entry.payload.identity() == Some(identity))
+                && earlier().all(|entry| entry.payload.identity() == Some(identity))
+                && (is_repeat || partition.sequence.is_remembered(partition.queue[0].number))
         };
-        if at == 0 || identity.is_some_and(in_a_row) { Ok((id, broker, versions)) } else { Err(Awaited::News) }
+        if earlier().next().is_none() || identity.is_some_and(in_a_row) {
+            Ok((id, broker, versions))
+        } else {
+            Err(Awaited::News)
+        }
     }
 
     fn put_aside(&mut self, index: PartitionIndex, awaited: Awaited) {
@@ -130,9 +140,9 @@ impl Producer {
 
     /// Puts the next batch of a partition into the format that the broker takes. If that cannot be, it fails (or is split,
     /// if it has become too large and may be), and the answer is false.
-    fn convert(&mut self, index: PartitionIndex, versions: Versions) -> bool {
+    fn convert(&mut self, index: PartitionIndex, broker: i32, versions: Versions) -> bool {
         let partition = self.accumulator.partition_mut(index);
-        let Some(at) = partition.next() else { return false };
+        let Some(at) = partition.next(Some(broker)) else { return false };
         let (magic, codec) = match &partition.queue[at].payload {
             Payload::Sealed(batch) => (batch.magic(), batch.codec()),
             Payload::Stamped(batch, _) => (batch.magic(), batch.codec()),
@@ -170,14 +180,16 @@ impl Producer {
     }
 
     fn stamp(&mut self, index: PartitionIndex, at: usize, versions: Versions) {
-        let identity = self.identities.current().filter(|_| self.is_idempotent(versions));
+        let idempotent = self.is_idempotent(versions);
         let partition = self.accumulator.partition_mut(index);
+        let identity = self.identities.usable_by(&partition.sequence).filter(|_| idempotent);
         let entry = &mut partition.queue[at];
         let count = entry.payload.record_count();
         let payload = core::mem::replace(&mut entry.payload, Payload::Gone);
         entry.payload = match (payload, identity) {
             (Payload::Sealed(batch), Some(identity)) => {
-                let first = partition.sequence.take(identity, count);
+                let (first, number) = partition.sequence.take(identity, count);
+                entry.number = number;
                 let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
                 let stamped = batch.stamp(stamp).expect("an idempotent broker takes magic 2, and the batch is in it");
                 Payload::Stamped(stamped, Some(identity))

@@ -51,7 +51,7 @@ fn what_is_not_used_is_forgotten_and_counts_under_a_new_identity_when_it_comes_b
     assert_eq!(world.stamps(), [(7, 0, 5)], "whoever is in use counts on");
     world.send(&["x"], 0);
     world.run();
-    assert_eq!(world.stamps()[1..], [(8, 0, 0)], "and not (7, 0, 0), which would be taken for a duplicate");
+    assert_eq!(world.stamps()[1..], [(7, 1, 0)], "and not (7, 0, 0), which would be taken for a duplicate");
     world.pass(at(60_000));
     assert_eq!(world.producer.partition_count("t"), None, "nothing was sent for long");
     assert!(world.fates().iter().all(|(_, end)| *end == DONE), "{:?}", world.fates());

@@ -65,8 +65,9 @@ impl Log {
         self.stored.len() - self.committed
     }
 
-    /// Another replica becomes leader, one that has `kept` of the batches that were not committed. The others are gone.
-    pub fn change_leader(&mut self, kept: usize) -> Vec<Stored> {
+    /// Another replica becomes leader, one that has `kept` of the batches that were not committed. The others are gone. If it
+    /// was `restarted`, it remembers the last batch of each producer and no more: what a snapshot has.
+    pub fn change_leader(&mut self, kept: usize, restarted: bool) -> Vec<Stored> {
         self.committed = self.stored.len().min(self.committed + kept);
         let lost = self.stored.split_off(self.committed);
         if let Some(first) = lost.first() {
@@ -79,6 +80,9 @@ impl Log {
                     self.producers.appended(stamp, stored.identity.records, stored.base_offset);
                 }
             }
+        }
+        if restarted {
+            self.producers.remember_the_last();
         }
         lost
     }

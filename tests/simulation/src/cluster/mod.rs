@@ -203,7 +203,8 @@ impl Cluster {
         let kept = random.below(found.log.uncommitted() as u64 + 1) as usize;
         found.replicating.clear();
         found.election_at = Some(now + without_leader);
-        let lost = found.log.change_leader(kept);
+        let restarted = random.below(2) == 0;
+        let lost = found.log.change_leader(kept, restarted);
         self.lost.extend(lost.into_iter().map(|stored| (topic.to_owned(), partition, stored)));
     }
 

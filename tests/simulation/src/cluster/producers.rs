@@ -115,6 +115,13 @@ impl Producers {
         }
     }
 
+    /// Forgets all batches but the last of each producer (`ProducerStateManager.writeSnapshot` keeps no more).
+    pub fn remember_the_last(&mut self) {
+        for known in self.known.values_mut() {
+            known.batches.drain(..known.batches.len().saturating_sub(1));
+        }
+    }
+
     /// Forgets everybody: they were silent for too long, or their records are too old.
     pub fn forget(&mut self) {
         self.known.clear();

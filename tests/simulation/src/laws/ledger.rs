@@ -23,6 +23,8 @@ pub struct Promise {
     pub at: Moment,
     /// Each time it was on the wire.
     pub attempts: Vec<Attempt>,
+    /// Nobody has confirmed it, but a later one under the same counting was confirmed.
+    pub proven: bool,
     /// What was said of it.
     pub outcome: Option<Outcome>,
 }
@@ -32,6 +34,8 @@ pub struct Promise {
 pub struct Attempt {
     /// On which connection.
     pub connection: u64,
+    /// To which broker.
+    pub broker: i32,
     /// `acks` of the request.
     pub acks: i16,
     /// As what.
@@ -47,7 +51,7 @@ pub struct Attempt {
     /// The positions of the records that it disliked.
     pub disliked: Vec<i32>,
     /// The broker did not take its sequence number, and nothing was before it that could have made up for that: the same
-    /// again is of no use.
+    /// again is of no use to this broker.
     pub hopeless: bool,
     /// No answer to it can come any more: the request was answered, or the connection is gone.
     pub over: bool,
@@ -146,7 +150,7 @@ impl Ledger {
         if let Some(stamp) = attempt.stamp {
             self.one_leader_at_a_time(serial, &to, &attempt)?;
             let again = |each: &&Attempt| each.stamp == attempt.stamp && each.first == attempt.first;
-            if promise.attempts.iter().rfind(again).is_some_and(|last| last.hopeless) {
+            if promise.attempts.iter().rfind(again).is_some_and(|last| last.hopeless && last.broker == attempt.broker) {
                 return Breach::of("what cannot be taken is not sent again", format!("{serial:?} as {stamp:?}"));
             }
             self.never_stamped_anew(serial, &to, &attempt)?;
@@ -239,7 +243,9 @@ impl Ledger {
     /// An answer to an attempt came through.
     pub fn answered(&mut self, serial: Serial, attempt: usize, code: i16, base_offset: i64, disliked: Vec<i32>) {
         let Some(promise) = self.promises.get(&serial) else { return };
-        let Some(stamp) = promise.attempts.get(attempt).map(|attempt| attempt.stamp) else { return };
+        let Some((stamp, broker)) = promise.attempts.get(attempt).map(|attempt| (attempt.stamp, attempt.broker)) else {
+            return;
+        };
         let same = |each: &Attempt| match (each.stamp, stamp) {
             (Some(one), Some(other)) => (one.producer, one.epoch) == (other.producer, other.epoch),
             _ => false,
@@ -248,7 +254,8 @@ impl Ledger {
         let has_earlier = before.any(|(earlier, other)| {
             // A part of the same batch may be before it, too.
             let is_other = *earlier != serial || other.attempts.iter().any(|each| each.records < other.records);
-            is_other && other.outcome.is_none() && other.attempts.iter().any(same)
+            let stands_aside = other.attempts.last().is_some_and(|last| last.hopeless && last.broker == broker);
+            is_other && !stands_aside && other.outcome.is_none() && other.attempts.iter().any(same)
         });
         let hopeless = matches!(code, 45 | 47 | 59) && stamp.is_some() && !has_earlier;
         if let Some(attempt) = self.attempt_mut(serial, attempt) {
@@ -276,17 +283,37 @@ impl Ledger {
     pub fn delivered(&mut self, serial: Serial, delivery: Delivery) -> Result<(), Breach> {
         let to = delivery.topic_partition().clone();
         let offsets: Vec<_> = (0..delivery.record_count()).map(|position| delivery.offset(position)).collect();
+        let proven = self.is_proven(serial);
         let promise = self.end(serial, &(to.topic, to.partition), &delivery.into_batch())?;
         let confirmed = promise.attempts.iter().any(|attempt| match (attempt.acks, attempt.answer) {
             (0, _) => attempt.written,
             (_, Some((code, _))) => code == 0 || code == 46,
             (_, None) => false,
         });
-        if !confirmed {
+        if !confirmed && !proven {
             return Breach::of("delivered is what was confirmed", format!("{serial:?}: {:?}", promise.attempts));
         }
+        promise.proven = !confirmed;
         promise.outcome = Some(Outcome::Delivered(offsets));
         Ok(())
+    }
+
+    /// Whether a broker that does not remember this batch has confirmed a later one under the same counting.
+    fn is_proven(&self, serial: Serial) -> bool {
+        let Some(promise) = self.promises.get(&serial) else { return false };
+        let Some(Attempt { hopeless: true, answer: Some((45, _)), stamp: Some(stamp), broker, .. }) =
+            promise.attempts.last()
+        else {
+            return false;
+        };
+        let proves = |each: &Attempt| {
+            let counts_on = each.stamp.is_some_and(|later| {
+                (later.producer, later.epoch) == (stamp.producer, stamp.epoch) && later.sequence > stamp.sequence
+            });
+            let confirmed = each.answer.is_some_and(|(code, _)| code == 0 || code == 46);
+            counts_on && confirmed && each.broker == *broker
+        };
+        self.promises.values().any(|other| other.to == promise.to && other.attempts.iter().any(proves))
     }
 
     /// The machine says that a batch failed.

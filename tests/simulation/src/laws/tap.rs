@@ -136,6 +136,7 @@ impl Tap {
                 };
                 let attempt = Attempt {
                     connection: self.connection,
+                    broker: self.broker,
                     acks: asked.acks,
                     stamp: identity.stamp,
                     first: identity.first,

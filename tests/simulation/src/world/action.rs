@@ -173,7 +173,10 @@ impl World {
                 }
                 let to = (topic.to_owned(), partition);
                 let at = self.now;
-                self.ledger.accepted(serial, Promise { to, records, size, at, attempts: Vec::new(), outcome: None });
+                self.ledger.accepted(
+                    serial,
+                    Promise { to, records, size, at, attempts: Vec::new(), proven: false, outcome: None },
+                );
                 if self.ledger.waiting() > limit {
                     let waiting = self.ledger.waiting();
                     return Breach::of("buffer.memory is kept", format!("{waiting} bytes of {limit}"));
