@@ -15,7 +15,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// One broker, with the topic "t" of three partitions.
     pub(crate) fn new() -> Self {
-        let mock = MockCluster::new(1).unwrap();
+        Self::of(1)
+    }
+
+    pub(crate) fn of(brokers: i32) -> Self {
+        let mock = MockCluster::new(brokers).unwrap();
         mock.create_topic("t", 3, 1).unwrap();
         Self { mock }
     }

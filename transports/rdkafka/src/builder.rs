@@ -11,7 +11,7 @@ use rdkafka::producer::BaseProducer;
 use crate::context::Context;
 use crate::error::ConfigError;
 use crate::ledger::Ledger;
-use crate::producer::RdkafkaProducer;
+use crate::producer::{RdkafkaProducer, take_back};
 use crate::settings::{self, Settings};
 use crate::topics::Topics;
 
@@ -117,10 +117,14 @@ impl ProducerBuilder {
 }
 
 /// Waits for delivery reports as long as there is a handle, or a batch on its way. So dropping the last handle takes
-/// nothing back, and whoever drops it does not have to wait: librdkafka is taken down on this thread.
+/// nothing back, and whoever drops it does not have to wait: librdkafka is taken down on this thread. After closing at once
+/// everything is taken back.
 fn poll_reports(client: &Arc<BaseProducer<Context>>, ledger: &Ledger) {
     while Arc::strong_count(client) > 1 || !ledger.is_empty() {
         client.poll(STRETCH);
+        if ledger.is_closed_at_once() {
+            take_back(client);
+        }
     }
 }
 

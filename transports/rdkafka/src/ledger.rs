@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+use kafka_batch_core::producer::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
 use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
 use rdkafka::error::RDKafkaErrorCode;
@@ -27,7 +28,7 @@ pub(crate) struct Ledger {
 
 #[derive(Debug)]
 struct State {
-    closed: bool,
+    closed: Option<CloseMode>,
     window: Window,
     batches: Tickets<OnItsWay>,
     next_number: u64,
@@ -77,7 +78,7 @@ pub(crate) struct Closed;
 impl Ledger {
     pub(crate) fn new(limit: Load, acknowledged: bool) -> Self {
         let state = State {
-            closed: false,
+            closed: None,
             window: Window::new(limit),
             batches: Tickets::new(),
             next_number: 0,
@@ -88,7 +89,12 @@ impl Ledger {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
+        lock(&self.state).closed.is_some()
+    }
+
+    /// Whether what was accepted is not to go out any more, either.
+    pub(crate) fn is_closed_at_once(&self) -> bool {
+        lock(&self.state).closed == Some(CloseMode::AtOnce)
     }
 
     /// Whether nothing is on its way.
@@ -169,10 +175,12 @@ impl Ledger {
         poll_fn(|context| slot.poll_take(context)).await;
     }
 
-    /// Accepts nothing from here on.
-    pub(crate) fn close(&self) {
+    /// Accepts nothing from here on. What was closed at once stays so.
+    pub(crate) fn close(&self, mode: CloseMode) {
         let mut state = lock(&self.state);
-        state.closed = true;
+        if state.closed != Some(CloseMode::AtOnce) {
+            state.closed = Some(mode);
+        }
         let turned_away = state.window.dissolve();
         drop(state);
         turned_away.into_iter().for_each(Waker::wake);
@@ -273,7 +281,7 @@ struct InLine<'a> {
 impl InLine<'_> {
     fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
         let mut state = lock(&self.ledger.state);
-        if state.closed {
+        if state.closed.is_some() {
             self.place = None; // the queue was dissolved
             return Poll::Ready(Err(Closed));
         }

@@ -108,9 +108,19 @@ fn closing_turns_away_whoever_waits_and_whoever_comes() {
     let _first = accept(&ledger, 1);
     let mut waiting = pin!(ledger.admit(&to, load));
     assert!(poll(waiting.as_mut()).is_pending());
-    ledger.close();
+    ledger.close(CloseMode::Flushing);
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Err(Closed))));
     assert!(matches!(poll(pin!(ledger.admit(&to, load))), Poll::Ready(Err(Closed))));
+}
+
+#[test]
+fn what_was_closed_at_once_stays_so() {
+    let ledger = Ledger::new(ROOMY, true);
+    assert!(!ledger.is_closed());
+    for (mode, at_once) in [(CloseMode::Flushing, false), (CloseMode::AtOnce, true), (CloseMode::Flushing, true)] {
+        ledger.close(mode);
+        assert_eq!((ledger.is_closed(), ledger.is_closed_at_once()), (true, at_once));
+    }
 }
 
 #[test]
