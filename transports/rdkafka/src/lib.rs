@@ -53,8 +53,9 @@
 //!
 //! # What it is made of
 //! No runtime: futures are woken from one thread that waits for delivery reports, so they work under tokio, async-std and
-//! everything else. A record costs no future, no channel and no allocation beside librdkafka's own. Back-pressure is in
-//! `send_batch`: it waits until there is room for the batch, first come, first served.
+//! everything else. A record costs no future and no channel, and no memory but librdkafka's own: a copy of the record, and
+//! one of each of its headers. Back-pressure is in `send_batch`: it waits until there is room for the batch, first come,
+//! first served.
 //!
 //! # What is built
 //! librdkafka from the source that comes with `rdkafka`, with lz4 and snappy in it; no library of the system is linked.
