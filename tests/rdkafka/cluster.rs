@@ -2,9 +2,9 @@
 
 use kafka_batch::kit::OwnedRecord;
 use kafka_batch::transports::rdkafka::ProducerBuilder;
+use kafka_batch::transports::rdkafka::rdkafka::mocking::MockCluster;
+use kafka_batch::transports::rdkafka::rdkafka::producer::DefaultProducerContext;
 use kafka_batch::{RdkafkaProducer, TopicPartition};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
 
 use crate::log;
 

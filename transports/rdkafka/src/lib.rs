@@ -10,7 +10,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let cluster = rdkafka::mocking::MockCluster::new(1)?;
+//! # let cluster = kafka_batch_rdkafka::rdkafka::mocking::MockCluster::new(1)?;
 //! # let brokers = cluster.bootstrap_servers();
 //! let producer = RdkafkaProducer::builder()
 //!     .set("bootstrap.servers", brokers) // "localhost:9092"
@@ -60,7 +60,7 @@
 //! # What is built
 //! librdkafka from the source that comes with `rdkafka`, with lz4 and snappy in it; no library of the system is linked.
 //! Features, each of which builds more C code from source: `gzip` (default), `zstd`, and `ssl` for encrypted connections
-//! and the SASL mechanisms SCRAM and OAUTHBEARER. PLAIN works without. librdkafka's log goes to the crate `log`.
+//! and the SASL mechanisms SCRAM and OAUTHBEARER; `kafka-batch` has that one as `rdkafka-ssl`. PLAIN works without. librdkafka's log goes to the crate `log`.
 //!
 //! [`Capabilities::one_batch_on_the_wire`]: kafka_batch_core::Capabilities::one_batch_on_the_wire
 #![deny(unsafe_code, missing_docs)]
@@ -81,3 +81,21 @@ mod verdict;
 pub use builder::ProducerBuilder;
 pub use error::{ConfigError, LibrdkafkaError, Unsendable};
 pub use producer::{Pending, RdkafkaProducer};
+/// The crate this transport is built on, in the version that it is built on: `rdkafka` 0.39.
+///
+/// Its `mocking::MockCluster` is a cluster in the own process, which speaks with every transport and so with tests of yours;
+/// and whoever needs a consumer or an admin client beside the producer has them here, without building librdkafka twice.
+/// A later minor version of `rdkafka` here is a breaking change of this crate.
+///
+/// ```
+/// use kafka_batch_rdkafka::RdkafkaProducer;
+/// use kafka_batch_rdkafka::rdkafka::mocking::MockCluster;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = MockCluster::new(1)?; // one broker, which lives as long as this
+/// cluster.create_topic("readings", 3, 1)?; // three partitions, on one broker each
+/// let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create()?;
+/// # Ok(())
+/// # }
+/// ```
+pub use rdkafka;
