@@ -2,7 +2,7 @@
 //!
 //! Two threads write here: the one that hands a batch over, once before and once after, and the one that gets the
 //! delivery reports, for every record. So the lock is all but never contended. Nobody is woken under it, because a waker
-//! is foreign code.
+//! is foreign code; and where one panics, the others are woken all the same.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,7 @@ use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition
 use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::foreign;
 use crate::tickets::Tickets;
 use crate::verdict::{self, Failure, Offsets, Refusal};
 
@@ -183,7 +184,7 @@ impl Ledger {
         }
         let turned_away = state.window.dissolve();
         drop(state);
-        turned_away.into_iter().for_each(Waker::wake);
+        turned_away.into_iter().for_each(foreign::wake);
     }
 }
 
@@ -253,7 +254,7 @@ struct Settled {
 
 impl Settled {
     fn announce(self) {
-        self.slot.fill(self.answer);
+        foreign::call(|| self.slot.fill(self.answer));
         self.released.announce();
     }
 }
@@ -267,8 +268,8 @@ struct Released {
 
 impl Released {
     fn announce(self) {
-        self.flushed.iter().for_each(|slot| slot.fill(()));
-        self.admitted.into_iter().for_each(Waker::wake);
+        self.flushed.iter().for_each(|slot| foreign::call(|| slot.fill(())));
+        self.admitted.into_iter().for_each(foreign::wake);
     }
 }
 
@@ -290,7 +291,7 @@ impl InLine<'_> {
                 self.place = None;
                 let accepted = state.open(to, load);
                 drop(state);
-                next.into_iter().for_each(Waker::wake);
+                next.into_iter().for_each(foreign::wake);
                 Poll::Ready(Ok(accepted))
             }
             Admission::Wait(place) => {
@@ -305,7 +306,7 @@ impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let left = lock(&self.ledger.state).window.leave(place);
-        left.and_then(|(_, next)| next).into_iter().for_each(Waker::wake);
+        left.and_then(|(_, next)| next).into_iter().for_each(foreign::wake);
     }
 }
 

@@ -70,6 +70,7 @@ mod builder;
 mod context;
 mod error;
 mod feed;
+mod foreign;
 mod ledger;
 mod native;
 mod producer;
