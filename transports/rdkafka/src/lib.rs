@@ -46,7 +46,7 @@
 //! - **The timestamp 0.** librdkafka takes it for "now". Such a record is refused ([`Unsendable::TimestampZero`])
 //!   rather than changed. Negative timestamps arrive as they are; in the header of a set in which all are negative the
 //!   largest timestamp says 0.
-//! - **The log start offset**, what the broker said of a record that it disliked, and which one it was where there was
+//! - **The log start offset**, what the broker said of a record that it rejected, and which one it was where there was
 //!   only one: librdkafka keeps them to itself.
 //! - **An offset for every record that was written.** When the acknowledgement is lost and the retry turns out to be
 //!   one, librdkafka reports success without offsets; with `acks=0` there are none anyway.
