@@ -145,6 +145,13 @@ impl Ledger {
 
     /// Enters that a record was not delivered.
     pub(crate) fn failed(&self, ticket: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
+        let code = match code {
+            // librdkafka purges its queue by itself after a fatal error, and only then.
+            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight if !self.is_closed_at_once() => {
+                RDKafkaErrorCode::Fatal
+            }
+            code => code,
+        };
         self.report(ticket, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
     }
 

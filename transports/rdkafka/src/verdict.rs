@@ -5,7 +5,7 @@
 //! |---|---|
 //! | a code of 0 or more in a delivery report | [`Broker`](FailureReason::Broker), with that code |
 //! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut) |
-//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT`: the producer was closed at once | [`Closed`](FailureReason::Closed) |
+//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) if the producer was closed at once; else as `_FATAL`, for that is when librdkafka purges by itself |
 //! | any other code, and whatever `produce()` itself refuses | [`Transport`](FailureReason::Transport) with a [`LibrdkafkaError`] |
 //!
 //! Where the records of a batch failed for different reasons, the batch fails for that of the first of them; but not for

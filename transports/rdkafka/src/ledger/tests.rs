@@ -135,6 +135,25 @@ fn what_was_closed_at_once_stays_so() {
     }
 }
 
+#[test]
+fn what_librdkafka_purged_by_itself_failed_for_its_fatal_error() {
+    for at_once in [false, true] {
+        let ledger = Ledger::new(ROOMY, true);
+        let accepted = accept(&ledger, 1);
+        ledger.handed_over(accepted.first, batch(1), None);
+        ledger.close(if at_once { CloseMode::AtOnce } else { CloseMode::Flushing });
+        ledger.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
+        let error = answer(&accepted).unwrap().unwrap_err();
+        match error.reason {
+            FailureReason::Closed => assert!(at_once),
+            FailureReason::Transport(reason) => {
+                assert!(!at_once && reason.to_string().contains("make a new one"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// The thread for reports is everyone's.
 #[test]
 fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
