@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_batch::{DeliveryError, FailureReason, Fate, RdkafkaProducer, SendErrorReason, Transport};
@@ -74,6 +75,38 @@ fn closing_at_once_ends_a_close_that_flushes() {
     close_at_once(&producer);
     assert!(poll_once(flushes.as_mut()).is_ready());
     closed(&block_on(pending).unwrap_err());
+}
+
+#[test]
+fn while_others_send_each_batch_is_given_back_or_refused() {
+    let cluster = Cluster::held();
+    let producer = cluster.producer();
+    let send = || {
+        let mut pending = Vec::new();
+        let refused = loop {
+            match block_on(producer.send_batch(batch(["a", "b"]), t0())) {
+                Ok(accepted) => pending.push(accepted),
+                Err(refused) => break refused,
+            }
+        };
+        assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
+        for pending in pending {
+            let error = block_on(pending).unwrap_err();
+            closed(&error);
+            assert_eq!(error.fate(), Some(Fate::NotWritten));
+        }
+    };
+    let first = block_on(producer.send_batch(batch(["first"]), t0())).unwrap(); // so that the topic is known
+    thread::scope(|scope| {
+        let threads = [(); 4].map(|()| scope.spawn(send));
+        close_at_once(&producer);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+    closed(&block_on(first).unwrap_err());
+    cluster.release();
+    assert_eq!(cluster.log(), []);
 }
 
 /// A broker that has a batch and does not say so. How soon a batch gets there nobody knows, so there are attempts until one
