@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use kafka_batch::*;
+use rdkafka::mocking::MockCluster;
 
 struct Counting;
 
@@ -304,5 +305,24 @@ fn an_uncompressed_batch_is_sealed_stamped_and_opened_again_where_it_lies() {
         drop((shared, retry));
         let opened = takes_nothing("opening it again", || stamped.into_batch());
         assert_eq!(place_of_value(&opened), place);
+    }
+}
+
+/// librdkafka itself takes memory for each record, from C's allocator.
+#[test]
+fn handing_a_batch_over_to_librdkafka_takes_no_memory_for_each_record() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+    let encoded = EncodedHeaders::new(&NAMES).unwrap();
+    for of_each in [1, 200] {
+        let mut batch = empty(BatchOptions::default().batch_size(500_000));
+        for record in (0..of_each).flat_map(|_| records(Magic::V2, &encoded)) {
+            assert!(batch.append(record).unwrap().taken().is_some());
+        }
+        let (pending, taken) = counted(|| smol::block_on(producer.send_batch(batch, TopicPartition::new("t", 0))));
+        smol::block_on(pending.unwrap()).unwrap();
+        // The first batch has the topic looked up besides.
+        assert!(of_each == 1 || taken.times <= 20, "{taken:?}");
     }
 }

@@ -64,6 +64,8 @@ macro_rules! mount {
 
 #[path = "conformance/cluster.rs"]
 mod cluster;
+#[path = "kafka/environment.rs"]
+mod environment;
 #[path = "conformance/failures.rs"]
 mod failures;
 #[path = "rdkafka/futures.rs"]

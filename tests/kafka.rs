@@ -9,6 +9,8 @@ mod broker;
 mod cleaner;
 #[path = "../examples/blocking/driver.rs"]
 mod driver;
+#[path = "kafka/environment.rs"]
+mod environment;
 #[path = "kafka/legacy.rs"]
 mod legacy;
 #[path = "kafka/librdkafka.rs"]
@@ -21,6 +23,8 @@ mod old_fetch;
 mod producers;
 #[path = "kafka/rows.rs"]
 mod rows;
+#[path = "kafka/run.rs"]
+mod run;
 #[path = "kafka/segments.rs"]
 mod segments;
 #[path = "kafka/tools.rs"]

@@ -6,8 +6,12 @@
 
 #[path = "../examples/blocking/driver.rs"]
 mod driver;
+#[path = "kafka/environment.rs"]
+mod environment;
 #[path = "old_kafka/release.rs"]
 mod release;
+#[path = "kafka/run.rs"]
+mod run;
 #[path = "old_kafka/tools.rs"]
 mod tools;
 

@@ -4,6 +4,8 @@
 //! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, its
 //! partition has no leader until the test gives it one.
 
+#[path = "rdkafka/closing.rs"]
+mod closing;
 #[path = "rdkafka/cluster.rs"]
 mod cluster;
 #[path = "rdkafka/failures.rs"]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, process};
+use std::{fs, process};
 
 use kafka_batch::kit::OwnedRecord;
 use kafka_batch::{BatchOptions, RecordBatches, TopicPartition};
@@ -14,6 +14,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use crate::environment::variable;
 use crate::futures::block_on;
 use crate::log::{self, PATIENCE};
 use crate::subject::{Subject, Wanted};
@@ -145,12 +146,6 @@ fn wait_for_leader(servers: &str, topic: &str, partition: i32) {
     while let Err(error) = consumer.fetch_watermarks(topic, partition, PATIENCE) {
         assert!(start.elapsed() < PATIENCE, "{topic}-{partition} has no leader: {error}");
     }
-}
-
-pub(crate) fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|error| {
-        panic!("{name}: {error}; run: cargo with-kafka --kafka 4 -- cargo test --test conformance -- --ignored")
-    })
 }
 
 /// A producer for these brokers, as most cases want it.

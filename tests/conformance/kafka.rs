@@ -12,7 +12,8 @@ use kafka_batch::{
 use kafka_batch_brokers::{Broker, Options, Release};
 use smol::lock::Mutex;
 
-use crate::cluster::{Cluster, variable, wanted};
+use crate::cluster::{Cluster, wanted};
+use crate::environment::variable;
 use crate::log::{batch, counted};
 use crate::subject::{Subject, Wanted};
 

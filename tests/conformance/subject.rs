@@ -38,8 +38,8 @@ pub(crate) trait Subject: Sized + 'static {
     /// The timer of its runtime, or of whatever it runs under here.
     fn sleep(time: Duration) -> Boxed<()>;
 
-    /// Does not wait for answers. `None` where it cannot do otherwise.
-    fn close_at_once(producer: &Self::Producer) -> Option<Boxed<()>>;
+    /// Does not wait for answers.
+    fn close_at_once(producer: &Self::Producer) -> Boxed<()>;
 }
 
 /// The settings that the machine's transports have in common.
@@ -62,9 +62,9 @@ macro_rules! create {
     };
 }
 
-fn at_once<R: 'static>(producer: &Producer<R>) -> Option<Boxed<()>> {
+fn at_once<R: 'static>(producer: &Producer<R>) -> Boxed<()> {
     let producer = producer.clone();
-    Some(Box::pin(async move { producer.close_at_once().await.unwrap() }))
+    Box::pin(async move { producer.close_at_once().await.unwrap() })
 }
 
 pub(crate) struct Tokio;
@@ -90,7 +90,7 @@ impl Subject for Tokio {
         Box::pin(tokio::time::sleep(time))
     }
 
-    fn close_at_once(producer: &TokioProducer) -> Option<Boxed<()>> {
+    fn close_at_once(producer: &TokioProducer) -> Boxed<()> {
         at_once(producer)
     }
 }
@@ -116,7 +116,7 @@ impl Subject for AsyncStd {
         Box::pin(async_std::task::sleep(time))
     }
 
-    fn close_at_once(producer: &AsyncStdProducer) -> Option<Boxed<()>> {
+    fn close_at_once(producer: &AsyncStdProducer) -> Boxed<()> {
         at_once(producer)
     }
 }
@@ -157,7 +157,8 @@ impl Subject for Rdkafka {
         Box::pin(async_std::task::sleep(time))
     }
 
-    fn close_at_once(_: &RdkafkaProducer) -> Option<Boxed<()>> {
-        None
+    fn close_at_once(producer: &RdkafkaProducer) -> Boxed<()> {
+        let producer = producer.clone();
+        Box::pin(async move { producer.close_at_once().await.unwrap() })
     }
 }

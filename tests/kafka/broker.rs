@@ -1,11 +1,12 @@
 //! The broker that the tests were given: where it is, which version, and where it keeps its log.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::environment::variable;
 
 /// Apache Kafka, as the environment describes it. A test without one has failed, not been skipped.
 #[derive(Clone, Debug)]
@@ -36,12 +37,6 @@ impl Kafka {
         assert!(data.is_dir(), "KAFKA_BATCH_KAFKA_DATA={data:?} is no folder");
         data
     }
-}
-
-pub(crate) fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|error| {
-        panic!("{name}: {error}; run: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored")
-    })
 }
 
 /// A name that no other test has, nor an earlier run against the same broker.

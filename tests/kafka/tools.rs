@@ -2,23 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::process::Command;
 
-use super::broker::{Kafka, variable};
+use super::broker::Kafka;
 use super::rows::Row;
-
-/// Runs a tool to its end, and gives what it printed.
-fn run(main_class: &str, arguments: &[&str]) -> String {
-    let output = Command::new(variable("KAFKA_BATCH_JAVA"))
-        .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &variable("KAFKA_BATCH_KAFKA_CLASSPATH")])
-        .arg(variable(main_class))
-        .args(arguments)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{main_class} {arguments:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use super::run::run;
 
 /// A record's partition, the kind of its timestamp, and itself.
 pub(crate) type Consumed = (i32, String, Row);

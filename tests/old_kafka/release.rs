@@ -1,9 +1,10 @@
 //! The broker that the tests were given, and what is known of its release.
 
-use std::env;
 use std::path::PathBuf;
 
 use kafka_batch::{BrokerVersion, Codec, Compression, Magic};
+
+use super::environment::variable;
 
 /// Apache Kafka, as the environment describes it. A test without one has failed, not been skipped.
 #[derive(Clone, Debug)]
@@ -58,10 +59,4 @@ impl OldKafka {
         let data = PathBuf::from(variable("KAFKA_BATCH_KAFKA_DATA"));
         data.join(format!("{topic}-0")).join("00000000000000000000.log")
     }
-}
-
-pub(crate) fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|error| {
-        panic!("{name}: {error}; run: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored")
-    })
 }

@@ -1,9 +1,9 @@
 //! The command-line tools of the release itself: its log dump and its console consumer.
 
 use std::path::Path;
-use std::process::Command;
 
-use super::release::{OldKafka, variable};
+use super::release::OldKafka;
+use super::run::run;
 
 /// A record as somebody has read it; keys and values here are text.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,18 +23,6 @@ pub(crate) struct Dump {
     /// The producer ids that it names, each once.
     pub(crate) producers: Vec<i64>,
     pub(crate) text: String,
-}
-
-fn run(main_class: &str, arguments: &[&str]) -> String {
-    let output = Command::new(variable("KAFKA_BATCH_JAVA"))
-        .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &variable("KAFKA_BATCH_KAFKA_CLASSPATH")])
-        .arg(variable(main_class))
-        .args(arguments)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{main_class} {arguments:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What the release's log dump says of a segment, with every batch decompressed; it must find each record valid.

@@ -2,9 +2,9 @@
 
 use kafka_batch::kit::OwnedRecord;
 use kafka_batch::transports::rdkafka::ProducerBuilder;
+use kafka_batch::transports::rdkafka::rdkafka::mocking::MockCluster;
+use kafka_batch::transports::rdkafka::rdkafka::producer::DefaultProducerContext;
 use kafka_batch::{RdkafkaProducer, TopicPartition};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
 
 use crate::log;
 
@@ -15,7 +15,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// One broker, with the topic "t" of three partitions.
     pub(crate) fn new() -> Self {
-        let mock = MockCluster::new(1).unwrap();
+        Self::of(1)
+    }
+
+    pub(crate) fn of(brokers: i32) -> Self {
+        let mock = MockCluster::new(brokers).unwrap();
         mock.create_topic("t", 3, 1).unwrap();
         Self { mock }
     }

@@ -1,6 +1,8 @@
 //! The same under every runtime, and under none.
 
-use std::sync::mpsc;
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use kafka_batch::transports::rdkafka::Pending;
@@ -69,6 +71,28 @@ fn what_is_on_its_way_can_be_awaited_elsewhere() {
     }
     drop(sender);
     assert_eq!(elsewhere.join().unwrap(), [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
+}
+
+/// A runtime that panics when it is asked to run a task, as some do that are shut down.
+struct Panicking;
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        std::panic::resume_unwind(Box::new("this is the panic that is wanted")); // and that the test's output leaves out
+    }
+}
+
+#[test]
+fn a_task_that_cannot_be_woken_keeps_no_other_one_waiting() {
+    let cluster = Cluster::held();
+    let producer = cluster.producer();
+    let waker = Waker::from(Arc::new(Panicking));
+    let mut first = block_on(producer.send_batch(batch(["a"]), t0())).unwrap();
+    assert!(pin!(&mut first).poll(&mut Context::from_waker(&waker)).is_pending());
+    let second = block_on(producer.send_batch(batch(["b"]), t0())).unwrap();
+    cluster.release();
+    assert_eq!(block_on(second).unwrap().base_offset(), Some(1));
+    assert_eq!(block_on(first).unwrap().base_offset(), Some(0), "it can be polled again, by a task that runs");
 }
 
 #[test]

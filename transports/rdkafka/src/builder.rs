@@ -11,7 +11,7 @@ use rdkafka::producer::BaseProducer;
 use crate::context::Context;
 use crate::error::ConfigError;
 use crate::ledger::Ledger;
-use crate::producer::RdkafkaProducer;
+use crate::producer::{RdkafkaProducer, take_back};
 use crate::settings::{self, Settings};
 use crate::topics::Topics;
 
@@ -36,8 +36,13 @@ use crate::topics::Topics;
 /// not yet answered. This crate keeps to them itself, batch by batch, and turns librdkafka's own check off: a batch waits
 /// until there is room for all of it, and one that is larger than the bound goes alone.
 ///
+/// **These settings are librdkafka's, not those of the batches that are filled.** `batch.size` and `compression.type` say how
+/// librdkafka puts records together on the wire; [`Transport::batch`] does not look at them. What it makes is set by
+/// [`batch_options`](Self::batch_options).
+///
 /// Refused are `delivery.report.only.error=true` and `transactional.id`.
 ///
+/// [`Transport::batch`]: kafka_batch_core::Transport::batch
 /// [librdkafka names]: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
 #[derive(Clone)]
 #[must_use]
@@ -65,17 +70,36 @@ impl ProducerBuilder {
         }
     }
 
-    /// Sets one setting of librdkafka. The last word on a name counts.
+    /// Sets one setting of librdkafka. If a name is set twice, the last value wins.
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
         self
     }
 
-    /// What [`Transport::batch`](kafka_batch_core::Transport::batch) makes batches with.
+    /// What [`Transport::batch`] makes batches with. Default: [`BatchOptions::default`].
     ///
-    /// Their limits hold; their format and codec do not reach the wire. librdkafka writes the newest format that the
-    /// broker speaks, with its own `compression.type`: a codec here only matters to [`SizePolicy::Estimated`].
+    /// Works the same over every transport, but for the settings `batch.size` and `compression.type`: over the others
+    /// they override these options, over this one they are for librdkafka alone and do not.
     ///
+    /// ```
+    /// use kafka_batch_core::{BatchOptions, Transport};
+    /// use kafka_batch_rdkafka::RdkafkaProducer;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let producer = RdkafkaProducer::builder()
+    ///     .set("bootstrap.servers", "localhost:9092")
+    ///     .set("batch.size", "1000000") // of what librdkafka sends
+    ///     .batch_options(BatchOptions::default().batch_size(100_000)) // of what producer.batch() makes
+    ///     .create()?;
+    /// assert_eq!(producer.batch().options(), &BatchOptions::default().batch_size(100_000));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The limits of the options hold; their format and codec do not reach the wire. librdkafka writes the newest format
+    /// that the broker speaks, with its own `compression.type`: a codec here only matters to [`SizePolicy::Estimated`].
+    ///
+    /// [`Transport::batch`]: kafka_batch_core::Transport::batch
     /// [`SizePolicy::Estimated`]: kafka_batch_core::SizePolicy::Estimated
     pub fn batch_options(mut self, options: BatchOptions) -> Self {
         self.batch_options = options;
@@ -117,10 +141,14 @@ impl ProducerBuilder {
 }
 
 /// Waits for delivery reports as long as there is a handle, or a batch on its way. So dropping the last handle takes
-/// nothing back, and whoever drops it does not have to wait: librdkafka is taken down on this thread.
+/// nothing back, and whoever drops it does not have to wait: librdkafka is taken down on this thread. After closing at once
+/// everything is taken back.
 fn poll_reports(client: &Arc<BaseProducer<Context>>, ledger: &Ledger) {
     while Arc::strong_count(client) > 1 || !ledger.is_empty() {
         client.poll(STRETCH);
+        if ledger.is_closed_at_once() {
+            take_back(client);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 
+use crate::foreign;
 use crate::ledger::Ledger;
 use crate::native;
 
@@ -33,7 +34,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         *lock(&self.last_error) = Some((code, reason.to_owned()));
-        DefaultProducerContext.error(error, reason);
+        foreign::call(|| DefaultProducerContext.error(error, reason)); // whoever logs is foreign too
     }
 }
 

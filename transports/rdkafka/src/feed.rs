@@ -1,11 +1,8 @@
 //! From a batch to librdkafka, record by record.
 
-use std::num::NonZeroUsize;
-
-use kafka_batch_core::{HeaderList, KafkaBatch, RecordView, Timestamp, TopicPartition};
+use kafka_batch_core::{KafkaBatch, Timestamp, TopicPartition};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
@@ -48,38 +45,11 @@ pub(crate) fn feed(
         Err(error) => return refused(0, error),
     };
     for (position, record) in batch.records().enumerate() {
-        let ticket = first + position;
-        let taken = match NonZeroUsize::new(record.headers.len()) {
-            None => topic.produce(to.partition, &record, ticket),
-            Some(count) => client.send(with_headers(to, &record, count, ticket)).map_err(|(error, _)| error),
-        };
-        if let Err(error) = taken {
+        if let Err(error) = topic.produce(to.partition, &record, first + position) {
             return refused(position, error);
         }
     }
     None
-}
-
-fn with_headers<'a>(
-    to: &'a TopicPartition,
-    record: &RecordView<'a>,
-    count: NonZeroUsize,
-    ticket: usize,
-) -> BaseRecord<'a, [u8], [u8], usize> {
-    BaseRecord {
-        topic: &to.topic,
-        partition: Some(to.partition),
-        payload: record.value,
-        key: record.key,
-        timestamp: Some(record.timestamp.millis()),
-        headers: Some(copy(record.headers, count)),
-        delivery_opaque: ticket,
-    }
-}
-
-fn copy(headers: HeaderList<'_>, count: NonZeroUsize) -> OwnedHeaders {
-    let owned = OwnedHeaders::new_with_capacity(count.get());
-    headers.iter().fold(owned, |owned, header| owned.insert(Header { key: header.name, value: header.value }))
 }
 
 fn explain(client: &BaseProducer<Context>, error: &KafkaError) -> LibrdkafkaError {

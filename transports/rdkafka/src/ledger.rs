@@ -2,16 +2,18 @@
 //!
 //! Two threads write here: the one that hands a batch over, once before and once after, and the one that gets the
 //! delivery reports, for every record. So the lock is all but never contended. Nobody is woken under it, because a waker
-//! is foreign code.
+//! is foreign code; and where one panics, the others are woken all the same.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+use kafka_batch_core::producer::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
 use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::foreign;
 use crate::tickets::Tickets;
 use crate::verdict::{self, Failure, Offsets, Refusal};
 
@@ -27,7 +29,7 @@ pub(crate) struct Ledger {
 
 #[derive(Debug)]
 struct State {
-    closed: bool,
+    closed: Option<CloseMode>,
     window: Window,
     batches: Tickets<OnItsWay>,
     next_number: u64,
@@ -77,7 +79,7 @@ pub(crate) struct Closed;
 impl Ledger {
     pub(crate) fn new(limit: Load, acknowledged: bool) -> Self {
         let state = State {
-            closed: false,
+            closed: None,
             window: Window::new(limit),
             batches: Tickets::new(),
             next_number: 0,
@@ -88,7 +90,12 @@ impl Ledger {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
+        lock(&self.state).closed.is_some()
+    }
+
+    /// Whether what was accepted is not to go out any more, either.
+    pub(crate) fn is_closed_at_once(&self) -> bool {
+        lock(&self.state).closed == Some(CloseMode::AtOnce)
     }
 
     /// Whether nothing is on its way.
@@ -138,6 +145,13 @@ impl Ledger {
 
     /// Enters that a record was not delivered.
     pub(crate) fn failed(&self, ticket: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
+        let code = match code {
+            // librdkafka purges its queue by itself after a fatal error, and only then.
+            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight if !self.is_closed_at_once() => {
+                RDKafkaErrorCode::Fatal
+            }
+            code => code,
+        };
         self.report(ticket, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
     }
 
@@ -169,13 +183,15 @@ impl Ledger {
         poll_fn(|context| slot.poll_take(context)).await;
     }
 
-    /// Accepts nothing from here on.
-    pub(crate) fn close(&self) {
+    /// Accepts nothing from here on. What was closed at once stays so.
+    pub(crate) fn close(&self, mode: CloseMode) {
         let mut state = lock(&self.state);
-        state.closed = true;
+        if state.closed != Some(CloseMode::AtOnce) {
+            state.closed = Some(mode);
+        }
         let turned_away = state.window.dissolve();
         drop(state);
-        turned_away.into_iter().for_each(Waker::wake);
+        turned_away.into_iter().for_each(foreign::wake);
     }
 }
 
@@ -245,7 +261,7 @@ struct Settled {
 
 impl Settled {
     fn announce(self) {
-        self.slot.fill(self.answer);
+        foreign::call(|| self.slot.fill(self.answer));
         self.released.announce();
     }
 }
@@ -259,8 +275,8 @@ struct Released {
 
 impl Released {
     fn announce(self) {
-        self.flushed.iter().for_each(|slot| slot.fill(()));
-        self.admitted.into_iter().for_each(Waker::wake);
+        self.flushed.iter().for_each(|slot| foreign::call(|| slot.fill(())));
+        self.admitted.into_iter().for_each(foreign::wake);
     }
 }
 
@@ -273,7 +289,7 @@ struct InLine<'a> {
 impl InLine<'_> {
     fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
         let mut state = lock(&self.ledger.state);
-        if state.closed {
+        if state.closed.is_some() {
             self.place = None; // the queue was dissolved
             return Poll::Ready(Err(Closed));
         }
@@ -282,7 +298,7 @@ impl InLine<'_> {
                 self.place = None;
                 let accepted = state.open(to, load);
                 drop(state);
-                next.into_iter().for_each(Waker::wake);
+                next.into_iter().for_each(foreign::wake);
                 Poll::Ready(Ok(accepted))
             }
             Admission::Wait(place) => {
@@ -297,7 +313,7 @@ impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let left = lock(&self.ledger.state).window.leave(place);
-        left.and_then(|(_, next)| next).into_iter().for_each(Waker::wake);
+        left.and_then(|(_, next)| next).into_iter().for_each(foreign::wake);
     }
 }
 

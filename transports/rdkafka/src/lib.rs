@@ -10,7 +10,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let cluster = rdkafka::mocking::MockCluster::new(1)?;
+//! # let cluster = kafka_batch_rdkafka::rdkafka::mocking::MockCluster::new(1)?;
 //! # let brokers = cluster.bootstrap_servers();
 //! let producer = RdkafkaProducer::builder()
 //!     .set("bootstrap.servers", brokers) // "localhost:9092"
@@ -46,20 +46,21 @@
 //! - **The timestamp 0.** librdkafka takes it for "now". Such a record is refused ([`Unsendable::TimestampZero`])
 //!   rather than changed. Negative timestamps arrive as they are; in the header of a set in which all are negative the
 //!   largest timestamp says 0.
-//! - **The log start offset**, what the broker said of a record that it disliked, and which one it was where there was
+//! - **The log start offset**, what the broker said of a record that it rejected, and which one it was where there was
 //!   only one: librdkafka keeps them to itself.
 //! - **An offset for every record that was written.** When the acknowledgement is lost and the retry turns out to be
 //!   one, librdkafka reports success without offsets; with `acks=0` there are none anyway.
 //!
 //! # What it is made of
 //! No runtime: futures are woken from one thread that waits for delivery reports, so they work under tokio, async-std and
-//! everything else. A record costs no future, no channel and no allocation beside librdkafka's own. Back-pressure is in
-//! `send_batch`: it waits until there is room for the batch, first come, first served.
+//! everything else. A record costs no future and no channel, and no memory but librdkafka's own: a copy of the record, and
+//! one of each of its headers. Back-pressure is in `send_batch`: it waits until there is room for the batch, first come,
+//! first served.
 //!
 //! # What is built
 //! librdkafka from the source that comes with `rdkafka`, with lz4 and snappy in it; no library of the system is linked.
 //! Features, each of which builds more C code from source: `gzip` (default), `zstd`, and `ssl` for encrypted connections
-//! and the SASL mechanisms SCRAM and OAUTHBEARER. PLAIN works without. librdkafka's log goes to the crate `log`.
+//! and the SASL mechanisms SCRAM and OAUTHBEARER; `kafka-batch` has that one as `rdkafka-ssl`. PLAIN works without. librdkafka's log goes to the crate `log`.
 //!
 //! [`Capabilities::one_batch_on_the_wire`]: kafka_batch_core::Capabilities::one_batch_on_the_wire
 #![deny(unsafe_code, missing_docs)]
@@ -69,6 +70,7 @@ mod builder;
 mod context;
 mod error;
 mod feed;
+mod foreign;
 mod ledger;
 mod native;
 mod producer;
@@ -80,3 +82,21 @@ mod verdict;
 pub use builder::ProducerBuilder;
 pub use error::{ConfigError, LibrdkafkaError, Unsendable};
 pub use producer::{Pending, RdkafkaProducer};
+/// The crate this transport is built on, in the version that it is built on: `rdkafka` 0.39.
+///
+/// Its `mocking::MockCluster` is a cluster in the own process, which speaks with every transport and so with tests of yours;
+/// and whoever needs a consumer or an admin client beside the producer has them here, without building librdkafka twice.
+/// A later minor version of `rdkafka` here is a breaking change of this crate.
+///
+/// ```
+/// use kafka_batch_rdkafka::RdkafkaProducer;
+/// use kafka_batch_rdkafka::rdkafka::mocking::MockCluster;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = MockCluster::new(1)?; // one broker, which lives as long as this
+/// cluster.create_topic("readings", 3, 1)?; // three partitions, on one broker each
+/// let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create()?;
+/// # Ok(())
+/// # }
+/// ```
+pub use rdkafka;

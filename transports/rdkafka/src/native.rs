@@ -3,6 +3,7 @@
 //! - A failed record's fate, and which broker it failed at.
 //! - A topic that is looked up once a batch. By its name, which is all that `rdkafka` knows, it is looked up once a record:
 //!   with a copy of the name, and under a lock that excludes all of librdkafka's threads.
+//! - Headers that are copied just once, and whose names need no copy that ends with NUL.
 //!
 //! What the broker said of a single record (KIP-467) would be another, and is left alone: as of librdkafka 2.12.1
 //! `rd_kafka_message_produce_errstr` points into the parsed response, which the broker's thread frees as soon as it has
@@ -12,11 +13,11 @@
 use std::ffi::{CString, c_void};
 use std::ptr::{NonNull, null_mut};
 
-use kafka_batch_core::{Fate, RecordView};
+use kafka_batch_core::{Fate, HeaderList, RecordView};
 use rdkafka::bindings::{
-    RD_KAFKA_MSG_F_COPY, rd_kafka_last_error, rd_kafka_message_broker_id, rd_kafka_message_status,
-    rd_kafka_msg_status_t, rd_kafka_producev, rd_kafka_resp_err_t, rd_kafka_topic_destroy, rd_kafka_topic_new,
-    rd_kafka_topic_t, rd_kafka_vtype_t as vtype,
+    RD_KAFKA_MSG_F_COPY, rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_headers_new, rd_kafka_headers_t,
+    rd_kafka_last_error, rd_kafka_message_broker_id, rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_producev,
+    rd_kafka_resp_err_t, rd_kafka_topic_destroy, rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_vtype_t as vtype,
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
@@ -68,17 +69,19 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// Hands a record over, without its headers. What `rdkafka` does in [`BaseProducer::send`], but for the topic.
+    /// Hands a record over. What `rdkafka` does in [`BaseProducer::send`], but for the topic.
     ///
     /// # Errors
     /// librdkafka does not take it.
     pub(crate) fn produce(&self, partition: i32, record: &RecordView<'_>, ticket: usize) -> Result<(), KafkaError> {
         let (value, value_len) = parts(record.value);
         let (key, key_len) = parts(record.key);
+        let headers = Headers::copy(record.headers);
         // SAFETY: client and topic live, the one by the reference to it and the other by ours. Each argument has the type
         // that librdkafka takes out after the tag before it, and the list has its end. Value and key are that long, are
-        // not written to, and are copied before the call returns (F_COPY is of the value; the key always is). The ticket
-        // is a number, which comes back in the delivery report and is never followed.
+        // not written to, and are copied before the call returns (F_COPY is of the value; the key always is). The headers
+        // are ours alone, and become librdkafka's only if it takes the record. The ticket is a number, which comes back
+        // in the delivery report and is never followed.
         let code = unsafe {
             rd_kafka_producev(
                 self.client.client().native_ptr(),
@@ -98,11 +101,16 @@ impl<'a> Topic<'a> {
                 ticket.into_ptr(),
                 vtype::RD_KAFKA_VTYPE_TIMESTAMP,
                 record.timestamp.millis(),
+                vtype::RD_KAFKA_VTYPE_HEADERS,
+                headers.as_ptr(),
                 vtype::RD_KAFKA_VTYPE_END,
             )
         };
         match code {
-            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {
+                headers.are_taken();
+                Ok(())
+            }
             code => Err(KafkaError::MessageProduction(code.into())),
         }
     }
@@ -112,6 +120,52 @@ impl Drop for Topic<'_> {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, is given back once, and the client still lives.
         unsafe { rd_kafka_topic_destroy(self.handle.as_ptr()) }
+    }
+}
+
+/// A record's headers as librdkafka has them; nothing where there are none.
+struct Headers(Option<NonNull<rd_kafka_headers_t>>);
+
+impl Headers {
+    fn copy(list: HeaderList<'_>) -> Self {
+        if list.is_empty() {
+            return Self(None);
+        }
+        // SAFETY: it only takes memory, and ends the process where there is none.
+        let headers = Self(NonNull::new(unsafe { rd_kafka_headers_new(list.len()) }));
+        for header in list.iter() {
+            let (value, value_len) = parts(header.value);
+            // SAFETY: the headers are those made above. Name and value are that long, which is within `isize` as every
+            // slice is, and are copied before the call returns; it always succeeds.
+            unsafe {
+                rd_kafka_header_add(
+                    headers.as_ptr(),
+                    header.name.as_ptr().cast(),
+                    header.name.len() as isize,
+                    value,
+                    value_len as isize,
+                );
+            }
+        }
+        headers
+    }
+
+    fn as_ptr(&self) -> *mut rd_kafka_headers_t {
+        self.0.map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    /// They are librdkafka's now, which destroys them with the record.
+    fn are_taken(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        if let Some(headers) = self.0 {
+            // SAFETY: they are ours, and nobody has them after this.
+            unsafe { rd_kafka_headers_destroy(headers.as_ptr()) }
+        }
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::SystemTime;
 
+use kafka_batch_core::producer::CloseMode;
 use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealErrorReason, SendError,
     SendErrorReason, TopicPartition, Transport,
 };
 use kafka_batch_transport::waiting::{Load, Slot, has, lock};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::BaseProducer;
+use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
 use crate::builder::ProducerBuilder;
 use crate::context::Context;
@@ -33,7 +34,8 @@ use crate::verdict::Refusal;
 ///   about half a microsecond a record. A future that is dropped before has sent nothing; there is no halfway.
 /// - **Flushing** waits for all that was accepted before; librdkafka answers for each record within
 ///   `message.timeout.ms` (5 minutes by default), so it never fails. It does not cut `linger.ms` short.
-/// - **Closing** refuses later batches, and flushes.
+/// - **Closing** refuses later batches and those that wait for room, and flushes.
+///   [`close_at_once`](Self::close_at_once) does not wait for answers.
 /// - **Dropping** the last handle takes nothing back: what was accepted goes its way in the background, as long as the
 ///   program runs. To be sure of it at the end of a program, [`close`](Transport::close).
 #[derive(Clone)]
@@ -69,6 +71,30 @@ impl RdkafkaProducer {
         let inner = Inner { client, ledger, topics: Arc::new(topics), batch_options, brokers, handing_over };
         Self { inner: Arc::new(inner) }
     }
+
+    /// Takes no further batch, and gives back what is on its way: each record that is not through fails now with
+    /// [`FailureReason::Closed`], as not written where it was still in librdkafka's queue, and as unknown where it may have
+    /// gone out, whose acknowledgement nobody waits for any more. Resolves when every batch has been told.
+    ///
+    /// # Errors
+    /// None at present; closed it is in any case.
+    ///
+    /// [`FailureReason::Closed`]: kafka_batch_core::FailureReason::Closed
+    pub async fn close_at_once(&self) -> Result<(), FlushError> {
+        self.inner.ledger.close(CloseMode::AtOnce);
+        let between_batches = lock(&self.inner.handing_over); // whoever comes behind sees that it is closed
+        take_back(&self.inner.client);
+        drop(between_batches);
+        self.flush().await
+    }
+}
+
+/// Has librdkafka give up all that it was handed and has not answered for; reports say so of each record.
+///
+/// It does not wait until librdkafka's threads have done so, and a record that passes from one of them to another may
+/// escape them. So the thread for reports does it again, until nothing is on its way.
+pub(crate) fn take_back(client: &BaseProducer<Context>) {
+    client.purge(PurgeConfig::default().queue().inflight().non_blocking());
 }
 
 impl Inner {
@@ -125,6 +151,11 @@ impl Inner {
         Accepted { first, slot }: Accepted,
     ) -> Result<Pending, SendError> {
         let order = lock(&self.handing_over);
+        if self.ledger.is_closed_at_once() {
+            drop(order);
+            self.ledger.withdraw(first);
+            return Err(SendError::new(to, SendErrorReason::Closed, batch));
+        }
         let refusal = feed::feed(&self.client, &to, first, &batch);
         drop(order);
         match refusal {
@@ -190,7 +221,7 @@ impl Transport for RdkafkaProducer {
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        self.inner.ledger.close();
+        self.inner.ledger.close(CloseMode::Flushing);
         self.flush().await
     }
 }

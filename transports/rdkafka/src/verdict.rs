@@ -5,7 +5,7 @@
 //! |---|---|
 //! | a code of 0 or more in a delivery report | [`Broker`](FailureReason::Broker), with that code |
 //! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut) |
-//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) |
+//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) if the producer was closed at once; else as `_FATAL`, for that is when librdkafka purges by itself |
 //! | any other code, and whatever `produce()` itself refuses | [`Transport`](FailureReason::Transport) with a [`LibrdkafkaError`] |
 //!
 //! Where the records of a batch failed for different reasons, the batch fails for that of the first of them; but not for
@@ -69,15 +69,15 @@ fn reason_of(failure: &Failure) -> FailureReason {
     }
 }
 
-/// The records that the broker itself disliked (KIP-467), as far as librdkafka tells.
+/// The records that the broker itself rejected (KIP-467), as far as librdkafka tells.
 ///
-/// In a set of which it disliked several, those have `INVALID_RECORD`, and the others `_INVALID_DIFFERENT_RECORD`. Where
-/// it disliked just one, or all, every record of the set has the broker's code (librdkafka overwrites what it had told
+/// In a set of which it rejected several, those have `INVALID_RECORD`, and the others `_INVALID_DIFFERENT_RECORD`. Where
+/// it rejected just one, or all, every record of the set has the broker's code (librdkafka overwrites what it had told
 /// apart, when it calls its interceptors), and none can be named.
 pub(crate) fn record_errors(failures: &[Failure]) -> Vec<RecordError> {
     let told_apart = failures.iter().any(|failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord);
-    let disliked = failures.iter().filter(|failure| told_apart && failure.code == RDKafkaErrorCode::InvalidRecord);
-    let mut positions: Vec<usize> = disliked.map(|failure| failure.position).collect();
+    let rejected = failures.iter().filter(|failure| told_apart && failure.code == RDKafkaErrorCode::InvalidRecord);
+    let mut positions: Vec<usize> = rejected.map(|failure| failure.position).collect();
     positions.sort_unstable();
     positions.into_iter().map(|position| RecordError::new(position, None)).collect()
 }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_the_broker_disliked_are_named_where_librdkafka_tells_them_apart() {
+    fn records_that_the_broker_rejected_are_named_where_librdkafka_tells_them_apart() {
         let bad = |position| failed(position, Code::InvalidRecord, Fate::NotWritten);
         let other = |position| failed(position, Code::InvalidDifferentRecord, Fate::NotWritten);
         let several = [bad(5), other(4), bad(1)];

@@ -1,7 +1,8 @@
 //! The books, with reports in every order, and without librdkafka.
 
 use std::pin::{Pin, pin};
-use std::task::Context;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake};
 
 use super::*;
 use kafka_batch_core::{FailureReason, Record};
@@ -18,6 +19,17 @@ fn batch(records: usize) -> KafkaBatch {
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Panics when it is woken, and counts that.
+#[derive(Default)]
+struct Panicking(AtomicUsize);
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        std::panic::resume_unwind(Box::new("this is the panic that is wanted")); // and that the test's output leaves out
+    }
 }
 
 #[track_caller]
@@ -108,9 +120,61 @@ fn closing_turns_away_whoever_waits_and_whoever_comes() {
     let _first = accept(&ledger, 1);
     let mut waiting = pin!(ledger.admit(&to, load));
     assert!(poll(waiting.as_mut()).is_pending());
-    ledger.close();
+    ledger.close(CloseMode::Flushing);
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Err(Closed))));
     assert!(matches!(poll(pin!(ledger.admit(&to, load))), Poll::Ready(Err(Closed))));
+}
+
+#[test]
+fn what_was_closed_at_once_stays_so() {
+    let ledger = Ledger::new(ROOMY, true);
+    assert!(!ledger.is_closed());
+    for (mode, at_once) in [(CloseMode::Flushing, false), (CloseMode::AtOnce, true), (CloseMode::Flushing, true)] {
+        ledger.close(mode);
+        assert_eq!((ledger.is_closed(), ledger.is_closed_at_once()), (true, at_once));
+    }
+}
+
+#[test]
+fn what_librdkafka_purged_by_itself_failed_for_its_fatal_error() {
+    for at_once in [false, true] {
+        let ledger = Ledger::new(ROOMY, true);
+        let accepted = accept(&ledger, 1);
+        ledger.handed_over(accepted.first, batch(1), None);
+        ledger.close(if at_once { CloseMode::AtOnce } else { CloseMode::Flushing });
+        ledger.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
+        let error = answer(&accepted).unwrap().unwrap_err();
+        match error.reason {
+            FailureReason::Closed => assert!(at_once),
+            FailureReason::Transport(reason) => {
+                assert!(!at_once && reason.to_string().contains("make a new one"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The thread for reports is everyone's.
+#[test]
+fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
+    let ledger = Ledger::new(Load { records: 1, bytes: 100 }, true);
+    let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
+    let panicking = Arc::new(Panicking::default());
+    let waker = Waker::from(Arc::clone(&panicking));
+    let mut context = Context::from_waker(&waker);
+    let first = accept(&ledger, 1);
+    ledger.handed_over(first.first, batch(1), None);
+    assert!(first.slot.poll_take(&context).is_pending());
+    let mut flushes = [Box::pin(ledger.flush()), Box::pin(ledger.flush())];
+    assert!(flushes.iter_mut().all(|flush| flush.as_mut().poll(&mut context).is_pending()));
+    let mut waiting = [Box::pin(ledger.admit(&to, load)), Box::pin(ledger.admit(&to, load))];
+    assert!(waiting.iter_mut().all(|admission| admission.as_mut().poll(&mut context).is_pending()));
+    deliver(&ledger, [first.first]);
+    assert_eq!(panicking.0.load(Ordering::Relaxed), 4, "the batch, two flushes, and the first of the queue");
+    assert!(answer(&first).unwrap().is_ok());
+    assert!(flushes.iter_mut().all(|flush| poll(flush.as_mut()).is_ready()));
+    ledger.close(CloseMode::Flushing);
+    assert_eq!(panicking.0.load(Ordering::Relaxed), 6, "all of the queue");
 }
 
 #[test]
