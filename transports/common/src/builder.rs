@@ -175,7 +175,7 @@ impl<R> Clone for ProducerBuilder<R> {
     }
 }
 
-/// Without secrets.
+/// Without secrets, and without the values of settings that are not known: they may be secrets.
 impl<R> fmt::Debug for ProducerBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: Settings =
@@ -187,5 +187,32 @@ impl<R> fmt::Debug for ProducerBuilder<R> {
             .field("split_too_large", &self.split_too_large)
             .field("seed", &self.seed)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    enum Nowhere {}
+
+    impl Runtime for Nowhere {
+        fn drive(_: Driver) -> Work {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let secrets = ["sasl.password", "sasl.jaas.config", "sasl.oauthbearer.client.secret", "ssl.key.pem"];
+        let builder = Producer::<Nowhere>::builder().set("client.id", "me");
+        let builder = secrets.iter().fold(builder, |builder, secret| builder.set(*secret, "hunter2"));
+        let shown = format!("{builder:?}");
+        assert!(shown.contains("\"client.id\": \"me\"") && !shown.contains("hunter2"), "{shown}");
+        for secret in secrets {
+            assert!(shown.contains(secret), "{shown}");
+        }
+        let error = builder.create_with_work().map(drop).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
 }

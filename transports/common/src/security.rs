@@ -3,7 +3,7 @@
 use kafka_batch_core::producer::{Credential, Sasl, SaslMechanism};
 
 use crate::error::ConfigError;
-use crate::settings::{Setting, Settings};
+use crate::settings::{self, Setting, Settings};
 use crate::wire::Security;
 
 const PROTOCOL: &str = "security.protocol";
@@ -21,6 +21,9 @@ pub(crate) const IDENTIFICATION: &str = "ssl.endpoint.identification.algorithm";
 const OF_SASL: [&str; 3] = [MECHANISM, USERNAME, PASSWORD];
 const OF_TLS: [&str; 7] =
     [CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, KEY_LOCATION, KEY_PEM, IDENTIFICATION];
+
+/// What nobody is to read in a log.
+const SECRET: [&str; 2] = [PASSWORD, KEY_PEM];
 
 /// Whether a setting is read here.
 pub(crate) fn reads(name: &str) -> bool {
@@ -77,9 +80,9 @@ fn credentials(settings: &Settings) -> Result<Sasl, ConfigError> {
     })
 }
 
-/// A value as an error message, or a `Debug`, may show it.
+/// A value as an error message, or a `Debug`, may show it. Of a setting that nobody knows, nobody knows whether it is secret.
 pub(crate) fn shown(setting: &str, value: &str) -> String {
-    if setting.contains("password") || setting.contains("ssl.key") && !setting.ends_with("location") {
+    if SECRET.contains(&setting) || !settings::is_known(setting) {
         "(not shown)".to_owned()
     } else if setting.ends_with(".pem") {
         format!("({} bytes)", value.len())
@@ -127,7 +130,7 @@ mod tests {
         let odd = wrong(&[SASL, (MECHANISM, "SCRAM-SHA-256"), USER, (PASSWORD, "hünter2")]);
         assert!(odd.starts_with("sasl.password") && odd.contains("ASCII") && !odd.contains("nter2"), "{odd}");
         assert_eq!(shown(KEY_PEM, "secret"), "(not shown)");
-        assert_eq!(shown("ssl.key.password", "secret"), "(not shown)");
+        assert_eq!(shown("sasl.jaas.config", "secret"), "(not shown)", "it is not known");
         assert_eq!(shown(CA_PEM, "long"), "(4 bytes)");
         assert_eq!(shown(KEY_LOCATION, "key.pem"), "key.pem");
     }

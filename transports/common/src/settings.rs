@@ -20,6 +20,35 @@ pub(crate) const BROKERS: &str = "bootstrap.servers";
 /// Settings that are read together with others, after the rest.
 const IN_COMPANY: [&str; 2] = ["compression.type", "compression.level"];
 
+/// Settings that are read one by one.
+const ALONE: [&str; 20] = [
+    "client.id",
+    "acks",
+    "enable.idempotence",
+    "max.in.flight.requests.per.connection",
+    "request.timeout.ms",
+    "delivery.timeout.ms",
+    "retry.backoff.ms",
+    "retry.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "reconnect.backoff.max.ms",
+    "socket.connection.setup.timeout.ms",
+    "connections.max.idle.ms",
+    "metadata.max.age.ms",
+    "metadata.max.idle.ms",
+    "max.request.size",
+    "buffer.memory",
+    "receive.message.max.bytes",
+    "broker.version.fallback",
+    "batch.size",
+    "linger.ms",
+];
+
+/// Whether there is such a setting.
+pub(crate) fn is_known(name: &str) -> bool {
+    name == BROKERS || ALONE.contains(&name) || IN_COMPANY.contains(&name) || security::reads(name)
+}
+
 /// What settings come to.
 #[derive(Debug)]
 pub(crate) struct Meaning {
@@ -285,7 +314,17 @@ mod tests {
         assert!(wrong("security.protocol", "tls").contains("sasl_ssl"));
         assert!(wrong("broker.version.fallback", "new").contains("new"));
         assert!(wrong("client.id", &"x".repeat(40_000)).contains("32767"));
-        assert!(!wrong("sasl.passwords", "hunter2").contains("hunter2"));
+    }
+
+    #[test]
+    fn no_error_shows_what_may_be_a_secret() {
+        let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required password=\"hunter2\";";
+        for unknown in
+            ["sasl.jaas.config", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config", "sasl.passwords"]
+        {
+            let shown = wrong(unknown, jaas);
+            assert!(shown.starts_with("(not shown): there is no such setting"), "{shown}");
+        }
     }
 
     #[test]
