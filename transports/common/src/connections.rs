@@ -34,6 +34,9 @@ pub struct Connections<S> {
 /// How many bytes are read at once.
 const BUFFER: usize = 64 * 1024;
 
+/// How many times a connection that is broken is read: that is more than sockets keep, and yet it ends.
+const LAST_READS: usize = 1_024;
+
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<Wire<S>>> + Send>>;
 
 struct Connection<S> {
@@ -151,7 +154,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         Ok(frames) if frames > 0 && driver.written(id, frames) => Turn::News,
                         Ok(_) => Turn::Quiet,
                         Err(error) => {
-                            driver.lost(id, Disconnect::Broken, Some(&error));
+                            let told = read_last(id, stream, buffer, driver, reader);
+                            driver.lost(id, Disconnect::Broken, Some(told.as_ref().unwrap_or(&error)));
                             return Turn::Gone;
                         }
                     };
@@ -186,6 +190,25 @@ fn read<S: AsyncRead + Unpin>(
             Some(Turn::Gone)
         }
     }
+}
+
+/// Nothing can be written any more. What the other end said before is read all the same: a batch that it has acknowledged
+/// would be sent again, and it may say why it hung up. That is the error, if there is one.
+fn read_last<S: AsyncRead + Unpin>(
+    id: ConnectionId,
+    stream: &mut S,
+    buffer: &mut [u8],
+    driver: &mut Driver,
+    reader: &Bell,
+) -> Option<io::Error> {
+    for _ in 0..LAST_READS {
+        match Pin::new(&mut *stream).poll_read(&mut reader.context(), buffer) {
+            Poll::Ready(Ok(count @ 1..)) => driver.handle_input(Input::Received(id, &buffer[..count])),
+            Poll::Ready(Err(error)) => return Some(error),
+            Poll::Ready(Ok(0)) | Poll::Pending => break,
+        }
+    }
+    None
 }
 
 /// Writes what can be written now. Gives the number of frames that are whole with it and flushed: TLS takes bytes before

@@ -216,20 +216,10 @@ impl fmt::Debug for AnyName {
     }
 }
 
-/// A stream with TLS over it, whose errors say so.
+/// A stream with TLS over it, whose errors of reading say so. Whoever dislikes our certificate says so and hangs up, and in
+/// TLS 1.3 that is after the handshake: then it is writing that fails, and what is still to be read says why.
 #[derive(Debug)]
 pub(crate) struct TlsStream<S>(client::TlsStream<S>);
-
-impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
-    /// Whoever dislikes our certificate says so and hangs up, and in TLS 1.3 that is after the handshake: then it is what
-    /// we write that fails, and what is still to be read says why.
-    fn why(&mut self, error: io::Error, context: &mut Context<'_>) -> io::Error {
-        match Pin::new(&mut self.0).poll_read(context, &mut [0]) {
-            Poll::Ready(Err(told)) if of_rustls(&told).is_some() => explained(&told),
-            _ => error,
-        }
-    }
-}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -252,13 +242,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write_vectored(context, slices);
-        written.map_err(|error| self.why(error, context))
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.0).poll_flush(context);
-        flushed.map_err(|error| self.why(error, context))
+        Pin::new(&mut self.0).poll_flush(context)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

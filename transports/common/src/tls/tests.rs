@@ -256,7 +256,11 @@ fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so()
     assert_eq!(stream.0.get_ref().0.heard, b"frame");
     // The handshake is over for us before the broker has an opinion of it.
     let read = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_read(&mut context(), &mut [0; 100]);
-    let write = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_write(&mut context(), b"frame");
+    // Writing that fails takes nothing of it: it is there to be read.
+    let write = |stream: &mut TlsStream<Peer>| {
+        assert!(matches!(Pin::new(&mut *stream).poll_write(&mut context(), b"frame"), Poll::Ready(Err(_))));
+        read(stream)
+    };
     for (hangs_up, attempt) in [(false, &read as &dyn Fn(&mut _) -> _), (true, &read), (true, &write)] {
         let mut stream = connected(&[ca], Peer::new(&broker, Some(&clients))).unwrap();
         stream.0.get_mut().0.hung_up = hangs_up;
@@ -282,9 +286,10 @@ fn hanging_up_is_an_end_with_or_without_saying_so() {
             peer.session.send_close_notify();
         }
         peer.hung_up = true;
+        assert!(matches!(Pin::new(&mut stream).poll_write(&mut context(), b"more"), Poll::Ready(Err(_))));
         let mut buffer = [0; 100];
         let mut read = || Pin::new(&mut stream).poll_read(&mut context(), &mut buffer);
-        assert!(matches!(read(), Poll::Ready(Ok(4))));
+        assert!(matches!(read(), Poll::Ready(Ok(4))), "writing took nothing of it");
         assert!(matches!(read(), Poll::Ready(Ok(0))), "{says_so}");
     }
 }
