@@ -173,8 +173,8 @@ impl Desk {
 
     /// A batch is through: there is room for others.
     pub(crate) fn release(&self, load: Load) {
-        let next = lock(&self.state).window.release(load);
-        next.into_iter().for_each(Waker::wake);
+        let granted = lock(&self.state).window.release(load);
+        granted.into_iter().for_each(Waker::wake);
     }
 
     /// There is no driver any more; was that in order? Gives what it has not fetched.
@@ -221,12 +221,11 @@ impl InLine<'_> {
         }
         let (batch, to) = asked.take().expect("a batch is accepted once");
         match state.window.admit(self.place, load(&batch), waker) {
-            Admission::In(next) => {
+            Admission::In => {
                 self.place = None;
                 let slot = Arc::new(Slot::new());
                 state.commands.push(Command::Send { batch, to, slot: Arc::clone(&slot) });
                 unlock_and_wake(state);
-                next.into_iter().for_each(Waker::wake);
                 Poll::Ready(Ok(slot))
             }
             Admission::Wait(place) => {
@@ -246,7 +245,7 @@ pub(crate) fn load(batch: &SealedBatch) -> Load {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let left = lock(&self.desk.state).window.leave(place);
-        left.and_then(|(_, next)| next).into_iter().for_each(Waker::wake);
+        let (_gone, granted) = lock(&self.desk.state).window.leave(place);
+        granted.into_iter().for_each(Waker::wake);
     }
 }
