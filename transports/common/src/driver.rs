@@ -165,26 +165,28 @@ impl Driver {
         let now = self.now();
         for command in self.commands.drain(..) {
             match command {
-                Command::Send { batch, to, slot } => {
+                Command::Send { batch, promise } => {
                     let load = desk::load(&batch);
+                    let to = promise.to();
                     match self.machine.send(batch, to.clone(), now) {
-                        Ok(id) => self.books.enter(id, Entry { slot, load, to }),
+                        Ok(id) => self.books.enter(id, Entry { promise, load }),
                         Err(error) => {
                             // It was accepted already, so this is how it ends. There was room, so it can only be that
                             // no topic has such a name.
                             self.desk.release(load);
                             let reason = FailureReason::Transport(Box::new(error.reason));
-                            slot.fill(Err(DeliveryError::new(to, reason, Fate::NotWritten, error.batch.into_batch())));
+                            let batch = error.batch.into_batch();
+                            promise.keep(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
                         }
                     }
                 }
-                Command::Flush(slot) => {
+                Command::Flush(promise) => {
                     let id = self.machine.flush(now);
-                    self.books.enter_flush(id, slot);
+                    self.books.enter_flush(id, promise);
                 }
-                Command::Close(mode, slot) => {
+                Command::Close(mode, promise) => {
                     self.machine.close(mode, now);
-                    slot.into_iter().for_each(|slot| self.books.enter_close(slot));
+                    promise.into_iter().for_each(|promise| self.books.enter_close(promise));
                 }
                 Command::LookUp(topic) => self.machine.look_up(&topic, now),
             }
@@ -195,16 +197,16 @@ impl Driver {
     fn settle(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                if let Some(Entry { slot, load, .. }) = self.books.take(batch) {
+                if let Some(Entry { promise, load }) = self.books.take(batch) {
                     self.desk.release(load);
-                    slot.fill(Ok(delivery));
+                    promise.keep(Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { slot, load, .. }) = self.books.take(batch) {
+                if let Some(Entry { promise, load }) = self.books.take(batch) {
                     self.desk.release(load);
                     self.forget_topic_if_gone(&error);
-                    slot.fill(Err(error));
+                    promise.keep(Err(error));
                 }
             }
             Event::Flushed(flush) => self.books.flushed(flush),
@@ -243,7 +245,7 @@ impl Driver {
             // The last commands came too late to change anything.
             for command in self.commands.drain(..) {
                 match command {
-                    Command::Flush(slot) | Command::Close(_, Some(slot)) => self.books.enter_close(slot),
+                    Command::Flush(promise) | Command::Close(_, Some(promise)) => self.books.enter_close(promise),
                     Command::Close(_, None) | Command::LookUp(_) => {}
                     Command::Send { .. } => unreachable!("nothing is accepted once the machine was told to close"),
                 }
@@ -281,12 +283,13 @@ impl Drop for Driver {
             return;
         }
         if thread::panicking() {
-            // It may be the machine that panicked, so it may again.
+            // It may be the machine that panicked, so it may again. Whose batch it kept hears that nothing is known, when the
+            // books are dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| self.stop()));
+            self.books.stop_waiting();
         } else {
             self.stop();
         }
-        self.books.abandon();
     }
 }
 
@@ -298,3 +301,6 @@ impl fmt::Debug for Driver {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

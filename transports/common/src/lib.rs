@@ -45,6 +45,7 @@ mod driver;
 mod error;
 mod outbox;
 mod producer;
+mod promise;
 mod security;
 mod settings;
 mod slot;

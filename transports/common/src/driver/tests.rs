@@ -1,0 +1,58 @@
+use std::future::Future;
+use std::pin::pin;
+use std::task::Waker;
+
+use super::*;
+use crate::slot::Slot;
+use crate::topics::Topics;
+use kafka_batch_core::{BatchOptions, Record, SealedBatch, TopicPartition};
+
+fn desk_and_driver() -> (Arc<Desk>, Driver) {
+    let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+    let config = ProducerConfig::new([("broker", 9092)]);
+    let driver = Driver::new(config, Security::Clear, 1, Arc::clone(&desk));
+    (desk, driver)
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn batch() -> SealedBatch {
+    let mut batch = BatchOptions::default().build(0).unwrap();
+    batch.extend([Record::new("x")]).unwrap();
+    batch.seal().unwrap()
+}
+
+fn send(desk: &Desk) -> Arc<Slot<desk::Answer>> {
+    let mut asked = Some((batch(), TopicPartition::new("t", 0)));
+    let Poll::Ready(Ok(slot)) = pin!(desk.send(&mut asked)).poll(&mut context()) else { panic!("there is room") };
+    slot
+}
+
+/// As when the driver's task panics between two of them.
+#[test]
+fn whose_commands_are_lost_is_told() {
+    let (desk, mut driver) = desk_and_driver();
+    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
+    let closed = desk.close(CloseMode::Flushing).unwrap();
+    assert!(desk.poll_commands(&mut driver.commands, &context()).is_ready());
+    assert_eq!(driver.commands.len(), 3);
+    drop(driver.commands.drain(..));
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    assert_eq!(error.fate(), Some(Fate::Unknown));
+    assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(_))));
+    assert!(matches!(closed.poll_take(&context()), Poll::Ready(Err(_))));
+}
+
+/// What was not so much as looked at was not written, and comes back.
+#[test]
+fn a_driver_that_is_dropped_gives_back_what_it_has_not_begun() {
+    let (desk, driver) = desk_and_driver();
+    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
+    drop(driver);
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    assert_eq!((error.fate(), error.batch.record_count()), (Some(Fate::NotWritten), 1));
+    assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
+    assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(error)) if error.outstanding == 1));
+}
