@@ -243,7 +243,10 @@ impl<S> fmt::Debug for Connections<S> {
 }
 
 /// Tries one address of a broker after another, until one answers. Each has an even share of the time that is left, so
-/// that one that never answers leaves some for the others (the Java client tries one at each attempt to connect:
+/// that one that never answers leaves some for the others.
+///
+/// An address that takes connections, and is silent then or no broker, is met no sooner: so the one to begin with is another
+/// after each of the `failures` that [`Step::Connect`](crate::Step::Connect) tells of (as in the Java client, with
 /// `client.dns.lookup=use_all_dns_ips`).
 ///
 /// `connect` makes one attempt, which takes no longer than the time given.
@@ -251,11 +254,14 @@ impl<S> fmt::Debug for Connections<S> {
 /// # Errors
 /// That of the last attempt; or there is no address.
 pub async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
-    addresses: Vec<SocketAddr>,
+    mut addresses: Vec<SocketAddr>,
     until: Instant,
+    failures: usize,
     connect: impl Fn(SocketAddr, Duration) -> F,
 ) -> io::Result<S> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let first = failures % addresses.len().max(1);
+    addresses.rotate_left(first);
     for (tried, &address) in addresses.iter().enumerate() {
         let left = (addresses.len() - tried) as u32;
         let share = until.saturating_duration_since(Instant::now()) / left;

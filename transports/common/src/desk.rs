@@ -50,7 +50,7 @@ struct State {
     commands: Vec<Command>,
     /// The driver, while it sleeps.
     sleeper: Option<Waker>,
-    /// The newest version of Produce that every broker speaks, as far as they are known.
+    /// The newest version of Produce that every broker speaks to which there is a connection, or was of late.
     produce: Option<i16>,
 }
 
@@ -84,7 +84,7 @@ impl Desk {
         Self { state: Mutex::new(state), topics }
     }
 
-    /// The newest version of Produce that every broker speaks, as far as they are known.
+    /// The newest version of Produce that every broker speaks to which there is a connection, or was of late.
     pub(crate) fn produce(&self) -> Option<i16> {
         lock(&self.state).produce
     }

@@ -28,8 +28,9 @@ use crate::unknown::Unknown;
 /// what it gives out awaited, on any thread and under any runtime; only the task needs `R`.
 ///
 /// - **Making batches** ([`batch`](Transport::batch)) needs no broker; once one was met, they have the newest format that
-///   all brokers met so far take, and no codec that is too new for one of them (zstd came with 2.1). A batch that turns out
-///   to be too new is converted when it is sent, or fails with what would be lost.
+///   all brokers take to which there is a connection (while there is none, as it was last), and no codec that is too new for
+///   one of them (zstd came with 2.1). A batch that turns out to be too new is converted when it is sent, or fails with what
+///   would be lost.
 /// - **Sending** first makes sure that the topic and the partition exist (the first time; a topic counts as unknown after
 ///   `request.timeout.ms`), then compresses the batch, on the task that sends it, and then waits until there is room for
 ///   it (`buffer.memory`): first come, first served, so a large batch is not overtaken for ever by small ones. With that

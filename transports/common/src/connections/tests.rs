@@ -272,10 +272,25 @@ fn addresses_are_tried_one_after_another_each_with_its_share_of_the_time() {
         tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
         async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
     };
-    assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, connect)).unwrap(), 3);
+    assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, connect)).unwrap(), 3);
     assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
-    let error = block_on(connect_to_any([1, 2].map(address).into(), until, connect)).unwrap_err();
+    let error = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
     assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
-    let error = block_on(connect_to_any(vec![], until, connect)).unwrap_err();
+    let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err();
     assert_eq!(error.to_string(), "the name has no address");
+}
+
+#[test]
+fn after_a_failure_another_address_is_the_first() {
+    let addresses = || [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port))).into();
+    let until = Instant::now() + Duration::from_secs(100);
+    let tried = RefCell::new(Vec::new());
+    let connect = |address: SocketAddr, _| {
+        tried.borrow_mut().push(address.port());
+        async move { if address.port() == 3 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) } }
+    };
+    for failures in [0, 1, 2, 3, 7] {
+        block_on(connect_to_any(addresses(), until, failures, connect)).unwrap();
+    }
+    assert_eq!(tried.take(), [1, 2, 3, 1, 1, 2]);
 }

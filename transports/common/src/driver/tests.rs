@@ -56,3 +56,38 @@ fn a_driver_that_is_dropped_gives_back_what_it_has_not_begun() {
     assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
     assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(error)) if error.outstanding == 1));
 }
+
+/// What is next besides waiting, for which the time is set forward.
+fn next_action(driver: &mut Driver) -> Step {
+    loop {
+        match driver.next_step() {
+            Step::Wait(Some(at)) => driver.started -= at.saturating_duration_since(Instant::now()),
+            step => return step,
+        }
+    }
+}
+
+/// An address that takes connections and is silent, or ends TLS: only what comes of it shows that another should be tried.
+#[test]
+fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
+    let (desk, mut driver) = desk_and_driver();
+    for expected in 0..6 {
+        desk.look_up("t").unwrap(); // again, if the time is over
+        assert!(driver.poll_commands(&context()).is_ready());
+        let Step::Connect { connection, failures, .. } = next_action(&mut driver) else { panic!("it has to connect") };
+        assert_eq!(failures, expected);
+        match expected % 3 {
+            0 => driver.lost(connection, Disconnect::NotConnected, None),
+            1 => {
+                driver.handle_input(Input::Connected(connection));
+                assert!(matches!(next_action(&mut driver), Step::Transmit { .. }));
+                driver.lost(connection, Disconnect::ByPeer, None);
+            }
+            _ => {
+                driver.handle_input(Input::Connected(connection));
+                assert!(matches!(next_action(&mut driver), Step::Transmit { .. }));
+                assert!(matches!(next_action(&mut driver), Step::Close(closed) if closed == connection), "silence");
+            }
+        }
+    }
+}
