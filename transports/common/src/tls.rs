@@ -281,8 +281,12 @@ fn explained(error: &io::Error) -> io::Error {
         Some(rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA,
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied,
         )) => ("; it wants a certificate of ours that it can trust: see ssl.certificate.location", true),
         Some(rustls::Error::InvalidMessage(_)) => (IS_IT_TLS, false),
         None if error.kind() == io::ErrorKind::UnexpectedEof => (IS_IT_TLS, false),

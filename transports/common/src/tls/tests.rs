@@ -274,6 +274,44 @@ fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so()
     }
 }
 
+/// With the words of the standards for it; other alerts say nothing of certificates.
+#[test]
+fn each_alert_about_our_certificate_is_distrust() {
+    let of_ours = [
+        AlertDescription::CertificateRequired,
+        AlertDescription::BadCertificate,
+        AlertDescription::UnsupportedCertificate,
+        AlertDescription::CertificateRevoked,
+        AlertDescription::CertificateExpired,
+        AlertDescription::CertificateUnknown,
+        AlertDescription::UnknownCA,
+        AlertDescription::AccessDenied,
+    ];
+    let others =
+        [AlertDescription::HandshakeFailure, AlertDescription::ProtocolVersion, AlertDescription::InternalError];
+    for (alerts, is_distrusted) in [(&of_ours[..], true), (&others, false)] {
+        for &alert in alerts {
+            let error = explained(&io::Error::other(rustls::Error::AlertReceived(alert)));
+            assert_eq!(is_distrust(&error), is_distrusted, "{error}");
+            assert_eq!(error.to_string().contains("ssl.certificate.location"), is_distrusted, "{error}");
+        }
+    }
+}
+
+/// It is our certificate's time that is over, and the broker that says so.
+#[test]
+fn an_expired_certificate_of_ours_is_distrusted() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let broker = authority.signs("broker", |_| {});
+    let ours = clients.signs("us", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+    let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
+    let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) else {
+        panic!("the alert is there to be read")
+    };
+    assert!(error.to_string().contains("CertificateExpired") && is_distrust(&error), "{error}");
+}
+
 #[test]
 fn hanging_up_is_an_end_with_or_without_saying_so() {
     let authority = Authority::new();
