@@ -45,10 +45,12 @@ pub trait Spawn: Runtime {
 /// | `bootstrap.servers` | none | `host:port,…`: where to begin asking who is in the cluster; the port can be left out, and is 9092 then |
 /// | `client.id` | `kafka-batch` | a name for the brokers' logs, metrics and quotas |
 /// | `acks` | `all` | who must have a batch before it counts as delivered: `0`, `1`, `all` |
-/// | `enable.idempotence` | `true`, unless `acks` rules it out | a retry neither doubles nor reorders |
-/// | `max.in.flight.requests.per.connection` | 5 | requests without an answer on one connection; at most 5 with idempotence |
+/// | `enable.idempotence` | `true`, unless `acks` or the next setting rules it out | a retry neither doubles nor reorders |
+/// | `max.in.flight.requests.per.connection` | 5 | requests without an answer on one connection; more than 5 switch idempotence off, and are an error where it was switched on |
 /// | `request.timeout.ms` | 30 000 | how long to wait for an answer; also how long a topic is asked for before it counts as unknown |
-/// | `delivery.timeout.ms` | 120 000 | how long after it was accepted a batch has failed; not less than `request.timeout.ms` |
+/// | `delivery.timeout.ms` | 120 000 | how long after it was accepted a batch has failed; if it is not set, at least `request.timeout.ms`, and an error if it is set to less |
+/// | `retries` | 2 147 483 647 | nothing else is taken: retries are not counted, `delivery.timeout.ms` bounds them |
+/// | `linger.ms` | 0 | nothing else is taken: a batch goes out when it is handed over; a [`RollingBatch`](kafka_batch_core::RollingBatch) or a [`BatchStream`](kafka_batch_core::BatchStream) can linger |
 /// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1 000 | between retries, doubling |
 /// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1 000 | between attempts to connect, doubling |
 /// | `socket.connection.setup.timeout.ms` | 10 000 | how long connecting may take, all addresses of a name together |
@@ -59,10 +61,12 @@ pub trait Spawn: Runtime {
 /// | `buffer.memory` | 33 554 432 | bytes of batches that may be on their way: over it, sending waits |
 /// | `receive.message.max.bytes` | 100 000 000 | the longest answer that is read (librdkafka's name) |
 /// | `broker.version.fallback` | none | how to speak with brokers before 0.10 (librdkafka's name) |
-/// | `compression.type`, `compression.level` | as the [batch options](Self::batch_options) | the codec of batches that the producer makes |
+/// | `compression.type` | as the [batch options](Self::batch_options) | the codec of batches that the producer makes: `none`, `gzip`, `snappy`, `lz4`, `zstd`, as far as they are compiled in |
+/// | `compression.level` | the codec's | its level (librdkafka's name): 1 to 9 for gzip, -131 072 to 22 for zstd, -1 for the default; the others have none |
+/// | `compression.gzip.level`, `compression.zstd.level`, `compression.lz4.level` | the codec's | the same by Kafka's names, for the codec that `compression.type` names; -1 is the default, but with zstd, which has such a level |
 /// | `batch.size` | as the [batch options](Self::batch_options) | the soft limit of batches that the producer makes |
 /// | `security.protocol` | `plaintext` | or `ssl`, `sasl_plaintext`, `sasl_ssl`: with TLS where it ends in `ssl`, which needs the feature `tls` |
-/// | `sasl.mechanism` | `PLAIN` | or `SCRAM-SHA-256`, `SCRAM-SHA-512`; PLAIN sends the password itself, so use it with TLS alone |
+/// | `sasl.mechanism`, `sasl.mechanisms` | `PLAIN` | (the latter is librdkafka's name) or `SCRAM-SHA-256`, `SCRAM-SHA-512`; PLAIN sends the password itself, so use it with TLS alone |
 /// | `sasl.username`, `sasl.password` | none | who we are; with SCRAM, printable ASCII |
 /// | `ssl.ca.location`, `ssl.ca.pem` | the system's | the authorities to trust: a PEM file, or the text itself |
 /// | `ssl.certificate.location`, `ssl.certificate.pem` | none | our own certificate, and those between it and its authority: a PEM file, or the text itself |

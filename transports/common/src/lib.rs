@@ -39,6 +39,7 @@ mod alarm;
 mod bell;
 mod books;
 mod builder;
+mod codec;
 mod connections;
 mod desk;
 mod driver;
