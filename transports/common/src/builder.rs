@@ -70,7 +70,8 @@ pub trait Spawn: Runtime {
 /// | `sasl.username`, `sasl.password` | none | who we are; with SCRAM, printable ASCII |
 /// | `ssl.ca.location`, `ssl.ca.pem` | the system's | the authorities to trust: a PEM file, or the text itself |
 /// | `ssl.certificate.location`, `ssl.certificate.pem` | none | our own certificate, and those between it and its authority: a PEM file, or the text itself |
-/// | `ssl.key.location`, `ssl.key.pem` | none | its key, not encrypted: likewise |
+/// | `ssl.key.location`, `ssl.key.pem` | none | its key: likewise; plain, or encrypted as PKCS#8 has it (`BEGIN ENCRYPTED PRIVATE KEY`), by PBES2 with AES and PBKDF2-HMAC-SHA-2 or scrypt, as `openssl pkcs8 -topk8 -v2 aes-256-cbc` does |
+/// | `ssl.key.password` | none | the password of that key, if it is encrypted |
 /// | `ssl.endpoint.identification.algorithm` | `https` | a broker's certificate has to have its host name; `none`: any that an authority has signed will do |
 ///
 /// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made.

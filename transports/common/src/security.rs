@@ -18,14 +18,15 @@ pub(crate) const CERTIFICATE_LOCATION: &str = "ssl.certificate.location";
 pub(crate) const CERTIFICATE_PEM: &str = "ssl.certificate.pem";
 pub(crate) const KEY_LOCATION: &str = "ssl.key.location";
 pub(crate) const KEY_PEM: &str = "ssl.key.pem";
+pub(crate) const KEY_PASSWORD: &str = "ssl.key.password";
 pub(crate) const IDENTIFICATION: &str = "ssl.endpoint.identification.algorithm";
 
 const OF_SASL: [&str; 4] = [MECHANISM, MECHANISMS, USERNAME, PASSWORD];
-const OF_TLS: [&str; 7] =
-    [CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, KEY_LOCATION, KEY_PEM, IDENTIFICATION];
+const OF_TLS: [&str; 8] =
+    [CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, KEY_LOCATION, KEY_PEM, KEY_PASSWORD, IDENTIFICATION];
 
 /// What nobody is to read in a log.
-const SECRET: [&str; 2] = [PASSWORD, KEY_PEM];
+const SECRET: [&str; 3] = [PASSWORD, KEY_PEM, KEY_PASSWORD];
 
 /// What is read here.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
@@ -138,6 +139,7 @@ mod tests {
         let odd = wrong(&[SASL, (MECHANISM, "SCRAM-SHA-256"), USER, (PASSWORD, "hünter2")]);
         assert!(odd.starts_with("sasl.password") && odd.contains("ASCII") && !odd.contains("nter2"), "{odd}");
         assert_eq!(shown(KEY_PEM, "secret"), "(not shown)");
+        assert_eq!(shown(KEY_PASSWORD, "secret"), "(not shown)");
         assert_eq!(shown("sasl.jaas.config", "secret"), "(not shown)", "it is not known");
         assert_eq!(shown(CA_PEM, "long"), "(4 bytes)");
         assert_eq!(shown(KEY_LOCATION, "key.pem"), "key.pem");

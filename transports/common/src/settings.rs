@@ -96,7 +96,7 @@ pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<Meaning
             "broker.version.fallback" => config.broker_version_fallback = Some(setting.parsed()?),
             "batch.size" => options = options.batch_size(setting.number(0)?),
             "retries" => {
-                setting.only("2147483647", "there is no count of retries, and delivery.timeout.ms is their bound")?
+                setting.only("2147483647", "there is no count of retries, and delivery.timeout.ms is their bound")?;
             }
             "linger.ms" => {
                 setting

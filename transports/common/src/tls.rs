@@ -1,5 +1,7 @@
 //! TLS, by rustls: from the settings to a configuration, and from a stream to one with TLS over it.
 
+mod key;
+
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::pin::Pin;
@@ -9,7 +11,7 @@ use std::{fmt, fs};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use futures_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use futures_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use futures_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -21,7 +23,7 @@ use futures_rustls::{TlsConnector, client};
 
 use crate::error::ConfigError;
 use crate::security::{
-    CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PEM,
+    CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,
 };
 use crate::settings::{Setting, Settings};
 
@@ -36,12 +38,18 @@ impl Tls {
             Some(ca) => ca.roots()?,
             None => roots_of_the_system()?,
         };
+        let password = Setting::of(settings, KEY_PASSWORD);
         let identity = match (
             either(settings, CERTIFICATE_LOCATION, CERTIFICATE_PEM)?,
             either(settings, KEY_LOCATION, KEY_PEM)?,
         ) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some((certificate.certificates()?, key.key()?, certificate.setting)),
+            (None, None) => match password {
+                Some(password) => return password.wrong("it is used only with ssl.key.location or ssl.key.pem"),
+                None => None,
+            },
+            (Some(certificate), Some(key)) => {
+                Some((certificate.certificates()?, key::read(&key, password)?, certificate.setting))
+            }
             (Some(certificate), None) => {
                 return certificate.setting.wrong("its key is missing: set ssl.key.location or ssl.key.pem too");
             }
@@ -132,15 +140,6 @@ impl Pem<'_> {
             }
         }
         Ok(roots)
-    }
-
-    fn key(&self) -> Result<PrivateKeyDer<'static>, ConfigError> {
-        PrivateKeyDer::from_pem_slice(&self.bytes).or_else(|error| {
-            self.setting.wrong(format!(
-                "there is no key in it that can be read ({error}): it has to be PEM, with BEGIN PRIVATE KEY, and not \
-                 encrypted"
-            ))
-        })
     }
 }
 

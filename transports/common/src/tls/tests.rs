@@ -3,6 +3,7 @@ use std::io::{Read, Write};
 use std::pin::pin;
 use std::task::Waker;
 
+use futures_rustls::pki_types::PrivateKeyDer;
 use futures_rustls::rustls::server::WebPkiClientVerifier;
 use futures_rustls::rustls::{ServerConfig, ServerConnection};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -75,10 +76,25 @@ fn what_is_wrong_with_a_file_or_a_text_is_said_when_the_producer_is_made() {
     assert!(wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate)]).contains("ssl.key.location"));
     assert!(wrong(&[ca, (KEY_PEM, &ours.key)]).contains("ssl.certificate.location"));
     let no_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &authority.pem)]);
-    assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("not encrypted"), "{no_key}");
+    assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("BEGIN PRIVATE KEY"), "{no_key}");
     let other_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &others.key)]);
     assert!(other_key.contains("cannot be used with this key"), "{other_key}");
+    assert!(wrong(&[ca, (KEY_PASSWORD, "hunter2")]).contains("only with ssl.key.location"));
     assert!(wrong(&[ca, (IDENTIFICATION, "ldap")]).contains("https or none"));
+}
+
+#[test]
+fn a_key_may_be_encrypted() {
+    let authority = Authority::new();
+    let ours = authority.signs("us", |_| {});
+    let key = KeyPair::from_pem(&ours.key).unwrap().serialize_der();
+    let way = pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).unwrap();
+    let key = pkcs8::PrivateKeyInfoRef::try_from(&key[..]).unwrap().encrypt_with_params(way, "hunter2").unwrap();
+    let key = key.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF).unwrap();
+    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &key)];
+    assert!(given(&[&identity[..], &[(KEY_PASSWORD, "hunter2")]].concat()).is_ok());
+    assert!(wrong(&identity).contains("set ssl.key.password too"));
+    assert!(wrong(&[&identity[..], &[(KEY_PASSWORD, "guessed")]].concat()).starts_with("ssl.key.password"));
 }
 
 /// A broker's end of a connection, which does all it can whenever our end moves. So nobody ever waits for it.
