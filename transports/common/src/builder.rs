@@ -31,7 +31,7 @@ pub trait Runtime: Sized + 'static {
 
 /// A runtime that can be found from anywhere.
 pub trait Spawn: Runtime {
-    /// Has the work done.
+    /// Spawns the producer's task on this runtime.
     ///
     /// # Errors
     /// There is no runtime here.
@@ -58,13 +58,13 @@ pub trait Spawn: Runtime {
 /// | `metadata.max.age.ms` | 300 000 | what is known of the cluster is asked anew after this |
 /// | `metadata.max.idle.ms` | 300 000 | what is known of a topic that nobody sends to is forgotten after this |
 /// | `max.request.size` | 1 048 576 | bytes of one request; a batch that is over it goes alone |
-/// | `buffer.memory` | 33 554 432 | bytes of batches that may be on their way: over it, sending waits |
+/// | `buffer.memory` | 33 554 432 | bytes of batches that may be on their way: over it, sending waits. A batch counts until it is answered; an answer that is not taken keeps its batch in memory, and does not count |
 /// | `receive.message.max.bytes` | 100 000 000 | the longest answer that is read (librdkafka's name) |
 /// | `broker.version.fallback` | none | how to speak with brokers before 0.10 (librdkafka's name) |
 /// | `compression.type` | as the [batch options](Self::batch_options) | the codec of batches that the producer makes: `none`, `gzip`, `snappy`, `lz4`, `zstd`, as far as they are compiled in |
 /// | `compression.level` | the codec's | its level (librdkafka's name): 1 to 9 for gzip, -131 072 to 22 for zstd, -1 for the default; the others have none |
 /// | `compression.gzip.level`, `compression.zstd.level`, `compression.lz4.level` | the codec's | the same by Kafka's names, for the codec that `compression.type` names; -1 is the default, but with zstd, which has such a level |
-/// | `batch.size` | as the [batch options](Self::batch_options) | the soft limit of batches that the producer makes |
+/// | `batch.size` | as the [batch options](Self::batch_options) | the soft limit of batches that the producer makes; the hard one, `max.message.bytes`, is [among the options](Self::batch_options) |
 /// | `security.protocol` | `plaintext` | or `ssl`, `sasl_plaintext`, `sasl_ssl`: with TLS where it ends in `ssl`, which needs the feature `tls` |
 /// | `sasl.mechanism`, `sasl.mechanisms` | `PLAIN` | (the latter is librdkafka's name) or `SCRAM-SHA-256`, `SCRAM-SHA-512`; PLAIN sends the password itself, so use it with TLS alone |
 /// | `sasl.username`, `sasl.password` | none | who we are; with SCRAM, printable ASCII |
@@ -97,14 +97,15 @@ impl<R: Runtime> ProducerBuilder<R> {
         }
     }
 
-    /// Sets one setting. The last word on a name counts.
+    /// Sets one setting. If a name is set twice, the last value wins.
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
         self
     }
 
     /// What [`Transport::batch`](kafka_batch_core::Transport::batch) makes batches with. The settings `compression.type`
-    /// and `batch.size` have the last word.
+    /// and `batch.size` override these options. The hard limit has no setting: set it with
+    /// `.batch_options(BatchOptions::default().max_message_bytes(…))`.
     pub fn batch_options(mut self, options: BatchOptions) -> Self {
         self.batch_options = options;
         self
@@ -124,8 +125,8 @@ impl<R: Runtime> ProducerBuilder<R> {
         self
     }
 
-    /// What partitions are drawn from where nobody names one, and jitter, and the nonces of SCRAM: with SCRAM, nobody else
-    /// may be able to guess it. Default: drawn from the randomness of the system.
+    /// Seed for partition choice, jitter and SCRAM nonces. With SCRAM it must be unguessable. Default: drawn from the
+    /// randomness of the system.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
