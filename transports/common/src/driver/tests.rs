@@ -5,7 +5,7 @@ use std::task::Waker;
 use super::*;
 use crate::slot::Slot;
 use crate::topics::Topics;
-use kafka_batch_core::{BatchOptions, Record, SealedBatch, TopicPartition};
+use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
 
 fn desk_and_driver() -> (Arc<Desk>, Driver) {
     let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
@@ -90,4 +90,24 @@ fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
             }
         }
     }
+}
+
+#[test]
+fn a_future_that_is_kept_and_not_polled_keeps_nobody_from_sending() {
+    let size = batch().size();
+    let desk = Desk::new(2 * size, Topics::new(1, Duration::from_secs(300)));
+    let (_first, _second) = (send(&desk), send(&desk));
+    let [mut kept, mut behind, mut last] = [(); 3].map(|()| Some((batch(), TopicPartition::new("t", 0))));
+    let (mut kept, mut behind) = (pin!(desk.send(&mut kept)), pin!(desk.send(&mut behind)));
+    let mut last = pin!(desk.send(&mut last));
+    assert!(kept.as_mut().poll(&mut context()).is_pending());
+    assert!(behind.as_mut().poll(&mut context()).is_pending());
+    assert!(last.as_mut().poll(&mut context()).is_pending());
+    desk.release(desk::load(&batch()));
+    desk.release(desk::load(&batch()));
+    assert!(matches!(behind.poll(&mut context()), Poll::Ready(Ok(_))));
+    assert!(last.as_mut().poll(&mut context()).is_pending(), "the one that is kept has its share");
+    desk.close(CloseMode::Flushing);
+    assert!(matches!(kept.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))), "it was not accepted");
+    assert!(matches!(last.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))));
 }
