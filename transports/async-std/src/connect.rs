@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use async_io::{Async, Timer};
 use kafka_batch_transport::connect_to_any;
 
-pub(crate) async fn connect(host: String, port: u16, until: Instant) -> io::Result<Async<TcpStream>> {
+pub(crate) async fn connect(host: String, port: u16, until: Instant, failures: usize) -> io::Result<Async<TcpStream>> {
     let addresses = blocking::unblock(move || (host, port).to_socket_addrs()).await?.collect();
-    connect_to_any(addresses, until, |address, limit| async move {
+    connect_to_any(addresses, until, failures, |address, limit| async move {
         let stream = within(limit, Async::<TcpStream>::connect(address)).await?;
         stream.get_ref().set_nodelay(true)?;
         Ok(stream)
@@ -41,7 +41,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let until = Instant::now() + Duration::from_secs(60);
-        let stream = async_io::block_on(connect("127.0.0.1".to_owned(), port, until)).unwrap();
+        let stream = async_io::block_on(connect("127.0.0.1".to_owned(), port, until, 0)).unwrap();
         assert!(stream.get_ref().nodelay().unwrap(), "TCP_NODELAY");
     }
 }

@@ -53,10 +53,10 @@ mod drive;
 pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Stopped, Unreachable};
 use kafka_batch_transport::{Driver, Runtime, Work};
 
-/// A producer over async-std.
+/// A producer over async-std. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
 pub type AsyncStdProducer = Producer<AsyncStd>;
 
-/// A producer over smol.
+/// A producer over smol. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
 pub type SmolProducer = Producer<Smol>;
 
 /// The runtime of an [`AsyncStdProducer`].

@@ -34,6 +34,9 @@ pub struct Connections<S> {
 /// How many bytes are read at once.
 const BUFFER: usize = 64 * 1024;
 
+/// How many times a connection that is broken is read: that is more than sockets keep, and yet it ends.
+const LAST_READS: usize = 1_024;
+
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<Wire<S>>> + Send>>;
 
 struct Connection<S> {
@@ -151,7 +154,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         Ok(frames) if frames > 0 && driver.written(id, frames) => Turn::News,
                         Ok(_) => Turn::Quiet,
                         Err(error) => {
-                            driver.lost(id, Disconnect::Broken, Some(&error));
+                            let told = read_last(id, stream, buffer, driver, reader);
+                            driver.lost(id, Disconnect::Broken, Some(told.as_ref().unwrap_or(&error)));
                             return Turn::Gone;
                         }
                     };
@@ -188,6 +192,25 @@ fn read<S: AsyncRead + Unpin>(
     }
 }
 
+/// Nothing can be written any more. What the other end said before is read all the same: a batch that it has acknowledged
+/// would be sent again, and it may say why it hung up. That is the error, if there is one.
+fn read_last<S: AsyncRead + Unpin>(
+    id: ConnectionId,
+    stream: &mut S,
+    buffer: &mut [u8],
+    driver: &mut Driver,
+    reader: &Bell,
+) -> Option<io::Error> {
+    for _ in 0..LAST_READS {
+        match Pin::new(&mut *stream).poll_read(&mut reader.context(), buffer) {
+            Poll::Ready(Ok(count @ 1..)) => driver.handle_input(Input::Received(id, &buffer[..count])),
+            Poll::Ready(Err(error)) => return Some(error),
+            Poll::Ready(Ok(0)) | Poll::Pending => break,
+        }
+    }
+    None
+}
+
 /// Writes what can be written now. Gives the number of frames that are whole with it and flushed: TLS takes bytes before
 /// they are on their way, and whoever hears that a frame is written may close the connection.
 fn write<S: AsyncWrite + Unpin>(
@@ -220,7 +243,10 @@ impl<S> fmt::Debug for Connections<S> {
 }
 
 /// Tries one address of a broker after another, until one answers. Each has an even share of the time that is left, so
-/// that one that never answers leaves some for the others (the Java client tries one at each attempt to connect:
+/// that one that never answers leaves some for the others.
+///
+/// An address that takes connections, and is silent then or no broker, is met no sooner: so the one to begin with is another
+/// after each of the `failures` that [`Step::Connect`](crate::Step::Connect) tells of (as in the Java client, with
 /// `client.dns.lookup=use_all_dns_ips`).
 ///
 /// `connect` makes one attempt, which takes no longer than the time given.
@@ -228,11 +254,14 @@ impl<S> fmt::Debug for Connections<S> {
 /// # Errors
 /// That of the last attempt; or there is no address.
 pub async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
-    addresses: Vec<SocketAddr>,
+    mut addresses: Vec<SocketAddr>,
     until: Instant,
+    failures: usize,
     connect: impl Fn(SocketAddr, Duration) -> F,
 ) -> io::Result<S> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let first = failures % addresses.len().max(1);
+    addresses.rotate_left(first);
     for (tried, &address) in addresses.iter().enumerate() {
         let left = (addresses.len() - tried) as u32;
         let share = until.saturating_duration_since(Instant::now()) / left;

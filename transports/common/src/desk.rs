@@ -13,6 +13,7 @@ use kafka_batch_core::producer::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
 
 use crate::error::Stopped;
+use crate::promise::{Everything, Promise};
 use crate::slot::{Slot, lock};
 use crate::topics::Topics;
 use crate::unknown::Unknown;
@@ -28,12 +29,11 @@ pub(crate) type Flushed = Result<(), FlushError>;
 pub(crate) enum Command {
     Send {
         batch: SealedBatch,
-        to: TopicPartition,
-        slot: Arc<Slot<Answer>>,
+        promise: Promise<TopicPartition>,
     },
-    Flush(Arc<Slot<Flushed>>),
+    Flush(Promise<Everything>),
     /// Asked for, or the last handle is gone: then nobody waits.
-    Close(CloseMode, Option<Arc<Slot<Flushed>>>),
+    Close(CloseMode, Option<Promise<Everything>>),
     LookUp(String),
 }
 
@@ -50,7 +50,7 @@ struct State {
     commands: Vec<Command>,
     /// The driver, while it sleeps.
     sleeper: Option<Waker>,
-    /// The newest version of Produce that every broker speaks, as far as they are known.
+    /// The newest version of Produce that every broker speaks to which there is a connection, or was of late.
     produce: Option<i16>,
 }
 
@@ -84,7 +84,7 @@ impl Desk {
         Self { state: Mutex::new(state), topics }
     }
 
-    /// The newest version of Produce that every broker speaks, as far as they are known.
+    /// The newest version of Produce that every broker speaks to which there is a connection, or was of late.
     pub(crate) fn produce(&self) -> Option<i16> {
         lock(&self.state).produce
     }
@@ -127,16 +127,16 @@ impl Desk {
         if state.is_over() {
             return None;
         }
-        let slot = Arc::new(Slot::new());
-        state.commands.push(Command::Flush(Arc::clone(&slot)));
+        let (promise, slot) = Promise::new(Everything);
+        state.commands.push(Command::Flush(promise));
         unlock_and_wake(state);
         Some(slot)
     }
 
     /// Takes no further batch, and has the machine closed. As [`flush`](Self::flush).
     pub(crate) fn close(&self, mode: CloseMode) -> Option<Arc<Slot<Flushed>>> {
-        let slot = Arc::new(Slot::new());
-        self.begin_to_close(mode, Some(Arc::clone(&slot))).then_some(slot)
+        let (promise, slot) = Promise::new(Everything);
+        self.begin_to_close(mode, Some(promise)).then_some(slot)
     }
 
     /// The last handle is gone: what was accepted goes its way.
@@ -144,13 +144,13 @@ impl Desk {
         self.begin_to_close(CloseMode::Flushing, None);
     }
 
-    fn begin_to_close(&self, mode: CloseMode, slot: Option<Arc<Slot<Flushed>>>) -> bool {
+    fn begin_to_close(&self, mode: CloseMode, promise: Option<Promise<Everything>>) -> bool {
         let mut state = lock(&self.state);
         if state.is_over() {
             return false;
         }
         state.stage = Stage::Closing;
-        state.commands.push(Command::Close(mode, slot));
+        state.commands.push(Command::Close(mode, promise));
         let turned_away = state.window.dissolve();
         unlock_and_wake(state);
         turned_away.into_iter().for_each(Waker::wake);
@@ -173,8 +173,8 @@ impl Desk {
 
     /// A batch is through: there is room for others.
     pub(crate) fn release(&self, load: Load) {
-        let next = lock(&self.state).window.release(load);
-        next.into_iter().for_each(Waker::wake);
+        let granted = lock(&self.state).window.release(load);
+        granted.into_iter().for_each(Waker::wake);
     }
 
     /// There is no driver any more; was that in order? Gives what it has not fetched.
@@ -221,12 +221,11 @@ impl InLine<'_> {
         }
         let (batch, to) = asked.take().expect("a batch is accepted once");
         match state.window.admit(self.place, load(&batch), waker) {
-            Admission::In(next) => {
+            Admission::In => {
                 self.place = None;
-                let slot = Arc::new(Slot::new());
-                state.commands.push(Command::Send { batch, to, slot: Arc::clone(&slot) });
+                let (promise, slot) = Promise::new(to);
+                state.commands.push(Command::Send { batch, promise });
                 unlock_and_wake(state);
-                next.into_iter().for_each(Waker::wake);
                 Poll::Ready(Ok(slot))
             }
             Admission::Wait(place) => {
@@ -246,7 +245,7 @@ pub(crate) fn load(batch: &SealedBatch) -> Load {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let left = lock(&self.desk.state).window.leave(place);
-        left.and_then(|(_, next)| next).into_iter().for_each(Waker::wake);
+        let (_gone, granted) = lock(&self.desk.state).window.leave(place);
+        granted.into_iter().for_each(Waker::wake);
     }
 }

@@ -1,6 +1,5 @@
 //! The machine with its surroundings: commands go in, answers go to those who wait, and what is left is what sockets do.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 use crate::books::{Books, Entry};
 use crate::desk::{self, Command, Desk};
 use crate::error::Stopped;
+use crate::peers::{Address, Peers};
 use crate::unknown::Unknown;
 use crate::wire::{Layer, Security, is_distrust};
 
@@ -36,10 +36,7 @@ pub struct Driver {
     /// Without acknowledgements it is the end of a batch that it was written.
     hears_of_writes: bool,
     commands: Vec<Command>,
-    /// The newest versions of Produce, of the brokers that were ever reached.
-    produce: BTreeMap<(String, u16), i16>,
-    /// For people to read.
-    addresses: BTreeMap<ConnectionId, String>,
+    peers: Peers,
     last_trouble: Option<String>,
     ended: bool,
 }
@@ -57,6 +54,9 @@ pub enum Step {
         port: u16,
         /// When the machine gives the attempt up (`socket.connection.setup.timeout.ms`).
         until: Instant,
+        /// How many connections to this host and port in a row have ended before it was known what to speak there: for
+        /// [`connect_to_any`](crate::connect_to_any), which begins with another address each time.
+        failures: usize,
         /// What it is secured with: [`Connections::open`](crate::Connections::open) sees to that.
         layer: Layer,
     },
@@ -87,8 +87,7 @@ impl Driver {
             desk,
             books: Books::default(),
             commands: Vec::new(),
-            produce: BTreeMap::new(),
-            addresses: BTreeMap::new(),
+            peers: Peers::new(),
             last_trouble: None,
             ended: false,
         }
@@ -101,14 +100,14 @@ impl Driver {
             match self.machine.poll_output(now) {
                 Output::Event(event) => self.settle(event),
                 Output::Connect { connection, host, port } => {
-                    self.addresses.insert(connection, format!("{host}:{port}"));
+                    let failures = self.peers.connect(connection, &host, port);
                     let until = Instant::now() + self.setup_timeout;
                     let layer = self.security.layer(&host);
-                    return Step::Connect { connection, host, port, until, layer };
+                    return Step::Connect { connection, host, port, until, failures, layer };
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
                 Output::Close(connection) => {
-                    self.addresses.remove(&connection);
+                    self.gone(connection);
                     return Step::Close(connection);
                 }
                 Output::Wait(deadline) => {
@@ -144,12 +143,19 @@ impl Driver {
     /// A connection came to its end, or never came about.
     pub fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
         let how = if error.is_some_and(is_distrust) { Disconnect::Untrusted } else { how };
-        if let Some(address) = self.addresses.remove(&connection) {
+        if let Some(address) = self.gone(connection) {
             let what = error.map_or_else(|| how.to_string(), ToString::to_string);
             log::warn!("{address}: {what}");
             self.last_trouble = Some(format!("{address}: {what}"));
         }
         self.handle_input(Input::Closed(connection, how));
+    }
+
+    /// Gives its address, the first time.
+    fn gone(&mut self, connection: ConnectionId) -> Option<Address> {
+        let address = self.peers.gone(connection)?;
+        self.desk.set_produce(self.peers.produce());
+        Some(address)
     }
 
     #[cfg(test)]
@@ -165,26 +171,28 @@ impl Driver {
         let now = self.now();
         for command in self.commands.drain(..) {
             match command {
-                Command::Send { batch, to, slot } => {
+                Command::Send { batch, promise } => {
                     let load = desk::load(&batch);
+                    let to = promise.to();
                     match self.machine.send(batch, to.clone(), now) {
-                        Ok(id) => self.books.enter(id, Entry { slot, load, to }),
+                        Ok(id) => self.books.enter(id, Entry { promise, load }),
                         Err(error) => {
                             // It was accepted already, so this is how it ends. There was room, so it can only be that
                             // no topic has such a name.
                             self.desk.release(load);
                             let reason = FailureReason::Transport(Box::new(error.reason));
-                            slot.fill(Err(DeliveryError::new(to, reason, Fate::NotWritten, error.batch.into_batch())));
+                            let batch = error.batch.into_batch();
+                            promise.keep(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
                         }
                     }
                 }
-                Command::Flush(slot) => {
+                Command::Flush(promise) => {
                     let id = self.machine.flush(now);
-                    self.books.enter_flush(id, slot);
+                    self.books.enter_flush(id, promise);
                 }
-                Command::Close(mode, slot) => {
+                Command::Close(mode, promise) => {
                     self.machine.close(mode, now);
-                    slot.into_iter().for_each(|slot| self.books.enter_close(slot));
+                    promise.into_iter().for_each(|promise| self.books.enter_close(promise));
                 }
                 Command::LookUp(topic) => self.machine.look_up(&topic, now),
             }
@@ -195,16 +203,16 @@ impl Driver {
     fn settle(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                if let Some(Entry { slot, load, .. }) = self.books.take(batch) {
+                if let Some(Entry { promise, load }) = self.books.take(batch) {
                     self.desk.release(load);
-                    slot.fill(Ok(delivery));
+                    promise.keep(Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { slot, load, .. }) = self.books.take(batch) {
+                if let Some(Entry { promise, load }) = self.books.take(batch) {
                     self.desk.release(load);
                     self.forget_topic_if_gone(&error);
-                    slot.fill(Err(error));
+                    promise.keep(Err(error));
                 }
             }
             Event::Flushed(flush) => self.books.flushed(flush),
@@ -215,8 +223,8 @@ impl Driver {
             }
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and takes {}", versions.magic());
-                self.produce.insert((host, port), versions.produce);
-                self.desk.set_produce(self.produce.values().copied().min());
+                self.peers.ready(host, port, versions.produce);
+                self.desk.set_produce(self.peers.produce());
             }
             Event::Trouble(BrokerTrouble { trouble: Trouble::Disconnected(_), .. }) => {} // told with more when it happened
             Event::Trouble(trouble) => {
@@ -243,7 +251,7 @@ impl Driver {
             // The last commands came too late to change anything.
             for command in self.commands.drain(..) {
                 match command {
-                    Command::Flush(slot) | Command::Close(_, Some(slot)) => self.books.enter_close(slot),
+                    Command::Flush(promise) | Command::Close(_, Some(promise)) => self.books.enter_close(promise),
                     Command::Close(_, None) | Command::LookUp(_) => {}
                     Command::Send { .. } => unreachable!("nothing is accepted once the machine was told to close"),
                 }
@@ -281,20 +289,21 @@ impl Drop for Driver {
             return;
         }
         if thread::panicking() {
-            // It may be the machine that panicked, so it may again.
+            // It may be the machine that panicked, so it may again. Whose batch it kept hears that nothing is known, when the
+            // books are dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| self.stop()));
+            self.books.stop_waiting();
         } else {
             self.stop();
         }
-        self.books.abandon();
     }
 }
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver")
-            .field("connections", &self.addresses)
-            .field("ended", &self.ended)
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("peers", &self.peers).field("ended", &self.ended).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

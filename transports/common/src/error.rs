@@ -11,7 +11,7 @@ pub enum ConfigError {
     Setting {
         /// Its Kafka name.
         setting: String,
-        /// What it was set to; passwords are left out.
+        /// What it was set to. Not shown: secrets, and the value of a setting that is not known.
         found: String,
         /// What is wrong with it, and what to do.
         remedy: String,

@@ -17,8 +17,8 @@
 //! loop {
 //!     let deadline = loop {                                               // the drain
 //!         match driver.next_step() {
-//!             Step::Connect { connection, host, port, until, layer } => {
-//!                 connections.open(connection, layer, connect(host, port, until))
+//!             Step::Connect { connection, host, port, until, failures, layer } => {
+//!                 connections.open(connection, layer, connect(host, port, until, failures))
 //!             }
 //!             Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
 //!             Step::Close(connection)              => connections.close(connection),
@@ -39,12 +39,15 @@ mod alarm;
 mod bell;
 mod books;
 mod builder;
+mod codec;
 mod connections;
 mod desk;
 mod driver;
 mod error;
 mod outbox;
+mod peers;
 mod producer;
+mod promise;
 mod security;
 mod settings;
 mod slot;

@@ -28,16 +28,17 @@ use crate::unknown::Unknown;
 /// what it gives out awaited, on any thread and under any runtime; only the task needs `R`.
 ///
 /// - **Making batches** ([`batch`](Transport::batch)) needs no broker; once one was met, they have the newest format that
-///   all brokers met so far take, and no codec that is too new for one of them (zstd came with 2.1). A batch that turns out
-///   to be too new is converted when it is sent, or fails with what would be lost.
+///   all brokers take to which there is a connection (while there is none, as it was last), and no codec that is too new for
+///   one of them (zstd came with 2.1). A batch that turns out to be too new is converted when it is sent, or fails with what
+///   would be lost.
 /// - **Sending** first makes sure that the topic and the partition exist (the first time; a topic counts as unknown after
 ///   `request.timeout.ms`), then compresses the batch, on the task that sends it, and then waits until there is room for
 ///   it (`buffer.memory`): first come, first served, so a large batch is not overtaken for ever by small ones. With that
 ///   it is accepted. It goes out at once: there is no `linger.ms`.
-/// - **Cancelling** is by dropping. A future of [`send_batch`](Transport::send_batch) that is dropped before it resolved
-///   has sent nothing, and nothing will be: there is no halfway. The batch goes with the future that owned it; to try
-///   again after a time-out, keep the future and poll it on (`&mut`, pinned), or send a clone. Once it resolved, the batch
-///   is on its way: dropping the [`Pending`] cancels nothing, and only its answer is lost.
+/// - **Cancelling** is by dropping. Dropping the future of [`send_batch`](Transport::send_batch) before it resolves sends
+///   nothing and drops the batch with it. To go on after a timeout, keep the pinned future and poll it on, or send a clone.
+///   (One that is kept and not polled may hold the room that it waited for, and nothing more.) Once it has resolved the batch
+///   is on its way, and dropping [`Pending`] loses only the answer.
 /// - **Every accepted batch ends**, at the latest after `delivery.timeout.ms`, delivered or failed; what failed says
 ///   whether it was not written, or may have been.
 /// - **Flushing** waits for all that was accepted before; so it ends within `delivery.timeout.ms`, too. It fails only if
@@ -229,6 +230,9 @@ impl<R> fmt::Debug for Producer<R> {
 }
 
 /// A batch on its way: resolves when it is known what became of it. Under any runtime, and after its producer is gone.
+///
+/// The answer has the batch in it. `buffer.memory` counts a batch until it is answered, and not an answer that nobody takes:
+/// to bound memory, await or drop what is answered.
 #[derive(Debug)]
 #[must_use = "it says whether the batch arrived; drop it where that does not matter"]
 pub struct Pending {

@@ -3,11 +3,13 @@
 use kafka_batch_core::producer::{Credential, Sasl, SaslMechanism};
 
 use crate::error::ConfigError;
-use crate::settings::{Setting, Settings};
+use crate::settings::{self, Setting, Settings};
 use crate::wire::Security;
 
 const PROTOCOL: &str = "security.protocol";
 const MECHANISM: &str = "sasl.mechanism";
+/// librdkafka's name for it.
+const MECHANISMS: &str = "sasl.mechanisms";
 const USERNAME: &str = "sasl.username";
 const PASSWORD: &str = "sasl.password";
 pub(crate) const CA_LOCATION: &str = "ssl.ca.location";
@@ -16,15 +18,19 @@ pub(crate) const CERTIFICATE_LOCATION: &str = "ssl.certificate.location";
 pub(crate) const CERTIFICATE_PEM: &str = "ssl.certificate.pem";
 pub(crate) const KEY_LOCATION: &str = "ssl.key.location";
 pub(crate) const KEY_PEM: &str = "ssl.key.pem";
+pub(crate) const KEY_PASSWORD: &str = "ssl.key.password";
 pub(crate) const IDENTIFICATION: &str = "ssl.endpoint.identification.algorithm";
 
-const OF_SASL: [&str; 3] = [MECHANISM, USERNAME, PASSWORD];
-const OF_TLS: [&str; 7] =
-    [CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, KEY_LOCATION, KEY_PEM, IDENTIFICATION];
+const OF_SASL: [&str; 4] = [MECHANISM, MECHANISMS, USERNAME, PASSWORD];
+const OF_TLS: [&str; 8] =
+    [CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, KEY_LOCATION, KEY_PEM, KEY_PASSWORD, IDENTIFICATION];
 
-/// Whether a setting is read here.
-pub(crate) fn reads(name: &str) -> bool {
-    name == PROTOCOL || OF_SASL.contains(&name) || OF_TLS.contains(&name)
+/// What nobody is to read in a log.
+const SECRET: [&str; 3] = [PASSWORD, KEY_PEM, KEY_PASSWORD];
+
+/// What is read here.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    [PROTOCOL].into_iter().chain(OF_SASL).chain(OF_TLS)
 }
 
 /// What is laid over connections, and what is said on them first.
@@ -63,9 +69,12 @@ fn over_tls(_: &Settings, protocol: Setting<'_>) -> Result<Security, ConfigError
 }
 
 fn credentials(settings: &Settings) -> Result<Sasl, ConfigError> {
-    let mechanism = match Setting::of(settings, MECHANISM) {
-        Some(mechanism) => mechanism.parsed()?,
-        None => SaslMechanism::Plain,
+    let mechanism = match (Setting::of(settings, MECHANISM), Setting::of(settings, MECHANISMS)) {
+        (Some(mechanism), None) | (None, Some(mechanism)) => mechanism.parsed()?,
+        (None, None) => SaslMechanism::Plain,
+        (Some(_), Some(_)) => {
+            return Err(ConfigError::Together(format!("set {MECHANISM} or {MECHANISMS}, not both: they are the same")));
+        }
     };
     let (Some(username), Some(password)) = (Setting::of(settings, USERNAME), Setting::of(settings, PASSWORD)) else {
         let needs = "security.protocol=sasl_plaintext and sasl_ssl need sasl.username and sasl.password";
@@ -77,9 +86,9 @@ fn credentials(settings: &Settings) -> Result<Sasl, ConfigError> {
     })
 }
 
-/// A value as an error message, or a `Debug`, may show it.
+/// A value as an error message, or a `Debug`, may show it. Of a setting that nobody knows, nobody knows whether it is secret.
 pub(crate) fn shown(setting: &str, value: &str) -> String {
-    if setting.contains("password") || setting.contains("ssl.key") && !setting.ends_with("location") {
+    if SECRET.contains(&setting) || !settings::is_known(setting) {
         "(not shown)".to_owned()
     } else if setting.ends_with(".pem") {
         format!("({} bytes)", value.len())
@@ -108,9 +117,12 @@ mod tests {
     #[test]
     fn each_mechanism_by_its_name_and_plain_without_one() {
         for mechanism in SaslMechanism::ALL {
-            let (_, sasl) = given(&[SASL, (MECHANISM, mechanism.name()), USER, SECRET]).unwrap();
-            assert_eq!(sasl, Some(Sasl::new(mechanism, "u", "hunter2").unwrap()));
+            for name in [MECHANISM, MECHANISMS] {
+                let (_, sasl) = given(&[SASL, (name, mechanism.name()), USER, SECRET]).unwrap();
+                assert_eq!(sasl, Some(Sasl::new(mechanism, "u", "hunter2").unwrap()));
+            }
         }
+        assert!(wrong(&[SASL, (MECHANISM, "PLAIN"), (MECHANISMS, "PLAIN"), USER, SECRET]).contains("not both"));
         let (_, sasl) = given(&[SASL, USER, SECRET]).unwrap();
         assert_eq!(sasl.unwrap().mechanism(), SaslMechanism::Plain);
         assert!(matches!(given(&[]), Ok((Security::Clear, None))));
@@ -127,7 +139,8 @@ mod tests {
         let odd = wrong(&[SASL, (MECHANISM, "SCRAM-SHA-256"), USER, (PASSWORD, "hünter2")]);
         assert!(odd.starts_with("sasl.password") && odd.contains("ASCII") && !odd.contains("nter2"), "{odd}");
         assert_eq!(shown(KEY_PEM, "secret"), "(not shown)");
-        assert_eq!(shown("ssl.key.password", "secret"), "(not shown)");
+        assert_eq!(shown(KEY_PASSWORD, "secret"), "(not shown)");
+        assert_eq!(shown("sasl.jaas.config", "secret"), "(not shown)", "it is not known");
         assert_eq!(shown(CA_PEM, "long"), "(4 bytes)");
         assert_eq!(shown(KEY_LOCATION, "key.pem"), "key.pem");
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use kafka_batch_core::BatchOptions;
 use kafka_batch_core::producer::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
-use kafka_batch_core::{BatchOptions, Compression};
 
+use crate::codec;
 use crate::error::ConfigError;
 use crate::security::{self, shown};
 use crate::wire::Security;
@@ -17,8 +18,46 @@ pub(crate) type Settings = BTreeMap<String, String>;
 
 pub(crate) const BROKERS: &str = "bootstrap.servers";
 
-/// Settings that are read together with others, after the rest.
-const IN_COMPANY: [&str; 2] = ["compression.type", "compression.level"];
+const ACKS: &str = "acks";
+const IDEMPOTENCE: &str = "enable.idempotence";
+const MOST_IN_FLIGHT: &str = "max.in.flight.requests.per.connection";
+const REQUEST_TIMEOUT: &str = "request.timeout.ms";
+const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
+
+/// Settings that are read here.
+const HERE: [&str; 22] = [
+    BROKERS,
+    "client.id",
+    ACKS,
+    IDEMPOTENCE,
+    MOST_IN_FLIGHT,
+    REQUEST_TIMEOUT,
+    DELIVERY_TIMEOUT,
+    "retries",
+    "retry.backoff.ms",
+    "retry.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "reconnect.backoff.max.ms",
+    "socket.connection.setup.timeout.ms",
+    "connections.max.idle.ms",
+    "metadata.max.age.ms",
+    "metadata.max.idle.ms",
+    "max.request.size",
+    "buffer.memory",
+    "receive.message.max.bytes",
+    "broker.version.fallback",
+    "batch.size",
+    "linger.ms",
+];
+
+/// Every setting that there is.
+fn names() -> impl Iterator<Item = &'static str> {
+    HERE.into_iter().chain(codec::names()).chain(security::names())
+}
+
+pub(crate) fn is_known(name: &str) -> bool {
+    names().any(|known| known == name)
+}
 
 /// What settings come to.
 #[derive(Debug)]
@@ -36,13 +75,13 @@ pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<Meaning
         match name.as_str() {
             BROKERS => {}
             "client.id" => config.client_id = setting.text(i16::MAX as usize)?,
-            "acks" => config.acks = setting.acks()?,
-            "enable.idempotence" => config.enable_idempotence = setting.yes_or_no()?,
-            "max.in.flight.requests.per.connection" => {
+            ACKS => config.acks = setting.acks()?,
+            IDEMPOTENCE => config.enable_idempotence = setting.yes_or_no()?,
+            MOST_IN_FLIGHT => {
                 config.max_in_flight_requests_per_connection = setting.number(1)?;
             }
-            "request.timeout.ms" => config.request_timeout = setting.millis(1)?,
-            "delivery.timeout.ms" => config.delivery_timeout = setting.millis(1)?,
+            REQUEST_TIMEOUT => config.request_timeout = setting.millis(1)?,
+            DELIVERY_TIMEOUT => config.delivery_timeout = setting.millis(1)?,
             "retry.backoff.ms" => config.retry_backoff = setting.millis(0)?,
             "retry.backoff.max.ms" => config.retry_backoff_max = setting.millis(0)?,
             "reconnect.backoff.ms" => config.reconnect_backoff = setting.millis(0)?,
@@ -56,19 +95,25 @@ pub(crate) fn read(settings: &Settings, options: BatchOptions) -> Result<Meaning
             "receive.message.max.bytes" => config.frame_ceiling = setting.number(1_000)?,
             "broker.version.fallback" => config.broker_version_fallback = Some(setting.parsed()?),
             "batch.size" => options = options.batch_size(setting.number(0)?),
-            name if IN_COMPANY.contains(&name) || security::reads(name) => {}
-            "linger.ms" => return setting.wrong("batches are sent when they are handed over: leave this setting out"),
+            "retries" => {
+                setting.only("2147483647", "there is no count of retries, and delivery.timeout.ms is their bound")?;
+            }
+            "linger.ms" => {
+                setting
+                    .only("0", "batches are sent when they are handed over; RollingBatch and BatchStream can linger")?;
+            }
+            name if is_known(name) => {} // read together with others, below
             _ => {
                 return setting.wrong("there is no such setting; the documentation of ProducerBuilder has all of them");
             }
         }
     }
-    if let Some(compression) = compression(settings)? {
+    if let Some(compression) = codec::read(settings)? {
         options = options.compression(compression);
     }
     let (security, sasl) = security::read(settings)?;
     config.sasl = sasl;
-    check_together(settings, &config)?;
+    reconcile(settings, &mut config)?;
     Ok(Meaning { config, options, security })
 }
 
@@ -108,6 +153,14 @@ impl<'a> Setting<'a> {
             Ok(millis) if millis >= least => Ok(Duration::from_millis(millis.into())),
             _ => self.wrong(format!("write it as a whole number of milliseconds, from {least} to {}", u32::MAX)),
         }
+    }
+
+    /// What Kafka's default is, and nothing else can be had.
+    fn only(self, value: &str, why: &str) -> Result<(), ConfigError> {
+        if self.found.trim() == value {
+            return Ok(());
+        }
+        self.wrong(format!("{why}: write {value} or leave this setting out"))
     }
 
     fn yes_or_no(self) -> Result<bool, ConfigError> {
@@ -162,37 +215,29 @@ fn server_address(server: &str) -> Option<(String, u16)> {
     (!host.is_empty() && port != 0).then(|| (host.to_owned(), port))
 }
 
-fn compression(settings: &Settings) -> Result<Option<Compression>, ConfigError> {
-    let level = Setting::of(settings, "compression.level").filter(|level| level.found.trim() != "-1");
-    match (Setting::of(settings, "compression.type"), level) {
-        (None, None) => Ok(None),
-        (None, Some(level)) => level.wrong("say of which codec: set compression.type too"),
-        (Some(codec), None) => codec.parsed().map(Some),
-        (Some(codec), Some(level)) => {
-            codec.parsed::<Compression>()?;
-            let both = format!("{}:{}", codec.found.trim(), level.found.trim());
-            both.parse()
-                .map(Some)
-                .or_else(|error: kafka_batch_core::ParseCompressionError| level.wrong(error.to_string()))
-        }
-    }
-}
-
-/// Where settings that are fine by themselves are not fine together: as the Java client has it.
-fn check_together(settings: &Settings, config: &ProducerConfig) -> Result<(), ConfigError> {
+/// Where settings that are fine by themselves are not fine together: as the Java client has it, what was not set gives way,
+/// and what was set is an error.
+fn reconcile(settings: &Settings, config: &mut ProducerConfig) -> Result<(), ConfigError> {
+    let is_set = |name| settings.contains_key(name);
     let wrong = |what: String| Err(ConfigError::Together(what));
-    let asked_for_idempotence = settings.contains_key("enable.idempotence") && config.enable_idempotence;
-    if asked_for_idempotence && config.acks != Acks::All {
+    let is_idempotence_wanted = is_set(IDEMPOTENCE) && config.enable_idempotence;
+    if is_idempotence_wanted && config.acks != Acks::All {
         return wrong("enable.idempotence=true needs acks=all".to_owned());
     }
-    if asked_for_idempotence && config.max_in_flight_requests_per_connection > 5 {
-        return wrong(
-            "enable.idempotence=true allows max.in.flight.requests.per.connection to be 5 at most".to_owned(),
-        );
+    if config.is_idempotent() && config.max_in_flight_requests_per_connection > 5 {
+        if is_idempotence_wanted {
+            return wrong(format!("enable.idempotence=true allows {MOST_IN_FLIGHT} to be 5 at most"));
+        }
+        log::warn!("{MOST_IN_FLIGHT} is over 5, so enable.idempotence is off: a retry may write a batch twice");
+        config.enable_idempotence = false;
     }
     if config.delivery_timeout < config.request_timeout {
         let (delivery, request) = (config.delivery_timeout.as_millis(), config.request_timeout.as_millis());
-        return wrong(format!("delivery.timeout.ms={delivery} is less than request.timeout.ms={request}"));
+        if is_set(DELIVERY_TIMEOUT) {
+            return wrong(format!("{DELIVERY_TIMEOUT}={delivery} is less than {REQUEST_TIMEOUT}={request}"));
+        }
+        log::warn!("{DELIVERY_TIMEOUT} is raised to {request}, which is {REQUEST_TIMEOUT}");
+        config.delivery_timeout = config.request_timeout;
     }
     Ok(())
 }
@@ -200,7 +245,6 @@ fn check_together(settings: &Settings, config: &ProducerConfig) -> Result<(), Co
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kafka_batch_core::Codec;
     use kafka_batch_core::producer::{Sasl, SaslMechanism};
 
     fn given(settings: &[(&str, &str)]) -> Result<(ProducerConfig, BatchOptions), ConfigError> {
@@ -231,8 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_of_the_table_is_read() {
-        let (config, options) = given(&[
+    fn every_setting_that_is_read_here_has_its_effect() {
+        let settings = [
             ("client.id", "me"),
             ("acks", "1"),
             ("enable.idempotence", "false"),
@@ -256,8 +300,12 @@ mod tests {
             ("sasl.mechanism", "SCRAM-SHA-256"),
             ("sasl.username", "u"),
             ("sasl.password", "p"),
-        ])
-        .unwrap();
+        ];
+        for name in HERE {
+            let is_set = settings.iter().any(|(set, _)| *set == name);
+            assert!(is_set || [BROKERS, "retries", "linger.ms"].contains(&name), "{name}");
+        }
+        let (config, options) = given(&settings).unwrap();
         let millis = Duration::from_millis;
         assert_eq!((config.client_id.as_str(), config.acks, config.enable_idempotence), ("me", Acks::Leader, false));
         assert_eq!(config.max_in_flight_requests_per_connection, 2);
@@ -280,20 +328,34 @@ mod tests {
         assert!(wrong("request.timeout.ms", "1s").starts_with("1s: "));
         assert!(wrong("buffer.memory", "-1").contains("whole number"));
         assert!(wrong("enable.idempotence", "on").contains("true or false"));
-        assert!(wrong("linger.ms", "5").contains("leave this setting out"));
+        assert!(wrong("linger.ms", "5").contains("RollingBatch and BatchStream can linger: write 0 or leave"));
+        for retries in ["0", "3"] {
+            assert!(wrong("retries", retries).contains("delivery.timeout.ms is their bound"));
+        }
         assert!(wrong("linger", "5").contains("no such setting"));
         assert!(wrong("security.protocol", "tls").contains("sasl_ssl"));
         assert!(wrong("broker.version.fallback", "new").contains("new"));
         assert!(wrong("client.id", &"x".repeat(40_000)).contains("32767"));
-        assert!(!wrong("sasl.passwords", "hunter2").contains("hunter2"));
+    }
+
+    #[test]
+    fn no_error_shows_what_may_be_a_secret() {
+        let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required password=\"hunter2\";";
+        for unknown in
+            ["sasl.jaas.config", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config", "sasl.passwords"]
+        {
+            let shown = wrong(unknown, jaas);
+            assert!(shown.starts_with("(not shown): there is no such setting"), "{shown}");
+        }
     }
 
     #[test]
     fn settings_that_quarrel() {
-        let quarrels: [&[(&str, &str)]; 5] = [
+        let quarrels: [&[(&str, &str)]; 6] = [
             &[("enable.idempotence", "true"), ("acks", "1")],
             &[("enable.idempotence", "true"), ("max.in.flight.requests.per.connection", "6")],
             &[("delivery.timeout.ms", "1000")],
+            &[("delivery.timeout.ms", "120000"), ("request.timeout.ms", "120001")],
             &[("security.protocol", "sasl_plaintext"), ("sasl.username", "u")],
             &[("sasl.username", "u"), ("sasl.password", "p")],
         ];
@@ -304,13 +366,85 @@ mod tests {
     }
 
     #[test]
-    fn a_codec_and_its_level() {
-        let codec = |settings: &[(&str, &str)]| given(settings).map(|(_, options)| options);
-        assert_eq!(codec(&[]).unwrap(), BatchOptions::default());
-        let none = codec(&[("compression.type", "none"), ("compression.level", "-1")]).unwrap();
-        assert_eq!(none, BatchOptions::default().compression(Compression::None));
-        assert!(codec(&[("compression.level", "3")]).is_err());
-        assert!(codec(&[("compression.type", "brotli")]).is_err());
-        assert_eq!(Compression::None.codec(), Codec::None);
+    fn what_was_not_set_gives_way_to_what_was() {
+        let config = |settings: &[_]| given(settings).unwrap().0;
+        let most_in_flight = |most| config(&[(MOST_IN_FLIGHT, most)]);
+        assert!(most_in_flight("5").is_idempotent());
+        assert!(!most_in_flight("6").is_idempotent());
+        assert_eq!(most_in_flight("6").max_in_flight_requests_per_connection, 6);
+        let patient = config(&[(REQUEST_TIMEOUT, "200000")]);
+        assert_eq!(
+            (patient.request_timeout, patient.delivery_timeout),
+            (Duration::from_secs(200), Duration::from_secs(200))
+        );
+        assert_eq!(config(&[(REQUEST_TIMEOUT, "120000")]).delivery_timeout, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn what_is_so_anyway_may_be_said() {
+        let said = given(&[("linger.ms", "0"), ("retries", "2147483647")]).unwrap();
+        assert_eq!(format!("{said:?}"), format!("{:?}", given(&[]).unwrap()));
+    }
+
+    /// The rows of the table in the documentation: names, and what is said of their defaults.
+    fn table() -> Vec<(Vec<&'static str>, &'static str)> {
+        let rows = include_str!("builder.rs").lines().filter_map(|line| line.strip_prefix("/// | `"));
+        let cells = rows.map(|row| row.split(" | ").collect::<Vec<_>>());
+        cells
+            .map(|cells| (cells[0].split('`').step_by(2).filter(|name| !name.is_empty()).collect(), cells[1]))
+            .collect()
+    }
+
+    #[test]
+    fn the_table_has_every_setting_and_nothing_else() {
+        let mut told: Vec<&str> = table().into_iter().flat_map(|(names, _)| names).collect();
+        let mut known: Vec<&str> = names().collect();
+        told.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(told, known);
+    }
+
+    #[test]
+    fn the_defaults_of_the_table_are_those_of_the_machine() {
+        let config = given(&[]).unwrap().0;
+        let millis = |duration: Duration| duration.as_millis() as usize;
+        let expected = BTreeMap::from([
+            (MOST_IN_FLIGHT, config.max_in_flight_requests_per_connection),
+            (REQUEST_TIMEOUT, millis(config.request_timeout)),
+            (DELIVERY_TIMEOUT, millis(config.delivery_timeout)),
+            ("retries", i32::MAX as usize),
+            ("retry.backoff.ms", millis(config.retry_backoff)),
+            ("retry.backoff.max.ms", millis(config.retry_backoff_max)),
+            ("reconnect.backoff.ms", millis(config.reconnect_backoff)),
+            ("reconnect.backoff.max.ms", millis(config.reconnect_backoff_max)),
+            ("socket.connection.setup.timeout.ms", millis(config.socket_connection_setup_timeout)),
+            ("connections.max.idle.ms", millis(config.connections_max_idle)),
+            ("metadata.max.age.ms", millis(config.metadata_max_age)),
+            ("metadata.max.idle.ms", millis(config.metadata_max_idle)),
+            ("max.request.size", config.max_request_size),
+            ("buffer.memory", config.buffer_memory),
+            ("receive.message.max.bytes", config.frame_ceiling),
+            ("linger.ms", 0),
+        ]);
+        let mut told = BTreeMap::new();
+        for (names, default) in table() {
+            let defaults: Vec<Option<usize>> =
+                default.split(", ").map(|number| number.replace(' ', "").parse().ok()).collect();
+            if defaults.iter().all(Option::is_some) {
+                assert_eq!(names.len(), defaults.len(), "{names:?}");
+                told.extend(names.into_iter().zip(defaults.into_iter().flatten()));
+            } else {
+                assert!(names.iter().all(|name| !expected.contains_key(name)), "{names:?}: {default}");
+            }
+        }
+        assert_eq!(told, expected);
+        let words: BTreeMap<&str, &str> = table().into_iter().map(|(names, default)| (names[0], default)).collect();
+        assert_eq!(words["client.id"].trim_matches('`'), config.client_id);
+        for name in [ACKS, "security.protocol"] {
+            let said = given(&[(name, words[name].trim_matches('`'))]).unwrap().0;
+            assert_eq!(format!("{said:?}"), format!("{config:?}"), "{name}");
+        }
+        assert!(config.enable_idempotence && words[IDEMPOTENCE].starts_with("`true`"));
+        assert!(config.broker_version_fallback.is_none() && words["broker.version.fallback"] == "none");
     }
 }

@@ -1,5 +1,7 @@
 //! TLS, by rustls: from the settings to a configuration, and from a stream to one with TLS over it.
 
+mod key;
+
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::pin::Pin;
@@ -9,7 +11,7 @@ use std::{fmt, fs};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use futures_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use futures_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use futures_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -21,7 +23,7 @@ use futures_rustls::{TlsConnector, client};
 
 use crate::error::ConfigError;
 use crate::security::{
-    CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PEM,
+    CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,
 };
 use crate::settings::{Setting, Settings};
 
@@ -36,12 +38,18 @@ impl Tls {
             Some(ca) => ca.roots()?,
             None => roots_of_the_system()?,
         };
+        let password = Setting::of(settings, KEY_PASSWORD);
         let identity = match (
             either(settings, CERTIFICATE_LOCATION, CERTIFICATE_PEM)?,
             either(settings, KEY_LOCATION, KEY_PEM)?,
         ) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some((certificate.certificates()?, key.key()?, certificate.setting)),
+            (None, None) => match password {
+                Some(password) => return password.wrong("it is used only with ssl.key.location or ssl.key.pem"),
+                None => None,
+            },
+            (Some(certificate), Some(key)) => {
+                Some((certificate.certificates()?, key::read(&key, password)?, certificate.setting))
+            }
             (Some(certificate), None) => {
                 return certificate.setting.wrong("its key is missing: set ssl.key.location or ssl.key.pem too");
             }
@@ -133,15 +141,6 @@ impl Pem<'_> {
         }
         Ok(roots)
     }
-
-    fn key(&self) -> Result<PrivateKeyDer<'static>, ConfigError> {
-        PrivateKeyDer::from_pem_slice(&self.bytes).or_else(|error| {
-            self.setting.wrong(format!(
-                "there is no key in it that can be read ({error}): it has to be PEM, with BEGIN PRIVATE KEY, and not \
-                 encrypted"
-            ))
-        })
-    }
 }
 
 fn roots_of_the_system() -> Result<RootCertStore, ConfigError> {
@@ -216,20 +215,10 @@ impl fmt::Debug for AnyName {
     }
 }
 
-/// A stream with TLS over it, whose errors say so.
+/// A stream with TLS over it, whose errors of reading say so. Whoever dislikes our certificate says so and hangs up, and in
+/// TLS 1.3 that is after the handshake: then it is writing that fails, and what is still to be read says why.
 #[derive(Debug)]
 pub(crate) struct TlsStream<S>(client::TlsStream<S>);
-
-impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
-    /// Whoever dislikes our certificate says so and hangs up, and in TLS 1.3 that is after the handshake: then it is what
-    /// we write that fails, and what is still to be read says why.
-    fn why(&mut self, error: io::Error, context: &mut Context<'_>) -> io::Error {
-        match Pin::new(&mut self.0).poll_read(context, &mut [0]) {
-            Poll::Ready(Err(told)) if of_rustls(&told).is_some() => explained(&told),
-            _ => error,
-        }
-    }
-}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -252,13 +241,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write_vectored(context, slices);
-        written.map_err(|error| self.why(error, context))
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.0).poll_flush(context);
-        flushed.map_err(|error| self.why(error, context))
+        Pin::new(&mut self.0).poll_flush(context)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -293,8 +280,12 @@ fn explained(error: &io::Error) -> io::Error {
         Some(rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA,
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied,
         )) => ("; it wants a certificate of ours that it can trust: see ssl.certificate.location", true),
         Some(rustls::Error::InvalidMessage(_)) => (IS_IT_TLS, false),
         None if error.kind() == io::ErrorKind::UnexpectedEof => (IS_IT_TLS, false),

@@ -270,7 +270,7 @@ impl Settled {
 #[derive(Debug)]
 struct Released {
     flushed: Vec<Arc<Slot<()>>>,
-    admitted: Option<Waker>,
+    admitted: Vec<Waker>,
 }
 
 impl Released {
@@ -294,12 +294,9 @@ impl InLine<'_> {
             return Poll::Ready(Err(Closed));
         }
         match state.window.admit(self.place, load, waker) {
-            Admission::In(next) => {
+            Admission::In => {
                 self.place = None;
-                let accepted = state.open(to, load);
-                drop(state);
-                next.into_iter().for_each(foreign::wake);
-                Poll::Ready(Ok(accepted))
+                Poll::Ready(Ok(state.open(to, load)))
             }
             Admission::Wait(place) => {
                 self.place = Some(place);
@@ -312,8 +309,8 @@ impl InLine<'_> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let left = lock(&self.ledger.state).window.leave(place);
-        left.and_then(|(_, next)| next).into_iter().for_each(foreign::wake);
+        let (_gone, granted) = lock(&self.ledger.state).window.leave(place);
+        granted.into_iter().for_each(foreign::wake);
     }
 }
 

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use crate::stream::Stream;
 
-pub(crate) async fn connect(host: String, port: u16, until: Instant) -> io::Result<Stream<TcpStream>> {
+pub(crate) async fn connect(host: String, port: u16, until: Instant, failures: usize) -> io::Result<Stream<TcpStream>> {
     let addresses = lookup_host((host, port)).await?.collect();
-    connect_to_any(addresses, until, |address, limit| async move {
+    connect_to_any(addresses, until, failures, |address, limit| async move {
         let stream = timeout(limit, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
         Ok(Stream(stream))
@@ -32,7 +32,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let until = Instant::now() + Duration::from_secs(60);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let stream = runtime.block_on(connect("127.0.0.1".to_owned(), port, until)).unwrap();
+        let stream = runtime.block_on(connect("127.0.0.1".to_owned(), port, until, 0)).unwrap();
         assert!(stream.0.nodelay().unwrap(), "TCP_NODELAY");
     }
 }

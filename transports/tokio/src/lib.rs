@@ -43,7 +43,7 @@ mod stream;
 pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Stopped, Unreachable};
 use kafka_batch_transport::{Driver, Runtime, Spawn, Work};
 
-/// A producer over tokio.
+/// A producer over tokio. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
 pub type TokioProducer = Producer<Tokio>;
 
 /// The runtime of a [`TokioProducer`].

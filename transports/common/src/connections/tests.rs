@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
@@ -20,12 +21,15 @@ struct Inside {
     at_once: usize,
     full: bool,
     written: Vec<u8>,
-    read: Option<io::Result<Vec<u8>>>,
+    /// What is to be read: one after another.
+    read: VecDeque<io::Result<Vec<u8>>>,
     reader: Option<Waker>,
     reads: usize,
     flushes: usize,
     /// It keeps what it has taken.
     stuck: Option<Waker>,
+    /// It takes nothing any more.
+    broken: bool,
 }
 
 impl Slow {
@@ -35,7 +39,7 @@ impl Slow {
 
     fn receives(&self, what: io::Result<Vec<u8>>) {
         let mut inside = self.inside();
-        inside.read = Some(what);
+        inside.read.push_back(what);
         inside.reader.take().expect("somebody waits for it").wake();
     }
 }
@@ -51,6 +55,9 @@ impl AsyncWrite for Slow {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut inside = self.inside();
+        if inside.broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         inside.full = !inside.full;
         if inside.full {
             context.waker().wake_by_ref(); // next time it is not
@@ -81,7 +88,7 @@ impl AsyncRead for Slow {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut inside = self.inside();
         inside.reads += 1;
-        match inside.read.take() {
+        match inside.read.pop_front() {
             None => {
                 inside.reader = Some(context.waker().clone());
                 Poll::Pending
@@ -193,6 +200,51 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
     }
 }
 
+/// A broker's answer to what it speaks: Produce up to this version, and what else has to be there.
+fn versions(correlation: [u8; 4], produce: u8) -> Vec<u8> {
+    let apis = [[0, 0, 0, 3, 0, produce, 0], [0, 3, 0, 1, 0, 5, 0], [0, 18, 0, 0, 0, 3, 0]].concat();
+    let body = [&correlation[..], &[0, 0, 4], &apis, &[0; 5]].concat();
+    [&(body.len() as u32).to_be_bytes()[..], &body].concat()
+}
+
+/// The broker had answered when it hung up: what it said counts, although nothing more can be said to it.
+#[test]
+fn an_answer_that_is_there_is_read_although_writing_fails() {
+    let ends: [(Option<io::Result<Vec<u8>>>, &str); 3] = [
+        (None, "broker:9092: broken pipe"),
+        (Some(Ok(vec![])), "broker:9092: broken pipe"),
+        (Some(Err(io::ErrorKind::ConnectionReset.into())), "broker:9092: connection reset"),
+    ];
+    for (end, trouble) in ends {
+        let (desk, mut driver) = driver();
+        let (mut connections, stream) = (Connections::new(), Slow::default());
+        stream.inside().at_once = 1_000;
+        let id = connect(&mut driver);
+        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+        assert!(poll(&mut connections, &mut driver).is_ready());
+        let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
+        let correlation = bytes.concat()[8..12].try_into().unwrap();
+        connections.transmit(connection, bytes);
+        while stream.inside().flushes == 0 {
+            assert!(poll(&mut connections, &mut driver).is_pending());
+        }
+        let answer = versions(correlation, 7);
+        let (head, tail) = answer.split_at(9);
+        {
+            let mut inside = stream.inside();
+            inside.broken = true;
+            inside.read.extend([head, tail].map(|part| Ok(part.to_vec())));
+            inside.read.extend(end);
+        }
+        connections.transmit(id, vec![Bytes::from_static(b"more")]);
+        assert!(poll(&mut connections, &mut driver).is_ready());
+        assert!(connections.each.is_empty(), "it is lost");
+        while !matches!(driver.next_step(), Step::Wait(_)) {}
+        assert_eq!(desk.produce(), Some(7), "the answer was read");
+        assert!(driver.last_trouble().unwrap().starts_with(trouble), "{:?}", driver.last_trouble());
+    }
+}
+
 #[test]
 fn an_attempt_that_fails_says_why() {
     let (_desk, mut driver) = driver();
@@ -220,10 +272,25 @@ fn addresses_are_tried_one_after_another_each_with_its_share_of_the_time() {
         tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
         async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
     };
-    assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, connect)).unwrap(), 3);
+    assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, connect)).unwrap(), 3);
     assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
-    let error = block_on(connect_to_any([1, 2].map(address).into(), until, connect)).unwrap_err();
+    let error = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
     assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
-    let error = block_on(connect_to_any(vec![], until, connect)).unwrap_err();
+    let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err();
     assert_eq!(error.to_string(), "the name has no address");
+}
+
+#[test]
+fn after_a_failure_another_address_is_the_first() {
+    let addresses = || [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port))).into();
+    let until = Instant::now() + Duration::from_secs(100);
+    let tried = RefCell::new(Vec::new());
+    let connect = |address: SocketAddr, _| {
+        tried.borrow_mut().push(address.port());
+        async move { if address.port() == 3 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) } }
+    };
+    for failures in [0, 1, 2, 3, 7] {
+        block_on(connect_to_any(addresses(), until, failures, connect)).unwrap();
+    }
+    assert_eq!(tried.take(), [1, 2, 3, 1, 1, 2]);
 }

@@ -3,6 +3,7 @@ use std::io::{Read, Write};
 use std::pin::pin;
 use std::task::Waker;
 
+use futures_rustls::pki_types::PrivateKeyDer;
 use futures_rustls::rustls::server::WebPkiClientVerifier;
 use futures_rustls::rustls::{ServerConfig, ServerConnection};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -75,10 +76,25 @@ fn what_is_wrong_with_a_file_or_a_text_is_said_when_the_producer_is_made() {
     assert!(wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate)]).contains("ssl.key.location"));
     assert!(wrong(&[ca, (KEY_PEM, &ours.key)]).contains("ssl.certificate.location"));
     let no_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &authority.pem)]);
-    assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("not encrypted"), "{no_key}");
+    assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("BEGIN PRIVATE KEY"), "{no_key}");
     let other_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &others.key)]);
     assert!(other_key.contains("cannot be used with this key"), "{other_key}");
+    assert!(wrong(&[ca, (KEY_PASSWORD, "hunter2")]).contains("only with ssl.key.location"));
     assert!(wrong(&[ca, (IDENTIFICATION, "ldap")]).contains("https or none"));
+}
+
+#[test]
+fn a_key_may_be_encrypted() {
+    let authority = Authority::new();
+    let ours = authority.signs("us", |_| {});
+    let key = KeyPair::from_pem(&ours.key).unwrap().serialize_der();
+    let way = pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).unwrap();
+    let key = pkcs8::PrivateKeyInfoRef::try_from(&key[..]).unwrap().encrypt_with_params(way, "hunter2").unwrap();
+    let key = key.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF).unwrap();
+    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &key)];
+    assert!(given(&[&identity[..], &[(KEY_PASSWORD, "hunter2")]].concat()).is_ok());
+    assert!(wrong(&identity).contains("set ssl.key.password too"));
+    assert!(wrong(&[&identity[..], &[(KEY_PASSWORD, "guessed")]].concat()).starts_with("ssl.key.password"));
 }
 
 /// A broker's end of a connection, which does all it can whenever our end moves. So nobody ever waits for it.
@@ -256,7 +272,11 @@ fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so()
     assert_eq!(stream.0.get_ref().0.heard, b"frame");
     // The handshake is over for us before the broker has an opinion of it.
     let read = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_read(&mut context(), &mut [0; 100]);
-    let write = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_write(&mut context(), b"frame");
+    // Writing that fails takes nothing of it: it is there to be read.
+    let write = |stream: &mut TlsStream<Peer>| {
+        assert!(matches!(Pin::new(&mut *stream).poll_write(&mut context(), b"frame"), Poll::Ready(Err(_))));
+        read(stream)
+    };
     for (hangs_up, attempt) in [(false, &read as &dyn Fn(&mut _) -> _), (true, &read), (true, &write)] {
         let mut stream = connected(&[ca], Peer::new(&broker, Some(&clients))).unwrap();
         stream.0.get_mut().0.hung_up = hangs_up;
@@ -268,6 +288,44 @@ fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so()
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// With the words of the standards for it; other alerts say nothing of certificates.
+#[test]
+fn each_alert_about_our_certificate_is_distrust() {
+    let of_ours = [
+        AlertDescription::CertificateRequired,
+        AlertDescription::BadCertificate,
+        AlertDescription::UnsupportedCertificate,
+        AlertDescription::CertificateRevoked,
+        AlertDescription::CertificateExpired,
+        AlertDescription::CertificateUnknown,
+        AlertDescription::UnknownCA,
+        AlertDescription::AccessDenied,
+    ];
+    let others =
+        [AlertDescription::HandshakeFailure, AlertDescription::ProtocolVersion, AlertDescription::InternalError];
+    for (alerts, is_distrusted) in [(&of_ours[..], true), (&others, false)] {
+        for &alert in alerts {
+            let error = explained(&io::Error::other(rustls::Error::AlertReceived(alert)));
+            assert_eq!(is_distrust(&error), is_distrusted, "{error}");
+            assert_eq!(error.to_string().contains("ssl.certificate.location"), is_distrusted, "{error}");
+        }
+    }
+}
+
+/// It is our certificate's time that is over, and the broker that says so.
+#[test]
+fn an_expired_certificate_of_ours_is_distrusted() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let broker = authority.signs("broker", |_| {});
+    let ours = clients.signs("us", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+    let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
+    let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) else {
+        panic!("the alert is there to be read")
+    };
+    assert!(error.to_string().contains("CertificateExpired") && is_distrust(&error), "{error}");
 }
 
 #[test]
@@ -282,9 +340,10 @@ fn hanging_up_is_an_end_with_or_without_saying_so() {
             peer.session.send_close_notify();
         }
         peer.hung_up = true;
+        assert!(matches!(Pin::new(&mut stream).poll_write(&mut context(), b"more"), Poll::Ready(Err(_))));
         let mut buffer = [0; 100];
         let mut read = || Pin::new(&mut stream).poll_read(&mut context(), &mut buffer);
-        assert!(matches!(read(), Poll::Ready(Ok(4))));
+        assert!(matches!(read(), Poll::Ready(Ok(4))), "writing took nothing of it");
         assert!(matches!(read(), Poll::Ready(Ok(0))), "{says_so}");
     }
 }

@@ -1,0 +1,113 @@
+use std::future::Future;
+use std::pin::pin;
+use std::task::Waker;
+
+use super::*;
+use crate::slot::Slot;
+use crate::topics::Topics;
+use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
+
+fn desk_and_driver() -> (Arc<Desk>, Driver) {
+    let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+    let config = ProducerConfig::new([("broker", 9092)]);
+    let driver = Driver::new(config, Security::Clear, 1, Arc::clone(&desk));
+    (desk, driver)
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn batch() -> SealedBatch {
+    let mut batch = BatchOptions::default().build(0).unwrap();
+    batch.extend([Record::new("x")]).unwrap();
+    batch.seal().unwrap()
+}
+
+fn send(desk: &Desk) -> Arc<Slot<desk::Answer>> {
+    let mut asked = Some((batch(), TopicPartition::new("t", 0)));
+    let Poll::Ready(Ok(slot)) = pin!(desk.send(&mut asked)).poll(&mut context()) else { panic!("there is room") };
+    slot
+}
+
+/// As when the driver's task panics between two of them.
+#[test]
+fn whose_commands_are_lost_is_told() {
+    let (desk, mut driver) = desk_and_driver();
+    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
+    let closed = desk.close(CloseMode::Flushing).unwrap();
+    assert!(desk.poll_commands(&mut driver.commands, &context()).is_ready());
+    assert_eq!(driver.commands.len(), 3);
+    drop(driver.commands.drain(..));
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    assert_eq!(error.fate(), Some(Fate::Unknown));
+    assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(_))));
+    assert!(matches!(closed.poll_take(&context()), Poll::Ready(Err(_))));
+}
+
+/// What was not so much as looked at was not written, and comes back.
+#[test]
+fn a_driver_that_is_dropped_gives_back_what_it_has_not_begun() {
+    let (desk, driver) = desk_and_driver();
+    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
+    drop(driver);
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    assert_eq!((error.fate(), error.batch.record_count()), (Some(Fate::NotWritten), 1));
+    assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
+    assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(error)) if error.outstanding == 1));
+}
+
+/// What is next besides waiting, for which the time is set forward.
+fn next_action(driver: &mut Driver) -> Step {
+    loop {
+        match driver.next_step() {
+            Step::Wait(Some(at)) => driver.started -= at.saturating_duration_since(Instant::now()),
+            step => return step,
+        }
+    }
+}
+
+/// An address that takes connections and is silent, or ends TLS: only what comes of it shows that another should be tried.
+#[test]
+fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
+    let (desk, mut driver) = desk_and_driver();
+    for expected in 0..6 {
+        desk.look_up("t").unwrap(); // again, if the time is over
+        assert!(driver.poll_commands(&context()).is_ready());
+        let Step::Connect { connection, failures, .. } = next_action(&mut driver) else { panic!("it has to connect") };
+        assert_eq!(failures, expected);
+        match expected % 3 {
+            0 => driver.lost(connection, Disconnect::NotConnected, None),
+            1 => {
+                driver.handle_input(Input::Connected(connection));
+                assert!(matches!(next_action(&mut driver), Step::Transmit { .. }));
+                driver.lost(connection, Disconnect::ByPeer, None);
+            }
+            _ => {
+                driver.handle_input(Input::Connected(connection));
+                assert!(matches!(next_action(&mut driver), Step::Transmit { .. }));
+                assert!(matches!(next_action(&mut driver), Step::Close(closed) if closed == connection), "silence");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_future_that_is_kept_and_not_polled_keeps_nobody_from_sending() {
+    let size = batch().size();
+    let desk = Desk::new(2 * size, Topics::new(1, Duration::from_secs(300)));
+    let (_first, _second) = (send(&desk), send(&desk));
+    let [mut kept, mut behind, mut last] = [(); 3].map(|()| Some((batch(), TopicPartition::new("t", 0))));
+    let (mut kept, mut behind) = (pin!(desk.send(&mut kept)), pin!(desk.send(&mut behind)));
+    let mut last = pin!(desk.send(&mut last));
+    assert!(kept.as_mut().poll(&mut context()).is_pending());
+    assert!(behind.as_mut().poll(&mut context()).is_pending());
+    assert!(last.as_mut().poll(&mut context()).is_pending());
+    desk.release(desk::load(&batch()));
+    desk.release(desk::load(&batch()));
+    assert!(matches!(behind.poll(&mut context()), Poll::Ready(Ok(_))));
+    assert!(last.as_mut().poll(&mut context()).is_pending(), "the one that is kept has its share");
+    desk.close(CloseMode::Flushing);
+    assert!(matches!(kept.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))), "it was not accepted");
+    assert!(matches!(last.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))));
+}

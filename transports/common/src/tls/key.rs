@@ -1,0 +1,158 @@
+//! Our key: plain, or encrypted with a password.
+
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use pkcs8::pkcs5::Error as WrongWay;
+use pkcs8::{EncryptedPrivateKeyInfoRef, Error, SecretDocument};
+
+use super::Pem;
+use crate::error::ConfigError;
+use crate::security::KEY_PASSWORD;
+use crate::settings::Setting;
+
+const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+const HOW: &str = "`openssl pkcs8 -topk8 -v2 aes-256-cbc` makes one that can be";
+
+/// Takes the key out of a PEM text. The text says how much work it is to decrypt it; it is the user's own.
+pub(super) fn read(pem: &Pem<'_>, password: Option<Setting<'_>>) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    let Some(encrypted) = encrypted(&pem.bytes) else {
+        return PrivateKeyDer::from_pem_slice(&pem.bytes).or_else(|error| {
+            let what = "it has to be PEM, with BEGIN PRIVATE KEY or BEGIN ENCRYPTED PRIVATE KEY";
+            pem.setting.wrong(format!("there is no key in it that can be read ({error}): {what}; {HOW}"))
+        });
+    };
+    let Some(password) = password else {
+        return pem.setting.wrong(format!("the key in it is encrypted: set {KEY_PASSWORD} too"));
+    };
+    let unreadable = |error: &dyn ToString| {
+        let error = error.to_string();
+        pem.setting.wrong(format!("the encrypted key in it cannot be read ({error}); {HOW}"))
+    };
+    let der = match SecretDocument::from_pem(encrypted) {
+        Ok((_, der)) => der,
+        Err(error) => return unreadable(&error),
+    };
+    let key = match EncryptedPrivateKeyInfoRef::try_from(der.as_bytes()) {
+        Ok(key) => key,
+        Err(error) => return unreadable(&error),
+    };
+    match key.decrypt(password.found) {
+        Ok(key) => Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into()),
+        // What it gives with another password seldom looks like a key, but may.
+        Err(Error::EncryptedPrivateKey(WrongWay::DecryptFailed) | Error::Asn1(_)) => {
+            password.wrong(format!("it is not the password of the key in {}", pem.setting.name))
+        }
+        Err(error) => unreadable(&error),
+    }
+}
+
+/// The part of a text that is an encrypted key.
+fn encrypted(text: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(text).ok()?;
+    let begin = text.find(BEGIN)?;
+    let end = text[begin..].find(END)?;
+    Some(&text[begin..begin + end + END.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::KEY_PEM;
+
+    /// A key that is used nowhere else. Made by OpenSSL 3.0.19: `openssl genpkey -algorithm EC -pkeyopt
+    /// ec_paramgen_curve:P-256`.
+    const PLAIN: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm+n+n43Jz3HUzP8L
+1nZfP7ryoQxyX/E3/VgXuAzpSkahRANCAASkIEmUo6IWmlK9ECmEOW7MxT9nLa12
+Pw8OpDOrUUY/gE9q+UGLDx2TwJtQrR8k3ivAJTL3yZnm6uJ2VMq8aX2E
+-----END PRIVATE KEY-----
+";
+    /// By `openssl pkcs8 -topk8 -v2 aes-256-cbc`: PBES2, with PBKDF2 by HMAC-SHA-256.
+    const PBKDF2: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAh0SCUDVe2augICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEE/K2kl9uzOZjgrLuPyfVqAEgZCX
+QimB2A0xEumfrI+FuIIbMJdlBM+kOEbp1eS6iOCEwyS8ICeJcCtIauWnJqfKu6gQ
+d1Z9YzCwZ2atGQF/p6mYFAzwNSQd3jQvTgpCCblFqcqtZ+VoTsNJrpVdscyT5OVo
+yQvsqe0O70ijkhQEv4Fhw1rAiN9RHHzygqqKGTEjn5BUQRnwcy/z2CAjFZXHpLA=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+    /// By `openssl pkcs8 -topk8 -scrypt -scrypt_N 16`: less work than it has by default.
+    const SCRYPT: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHjME4GCSqGSIb3DQEFDTBBMCAGCSsGAQQB2kcECzATBAgobmp0VvaHTgIBEAIB
+CAIBATAdBglghkgBZQMEASoEEJEkIqpRjMGJilFc5EgFB9kEgZBiXwDeqJtG6TWK
+xdiIw68VwNnSE7JhODkYWa4Oh5LnUY3MmtGT9fqaaxaNGC4JKwKfhH/gGkrtowuL
+QNBOm/Dh2noWITWPLaJA85lLJtvXOnn5rNJ9Id7yMU51ySRkwUqgeJFTVSs3WzTZ
+QF1/FAHFE6kYfrdEQNV+DG7SUiLElCpm4HydeIivD5hsMfda9Bw=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+    /// By `openssl pkcs8 -topk8 -v1 PBE-SHA1-3DES`: PKCS#12, which is not supported.
+    const OLD: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGxMBwGCiqGSIb3DQEMAQMwDgQIB8hzKmsQB0cCAggABIGQYGBh3sRdt5TEdl+z
+vzykLoFhD/JseqWMBedEzDgVHLJpVazxgE2hzDSGK3TV7qVQ9jvTiD98XNR3KA4B
+l/FyFQVgg7abBklbJSRvN/hbmyg0LWGyDqvoSaMG4pxOJZFHnxBbmEPEUQC5oDeE
+fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
+-----END ENCRYPTED PRIVATE KEY-----
+";
+    const PASSWORD: &str = "open sesame";
+
+    fn given(text: &str, password: Option<&str>) -> Result<PrivateKeyDer<'static>, ConfigError> {
+        let setting = Setting { name: KEY_PEM, found: text };
+        let password = password.map(|found| Setting { name: KEY_PASSWORD, found });
+        read(&Pem { setting, bytes: text.as_bytes().to_vec() }, password)
+    }
+
+    #[track_caller]
+    fn wrong(text: &str, password: Option<&str>) -> String {
+        let error = given(text, password).unwrap_err().to_string();
+        assert!(!password.is_some_and(|password| error.contains(password)), "{error}");
+        error
+    }
+
+    #[test]
+    fn an_encrypted_key_is_the_same_as_a_plain_one() {
+        let plain = given(PLAIN, None).unwrap();
+        assert_eq!(given(PLAIN, Some(PASSWORD)).unwrap(), plain, "a password that is not needed");
+        for text in [PBKDF2, SCRYPT] {
+            assert_eq!(given(text, Some(PASSWORD)).unwrap(), plain);
+            let among_others = format!("Bag Attributes\r\n{}\r\nmore\r\n", text.replace('\n', "\r\n"));
+            assert_eq!(given(&among_others, Some(PASSWORD)).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn a_wrong_password_or_none_is_said() {
+        for text in [PBKDF2, SCRYPT] {
+            let said = wrong(text, None);
+            assert!(said.starts_with("ssl.key.pem") && said.contains("set ssl.key.password too"), "{said}");
+            for password in ["open sesam", "", "Open sesame"] {
+                let said = given(text, Some(password)).unwrap_err().to_string();
+                let expected = "ssl.key.password = \"(not shown)\": it is not the password of the key in ssl.key.pem";
+                assert_eq!(said, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_what_to_do() {
+        let garbled = PBKDF2.replace("MIHs", "MIHt");
+        let cut = PBKDF2.replace("yQvsqe0O70ijkhQEv4Fhw1rAiN9RHHzygqqKGTEjn5BUQRnwcy/z2CAjFZXHpLA=\n", "");
+        for text in [OLD, &garbled, &cut] {
+            let said = wrong(text, Some(PASSWORD));
+            assert!(
+                said.starts_with("ssl.key.pem = \"(not shown)\": the encrypted key in it cannot be read"),
+                "{said}"
+            );
+            assert!(said.contains("openssl pkcs8 -topk8"), "{said}");
+        }
+        let header = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
+        for text in ["", END, BEGIN, &PLAIN.replace("KEY-----\n", &format!("KEY-----\n{header}"))] {
+            let said = wrong(text, Some(PASSWORD));
+            assert!(said.contains("no key in it that can be read") && said.contains("openssl pkcs8 -topk8"), "{said}");
+        }
+    }
+}
