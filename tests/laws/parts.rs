@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn to() -> TopicPartition {
+    TopicPartition::new("topic", 3)
+}
+
 proptest! {
     #![proptest_config(config(2))]
 
@@ -22,6 +26,32 @@ proptest! {
         positions in prop::collection::vec(0..10_usize, 0..6),
     ) {
         laws::without_takes_out_these(&recipe.batch(), &positions)?;
+    }
+
+    #[test]
+    fn what_is_left_of_a_failed_batch_is_neither_written_nor_rejected(
+        error in strategy::batches().prop_flat_map(|recipe| strategy::delivery_errors(to(), recipe.batch())),
+    ) {
+        laws::remainder_is_what_is_left_to_send(&error)?;
+        let fates: Vec<_> = (0..error.batch.record_count()).map(|position| error.fate_of(position)).collect();
+        let differ = fates.windows(2).any(|pair| pair[0] != pair[1]);
+        prop_assert!(fates.is_empty() || error.fate().is_none() == differ);
+    }
+
+    #[test]
+    fn a_delivery_of_any_kind_answers_by_position(
+        delivery in strategy::batches().prop_flat_map(|recipe| strategy::deliveries(to(), recipe.batch())),
+    ) {
+        let records: Vec<_> = delivery.records().collect();
+        prop_assert_eq!(records.len(), delivery.record_count());
+        for (record, own) in records.iter().zip(delivery.batch().records()) {
+            prop_assert_eq!(record.offset, delivery.offset(record.position));
+            prop_assert_eq!(Some(record.timestamp), delivery.timestamp(record.position));
+            let all = delivery.log_append_time();
+            prop_assert!(all.is_none_or(|time| time == record.timestamp));
+            prop_assert!(record.timestamp.millis() >= 0 || record.timestamp == own.timestamp, "{record:?}");
+        }
+        prop_assert_eq!(delivery.base_offset(), records.first().and_then(|first| first.offset));
     }
 
     #[test]

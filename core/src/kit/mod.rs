@@ -4,7 +4,8 @@
 //! - **Strategies**, in [`strategy`]: [records](strategy::records) with everything that Kafka tells apart (null and
 //!   empty, repeated and null headers, timestamps that are negative, extreme or go backwards), [options](strategy::options),
 //!   [batches](strategy::batches), records that end [just below, on or just above the limit](strategy::near_limit),
-//!   [operations](strategy::operations) on a batch, and [broker versions](strategy::broker_versions).
+//!   [operations](strategy::operations) on a batch, [outcomes](strategy::outcomes) of sending it (deliveries and failures of
+//!   all kinds), and [broker versions](strategy::broker_versions).
 //! - A **reference model**, [`Model`]: a plain list of records and arithmetic. It counts from the protocol guide by
 //!   itself and shares no encoder with [`KafkaBatch`](crate::KafkaBatch), and it says beforehand what a batch must answer.
 //! - The **laws**, in [`laws`]: functions that take a batch, however your code filled it, and fail where it breaks one.

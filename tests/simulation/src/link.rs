@@ -197,7 +197,11 @@ impl Link {
     /// Cuts the link when so many more bytes have come through in one direction.
     pub const fn cut_after(&mut self, bytes: usize, to_broker: bool) {
         let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };
-        pipe.cut_after = Some(bytes);
+        // A later cut does not mend an earlier one: else bytes would be missing in the middle.
+        pipe.cut_after = match pipe.cut_after {
+            Some(left) if left < bytes => Some(left),
+            _ => Some(bytes),
+        };
     }
 
     /// Nothing comes through in one direction until then.

@@ -15,7 +15,7 @@ pub use fill::{
     rollback_restores, room_agrees_with_fits, try_extend_is_all_or_nothing,
 };
 pub use headers::{header_forms_agree, headers_merge_by_name};
-pub use parts::{split_keeps_all_and_fits, without_takes_out_these};
+pub use parts::{remainder_is_what_is_left_to_send, split_keeps_all_and_fits, without_takes_out_these};
 pub use seal::{
     compression_pays_or_is_left_out, decoding_gives_what_was_appended, hard_limit_holds, sealed_batches_open_again,
     size_is_what_is_written,

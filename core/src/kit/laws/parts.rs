@@ -8,6 +8,7 @@ use proptest::{prop_assert, prop_assert_eq};
 use super::same;
 use super::seal::fail;
 use crate::batch::{KafkaBatch, SealErrorReason};
+use crate::delivery::{DeliveryError, Fate};
 use crate::kit::OwnedRecord;
 
 /// [`KafkaBatch::split`] keeps every record once and in order, parts and records that are too large taken together by
@@ -50,6 +51,23 @@ pub fn split_keeps_all_and_fits(batch: &KafkaBatch, limit: usize) -> TestCaseRes
 }
 
 /// Bytes before compression; 0 for a batch that cannot be sealed for want of records.
+/// [`DeliveryError::good_remainder`] is what is left to send: every record once and in order, but for those that are
+/// written, and those that the broker has rejected.
+///
+/// # Errors
+/// The law is broken.
+pub fn remainder_is_what_is_left_to_send(error: &DeliveryError) -> TestCaseResult {
+    let is_left = |position: &usize| {
+        error.fate_of(*position) != Some(Fate::Written)
+            && !error.record_errors.iter().any(|rejected| rejected.position == *position)
+    };
+    let records: Vec<OwnedRecord> = error.batch.records().map(OwnedRecord::from).collect();
+    let expected = records.into_iter().enumerate().filter(|(position, _)| is_left(position)).map(|(_, record)| record);
+    let remainder = error.good_remainder();
+    prop_assert_eq!(remainder.records().map(OwnedRecord::from).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    Ok(())
+}
+
 fn uncompressed(batch: &KafkaBatch) -> usize {
     match batch.clone().seal() {
         Ok(sealed) => sealed.uncompressed_size(),

@@ -1,10 +1,13 @@
-//! Strategies: records, options, batches, operations, and what else a test of a batch wants to be surprised by.
+//! Strategies: records, options, batches, operations, what brokers make of a batch, and what else a test wants to be
+//! surprised by.
 
 mod options;
+mod outcomes;
 mod records;
 
 pub use options::{
     BrokerVersionText, Landing, NearLimit, batches, broker_versions, compressions, limited_batches, magics, marking,
     near_limit, operations, options, roomy_options, stamps,
 };
+pub use outcomes::{deliveries, delivery_errors, error_codes, failure_reasons, outcomes};
 pub use records::{bytes, header_lists, headers, record, records, timestamps};
