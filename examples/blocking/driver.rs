@@ -1,4 +1,4 @@
-//! How to write a transport, told by one: the producer machine over `std::net`, without any runtime.
+//! How to drive the producer machine: over `std::net`, without any async runtime.
 //!
 //! The machine ([`Producer`]) knows Kafka and no sockets, a driver knows sockets and no Kafka. It does what the machine
 //! says, tells it what happened, and knows what time it is. That is all, and [`BlockingProducer::next_event`] is the whole

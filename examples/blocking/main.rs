@@ -5,7 +5,7 @@
 //! cargo run --example blocking -- --brokers localhost:9092 --topic readings --compression gzip --count 100000
 //! ```
 //!
-//! The transport is in [`driver`], which is also the text on how to write one. This file is an application that uses it:
+//! [`driver`] drives the machine, and explains how that is done. This file is an application that uses it:
 //! it hands batches over while there is room for them, and listens to what became of each.
 
 mod args;
