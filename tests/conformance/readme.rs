@@ -3,6 +3,8 @@
 
 use kafka_batch::{DeliveryError, FailureReason, Fate, RecordError, TopicPartition};
 
+use rdkafka::types::RDKafkaRespErr;
+
 use crate::cluster::Cluster;
 use crate::log::{batch, counted, of, values};
 use crate::subject::{AsyncStd, Rdkafka, Subject, Tokio};
@@ -38,31 +40,63 @@ over_each_producer! {
 }
 
 mod guide {
-    include!("shown/left_to_send.rs");
+    mod failed {
+        include!("shown/left_to_send.rs");
 
-    pub(super) mod pump {
-        use super::left_to_send;
+        pub(in super::super) fn left(error: &DeliveryError) -> Option<KafkaBatch> {
+            left_to_send(error)
+        }
+    }
+
+    pub(super) use failed::left;
+    use failed::left as left_to_send;
+
+    include!("shown/outbox.rs");
+
+    fn outbox(producer: TokioProducer) -> (Outbox, tokio::sync::mpsc::Receiver<KafkaBatch>) {
+        let (undelivered, dead) = tokio::sync::mpsc::channel(1_000);
+        (Outbox { producer, undelivered, answers: JoinSet::new() }, dead)
+    }
+
+    /// What could not be delivered.
+    async fn all(mut dead: tokio::sync::mpsc::Receiver<KafkaBatch>) -> Vec<KafkaBatch> {
+        let mut batches = Vec::new();
+        while let Some(batch) = dead.recv().await {
+            batches.push(batch);
+        }
+        batches
+    }
+
+    pub(super) mod stream {
+        use super::{KafkaBatch, Outbox, TokioProducer, all, outbox};
+
         include!("shown/pump.rs");
 
         pub(in super::super) async fn run(
             producer: TokioProducer,
             to: TopicPartition,
             readings: Receiver<String>,
-        ) -> Result<(), Failure> {
-            pump(producer, to, readings).await
+        ) -> Vec<KafkaBatch> {
+            let (outbox, dead) = outbox(producer);
+            pump(outbox, to, readings).await;
+            all(dead).await
         }
     }
 
-    pub(super) mod by_key {
+    pub(super) mod keyed {
+        use super::{KafkaBatch, Outbox, TokioProducer, all, outbox};
+
         include!("shown/by_key.rs");
 
-        pub(in super::super) async fn run<P: Transport>(producer: &P, topic: &str, readings: Vec<(String, String)>) {
-            publish_by_key(producer, topic, readings).await.unwrap();
+        pub(in super::super) async fn run(
+            producer: TokioProducer,
+            topic: &str,
+            readings: Receiver<(String, String)>,
+        ) -> Vec<KafkaBatch> {
+            let (outbox, dead) = outbox(producer);
+            pump_by_key(outbox, topic, readings).await.unwrap();
+            all(dead).await
         }
-    }
-
-    pub(super) fn left(error: &DeliveryError) -> Option<KafkaBatch> {
-        left_to_send(error)
     }
 }
 
@@ -73,8 +107,9 @@ fn the_pages_show_what_runs_here() {
     let blocks = [
         (README, format!("```rust\n{producer}{}```\n", include_str!("shown/publish.rs"))),
         (GUIDE, format!("```rust\n{}```\n", include_str!("shown/left_to_send.rs"))),
+        (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/outbox.rs"))),
         (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/pump.rs"))),
-        (GUIDE, format!("```rust\n{}```\n", include_str!("shown/by_key.rs"))),
+        (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/by_key.rs"))),
     ];
     for (page, block) in blocks {
         assert!(page.contains(&block), "a page does not have this block:\n{block}");
@@ -100,7 +135,7 @@ fn a_stream_goes_out_in_order_and_a_message_that_fits_nowhere_does_not_end_it() 
     let readings = counted(5_000);
     Tokio::block_on(async {
         let (sender, receiver) = tokio::sync::mpsc::channel(10);
-        let pumped = tokio::spawn(guide::pump::run(cluster.producer::<Tokio>(), cluster.partition(0), receiver));
+        let pumped = tokio::spawn(guide::stream::run(cluster.producer::<Tokio>(), cluster.partition(0), receiver));
         for (position, reading) in readings.iter().enumerate() {
             if position == 2_500 {
                 sender.send("x".repeat(2 << 20)).await.unwrap(); // larger than any batch may be
@@ -108,9 +143,46 @@ fn a_stream_goes_out_in_order_and_a_message_that_fits_nowhere_does_not_end_it() 
             sender.send(reading.clone()).await.unwrap();
         }
         drop(sender);
-        pumped.await.unwrap().unwrap();
+        assert_eq!(pumped.await.unwrap(), []);
     });
     assert_eq!(cluster.values(), readings);
+}
+
+#[test]
+fn what_a_stream_cannot_deliver_is_kept() {
+    let cluster = Cluster::new();
+    let nowhere = TopicPartition::new(cluster.topic(), 3); // it has three partitions
+    let kept = Tokio::block_on(async {
+        let (sender, receiver) = tokio::sync::mpsc::channel(10);
+        let pumped = tokio::spawn(guide::stream::run(cluster.producer::<Tokio>(), nowhere, receiver));
+        for reading in counted(5_000) {
+            sender.send(reading).await.unwrap();
+        }
+        drop(sender);
+        pumped.await.unwrap()
+    });
+    assert_eq!(kept.iter().map(kafka_batch::KafkaBatch::record_count).sum::<usize>(), 5_000);
+}
+
+#[test]
+fn a_batch_that_sending_again_cannot_help_is_kept() {
+    for (errors, landed, kept) in [
+        (vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 0, 3), // sending the same again is of no use
+        (vec![], 3, 0),
+    ] {
+        let cluster = Cluster::new();
+        cluster.produce_errors(&errors);
+        let left = Tokio::block_on(async {
+            let (sender, receiver) = tokio::sync::mpsc::channel(10);
+            for reading in counted(3) {
+                sender.send(reading).await.unwrap();
+            }
+            drop(sender);
+            guide::stream::run(cluster.producer::<Tokio>(), cluster.partition(0), receiver).await
+        });
+        assert_eq!(cluster.log().len(), landed);
+        assert_eq!(left.iter().map(kafka_batch::KafkaBatch::record_count).sum::<usize>(), kept);
+    }
 }
 
 #[test]
@@ -118,7 +190,12 @@ fn a_keyed_stream_goes_to_all_partitions_and_each_key_to_one() {
     let cluster = Cluster::new();
     let readings: Vec<_> = (0..6_000).map(|n| (format!("sensor-{}", n % 10), n.to_string())).collect();
     Tokio::block_on(async {
-        guide::by_key::run(&cluster.producer::<Tokio>(), cluster.topic(), readings.clone()).await;
+        let (sender, receiver) = tokio::sync::mpsc::channel(readings.len());
+        for reading in readings {
+            sender.send(reading).await.unwrap();
+        }
+        drop(sender);
+        assert_eq!(guide::keyed::run(cluster.producer::<Tokio>(), cluster.topic(), receiver).await, []);
     });
     let logs = [0, 1, 2].map(|partition| cluster.log_of(partition));
     assert!(logs.iter().all(|log| !log.is_empty()));
