@@ -136,7 +136,7 @@ impl Application {
         Ok(self.deliveries)
     }
 
-    /// The next event, told to whoever watches. A batch that failed ends the program: the others are not waited for.
+    /// The next event, reported on screen. A batch that failed ends the program: the others are not waited for.
     fn hear(&mut self) -> Result<Option<Event>, Failure> {
         let Some(event) = self.producer.next_event(Self::PATIENCE) else {
             return Err(Failure::new("nothing happens any more", "none: this is a fault of this program"));
