@@ -2,6 +2,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::*;
 
@@ -21,19 +22,19 @@ pub use kafka_batch_async_std::SmolProducer;
 #[cfg(feature = "rdkafka")]
 pub use kafka_batch_rdkafka::RdkafkaProducer;
 
-/// The transports, whole: the settings and errors of each, and what it promises.
+/// The transport crates, each as a module: settings, errors, and what the transport promises.
 ///
-/// They have a module of their own so that `use kafka_batch::*` brings no name of another crate along.
+/// They are in a module of their own so that `use kafka_batch::*` does not import the names `tokio` or `rdkafka`.
 pub mod transports {
-    /// The transport over tokio. The batch that was filled is the batch that lands.
+    /// The transport over tokio. The batch that you fill is the batch in the log.
     #[cfg(feature = "tokio")]
     pub use kafka_batch_tokio as tokio;
 
-    /// The transport over async-std and smol. The batch that was filled is the batch that lands.
+    /// The transport over async-std and smol. The batch that you fill is the batch in the log.
     #[cfg(any(feature = "async-std", feature = "smol"))]
     pub use kafka_batch_async_std as async_std;
 
-    /// The transport over librdkafka. What it cannot promise stands in its first paragraph.
+    /// The transport over librdkafka. Its first paragraph says what it cannot promise.
     #[cfg(feature = "rdkafka")]
     pub use kafka_batch_rdkafka as rdkafka;
 }
@@ -42,9 +43,12 @@ pub mod transports {
 #[cfg(any(doc, doctest))]
 pub mod guide {}
 
-/// How to write a transport, told by one: the example `blocking`, over `std::net` and without any runtime. Its text is here as
-/// it is compiled and run; [`producer`] has the rules that it keeps.
+/// How to drive the producer's state machine without an async runtime: the source of the example `blocking`, which does it
+/// with `std::net` and threads. [`producer`] has the rules that a driver keeps.
+///
+/// It implements no [`Transport`]. To write one for another async runtime, use the crate
+/// [kafka-batch-transport](https://docs.rs/kafka-batch-transport): a [`Transport`] is then a loop and a way to connect.
 ///
 #[doc = concat!("```rust,ignore\n", include_str!("../examples/blocking/driver.rs"), "\n```")]
 #[cfg(any(doc, doctest))]
-pub mod how_to_write_a_transport {}
+pub mod driving_the_machine {}

@@ -1,4 +1,4 @@
-//! Measures kafka-batch beside its peers and beside lower bounds, and writes the table and the plot. README.md beside
+//! Measures kafka-batch beside its peers and hand-written baselines, and writes the table and the plot. README.md beside
 //! this crate says how to run it and how to read what it writes.
 
 mod contender;

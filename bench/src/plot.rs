@@ -63,7 +63,7 @@ pub fn svg(rows: &[Row]) -> String {
     format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 820 {height}" font-family="sans-serif" font-size="12">
 <style>text {{ fill: #333 }} .n {{ font-size: 9px }} line {{ stroke: #777 }} @media (prefers-color-scheme: dark) {{ text {{ fill: #ddd }} }}</style>
-<text x="10" y="20" font-size="14">Times the bound (straight-line encoder, codec alone, bare walk): shorter is faster</text>
+<text x="10" y="20" font-size="14">Times the baseline (straight-line encoder, codec alone, bare walk): shorter is faster</text>
 {legend}
 <line x1="{bound:.1}" x2="{bound:.1}" y1="56" y2="{y}" stroke-dasharray="3 3"/>
 {body}</svg>

@@ -76,7 +76,7 @@ pub fn write(rows: &[Row]) -> io::Result<()> {
     fs::create_dir_all(&folder)?;
     let environment = Environment::look();
     let mut text = format!(
-        "# Building and reading a batch\n\n{}\n\nMultiples of the row's bound, which is the first column that has a \
+        "# Building and reading a batch\n\n{}\n\nMultiples of the row's baseline, which is the first column that has a \
          figure: lower is faster. ../README.md says who is who.\n{}\n{}\n## Workloads\n\n",
         environment.lines(),
         table(rows),

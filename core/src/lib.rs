@@ -1,15 +1,16 @@
-//! The Kafka batch as a value: fill it record by record, see to the byte how full it is, decide what happens when it is
-//! full, seal it, read it back. And the pure half of publishing it.
+//! The Kafka batch as a value: fill it record by record, know its exact size, decide what happens when it is full, seal it,
+//! read it back. Also the part of publishing it that needs no I/O.
 //!
 //! This crate reads no clock, opens no socket, spawns nothing and draws no randomness of its own. It is `no_std` with
 //! `alloc`; codecs switch `std` on. Applications use it through the crate `kafka-batch` and a transport; to embed it in
 //! a runtime of your own, use it directly.
 //!
 //! - [`KafkaBatch`] is filled, [`SealedBatch`] is final, [`StampedBatch`] is what goes out.
-//! - [`BatchStream`] makes batches of a stream, for those who do not want to manage them.
-//! - [`RecordBatches`] reads all of it back, from whoever wrote it.
+//! - [`BatchStream`] makes batches from a stream of messages; [`RollingBatch`] does so record by record.
+//! - [`RecordBatches`] reads batches, from any writer.
 //! - [`Message`], [`Defaults`] and [`Publish`] turn what an application has into records.
-//! - [`Transport`] is what the crates that know sockets implement; [`Delivery`] and [`DeliveryError`] are their answers.
+//! - [`Transport`] is what the transport crates implement; [`Delivery`] and [`DeliveryError`] are their answers.
+//! - [`producer`] is a whole producer as a state machine, and [`protocol`] the messages that it speaks.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

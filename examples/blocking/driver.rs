@@ -1,4 +1,4 @@
-//! How to write a transport, told by one: the producer machine over `std::net`, without any runtime.
+//! How to drive the producer machine: over `std::net`, without any async runtime.
 //!
 //! The machine ([`Producer`]) knows Kafka and no sockets, a driver knows sockets and no Kafka. It does what the machine
 //! says, tells it what happened, and knows what time it is. That is all, and [`BlockingProducer::next_event`] is the whole
@@ -142,7 +142,7 @@ impl BlockingProducer {
         let (tell, limit) = (self.tell.clone(), self.connect_limit);
         let begun = thread::Builder::new().spawn(move || {
             let made = connect(&host, port, limit);
-            // Whoever tells something to a driver that is gone has nothing more to do: here and below.
+            // If the driver is gone, there is nobody left to tell, here and below.
             let _ = tell.send(match made {
                 Ok(stream) => News::Connected(id, stream),
                 Err(_) => News::Closed(id, Disconnect::NotConnected),
@@ -166,7 +166,7 @@ impl BlockingProducer {
 }
 
 /// Tries one address of a name after the other. Each has its share of the time, so that one which keeps silent leaves some
-/// to the next. (How long the look-up takes is the system's affair; the machine does not wait for it longer than that.)
+/// to the next. (The system decides how long the look-up takes; the machine does not wait for it longer than that.)
 fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
     let begun = Moment::now();
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();

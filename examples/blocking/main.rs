@@ -5,7 +5,7 @@
 //! cargo run --example blocking -- --brokers localhost:9092 --topic readings --compression gzip --count 100000
 //! ```
 //!
-//! The transport is in [`driver`], which is also the text on how to write one. This file is an application that uses it:
+//! [`driver`] drives the machine, and explains how that is done. This file is an application that uses it:
 //! it hands batches over while there is room for them, and listens to what became of each.
 
 mod args;
@@ -136,7 +136,7 @@ impl Application {
         Ok(self.deliveries)
     }
 
-    /// The next event, told to whoever watches. A batch that failed ends the program: the others are not waited for.
+    /// The next event, reported on screen. A batch that failed ends the program: the others are not waited for.
     fn hear(&mut self) -> Result<Option<Event>, Failure> {
         let Some(event) = self.producer.next_event(Self::PATIENCE) else {
             return Err(Failure::new("nothing happens any more", "none: this is a fault of this program"));

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let shown = if args.json { inspect(&args, json::Array::new(out)) } else { inspect(&args, table::Table::new(out)) };
     match shown {
         Ok(status) => ExitCode::from(status),
-        // Whoever reads our output (`head`, say) has seen enough.
+        // The program that reads our output (`head`, say) has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             report(&format!("error: standard output cannot be written: {error}"));

@@ -1,4 +1,4 @@
-//! Fills batches before your eyes, publishes them, reads them back, and compares.
+//! Fills batches, shows how full they are, publishes them, reads them back, and compares.
 //!
 //! ```text
 //! cargo run --example publish
@@ -6,8 +6,8 @@
 //! cargo run --example publish -- --brokers localhost:9092 --topic orders --compression gzip orders.jsonl
 //! ```
 //!
-//! The heart of it is [`fill`]: a full batch is not an error but an answer, and what to do then is this program's
-//! business. It publishes what it has, and goes on with the record that found no room.
+//! The core of it is [`fill`]: a full batch is an answer and not an error, and this program decides what to do then. It
+//! publishes the batch, and goes on with the record that did not fit.
 
 mod args;
 mod cluster;
@@ -178,10 +178,5 @@ fn sealed_size(batch: &KafkaBatch) -> Result<usize, SealErrorReason> {
 }
 
 async fn send(producer: &impl Transport, args: &Args, batch: KafkaBatch) -> Result<Delivery, PublishError> {
-    let publish = Publish::to(&args.topic).batch(batch);
-    let publish = match args.partition {
-        Some(partition) => publish.partition(partition),
-        None => publish,
-    };
-    producer.publish_batch(publish).await
+    producer.publish_batch(Publish::to(&args.topic).batch(batch).partition(args.partition)).await
 }

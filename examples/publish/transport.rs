@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// What carries the batches.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum TransportName {
-    /// the batch that was filled is the one that lands
+    /// the batch that is filled is the batch in the log
     Tokio,
     /// the same, on another runtime
     AsyncStd,

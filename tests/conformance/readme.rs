@@ -1,46 +1,227 @@
-//! The README's example of publishing, as it stands there: over each transport only the line changes that names the
-//! producer.
+//! What the README and the guide show, compiled and run. The code is in `shown/`, a file a code block; a page must have the
+//! whole block as the file has it.
 
-use std::error::Error;
+use kafka_batch::{DeliveryError, FailureReason, Fate, RecordError, TopicPartition};
 
-use kafka_batch::{Publish, Record, Transport};
+use rdkafka::types::RDKafkaRespErr;
 
 use crate::cluster::Cluster;
-use crate::subject::Subject;
+use crate::log::{batch, counted, of, values};
+use crate::subject::{AsyncStd, Rdkafka, Subject, Tokio};
 
-over_each_transport! {
-    what_the_readme_shows
+const README: &str = include_str!("../../README.md");
+const GUIDE: &str = include_str!("../../docs/guide.md");
+
+/// The README's example over each transport: only the line changes that names the producer.
+macro_rules! over_each_producer {
+    ($($place:ident $producer:ident $block_on:expr;)*) => {$(
+        mod $place {
+            use super::*;
+            use kafka_batch::$producer as Producer;
+
+            include!("shown/publish.rs");
+
+            #[test]
+            fn what_the_readme_shows() {
+                let cluster = Cluster::new();
+                let servers = cluster.wanted().servers;
+                $block_on(publish(&servers)).unwrap();
+                assert_eq!(values(of(&servers, "readings", 0)), ["21.5", "21.7"]);
+            }
+        }
+    )*};
 }
 
-async fn what_the_readme_shows<S: Subject>() {
-    let cluster = Cluster::new();
-    publish(cluster.producer::<S>()).await.unwrap();
-    let log = crate::log::of(&cluster.wanted().servers, "readings", 0);
-    assert_eq!(log.len(), 2);
+over_each_producer! {
+    over_tokio TokioProducer Tokio::block_on;
+    over_async_std AsyncStdProducer AsyncStd::block_on;
+    over_smol SmolProducer smol::block_on;
+    over_rdkafka RdkafkaProducer Rdkafka::block_on;
 }
 
-async fn publish(producer: impl Transport) -> Result<(), Box<dyn Error>> {
-    // As in the README:
-    let mut batch = producer.batch();
-    batch.extend([Record::new("21.5").key("sensor-7"), Record::new("21.7").key("sensor-7")])?;
+mod guide {
+    mod failed {
+        include!("shown/left_to_send.rs");
 
-    let delivery = producer.publish_batch(Publish::to("readings").batch(batch).partition(0)).await?;
-    println!("the second record has offset {:?}", delivery.offset(1));
-    // So far.
-    Ok(())
+        pub(in super::super) fn left(error: &DeliveryError) -> Option<KafkaBatch> {
+            left_to_send(error)
+        }
+    }
+
+    pub(super) use failed::left;
+    use failed::left as left_to_send;
+
+    include!("shown/outbox.rs");
+
+    fn outbox(producer: TokioProducer) -> (Outbox, tokio::sync::mpsc::Receiver<KafkaBatch>) {
+        let (undelivered, dead) = tokio::sync::mpsc::channel(1_000);
+        (Outbox { producer, undelivered, answers: JoinSet::new() }, dead)
+    }
+
+    /// What could not be delivered.
+    async fn all(mut dead: tokio::sync::mpsc::Receiver<KafkaBatch>) -> Vec<KafkaBatch> {
+        let mut batches = Vec::new();
+        while let Some(batch) = dead.recv().await {
+            batches.push(batch);
+        }
+        batches
+    }
+
+    pub(super) mod stream {
+        use super::{KafkaBatch, Outbox, TokioProducer, all, outbox};
+
+        include!("shown/pump.rs");
+
+        pub(in super::super) async fn run(
+            producer: TokioProducer,
+            to: TopicPartition,
+            readings: Receiver<String>,
+        ) -> Vec<KafkaBatch> {
+            let (outbox, dead) = outbox(producer);
+            pump(outbox, to, readings).await;
+            all(dead).await
+        }
+    }
+
+    pub(super) mod keyed {
+        use super::{KafkaBatch, Outbox, TokioProducer, all, outbox};
+
+        include!("shown/by_key.rs");
+
+        pub(in super::super) async fn run(
+            producer: TokioProducer,
+            topic: &str,
+            readings: Receiver<(String, String)>,
+        ) -> Vec<KafkaBatch> {
+            let (outbox, dead) = outbox(producer);
+            pump_by_key(outbox, topic, readings).await.unwrap();
+            all(dead).await
+        }
+    }
 }
 
 #[test]
-fn the_readme_shows_what_runs_here() {
-    let here = include_str!("readme.rs");
-    let (_, here) = here.split_once("    // As in the README:\n").unwrap();
-    let (here, _) = here.split_once("    // So far.\n").unwrap();
-    let shown = include_str!("../../README.md");
-    let lines: String = here.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
-    assert!(shown.contains(&lines), "not in the README:\n{lines}");
-    for producer in
-        ["TokioProducer as Producer", "AsyncStdProducer", "SmolProducer", "RdkafkaProducer: this line changes"]
-    {
-        assert!(shown.contains(producer), "{producer}");
+fn the_pages_show_what_runs_here() {
+    let producer = "use kafka_batch::TokioProducer as Producer; \
+                    // or AsyncStdProducer, SmolProducer, RdkafkaProducer: only this line changes\n";
+    let blocks = [
+        (README, format!("```rust\n{producer}{}```\n", include_str!("shown/publish.rs"))),
+        (GUIDE, format!("```rust\n{}```\n", include_str!("shown/left_to_send.rs"))),
+        (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/outbox.rs"))),
+        (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/pump.rs"))),
+        (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/by_key.rs"))),
+    ];
+    for (page, block) in blocks {
+        assert!(page.contains(&block), "a page does not have this block:\n{block}");
     }
+}
+
+#[test]
+fn the_pages_hide_no_line() {
+    for (name, page) in [("README.md", README), ("docs/guide.md", GUIDE)] {
+        let mut is_code = false;
+        for line in page.lines() {
+            if line.starts_with("```") {
+                is_code = !is_code;
+            }
+            assert!(!is_code || line != "#" && !line.starts_with("# "), "{name} is read elsewhere too: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_goes_out_in_order_and_a_message_that_fits_nowhere_does_not_end_it() {
+    let cluster = Cluster::new();
+    let readings = counted(5_000);
+    Tokio::block_on(async {
+        let (sender, receiver) = tokio::sync::mpsc::channel(10);
+        let pumped = tokio::spawn(guide::stream::run(cluster.producer::<Tokio>(), cluster.partition(0), receiver));
+        for (position, reading) in readings.iter().enumerate() {
+            if position == 2_500 {
+                sender.send("x".repeat(2 << 20)).await.unwrap(); // larger than any batch may be
+            }
+            sender.send(reading.clone()).await.unwrap();
+        }
+        drop(sender);
+        assert_eq!(pumped.await.unwrap(), []);
+    });
+    assert_eq!(cluster.values(), readings);
+}
+
+#[test]
+fn what_a_stream_cannot_deliver_is_kept() {
+    let cluster = Cluster::new();
+    let nowhere = TopicPartition::new(cluster.topic(), 3); // it has three partitions
+    let kept = Tokio::block_on(async {
+        let (sender, receiver) = tokio::sync::mpsc::channel(10);
+        let pumped = tokio::spawn(guide::stream::run(cluster.producer::<Tokio>(), nowhere, receiver));
+        for reading in counted(5_000) {
+            sender.send(reading).await.unwrap();
+        }
+        drop(sender);
+        pumped.await.unwrap()
+    });
+    assert_eq!(kept.iter().map(kafka_batch::KafkaBatch::record_count).sum::<usize>(), 5_000);
+}
+
+#[test]
+fn a_batch_that_sending_again_cannot_help_is_kept() {
+    for (errors, landed, kept) in [
+        (vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 0, 3), // sending the same again is of no use
+        (vec![], 3, 0),
+    ] {
+        let cluster = Cluster::new();
+        cluster.produce_errors(&errors);
+        let left = Tokio::block_on(async {
+            let (sender, receiver) = tokio::sync::mpsc::channel(10);
+            for reading in counted(3) {
+                sender.send(reading).await.unwrap();
+            }
+            drop(sender);
+            guide::stream::run(cluster.producer::<Tokio>(), cluster.partition(0), receiver).await
+        });
+        assert_eq!(cluster.log().len(), landed);
+        assert_eq!(left.iter().map(kafka_batch::KafkaBatch::record_count).sum::<usize>(), kept);
+    }
+}
+
+#[test]
+fn a_keyed_stream_goes_to_all_partitions_and_each_key_to_one() {
+    let cluster = Cluster::new();
+    let readings: Vec<_> = (0..6_000).map(|n| (format!("sensor-{}", n % 10), n.to_string())).collect();
+    Tokio::block_on(async {
+        let (sender, receiver) = tokio::sync::mpsc::channel(readings.len());
+        for reading in readings {
+            sender.send(reading).await.unwrap();
+        }
+        drop(sender);
+        assert_eq!(guide::keyed::run(cluster.producer::<Tokio>(), cluster.topic(), receiver).await, []);
+    });
+    let logs = [0, 1, 2].map(|partition| cluster.log_of(partition));
+    assert!(logs.iter().all(|log| !log.is_empty()));
+    for sensor in 0..10 {
+        let key = format!("sensor-{sensor}").into_bytes();
+        let holds = logs.iter().filter(|log| log.iter().any(|(_, record)| record.key.as_ref() == Some(&key)));
+        let [log] = holds.collect::<Vec<_>>()[..] else { panic!("{sensor} is in several partitions") };
+        let of_sensor = log.iter().filter(|(_, record)| record.key.as_ref() == Some(&key)).cloned().collect();
+        let sent: Vec<_> = (sensor..6_000).step_by(10).map(|n: usize| n.to_string()).collect();
+        assert_eq!(values(of_sensor), sent);
+    }
+}
+
+#[test]
+fn what_is_left_to_send_is_neither_what_is_written_nor_what_was_rejected() {
+    use Fate::{NotWritten, Unknown, Written};
+    let left = |fates: &[Fate], rejected: &[usize]| {
+        let to = TopicPartition::new("t", 0);
+        let errors = rejected.iter().map(|&position| RecordError::new(position, None)).collect();
+        let error = DeliveryError::one_by_one(to, FailureReason::Closed, fates.to_vec(), batch(counted(fates.len())));
+        let rest = guide::left(&error.with_record_errors(errors))?;
+        Some(rest.records().map(|record| String::from_utf8_lossy(record.value.unwrap()).into_owned()).collect())
+    };
+    assert_eq!(left(&[NotWritten; 3], &[]), Some(counted(3)));
+    assert_eq!(left(&[NotWritten; 3], &[1]), Some(vec!["0".into(), "2".into()]));
+    assert_eq!(left(&[Written, Unknown, NotWritten, Written], &[]), Some(vec!["1".into(), "2".into()]));
+    assert_eq!(left(&[Written, NotWritten], &[1]), None);
+    assert_eq!(left(&[Written; 2], &[]), None);
 }

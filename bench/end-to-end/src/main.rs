@@ -5,6 +5,7 @@
 mod broker;
 mod client;
 mod cores;
+mod environment;
 mod job;
 mod meter;
 mod plot;

@@ -21,6 +21,8 @@ pub fn svg(results: &Results) -> String {
     });
     let rows: Vec<_> =
         rows.map(|measured| (measured.row.name, CLIENTS.map(|c| measured.ratio(c.name, RAW, RATE)))).collect();
+    let is_drawn: [bool; CLIENTS.len()] =
+        std::array::from_fn(|index| rows.iter().any(|(_, shares)| shares[index].is_some()));
     let longest = rows.iter().flat_map(|(_, shares)| shares).flatten().copied().fold(1.0, f64::max);
     let mut y = 76.0;
     let mut body = String::new();
@@ -39,7 +41,8 @@ pub fn svg(results: &Results) -> String {
         y += 14.0;
     }
     let mut legend = String::new();
-    for (index, (client, colour)) in CLIENTS.iter().zip(COLOURS).enumerate() {
+    let drawn = CLIENTS.iter().zip(COLOURS).zip(is_drawn).filter(|(_, is_drawn)| *is_drawn);
+    for (index, ((client, colour), _)) in drawn.enumerate() {
         let (x, line) = (10 + index % 4 * 200, 34 + index / 4 * 18);
         let (right, base, name) = (x + 14, line + 9, client.name);
         let _ = writeln!(

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use crate::client::{CLIENTS, RAW};
+use crate::client::{CLIENTS, Client, RAW};
+use crate::environment;
 use crate::job::Work;
 use crate::results::{CPU, Measured, P50, P99, PEAK, RATE, Results};
 use crate::targets;
 
 /// All of it as Markdown.
 pub fn page(results: &Results) -> String {
-    let mut text = format!("# Publishing from end to end, against {}\n", results.against);
+    let mut text = format!("# Publishing from end to end, against {}\n\n{}", results.against, environment::lines());
     let _ = write!(text, "\nClient and broker on a core each; {}, clients in turns. ", effort(&results.rows));
     text += "Medians, and medians of ratios within a round. `../README.md` says what the clients do.\n";
     let turns = results.rows.iter().map(Measured::turns);
@@ -18,24 +19,27 @@ pub fn page(results: &Results) -> String {
 
     let is_throughput = |measured: &Measured| measured.row.work == Work::Throughput;
     let is_one_by_one = |measured: &Measured| !is_throughput(measured);
+    // What the raw socket sends was compressed beforehand: its rate is no measure for those that compress.
+    let is_plain = |measured: &Measured| is_throughput(measured) && !measured.row.lz4;
+    let clients = clients(results);
     let mut section = |says: &str, of: &dyn Fn(&Measured, &str) -> String, which: &dyn Fn(&Measured) -> bool| {
         let rows: Vec<_> = results.rows.iter().filter(|measured| which(measured)).collect();
         if rows.is_empty() {
             return;
         }
         let _ = write!(text, "\n{says}\n\n| |");
-        CLIENTS.iter().for_each(|client| _ = write!(text, " {} |", client.name));
-        let _ = writeln!(text, "\n|---|{}", "--:|".repeat(CLIENTS.len()));
+        clients.iter().for_each(|client| _ = write!(text, " {} |", client.name));
+        let _ = writeln!(text, "\n|---|{}", "--:|".repeat(clients.len()));
         for measured in rows {
             let _ = write!(text, "| {} |", measured.row.name);
-            CLIENTS.iter().for_each(|client| _ = write!(text, " {} |", of(measured, client.name)));
+            clients.iter().for_each(|client| _ = write!(text, " {} |", of(measured, client.name)));
             text.push('\n');
         }
     };
     section(
-        "Records a second, as a share of the raw socket's:",
+        "Records a second, as a share of the raw socket's (not with lz4, since it sends what was compressed beforehand):",
         &|m, who| number(m.ratio(who, RAW, RATE), 2),
-        &is_throughput,
+        &is_plain,
     );
     section(
         "Thousands of records a second:",
@@ -43,7 +47,7 @@ pub fn page(results: &Results) -> String {
         &is_throughput,
     );
     section(
-        "Processor seconds a million records, the client's process alone:",
+        "Processor seconds for a million records, the client's process alone:",
         &|m, who| number(m.figure(who, CPU), 3),
         &is_throughput,
     );
@@ -65,6 +69,12 @@ pub fn page(results: &Results) -> String {
         let _ = writeln!(text, "{target}");
     }
     text
+}
+
+/// Those that were measured in any row.
+fn clients(results: &Results) -> Vec<&'static Client> {
+    let is_measured = |client: &&Client| results.rows.iter().any(|row| row.figure(client.name, RATE).is_some());
+    CLIENTS.iter().filter(is_measured).collect()
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {

@@ -1,0 +1,44 @@
+use kafka_batch::transports::tokio::Pending;
+use kafka_batch::{KafkaBatch, TokioProducer, TopicPartition, Transport};
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+
+/// Sends batches, and looks after their answers.
+struct Outbox {
+    producer: TokioProducer,
+    undelivered: Sender<KafkaBatch>, // what could not be delivered: a dead-letter queue, for example
+    answers: JoinSet<()>,
+}
+
+impl Outbox {
+    /// Waits while there is no room for the batch, and not for its answer.
+    async fn send(&mut self, batch: KafkaBatch, to: TopicPartition) {
+        while self.answers.try_join_next().is_some() {} // forgets those that are settled
+        let undelivered = self.undelivered.clone();
+        match self.producer.send_batch(batch, to).await {
+            Ok(accepted) => drop(self.answers.spawn(settle(self.producer.clone(), accepted, undelivered))),
+            Err(refused) => drop(undelivered.send(*refused.batch).await),
+        }
+    }
+
+    /// Waits for all answers.
+    async fn finish(mut self) {
+        while self.answers.join_next().await.is_some() {}
+    }
+}
+
+/// Waits for an answer. What failed is sent once more, if that can help.
+async fn settle(producer: TokioProducer, accepted: Pending, undelivered: Sender<KafkaBatch>) {
+    let Err(error) = accepted.await else { return };
+    let can_help = error.is_retriable() || !error.record_errors.is_empty();
+    let left = match left_to_send(&error) {
+        Some(rest) if can_help => match producer.send_batch(rest, error.to).await {
+            Ok(accepted) => accepted.await.err().and_then(|error| left_to_send(&error)),
+            Err(refused) => Some(*refused.batch),
+        },
+        left => left,
+    };
+    if let Some(batch) = left {
+        drop(undelivered.send(batch).await);
+    }
+}
