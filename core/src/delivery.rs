@@ -445,7 +445,9 @@ impl DeliveryError {
         }
     }
 
-    /// Whether sending the same batch again can help.
+    /// Whether sending the same batch again, by the same producer, can help. Where it cannot, something else may: the
+    /// [`good_remainder`](Self::good_remainder) without records that were rejected, a new producer after
+    /// [`Closed`](FailureReason::Closed).
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         self.reason.is_retriable()

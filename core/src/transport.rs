@@ -15,8 +15,9 @@ use crate::record::TopicPartition;
 
 /// A way to brokers: takes batches, and tells what became of each.
 ///
-/// Handles are cheap to share; every method takes `&self`. A future that is dropped cancels nothing: once
-/// [`send_batch`](Self::send_batch) has accepted a batch it goes its way, and only the answer is lost.
+/// Handles are cheap to share; every method takes `&self`. Dropping the future of [`send_batch`](Self::send_batch) before it
+/// resolves sends nothing, and drops the batch with it; once it has resolved, the batch is on its way, and dropping
+/// [`Pending`](Self::Pending) loses only the answer.
 pub trait Transport: Sync {
     /// Resolves when it is known what became of a batch that was accepted. Dropping it only loses the answer.
     type Pending: Future<Output = Result<Delivery, DeliveryError>> + Send;
@@ -65,7 +66,7 @@ pub trait Transport: Sync {
     /// Waits until all that was accepted before this call is through, one way or the other.
     ///
     /// # Errors
-    /// It was not within the time that the transport allows.
+    /// Not everything finished in time.
     fn flush(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
 
     /// Flushes, and takes no further batch.
@@ -234,7 +235,7 @@ impl SendErrorReason {
     }
 }
 
-/// Not everything was through within the time allowed.
+/// Not everything finished in time.
 #[derive(Debug, thiserror::Error)]
 #[error("{outstanding} records were still on their way when the flush ended: {reason}")]
 #[non_exhaustive]

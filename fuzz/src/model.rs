@@ -36,7 +36,6 @@ struct Limits {
     inclusive: bool,
     estimated: bool,
     partitions: Option<NonZeroU32>,
-    has_horizon: bool,
 }
 
 /// A record that is in the batch.

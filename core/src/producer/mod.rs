@@ -25,8 +25,7 @@
 //! The deadline comes only at the end of the drain: one cannot sleep while there is something to do. Names of connections
 //! are never used twice, so what comes late from one that is gone is ignored.
 //!
-//! `examples/blocking/driver.rs` is this loop over `std::net`, without any runtime, and with a reason beside each step: how
-//! to write a transport, told by one.
+//! `examples/blocking/driver.rs` is this loop over `std::net`, without any runtime, and with a reason beside each step.
 //!
 //! # The life of a connection
 //! ```text
@@ -52,6 +51,7 @@
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
 //!     └── Recount: certainly in no log; stamped anew under a new epoch ◀───────────┘
+//!         (perhaps in the log: waits until a later one proves that it is there, or fails as unknown)
 //!
 //!  delivery.timeout.ms ends each of them: Failed, not written if that is certain, and unknown if it is not
 //! ```

@@ -64,7 +64,6 @@ impl Setup {
             inclusive: !self.aiokafka,
             estimated: self.estimated.is_some(),
             partitions: self.partitions.and_then(|count| NonZeroU32::new(u32::from(count))),
-            has_horizon: self.delete_horizon.is_some(),
         }
     }
 }
