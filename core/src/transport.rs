@@ -177,7 +177,7 @@ pub enum SendErrorReason {
         topic: String,
     },
     /// The topic has no such partition.
-    #[error("topic {topic:?} has {partitions} partitions, counted from 0, and {partition} was asked for")]
+    #[error("topic {topic:?} has partitions 0 to {}, and {partition} was asked for", partitions.saturating_sub(1))]
     UnknownPartition {
         /// The topic.
         topic: String,

@@ -174,7 +174,11 @@ fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
     assert!(answer(&first).unwrap().is_ok());
     assert!(flushes.iter_mut().all(|flush| poll(flush.as_mut()).is_ready()));
     ledger.close(CloseMode::Flushing);
-    assert_eq!(panicking.0.load(Ordering::Relaxed), 6, "all of the queue");
+    assert_eq!(
+        panicking.0.load(Ordering::Relaxed),
+        5,
+        "the other of the queue: the first was woken when it got its room"
+    );
 }
 
 #[test]
