@@ -56,7 +56,7 @@ pub(super) struct Entry {
     pub(super) in_flight: Option<ConnectionId>,
     /// Some attempt may have been written, or still be.
     pub(super) unsure: bool,
-    /// While a later one was on its way, it was refused: a broker that had forgotten us may have taken that one without it.
+    /// While a later one was on its way, it was refused, perhaps: a broker that had forgotten us may have taken that one alone.
     pub(super) passed_over: bool,
     /// This broker does not remember it, and remembers something later: see [`Entry::awaits_proof`].
     pub(super) overtaken: Option<i32>,
@@ -67,8 +67,8 @@ pub(super) struct Entry {
 impl Entry {
     /// Whether it is left out as long as this broker leads. The broker has answered OUT_OF_ORDER_SEQUENCE_NUMBER, though all
     /// before it is in the log: so it is there itself, most likely, and the broker remembers only what came after it, as one
-    /// that was restarted does. The later ones go on. If the broker takes one of them, under the same counting, this one is
-    /// in the log too, for nothing is taken behind a gap.
+    /// that was restarted does. The later ones go on. If the broker takes one of them, under the same counting, and at an
+    /// offset that leaves room for this one, this one is in the log too, for nothing is taken behind a gap.
     pub(super) fn awaits_proof(&self, leader: Option<i32>) -> bool {
         self.overtaken.is_some() && self.overtaken == leader
     }

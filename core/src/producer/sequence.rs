@@ -30,6 +30,8 @@ pub(super) struct Sequence {
     lost: bool,
     /// The broker that has taken a batch under this identity last.
     confirmed_by: Option<i32>,
+    /// The offset after that batch, if the broker said where it is.
+    confirmed_end: Option<i64>,
 }
 
 impl Sequence {
@@ -72,11 +74,17 @@ impl Sequence {
         self.identity.filter(|_| self.lost)
     }
 
-    /// This broker has taken a batch under this identity.
-    pub(super) fn confirm(&mut self, identity: Identity, broker: i32) {
+    /// This broker has taken a batch under this identity, up to this offset.
+    pub(super) fn confirm(&mut self, identity: Identity, broker: i32, end: Option<i64>) {
         if self.identity == Some(identity) {
             self.confirmed_by = Some(broker);
+            self.confirmed_end = end;
         }
+    }
+
+    /// The offset after the last batch that was taken under this identity, if it is known.
+    pub(super) fn confirmed_end(&self, identity: Identity) -> Option<i64> {
+        self.confirmed_end.filter(|_| self.identity == Some(identity))
     }
 
     /// Whether this broker knows where this identity is in its counting. One that does not takes **any** first sequence:
@@ -190,14 +198,14 @@ mod tests {
     fn a_confirmation_holds_for_one_identity_at_one_broker() {
         let mut sequence = Sequence::default();
         sequence.take(ONE, 1);
-        sequence.confirm(TWO, 1);
+        sequence.confirm(TWO, 1, None);
         assert!(!sequence.is_confirmed(ONE, 1));
-        sequence.confirm(ONE, 1);
+        sequence.confirm(ONE, 1, Some(7));
         assert!(sequence.is_confirmed(ONE, 1));
         assert!(!sequence.is_confirmed(ONE, 2));
         sequence.doubt();
         assert!(!sequence.is_confirmed(ONE, 1));
-        sequence.confirm(ONE, 1);
+        sequence.confirm(ONE, 1, Some(7));
         sequence.take(TWO, 1);
         assert!(!sequence.is_confirmed(TWO, 1));
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::Producer;
 use crate::delivery::RecordError;
-use crate::producer::accumulator::{EntryId, PartitionIndex};
+use crate::producer::accumulator::{Entry, EntryId, PartitionIndex};
 use crate::producer::handshake::garbled;
 use crate::producer::io::ConnectionId;
 use crate::producer::sequence::Identity;
@@ -142,16 +142,24 @@ impl Producer {
         match (verdict::produce(outcome, self.config.acks, identity.is_some()), said) {
             (Verdict::Done, _) => {
                 if let Some(identity) = identity {
-                    partition.sequence.confirm(identity, broker);
-                    self.land_proven(part, identity, broker);
+                    let offset = said.map(|said| said.response.base_offset).filter(|&offset| offset >= 0);
+                    let records = partition.queue[at].payload.record_count() as i64;
+                    self.land_proven(part, identity, broker, offset);
+                    let end = offset.map(|offset| offset.saturating_add(records));
+                    self.accumulator.partition_mut(index).sequence.confirm(identity, broker, end);
                 }
                 let at = self.accumulator.partition(index).find(part.entry).unwrap_or(at);
                 self.land(index, at, said.map(|said| said.response));
             }
             (Verdict::Retry { refresh, unsure }, _) => {
                 let is_followed = |identity| partition.queue.iter().skip(at + 1).any(|later| later.may_prove(identity));
-                let passed_over = !unsure && identity.is_some_and(is_followed);
-                partition.queue[at].passed_over |= passed_over;
+                // Unless the broker says that it has it.
+                let is_appended = said.is_some_and(|said| {
+                    let code = said.response.error_code;
+                    matches!(code, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND | ErrorCode::REQUEST_TIMED_OUT)
+                });
+                let is_passed_over = said.is_some() && !is_appended && identity.is_some_and(is_followed);
+                partition.queue[at].passed_over |= is_passed_over;
                 if let Some(said) = said.filter(|_| refresh) {
                     self.follow_leader(index, said);
                 }
@@ -170,27 +178,38 @@ impl Producer {
         self.accumulator.look_at(index);
     }
 
-    /// A broker has taken this batch: so those that were [overtaken](Entry::awaits_proof) at that broker are in the log too.
-    fn land_proven(&mut self, part: &Part, identity: Identity, broker: i32) {
+    /// A broker has taken this batch, at this offset: so those that were [overtaken](Entry::awaits_proof) at that broker are in
+    /// the log too, between this one and what was confirmed before them. If there is no room for them, they are not.
+    fn land_proven(&mut self, part: &Part, identity: Identity, broker: i32, offset: Option<i64>) {
         let index = part.partition;
-        loop {
-            let before = self.accumulator.partition(index).queue.iter().take_while(|entry| entry.id != part.entry);
-            let mut before = before.map(|entry| (entry.overtaken, entry.payload.identity()));
-            let Some(proven) = before.position(|entry| entry == (Some(broker), Some(identity))) else { return };
-            self.land(index, proven, None);
+        let partition = self.accumulator.partition(index);
+        let before = partition.queue.iter().take_while(|entry| entry.id != part.entry);
+        let is_proven = |entry: &&Entry| entry.overtaken == Some(broker) && entry.payload.identity() == Some(identity);
+        let proven: Vec<(EntryId, usize)> =
+            before.filter(is_proven).map(|entry| (entry.id, entry.payload.record_count())).collect();
+        let records: usize = proven.iter().map(|(_, records)| records).sum();
+        let room = offset.zip(partition.sequence.confirmed_end(identity)).and_then(|(at, end)| at.checked_sub(end));
+        let fits = room.is_some_and(|room| room >= records as i64);
+        for (id, _) in proven {
+            let Some(at) = self.accumulator.partition(index).find(id) else { continue };
+            if fits { self.land(index, at, None) } else { self.leave_in_doubt(index, at) }
         }
     }
 
     /// Those that waited for proof, and can get none any more, remain in doubt.
     pub(super) fn fail_unproven(&mut self, index: PartitionIndex) {
         while let Some(at) = self.accumulator.partition(index).unproven() {
-            let entry = &mut self.accumulator.partition_mut(index).queue[at];
-            let error = entry.last_error.take().map_or_else(
-                || BrokerError::new(ApiKey::Produce, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
-                |error| *error,
-            );
-            self.fail_at(index, at, true, error.into(), Vec::new());
+            self.leave_in_doubt(index, at);
         }
+    }
+
+    fn leave_in_doubt(&mut self, index: PartitionIndex, at: usize) {
+        let entry = &mut self.accumulator.partition_mut(index).queue[at];
+        let error = entry
+            .last_error
+            .take()
+            .map_or_else(|| BrokerError::new(ApiKey::Produce, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER), |error| *error);
+        self.fail_at(index, at, true, error.into(), Vec::new());
     }
 
     fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Option<Said<'_>>) {

@@ -105,8 +105,9 @@ pub(super) struct World {
     pub(super) leader: i32,
     pub(super) partitions: i32,
     topic_error: i16,
-    /// Answers to Produce requests; `None` stays silent. Without one: success at offset 100.
+    /// Answers to Produce requests; `None` stays silent. Without one: success at this offset.
     answers: VecDeque<Option<i16>>,
+    offset: i64,
     pub(super) ids: VecDeque<(i64, i16)>,
     throttle: i32,
     deaf: bool,
@@ -137,6 +138,7 @@ impl World {
             partitions: 20,
             topic_error: 0,
             answers: VecDeque::new(),
+            offset: 100,
             ids: VecDeque::from([(7, 0), (8, 0), (9, 0)]),
             throttle: 0,
             deaf: false,
@@ -255,7 +257,7 @@ impl World {
                 for (partition, _) in produced {
                     body.extend(partition.to_be_bytes());
                     body.extend(code.to_be_bytes());
-                    body.extend((if code == 0 { 100_i64 } else { -1 }).to_be_bytes());
+                    body.extend((if code == 0 { self.offset } else { -1 }).to_be_bytes());
                     if asked.version >= 2 {
                         body.extend((-1_i64).to_be_bytes());
                     }

@@ -194,12 +194,31 @@ fn what_may_be_in_the_log_is_never_stamped_anew() {
     let flying = world.fly(&["a", "b"]);
     world.lost(flying[0].connection);
     world.answers.push_back(Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER.0));
+    world.offset = 102; // `first` is at 100
     world.pass(at(5_000));
     assert_eq!(world.stamps()[1..], [(7, 0, 1), (7, 0, 2), (7, 0, 1), (7, 0, 2)]);
-    assert_eq!(world.fates(), [(0, DONE), (1, Ok(None)), (2, DONE)], "what was taken behind it says that it is there");
+    assert_eq!(
+        world.fates(),
+        [(0, DONE), (1, Ok(None)), (2, Ok(Some(102)))],
+        "what was taken behind it says that it is there"
+    );
 }
 
 /// As a broker answers that was restarted: of each producer it remembers the last batch alone.
+
+#[test]
+fn a_later_batch_that_lies_where_the_earlier_one_would_proves_that_it_is_not_there() {
+    let mut world = World::new(|_| {});
+    world.send(&["first"], 0);
+    world.run();
+    let flying = world.fly(&["a", "b"]);
+    world.lost(flying[0].connection);
+    world.answers.push_back(Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER.0));
+    world.offset = 101;
+    world.pass(at(5_000));
+    assert_eq!(world.fates()[1..], [(1, UNKNOWN), (2, Ok(Some(101)))]);
+}
+
 #[test]
 fn what_nothing_was_taken_behind_of_stays_in_doubt() {
     let mut world = World::new(|_| {});
