@@ -7,7 +7,7 @@ use std::{fs, process};
 
 use kafka_batch::kit::OwnedRecord;
 use kafka_batch::{BatchOptions, RecordBatches, TopicPartition};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -121,6 +121,15 @@ impl Cluster {
         until.add_partition_offset(&self.topic, 0, Offset::Offset(offset)).unwrap();
         let deleted = block_on(admin.delete_records(&until, &AdminOptions::new().operation_timeout(Some(PATIENCE))));
         assert_eq!(deleted.unwrap().elements()[0].error(), Ok(()));
+    }
+
+    /// A fourth partition.
+    pub(crate) fn add_partition(&self) {
+        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
+        let four = NewPartitions::new(&self.topic, 4);
+        let made = block_on(admin.create_partitions([&four], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
+        assert_eq!(made.unwrap(), [Ok(self.topic.clone())]);
+        wait_for_leader(&self.servers, &self.topic, 3);
     }
 
     /// How many batches the log of partition 0 has, where this is a Kafka whose files can be seen.

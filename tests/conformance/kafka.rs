@@ -23,6 +23,7 @@ over_each_transport_to_kafka! {
     a_delivery_says_where_the_partition_begins
     a_topic_that_does_not_exist_is_made_or_missed_as_the_brokers_settings_have_it
     a_name_that_no_topic_can_have
+    a_partition_that_was_added_is_found_when_somebody_sends_to_it
     a_topic_with_log_append_time_tells_when
     a_compacted_topic_refuses_records_without_a_key_by_position
     tombstones_go_to_a_compacted_topic
@@ -111,6 +112,15 @@ async fn a_name_that_no_topic_can_have<S: Subject>() {
     assert!(!error.is_retriable(), "{error}");
     assert_eq!(*error.batch, batch(["v"]));
     sent::<S>(&cluster, &producer, batch(["goes on"])).await;
+}
+
+async fn a_partition_that_was_added_is_found_when_somebody_sends_to_it<S: Subject>() {
+    let cluster = Cluster::kafka();
+    let producer = cluster.producer::<S>();
+    sent::<S>(&cluster, &producer, batch(counted(1))).await; // the topic is known, with three partitions
+    cluster.add_partition();
+    let delivery = producer.send_batch(batch(["v"]), cluster.partition(3)).await.unwrap().await.unwrap();
+    assert_eq!(delivery.base_offset(), Some(0));
 }
 
 async fn a_topic_with_log_append_time_tells_when<S: Subject>() {

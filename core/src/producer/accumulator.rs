@@ -154,6 +154,13 @@ impl Partition {
         self.queue.iter().skip(next).all(|entry| entry.in_flight.is_none()).then_some(next)
     }
 
+    /// This one was refused, perhaps: a broker that has forgotten us may take what is on its way behind it all the same.
+    pub(super) fn may_be_passed(&mut self, at: usize) {
+        let is_followed = |identity| self.queue.iter().skip(at + 1).any(|later| later.may_prove(identity));
+        let passed_over = self.queue[at].payload.identity().is_some_and(is_followed);
+        self.queue[at].passed_over |= passed_over;
+    }
+
     /// The first batch that waits for proof, and none behind it can give it.
     pub(super) fn unproven(&self) -> Option<usize> {
         self.queue.iter().enumerate().position(|(at, entry)| {

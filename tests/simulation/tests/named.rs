@@ -91,3 +91,19 @@ fn garbage_that_reads_like_an_answer_stops_nobody() {
 fn what_came_with_the_call_to_begin_anew_counts() {
     holds(500_427_656);
 }
+
+/// The machine: a batch whose answer was lost was refused as out of order, and one behind it was taken; that seemed to prove
+/// that the first is in the log. But the topic had been made anew meanwhile, and its broker took the second one alone. A proof
+/// needs room in the log now, between what was confirmed before and the batch that proves.
+#[test]
+fn a_later_batch_proves_nothing_where_there_is_no_room_for_the_earlier_one() {
+    for seed in [1_010_086_636, 1_010_131_076] {
+        holds(seed);
+    }
+}
+
+/// The link was wrong: a second cut of it let bytes through again, so that some were missing in the middle.
+#[test]
+fn what_is_cut_stays_cut() {
+    holds(1_010_061_901);
+}

@@ -143,19 +143,31 @@ impl Inner {
         Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
     }
 
+    /// What is too old is asked for anew, and serves until there is an answer: as long as no broker answers, batches are
+    /// accepted as before.
     async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        match self.desk.topics.known(topic) {
-            Some(partitions) => Ok(partitions),
+        let topics = &self.desk.topics;
+        if let Some(partitions) = topics.known(topic) {
+            return Ok(partitions);
+        }
+        match topics.remembered(topic) {
+            Some(partitions) if topics.is_asked_for(topic) => Ok(partitions),
+            Some(partitions) => self.look_up(topic).map(|()| partitions),
             None => self.ask(topic).await,
         }
     }
 
-    async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        let (slot, is_first) = self.desk.topics.join(topic);
-        if is_first && let Err(reason) = self.desk.look_up(topic) {
+    fn look_up(&self, topic: &str) -> Result<(), SendErrorReason> {
+        self.desk.look_up(topic).inspect_err(|_| {
             // Whoever joined meanwhile would wait for ever.
             self.desk.topics.give_up(&Unknown::Closed);
-            return Err(reason);
+        })
+    }
+
+    async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        let (slot, is_first) = self.desk.topics.join(topic);
+        if is_first {
+            self.look_up(topic)?;
         }
         let answer = poll_fn(|context| slot.poll_take(context)).await;
         answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))

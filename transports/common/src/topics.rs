@@ -84,11 +84,25 @@ impl<E: Clone> Topics<E> {
         (at.elapsed() < self.max_age).then_some(partitions)
     }
 
+    /// How many it had by what was last heard, however long ago.
+    pub fn remembered(&self, topic: &str) -> Option<NonZeroU32> {
+        Some(lock(&self.state).each.get(topic)?.known?.0)
+    }
+
     /// Whether it has this partition by what was last heard, however long ago: partitions do not go away.
     pub fn has(&self, to: &TopicPartition) -> bool {
         let state = lock(&self.state);
         let known = state.each.get(&to.topic).and_then(|topic| topic.known);
         known.is_some_and(|(partitions, _)| has(partitions, to.partition))
+    }
+
+    /// Whether somebody asks already. From now on somebody does: the caller, if it is false.
+    pub fn is_asked_for(&self, topic: &str) -> bool {
+        let mut state = lock(&self.state);
+        let asking = &mut state.topic(topic, Instant::now(), self.max_idle).asking;
+        let is_asked_for = asking.is_some();
+        asking.get_or_insert_default();
+        is_asked_for
     }
 
     /// Waits with those who ask already; says whether there were none.
@@ -187,6 +201,22 @@ mod tests {
             state.topic(&second.to_string(), start + Duration::from_secs(second), IDLE);
             assert!(state.each.len() <= 601);
         }
+    }
+
+    #[test]
+    fn what_is_old_is_asked_for_once_and_remembered_until_there_is_an_answer() {
+        let topics = Topics::<()>::new(7, Duration::ZERO);
+        let (one, two) = (NonZeroU32::MIN, NonZeroU32::new(2).unwrap());
+        let (_slot, is_first) = topics.join("t");
+        assert!(is_first && topics.is_asked_for("t"));
+        topics.answer("t", &Ok(one), true);
+        assert_eq!((topics.known("t"), topics.remembered("t")), (None, Some(one)), "it is old at once");
+        assert!(!topics.is_asked_for("t") && topics.is_asked_for("t"));
+        topics.answer("t", &Err(()), false);
+        assert_eq!(topics.remembered("t"), Some(one), "nobody answers at present");
+        assert!(!topics.is_asked_for("t"));
+        topics.answer("t", &Ok(two), true);
+        assert_eq!(topics.remembered("t"), Some(two));
     }
 
     #[test]

@@ -50,6 +50,12 @@ struct Said<'r> {
 }
 
 impl Said<'_> {
+    /// Whether the broker has the batch, though its replicas do not.
+    fn is_appended(&self) -> bool {
+        let code = self.response.error_code;
+        matches!(code, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND | ErrorCode::REQUEST_TIMED_OUT)
+    }
+
     fn error(&self) -> BrokerError {
         let PartitionProduceResponse { error_code, error_message, .. } = self.response;
         BrokerError::new(ApiKey::Produce, *error_code).from_broker(self.broker).with_message(error_message.clone())
@@ -152,14 +158,9 @@ impl Producer {
                 self.land(index, at, said.map(|said| said.response));
             }
             (Verdict::Retry { refresh, unsure }, _) => {
-                let is_followed = |identity| partition.queue.iter().skip(at + 1).any(|later| later.may_prove(identity));
-                // Unless the broker says that it has it.
-                let is_appended = said.is_some_and(|said| {
-                    let code = said.response.error_code;
-                    matches!(code, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND | ErrorCode::REQUEST_TIMED_OUT)
-                });
-                let is_passed_over = said.is_some() && !is_appended && identity.is_some_and(is_followed);
-                partition.queue[at].passed_over |= is_passed_over;
+                if said.is_some_and(|said| !said.is_appended()) {
+                    partition.may_be_passed(at);
+                }
                 if let Some(said) = said.filter(|_| refresh) {
                     self.follow_leader(index, said);
                 }
