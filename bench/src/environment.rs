@@ -11,7 +11,7 @@ pub const METHOD: &str = "each figure is the median of interleaved samples of at
 /// The crates whose version decides what comes out.
 const CRATES: [&str; 14] = [
     "bytes",
-    "crc32c",
+    "crc-fast",
     "crc32fast",
     "flate2",
     "kafka-batch-core",

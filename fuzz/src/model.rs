@@ -36,6 +36,7 @@ struct Limits {
     inclusive: bool,
     estimated: bool,
     partitions: Option<NonZeroU32>,
+    horizon: Option<Timestamp>,
 }
 
 /// A record that is in the batch.
@@ -466,6 +467,8 @@ impl Checked {
     fn losses(&self, magic: Magic) -> Vec<Loss> {
         let codec = self.codec;
         let mut losses = Vec::from_iter((!codec.fits_magic(magic)).then_some(Loss::Compression { codec }));
+        let horizon = self.limits.horizon.filter(|_| magic != Magic::V2);
+        losses.extend(horizon.map(|horizon| Loss::DeleteHorizon { horizon }));
         for (position, record) in self.records.iter().enumerate() {
             let (count, timestamp) = (record.headers.len(), Timestamp::from_millis(record.timestamp));
             if count > 0 && magic != Magic::V2 {
@@ -510,6 +513,7 @@ impl Checked {
                 if !self.codec.fits_magic(magic) {
                     self.codec = Codec::None;
                 }
+                self.limits.horizon = self.limits.horizon.filter(|_| magic == Magic::V2);
                 self.filled_by_append = false;
                 self.go_on_with(batch, records);
             }

@@ -64,6 +64,7 @@ impl Setup {
             inclusive: !self.aiokafka,
             estimated: self.estimated.is_some(),
             partitions: self.partitions.and_then(|count| NonZeroU32::new(u32::from(count))),
+            horizon: self.delete_horizon.map(Timestamp::from_millis),
         }
     }
 }
