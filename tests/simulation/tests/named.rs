@@ -102,6 +102,15 @@ fn a_later_batch_proves_nothing_where_there_is_no_room_for_the_earlier_one() {
     }
 }
 
+/// The law was wrong: it took a batch for one that still had an earlier one before it, of which the answer had come in the
+/// same piece.
+#[test]
+fn what_is_proven_at_once_is_proven() {
+    for seed in [1_030_180_140, 1_030_210_250] {
+        holds(seed);
+    }
+}
+
 /// The link was wrong: a second cut of it let bytes through again, so that some were missing in the middle.
 #[test]
 fn what_is_cut_stays_cut() {
