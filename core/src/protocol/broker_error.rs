@@ -105,3 +105,20 @@ impl fmt::Display for BrokerError {
 }
 
 impl core::error::Error for BrokerError {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    #[test]
+    fn a_broker_may_say_what_it_likes_and_only_the_beginning_is_kept() {
+        let said = "é".repeat(600); // 1,200 bytes
+        let error = BrokerError::new(ApiKey::Produce, ErrorCode::INVALID_RECORD).with_message(said.clone());
+        assert_eq!(error.message.as_deref(), Some(&said[..1_024]));
+        let odd = String::from("x") + &said;
+        let error = error.with_message(odd.clone());
+        assert_eq!(error.message.as_deref(), Some(&odd[..1_023]), "no character is cut in two");
+    }
+}

@@ -108,6 +108,8 @@ pub(super) struct World {
     /// Answers to Produce requests; `None` stays silent. Without one: success at this offset.
     answers: VecDeque<Option<i16>>,
     offset: i64,
+    /// When they say that they appended it; −1: each record keeps its own time.
+    append_time: i64,
     pub(super) ids: VecDeque<(i64, i16)>,
     throttle: i32,
     deaf: bool,
@@ -139,6 +141,7 @@ impl World {
             topic_error: 0,
             answers: VecDeque::new(),
             offset: 100,
+            append_time: -1,
             ids: VecDeque::from([(7, 0), (8, 0), (9, 0)]),
             throttle: 0,
             deaf: false,
@@ -259,7 +262,7 @@ impl World {
                     body.extend(code.to_be_bytes());
                     body.extend((if code == 0 { self.offset } else { -1 }).to_be_bytes());
                     if asked.version >= 2 {
-                        body.extend((-1_i64).to_be_bytes());
+                        body.extend(self.append_time.to_be_bytes());
                     }
                     if asked.version >= 5 {
                         body.extend(0_i64.to_be_bytes());

@@ -31,6 +31,18 @@ fn too_large_is_split_if_wished_and_has_one_event() {
     }
 }
 
+#[test]
+fn the_parts_of_a_split_batch_keep_the_time_that_the_broker_gave_them() {
+    let mut world = World::new(|config| config.split_too_large = true);
+    world.answers.push_back(Some(ErrorCode::MESSAGE_TOO_LARGE.0));
+    world.append_time = 7_000;
+    world.send(&["a", "b"], 0);
+    world.pass(at(5_000));
+    let [.., Event::Delivered { delivery, .. }] = &world.events[..] else { panic!("{:?}", world.events) };
+    assert_eq!(delivery.log_append_time(), Some(Timestamp::from_millis(7_000)));
+    assert!(delivery.records().all(|record| record.timestamp == Timestamp::from_millis(7_000)));
+}
+
 /// What real brokers do: they name no record when they refuse one for its size.
 #[test]
 fn a_record_that_is_too_large_alone_is_named() {
