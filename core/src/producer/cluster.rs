@@ -49,8 +49,8 @@ impl Leadership {
         Self { leader, epoch, passed_over: 0 }
     }
 
-    /// What comes of an answer with a lower epoch.
-    const fn or_old_news(mut self, leader: Option<i32>, epoch: i32) -> Self {
+    /// What is known after an answer with a lower epoch.
+    const fn after_old_news(mut self, leader: Option<i32>, epoch: i32) -> Self {
         if self.leader.is_some() || leader.is_none() {
             return self;
         }
@@ -145,7 +145,7 @@ impl Cluster {
             let leader = Some(partition.leader_id).filter(|id| good && self.brokers.contains_key(id));
             let epoch = if counts_epochs { partition.leader_epoch } else { -1 };
             let now = match before.remove(&partition.partition_index) {
-                Some(before) if epoch >= 0 && epoch < before.epoch => before.or_old_news(leader, epoch),
+                Some(before) if epoch >= 0 && epoch < before.epoch => before.after_old_news(leader, epoch),
                 _ => Leadership::new(leader, epoch),
             };
             known.partitions.insert(partition.partition_index, now);

@@ -150,11 +150,11 @@ impl Inner {
         if let Some(partitions) = topics.known(topic) {
             return Ok(partitions);
         }
-        match topics.remembered(topic) {
-            Some(partitions) if topics.is_asked_for(topic) => Ok(partitions),
-            Some(partitions) => self.look_up(topic).map(|()| partitions),
-            None => self.ask(topic).await,
+        let Some(partitions) = topics.remembered(topic) else { return self.ask(topic).await };
+        if topics.begin_asking(topic) {
+            self.look_up(topic)?;
         }
+        Ok(partitions)
     }
 
     fn look_up(&self, topic: &str) -> Result<(), SendErrorReason> {

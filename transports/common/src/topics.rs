@@ -96,13 +96,13 @@ impl<E: Clone> Topics<E> {
         known.is_some_and(|(partitions, _)| has(partitions, to.partition))
     }
 
-    /// Whether somebody asks already. From now on somebody does: the caller, if it is false.
-    pub fn is_asked_for(&self, topic: &str) -> bool {
+    /// Makes the caller the one who asks, without waiting for the answer. False if somebody asks already.
+    pub fn begin_asking(&self, topic: &str) -> bool {
         let mut state = lock(&self.state);
         let asking = &mut state.topic(topic, Instant::now(), self.max_idle).asking;
-        let is_asked_for = asking.is_some();
+        let is_first = asking.is_none();
         asking.get_or_insert_default();
-        is_asked_for
+        is_first
     }
 
     /// Waits with those who ask already; says whether there were none.
@@ -208,13 +208,13 @@ mod tests {
         let topics = Topics::<()>::new(7, Duration::ZERO);
         let (one, two) = (NonZeroU32::MIN, NonZeroU32::new(2).unwrap());
         let (_slot, is_first) = topics.join("t");
-        assert!(is_first && topics.is_asked_for("t"));
+        assert!(is_first && !topics.begin_asking("t"));
         topics.answer("t", &Ok(one), true);
         assert_eq!((topics.known("t"), topics.remembered("t")), (None, Some(one)), "it is old at once");
-        assert!(!topics.is_asked_for("t") && topics.is_asked_for("t"));
+        assert!(topics.begin_asking("t") && !topics.begin_asking("t"));
         topics.answer("t", &Err(()), false);
         assert_eq!(topics.remembered("t"), Some(one), "nobody answers at present");
-        assert!(!topics.is_asked_for("t"));
+        assert!(topics.begin_asking("t"));
         topics.answer("t", &Ok(two), true);
         assert_eq!(topics.remembered("t"), Some(two));
     }
