@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 6] = [
     ),
     ("protocol", &["protocol"], &[]),
     ("batch", &["batch"], &["values"]),
-    ("publishing", &["delivery", "publish", "transport"], &["values", "protocol", "batch"]),
+    ("publishing", &["delivery", "failure", "publish", "transport"], &["values", "protocol", "batch"]),
     ("kit", &["kit"], &["values", "protocol", "batch", "publishing"]),
     ("producer", &["producer"], &["values", "protocol", "batch", "publishing"]),
 ];

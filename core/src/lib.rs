@@ -24,6 +24,7 @@ mod batch;
 mod checksum;
 mod compression;
 mod delivery;
+mod failure;
 mod headers;
 #[cfg(feature = "proptest")]
 pub mod kit;
@@ -51,7 +52,8 @@ pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
     ParseCompressionError, ZstdLevel,
 };
-pub use delivery::{CodecRefused, DeliveredRecord, Delivery, DeliveryError, FailureReason, Fate, RecordError};
+pub use delivery::{DeliveredRecord, Delivery};
+pub use failure::{CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
 pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, merge_headers};
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 #[cfg(feature = "json")]

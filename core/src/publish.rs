@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::batch::{AppendError, BatchOverflow, ExtendError, Full, KafkaBatch};
-use crate::delivery::DeliveryError;
+use crate::failure::DeliveryError;
 use crate::headers::HeaderList;
 use crate::message::{Defaults, Message};
 use crate::record::TopicPartition;

@@ -7,7 +7,8 @@ use core::future::Future;
 use core::num::NonZeroU32;
 
 use crate::batch::{KafkaBatch, SealErrorReason};
-use crate::delivery::{Delivery, DeliveryError};
+use crate::delivery::Delivery;
+use crate::failure::DeliveryError;
 use crate::message::Message;
 use crate::protocol::BrokerError;
 use crate::publish::{Publish, PublishError};

@@ -8,7 +8,7 @@ use proptest::{prop_assert, prop_assert_eq};
 use super::same;
 use super::seal::fail;
 use crate::batch::{KafkaBatch, SealErrorReason};
-use crate::delivery::{DeliveryError, Fate};
+use crate::failure::{DeliveryError, Fate};
 use crate::kit::OwnedRecord;
 
 /// [`KafkaBatch::split`] keeps every record once and in order, parts and records that are too large taken together by

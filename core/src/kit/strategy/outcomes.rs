@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::batch::KafkaBatch;
-use crate::delivery::{Delivery, DeliveryError, FailureReason, Fate, RecordError};
+use crate::delivery::Delivery;
+use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Producer;
-use crate::delivery::RecordError;
+use crate::failure::RecordError;
 use crate::producer::accumulator::{Entry, EntryId, PartitionIndex};
 use crate::producer::handshake::garbled;
 use crate::producer::io::ConnectionId;

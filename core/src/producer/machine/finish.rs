@@ -9,7 +9,8 @@ use core::error::Error;
 
 use super::Producer;
 use crate::batch::KafkaBatch;
-use crate::delivery::{Delivery, DeliveryError, FailureReason, Fate, RecordError};
+use crate::delivery::Delivery;
+use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
 use crate::producer::accumulator::{Entry, Partition, PartitionIndex, Payload};
 use crate::producer::event::{BatchId, Event};
 use crate::producer::io::Output;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Producer;
 use super::answers::{Part, Sent};
 use crate::batch::Stamp;
-use crate::delivery::{CodecRefused, FailureReason};
+use crate::failure::{CodecRefused, FailureReason};
 use crate::producer::accumulator::{Awaited, Entry, PartitionIndex, Payload};
 use crate::producer::handshake::Versions;
 use crate::producer::io::ConnectionId;
