@@ -140,6 +140,29 @@ fn from_the_first_append_until_it_is_full_a_batch_takes_no_memory() {
     }
 }
 
+/// Fields are written in stores that are longer than they: also at the very end there is memory for that.
+#[test]
+fn filling_the_last_byte_that_was_asked_for_takes_no_memory() {
+    for record in [Record::tombstone("key"), Record::default(), Record::new("value"), Record::new("v").headers(&NAMES)]
+    {
+        let filled = |options: BatchOptions| {
+            let mut batch = empty(options);
+            let (_, first) = counted(|| batch.append(record).unwrap());
+            assert_eq!(first.times, 1);
+            let (_, later) = counted(|| {
+                for _ in 0..20 {
+                    let _ = batch.append(record).unwrap();
+                }
+            });
+            (batch, later)
+        };
+        let empty_size = empty(BatchOptions::default()).size();
+        let (records, _) = filled(BatchOptions::default());
+        let (_, later) = filled(BatchOptions::default().capacity(records.size() - empty_size));
+        assert_eq!(later, NOTHING, "{record:?}");
+    }
+}
+
 #[test]
 fn a_batch_without_a_size_to_go_by_grows_in_few_steps() {
     let record = Record::new(&[b'x'; 1_000]);

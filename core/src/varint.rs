@@ -50,16 +50,58 @@ pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
     write_raw(out, zigzag(value));
 }
 
-/// Writes a number that is zigzagged already. Nearly all are of three bytes at most: lengths, deltas.
+/// Bytes in a register: varints, one or two of those that are short, as nearly all are: lengths, deltas, counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Short {
+    /// The first byte in the lowest bits.
+    pub(crate) bytes: u32,
+    /// How many bits that is: 8 for a byte.
+    pub(crate) bits: u32,
+}
+
+impl Short {
+    pub(crate) const NOTHING: Self = Self { bytes: 0, bits: 0 };
+    pub(crate) const NULL: Self = Self::of(NULL);
+    /// The first number that has none: its varint is longer than three bytes.
+    pub(crate) const BOUND: u64 = 1 << 21;
+
+    /// Of a number that is zigzagged already, and less than the bound.
+    #[inline(always)]
+    pub(crate) const fn of(raw: u64) -> Self {
+        let raw = raw as u32;
+        let [low, middle, high] = [raw & 0x7f, raw << 1 & 0x7f00, raw << 2 & 0x7f_0000];
+        match raw {
+            0..0x80 => Self { bytes: raw, bits: 8 },
+            0x80..0x4000 => Self { bytes: low | middle | 0x80, bits: 16 },
+            _ => Self { bytes: low | middle | high | 0x8080, bits: 24 },
+        }
+    }
+
+    /// Both, one after the other: four bytes at most.
+    #[inline(always)]
+    pub(crate) const fn then(self, next: Self) -> Self {
+        Self { bytes: self.bytes | next.bytes << (self.bits & 31), bits: self.bits + next.bits }
+    }
+}
+
+/// Writes a number that is zigzagged already.
 #[inline(always)]
 pub(crate) fn write_raw(out: &mut Vec<u8>, raw: u64) {
-    let [low, middle, high] = [raw as u8, (raw >> 7) as u8, (raw >> 14) as u8];
-    match raw {
-        0..0x80 => out.push(low),
-        0x80..0x4000 => out.extend_from_slice(&[low | 0x80, middle]),
-        0x4000..0x20_0000 => out.extend_from_slice(&[low | 0x80, middle | 0x80, high]),
-        _ => write_long(out, raw),
+    if raw < Short::BOUND {
+        let short = Short::of(raw);
+        write_front(out, short.bytes.to_le_bytes(), short.bits as usize / 8);
+    } else {
+        write_long(out, raw);
     }
+}
+
+/// Writes the first `len` of these bytes: all in one store, and what is too much of it is taken back, which is faster than
+/// byte by byte. So `out` should have room for all.
+#[inline(always)]
+pub(crate) fn write_front<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usize) {
+    let end = out.len() + len;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
 }
 
 #[cold]

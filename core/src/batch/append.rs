@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
-use super::encode::{legacy, v2};
+use super::encode::{SPARE, legacy, v2};
 use super::options::{LONGEST, MOST_RECORDS};
 use super::{
     Append, AppendError, BatchOverflow, Boundary, ExtendError, Filled, Full, FullReason, KafkaBatch, RecordMetadata,
@@ -17,12 +17,20 @@ use crate::time::Timestamp;
 /// A record, sized and placed, and not yet written.
 #[derive(Clone, Copy)]
 struct Fit {
-    place: v2::Place,
+    offset: u32,
     timestamp: Timestamp,
-    /// Magic 2: bytes after the length field. Magic 0 and 1: bytes of the whole message.
-    encoded_len: u64,
+    form: Form,
     /// Bytes that it adds to the batch.
     size: u64,
+}
+
+/// What is known of its bytes.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Magic 2: how they begin, and how many come after the length field.
+    V2 { opening: v2::Opening, body_len: u64 },
+    /// Magic 0 and 1: that it is a message of its own.
+    Message,
 }
 
 impl KafkaBatch {
@@ -194,16 +202,16 @@ impl KafkaBatch {
     #[inline(always)]
     fn measure(&self, record: &Record<'_>, offset: u32) -> Fit {
         let timestamp = record.timestamp.unwrap_or(self.now);
-        let place = self.place(timestamp, offset);
         match self.magic {
             Magic::V2 => {
-                let encoded_len = v2::body_len(record, place);
-                Fit { place, timestamp, encoded_len, size: v2::with_length_field(encoded_len) }
+                let opening = v2::Opening::new(self.place(timestamp, offset));
+                let body_len = v2::body_len(record, opening);
+                let size = v2::with_length_field(body_len);
+                Fit { offset, timestamp, form: Form::V2 { opening, body_len }, size }
             }
             magic @ (Magic::V0 | Magic::V1) => {
                 let timestamp = if magic.has_timestamps() { timestamp } else { Timestamp::NO_TIMESTAMP };
-                let encoded_len = legacy::message_len(record, magic);
-                Fit { place, timestamp, encoded_len, size: encoded_len }
+                Fit { offset, timestamp, form: Form::Message, size: legacy::message_len(record, magic) }
             }
         }
     }
@@ -212,7 +220,7 @@ impl KafkaBatch {
     #[inline(always)]
     fn far_from_limits(&self, record: &Record<'_>, fit: &Fit) -> bool {
         let far = self.progress.len as u64 + fit.size <= self.free_of_limits;
-        far && fit.place.offset_delta < self.options.max_records
+        far && fit.offset < self.options.max_records
             && !self.closed
             && (self.magic.has_headers() || record.headers.is_empty())
     }
@@ -251,7 +259,7 @@ impl KafkaBatch {
         }
         let first = match options.boundary {
             Boundary::Inclusive => self.is_empty(),
-            Boundary::Aiokafka => fit.place.offset_delta == 0,
+            Boundary::Aiokafka => fit.offset == 0,
         };
         if first {
             return Ok(None); // the first record goes in whatever its size
@@ -264,7 +272,7 @@ impl KafkaBatch {
             Some(FullReason::BatchSize { limit: options.batch_size })
         } else if self.progress.count >= options.max_records {
             Some(FullReason::MaxRecords { limit: options.max_records })
-        } else if self.size() + size > LONGEST || fit.place.offset_delta >= MOST_RECORDS {
+        } else if self.size() + size > LONGEST || fit.offset >= MOST_RECORDS {
             Some(FullReason::Format { limit: LONGEST })
         } else {
             None
@@ -279,7 +287,7 @@ impl KafkaBatch {
                 // Counted from itself, so by 0, unless there is a delete horizon to be counted from.
                 let base = self.options.delete_horizon.unwrap_or(fit.timestamp);
                 let timestamp_delta = fit.timestamp.millis().wrapping_sub(base.millis());
-                let first = v2::Place { timestamp_delta, offset_delta: 0 };
+                let first = v2::Opening::new(v2::Place { timestamp_delta, offset_delta: 0 });
                 v2::with_length_field(v2::body_len(record, first)) as usize
             }
         }
@@ -317,10 +325,10 @@ impl KafkaBatch {
         if self.buffer.is_empty() {
             let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MOST_AT_ONCE));
             let reserve = self.buffer_reserve();
-            self.buffer.reserve_exact(reserve + records.max(size));
+            self.buffer.reserve_exact(reserve + records.max(size) + SPARE);
             self.buffer.resize(reserve, 0);
         }
-        self.buffer.reserve(size);
+        self.buffer.reserve(size + SPARE);
         self.progress.base_timestamp.get_or_insert(fit.timestamp);
         self.progress.partition = self.route(key).unwrap_or_default();
         self.free_of_limits = self.free_of_limits();
@@ -339,18 +347,18 @@ impl KafkaBatch {
 
     #[inline(always)]
     fn write(&mut self, record: &Record<'_>, fit: Fit) -> RecordMetadata {
-        let Fit { place, timestamp, encoded_len, size } = fit;
-        let (offset, size) = (place.offset_delta, size as usize);
-        let crc = match self.magic {
-            Magic::V2 => {
-                v2::write(&mut self.buffer, record, place, encoded_len);
+        let Fit { offset, timestamp, form, size } = fit;
+        let crc = match form {
+            Form::V2 { opening, body_len } => {
+                v2::write(&mut self.buffer, record, opening, body_len);
                 None
             }
-            Magic::V0 | Magic::V1 => {
+            Form::Message => {
                 let envelope = self.envelope(timestamp, offset);
-                Some(legacy::write(&mut self.buffer, record.key, record.value, envelope, encoded_len))
+                Some(legacy::write(&mut self.buffer, record.key, record.value, envelope, size))
             }
         };
+        let size = size as usize;
         let progress = &mut self.progress;
         progress.len += size;
         progress.count += 1;

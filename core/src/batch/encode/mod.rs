@@ -6,14 +6,25 @@ pub(crate) mod v2;
 
 use alloc::vec::Vec;
 
-use crate::varint;
+use crate::varint::{self, Short};
 
 /// Where an encoder's output goes.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
+    /// The first `len` of these bytes.
+    fn put_front<const N: usize>(&mut self, bytes: [u8; N], len: usize);
     /// A number as it stands on the wire: [`varint::length`], or [`varint::zigzag`] of a signed one.
     fn varint(&mut self, raw: u64);
+
+    #[inline(always)]
+    fn put_short(&mut self, short: Short) {
+        self.put_front(short.bytes.to_le_bytes(), short.bits as usize / 8);
+    }
 }
+
+/// How many bytes a sink may write at once for which there is no need in the end: a buffer that has so many to spare never
+/// grows for them.
+pub(crate) const SPARE: usize = 16;
 
 /// Counts bytes. In 64 bits: one slice may stand in a record several times, so the sum can pass `usize` on small machines.
 pub(crate) struct Count(pub(crate) u64);
@@ -22,6 +33,11 @@ impl Sink for Count {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len() as u64;
+    }
+
+    #[inline(always)]
+    fn put_front<const N: usize>(&mut self, _: [u8; N], len: usize) {
+        self.0 += len as u64;
     }
 
     #[inline]
@@ -34,6 +50,11 @@ impl Sink for Vec<u8> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    #[inline(always)]
+    fn put_front<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
+        varint::write_front(self, bytes, len);
     }
 
     #[inline(always)]
