@@ -98,14 +98,24 @@ fn body(sink: &mut impl Sink, record: &Record<'_>, opening: Opening) {
 
 #[inline(always)]
 fn fields(sink: &mut impl Sink, key: Option<&[u8]>, value: Option<&[u8]>, header_count: usize) {
+    // That there is no key goes in with the length of the value.
     let before_value = match key {
         Some(_) => {
-            nullable(sink, Short::NOTHING, key);
+            nullable(sink, key);
             Short::NOTHING
         }
         None => Short::NULL,
     };
-    nullable(sink, before_value, value);
+    match value.map(|value| (value, varint::length(value.len()))) {
+        Some((value, length)) if length < Short::BOUND => {
+            sink.put_short(before_value.then(Short::of(length)));
+            sink.put(value);
+        }
+        _ => {
+            sink.put_short(before_value);
+            nullable(sink, value);
+        }
+    }
     sink.varint(varint::length(header_count));
 }
 
@@ -115,25 +125,22 @@ fn headers(sink: &mut impl Sink, headers: HeaderList<'_>) {
         Form::Encoded { bytes, .. } => sink.put(bytes),
         Form::Slice(headers) => {
             for header in headers {
-                nullable(sink, Short::NOTHING, Some(header.name.as_bytes()));
-                nullable(sink, Short::NOTHING, header.value);
+                nullable(sink, Some(header.name.as_bytes()));
+                nullable(sink, header.value);
             }
         }
     }
 }
 
-/// Bytes with their length in front, and in front of that a byte or none.
 #[inline(always)]
-fn nullable(sink: &mut impl Sink, before: Short, bytes: Option<&[u8]>) {
-    let Some(bytes) = bytes else { return sink.put_short(before.then(Short::NULL)) };
-    let length = varint::length(bytes.len());
-    if length < Short::BOUND {
-        sink.put_short(before.then(Short::of(length)));
-    } else {
-        sink.put_short(before);
-        sink.varint(length);
+fn nullable(sink: &mut impl Sink, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            sink.varint(varint::length(bytes.len()));
+            sink.put(bytes);
+        }
+        None => sink.varint(varint::NULL),
     }
-    sink.put(bytes);
 }
 
 /// How many bytes the record has after its length field.
