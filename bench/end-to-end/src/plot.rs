@@ -7,7 +7,8 @@ use crate::job::{Acks, Work};
 use crate::results::{RATE, Results};
 
 /// In the order of the clients.
-const COLOURS: [&str; CLIENTS.len()] = ["#9aa0a6", "#0f9d8a", "#5cc4b4", "#a9dcd3", "#c77d2b", "#c0507a", "#7a6fd0"];
+const COLOURS: [&str; CLIENTS.len()] =
+    ["#9aa0a6", "#c9ccd1", "#0f9d8a", "#5cc4b4", "#a9dcd3", "#c77d2b", "#c0507a", "#7a6fd0"];
 
 const LEFT: f64 = 190.0;
 const WIDTH: f64 = 540.0;

@@ -1,5 +1,6 @@
 //! The clients, one file each. Each is given a job, and the settings that serve it best.
 
+mod by_hand;
 mod krafka;
 mod librdkafka;
 mod ours;
@@ -26,12 +27,14 @@ pub struct Client {
 }
 
 pub const RAW: &str = "raw socket";
+pub const BY_HAND: &str = "filled by hand";
 pub const TOKIO: &str = "kafka-batch, tokio";
 pub const OVER_RDKAFKA: &str = "kafka-batch, rdkafka";
 pub const RDKAFKA: &str = "rdkafka";
 
-pub const CLIENTS: [Client; 7] = [
+pub const CLIENTS: [Client; 8] = [
     Client { name: RAW, run: raw::run, is_peer: false, can: |row, _| row.work != Work::Flush },
+    Client { name: BY_HAND, run: by_hand::run, is_peer: false, can: |row, _| row.work == Work::Throughput && !row.lz4 },
     Client { name: TOKIO, run: ours::tokio, is_peer: false, can: |_, _| true },
     Client { name: "kafka-batch, async-std", run: ours::async_std, is_peer: false, can: |_, _| true },
     Client { name: OVER_RDKAFKA, run: ours::rdkafka, is_peer: false, can: |_, _| true },

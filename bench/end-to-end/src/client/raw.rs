@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
@@ -18,9 +18,21 @@ use crate::meter::Meter;
 /// Spoken by the mock cluster, and by every Kafka since 2.1.
 const VERSION: i16 = 7;
 /// As many requests as the other clients may have on their way.
-const IN_FLIGHT: usize = 5;
+pub const IN_FLIGHT: usize = 5;
 
 pub fn run(job: &Job) -> Outcome {
+    publish(job, |socket, request| socket.write_all(&request.bytes))
+}
+
+/// A Produce request with one batch, which is the end of it.
+pub struct Request {
+    pub bytes: Vec<u8>,
+    pub batch_at: usize,
+    pub records: u64,
+}
+
+/// As many requests as go through, or one at a time; each is sent as `send` does it.
+pub fn publish(job: &Job, mut send: impl FnMut(&mut TcpStream, &Request) -> io::Result<()>) -> Outcome {
     let mut socket = TcpStream::connect(&job.brokers)?;
     socket.set_nodelay(true)?;
     let in_flight = if job.is_one_by_one() { 1 } else { IN_FLIGHT };
@@ -30,13 +42,13 @@ pub fn run(job: &Job) -> Outcome {
         Answers { frames: FrameReader::new(DEFAULT_FRAME_CEILING), buffer: vec![0; 1 << 16], unseen: 0..0 };
 
     let answered = job.acks == job::Acks::All;
-    for (bytes, _) in &requests {
-        socket.write_all(bytes)?;
+    for request in &requests {
+        send(&mut socket, request)?;
         if answered {
             answers.next(&mut socket)?;
         }
     }
-    let mut meter = Meter::start(job, requests.iter().map(|(_, records)| records).sum());
+    let mut meter = Meter::start(job, requests.iter().map(|request| request.records).sum());
     let (mut acknowledged, mut on_their_way) = (0, VecDeque::new());
     let mut await_one = |socket: &mut TcpStream, meter: &mut Meter, way: &mut VecDeque<(Instant, u64)>| {
         if answered {
@@ -49,9 +61,9 @@ pub fn run(job: &Job) -> Outcome {
     };
     let mut next = requests.iter().cycle();
     while meter.goes_on() {
-        let (bytes, records) = next.next().expect("endless");
-        on_their_way.push_back((Instant::now(), *records));
-        socket.write_all(bytes)?;
+        let request = next.next().expect("endless");
+        on_their_way.push_back((Instant::now(), request.records));
+        send(&mut socket, request)?;
         if on_their_way.len() == in_flight {
             await_one(&mut socket, &mut meter, &mut on_their_way)?;
         }
@@ -62,8 +74,8 @@ pub fn run(job: &Job) -> Outcome {
     Ok(meter.stop(acknowledged))
 }
 
-/// One batch in a request of its own, and how many records it has.
-fn request(job: &Job, partition: i32) -> Result<(Vec<u8>, u64), Box<dyn Error>> {
+/// One batch in a request of its own.
+fn request(job: &Job, partition: i32) -> Result<Request, Box<dyn Error>> {
     let batch = job.batch()?;
     let records = batch.record_count() as u64;
     let stamped = batch.seal()?.without_producer_id();
@@ -75,7 +87,8 @@ fn request(job: &Job, partition: i32) -> Result<(Vec<u8>, u64), Box<dyn Error>> 
     };
     let produce = ProduceRequest { transactional_id: None, acks, timeout_ms: 30_000, topic_data: vec![topic] };
     let header = RequestHeader { correlation_id: 1, client_id: Some("raw") };
-    Ok((produce.encode(VERSION, header)?.concat(), records))
+    let bytes = produce.encode(VERSION, header)?.concat();
+    Ok(Request { batch_at: bytes.len() - stamped.bytes().len(), bytes, records })
 }
 
 struct Answers {
