@@ -182,7 +182,8 @@ fn write_opening(out: &mut Vec<u8>, opening: Opening, body_len: u64) {
     }
 }
 
-// For itself, and not in each place that appends, as all of the above is: that makes records without headers a fifth cheaper.
+// There once, for all places that append. What is above is in each of them: that makes records without headers a fifth
+// cheaper.
 #[inline(never)]
 fn write_headers(out: &mut Vec<u8>, list: HeaderList<'_>) {
     headers(out, list);
