@@ -19,14 +19,14 @@ use crate::time::Timestamp;
 struct Fit {
     offset: u32,
     timestamp: Timestamp,
-    form: Form,
+    encoding: Encoding,
     /// Bytes that it adds to the batch.
     size: u64,
 }
 
 /// What is known of its bytes.
 #[derive(Clone, Copy)]
-enum Form {
+enum Encoding {
     /// Magic 2: how they begin, and how many come after the length field.
     V2 { opening: v2::Opening, body_len: u64 },
     /// Magic 0 and 1: that it is a message of its own.
@@ -204,14 +204,14 @@ impl KafkaBatch {
         let timestamp = record.timestamp.unwrap_or(self.now);
         match self.magic {
             Magic::V2 => {
-                let opening = v2::Opening::new(self.place(timestamp, offset));
+                let opening = self.opening(timestamp, offset);
                 let body_len = v2::body_len(record, opening);
                 let size = v2::with_length_field(body_len);
-                Fit { offset, timestamp, form: Form::V2 { opening, body_len }, size }
+                Fit { offset, timestamp, encoding: Encoding::V2 { opening, body_len }, size }
             }
             magic @ (Magic::V0 | Magic::V1) => {
                 let timestamp = if magic.has_timestamps() { timestamp } else { Timestamp::NO_TIMESTAMP };
-                Fit { offset, timestamp, form: Form::Message, size: legacy::message_len(record, magic) }
+                Fit { offset, timestamp, encoding: Encoding::Message, size: legacy::message_len(record, magic) }
             }
         }
     }
@@ -287,7 +287,7 @@ impl KafkaBatch {
                 // Counted from itself, so by 0, unless there is a delete horizon to be counted from.
                 let base = self.options.delete_horizon.unwrap_or(fit.timestamp);
                 let timestamp_delta = fit.timestamp.millis().wrapping_sub(base.millis());
-                let first = v2::Opening::new(v2::Place { timestamp_delta, offset_delta: 0 });
+                let first = v2::Opening::new(timestamp_delta, 0);
                 v2::with_length_field(v2::body_len(record, first)) as usize
             }
         }
@@ -305,10 +305,10 @@ impl KafkaBatch {
     }
 
     #[inline(always)]
-    fn place(&self, timestamp: Timestamp, offset: u32) -> v2::Place {
+    fn opening(&self, timestamp: Timestamp, offset: u32) -> v2::Opening {
         // Wrapping, as Java counts: readers add the delta back the same way, so every pair of timestamps round-trips.
         let base = self.progress.base_timestamp.unwrap_or(timestamp);
-        v2::Place { timestamp_delta: timestamp.millis().wrapping_sub(base.millis()), offset_delta: offset }
+        v2::Opening::new(timestamp.millis().wrapping_sub(base.millis()), offset)
     }
 
     fn envelope(&self, timestamp: Timestamp, offset: u32) -> legacy::Envelope {
@@ -347,13 +347,13 @@ impl KafkaBatch {
 
     #[inline(always)]
     fn write(&mut self, record: &Record<'_>, fit: Fit) -> RecordMetadata {
-        let Fit { offset, timestamp, form, size } = fit;
-        let crc = match form {
-            Form::V2 { opening, body_len } => {
+        let Fit { offset, timestamp, encoding, size } = fit;
+        let crc = match encoding {
+            Encoding::V2 { opening, body_len } => {
                 v2::write(&mut self.buffer, record, opening, body_len);
                 None
             }
-            Form::Message => {
+            Encoding::Message => {
                 let envelope = self.envelope(timestamp, offset);
                 Some(legacy::write(&mut self.buffer, record.key, record.value, envelope, size))
             }

@@ -22,8 +22,8 @@ pub(crate) trait Sink {
     }
 }
 
-/// How many bytes a sink may write at once for which there is no need in the end: a buffer that has so many to spare never
-/// grows for them.
+/// Fields are written in stores that are wider than they, up to this. A buffer with so many bytes to spare never grows for
+/// what is too much.
 pub(crate) const SPARE: usize = 16;
 
 /// Counts bytes. In 64 bits: one slice may stand in a record several times, so the sum can pass `usize` on small machines.
@@ -54,6 +54,7 @@ impl Sink for Vec<u8> {
 
     #[inline(always)]
     fn put_front<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
+        const { assert!(N <= SPARE) };
         varint::write_front(self, bytes, len);
     }
 

@@ -37,15 +37,8 @@ pub(crate) mod attribute {
     pub(crate) const DELETE_HORIZON: i16 = 1 << 6;
 }
 
-/// Where a record stands in its batch: what its two deltas are counted from is the batch's business.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    pub(crate) timestamp_delta: i64,
-    pub(crate) offset_delta: u32,
-}
-
-/// What a record has in front of its key, as it stands on the wire: the attributes, and where the record stands. Made once,
-/// it is counted and written.
+/// What a record has in front of its key, as it stands on the wire: the attributes, and the two deltas, of which the batch
+/// knows what they are counted from. Made once, and then both counted and written.
 #[derive(Clone, Copy)]
 pub(crate) struct Opening {
     /// The first byte in the lowest bits. 16 bytes at most: the attributes are one, the deltas up to ten and five.
@@ -58,8 +51,8 @@ impl Opening {
     const ATTRIBUTES: u32 = 8;
 
     #[inline(always)]
-    pub(crate) fn new(place: Place) -> Self {
-        let (timestamp, offset) = (varint::zigzag(place.timestamp_delta), varint::length(place.offset_delta as usize));
+    pub(crate) fn new(timestamp_delta: i64, offset_delta: u32) -> Self {
+        let (timestamp, offset) = (varint::zigzag(timestamp_delta), varint::length(offset_delta as usize));
         if timestamp.max(offset) >= Short::BOUND {
             return Self::long(timestamp, offset);
         }
@@ -233,10 +226,10 @@ mod tests {
     use proptest::sample::select;
 
     /// Field by field, as the protocol guide has them.
-    fn plainly(record: &Record<'_>, place: Place) -> Vec<u8> {
+    fn plainly(record: &Record<'_>, timestamp_delta: i64, offset_delta: u32) -> Vec<u8> {
         let mut body = vec![0];
-        varint::write(&mut body, place.timestamp_delta);
-        varint::write(&mut body, place.offset_delta.into());
+        varint::write(&mut body, timestamp_delta);
+        varint::write(&mut body, offset_delta.into());
         varint::write_bytes(&mut body, record.key);
         varint::write_bytes(&mut body, record.value);
         varint::write(&mut body, record.headers.len() as i64);
@@ -272,14 +265,14 @@ mod tests {
             header_count in select(vec![0, 1, 63, 64, 65]),
         ) {
             let headers = vec![Header { name: "n", value: None }; header_count];
-            let record = Record { key: key.as_deref(), value: value.as_deref(), headers: HeaderList::from(&headers[..]), timestamp: None };
-            let place = Place { timestamp_delta, offset_delta };
-            let opening = Opening::new(place);
+            let (key, value, headers) = (key.as_deref(), value.as_deref(), HeaderList::from(&headers[..]));
+            let record = Record { key, value, headers, timestamp: None };
+            let opening = Opening::new(timestamp_delta, offset_delta);
             let body_len = body_len(&record, opening);
             let mut out = vec![1, 2, 3];
             write(&mut out, &record, opening, body_len);
             prop_assert_eq!(out.len() as u64 - 3, with_length_field(body_len));
-            prop_assert!(out[3..] == plainly(&record, place));
+            prop_assert!(out[3..] == plainly(&record, timestamp_delta, offset_delta));
         }
     }
 }
