@@ -10,7 +10,7 @@ use rdkafka::producer::BaseProducer;
 
 use crate::context::Context;
 use crate::error::ConfigError;
-use crate::ledger::Ledger;
+use crate::in_flight::InFlight;
 use crate::producer::{RdkafkaProducer, take_back};
 use crate::settings::{self, Settings};
 use crate::topics::Topics;
@@ -126,27 +126,27 @@ impl ProducerBuilder {
         let Self { settings, batch_options, metadata_timeout, seed } = self;
         batch_options.clone().build(UNIX_EPOCH)?;
         let shared = settings::share_out(&settings)?;
-        let ledger = Arc::new(Ledger::new(shared.limit, shared.acknowledged));
-        let context = Context::new(Arc::clone(&ledger));
+        let in_flight = Arc::new(InFlight::new(shared.limit, shared.acknowledged));
+        let context = Context::new(Arc::clone(&in_flight));
         let client: BaseProducer<Context> = shared.config.create_with_context(context).map_err(settings::refused)?;
         let client = Arc::new(client);
         let topics = Topics::new(seed.unwrap_or_else(seed_from_time), metadata_timeout);
-        let (polled, answered) = (Arc::clone(&client), Arc::clone(&ledger));
+        let (polled, answered) = (Arc::clone(&client), Arc::clone(&in_flight));
         thread::Builder::new()
             .name("kafka-batch reports".to_owned())
             .spawn(move || poll_reports(&polled, &answered))
             .map_err(ConfigError::Thread)?;
-        Ok(RdkafkaProducer::new(client, ledger, topics, batch_options, shared.brokers))
+        Ok(RdkafkaProducer::new(client, in_flight, topics, batch_options, shared.brokers))
     }
 }
 
 /// Waits for delivery reports as long as there is a handle, or a batch on its way. So dropping the last handle takes
 /// nothing back, and whoever drops it does not have to wait: librdkafka is taken down on this thread. After closing at once
 /// everything is taken back.
-fn poll_reports(client: &Arc<BaseProducer<Context>>, ledger: &Ledger) {
-    while Arc::strong_count(client) > 1 || !ledger.is_empty() {
+fn poll_reports(client: &Arc<BaseProducer<Context>>, in_flight: &InFlight) {
+    while Arc::strong_count(client) > 1 || !in_flight.is_empty() {
         client.poll(STRETCH);
-        if ledger.is_closed_at_once() {
+        if in_flight.is_closed_at_once() {
             take_back(client);
         }
     }

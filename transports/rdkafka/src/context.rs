@@ -1,4 +1,4 @@
-//! What librdkafka calls: delivery reports go into the ledger, errors are logged and the last one is kept.
+//! What librdkafka calls: delivery reports go into the in_flight, errors are logged and the last one is kept.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,20 +9,20 @@ use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 
 use crate::foreign;
-use crate::ledger::Ledger;
+use crate::in_flight::InFlight;
 use crate::native;
 
 #[derive(Debug)]
 pub(crate) struct Context {
-    ledger: Arc<Ledger>,
+    in_flight: Arc<InFlight>,
     /// What librdkafka last complained of, such as a broker that refuses connections: an answer that says no more than
     /// "timed out" is told apart by it.
     last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
 }
 
 impl Context {
-    pub(crate) const fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, last_error: Mutex::new(None) }
+    pub(crate) const fn new(in_flight: Arc<InFlight>) -> Self {
+        Self { in_flight, last_error: Mutex::new(None) }
     }
 
     pub(crate) fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
@@ -43,13 +43,13 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
         match result {
-            Ok(message) => self.ledger.delivered(ticket, message.offset(), || match message.timestamp() {
+            Ok(message) => self.in_flight.delivered(ticket, message.offset(), || match message.timestamp() {
                 Timestamp::LogAppendTime(time) => time,
                 Timestamp::CreateTime(_) | Timestamp::NotAvailable => -1,
             }),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                self.ledger.failed(ticket, code, native::broker(message), native::fate(message));
+                self.in_flight.failed(ticket, code, native::broker(message), native::fate(message));
             }
         }
     }

@@ -71,7 +71,7 @@ mod context;
 mod error;
 mod feed;
 mod foreign;
-mod ledger;
+mod in_flight;
 mod native;
 mod producer;
 mod settings;

@@ -21,7 +21,7 @@ use crate::builder::ProducerBuilder;
 use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
 use crate::feed;
-use crate::ledger::{Accepted, Answer, Ledger};
+use crate::in_flight::{Accepted, Answer, InFlight};
 use crate::topics::Topics;
 use crate::verdict::Refusal;
 
@@ -45,7 +45,7 @@ pub struct RdkafkaProducer {
 
 struct Inner {
     client: Arc<BaseProducer<Context>>,
-    ledger: Arc<Ledger>,
+    in_flight: Arc<InFlight>,
     topics: Arc<Topics>,
     batch_options: BatchOptions,
     /// For people to read.
@@ -62,13 +62,13 @@ impl RdkafkaProducer {
 
     pub(crate) fn new(
         client: Arc<BaseProducer<Context>>,
-        ledger: Arc<Ledger>,
+        in_flight: Arc<InFlight>,
         topics: Topics,
         batch_options: BatchOptions,
         brokers: String,
     ) -> Self {
         let handing_over = Mutex::new(());
-        let inner = Inner { client, ledger, topics: Arc::new(topics), batch_options, brokers, handing_over };
+        let inner = Inner { client, in_flight, topics: Arc::new(topics), batch_options, brokers, handing_over };
         Self { inner: Arc::new(inner) }
     }
 
@@ -81,7 +81,7 @@ impl RdkafkaProducer {
     ///
     /// [`FailureReason::Closed`]: kafka_batch_core::FailureReason::Closed
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        self.inner.ledger.close(CloseMode::AtOnce);
+        self.inner.in_flight.close(CloseMode::AtOnce);
         let between_batches = lock(&self.inner.handing_over); // whoever comes behind sees that it is closed
         take_back(&self.inner.client);
         drop(between_batches);
@@ -101,7 +101,7 @@ impl Inner {
     /// Everything that can keep a batch from being accepted, and the wait for room. From the moment this resolves the
     /// batch is in the books, so [`hand_over`](Self::hand_over) follows at once.
     async fn accept(&self, batch: &KafkaBatch, to: &TopicPartition) -> Result<Accepted, SendErrorReason> {
-        if self.ledger.is_closed() {
+        if self.in_flight.is_closed() {
             return Err(SendErrorReason::Closed);
         }
         if let Some(reason) = SendErrorReason::of_routing(batch, to.partition) {
@@ -113,7 +113,7 @@ impl Inner {
         feed::check(batch).map_err(unsendable)?;
         self.find(to).await?;
         let load = Load { records: batch.record_count(), bytes: batch.size() };
-        self.ledger.admit(to, load).await.map_err(|_closed| SendErrorReason::Closed)
+        self.in_flight.admit(to, load).await.map_err(|_closed| SendErrorReason::Closed)
     }
 
     /// Makes sure that there is such a topic and partition: so that it is known before anything is sent, and not half a
@@ -151,22 +151,22 @@ impl Inner {
         Accepted { first, slot }: Accepted,
     ) -> Result<Pending, SendError> {
         let order = lock(&self.handing_over);
-        if self.ledger.is_closed_at_once() {
+        if self.in_flight.is_closed_at_once() {
             drop(order);
-            self.ledger.withdraw(first);
+            self.in_flight.withdraw(first);
             return Err(SendError::new(to, SendErrorReason::Closed, batch));
         }
         let refusal = feed::feed(&self.client, &to, first, &batch);
         drop(order);
         match refusal {
             Some(Refusal { position: 0, error }) => {
-                self.ledger.withdraw(first);
+                self.in_flight.withdraw(first);
                 self.topics.each.forget(&to.topic); // if it is gone, the next batch will say so
                 let reason = refused(&to, error);
                 Err(SendError::new(to, reason, batch))
             }
             refusal => {
-                self.ledger.handed_over(first, batch, refusal);
+                self.in_flight.handed_over(first, batch, refusal);
                 self.topics.each.sent(&to.topic, to.partition);
                 Ok(Pending { slot })
             }
@@ -216,12 +216,12 @@ impl Transport for RdkafkaProducer {
     }
 
     async fn flush(&self) -> Result<(), FlushError> {
-        self.inner.ledger.flush().await;
+        self.inner.in_flight.flush().await;
         Ok(())
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        self.inner.ledger.close(CloseMode::Flushing);
+        self.inner.in_flight.close(CloseMode::Flushing);
         self.flush().await
     }
 }

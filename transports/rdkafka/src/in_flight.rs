@@ -21,7 +21,7 @@ use crate::verdict::{self, Failure, Offsets, Refusal};
 pub(crate) type Answer = Result<Delivery, DeliveryError>;
 
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct InFlight {
     state: Mutex<State>,
     /// Whether a report of success means that a broker has the record: not so with `acks=0`.
     acknowledged: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Accepted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
 
-impl Ledger {
+impl InFlight {
     pub(crate) fn new(limit: Load, acknowledged: bool) -> Self {
         let state = State {
             closed: None,
@@ -105,7 +105,7 @@ impl Ledger {
 
     /// Waits until there is room for a batch, and enters it: from here on it is accepted.
     pub(crate) async fn admit(&self, to: &TopicPartition, load: Load) -> Result<Accepted, Closed> {
-        let mut line = InLine { ledger: self, place: None };
+        let mut line = InLine { in_flight: self, place: None };
         poll_fn(|context| line.poll(to, load, context.waker())).await
     }
 
@@ -282,13 +282,13 @@ impl Released {
 
 /// Waits to be let in, and steps out of the queue when it is dropped.
 struct InLine<'a> {
-    ledger: &'a Ledger,
+    in_flight: &'a InFlight,
     place: Option<Place>,
 }
 
 impl InLine<'_> {
     fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
-        let mut state = lock(&self.ledger.state);
+        let mut state = lock(&self.in_flight.state);
         if state.closed.is_some() {
             self.place = None; // the queue was dissolved
             return Poll::Ready(Err(Closed));
@@ -309,7 +309,7 @@ impl InLine<'_> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let (_gone, granted) = lock(&self.ledger.state).window.leave(place);
+        let (_gone, granted) = lock(&self.in_flight.state).window.leave(place);
         granted.into_iter().for_each(foreign::wake);
     }
 }

@@ -33,9 +33,9 @@ impl Wake for Panicking {
 }
 
 #[track_caller]
-fn accept(ledger: &Ledger, records: usize) -> Accepted {
+fn accept(in_flight: &InFlight, records: usize) -> Accepted {
     let to = TopicPartition::new("topic", 0);
-    match poll(pin!(ledger.admit(&to, Load { records, bytes: records }))) {
+    match poll(pin!(in_flight.admit(&to, Load { records, bytes: records }))) {
         Poll::Ready(Ok(accepted)) => accepted,
         other => panic!("{other:?}"),
     }
@@ -48,46 +48,46 @@ fn answer(accepted: &Accepted) -> Option<Answer> {
     }
 }
 
-fn deliver(ledger: &Ledger, tickets: impl IntoIterator<Item = usize>) {
-    tickets.into_iter().for_each(|ticket| ledger.delivered(ticket, 100 + ticket as i64, || -1));
+fn deliver(in_flight: &InFlight, tickets: impl IntoIterator<Item = usize>) {
+    tickets.into_iter().for_each(|ticket| in_flight.delivered(ticket, 100 + ticket as i64, || -1));
 }
 
 #[test]
 fn offsets_come_by_position_whatever_the_order_of_the_reports() {
-    let ledger = Ledger::new(ROOMY, true);
-    let [one, two] = [accept(&ledger, 3), accept(&ledger, 2)];
-    ledger.handed_over(one.first, batch(3), None);
-    ledger.handed_over(two.first, batch(2), None);
-    deliver(&ledger, [4, 1, 0]);
+    let in_flight = InFlight::new(ROOMY, true);
+    let [one, two] = [accept(&in_flight, 3), accept(&in_flight, 2)];
+    in_flight.handed_over(one.first, batch(3), None);
+    in_flight.handed_over(two.first, batch(2), None);
+    deliver(&in_flight, [4, 1, 0]);
     assert!(answer(&one).is_none() && answer(&two).is_none());
-    deliver(&ledger, [3, 2]);
+    deliver(&in_flight, [3, 2]);
     let offsets = |accepted| {
         let delivery = answer(accepted).unwrap().unwrap();
         delivery.records().map(|record| record.offset.unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(offsets(&one), [100, 101, 102]);
     assert_eq!(offsets(&two), [103, 104]);
-    assert!(ledger.is_empty());
+    assert!(in_flight.is_empty());
 }
 
 #[test]
 fn a_batch_that_is_answered_while_it_is_still_handed_over_waits_for_its_end() {
-    let ledger = Ledger::new(ROOMY, true);
-    let accepted = accept(&ledger, 2);
-    deliver(&ledger, [0, 1]);
+    let in_flight = InFlight::new(ROOMY, true);
+    let accepted = accept(&in_flight, 2);
+    deliver(&in_flight, [0, 1]);
     assert!(answer(&accepted).is_none());
-    ledger.handed_over(accepted.first, batch(2), None);
+    in_flight.handed_over(accepted.first, batch(2), None);
     assert!(answer(&accepted).unwrap().is_ok());
 }
 
 #[test]
 fn records_behind_a_refused_one_are_not_waited_for() {
-    let ledger = Ledger::new(ROOMY, true);
-    let accepted = accept(&ledger, 4);
+    let in_flight = InFlight::new(ROOMY, true);
+    let accepted = accept(&in_flight, 4);
     let error = crate::LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
-    ledger.handed_over(accepted.first, batch(4), Some(Refusal { position: 2, error }));
-    deliver(&ledger, [0]);
-    ledger.failed(1, RDKafkaErrorCode::MessageTimedOut, None, Fate::Unknown);
+    in_flight.handed_over(accepted.first, batch(4), Some(Refusal { position: 2, error }));
+    deliver(&in_flight, [0]);
+    in_flight.failed(1, RDKafkaErrorCode::MessageTimedOut, None, Fate::Unknown);
     let failed = answer(&accepted).unwrap().unwrap_err();
     let fates: Vec<_> = (0..4).map(|position| failed.fate_of(position).unwrap()).collect();
     assert_eq!(fates, [Fate::Written, Fate::Unknown, Fate::NotWritten, Fate::NotWritten]);
@@ -97,52 +97,52 @@ fn records_behind_a_refused_one_are_not_waited_for() {
 
 #[test]
 fn a_flush_waits_for_what_was_accepted_before_it_and_for_nothing_else() {
-    let ledger = Ledger::new(ROOMY, true);
-    let before = [accept(&ledger, 1), accept(&ledger, 2), accept(&ledger, 1)];
-    let mut flush = pin!(ledger.flush());
+    let in_flight = InFlight::new(ROOMY, true);
+    let before = [accept(&in_flight, 1), accept(&in_flight, 2), accept(&in_flight, 1)];
+    let mut flush = pin!(in_flight.flush());
     assert!(poll(flush.as_mut()).is_pending());
-    let after = accept(&ledger, 1);
+    let after = accept(&in_flight, 1);
     for accepted in before.iter().chain([&after]) {
-        ledger.handed_over(accepted.first, batch(1), None);
+        in_flight.handed_over(accepted.first, batch(1), None);
     }
-    deliver(&ledger, [after.first, 2, 1]);
+    deliver(&in_flight, [after.first, 2, 1]);
     assert!(poll(flush.as_mut()).is_pending());
-    deliver(&ledger, [0]);
-    ledger.withdraw(before[2].first);
+    deliver(&in_flight, [0]);
+    in_flight.withdraw(before[2].first);
     assert!(poll(flush.as_mut()).is_ready());
-    assert!(poll(pin!(ledger.flush())).is_ready(), "nothing is on its way");
+    assert!(poll(pin!(in_flight.flush())).is_ready(), "nothing is on its way");
 }
 
 #[test]
 fn closing_turns_away_whoever_waits_and_whoever_comes() {
-    let ledger = Ledger::new(Load { records: 1, bytes: 100 }, true);
+    let in_flight = InFlight::new(Load { records: 1, bytes: 100 }, true);
     let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
-    let _first = accept(&ledger, 1);
-    let mut waiting = pin!(ledger.admit(&to, load));
+    let _first = accept(&in_flight, 1);
+    let mut waiting = pin!(in_flight.admit(&to, load));
     assert!(poll(waiting.as_mut()).is_pending());
-    ledger.close(CloseMode::Flushing);
+    in_flight.close(CloseMode::Flushing);
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Err(Closed))));
-    assert!(matches!(poll(pin!(ledger.admit(&to, load))), Poll::Ready(Err(Closed))));
+    assert!(matches!(poll(pin!(in_flight.admit(&to, load))), Poll::Ready(Err(Closed))));
 }
 
 #[test]
 fn what_was_closed_at_once_stays_so() {
-    let ledger = Ledger::new(ROOMY, true);
-    assert!(!ledger.is_closed());
+    let in_flight = InFlight::new(ROOMY, true);
+    assert!(!in_flight.is_closed());
     for (mode, at_once) in [(CloseMode::Flushing, false), (CloseMode::AtOnce, true), (CloseMode::Flushing, true)] {
-        ledger.close(mode);
-        assert_eq!((ledger.is_closed(), ledger.is_closed_at_once()), (true, at_once));
+        in_flight.close(mode);
+        assert_eq!((in_flight.is_closed(), in_flight.is_closed_at_once()), (true, at_once));
     }
 }
 
 #[test]
 fn what_librdkafka_purged_by_itself_failed_for_its_fatal_error() {
     for at_once in [false, true] {
-        let ledger = Ledger::new(ROOMY, true);
-        let accepted = accept(&ledger, 1);
-        ledger.handed_over(accepted.first, batch(1), None);
-        ledger.close(if at_once { CloseMode::AtOnce } else { CloseMode::Flushing });
-        ledger.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
+        let in_flight = InFlight::new(ROOMY, true);
+        let accepted = accept(&in_flight, 1);
+        in_flight.handed_over(accepted.first, batch(1), None);
+        in_flight.close(if at_once { CloseMode::AtOnce } else { CloseMode::Flushing });
+        in_flight.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
         let error = answer(&accepted).unwrap().unwrap_err();
         match error.reason {
             FailureReason::Closed => assert!(at_once),
@@ -157,23 +157,23 @@ fn what_librdkafka_purged_by_itself_failed_for_its_fatal_error() {
 /// The thread for reports is everyone's.
 #[test]
 fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
-    let ledger = Ledger::new(Load { records: 1, bytes: 100 }, true);
+    let in_flight = InFlight::new(Load { records: 1, bytes: 100 }, true);
     let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
     let panicking = Arc::new(Panicking::default());
     let waker = Waker::from(Arc::clone(&panicking));
     let mut context = Context::from_waker(&waker);
-    let first = accept(&ledger, 1);
-    ledger.handed_over(first.first, batch(1), None);
+    let first = accept(&in_flight, 1);
+    in_flight.handed_over(first.first, batch(1), None);
     assert!(first.slot.poll_take(&context).is_pending());
-    let mut flushes = [Box::pin(ledger.flush()), Box::pin(ledger.flush())];
+    let mut flushes = [Box::pin(in_flight.flush()), Box::pin(in_flight.flush())];
     assert!(flushes.iter_mut().all(|flush| flush.as_mut().poll(&mut context).is_pending()));
-    let mut waiting = [Box::pin(ledger.admit(&to, load)), Box::pin(ledger.admit(&to, load))];
+    let mut waiting = [Box::pin(in_flight.admit(&to, load)), Box::pin(in_flight.admit(&to, load))];
     assert!(waiting.iter_mut().all(|admission| admission.as_mut().poll(&mut context).is_pending()));
-    deliver(&ledger, [first.first]);
+    deliver(&in_flight, [first.first]);
     assert_eq!(panicking.0.load(Ordering::Relaxed), 4, "the batch, two flushes, and the first of the queue");
     assert!(answer(&first).unwrap().is_ok());
     assert!(flushes.iter_mut().all(|flush| poll(flush.as_mut()).is_ready()));
-    ledger.close(CloseMode::Flushing);
+    in_flight.close(CloseMode::Flushing);
     assert_eq!(
         panicking.0.load(Ordering::Relaxed),
         5,
@@ -183,13 +183,13 @@ fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
 
 #[test]
 fn a_withdrawn_batch_and_a_dropped_wait_leave_their_room_to_others() {
-    let ledger = Ledger::new(Load { records: 2, bytes: 100 }, true);
+    let in_flight = InFlight::new(Load { records: 2, bytes: 100 }, true);
     let to = TopicPartition::new("topic", 0);
-    let first = accept(&ledger, 2);
+    let first = accept(&in_flight, 2);
     {
-        let mut gives_up = pin!(ledger.admit(&to, Load { records: 2, bytes: 2 }));
+        let mut gives_up = pin!(in_flight.admit(&to, Load { records: 2, bytes: 2 }));
         assert!(poll(gives_up.as_mut()).is_pending());
     }
-    ledger.withdraw(first.first);
-    let _next = accept(&ledger, 2);
+    in_flight.withdraw(first.first);
+    let _next = accept(&in_flight, 2);
 }
