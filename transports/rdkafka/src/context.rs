@@ -41,15 +41,15 @@ impl ClientContext for Context {
 impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
         match result {
-            Ok(message) => self.in_flight.delivered(ticket, message.offset(), || match message.timestamp() {
+            Ok(message) => self.in_flight.delivered(id, message.offset(), || match message.timestamp() {
                 Timestamp::LogAppendTime(time) => time,
                 Timestamp::CreateTime(_) | Timestamp::NotAvailable => -1,
             }),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                self.in_flight.failed(ticket, code, native::broker(message), native::fate(message));
+                self.in_flight.failed(id, code, native::broker(message), native::fate(message));
             }
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn check_topic(topic: &str) -> Result<(), Unsendable> {
     }
 }
 
-/// Hands the records over in order, with tickets from `first` on. Stops at the first one that librdkafka refuses: so
+/// Hands the records over in order, with ids from `first` on. Stops at the first one that librdkafka refuses: so
 /// that there is no hole in the log where that one should have been.
 pub(crate) fn feed(
     client: &BaseProducer<Context>,

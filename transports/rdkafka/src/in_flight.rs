@@ -14,7 +14,7 @@ use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock}
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::foreign;
-use crate::tickets::Tickets;
+use crate::opaque_ids::OpaqueIds;
 use crate::verdict::{self, Failure, Offsets, Refusal};
 
 /// What became of a batch.
@@ -31,7 +31,7 @@ pub(crate) struct InFlight {
 struct State {
     closed: Option<CloseMode>,
     window: Window,
-    batches: Tickets<OnItsWay>,
+    batches: OpaqueIds<OnItsWay>,
     next_number: u64,
     flushes: Vec<Flush>,
     offsets: Offsets,
@@ -66,7 +66,7 @@ struct Flush {
 /// A batch that is in the books.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    /// The ticket of its first record.
+    /// The id of its first record.
     pub(crate) first: usize,
     /// Where the answer will be.
     pub(crate) slot: Arc<Slot<Answer>>,
@@ -81,7 +81,7 @@ impl InFlight {
         let state = State {
             closed: None,
             window: Window::new(limit),
-            batches: Tickets::new(),
+            batches: OpaqueIds::new(),
             next_number: 0,
             flushes: Vec::new(),
             offsets: Offsets::default(),
@@ -132,8 +132,8 @@ impl InFlight {
     }
 
     /// Enters that a record was delivered. Its time is asked for once in a batch, at the last report, which has the latest.
-    pub(crate) fn delivered(&self, ticket: usize, offset: i64, append_time: impl FnOnce() -> i64) {
-        self.report(ticket, |batch, position, offsets| {
+    pub(crate) fn delivered(&self, id: usize, offset: i64, append_time: impl FnOnce() -> i64) {
+        self.report(id, |batch, position, offsets| {
             if let Some(offset) = offsets.believe(offset) {
                 batch.offsets[position] = offset;
             }
@@ -144,7 +144,7 @@ impl InFlight {
     }
 
     /// Enters that a record was not delivered.
-    pub(crate) fn failed(&self, ticket: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
+    pub(crate) fn failed(&self, id: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
         let code = match code {
             // librdkafka purges its queue by itself after a fatal error, and only then.
             RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight if !self.is_closed_at_once() => {
@@ -152,17 +152,17 @@ impl InFlight {
             }
             code => code,
         };
-        self.report(ticket, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
+        self.report(id, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
     }
 
-    fn report(&self, ticket: usize, enter: impl FnOnce(&mut OnItsWay, usize, &mut Offsets)) {
+    fn report(&self, id: usize, enter: impl FnOnce(&mut OnItsWay, usize, &mut Offsets)) {
         let mut state = lock(&self.state);
         let State { batches, offsets, .. } = &mut *state;
-        let Some((position, batch)) = batches.find(ticket) else { return };
+        let Some((position, batch)) = batches.find(id) else { return };
         enter(batch, position, offsets);
         batch.unanswered -= 1;
         if batch.unanswered == 0 {
-            let settled = state.settle(ticket - position, self.acknowledged);
+            let settled = state.settle(id - position, self.acknowledged);
             drop(state);
             settled.into_iter().for_each(Settled::announce);
         }

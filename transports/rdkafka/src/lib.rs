@@ -75,7 +75,7 @@ mod in_flight;
 mod native;
 mod producer;
 mod settings;
-mod tickets;
+mod opaque_ids;
 mod topics;
 mod verdict;
 

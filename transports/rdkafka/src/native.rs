@@ -73,14 +73,14 @@ impl<'a> Topic<'a> {
     ///
     /// # Errors
     /// librdkafka does not take it.
-    pub(crate) fn produce(&self, partition: i32, record: &RecordView<'_>, ticket: usize) -> Result<(), KafkaError> {
+    pub(crate) fn produce(&self, partition: i32, record: &RecordView<'_>, id: usize) -> Result<(), KafkaError> {
         let (value, value_len) = parts(record.value);
         let (key, key_len) = parts(record.key);
         let headers = Headers::copy(record.headers);
         // SAFETY: client and topic live, the one by the reference to it and the other by ours. Each argument has the type
         // that librdkafka takes out after the tag before it, and the list has its end. Value and key are that long, are
         // not written to, and are copied before the call returns (F_COPY is of the value; the key always is). The headers
-        // are ours alone, and become librdkafka's only if it takes the record. The ticket is a number, which comes back
+        // are ours alone, and become librdkafka's only if it takes the record. The id is a number, which comes back
         // in the delivery report and is never followed.
         let code = unsafe {
             rd_kafka_producev(
@@ -98,7 +98,7 @@ impl<'a> Topic<'a> {
                 key,
                 key_len,
                 vtype::RD_KAFKA_VTYPE_OPAQUE,
-                ticket.into_ptr(),
+                id.into_ptr(),
                 vtype::RD_KAFKA_VTYPE_TIMESTAMP,
                 record.timestamp.millis(),
                 vtype::RD_KAFKA_VTYPE_HEADERS,

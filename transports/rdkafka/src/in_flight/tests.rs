@@ -48,8 +48,8 @@ fn answer(accepted: &Accepted) -> Option<Answer> {
     }
 }
 
-fn deliver(in_flight: &InFlight, tickets: impl IntoIterator<Item = usize>) {
-    tickets.into_iter().for_each(|ticket| in_flight.delivered(ticket, 100 + ticket as i64, || -1));
+fn deliver(in_flight: &InFlight, ids: impl IntoIterator<Item = usize>) {
+    ids.into_iter().for_each(|id| in_flight.delivered(id, 100 + id as i64, || -1));
 }
 
 #[test]
