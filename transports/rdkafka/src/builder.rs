@@ -11,7 +11,7 @@ use rdkafka::producer::BaseProducer;
 use crate::context::Context;
 use crate::error::ConfigError;
 use crate::in_flight::InFlight;
-use crate::producer::{RdkafkaProducer, take_back};
+use crate::producer::{RdkafkaProducer, purge};
 use crate::settings::{self, Settings};
 use crate::topics::Topics;
 
@@ -147,7 +147,7 @@ fn poll_reports(client: &Arc<BaseProducer<Context>>, in_flight: &InFlight) {
     while Arc::strong_count(client) > 1 || !in_flight.is_empty() {
         client.poll(STRETCH);
         if in_flight.is_closed_at_once() {
-            take_back(client);
+            purge(client);
         }
     }
 }

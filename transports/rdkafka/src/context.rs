@@ -8,9 +8,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 
-use crate::foreign;
+use crate::catch_panic;
 use crate::in_flight::InFlight;
-use crate::native;
+use crate::ffi;
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -34,7 +34,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         *lock(&self.last_error) = Some((code, reason.to_owned()));
-        foreign::call(|| DefaultProducerContext.error(error, reason)); // whoever logs is foreign too
+        catch_panic::catch_panic(|| DefaultProducerContext.error(error, reason)); // whoever logs is foreign too
     }
 }
 
@@ -49,7 +49,7 @@ impl ProducerContext for Context {
             }),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                self.in_flight.failed(id, code, native::broker(message), native::fate(message));
+                self.in_flight.failed(id, code, ffi::broker(message), ffi::fate(message));
             }
         }
     }

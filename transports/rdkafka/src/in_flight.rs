@@ -13,7 +13,7 @@ use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition
 use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::foreign;
+use crate::catch_panic;
 use crate::opaque_ids::OpaqueIds;
 use crate::verdict::{self, Failure, Offsets, Refusal};
 
@@ -191,7 +191,7 @@ impl InFlight {
         }
         let turned_away = state.window.dissolve();
         drop(state);
-        turned_away.into_iter().for_each(foreign::wake);
+        turned_away.into_iter().for_each(catch_panic::wake);
     }
 }
 
@@ -261,7 +261,7 @@ struct Settled {
 
 impl Settled {
     fn announce(self) {
-        foreign::call(|| self.slot.fill(self.answer));
+        catch_panic::catch_panic(|| self.slot.fill(self.answer));
         self.released.announce();
     }
 }
@@ -275,8 +275,8 @@ struct Released {
 
 impl Released {
     fn announce(self) {
-        self.flushed.iter().for_each(|slot| foreign::call(|| slot.fill(())));
-        self.admitted.into_iter().for_each(foreign::wake);
+        self.flushed.iter().for_each(|slot| catch_panic::catch_panic(|| slot.fill(())));
+        self.admitted.into_iter().for_each(catch_panic::wake);
     }
 }
 
@@ -310,7 +310,7 @@ impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let (_gone, granted) = lock(&self.in_flight.state).window.leave(place);
-        granted.into_iter().for_each(foreign::wake);
+        granted.into_iter().for_each(catch_panic::wake);
     }
 }
 

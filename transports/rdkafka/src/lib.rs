@@ -69,10 +69,10 @@
 mod builder;
 mod context;
 mod error;
-mod feed;
-mod foreign;
+mod produce;
+mod catch_panic;
 mod in_flight;
-mod native;
+mod ffi;
 mod producer;
 mod settings;
 mod opaque_ids;

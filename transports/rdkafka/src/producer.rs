@@ -20,7 +20,7 @@ use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 use crate::builder::ProducerBuilder;
 use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
-use crate::feed;
+use crate::produce;
 use crate::in_flight::{Accepted, Answer, InFlight};
 use crate::topics::Topics;
 use crate::verdict::Refusal;
@@ -83,7 +83,7 @@ impl RdkafkaProducer {
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
         self.inner.in_flight.close(CloseMode::AtOnce);
         let between_batches = lock(&self.inner.handing_over); // whoever comes behind sees that it is closed
-        take_back(&self.inner.client);
+        purge(&self.inner.client);
         drop(between_batches);
         self.flush().await
     }
@@ -93,7 +93,7 @@ impl RdkafkaProducer {
 ///
 /// It does not wait until librdkafka's threads have done so, and a record that passes from one of them to another may
 /// escape them. So the thread for reports does it again, until nothing is on its way.
-pub(crate) fn take_back(client: &BaseProducer<Context>) {
+pub(crate) fn purge(client: &BaseProducer<Context>) {
     client.purge(PurgeConfig::default().queue().inflight().non_blocking());
 }
 
@@ -110,7 +110,7 @@ impl Inner {
         if batch.is_empty() {
             return Err(SendErrorReason::Seal(SealErrorReason::Empty));
         }
-        feed::check(batch).map_err(unsendable)?;
+        produce::check(batch).map_err(unsendable)?;
         self.find(to).await?;
         let load = Load { records: batch.record_count(), bytes: batch.size() };
         self.in_flight.admit(to, load).await.map_err(|_closed| SendErrorReason::Closed)
@@ -139,7 +139,7 @@ impl Inner {
     }
 
     async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        feed::check_topic(topic).map_err(unsendable)?;
+        produce::check_topic(topic).map_err(unsendable)?;
         let answer = self.topics.ask(&self.client, topic).await;
         answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))
     }
@@ -156,7 +156,7 @@ impl Inner {
             self.in_flight.withdraw(first);
             return Err(SendError::new(to, SendErrorReason::Closed, batch));
         }
-        let refusal = feed::feed(&self.client, &to, first, &batch);
+        let refusal = produce::produce(&self.client, &to, first, &batch);
         drop(order);
         match refusal {
             Some(Refusal { position: 0, error }) => {

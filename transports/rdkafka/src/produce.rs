@@ -6,7 +6,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
-use crate::native::Topic;
+use crate::ffi::Topic;
 use crate::verdict::Refusal;
 
 /// Finds what librdkafka would change without a word.
@@ -33,7 +33,7 @@ pub(crate) fn check_topic(topic: &str) -> Result<(), Unsendable> {
 
 /// Hands the records over in order, with ids from `first` on. Stops at the first one that librdkafka refuses: so
 /// that there is no hole in the log where that one should have been.
-pub(crate) fn feed(
+pub(crate) fn produce(
     client: &BaseProducer<Context>,
     to: &TopicPartition,
     first: usize,
