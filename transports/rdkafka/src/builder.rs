@@ -58,7 +58,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the thread for delivery reports waits at a stretch. Reports are handled as they come; this is only how long
 /// the thread outlives the last handle. (Not shorter: the last millisecond of a stretch `rdkafka` spends spinning.)
-const STRETCH: Duration = Duration::from_secs(1);
+const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ProducerBuilder {
     pub(crate) fn new() -> Self {
@@ -145,7 +145,7 @@ impl ProducerBuilder {
 /// everything is taken back.
 fn poll_reports(client: &Arc<BaseProducer<Context>>, in_flight: &InFlight) {
     while Arc::strong_count(client) > 1 || !in_flight.is_empty() {
-        client.poll(STRETCH);
+        client.poll(POLL_TIMEOUT);
         if in_flight.is_closed_at_once() {
             purge(client);
         }

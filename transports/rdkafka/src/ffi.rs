@@ -108,7 +108,7 @@ impl<'a> Topic<'a> {
         };
         match code {
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {
-                headers.are_taken();
+                headers.release();
                 Ok(())
             }
             code => Err(KafkaError::MessageProduction(code.into())),
@@ -155,7 +155,7 @@ impl Headers {
     }
 
     /// They are librdkafka's now, which destroys them with the record.
-    fn are_taken(mut self) {
+    fn release(mut self) {
         self.0 = None;
     }
 }

@@ -15,7 +15,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use crate::catch_panic;
 use crate::opaque_ids::OpaqueIds;
-use crate::verdict::{self, Failure, Offsets, Refusal};
+use crate::verdict::{self, Failure, OffsetFilter, Refusal};
 
 /// What became of a batch.
 pub(crate) type Answer = Result<Delivery, DeliveryError>;
@@ -31,14 +31,14 @@ pub(crate) struct InFlight {
 struct State {
     closed: Option<CloseMode>,
     window: Window,
-    batches: OpaqueIds<OnItsWay>,
+    batches: OpaqueIds<AcceptedBatch>,
     next_number: u64,
     flushes: Vec<Flush>,
-    offsets: Offsets,
+    offsets: OffsetFilter,
 }
 
 #[derive(Debug)]
-struct OnItsWay {
+struct AcceptedBatch {
     /// Counts the batches accepted.
     number: u64,
     to: TopicPartition,
@@ -84,7 +84,7 @@ impl InFlight {
             batches: OpaqueIds::new(),
             next_number: 0,
             flushes: Vec::new(),
-            offsets: Offsets::default(),
+            offsets: OffsetFilter::default(),
         };
         Self { state: Mutex::new(state), acknowledged }
     }
@@ -104,13 +104,13 @@ impl InFlight {
     }
 
     /// Waits until there is room for a batch, and enters it: from here on it is accepted.
-    pub(crate) async fn admit(&self, to: &TopicPartition, load: Load) -> Result<Accepted, Closed> {
-        let mut line = InLine { in_flight: self, place: None };
+    pub(crate) async fn acquire(&self, to: &TopicPartition, load: Load) -> Result<Accepted, Closed> {
+        let mut line = Acquiring { in_flight: self, place: None };
         poll_fn(|context| line.poll(to, load, context.waker())).await
     }
 
     /// All that librdkafka takes of a batch was handed over to it: up to the one that it refused, if any.
-    pub(crate) fn handed_over(&self, first: usize, batch: KafkaBatch, refusal: Option<Refusal>) {
+    pub(crate) fn finish_produce(&self, first: usize, batch: KafkaBatch, refusal: Option<Refusal>) {
         let mut state = lock(&self.state);
         let Some(entry) = state.batches.get_mut(first) else { return };
         if let Some(refusal) = &refusal {
@@ -118,9 +118,9 @@ impl InFlight {
         }
         entry.refusal = refusal;
         entry.batch = Some(batch);
-        let settled = state.settle(first, self.acknowledged);
+        let completed = state.try_complete(first, self.acknowledged);
         drop(state);
-        settled.into_iter().for_each(Settled::announce);
+        completed.into_iter().for_each(Completed::notify);
     }
 
     /// A batch of which not even the first record was taken was never accepted.
@@ -128,13 +128,13 @@ impl InFlight {
         let mut state = lock(&self.state);
         let removed = state.remove(first);
         drop(state);
-        removed.into_iter().for_each(|(_, released)| released.announce());
+        removed.into_iter().for_each(|(_, released)| released.notify());
     }
 
     /// Enters that a record was delivered. Its time is asked for once in a batch, at the last report, which has the latest.
     pub(crate) fn delivered(&self, id: usize, offset: i64, append_time: impl FnOnce() -> i64) {
         self.report(id, |batch, position, offsets| {
-            if let Some(offset) = offsets.believe(offset) {
+            if let Some(offset) = offsets.filter(offset) {
                 batch.offsets[position] = offset;
             }
             if batch.unanswered == 1 {
@@ -155,16 +155,16 @@ impl InFlight {
         self.report(id, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
     }
 
-    fn report(&self, id: usize, enter: impl FnOnce(&mut OnItsWay, usize, &mut Offsets)) {
+    fn report(&self, id: usize, enter: impl FnOnce(&mut AcceptedBatch, usize, &mut OffsetFilter)) {
         let mut state = lock(&self.state);
         let State { batches, offsets, .. } = &mut *state;
         let Some((position, batch)) = batches.find(id) else { return };
         enter(batch, position, offsets);
         batch.unanswered -= 1;
         if batch.unanswered == 0 {
-            let settled = state.settle(id - position, self.acknowledged);
+            let completed = state.try_complete(id - position, self.acknowledged);
             drop(state);
-            settled.into_iter().for_each(Settled::announce);
+            completed.into_iter().for_each(Completed::notify);
         }
     }
 
@@ -189,16 +189,16 @@ impl InFlight {
         if state.closed != Some(CloseMode::AtOnce) {
             state.closed = Some(mode);
         }
-        let turned_away = state.window.dissolve();
+        let rejected = state.window.dissolve();
         drop(state);
-        turned_away.into_iter().for_each(catch_panic::wake);
+        rejected.into_iter().for_each(catch_panic::wake);
     }
 }
 
 impl State {
     fn open(&mut self, to: &TopicPartition, load: Load) -> Accepted {
         let slot = Arc::new(Slot::new());
-        let batch = OnItsWay {
+        let batch = AcceptedBatch {
             number: self.next_number,
             to: to.clone(),
             load,
@@ -215,17 +215,17 @@ impl State {
     }
 
     /// Closes the books on a batch, if all of it was handed over and answered.
-    fn settle(&mut self, first: usize, acknowledged: bool) -> Option<Settled> {
+    fn try_complete(&mut self, first: usize, acknowledged: bool) -> Option<Completed> {
         let entry = self.batches.get_mut(first)?;
         if entry.unanswered > 0 {
             return None;
         }
         let batch = entry.batch.take()?;
         let (entry, released) = self.remove(first)?;
-        Some(Settled { slot: Arc::clone(&entry.slot), answer: entry.answer(batch, acknowledged), released })
+        Some(Completed { slot: Arc::clone(&entry.slot), answer: entry.answer(batch, acknowledged), released })
     }
 
-    fn remove(&mut self, first: usize) -> Option<(OnItsWay, Released)> {
+    fn remove(&mut self, first: usize) -> Option<(AcceptedBatch, Released)> {
         let entry = self.batches.remove(first)?;
         for flush in &mut self.flushes {
             flush.left -= usize::from(entry.number < flush.before);
@@ -236,7 +236,7 @@ impl State {
     }
 }
 
-impl OnItsWay {
+impl AcceptedBatch {
     fn answer(self, batch: KafkaBatch, acknowledged: bool) -> Answer {
         let Self { to, offsets, failures, refusal, append_time, .. } = self;
         if failures.is_empty() && refusal.is_none() {
@@ -253,16 +253,16 @@ impl OnItsWay {
 
 /// The answer for a batch that is through.
 #[derive(Debug)]
-struct Settled {
+struct Completed {
     slot: Arc<Slot<Answer>>,
     answer: Answer,
     released: Released,
 }
 
-impl Settled {
-    fn announce(self) {
+impl Completed {
+    fn notify(self) {
         catch_panic::catch_panic(|| self.slot.fill(self.answer));
-        self.released.announce();
+        self.released.notify();
     }
 }
 
@@ -274,19 +274,19 @@ struct Released {
 }
 
 impl Released {
-    fn announce(self) {
+    fn notify(self) {
         self.flushed.iter().for_each(|slot| catch_panic::catch_panic(|| slot.fill(())));
         self.admitted.into_iter().for_each(catch_panic::wake);
     }
 }
 
 /// Waits to be let in, and steps out of the queue when it is dropped.
-struct InLine<'a> {
+struct Acquiring<'a> {
     in_flight: &'a InFlight,
     place: Option<Place>,
 }
 
-impl InLine<'_> {
+impl Acquiring<'_> {
     fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
         let mut state = lock(&self.in_flight.state);
         if state.closed.is_some() {
@@ -306,7 +306,7 @@ impl InLine<'_> {
     }
 }
 
-impl Drop for InLine<'_> {
+impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let (_gone, granted) = lock(&self.in_flight.state).window.leave(place);

@@ -51,7 +51,7 @@ struct Inner {
     /// For people to read.
     brokers: String,
     /// One batch is handed over at a time, so that the records of two do not mingle in the log.
-    handing_over: Mutex<()>,
+    produce_lock: Mutex<()>,
 }
 
 impl RdkafkaProducer {
@@ -67,8 +67,8 @@ impl RdkafkaProducer {
         batch_options: BatchOptions,
         brokers: String,
     ) -> Self {
-        let handing_over = Mutex::new(());
-        let inner = Inner { client, in_flight, topics: Arc::new(topics), batch_options, brokers, handing_over };
+        let produce_lock = Mutex::new(());
+        let inner = Inner { client, in_flight, topics: Arc::new(topics), batch_options, brokers, produce_lock };
         Self { inner: Arc::new(inner) }
     }
 
@@ -82,7 +82,7 @@ impl RdkafkaProducer {
     /// [`FailureReason::Closed`]: kafka_batch_core::FailureReason::Closed
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
         self.inner.in_flight.close(CloseMode::AtOnce);
-        let between_batches = lock(&self.inner.handing_over); // whoever comes behind sees that it is closed
+        let between_batches = lock(&self.inner.produce_lock); // whoever comes behind sees that it is closed
         purge(&self.inner.client);
         drop(between_batches);
         self.flush().await
@@ -99,7 +99,7 @@ pub(crate) fn purge(client: &BaseProducer<Context>) {
 
 impl Inner {
     /// Everything that can keep a batch from being accepted, and the wait for room. From the moment this resolves the
-    /// batch is in the books, so [`hand_over`](Self::hand_over) follows at once.
+    /// batch is in the books, so [`produce`](Self::produce) follows at once.
     async fn accept(&self, batch: &KafkaBatch, to: &TopicPartition) -> Result<Accepted, SendErrorReason> {
         if self.in_flight.is_closed() {
             return Err(SendErrorReason::Closed);
@@ -113,14 +113,14 @@ impl Inner {
         produce::check(batch).map_err(unsendable)?;
         self.find(to).await?;
         let load = Load { records: batch.record_count(), bytes: batch.size() };
-        self.in_flight.admit(to, load).await.map_err(|_closed| SendErrorReason::Closed)
+        self.in_flight.acquire(to, load).await.map_err(|_closed| SendErrorReason::Closed)
     }
 
     /// Makes sure that there is such a topic and partition: so that it is known before anything is sent, and not half a
     /// minute later from librdkafka (`topic.metadata.propagation.max.ms`). It also keeps negative numbers from
     /// librdkafka, which takes −1 for "any partition", record by record.
     async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
-        if self.topics.each.has(to) {
+        if self.topics.cache.has(to) {
             return Ok(());
         }
         let partitions = self.ask(&to.topic).await?;
@@ -132,7 +132,7 @@ impl Inner {
     }
 
     async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        match self.topics.each.known(topic) {
+        match self.topics.cache.known(topic) {
             Some(partitions) => Ok(partitions),
             None => self.ask(topic).await,
         }
@@ -141,16 +141,16 @@ impl Inner {
     async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
         produce::check_topic(topic).map_err(unsendable)?;
         let answer = self.topics.ask(&self.client, topic).await;
-        answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))
+        answer.map_err(|error| error.into_reason(topic, &self.brokers))
     }
 
-    fn hand_over(
+    fn produce(
         &self,
         batch: KafkaBatch,
         to: TopicPartition,
         Accepted { first, slot }: Accepted,
     ) -> Result<Pending, SendError> {
-        let order = lock(&self.handing_over);
+        let order = lock(&self.produce_lock);
         if self.in_flight.is_closed_at_once() {
             drop(order);
             self.in_flight.withdraw(first);
@@ -161,13 +161,13 @@ impl Inner {
         match refusal {
             Some(Refusal { position: 0, error }) => {
                 self.in_flight.withdraw(first);
-                self.topics.each.forget(&to.topic); // if it is gone, the next batch will say so
+                self.topics.cache.forget(&to.topic); // if it is gone, the next batch will say so
                 let reason = refused(&to, error);
                 Err(SendError::new(to, reason, batch))
             }
             refusal => {
-                self.in_flight.handed_over(first, batch, refusal);
-                self.topics.each.sent(&to.topic, to.partition);
+                self.in_flight.finish_produce(first, batch, refusal);
+                self.topics.cache.sent(&to.topic, to.partition);
                 Ok(Pending { slot })
             }
         }
@@ -205,12 +205,12 @@ impl Transport for RdkafkaProducer {
 
     async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
         let partitions = self.inner.partitions(topic).await?;
-        Ok(self.inner.topics.each.pick(topic, partitions))
+        Ok(self.inner.topics.cache.pick(topic, partitions))
     }
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         match self.inner.accept(&batch, &to).await {
-            Ok(accepted) => self.inner.hand_over(batch, to, accepted),
+            Ok(accepted) => self.inner.produce(batch, to, accepted),
             Err(reason) => Err(SendError::new(to, reason, batch)),
         }
     }

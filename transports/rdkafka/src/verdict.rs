@@ -47,12 +47,12 @@ pub(crate) struct Refusal {
 
 /// Why a batch failed of which these records failed, or were refused.
 pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>) -> FailureReason {
-    let is_anothers_fault = |failure: &Failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord;
-    let first = failures.iter().min_by_key(|failure| (is_anothers_fault(failure), failure.position));
+    let is_secondary = |failure: &Failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord;
+    let first = failures.iter().min_by_key(|failure| (is_secondary(failure), failure.position));
     // What was refused comes behind all that was not.
     match (first, refusal) {
         (Some(first), None) => reason_of(first),
-        (Some(first), Some(_)) if !is_anothers_fault(first) => reason_of(first),
+        (Some(first), Some(_)) if !is_secondary(first) => reason_of(first),
         (_, Some(refusal)) => FailureReason::Transport(Box::new(refusal.error)),
         (None, None) => unreachable!("a batch fails by a record"),
     }
@@ -103,18 +103,18 @@ pub(crate) fn broker_code(code: RDKafkaErrorCode) -> Option<ErrorCode> {
 /// set up from its "invalid", −1001: so that the 1002nd record of such a set says that it has offset 0. The records of a
 /// set are reported one after another; whatever goes on from a made-up offset is made up too.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Offsets {
-    next_made_up: Option<i64>,
+pub(crate) struct OffsetFilter {
+    next_invented: Option<i64>,
 }
 
-impl Offsets {
+impl OffsetFilter {
     /// The offset of the next record that was reported, if it is one.
-    pub(crate) fn believe(&mut self, offset: i64) -> Option<i64> {
-        if offset < 0 || self.next_made_up == Some(offset) {
-            self.next_made_up = Some(offset + 1);
+    pub(crate) fn filter(&mut self, offset: i64) -> Option<i64> {
+        if offset < 0 || self.next_invented == Some(offset) {
+            self.next_invented = Some(offset + 1);
             None
         } else {
-            self.next_made_up = None;
+            self.next_invented = None;
             Some(offset)
         }
     }
@@ -181,8 +181,8 @@ mod tests {
         for refusal in [None, refused(8, Code::MessageSizeTooLarge)] {
             assert!(matches!(reason(&failures, refusal), FailureReason::Broker(error) if error.code == ErrorCode(32)));
         }
-        let anothers_fault = &failures[2..];
-        assert!(matches!(reason(anothers_fault, refused(8, Code::Fatal)), FailureReason::Transport(_)));
+        let secondary = &failures[2..];
+        assert!(matches!(reason(secondary, refused(8, Code::Fatal)), FailureReason::Transport(_)));
     }
 
     #[test]
@@ -208,11 +208,11 @@ mod tests {
 
     #[test]
     fn offsets_counted_up_from_invalid_are_not_believed() {
-        let mut offsets = Offsets::default();
-        assert_eq!(offsets.believe(41), Some(41));
-        assert!((-1001..2_000).all(|made_up| offsets.believe(made_up).is_none()));
-        assert_eq!(offsets.believe(42), Some(42));
-        assert_eq!(offsets.believe(-1001), None);
-        assert_eq!(offsets.believe(0), Some(0));
+        let mut offsets = OffsetFilter::default();
+        assert_eq!(offsets.filter(41), Some(41));
+        assert!((-1001..2_000).all(|invented| offsets.filter(invented).is_none()));
+        assert_eq!(offsets.filter(42), Some(42));
+        assert_eq!(offsets.filter(-1001), None);
+        assert_eq!(offsets.filter(0), Some(0));
     }
 }

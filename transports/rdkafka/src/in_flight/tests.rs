@@ -35,7 +35,7 @@ impl Wake for Panicking {
 #[track_caller]
 fn accept(in_flight: &InFlight, records: usize) -> Accepted {
     let to = TopicPartition::new("topic", 0);
-    match poll(pin!(in_flight.admit(&to, Load { records, bytes: records }))) {
+    match poll(pin!(in_flight.acquire(&to, Load { records, bytes: records }))) {
         Poll::Ready(Ok(accepted)) => accepted,
         other => panic!("{other:?}"),
     }
@@ -56,8 +56,8 @@ fn deliver(in_flight: &InFlight, ids: impl IntoIterator<Item = usize>) {
 fn offsets_come_by_position_whatever_the_order_of_the_reports() {
     let in_flight = InFlight::new(ROOMY, true);
     let [one, two] = [accept(&in_flight, 3), accept(&in_flight, 2)];
-    in_flight.handed_over(one.first, batch(3), None);
-    in_flight.handed_over(two.first, batch(2), None);
+    in_flight.finish_produce(one.first, batch(3), None);
+    in_flight.finish_produce(two.first, batch(2), None);
     deliver(&in_flight, [4, 1, 0]);
     assert!(answer(&one).is_none() && answer(&two).is_none());
     deliver(&in_flight, [3, 2]);
@@ -76,7 +76,7 @@ fn a_batch_that_is_answered_while_it_is_still_handed_over_waits_for_its_end() {
     let accepted = accept(&in_flight, 2);
     deliver(&in_flight, [0, 1]);
     assert!(answer(&accepted).is_none());
-    in_flight.handed_over(accepted.first, batch(2), None);
+    in_flight.finish_produce(accepted.first, batch(2), None);
     assert!(answer(&accepted).unwrap().is_ok());
 }
 
@@ -85,7 +85,7 @@ fn records_behind_a_refused_one_are_not_waited_for() {
     let in_flight = InFlight::new(ROOMY, true);
     let accepted = accept(&in_flight, 4);
     let error = crate::LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
-    in_flight.handed_over(accepted.first, batch(4), Some(Refusal { position: 2, error }));
+    in_flight.finish_produce(accepted.first, batch(4), Some(Refusal { position: 2, error }));
     deliver(&in_flight, [0]);
     in_flight.failed(1, RDKafkaErrorCode::MessageTimedOut, None, Fate::Unknown);
     let failed = answer(&accepted).unwrap().unwrap_err();
@@ -103,7 +103,7 @@ fn a_flush_waits_for_what_was_accepted_before_it_and_for_nothing_else() {
     assert!(poll(flush.as_mut()).is_pending());
     let after = accept(&in_flight, 1);
     for accepted in before.iter().chain([&after]) {
-        in_flight.handed_over(accepted.first, batch(1), None);
+        in_flight.finish_produce(accepted.first, batch(1), None);
     }
     deliver(&in_flight, [after.first, 2, 1]);
     assert!(poll(flush.as_mut()).is_pending());
@@ -118,11 +118,11 @@ fn closing_turns_away_whoever_waits_and_whoever_comes() {
     let in_flight = InFlight::new(Load { records: 1, bytes: 100 }, true);
     let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
     let _first = accept(&in_flight, 1);
-    let mut waiting = pin!(in_flight.admit(&to, load));
+    let mut waiting = pin!(in_flight.acquire(&to, load));
     assert!(poll(waiting.as_mut()).is_pending());
     in_flight.close(CloseMode::Flushing);
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Err(Closed))));
-    assert!(matches!(poll(pin!(in_flight.admit(&to, load))), Poll::Ready(Err(Closed))));
+    assert!(matches!(poll(pin!(in_flight.acquire(&to, load))), Poll::Ready(Err(Closed))));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn what_librdkafka_purged_by_itself_failed_for_its_fatal_error() {
     for at_once in [false, true] {
         let in_flight = InFlight::new(ROOMY, true);
         let accepted = accept(&in_flight, 1);
-        in_flight.handed_over(accepted.first, batch(1), None);
+        in_flight.finish_produce(accepted.first, batch(1), None);
         in_flight.close(if at_once { CloseMode::AtOnce } else { CloseMode::Flushing });
         in_flight.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
         let error = answer(&accepted).unwrap().unwrap_err();
@@ -163,11 +163,11 @@ fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
     let waker = Waker::from(Arc::clone(&panicking));
     let mut context = Context::from_waker(&waker);
     let first = accept(&in_flight, 1);
-    in_flight.handed_over(first.first, batch(1), None);
+    in_flight.finish_produce(first.first, batch(1), None);
     assert!(first.slot.poll_take(&context).is_pending());
     let mut flushes = [Box::pin(in_flight.flush()), Box::pin(in_flight.flush())];
     assert!(flushes.iter_mut().all(|flush| flush.as_mut().poll(&mut context).is_pending()));
-    let mut waiting = [Box::pin(in_flight.admit(&to, load)), Box::pin(in_flight.admit(&to, load))];
+    let mut waiting = [Box::pin(in_flight.acquire(&to, load)), Box::pin(in_flight.acquire(&to, load))];
     assert!(waiting.iter_mut().all(|admission| admission.as_mut().poll(&mut context).is_pending()));
     deliver(&in_flight, [first.first]);
     assert_eq!(panicking.0.load(Ordering::Relaxed), 4, "the batch, two flushes, and the first of the queue");
@@ -187,7 +187,7 @@ fn a_withdrawn_batch_and_a_dropped_wait_leave_their_room_to_others() {
     let to = TopicPartition::new("topic", 0);
     let first = accept(&in_flight, 2);
     {
-        let mut gives_up = pin!(in_flight.admit(&to, Load { records: 2, bytes: 2 }));
+        let mut gives_up = pin!(in_flight.acquire(&to, Load { records: 2, bytes: 2 }));
         assert!(poll(gives_up.as_mut()).is_pending());
     }
     in_flight.withdraw(first.first);
