@@ -1,14 +1,14 @@
-//! Code of others that is called from here, and may panic: the thread for delivery reports is everyone's, and goes on.
+//! Calls to foreign code, such as wakers and loggers, that may panic. A panic must not end the delivery report thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-/// Runs it to its end, or to its panic, which the panic hook has told of by then. Nothing of ours may be half done in it.
+/// Calls `callback` and discards a panic, which the panic hook has reported by then. Our own state must be consistent before.
 pub(crate) fn catch_panic(callback: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(callback)));
 }
 
-/// Wakes a task whose runtime may not have it.
+/// Wakes a task; the waker may panic.
 pub(crate) fn wake(waker: Waker) {
     catch_panic(|| waker.wake());
 }

@@ -1,4 +1,4 @@
-//! What librdkafka calls: delivery reports go into the in_flight, errors are logged and the last one is kept.
+//! The callbacks of librdkafka: delivery reports update the batches in flight; errors are logged, and the last one is kept.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,8 +15,8 @@ use crate::ffi;
 #[derive(Debug)]
 pub(crate) struct Context {
     in_flight: Arc<InFlight>,
-    /// What librdkafka last complained of, such as a broker that refuses connections: an answer that says no more than
-    /// "timed out" is told apart by it.
+    /// librdkafka's last client-level error, such as a refused connection: the likely cause of an error that says only
+    /// "timed out".
     last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
 }
 
@@ -34,7 +34,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         *lock(&self.last_error) = Some((code, reason.to_owned()));
-        catch_panic::catch_panic(|| DefaultProducerContext.error(error, reason)); // whoever logs is foreign too
+        catch_panic::catch_panic(|| DefaultProducerContext.error(error, reason)); // the logger is foreign code
     }
 }
 

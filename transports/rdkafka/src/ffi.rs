@@ -1,13 +1,12 @@
-//! What librdkafka offers and the crate `rdkafka` does not pass on. All unsafe code of this crate is here.
+//! The functions of librdkafka that the crate `rdkafka` does not expose. All unsafe code of this crate is here.
 //!
-//! - A failed record's fate, and which broker it failed at.
-//! - A topic that is looked up once a batch. By its name, which is all that `rdkafka` knows, it is looked up once a record:
-//!   with a copy of the name, and under a lock that excludes all of librdkafka's threads.
-//! - Headers that are copied just once, and whose names need no copy that ends with NUL.
+//! - The persistence status of a failed record, and the id of the broker.
+//! - Producing by topic handle, which is looked up once per batch. `rdkafka` produces by topic name, which librdkafka looks up
+//!   once per record: it copies the name and takes a lock that all of its threads share.
+//! - Headers that are copied once, without a NUL-terminated copy of each name.
 //!
-//! What the broker said of a single record (KIP-467) would be another, and is left alone: as of librdkafka 2.12.1
-//! `rd_kafka_message_produce_errstr` points into the parsed response, which the broker's thread frees as soon as it has
-//! queued the delivery report.
+//! `rd_kafka_message_produce_errstr`, the broker's message for one record (KIP-467), is not used: in librdkafka 2.12.1 it
+//! points into the parsed response, which the broker thread frees once it has queued the delivery report.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_void};
@@ -26,11 +25,11 @@ use rdkafka::util::IntoOpaque;
 
 use crate::context::Context;
 
-/// What librdkafka knows of a record's fate: it keeps account of whether the record was ever on its way to a broker,
-/// which no error code tells (a record can time out in the queue, or on the wire).
+/// Returns the fate of a failed record from its persistence status. The error code alone does not tell: a record can time out
+/// in the queue or on the wire.
 pub(crate) fn fate(message: &BorrowedMessage<'_>) -> Fate {
-    // SAFETY: the pointer is to the message that `message` stands for, which lives as long as it; the function reads
-    // one field of it, which nobody writes any more once the delivery report is out.
+    // SAFETY: the pointer is valid while `message` lives. The function reads one field, which is not written after the
+    // delivery report has been queued.
     let status = unsafe { rd_kafka_message_status(message.ptr()) };
     match status {
         rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED => Fate::NotWritten,
@@ -39,49 +38,48 @@ pub(crate) fn fate(message: &BorrowedMessage<'_>) -> Fate {
     }
 }
 
-/// The id of the broker that answered for a record, where one did.
+/// Returns the id of the broker that answered for the record, if any.
 pub(crate) fn broker(message: &BorrowedMessage<'_>) -> Option<i32> {
     // SAFETY: as in `fate`.
     let id = unsafe { rd_kafka_message_broker_id(message.ptr()) };
     (id >= 0).then_some(id)
 }
 
-/// A topic as librdkafka knows it: a count of references to it, one of which this is.
+/// An owned reference to a librdkafka topic handle.
 pub(crate) struct Topic<'a> {
     client: &'a BaseProducer<Context>,
     handle: NonNull<rd_kafka_topic_t>,
 }
 
 impl<'a> Topic<'a> {
-    /// Looks it up, and makes it known to librdkafka if it was not.
+    /// Returns the handle for a topic name, creating it if needed.
     ///
     /// # Errors
-    /// It is no name of a topic.
+    /// The topic name is invalid.
     pub(crate) fn find(client: &'a BaseProducer<Context>, name: &str) -> Result<Self, KafkaError> {
         let name = CString::new(name)?;
-        // SAFETY: the client lives, by the reference to it; the name ends with NUL and is copied; and no settings means
-        // the client's own.
+        // SAFETY: the reference keeps the client alive; the name is NUL-terminated and copied; a null configuration selects
+        // the client's defaults.
         let handle = unsafe { rd_kafka_topic_new(client.client().native_ptr(), name.as_ptr(), null_mut()) };
         match NonNull::new(handle) {
             Some(handle) => Ok(Self { client, handle }),
-            // SAFETY: it reads this thread's last error.
+            // SAFETY: reads the thread-local last error.
             None => Err(KafkaError::MessageProduction(unsafe { rd_kafka_last_error() }.into())),
         }
     }
 
-    /// Hands a record over. What `rdkafka` does in [`BaseProducer::send`], but for the topic.
+    /// Produces one record. As [`BaseProducer::send`], but by topic handle.
     ///
     /// # Errors
-    /// librdkafka does not take it.
+    /// librdkafka refuses the record.
     pub(crate) fn produce(&self, partition: i32, record: &RecordView<'_>, id: usize) -> Result<(), KafkaError> {
         let (value, value_len) = parts(record.value);
         let (key, key_len) = parts(record.key);
         let headers = Headers::copy(record.headers);
-        // SAFETY: client and topic live, the one by the reference to it and the other by ours. Each argument has the type
-        // that librdkafka takes out after the tag before it, and the list has its end. Value and key are that long, are
-        // not written to, and are copied before the call returns (F_COPY is of the value; the key always is). The headers
-        // are ours alone, and become librdkafka's only if it takes the record. The id is a number, which comes back
-        // in the delivery report and is never followed.
+        // SAFETY: client and topic handle are alive. Each argument has the type that its tag requires, and the list ends with
+        // END. Value and key have the given lengths, are not written to, and are copied before the call returns (F_COPY
+        // covers the value; the key is always copied). The headers are owned here, and by librdkafka only after success. The
+        // id is an integer that is returned in the delivery report and never dereferenced.
         let code = unsafe {
             rd_kafka_producev(
                 self.client.client().native_ptr(),
@@ -118,12 +116,12 @@ impl<'a> Topic<'a> {
 
 impl Drop for Topic<'_> {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours, is given back once, and the client still lives.
+        // SAFETY: this reference is owned and released once, while the client is alive.
         unsafe { rd_kafka_topic_destroy(self.handle.as_ptr()) }
     }
 }
 
-/// A record's headers as librdkafka has them; nothing where there are none.
+/// The headers of a record in librdkafka's representation; `None` if there are none.
 struct Headers(Option<NonNull<rd_kafka_headers_t>>);
 
 impl Headers {
@@ -131,12 +129,12 @@ impl Headers {
         if list.is_empty() {
             return Self(None);
         }
-        // SAFETY: it only takes memory, and ends the process where there is none.
+        // SAFETY: it only allocates, and aborts the process on failure.
         let headers = Self(NonNull::new(unsafe { rd_kafka_headers_new(list.len()) }));
         for header in list.iter() {
             let (value, value_len) = parts(header.value);
-            // SAFETY: the headers are those made above. Name and value are that long, which is within `isize` as every
-            // slice is, and are copied before the call returns; it always succeeds.
+            // SAFETY: the headers were created above. Name and value have the given lengths, which fit `isize` as those of all
+            // slices do, and are copied before the call returns, which always succeeds.
             unsafe {
                 rd_kafka_header_add(
                     headers.as_ptr(),
@@ -154,7 +152,7 @@ impl Headers {
         self.0.map_or(null_mut(), NonNull::as_ptr)
     }
 
-    /// They are librdkafka's now, which destroys them with the record.
+    /// Transfers ownership to librdkafka, which destroys them with the record.
     fn release(mut self) {
         self.0 = None;
     }
@@ -163,13 +161,13 @@ impl Headers {
 impl Drop for Headers {
     fn drop(&mut self) {
         if let Some(headers) = self.0 {
-            // SAFETY: they are ours, and nobody has them after this.
+            // SAFETY: they are owned here and not used again.
             unsafe { rd_kafka_headers_destroy(headers.as_ptr()) }
         }
     }
 }
 
-/// As C has it: nothing is null, and what is empty is not.
+/// Returns pointer and length: `None` is a null pointer, an empty slice is not.
 fn parts(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
     bytes.map_or((null_mut(), 0), |bytes| (bytes.as_ptr().cast_mut().cast(), bytes.len()))
 }

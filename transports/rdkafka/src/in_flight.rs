@@ -1,8 +1,8 @@
-//! What is on its way: each batch that was accepted, and what is known of its records so far.
+//! The batches in flight: each accepted batch, with the delivery reports of its records so far.
 //!
-//! Two threads write here: the one that hands a batch over, once before and once after, and the one that gets the
-//! delivery reports, for every record. So the lock is all but never contended. Nobody is woken under it, because a waker
-//! is foreign code; and where one panics, the others are woken all the same.
+//! Two threads take the lock: the one that produces a batch, before and after, and the one that polls delivery reports, once
+//! per record; so it is rarely contended. Wakers are called after the lock is released, because they are foreign code; a
+//! waker that panics does not keep the others from being called.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ use crate::catch_panic;
 use crate::opaque_ids::OpaqueIds;
 use crate::verdict::{self, Failure, OffsetFilter, Refusal};
 
-/// What became of a batch.
+/// The outcome of a batch.
 pub(crate) type Answer = Result<Delivery, DeliveryError>;
 
 #[derive(Debug)]
 pub(crate) struct InFlight {
     state: Mutex<State>,
-    /// Whether a report of success means that a broker has the record: not so with `acks=0`.
+    /// False with `acks=0`, where a successful report does not mean that a broker has the record.
     acknowledged: bool,
 }
 
@@ -39,40 +39,40 @@ struct State {
 
 #[derive(Debug)]
 struct AcceptedBatch {
-    /// Counts the batches accepted.
+    /// Sequential number of acceptance.
     number: u64,
     to: TopicPartition,
     load: Load,
-    /// By position; below 0 until known, and if never.
+    /// By position; negative while unknown.
     offsets: Vec<i64>,
     unanswered: usize,
     failures: Vec<Failure>,
     refusal: Option<Refusal>,
-    /// Below 0 unless the broker stamped the records.
+    /// Log append time in ms; negative unless the topic uses log append time.
     append_time: i64,
-    /// Here once all of it was handed over: until then its records are being read.
+    /// `None` until every record has been produced, because the records are read from it meanwhile.
     batch: Option<KafkaBatch>,
     slot: Arc<Slot<Answer>>,
 }
 
 #[derive(Debug)]
 struct Flush {
-    /// The batches with a lower number are waited for.
+    /// The flush waits for the batches with a smaller number.
     before: u64,
     left: usize,
     slot: Arc<Slot<()>>,
 }
 
-/// A batch that is in the books.
+/// A batch for which room has been acquired.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    /// The id of its first record.
+    /// The opaque id of its first record; those of the other records follow.
     pub(crate) first: usize,
-    /// Where the answer will be.
+    /// Receives the outcome.
     pub(crate) slot: Arc<Slot<Answer>>,
 }
 
-/// No further batch is accepted.
+/// Error: the producer is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
 
@@ -93,23 +93,23 @@ impl InFlight {
         lock(&self.state).closed.is_some()
     }
 
-    /// Whether what was accepted is not to go out any more, either.
+    /// Returns true if the producer was closed without waiting for accepted batches.
     pub(crate) fn is_closed_at_once(&self) -> bool {
         lock(&self.state).closed == Some(CloseMode::AtOnce)
     }
 
-    /// Whether nothing is on its way.
+    /// Returns true if no batch is in flight.
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.state).batches.len() == 0
     }
 
-    /// Waits until there is room for a batch, and enters it: from here on it is accepted.
+    /// Waits until there is room for a batch and registers it, which accepts it.
     pub(crate) async fn acquire(&self, to: &TopicPartition, load: Load) -> Result<Accepted, Closed> {
         let mut line = Acquiring { in_flight: self, place: None };
         poll_fn(|context| line.poll(to, load, context.waker())).await
     }
 
-    /// All that librdkafka takes of a batch was handed over to it: up to the one that it refused, if any.
+    /// Records that librdkafka has taken the batch's records, up to the refused one, if any.
     pub(crate) fn finish_produce(&self, first: usize, batch: KafkaBatch, refusal: Option<Refusal>) {
         let mut state = lock(&self.state);
         let Some(entry) = state.batches.get_mut(first) else { return };
@@ -123,7 +123,7 @@ impl InFlight {
         completed.into_iter().for_each(Completed::notify);
     }
 
-    /// A batch of which not even the first record was taken was never accepted.
+    /// Removes a batch of which librdkafka took no record: it was never accepted.
     pub(crate) fn withdraw(&self, first: usize) {
         let mut state = lock(&self.state);
         let removed = state.remove(first);
@@ -131,7 +131,7 @@ impl InFlight {
         removed.into_iter().for_each(|(_, released)| released.notify());
     }
 
-    /// Enters that a record was delivered. Its time is asked for once in a batch, at the last report, which has the latest.
+    /// Records a successful delivery report. `append_time` is called only for the last report of a batch.
     pub(crate) fn delivered(&self, id: usize, offset: i64, append_time: impl FnOnce() -> i64) {
         self.report(id, |batch, position, offsets| {
             if let Some(offset) = offsets.filter(offset) {
@@ -143,10 +143,10 @@ impl InFlight {
         });
     }
 
-    /// Enters that a record was not delivered.
+    /// Records a failed delivery report.
     pub(crate) fn failed(&self, id: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
         let code = match code {
-            // librdkafka purges its queue by itself after a fatal error, and only then.
+            // Without an immediate close, librdkafka purges its queue only after a fatal error.
             RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight if !self.is_closed_at_once() => {
                 RDKafkaErrorCode::Fatal
             }
@@ -168,7 +168,7 @@ impl InFlight {
         }
     }
 
-    /// Waits until all that was accepted up to now is through.
+    /// Waits until every batch accepted before this call has completed.
     pub(crate) async fn flush(&self) {
         let slot = {
             let mut state = lock(&self.state);
@@ -183,7 +183,7 @@ impl InFlight {
         poll_fn(|context| slot.poll_take(context)).await;
     }
 
-    /// Accepts nothing from here on. What was closed at once stays so.
+    /// Refuses later batches and those waiting for room. An immediate close is not downgraded.
     pub(crate) fn close(&self, mode: CloseMode) {
         let mut state = lock(&self.state);
         if state.closed != Some(CloseMode::AtOnce) {
@@ -211,10 +211,10 @@ impl State {
             slot: Arc::clone(&slot),
         };
         self.next_number += 1;
-        Accepted { first: self.batches.issue(load.records, batch), slot }
+        Accepted { first: self.batches.allocate(load.records, batch), slot }
     }
 
-    /// Closes the books on a batch, if all of it was handed over and answered.
+    /// Completes a batch if all of its records have been produced and reported.
     fn try_complete(&mut self, first: usize, acknowledged: bool) -> Option<Completed> {
         let entry = self.batches.get_mut(first)?;
         if entry.unanswered > 0 {
@@ -251,7 +251,7 @@ impl AcceptedBatch {
     }
 }
 
-/// The answer for a batch that is through.
+/// A completed batch, and the waiters to notify.
 #[derive(Debug)]
 struct Completed {
     slot: Arc<Slot<Answer>>,
@@ -266,7 +266,7 @@ impl Completed {
     }
 }
 
-/// Who else may go on because a batch is gone from the books.
+/// The waiters that a removed batch unblocks.
 #[derive(Debug)]
 struct Released {
     flushed: Vec<Arc<Slot<()>>>,
@@ -280,7 +280,7 @@ impl Released {
     }
 }
 
-/// Waits to be let in, and steps out of the queue when it is dropped.
+/// Waits for room; leaves the queue when dropped.
 struct Acquiring<'a> {
     in_flight: &'a InFlight,
     place: Option<Place>,
@@ -290,7 +290,7 @@ impl Acquiring<'_> {
     fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
         let mut state = lock(&self.in_flight.state);
         if state.closed.is_some() {
-            self.place = None; // the queue was dissolved
+            self.place = None; // closing emptied the queue
             return Poll::Ready(Err(Closed));
         }
         match state.window.admit(self.place, load, waker) {

@@ -1,4 +1,4 @@
-//! From a batch to librdkafka, record by record.
+//! Passes the records of a batch to librdkafka.
 
 use kafka_batch_core::{KafkaBatch, Timestamp, TopicPartition};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -9,11 +9,11 @@ use crate::error::{LibrdkafkaError, Unsendable};
 use crate::ffi::Topic;
 use crate::verdict::Refusal;
 
-/// Finds what librdkafka would change without a word.
+/// Rejects a batch that librdkafka would silently change.
 pub(crate) fn check(batch: &KafkaBatch) -> Result<(), Unsendable> {
     let zero = Timestamp::from_millis(0);
     if batch.timestamps().is_none_or(|timestamps| !timestamps.contains(&zero)) {
-        return Ok(()); // as nearly always: then no record is looked at
+        return Ok(()); // the common case needs no scan
     }
     match batch.records().position(|record| record.timestamp == zero) {
         Some(position) => Err(Unsendable::TimestampZero { position }),
@@ -21,7 +21,7 @@ pub(crate) fn check(batch: &KafkaBatch) -> Result<(), Unsendable> {
     }
 }
 
-/// A name that no topic can have: librdkafka's own functions take it for something else, or fail on it.
+/// Rejects an invalid topic name, which librdkafka's functions would misinterpret or fail on.
 pub(crate) fn check_topic(topic: &str) -> Result<(), Unsendable> {
     const LONGEST: usize = 249; // Topic.MAX_NAME_LENGTH of Apache Kafka
     if (1..=LONGEST).contains(&topic.len()) && !topic.contains('\0') {
@@ -31,8 +31,8 @@ pub(crate) fn check_topic(topic: &str) -> Result<(), Unsendable> {
     }
 }
 
-/// Hands the records over in order, with ids from `first` on. Stops at the first one that librdkafka refuses: so
-/// that there is no hole in the log where that one should have been.
+/// Produces the records in order, with opaque ids from `first` on. Stops at the first record that librdkafka refuses, so that
+/// no later record is written without it. Returns that refusal.
 pub(crate) fn produce(
     client: &BaseProducer<Context>,
     to: &TopicPartition,
