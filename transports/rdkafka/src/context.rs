@@ -9,8 +9,8 @@ use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 
 use crate::catch_panic;
-use crate::in_flight::InFlight;
 use crate::ffi;
+use crate::in_flight::InFlight;
 
 #[derive(Debug)]
 pub(crate) struct Context {

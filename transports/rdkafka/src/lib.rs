@@ -66,15 +66,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+mod catch_panic;
 mod context;
 mod error;
-mod produce;
-mod catch_panic;
-mod in_flight;
 mod ffi;
+mod in_flight;
+mod opaque_ids;
+mod produce;
 mod producer;
 mod settings;
-mod opaque_ids;
 mod topics;
 mod verdict;
 

@@ -48,8 +48,7 @@ impl<T> OpaqueIds<T> {
     /// Returns the position and the entry of an id.
     #[inline]
     pub(crate) fn find(&mut self, id: usize) -> Option<(usize, &mut T)> {
-        let is_cached =
-            self.cached.as_ref().is_some_and(|(first, entry)| id.wrapping_sub(*first) < entry.ids);
+        let is_cached = self.cached.as_ref().is_some_and(|(first, entry)| id.wrapping_sub(*first) < entry.ids);
         if !is_cached {
             self.uncache();
             let (&first, _) = self.entries.range(..=id).next_back()?;

@@ -1,4 +1,4 @@
-//! How many partitions a topic has, and which one is next: asked once, and remembered for a while.
+//! Topic metadata: partition counts, looked up through librdkafka and cached.
 
 use std::future::poll_fn;
 use std::num::NonZeroU32;
@@ -16,11 +16,10 @@ use crate::context::Context;
 use crate::error::LibrdkafkaError;
 use crate::verdict;
 
-/// How old an answer may be: as old as librdkafka lets its own get (`topic.metadata.refresh.interval.ms`).
+/// Maximum age of a cached partition count: librdkafka's own refresh interval (`topic.metadata.refresh.interval.ms`).
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// Between two questions about a topic that is not there yet, because a broker that creates topics takes a moment for it
-/// and tells nobody when it has. Kafka's `retry.backoff.ms`.
+/// Delay between lookups of a topic that may be being created (Kafka's default `retry.backoff.ms`).
 const BACKOFF: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -29,10 +28,10 @@ pub(crate) struct Topics {
     timeout: Duration,
 }
 
-/// How many partitions there are.
+/// A partition count, or why it is not known.
 type Answer = Count<TopicError>;
 
-/// Why it is not known how many partitions a topic has.
+/// Error: the partition count of a topic is not known.
 #[derive(Clone, Debug)]
 pub(crate) enum TopicError {
     Topic,
@@ -45,13 +44,13 @@ pub(crate) enum TopicError {
 
 impl Topics {
     pub(crate) fn new(seed: u64, timeout: Duration) -> Self {
-        let longest = Duration::from_millis(i32::MAX as u64); // that librdkafka can be told
+        let longest = Duration::from_millis(i32::MAX as u64); // librdkafka's timeouts are i32 ms
         Self { cache: waiting::Topics::new(seed, MAX_AGE), timeout: timeout.min(longest) }
     }
 
-    /// Asks the brokers, and waits for the answer. Whoever asks for the same topic meanwhile gets the same answer.
+    /// Looks up a topic. Concurrent lookups of the same topic share one request.
     ///
-    /// librdkafka's question blocks, so it is asked on a thread of its own; it is asked seldom.
+    /// librdkafka's metadata call blocks, so it runs on a thread of its own; lookups are rare.
     pub(crate) async fn ask(self: &Arc<Self>, client: &Arc<BaseProducer<Context>>, topic: &str) -> Answer {
         let (slot, is_first) = self.cache.join(topic);
         if is_first {
@@ -68,17 +67,18 @@ impl Topics {
     }
 
     fn answer(&self, topic: &str, answer: &Answer) {
-        let is_of_the_topic = !matches!(answer, Err(TopicError::NoBroker(_) | TopicError::Authentication(_) | TopicError::Thread(_)));
-        self.cache.answer(topic, answer, is_of_the_topic);
+        let is_topic_error =
+            !matches!(answer, Err(TopicError::NoBroker(_) | TopicError::Authentication(_) | TopicError::Thread(_)));
+        self.cache.answer(topic, answer, is_topic_error);
     }
 }
 
-/// Asks until there is an answer or the time is up.
+/// Looks the topic up until it is found, an error is final, or `timeout` has passed.
 fn fetch_partition_count(client: &BaseProducer<Context>, topic: &str, timeout: Duration) -> Answer {
     let start = Instant::now();
     loop {
         let remaining = timeout.saturating_sub(start.elapsed());
-        let not_yet = match client.client().fetch_metadata(Some(topic), remaining) {
+        let last_error = match client.client().fetch_metadata(Some(topic), remaining) {
             Ok(metadata) => {
                 let found = metadata.topics().iter().find(|found| found.name() == topic);
                 let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
@@ -97,13 +97,13 @@ fn fetch_partition_count(client: &BaseProducer<Context>, topic: &str, timeout: D
             Err(error) => metadata_error(client, &error),
         };
         if start.elapsed() + BACKOFF >= timeout {
-            return Err(not_yet);
+            return Err(last_error);
         }
         thread::sleep(BACKOFF);
     }
 }
 
-/// What a broker answers about a topic that it is just creating; and, alas, about one that will never be.
+/// Returns true for error codes that a broker returns both for a topic being created and for one that does not exist.
 const fn may_be_creating(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
@@ -124,7 +124,7 @@ fn metadata_error(client: &BaseProducer<Context>, error: &KafkaError) -> TopicEr
 }
 
 impl TopicError {
-    /// The same to whoever wants to send, with the addresses that were tried.
+    /// Converts into the error of a send, with the bootstrap servers.
     pub(crate) fn into_reason(self, topic: &str, brokers: &str) -> SendErrorReason {
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic: topic.to_owned() },

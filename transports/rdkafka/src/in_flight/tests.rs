@@ -1,4 +1,4 @@
-//! The books, with reports in every order, and without librdkafka.
+//! Delivery reports in every order, without librdkafka.
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ struct Panicking(AtomicUsize);
 impl Wake for Panicking {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
-        std::panic::resume_unwind(Box::new("this is the panic that is wanted")); // and that the test's output leaves out
+        std::panic::resume_unwind(Box::new("this is the panic that is wanted")); // without a message in the test output
     }
 }
 
@@ -53,7 +53,7 @@ fn deliver(in_flight: &InFlight, ids: impl IntoIterator<Item = usize>) {
 }
 
 #[test]
-fn offsets_come_by_position_whatever_the_order_of_the_reports() {
+fn offsets_are_by_position_in_any_order_of_reports() {
     let in_flight = InFlight::new(ROOMY, true);
     let [one, two] = [accept(&in_flight, 3), accept(&in_flight, 2)];
     in_flight.finish_produce(one.first, batch(3), None);
@@ -71,7 +71,7 @@ fn offsets_come_by_position_whatever_the_order_of_the_reports() {
 }
 
 #[test]
-fn a_batch_that_is_answered_while_it_is_still_handed_over_waits_for_its_end() {
+fn a_batch_that_is_reported_while_it_is_produced_completes_after_produce() {
     let in_flight = InFlight::new(ROOMY, true);
     let accepted = accept(&in_flight, 2);
     deliver(&in_flight, [0, 1]);
@@ -81,7 +81,7 @@ fn a_batch_that_is_answered_while_it_is_still_handed_over_waits_for_its_end() {
 }
 
 #[test]
-fn records_behind_a_refused_one_are_not_waited_for() {
+fn records_after_a_refused_one_are_not_awaited() {
     let in_flight = InFlight::new(ROOMY, true);
     let accepted = accept(&in_flight, 4);
     let error = crate::LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
@@ -96,7 +96,7 @@ fn records_behind_a_refused_one_are_not_waited_for() {
 }
 
 #[test]
-fn a_flush_waits_for_what_was_accepted_before_it_and_for_nothing_else() {
+fn a_flush_waits_for_exactly_the_batches_accepted_before_it() {
     let in_flight = InFlight::new(ROOMY, true);
     let before = [accept(&in_flight, 1), accept(&in_flight, 2), accept(&in_flight, 1)];
     let mut flush = pin!(in_flight.flush());
@@ -110,11 +110,11 @@ fn a_flush_waits_for_what_was_accepted_before_it_and_for_nothing_else() {
     deliver(&in_flight, [0]);
     in_flight.withdraw(before[2].first);
     assert!(poll(flush.as_mut()).is_ready());
-    assert!(poll(pin!(in_flight.flush())).is_ready(), "nothing is on its way");
+    assert!(poll(pin!(in_flight.flush())).is_ready(), "nothing is in flight");
 }
 
 #[test]
-fn closing_turns_away_whoever_waits_and_whoever_comes() {
+fn closing_rejects_waiting_and_later_batches() {
     let in_flight = InFlight::new(Load { records: 1, bytes: 100 }, true);
     let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
     let _first = accept(&in_flight, 1);
@@ -126,7 +126,7 @@ fn closing_turns_away_whoever_waits_and_whoever_comes() {
 }
 
 #[test]
-fn what_was_closed_at_once_stays_so() {
+fn an_immediate_close_is_not_downgraded() {
     let in_flight = InFlight::new(ROOMY, true);
     assert!(!in_flight.is_closed());
     for (mode, at_once) in [(CloseMode::Flushing, false), (CloseMode::AtOnce, true), (CloseMode::Flushing, true)] {
@@ -136,7 +136,7 @@ fn what_was_closed_at_once_stays_so() {
 }
 
 #[test]
-fn what_librdkafka_purged_by_itself_failed_for_its_fatal_error() {
+fn a_purge_without_an_immediate_close_reports_the_fatal_error() {
     for at_once in [false, true] {
         let in_flight = InFlight::new(ROOMY, true);
         let accepted = accept(&in_flight, 1);
@@ -147,16 +147,15 @@ fn what_librdkafka_purged_by_itself_failed_for_its_fatal_error() {
         match error.reason {
             FailureReason::Closed => assert!(at_once),
             FailureReason::Transport(reason) => {
-                assert!(!at_once && reason.to_string().contains("make a new one"), "{reason}");
+                assert!(!at_once && reason.to_string().contains("create a new one"), "{reason}");
             }
             other => panic!("{other:?}"),
         }
     }
 }
 
-/// The thread for reports is everyone's.
 #[test]
-fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
+fn a_panicking_waker_does_not_prevent_other_wakeups() {
     let in_flight = InFlight::new(Load { records: 1, bytes: 100 }, true);
     let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
     let panicking = Arc::new(Panicking::default());
@@ -170,19 +169,19 @@ fn a_waker_that_panics_keeps_nobody_else_from_being_woken() {
     let mut waiting = [Box::pin(in_flight.acquire(&to, load)), Box::pin(in_flight.acquire(&to, load))];
     assert!(waiting.iter_mut().all(|admission| admission.as_mut().poll(&mut context).is_pending()));
     deliver(&in_flight, [first.first]);
-    assert_eq!(panicking.0.load(Ordering::Relaxed), 4, "the batch, two flushes, and the first of the queue");
+    assert_eq!(panicking.0.load(Ordering::Relaxed), 4, "the batch, two flushes, and the first waiter");
     assert!(answer(&first).unwrap().is_ok());
     assert!(flushes.iter_mut().all(|flush| poll(flush.as_mut()).is_ready()));
     in_flight.close(CloseMode::Flushing);
     assert_eq!(
         panicking.0.load(Ordering::Relaxed),
         5,
-        "the other of the queue: the first was woken when it got its room"
+        "the second waiter: the first was woken when it was granted room"
     );
 }
 
 #[test]
-fn a_withdrawn_batch_and_a_dropped_wait_leave_their_room_to_others() {
+fn a_withdrawn_batch_and_a_dropped_wait_release_their_room() {
     let in_flight = InFlight::new(Load { records: 2, bytes: 100 }, true);
     let to = TopicPartition::new("topic", 0);
     let first = accept(&in_flight, 2);
