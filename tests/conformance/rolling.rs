@@ -91,9 +91,9 @@ async fn a_message_that_fits_into_no_batch_comes_back_and_the_others_go<S: Subje
     source.send(&["a", &large, "b"]);
     source.end();
     let mut batches = BatchStream::polling(|_| source.poll(), producer.batch(), std::time::SystemTime::now);
-    let misfit = batches.next().await.unwrap().unwrap_err();
-    assert!(matches!(misfit.error, AppendError::TooLarge { limit: 500, .. }), "{misfit}");
-    assert_eq!(misfit.message, large);
+    let rejected = batches.next().await.unwrap().unwrap_err();
+    assert!(matches!(rejected.error, AppendError::TooLarge { limit: 500, .. }), "{rejected}");
+    assert_eq!(rejected.message, large);
     let last = batches.next().await.unwrap().unwrap();
     assert_eq!(last.messages, ["a", "b"]);
     producer.send_batch(last.batch, cluster.partition(0)).await.unwrap().await.unwrap();

@@ -28,9 +28,9 @@ use crate::time::Timestamp;
 /// **Cancelling loses nothing**: all that it has taken stays in it when a future of [`next`](Self::next) is dropped, and
 /// the next one goes on from there. Who stops early takes the open batch out with [`take`](Self::take).
 ///
-/// A message that can go into no batch comes out at once, as a [`Misfit`], and the others are not touched by it. With
+/// A message that can go into no batch comes out at once, as a [`RejectedMessage`], and the others are not touched by it. With
 /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key) a key that routes elsewhere than the open batch is such
-/// a misfit: keep one `BatchStream` for each partition.
+/// a rejected: keep one `BatchStream` for each partition.
 ///
 /// ```
 /// use kafka_batch_core::{BatchOptions, BatchStream, Timestamp};
@@ -74,7 +74,7 @@ struct Linger<'d> {
 }
 
 /// What comes out.
-type News<T> = Result<RolledBatch<T>, Misfit<T>>;
+type News<T> = Result<RolledBatch<T>, RejectedMessage<T>>;
 
 type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -94,7 +94,7 @@ pub struct RolledBatch<T> {
 #[derive(Debug, thiserror::Error)]
 #[error("a message does not go into its batch: {error}")]
 #[non_exhaustive]
-pub struct Misfit<T> {
+pub struct RejectedMessage<T> {
     /// The message.
     pub message: T,
     /// Why.
@@ -187,7 +187,7 @@ impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
     }
 
     /// Puts a message into a batch. Gives the batch before, if there was no room in it.
-    fn place(&mut self, message: S::Item) -> Result<Option<RolledBatch<S::Item>>, Misfit<S::Item>> {
+    fn place(&mut self, message: S::Item) -> Result<Option<RolledBatch<S::Item>>, RejectedMessage<S::Item>> {
         let placed = self.composer.compose(&message).map_err(AppendError::from);
         let placed = placed.and_then(|record| self.rolling.append(record, (self.clock)()));
         match placed {
@@ -199,7 +199,7 @@ impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
                 }
                 Ok(full)
             }
-            Err(error) => Err(Misfit { message, error }),
+            Err(error) => Err(RejectedMessage { message, error }),
         }
     }
 

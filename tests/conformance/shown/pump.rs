@@ -11,7 +11,7 @@ async fn pump(mut outbox: Outbox, to: TopicPartition, mut readings: Receiver<Str
     while let Some(rolled) = batches.next().await {
         match rolled {
             Ok(rolled) => outbox.send(rolled.batch, to.clone()).await,
-            Err(misfit) => eprintln!("left out: {} ({})", misfit.message, misfit.error), // the others go on
+            Err(rejected) => eprintln!("left out: {} ({})", rejected.message, rejected.error), // the others go on
         }
     }
     outbox.finish().await;

@@ -190,9 +190,9 @@ fn a_message_that_can_go_into_no_batch_comes_back_and_the_others_are_not_touched
     source.send(&["a", &large, "b", &large, "c"]);
     source.end();
     for _ in 0..2 {
-        let Poll::Ready(Some(Err(misfit))) = poll(&mut batches) else { panic!("the batch is not full") };
-        assert!(matches!(misfit.error, AppendError::TooLarge { limit: 300, .. }), "{misfit}");
-        assert_eq!(misfit.message, large);
+        let Poll::Ready(Some(Err(rejected))) = poll(&mut batches) else { panic!("the batch is not full") };
+        assert!(matches!(rejected.error, AppendError::TooLarge { limit: 300, .. }), "{rejected}");
+        assert_eq!(rejected.message, large);
     }
     let rolled = rolled(&mut batches);
     assert_eq!((rolled.number, values(&rolled.batch)), (0, vec!["a", "b", "c"]));
@@ -205,7 +205,7 @@ fn every_message_comes_out_once_and_at_its_position_whatever_the_sizes() {
     let messages: Vec<String> = sizes.enumerate().map(|(n, size)| format!("{n} {}", "x".repeat(size))).collect();
     let mut left = messages.clone().into_iter();
     let mut batches = BatchStream::polling(move |_| Poll::Ready(left.next()), first(), || 0);
-    let (mut out, mut misfits, mut numbers) = (Vec::new(), Vec::new(), 0);
+    let (mut out, mut rejected, mut numbers) = (Vec::new(), Vec::new(), 0);
     while let Poll::Ready(Some(news)) = poll(&mut batches) {
         match news {
             Ok(rolled) => {
@@ -214,13 +214,13 @@ fn every_message_comes_out_once_and_at_its_position_whatever_the_sizes() {
                 assert_eq!(values(&rolled.batch), rolled.messages);
                 out.extend(rolled.messages);
             }
-            Err(misfit) => misfits.push(misfit.message),
+            Err(rejected) => rejected.push(rejected.message),
         }
     }
     let fits = |message: &String| first().messages(&Defaults::default()).append(message).is_ok();
     let (fit, unfit): (Vec<_>, Vec<_>) = messages.into_iter().partition(fits);
     assert!(numbers > 100 && unfit.len() > 10);
-    assert!((out, misfits) == (fit, unfit));
+    assert!((out, rejected) == (fit, unfit));
 }
 
 #[test]
