@@ -33,7 +33,7 @@ pub use options::{
 pub use rolling::{NumberedBatch, Placed, RollingBatch};
 pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
 pub use split::{RecordTooLarge, Split, SplitError};
-pub use stream::{BatchStream, RejectedMessage, Polled, RolledBatch};
+pub use stream::{BatchStream, RejectedMessage, PollFn, RolledBatch};
 
 use crate::magic::{Magic, MagicChoice};
 use crate::record::RecordView;

@@ -45,7 +45,7 @@ use crate::time::Timestamp;
 /// let clock = || Timestamp::from_millis(1_700_000_000_000); // with `std`: `SystemTime::now`
 /// let first = BatchOptions::default().max_records(2).build(clock())?;
 /// // A channel's receiver has `poll_recv`; whatever is a stream already goes into `BatchStream::new`.
-/// let mut batches = BatchStream::polling(move |_| Poll::Ready(readings.next()), first, clock);
+/// let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(readings.next()), first, clock);
 ///
 /// let rolled = batches.next().await.expect("two readings fill a batch")?;
 /// assert_eq!((rolled.number, rolled.messages), (0, vec!["21.5", "21.7"]));
@@ -230,18 +230,18 @@ impl<S: Stream> fmt::Debug for BatchStream<'_, S> {
     }
 }
 
-/// A stream out of a function: [`BatchStream::polling`].
-pub struct Polled<F>(F);
+/// A stream out of a function: [`BatchStream::from_poll_fn`].
+pub struct PollFn<F>(F);
 
-impl<'d, T: Message, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> BatchStream<'d, Polled<F>> {
+impl<'d, T: Message, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> BatchStream<'d, PollFn<F>> {
     /// As [`new`](Self::new), out of a function that is polled for the next message: what has no [`Stream`], such as
     /// tokio's channels, has such a function (`poll_recv`).
-    pub fn polling<N: Into<Timestamp>>(poll: F, first: KafkaBatch, clock: impl Fn() -> N + Send + 'd) -> Self {
-        Self::new(Polled(poll), first, clock)
+    pub fn from_poll_fn<N: Into<Timestamp>>(poll: F, first: KafkaBatch, clock: impl Fn() -> N + Send + 'd) -> Self {
+        Self::new(PollFn(poll), first, clock)
     }
 }
 
-impl<T, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> Stream for Polled<F> {
+impl<T, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> Stream for PollFn<F> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
@@ -250,11 +250,11 @@ impl<T, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> Stream for Polled<F> {
 }
 
 /// The function is called where it is, and is never pinned itself.
-impl<F> Unpin for Polled<F> {}
+impl<F> Unpin for PollFn<F> {}
 
-impl<F> fmt::Debug for Polled<F> {
+impl<F> fmt::Debug for PollFn<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Polled")
+        f.write_str("PollFn")
     }
 }
 

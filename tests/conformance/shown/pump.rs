@@ -6,7 +6,7 @@ use tokio::sync::mpsc::Receiver;
 /// Publishes readings as they come.
 async fn pump(mut outbox: Outbox, to: TopicPartition, mut readings: Receiver<String>) {
     let first = outbox.producer.batch();
-    let mut batches = BatchStream::polling(|context| readings.poll_recv(context), first, SystemTime::now)
+    let mut batches = BatchStream::from_poll_fn(|context| readings.poll_recv(context), first, SystemTime::now)
         .linger(Duration::from_millis(5), tokio::time::sleep);
     while let Some(rolled) = batches.next().await {
         match rolled {

@@ -65,7 +65,7 @@ fn first() -> KafkaBatch {
 
 fn stream(source: &Source, time: &Time) -> BatchStream<'static, impl Stream<Item = String> + use<>> {
     let (source, clock, timer) = (source.clone(), time.clone(), time.clone());
-    BatchStream::polling(move |_| source.poll(), first(), move || clock.millis() as i64)
+    BatchStream::from_poll_fn(move |_| source.poll(), first(), move || clock.millis() as i64)
         .linger(Duration::from_millis(10), move |time| timer.sleep(time))
 }
 
@@ -155,7 +155,7 @@ fn a_batch_that_was_begun_by_the_message_that_found_no_room_waits_from_there_on(
 fn without_linger_a_batch_waits_until_it_is_full_or_taken() {
     let (source, time) = (Source::default(), Time::default());
     let messages = source.clone();
-    let mut batches = BatchStream::polling(move |_| messages.poll(), first(), || 0);
+    let mut batches = BatchStream::from_poll_fn(move |_| messages.poll(), first(), || 0);
     assert_eq!(batches.take(), None);
     source.send(&["a"]);
     time.pass(1_000_000);
@@ -204,7 +204,7 @@ fn every_message_comes_out_once_and_at_its_position_whatever_the_sizes() {
     let sizes = (0..500_usize).map(|n| n * n * 31 % 350);
     let messages: Vec<String> = sizes.enumerate().map(|(n, size)| format!("{n} {}", "x".repeat(size))).collect();
     let mut left = messages.clone().into_iter();
-    let mut batches = BatchStream::polling(move |_| Poll::Ready(left.next()), first(), || 0);
+    let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(left.next()), first(), || 0);
     let (mut out, mut rejected, mut numbers) = (Vec::new(), Vec::new(), 0);
     while let Poll::Ready(Some(news)) = poll(&mut batches) {
         match news {
@@ -228,7 +228,7 @@ fn a_first_batch_that_has_records_comes_out_as_it_is() {
     let mut begun = first();
     begun.extend([Record::new("before")]).unwrap();
     let mut messages = ["a"].into_iter();
-    let mut batches = BatchStream::polling(move |_| Poll::Ready(messages.next()), begun.clone(), || 0);
+    let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(messages.next()), begun.clone(), || 0);
     assert_eq!(rolled(&mut batches), RolledBatch { number: 0, batch: begun, messages: vec![] });
     assert_eq!(rolled(&mut batches).messages, ["a"]);
 }
@@ -236,7 +236,7 @@ fn a_first_batch_that_has_records_comes_out_as_it_is() {
 #[test]
 fn defaults_hold_for_messages_that_say_nothing_of_theirs() {
     let mut messages = ["a"].into_iter();
-    let mut batches = BatchStream::polling(move |_| Poll::Ready(messages.next()), first(), || 7)
+    let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(messages.next()), first(), || 7)
         .defaults(Defaults::default().key("k").correlation_id("42"));
     let batch = rolled(&mut batches).batch;
     let record = batch.records().next().unwrap();
