@@ -56,7 +56,7 @@ fn faststream_1991_three_shapes_of_publish() -> Outcome {
 fn faststream_1991_the_prototype() -> Outcome {
     let call = Defaults::default().key("k").correlation_id("42").reply_to("answers").headers(&[]);
     let options = BatchOptions::default().batch_size(300);
-    let mut batch = KafkaBatch::of_messages(options, now(), &call, &["first", "second"])?;
+    let mut batch = KafkaBatch::from_messages(options, now(), &call, &["first", "second"])?;
 
     let metadata = batch.messages(&call).append("third")?.taken().expect("there is room");
     assert_eq!((metadata.position, metadata.timestamp), (2, now()));

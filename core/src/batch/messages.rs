@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// A batch of messages could not be made. The messages were borrowed, so nothing is lost.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OfMessagesError {
+pub enum FromMessagesError {
     /// The settings contradict each other.
     #[error(transparent)]
     Options(#[from] OptionsError),
@@ -38,12 +38,12 @@ impl KafkaBatch {
     /// # Errors
     /// The settings contradict each other, or the messages overflow the batch, or one of them can go into no batch: with
     /// the position.
-    pub fn of_messages<M: Message>(
+    pub fn from_messages<M: Message>(
         options: BatchOptions,
         now: impl Into<Timestamp>,
         defaults: &Defaults<'_>,
         messages: &[M],
-    ) -> Result<Self, OfMessagesError> {
+    ) -> Result<Self, FromMessagesError> {
         let mut batch = options.build(now)?;
         batch.messages(defaults).extend(messages)?;
         Ok(batch)

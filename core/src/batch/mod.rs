@@ -26,7 +26,7 @@ pub use decode::{
     DecodeErrorKind, Field, IncompleteTail, RecordBatch, RecordBatches, RecordIter, Records, Region, TimestampType,
 };
 pub use mark::{Mark, RollbackError};
-pub use messages::{MessageWriter, OfMessagesError};
+pub use messages::{MessageWriter, FromMessagesError};
 pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };
