@@ -28,7 +28,7 @@ struct Fit {
 #[derive(Clone, Copy)]
 enum Encoding {
     /// Magic 2: how they begin, and how many come after the length field.
-    V2 { opening: v2::Opening, body_len: u64 },
+    V2 { prefix: v2::RecordPrefix, body_len: u64 },
     /// Magic 0 and 1: that it is a message of its own.
     Message,
 }
@@ -204,10 +204,10 @@ impl KafkaBatch {
         let timestamp = record.timestamp.unwrap_or(self.now);
         match self.magic {
             Magic::V2 => {
-                let opening = self.opening(timestamp, offset);
-                let body_len = v2::body_len(record, opening);
+                let prefix = self.prefix(timestamp, offset);
+                let body_len = v2::body_len(record, prefix);
                 let size = v2::with_length_field(body_len);
-                Fit { offset, timestamp, encoding: Encoding::V2 { opening, body_len }, size }
+                Fit { offset, timestamp, encoding: Encoding::V2 { prefix, body_len }, size }
             }
             magic @ (Magic::V0 | Magic::V1) => {
                 let timestamp = if magic.has_timestamps() { timestamp } else { Timestamp::NO_TIMESTAMP };
@@ -287,7 +287,7 @@ impl KafkaBatch {
                 // Counted from itself, so by 0, unless there is a delete horizon to be counted from.
                 let base = self.options.delete_horizon.unwrap_or(fit.timestamp);
                 let timestamp_delta = fit.timestamp.millis().wrapping_sub(base.millis());
-                let first = v2::Opening::new(timestamp_delta, 0);
+                let first = v2::RecordPrefix::new(timestamp_delta, 0);
                 v2::with_length_field(v2::body_len(record, first)) as usize
             }
         }
@@ -305,10 +305,10 @@ impl KafkaBatch {
     }
 
     #[inline(always)]
-    fn opening(&self, timestamp: Timestamp, offset: u32) -> v2::Opening {
+    fn prefix(&self, timestamp: Timestamp, offset: u32) -> v2::RecordPrefix {
         // Wrapping, as Java counts: readers add the delta back the same way, so every pair of timestamps round-trips.
         let base = self.progress.base_timestamp.unwrap_or(timestamp);
-        v2::Opening::new(timestamp.millis().wrapping_sub(base.millis()), offset)
+        v2::RecordPrefix::new(timestamp.millis().wrapping_sub(base.millis()), offset)
     }
 
     fn envelope(&self, timestamp: Timestamp, offset: u32) -> legacy::Envelope {
@@ -349,8 +349,8 @@ impl KafkaBatch {
     fn write(&mut self, record: &Record<'_>, fit: Fit) -> RecordMetadata {
         let Fit { offset, timestamp, encoding, size } = fit;
         let crc = match encoding {
-            Encoding::V2 { opening, body_len } => {
-                v2::write(&mut self.buffer, record, opening, body_len);
+            Encoding::V2 { prefix, body_len } => {
+                v2::write(&mut self.buffer, record, prefix, body_len);
                 None
             }
             Encoding::Message => {

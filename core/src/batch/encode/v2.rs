@@ -40,13 +40,13 @@ pub(crate) mod attribute {
 /// What a record has in front of its key, as it stands on the wire: the attributes, and the two deltas, of which the batch
 /// knows what they are counted from. Made once, and then both counted and written.
 #[derive(Clone, Copy)]
-pub(crate) struct Opening {
+pub(crate) struct RecordPrefix {
     /// The first byte in the lowest bits. 16 bytes at most: the attributes are one, the deltas up to ten and five.
     bytes: u128,
     len: u32,
 }
 
-impl Opening {
+impl RecordPrefix {
     /// Bits of the attributes, none of which are defined.
     const ATTRIBUTES: u32 = 8;
 
@@ -83,8 +83,8 @@ impl Opening {
 
 /// A record's bytes after its length field.
 #[inline(always)]
-fn body(sink: &mut impl Sink, record: &Record<'_>, opening: Opening) {
-    sink.put_front(opening.bytes.to_le_bytes(), opening.len as usize);
+fn body(sink: &mut impl Sink, record: &Record<'_>, prefix: RecordPrefix) {
+    sink.put_front(prefix.bytes.to_le_bytes(), prefix.len as usize);
     fields(sink, record.key, record.value, record.headers.len());
     headers(sink, record.headers);
 }
@@ -138,9 +138,9 @@ fn nullable(sink: &mut impl Sink, bytes: Option<&[u8]>) {
 
 /// How many bytes the record has after its length field.
 #[inline(always)]
-pub(crate) fn body_len(record: &Record<'_>, opening: Opening) -> u64 {
+pub(crate) fn body_len(record: &Record<'_>, prefix: RecordPrefix) -> u64 {
     let mut count = Count(0);
-    body(&mut count, record, opening);
+    body(&mut count, record, prefix);
     count.0
 }
 
@@ -152,26 +152,26 @@ pub(crate) const fn with_length_field(body_len: u64) -> u64 {
 
 /// Writes a record whose body was counted as `body_len` bytes.
 #[inline(always)]
-pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, opening: Opening, body_len: u64) {
-    write_opening(out, opening, body_len);
+pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, prefix: RecordPrefix, body_len: u64) {
+    write_prefix(out, prefix, body_len);
     fields(out, record.key, record.value, record.headers.len());
     if !record.headers.is_empty() {
         write_headers(out, record.headers);
     }
 }
 
-/// The length field and the opening: eight bytes in all, or fewer, unless something about the record is unusual.
+/// The length field and the prefix: eight bytes in all, or fewer, unless something about the record is unusual.
 #[inline(always)]
-fn write_opening(out: &mut Vec<u8>, opening: Opening, body_len: u64) {
+fn write_prefix(out: &mut Vec<u8>, prefix: RecordPrefix, body_len: u64) {
     let length = body_len << 1;
     let short = Short::of(length);
-    let len = short.bits / 8 + opening.len;
+    let len = short.bits / 8 + prefix.len;
     if length < Short::BOUND && len <= 8 {
-        let bytes = u64::from(short.bytes) | (opening.bytes as u64) << short.bits;
+        let bytes = u64::from(short.bytes) | (prefix.bytes as u64) << short.bits;
         out.put_front(bytes.to_le_bytes(), len as usize);
     } else {
         out.varint(length);
-        out.put_front(opening.bytes.to_le_bytes(), opening.len as usize);
+        out.put_front(prefix.bytes.to_le_bytes(), prefix.len as usize);
     }
 }
 
@@ -267,10 +267,10 @@ mod tests {
             let headers = vec![Header { name: "n", value: None }; header_count];
             let (key, value, headers) = (key.as_deref(), value.as_deref(), HeaderList::from(&headers[..]));
             let record = Record { key, value, headers, timestamp: None };
-            let opening = Opening::new(timestamp_delta, offset_delta);
-            let body_len = body_len(&record, opening);
+            let prefix = RecordPrefix::new(timestamp_delta, offset_delta);
+            let body_len = body_len(&record, prefix);
             let mut out = vec![1, 2, 3];
-            write(&mut out, &record, opening, body_len);
+            write(&mut out, &record, prefix, body_len);
             prop_assert_eq!(out.len() as u64 - 3, with_length_field(body_len));
             prop_assert!(out[3..] == plainly(&record, timestamp_delta, offset_delta));
         }
