@@ -44,7 +44,7 @@ pub use batch::{
     ControlRecord, ControlRecordError, ControlType, ConversionRefused, ConvertError, DEFAULT_BATCH_SIZE,
     DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError,
     Field, Filled, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, RejectedMessage, NumberedBatch,
-    FromMessagesError, OptionsError, Placed, PollFn, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
+    FromMessagesError, OptionsError, Placement, PollFn, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
     RecordTooLarge, Records, Region, RollbackError, RolledBatch, RollingBatch, SealError, SealErrorReason, SealedBatch,
     SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,
 };

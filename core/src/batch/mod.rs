@@ -30,7 +30,7 @@ pub use messages::{MessageWriter, FromMessagesError};
 pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };
-pub use rolling::{NumberedBatch, Placed, RollingBatch};
+pub use rolling::{NumberedBatch, Placement, RollingBatch};
 pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
 pub use split::{RecordTooLarge, Split, SplitError};
 pub use stream::{BatchStream, RejectedMessage, PollFn, RolledBatch};

@@ -49,7 +49,7 @@ pub struct RollingBatch {
 #[derive(Debug)]
 #[must_use = "a full batch is in it, and it is yours to send"]
 #[non_exhaustive]
-pub struct Placed {
+pub struct Placement {
     /// Which batch it went into: they are counted from 0.
     pub batch: u64,
     /// Its position there, bytes and timestamp.
@@ -62,7 +62,7 @@ pub struct Placed {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NumberedBatch {
-    /// Which one it is, as [`Placed::batch`] counts.
+    /// Which one it is, as [`Placement::batch`] counts.
     pub number: u64,
     /// The batch. It has one record at least.
     pub batch: KafkaBatch,
@@ -96,7 +96,7 @@ impl RollingBatch {
         &mut self,
         record: impl Into<Record<'r>>,
         now: impl Into<Timestamp>,
-    ) -> Result<Placed, AppendError> {
+    ) -> Result<Placement, AppendError> {
         let (record, now) = (record.into(), now.into());
         self.open.set_now(now);
         let (metadata, full) = match self.open.append(record)? {
@@ -115,7 +115,7 @@ impl RollingBatch {
             }
         };
         self.begun.get_or_insert(now);
-        Ok(Placed { batch: self.number, metadata, full })
+        Ok(Placement { batch: self.number, metadata, full })
     }
 
     /// How long the open batch may still wait: `None` if it is empty, or may wait for ever.
