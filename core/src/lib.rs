@@ -43,7 +43,7 @@ pub use batch::{
     Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, BatchStream, Boundary, CompressionRatio,
     ControlRecord, ControlRecordError, ControlType, ConversionRefused, ConvertError, DEFAULT_BATCH_SIZE,
     DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError,
-    Field, Filled, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, RejectedMessage, NumberedBatch,
+    Field, FillOutcome, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, RejectedMessage, NumberedBatch,
     FromMessagesError, OptionsError, Placement, PollFn, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
     RecordTooLarge, Records, Region, RollbackError, RolledBatch, RollingBatch, SealError, SealErrorReason, SealedBatch,
     SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,

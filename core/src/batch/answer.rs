@@ -207,7 +207,7 @@ impl ExtendError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "it tells whether the batch is full or the records are at an end"]
-pub struct Filled {
+pub struct FillOutcome {
     /// Metadata of the records that were taken.
     pub taken: Vec<RecordMetadata>,
     /// Why the next record was left in the iterator; `None` where the iterator is at its end.

@@ -6,7 +6,7 @@ use core::iter::Peekable;
 use super::encode::{SPARE, legacy, v2};
 use super::options::{LONGEST, MOST_RECORDS};
 use super::{
-    Append, AppendError, BatchOverflow, Boundary, ExtendError, Filled, Full, FullReason, KafkaBatch, RecordMetadata,
+    Append, AppendError, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch, RecordMetadata,
     SizePolicy,
 };
 use crate::magic::Magic;
@@ -98,7 +98,7 @@ impl KafkaBatch {
     ///
     /// # Errors
     /// A record can go into no such batch. It stays at the front of the iterator: take it out to go on.
-    pub fn fill_from<'r, I>(&mut self, records: &mut Peekable<I>) -> Result<Filled, ExtendError>
+    pub fn fill_from<'r, I>(&mut self, records: &mut Peekable<I>) -> Result<FillOutcome, ExtendError>
     where
         I: Iterator<Item: Into<Record<'r>> + Copy>,
     {
@@ -170,17 +170,17 @@ impl KafkaBatch {
         &mut self,
         items: &mut Peekable<I>,
         mut append: impl FnMut(&mut Self, &I::Item) -> Result<Append, AppendError>,
-    ) -> Result<Filled, ExtendError> {
+    ) -> Result<FillOutcome, ExtendError> {
         let mut taken = Vec::new();
         while let Some(item) = items.peek() {
             match append(self, item) {
                 Ok(Append::Taken(metadata)) => taken.push(metadata),
-                Ok(Append::Full(full)) => return Ok(Filled { taken, full: Some(full) }),
+                Ok(Append::Full(full)) => return Ok(FillOutcome { taken, full: Some(full) }),
                 Err(error) => return Err(ExtendError::Failed { position: taken.len(), error, taken }),
             }
             items.next();
         }
-        Ok(Filled { taken, full: None })
+        Ok(FillOutcome { taken, full: None })
     }
 
     pub(super) fn all_or_nothing<T>(

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
-use super::{Append, AppendError, BatchOptions, ExtendError, Filled, KafkaBatch, OptionsError, RecordMetadata};
+use super::{Append, AppendError, BatchOptions, ExtendError, FillOutcome, KafkaBatch, OptionsError, RecordMetadata};
 use crate::headers::{EncodedHeaders, Header, HeaderList, HeaderTooLong, merge_headers};
 use crate::message::{Defaults, EncodeError, KeyOverride, Message, Overrides};
 use crate::record::Record;
@@ -111,7 +111,7 @@ impl MessageWriter<'_, '_> {
     pub fn fill_from<M: Message>(
         &mut self,
         messages: &mut Peekable<impl Iterator<Item = M>>,
-    ) -> Result<Filled, ExtendError> {
+    ) -> Result<FillOutcome, ExtendError> {
         let composer = &mut self.composer;
         self.batch.append_from(messages, |batch, message| batch.append(composer.compose(message)?))
     }

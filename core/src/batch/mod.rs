@@ -19,7 +19,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::ops::RangeInclusive;
 
-pub use answer::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, FullReason, RecordMetadata};
+pub use answer::{Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata};
 pub use convert::{ConversionRefused, ConvertError, DownConversion, Loss};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,

@@ -8,7 +8,7 @@ use proptest::prop_assert_eq;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
 
 use super::{Answer, Model, ModelMark, OwnedRecord};
-use crate::batch::{BatchOptions, BatchOverflow, ExtendError, Filled, KafkaBatch, Mark, RecordMetadata, RollbackError};
+use crate::batch::{BatchOptions, BatchOverflow, ExtendError, FillOutcome, KafkaBatch, Mark, RecordMetadata, RollbackError};
 use crate::time::Timestamp;
 
 /// Something that is done to a batch: made by [`operations`](super::strategy::operations), carried out by [`run`].
@@ -172,7 +172,7 @@ impl Pair {
         let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
         let mut rest = borrowed.iter().peekable();
         let outcome = match self.batch.fill_from(&mut rest) {
-            Ok(Filled { taken, full }) => Outcome::new(&taken, full.map(|full| (taken.len(), full.into()))),
+            Ok(FillOutcome { taken, full }) => Outcome::new(&taken, full.map(|full| (taken.len(), full.into()))),
             Err(error) => Outcome::from(Err(error)),
         };
         prop_assert_eq!(&outcome, &predicted);

@@ -6,7 +6,7 @@ use proptest::test_runner::{TestCaseError, TestCaseResult};
 use proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
-use crate::batch::{Append, AppendError, Filled, KafkaBatch};
+use crate::batch::{Append, AppendError, FillOutcome, KafkaBatch};
 use crate::compression::Compression;
 use crate::kit::{Answer, OwnedRecord};
 use crate::record::Record;
@@ -153,11 +153,11 @@ pub fn filling_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> Tes
         let added = current.record_count() - already;
         prop_assert_eq!(rest.len(), records.len() - seen.len(), "what is left in the iterator");
         match outcome {
-            Ok(Filled { taken, full: None }) => {
+            Ok(FillOutcome { taken, full: None }) => {
                 prop_assert_eq!((taken.len(), rest.len()), (added, 0));
                 break;
             }
-            Ok(Filled { taken, full: Some(full) }) => {
+            Ok(FillOutcome { taken, full: Some(full) }) => {
                 prop_assert_eq!(taken.len(), added);
                 prop_assert!(already + added > 0, "an empty batch is full: {full}");
                 current = current.next_batch();
