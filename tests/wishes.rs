@@ -160,8 +160,8 @@ fn faststream_2514_keys_and_headers_for_each_message() -> Outcome {
     let call = Defaults::default().key("all").headers(&headers);
     let mut batch = KafkaBatch::new(now());
     batch.messages(&call).extend::<&dyn Message>(&[
-        &Outgoing::new(Tombstone).key("k1"),
-        &Outgoing::new("text").key("k2").header("source", "test").correlation_id("7"),
+        &OutgoingMessage::new(Tombstone).key("k1"),
+        &OutgoingMessage::new("text").key("k2").header("source", "test").correlation_id("7"),
         &b"raw",
     ])?;
     let keys: Vec<_> = batch.records().map(|record| record.key.unwrap()).collect();

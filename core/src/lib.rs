@@ -58,7 +58,7 @@ pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong,
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 #[cfg(feature = "json")]
 pub use message::Json;
-pub use message::{Defaults, EncodeError, KeyOverride, Message, Outgoing, Overrides, Payload, Tombstone};
+pub use message::{Defaults, EncodeError, KeyOverride, Message, OutgoingMessage, Overrides, Payload, Tombstone};
 pub use partition::{StickyPartitioner, partition_for_key};
 pub use publish::{Publish, PublishError, ReadyToSend};
 pub use record::{Record, RecordView, TopicPartition};

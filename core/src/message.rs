@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 /// | [`Tombstone`] | null | none |
 /// | `Json`, with the feature `json` | JSON | `application/json` |
 /// | [`Record`] | as it is | none |
-/// | [`Outgoing`] | its message's | its message's |
+/// | [`OutgoingMessage`] | its message's | its message's |
 ///
 /// A type of your own writes into `scratch`, which is reused from message to message:
 ///
@@ -130,7 +130,7 @@ pub enum KeyOverride<'a> {
     Key(&'a [u8]),
 }
 
-/// A null value: deletes its key from a compacted topic. Give it a key, by [`Outgoing`] or by the call.
+/// A null value: deletes its key from a compacted topic. Give it a key, by [`OutgoingMessage`] or by the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tombstone;
 
@@ -142,20 +142,20 @@ pub struct Json<T>(pub T);
 /// A message with a word of its own on key, time, headers, correlation id or reply address.
 ///
 /// ```
-/// use kafka_batch_core::{Defaults, KafkaBatch, Outgoing, Timestamp};
+/// use kafka_batch_core::{Defaults, KafkaBatch, OutgoingMessage, Timestamp};
 ///
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
 /// let defaults = Defaults::default().key("all");
 /// batch.messages(&defaults).extend(&[
-///     Outgoing::new("first"),
-///     Outgoing::new("second").key("mine").header("priority", "high"),
+///     OutgoingMessage::new("first"),
+///     OutgoingMessage::new("second").key("mine").header("priority", "high"),
 /// ])?;
 /// let keys: Vec<_> = batch.records().map(|record| record.key.unwrap()).collect();
 /// assert_eq!(keys, [&b"all"[..], b"mine"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Outgoing<'a, M> {
+pub struct OutgoingMessage<'a, M> {
     message: M,
     key: KeyOverride<'a>,
     timestamp: Option<Timestamp>,
@@ -164,7 +164,7 @@ pub struct Outgoing<'a, M> {
     headers: Vec<Header<'a>>,
 }
 
-impl<'a, M: Message> Outgoing<'a, M> {
+impl<'a, M: Message> OutgoingMessage<'a, M> {
     /// `message`, saying nothing over the call's defaults yet.
     #[must_use]
     pub const fn new(message: M) -> Self {
@@ -249,7 +249,7 @@ impl<'a, M: Message> Outgoing<'a, M> {
     }
 }
 
-/// What a call says for all its messages; each message can say otherwise ([`Outgoing`]).
+/// What a call says for all its messages; each message can say otherwise ([`OutgoingMessage`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Defaults<'a> {
     pub(crate) key: Option<&'a [u8]>,
@@ -379,7 +379,7 @@ impl Message for Record<'_> {
     }
 }
 
-impl<M: Message> Message for Outgoing<'_, M> {
+impl<M: Message> Message for OutgoingMessage<'_, M> {
     fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
         self.message.payload(scratch)
     }

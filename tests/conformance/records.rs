@@ -2,7 +2,7 @@
 
 use kafka_batch::kit::{OwnedHeader, OwnedRecord};
 use kafka_batch::{
-    BatchOptions, Header, KafkaBatch, Message, Outgoing, Publish, SendErrorReason, Timestamp, Tombstone, Transport,
+    BatchOptions, Header, KafkaBatch, Message, OutgoingMessage, Publish, SendErrorReason, Timestamp, Tombstone, Transport,
 };
 
 use crate::cluster::Cluster;
@@ -74,8 +74,8 @@ async fn headers_of_every_layer_with_nulls_and_duplicates<S: Subject>(cluster: C
     let publisher = [Header::new("of the publisher", "p"), Header::new("everywhere", "p")];
     let call =
         [Header::new("everywhere", "c"), Header::null("null"), Header::new("twice", "1"), Header::new("twice", "2")];
-    let own = Outgoing::new("text").header("everywhere", "m").header("empty", "").header("reply_to", "elsewhere");
-    let messages = [Outgoing::new("text"), own];
+    let own = OutgoingMessage::new("text").header("everywhere", "m").header("empty", "").header("reply_to", "elsewhere");
+    let messages = [OutgoingMessage::new("text"), own];
     let publish = Publish::to(cluster.topic()).partition(0).messages(&messages).timestamp(NOON);
     let publish = publish.publisher_headers(&publisher).headers(&call).correlation_id("42").reply_to("answers");
     cluster.producer::<S>().publish_batch(publish).await.unwrap();

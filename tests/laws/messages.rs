@@ -83,14 +83,14 @@ impl Word {
         )
     }
 
-    fn outgoing<M: Message>(&self, message: M) -> Outgoing<'_, M> {
-        let mut outgoing = Outgoing::new(message);
+    fn outgoing<M: Message>(&self, message: M) -> OutgoingMessage<'_, M> {
+        let mut outgoing = OutgoingMessage::new(message);
         match &self.key {
             None => {}
             Some(None) => outgoing = outgoing.no_key(),
             Some(Some(key)) => outgoing = outgoing.key(key),
         }
-        outgoing = self.timestamp.into_iter().fold(outgoing, Outgoing::timestamp);
+        outgoing = self.timestamp.into_iter().fold(outgoing, OutgoingMessage::timestamp);
         outgoing = self.correlation_id.iter().fold(outgoing, |outgoing, id| outgoing.correlation_id(id));
         outgoing = self.reply_to.iter().fold(outgoing, |outgoing, topic| outgoing.reply_to(topic));
         self.headers.iter().fold(outgoing, |outgoing, header| match &header.value {
