@@ -60,7 +60,7 @@ pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 pub use message::Json;
 pub use message::{Defaults, EncodeError, KeyOverride, Message, OutgoingMessage, Overrides, Payload, Tombstone};
 pub use partition::{StickyPartitioner, partition_for_key};
-pub use publish::{Publish, PublishError, ReadyToSend};
+pub use publish::{Publish, PublishError, PreparedBatch};
 pub use record::{Record, RecordView, TopicPartition};
 pub use time::Timestamp;
 pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};

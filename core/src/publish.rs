@@ -25,8 +25,8 @@ use crate::transport::{SendError, SendErrorReason};
 ///
 /// let batch = KafkaBatch::new(Timestamp::from_millis(0));
 /// let publish = Publish::to("orders").batch(batch).messages(&["one", "two"]).correlation_id("42");
-/// let ready = publish.prepare(|| unreachable!("there is a batch"))?;
-/// assert_eq!(ready.batch.record_count(), 2);
+/// let prepared = publish.prepare(|| unreachable!("there is a batch"))?;
+/// assert_eq!(prepared.batch.record_count(), 2);
 /// # Ok::<(), kafka_batch_core::PublishError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ impl<M: Message> Publish<'_, M> {
     /// # Errors
     /// The messages overflow the batch, or one of them can go into no batch: it is in the error, as it was before the call.
     /// Or the partition asked for is not the one that the batch's keys route to: it is in the error, with the messages.
-    pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<ReadyToSend, PublishError> {
+    pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<PreparedBatch, PublishError> {
         let Self { topic, partition, batch, messages, defaults } = self;
         let mut batch = batch.unwrap_or_else(new_batch);
         match batch.messages(&defaults).try_extend(messages) {
@@ -133,10 +133,10 @@ impl<M: Message> Publish<'_, M> {
             }
         }
         let partition = partition.or(batch.routed_partition());
-        let ready = ReadyToSend { topic, partition, batch };
-        match partition.and_then(|asked| SendErrorReason::of_routing(&ready.batch, asked)) {
-            Some(reason) => Err(PublishError::Send(ready.refused(reason))),
-            None => Ok(ready),
+        let prepared = PreparedBatch { topic, partition, batch };
+        match partition.and_then(|asked| SendErrorReason::of_routing(&prepared.batch, asked)) {
+            Some(reason) => Err(PublishError::Send(prepared.refused(reason))),
+            None => Ok(prepared),
         }
     }
 }
@@ -144,7 +144,7 @@ impl<M: Message> Publish<'_, M> {
 /// A batch that is filled as asked, and where it goes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ReadyToSend {
+pub struct PreparedBatch {
     /// The topic.
     pub topic: String,
     /// The partition that was asked for, or that the batch's keys route to; `None` leaves it to the producer.
@@ -153,7 +153,7 @@ pub struct ReadyToSend {
     pub batch: KafkaBatch,
 }
 
-impl ReadyToSend {
+impl PreparedBatch {
     /// It cannot go there, or it could not even be said where.
     pub(crate) fn refused(self, reason: SendErrorReason) -> SendError {
         SendError::new(TopicPartition::new(self.topic, self.partition.unwrap_or(-1)), reason, self.batch)
