@@ -60,7 +60,7 @@ struct Marked {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum MarkState {
     Good,
-    RolledBackPast,
+    MarkRemoved,
     OfAnotherBatch,
 }
 
@@ -322,7 +322,7 @@ impl Checked {
         let result = self.batch.rollback(&marked.mark);
         let expected = match marked.state {
             MarkState::OfAnotherBatch => Err(RollbackError::OtherBatch),
-            MarkState::RolledBackPast => Err(RollbackError::RolledBackPast),
+            MarkState::MarkRemoved => Err(RollbackError::MarkRemoved),
             MarkState::Good if before.is_closed() => Err(RollbackError::Closed),
             MarkState::Good => Ok(()),
         };
@@ -337,7 +337,7 @@ impl Checked {
         self.records.truncate(count);
         for later in self.marks.iter_mut().filter(|later| later.batch.record_count() > count) {
             if later.state == MarkState::Good {
-                later.state = MarkState::RolledBackPast;
+                later.state = MarkState::MarkRemoved;
             }
         }
     }

@@ -55,7 +55,7 @@ impl Marks {
         }
         let after = self.cuts.partition_point(|&(serial, _)| serial <= mark.serial);
         match self.cuts.get(after) {
-            Some(&(_, left)) if left < mark.progress.len => Err(RollbackError::RolledBackPast),
+            Some(&(_, left)) if left < mark.progress.len => Err(RollbackError::MarkRemoved),
             _ => Ok(()),
         }
     }
@@ -83,7 +83,7 @@ pub enum RollbackError {
     OtherBatch,
     /// The batch was rolled back to before the mark after the mark was made.
     #[error("the batch was rolled back to before this mark")]
-    RolledBackPast,
+    MarkRemoved,
     /// The batch is closed, which is final.
     #[error("the batch is closed, so its records stay")]
     Closed,
