@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::batch::{ConversionRefused, KafkaBatch};
+use crate::batch::{LossyConversion, KafkaBatch};
 use crate::compression::Codec;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
@@ -82,7 +82,7 @@ pub enum FailureReason {
     Broker(#[from] BrokerError),
     /// The broker is older than the batch, and its format cannot carry all that is in it. Nothing was sent.
     #[error(transparent)]
-    Conversion(Box<ConversionRefused>),
+    Conversion(Box<LossyConversion>),
     /// The broker is older than the codec. Nothing was sent.
     #[error(transparent)]
     Codec(#[from] CodecRefused),

@@ -41,7 +41,7 @@ mod varint;
 
 pub use batch::{
     Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, BatchStream, Boundary, CompressionRatio,
-    ControlRecord, ControlRecordError, ControlType, ConversionRefused, ConvertError, DEFAULT_BATCH_SIZE,
+    ControlRecord, ControlRecordError, ControlType, LossyConversion, ConvertError, DEFAULT_BATCH_SIZE,
     DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError,
     Field, FillOutcome, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, RejectedMessage, NumberedBatch,
     FromMessagesError, OptionsError, Placement, PollFn, RecordBatch, RecordBatches, RecordIter, RecordMetadata,

@@ -79,14 +79,14 @@ impl DownConversion {
 /// What an older format cannot carry of a batch, and may not be lost ([`DownConversion`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ConversionRefused {
+pub struct LossyConversion {
     /// The older format.
     pub magic: Magic,
     /// All that would be lost and may not be; never empty.
     pub losses: Vec<Loss>,
 }
 
-impl fmt::Display for ConversionRefused {
+impl fmt::Display for LossyConversion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} cannot carry ", self.magic)?;
         match &self.losses[..] {
@@ -98,7 +98,7 @@ impl fmt::Display for ConversionRefused {
     }
 }
 
-impl Error for ConversionRefused {}
+impl Error for LossyConversion {}
 
 /// A batch that could not be converted. It comes back as it was.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ pub enum ConvertError {
     #[error("{refused}")]
     Losses {
         /// What would be lost.
-        refused: ConversionRefused,
+        refused: LossyConversion,
         /// The batch.
         batch: Box<KafkaBatch>,
     },
@@ -154,7 +154,7 @@ impl KafkaBatch {
         }
         let losses: Vec<Loss> = self.losses_at(magic).filter(|loss| !allowed.allows(loss)).collect();
         if !losses.is_empty() {
-            let refused = ConversionRefused { magic, losses };
+            let refused = LossyConversion { magic, losses };
             return Err(ConvertError::Losses { refused, batch: Box::new(self) });
         }
         let mut options = self.options.clone();

@@ -20,7 +20,7 @@ use core::num::NonZeroU32;
 use core::ops::RangeInclusive;
 
 pub use answer::{Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata};
-pub use convert::{ConversionRefused, ConvertError, DownConversion, Loss};
+pub use convert::{LossyConversion, ConvertError, DownConversion, Loss};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,
     DecodeErrorKind, Field, IncompleteTail, RecordBatch, RecordBatches, RecordIter, Records, Region, TimestampType,
