@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 /// Why a varint could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+pub(crate) enum VarintError {
     /// The bytes end before the varint does.
-    Cut,
+    Truncated,
     /// More bytes, or more bits, than the type has.
     TooLong,
 }
@@ -128,12 +128,12 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 
 /// A 32-bit varint at the start of `bytes`, and how many bytes it took.
 #[inline(always)]
-pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), Unreadable> {
+pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), VarintError> {
     let (raw, used) = match read_short(bytes) {
         Some(short) => short,
         None => {
             let (raw, used) = read_long(bytes, 5)?;
-            (u32::try_from(raw).map_err(|_| Unreadable::TooLong)?, used)
+            (u32::try_from(raw).map_err(|_| VarintError::TooLong)?, used)
         }
     };
     Ok(((raw >> 1) as i32 ^ -((raw & 1) as i32), used))
@@ -141,7 +141,7 @@ pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), Unreadable> {
 
 /// A 64-bit varint at the start of `bytes`, and how many bytes it took.
 #[inline(always)]
-pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), Unreadable> {
+pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), VarintError> {
     let (raw, used) = match read_short(bytes) {
         Some((raw, used)) => (u64::from(raw), used),
         None => read_long(bytes, 10)?,
@@ -163,20 +163,20 @@ fn read_short(bytes: &[u8]) -> Option<(u32, usize)> {
 
 #[cold]
 #[inline(never)]
-fn read_long(bytes: &[u8], longest: usize) -> Result<(u64, usize), Unreadable> {
+fn read_long(bytes: &[u8], longest: usize) -> Result<(u64, usize), VarintError> {
     let mut value = 0u64;
     for (index, &byte) in bytes.iter().take(longest).enumerate() {
         let bits = u64::from(byte & 0x7f);
         let shift = 7 * index as u32;
         if shift == 63 && bits > 1 {
-            return Err(Unreadable::TooLong); // bits past the 64th
+            return Err(VarintError::TooLong); // bits past the 64th
         }
         value |= bits << shift;
         if byte < 0x80 {
             return Ok((value, index + 1));
         }
     }
-    Err(if bytes.len() < longest { Unreadable::Cut } else { Unreadable::TooLong })
+    Err(if bytes.len() < longest { VarintError::Truncated } else { VarintError::TooLong })
 }
 
 #[cfg(test)]
@@ -203,7 +203,7 @@ mod tests {
             prop_assert_eq!(read_i64(&out), Ok((value, out.len())));
             prop_assert_eq!(len(value), out.len());
             for cut in 0..out.len() {
-                prop_assert_eq!(read_i64(&out[..cut]), Err(Unreadable::Cut));
+                prop_assert_eq!(read_i64(&out[..cut]), Err(VarintError::Truncated));
             }
             out.clear();
             write(&mut out, i64::from(narrow));
@@ -213,9 +213,9 @@ mod tests {
 
     #[test]
     fn too_many_bytes_or_bits_are_refused() {
-        assert_eq!(read_i32(&[0xff; 8]), Err(Unreadable::TooLong));
-        assert_eq!(read_i64(&[0xff; 12]), Err(Unreadable::TooLong));
-        assert_eq!(read_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f]), Err(Unreadable::TooLong));
-        assert_eq!(read_i64(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]), Err(Unreadable::TooLong));
+        assert_eq!(read_i32(&[0xff; 8]), Err(VarintError::TooLong));
+        assert_eq!(read_i64(&[0xff; 12]), Err(VarintError::TooLong));
+        assert_eq!(read_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f]), Err(VarintError::TooLong));
+        assert_eq!(read_i64(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]), Err(VarintError::TooLong));
     }
 }
