@@ -52,14 +52,14 @@ pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
 
 /// Bytes in a register: varints, one or two of those that are short, as nearly all are: lengths, deltas, counts.
 #[derive(Clone, Copy)]
-pub(crate) struct Short {
+pub(crate) struct ShortVarint {
     /// The first byte in the lowest bits.
     pub(crate) bytes: u32,
     /// How many bits that is: 8 for a byte.
     pub(crate) bits: u32,
 }
 
-impl Short {
+impl ShortVarint {
     pub(crate) const NOTHING: Self = Self { bytes: 0, bits: 0 };
     pub(crate) const NULL: Self = Self::of(NULL);
     /// The first number that has none: its varint is longer than three bytes.
@@ -87,8 +87,8 @@ impl Short {
 /// Writes a number that is zigzagged already.
 #[inline(always)]
 pub(crate) fn write_raw(out: &mut Vec<u8>, raw: u64) {
-    if raw < Short::BOUND {
-        let short = Short::of(raw);
+    if raw < ShortVarint::BOUND {
+        let short = ShortVarint::of(raw);
         write_front(out, short.bytes.to_le_bytes(), short.bits as usize / 8);
     } else {
         write_long(out, raw);

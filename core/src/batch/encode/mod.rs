@@ -6,7 +6,7 @@ pub(crate) mod v2;
 
 use alloc::vec::Vec;
 
-use crate::varint::{self, Short};
+use crate::varint::{self, ShortVarint};
 
 /// Where an encoder's output goes.
 pub(crate) trait Sink {
@@ -17,7 +17,7 @@ pub(crate) trait Sink {
     fn varint(&mut self, raw: u64);
 
     #[inline(always)]
-    fn put_short(&mut self, short: Short) {
+    fn put_short(&mut self, short: ShortVarint) {
         self.put_front(short.bytes.to_le_bytes(), short.bits as usize / 8);
     }
 }

@@ -6,7 +6,7 @@ use super::{Count, Sink};
 use crate::checksum;
 use crate::headers::{Form, HeaderList};
 use crate::record::Record;
-use crate::varint::{self, Short};
+use crate::varint::{self, ShortVarint};
 
 /// Bytes of the header: from the base offset up to the number of records.
 pub(crate) const HEADER_LEN: usize = 61;
@@ -53,10 +53,10 @@ impl RecordPrefix {
     #[inline(always)]
     pub(crate) fn new(timestamp_delta: i64, offset_delta: u32) -> Self {
         let (timestamp, offset) = (varint::zigzag(timestamp_delta), varint::length(offset_delta as usize));
-        if timestamp.max(offset) >= Short::BOUND {
+        if timestamp.max(offset) >= ShortVarint::BOUND {
             return Self::long(timestamp, offset);
         }
-        let (timestamp, offset) = (Short::of(timestamp), Short::of(offset));
+        let (timestamp, offset) = (ShortVarint::of(timestamp), ShortVarint::of(offset));
         let bits = Self::ATTRIBUTES + timestamp.bits;
         let bytes = u64::from(timestamp.bytes) << Self::ATTRIBUTES | u64::from(offset.bytes) << bits;
         Self { bytes: bytes.into(), len: (bits + offset.bits) / 8 }
@@ -95,13 +95,13 @@ fn fields(sink: &mut impl Sink, key: Option<&[u8]>, value: Option<&[u8]>, header
     let before_value = match key {
         Some(_) => {
             nullable(sink, key);
-            Short::NOTHING
+            ShortVarint::NOTHING
         }
-        None => Short::NULL,
+        None => ShortVarint::NULL,
     };
     match value.map(|value| (value, varint::length(value.len()))) {
-        Some((value, length)) if length < Short::BOUND => {
-            sink.put_short(before_value.then(Short::of(length)));
+        Some((value, length)) if length < ShortVarint::BOUND => {
+            sink.put_short(before_value.then(ShortVarint::of(length)));
             sink.put(value);
         }
         _ => {
@@ -164,9 +164,9 @@ pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, prefix: RecordPrefix
 #[inline(always)]
 fn write_prefix(out: &mut Vec<u8>, prefix: RecordPrefix, body_len: u64) {
     let length = body_len << 1;
-    let short = Short::of(length);
+    let short = ShortVarint::of(length);
     let len = short.bits / 8 + prefix.len;
-    if length < Short::BOUND && len <= 8 {
+    if length < ShortVarint::BOUND && len <= 8 {
         let bytes = u64::from(short.bytes) | (prefix.bytes as u64) << short.bits;
         out.put_front(bytes.to_le_bytes(), len as usize);
     } else {
