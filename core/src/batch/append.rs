@@ -311,8 +311,8 @@ impl KafkaBatch {
         v2::RecordPrefix::new(timestamp.millis().wrapping_sub(base.millis()), offset)
     }
 
-    fn envelope(&self, timestamp: Timestamp, offset: u32) -> legacy::Envelope {
-        legacy::Envelope { magic: self.magic, offset: i64::from(offset), codec_id: 0, timestamp }
+    fn prefix(&self, timestamp: Timestamp, offset: u32) -> legacy::MessagePrefix {
+        legacy::MessagePrefix { magic: self.magic, offset: i64::from(offset), codec_id: 0, timestamp }
     }
 
     /// What most records find done: the memory taken that the batch will need (all at once, so that appending allocates
@@ -354,8 +354,8 @@ impl KafkaBatch {
                 None
             }
             Encoding::Message => {
-                let envelope = self.envelope(timestamp, offset);
-                Some(legacy::write(&mut self.buffer, record.key, record.value, envelope, size))
+                let prefix = self.prefix(timestamp, offset);
+                Some(legacy::write(&mut self.buffer, record.key, record.value, prefix, size))
             }
         };
         let size = size as usize;

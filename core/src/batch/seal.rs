@@ -231,7 +231,7 @@ impl KafkaBatch {
             let timestamp = self.progress.timestamps.latest().unwrap_or(Timestamp::NO_TIMESTAMP);
             let offset = i64::from(self.progress.next_offset_delta) - 1;
             let codec_id = compression.codec().id();
-            legacy::write_wrapper(&mut wire, legacy::Envelope { magic: self.magic, offset, codec_id, timestamp });
+            legacy::write_wrapper(&mut wire, legacy::MessagePrefix { magic: self.magic, offset, codec_id, timestamp });
         }
         Ok(Some(wire))
     }

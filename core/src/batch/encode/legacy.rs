@@ -26,7 +26,7 @@ pub(crate) mod attribute {
 
 /// What a message has in front of its key and value.
 #[derive(Clone, Copy)]
-pub(crate) struct Envelope {
+pub(crate) struct MessagePrefix {
     pub(crate) magic: Magic,
     pub(crate) offset: i64,
     pub(crate) codec_id: u8,
@@ -34,13 +34,13 @@ pub(crate) struct Envelope {
 }
 
 #[inline]
-fn message(sink: &mut impl Sink, envelope: Envelope, size: u32, key: Option<&[u8]>, value: Option<&[u8]>) {
-    sink.put(&envelope.offset.to_be_bytes());
+fn message(sink: &mut impl Sink, prefix: MessagePrefix, size: u32, key: Option<&[u8]>, value: Option<&[u8]>) {
+    sink.put(&prefix.offset.to_be_bytes());
     sink.put(&size.to_be_bytes());
     sink.put(&[0; 4]); // the checksum, once the rest is there
-    sink.put(&[envelope.magic.id() as u8, envelope.codec_id]);
-    if envelope.magic.has_timestamps() {
-        sink.put(&envelope.timestamp.millis().to_be_bytes());
+    sink.put(&[prefix.magic.id() as u8, prefix.codec_id]);
+    if prefix.magic.has_timestamps() {
+        sink.put(&prefix.timestamp.millis().to_be_bytes());
     }
     nullable(sink, key);
     nullable(sink, value);
@@ -56,17 +56,17 @@ fn nullable(sink: &mut impl Sink, bytes: Option<&[u8]>) {
 /// How many bytes the record takes, its 12-byte prefix included.
 #[inline]
 pub(crate) fn message_len(record: &Record<'_>, magic: Magic) -> u64 {
-    let envelope = Envelope { magic, offset: 0, codec_id: 0, timestamp: Timestamp::NO_TIMESTAMP };
+    let prefix = MessagePrefix { magic, offset: 0, codec_id: 0, timestamp: Timestamp::NO_TIMESTAMP };
     let mut count = Count(0);
-    message(&mut count, envelope, 0, record.key, record.value);
+    message(&mut count, prefix, 0, record.key, record.value);
     count.0
 }
 
 /// Writes a message that was counted as `len` bytes, and returns its checksum.
 #[inline(never)] // as its counterpart in magic 2
-pub(crate) fn write(out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>, envelope: Envelope, len: u64) -> u32 {
+pub(crate) fn write(out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>, prefix: MessagePrefix, len: u64) -> u32 {
     let start = out.len();
-    message(out, envelope, (len - PREFIX_LEN as u64) as u32, key, value);
+    message(out, prefix, (len - PREFIX_LEN as u64) as u32, key, value);
     seal_checksum(&mut out[start..])
 }
 
@@ -76,11 +76,11 @@ pub(crate) fn reserve_wrapper(out: &mut Vec<u8>, magic: Magic) {
 }
 
 /// Fills in the head of the wrapper that `out` is, and its checksum.
-pub(crate) fn write_wrapper(out: &mut [u8], envelope: Envelope) {
+pub(crate) fn write_wrapper(out: &mut [u8], prefix: MessagePrefix) {
     let size = (out.len() - PREFIX_LEN) as u32;
-    let value_len = (out.len() - overhead(envelope.magic)) as i32;
-    let mut head = Vec::with_capacity(overhead(envelope.magic));
-    message(&mut head, envelope, size, None, None);
+    let value_len = (out.len() - overhead(prefix.magic)) as i32;
+    let mut head = Vec::with_capacity(overhead(prefix.magic));
+    message(&mut head, prefix, size, None, None);
     let value_len_at = head.len() - 4;
     head[value_len_at..].copy_from_slice(&value_len.to_be_bytes());
     out[..head.len()].copy_from_slice(&head);
