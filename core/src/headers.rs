@@ -33,11 +33,11 @@ impl<'a> Header<'a> {
 /// The encoded form comes out of a batch that is read ([`RecordView::headers`](crate::RecordView::headers)), or out of
 /// [`EncodedHeaders`]; either can go into another batch without being taken apart.
 #[derive(Clone, Copy)]
-pub struct HeaderList<'a>(pub(crate) Form<'a>);
+pub struct HeaderList<'a>(pub(crate) Repr<'a>);
 
 /// How a [`HeaderList`] is held.
 #[derive(Clone, Copy)]
-pub(crate) enum Form<'a> {
+pub(crate) enum Repr<'a> {
     Slice(&'a [Header<'a>]),
     /// `count` headers as magic 2 writes them, without the count in front. Whoever makes this has checked the bytes.
     Encoded {
@@ -48,19 +48,19 @@ pub(crate) enum Form<'a> {
 
 impl<'a> HeaderList<'a> {
     /// No headers.
-    pub const EMPTY: HeaderList<'static> = HeaderList(Form::Slice(&[]));
+    pub const EMPTY: HeaderList<'static> = HeaderList(Repr::Slice(&[]));
 
     /// Bytes that a decoder has walked through, or that [`EncodedHeaders`] wrote.
     pub(crate) const fn encoded(count: u32, bytes: &'a [u8]) -> Self {
-        Self(Form::Encoded { count, bytes })
+        Self(Repr::Encoded { count, bytes })
     }
 
     /// How many headers there are, repeated names included.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self.0 {
-            Form::Slice(headers) => headers.len(),
-            Form::Encoded { count, .. } => count as usize,
+            Repr::Slice(headers) => headers.len(),
+            Repr::Encoded { count, .. } => count as usize,
         }
     }
 
@@ -91,19 +91,19 @@ impl Default for HeaderList<'_> {
 
 impl<'a> From<&'a [Header<'a>]> for HeaderList<'a> {
     fn from(headers: &'a [Header<'a>]) -> Self {
-        Self(Form::Slice(headers))
+        Self(Repr::Slice(headers))
     }
 }
 
 impl<'a, const N: usize> From<&'a [Header<'a>; N]> for HeaderList<'a> {
     fn from(headers: &'a [Header<'a>; N]) -> Self {
-        Self(Form::Slice(headers))
+        Self(Repr::Slice(headers))
     }
 }
 
 impl<'a> From<&'a Vec<Header<'a>>> for HeaderList<'a> {
     fn from(headers: &'a Vec<Header<'a>>) -> Self {
-        Self(Form::Slice(headers))
+        Self(Repr::Slice(headers))
     }
 }
 
@@ -139,7 +139,7 @@ impl fmt::Debug for HeaderList<'_> {
 
 /// The headers of a [`HeaderList`], one after another.
 #[derive(Clone)]
-pub struct HeaderIter<'a>(Form<'a>);
+pub struct HeaderIter<'a>(Repr<'a>);
 
 impl<'a> Iterator for HeaderIter<'a> {
     type Item = Header<'a>;
@@ -147,12 +147,12 @@ impl<'a> Iterator for HeaderIter<'a> {
     #[inline(always)]
     fn next(&mut self) -> Option<Header<'a>> {
         match &mut self.0 {
-            Form::Slice(headers) => {
+            Repr::Slice(headers) => {
                 let (first, rest) = headers.split_first()?;
                 *headers = rest;
                 Some(*first)
             }
-            Form::Encoded { count, bytes } => {
+            Repr::Encoded { count, bytes } => {
                 *count = count.checked_sub(1)?;
                 let (name, rest) = take(bytes)?;
                 let (value, rest) = take(rest)?;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::seal::SealErrorReason;
 use super::{KafkaBatch, SealedBatch};
 use crate::compression::CompressError;
-use crate::headers::Form;
+use crate::headers::Repr;
 use crate::record::{Record, RecordView};
 
 /// What [`KafkaBatch::split`] made of a batch: together, all its records, in order and each once.
@@ -121,8 +121,8 @@ impl KafkaBatch {
 fn weigh(record: &RecordView<'_>) -> usize {
     const LENGTHS_AND_DELTAS: usize = 8;
     let headers = match record.headers.0 {
-        Form::Encoded { bytes, .. } => bytes.len(),
-        Form::Slice(_) => 0, // records that are read from a batch have encoded headers
+        Repr::Encoded { bytes, .. } => bytes.len(),
+        Repr::Slice(_) => 0, // records that are read from a batch have encoded headers
     };
     LENGTHS_AND_DELTAS + headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
 }

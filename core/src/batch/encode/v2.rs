@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Count, Sink};
 use crate::checksum;
-use crate::headers::{Form, HeaderList};
+use crate::headers::{Repr, HeaderList};
 use crate::record::Record;
 use crate::varint::{self, ShortVarint};
 
@@ -115,8 +115,8 @@ fn fields(sink: &mut impl Sink, key: Option<&[u8]>, value: Option<&[u8]>, header
 #[inline(always)]
 fn headers(sink: &mut impl Sink, headers: HeaderList<'_>) {
     match headers.0 {
-        Form::Encoded { bytes, .. } => sink.put(bytes),
-        Form::Slice(headers) => {
+        Repr::Encoded { bytes, .. } => sink.put(bytes),
+        Repr::Slice(headers) => {
             for header in headers {
                 nullable(sink, Some(header.name.as_bytes()));
                 nullable(sink, header.value);
