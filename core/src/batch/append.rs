@@ -363,7 +363,7 @@ impl KafkaBatch {
         progress.len += size;
         progress.count += 1;
         progress.next_offset_delta = offset + 1;
-        progress.timestamps.take_in(timestamp);
+        progress.timestamps.include(timestamp);
         debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.progress.len, "counted as it was written");
         RecordMetadata { position: offset, size, timestamp, crc }
     }

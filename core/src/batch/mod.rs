@@ -10,7 +10,7 @@ mod messages;
 mod options;
 mod rolling;
 mod seal;
-mod span;
+mod timestamp_range;
 mod split;
 mod stream;
 
@@ -40,7 +40,7 @@ use crate::record::RecordView;
 use crate::time::Timestamp;
 use encode::{legacy, v2};
 use mark::Marks;
-use span::Span;
+use timestamp_range::TimestampRange;
 
 /// A batch of records on its way to one partition.
 ///
@@ -86,7 +86,7 @@ pub(crate) struct Progress {
     pub(crate) count: u32,
     pub(crate) next_offset_delta: u32,
     pub(crate) base_timestamp: Option<Timestamp>,
-    pub(crate) timestamps: Span,
+    pub(crate) timestamps: TimestampRange,
     /// The partition that the keys so far route to, in a batch that is routed by key.
     pub(crate) partition: Option<i32>,
 }
