@@ -1,6 +1,6 @@
 //! The batch: filled record by record, closed, sealed, stamped; and read back.
 
-mod answer;
+mod outcome;
 mod append;
 mod convert;
 mod decode;
@@ -19,7 +19,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::ops::RangeInclusive;
 
-pub use answer::{Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata};
+pub use outcome::{Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata};
 pub use convert::{LossyConversion, ConvertError, DownConversion, Loss};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::answer::{Append, RecordMetadata};
+use super::outcome::{Append, RecordMetadata};
 use super::{AppendError, KafkaBatch, SizePolicy};
 use crate::record::Record;
 use crate::time::Timestamp;
