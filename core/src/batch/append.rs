@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
-use super::encode::{SPARE, legacy, v2};
+use super::encode::{SLACK, legacy, v2};
 use super::options::{LONGEST, MOST_RECORDS};
 use super::{
     Append, AppendError, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch, RecordMetadata,
@@ -325,10 +325,10 @@ impl KafkaBatch {
         if self.buffer.is_empty() {
             let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MOST_AT_ONCE));
             let reserve = self.buffer_reserve();
-            self.buffer.reserve_exact(reserve + records.max(size) + SPARE);
+            self.buffer.reserve_exact(reserve + records.max(size) + SLACK);
             self.buffer.resize(reserve, 0);
         }
-        self.buffer.reserve(size + SPARE);
+        self.buffer.reserve(size + SLACK);
         self.progress.base_timestamp.get_or_insert(fit.timestamp);
         self.progress.partition = self.route(key).unwrap_or_default();
         self.free_of_limits = self.free_of_limits();

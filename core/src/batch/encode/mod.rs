@@ -24,7 +24,7 @@ pub(crate) trait Sink {
 
 /// Fields are written in stores that are wider than they, up to this. A buffer with so many bytes to spare never grows for
 /// what is too much.
-pub(crate) const SPARE: usize = 16;
+pub(crate) const SLACK: usize = 16;
 
 /// Counts bytes. In 64 bits: one slice may stand in a record several times, so the sum can pass `usize` on small machines.
 pub(crate) struct Count(pub(crate) u64);
@@ -54,7 +54,7 @@ impl Sink for Vec<u8> {
 
     #[inline(always)]
     fn put_front<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
-        const { assert!(N <= SPARE) };
+        const { assert!(N <= SLACK) };
         varint::write_front(self, bytes, len);
     }
 
