@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::iter::Peekable;
 
 use super::encode::{SLACK, legacy, v2};
-use super::options::{LONGEST, MOST_RECORDS};
+use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
     Append, AppendError, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch, RecordMetadata,
     SizePolicy,
@@ -50,7 +50,7 @@ impl KafkaBatch {
     /// As [`append`](Self::append); and if `offset` does not come after the last one.
     pub fn append_at<'r>(&mut self, offset: u32, record: impl Into<Record<'r>>) -> Result<Append, AppendError> {
         let next = self.progress.next_offset_delta;
-        if offset < next || offset >= MOST_RECORDS {
+        if offset < next || offset >= MAX_RECORDS {
             return Err(AppendError::OffsetTaken { found: offset, next });
         }
         self.append_record(&record.into(), offset)
@@ -140,7 +140,7 @@ impl KafkaBatch {
         let fit = self.measure(record, offset);
         self.encodable(record, fit.size)?;
         let size = self.size() as u64 + fit.size;
-        if size > LONGEST as u64 {
+        if size > MAX_BATCH_LEN as u64 {
             return Err(AppendError::TooLong { size });
         }
         self.prepare(record.key, fit);
@@ -241,7 +241,7 @@ impl KafkaBatch {
             return Err(AppendError::Headers { magic: self.magic, headers: record.headers.len() });
         }
         match usize::try_from(size) {
-            Ok(bytes) if bytes <= LONGEST - v2::HEADER_LEN => Ok(bytes),
+            Ok(bytes) if bytes <= MAX_BATCH_LEN - v2::HEADER_LEN => Ok(bytes),
             _ => Err(AppendError::TooLong { size }),
         }
     }
@@ -272,8 +272,8 @@ impl KafkaBatch {
             Some(FullReason::BatchSize { limit: options.batch_size })
         } else if self.progress.count >= options.max_records {
             Some(FullReason::MaxRecords { limit: options.max_records })
-        } else if self.size() + size > LONGEST || fit.offset >= MOST_RECORDS {
-            Some(FullReason::Format { limit: LONGEST })
+        } else if self.size() + size > MAX_BATCH_LEN || fit.offset >= MAX_RECORDS {
+            Some(FullReason::Format { limit: MAX_BATCH_LEN })
         } else {
             None
         })
@@ -338,7 +338,7 @@ impl KafkaBatch {
     fn free_of_limits(&self) -> u64 {
         match self.options.size_policy {
             SizePolicy::Uncompressed if self.options.partitions.is_none() => {
-                let limit = if self.is_compressed() { LONGEST } else { self.options.max_message_bytes.min(LONGEST) };
+                let limit = if self.is_compressed() { MAX_BATCH_LEN } else { self.options.max_message_bytes.min(MAX_BATCH_LEN) };
                 self.soft_limit().min(limit).saturating_sub(self.header_len()) as u64
             }
             _ => 0,

@@ -43,7 +43,7 @@ impl Default for BatchOptions {
         Self {
             batch_size: DEFAULT_BATCH_SIZE,
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
-            max_records: MOST_RECORDS,
+            max_records: MAX_RECORDS,
             size_policy: SizePolicy::Uncompressed,
             boundary: Boundary::Inclusive,
             compression: Compression::None,
@@ -56,10 +56,10 @@ impl Default for BatchOptions {
 }
 
 /// The longest batch that the formats can say: their lengths are 32-bit and signed.
-pub(crate) const LONGEST: usize = i32::MAX as usize;
+pub(crate) const MAX_BATCH_LEN: usize = i32::MAX as usize;
 
 /// Offsets within a batch are 32-bit and signed on the wire.
-pub(crate) const MOST_RECORDS: u32 = i32::MAX as u32;
+pub(crate) const MAX_RECORDS: u32 = i32::MAX as u32;
 
 impl BatchOptions {
     /// The soft limit in bytes, counted before compression, header included; a batch may reach it exactly. The first
@@ -85,8 +85,8 @@ impl BatchOptions {
     pub const fn max_records(mut self, records: u32) -> Self {
         self.max_records = match records {
             0 => 1,
-            1..=MOST_RECORDS => records,
-            _ => MOST_RECORDS,
+            1..=MAX_RECORDS => records,
+            _ => MAX_RECORDS,
         };
         self
     }
@@ -124,7 +124,7 @@ impl BatchOptions {
     /// up to about a mebibyte; beyond that the memory grows as the batch does. More than 2³¹ − 1 bytes count as that.
     #[must_use]
     pub const fn capacity(mut self, bytes: usize) -> Self {
-        self.capacity = Some(if bytes < LONGEST { bytes } else { LONGEST });
+        self.capacity = Some(if bytes < MAX_BATCH_LEN { bytes } else { MAX_BATCH_LEN });
         self
     }
 
