@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// Bytes of the offset and the size in front of every message (and of every batch of magic 2).
 pub(crate) const PREFIX_LEN: usize = 12;
 /// Where, from the message's start, what the checksum covers begins: after prefix and checksum.
-pub(crate) const CHECKED_FROM: usize = PREFIX_LEN + 4;
+pub(crate) const CRC_COVERS_FROM: usize = PREFIX_LEN + 4;
 
 /// Bytes of a message with neither key nor value, prefix included: 26, and 34 with a timestamp.
 pub(crate) const fn overhead(magic: Magic) -> usize {
@@ -88,7 +88,7 @@ pub(crate) fn write_wrapper(out: &mut [u8], prefix: MessagePrefix) {
 }
 
 fn seal_checksum(message: &mut [u8]) -> u32 {
-    let crc = checksum::crc32(&message[CHECKED_FROM..]);
-    message[PREFIX_LEN..CHECKED_FROM].copy_from_slice(&crc.to_be_bytes());
+    let crc = checksum::crc32(&message[CRC_COVERS_FROM..]);
+    message[PREFIX_LEN..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
     crc
 }
