@@ -16,7 +16,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 6] = [
     ("protocol", &["protocol"], &[]),
     ("batch", &["batch"], &["values"]),
     ("publishing", &["delivery", "failure", "publish", "transport"], &["values", "protocol", "batch"]),
-    ("kit", &["kit"], &["values", "protocol", "batch", "publishing"]),
+    ("proptest", &["proptest"], &["values", "protocol", "batch", "publishing"]),
     ("producer", &["producer"], &["values", "protocol", "batch", "publishing"]),
 ];
 
@@ -240,8 +240,8 @@ fn every_way_to_write_an_import_is_seen() {
     assert_eq!(seen("use super::{batch, time::Timestamp};", &["headers"]), ["1 batch", "1 time"]);
     assert_eq!(seen("use super::{options, encode::{v2}}; use super::super::time::Y;", &["batch", "seal"]), ["1 time"]);
     assert_eq!(
-        seen("mod tests { use super::*; use super::super::kit; }\nuse super::lib;", &["headers"]),
-        ["1 kit", "2 lib"]
+        seen("mod tests { use super::*; use super::super::proptest; }\nuse super::lib;", &["headers"]),
+        ["1 proptest", "2 lib"]
     );
     assert!(
         seen("/* crate::a */ /// crate::b\nlet text = \"crate::c \\\" crate::d\"; pub(super) fn e() {}", &["x"])

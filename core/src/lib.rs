@@ -27,7 +27,7 @@ mod delivery;
 mod failure;
 mod headers;
 #[cfg(feature = "proptest")]
-pub mod kit;
+pub mod proptest;
 mod magic;
 mod message;
 mod partition;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord};
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
 use kafka_batch::{
     AppendError, BatchOptions, OutgoingMessage, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport,
     partition_for_key,

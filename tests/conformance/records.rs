@@ -1,6 +1,6 @@
 //! What is handed over is what arrives.
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord};
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
 use kafka_batch::{
     BatchOptions, Header, KafkaBatch, Message, OutgoingMessage, Publish, SendErrorReason, Timestamp, Tombstone, Transport,
 };

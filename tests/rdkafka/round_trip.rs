@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use kafka_batch::kit::proptest::prelude::*;
-use kafka_batch::kit::{OwnedHeader, OwnedRecord, strategy};
+use kafka_batch::proptest::proptest::prelude::*;
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::{BatchOptions, KafkaBatch, Magic, MagicChoice, Record, Timestamp, Transport};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::UnknownTopicHandling;

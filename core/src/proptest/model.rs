@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// cleverness. Give it what you give the batch, and compare.
 ///
 /// ```
-/// use kafka_batch_core::kit::{Answer, Model, OwnedRecord};
+/// use kafka_batch_core::proptest::{Answer, Model, OwnedRecord};
 /// use kafka_batch_core::{BatchOptions, Timestamp};
 ///
 /// let (options, now) = (BatchOptions::default().batch_size(75), Timestamp::from_millis(0));

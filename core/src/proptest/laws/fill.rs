@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use proptest::test_runner::{TestCaseError, TestCaseResult};
-use proptest::{prop_assert, prop_assert_eq};
+use ::proptest::test_runner::{TestCaseError, TestCaseResult};
+use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
 use crate::batch::{Append, AppendError, FillOutcome, KafkaBatch};
 use crate::compression::Compression;
-use crate::kit::{Answer, OwnedRecord};
+use crate::proptest::{Answer, OwnedRecord};
 use crate::record::Record;
 
 /// A record that is not taken, for whatever reason, leaves the batch byte for byte what it was; the next one goes in as if

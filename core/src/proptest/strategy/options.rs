@@ -6,15 +6,15 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
+use ::proptest::collection::vec;
+use ::proptest::option;
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
 
 use super::records::{record, records, timestamps};
 use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
-use crate::kit::{Model, Operation, OwnedRecord, Recipe};
+use crate::proptest::{Model, Operation, OwnedRecord, Recipe};
 use crate::magic::{Magic, MagicChoice};
 use crate::time::Timestamp;
 

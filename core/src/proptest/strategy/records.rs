@@ -3,12 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use proptest::collection::{SizeRange, vec};
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
+use ::proptest::collection::{SizeRange, vec};
+use ::proptest::option;
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
 
-use crate::kit::{OwnedHeader, OwnedRecord};
+use crate::proptest::{OwnedHeader, OwnedRecord};
 use crate::time::Timestamp;
 
 /// Byte strings: empty, short, and some of the lengths at which a length field grows; repetitive ones that compress well,

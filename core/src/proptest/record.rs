@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// A record that owns its bytes: what strategies make, and what a [`Model`](super::Model) holds.
 ///
 /// ```
-/// use kafka_batch_core::kit::{OwnedHeader, OwnedRecord};
+/// use kafka_batch_core::proptest::{OwnedHeader, OwnedRecord};
 /// use kafka_batch_core::{KafkaBatch, Timestamp};
 ///
 /// let record = OwnedRecord {

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use proptest::prop_assert_eq;
-use proptest::test_runner::{TestCaseError, TestCaseResult};
+use ::proptest::prop_assert_eq;
+use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 
 use super::{Answer, Model, ModelMark, OwnedRecord};
 use crate::batch::{BatchOptions, BatchOverflow, ExtendError, FillOutcome, KafkaBatch, Mark, RecordMetadata, RollbackError};

@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use proptest::prop_assert_eq;
-use proptest::test_runner::TestCaseResult;
+use ::proptest::prop_assert_eq;
+use ::proptest::test_runner::TestCaseResult;
 
 use super::same;
 use super::seal::fail;
 use crate::batch::KafkaBatch;
 use crate::headers::{EncodedHeaders, HeaderList, merge_headers};
-use crate::kit::{Answer, OwnedHeader, OwnedRecord};
+use crate::proptest::{Answer, OwnedHeader, OwnedRecord};
 
 /// [`merge_headers`] does what its one sentence says: a header keeps its place; where the layer names it, all of the
 /// layer's headers of that name stand there, and the other earlier ones go; what is new comes last, in the layer's order.
@@ -17,7 +17,7 @@ use crate::kit::{Answer, OwnedHeader, OwnedRecord};
 /// # Errors
 /// The law is broken.
 pub fn headers_merge_by_name(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> TestCaseResult {
-    let expected = crate::kit::merged(earlier, layer);
+    let expected = crate::proptest::merged(earlier, layer);
     let mut merged: Vec<_> = earlier.iter().map(OwnedHeader::borrowed).collect();
     let layer: Vec<_> = layer.iter().map(OwnedHeader::borrowed).collect();
     merge_headers(&mut merged, &layer);

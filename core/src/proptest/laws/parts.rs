@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use proptest::test_runner::TestCaseResult;
-use proptest::{prop_assert, prop_assert_eq};
+use ::proptest::test_runner::TestCaseResult;
+use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
 use super::seal::fail;
 use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::failure::{DeliveryError, Fate};
-use crate::kit::OwnedRecord;
+use crate::proptest::OwnedRecord;
 
 /// [`KafkaBatch::split`] keeps every record once and in order, parts and records that are too large taken together by
 /// position. Every part is within the limit and smaller than the whole; two records or more come apart into two or more;

@@ -13,7 +13,7 @@
 //! Code that fills batches can so be held to what a batch promises:
 //!
 //! ```
-//! use kafka_batch_core::kit::{Model, OwnedRecord, laws, proptest::prelude::*, strategy};
+//! use kafka_batch_core::proptest::{Model, OwnedRecord, laws, proptest::prelude::*, strategy};
 //! use kafka_batch_core::{BatchOptions, KafkaBatch, Timestamp};
 //!
 //! /// What is to be tested: fills one batch after another, and loses nothing.
@@ -54,7 +54,7 @@
 //!
 //! The types of `proptest` are part of this module's face; [`proptest`] is the version of it that they come from.
 
-pub use proptest;
+pub use ::proptest;
 
 mod answer;
 pub mod laws;

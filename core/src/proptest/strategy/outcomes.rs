@@ -3,10 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
+use ::proptest::collection::vec;
+use ::proptest::option;
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
 
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;

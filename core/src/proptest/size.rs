@@ -71,7 +71,7 @@ pub(super) fn record(magic: Magic, record: &OwnedRecord, timestamp_delta: i64, o
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::OwnedHeader;
+    use crate::proptest::OwnedHeader;
 
     #[test]
     fn sizes_are_those_of_the_protocol_guide() {

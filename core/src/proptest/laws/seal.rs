@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use proptest::test_runner::{TestCaseError, TestCaseResult};
-use proptest::{prop_assert, prop_assert_eq};
+use ::proptest::test_runner::{TestCaseError, TestCaseResult};
+use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
 use crate::batch::{Boundary, KafkaBatch, RecordBatches, SealErrorReason, SealedBatch};
 use crate::compression::{Codec, Compression};
-use crate::kit::{OwnedRecord, size};
+use crate::proptest::{OwnedRecord, size};
 use crate::magic::Magic;
 
 /// The size that a batch counts is the size that is written: of the batch itself without a codec, of its records

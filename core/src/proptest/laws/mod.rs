@@ -25,11 +25,11 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use proptest::test_runner::TestCaseResult;
-use proptest::{prop_assert, prop_assert_eq};
+use ::proptest::test_runner::TestCaseResult;
+use ::proptest::{prop_assert, prop_assert_eq};
 
 use crate::batch::KafkaBatch;
-use crate::kit::OwnedRecord;
+use crate::proptest::OwnedRecord;
 
 /// Every law that needs nothing but the batch.
 ///
