@@ -15,24 +15,24 @@ proptest! {
     }
 
     #[test]
-    fn what_is_refused_changes_nothing(recipe in strategy::limited_batches(), record in strategy::record()) {
-        laws::refusal_changes_nothing(&recipe.batch(), &record)?;
+    fn what_is_refused_changes_nothing(spec in strategy::limited_batches(), record in strategy::record()) {
+        laws::refusal_changes_nothing(&spec.batch(), &record)?;
     }
 
     #[test]
-    fn cost_is_exact_whether_or_not_it_fits(recipe in strategy::limited_batches(), record in strategy::record()) {
-        laws::cost_is_exact(&recipe.batch(), &record)?;
+    fn cost_is_exact_whether_or_not_it_fits(spec in strategy::limited_batches(), record in strategy::record()) {
+        laws::cost_is_exact(&spec.batch(), &record)?;
     }
 
     #[test]
-    fn fits_and_room_agree_with_append(recipe in strategy::limited_batches(), record in strategy::record()) {
-        laws::fits_agrees_with_append(&recipe.batch(), &record)?;
-        laws::room_agrees_with_fits(&recipe.batch(), &record)?;
+    fn fits_and_room_agree_with_append(spec in strategy::limited_batches(), record in strategy::record()) {
+        laws::fits_agrees_with_append(&spec.batch(), &record)?;
+        laws::room_agrees_with_fits(&spec.batch(), &record)?;
     }
 
     #[test]
-    fn rolled_back_is_as_it_was(recipe in strategy::limited_batches(), records in strategy::records(0..6)) {
-        laws::rollback_restores(&recipe.batch(), &records)?;
+    fn rolled_back_is_as_it_was(spec in strategy::limited_batches(), records in strategy::records(0..6)) {
+        laws::rollback_restores(&spec.batch(), &records)?;
     }
 
     #[test]
@@ -41,23 +41,23 @@ proptest! {
     }
 
     #[test]
-    fn try_extend_is_all_or_nothing(recipe in strategy::limited_batches(), records in strategy::records(0..6)) {
-        laws::try_extend_is_all_or_nothing(&recipe.batch(), &records)?;
+    fn try_extend_is_all_or_nothing(spec in strategy::limited_batches(), records in strategy::records(0..6)) {
+        laws::try_extend_is_all_or_nothing(&spec.batch(), &records)?;
     }
 
     #[test]
-    fn extend_stops_at_the_position_that_it_names(recipe in strategy::limited_batches(), records in strategy::records(0..6)) {
-        laws::extend_names_the_position(&recipe.batch(), &records)?;
+    fn extend_stops_at_the_position_that_it_names(spec in strategy::limited_batches(), records in strategy::records(0..6)) {
+        laws::extend_names_the_position(&spec.batch(), &records)?;
     }
 
     #[test]
-    fn batch_after_batch_nothing_is_lost_or_doubled(recipe in strategy::limited_batches(), records in strategy::records(0..12)) {
-        laws::filling_loses_nothing(&recipe.batch(), &records)?;
+    fn batch_after_batch_nothing_is_lost_or_doubled(spec in strategy::limited_batches(), records in strategy::records(0..12)) {
+        laws::filling_loses_nothing(&spec.batch(), &records)?;
     }
 
     #[test]
-    fn headers_encoded_beforehand_are_the_same_headers(recipe in strategy::limited_batches(), record in strategy::record()) {
-        laws::header_forms_agree(&recipe.batch(), &record)?;
+    fn headers_encoded_beforehand_are_the_same_headers(spec in strategy::limited_batches(), record in strategy::record()) {
+        laws::header_forms_agree(&spec.batch(), &record)?;
     }
 
     #[test]

@@ -186,11 +186,11 @@ proptest! {
     /// Of the three shapes of `publish_batch`: all the messages go in behind what is there, or nothing changes.
     #[test]
     fn publishing_is_all_or_nothing(
-        recipe in strategy::limited_batches(),
+        spec in strategy::limited_batches(),
         values in prop::collection::vec(strategy::bytes(), 0..6),
         given in any::<bool>(),
     ) {
-        let (defaults, batch) = (Defaults::default(), recipe.batch());
+        let (defaults, batch) = (Defaults::default(), spec.batch());
         let mut filled = batch.clone();
         let filling = filled.messages(&defaults).try_extend(&values);
         let publish = Publish::to("topic").messages(&values);

@@ -22,13 +22,13 @@ proptest! {
     #![proptest_config(config(2))]
 
     #[test]
-    fn what_needs_only_a_batch_holds_of_any(recipe in strategy::batches()) {
-        laws::all(&recipe.batch())?;
+    fn what_needs_only_a_batch_holds_of_any(spec in strategy::batches()) {
+        laws::all(&spec.batch())?;
     }
 
     #[test]
-    fn what_needs_only_a_batch_holds_under_any_limits(recipe in strategy::limited_batches()) {
-        laws::all(&recipe.batch())?;
+    fn what_needs_only_a_batch_holds_under_any_limits(spec in strategy::limited_batches()) {
+        laws::all(&spec.batch())?;
     }
 
     #[test]

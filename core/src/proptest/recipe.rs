@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 /// [`batches`](super::strategy::batches) and [`limited_batches`](super::strategy::limited_batches).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Recipe {
+pub struct BatchSpec {
     /// The settings.
     pub options: BatchOptions,
     /// The batch's time.
@@ -23,7 +23,7 @@ pub struct Recipe {
     pub closed: bool,
 }
 
-impl Recipe {
+impl BatchSpec {
     /// The batch.
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use ::proptest::sample::select;
 use super::records::{record, records, timestamps};
 use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
-use crate::proptest::{Model, Operation, OwnedRecord, Recipe};
+use crate::proptest::{Model, Operation, OwnedRecord, BatchSpec};
 use crate::magic::{Magic, MagicChoice};
 use crate::time::Timestamp;
 
@@ -72,20 +72,20 @@ pub fn options() -> impl Strategy<Value = BatchOptions> {
 }
 
 /// An open batch of up to a dozen records, of any format and with any codec, far from its limits.
-pub fn batches() -> impl Strategy<Value = Recipe> {
+pub fn batches() -> impl Strategy<Value = BatchSpec> {
     (roomy_options(), timestamps(), records(0..12)).prop_map(|(options, now, records)| {
         let magic = options.magic.initial();
         let records = records.into_iter().map(|record| record.for_magic(magic)).collect();
-        Recipe { options, now, records, gap: 0, closed: false }
+        BatchSpec { options, now, records, gap: 0, closed: false }
     })
 }
 
 /// A batch under [any settings](options), with what it took of some records: it may be full, empty, or closed, and have
 /// gaps between its offsets.
-pub fn limited_batches() -> impl Strategy<Value = Recipe> {
+pub fn limited_batches() -> impl Strategy<Value = BatchSpec> {
     let gap = prop_oneof![4 => Just(0), 1 => 0..100_u32];
     (options(), timestamps(), records(0..8), gap, prop::bool::weighted(0.1))
-        .prop_map(|(options, now, records, gap, closed)| Recipe { options, now, records, gap, closed })
+        .prop_map(|(options, now, records, gap, closed)| BatchSpec { options, now, records, gap, closed })
 }
 
 /// Records of which the last is decided by a byte: where the batch would end with it, as the soft limit counts.
