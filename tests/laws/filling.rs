@@ -70,7 +70,7 @@ proptest! {
         prop_assert_eq!(batch.fits(&last.borrowed()), near.last_fits());
         let answer = batch.append(&last.borrowed())?;
         prop_assert_eq!(answer.taken().is_some(), near.last_fits(), "{:?}", answer);
-        if let (Append::Full(full), strategy::Landing::Above) = (answer, near.landing) {
+        if let (Append::Full(full), strategy::LimitCase::Above) = (answer, near.case) {
             // One byte was missing; under aiokafka's rule another one, since its batches stay below the limit.
             let missing = if near.options == near.options.clone().boundary(Boundary::Inclusive) { 1 } else { 2 };
             prop_assert_eq!(full.needed, full.available + missing);

@@ -6,7 +6,7 @@ mod outcomes;
 mod records;
 
 pub use options::{
-    BrokerVersionText, Landing, NearLimit, batches, broker_versions, compressions, limited_batches, magics, marking,
+    BrokerVersionText, LimitCase, NearLimit, batches, broker_versions, compressions, limited_batches, magics, marking,
     near_limit, operations, options, roomy_options, stamps,
 };
 pub use outcomes::{deliveries, delivery_errors, error_codes, failure_reasons, outcomes};

@@ -99,16 +99,16 @@ pub struct NearLimit {
     /// Two records at least. All but the last fit.
     pub records: Vec<OwnedRecord>,
     /// Where the last one lands.
-    pub landing: Landing,
+    pub case: LimitCase,
 }
 
 /// Where a batch would end if it took a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Landing {
+pub enum LimitCase {
     /// A byte below its soft limit: the record fits.
     Below,
     /// On the limit to the byte: it fits, except under [`Boundary::Aiokafka`].
-    On,
+    At,
     /// A byte above: it does not fit.
     Above,
 }
@@ -117,10 +117,10 @@ impl NearLimit {
     /// Whether the last record fits.
     #[must_use]
     pub fn last_fits(&self) -> bool {
-        match self.landing {
-            Landing::Below => true,
-            Landing::On => self.options.boundary == Boundary::Inclusive,
-            Landing::Above => false,
+        match self.case {
+            LimitCase::Below => true,
+            LimitCase::At => self.options.boundary == Boundary::Inclusive,
+            LimitCase::Above => false,
         }
     }
 }
@@ -132,9 +132,9 @@ pub fn near_limit() -> impl Strategy<Value = NearLimit> {
         1 => (1.0..2.0_f32).prop_map(|ratio| SizePolicy::Estimated(CompressionRatio::new(ratio))),
     ];
     let boundary = prop_oneof![3 => Just(Boundary::Inclusive), 1 => Just(Boundary::Aiokafka)];
-    let landing = select(&[Landing::On, Landing::Below, Landing::Above][..]);
-    (roomy_options(), policy, boundary, timestamps(), records(2..10), landing).prop_map(
-        |(options, policy, boundary, now, records, landing)| {
+    let case = select(&[LimitCase::At, LimitCase::Below, LimitCase::Above][..]);
+    (roomy_options(), policy, boundary, timestamps(), records(2..10), case).prop_map(
+        |(options, policy, boundary, now, records, case)| {
             let options = options.size_policy(policy).boundary(boundary).batch_size(usize::MAX);
             let mut model = Model::new(options.clone(), now);
             let records: Vec<_> = records.into_iter().map(|record| record.for_magic(model.magic())).collect();
@@ -143,12 +143,12 @@ pub fn near_limit() -> impl Strategy<Value = NearLimit> {
                 end = model.counted_size() + model.cost(record).expect("no limit is near");
                 model.append(record);
             }
-            let limit = match landing {
-                Landing::Below => end + 1,
-                Landing::On => end,
-                Landing::Above => end - 1,
+            let limit = match case {
+                LimitCase::Below => end + 1,
+                LimitCase::At => end,
+                LimitCase::Above => end - 1,
             };
-            NearLimit { options: options.batch_size(limit), now, records, landing }
+            NearLimit { options: options.batch_size(limit), now, records, case }
         },
     )
 }
