@@ -16,7 +16,7 @@ mod sealing;
 
 use std::num::NonZeroU32;
 
-use kafka_batch::proptest::{Answer, Model, OwnedHeader, OwnedRecord, BatchSpec, laws, merged, run, strategy};
+use kafka_batch::proptest::{AppendOutcome, Model, OwnedHeader, OwnedRecord, BatchSpec, laws, merged, run, strategy};
 use kafka_batch::*;
 use ::proptest::prelude::*;
 use ::proptest::test_runner::{FileFailurePersistence, TestCaseResult};

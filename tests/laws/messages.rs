@@ -179,7 +179,7 @@ proptest! {
             let record = expected(&Kind::Bytes(value.clone()), &silent, &call, &[], now);
             let cost = batch.messages(&defaults).cost(value);
             prop_assert_eq!(cost.ok(), model.cost(&record).ok());
-            prop_assert_eq!(Answer::from(&batch.messages(&defaults).append(value)), model.append(&record));
+            prop_assert_eq!(AppendOutcome::from(&batch.messages(&defaults).append(value)), model.append(&record));
         }
     }
 

@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 /// What a batch answers to a record: the outcome of [`KafkaBatch::append`](crate::KafkaBatch::append), so that what a
 /// [`Model`](super::Model) predicted can be compared with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum AppendOutcome {
     /// [`Append::Taken`].
     Taken {
         /// Its position, or the offset that it was given.
@@ -65,7 +65,7 @@ pub enum Answer {
     Message,
 }
 
-impl Answer {
+impl AppendOutcome {
     /// Whether the record went in.
     #[must_use]
     pub const fn is_taken(&self) -> bool {
@@ -78,7 +78,7 @@ impl Answer {
         matches!(self, Self::Full { .. })
     }
 
-    pub(super) fn of_error(error: &AppendError) -> Self {
+    pub(super) fn from_error(error: &AppendError) -> Self {
         match *error {
             AppendError::Headers { magic, headers } => Self::Headers { magic, headers },
             AppendError::TooLarge { size, limit } => Self::TooLarge { size, limit },
@@ -90,7 +90,7 @@ impl Answer {
     }
 }
 
-impl From<&Result<Append, AppendError>> for Answer {
+impl From<&Result<Append, AppendError>> for AppendOutcome {
     fn from(outcome: &Result<Append, AppendError>) -> Self {
         match outcome {
             Ok(Append::Taken(taken)) => Self::Taken {
@@ -100,12 +100,12 @@ impl From<&Result<Append, AppendError>> for Answer {
                 has_crc: taken.crc.is_some(),
             },
             Ok(Append::Full(full)) => Self::from(*full),
-            Err(error) => Self::of_error(error),
+            Err(error) => Self::from_error(error),
         }
     }
 }
 
-impl From<Full> for Answer {
+impl From<Full> for AppendOutcome {
     fn from(Full { needed, available, reason }: Full) -> Self {
         Self::Full { needed, available, reason }
     }

@@ -56,7 +56,7 @@
 
 pub use ::proptest;
 
-mod answer;
+mod outcome;
 pub mod laws;
 mod model;
 mod operation;
@@ -65,7 +65,7 @@ mod record;
 mod size;
 pub mod strategy;
 
-pub use answer::Answer;
+pub use outcome::AppendOutcome;
 pub use model::{Model, ModelMark, Stored};
 pub use operation::{Operation, run};
 pub use spec::BatchSpec;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::size::{self, BATCH_HEADER};
-use super::{Answer, OwnedRecord};
+use super::{AppendOutcome, OwnedRecord};
 use crate::batch::{BatchOptions, Boundary, FullReason, KafkaBatch, SizePolicy};
 use crate::compression::Compression;
 use crate::magic::Magic;
@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// cleverness. Give it what you give the batch, and compare.
 ///
 /// ```
-/// use kafka_batch_core::proptest::{Answer, Model, OwnedRecord};
+/// use kafka_batch_core::proptest::{AppendOutcome, Model, OwnedRecord};
 /// use kafka_batch_core::{BatchOptions, Timestamp};
 ///
 /// let (options, now) = (BatchOptions::default().batch_size(75), Timestamp::from_millis(0));
@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 /// for value in ["one", "two"] {
 ///     let record = OwnedRecord::new(value);
 ///     let predicted = model.append(&record);
-///     assert_eq!(Answer::from(&batch.append(&record.borrowed())), predicted);
+///     assert_eq!(AppendOutcome::from(&batch.append(&record.borrowed())), predicted);
 /// }
 /// assert_eq!(model.stored().len(), 1);
 /// # Ok::<(), kafka_batch_core::OptionsError>(())
@@ -85,22 +85,22 @@ impl Model {
     }
 
     /// What [`KafkaBatch::append`] must answer; a record that it takes is then in the model too.
-    pub fn append(&mut self, record: &OwnedRecord) -> Answer {
+    pub fn append(&mut self, record: &OwnedRecord) -> AppendOutcome {
         self.take(self.next_offset(), record)
     }
 
     /// What [`KafkaBatch::append_at`] must answer; a record that it takes is then in the model too.
-    pub fn append_at(&mut self, offset: u32, record: &OwnedRecord) -> Answer {
+    pub fn append_at(&mut self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
         let next = self.next_offset();
         if offset < next || offset >= MOST {
-            return Answer::OffsetTaken { found: offset, next };
+            return AppendOutcome::OffsetTaken { found: offset, next };
         }
         self.take(offset, record)
     }
 
-    fn take(&mut self, offset: u32, record: &OwnedRecord) -> Answer {
-        let answer = self.answer(offset, record);
-        if let Answer::Taken { size, .. } = answer {
+    fn take(&mut self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
+        let answer = self.predict_at(offset, record);
+        if let AppendOutcome::Taken { size, .. } = answer {
             let record = record.clone().stored(self.magic, self.now);
             self.stored.push(Stored { offset, size, record });
         }
@@ -109,15 +109,15 @@ impl Model {
 
     /// What [`KafkaBatch::append`] would answer now.
     #[must_use]
-    pub fn answer_to(&self, record: &OwnedRecord) -> Answer {
-        self.answer(self.next_offset(), record)
+    pub fn predict(&self, record: &OwnedRecord) -> AppendOutcome {
+        self.predict_at(self.next_offset(), record)
     }
 
     /// What [`KafkaBatch::cost`] must be.
     ///
     /// # Errors
     /// What the batch must answer where no size is to blame.
-    pub fn cost(&self, record: &OwnedRecord) -> Result<usize, Answer> {
+    pub fn cost(&self, record: &OwnedRecord) -> Result<usize, AppendOutcome> {
         self.measure(self.next_offset(), record)
     }
 
@@ -241,12 +241,12 @@ impl Model {
         .find_map(|(what, same)| (!same).then_some(what))
     }
 
-    fn answer(&self, offset: u32, record: &OwnedRecord) -> Answer {
+    fn predict_at(&self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
         let needed = match self.measure(offset, record) {
             Ok(size) => size,
             Err(answer) => return answer,
         };
-        let full = |reason| Answer::Full { needed, available: self.room(), reason };
+        let full = |reason| AppendOutcome::Full { needed, available: self.room(), reason };
         let BatchOptions { batch_size, max_message_bytes, max_records, .. } = self.options;
         if self.closed {
             return full(FullReason::Closed);
@@ -255,7 +255,7 @@ impl Model {
         if !self.is_compressed() && self.size() + needed > max_message_bytes {
             let size = self.header() + self.alone(record);
             return if size > max_message_bytes {
-                Answer::TooLarge { size, limit: max_message_bytes }
+                AppendOutcome::TooLarge { size, limit: max_message_bytes }
             } else {
                 full(FullReason::MaxMessageBytes { limit: max_message_bytes })
             };
@@ -276,7 +276,7 @@ impl Model {
                 return full(FullReason::Format { limit: LONGEST as usize });
             }
         }
-        Answer::Taken {
+        AppendOutcome::Taken {
             position: offset,
             size: needed,
             timestamp: self.timestamp_of(record),
@@ -284,20 +284,20 @@ impl Model {
         }
     }
 
-    fn measure(&self, offset: u32, record: &OwnedRecord) -> Result<usize, Answer> {
+    fn measure(&self, offset: u32, record: &OwnedRecord) -> Result<usize, AppendOutcome> {
         if let (Some(partitions), Some(key), Some(batch)) =
             (self.options.partitions, &record.key, self.routed_partition())
         {
             let key = partition_for_key(key, partitions);
             if key != batch {
-                return Err(Answer::RoutesElsewhere { key, batch });
+                return Err(AppendOutcome::RoutesElsewhere { key, batch });
             }
         }
         if !self.magic.has_headers() && !record.headers.is_empty() {
-            return Err(Answer::Headers { magic: self.magic, headers: record.headers.len() });
+            return Err(AppendOutcome::Headers { magic: self.magic, headers: record.headers.len() });
         }
         let size = self.size_at(offset, self.timestamp_of(record), record);
-        if size > LONGEST - BATCH_HEADER { Err(Answer::TooLong { size }) } else { Ok(size as usize) }
+        if size > LONGEST - BATCH_HEADER { Err(AppendOutcome::TooLong { size }) } else { Ok(size as usize) }
     }
 
     /// Bytes of the record if it were the first of a batch with these settings.

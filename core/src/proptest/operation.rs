@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use ::proptest::prop_assert_eq;
 use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 
-use super::{Answer, Model, ModelMark, OwnedRecord};
+use super::{AppendOutcome, Model, ModelMark, OwnedRecord};
 use crate::batch::{BatchOptions, BatchOverflow, ExtendError, FillOutcome, KafkaBatch, Mark, RecordMetadata, RollbackError};
 use crate::time::Timestamp;
 
@@ -91,7 +91,7 @@ impl Pair {
             Operation::Append(record) => self.append(record)?,
             Operation::AppendAt(offset, record) => {
                 let predicted = self.model.append_at(*offset, record);
-                let answer = Answer::from(&self.batch.append_at(*offset, &record.borrowed()));
+                let answer = AppendOutcome::from(&self.batch.append_at(*offset, &record.borrowed()));
                 prop_assert_eq!(&answer, &predicted);
                 answer.is_taken()
             }
@@ -135,45 +135,45 @@ impl Pair {
 
     fn append(&mut self, record: &OwnedRecord) -> Result<bool, TestCaseError> {
         let borrowed = record.borrowed();
-        let cost = self.batch.cost(&borrowed).map_err(|error| Answer::of_error(&error));
+        let cost = self.batch.cost(&borrowed).map_err(|error| AppendOutcome::from_error(&error));
         prop_assert_eq!(cost, self.model.cost(record), "cost");
         let fits = self.batch.fits(&borrowed);
         let predicted = self.model.append(record);
         prop_assert_eq!(fits, predicted.is_taken(), "fits");
-        let answer = Answer::from(&self.batch.append(&borrowed));
+        let answer = AppendOutcome::from(&self.batch.append(&borrowed));
         prop_assert_eq!(&answer, &predicted);
         Ok(answer.is_taken())
     }
 
     fn extend(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
-        let predicted = Outcome::predict(&mut self.model, records);
+        let predicted = ExtendOutcome::predict(&mut self.model, records);
         let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
-        let outcome = Outcome::from(self.batch.extend(&borrowed));
+        let outcome = ExtendOutcome::from(self.batch.extend(&borrowed));
         prop_assert_eq!(&outcome, &predicted);
         Ok(!outcome.taken.is_empty())
     }
 
     fn try_extend(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
         let mut attempt = self.model.clone();
-        let mut predicted = Outcome::predict(&mut attempt, records);
+        let mut predicted = ExtendOutcome::predict(&mut attempt, records);
         if predicted.refused.is_some() {
             predicted.taken.clear(); // none of them stays
         } else {
             self.model = attempt;
         }
         let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
-        let outcome = Outcome::from(self.batch.try_extend(&borrowed));
+        let outcome = ExtendOutcome::from(self.batch.try_extend(&borrowed));
         prop_assert_eq!(&outcome, &predicted);
         Ok(!outcome.taken.is_empty())
     }
 
     fn fill_from(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
-        let predicted = Outcome::predict(&mut self.model, records);
+        let predicted = ExtendOutcome::predict(&mut self.model, records);
         let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
         let mut rest = borrowed.iter().peekable();
         let outcome = match self.batch.fill_from(&mut rest) {
-            Ok(FillOutcome { taken, full }) => Outcome::new(&taken, full.map(|full| (taken.len(), full.into()))),
-            Err(error) => Outcome::from(Err(error)),
+            Ok(FillOutcome { taken, full }) => ExtendOutcome::new(&taken, full.map(|full| (taken.len(), full.into()))),
+            Err(error) => ExtendOutcome::from(Err(error)),
         };
         prop_assert_eq!(&outcome, &predicted);
         prop_assert_eq!(rest.len(), records.len() - outcome.taken.len(), "what is left in the iterator");
@@ -209,14 +209,14 @@ impl Pair {
 
 /// What became of records that came one after another; checksums are left out.
 #[derive(Debug, PartialEq)]
-struct Outcome {
+struct ExtendOutcome {
     taken: Vec<RecordMetadata>,
     /// The position of the first that was refused, and what was said to it.
-    refused: Option<(usize, Answer)>,
+    refused: Option<(usize, AppendOutcome)>,
 }
 
-impl Outcome {
-    fn new(taken: &[RecordMetadata], refused: Option<(usize, Answer)>) -> Self {
+impl ExtendOutcome {
+    fn new(taken: &[RecordMetadata], refused: Option<(usize, AppendOutcome)>) -> Self {
         let taken = taken.iter().map(|metadata| RecordMetadata { crc: None, ..*metadata }).collect();
         Self { taken, refused }
     }
@@ -225,7 +225,7 @@ impl Outcome {
         let mut taken = Vec::new();
         for (at, record) in records.iter().enumerate() {
             match model.append(record) {
-                Answer::Taken { position, size, timestamp, .. } => {
+                AppendOutcome::Taken { position, size, timestamp, .. } => {
                     taken.push(RecordMetadata { position, size, timestamp, crc: None });
                 }
                 refusal => return Self { taken, refused: Some((at, refusal)) },
@@ -235,7 +235,7 @@ impl Outcome {
     }
 }
 
-impl From<Result<Vec<RecordMetadata>, ExtendError>> for Outcome {
+impl From<Result<Vec<RecordMetadata>, ExtendError>> for ExtendOutcome {
     fn from(outcome: Result<Vec<RecordMetadata>, ExtendError>) -> Self {
         match outcome {
             Ok(taken) => Self::new(&taken, None),
@@ -243,7 +243,7 @@ impl From<Result<Vec<RecordMetadata>, ExtendError>> for Outcome {
                 Self::new(&taken, Some((position, full.into())))
             }
             Err(ExtendError::Failed { position, error, taken }) => {
-                Self::new(&taken, Some((position, Answer::of_error(&error))))
+                Self::new(&taken, Some((position, AppendOutcome::from_error(&error))))
             }
         }
     }

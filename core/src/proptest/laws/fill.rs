@@ -8,7 +8,7 @@ use ::proptest::{prop_assert, prop_assert_eq};
 use super::same;
 use crate::batch::{Append, AppendError, FillOutcome, KafkaBatch};
 use crate::compression::Compression;
-use crate::proptest::{Answer, OwnedRecord};
+use crate::proptest::{AppendOutcome, OwnedRecord};
 use crate::record::Record;
 
 /// A record that is not taken, for whatever reason, leaves the batch byte for byte what it was; the next one goes in as if
@@ -18,12 +18,12 @@ use crate::record::Record;
 /// The law is broken.
 pub fn refusal_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
     let mut tried = batch.clone();
-    if Answer::from(&tried.append(&record.borrowed())).is_taken() {
+    if AppendOutcome::from(&tried.append(&record.borrowed())).is_taken() {
         return Ok(());
     }
     same(&tried, batch, "after a refused record")?;
     let (mut untried, next) = (batch.clone(), Record::new("next"));
-    prop_assert_eq!(Answer::from(&tried.append(next)), Answer::from(&untried.append(next)));
+    prop_assert_eq!(AppendOutcome::from(&tried.append(next)), AppendOutcome::from(&untried.append(next)));
     same(&tried, &untried, "with another record after a refused one")?;
     Ok(())
 }
@@ -40,7 +40,7 @@ pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult
     let cost = match cost {
         Ok(cost) => cost,
         Err(error) => {
-            prop_assert_eq!(Answer::from(&outcome), Answer::of_error(&error), "cost fails as append does");
+            prop_assert_eq!(AppendOutcome::from(&outcome), AppendOutcome::from_error(&error), "cost fails as append does");
             return Ok(());
         }
     };

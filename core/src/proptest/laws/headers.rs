@@ -9,7 +9,7 @@ use super::same;
 use super::seal::fail;
 use crate::batch::KafkaBatch;
 use crate::headers::{EncodedHeaders, HeaderList, merge_headers};
-use crate::proptest::{Answer, OwnedHeader, OwnedRecord};
+use crate::proptest::{AppendOutcome, OwnedHeader, OwnedRecord};
 
 /// [`merge_headers`] does what its one sentence says: a header keeps its place; where the layer names it, all of the
 /// layer's headers of that name stand there, and the other earlier ones go; what is new comes last, in the layer's order.
@@ -35,7 +35,7 @@ pub fn header_forms_agree(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseR
     let encoded = EncodedHeaders::new(borrowed.record().headers).map_err(fail)?;
     prop_assert_eq!(HeaderList::from(&encoded), borrowed.record().headers);
     let (mut sliced, mut copied) = (batch.clone(), batch.clone());
-    let answer = Answer::from(&sliced.append(&borrowed));
-    prop_assert_eq!(Answer::from(&copied.append(borrowed.record().headers(&encoded))), answer);
+    let answer = AppendOutcome::from(&sliced.append(&borrowed));
+    prop_assert_eq!(AppendOutcome::from(&copied.append(borrowed.record().headers(&encoded))), answer);
     same(&copied, &sliced, "with headers encoded beforehand")
 }
