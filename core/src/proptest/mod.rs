@@ -66,7 +66,7 @@ mod size;
 pub mod strategy;
 
 pub use outcome::AppendOutcome;
-pub use model::{Model, ModelMark, Stored};
+pub use model::{Model, ModelMark, StoredRecord};
 pub use operation::{Operation, run};
 pub use spec::BatchSpec;
 pub use record::{BorrowedRecord, OwnedHeader, OwnedRecord, merged};

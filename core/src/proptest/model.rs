@@ -35,7 +35,7 @@ pub struct Model {
     options: BatchOptions,
     magic: Magic,
     now: Timestamp,
-    stored: Vec<Stored>,
+    stored: Vec<StoredRecord>,
     /// What timestamps are counted from, in a batch that has lost its first record.
     kept_base: Option<Timestamp>,
     closed: bool,
@@ -44,7 +44,7 @@ pub struct Model {
 
 /// A record that a [`Model`] holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredRecord {
     /// Its offset, relative to the batch's start.
     pub offset: u32,
     /// Its encoded size in bytes.
@@ -80,7 +80,7 @@ impl Model {
 
     /// The records that the batch must hold.
     #[must_use]
-    pub fn stored(&self) -> &[Stored] {
+    pub fn stored(&self) -> &[StoredRecord] {
         &self.stored
     }
 
@@ -102,7 +102,7 @@ impl Model {
         let answer = self.predict_at(offset, record);
         if let AppendOutcome::Taken { size, .. } = answer {
             let record = record.clone().stored(self.magic, self.now);
-            self.stored.push(Stored { offset, size, record });
+            self.stored.push(StoredRecord { offset, size, record });
         }
         answer
     }
@@ -200,7 +200,7 @@ impl Model {
                 let offset = rest.stored.len() as u32;
                 let timestamp = stored.record.timestamp.unwrap_or(self.now);
                 let size = rest.size_at(offset, timestamp, &stored.record) as usize;
-                rest.stored.push(Stored { offset, size, record: stored.record.clone() });
+                rest.stored.push(StoredRecord { offset, size, record: stored.record.clone() });
             }
         }
         if rest.stored.is_empty() {
