@@ -16,7 +16,7 @@ proptest! {
 
     #[test]
     fn what_is_refused_changes_nothing(spec in strategy::limited_batches(), record in strategy::record()) {
-        laws::refusal_changes_nothing(&spec.batch(), &record)?;
+        laws::refused_append_changes_nothing(&spec.batch(), &record)?;
     }
 
     #[test]
@@ -57,7 +57,7 @@ proptest! {
 
     #[test]
     fn headers_encoded_beforehand_are_the_same_headers(spec in strategy::limited_batches(), record in strategy::record()) {
-        laws::header_forms_agree(&spec.batch(), &record)?;
+        laws::header_representations_agree(&spec.batch(), &record)?;
     }
 
     #[test]

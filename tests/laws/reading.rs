@@ -127,7 +127,7 @@ proptest! {
         base_offset in -1..i64::MAX / 2,
         log_append_time in prop_oneof![Just(-1), Just(0), 0..i64::MAX],
     ) {
-        laws::delivery_answers_by_position(&spec.batch(), base_offset, log_append_time)?;
+        laws::delivery_reports_by_position(&spec.batch(), base_offset, log_append_time)?;
     }
 
     #[test]

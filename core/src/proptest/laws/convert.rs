@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 ///
 /// # Errors
 /// The law is broken.
-pub fn conversion_loses_only_what_was_named(
+pub fn conversion_loses_only_what_is_listed(
     batch: &KafkaBatch,
     magic: Magic,
     allowed: DownConversion,
@@ -84,7 +84,7 @@ fn compare(batch: &KafkaBatch, converted: &KafkaBatch, losses: &[Loss]) -> TestC
 ///
 /// # Errors
 /// The law is broken.
-pub fn delivery_answers_by_position(batch: &KafkaBatch, base_offset: i64, log_append_time: i64) -> TestCaseResult {
+pub fn delivery_reports_by_position(batch: &KafkaBatch, base_offset: i64, log_append_time: i64) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let to = TopicPartition::new("topic", 3);
     let stamped = sealed.without_producer_id();

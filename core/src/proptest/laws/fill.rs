@@ -16,7 +16,7 @@ use crate::record::Record;
 ///
 /// # Errors
 /// The law is broken.
-pub fn refusal_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+pub fn refused_append_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
     let mut tried = batch.clone();
     if AppendOutcome::from(&tried.append(&record.borrowed())).is_taken() {
         return Ok(());

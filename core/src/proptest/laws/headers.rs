@@ -30,7 +30,7 @@ pub fn headers_merge_by_name(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> 
 ///
 /// # Errors
 /// The law is broken.
-pub fn header_forms_agree(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+pub fn header_representations_agree(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
     let borrowed = record.borrowed();
     let encoded = EncodedHeaders::new(borrowed.record().headers).map_err(fail)?;
     prop_assert_eq!(HeaderList::from(&encoded), borrowed.record().headers);

@@ -9,16 +9,16 @@ mod headers;
 mod parts;
 mod seal;
 
-pub use convert::{conversion_loses_only_what_was_named, delivery_answers_by_position};
+pub use convert::{conversion_loses_only_what_is_listed, delivery_reports_by_position};
 pub use fill::{
-    cost_is_exact, extend_names_the_position, filling_loses_nothing, fits_agrees_with_append, refusal_changes_nothing,
+    cost_is_exact, extend_names_the_position, filling_loses_nothing, fits_agrees_with_append, refused_append_changes_nothing,
     rollback_restores, room_agrees_with_fits, try_extend_is_all_or_nothing,
 };
-pub use headers::{header_forms_agree, headers_merge_by_name};
-pub use parts::{remainder_is_what_is_left_to_send, split_keeps_all_and_fits, without_takes_out_these};
+pub use headers::{header_representations_agree, headers_merge_by_name};
+pub use parts::{remainder_excludes_written_and_rejected, split_keeps_records_within_limit, without_removes_positions};
 pub use seal::{
-    compression_pays_or_is_left_out, decoding_gives_what_was_appended, hard_limit_holds, sealed_batches_open_again,
-    size_is_what_is_written,
+    compression_never_enlarges, decoding_round_trips, hard_limit_holds, sealed_batches_reopen,
+    size_is_exact,
 };
 
 use alloc::format;
@@ -36,13 +36,13 @@ use crate::proptest::OwnedRecord;
 /// # Errors
 /// One is broken.
 pub fn all(batch: &KafkaBatch) -> TestCaseResult {
-    size_is_what_is_written(batch)?;
+    size_is_exact(batch)?;
     hard_limit_holds(batch)?;
-    compression_pays_or_is_left_out(batch)?;
-    decoding_gives_what_was_appended(batch)?;
-    sealed_batches_open_again(batch)?;
-    split_keeps_all_and_fits(batch, batch.size().div_ceil(2))?;
-    without_takes_out_these(batch, &[0])
+    compression_never_enlarges(batch)?;
+    decoding_round_trips(batch)?;
+    sealed_batches_reopen(batch)?;
+    split_keeps_records_within_limit(batch, batch.size().div_ceil(2))?;
+    without_removes_positions(batch, &[0])
 }
 
 /// Two batches are the same, byte for byte; if not, the reason says which part is not, rather than show all bytes.

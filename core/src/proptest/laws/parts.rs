@@ -17,7 +17,7 @@ use crate::proptest::OwnedRecord;
 ///
 /// # Errors
 /// The law is broken.
-pub fn split_keeps_all_and_fits(batch: &KafkaBatch, limit: usize) -> TestCaseResult {
+pub fn split_keeps_records_within_limit(batch: &KafkaBatch, limit: usize) -> TestCaseResult {
     let (count, raw) = (batch.record_count(), uncompressed(batch));
     let split = batch.clone().split(limit).map_err(fail)?;
     let mut pieces = Vec::new();
@@ -56,7 +56,7 @@ pub fn split_keeps_all_and_fits(batch: &KafkaBatch, limit: usize) -> TestCaseRes
 ///
 /// # Errors
 /// The law is broken.
-pub fn remainder_is_what_is_left_to_send(error: &DeliveryError) -> TestCaseResult {
+pub fn remainder_excludes_written_and_rejected(error: &DeliveryError) -> TestCaseResult {
     let is_left = |position: &usize| {
         error.fate_of(*position) != Some(Fate::Written)
             && !error.record_errors.iter().any(|rejected| rejected.position == *position)
@@ -83,7 +83,7 @@ fn uncompressed(batch: &KafkaBatch) -> usize {
 ///
 /// # Errors
 /// The law is broken.
-pub fn without_takes_out_these(batch: &KafkaBatch, positions: &[usize]) -> TestCaseResult {
+pub fn without_removes_positions(batch: &KafkaBatch, positions: &[usize]) -> TestCaseResult {
     let rest = batch.without(positions);
     let others = batch.records().enumerate().filter(|(position, _)| !positions.contains(position));
     let others: Vec<_> = others.map(|(_, view)| OwnedRecord::from(view)).collect();

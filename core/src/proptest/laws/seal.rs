@@ -16,7 +16,7 @@ use crate::magic::Magic;
 ///
 /// # Errors
 /// The law is broken.
-pub fn size_is_what_is_written(batch: &KafkaBatch) -> TestCaseResult {
+pub fn size_is_exact(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let wrapper = match batch.magic() {
         Magic::V2 => 0,
@@ -71,7 +71,7 @@ pub fn hard_limit_holds(batch: &KafkaBatch) -> TestCaseResult {
 ///
 /// # Errors
 /// The law is broken.
-pub fn compression_pays_or_is_left_out(batch: &KafkaBatch) -> TestCaseResult {
+pub fn compression_never_enlarges(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     if sealed.codec() == Codec::None {
         prop_assert_eq!(sealed.size(), sealed.uncompressed_size());
@@ -88,7 +88,7 @@ pub fn compression_pays_or_is_left_out(batch: &KafkaBatch) -> TestCaseResult {
 ///
 /// # Errors
 /// The law is broken.
-pub fn decoding_gives_what_was_appended(batch: &KafkaBatch) -> TestCaseResult {
+pub fn decoding_round_trips(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let (codec, uncompressed) = (sealed.codec(), sealed.uncompressed_size());
     let stamped = sealed.without_producer_id();
@@ -119,7 +119,7 @@ pub fn decoding_gives_what_was_appended(batch: &KafkaBatch) -> TestCaseResult {
 ///
 /// # Errors
 /// The law is broken.
-pub fn sealed_batches_open_again(batch: &KafkaBatch) -> TestCaseResult {
+pub fn sealed_batches_reopen(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let reopen = |sealed: SealedBatch| [sealed.clone().into_batch(), sealed.without_producer_id().into_batch()];
     for mut opened in reopen(sealed) {
