@@ -44,7 +44,7 @@ fn batch_of(options: BatchOptions, records: &[OwnedRecord]) -> KafkaBatch {
     let mut batch = batch(options);
     for record in records {
         let record = record.clone().for_magic(batch.magic());
-        assert!(batch.append(&record.borrowed()).expect("a record for this format").taken().is_some());
+        assert!(batch.append(record.borrowed()).expect("a record for this format").taken().is_some());
     }
     batch
 }

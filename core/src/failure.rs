@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::batch::{LossyConversion, KafkaBatch};
+use crate::batch::{KafkaBatch, LossyConversion};
 use crate::compression::Codec;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;

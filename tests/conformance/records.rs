@@ -28,7 +28,7 @@ const NOON: i64 = 1_700_000_000_000;
 fn of(records: &[OwnedRecord]) -> KafkaBatch {
     let mut batch = BatchOptions::default().batch_size(1_000_000).build(NOON).unwrap();
     for record in records {
-        assert!(!batch.append(&record.borrowed()).unwrap().is_full());
+        assert!(!batch.append(record.borrowed()).unwrap().is_full());
     }
     batch
 }

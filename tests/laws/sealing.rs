@@ -45,7 +45,7 @@ proptest! {
         let mut batch = batch(options.max_message_bytes(size + 1 - below));
         for record in records {
             let record = record.for_magic(batch.magic());
-            if batch.append(&record.borrowed()).is_err() {
+            if batch.append(record.borrowed()).is_err() {
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! What filling a batch answers: taken, full and why, or never.
+//! The outcome of filling a batch: the record was taken, the batch is full, or no batch can hold the record.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -7,18 +7,20 @@ use crate::magic::Magic;
 use crate::message::EncodeError;
 use crate::time::Timestamp;
 
-/// What [`KafkaBatch::append`](crate::KafkaBatch::append) answers: being full is not an error, but it is not to be overlooked either.
+/// The outcome of [`KafkaBatch::append`](crate::KafkaBatch::append).
+///
+/// A full batch is not an error, because it is how every batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a full batch did not take the record"]
+#[must_use = "a full batch has not taken the record"]
 pub enum Append {
     /// The record is in the batch.
     Taken(RecordMetadata),
-    /// The batch has no room for this record, and is what it was. A smaller record may still fit.
+    /// The record does not fit, and the batch is unchanged. A smaller record may still fit.
     Full(Full),
 }
 
 impl Append {
-    /// The metadata of a record that was taken; `None` where the batch was full, as aiokafka's `BatchBuilder` has it.
+    /// Returns the metadata of a record that was taken, or `None` if the batch is full (as `BatchBuilder.append` of aiokafka).
     #[must_use]
     pub const fn taken(self) -> Option<RecordMetadata> {
         match self {
@@ -27,36 +29,36 @@ impl Append {
         }
     }
 
-    /// Whether the record was refused for want of room.
+    /// Returns `true` if the batch is full and the record was not taken.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
 }
 
-/// What is known of a record as soon as it is in a batch.
+/// The metadata of a record in a batch that is not sent yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordMetadata {
-    /// Its position in the batch, which is its offset relative to the batch's base offset: 0, 1, 2 …
+    /// The record's position in the batch, counted from 0: its offset relative to the batch's base offset.
     pub position: u32,
-    /// Its encoded size in bytes, before compression.
+    /// The record's encoded size in bytes, before compression.
     pub size: usize,
-    /// The timestamp that it carries: its own, or the batch's; [`Timestamp::NO_TIMESTAMP`] in magic 0.
+    /// The record's timestamp: its own, or the batch's; [`Timestamp::NO_TIMESTAMP`] in magic 0.
     pub timestamp: Timestamp,
-    /// Its checksum: only messages of magic 0 and 1 have one of their own.
+    /// The record's checksum. Only messages of magic 0 and 1 have one.
     pub crc: Option<u32>,
 }
 
-/// A batch without room for a record: how much was needed, how much there was, and which limit it was.
+/// Why a record does not fit into a batch: the bytes needed, the bytes left, and the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Full {
-    /// Bytes that the record would have added.
+    /// The number of bytes that the record would add.
     pub needed: usize,
-    /// Bytes that were left: [`KafkaBatch::room`](crate::KafkaBatch::room).
+    /// The number of bytes left: [`KafkaBatch::room`](crate::KafkaBatch::room).
     pub available: usize,
-    /// The limit that was met first.
+    /// The first limit that was reached.
     pub reason: FullReason,
 }
 
@@ -67,7 +69,7 @@ impl fmt::Display for Full {
     }
 }
 
-/// Why a batch takes no further record.
+/// The limit that a batch has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FullReason {
@@ -86,114 +88,125 @@ pub enum FullReason {
         /// The limit in records.
         limit: u32,
     },
-    /// The format itself: a batch's length is a 32-bit number on the wire.
+    /// The format itself: the length of a batch is a signed 32-bit number.
     Format {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The caller closed it ([`KafkaBatch::close`](crate::KafkaBatch::close)).
+    /// The caller closed the batch ([`KafkaBatch::close`](crate::KafkaBatch::close)).
     Closed,
 }
 
 impl fmt::Display for FullReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BatchSize { limit } => write!(f, "the batch may have {limit} bytes (batch.size)"),
-            Self::MaxMessageBytes { limit } => write!(f, "the broker takes {limit} bytes (message.max.bytes)"),
-            Self::MaxRecords { limit } => write!(f, "the batch may have {limit} records"),
-            Self::Format { limit } => write!(f, "the format ends at {limit} bytes"),
+            Self::BatchSize { limit } => write!(f, "a batch may have {limit} bytes (batch.size)"),
+            Self::MaxMessageBytes { limit } => write!(f, "a broker accepts {limit} bytes (message.max.bytes)"),
+            Self::MaxRecords { limit } => write!(f, "a batch may have {limit} records (max_records)"),
+            Self::Format { limit } => write!(f, "the format allows {limit} bytes"),
             Self::Closed => f.write_str("the batch is closed"),
         }
     }
 }
 
-/// The batch cannot take a record, and being full is not the reason: a new batch with the same settings would not take it
-/// either, unless its key may route it elsewhere. The batch is byte for byte what it was, and still open.
+/// Why a batch cannot take a record at all.
+///
+/// Being full is not among the reasons ([`Append::Full`]): a new batch with the same settings would not take the record
+/// either, except after [`RoutesElsewhere`](Self::RoutesElsewhere) and [`OffsetTaken`](Self::OffsetTaken). The batch is
+/// unchanged and still open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// Headers came with magic 2.
-    #[error("{magic} cannot carry the record's {headers} headers: drop them, or let the batch be magic 2")]
+    /// The record has headers, which need magic 2.
+    #[error("{magic} cannot carry the record's {headers} headers: remove them, or do not pin the format")]
     Headers {
         /// The batch's format.
         magic: Magic,
-        /// How many headers the record has.
+        /// The number of headers of the record.
         headers: usize,
     },
-    /// Even alone in a batch it would be over the broker's limit. Without compression only: with it, sealing tells.
-    #[error("the record alone makes a batch of {size} bytes, and the broker takes {limit} (message.max.bytes)")]
+    /// The record exceeds the broker's limit even alone in a batch.
+    ///
+    /// Reported without compression only; with compression, [`KafkaBatch::seal`](crate::KafkaBatch::seal) reports it.
+    #[error(
+        "the record alone makes a batch of {size} bytes, and a broker accepts {limit}: shorten it, compress the batch, or \
+         raise message.max.bytes"
+    )]
     TooLarge {
-        /// Bytes of a batch with this record alone, header included.
+        /// The size in bytes of a batch with this record alone, header included.
         size: usize,
         /// The hard limit in bytes.
         limit: usize,
     },
-    /// Some length of the record is beyond the 2³¹ − 1 bytes that the format can say.
-    #[error("the record has {size} bytes, and the format's lengths end at 2147483647")]
+    /// The record exceeds the 2³¹ − 1 bytes that the format allows.
+    #[error("the record has {size} bytes, and the format allows 2147483647: shorten it")]
     TooLong {
-        /// Bytes of the encoded record.
+        /// The size of the encoded record in bytes.
         size: u64,
     },
-    /// Its key routes to another partition than the keys before it ([`route_by_key`](super::BatchOptions::route_by_key)).
-    #[error("the record's key routes to partition {key}, and this batch goes to partition {batch}")]
+    /// The record's key routes to another partition than the keys before it
+    /// ([`route_by_key`](super::BatchOptions::route_by_key)).
+    #[error(
+        "the record's key routes to partition {key}, and this batch to partition {batch}: use one batch per partition"
+    )]
     RoutesElsewhere {
-        /// The partition of this record's key.
+        /// The partition of the record's key.
         key: i32,
         /// The partition of the batch.
         batch: i32,
     },
-    /// [`KafkaBatch::append_at`](crate::KafkaBatch::append_at) was given an offset that does not come after the last one, or
-    /// is past the last that a batch of 2³¹ − 1 records has.
-    #[error("relative offset {found} cannot be given: {next} to 2147483646 are free")]
+    /// The offset given to [`KafkaBatch::append_at`](crate::KafkaBatch::append_at) is not greater than the last one, or is
+    /// greater than 2³¹ − 2.
+    #[error("relative offset {found} cannot be used: choose one from {next} to 2147483646")]
     OffsetTaken {
-        /// The offset asked for.
+        /// The offset given.
         found: u32,
-        /// The first offset that is free.
+        /// The lowest offset that is free.
         next: u32,
     },
-    /// A message could not be turned into a value.
+    /// A message could not be encoded.
     #[error(transparent)]
     Message(#[from] EncodeError),
 }
 
-/// Appending several records stopped at one of them.
+/// Why appending several records stopped at one of them.
 ///
-/// The records themselves were borrowed, so the refused one is still the caller's: at `position`, or, with
-/// [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from), in the iterator.
+/// The caller still has the refused record: at `position`, or, after [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from),
+/// in the iterator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtendError {
-    /// The batch was full.
+    /// The batch is full.
     #[error(transparent)]
     Overflow(BatchOverflow),
-    /// A record can go into no such batch.
+    /// No batch with these settings can hold a record.
     #[error("at position {position}: {error}")]
     #[non_exhaustive]
     Failed {
-        /// Its position among those handed in, counted from 0.
+        /// The position of the record among those passed, counted from 0.
         position: usize,
-        /// Why.
+        /// The reason.
         error: AppendError,
-        /// Metadata of those before it, which stay in the batch; empty from `try_extend`, where none stays.
+        /// The metadata of the records before it, which stay in the batch; empty after `try_extend`, which keeps none.
         taken: Vec<RecordMetadata>,
     },
 }
 
-/// The batch was full in the middle of several records: at which one, and why.
+/// The batch was full before all the records were appended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the batch is full at position {position}: {full}")]
 #[non_exhaustive]
 pub struct BatchOverflow {
-    /// The position of the refused record among those handed in, counted from 0: the first of the next batch.
+    /// The position of the refused record among those passed, counted from 0.
     pub position: usize,
-    /// Bytes needed, bytes left, and the limit.
+    /// The bytes needed, the bytes left, and the limit.
     pub full: Full,
-    /// Metadata of those before it, which stay in the batch; empty from `try_extend`, where none stays.
+    /// The metadata of the records before it, which stay in the batch; empty after `try_extend`, which keeps none.
     pub taken: Vec<RecordMetadata>,
 }
 
 impl ExtendError {
-    /// The position of the refused record among those handed in, counted from 0.
+    /// Returns the position of the refused record among those passed, counted from 0.
     #[must_use]
     pub const fn position(&self) -> usize {
         match self {
@@ -203,13 +216,13 @@ impl ExtendError {
     }
 }
 
-/// What [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from) did.
+/// The outcome of [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[must_use = "it tells whether the batch is full or the records are at an end"]
+#[must_use = "it says whether the batch is full or the iterator has ended"]
 pub struct FillOutcome {
-    /// Metadata of the records that were taken.
+    /// The metadata of the records that were taken.
     pub taken: Vec<RecordMetadata>,
-    /// Why the next record was left in the iterator; `None` where the iterator is at its end.
+    /// Why the next record is still in the iterator; `None` if the iterator has ended.
     pub full: Option<Full>,
 }

@@ -1,11 +1,13 @@
-//! From when to when the records of a batch are.
+//! The range of the timestamps of a batch.
 
 use core::ops::RangeInclusive;
 
 use crate::time::Timestamp;
 
-/// The earliest and the latest timestamp. As long as there is none, the earliest is after the latest: so that to take one
-/// in is two comparisons, and no question whether it is the first.
+/// The earliest and the latest timestamp so far, in milliseconds.
+///
+/// Without any timestamp, `earliest` is greater than `latest`, so that including the first one is the same two comparisons
+/// as any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimestampRange {
     earliest: i64,

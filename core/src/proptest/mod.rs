@@ -21,9 +21,9 @@
 //!     let mut batches = vec![options.clone().build(Timestamp::from_millis(0)).unwrap()];
 //!     for record in records {
 //!         let batch = batches.last_mut().unwrap();
-//!         if batch.append(&record.borrowed()).unwrap().is_full() {
+//!         if batch.append(record.borrowed()).unwrap().is_full() {
 //!             let mut next = batch.next_batch();
-//!             assert!(next.append(&record.borrowed()).unwrap().taken().is_some());
+//!             assert!(next.append(record.borrowed()).unwrap().taken().is_some());
 //!             batches.push(next);
 //!         }
 //!     }
@@ -56,17 +56,17 @@
 
 pub use ::proptest;
 
-mod outcome;
 pub mod laws;
 mod model;
 mod operation;
-mod spec;
+mod outcome;
 mod record;
 mod size;
+mod spec;
 pub mod strategy;
 
-pub use outcome::AppendOutcome;
 pub use model::{Model, ModelMark, StoredRecord};
 pub use operation::{Operation, run};
-pub use spec::BatchSpec;
+pub use outcome::AppendOutcome;
 pub use record::{BorrowedRecord, OwnedHeader, OwnedRecord, merged};
+pub use spec::BatchSpec;

@@ -7,7 +7,7 @@ use super::{AppendOutcome, OwnedRecord};
 use crate::batch::{BatchOptions, Boundary, FullReason, KafkaBatch, SizePolicy};
 use crate::compression::Compression;
 use crate::magic::Magic;
-use crate::partition::partition_for_key;
+use crate::partitioner::partition_for_key;
 use crate::time::Timestamp;
 
 /// What a batch with the same settings must answer and hold.
@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 /// for value in ["one", "two"] {
 ///     let record = OwnedRecord::new(value);
 ///     let predicted = model.append(&record);
-///     assert_eq!(AppendOutcome::from(&batch.append(&record.borrowed())), predicted);
+///     assert_eq!(AppendOutcome::from(&batch.append(record.borrowed())), predicted);
 /// }
 /// assert_eq!(model.stored().len(), 1);
 /// # Ok::<(), kafka_batch_core::OptionsError>(())

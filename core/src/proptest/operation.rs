@@ -8,7 +8,9 @@ use ::proptest::prop_assert_eq;
 use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 
 use super::{AppendOutcome, Model, ModelMark, OwnedRecord};
-use crate::batch::{BatchOptions, BatchOverflow, ExtendError, FillOutcome, KafkaBatch, Mark, RecordMetadata, RollbackError};
+use crate::batch::{
+    BatchOptions, BatchOverflow, ExtendError, FillOutcome, KafkaBatch, Mark, RecordMetadata, RollbackError,
+};
 use crate::time::Timestamp;
 
 /// Something that is done to a batch: made by [`operations`](super::strategy::operations), carried out by [`run`].
@@ -91,7 +93,7 @@ impl Pair {
             Operation::Append(record) => self.append(record)?,
             Operation::AppendAt(offset, record) => {
                 let predicted = self.model.append_at(*offset, record);
-                let answer = AppendOutcome::from(&self.batch.append_at(*offset, &record.borrowed()));
+                let answer = AppendOutcome::from(&self.batch.append_at(*offset, record.borrowed()));
                 prop_assert_eq!(&answer, &predicted);
                 answer.is_taken()
             }

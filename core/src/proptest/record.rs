@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::headers::{Header, HeaderList};
 use crate::magic::Magic;
-use crate::record::{Record, RecordView};
+use crate::record::{AsRecord, Record, RecordView};
 use crate::time::Timestamp;
 
 /// A record that owns its bytes: what strategies make, and what a [`Model`](super::Model) holds.
@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 ///     ..OwnedRecord::default()
 /// };
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
-/// let _ = batch.append(&record.borrowed())?;
+/// let _ = batch.append(record.borrowed())?;
 /// assert_eq!(OwnedRecord::from(batch.records().next().unwrap()).headers, record.headers);
 /// # Ok::<(), kafka_batch_core::AppendError>(())
 /// ```
@@ -151,9 +151,9 @@ impl BorrowedRecord<'_> {
     }
 }
 
-impl<'a> From<&'a BorrowedRecord<'_>> for Record<'a> {
-    fn from(borrowed: &'a BorrowedRecord<'_>) -> Self {
-        borrowed.record()
+impl AsRecord for BorrowedRecord<'_> {
+    fn as_record(&self) -> Record<'_> {
+        self.record()
     }
 }
 

@@ -33,7 +33,7 @@ impl BatchSpec {
         let mut batch = self.options.clone().build(self.now).expect("options that go together");
         for record in &self.records {
             let next = batch.records().last().map_or(0, |last| last.offset as u32 + 1);
-            let _ = batch.append_at(next + self.gap, &record.borrowed());
+            let _ = batch.append_at(next + self.gap, record.borrowed());
         }
         if self.closed {
             batch.close();

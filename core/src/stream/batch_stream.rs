@@ -1,4 +1,4 @@
-//! A stream of messages in, a stream of batches out.
+//! A stream of batches made from a stream of messages.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,29 +11,35 @@ use core::time::Duration;
 
 use futures_core::Stream;
 
-use super::messages::Composer;
-use super::rolling::{NumberedBatch, RollingBatch};
-use super::{AppendError, KafkaBatch, SizePolicy};
+use super::{NumberedBatch, RollingBatch};
+use crate::batch::{AppendError, KafkaBatch, RecordComposer, SizePolicy};
 use crate::message::{Defaults, Message};
 use crate::time::Timestamp;
 
-/// Makes batches of a stream of messages: a batch comes out when the next message does not fit, when it has waited long
-/// enough ([`linger`](Self::linger)), and at the end. The messages come out with it, each at its record's position: so it
-/// is known which went into which batch, and whatever was to be done with them once they are delivered can be done.
+/// Makes batches from a stream of messages.
 ///
-/// It is a [`Stream`] over any stream, and sends nothing: what it gives can go over any transport, to any partition, and
-/// while nobody asks for the next batch nothing is taken from the stream. It knows no runtime: clock and timer are handed
-/// in as functions, such as `SystemTime::now` and `tokio::time::sleep`.
+/// A batch is returned when the next message does not fit into it, when it has waited for [`linger`](Self::linger), and at
+/// the end of the stream. The messages in it are returned with it, each at the position of its record, so that they can be
+/// acknowledged at their source once the batch is delivered.
 ///
-/// **Cancelling loses nothing**: all that it has taken stays in it when a future of [`next`](Self::next) is dropped, and
-/// the next one goes on from there. Who stops early takes the open batch out with [`take`](Self::take).
+/// It is a [`Stream`] over any stream, and sends nothing: its batches can go over any transport to any partition. It takes
+/// messages from the source only while it is polled. It needs no particular runtime: clock and timer are given as functions,
+/// such as `SystemTime::now` and `tokio::time::sleep`.
 ///
-/// A message that can go into no batch comes out at once, as a [`RejectedMessage`], and the others are not touched by it. With
-/// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key) a key that routes elsewhere than the open batch is such
-/// a rejected: keep one `BatchStream` for each partition.
+/// A message that no batch can hold is returned at once, as a [`RejectedMessage`], and the others are not affected. With
+/// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key) that includes a message whose key routes to another
+/// partition than the current batch: keep one `BatchStream` per partition.
+///
+/// # Cancellation safety
+///
+/// A future of [`next`](Self::next) that is dropped loses nothing: the messages taken so far stay in the `BatchStream`, and
+/// the next call continues from there. To stop early, remove the current batch with [`take`](Self::take).
+///
+/// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{BatchOptions, BatchStream, Timestamp};
+/// use kafka_batch_core::stream::BatchStream;
+/// use kafka_batch_core::{BatchOptions, Timestamp};
 /// # use std::{pin::pin, task::{Context, Poll, Waker}};
 /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// #     let Poll::Ready(output) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
@@ -44,7 +50,7 @@ use crate::time::Timestamp;
 /// let mut readings = ["21.5", "21.7", "21.6"].into_iter();
 /// let clock = || Timestamp::from_millis(1_700_000_000_000); // with `std`: `SystemTime::now`
 /// let first = BatchOptions::default().max_records(2).build(clock())?;
-/// // A channel's receiver has `poll_recv`; whatever is a stream already goes into `BatchStream::new`.
+/// // A channel's receiver has `poll_recv`. A source that is a `Stream` is passed to `BatchStream::new`.
 /// let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(readings.next()), first, clock);
 ///
 /// let rolled = batches.next().await.expect("two readings fill a batch")?;
@@ -55,71 +61,73 @@ use crate::time::Timestamp;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-#[must_use = "streams do nothing unless they are asked for their next item"]
+#[must_use = "streams do nothing unless polled"]
 pub struct BatchStream<'d, S: Stream> {
-    /// `None` once it has ended.
+    /// `None` once the source has ended.
     source: Option<Pin<Box<S>>>,
     rolling: RollingBatch,
-    /// Those that are in the open batch, by position.
+    /// The messages in the current batch, by position.
     messages: Vec<S::Item>,
-    composer: Composer<'d>,
+    composer: RecordComposer<'d>,
     clock: Box<dyn Fn() -> Timestamp + Send + 'd>,
     linger: Option<Linger<'d>>,
 }
 
 struct Linger<'d> {
     start: Box<dyn Fn() -> Timer + Send + 'd>,
-    /// Since the open batch has its first record.
+    /// Runs while the current batch has records.
     timer: Option<Timer>,
 }
 
-/// What comes out.
-type News<T> = Result<RolledBatch<T>, RejectedMessage<T>>;
+/// An item of the stream.
+type BatchResult<T> = Result<RolledBatch<T>, RejectedMessage<T>>;
 
 type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A batch out of a [`BatchStream`], to be sent.
+/// A batch of a [`BatchStream`], to be sent.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RolledBatch<T> {
-    /// Which batch it is: they are counted from 0.
+    /// The number of the batch, counted from 0.
     pub number: u64,
-    /// The batch. It has one record at least.
+    /// The batch. It has at least one record.
     pub batch: KafkaBatch,
-    /// The messages that are in it: each has the position of its record.
+    /// The messages in the batch, each at the position of its record.
     pub messages: Vec<T>,
 }
 
-/// A message of a [`BatchStream`] that can go into no batch. It is in none, and comes back.
+/// A message of a [`BatchStream`] that no batch with its settings can hold. It is in no batch.
 #[derive(Debug, thiserror::Error)]
-#[error("a message does not go into its batch: {error}")]
+#[error("a message was rejected by its batch: {error}")]
 #[non_exhaustive]
 pub struct RejectedMessage<T> {
     /// The message.
     pub message: T,
-    /// Why.
+    /// The reason.
     pub error: AppendError,
 }
 
 impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
-    /// Out of these messages, into this batch and then into batches of the same settings. `clock` tells the timestamp of
-    /// messages without one: `SystemTime::now`, say.
+    /// Creates a stream of batches from a stream of messages. The first batch is `first`, and the others have its settings.
     ///
-    /// If there are records in the first batch already, it comes out as it is, without messages.
+    /// `clock` returns the timestamp of messages without one, such as `SystemTime::now`. If `first` has records already, it
+    /// is returned as it is, without messages.
     pub fn new<N: Into<Timestamp>>(source: S, first: KafkaBatch, clock: impl Fn() -> N + Send + 'd) -> Self {
         Self {
             source: Some(Box::pin(source)),
             rolling: RollingBatch::new(first),
             messages: Vec::new(),
-            composer: Composer::new(Defaults::default()),
+            composer: RecordComposer::new(Defaults::default()),
             clock: Box::new(move || clock().into()),
             linger: None,
         }
     }
 
-    /// How long a batch may wait from its first message on: Kafka's `linger.ms`. `sleep` makes a future that is over after
-    /// the time that it is given: `tokio::time::sleep`, `smol::Timer::after`, `async_std::task::sleep`. Without it a batch
-    /// waits until it is full, or the messages are at an end.
+    /// Sets how long a batch may wait from its first message on: Kafka's `linger.ms`. By default a batch waits until it is
+    /// full or the stream ends.
+    ///
+    /// `sleep` returns a future that completes after the given time: `tokio::time::sleep`, `smol::Timer::after`,
+    /// `async_std::task::sleep`.
     pub fn linger<F: Future + Send + 'static>(
         mut self,
         linger: Duration,
@@ -133,45 +141,49 @@ impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
         self
     }
 
-    /// What holds for all the messages: key, headers, correlation id and so on, where they say nothing of theirs.
+    /// Sets the key, headers, correlation id and so on of messages that do not set their own.
     pub fn defaults(mut self, defaults: Defaults<'d>) -> Self {
-        self.composer = Composer::new(defaults);
+        self.composer = RecordComposer::new(defaults);
         self
     }
 
-    /// The next batch, or a message that can go into none; `None` at the end. For those who have no `StreamExt` at hand. A
-    /// future that is dropped loses nothing.
-    pub async fn next(&mut self) -> Option<News<S::Item>> {
+    /// Returns the next batch, or a message that no batch can hold; `None` at the end of the stream.
+    ///
+    /// The same as `StreamExt::next`, for callers that do not depend on a crate with that trait.
+    ///
+    /// # Errors
+    /// The item is a [`RejectedMessage`]; the stream continues after it.
+    pub async fn next(&mut self) -> Option<BatchResult<S::Item>> {
         poll_fn(|context| self.poll_batch(context)).await
     }
 
-    /// The open batch as it is, if it has records: for who stops early, or wants all of it sent now. The next message
-    /// begins a new one.
+    /// Removes and returns the current batch, if it has records: to stop early, or to send everything now. The next message
+    /// begins a new batch.
     pub fn take(&mut self) -> Option<RolledBatch<S::Item>> {
         let taken = self.rolling.take()?;
-        Some(self.roll(taken))
+        Some(self.finish(taken))
     }
 
-    /// As [`RollingBatch::set_size_policy`].
+    /// Sets the size policy from the next batch on, as [`RollingBatch::set_size_policy`].
     pub const fn set_size_policy(&mut self, policy: SizePolicy) {
         self.rolling.set_size_policy(policy);
     }
 
-    /// The open batch: how full it is.
+    /// Returns the batch that is being filled.
     #[must_use]
-    pub const fn open(&self) -> &KafkaBatch {
-        self.rolling.open()
+    pub const fn current(&self) -> &KafkaBatch {
+        self.rolling.current()
     }
 
-    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<News<S::Item>>> {
-        if self.messages.len() < self.open().record_count() {
-            return Poll::Ready(self.take().map(Ok)); // it came with records
+    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<BatchResult<S::Item>>> {
+        if self.messages.len() < self.current().record_count() {
+            return Poll::Ready(self.take().map(Ok)); // the first batch had records when it was passed in
         }
         while let Some(source) = &mut self.source {
             match source.as_mut().poll_next(context) {
                 Poll::Ready(Some(message)) => {
-                    if let Some(news) = self.place(message).transpose() {
-                        return Poll::Ready(Some(news));
+                    if let Some(result) = self.append(message).transpose() {
+                        return Poll::Ready(Some(result));
                     }
                 }
                 Poll::Ready(None) => self.source = None,
@@ -186,13 +198,13 @@ impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
         Poll::Ready(self.take().map(Ok))
     }
 
-    /// Puts a message into a batch. Gives the batch before, if there was no room in it.
-    fn place(&mut self, message: S::Item) -> Result<Option<RolledBatch<S::Item>>, RejectedMessage<S::Item>> {
-        let placed = self.composer.compose(&message).map_err(AppendError::from);
-        let placed = placed.and_then(|record| self.rolling.append(record, (self.clock)()));
-        match placed {
-            Ok(placed) => {
-                let full = placed.full.map(|full| self.roll(full));
+    /// Appends a message. Returns the previous batch, if the message did not fit into it.
+    fn append(&mut self, message: S::Item) -> Result<Option<RolledBatch<S::Item>>, RejectedMessage<S::Item>> {
+        let composed = self.composer.compose(&message).map_err(AppendError::from);
+        let placement = composed.and_then(|record| self.rolling.append(record, (self.clock)()));
+        match placement {
+            Ok(placement) => {
+                let full = placement.full.map(|full| self.finish(full));
                 self.messages.push(message);
                 if let Some(Linger { start, timer: timer @ None }) = &mut self.linger {
                     *timer = Some(start());
@@ -203,8 +215,8 @@ impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
         }
     }
 
-    /// With this batch go its messages, and its time is over.
-    fn roll(&mut self, NumberedBatch { number, batch }: NumberedBatch) -> RolledBatch<S::Item> {
+    /// Adds its messages to a finished batch, and stops the timer.
+    fn finish(&mut self, NumberedBatch { number, batch }: NumberedBatch) -> RolledBatch<S::Item> {
         if let Some(linger) = &mut self.linger {
             linger.timer = None;
         }
@@ -213,14 +225,14 @@ impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {
 }
 
 impl<S: Stream<Item: Message>> Stream for BatchStream<'_, S> {
-    type Item = News<S::Item>;
+    type Item = BatchResult<S::Item>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().poll_batch(context)
     }
 }
 
-/// Messages are moved into it, and nothing points at them.
+/// Messages are moved into the stream and out of it, and never pinned; the source and the timer are boxed.
 impl<S: Stream> Unpin for BatchStream<'_, S> {}
 
 impl<S: Stream> fmt::Debug for BatchStream<'_, S> {
@@ -230,12 +242,14 @@ impl<S: Stream> fmt::Debug for BatchStream<'_, S> {
     }
 }
 
-/// A stream out of a function: [`BatchStream::from_poll_fn`].
+/// The stream that [`BatchStream::from_poll_fn`] makes of a function.
 pub struct PollFn<F>(F);
 
 impl<'d, T: Message, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> BatchStream<'d, PollFn<F>> {
-    /// As [`new`](Self::new), out of a function that is polled for the next message: what has no [`Stream`], such as
-    /// tokio's channels, has such a function (`poll_recv`).
+    /// Creates a stream of batches from a function that is polled for the next message.
+    ///
+    /// For sources that are no [`Stream`] but have a `poll_recv`, such as the channels of tokio. Otherwise as
+    /// [`new`](Self::new).
     pub fn from_poll_fn<N: Into<Timestamp>>(poll: F, first: KafkaBatch, clock: impl Fn() -> N + Send + 'd) -> Self {
         Self::new(PollFn(poll), first, clock)
     }
@@ -249,7 +263,7 @@ impl<T, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> Stream for PollFn<F> {
     }
 }
 
-/// The function is called where it is, and is never pinned itself.
+/// The function is called by `&mut` reference and never pinned.
 impl<F> Unpin for PollFn<F> {}
 
 impl<F> fmt::Debug for PollFn<F> {

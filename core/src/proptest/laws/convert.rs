@@ -2,17 +2,17 @@
 
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use ::proptest::test_runner::TestCaseResult;
 use ::proptest::{prop_assert, prop_assert_eq};
+use bytes::Bytes;
 
 use super::same;
 use super::seal::fail;
 use crate::batch::{ConvertError, DownConversion, KafkaBatch, Loss};
 use crate::compression::Codec;
 use crate::delivery::Delivery;
-use crate::proptest::OwnedRecord;
 use crate::magic::Magic;
+use crate::proptest::OwnedRecord;
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
 

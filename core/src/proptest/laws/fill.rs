@@ -18,7 +18,7 @@ use crate::record::Record;
 /// The law is broken.
 pub fn refused_append_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
     let mut tried = batch.clone();
-    if AppendOutcome::from(&tried.append(&record.borrowed())).is_taken() {
+    if AppendOutcome::from(&tried.append(record.borrowed())).is_taken() {
         return Ok(());
     }
     same(&tried, batch, "after a refused record")?;
@@ -40,7 +40,11 @@ pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult
     let cost = match cost {
         Ok(cost) => cost,
         Err(error) => {
-            prop_assert_eq!(AppendOutcome::from(&outcome), AppendOutcome::from_error(&error), "cost fails as append does");
+            prop_assert_eq!(
+                AppendOutcome::from(&outcome),
+                AppendOutcome::from_error(&error),
+                "cost fails as append does"
+            );
             return Ok(());
         }
     };
@@ -201,7 +205,7 @@ pub fn rollback_restores(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCas
     let mut tried = batch.clone();
     let mark = tried.mark();
     for record in records {
-        let _ = tried.append(&record.borrowed());
+        let _ = tried.append(record.borrowed());
     }
     let filled = tried.clone();
     prop_assert!(tried.rollback(&batch.clone().mark()).is_err(), "a foreign mark");
@@ -214,7 +218,7 @@ pub fn rollback_restores(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCas
         same(&tried, batch, "after a mark behind the end")?;
     }
     for record in records {
-        let _ = tried.append(&record.borrowed());
+        let _ = tried.append(record.borrowed());
     }
     same(&tried, &filled, "filled again after a rollback")?;
     Ok(())

@@ -11,22 +11,21 @@ mod seal;
 
 pub use convert::{conversion_loses_only_what_is_listed, delivery_reports_by_position};
 pub use fill::{
-    cost_is_exact, extend_names_the_position, filling_loses_nothing, fits_agrees_with_append, refused_append_changes_nothing,
-    rollback_restores, room_agrees_with_fits, try_extend_is_all_or_nothing,
+    cost_is_exact, extend_names_the_position, filling_loses_nothing, fits_agrees_with_append,
+    refused_append_changes_nothing, rollback_restores, room_agrees_with_fits, try_extend_is_all_or_nothing,
 };
 pub use headers::{header_representations_agree, headers_merge_by_name};
 pub use parts::{remainder_excludes_written_and_rejected, split_keeps_records_within_limit, without_removes_positions};
 pub use seal::{
-    compression_never_enlarges, decoding_round_trips, hard_limit_holds, sealed_batches_reopen,
-    size_is_exact,
+    compression_never_enlarges, decoding_round_trips, hard_limit_holds, sealed_batches_reopen, size_is_exact,
 };
 
 use alloc::format;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
 use ::proptest::test_runner::TestCaseResult;
 use ::proptest::{prop_assert, prop_assert_eq};
+use bytes::Bytes;
 
 use crate::batch::KafkaBatch;
 use crate::proptest::OwnedRecord;

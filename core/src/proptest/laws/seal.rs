@@ -8,8 +8,8 @@ use ::proptest::{prop_assert, prop_assert_eq};
 use super::same;
 use crate::batch::{Boundary, KafkaBatch, RecordBatches, SealErrorReason, SealedBatch};
 use crate::compression::{Codec, Compression};
-use crate::proptest::{OwnedRecord, size};
 use crate::magic::Magic;
+use crate::proptest::{OwnedRecord, size};
 
 /// The size that a batch counts is the size that is written: of the batch itself without a codec, of its records
 /// decompressed with one.

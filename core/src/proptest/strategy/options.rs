@@ -14,8 +14,8 @@ use ::proptest::sample::select;
 use super::records::{record, records, timestamps};
 use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
-use crate::proptest::{Model, Operation, OwnedRecord, BatchSpec};
 use crate::magic::{Magic, MagicChoice};
+use crate::proptest::{BatchSpec, Model, Operation, OwnedRecord};
 use crate::time::Timestamp;
 
 /// A message format. Shrinks towards magic 2, which leaves most out.
