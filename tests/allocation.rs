@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
+use kafka_batch::message::*;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 

@@ -16,10 +16,14 @@ mod sealing;
 
 use std::num::NonZeroU32;
 
-use kafka_batch::proptest::{AppendOutcome, Model, OwnedHeader, OwnedRecord, BatchSpec, laws, merged, run, strategy};
-use kafka_batch::*;
 use ::proptest::prelude::*;
 use ::proptest::test_runner::{FileFailurePersistence, TestCaseResult};
+use kafka_batch::message::*;
+use kafka_batch::partitioner::partition_for_key;
+use kafka_batch::proptest::{
+    AppendOutcome, BatchSpec, Model, OwnedHeader, OwnedRecord, expected_merge, laws, run, strategy,
+};
+use kafka_batch::*;
 
 /// The usual number of cases (or what `PROPTEST_CASES` says) divided by `costs`.
 fn config(costs: u32) -> ProptestConfig {

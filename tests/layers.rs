@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of core, lowest first: a name for some rooms that may import each other, the rooms, and the names of those
 /// below that they may import from. Where two stand side by side (`protocol` and `batch`, say), neither knows the other.
-const ROOMS: [(&str, &[&str], &[&str]); 6] = [
+const ROOMS: [(&str, &[&str], &[&str]); 7] = [
     (
         "values",
-        &["checksum", "compression", "headers", "magic", "message", "partition", "record", "time", "varint"],
+        &["checksum", "compression", "field", "headers", "magic", "message", "partitioner", "record", "time", "varint"],
         &[],
     ),
     ("protocol", &["protocol"], &[]),
     ("batch", &["batch"], &["values"]),
+    ("stream", &["stream"], &["values", "batch"]),
     ("publishing", &["delivery", "failure", "publish", "transport"], &["values", "protocol", "batch"]),
     ("proptest", &["proptest"], &["values", "protocol", "batch", "publishing"]),
     ("producer", &["producer"], &["values", "protocol", "batch", "publishing"]),

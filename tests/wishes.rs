@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use kafka_batch::message::*;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 

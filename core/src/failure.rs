@@ -266,7 +266,7 @@ mod tests {
         let errors: [Box<dyn Error>; 3] = [
             Box::new(crate::SendError::new(to.clone(), empty.reason.into(), (*empty.batch).clone())),
             Box::new(DeliveryError::new(to, broker.into(), Fate::NotWritten, batch)),
-            Box::new(crate::AppendError::from(crate::EncodeError::new("no bytes"))),
+            Box::new(crate::AppendError::from(crate::message::EncodeError::new("no bytes"))),
         ];
         for error in errors {
             let text = error.to_string();

@@ -7,11 +7,8 @@ mod step;
 pub use setup::{Record, Setup};
 pub use step::{Extend, Stamping, Step};
 
-use kafka_batch_core::{
-    Append, AppendError, BatchOverflow, Codec, ConvertError, DEFAULT_MAX_DECOMPRESSED, DownConversion, ExtendError,
-    Full, FullReason, KafkaBatch, Loss, Magic, Mark, RecordBatches, RecordView, RollbackError, SealErrorReason,
-    SealedBatch, Stamp, StampedBatch, Timestamp, partition_for_key,
-};
+use kafka_batch_core::partitioner::partition_for_key;
+use kafka_batch_core::{Append, AppendError, BatchOverflow, Codec, ConvertError, DEFAULT_MAX_DECOMPRESSED, DownConversion, ExtendError, Full, FullReason, KafkaBatch, Loss, Magic, Mark, RecordBatches, RecordView, RollbackError, SealErrorReason, SealedBatch, Stamp, StampedBatch, Timestamp};
 use std::mem;
 use std::num::NonZeroU32;
 

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
+use kafka_batch::message::OutgoingMessage;
+use kafka_batch::partitioner::partition_for_key;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
-use kafka_batch::{
-    AppendError, BatchOptions, OutgoingMessage, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport,
-    partition_for_key,
-};
+use kafka_batch::{AppendError, BatchOptions, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport};
 
 use crate::cluster::Cluster;
 use crate::log::batch;

@@ -1,9 +1,8 @@
 //! What is handed over is what arrives.
 
+use kafka_batch::message::{Message, OutgoingMessage, Tombstone};
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
-use kafka_batch::{
-    BatchOptions, Header, KafkaBatch, Message, OutgoingMessage, Publish, SendErrorReason, Timestamp, Tombstone, Transport,
-};
+use kafka_batch::{BatchOptions, Header, KafkaBatch, Publish, SendErrorReason, Timestamp, Transport};
 
 use crate::cluster::Cluster;
 use crate::log::{batch, counted};
@@ -74,7 +73,8 @@ async fn headers_of_every_layer_with_nulls_and_duplicates<S: Subject>(cluster: C
     let publisher = [Header::new("of the publisher", "p"), Header::new("everywhere", "p")];
     let call =
         [Header::new("everywhere", "c"), Header::null("null"), Header::new("twice", "1"), Header::new("twice", "2")];
-    let own = OutgoingMessage::new("text").header("everywhere", "m").header("empty", "").header("reply_to", "elsewhere");
+    let own =
+        OutgoingMessage::new("text").header("everywhere", "m").header("empty", "").header("reply_to", "elsewhere");
     let messages = [OutgoingMessage::new("text"), own];
     let publish = Publish::to(cluster.topic()).partition(0).messages(&messages).timestamp(NOON);
     let publish = publish.publisher_headers(&publisher).headers(&call).correlation_id("42").reply_to("answers");

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use kafka_batch::{AppendError, BatchOptions, BatchStream, Transport};
+use kafka_batch::stream::BatchStream;
+use kafka_batch::{AppendError, BatchOptions, Transport};
 
 use crate::cluster::Cluster;
 use crate::futures::poll_once;

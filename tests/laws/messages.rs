@@ -122,7 +122,7 @@ fn expected(kind: &Kind, own: &Word, call: &Word, publisher: &[OwnedHeader], now
     OwnedRecord {
         key: own.key.clone().unwrap_or_else(|| call.key.clone().flatten()),
         value,
-        headers: merged(&merged(&merged(&lowest, publisher), &call.headers), &own.headers),
+        headers: expected_merge(&expected_merge(&expected_merge(&lowest, publisher), &call.headers), &own.headers),
         timestamp: Some(own.timestamp.or(call.timestamp).unwrap_or(now)),
     }
 }

@@ -1,22 +1,22 @@
-//! A kit for property-based tests of your own: strategies, a reference model, and the laws of a batch.
+//! For property-based tests of code that fills batches: strategies, a reference model, and the laws of a batch. Needs the
+//! feature `proptest`.
 //!
-//! Behind the feature `proptest`. Three things are here:
-//! - **Strategies**, in [`strategy`]: [records](strategy::records) with everything that Kafka tells apart (null and
-//!   empty, repeated and null headers, timestamps that are negative, extreme or go backwards), [options](strategy::options),
-//!   [batches](strategy::batches), records that end [just below, on or just above the limit](strategy::near_limit),
-//!   [operations](strategy::operations) on a batch, [outcomes](strategy::outcomes) of sending it (deliveries and failures of
-//!   all kinds), and [broker versions](strategy::broker_versions).
-//! - A **reference model**, [`Model`]: a plain list of records and arithmetic. It counts from the protocol guide by
-//!   itself and shares no encoder with [`KafkaBatch`](crate::KafkaBatch), and it says beforehand what a batch must answer.
-//! - The **laws**, in [`laws`]: functions that take a batch, however your code filled it, and fail where it breaks one.
+//! - **Strategies**, in [`strategy`]: [records](strategy::records) (null and empty keys and values, repeated and null
+//!   headers, timestamps that are negative, extreme or not in order), [options](strategy::options),
+//!   [batches](strategy::batches), records that end [one byte below, at or one byte above the limit](strategy::near_limit),
+//!   [operations](strategy::operations) on a batch, [outcomes](strategy::outcomes) of sending it (deliveries and failures),
+//!   and [broker versions](strategy::broker_versions).
+//! - A **reference model**, [`Model`]: a list of records, whose sizes are computed from the protocol guide. It shares no
+//!   encoder with [`KafkaBatch`](crate::KafkaBatch), and predicts the outcome of each operation.
+//! - The **laws**, in [`laws`]: functions that take a batch and fail if it does not hold what its documentation says.
 //!
-//! Code that fills batches can so be held to what a batch promises:
+//! # Examples
 //!
 //! ```
 //! use kafka_batch_core::proptest::{Model, OwnedRecord, laws, proptest::prelude::*, strategy};
 //! use kafka_batch_core::{BatchOptions, KafkaBatch, Timestamp};
 //!
-//! /// What is to be tested: fills one batch after another, and loses nothing.
+//! /// The code under test: fills one batch after another, and loses no record.
 //! fn fill_batches(options: &BatchOptions, records: &[OwnedRecord]) -> Vec<KafkaBatch> {
 //!     let mut batches = vec![options.clone().build(Timestamp::from_millis(0)).unwrap()];
 //!     for record in records {
@@ -32,7 +32,7 @@
 //!
 //! proptest! {
 //!     # #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
-//!     fn every_batch_is_sound_and_nothing_is_lost(
+//!     fn batches_obey_the_laws_and_no_record_is_lost(
 //!         size in 61..2_000_usize,
 //!         records in strategy::records(0..20),
 //!     ) {
@@ -41,7 +41,7 @@
 //!         for batch in &batches {
 //!             laws::all(batch)?;
 //!         }
-//!         // Where each batch ends, the model knows too.
+//!         // The model predicts how many records the first batch takes.
 //!         let mut model = Model::new(options, Timestamp::from_millis(0));
 //!         let first = records.iter().take_while(|record| model.append(record).is_taken()).count();
 //!         prop_assert_eq!(batches[0].record_count(), first);
@@ -49,10 +49,10 @@
 //!         prop_assert_eq!(count, records.len());
 //!     }
 //! }
-//! # every_batch_is_sound_and_nothing_is_lost();
+//! # batches_obey_the_laws_and_no_record_is_lost();
 //! ```
 //!
-//! The types of `proptest` are part of this module's face; [`proptest`] is the version of it that they come from.
+//! Types of the crate `proptest` are part of this module's interface; [`proptest`] re-exports the version in use.
 
 pub use ::proptest;
 
@@ -68,5 +68,5 @@ pub mod strategy;
 pub use model::{Model, ModelMark, StoredRecord};
 pub use operation::{Operation, run};
 pub use outcome::AppendOutcome;
-pub use record::{BorrowedRecord, OwnedHeader, OwnedRecord, merged};
+pub use record::{BorrowedRecord, OwnedHeader, OwnedRecord, expected_merge};
 pub use spec::BatchSpec;

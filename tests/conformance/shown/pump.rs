@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
-use kafka_batch::{BatchStream, TopicPartition, Transport};
+use kafka_batch::stream::BatchStream;
+use kafka_batch::{TopicPartition, Transport};
 use tokio::sync::mpsc::Receiver;
 
 /// Publishes readings as they come.

@@ -11,13 +11,12 @@ use crate::batch::KafkaBatch;
 use crate::headers::{EncodedHeaders, HeaderList, merge_headers};
 use crate::proptest::{AppendOutcome, OwnedHeader, OwnedRecord};
 
-/// [`merge_headers`] does what its one sentence says: a header keeps its place; where the layer names it, all of the
-/// layer's headers of that name stand there, and the other earlier ones go; what is new comes last, in the layer's order.
+/// Checks [`merge_headers`] against [`expected_merge`](crate::proptest::expected_merge).
 ///
 /// # Errors
 /// The law is broken.
 pub fn headers_merge_by_name(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> TestCaseResult {
-    let expected = crate::proptest::merged(earlier, layer);
+    let expected = crate::proptest::expected_merge(earlier, layer);
     let mut merged: Vec<_> = earlier.iter().map(OwnedHeader::borrowed).collect();
     let layer: Vec<_> = layer.iter().map(OwnedHeader::borrowed).collect();
     merge_headers(&mut merged, &layer);
@@ -26,7 +25,7 @@ pub fn headers_merge_by_name(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> 
     Ok(())
 }
 
-/// A record whose headers were encoded beforehand gets the same answer, and the same bytes, as one with a slice of them.
+/// Checks that a record with [`EncodedHeaders`] has the same outcome and the same bytes as one with a slice of headers.
 ///
 /// # Errors
 /// The law is broken.

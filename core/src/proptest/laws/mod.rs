@@ -1,7 +1,7 @@
-//! The laws of a batch, as functions that a property test can call.
+//! The laws of a batch: properties that hold for every batch, as functions for property-based tests.
 //!
-//! Each takes a batch, filled by whatever code is under test, and fails with a reason where the law is broken. None of
-//! them changes what it is given: they work on clones.
+//! Each takes a batch that the code under test has filled, and fails with a reason if the law is broken. They work on clones
+//! and do not change the batch.
 
 mod convert;
 mod fill;
@@ -30,10 +30,10 @@ use bytes::Bytes;
 use crate::batch::KafkaBatch;
 use crate::proptest::OwnedRecord;
 
-/// Every law that needs nothing but the batch.
+/// Checks every law that needs no other argument than the batch.
 ///
 /// # Errors
-/// One is broken.
+/// A law is broken.
 pub fn all(batch: &KafkaBatch) -> TestCaseResult {
     size_is_exact(batch)?;
     hard_limit_holds(batch)?;
@@ -44,7 +44,7 @@ pub fn all(batch: &KafkaBatch) -> TestCaseResult {
     without_removes_positions(batch, &[0])
 }
 
-/// Two batches are the same, byte for byte; if not, the reason says which part is not, rather than show all bytes.
+/// Checks that two batches are equal, byte for byte. The reason of a failure names the part that differs.
 pub(super) fn same(batch: &KafkaBatch, expected: &KafkaBatch, when: &str) -> TestCaseResult {
     if batch == expected && wire(batch) == wire(expected) {
         return Ok(());
@@ -54,18 +54,18 @@ pub(super) fn same(batch: &KafkaBatch, expected: &KafkaBatch, when: &str) -> Tes
         let state = (batch.magic(), batch.now(), batch.is_closed(), batch.routed_partition());
         (format!("{batch}, {state:?}"), format!("{:?}", batch.options()), records)
     };
-    let (is, should) = (parts(batch), parts(expected));
-    prop_assert_eq!(is.0, should.0, "{}", when);
-    prop_assert_eq!(is.1, should.1, "{}", when);
-    prop_assert_eq!(is.2, should.2, "{}", when);
+    let (actual, expected) = (parts(batch), parts(expected));
+    prop_assert_eq!(actual.0, expected.0, "{}", when);
+    prop_assert_eq!(actual.1, expected.1, "{}", when);
+    prop_assert_eq!(actual.2, expected.2, "{}", when);
     prop_assert!(
         false,
-        "{when}: the batches look the same, and are not (their bytes, or what deltas are counted from)"
+        "{when}: the batches have the same records, but differ in their bytes or their base timestamps"
     );
     Ok(())
 }
 
-/// What would go over the wire; `None` where the batch cannot be sealed.
+/// Returns the bytes that would be sent; `None` if the batch cannot be sealed.
 fn wire(batch: &KafkaBatch) -> Option<Bytes> {
     let sealed = batch.clone().seal().ok()?;
     Some(sealed.without_producer_id().bytes().clone())

@@ -1,5 +1,4 @@
-//! Strategies: records, options, batches, operations, what brokers make of a batch, and what else a test wants to be
-//! surprised by.
+//! Strategies for records, options, batches, operations, outcomes of sending a batch, and broker versions.
 
 mod options;
 mod outcomes;

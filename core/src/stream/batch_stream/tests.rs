@@ -205,7 +205,7 @@ fn every_message_is_returned_once_and_at_its_position_for_any_sizes() {
     let messages: Vec<String> = sizes.enumerate().map(|(n, size)| format!("{n} {}", "x".repeat(size))).collect();
     let mut left = messages.clone().into_iter();
     let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(left.next()), first(), || 0);
-    let (mut out, mut rejected, mut numbers) = (Vec::new(), Vec::new(), 0);
+    let (mut out, mut refused, mut numbers) = (Vec::new(), Vec::new(), 0);
     while let Poll::Ready(Some(result)) = poll(&mut batches) {
         match result {
             Ok(rolled) => {
@@ -214,13 +214,13 @@ fn every_message_is_returned_once_and_at_its_position_for_any_sizes() {
                 assert_eq!(values(&rolled.batch), rolled.messages);
                 out.extend(rolled.messages);
             }
-            Err(rejected) => rejected.push(rejected.message),
+            Err(rejected) => refused.push(rejected.message),
         }
     }
     let fits = |message: &String| first().messages(&Defaults::default()).append(message).is_ok();
     let (fit, unfit): (Vec<_>, Vec<_>) = messages.into_iter().partition(fits);
     assert!(numbers > 100 && unfit.len() > 10);
-    assert!((out, rejected) == (fit, unfit));
+    assert!((out, refused) == (fit, unfit));
 }
 
 #[test]
