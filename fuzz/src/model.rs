@@ -8,7 +8,11 @@ pub use setup::{Record, Setup};
 pub use step::{Extend, Stamping, Step};
 
 use kafka_batch_core::partitioner::partition_for_key;
-use kafka_batch_core::{Append, AppendError, BatchOverflow, Codec, ConvertError, DEFAULT_MAX_DECOMPRESSED, DownConversion, ExtendError, Full, FullReason, KafkaBatch, Loss, Magic, Mark, RecordBatches, RecordView, RollbackError, SealErrorReason, SealedBatch, Stamp, StampedBatch, Timestamp};
+use kafka_batch_core::{
+    Append, AppendError, BatchOverflow, Codec, ConvertError, DEFAULT_MAX_DECOMPRESSED, DownConversion, ExtendError,
+    Full, FullReason, KafkaBatch, Loss, Magic, Mark, RecordBatches, RecordView, RollbackError, SealErrorReason,
+    SealedBatch, Stamp, StampedBatch, Timestamp,
+};
 use std::mem;
 use std::num::NonZeroU32;
 
@@ -488,6 +492,7 @@ impl Checked {
                 all.into_iter().filter(|loss| !matches!(loss, Loss::Timestamp { .. })).collect()
             }
             DownConversion::DropAll => Vec::new(),
+            other => panic!("the model does not know {other:?}"),
         };
         let same = magic == before.magic();
         let next = before.next_batch();
