@@ -21,11 +21,11 @@
 //! | relative offsets with gaps | read and written | read; never written |
 //! | which Snappy it writes | xerial framing | raw |
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord, strategy};
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
+use ::proptest::test_runner::{TestCaseError, TestCaseResult, TestRunner};
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::*;
-use proptest::prelude::*;
-use proptest::sample::select;
-use proptest::test_runner::{TestCaseError, TestCaseResult, TestRunner};
 
 /// The usual number of cases (or what `PROPTEST_CASES` says) divided by `costs`. No seeds are kept: every failure here is
 /// to become a test with a name.

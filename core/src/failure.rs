@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::batch::{ConversionRefused, KafkaBatch};
+use crate::batch::{KafkaBatch, LossyConversion};
 use crate::compression::Codec;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
@@ -82,7 +82,7 @@ pub enum FailureReason {
     Broker(#[from] BrokerError),
     /// The broker is older than the batch, and its format cannot carry all that is in it. Nothing was sent.
     #[error(transparent)]
-    Conversion(Box<ConversionRefused>),
+    Conversion(Box<LossyConversion>),
     /// The broker is older than the codec. Nothing was sent.
     #[error(transparent)]
     Codec(#[from] CodecRefused),
@@ -266,7 +266,7 @@ mod tests {
         let errors: [Box<dyn Error>; 3] = [
             Box::new(crate::SendError::new(to.clone(), empty.reason.into(), (*empty.batch).clone())),
             Box::new(DeliveryError::new(to, broker.into(), Fate::NotWritten, batch)),
-            Box::new(crate::AppendError::from(crate::EncodeError::new("no bytes"))),
+            Box::new(crate::AppendError::from(crate::message::EncodeError::new("no bytes"))),
         ];
         for error in errors {
             let text = error.to_string();

@@ -4,10 +4,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{mem, thread};
 
+use kafka_batch::message::Tombstone;
 use kafka_batch::protocol::ErrorCode;
 use kafka_batch::{
-    BatchOptions, Delivery, Fate, KafkaBatch, Publish, Record, RecordError, SendErrorReason, Tombstone, TopicPartition,
-    Transport,
+    BatchOptions, Delivery, Fate, KafkaBatch, Publish, Record, RecordError, SendErrorReason, TopicPartition, Transport,
 };
 use kafka_batch_brokers::{Broker, Options, Release};
 use smol::lock::Mutex;

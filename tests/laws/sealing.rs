@@ -9,7 +9,7 @@ proptest! {
     fn every_format_with_every_codec_gives_back_what_went_in(records in strategy::records(1..8)) {
         for options in formats() {
             let batch = batch_of(options, &records);
-            laws::decoding_gives_what_was_appended(&batch)?;
+            laws::decoding_round_trips(&batch)?;
             let expected = records.iter().map(|record| {
                 record.clone().for_magic(batch.magic()).stored(batch.magic(), batch.now())
             });
@@ -22,13 +22,13 @@ proptest! {
     #![proptest_config(config(2))]
 
     #[test]
-    fn what_needs_only_a_batch_holds_of_any(recipe in strategy::batches()) {
-        laws::all(&recipe.batch())?;
+    fn what_needs_only_a_batch_holds_of_any(spec in strategy::batches()) {
+        laws::all(&spec.batch())?;
     }
 
     #[test]
-    fn what_needs_only_a_batch_holds_under_any_limits(recipe in strategy::limited_batches()) {
-        laws::all(&recipe.batch())?;
+    fn what_needs_only_a_batch_holds_under_any_limits(spec in strategy::limited_batches()) {
+        laws::all(&spec.batch())?;
     }
 
     #[test]
@@ -45,7 +45,7 @@ proptest! {
         let mut batch = batch(options.max_message_bytes(size + 1 - below));
         for record in records {
             let record = record.for_magic(batch.magic());
-            if batch.append(&record.borrowed()).is_err() {
+            if batch.append(record.borrowed()).is_err() {
                 break;
             }
         }

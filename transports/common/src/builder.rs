@@ -50,7 +50,7 @@ pub trait Spawn: Runtime {
 /// | `request.timeout.ms` | 30 000 | how long to wait for an answer; also how long a topic is asked for before it counts as unknown |
 /// | `delivery.timeout.ms` | 120 000 | how long after it was accepted a batch has failed; if it is not set, at least `request.timeout.ms`, and an error if it is set to less |
 /// | `retries` | 2 147 483 647 | nothing else is taken: retries are not counted, `delivery.timeout.ms` bounds them |
-/// | `linger.ms` | 0 | nothing else is taken: a batch goes out when it is handed over; a [`RollingBatch`](kafka_batch_core::RollingBatch) or a [`BatchStream`](kafka_batch_core::BatchStream) can linger |
+/// | `linger.ms` | 0 | nothing else is taken: a batch goes out when it is handed over; a [`RollingBatch`](kafka_batch_core::stream::RollingBatch) or a [`BatchStream`](kafka_batch_core::stream::BatchStream) can linger |
 /// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1 000 | between retries, doubling |
 /// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1 000 | between attempts to connect, doubling |
 /// | `socket.connection.setup.timeout.ms` | 10 000 | how long connecting may take, all addresses of a name together |

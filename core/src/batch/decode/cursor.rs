@@ -1,7 +1,7 @@
 //! Reading fields out of bytes that nobody vouches for.
 
 use super::error::{DecodeErrorKind, Field};
-use crate::varint::{self, Unreadable};
+use crate::varint::{self, VarintError};
 
 /// A fault, and the byte at which it stands, counted from the start of the bytes that were read.
 #[derive(Debug)]
@@ -75,14 +75,14 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(always)]
-    fn advance<T>(&mut self, read: Result<(T, usize), Unreadable>, field: Field) -> Read<T> {
+    fn advance<T>(&mut self, read: Result<(T, usize), VarintError>, field: Field) -> Read<T> {
         match read {
             Ok((value, used)) => {
                 self.at += used;
                 Ok(value)
             }
-            Err(Unreadable::Cut) => Err(self.fault(DecodeErrorKind::Cut { field })),
-            Err(Unreadable::TooLong) => Err(self.fault(DecodeErrorKind::VarintTooLong { field })),
+            Err(VarintError::Truncated) => Err(self.fault(DecodeErrorKind::Cut { field })),
+            Err(VarintError::TooLong) => Err(self.fault(DecodeErrorKind::VarintTooLong { field })),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Fault, Read};
 use super::error::{DecodeErrorKind, Field};
-use crate::batch::encode::legacy::{CHECKED_FROM, PREFIX_LEN, overhead};
+use crate::batch::encode::legacy::{CRC_COVERS_FROM, PREFIX_LEN, overhead};
 use crate::checksum;
 use crate::headers::HeaderList;
 use crate::magic::Magic;
@@ -39,7 +39,7 @@ pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawM
     let mut cursor = Cursor::new(&bytes[..end], position + PREFIX_LEN);
     let stored = u32::from_be_bytes(cursor.array(Field::Record)?);
     if checked {
-        let computed = checksum::crc32(&bytes[position + CHECKED_FROM..end]);
+        let computed = checksum::crc32(&bytes[position + CRC_COVERS_FROM..end]);
         if stored != computed {
             let kind = DecodeErrorKind::Checksum { stored, computed };
             return Err(Fault { at: position + PREFIX_LEN, kind });
@@ -68,7 +68,7 @@ pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> 
     }
     let len = usize::try_from(i32::from_be_bytes([s0, s1, s2, s3])).ok()?.checked_add(PREFIX_LEN)?;
     let message = bytes.get(..len).filter(|_| len >= overhead(magic))?;
-    (checksum::crc32(&message[CHECKED_FROM..]) == u32::from_be_bytes([c0, c1, c2, c3])).then_some(len)
+    (checksum::crc32(&message[CRC_COVERS_FROM..]) == u32::from_be_bytes([c0, c1, c2, c3])).then_some(len)
 }
 
 /// The message at the start of `bytes` and its length, after [`len_of_one_like_it`] has found it sound. `None` where its
@@ -77,7 +77,7 @@ pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> 
 fn sound(bytes: &[u8], magic: Magic) -> Option<(RecordView<'_>, usize)> {
     let &[o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3] = bytes.first_chunk()?;
     let len = usize::try_from(i32::from_be_bytes([s0, s1, s2, s3])).ok()?.checked_add(PREFIX_LEN)?;
-    let mut fields = bytes.get(CHECKED_FROM + 2..len)?;
+    let mut fields = bytes.get(CRC_COVERS_FROM + 2..len)?;
     let mut timestamp = Timestamp::NO_TIMESTAMP;
     if magic.has_timestamps() {
         let millis;
@@ -134,12 +134,12 @@ impl Messages {
         let fault = |at, kind| Err(Fault { at, kind });
         if message.magic != self.magic.id() {
             return fault(
-                start + CHECKED_FROM,
+                start + CRC_COVERS_FROM,
                 DecodeErrorKind::InnerMagic { found: message.magic, expected: self.magic },
             );
         }
         if message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
-            return fault(start + CHECKED_FROM + 1, DecodeErrorKind::NestedCompression);
+            return fault(start + CRC_COVERS_FROM + 1, DecodeErrorKind::NestedCompression);
         }
         let Some(offset) = message.offset.checked_add(self.base_offset) else {
             return fault(start, DecodeErrorKind::OffsetRange);
@@ -198,7 +198,7 @@ mod tests {
             let key_length = second + overhead(magic) - 8;
             for wrong in [-2, 4, i32::MAX] {
                 bytes[key_length..][..4].copy_from_slice(&i32::to_be_bytes(wrong));
-                let sum = checksum::crc32(&bytes[second + CHECKED_FROM..]);
+                let sum = checksum::crc32(&bytes[second + CRC_COVERS_FROM..]);
                 bytes[second + PREFIX_LEN..][..4].copy_from_slice(&sum.to_be_bytes());
 
                 let mut batches = RecordBatches::new(&bytes);

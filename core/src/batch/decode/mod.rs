@@ -18,7 +18,7 @@ pub(super) use records::own_records;
 pub use records::{RecordIter, Records};
 pub use v2::BatchHeader;
 
-use super::encode::legacy::{CHECKED_FROM, PREFIX_LEN, attribute as legacy_attribute, overhead};
+use super::encode::legacy::{CRC_COVERS_FROM, PREFIX_LEN, attribute as legacy_attribute, overhead};
 use super::encode::v2::{HEADER_LEN, at, attribute};
 use crate::compression::Codec;
 use crate::magic::Magic;
@@ -150,10 +150,10 @@ impl<'a> RecordBatches<'a> {
     fn read_legacy(&self, magic: Magic, bytes: &'a [u8]) -> Result<(&'a [u8], Codec, Kind<'a>), Fault> {
         let message = legacy::message(bytes, 0, true)?;
         let attributes = message.attributes;
-        let codec = codec(i16::from(attributes & legacy_attribute::CODEC), magic, CHECKED_FROM + 1)?;
+        let codec = codec(i16::from(attributes & legacy_attribute::CODEC), magic, CRC_COVERS_FROM + 1)?;
         if codec != Codec::None {
             let Some(compressed) = message.value else {
-                return Err(Fault { at: CHECKED_FROM, kind: DecodeErrorKind::EmptyWrapper });
+                return Err(Fault { at: CRC_COVERS_FROM, kind: DecodeErrorKind::EmptyWrapper });
             };
             let (offset, timestamp) = (message.offset, message.timestamp);
             return Ok((bytes, codec, Kind::Wrapper { magic, attributes, offset, timestamp, compressed }));

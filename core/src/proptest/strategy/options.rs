@@ -1,4 +1,4 @@
-//! Settings of batches, batches, and what is done to them.
+//! Strategies for the settings of batches, batches, and operations on them.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,30 +6,31 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
+use ::proptest::collection::vec;
+use ::proptest::option;
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
 
 use super::records::{record, records, timestamps};
 use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
-use crate::kit::{Model, Operation, OwnedRecord, Recipe};
 use crate::magic::{Magic, MagicChoice};
+use crate::proptest::{BatchSpec, Model, Operation, OwnedRecord};
 use crate::time::Timestamp;
 
-/// A message format. Shrinks towards magic 2, which leaves most out.
+/// Generates message formats. They shrink towards magic 2, which has the fewest restrictions.
 pub fn magics() -> impl Strategy<Value = Magic> {
     select(&[Magic::V2, Magic::V1, Magic::V0][..])
 }
 
-/// A codec that is compiled in, or none. Shrinks towards none.
+/// Generates codecs whose features are enabled, and none. They shrink towards none.
 pub fn compressions() -> impl Strategy<Value = Compression> {
     let compiled: Vec<_> = Codec::ALL.into_iter().filter_map(Compression::with_default_level).collect();
     select(compiled)
 }
 
-/// Options of batches that hold any record there is: any format and codec that go together, default limits.
+/// Generates options of batches that hold any record of the strategies: all valid combinations of format and codec, with a
+/// soft limit of 1 MiB.
 pub fn roomy_options() -> impl Strategy<Value = BatchOptions> {
     (option::of(magics()), compressions()).prop_map(|(magic, compression)| {
         let magic = magic.map_or(MagicChoice::Auto, MagicChoice::Pinned);
@@ -42,8 +43,8 @@ pub fn roomy_options() -> impl Strategy<Value = BatchOptions> {
     })
 }
 
-/// Options of all kinds that go together: small limits of each sort, both size policies, both boundary rules, routing by
-/// key, delete horizons.
+/// Generates valid options of all kinds: small limits, both size policies, both boundary rules, routing by key, delete
+/// horizons.
 pub fn options() -> impl Strategy<Value = BatchOptions> {
     let batch_size = prop_oneof![3 => 0..400_usize, 3 => 400..3_000_usize, 2 => Just(16_384)];
     let max_message_bytes = prop_oneof![4 => Just(1_048_588_usize), 2 => 100..3_000_usize, 1 => 0..100_usize];
@@ -71,90 +72,89 @@ pub fn options() -> impl Strategy<Value = BatchOptions> {
     )
 }
 
-/// An open batch of up to a dozen records, of any format and with any codec, far from its limits.
-pub fn batches() -> impl Strategy<Value = Recipe> {
+/// Generates open batches of up to eleven records, of any format and with any codec, far from their limits.
+pub fn batches() -> impl Strategy<Value = BatchSpec> {
     (roomy_options(), timestamps(), records(0..12)).prop_map(|(options, now, records)| {
         let magic = options.magic.initial();
         let records = records.into_iter().map(|record| record.for_magic(magic)).collect();
-        Recipe { options, now, records, gap: 0, closed: false }
+        BatchSpec { options, now, records, gap: 0, closed: false }
     })
 }
 
-/// A batch under [any settings](options), with what it took of some records: it may be full, empty, or closed, and have
-/// gaps between its offsets.
-pub fn limited_batches() -> impl Strategy<Value = Recipe> {
+/// Generates batches with [any options](options()): they may be full, empty or closed, and have gaps between offsets.
+pub fn limited_batches() -> impl Strategy<Value = BatchSpec> {
     let gap = prop_oneof![4 => Just(0), 1 => 0..100_u32];
     (options(), timestamps(), records(0..8), gap, prop::bool::weighted(0.1))
-        .prop_map(|(options, now, records, gap, closed)| Recipe { options, now, records, gap, closed })
+        .prop_map(|(options, now, records, gap, closed)| BatchSpec { options, now, records, gap, closed })
 }
 
-/// Records of which the last is decided by a byte: where the batch would end with it, as the soft limit counts.
+/// Records that fill a batch up to about its soft limit, as that counts: the last one ends at it, or one byte off.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NearLimit {
-    /// The settings, with the limit that makes it so.
+    /// The settings, with the soft limit.
     pub options: BatchOptions,
-    /// The batch's time.
+    /// The time of the batch.
     pub now: Timestamp,
-    /// Two records at least. All but the last fit.
+    /// At least two records. All but the last fit.
     pub records: Vec<OwnedRecord>,
-    /// Where the last one lands.
-    pub landing: Landing,
+    /// Where the batch ends with the last record.
+    pub case: LimitCase,
 }
 
-/// Where a batch would end if it took a record.
+/// Where a batch ends, relative to its soft limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Landing {
-    /// A byte below its soft limit: the record fits.
+pub enum LimitCase {
+    /// One byte below the soft limit: the record fits.
     Below,
-    /// On the limit to the byte: it fits, except under [`Boundary::Aiokafka`].
-    On,
-    /// A byte above: it does not fit.
+    /// At the soft limit: the record fits, except with [`Boundary::Aiokafka`].
+    At,
+    /// One byte above the soft limit: the record does not fit.
     Above,
 }
 
 impl NearLimit {
-    /// Whether the last record fits.
+    /// Returns `true` if the last record fits.
     #[must_use]
     pub fn last_fits(&self) -> bool {
-        match self.landing {
-            Landing::Below => true,
-            Landing::On => self.options.boundary == Boundary::Inclusive,
-            Landing::Above => false,
+        match self.case {
+            LimitCase::Below => true,
+            LimitCase::At => self.options.boundary == Boundary::Inclusive,
+            LimitCase::Above => false,
         }
     }
 }
 
-/// Records whose last one lands just below, exactly on, or just above the soft limit.
+/// Generates records of which the last one ends one byte below, at, or one byte above the soft limit.
 pub fn near_limit() -> impl Strategy<Value = NearLimit> {
     let policy = prop_oneof![
         2 => Just(SizePolicy::Uncompressed),
         1 => (1.0..2.0_f32).prop_map(|ratio| SizePolicy::Estimated(CompressionRatio::new(ratio))),
     ];
     let boundary = prop_oneof![3 => Just(Boundary::Inclusive), 1 => Just(Boundary::Aiokafka)];
-    let landing = select(&[Landing::On, Landing::Below, Landing::Above][..]);
-    (roomy_options(), policy, boundary, timestamps(), records(2..10), landing).prop_map(
-        |(options, policy, boundary, now, records, landing)| {
+    let case = select(&[LimitCase::At, LimitCase::Below, LimitCase::Above][..]);
+    (roomy_options(), policy, boundary, timestamps(), records(2..10), case).prop_map(
+        |(options, policy, boundary, now, records, case)| {
             let options = options.size_policy(policy).boundary(boundary).batch_size(usize::MAX);
             let mut model = Model::new(options.clone(), now);
             let records: Vec<_> = records.into_iter().map(|record| record.for_magic(model.magic())).collect();
             let mut end = 0;
             for record in &records {
-                end = model.counted_size() + model.cost(record).expect("no limit is near");
+                end = model.counted_size() + model.cost(record).expect("no limit is reached");
                 model.append(record);
             }
-            let limit = match landing {
-                Landing::Below => end + 1,
-                Landing::On => end,
-                Landing::Above => end - 1,
+            let limit = match case {
+                LimitCase::Below => end + 1,
+                LimitCase::At => end,
+                LimitCase::Above => end - 1,
             };
-            NearLimit { options: options.batch_size(limit), now, records, landing }
+            NearLimit { options: options.batch_size(limit), now, records, case }
         },
     )
 }
 
-/// What may be done to a batch, up to `most` times.
-pub fn operations(most: usize) -> impl Strategy<Value = Vec<Operation>> {
+/// Generates lists of up to `max_count` operations on a batch.
+pub fn operations(max_count: usize) -> impl Strategy<Value = Vec<Operation>> {
     let offset = prop_oneof![8 => 0..40_u32, 1 => select(&[0x7fff_fffe, 0x7fff_ffff, u32::MAX][..])];
     let operation = prop_oneof![
         12 => record().prop_map(Operation::Append),
@@ -170,21 +170,21 @@ pub fn operations(most: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => Just(Operation::Reopen),
         1 => Just(Operation::Close),
     ];
-    vec(operation, 0..=most)
+    vec(operation, 0..=max_count)
 }
 
-/// Marks and ways back, with records of one byte in between: up to `most` steps.
-pub fn marking(most: usize) -> impl Strategy<Value = Vec<Operation>> {
+/// Generates lists of up to `max_count` operations that are mostly marks and rollbacks, with short records between them.
+pub fn marking(max_count: usize) -> impl Strategy<Value = Vec<Operation>> {
     let operation = prop_oneof![
         3 => Just(Operation::Append(OwnedRecord::new("x"))),
         3 => Just(Operation::Mark),
         3 => any::<usize>().prop_map(Operation::Rollback),
         1 => Just(Operation::TryExtend(vec![OwnedRecord::new("x"); 2])),
     ];
-    vec(operation, 0..=most)
+    vec(operation, 0..=max_count)
 }
 
-/// What a sender writes into a batch of magic 2: producer, transaction, offsets, log-append-time.
+/// Generates stamps of magic 2: producer, transaction, offsets, log-append-time.
 pub fn stamps() -> impl Strategy<Value = Stamp> {
     let producer = (any::<i64>(), any::<i16>(), any::<i32>());
     let broker = (0..i64::MAX / 2, any::<i32>(), option::weighted(0.3, timestamps()));
@@ -203,17 +203,17 @@ pub fn stamps() -> impl Strategy<Value = Stamp> {
     })
 }
 
-/// A broker's version as people write it, and the format that such a broker stores.
+/// The text of a broker version, and the newest format that such a broker stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerVersionText {
     /// The text.
     pub text: String,
-    /// The newest format that the broker stores.
+    /// The newest format that such a broker stores.
     pub magic: Magic,
 }
 
-/// Broker versions, of the past and of the future, in the ways that people write them.
+/// Generates broker versions, past and future, in all the forms that [`BrokerVersion`](crate::BrokerVersion) accepts.
 pub fn broker_versions() -> impl Strategy<Value = BrokerVersionText> {
     let numbers = prop_oneof![
         1 => (Just(Magic::V0), "0(\\.[0-9](\\.[0-9]{1,2}){0,2})?"),

@@ -1,50 +1,51 @@
-//! What a batch says to a record, in a form that can be compared.
+//! The outcome of an append, in a form that can be compared.
 
 use crate::batch::{Append, AppendError, Full, FullReason};
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
-/// What a batch answers to a record: the outcome of [`KafkaBatch::append`](crate::KafkaBatch::append), so that what a
-/// [`Model`](super::Model) predicted can be compared with it.
+/// The outcome of [`KafkaBatch::append`](crate::KafkaBatch::append), to be compared with the prediction of a
+/// [`Model`](super::Model).
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum AppendOutcome {
     /// [`Append::Taken`].
     Taken {
-        /// Its position, or the offset that it was given.
+        /// The record's position, or the offset given to it.
         position: u32,
-        /// Its encoded size in bytes.
+        /// The record's encoded size in bytes.
         size: usize,
-        /// The timestamp that it carries.
+        /// The record's timestamp in the batch.
         timestamp: Timestamp,
-        /// Whether it has a checksum of its own.
+        /// Whether the record has a checksum of its own.
         has_crc: bool,
     },
     /// [`Append::Full`].
     Full {
-        /// Bytes needed.
+        /// The number of bytes needed.
         needed: usize,
-        /// Bytes left.
+        /// The number of bytes left.
         available: usize,
-        /// The limit that was met.
+        /// The limit that was reached.
         reason: FullReason,
     },
     /// [`AppendError::Headers`].
     Headers {
         /// The batch's format.
         magic: Magic,
-        /// How many headers the record has.
+        /// The number of headers of the record.
         headers: usize,
     },
     /// [`AppendError::TooLarge`].
     TooLarge {
-        /// Bytes of a batch with the record alone.
+        /// The size in bytes of a batch with the record alone.
         size: usize,
-        /// The hard limit.
+        /// The hard limit in bytes.
         limit: usize,
     },
     /// [`AppendError::TooLong`].
     TooLong {
-        /// Bytes of the encoded record.
+        /// The size of the encoded record in bytes.
         size: u64,
     },
     /// [`AppendError::RoutesElsewhere`].
@@ -56,29 +57,29 @@ pub enum Answer {
     },
     /// [`AppendError::OffsetTaken`].
     OffsetTaken {
-        /// The offset asked for.
+        /// The offset given.
         found: u32,
-        /// The first offset that is free.
+        /// The lowest offset that is free.
         next: u32,
     },
-    /// [`AppendError::Message`], which no record gives.
+    /// [`AppendError::Message`], which only messages cause.
     Message,
 }
 
-impl Answer {
-    /// Whether the record went in.
+impl AppendOutcome {
+    /// Returns `true` if the record is in the batch.
     #[must_use]
     pub const fn is_taken(&self) -> bool {
         matches!(self, Self::Taken { .. })
     }
 
-    /// Whether the batch had no room for it.
+    /// Returns `true` if the batch was full.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. })
     }
 
-    pub(super) fn of_error(error: &AppendError) -> Self {
+    pub(super) fn from_error(error: &AppendError) -> Self {
         match *error {
             AppendError::Headers { magic, headers } => Self::Headers { magic, headers },
             AppendError::TooLarge { size, limit } => Self::TooLarge { size, limit },
@@ -90,7 +91,7 @@ impl Answer {
     }
 }
 
-impl From<&Result<Append, AppendError>> for Answer {
+impl From<&Result<Append, AppendError>> for AppendOutcome {
     fn from(outcome: &Result<Append, AppendError>) -> Self {
         match outcome {
             Ok(Append::Taken(taken)) => Self::Taken {
@@ -100,12 +101,12 @@ impl From<&Result<Append, AppendError>> for Answer {
                 has_crc: taken.crc.is_some(),
             },
             Ok(Append::Full(full)) => Self::from(*full),
-            Err(error) => Self::of_error(error),
+            Err(error) => Self::from_error(error),
         }
     }
 }
 
-impl From<Full> for Answer {
+impl From<Full> for AppendOutcome {
     fn from(Full { needed, available, reason }: Full) -> Self {
         Self::Full { needed, available, reason }
     }

@@ -1,26 +1,28 @@
-//! From when to when the records of a batch are.
+//! The range of the timestamps of a batch.
 
 use core::ops::RangeInclusive;
 
 use crate::time::Timestamp;
 
-/// The earliest and the latest timestamp. As long as there is none, the earliest is after the latest: so that to take one
-/// in is two comparisons, and no question whether it is the first.
+/// The earliest and the latest timestamp so far, in milliseconds.
+///
+/// Without any timestamp, `earliest` is greater than `latest`, so that including the first one is the same two comparisons
+/// as any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct TimestampRange {
     earliest: i64,
     latest: i64,
 }
 
-impl Default for Span {
+impl Default for TimestampRange {
     fn default() -> Self {
         Self { earliest: i64::MAX, latest: i64::MIN }
     }
 }
 
-impl Span {
+impl TimestampRange {
     #[inline(always)]
-    pub(crate) fn take_in(&mut self, timestamp: Timestamp) {
+    pub(crate) fn include(&mut self, timestamp: Timestamp) {
         self.earliest = self.earliest.min(timestamp.millis());
         self.latest = self.latest.max(timestamp.millis());
     }

@@ -1,9 +1,9 @@
-//! Sizes, worked out from the protocol guide alone: nothing here knows the encoder.
+//! Sizes, computed from the protocol guide alone, without the encoder.
 
 use super::OwnedRecord;
 use crate::magic::Magic;
 
-/// The header of a batch of magic 2, field by field (protocol guide, "Record Batch").
+/// The size of the header of magic 2 in bytes, field by field (protocol guide, "Record Batch").
 pub(super) const BATCH_HEADER: u64 = {
     let base_offset_and_length = 8 + 4;
     let leader_epoch_magic_crc_attributes = 4 + 1 + 4 + 2;
@@ -17,7 +17,8 @@ pub(super) const BATCH_HEADER: u64 = {
         + record_count
 };
 
-/// A message of magic 0 or 1 with neither key nor value (protocol guide, "Message sets"): also what a wrapper adds.
+/// Returns the size in bytes of a message of magic 0 or 1 with neither key nor value (protocol guide, "Message sets"). A
+/// wrapper message adds as many.
 pub(super) fn message_overhead(magic: Magic) -> u64 {
     let offset_and_size = 8 + 4;
     let crc_magic_attributes = 4 + 1 + 1;
@@ -26,7 +27,7 @@ pub(super) fn message_overhead(magic: Magic) -> u64 {
     offset_and_size + crc_magic_attributes + timestamp + key_and_value_lengths
 }
 
-/// Bytes of a zigzag varint: seven bits to each.
+/// Returns the length of a zigzag varint in bytes, of which each holds seven bits.
 fn varint(value: i64) -> u64 {
     let sign = if value < 0 { 1 } else { 0 };
     let mut rest = value.unsigned_abs().wrapping_mul(2).wrapping_sub(sign);
@@ -38,7 +39,7 @@ fn varint(value: i64) -> u64 {
     bytes
 }
 
-/// Bytes or null, with a varint length in front, which is −1 for null.
+/// Returns the size of nullable bytes with their length in front, a varint, which is −1 for null.
 fn nullable(bytes: Option<&[u8]>) -> u64 {
     match bytes {
         None => varint(-1),
@@ -46,7 +47,7 @@ fn nullable(bytes: Option<&[u8]>) -> u64 {
     }
 }
 
-/// Bytes of the record in a batch of this format, with these deltas (protocol guide, "Record").
+/// Returns the size in bytes of a record in this format, with these deltas (protocol guide, "Record").
 pub(super) fn record(magic: Magic, record: &OwnedRecord, timestamp_delta: i64, offset_delta: u32) -> u64 {
     if magic != Magic::V2 {
         let bytes = |field: &Option<alloc::vec::Vec<u8>>| field.as_ref().map_or(0, alloc::vec::Vec::len) as u64;
@@ -71,7 +72,7 @@ pub(super) fn record(magic: Magic, record: &OwnedRecord, timestamp_delta: i64, o
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::OwnedHeader;
+    use crate::proptest::OwnedHeader;
 
     #[test]
     fn sizes_are_those_of_the_protocol_guide() {

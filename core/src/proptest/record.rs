@@ -1,4 +1,4 @@
-//! Records that own what they are made of, and show it shortly when a test fails.
+//! Records that own their bytes, and print them abbreviated when a test fails.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,13 +6,15 @@ use core::fmt;
 
 use crate::headers::{Header, HeaderList};
 use crate::magic::Magic;
-use crate::record::{Record, RecordView};
+use crate::record::{AsRecord, Record, RecordView};
 use crate::time::Timestamp;
 
-/// A record that owns its bytes: what strategies make, and what a [`Model`](super::Model) holds.
+/// A record that owns its bytes, as strategies generate and a [`Model`](super::Model) stores them.
+///
+/// # Examples
 ///
 /// ```
-/// use kafka_batch_core::kit::{OwnedHeader, OwnedRecord};
+/// use kafka_batch_core::proptest::{OwnedHeader, OwnedRecord};
 /// use kafka_batch_core::{KafkaBatch, Timestamp};
 ///
 /// let record = OwnedRecord {
@@ -21,7 +23,7 @@ use crate::time::Timestamp;
 ///     ..OwnedRecord::default()
 /// };
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
-/// let _ = batch.append(&record.borrowed())?;
+/// let _ = batch.append(record.borrowed())?;
 /// assert_eq!(OwnedRecord::from(batch.records().next().unwrap()).headers, record.headers);
 /// # Ok::<(), kafka_batch_core::AppendError>(())
 /// ```
@@ -31,9 +33,9 @@ pub struct OwnedRecord {
     pub key: Option<Vec<u8>>,
     /// The value, or null.
     pub value: Option<Vec<u8>>,
-    /// The headers, in their order.
+    /// The headers, in order.
     pub headers: Vec<OwnedHeader>,
-    /// When it happened; `None` takes the batch's time.
+    /// The timestamp; `None` takes the time of the batch.
     pub timestamp: Option<Timestamp>,
 }
 
@@ -47,19 +49,19 @@ pub struct OwnedHeader {
 }
 
 impl OwnedHeader {
-    /// A header with a value.
+    /// Creates a header with a value.
     #[must_use]
     pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), value: Some(value.into()) }
     }
 
-    /// A header whose value is null.
+    /// Creates a header whose value is null.
     #[must_use]
     pub fn null(name: impl Into<String>) -> Self {
         Self { name: name.into(), value: None }
     }
 
-    /// The same header, borrowed.
+    /// Returns the header, borrowed.
     #[must_use]
     pub fn borrowed(&self) -> Header<'_> {
         Header { name: &self.name, value: self.value.as_deref() }
@@ -72,11 +74,10 @@ impl From<Header<'_>> for OwnedHeader {
     }
 }
 
-/// What [`merge_headers`](crate::merge_headers) must make of these headers and a layer over them, by its law: a header
-/// keeps its place; where the layer names it, all of the layer's headers of that name stand there, and the other earlier
-/// ones go; what is new comes last, in the layer's order.
+/// Returns the result that [`merge_headers`](crate::message::merge_headers) must have for these headers and a layer over
+/// them, as its documentation specifies it.
 #[must_use]
-pub fn merged(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> Vec<OwnedHeader> {
+pub fn expected_merge(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> Vec<OwnedHeader> {
     let named = |list: &[OwnedHeader], name: &str| list.iter().any(|header| header.name == name);
     let mut merged = Vec::new();
     for (position, header) in earlier.iter().enumerate() {
@@ -91,20 +92,19 @@ pub fn merged(earlier: &[OwnedHeader], layer: &[OwnedHeader]) -> Vec<OwnedHeader
 }
 
 impl OwnedRecord {
-    /// A record with this value, and nothing else.
+    /// Creates a record with this value, and neither key nor headers.
     #[must_use]
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
         Self { value: Some(value.into()), ..Self::default() }
     }
 
-    /// The record as [`KafkaBatch::append`](crate::KafkaBatch::append) takes it: `&record.borrowed()`. A list of them
-    /// goes to [`extend`](crate::KafkaBatch::extend).
+    /// Returns the record as [`KafkaBatch::append`](crate::KafkaBatch::append) takes it.
     #[must_use]
     pub fn borrowed(&self) -> BorrowedRecord<'_> {
         BorrowedRecord { record: self, headers: self.headers.iter().map(OwnedHeader::borrowed).collect() }
     }
 
-    /// What of the record this format can carry: without headers below magic 2.
+    /// Returns what this format can carry of the record: magic 0 and 1 carry no headers.
     #[must_use]
     pub fn for_magic(mut self, magic: Magic) -> Self {
         if !magic.has_headers() {
@@ -113,7 +113,7 @@ impl OwnedRecord {
         self
     }
 
-    /// The record as it reads back from a batch of this format that was given the time `now`.
+    /// Returns the record as it is read from a batch of this format and time.
     #[must_use]
     pub fn stored(mut self, magic: Magic, now: Timestamp) -> Self {
         let timestamp = self.timestamp.unwrap_or(now);
@@ -133,7 +133,7 @@ impl From<RecordView<'_>> for OwnedRecord {
     }
 }
 
-/// An [`OwnedRecord`] together with its borrowed headers: what a [`Record`] borrows from. By
+/// An [`OwnedRecord`] with its headers as [`Header`]s, from which a [`Record`] can be borrowed. Created by
 /// [`OwnedRecord::borrowed`].
 #[derive(Clone, Debug)]
 pub struct BorrowedRecord<'a> {
@@ -142,7 +142,7 @@ pub struct BorrowedRecord<'a> {
 }
 
 impl BorrowedRecord<'_> {
-    /// The record.
+    /// Returns the record.
     #[must_use]
     pub fn record(&self) -> Record<'_> {
         let OwnedRecord { key, value, timestamp, .. } = self.record;
@@ -151,53 +151,53 @@ impl BorrowedRecord<'_> {
     }
 }
 
-impl<'a> From<&'a BorrowedRecord<'_>> for Record<'a> {
-    fn from(borrowed: &'a BorrowedRecord<'_>) -> Self {
-        borrowed.record()
+impl AsRecord for BorrowedRecord<'_> {
+    fn as_record(&self) -> Record<'_> {
+        self.record()
     }
 }
 
-/// Fields that are null or absent are left out; long bytes are shortened.
+/// Omits null and absent fields, and abbreviates long ones.
 impl fmt::Debug for OwnedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Record");
+        let mut output = f.debug_struct("Record");
         if let Some(key) = &self.key {
-            shown.field("key", &Shown(key));
+            output.field("key", &Abbreviated(key));
         }
         if let Some(value) = &self.value {
-            shown.field("value", &Shown(value));
+            output.field("value", &Abbreviated(value));
         }
         if !self.headers.is_empty() {
-            shown.field("headers", &self.headers);
+            output.field("headers", &self.headers);
         }
         if let Some(timestamp) = self.timestamp {
-            shown.field("timestamp", &timestamp.millis());
+            output.field("timestamp", &timestamp.millis());
         }
-        shown.finish()
+        output.finish()
     }
 }
 
 impl fmt::Debug for OwnedHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
-            Some(value) => write!(f, "{:?}: {:?}", self.name, Shown(value)),
+            Some(value) => write!(f, "{:?}: {:?}", self.name, Abbreviated(value)),
             None => write!(f, "{:?}: null", self.name),
         }
     }
 }
 
-/// Bytes for people: text as such, a run of one byte by its length, and the beginning of what is long.
-struct Shown<'a>(&'a [u8]);
+/// Prints bytes: a repeated byte with its number, the beginning of a long string, or the whole string.
+struct Abbreviated<'a>(&'a [u8]);
 
-impl fmt::Debug for Shown<'_> {
+impl fmt::Debug for Abbreviated<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ENOUGH: usize = 40;
+        const MAX_LEN: usize = 40;
         match self.0 {
-            [first, rest @ ..] if rest.len() > ENOUGH && rest.iter().all(|byte| byte == first) => {
+            [first, rest @ ..] if rest.len() > MAX_LEN && rest.iter().all(|byte| byte == first) => {
                 write!(f, "[{first:#04x}; {}]", self.0.len())
             }
-            bytes if bytes.len() > ENOUGH => {
-                write!(f, "b\"{}\"… ({} bytes)", bytes[..ENOUGH / 2].escape_ascii(), bytes.len())
+            bytes if bytes.len() > MAX_LEN => {
+                write!(f, "b\"{}\"… ({} bytes)", bytes[..MAX_LEN / 2].escape_ascii(), bytes.len())
             }
             bytes => write!(f, "b\"{}\"", bytes.escape_ascii()),
         }

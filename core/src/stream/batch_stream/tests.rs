@@ -1,4 +1,4 @@
-//! Messages and time move as the test lets them.
+//! The tests control the arrival of messages and the time.
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -14,7 +14,7 @@ use super::*;
 use crate::batch::BatchOptions;
 use crate::record::Record;
 
-/// Milliseconds that only the test moves.
+/// A clock that only the test advances, in milliseconds.
 #[derive(Clone, Default)]
 struct Time(Arc<AtomicU64>);
 
@@ -33,7 +33,7 @@ impl Time {
     }
 }
 
-/// Messages that come when the test lets them.
+/// A source whose messages the test sends.
 #[derive(Clone, Default)]
 struct Source(Rc<RefCell<(VecDeque<String>, bool)>>);
 
@@ -65,12 +65,12 @@ fn first() -> KafkaBatch {
 
 fn stream(source: &Source, time: &Time) -> BatchStream<'static, impl Stream<Item = String> + use<>> {
     let (source, clock, timer) = (source.clone(), time.clone(), time.clone());
-    BatchStream::polling(move |_| source.poll(), first(), move || clock.millis() as i64)
+    BatchStream::from_poll_fn(move |_| source.poll(), first(), move || clock.millis() as i64)
         .linger(Duration::from_millis(10), move |time| timer.sleep(time))
 }
 
-/// What [`BatchStream::next`] has to say now; the future is dropped.
-fn poll<S: Stream<Item: Message>>(batches: &mut BatchStream<'_, S>) -> Poll<Option<News<S::Item>>> {
+/// Polls [`BatchStream::next`] once, and drops its future.
+fn poll<S: Stream<Item: Message>>(batches: &mut BatchStream<'_, S>) -> Poll<Option<BatchResult<S::Item>>> {
     pin!(batches.next()).poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -87,12 +87,12 @@ fn values(batch: &KafkaBatch) -> Vec<&str> {
 }
 
 #[test]
-fn a_full_batch_comes_out_with_the_messages_that_are_in_it() {
+fn a_full_batch_is_returned_with_its_messages() {
     let (source, time) = (Source::default(), Time::default());
     let mut batches = stream(&source, &time);
     source.send(&["a", "b"]);
     assert!(poll(&mut batches).is_pending());
-    assert_eq!(values(batches.open()), ["a", "b"]);
+    assert_eq!(values(batches.current()), ["a", "b"]);
     source.send(&["c", "d", "e", "f", "g", "h"]);
     for (number, expected) in [["a", "b", "c"], ["d", "e", "f"]].into_iter().enumerate() {
         let rolled = rolled(&mut batches);
@@ -106,7 +106,7 @@ fn a_full_batch_comes_out_with_the_messages_that_are_in_it() {
 }
 
 #[test]
-fn what_is_not_asked_for_stays_in_the_source() {
+fn messages_are_taken_from_the_source_only_when_polled() {
     let (source, time) = (Source::default(), Time::default());
     source.send(&["a"; 10]);
     rolled(&mut stream(&source, &time));
@@ -114,11 +114,11 @@ fn what_is_not_asked_for_stays_in_the_source() {
 }
 
 #[test]
-fn a_batch_comes_out_when_it_has_waited_long_enough_since_its_first_message() {
+fn a_batch_is_returned_when_linger_has_passed_since_its_first_message() {
     let (source, time) = (Source::default(), Time::default());
     let mut batches = stream(&source, &time);
     time.pass(100);
-    assert!(poll(&mut batches).is_pending(), "an empty batch does not wait for anything");
+    assert!(poll(&mut batches).is_pending(), "an empty batch has no timer");
     source.send(&["a"]);
     assert!(poll(&mut batches).is_pending());
     time.pass(9);
@@ -131,13 +131,13 @@ fn a_batch_comes_out_when_it_has_waited_long_enough_since_its_first_message() {
     time.pass(100);
     assert!(poll(&mut batches).is_pending());
     source.send(&["c"]);
-    assert!(poll(&mut batches).is_pending(), "the next one waits anew");
+    assert!(poll(&mut batches).is_pending(), "the linger time begins again");
     time.pass(10);
     assert_eq!(rolled(&mut batches).number, 1);
 }
 
 #[test]
-fn a_batch_that_was_begun_by_the_message_that_found_no_room_waits_from_there_on() {
+fn linger_of_a_batch_begins_with_the_message_that_overflowed_the_previous_one() {
     let (source, time) = (Source::default(), Time::default());
     let mut batches = stream(&source, &time);
     source.send(&["a"]);
@@ -155,7 +155,7 @@ fn a_batch_that_was_begun_by_the_message_that_found_no_room_waits_from_there_on(
 fn without_linger_a_batch_waits_until_it_is_full_or_taken() {
     let (source, time) = (Source::default(), Time::default());
     let messages = source.clone();
-    let mut batches = BatchStream::polling(move |_| messages.poll(), first(), || 0);
+    let mut batches = BatchStream::from_poll_fn(move |_| messages.poll(), first(), || 0);
     assert_eq!(batches.take(), None);
     source.send(&["a"]);
     time.pass(1_000_000);
@@ -169,7 +169,7 @@ fn without_linger_a_batch_waits_until_it_is_full_or_taken() {
 }
 
 #[test]
-fn the_last_batch_comes_out_at_the_end_and_nothing_after_it() {
+fn the_last_batch_is_returned_at_the_end_and_nothing_after_it() {
     let (source, time) = (Source::default(), Time::default());
     let mut batches = stream(&source, &time);
     source.send(&["a"]);
@@ -183,16 +183,16 @@ fn the_last_batch_comes_out_at_the_end_and_nothing_after_it() {
 }
 
 #[test]
-fn a_message_that_can_go_into_no_batch_comes_back_and_the_others_are_not_touched() {
+fn a_message_that_no_batch_can_hold_is_returned_and_the_others_are_not_affected() {
     let (source, time) = (Source::default(), Time::default());
     let mut batches = stream(&source, &time);
     let large = "x".repeat(400);
     source.send(&["a", &large, "b", &large, "c"]);
     source.end();
     for _ in 0..2 {
-        let Poll::Ready(Some(Err(misfit))) = poll(&mut batches) else { panic!("the batch is not full") };
-        assert!(matches!(misfit.error, AppendError::TooLarge { limit: 300, .. }), "{misfit}");
-        assert_eq!(misfit.message, large);
+        let Poll::Ready(Some(Err(rejected))) = poll(&mut batches) else { panic!("the batch is not full") };
+        assert!(matches!(rejected.error, AppendError::TooLarge { limit: 300, .. }), "{rejected}");
+        assert_eq!(rejected.message, large);
     }
     let rolled = rolled(&mut batches);
     assert_eq!((rolled.number, values(&rolled.batch)), (0, vec!["a", "b", "c"]));
@@ -200,43 +200,43 @@ fn a_message_that_can_go_into_no_batch_comes_back_and_the_others_are_not_touched
 }
 
 #[test]
-fn every_message_comes_out_once_and_at_its_position_whatever_the_sizes() {
+fn every_message_is_returned_once_and_at_its_position_for_any_sizes() {
     let sizes = (0..500_usize).map(|n| n * n * 31 % 350);
     let messages: Vec<String> = sizes.enumerate().map(|(n, size)| format!("{n} {}", "x".repeat(size))).collect();
     let mut left = messages.clone().into_iter();
-    let mut batches = BatchStream::polling(move |_| Poll::Ready(left.next()), first(), || 0);
-    let (mut out, mut misfits, mut numbers) = (Vec::new(), Vec::new(), 0);
-    while let Poll::Ready(Some(news)) = poll(&mut batches) {
-        match news {
+    let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(left.next()), first(), || 0);
+    let (mut out, mut refused, mut numbers) = (Vec::new(), Vec::new(), 0);
+    while let Poll::Ready(Some(result)) = poll(&mut batches) {
+        match result {
             Ok(rolled) => {
                 assert_eq!(rolled.number, numbers);
                 numbers += 1;
                 assert_eq!(values(&rolled.batch), rolled.messages);
                 out.extend(rolled.messages);
             }
-            Err(misfit) => misfits.push(misfit.message),
+            Err(rejected) => refused.push(rejected.message),
         }
     }
     let fits = |message: &String| first().messages(&Defaults::default()).append(message).is_ok();
     let (fit, unfit): (Vec<_>, Vec<_>) = messages.into_iter().partition(fits);
     assert!(numbers > 100 && unfit.len() > 10);
-    assert!((out, misfits) == (fit, unfit));
+    assert!((out, refused) == (fit, unfit));
 }
 
 #[test]
-fn a_first_batch_that_has_records_comes_out_as_it_is() {
+fn a_first_batch_that_has_records_is_returned_as_it_is() {
     let mut begun = first();
     begun.extend([Record::new("before")]).unwrap();
     let mut messages = ["a"].into_iter();
-    let mut batches = BatchStream::polling(move |_| Poll::Ready(messages.next()), begun.clone(), || 0);
+    let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(messages.next()), begun.clone(), || 0);
     assert_eq!(rolled(&mut batches), RolledBatch { number: 0, batch: begun, messages: vec![] });
     assert_eq!(rolled(&mut batches).messages, ["a"]);
 }
 
 #[test]
-fn defaults_hold_for_messages_that_say_nothing_of_theirs() {
+fn defaults_apply_to_messages_that_do_not_set_their_own() {
     let mut messages = ["a"].into_iter();
-    let mut batches = BatchStream::polling(move |_| Poll::Ready(messages.next()), first(), || 7)
+    let mut batches = BatchStream::from_poll_fn(move |_| Poll::Ready(messages.next()), first(), || 7)
         .defaults(Defaults::default().key("k").correlation_id("42"));
     let batch = rolled(&mut batches).batch;
     let record = batch.records().next().unwrap();

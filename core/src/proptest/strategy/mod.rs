@@ -1,12 +1,11 @@
-//! Strategies: records, options, batches, operations, what brokers make of a batch, and what else a test wants to be
-//! surprised by.
+//! Strategies for records, options, batches, operations, outcomes of sending a batch, and broker versions.
 
 mod options;
 mod outcomes;
 mod records;
 
 pub use options::{
-    BrokerVersionText, Landing, NearLimit, batches, broker_versions, compressions, limited_batches, magics, marking,
+    BrokerVersionText, LimitCase, NearLimit, batches, broker_versions, compressions, limited_batches, magics, marking,
     near_limit, operations, options, roomy_options, stamps,
 };
 pub use outcomes::{deliveries, delivery_errors, error_codes, failure_reasons, outcomes};

@@ -1,15 +1,22 @@
-//! Which partition a record or a batch goes to, as the Java client has it.
+//! The partition of a record or a batch, chosen as in the Java client: by key ([`partition_for_key`]), or one that changes
+//! from batch to batch ([`StickyPartitioner`]).
+//!
+//! The transports choose by themselves. This module is for callers that choose the partition before they fill a batch.
 
 use core::num::NonZeroU32;
 
-/// The partition for a key out of `partitions`: murmur2 of the key, as the Java client and everyone who follows it.
+/// Returns the partition of a key, from 0 to `partitions` − 1: its murmur2 hash modulo `partitions`.
+///
+/// The same as `BuiltInPartitioner.partitionForKey` of the Java client, and as other clients that are compatible with it.
+///
+/// # Examples
 ///
 /// ```
 /// use std::num::NonZeroU32;
-/// use kafka_batch_core::partition_for_key;
+/// use kafka_batch_core::partitioner::partition_for_key;
 ///
 /// let six = NonZeroU32::new(6).unwrap();
-/// assert_eq!(partition_for_key(b"sensor-7", six), partition_for_key(b"sensor-7", six));
+/// assert!((0..6).contains(&partition_for_key(b"sensor-7", six)));
 /// ```
 #[must_use]
 pub fn partition_for_key(key: &[u8], partitions: NonZeroU32) -> i32 {
@@ -36,8 +43,10 @@ fn murmur2(bytes: &[u8]) -> u32 {
     hash ^ hash >> 15
 }
 
-/// Picks a partition for batches that name none, and keeps to it until the batch is gone: the sticky partitioner of the
-/// Java client (KIP-480). It draws from the seed that it is given, so a test can repeat what it did.
+/// Chooses a partition for batches without one, and keeps it until a batch has been sent there: the sticky partitioner of
+/// the Java client (KIP-480).
+///
+/// The choice is pseudo-random and determined by the seed, so that tests can repeat it.
 #[derive(Clone, Debug)]
 pub struct StickyPartitioner {
     state: u64,
@@ -45,14 +54,15 @@ pub struct StickyPartitioner {
 }
 
 impl StickyPartitioner {
-    /// A partitioner that draws from `seed`.
+    /// Creates a partitioner with this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { state: seed, current: None }
     }
 
-    /// The partition that the batch being filled goes to, out of `partitions`. It stays the same until
-    /// [`batch_sent`](Self::batch_sent), or until the topic has no such partition.
+    /// Returns the current partition, from 0 to `partitions` − 1.
+    ///
+    /// It stays the same until [`batch_sent`](Self::batch_sent) is called or `partitions` becomes too small for it.
     pub fn partition(&mut self, partitions: NonZeroU32) -> i32 {
         match self.current {
             Some(current) if (current as u32) < partitions.get() => current,
@@ -60,7 +70,7 @@ impl StickyPartitioner {
         }
     }
 
-    /// Tells that a batch went to the current partition: the next one goes to another, where there is another.
+    /// Records that a batch was sent to the current partition. The next partition is another one, if there are several.
     pub fn batch_sent(&mut self, partitions: NonZeroU32) {
         let last = self.current;
         self.choose(partitions, last);
@@ -78,7 +88,7 @@ impl StickyPartitioner {
         partition
     }
 
-    /// The next number of a SplitMix64 sequence.
+    /// Returns the next number of a SplitMix64 sequence.
     fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.state;
@@ -94,7 +104,7 @@ mod tests {
 
     /// Values of `UtilsTest.testMurmur2` of Apache Kafka.
     #[test]
-    fn murmur2_is_javas() {
+    fn murmur2_is_that_of_the_java_client() {
         let known: [(&[u8], i32); 6] = [
             (b"21", -973_932_308),
             (b"foobar", -790_332_482),

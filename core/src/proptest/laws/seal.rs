@@ -1,27 +1,26 @@
-//! Laws of sealing a batch, and of reading it back.
+//! Laws of sealing a batch and of decoding it.
 
 use alloc::vec::Vec;
 
-use proptest::test_runner::{TestCaseError, TestCaseResult};
-use proptest::{prop_assert, prop_assert_eq};
+use ::proptest::test_runner::{TestCaseError, TestCaseResult};
+use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
 use crate::batch::{Boundary, KafkaBatch, RecordBatches, SealErrorReason, SealedBatch};
 use crate::compression::{Codec, Compression};
-use crate::kit::{OwnedRecord, size};
 use crate::magic::Magic;
+use crate::proptest::{OwnedRecord, size};
 
-/// The size that a batch counts is the size that is written: of the batch itself without a codec, of its records
-/// decompressed with one.
+/// Checks that [`KafkaBatch::size`] is the size of the sealed batch without a codec, or of its decompressed records with one.
 ///
 /// # Errors
 /// The law is broken.
-pub fn size_is_what_is_written(batch: &KafkaBatch) -> TestCaseResult {
+pub fn size_is_exact(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let wrapper = match batch.magic() {
         Magic::V2 => 0,
         _ if batch.options().compression == Compression::None || batch.options().boundary == Boundary::Aiokafka => 0,
-        magic => size::message_overhead(magic) as usize, // counted, so that compression may need it
+        magic => size::message_overhead(magic) as usize, // counted, because compression may add a wrapper
     };
     prop_assert_eq!(sealed.uncompressed_size() + wrapper, batch.size());
     let header = if batch.magic() == Magic::V2 { size::BATCH_HEADER as usize } else { 0 };
@@ -38,8 +37,8 @@ pub fn size_is_what_is_written(batch: &KafkaBatch) -> TestCaseResult {
     Ok(())
 }
 
-/// What is sealed never exceeds the hard limit, and is no larger on the wire than it says. What would exceed it is refused
-/// with its size, and comes back as it was.
+/// Checks that a sealed batch does not exceed the hard limit and has the size that it reports. A batch that would exceed it
+/// is refused with its size, and returned unchanged.
 ///
 /// # Errors
 /// The law is broken.
@@ -52,7 +51,7 @@ pub fn hard_limit_holds(batch: &KafkaBatch) -> TestCaseResult {
             prop_assert_eq!(sealed.without_producer_id().bytes().len(), size);
         }
         Err(error) => {
-            same(&error.batch, batch, "back from sealing")?;
+            same(&error.batch, batch, "returned by a failed seal")?;
             match error.reason {
                 SealErrorReason::Empty => prop_assert!(batch.is_empty()),
                 SealErrorReason::TooLarge { records, sealed, uncompressed, limit } => {
@@ -66,12 +65,12 @@ pub fn hard_limit_holds(batch: &KafkaBatch) -> TestCaseResult {
     Ok(())
 }
 
-/// A batch that names a codec is smaller for it; one that compression would not make smaller goes uncompressed and says
-/// so.
+/// Checks that a sealed batch with a codec is smaller than without one, and that a batch that compression does not make
+/// smaller is sealed without a codec.
 ///
 /// # Errors
 /// The law is broken.
-pub fn compression_pays_or_is_left_out(batch: &KafkaBatch) -> TestCaseResult {
+pub fn compression_never_enlarges(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     if sealed.codec() == Codec::None {
         prop_assert_eq!(sealed.size(), sealed.uncompressed_size());
@@ -83,12 +82,12 @@ pub fn compression_pays_or_is_left_out(batch: &KafkaBatch) -> TestCaseResult {
     Ok(())
 }
 
-/// Sealed, stamped and decoded again, every record is what was appended, field by field; the whole buffer is one batch,
-/// and nothing is left over.
+/// Checks that a batch that is sealed, stamped and decoded has the records that were appended, and that its bytes are exactly
+/// one batch.
 ///
 /// # Errors
 /// The law is broken.
-pub fn decoding_gives_what_was_appended(batch: &KafkaBatch) -> TestCaseResult {
+pub fn decoding_round_trips(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let (codec, uncompressed) = (sealed.codec(), sealed.uncompressed_size());
     let stamped = sealed.without_producer_id();
@@ -114,12 +113,12 @@ pub fn decoding_gives_what_was_appended(batch: &KafkaBatch) -> TestCaseResult {
     Ok(())
 }
 
-/// A batch that was sealed, or sealed and stamped, opens again as the batch that it was (open, though it may have been
-/// closed), and seals to the same bytes.
+/// Checks that a batch that was sealed, or sealed and stamped, is reopened as the batch that it was (but open, even if it was
+/// closed), and is sealed to the same bytes again.
 ///
 /// # Errors
 /// The law is broken.
-pub fn sealed_batches_open_again(batch: &KafkaBatch) -> TestCaseResult {
+pub fn sealed_batches_reopen(batch: &KafkaBatch) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let reopen = |sealed: SealedBatch| [sealed.clone().into_batch(), sealed.without_producer_id().into_batch()];
     for mut opened in reopen(sealed) {
@@ -127,12 +126,12 @@ pub fn sealed_batches_open_again(batch: &KafkaBatch) -> TestCaseResult {
         if batch.is_closed() {
             opened.close();
         }
-        same(&opened, batch, "sealed and opened again")?;
+        same(&opened, batch, "sealed and reopened")?;
     }
     Ok(())
 }
 
-/// The one batch that these bytes are.
+/// Decodes bytes that must be exactly one batch.
 pub(super) fn read_one(bytes: &[u8]) -> Result<crate::batch::RecordBatch<'_>, TestCaseError> {
     let mut batches = RecordBatches::new(bytes);
     let first = batches.next().ok_or_else(|| TestCaseError::fail("no batch was read"))?.map_err(fail)?;

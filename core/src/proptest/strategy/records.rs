@@ -1,18 +1,18 @@
-//! Records, and what they are made of.
+//! Strategies for records and their parts.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use proptest::collection::{SizeRange, vec};
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
+use ::proptest::collection::{SizeRange, vec};
+use ::proptest::option;
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
 
-use crate::kit::{OwnedHeader, OwnedRecord};
+use crate::proptest::{OwnedHeader, OwnedRecord};
 use crate::time::Timestamp;
 
-/// Byte strings: empty, short, and some of the lengths at which a length field grows; repetitive ones that compress well,
-/// and noise that does not. They shrink towards few zeros.
+/// Generates byte strings: short ones, some of the lengths at which the length field becomes longer, repetitive ones that
+/// compress well, and noise that does not. They shrink towards few zeros.
 pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => vec(any::<u8>(), 0..12),
@@ -22,7 +22,7 @@ pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Bytes that no codec makes shorter: a xorshift sequence.
+/// Returns bytes that no codec makes shorter: a xorshift sequence.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed | 1;
     let draw = || {
@@ -34,8 +34,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
     core::iter::repeat_with(draw).take(len).collect()
 }
 
-/// Points in time: mostly close to each other, so that some go backwards; also before 1970, and as far apart as 64 bits
-/// allow.
+/// Generates timestamps: most close to each other and not in order, some before 1970, and some extreme ones.
 pub fn timestamps() -> impl Strategy<Value = Timestamp> {
     prop_oneof![
         4 => 1_700_000_000_000..1_700_000_100_000_i64,
@@ -46,7 +45,7 @@ pub fn timestamps() -> impl Strategy<Value = Timestamp> {
     .prop_map(Timestamp::from_millis)
 }
 
-/// A header. Names come from a few, so that they repeat; values can be null, and empty.
+/// Generates headers. Most names are from a small set, so that they repeat. Values may be null or empty.
 pub fn headers() -> impl Strategy<Value = OwnedHeader> {
     let known = ["", "a", "b", "content-type", "correlation_id", "reply_to"];
     let name = prop_oneof![
@@ -60,19 +59,19 @@ pub fn headers() -> impl Strategy<Value = OwnedHeader> {
     (name, option::weighted(0.8, value)).prop_map(|(name, value)| OwnedHeader { name, value })
 }
 
-/// Lists of headers: ordered, with repeated names.
+/// Generates lists of headers, with repeated names.
 pub fn header_lists() -> impl Strategy<Value = Vec<OwnedHeader>> {
     prop_oneof![1 => Just(Vec::new()), 2 => vec(headers(), 0..6)]
 }
 
-/// A record: key and value null, empty or bytes, any headers, with or without a timestamp of its own.
+/// Generates records: key and value null, empty or not, any headers, with or without a timestamp.
 pub fn record() -> impl Strategy<Value = OwnedRecord> {
     let field = || option::weighted(0.8, bytes());
     (field(), field(), header_lists(), option::weighted(0.7, timestamps()))
         .prop_map(|(key, value, headers, timestamp)| OwnedRecord { key, value, headers, timestamp })
 }
 
-/// That many records.
+/// Generates lists of `count` records.
 pub fn records(count: impl Into<SizeRange>) -> impl Strategy<Value = Vec<OwnedRecord>> {
     vec(record(), count)
 }

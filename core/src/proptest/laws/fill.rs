@@ -2,34 +2,34 @@
 
 use alloc::vec::Vec;
 
-use proptest::test_runner::{TestCaseError, TestCaseResult};
-use proptest::{prop_assert, prop_assert_eq};
+use ::proptest::test_runner::{TestCaseError, TestCaseResult};
+use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
-use crate::batch::{Append, AppendError, Filled, KafkaBatch};
+use crate::batch::{Append, AppendError, FillOutcome, KafkaBatch};
 use crate::compression::Compression;
-use crate::kit::{Answer, OwnedRecord};
+use crate::proptest::{AppendOutcome, OwnedRecord};
 use crate::record::Record;
 
-/// A record that is not taken, for whatever reason, leaves the batch byte for byte what it was; the next one goes in as if
-/// the refused one had never been tried.
+/// Checks that a refused record leaves the batch unchanged, byte for byte, and that a later record is appended as if the
+/// refused one had not been tried.
 ///
 /// # Errors
 /// The law is broken.
-pub fn refusal_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
+pub fn refused_append_changes_nothing(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
     let mut tried = batch.clone();
-    if Answer::from(&tried.append(&record.borrowed())).is_taken() {
+    if AppendOutcome::from(&tried.append(record.borrowed())).is_taken() {
         return Ok(());
     }
     same(&tried, batch, "after a refused record")?;
     let (mut untried, next) = (batch.clone(), Record::new("next"));
-    prop_assert_eq!(Answer::from(&tried.append(next)), Answer::from(&untried.append(next)));
+    prop_assert_eq!(AppendOutcome::from(&tried.append(next)), AppendOutcome::from(&untried.append(next)));
     same(&tried, &untried, "with another record after a refused one")?;
     Ok(())
 }
 
-/// [`KafkaBatch::cost`] is to the byte what the record adds; and for a record that does not fit, what it would add if
-/// there were no limit.
+/// Checks that [`KafkaBatch::cost`] is exactly the number of bytes that the record adds; for a record that does not fit, the
+/// number that it would add without limits.
 ///
 /// # Errors
 /// The law is broken.
@@ -40,7 +40,11 @@ pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult
     let cost = match cost {
         Ok(cost) => cost,
         Err(error) => {
-            prop_assert_eq!(Answer::from(&outcome), Answer::of_error(&error), "cost fails as append does");
+            prop_assert_eq!(
+                AppendOutcome::from(&outcome),
+                AppendOutcome::from_error(&error),
+                "cost fails as append does"
+            );
             return Ok(());
         }
     };
@@ -51,7 +55,7 @@ pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult
         }
         Ok(Append::Full(full)) => prop_assert_eq!(full.needed, cost),
         Err(AppendError::TooLarge { .. }) => {}
-        Err(error) => prop_assert!(false, "it costs {cost}, and then: {error}"),
+        Err(error) => prop_assert!(false, "`cost` returned {cost}, but `append` failed: {error}"),
     }
     if let Some(mut unlimited) = without_limits(batch) {
         let size = unlimited.size();
@@ -62,8 +66,8 @@ pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult
     Ok(())
 }
 
-/// The same records in a batch with no limits to speak of; `None` where they do not come out the same (timestamps counted
-/// from a record that is not there any more, an offset at the end of what there is).
+/// Returns a batch of the same records with limits that are not reached; `None` if it cannot be built equal (because the
+/// base timestamp is that of a record that was removed, or no offset is left).
 fn without_limits(batch: &KafkaBatch) -> Option<KafkaBatch> {
     let options = batch.options().clone().batch_size(usize::MAX).max_message_bytes(usize::MAX).max_records(u32::MAX);
     let mut unlimited = options.magic(crate::magic::MagicChoice::Pinned(batch.magic())).build(batch.now()).ok()?;
@@ -74,7 +78,7 @@ fn without_limits(batch: &KafkaBatch) -> Option<KafkaBatch> {
     (has_an_offset_left && unlimited.size() == batch.size()).then_some(unlimited)
 }
 
-/// [`KafkaBatch::fits`] says what [`KafkaBatch::append`] then does.
+/// Checks that [`KafkaBatch::fits`] is `true` exactly if [`KafkaBatch::append`] takes the record.
 ///
 /// # Errors
 /// The law is broken.
@@ -85,8 +89,8 @@ pub fn fits_agrees_with_append(batch: &KafkaBatch, record: &OwnedRecord) -> Test
     Ok(())
 }
 
-/// [`KafkaBatch::room`] is the largest [cost](KafkaBatch::cost) that fits a batch with a record in it; an empty one takes
-/// any first record that the hard limit allows.
+/// Checks that [`KafkaBatch::room`] is the largest [cost](KafkaBatch::cost) that fits a batch with records, and that an empty
+/// one takes any record that the hard limit allows.
 ///
 /// # Errors
 /// The law is broken.
@@ -108,8 +112,8 @@ pub fn room_agrees_with_fits(batch: &KafkaBatch, record: &OwnedRecord) -> TestCa
     Ok(())
 }
 
-/// [`KafkaBatch::try_extend`] takes all the records or none; with none, the batch is byte for byte what it was, and open
-/// if it was.
+/// Checks that [`KafkaBatch::try_extend`] takes all the records or none, and leaves the batch unchanged, byte for byte, if it
+/// takes none.
 ///
 /// # Errors
 /// The law is broken.
@@ -132,14 +136,14 @@ pub fn try_extend_is_all_or_nothing(batch: &KafkaBatch, records: &[OwnedRecord])
     Ok(())
 }
 
-/// Whoever fills batch after batch from one iterator ends up with every record once and in order: in a batch, or named as
-/// one that can go into none, which keeps none of its neighbours back.
+/// Checks that filling one batch after another from one iterator ([`KafkaBatch::fill_from`]) yields every record once and in
+/// order: in a batch, or as one that no batch can hold.
 ///
 /// # Errors
 /// The law is broken.
 pub fn filling_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCaseResult {
     if batch.is_closed() || batch.next_batch().magic() != batch.magic() {
-        return Ok(()); // nothing goes in, or the next batch has another format
+        return Ok(()); // the batch takes nothing, or the next batch has another format
     }
     let stored = |record: &OwnedRecord| record.clone().stored(batch.magic(), batch.now());
     let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
@@ -153,11 +157,11 @@ pub fn filling_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> Tes
         let added = current.record_count() - already;
         prop_assert_eq!(rest.len(), records.len() - seen.len(), "what is left in the iterator");
         match outcome {
-            Ok(Filled { taken, full: None }) => {
+            Ok(FillOutcome { taken, full: None }) => {
                 prop_assert_eq!((taken.len(), rest.len()), (added, 0));
                 break;
             }
-            Ok(Filled { taken, full: Some(full) }) => {
+            Ok(FillOutcome { taken, full: Some(full) }) => {
                 prop_assert_eq!(taken.len(), added);
                 prop_assert!(already + added > 0, "an empty batch is full: {full}");
                 current = current.next_batch();
@@ -165,7 +169,7 @@ pub fn filling_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> Tes
             Err(error) => {
                 prop_assert_eq!(error.position(), added);
                 let failed = rest.next();
-                prop_assert!(failed.is_some(), "a record fails that is not there: {error}");
+                prop_assert!(failed.is_some(), "an error after the last record: {error}");
                 seen.push(stored(&records[seen.len()]));
             }
         }
@@ -174,8 +178,8 @@ pub fn filling_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> Tes
     Ok(())
 }
 
-/// [`KafkaBatch::extend`] names the record at which it stopped, and keeps those before it: what appending them one by one
-/// would have done.
+/// Checks that [`KafkaBatch::extend`] returns the position of the refused record and keeps those before it, as appending
+/// them one by one does.
 ///
 /// # Errors
 /// The law is broken.
@@ -189,8 +193,8 @@ pub fn extend_names_the_position(batch: &KafkaBatch, records: &[OwnedRecord]) ->
     Ok(())
 }
 
-/// Rolled back to a mark, a batch is byte for byte what it was when the mark was made, and goes on from there as if
-/// nothing had come in between. A mark of another batch changes nothing.
+/// Checks that a batch that is rolled back to a mark is byte for byte what it was when the mark was made, also for later
+/// appends, and that a mark of another batch changes nothing.
 ///
 /// # Errors
 /// The law is broken.
@@ -201,7 +205,7 @@ pub fn rollback_restores(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCas
     let mut tried = batch.clone();
     let mark = tried.mark();
     for record in records {
-        let _ = tried.append(&record.borrowed());
+        let _ = tried.append(record.borrowed());
     }
     let filled = tried.clone();
     prop_assert!(tried.rollback(&batch.clone().mark()).is_err(), "a foreign mark");
@@ -214,7 +218,7 @@ pub fn rollback_restores(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCas
         same(&tried, batch, "after a mark behind the end")?;
     }
     for record in records {
-        let _ = tried.append(&record.borrowed());
+        let _ = tried.append(record.borrowed());
     }
     same(&tried, &filled, "filled again after a rollback")?;
     Ok(())

@@ -1,22 +1,24 @@
-//! The reference model of a batch: a list of records, and arithmetic.
+//! The reference model of a batch: a list of records, and the sum of their sizes.
 
 use alloc::vec::Vec;
 
 use super::size::{self, BATCH_HEADER};
-use super::{Answer, OwnedRecord};
+use super::{AppendOutcome, OwnedRecord};
 use crate::batch::{BatchOptions, Boundary, FullReason, KafkaBatch, SizePolicy};
 use crate::compression::Compression;
 use crate::magic::Magic;
-use crate::partition::partition_for_key;
+use crate::partitioner::partition_for_key;
 use crate::time::Timestamp;
 
-/// What a batch with the same settings must answer and hold.
+/// Predicts the content of a batch with the same settings, and the outcome of each operation on it.
 ///
-/// It keeps its records as they are and adds up their sizes from the protocol guide; it has no buffer, no encoder and no
-/// cleverness. Give it what you give the batch, and compare.
+/// It keeps the records as they are, and adds up their sizes as the protocol guide specifies them; it has neither a buffer
+/// nor an encoder. Apply the same operations to the model and the batch, and compare.
+///
+/// # Examples
 ///
 /// ```
-/// use kafka_batch_core::kit::{Answer, Model, OwnedRecord};
+/// use kafka_batch_core::proptest::{AppendOutcome, Model, OwnedRecord};
 /// use kafka_batch_core::{BatchOptions, Timestamp};
 ///
 /// let (options, now) = (BatchOptions::default().batch_size(75), Timestamp::from_millis(0));
@@ -25,7 +27,7 @@ use crate::time::Timestamp;
 /// for value in ["one", "two"] {
 ///     let record = OwnedRecord::new(value);
 ///     let predicted = model.append(&record);
-///     assert_eq!(Answer::from(&batch.append(&record.borrowed())), predicted);
+///     assert_eq!(AppendOutcome::from(&batch.append(record.borrowed())), predicted);
 /// }
 /// assert_eq!(model.stored().len(), 1);
 /// # Ok::<(), kafka_batch_core::OptionsError>(())
@@ -35,36 +37,36 @@ pub struct Model {
     options: BatchOptions,
     magic: Magic,
     now: Timestamp,
-    stored: Vec<Stored>,
-    /// What timestamps are counted from, in a batch that has lost its first record.
+    stored: Vec<StoredRecord>,
+    /// The base timestamp of a batch from which the first record was removed.
     kept_base: Option<Timestamp>,
     closed: bool,
-    marks: Vec<Marked>,
+    marks: Vec<MarkState>,
 }
 
-/// A record that a [`Model`] holds.
+/// A record in a [`Model`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Its offset, relative to the batch's start.
+pub struct StoredRecord {
+    /// The record's offset, relative to the first record of the batch.
     pub offset: u32,
-    /// Its encoded size in bytes.
+    /// The record's encoded size in bytes.
     pub size: usize,
-    /// The record, with the timestamp that it carries.
+    /// The record, with its timestamp in the batch.
     pub record: OwnedRecord,
 }
 
-/// A mark of a [`Model`], by [`Model::mark`].
+/// A mark of a [`Model`]. Created by [`Model::mark`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelMark(usize);
 
 #[derive(Clone, Debug)]
-struct Marked {
+struct MarkState {
     count: usize,
-    alive: bool,
+    valid: bool,
 }
 
 impl Model {
-    /// The model of the batch that `options.build(now)` makes.
+    /// Creates the model of the batch that `options.build(now)` returns.
     #[must_use]
     pub fn new(options: BatchOptions, now: impl Into<Timestamp>) -> Self {
         let magic = options.magic.initial();
@@ -72,66 +74,66 @@ impl Model {
         Self { options, magic, now, stored: Vec::new(), kept_base, closed: false, marks: Vec::new() }
     }
 
-    /// The format.
+    /// Returns the format.
     #[must_use]
     pub const fn magic(&self) -> Magic {
         self.magic
     }
 
-    /// The records that the batch must hold.
+    /// Returns the records that the batch must have.
     #[must_use]
-    pub fn stored(&self) -> &[Stored] {
+    pub fn stored(&self) -> &[StoredRecord] {
         &self.stored
     }
 
-    /// What [`KafkaBatch::append`] must answer; a record that it takes is then in the model too.
-    pub fn append(&mut self, record: &OwnedRecord) -> Answer {
+    /// Predicts the outcome of [`KafkaBatch::append`], and adds the record to the model if the batch must take it.
+    pub fn append(&mut self, record: &OwnedRecord) -> AppendOutcome {
         self.take(self.next_offset(), record)
     }
 
-    /// What [`KafkaBatch::append_at`] must answer; a record that it takes is then in the model too.
-    pub fn append_at(&mut self, offset: u32, record: &OwnedRecord) -> Answer {
+    /// Predicts the outcome of [`KafkaBatch::append_at`], and adds the record to the model if the batch must take it.
+    pub fn append_at(&mut self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
         let next = self.next_offset();
-        if offset < next || offset >= MOST {
-            return Answer::OffsetTaken { found: offset, next };
+        if offset < next || offset >= MAX_OFFSET {
+            return AppendOutcome::OffsetTaken { found: offset, next };
         }
         self.take(offset, record)
     }
 
-    fn take(&mut self, offset: u32, record: &OwnedRecord) -> Answer {
-        let answer = self.answer(offset, record);
-        if let Answer::Taken { size, .. } = answer {
+    fn take(&mut self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
+        let answer = self.predict_at(offset, record);
+        if let AppendOutcome::Taken { size, .. } = answer {
             let record = record.clone().stored(self.magic, self.now);
-            self.stored.push(Stored { offset, size, record });
+            self.stored.push(StoredRecord { offset, size, record });
         }
         answer
     }
 
-    /// What [`KafkaBatch::append`] would answer now.
+    /// Predicts the outcome of [`KafkaBatch::append`], without adding the record.
     #[must_use]
-    pub fn answer_to(&self, record: &OwnedRecord) -> Answer {
-        self.answer(self.next_offset(), record)
+    pub fn predict(&self, record: &OwnedRecord) -> AppendOutcome {
+        self.predict_at(self.next_offset(), record)
     }
 
-    /// What [`KafkaBatch::cost`] must be.
+    /// Predicts [`KafkaBatch::cost`].
     ///
     /// # Errors
-    /// What the batch must answer where no size is to blame.
-    pub fn cost(&self, record: &OwnedRecord) -> Result<usize, Answer> {
+    /// The batch must return an error, which is predicted.
+    pub fn cost(&self, record: &OwnedRecord) -> Result<usize, AppendOutcome> {
         self.measure(self.next_offset(), record)
     }
 
-    /// What [`KafkaBatch::size`] must be.
+    /// Predicts [`KafkaBatch::size`].
     #[must_use]
     pub fn size(&self) -> usize {
         self.header() + self.raw()
     }
 
-    /// What [`KafkaBatch::counted_size`] must be.
+    /// Predicts [`KafkaBatch::counted_size`].
     #[must_use]
     pub fn counted_size(&self) -> usize {
         match self.options.size_policy {
-            // `MemoryRecordsBuilder.estimatedBytesWritten` of the Java client, in its types.
+            // As `MemoryRecordsBuilder.estimatedBytesWritten` of the Java client, which computes in `float`.
             SizePolicy::Estimated(ratio) if self.is_compressed() => {
                 let estimate = self.raw() as f32 * ratio.get() * 1.05_f32;
                 self.header().saturating_add(estimate as usize)
@@ -140,15 +142,15 @@ impl Model {
         }
     }
 
-    /// What [`KafkaBatch::room`] must be.
+    /// Predicts [`KafkaBatch::room`].
     #[must_use]
     pub fn room(&self) -> usize {
-        let soft = self.most_counted().saturating_sub(self.counted_size());
+        let soft = self.soft_limit().saturating_sub(self.counted_size());
         let hard = self.options.max_message_bytes.saturating_sub(self.size());
         if self.is_compressed() { soft } else { soft.min(hard) }
     }
 
-    /// What [`KafkaBatch::routed_partition`] must be.
+    /// Predicts [`KafkaBatch::routed_partition`].
     #[must_use]
     pub fn routed_partition(&self) -> Option<i32> {
         let partitions = self.options.partitions?;
@@ -156,31 +158,31 @@ impl Model {
         Some(partition_for_key(key, partitions))
     }
 
-    /// Marks this place.
+    /// Returns a mark at the current end, for [`rollback`](Self::rollback).
     pub fn mark(&mut self) -> ModelMark {
-        self.marks.push(Marked { count: self.stored.len(), alive: true });
+        self.marks.push(MarkState { count: self.stored.len(), valid: true });
         ModelMark(self.marks.len() - 1)
     }
 
-    /// Whether [`KafkaBatch::rollback`] must go back to the mark; if so, the model has.
+    /// Rolls the model back to the mark. Returns `false`, and changes nothing, if [`KafkaBatch::rollback`] must fail.
     pub fn rollback(&mut self, mark: ModelMark) -> bool {
-        let Some(Marked { count, alive: true }) = self.marks.get(mark.0).cloned() else { return false };
+        let Some(MarkState { count, valid: true }) = self.marks.get(mark.0).cloned() else { return false };
         if self.closed {
             return false;
         }
         self.stored.truncate(count);
-        for marked in &mut self.marks {
-            marked.alive &= marked.count <= count;
+        for mark in &mut self.marks {
+            mark.valid &= mark.count <= count;
         }
         true
     }
 
-    /// Closes it.
+    /// Closes the model, as [`KafkaBatch::close`].
     pub fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Whether it is closed.
+    /// Returns `true` if the model is closed.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.closed
@@ -191,7 +193,7 @@ impl Model {
         self.now = now.into();
     }
 
-    /// The model of what [`KafkaBatch::without`] must give: a new batch, with marks of its own.
+    /// Returns the model of the batch that [`KafkaBatch::without`] must return. It has no marks.
     #[must_use]
     pub fn without(&self, positions: &[usize]) -> Self {
         let mut rest = Self { stored: Vec::new(), marks: Vec::new(), kept_base: self.base(), ..self.clone() };
@@ -200,7 +202,7 @@ impl Model {
                 let offset = rest.stored.len() as u32;
                 let timestamp = stored.record.timestamp.unwrap_or(self.now);
                 let size = rest.size_at(offset, timestamp, &stored.record) as usize;
-                rest.stored.push(Stored { offset, size, record: stored.record.clone() });
+                rest.stored.push(StoredRecord { offset, size, record: stored.record.clone() });
             }
         }
         if rest.stored.is_empty() {
@@ -209,15 +211,15 @@ impl Model {
         rest
     }
 
-    /// Seals it and opens it again, which makes it a batch without marks, and open.
+    /// Models sealing and reopening the batch: it is open afterwards, and its marks are invalid.
     pub fn reopen(&mut self) {
         self.closed = false;
-        for marked in &mut self.marks {
-            marked.alive = false;
+        for mark in &mut self.marks {
+            mark.valid = false;
         }
     }
 
-    /// Where `batch` is not what the model says: `None` if it is.
+    /// Compares a batch with the model. Returns the name of the first property that differs; `None` if none does.
     #[must_use]
     pub fn difference(&self, batch: &KafkaBatch) -> Option<&'static str> {
         let stored = || self.stored.iter().map(|stored| (i64::from(stored.offset), stored.record.clone()));
@@ -241,42 +243,42 @@ impl Model {
         .find_map(|(what, same)| (!same).then_some(what))
     }
 
-    fn answer(&self, offset: u32, record: &OwnedRecord) -> Answer {
+    fn predict_at(&self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
         let needed = match self.measure(offset, record) {
             Ok(size) => size,
             Err(answer) => return answer,
         };
-        let full = |reason| Answer::Full { needed, available: self.room(), reason };
+        let full = |reason| AppendOutcome::Full { needed, available: self.room(), reason };
         let BatchOptions { batch_size, max_message_bytes, max_records, .. } = self.options;
         if self.closed {
             return full(FullReason::Closed);
         }
-        // Without a codec the size on the wire is known, and the hard limit is held at once.
+        // Without a codec the size of the sealed batch is known, so the hard limit is checked at each append.
         if !self.is_compressed() && self.size() + needed > max_message_bytes {
-            let size = self.header() + self.alone(record);
+            let size = self.header() + self.size_as_first(record);
             return if size > max_message_bytes {
-                Answer::TooLarge { size, limit: max_message_bytes }
+                AppendOutcome::TooLarge { size, limit: max_message_bytes }
             } else {
                 full(FullReason::MaxMessageBytes { limit: max_message_bytes })
             };
         }
-        // The first record goes in whatever its size. Which one that is, aiokafka tells by its offset.
+        // The soft limit does not apply to the first record. For aiokafka the first record is the one at offset 0.
         let first = match self.options.boundary {
             Boundary::Inclusive => self.stored.is_empty(),
             Boundary::Aiokafka => offset == 0,
         };
         if !first {
-            if self.counted_size().saturating_add(needed) > self.most_counted() {
+            if self.counted_size().saturating_add(needed) > self.soft_limit() {
                 return full(FullReason::BatchSize { limit: batch_size });
             }
             if self.stored.len() >= max_records as usize {
                 return full(FullReason::MaxRecords { limit: max_records });
             }
-            if self.size() + needed > LONGEST as usize || offset >= MOST {
-                return full(FullReason::Format { limit: LONGEST as usize });
+            if self.size() + needed > MAX_LEN as usize || offset >= MAX_OFFSET {
+                return full(FullReason::Format { limit: MAX_LEN as usize });
             }
         }
-        Answer::Taken {
+        AppendOutcome::Taken {
             position: offset,
             size: needed,
             timestamp: self.timestamp_of(record),
@@ -284,34 +286,34 @@ impl Model {
         }
     }
 
-    fn measure(&self, offset: u32, record: &OwnedRecord) -> Result<usize, Answer> {
+    fn measure(&self, offset: u32, record: &OwnedRecord) -> Result<usize, AppendOutcome> {
         if let (Some(partitions), Some(key), Some(batch)) =
             (self.options.partitions, &record.key, self.routed_partition())
         {
             let key = partition_for_key(key, partitions);
             if key != batch {
-                return Err(Answer::RoutesElsewhere { key, batch });
+                return Err(AppendOutcome::RoutesElsewhere { key, batch });
             }
         }
         if !self.magic.has_headers() && !record.headers.is_empty() {
-            return Err(Answer::Headers { magic: self.magic, headers: record.headers.len() });
+            return Err(AppendOutcome::Headers { magic: self.magic, headers: record.headers.len() });
         }
         let size = self.size_at(offset, self.timestamp_of(record), record);
-        if size > LONGEST - BATCH_HEADER { Err(Answer::TooLong { size }) } else { Ok(size as usize) }
+        if size > MAX_LEN - BATCH_HEADER { Err(AppendOutcome::TooLong { size }) } else { Ok(size as usize) }
     }
 
-    /// Bytes of the record if it were the first of a batch with these settings.
-    fn alone(&self, record: &OwnedRecord) -> usize {
+    /// Returns the size of the record as the first of a batch with these settings, in bytes.
+    fn size_as_first(&self, record: &OwnedRecord) -> usize {
         Self::new(self.options.clone(), self.now).size_at(0, self.timestamp_of(record), record) as usize
     }
 
     fn size_at(&self, offset: u32, timestamp: Timestamp, record: &OwnedRecord) -> u64 {
         let base = self.base().unwrap_or(timestamp);
-        // 64 bits, wrapping: as Java counts, and as readers count back.
+        // The delta wraps, as in the Java client, and readers add it to the base the same way.
         size::record(self.magic, record, timestamp.millis().wrapping_sub(base.millis()), offset)
     }
 
-    /// What the timestamps of records are counted from: `None` leaves it to the next record.
+    /// Returns the base timestamp; `None` before the first record, whose timestamp it becomes.
     fn base(&self) -> Option<Timestamp> {
         self.kept_base.or_else(|| self.stored.first()?.record.timestamp)
     }
@@ -340,7 +342,7 @@ impl Model {
         bytes as usize
     }
 
-    fn most_counted(&self) -> usize {
+    fn soft_limit(&self) -> usize {
         let limit = self.options.batch_size;
         if self.options.boundary == Boundary::Aiokafka { limit.saturating_sub(1) } else { limit }
     }
@@ -350,6 +352,6 @@ impl Model {
     }
 }
 
-/// Offsets within a batch, and lengths, are 32-bit numbers with a sign.
-const MOST: u32 = i32::MAX as u32;
-const LONGEST: u64 = i32::MAX as u64;
+/// Offsets within a batch and lengths are signed 32-bit numbers.
+const MAX_OFFSET: u32 = i32::MAX as u32;
+const MAX_LEN: u64 = i32::MAX as u64;

@@ -1,12 +1,12 @@
-//! What becomes of a batch: for code that has to go on from there.
+//! Strategies for the outcome of sending a batch.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
+use ::proptest::collection::vec;
+use ::proptest::option;
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
 
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
@@ -14,12 +14,12 @@ use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 
-/// Error codes that brokers answer: each that Kafka has, and some that this version of the crate does not know.
+/// Generates error codes of brokers: those of Kafka, and some that this version of the crate does not know.
 pub fn error_codes() -> impl Strategy<Value = ErrorCode> {
     prop_oneof![4 => 1..140_i16, 1 => select(&[-1, 1_000, i16::MAX][..])].prop_map(ErrorCode)
 }
 
-/// Why a batch failed: what a broker said, time that was over, a producer that was closed.
+/// Generates reasons why a batch failed: errors of brokers, timeouts, closed producers.
 pub fn failure_reasons() -> impl Strategy<Value = FailureReason> {
     let broker = (error_codes(), option::of(0..4_i32), option::of("\\PC{0,12}")).prop_map(|(code, broker, message)| {
         BrokerError::new(ApiKey::Produce, code).from_broker(broker).with_message(message).into()
@@ -31,8 +31,8 @@ pub fn failure_reasons() -> impl Strategy<Value = FailureReason> {
     ]
 }
 
-/// A delivery of this batch: at an offset or (as with `acks=0`) at none that is known, under log-append-time or not; as the
-/// one batch that it is, or record by record at offsets with gaps, as where it was split or something else batched it.
+/// Generates deliveries of this batch: with an offset or (as with `acks=0`) without, with log-append-time or without, as one
+/// batch, or with an offset for each record and gaps between them (as if it was split, or librdkafka formed the batches).
 pub fn deliveries(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<Value = Delivery> {
     let count = batch.record_count();
     let one_by_one = (any::<bool>(), vec(1..4_i64, count), vec(-1..2_000_i64, count));
@@ -58,8 +58,8 @@ pub fn deliveries(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<Value 
     )
 }
 
-/// A failure of this batch: with one fate for all of it or one for each record, and with records that the broker has
-/// rejected, of those that are not written.
+/// Generates failures of this batch: with one fate for the batch or one for each record. Some of the records that are not
+/// written were rejected by the broker.
 pub fn delivery_errors(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<Value = DeliveryError> {
     let count = batch.record_count();
     let fate = || select(&[Fate::NotWritten, Fate::Written, Fate::Unknown][..]);
@@ -81,7 +81,7 @@ pub fn delivery_errors(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<V
     )
 }
 
-/// What becomes of this batch: a [delivery](deliveries), or a [failure](delivery_errors).
+/// Generates outcomes of this batch: [deliveries] and [failures](delivery_errors).
 pub fn outcomes(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<Value = Result<Delivery, DeliveryError>> {
     prop_oneof![deliveries(to.clone(), batch.clone()).prop_map(Ok), delivery_errors(to, batch).prop_map(Err),]
 }

@@ -1,180 +1,184 @@
-//! One batch after another, for those who do not want to manage them.
+//! A sequence of batches that is filled record by record.
 
 use core::fmt;
 use core::time::Duration;
 
-use super::answer::{Append, RecordMetadata};
-use super::{AppendError, KafkaBatch, SizePolicy};
-use crate::record::Record;
+use crate::batch::{Append, AppendError, KafkaBatch, RecordMetadata, SizePolicy};
+use crate::record::AsRecord;
 use crate::time::Timestamp;
 
-/// Batches one after another: a new one begins when a record does not fit, or when the open one has waited long enough.
-/// Each record's answer says which batch it went into, and at which position.
+/// A sequence of batches with the same settings, of which the last one is being filled.
 ///
-/// It sends nothing and waits for nothing, so it goes with any transport: what is full comes out of
-/// [`append`](Self::append), and what has waited long enough out of [`take_due`](Self::take_due). Whose records come as a
-/// stream takes a [`BatchStream`](crate::BatchStream), which does the waiting too.
+/// A new batch is begun when a record does not fit into the current one, or when [`take_due`](Self::take_due) or
+/// [`take`](Self::take) removes the current one. [`append`](Self::append) returns which batch a record is in and at which
+/// position.
+///
+/// It sends nothing and reads no clock, so it works with any transport: full batches are returned by
+/// [`append`](Self::append), and batches that have waited for [`linger`](Self::linger) by [`take_due`](Self::take_due). If
+/// records arrive as a stream, [`BatchStream`](super::BatchStream) also does the waiting.
+///
+/// # Examples
 ///
 /// ```
 /// use core::time::Duration;
-/// use kafka_batch_core::{BatchOptions, Record, RollingBatch, Timestamp};
+/// use kafka_batch_core::stream::RollingBatch;
+/// use kafka_batch_core::{BatchOptions, Record, Timestamp};
 ///
 /// let now = Timestamp::from_millis(1_700_000_000_000);
 /// let first = BatchOptions::default().max_records(2).build(now)?;
 /// let mut rolling = RollingBatch::new(first).linger(Duration::from_millis(5));
 ///
-/// let placed = ["a", "b", "c"].map(|value| rolling.append(Record::new(value), now).unwrap());
-/// assert_eq!(placed.each_ref().map(|placed| (placed.batch, placed.metadata.position)), [(0, 0), (0, 1), (1, 0)]);
-/// let full = placed.into_iter().find_map(|placed| placed.full).expect("the first batch takes two");
+/// let placements = ["a", "b", "c"].map(|value| rolling.append(Record::new(value), now).unwrap());
+/// assert_eq!(placements.each_ref().map(|placement| (placement.batch, placement.metadata.position)), [(0, 0), (0, 1), (1, 0)]);
+/// let full = placements.into_iter().find_map(|placement| placement.full).expect("the first batch holds two records");
 /// assert_eq!((full.number, full.batch.record_count()), (0, 2)); // to be sent
 ///
-/// assert_eq!(rolling.time_left(now), Some(Duration::from_millis(5))); // sleep for so long, or until the next record
+/// assert_eq!(rolling.time_left(now), Some(Duration::from_millis(5))); // sleep this long, or until the next record
 /// let later = Timestamp::from_millis(now.millis() + 5);
-/// let waited = rolling.take_due(later).expect("it has waited long enough");
-/// assert_eq!((waited.number, waited.batch.record_count()), (1, 1)); // to be sent
+/// let due = rolling.take_due(later).expect("the linger time is over");
+/// assert_eq!((due.number, due.batch.record_count()), (1, 1)); // to be sent
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct RollingBatch {
-    open: KafkaBatch,
+    current: KafkaBatch,
     number: u64,
     linger: Option<Duration>,
-    /// When the open batch got its first record.
-    begun: Option<Timestamp>,
-    /// For the batches after the open one.
-    size_policy: Option<SizePolicy>,
+    /// The time of the first append to the current batch.
+    first_append: Option<Timestamp>,
+    /// Replaces the size policy from the next batch on.
+    next_size_policy: Option<SizePolicy>,
 }
 
-/// Where a record went: the answer of [`RollingBatch::append`].
+/// Where a record was put by [`RollingBatch::append`].
 #[derive(Debug)]
-#[must_use = "a full batch is in it, and it is yours to send"]
+#[must_use = "it may contain a full batch, which must be sent"]
 #[non_exhaustive]
-pub struct Placed {
-    /// Which batch it went into: they are counted from 0.
+pub struct Placement {
+    /// The number of the batch that holds the record, counted from 0.
     pub batch: u64,
-    /// Its position there, bytes and timestamp.
+    /// The record's position in that batch, its size and its timestamp.
     pub metadata: RecordMetadata,
-    /// The batch before, if the record did not fit into it any more.
+    /// The previous batch, if the record did not fit into it.
     pub full: Option<NumberedBatch>,
 }
 
-/// A batch that takes no further record, to be sent.
+/// A finished batch of a [`RollingBatch`], to be sent.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NumberedBatch {
-    /// Which one it is, as [`Placed::batch`] counts.
+    /// The number of the batch, as in [`Placement::batch`].
     pub number: u64,
-    /// The batch. It has one record at least.
+    /// The batch. It has at least one record.
     pub batch: KafkaBatch,
 }
 
 impl RollingBatch {
-    /// Begins with this batch, and goes on with batches of the same settings. Records that are in it already belong to
-    /// batch 0, and have waited since the batch's time ([`KafkaBatch::now`]).
+    /// Creates a sequence that begins with this batch and continues with batches of the same settings.
+    ///
+    /// Records that are in `first` already belong to batch 0, and have waited since [`KafkaBatch::now`].
     #[must_use]
     pub const fn new(first: KafkaBatch) -> Self {
-        let begun = if first.is_empty() { None } else { Some(first.now()) };
-        Self { open: first, number: 0, linger: None, begun, size_policy: None }
+        let first_append = if first.is_empty() { None } else { Some(first.now()) };
+        Self { current: first, number: 0, linger: None, first_append, next_size_policy: None }
     }
 
-    /// How long a batch may wait, from its first record on, until [`take_due`](Self::take_due) gives it out: Kafka's
-    /// `linger.ms`. Without it a batch waits until it is full, or taken.
+    /// Sets how long a batch may wait, from its first record on, until [`take_due`](Self::take_due) returns it: Kafka's
+    /// `linger.ms`. By default a batch waits until it is full or taken.
     #[must_use]
     pub const fn linger(mut self, linger: Duration) -> Self {
         self.linger = Some(linger);
         self
     }
 
-    /// Appends a record, to a new batch if need be; then the one before is in the answer, to be sent. `now` is the
-    /// timestamp of records without one, and the begin of the wait if it is the batch's first.
+    /// Appends a record, to a new batch if it does not fit into the current one; the previous batch is then returned, to be
+    /// sent.
+    ///
+    /// `now` is the timestamp of a record without one, and the time from which a new batch waits.
     ///
     /// # Errors
-    /// The record can go into no such batch, however empty; or its key routes elsewhere than the open one
-    /// ([`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key): keep a `RollingBatch` for each partition). Nothing
-    /// has changed but the time.
-    pub fn append<'r>(
-        &mut self,
-        record: impl Into<Record<'r>>,
-        now: impl Into<Timestamp>,
-    ) -> Result<Placed, AppendError> {
-        let (record, now) = (record.into(), now.into());
-        self.open.set_now(now);
-        let (metadata, full) = match self.open.append(record)? {
+    /// No batch with these settings can hold the record, or its key routes to another partition than the current batch (with
+    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key), keep one `RollingBatch` per partition). Only the
+    /// time of the current batch has changed.
+    pub fn append(&mut self, record: impl AsRecord, now: impl Into<Timestamp>) -> Result<Placement, AppendError> {
+        let (record, now) = (record.as_record(), now.into());
+        self.current.set_now(now);
+        let (metadata, full) = match self.current.append(record)? {
             Append::Taken(metadata) => (metadata, None),
             Append::Full(_) => {
                 let mut next = self.next_batch();
                 let Append::Taken(metadata) = next.append(record)? else {
-                    unreachable!("an empty batch takes a record, or says that none can");
+                    unreachable!("an empty batch takes any record that a batch with its settings can hold");
                 };
-                if self.open.is_empty() {
-                    self.open = next; // it was closed with nothing in it
+                if self.current.is_empty() {
+                    self.current = next; // the caller had closed it, and it holds nothing to send
                     (metadata, None)
                 } else {
                     (metadata, Some(self.begin(next)))
                 }
             }
         };
-        self.begun.get_or_insert(now);
-        Ok(Placed { batch: self.number, metadata, full })
+        self.first_append.get_or_insert(now);
+        Ok(Placement { batch: self.number, metadata, full })
     }
 
-    /// How long the open batch may still wait: `None` if it is empty, or may wait for ever.
+    /// Returns how long the current batch may still wait; `None` if it is empty or no [`linger`](Self::linger) is set.
     #[must_use]
     pub fn time_left(&self, now: impl Into<Timestamp>) -> Option<Duration> {
-        let (begun, linger) = (self.begun?, self.linger?);
-        let waited = now.into().millis().saturating_sub(begun.millis());
-        // A clock that was set back would make a batch wait for longer than anybody meant.
+        let (first_append, linger) = (self.first_append?, self.linger?);
+        let waited = now.into().millis().saturating_sub(first_append.millis());
+        // If the clock was set back, `waited` is negative: the batch is due, rather than waiting for an unknown time.
         let waited = u64::try_from(waited).map_or(linger, Duration::from_millis);
         Some(linger.saturating_sub(waited))
     }
 
-    /// The open batch, if it has waited long enough.
+    /// Removes and returns the current batch, if it has waited for [`linger`](Self::linger).
     pub fn take_due(&mut self, now: impl Into<Timestamp>) -> Option<NumberedBatch> {
         if self.time_left(now)?.is_zero() { self.take() } else { None }
     }
 
-    /// The open batch, if it has records: for the end, or when somebody wants all of it sent now.
+    /// Removes and returns the current batch, if it has records: at the end, or to send everything now.
     pub fn take(&mut self) -> Option<NumberedBatch> {
-        if self.open.is_empty() {
+        if self.current.is_empty() {
             return None;
         }
         let next = self.next_batch();
         Some(self.begin(next))
     }
 
-    /// Counts the size of the batches after the open one by this policy: to feed back what
-    /// [`Delivery::compression_ratio`](crate::Delivery::compression_ratio) said
+    /// Sets the size policy from the next batch on, so that the ratio of
+    /// [`Delivery::compression_ratio`](crate::Delivery::compression_ratio) can be fed back
     /// ([`SizePolicy::Estimated`](crate::SizePolicy::Estimated)).
     pub const fn set_size_policy(&mut self, policy: SizePolicy) {
-        self.size_policy = Some(policy);
+        self.next_size_policy = Some(policy);
     }
 
-    /// The open batch.
+    /// Returns the batch that is being filled.
     #[must_use]
-    pub const fn open(&self) -> &KafkaBatch {
-        &self.open
+    pub const fn current(&self) -> &KafkaBatch {
+        &self.current
     }
 
     fn next_batch(&mut self) -> KafkaBatch {
-        let mut next = self.open.next_batch();
-        if let Some(policy) = self.size_policy.take() {
-            next.options.size_policy = policy; // and from there to the one after it
+        let next = self.current.next_batch();
+        match self.next_size_policy.take() {
+            Some(policy) => next.with_size_policy(policy), // later batches copy it from this one
+            None => next,
         }
-        next
     }
 
     fn begin(&mut self, next: KafkaBatch) -> NumberedBatch {
         let number = self.number;
         self.number += 1;
-        self.begun = None;
-        NumberedBatch { number, batch: core::mem::replace(&mut self.open, next) }
+        self.first_append = None;
+        NumberedBatch { number, batch: core::mem::replace(&mut self.current, next) }
     }
 }
 
-/// One line for people: which batch, and how full.
+/// Prints the number of the current batch, and how full it is.
 impl fmt::Display for RollingBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "batch {}: {}", self.number, self.open)
+        write!(f, "batch {}: {}", self.number, self.current)
     }
 }
 
@@ -185,6 +189,7 @@ mod tests {
 
     use super::*;
     use crate::batch::{BatchOptions, CompressionRatio};
+    use crate::record::Record;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -196,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_is_where_its_answer_says() {
+    fn every_record_is_at_the_position_that_append_returned() {
         let values: Vec<Vec<u8>> = (0..100_usize).map(|n| vec![n as u8; n * 7 % 150]).collect();
         let mut rolling = rolling();
         let mut batches = Vec::new();
@@ -222,13 +227,13 @@ mod tests {
         for _ in 0..2 {
             let before = rolling.clone();
             rolling.append(Record::new(&[0; 400]), at(0)).unwrap_err();
-            assert_eq!((rolling.open(), rolling.number), (before.open(), before.number));
+            assert_eq!((rolling.current(), rolling.number), (before.current(), before.number));
             assert!(rolling.append(Record::new(&[0; 50]), at(0)).unwrap().full.is_none());
         }
     }
 
     #[test]
-    fn a_batch_waits_from_its_first_record_on() {
+    fn linger_begins_with_the_first_record() {
         let mut rolling = rolling();
         assert_eq!(rolling.time_left(at(5)), None);
         assert!(rolling.take_due(at(5)).is_none());
@@ -241,11 +246,11 @@ mod tests {
 
         let full = [100, 100].map(|len| rolling.append(Record::new(&vec![0; len]), at(20)).unwrap().full);
         assert_eq!(full.into_iter().flatten().map(|full| full.number).collect::<Vec<_>>(), [1]);
-        assert_eq!(rolling.time_left(at(20)), Some(Duration::from_millis(10)), "the new one waits anew");
+        assert_eq!(rolling.time_left(at(20)), Some(Duration::from_millis(10)), "the linger time begins again");
     }
 
     #[test]
-    fn a_first_batch_with_records_waits_from_its_time_on_and_an_empty_closed_one_is_left_out() {
+    fn linger_of_a_filled_first_batch_begins_at_its_time_and_an_empty_closed_one_is_replaced() {
         let mut first = BatchOptions::default().build(at(5)).unwrap();
         let _ = first.append(Record::new("a")).unwrap();
         let mut rolling = RollingBatch::new(first).linger(Duration::from_millis(10));
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_compression_gave_counts_for_the_batches_to_come() {
+    fn a_size_policy_applies_from_the_next_batch_on() {
         let mut rolling = rolling();
         let policy = SizePolicy::Estimated(CompressionRatio::new(0.5));
         rolling.set_size_policy(policy);
@@ -271,18 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_makes_nobody_wait() {
+    fn a_clock_that_is_set_back_makes_the_batch_due() {
         let mut rolling = rolling();
         let _ = rolling.append(Record::new("a"), at(1_000)).unwrap();
         assert!(rolling.take_due(at(900)).is_some());
     }
 
     #[test]
-    fn records_have_the_time_at_which_they_came() {
+    fn records_have_the_time_of_their_append() {
         let mut rolling = rolling();
         let _ = rolling.append(Record::new("a"), at(1)).unwrap();
         let _ = rolling.append(Record::new(&vec![0; 130]), at(2)).unwrap();
         let _ = rolling.append(Record::new(&vec![0; 130]), at(3)).unwrap();
-        assert_eq!(rolling.open().records().next().unwrap().timestamp, at(3));
+        assert_eq!(rolling.current().records().next().unwrap().timestamp, at(3));
     }
 }

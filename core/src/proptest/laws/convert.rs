@@ -1,27 +1,27 @@
-//! Laws of older formats, and of what a delivered batch answers.
+//! Laws of converting a batch to an older format, and of the delivery of a batch.
 
 use alloc::vec::Vec;
 
+use ::proptest::test_runner::TestCaseResult;
+use ::proptest::{prop_assert, prop_assert_eq};
 use bytes::Bytes;
-use proptest::test_runner::TestCaseResult;
-use proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
 use super::seal::fail;
 use crate::batch::{ConvertError, DownConversion, KafkaBatch, Loss};
 use crate::compression::Codec;
 use crate::delivery::Delivery;
-use crate::kit::OwnedRecord;
 use crate::magic::Magic;
+use crate::proptest::OwnedRecord;
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
 
-/// [`KafkaBatch::convert`] loses what [`KafkaBatch::losses_at`] named, and nothing else, and only where `allowed` says
-/// so; otherwise it names all that stands in the way and gives the batch back.
+/// Checks that [`KafkaBatch::convert`] loses exactly what [`KafkaBatch::losses_at`] lists, and only if `allowed` permits it;
+/// otherwise the error lists what is not permitted, and has the batch.
 ///
 /// # Errors
 /// The law is broken.
-pub fn conversion_loses_only_what_was_named(
+pub fn conversion_loses_only_what_is_listed(
     batch: &KafkaBatch,
     magic: Magic,
     allowed: DownConversion,
@@ -32,25 +32,25 @@ pub fn conversion_loses_only_what_was_named(
         DownConversion::DropTimestamps => !matches!(loss, Loss::Timestamp { .. }),
         DownConversion::DropAll => false,
     };
-    let in_the_way: Vec<_> = losses.iter().filter(forbidden).copied().collect();
+    let not_allowed: Vec<_> = losses.iter().filter(forbidden).copied().collect();
     match batch.clone().convert(magic, allowed) {
         Ok(converted) => {
-            prop_assert_eq!(in_the_way, []);
+            prop_assert_eq!(not_allowed, []);
             prop_assert_eq!(converted.magic(), magic);
             compare(batch, &converted, &losses)
         }
         Err(ConvertError::Losses { refused, batch: returned }) => {
             prop_assert_eq!(refused.magic, magic);
             prop_assert!(!refused.losses.is_empty());
-            prop_assert_eq!(refused.losses, in_the_way);
-            same(&returned, batch, "back from a conversion")?;
+            prop_assert_eq!(refused.losses, not_allowed);
+            same(&returned, batch, "returned by a failed conversion")?;
             Ok(())
         }
         Err(error @ ConvertError::TooLong { .. }) => Err(fail(error)),
     }
 }
 
-/// Field by field: equal, or named among the losses.
+/// Checks that each field of each record is equal, or listed among the losses.
 fn compare(batch: &KafkaBatch, converted: &KafkaBatch, losses: &[Loss]) -> TestCaseResult {
     prop_assert_eq!(converted.record_count(), batch.record_count());
     prop_assert_eq!((converted.now(), converted.is_closed()), (batch.now(), batch.is_closed()));
@@ -71,20 +71,20 @@ fn compare(batch: &KafkaBatch, converted: &KafkaBatch, losses: &[Loss]) -> TestC
         prop_assert_eq!(OwnedRecord::from(after), expected, "record {}", position);
     }
     let of_records = |loss: &&Loss| matches!(loss, Loss::Headers { .. } | Loss::Timestamp { .. });
-    let told = losses.iter().filter(of_records).count();
+    let listed = losses.iter().filter(of_records).count();
     let lost = batch.records().zip(converted.records()).map(|(before, after)| {
         usize::from(before.headers != after.headers) + usize::from(before.timestamp != after.timestamp)
     });
-    prop_assert_eq!(lost.sum::<usize>(), told, "as many losses as were named");
+    prop_assert_eq!(lost.sum::<usize>(), listed, "the number of losses");
     Ok(())
 }
 
-/// A delivered batch answers for each record by its position: base offset and position make the offset; the broker's
-/// timestamp is that of all where there is one (0 or more), and each keeps its own where there is none.
+/// Checks that a [`Delivery`] reports each record by its position: its offset is the base offset plus the position, and its
+/// timestamp is the log-append-time, if that is 0 or more, or else its own.
 ///
 /// # Errors
 /// The law is broken.
-pub fn delivery_answers_by_position(batch: &KafkaBatch, base_offset: i64, log_append_time: i64) -> TestCaseResult {
+pub fn delivery_reports_by_position(batch: &KafkaBatch, base_offset: i64, log_append_time: i64) -> TestCaseResult {
     let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
     let to = TopicPartition::new("topic", 3);
     let stamped = sealed.without_producer_id();
