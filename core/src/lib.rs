@@ -53,7 +53,7 @@ pub use compression::{
     ParseCompressionError, ZstdLevel,
 };
 pub use delivery::{DeliveredRecord, Delivery};
-pub use failure::{CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
+pub use failure::{BatchLost, CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
 pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, merge_headers};
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 #[cfg(feature = "json")]

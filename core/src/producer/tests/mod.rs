@@ -1,5 +1,6 @@
 //! The machine against a broker of a few lines: answers are made by hand, time passes only where a test says so.
 
+mod causes;
 mod commands;
 mod connections;
 mod retries;
@@ -308,7 +309,7 @@ impl World {
     }
 
     fn lost(&mut self, connection: ConnectionId) {
-        self.producer.handle_input(Input::Closed(connection, Disconnect::Broken), self.now);
+        self.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), self.now);
     }
 
     /// What became of each batch, in the order of the events: its offset, or its fate.
