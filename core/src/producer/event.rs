@@ -93,8 +93,8 @@ pub enum Event {
     /// A broker closed a connection on which nothing was pending. Brokers do that to idle connections
     /// (`connections.max.idle.ms` of the broker): the next batch makes a new one, and nothing is amiss.
     ClosedIdle {
-        /// The broker.
-        broker: BrokerAddress,
+        /// The broker, and how the connection ended.
+        end: BrokerTrouble,
         /// How long nothing had been pending.
         idle: Duration,
     },

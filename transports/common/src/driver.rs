@@ -220,9 +220,7 @@ impl Driver {
                 self.desk.set_produce(self.peers.produce());
             }
             Event::Trouble(trouble) => log::warn!("{trouble}"),
-            Event::ClosedIdle { broker, idle } => {
-                log::debug!("{broker}: the broker closed the connection, which was idle for {} ms", idle.as_millis());
-            }
+            Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
         }
@@ -315,5 +313,7 @@ impl fmt::Debug for Driver {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod log_capture;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Wakes a task. A waker is foreign code, and may panic: then others are woken all the same, and the panic hook has told of it.
-pub fn wake(waker: Waker) {
+pub(crate) fn wake(waker: Waker) {
     drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 

@@ -136,7 +136,8 @@ impl Producer {
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
         let idle = connection.idle_for(&self.config, self.now).filter(|_| trouble.is_by_peer());
         if let Some(idle) = idle {
-            self.outputs.push_back(Output::Event(Event::ClosedIdle { broker: connection.address.clone(), idle }));
+            let end = BrokerTrouble::new(connection.address.clone(), trouble);
+            self.outputs.push_back(Output::Event(Event::ClosedIdle { end, idle }));
         } else {
             self.report(&connection, trouble);
         }

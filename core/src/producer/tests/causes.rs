@@ -517,8 +517,8 @@ fn a_broker_that_closes_an_idle_connection_is_no_trouble() {
         let connection = world.connects[1].0;
         world.producer.handle_input(Input::Closed(connection, how, None), world.now);
         world.run();
-        let [Event::ClosedIdle { broker, idle }] = &world.events[..] else { panic!("{:?}", world.events) };
-        assert_eq!((broker.to_string().as_str(), idle.as_secs()), ("broker 1 at broker:9001", 60));
+        let [Event::ClosedIdle { end, idle }] = &world.events[..] else { panic!("{:?}", world.events) };
+        assert_eq!((end.broker.to_string().as_str(), idle.as_secs()), ("broker 1 at broker:9001", 60));
         world.send(&["y"], 0);
         world.pass(at(61_000));
         assert_eq!(world.fates(), [(1, DONE)]);

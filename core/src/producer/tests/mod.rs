@@ -6,6 +6,7 @@ mod connections;
 mod retries;
 mod sizes;
 mod topics;
+mod unfinished;
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
