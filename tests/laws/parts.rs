@@ -33,7 +33,7 @@ proptest! {
         error in strategy::batches().prop_flat_map(|recipe| strategy::delivery_errors(to(), recipe.batch())),
     ) {
         laws::remainder_is_what_is_left_to_send(&error)?;
-        let fates: Vec<_> = (0..error.batch.record_count()).map(|position| error.fate_of(position)).collect();
+        let fates: Vec<_> = (0..error.record_count()).map(|position| error.fate_of(position)).collect();
         let differ = fates.windows(2).any(|pair| pair[0] != pair[1]);
         prop_assert!(fates.is_empty() || error.fate().is_none() == differ);
     }
