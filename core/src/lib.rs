@@ -61,7 +61,7 @@ pub use compression::{
     ParseCompressionError, ZstdLevel,
 };
 pub use delivery::{DeliveredRecord, Delivery};
-pub use failure::{CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
+pub use failure::{BatchLost, CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
 pub use field::IntoField;
 pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong};
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};

@@ -217,13 +217,13 @@ impl PublishError {
         }
     }
 
-    /// Returns the batch.
+    /// Returns the batch; `None` if it is [lost](DeliveryError::batch).
     #[must_use]
-    pub fn into_batch(self) -> KafkaBatch {
-        *match self {
-            Self::Overflow { batch, .. } | Self::Message { batch, .. } => batch,
-            Self::Send(error) => error.batch,
-            Self::Delivery(error) => error.batch,
+    pub fn into_batch(self) -> Option<KafkaBatch> {
+        match self {
+            Self::Overflow { batch, .. } | Self::Message { batch, .. } => Some(*batch),
+            Self::Send(error) => Some(*error.batch),
+            Self::Delivery(error) => error.batch.map(|batch| *batch),
         }
     }
 }

@@ -33,7 +33,7 @@ proptest! {
         error in strategy::batches().prop_flat_map(|spec| strategy::delivery_errors(to(), spec.batch())),
     ) {
         laws::remainder_excludes_written_and_rejected(&error)?;
-        let fates: Vec<_> = (0..error.batch.record_count()).map(|position| error.fate_of(position)).collect();
+        let fates: Vec<_> = (0..error.record_count()).map(|position| error.fate_of(position)).collect();
         let differ = fates.windows(2).any(|pair| pair[0] != pair[1]);
         prop_assert!(fates.is_empty() || error.fate().is_none() == differ);
     }

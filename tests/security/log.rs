@@ -34,5 +34,5 @@ pub(crate) fn keep() {
 /// What was said since the last time of connections to this address.
 pub(crate) fn of_connections_to(address: &str) -> Vec<String> {
     let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.extract_if(.., |line| line.starts_with(address)).collect()
+    lines.extract_if(.., |line| line.contains(address)).collect()
 }

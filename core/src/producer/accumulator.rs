@@ -62,6 +62,10 @@ pub(super) struct Entry {
     pub(super) overtaken: Option<i32>,
     /// After which it was tried again.
     pub(super) last_error: Option<Box<BrokerError>>,
+    /// When that came.
+    pub(super) last_error_at: Instant,
+    /// The node from which the last attempt got no answer.
+    pub(super) unanswered_by: Option<Node>,
 }
 
 impl Entry {
@@ -327,6 +331,8 @@ impl Accumulator {
             passed_over: false,
             overtaken: None,
             last_error: None,
+            last_error_at: Instant::START,
+            unanswered_by: None,
         }
     }
 
@@ -369,6 +375,14 @@ impl Accumulator {
             self.look_at(index);
         }
         entry
+    }
+
+    /// Takes the first entry out of any queue, and does nothing else: after a panic.
+    pub(super) fn pop(&mut self) -> Option<(TopicPartition, Entry)> {
+        self.partitions.iter_mut().find_map(|partition| {
+            let entry = partition.queue.pop_front()?;
+            Some((partition.to.clone(), entry))
+        })
     }
 
     /// The topics of all that is not through.

@@ -102,6 +102,7 @@
 
 mod accumulator;
 mod backoff;
+mod cause;
 mod cluster;
 mod config;
 mod connection;
@@ -109,6 +110,7 @@ mod event;
 mod handshake;
 mod io;
 mod machine;
+mod mismatch;
 mod network;
 mod sasl;
 mod scram;
@@ -120,6 +122,7 @@ mod tests;
 mod timers;
 mod verdict;
 
+pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};
 pub use self::config::ProducerConfig;
 pub use self::event::{
     BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, LookUpError, Refusal, SendError, Trouble,
@@ -127,6 +130,7 @@ pub use self::event::{
 pub use self::handshake::Versions;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
 pub use self::machine::Producer;
+pub use self::mismatch::{ForeignProtocol, MismatchEvidence, SecurityMismatch, SecurityProtocol};
 pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};
 pub use self::scram::ScramError;
 pub use crate::time::Instant;

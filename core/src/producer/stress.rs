@@ -114,7 +114,7 @@ impl Chaos {
                 Output::Connect { connection, .. } => {
                     if self.chance(self.trouble / 2) {
                         let how = [Disconnect::NotConnected, Disconnect::Untrusted][self.random.below(2)];
-                        self.world.producer.handle_input(Input::Closed(connection, how), self.world.now);
+                        self.world.producer.handle_input(Input::Closed(connection, how, None), self.world.now);
                     } else {
                         self.links.insert(connection, Link::default());
                         self.world.producer.handle_input(Input::Connected(connection), self.world.now);
@@ -149,7 +149,7 @@ impl Chaos {
 
     fn lose(&mut self, connection: ConnectionId) {
         self.cut(connection);
-        self.world.producer.handle_input(Input::Closed(connection, Disconnect::Broken), self.world.now);
+        self.world.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), self.world.now);
     }
 
     /// The broker looks at one request.

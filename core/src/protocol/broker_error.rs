@@ -11,8 +11,8 @@ use super::{ApiKey, ErrorCode};
 /// ```
 /// use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 ///
-/// let error = BrokerError::new(ApiKey::Produce, ErrorCode::NOT_LEADER_OR_FOLLOWER).from_broker(3);
-/// assert_eq!(error.to_string(), "broker 3 answered Produce with NOT_LEADER_OR_FOLLOWER (6)");
+/// let error = BrokerError::new(ApiKey::Produce, ErrorCode::NOT_LEADER_OR_FOLLOWER).in_version(12).from_broker(3);
+/// assert_eq!(error.to_string(), "broker 3 answered Produce v12 with NOT_LEADER_OR_FOLLOWER (6)");
 /// assert!(error.is_retriable());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ use super::{ApiKey, ErrorCode};
 pub struct BrokerError {
     /// What it was asked.
     pub api: ApiKey,
+    /// In which version of the API, where that is known.
+    pub version: Option<i16>,
     /// Its node id, where that is known: a bootstrap server has only an address.
     pub broker: Option<i32>,
     /// Its code.
@@ -32,13 +34,20 @@ impl BrokerError {
     /// Some broker answered this, and said no more.
     #[must_use]
     pub const fn new(api: ApiKey, code: ErrorCode) -> Self {
-        Self { api, broker: None, code, message: None }
+        Self { api, version: None, broker: None, code, message: None }
     }
 
     /// It was this one.
     #[must_use]
     pub fn from_broker(mut self, id: impl Into<Option<i32>>) -> Self {
         self.broker = id.into();
+        self
+    }
+
+    /// It was asked in this version of the API.
+    #[must_use]
+    pub fn in_version(mut self, version: i16) -> Self {
+        self.version = Some(version);
         self
     }
 
@@ -88,12 +97,16 @@ impl BrokerError {
 
 impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api, broker, code, message } = self;
+        let Self { api, version, broker, code, message } = self;
         match broker {
             Some(id) => write!(f, "broker {id}")?,
             None => f.write_str("the broker")?,
         }
-        write!(f, " answered {} with {code}", api.name())?;
+        write!(f, " answered {}", api.name())?;
+        if let Some(version) = version {
+            write!(f, " v{version}")?;
+        }
+        write!(f, " with {code}")?;
         if let Some(message) = message {
             write!(f, ": {message}")?;
         }

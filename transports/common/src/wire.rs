@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "tls")]
-pub(crate) use crate::tls::is_distrust;
-#[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsStream};
+#[cfg(feature = "tls")]
+pub(crate) use crate::tls::{is_distrust, is_no_tls};
 
 /// How all connections of a producer are secured.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub(crate) enum Security {
 }
 
 impl Security {
+    pub(crate) const fn is_tls(&self) -> bool {
+        !matches!(self, Self::Clear)
+    }
+
     /// The same for one connection, to this host.
     pub(crate) fn layer(&self, host: &str) -> Layer {
         #[cfg(not(feature = "tls"))]
@@ -36,6 +40,12 @@ impl Security {
 /// Without TLS there is no trust that could be lacking.
 #[cfg(not(feature = "tls"))]
 pub(crate) const fn is_distrust(_: &io::Error) -> bool {
+    false
+}
+
+/// Without TLS there is no handshake that could fail.
+#[cfg(not(feature = "tls"))]
+pub(crate) const fn is_no_tls(_: &io::Error) -> bool {
     false
 }
 

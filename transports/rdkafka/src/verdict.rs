@@ -60,7 +60,7 @@ pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>) -> FailureR
 
 fn reason_of(failure: &Failure) -> FailureReason {
     match failure.code {
-        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { last: None },
+        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { cause: None },
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
         code => match broker_code(code) {
             Some(code) => BrokerError::new(ApiKey::Produce, code).from_broker(failure.broker).into(),
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_message_timeout_is_a_timeout() {
         let reason = because(failed(0, Code::MessageTimedOut, Fate::Unknown));
-        assert!(matches!(reason, FailureReason::TimedOut { last: None }) && reason.is_retriable(), "{reason:?}");
+        assert!(matches!(reason, FailureReason::TimedOut { cause: None }) && reason.is_retriable(), "{reason:?}");
     }
 
     #[test]

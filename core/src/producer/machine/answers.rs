@@ -2,14 +2,17 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Producer;
 use crate::failure::RecordError;
 use crate::producer::accumulator::{Entry, EntryId, PartitionIndex};
+use crate::producer::event::Trouble;
 use crate::producer::handshake::garbled;
 use crate::producer::io::ConnectionId;
+use crate::producer::network::Node;
 use crate::producer::sequence::Identity;
 use crate::producer::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
@@ -45,6 +48,7 @@ enum Heard<'r> {
 #[derive(Clone, Copy)]
 struct Said<'r> {
     broker: i32,
+    version: i16,
     response: &'r PartitionProduceResponse,
     endpoints: &'r [NodeEndpoint],
 }
@@ -58,7 +62,8 @@ impl Said<'_> {
 
     fn error(&self) -> BrokerError {
         let PartitionProduceResponse { error_code, error_message, .. } = self.response;
-        BrokerError::new(ApiKey::Produce, *error_code).from_broker(self.broker).with_message(error_message.clone())
+        let error = BrokerError::new(ApiKey::Produce, *error_code).in_version(self.version).from_broker(self.broker);
+        error.with_message(error_message.clone())
     }
 }
 
@@ -123,10 +128,14 @@ impl Producer {
             let response = response.or_else(|| by_id.get(&(part.topic_id, to.partition)));
             match response {
                 Some(response) => {
-                    let said = Said { broker, response, endpoints: &answer.node_endpoints };
+                    let said = Said { broker, version, response, endpoints: &answer.node_endpoints };
                     self.settle(part, broker, Heard::Answer(said));
                 }
-                None => self.settle(part, broker, Heard::Nothing),
+                None => {
+                    let what = format!("its response to Produce v{version} says nothing of {to}");
+                    self.note_error(id, Trouble::Protocol(what));
+                    self.settle(part, broker, Heard::Nothing);
+                }
             }
         }
     }
@@ -143,7 +152,10 @@ impl Producer {
         let (outcome, said) = match heard {
             Heard::Answer(said) => (Outcome::Answered(said.response.error_code), Some(said)),
             Heard::Written => (Outcome::Written, None),
-            Heard::Nothing => (Outcome::NoAnswer, None),
+            Heard::Nothing => {
+                entry.unanswered_by = Some(Node::Broker(broker));
+                (Outcome::NoAnswer, None)
+            }
         };
         match (verdict::produce(outcome, self.config.acks, identity.is_some()), said) {
             (Verdict::Done, _) => {
@@ -218,6 +230,7 @@ impl Producer {
         let entry = &mut self.accumulator.partition_mut(index).queue[at];
         if let Some(said) = said {
             entry.last_error = Some(Box::new(said.error()));
+            entry.last_error_at = self.now;
         }
         entry.unsure |= unsure;
         entry.failures = entry.failures.saturating_add(1);
@@ -226,7 +239,7 @@ impl Producer {
 
     /// The broker does not lead the partition: whoever it names does, or whoever metadata will name.
     fn follow_leader(&mut self, index: PartitionIndex, said: Said<'_>) {
-        let Said { broker, response, endpoints } = said;
+        let Said { broker, response, endpoints, .. } = said;
         let code = response.error_code;
         let partition = self.accumulator.partition_mut(index);
         if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
@@ -261,6 +274,7 @@ impl Producer {
             let entry = &mut partition.queue[at];
             entry.overtaken = Some(said.broker);
             entry.last_error = Some(Box::new(said.error()));
+            entry.last_error_at = self.now;
             return; // if there is nothing behind it, it fails before anything else happens
         }
         if !has_earlier {

@@ -1,6 +1,7 @@
 //! What has to be known before anything can be sent: the cluster, and who we are to it.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -40,6 +41,13 @@ pub(super) struct Refresh {
     answered: Instant,
 }
 
+impl Refresh {
+    /// When the last response came.
+    pub(super) const fn answered(&self) -> Instant {
+        self.answered
+    }
+}
+
 impl Producer {
     /// Asks for metadata, if that is needed and allowed now; connects first, if nobody is there to ask. `leaders`: some
     /// batch waits for a leader.
@@ -73,7 +81,7 @@ impl Producer {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, Trouble::Incompatible);
+                self.give_up(id, Trouble::Incompatible(ApiKey::Metadata));
                 None
             }
         }
@@ -109,6 +117,9 @@ impl Producer {
         let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked });
         self.accumulator.wake(|_| true);
         self.watch_unused();
+        if news.useless {
+            self.note_error(id, Trouble::Protocol(format!("its response to Metadata v{version} lists no brokers")));
+        }
         if news.useless || news.rebootstrap {
             // Not at once: what has come in the same piece as this answer counts.
             self.refresh.leaves_brokers |= news.rebootstrap;
@@ -220,11 +231,11 @@ impl Producer {
             .filter(|(_, until)| **until <= self.now)
             .map(|(topic, until)| (topic.clone(), *until))
             .collect();
-        for (topic, _) in over {
+        for (topic, until) in over {
             self.look_ups.remove(&topic);
             let error = self.cluster.error(&topic).cloned().map(LookUpError::from);
-            let last = self.network.last_trouble(None).cloned();
-            self.topic_event(topic, Err(error.unwrap_or(LookUpError::TimedOut { last })));
+            let error = error.unwrap_or_else(|| LookUpError::TimedOut { cause: self.why_no_metadata(until) });
+            self.topic_event(topic, Err(error));
         }
         self.watch_look_ups();
     }
@@ -269,7 +280,7 @@ impl Producer {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, Trouble::Incompatible);
+                self.give_up(id, Trouble::Incompatible(ApiKey::InitProducerId));
                 None
             }
         }
@@ -279,6 +290,7 @@ impl Producer {
         let response = match InitProducerIdResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
+                self.note_identity_error(id, garbled(error));
                 self.identity_failed();
                 return self.give_up(id, garbled(error));
             }
@@ -290,18 +302,27 @@ impl Producer {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
                 if identity.id < 0 || identity.epoch < 0 || !self.identities.obtain(identity) {
+                    let Identity { id: producer, epoch } = identity;
+                    let what = format!(
+                        "its response to InitProducerId v{version} has no new producer id, but id {producer} and epoch {epoch}"
+                    );
+                    self.note_identity_error(id, Trouble::Protocol(what));
                     self.identity_failed();
                 }
                 self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
             }
-            IdentityVerdict::AskAgain => self.identity_failed(),
+            IdentityVerdict::AskAgain => {
+                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
+                self.note_identity_error(id, error.into());
+                self.identity_failed();
+            }
             IdentityVerdict::Fail => {
                 self.identity_failed();
                 let active = self.accumulator.active.iter().copied();
                 let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
                 let message = String::from("and idempotence needs a producer id (enable.idempotence)");
-                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).with_message(message);
-                let error = error.from_broker(self.network.broker(id));
+                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
+                let error = error.from_broker(self.network.broker(id)).with_message(message);
                 for index in waiting {
                     self.fail_waiting(index, || error.clone().into());
                 }

@@ -65,7 +65,7 @@ impl Producer {
     }
 
     /// Over which connection the next batch of a partition can go now; or what it waits for.
-    fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), Awaited> {
+    pub(super) fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), Awaited> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(&partition.to);
         let at = partition.next(leader).ok_or(Awaited::Itself)?;

@@ -1,10 +1,12 @@
 //! The machine against a broker of a few lines: answers are made by hand, time passes only where a test says so.
 
+mod causes;
 mod commands;
 mod connections;
 mod retries;
 mod sizes;
 mod topics;
+mod unfinished;
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -308,7 +310,7 @@ impl World {
     }
 
     fn lost(&mut self, connection: ConnectionId) {
-        self.producer.handle_input(Input::Closed(connection, Disconnect::Broken), self.now);
+        self.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), self.now);
     }
 
     /// What became of each batch, in the order of the events: its offset, or its fate.

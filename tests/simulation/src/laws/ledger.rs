@@ -317,8 +317,11 @@ impl Ledger {
     /// The machine says that a batch failed.
     pub fn failed(&mut self, serial: Serial, error: &DeliveryError) -> Result<(), Breach> {
         let to = (error.to.topic.clone(), error.to.partition);
-        let fates: Vec<_> = (0..error.batch.record_count()).filter_map(|position| error.fate_of(position)).collect();
-        let promise = self.end(serial, &to, &error.batch)?;
+        let fates: Vec<_> = (0..error.record_count()).filter_map(|position| error.fate_of(position)).collect();
+        let Some(batch) = &error.batch else {
+            return Breach::of("a batch that failed is returned", format!("{serial:?} ({error})"));
+        };
+        let promise = self.end(serial, &to, batch)?;
         let unsure = promise.attempts.iter().any(Attempt::may_be_written);
         if fates.contains(&Fate::Unknown) && !unsure {
             return Breach::of(

@@ -338,7 +338,7 @@ impl World {
                 self.note(|| format!("{number} refused"));
                 self.forget(number);
                 let how = if number.is_multiple_of(4) { Disconnect::Untrusted } else { Disconnect::NotConnected };
-                self.machine.handle_input(Input::Closed(name, how), now);
+                self.machine.handle_input(Input::Closed(name, how, None), now);
             }
             Arrival::Written => {
                 if let Some(tap) = self.taps.get_mut(&number) {
@@ -362,7 +362,7 @@ impl World {
                 self.note(|| format!("{number} closed {}", if orderly { "by the broker" } else { "by a fault" }));
                 self.forget(number);
                 let how = if orderly { Disconnect::ByPeer } else { Disconnect::Broken };
-                self.machine.handle_input(Input::Closed(name, how), now);
+                self.machine.handle_input(Input::Closed(name, how, None), now);
             }
             Arrival::Accepted | Arrival::AtBroker(_) | Arrival::ClosedAtBroker => {}
         }

@@ -92,7 +92,7 @@ fn records_after_a_refused_one_are_not_awaited() {
     let fates: Vec<_> = (0..4).map(|position| failed.fate_of(position).unwrap()).collect();
     assert_eq!(fates, [Fate::Written, Fate::Unknown, Fate::NotWritten, Fate::NotWritten]);
     assert!(matches!(failed.reason, FailureReason::TimedOut { .. }));
-    assert_eq!(failed.batch.record_count(), 4);
+    assert_eq!(failed.record_count(), 4);
 }
 
 #[test]
