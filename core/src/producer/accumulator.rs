@@ -6,9 +6,10 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::event::BatchId;
+use super::identity::{Disowned, Identity};
 use super::io::ConnectionId;
 use super::network::Node;
-use super::sequence::{Identity, Sequence};
+use super::sequence::Sequence;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
@@ -328,6 +329,19 @@ impl Accumulator {
             overtaken: None,
             last_error: None,
         }
+    }
+
+    /// Lets no partition stamp anything more under the identities that this refusal applies to. Returns those of the active
+    /// ones that counted under one.
+    pub(super) fn disown(&mut self, disowned: Disowned) -> Vec<PartitionIndex> {
+        let Self { partitions, active, .. } = self;
+        let mut affected = Vec::new();
+        for (index, partition) in partitions.iter_mut().enumerate() {
+            let Some(own) = partition.sequence.identity().filter(|&own| disowned.applies_to(own)) else { continue };
+            partition.sequence.lose(own);
+            affected.extend(active.contains(&index).then_some(index));
+        }
+        affected
     }
 
     pub(super) fn partition(&self, index: PartitionIndex) -> &Partition {

@@ -107,6 +107,7 @@ mod config;
 mod connection;
 mod event;
 mod handshake;
+mod identity;
 mod io;
 mod machine;
 mod network;
@@ -125,6 +126,7 @@ pub use self::event::{
     BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, LookUpError, Refusal, SendError, Trouble,
 };
 pub use self::handshake::Versions;
+pub use self::identity::ProducerIdError;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
 pub use self::machine::Producer;
 pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};

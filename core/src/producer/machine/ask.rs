@@ -13,8 +13,8 @@ use crate::producer::accumulator::Awaited;
 use crate::producer::cluster::{News, Source};
 use crate::producer::event::{BrokerTrouble, Event, LookUpError, Trouble};
 use crate::producer::handshake::garbled;
+use crate::producer::identity::{Identity, ProducerIdError};
 use crate::producer::io::{ConnectionId, Output};
-use crate::producer::sequence::Identity;
 use crate::producer::timers::Timer;
 use crate::producer::verdict::{self, IdentityVerdict};
 use crate::protocol::{
@@ -279,29 +279,30 @@ impl Producer {
         let response = match InitProducerIdResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
-                self.identity_failed();
+                self.identity_failed(None);
                 return self.give_up(id, garbled(error));
             }
         };
         if ApiKey::InitProducerId.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
+        let broker = self.network.broker(id);
+        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).from_broker(broker);
         match verdict::identity(response.error_code) {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
-                if identity.id < 0 || identity.epoch < 0 || !self.identities.obtain(identity) {
-                    self.identity_failed();
+                match self.identities.obtain(identity, broker) {
+                    Ok(()) => self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_))),
+                    Err(error) => self.identity_failed(Some(error)),
                 }
-                self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
             }
-            IdentityVerdict::AskAgain => self.identity_failed(),
+            IdentityVerdict::AskAgain => self.identity_failed(Some(error.into())),
             IdentityVerdict::Fail => {
-                self.identity_failed();
+                self.identity_failed(Some(error.clone().into()));
                 let active = self.accumulator.active.iter().copied();
                 let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
                 let message = String::from("and idempotence needs a producer id (enable.idempotence)");
-                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).with_message(message);
-                let error = error.from_broker(self.network.broker(id));
+                let error = error.with_message(message);
                 for index in waiting {
                     self.fail_waiting(index, || error.clone().into());
                 }
@@ -309,11 +310,31 @@ impl Producer {
         }
     }
 
-    pub(super) fn identity_failed(&mut self) {
-        self.identities.asked = false;
-        self.identities.failures = self.identities.failures.saturating_add(1);
+    /// No identity came of a request, for this reason if one is known: the next one waits.
+    pub(super) fn identity_failed(&mut self, error: Option<ProducerIdError>) {
+        self.identities.fail(error);
+        self.postpone_identity();
+        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+    }
+
+    fn postpone_identity(&mut self) {
         let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
         self.identities.not_before = self.now + wait;
-        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+    }
+
+    /// A broker has refused this identity: no partition uses it for anything new, and what is certainly unwritten is stamped
+    /// anew. If no broker has ever taken a batch under it, the next request waits, as after any failure: else a broker
+    /// that refuses every id would be asked without end.
+    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) {
+        let disowned = self.identities.disown(refused, refusal);
+        if disowned.was_never_taken {
+            self.identities.fail(None);
+            self.postpone_identity();
+        }
+        for index in self.accumulator.disown(disowned) {
+            self.open_void(index);
+            self.watch_deadline(index);
+            self.accumulator.look_at(index);
+        }
     }
 }

@@ -135,7 +135,15 @@ impl Producer {
         let leader = self.cluster.leader(to).map(Node::Broker);
         let trouble = self.network.last_trouble(leader).map(|trouble| boxed(trouble.clone()));
         let error = queue.front().and_then(|entry| entry.last_error.as_deref());
-        FailureReason::TimedOut { last: trouble.or_else(|| error.map(|error| boxed(error.clone()))) }
+        let last = self.why_no_identity(index).or(trouble);
+        FailureReason::TimedOut { last: last.or_else(|| error.map(|error| boxed(error.clone()))) }
+    }
+
+    /// Returns why the first batch of a partition waits for a producer id, if it does.
+    fn why_no_identity(&self, index: PartitionIndex) -> Option<Box<dyn Error + Send + Sync>> {
+        let Partition { queue, sequence, .. } = self.accumulator.partition(index);
+        let is_sealed = queue.front().is_some_and(|entry| matches!(entry.payload, Payload::Sealed(_)));
+        if is_sealed && self.identities.usable_by(sequence).is_none() { self.identities.why_none() } else { None }
     }
 
     /// Fails all that is not through, for the producer is closed at once.

@@ -1,0 +1,365 @@
+//! Who the producer is to the brokers: its producer id and epoch, where they come from, and which of them brokers have
+//! refused (KIP-98, KIP-360).
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::error::Error;
+
+use super::sequence::Sequence;
+use crate::protocol::BrokerError;
+use crate::time::Instant;
+
+/// A producer id and its epoch. Under a new one a partition counts from 0 again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) id: i64,
+    pub(super) epoch: i16,
+}
+
+/// Why a producer id that was asked for (InitProducerId) is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProducerIdError {
+    /// The broker answered with an error.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The broker reported success, with an id or an epoch below 0.
+    #[error("{} answered InitProducerId with producer id {id} and epoch {epoch}, which no producer can have", Answerer(*broker))]
+    Invalid {
+        /// The broker's node id, where it is known.
+        broker: Option<i32>,
+        /// The id.
+        id: i64,
+        /// The epoch.
+        epoch: i16,
+    },
+    /// The broker handed out an id and epoch that this producer had before: under them its sequences are taken.
+    #[error("{} answered InitProducerId with producer id {id} and epoch {epoch} again, {}", Answerer(*broker), After(refusal.as_ref()))]
+    Repeated {
+        /// The broker's node id, where it is known.
+        broker: Option<i32>,
+        /// The id.
+        id: i64,
+        /// The epoch.
+        epoch: i16,
+        /// How a broker refused this producer's id last, if one did.
+        refusal: Option<BrokerError>,
+    },
+}
+
+/// A broker, by its node id if that is known.
+struct Answerer(Option<i32>);
+
+impl core::fmt::Display for Answerer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            Some(id) => write!(f, "broker {id}"),
+            None => f.write_str("the broker"),
+        }
+    }
+}
+
+/// Why another id was asked for.
+struct After<'a>(Option<&'a BrokerError>);
+
+impl core::fmt::Display for After<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            Some(refusal) => write!(f, "after {refusal}"),
+            None => f.write_str("under which this producer has sent batches before"),
+        }
+    }
+}
+
+/// Earlier producer ids that are remembered, so that none is used twice. Brokers hand out ids from blocks of 1,000
+/// (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`), and none twice: this guards against one that does.
+const REMEMBERED_IDS: usize = 1_000;
+
+/// The current identity, the next one, and those that are used up.
+#[derive(Debug, Default)]
+pub(super) struct Identities {
+    current: Option<Identity>,
+    /// The epoch that came with the current id from a broker. Later epochs of it are our own (KIP-360).
+    granted_epoch: i16,
+    /// A broker has taken a batch under the current id.
+    is_proven: bool,
+    /// A broker has refused the current id: ask for another.
+    disowned: bool,
+    /// A broker has refused an epoch that we had taken by ourselves, so it only takes those that brokers hand out. From then on
+    /// each identity is asked for.
+    own_epochs_refused: bool,
+    /// A partition that has counted under the current one was forgotten. Should it come back, it would count from 0 again,
+    /// and its batches would be taken for duplicates: so no partition begins to count under it any more.
+    complete: bool,
+    /// Earlier identities, each with the highest epoch that was used, the latest last.
+    earlier: VecDeque<Identity>,
+    /// How a broker refused the current id.
+    refusal: Option<BrokerError>,
+    /// Why the last attempt to get an identity failed.
+    last_error: Option<ProducerIdError>,
+    /// A request is under way.
+    pub(super) asked: bool,
+    /// Requests in a row, up to now, that came to no identity under which a batch was taken.
+    pub(super) failures: u32,
+    pub(super) not_before: Instant,
+}
+
+/// Which identities a refusal applies to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Disowned {
+    id: i64,
+    /// Epochs of the same id from this one on were handed out after the refused one.
+    before: Option<i16>,
+    /// The id was the current one, and no broker has ever taken a batch under it.
+    pub(super) was_never_taken: bool,
+}
+
+impl Disowned {
+    /// Whether the refusal applies to this identity.
+    pub(super) fn applies_to(self, identity: Identity) -> bool {
+        identity.id == self.id && self.before.is_none_or(|before| identity.epoch < before)
+    }
+}
+
+impl Identities {
+    /// Returns the identity for the next new batch of a partition that counts so: its own, while that is good, since what
+    /// another partition has lost does not concern it; then the current one.
+    pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
+        let own = sequence.identity().filter(|&own| sequence.allows(own));
+        let current = || self.current.filter(|&current| sequence.allows(current) && !self.complete && !self.disowned);
+        own.or_else(current)
+    }
+
+    /// Makes the next epoch the current one, as the Java client does for producers without transactions: brokers accept it
+    /// from any producer with this id, and then nothing late of the epoch before. Returns false if a new id has to be asked
+    /// for: after the last epoch, and where brokers have refused the id, or an epoch that they had not handed out.
+    pub(super) fn bump(&mut self) -> bool {
+        let current = self.current.filter(|_| !self.disowned && !self.own_epochs_refused);
+        let Some(Identity { id, epoch }) = current else { return false };
+        let Some(epoch) = epoch.checked_add(1) else { return false };
+        self.current = Some(Identity { id, epoch });
+        self.complete = false;
+        true
+    }
+
+    /// A partition that has counted under this identity is forgotten.
+    pub(super) fn forget_counting(&mut self, identity: Identity) {
+        self.complete |= self.current == Some(identity);
+    }
+
+    /// Takes an identity that a broker handed out.
+    ///
+    /// # Errors
+    /// It cannot be used: it is none, or one that we have, or had, which would count from 0 in ranges that are taken.
+    pub(super) fn obtain(&mut self, identity: Identity, broker: Option<i32>) -> Result<(), ProducerIdError> {
+        let Identity { id, epoch } = identity;
+        if id < 0 || epoch < 0 {
+            return Err(ProducerIdError::Invalid { broker, id, epoch });
+        }
+        if self.earlier.iter().chain(&self.current).any(|used| used.id == id && used.epoch >= epoch) {
+            return Err(ProducerIdError::Repeated { broker, id, epoch, refusal: self.refusal.clone() });
+        }
+        let mut earlier = core::mem::take(&mut self.earlier);
+        if let Some(former) = self.current {
+            earlier.retain(|used| used.id != former.id);
+            earlier.push_back(former);
+            earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
+        }
+        let Self { own_epochs_refused, failures, not_before, .. } = *self;
+        *self = Self {
+            current: Some(identity),
+            granted_epoch: epoch,
+            own_epochs_refused,
+            earlier,
+            failures,
+            not_before,
+            ..Self::default()
+        };
+        Ok(())
+    }
+
+    /// A request for an identity came to nothing, for this reason if one is known; the next one is due at `not_before`.
+    pub(super) fn fail(&mut self, error: Option<ProducerIdError>) {
+        self.asked = false;
+        self.failures = self.failures.saturating_add(1);
+        if error.is_some() {
+            self.last_error = error;
+        }
+    }
+
+    /// A broker has taken a batch under this identity.
+    pub(super) fn confirm(&mut self, identity: Identity) {
+        if self.is_current_grant(identity) {
+            self.is_proven = true;
+            self.failures = 0;
+        }
+    }
+
+    /// A broker has refused this identity, so it is to be used no more, nor is any other epoch of its id that we had by then.
+    /// Returns what the refusal applies to.
+    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) -> Disowned {
+        let Identity { id, epoch } = refused;
+        if !self.is_current_grant(refused) {
+            let before = self.current.filter(|current| current.id == id).map(|_| self.granted_epoch);
+            return Disowned { id, before, was_never_taken: false };
+        }
+        let was_never_taken = !self.disowned && !self.is_proven;
+        self.disowned = true;
+        self.own_epochs_refused |= epoch > self.granted_epoch;
+        self.refusal = Some(refusal);
+        Disowned { id, before: None, was_never_taken }
+    }
+
+    /// Whether it came with the current id, or is an epoch that we took after that one.
+    fn is_current_grant(&self, identity: Identity) -> bool {
+        self.current.is_some_and(|current| current.id == identity.id) && identity.epoch >= self.granted_epoch
+    }
+
+    /// Returns why there is no identity, if something went wrong: the last attempt to get one, or the refusal of the last one.
+    pub(super) fn why_none(&self) -> Option<Box<dyn Error + Send + Sync>> {
+        let refusal = || self.refusal.clone().map(|refusal| Box::new(refusal) as _);
+        self.last_error.clone().map(|error| Box::new(error) as _).or_else(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ApiKey, ErrorCode};
+
+    const ONE: Identity = Identity { id: 7, epoch: 0 };
+    const TWO: Identity = Identity { id: 7, epoch: 1 };
+    const OTHER: Identity = Identity { id: 8, epoch: 0 };
+
+    fn refusal() -> BrokerError {
+        BrokerError::new(ApiKey::Produce, ErrorCode::PRODUCER_FENCED)
+    }
+
+    fn with(identity: Identity) -> Identities {
+        let mut identities = Identities::default();
+        identities.obtain(identity, None).unwrap();
+        identities
+    }
+
+    #[test]
+    fn an_identity_is_bumped_and_never_taken_twice() {
+        assert!(!Identities::default().bump());
+        let mut identities = with(ONE);
+        identities.obtain(ONE, None).unwrap_err();
+        assert!(identities.bump());
+        assert_eq!(identities.current, Some(TWO));
+        for used in [ONE, TWO] {
+            identities.obtain(used, None).unwrap_err();
+        }
+        identities.disown(ONE, refusal());
+        assert!(!identities.bump(), "of this id nothing will be taken");
+        assert_eq!(identities.usable_by(&Sequence::default()), None);
+        identities.obtain(Identity { id: 8, epoch: i16::MAX }, None).unwrap();
+        assert!(!identities.bump(), "there is no epoch after the last");
+        for used in [ONE, TWO] {
+            identities.obtain(used, None).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn after_an_own_epoch_was_refused_no_other_is_taken() {
+        let mut identities = with(ONE);
+        assert!(identities.bump());
+        identities.disown(TWO, refusal());
+        identities.obtain(OTHER, None).unwrap();
+        assert!(!identities.bump());
+        let mut identities = with(ONE);
+        identities.disown(ONE, refusal());
+        identities.obtain(OTHER, None).unwrap();
+        assert!(identities.bump(), "the epoch that was refused was the broker's own");
+    }
+
+    #[test]
+    fn a_refusal_applies_to_the_epochs_that_were_there_before_it() {
+        let mut identities = with(ONE);
+        let all = identities.disown(TWO, refusal());
+        let later = Identity { id: 7, epoch: 5 };
+        assert_eq!([ONE, TWO, later, OTHER].map(|identity| all.applies_to(identity)), [true, true, true, false]);
+        identities.obtain(later, None).unwrap();
+        let late = identities.disown(TWO, refusal());
+        assert_eq!([ONE, TWO, later, OTHER].map(|identity| late.applies_to(identity)), [true, true, false, false]);
+        assert_eq!(identities.usable_by(&Sequence::default()), Some(later));
+        let another = identities.disown(OTHER, refusal());
+        assert_eq!([ONE, later, OTHER].map(|identity| another.applies_to(identity)), [false, false, true]);
+    }
+
+    #[test]
+    fn only_an_id_that_was_never_taken_counts_as_a_failure_when_it_is_refused() {
+        let mut identities = with(ONE);
+        assert!(identities.disown(ONE, refusal()).was_never_taken);
+        assert!(!identities.disown(ONE, refusal()).was_never_taken, "once");
+        identities.fail(None);
+        identities.obtain(OTHER, None).unwrap();
+        assert_eq!(identities.failures, 1, "to be handed out is not to be taken");
+        identities.confirm(ONE);
+        assert_eq!(identities.failures, 1, "that was the other id");
+        identities.confirm(OTHER);
+        assert_eq!(identities.failures, 0);
+        assert!(!identities.disown(OTHER, refusal()).was_never_taken);
+    }
+
+    #[test]
+    fn a_thousand_earlier_ids_are_remembered() {
+        let mut identities = Identities::default();
+        let id = |id: usize| Identity { id: id as i64, epoch: 0 };
+        for next in 0..=REMEMBERED_IDS + 1 {
+            identities.obtain(id(next), None).unwrap();
+        }
+        assert_eq!(identities.earlier.len(), REMEMBERED_IDS);
+        for used in 1..=REMEMBERED_IDS + 1 {
+            identities.obtain(id(used), None).unwrap_err();
+        }
+        identities.obtain(id(0), None).unwrap();
+    }
+
+    #[test]
+    fn what_one_partition_loses_is_no_affair_of_another() {
+        let mut identities = with(ONE);
+        let (mut loser, mut other) = (Sequence::default(), Sequence::default());
+        loser.take(ONE, 1);
+        other.take(ONE, 1);
+        loser.lose(ONE);
+        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (None, Some(ONE)));
+        identities.bump();
+        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (Some(TWO), Some(ONE)));
+    }
+
+    #[test]
+    fn after_a_partition_was_forgotten_none_begins_under_the_same_identity() {
+        let mut identities = with(ONE);
+        let (mut old, new) = (Sequence::default(), Sequence::default());
+        old.take(ONE, 1);
+        identities.forget_counting(TWO);
+        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(ONE)));
+        identities.forget_counting(ONE);
+        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), None));
+        identities.bump();
+        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(TWO)));
+    }
+
+    #[test]
+    fn errors_name_the_broker_the_id_and_the_reason() {
+        let mut identities = with(ONE);
+        let text = |error: ProducerIdError| alloc::string::ToString::to_string(&error);
+        assert_eq!(
+            text(identities.obtain(ONE, None).unwrap_err()),
+            "the broker answered InitProducerId with producer id 7 and epoch 0 again, under which this producer has \
+             sent batches before"
+        );
+        identities.disown(ONE, refusal().from_broker(2));
+        assert_eq!(
+            text(identities.obtain(ONE, Some(1)).unwrap_err()),
+            "broker 1 answered InitProducerId with producer id 7 and epoch 0 again, after broker 2 answered Produce with \
+             PRODUCER_FENCED (90)"
+        );
+        assert_eq!(
+            text(identities.obtain(Identity { id: -1, epoch: -1 }, Some(1)).unwrap_err()),
+            "broker 1 answered InitProducerId with producer id -1 and epoch -1, which no producer can have"
+        );
+    }
+}
