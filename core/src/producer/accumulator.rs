@@ -55,6 +55,8 @@ pub(super) struct Entry {
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
+    /// Its identity was refused, and it was tried again under another without a back-off. The next time it waits.
+    pub(super) renewed: bool,
     /// Some attempt may have been written, or still be.
     pub(super) unsure: bool,
     /// While a later one was on its way, it was refused, perhaps: a broker that had forgotten us may have taken that one alone.
@@ -324,6 +326,7 @@ impl Accumulator {
             failures: 0,
             not_before: Instant::START,
             in_flight: None,
+            renewed: false,
             unsure: false,
             passed_over: false,
             overtaken: None,

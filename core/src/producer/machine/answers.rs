@@ -244,7 +244,7 @@ impl Producer {
     }
 
     /// The broker takes nothing under this identity, whatever the sequence: only another producer id helps. What is certainly
-    /// unwritten goes out under that, at once unless it was refused before. What may be written fails: under another number
+    /// unwritten goes out under that, the first time without a back-off. What may be written fails: under another number
     /// it could be written twice, and as it was it would be refused again.
     fn refuse_identity(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
         let entry = &self.accumulator.partition(index).queue[at];
@@ -252,10 +252,10 @@ impl Producer {
         if entry.unsure {
             self.fail_by_broker(index, at, true, said);
         } else {
-            let is_first_failure = entry.failures == 0;
             self.retry(index, at, false, Some(said));
-            if is_first_failure {
-                self.accumulator.partition_mut(index).queue[at].not_before = self.now;
+            let entry = &mut self.accumulator.partition_mut(index).queue[at];
+            if !core::mem::replace(&mut entry.renewed, true) {
+                entry.not_before = self.now;
             }
         }
         self.disown(identity, said.error());
