@@ -122,7 +122,7 @@ pub(super) struct World {
     pub(super) ids: VecDeque<(i64, i16)>,
     /// What InitProducerId answers, if not an identity.
     init_errors: VecDeque<ErrorCode>,
-    handed_out: Vec<(i64, i16)>,
+    pub(super) handed_out: Vec<(i64, i16)>,
     check_identity: IdentityCheck,
     throttle: i32,
     deaf: bool,
