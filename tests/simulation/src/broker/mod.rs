@@ -140,6 +140,12 @@ impl Broker {
         self.rules.push(Rule { which, code, handed_out: cluster.handed_out.len() });
     }
 
+    /// Whether it refuses any identities.
+    #[must_use]
+    pub const fn refuses_identities(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     /// Faults cease (but it refuses on, what it refuses): no interceptor waits any more; and, if so wanted, connections that are mute are closed.
     pub fn relent(&mut self, close_mute: bool) {
         self.interceptors.clear();
