@@ -16,7 +16,8 @@ pub(super) struct Identity {
     pub(super) epoch: i16,
 }
 
-/// Why a producer id that was asked for (InitProducerId) is not there.
+/// Why there is no producer id although one was asked for (InitProducerId). It is what went wrong last (in
+/// [`FailureReason::TimedOut`](crate::FailureReason::TimedOut)) with a batch that waited for an id until its delivery timeout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProducerIdError {
@@ -91,8 +92,8 @@ pub(super) struct Identities {
     /// A partition that has counted under the current one was forgotten. Should it come back, it would count from 0 again,
     /// and its batches would be taken for duplicates: so no partition begins to count under it any more.
     complete: bool,
-    /// Earlier identities, each with the highest epoch that was used, the latest last.
-    earlier: VecDeque<Identity>,
+    /// Earlier identities, the latest last.
+    earlier: VecDeque<Earlier>,
     /// How a broker refused the current id.
     refusal: Option<BrokerError>,
     /// Why the last attempt to get an identity failed.
@@ -102,6 +103,14 @@ pub(super) struct Identities {
     /// Requests in a row, up to now, that came to no identity under which a batch was taken.
     pub(super) failures: u32,
     pub(super) not_before: Instant,
+}
+
+/// An identity that was the current one before.
+#[derive(Clone, Copy, Debug)]
+struct Earlier {
+    /// With the highest epoch that was used of its id.
+    identity: Identity,
+    disowned: bool,
 }
 
 /// Which identities a refusal applies to.
@@ -156,13 +165,14 @@ impl Identities {
         if id < 0 || epoch < 0 {
             return Err(ProducerIdError::Invalid { broker, id, epoch });
         }
-        if self.earlier.iter().chain(&self.current).any(|used| used.id == id && used.epoch >= epoch) {
+        let earlier = self.earlier.iter().map(|earlier| earlier.identity);
+        if earlier.chain(self.current).any(|used| used.id == id && used.epoch >= epoch) {
             return Err(ProducerIdError::Repeated { broker, id, epoch, refusal: self.refusal.clone() });
         }
         let mut earlier = core::mem::take(&mut self.earlier);
         if let Some(former) = self.current {
-            earlier.retain(|used| used.id != former.id);
-            earlier.push_back(former);
+            earlier.retain(|used| used.identity.id != former.id);
+            earlier.push_back(Earlier { identity: former, disowned: self.disowned });
             earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
         }
         let Self { own_epochs_refused, failures, not_before, .. } = *self;
@@ -178,10 +188,9 @@ impl Identities {
         Ok(())
     }
 
-    /// A request for an identity came to nothing, for this reason if one is known; the next one is due at `not_before`.
+    /// The request under way came to nothing, for this reason if one is known.
     pub(super) fn fail(&mut self, error: Option<ProducerIdError>) {
         self.asked = false;
-        self.failures = self.failures.saturating_add(1);
         if error.is_some() {
             self.last_error = error;
         }
@@ -196,18 +205,21 @@ impl Identities {
     }
 
     /// A broker has refused this identity, so it is to be used no more, nor is any other epoch of its id that we had by then.
-    /// Returns what the refusal applies to.
-    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) -> Disowned {
+    /// Returns what the refusal applies to, or `None` if that was refused before.
+    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) -> Option<Disowned> {
         let Identity { id, epoch } = refused;
         if !self.is_current_grant(refused) {
+            let mut earlier = self.earlier.iter_mut().filter(|earlier| earlier.identity.id == id);
+            if earlier.next().is_some_and(|earlier| core::mem::replace(&mut earlier.disowned, true)) {
+                return None;
+            }
             let before = self.current.filter(|current| current.id == id).map(|_| self.granted_epoch);
-            return Disowned { id, before, was_never_taken: false };
+            return Some(Disowned { id, before, was_never_taken: false });
         }
-        let was_never_taken = !self.disowned && !self.is_proven;
-        self.disowned = true;
         self.own_epochs_refused |= epoch > self.granted_epoch;
         self.refusal = Some(refusal);
-        Disowned { id, before: None, was_never_taken }
+        let is_new = !core::mem::replace(&mut self.disowned, true);
+        is_new.then_some(Disowned { id, before: None, was_never_taken: !self.is_proven })
     }
 
     /// Whether it came with the current id, or is an epoch that we took after that one.
@@ -277,30 +289,45 @@ mod tests {
     #[test]
     fn a_refusal_applies_to_the_epochs_that_were_there_before_it() {
         let mut identities = with(ONE);
-        let all = identities.disown(TWO, refusal());
+        let all = identities.disown(TWO, refusal()).unwrap();
+        assert!(identities.disown(ONE, refusal()).is_none(), "once");
         let later = Identity { id: 7, epoch: 5 };
         assert_eq!([ONE, TWO, later, OTHER].map(|identity| all.applies_to(identity)), [true, true, true, false]);
         identities.obtain(later, None).unwrap();
-        let late = identities.disown(TWO, refusal());
+        assert!(identities.disown(TWO, refusal()).is_none(), "once, also when it comes late");
+        assert_eq!(identities.usable_by(&Sequence::default()), Some(later));
+
+        let mut identities = with(ONE);
+        identities.obtain(later, None).unwrap();
+        let late = identities.disown(TWO, refusal()).unwrap();
         assert_eq!([ONE, TWO, later, OTHER].map(|identity| late.applies_to(identity)), [true, true, false, false]);
         assert_eq!(identities.usable_by(&Sequence::default()), Some(later));
-        let another = identities.disown(OTHER, refusal());
+        let another = identities.disown(OTHER, refusal()).unwrap();
         assert_eq!([ONE, later, OTHER].map(|identity| another.applies_to(identity)), [false, false, true]);
     }
 
     #[test]
     fn only_an_id_that_was_never_taken_counts_as_a_failure_when_it_is_refused() {
         let mut identities = with(ONE);
-        assert!(identities.disown(ONE, refusal()).was_never_taken);
-        assert!(!identities.disown(ONE, refusal()).was_never_taken, "once");
-        identities.fail(None);
+        assert!(identities.disown(ONE, refusal()).unwrap().was_never_taken);
+        identities.failures += 1;
         identities.obtain(OTHER, None).unwrap();
         assert_eq!(identities.failures, 1, "to be handed out is not to be taken");
         identities.confirm(ONE);
         assert_eq!(identities.failures, 1, "that was the other id");
         identities.confirm(OTHER);
         assert_eq!(identities.failures, 0);
-        assert!(!identities.disown(OTHER, refusal()).was_never_taken);
+        assert!(!identities.disown(OTHER, refusal()).unwrap().was_never_taken);
+    }
+
+    #[test]
+    fn a_refusal_does_not_end_the_request_that_is_under_way() {
+        let mut identities = with(ONE);
+        identities.asked = true;
+        identities.disown(ONE, refusal());
+        assert!(identities.asked);
+        identities.fail(None);
+        assert!(!identities.asked);
     }
 
     #[test]

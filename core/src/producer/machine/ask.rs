@@ -317,7 +317,9 @@ impl Producer {
         self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
     }
 
+    /// Another failure in a row, so the next request waits longer.
     fn postpone_identity(&mut self) {
+        self.identities.failures = self.identities.failures.saturating_add(1);
         let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
         self.identities.not_before = self.now + wait;
     }
@@ -326,9 +328,10 @@ impl Producer {
     /// anew. If no broker has ever taken a batch under it, the next request waits, as after any failure: else a broker
     /// that refuses every id would be asked without end.
     pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) {
-        let disowned = self.identities.disown(refused, refusal);
+        let Some(disowned) = self.identities.disown(refused, refusal) else {
+            return; // which was done at the first refusal
+        };
         if disowned.was_never_taken {
-            self.identities.fail(None);
             self.postpone_identity();
         }
         for index in self.accumulator.disown(disowned) {
