@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::cause::{BrokerAddress, Millis, PendingRequest, TimeoutCause};
 use super::handshake::Versions;
+use super::identity::ProducerIdError;
 use super::io::Disconnect;
 use super::mismatch::{ForeignProtocol, SecurityMismatch};
 use super::scram::ScramError;
@@ -214,6 +215,9 @@ pub enum Trouble {
     /// With SCRAM, it did not believe us, or was not to be believed.
     #[error("SCRAM: {0}")]
     Scram(ScramError),
+    /// Its response to InitProducerId has no producer id that can be used.
+    #[error(transparent)]
+    ProducerId(#[from] ProducerIdError),
 }
 
 impl From<ScramError> for Trouble {

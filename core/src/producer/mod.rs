@@ -108,6 +108,7 @@ mod config;
 mod connection;
 mod event;
 mod handshake;
+mod identity;
 mod io;
 mod machine;
 mod mismatch;
@@ -128,6 +129,7 @@ pub use self::event::{
     BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, LookUpError, Refusal, SendError, Trouble,
 };
 pub use self::handshake::Versions;
+pub use self::identity::ProducerIdError;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
 pub use self::machine::Producer;
 pub use self::mismatch::{ForeignProtocol, MismatchEvidence, SecurityMismatch, SecurityProtocol};

@@ -14,8 +14,8 @@ use crate::producer::accumulator::Awaited;
 use crate::producer::cluster::{News, Source};
 use crate::producer::event::{BrokerTrouble, Event, LookUpError, Trouble};
 use crate::producer::handshake::garbled;
+use crate::producer::identity::Identity;
 use crate::producer::io::{ConnectionId, Output};
-use crate::producer::sequence::Identity;
 use crate::producer::timers::Timer;
 use crate::producer::verdict::{self, IdentityVerdict};
 use crate::protocol::{
@@ -298,21 +298,20 @@ impl Producer {
         if ApiKey::InitProducerId.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
+        let broker = self.network.broker(id);
+        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
         match verdict::identity(response.error_code) {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
-                if identity.id < 0 || identity.epoch < 0 || !self.identities.obtain(identity) {
-                    let Identity { id: producer, epoch } = identity;
-                    let what = format!(
-                        "its response to InitProducerId v{version} has no new producer id, but id {producer} and epoch {epoch}"
-                    );
-                    self.note_identity_error(id, Trouble::Protocol(what));
-                    self.identity_failed();
+                match self.identities.obtain(identity) {
+                    Ok(()) => self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_))),
+                    Err(error) => {
+                        self.note_identity_error(id, error.into());
+                        self.identity_failed();
+                    }
                 }
-                self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
             }
             IdentityVerdict::AskAgain => {
-                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
                 self.note_identity_error(id, error.into());
                 self.identity_failed();
             }
@@ -321,8 +320,7 @@ impl Producer {
                 let active = self.accumulator.active.iter().copied();
                 let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
                 let message = String::from("and idempotence needs a producer id (enable.idempotence)");
-                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
-                let error = error.from_broker(self.network.broker(id)).with_message(message);
+                let error = error.from_broker(broker).with_message(message);
                 for index in waiting {
                     self.fail_waiting(index, || error.clone().into());
                 }
@@ -330,11 +328,34 @@ impl Producer {
         }
     }
 
+    /// A request for a producer id failed: the next one waits.
     pub(super) fn identity_failed(&mut self) {
         self.identities.asked = false;
+        self.postpone_identity();
+        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+    }
+
+    /// Another failure in a row, so the next request waits longer.
+    fn postpone_identity(&mut self) {
         self.identities.failures = self.identities.failures.saturating_add(1);
         let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
         self.identities.not_before = self.now + wait;
-        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+    }
+
+    /// A broker has refused this identity: no partition uses it for anything new, and what is certainly unwritten is stamped
+    /// anew. If no broker has ever taken a batch under it, the next request waits, as after any failure: else a broker
+    /// that refuses every id would be asked without end.
+    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) {
+        let Some(disowned) = self.identities.disown(refused, refusal) else {
+            return; // which was done at the first refusal
+        };
+        if disowned.was_never_taken {
+            self.postpone_identity();
+        }
+        for index in self.accumulator.disown(disowned) {
+            self.open_void(index);
+            self.watch_deadline(index);
+            self.accumulator.look_at(index);
+        }
     }
 }

@@ -11,9 +11,9 @@ use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
 use crate::producer::accumulator::{Awaited, Entry, PartitionIndex, Payload};
 use crate::producer::handshake::Versions;
+use crate::producer::identity::Identity;
 use crate::producer::io::ConnectionId;
 use crate::producer::network::{Node, Reach};
-use crate::producer::sequence::Identity;
 use crate::producer::timers::Timer;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,

@@ -72,7 +72,7 @@ fn reason(change: impl FnOnce(&mut World, &mut ProducerConfig), reply: impl FnMu
 const LATE: &str = "it was not acknowledged within delivery.timeout.ms: ";
 
 #[track_caller]
-fn is(found: &str, expected: &str) {
+pub(super) fn is(found: &str, expected: &str) {
     let found = found.strip_prefix(LATE).unwrap_or_else(|| panic!("{found}"));
     // How long before a try was made hangs on the jitter of waits: only those that hang on nothing are exact.
     let number = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
@@ -172,8 +172,8 @@ fn a_broker_without_producer_ids_is_named() {
     };
     is(
         &reason(nothing, on(INIT_PRODUCER_ID, none)),
-        "waiting for a producer id (InitProducerId); last error # ms before: broker 1 at broker:9001: it does not keep to the \
-         protocol: its response to InitProducerId v0 has no new producer id, but id -1 and epoch -1",
+        "waiting for a producer id (InitProducerId); last error # ms before: broker 1 at broker:9001: the broker \
+         answered InitProducerId with producer id -1 and epoch -1, which no producer can have",
     );
     let refused = |asked: &Asked| {
         let code = ErrorCode::COORDINATOR_NOT_AVAILABLE.0.to_be_bytes();

@@ -167,6 +167,12 @@ impl World {
         self.settings.cluster.sasl && self.settings.producer.sasl != Some(credentials(PASSWORD))
     }
 
+    /// Whether some broker refuses producer ids or epochs for good.
+    #[must_use]
+    pub fn refuses_identities(&self) -> bool {
+        self.brokers.iter().any(Broker::refuses_identities)
+    }
+
     /// `acks`, as on the wire.
     #[must_use]
     pub const fn acks(&self) -> i16 {
