@@ -6,6 +6,10 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::error::ConfigError;
+#[cfg(not(feature = "tls"))]
+use crate::settings::Setting;
+use crate::settings::TlsConfig;
 #[cfg(feature = "tls")]
 pub(crate) use crate::tls::is_distrust;
 #[cfg(feature = "tls")]
@@ -21,6 +25,22 @@ pub(crate) enum Security {
 }
 
 impl Security {
+    /// Reads the files that the settings of TLS name.
+    #[cfg(feature = "tls")]
+    pub(crate) fn new(tls: Option<&TlsConfig>) -> Result<Self, ConfigError> {
+        tls.map_or(Ok(Self::Clear), |tls| Tls::read(tls.settings()).map(Self::Tls))
+    }
+
+    /// Without the feature `tls`, TLS is an error.
+    #[cfg(not(feature = "tls"))]
+    pub(crate) fn new(tls: Option<&TlsConfig>) -> Result<Self, ConfigError> {
+        const HOW: &str = "TLS is not built in: switch on the feature `tls` of kafka-batch, or of the transport's crate";
+        match tls {
+            None => Ok(Self::Clear),
+            Some(_) => Setting { name: "security.protocol", found: "ssl" }.wrong(HOW),
+        }
+    }
+
     /// The same for one connection, to this host.
     pub(crate) fn layer(&self, host: &str) -> Layer {
         #[cfg(not(feature = "tls"))]
@@ -28,8 +48,18 @@ impl Security {
         Layer(match self {
             Self::Clear => Kind::Clear,
             #[cfg(feature = "tls")]
-            Self::Tls(tls) => Kind::Tls(tls.clone(), host.to_owned()),
+            Self::Tls(tls) => Kind::Tls(tls.clone(), name_in_certificate(host).to_owned()),
         })
+    }
+}
+
+/// The name that a certificate can have for a host. The zone of an IPv6 address (`fe80::1%eth0`) means something on one
+/// machine alone, so no certificate has it.
+#[cfg(feature = "tls")]
+fn name_in_certificate(host: &str) -> &str {
+    match host.split_once('%') {
+        Some((address, _)) if address.parse::<std::net::Ipv6Addr>().is_ok() => address,
+        _ => host,
     }
 }
 
@@ -113,6 +143,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             Self::Clear(stream) => Pin::new(stream).poll_close(context),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).poll_close(context),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_no_part_of_the_name_in_a_certificate() {
+        assert_eq!(name_in_certificate("fe80::1%eth0"), "fe80::1");
+        for host in ["fe80::1", "127.0.0.1", "broker-1.example", "odd%name"] {
+            assert_eq!(name_in_certificate(host), host);
         }
     }
 }
