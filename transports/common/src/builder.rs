@@ -124,8 +124,7 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// As [`create`](Self::create).
     pub fn create_with_work(self) -> Result<(Producer<R>, Work), ConfigError> {
         let Self { settings, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let ParsedConfig { machine, options: batch_options, tls, brokers } =
-            settings::parse(&settings, batch_options)?;
+        let ParsedConfig { machine, options: batch_options, tls, brokers } = settings::parse(&settings, batch_options)?;
         let security = Security::new(tls.as_ref())?;
         batch_options.clone().build(UNIX_EPOCH)?;
         let config = ProducerConfig { down_conversion, split_too_large, ..machine };

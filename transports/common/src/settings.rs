@@ -37,6 +37,7 @@ pub(crate) struct Setting<'a> {
 }
 
 impl<'a> Setting<'a> {
+    #[cfg(feature = "tls")]
     pub(crate) fn of(settings: &'a Settings, name: &'a str) -> Option<Self> {
         settings.get(name).map(|found| Self { name, found })
     }

@@ -34,7 +34,8 @@ impl Security {
     /// Without the feature `tls`, TLS is an error.
     #[cfg(not(feature = "tls"))]
     pub(crate) fn new(tls: Option<&TlsConfig>) -> Result<Self, ConfigError> {
-        const HOW: &str = "TLS is not built in: switch on the feature `tls` of kafka-batch, or of the transport's crate";
+        const HOW: &str =
+            "TLS is not built in: switch on the feature `tls` of kafka-batch, or of the transport's crate";
         match tls {
             None => Ok(Self::Clear),
             Some(_) => Setting { name: "security.protocol", found: "ssl" }.wrong(HOW),

@@ -68,6 +68,7 @@
 
 mod builder;
 mod context;
+mod effective;
 mod error;
 mod feed;
 mod foreign;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod connections;
+mod never;
 mod retries;
 mod sizes;
 mod topics;

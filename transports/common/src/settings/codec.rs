@@ -23,7 +23,9 @@ pub(super) fn compression(typed: &TypedSettings, given: &Given<'_>) -> Result<Op
         return Err(ConfigError::Together(format!("set {} or {}, not both", level.name, another.name)));
     }
     let compression: Option<Compression> = match typed.compression_type {
-        Some(codec) => Some(codec.name().parse().or_else(|error: ParseCompressionError| given[TYPE].wrong(error.to_string()))?),
+        Some(codec) => {
+            Some(codec.name().parse().or_else(|error: ParseCompressionError| given[TYPE].wrong(error.to_string()))?)
+        }
         None => None,
     };
     let Some((setting, of, level)) = level else { return Ok(compression) };

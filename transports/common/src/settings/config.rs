@@ -109,10 +109,7 @@ fn apply(typed: TypedSettings, machine: &mut ProducerConfig) {
 }
 
 /// The protocol that was set, and the one that entries of `bootstrap.servers` name: one of them is enough.
-fn protocol(
-    set: Option<SecurityProtocol>,
-    named: Option<SecurityProtocol>,
-) -> Result<SecurityProtocol, ConfigError> {
+fn protocol(set: Option<SecurityProtocol>, named: Option<SecurityProtocol>) -> Result<SecurityProtocol, ConfigError> {
     match (set, named) {
         (Some(set), Some(named)) if set != named => Err(ConfigError::Together(format!(
             "{BROKERS} says {named}://, and {PROTOCOL}={set}: make them the same, or leave one of them out"
@@ -147,11 +144,7 @@ fn tls(typed: &mut TypedSettings, protocol: SecurityProtocol) -> Result<Option<T
     unused(settings.map(|(name, _)| name), "ssl or sasl_ssl").map(|()| None)
 }
 
-fn sasl(
-    typed: &mut TypedSettings,
-    given: &Given<'_>,
-    protocol: SecurityProtocol,
-) -> Result<Option<Sasl>, ConfigError> {
+fn sasl(typed: &mut TypedSettings, given: &Given<'_>, protocol: SecurityProtocol) -> Result<Option<Sasl>, ConfigError> {
     if !protocol.has_sasl() {
         let names = OF_SASL.into_iter().filter(|name| given.contains_key(name));
         return unused(names, "sasl_plaintext or sasl_ssl").map(|()| None);

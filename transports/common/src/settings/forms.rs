@@ -55,8 +55,11 @@ impl<T: Copy + PartialEq> Form for Words<T> {
     }
 
     fn accepts(&self) -> String {
-        let words: Vec<_> =
-            self.0.iter().map(|(word, _)| if word.is_empty() { "nothing".into() } else { format!("`{word}`") }).collect();
+        let words: Vec<_> = self
+            .0
+            .iter()
+            .map(|(word, _)| if word.is_empty() { "nothing".into() } else { format!("`{word}`") })
+            .collect();
         match &words[..] {
             [some @ .., last] if !some.is_empty() => format!("{} or {last}", some.join(", ")),
             words => words.concat(),

@@ -119,7 +119,12 @@ fn parse_address(address: &str) -> Result<(String, u16), &'static str> {
         Some(rest) => {
             let (host, rest) = rest.split_once(']').ok_or(SHAPE)?;
             let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(SHAPE)?) };
-            (bracketed(host).or_else(|| named(host)).ok_or("has neither an IP address nor a name between its brackets")?, port)
+            (
+                bracketed(host)
+                    .or_else(|| named(host))
+                    .ok_or("has neither an IP address nor a name between its brackets")?,
+                port,
+            )
         }
         None => {
             let (host, port) = match address.split_once(':') {
@@ -134,7 +139,8 @@ fn parse_address(address: &str) -> Result<(String, u16), &'static str> {
         }
     };
     let Some(port) = port else { return Ok((host, DEFAULT_PORT)) };
-    let port = Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit())).and_then(|port| port.parse().ok());
+    let port =
+        Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit())).and_then(|port| port.parse().ok());
     port.filter(|port| *port != 0).map(|port| (host, port)).ok_or("has no port from 1 to 65535 behind its colon")
 }
 

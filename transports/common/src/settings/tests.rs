@@ -80,7 +80,8 @@ fn every_setting_has_its_effect() {
         ("ssl.endpoint.identification.algorithm", "NONE"),
     ];
     // Of these there is one value, or they are tested with the codec.
-    let others = [BROKERS, "retries", "linger.ms", "compression.level", "compression.lz4.level", "compression.zstd.level"];
+    let others =
+        [BROKERS, "retries", "linger.ms", "compression.level", "compression.lz4.level", "compression.zstd.level"];
     for row in TABLE {
         assert!(settings.iter().any(|(name, _)| *name == row.name) != others.contains(&row.name), "{}", row.name);
     }
@@ -225,7 +226,11 @@ fn an_error_names_the_setting_what_was_found_and_what_is_accepted() {
     for (name, value, expected) in [
         ("acks", "2", "acks = \"2\": write all, -1, 1 or 0"),
         ("enable.idempotence", "on", "enable.idempotence = \"on\": write true, false, t, f, 1 or 0"),
-        ("request.timeout.ms", "1s", "request.timeout.ms = \"1s\": write a whole number of milliseconds from 1 to 2147483647"),
+        (
+            "request.timeout.ms",
+            "1s",
+            "request.timeout.ms = \"1s\": write a whole number of milliseconds from 1 to 2147483647",
+        ),
         ("buffer.memory", "-1", "buffer.memory = \"-1\": write a whole number of 1 or more"),
         ("linger.ms", "5", "RollingBatch and BatchStream can linger: write 0 or leave this setting out"),
         ("retries", "0", "delivery.timeout.ms is their bound: write 2147483647 or leave this setting out"),
@@ -270,7 +275,9 @@ fn settings_that_quarrel() {
         let what = quarrel(settings);
         assert!(what.contains(expected), "{what}");
     }
-    assert!(wrong(&[("security.protocol", "sasl_plaintext"), ("sasl.username", ""), PASSWORD]).starts_with("sasl.username"));
+    assert!(
+        wrong(&[("security.protocol", "sasl_plaintext"), ("sasl.username", ""), PASSWORD]).starts_with("sasl.username")
+    );
 }
 
 #[test]

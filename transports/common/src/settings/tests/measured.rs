@@ -145,9 +145,8 @@ mod with_tls {
             let directory = std::env::temp_dir().join(format!("kafka-batch-settings-{}", std::process::id()));
             fs::create_dir_all(directory.join("directory")).unwrap();
             let key = KeyPair::generate().unwrap();
-            let [ca, certificate] = ["authority", "us"].map(|name| {
-                CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem()
-            });
+            let [ca, certificate] = ["authority", "us"]
+                .map(|name| CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem());
             let way = pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).unwrap();
             let der = key.serialize_der();
             let encrypted = pkcs8::PrivateKeyInfoRef::try_from(&der[..]).unwrap();
@@ -155,8 +154,7 @@ mod with_tls {
             let encrypted = encrypted.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF).unwrap();
             let mut values = Vec::new();
             let key = key.serialize_pem();
-            for (name, text) in
-                [("ca", &ca), ("certificate", &certificate), ("key", &key), ("encrypted", &*encrypted)]
+            for (name, text) in [("ca", &ca), ("certificate", &certificate), ("key", &key), ("encrypted", &*encrypted)]
             {
                 let file = directory.join(format!("{name}.pem"));
                 fs::write(&file, text).unwrap();
@@ -179,9 +177,8 @@ mod with_tls {
 
         /// The same the other way round. A text is shown without the line end behind it.
         pub(super) fn leave_out(&self, text: String) -> String {
-            let in_place = |text: String, (name, value): &(String, String)| {
-                text.replace(value, name).replace(value.trim(), name)
-            };
+            let in_place =
+                |text: String, (name, value): &(String, String)| text.replace(value, name).replace(value.trim(), name);
             self.values.iter().fold(text, in_place)
         }
 
