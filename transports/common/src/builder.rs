@@ -41,8 +41,9 @@ pub trait Spawn: Runtime {
 
 /// Settings of a [`Producer`], by their Kafka names.
 ///
-/// Values are written alike in all of them: blank space around a value or an item of a list has no meaning, nor has the case
-/// of words such as `gzip` or `true`; numbers are decimal.
+/// Of two names in a row the others are librdkafka's. Blank space around a value or an item of a list has no meaning, nor has
+/// the case of words such as `gzip` or `true`; numbers are decimal.
+///
 #[doc = include_str!("settings/table.md")]
 ///
 /// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made.

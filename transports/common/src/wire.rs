@@ -148,10 +148,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn without_the_feature_tls_is_refused_and_the_feature_named() {
+        use kafka_batch_core::BatchOptions;
+
+        let settings = [("bootstrap.servers", "SSL://localhost:9092")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let tls = crate::settings::parse(&settings, BatchOptions::default()).unwrap().tls;
+        let error = Security::new(tls.as_ref()).unwrap_err().to_string();
+        assert!(error.starts_with("security.protocol = \"ssl\"") && error.contains("feature `tls`"), "{error}");
+        assert!(matches!(Security::new(None), Ok(Security::Clear)));
+    }
+
+    #[cfg(feature = "tls")]
     #[test]
     fn a_zone_is_no_part_of_the_name_in_a_certificate() {
         assert_eq!(name_in_certificate("fe80::1%eth0"), "fe80::1");
