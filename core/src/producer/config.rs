@@ -38,7 +38,7 @@ pub struct ProducerConfig {
     /// wait for its followers. Default 30 s.
     pub request_timeout: Duration,
     /// `delivery.timeout.ms`: how long after it was accepted a batch has failed if it is not through. Default 120 s. Kafka
-    /// wants it to be no less than [`request_timeout`](Self::request_timeout).
+    /// wants it to be no less than [`request_timeout`](Self::request_timeout). [`Duration::MAX`]: never.
     pub delivery_timeout: Duration,
     /// `retry.backoff.ms`: how long to wait before the first retry; doubles with each. Default 100 ms.
     pub retry_backoff: Duration,
@@ -48,7 +48,7 @@ pub struct ProducerConfig {
     pub reconnect_backoff: Duration,
     /// `reconnect.backoff.max.ms`: how long to wait at most. Default 1 s.
     pub reconnect_backoff_max: Duration,
-    /// `connections.max.idle.ms`: an unused connection is closed after this. Default 9 min.
+    /// `connections.max.idle.ms`: an unused connection is closed after this. Default 9 min. [`Duration::MAX`]: never.
     pub connections_max_idle: Duration,
     /// `metadata.max.age.ms`: what is known of the cluster is asked anew after this, if it is still needed. Default 5 min.
     pub metadata_max_age: Duration,

@@ -39,7 +39,6 @@ mod alarm;
 mod bell;
 mod books;
 mod builder;
-mod codec;
 mod connections;
 mod desk;
 mod driver;

@@ -68,6 +68,7 @@
 mod builder;
 mod catch_panic;
 mod context;
+mod effective;
 mod error;
 mod ffi;
 mod in_flight;

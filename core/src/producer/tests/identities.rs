@@ -196,7 +196,7 @@ fn an_identity_that_is_handed_out_again_after_it_was_refused_is_not_used() {
             &error.reason.to_string(),
             "waiting for a producer id (InitProducerId); last error # ms \
              before: broker 1 at broker:9001: the broker answered InitProducerId with producer id 7 and epoch 0 again, after \
-             broker 1 answered Produce v3 with INVALID_PRODUCER_ID_MAPPING (49)"
+             broker 1 answered Produce v3 with INVALID_PRODUCER_ID_MAPPING (49)",
         );
     }
 }

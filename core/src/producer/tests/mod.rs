@@ -4,6 +4,7 @@ mod causes;
 mod commands;
 mod connections;
 mod identities;
+mod never;
 mod retries;
 mod sizes;
 mod topics;

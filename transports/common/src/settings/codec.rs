@@ -2,66 +2,66 @@
 
 use kafka_batch_core::{Codec, Compression, ParseCompressionError};
 
+use super::Given;
+use super::table::TypedSettings;
 use crate::error::ConfigError;
-use crate::settings::{Setting, Settings};
 
 const TYPE: &str = "compression.type";
 
-/// librdkafka's name, for whichever codec it is; and Kafka's (KIP-390).
-const LEVELS: [(&str, Option<Codec>); 4] = [
-    ("compression.level", None),
-    ("compression.gzip.level", Some(Codec::Gzip)),
-    ("compression.lz4.level", Some(Codec::Lz4)),
-    ("compression.zstd.level", Some(Codec::Zstd)),
-];
-
-/// What is read here.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    [TYPE].into_iter().chain(LEVELS.map(|(name, _)| name))
-}
-
-pub(crate) fn read(settings: &Settings) -> Result<Option<Compression>, ConfigError> {
-    let mut levels = LEVELS.iter().filter_map(|(name, of)| Some((Setting::of(settings, name)?, *of)));
+/// What the settings say together. A level that would have no effect is an error.
+pub(super) fn compression(typed: &TypedSettings, given: &Given<'_>) -> Result<Option<Compression>, ConfigError> {
+    // librdkafka's name, for whichever codec it is; and Kafka's (KIP-390).
+    let levels = [
+        ("compression.level", None, typed.compression_level),
+        ("compression.gzip.level", Some(Codec::Gzip), typed.compression_gzip_level),
+        ("compression.lz4.level", Some(Codec::Lz4), typed.compression_lz4_level),
+        ("compression.zstd.level", Some(Codec::Zstd), typed.compression_zstd_level),
+    ];
+    let mut levels = levels.into_iter().filter_map(|(name, of, level)| Some((given.get(name).copied()?, of, level?)));
     let (level, another) = (levels.next(), levels.next());
-    if let (Some((level, _)), Some((another, _))) = (level, another) {
+    if let (Some((level, ..)), Some((another, ..))) = (level, another) {
         return Err(ConfigError::Together(format!("set {} or {}, not both", level.name, another.name)));
     }
-    let codec = Setting::of(settings, TYPE);
-    let compression: Option<Compression> = codec.map(Setting::parsed).transpose()?;
-    let (Some((level, of)), Some(codec), Some(compression)) = (level, codec, compression) else {
-        return match level {
-            Some((level, of)) if !is_default(level, of) => level.wrong("say of which codec: set compression.type too"),
-            _ => Ok(compression),
-        };
+    let compression: Option<Compression> = match typed.compression_type {
+        Some(codec) => {
+            Some(codec.name().parse().or_else(|error: ParseCompressionError| given[TYPE].wrong(error.to_string()))?)
+        }
+        None => None,
     };
-    if let Some(of) = of
-        && of != compression.codec()
-    {
-        return level.wrong(format!("it is used only with {TYPE}={of}"));
+    let Some((setting, of, level)) = level else { return Ok(compression) };
+    // zstd has a level of this number.
+    let is_default = of != Some(Codec::Zstd) && level == -1;
+    let Some(compression) = compression else {
+        return if is_default { Ok(None) } else { setting.wrong("say of which codec: set compression.type too") };
+    };
+    let codec = compression.codec();
+    if let Some(of) = of.filter(|of| *of != codec) {
+        return setting.wrong(format!("it is used only with {TYPE}={of}"));
     }
-    if is_default(level, of) {
+    if is_default {
         return Ok(Some(compression));
     }
-    let both = format!("{}:{}", codec.found.trim(), level.found.trim());
-    both.parse().map(Some).or_else(|error| match error {
+    format!("{codec}:{level}").parse().map(Some).or_else(|error| match error {
         ParseCompressionError::NoLevels { codec, .. } => {
-            level.wrong(format!("{codec} has no levels here: leave this setting out"))
+            setting.wrong(format!("{codec} has no levels here: leave this setting out"))
         }
-        error => level.wrong(error.to_string()),
+        error => setting.wrong(error.to_string()),
     })
-}
-
-/// zstd has a level of this number.
-fn is_default(level: Setting<'_>, of: Option<Codec>) -> bool {
-    of != Some(Codec::Zstd) && level.found.trim() == "-1"
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Setting, table};
     use super::*;
 
     fn given(settings: &[(&str, &str)]) -> Result<Option<Compression>, ConfigError> {
-        read(&settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
+        let (mut typed, mut given) = (TypedSettings::default(), Given::new());
+        for &(name, found) in settings {
+            let (row, setting) = (table::row(name).unwrap(), Setting { name, found });
+            (row.read)(&mut typed, found).or_else(|remedy| setting.wrong(remedy))?;
+            given.insert(row.name, setting);
+        }
+        compression(&typed, &given)
     }
 
     #[track_caller]
