@@ -1,9 +1,13 @@
 //! Record headers: an ordered list in which names may repeat and a null value is not an empty one (KIP-82).
 
+mod raw;
+
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::varint;
+
+pub use raw::{RawHeader, RawHeaderIter, RawHeaderList};
 
 /// One header: a UTF-8 name, and bytes or null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,12 +157,8 @@ impl<'a> Iterator for HeaderIter<'a> {
                 Some(*first)
             }
             Form::Encoded { count, bytes } => {
-                *count = count.checked_sub(1)?;
-                let (name, rest) = take(bytes)?;
-                let (value, rest) = take(rest)?;
-                *bytes = rest;
-                let name = name.and_then(|name| str::from_utf8(name).ok())?;
-                Some(Header { name, value })
+                let (name, value) = next_encoded(count, bytes)?;
+                Some(Header { name: str::from_utf8(name).ok()?, value })
             }
         }
     }
@@ -175,6 +175,16 @@ impl fmt::Debug for HeaderIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         HeaderList(self.0).fmt(f)
     }
+}
+
+/// The next header of an encoded list, which is shortened by it.
+#[inline(always)]
+fn next_encoded<'a>(count: &mut u32, bytes: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    *count = count.checked_sub(1)?;
+    let (name, rest) = take(bytes)?;
+    let (value, rest) = take(rest)?;
+    *bytes = rest;
+    Some((name?, value))
 }
 
 /// A nullable byte string and what comes after it, from bytes that were checked when the list was made.

@@ -42,11 +42,12 @@ mod varint;
 pub use batch::{
     Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, BatchStream, Boundary, CompressionRatio,
     ControlRecord, ControlRecordError, ControlType, ConversionRefused, ConvertError, DEFAULT_BATCH_SIZE,
-    DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError,
-    Field, Filled, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, Misfit, NumberedBatch,
-    OfMessagesError, OptionsError, Placed, Polled, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
-    RecordTooLarge, Records, Region, RollbackError, RolledBatch, RollingBatch, SealError, SealErrorReason, SealedBatch,
-    SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,
+    DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope,
+    DownConversion, ExtendError, Field, Filled, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark,
+    MessageWriter, Misfit, NumberedBatch, OfMessagesError, OptionsError, Placed, Polled, RawRecordIter, RecordBatch,
+    RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records, Region, RollbackError, RolledBatch,
+    RollingBatch, SealError, SealErrorReason, SealedBatch, SizePolicy, Split, SplitError, Stamp, StampError,
+    StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
@@ -54,13 +55,16 @@ pub use compression::{
 };
 pub use delivery::{DeliveredRecord, Delivery};
 pub use failure::{CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
-pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, merge_headers};
+pub use headers::{
+    EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, RawHeader, RawHeaderIter, RawHeaderList,
+    merge_headers,
+};
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 #[cfg(feature = "json")]
 pub use message::Json;
 pub use message::{Defaults, EncodeError, KeyOverride, Message, Outgoing, Overrides, Payload, Tombstone};
 pub use partition::{StickyPartitioner, partition_for_key};
 pub use publish::{Publish, PublishError, ReadyToSend};
-pub use record::{Record, RecordView, TopicPartition};
+pub use record::{RawRecordView, Record, RecordView, TopicPartition};
 pub use time::Timestamp;
 pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};

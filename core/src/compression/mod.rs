@@ -80,8 +80,9 @@ impl Codec {
     /// should.
     ///
     /// # Errors
-    /// See [`DecompressError`]. Bytes after the end of the compressed data are an error too, except
-    /// that gzip members, LZ4 frames and zstd frames may follow one another.
+    /// See [`DecompressError`]. Bytes after the end of the compressed data are an error too, but for
+    /// what Java's reader takes ([`may_be_skipped`]), and except that gzip members, xerial Snappy
+    /// streams, LZ4 frames and zstd frames may follow one another.
     pub(crate) fn decompress(
         self,
         magic: Magic,
@@ -102,9 +103,9 @@ impl Codec {
                 Err(DecompressError::Corrupt { codec: self, at: 0, what: Corruption::Empty })
             }
             #[cfg(feature = "gzip")]
-            Self::Gzip => gzip::decompress(compressed, ceiling),
+            Self::Gzip => gzip::decompress(magic, compressed, ceiling),
             #[cfg(feature = "snappy")]
-            Self::Snappy => snappy::decompress(compressed, ceiling),
+            Self::Snappy => snappy::decompress(magic, compressed, ceiling),
             #[cfg(feature = "lz4")]
             Self::Lz4 => lz4::decompress(magic, compressed, ceiling),
             #[cfg(feature = "zstd")]
@@ -121,6 +122,16 @@ impl Codec {
             out
         })
     }
+}
+
+/// Whether `rest`, which stands behind the end of the compressed data and begins nothing further, may
+/// be left unread as Java's reader does (tests/vectors/java-tolerance).
+///
+/// A second part whose beginning is damaged looks the same. In magic 2 the number of records shows
+/// that it is missing; in magic 0 and 1 nothing would, and so there it has to be zeros.
+#[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4"))]
+fn may_be_skipped(magic: Magic, rest: &[u8]) -> bool {
+    magic == Magic::V2 || rest.iter().all(|&byte| byte == 0)
 }
 
 /// Room for `additional` more bytes in `out`, as an error instead of an abort if there is none.

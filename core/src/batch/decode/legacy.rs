@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, Fault, Read};
 use super::error::{DecodeErrorKind, Field};
+use super::{SHORTEST, length_error};
 use crate::batch::encode::legacy::{CHECKED_FROM, PREFIX_LEN, overhead};
 use crate::checksum;
 use crate::headers::HeaderList;
@@ -12,14 +13,11 @@ use crate::time::Timestamp;
 /// A message, read and not yet checked against its sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawMessage<'a> {
-    pub(super) offset: i64,
     pub(super) magic: i8,
     pub(super) attributes: i8,
     pub(super) timestamp: Timestamp,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
-    /// The bytes behind it.
-    pub(super) end: usize,
 }
 
 /// The offset and the end of the message at `position`.
@@ -28,14 +26,16 @@ pub(super) fn frame(bytes: &[u8], position: usize) -> Read<(i64, usize)> {
     let offset = i64::from_be_bytes(cursor.array(Field::Record)?);
     let size_at = cursor.position();
     let size = i32::from_be_bytes(cursor.array(Field::Record)?);
+    if size < SHORTEST {
+        return Err(Fault { at: size_at, kind: length_error(size, Magic::V0, SHORTEST) });
+    }
     cursor.take(size, size_at, Field::Record)?;
     Ok((offset, cursor.position()))
 }
 
-/// Reads the message at `position`, and its checksum too if `checked`.
+/// Reads the message from `position` to `end`, where its [`frame`] is, and its checksum too if `checked`.
 #[inline]
-pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawMessage<'_>> {
-    let (offset, end) = frame(bytes, position)?;
+pub(super) fn message(bytes: &[u8], position: usize, end: usize, checked: bool) -> Read<RawMessage<'_>> {
     let mut cursor = Cursor::new(&bytes[..end], position + PREFIX_LEN);
     let stored = u32::from_be_bytes(cursor.array(Field::Record)?);
     if checked {
@@ -55,7 +55,7 @@ pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawM
     if cursor.left() > 0 {
         return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
     }
-    Ok(RawMessage { offset, magic, attributes, timestamp, key, value, end })
+    Ok(RawMessage { magic, attributes, timestamp, key, value })
 }
 
 /// How long the message at the start of `bytes` is, if it is all there, has this format and these attributes, and its
@@ -114,7 +114,8 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// Reads the next message out of `payload`.
+    /// Reads the next message out of `payload`. `position` moves on by a message whose length is sound, whatever else is
+    /// wrong with it.
     #[inline(always)]
     pub(super) fn read<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         if !self.unchecked
@@ -130,7 +131,9 @@ impl Messages {
     #[inline(never)]
     fn read_and_check<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         let start = *position;
-        let message = message(payload, start, self.unchecked)?;
+        let (offset, end) = frame(payload, start)?;
+        *position = end;
+        let message = message(payload, start, end, self.unchecked)?;
         let fault = |at, kind| Err(Fault { at, kind });
         if message.magic != self.magic.id() {
             return fault(
@@ -141,10 +144,9 @@ impl Messages {
         if message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
             return fault(start + CHECKED_FROM + 1, DecodeErrorKind::NestedCompression);
         }
-        let Some(offset) = message.offset.checked_add(self.base_offset) else {
+        let Some(offset) = offset.checked_add(self.base_offset) else {
             return fault(start, DecodeErrorKind::OffsetRange);
         };
-        *position = message.end;
         Ok(RecordView {
             offset,
             timestamp: self.append_time.unwrap_or(message.timestamp),
@@ -158,19 +160,22 @@ impl Messages {
 /// What the offsets inside a wrapper are relative to. Magic 0 has absolute ones. In magic 1 the wrapper has the last
 /// one's (KIP-31); 0 is what some producers leave there, and then they are taken as they are
 /// (`AbstractLegacyRecordBatch.DeepRecordsIterator` of the Java client).
+///
+/// If relative offsets end in a message that is not whole, none of them can be known: Java counts from the last whole one
+/// then, and so gives every record the offset of a later one (4.4.0).
 pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8]) -> Read<i64> {
-    let mut last = None;
+    if payload.is_empty() {
+        return Err(Fault { at: 0, kind: DecodeErrorKind::EmptyWrapper });
+    }
+    if magic == Magic::V0 || wrapper_offset == 0 {
+        return Ok(0);
+    }
+    let mut last = 0;
     let mut position = 0;
     while position < payload.len() {
         let (offset, end) = frame(payload, position)?;
-        last = Some(offset);
+        last = offset;
         position = end;
-    }
-    let Some(last) = last else {
-        return Err(Fault { at: 0, kind: DecodeErrorKind::EmptyWrapper });
-    };
-    if magic == Magic::V0 || wrapper_offset == 0 {
-        return Ok(0);
     }
     match wrapper_offset.checked_sub(last) {
         Some(base @ 0..) => Ok(base),
