@@ -96,7 +96,7 @@ impl<'a> From<RecordView<'a>> for Record<'a> {
     }
 }
 
-/// A record read from a batch, with the names of its headers as bytes: see [`Records::iter_raw`](crate::Records::iter_raw).
+/// A record read from a batch, with the names of its headers as bytes: see [`Records::iter_lenient`](crate::Records::iter_lenient).
 ///
 /// It converts into a [`RecordView`] if the names are UTF-8, and a `RecordView` into it always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

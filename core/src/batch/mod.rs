@@ -23,8 +23,8 @@ pub use answer::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, 
 pub use convert::{ConversionRefused, ConvertError, DownConversion, Loss};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,
-    DecodeErrorKind, DecodeErrorScope, Field, IncompleteTail, RawRecordIter, RecordBatch, RecordBatches, RecordIter,
-    Records, Region, TimestampType,
+    DecodeErrorKind, DecodeErrorScope, Field, IncompleteTail, LenientRecordIter, RecordBatch, RecordBatches,
+    RecordIter, Records, Region, TimestampType,
 };
 pub use mark::{Mark, RollbackError};
 pub use messages::{MessageWriter, OfMessagesError};

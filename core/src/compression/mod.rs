@@ -80,9 +80,9 @@ impl Codec {
     /// should.
     ///
     /// # Errors
-    /// See [`DecompressError`]. Bytes after the end of the compressed data are an error too, but for
-    /// what Java's reader takes ([`may_be_skipped`]), and except that gzip members, xerial Snappy
-    /// streams, LZ4 frames and zstd frames may follow one another.
+    /// See [`DecompressError`]. gzip members, xerial Snappy streams, LZ4 frames and zstd frames may
+    /// follow one another. Other bytes after the end of the compressed data are an error too, unless
+    /// they [may be skipped](may_be_skipped).
     pub(crate) fn decompress(
         self,
         magic: Magic,
@@ -109,7 +109,7 @@ impl Codec {
             #[cfg(feature = "lz4")]
             Self::Lz4 => lz4::decompress(magic, compressed, ceiling),
             #[cfg(feature = "zstd")]
-            Self::Zstd => zstd::decompress(compressed, ceiling),
+            Self::Zstd => zstd::decompress(magic, compressed, ceiling),
             #[allow(unreachable_patterns)] // with all codecs compiled in
             _ => Err(DecompressError::NotCompiled { codec: self, feature: self.name() }),
         }
@@ -124,12 +124,13 @@ impl Codec {
     }
 }
 
-/// Whether `rest`, which stands behind the end of the compressed data and begins nothing further, may
-/// be left unread as Java's reader does (tests/vectors/java-tolerance).
+/// Returns whether `rest` may be left unread, which is behind a whole member, stream or frame and does
+/// not begin another one. Java's reader leaves it unread for gzip and LZ4, and up to three bytes of it
+/// for xerial Snappy (tests/vectors/java-tolerance); zstd is treated as these are.
 ///
 /// A second part whose beginning is damaged looks the same. In magic 2 the number of records shows
 /// that it is missing; in magic 0 and 1 nothing would, and so there it has to be zeros.
-#[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4"))]
+#[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
 fn may_be_skipped(magic: Magic, rest: &[u8]) -> bool {
     magic == Magic::V2 || rest.iter().all(|&byte| byte == 0)
 }

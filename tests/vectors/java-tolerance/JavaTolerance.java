@@ -6,7 +6,6 @@
 // The class path is that of org.apache.kafka:kafka-clients:4.4.0, whose package of records is an internal one.
 
 import java.io.ByteArrayOutputStream;
-import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
@@ -82,7 +81,7 @@ public final class JavaTolerance {
         String inMemory = read(MemoryRecords.readableRecords(ByteBuffer.wrap(bytes)).batches().iterator());
         String inFile;
         try (FileRecords records = FileRecords.open(file.toFile(), false)) {
-            inFile = read(records.batches().iterator());
+            inFile = read(records.batches().iterator()).replace(file.toString(), file.getFileName().toString());
         }
         StringBuilder line = new StringBuilder("{");
         line.append("\"file\":").append(text(file.getFileName().toString()));
@@ -302,6 +301,10 @@ public final class JavaTolerance {
             }
         }
         return resummedMessage(buffer.array(), edit -> {});
+    }
+
+    static byte[] message(int magic, long offset, byte[] key, byte[] value) {
+        return message(magic, 0, offset, key, value);
     }
 
     static byte[] message(int magic, long offset, String value) {
@@ -538,6 +541,12 @@ public final class JavaTolerance {
         byte[] a = message(1, 0, "first");
         byte[] b = message(1, 1, "second");
         byte[] c = message(1, 2, "third");
+        put(all, "v0-key-minus-2", "the second message of three has a key of length -2, magic 0",
+            join(message(0, 0, "first"), resummedMessage(message(0, 1, "second"), m -> m.putInt(18, -2)), message(0, 2, "third")));
+        put(all, "v1-value-minus-2", "a message with a value of length -2, magic 1",
+            resummedMessage(message(1, 0, null, zeros(0)), m -> m.putInt(30, -2)));
+        put(all, "v1-left-over", "a message with four bytes behind its value, magic 1",
+            resummedMessage(message(1, 0, "first"), m -> m.putInt(30, 1)));
         put(all, "v1-relative", "inner offsets 0, 1, 2 in a wrapper with offset 102", wrapper(1, 102, gzipped(1, join(a, b, c))));
         put(all, "v1-gaps", "inner offsets 0, 2, 5 in a wrapper with offset 105",
             wrapper(1, 105, gzipped(1, join(a, message(1, 2, "second"), message(1, 5, "third")))));

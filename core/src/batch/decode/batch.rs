@@ -1,6 +1,7 @@
 //! One batch that was read: what its header says, and the way to its records.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use core::fmt;
 use core::ops::Range;
 
@@ -171,9 +172,9 @@ impl<'a> RecordBatch<'a> {
     /// Its records: decompressed, if they are compressed, and to `max_decompressed` bytes at most
     /// (see [`DEFAULT_MAX_DECOMPRESSED`](crate::DEFAULT_MAX_DECOMPRESSED)).
     ///
-    /// What stands behind the end of the compressed data is skipped as Java's reader does: behind a gzip member or LZ4
-    /// frame anything that does not begin another one, and behind the last block of a xerial Snappy stream up to three
-    /// bytes. In magic 2 the number of records shows that nothing is missing for it. In magic 0 and 1 nothing would, and
+    /// What is behind the end of the compressed data is skipped, as Java's reader does: behind a gzip member, LZ4 frame or
+    /// zstd frame anything that does not begin another one, and behind the last block of a xerial Snappy stream up to
+    /// three bytes. In magic 2 the number of records shows that nothing is missing for it. In magic 0 and 1 nothing would, and
     /// there only zeros are skipped.
     ///
     /// # Errors
@@ -194,10 +195,9 @@ impl<'a> RecordBatch<'a> {
         let (payload, place) = if plain {
             (Cow::Borrowed(encoded), in_buffer)
         } else {
-            let payload = self
-                .codec
-                .decompress(self.magic(), encoded, max_decompressed)
-                .map_err(|error| in_buffer.of_batch(Fault { at: 0, kind: DecodeErrorKind::Decompression(error) }))?;
+            let payload = self.codec.decompress(self.magic(), encoded, max_decompressed).map_err(|error| {
+                in_buffer.of_batch(Fault { at: 0, kind: DecodeErrorKind::Decompression(Box::new(error)) })
+            })?;
             (Cow::Owned(payload), Place { batch_at, batch_end, start: 0, region: Region::Decompressed })
         };
         let layout = self.layout(&payload).map_err(|fault| place.of_batch(fault))?;

@@ -1,5 +1,6 @@
 //! What can be wrong with a batch that is read, and where.
 
+use alloc::boxed::Box;
 use core::error::Error;
 use core::fmt;
 
@@ -127,8 +128,8 @@ pub enum DecodeErrorKind {
         /// Bytes left.
         left: usize,
     },
-    /// A record's header name is not UTF-8: [`Records::iter_raw`](crate::Records::iter_raw) has names as bytes.
-    #[error("the header name is not UTF-8: `Records::iter_raw` has names as bytes")]
+    /// A record's header name is not UTF-8: [`Records::iter_lenient`](crate::Records::iter_lenient) has names as bytes.
+    #[error("the header name is not UTF-8: `Records::iter_lenient` has names as bytes")]
     HeaderNameNotUtf8,
     /// An offset is not behind the one before it, or not within what the batch's header says: only
     /// [`Records::validate`](crate::Records::validate) minds.
@@ -150,9 +151,10 @@ pub enum DecodeErrorKind {
         /// How many.
         count: usize,
     },
-    /// The codec could not read its bytes.
+    /// The codec could not read its bytes. Boxed, since iterators of records return the size of the largest error with
+    /// every record: 112 bytes in place of 80 made reading records of magic 1 take 1.28 times as long.
     #[error("{0}")]
-    Decompression(DecompressError),
+    Decompression(Box<DecompressError>),
     /// A compressed message of magic 0 or 1 without a value, or with no message in it.
     #[error("a compressed message has no messages in it")]
     EmptyWrapper,

@@ -15,7 +15,7 @@ pub use batch::{RecordBatch, TimestampType};
 pub use control::{ControlRecord, ControlRecordError, ControlType};
 pub use error::{DecodeError, DecodeErrorKind, DecodeErrorScope, Field, Region};
 pub(super) use records::own_records;
-pub use records::{RawRecordIter, RecordIter, Records};
+pub use records::{LenientRecordIter, RecordIter, Records};
 pub use v2::BatchHeader;
 
 use super::encode::legacy::{CHECKED_FROM, PREFIX_LEN, attribute as legacy_attribute, overhead};
@@ -231,17 +231,19 @@ impl<'a> RecordBatches<'a> {
 
     fn read_legacy(&self, magic: Magic, bytes: &'a [u8]) -> Result<(&'a [u8], Codec, Kind<'a>), Fault> {
         let (offset, end) = legacy::frame(bytes, 0)?;
-        let message = legacy::message(bytes, 0, end, true)?;
-        let attributes = message.attributes;
+        legacy::check(bytes, 0, end)?;
+        let attributes = bytes[CHECKED_FROM + 1] as i8;
         let codec = codec(i16::from(attributes & legacy_attribute::CODEC), magic, CHECKED_FROM + 1)?;
         if codec != Codec::None {
+            let message = legacy::message::<false>(bytes, 0, end)?;
             let Some(compressed) = message.value else {
                 return Err(Fault { at: CHECKED_FROM, kind: DecodeErrorKind::EmptyWrapper });
             };
             let timestamp = message.timestamp;
             return Ok((bytes, codec, Kind::Wrapper { magic, attributes, offset, timestamp, compressed }));
         }
-        // The messages behind it that are like it, up to the first one with a fault: that is the next call's.
+        // The messages behind it that are like it, up to the first one with a wrong checksum: that is the next call's. What
+        // their fields say is looked at when they are read.
         let mut end = self.position + bytes.len();
         let mut count = 1u32;
         while let Some(len) = legacy::len_of_one_like_it(&self.buffer[end..], magic, attributes) {

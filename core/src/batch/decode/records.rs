@@ -32,21 +32,29 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The error for what the whole batch is lost by, or what is left of it.
+    /// The error for a fault by which the batch is lost, or what is left of it.
     #[cold]
+    #[inline(never)]
     pub(super) fn of_batch(self, fault: Fault) -> DecodeError {
         self.error(None, DecodeErrorScope::Batch { end: self.batch_end }, fault)
     }
 
+    /// The error for a fault in the record from `start` to `end` in the payload. They are the same if the end is not
+    /// known, and then what is left of the batch is lost.
     #[cold]
+    #[inline(never)]
+    fn of_record(self, number: u32, start: usize, end: usize, fault: Fault) -> DecodeError {
+        let scope = if end > start {
+            DecodeErrorScope::Record { start: self.start + start, end: self.start + end }
+        } else {
+            DecodeErrorScope::Batch { end: self.batch_end }
+        };
+        self.error(Some(number), scope, fault)
+    }
+
     fn error(self, record: Option<u32>, scope: DecodeErrorScope, fault: Fault) -> DecodeError {
         let Self { batch_at, start, region, .. } = self;
         DecodeError { batch_at, at: start + fault.at, region, record, scope, kind: fault.kind }
-    }
-
-    /// The scope of an error in a record whose end is known. The positions are in the payload.
-    const fn record(self, start: usize, end: usize) -> DecodeErrorScope {
-        DecodeErrorScope::Record { start: self.start + start, end: self.start + end }
     }
 }
 
@@ -67,7 +75,13 @@ impl Records<'_> {
         RecordIter { payload: &self.payload, position: 0, number: 0, place: self.place, layout: Some(self.layout) }
     }
 
-    /// The same records, with the names of their headers as bytes: a name that is not UTF-8 is no error here.
+    /// The same records, and those too that Java's reader takes and [`iter`](Self::iter) does not, each of which may be
+    /// damage. These are no errors here:
+    ///
+    /// - In magic 2, the name of a header that is not UTF-8 (names are bytes in what this returns), and a length below −1
+    ///   of a key, value or header's value, which is null then.
+    /// - In magic 0 and 1, the same length of a key or value, bytes of a message behind its value, and a message of magic 0
+    ///   inside a compressed one of magic 1, or the other way around.
     ///
     /// ```
     /// # use kafka_batch_core::{Header, KafkaBatch, Record, RecordBatches, Timestamp, DEFAULT_MAX_DECOMPRESSED};
@@ -75,17 +89,17 @@ impl Records<'_> {
     /// # let _ = batch.append(Record::new("hello").headers(&[Header::new("source", "sensor-7")]))?;
     /// # let stamped = batch.seal()?.without_producer_id();
     /// # let batch = RecordBatches::new(stamped.bytes()).next().unwrap()?;
-    /// for record in batch.records(DEFAULT_MAX_DECOMPRESSED)?.iter_raw() {
+    /// for record in batch.records(DEFAULT_MAX_DECOMPRESSED)?.iter_lenient() {
     ///     for header in record?.headers {
-    ///         // As Java's consumer shows it: what is not UTF-8 is U+FFFD.
+    ///         // As in Java's consumer, what is not UTF-8 is U+FFFD.
     ///         assert_eq!(header.name_lossy(), "source");
     ///     }
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn iter_raw(&self) -> RawRecordIter<'_> {
-        RawRecordIter(self.iter())
+    pub fn iter_lenient(&self) -> LenientRecordIter<'_> {
+        LenientRecordIter(self.iter())
     }
 
     /// Checks every record, and also what iteration lets pass: that in magic 2 each offset is behind the one before, and
@@ -105,8 +119,7 @@ impl Records<'_> {
             let found = record.offset - sequence.base_offset;
             if found < least || found > i64::from(last) {
                 let fault = Fault { at: start, kind: DecodeErrorKind::OffsetDelta { found, least, last } };
-                let scope = self.place.record(start, records.position);
-                return Err(self.place.error(Some(number), scope, fault));
+                return Err(self.place.of_record(number, start, records.position, fault));
             }
             least = found + 1;
         }
@@ -155,11 +168,12 @@ impl fmt::Debug for RecordIter<'_> {
 }
 
 impl<'r> RecordIter<'r> {
-    /// Reads the next record. Without `UTF8` the names of its headers may be no text, so that the view must not be handed
+    /// Reads the next record. With `LENIENT` the names of its headers may be no text, so that the view must not be handed
     /// out as it is.
     #[inline(always)]
-    fn step<const UTF8: bool>(&mut self) -> Option<Result<RecordView<'r>, DecodeError>> {
-        let start = self.position;
+    fn step<const LENIENT: bool>(&mut self) -> Option<Result<RecordView<'r>, DecodeError>> {
+        // A local one, since what is called out of line below must not keep the iterator itself out of registers.
+        let (start, mut position) = (self.position, self.position);
         let left = self.payload.len() - start;
         let read = match self.layout.as_mut()? {
             Layout::V2(sequence) if sequence.remaining == 0 => {
@@ -170,30 +184,25 @@ impl<'r> RecordIter<'r> {
                 let fault = Fault { at: start, kind: DecodeErrorKind::LeftOver { count: left } };
                 return Some(Err(self.place.of_batch(fault)));
             }
-            Layout::V2(sequence) => sequence.read::<UTF8>(self.payload, &mut self.position),
+            Layout::V2(sequence) => sequence.read::<LENIENT>(self.payload, &mut position),
             Layout::Legacy(_) if left == 0 => {
                 self.layout = None;
                 return None;
             }
-            Layout::Legacy(messages) => messages.read(self.payload, &mut self.position),
+            Layout::Legacy(messages) => messages.read::<LENIENT>(self.payload, &mut position),
         };
+        self.position = position;
         let number = self.number;
         self.number = number.wrapping_add(1);
-        Some(read.map_err(|fault| self.error(start, number, fault)))
-    }
-
-    /// The error for a record that begins at `start`. If the position has moved on, it is where the next one begins, and
-    /// otherwise this is the end.
-    #[cold]
-    #[inline(never)]
-    fn error(&mut self, start: usize, number: u32, fault: Fault) -> DecodeError {
-        let scope = if self.position > start {
-            self.place.record(start, self.position)
-        } else {
-            self.layout = None;
-            DecodeErrorScope::Batch { end: self.place.batch_end }
-        };
-        self.place.error(Some(number), scope, fault)
+        match read {
+            Ok(view) => Some(Ok(view)),
+            Err(fault) => {
+                if position == start {
+                    self.layout = None;
+                }
+                Some(Err(self.place.of_record(number, start, position, fault)))
+            }
+        }
     }
 }
 
@@ -202,22 +211,22 @@ impl<'r> Iterator for RecordIter<'r> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        self.step::<true>()
+        self.step::<false>()
     }
 }
 
 impl core::iter::FusedIterator for RecordIter<'_> {}
 
-/// The records of a batch, one after another, with the names of their headers as bytes ([`Records::iter_raw`]).
+/// The records of a batch, one after another, as leniently as Java reads them ([`Records::iter_lenient`]).
 #[derive(Clone, Debug)]
-pub struct RawRecordIter<'r>(RecordIter<'r>);
+pub struct LenientRecordIter<'r>(RecordIter<'r>);
 
-impl<'r> Iterator for RawRecordIter<'r> {
+impl<'r> Iterator for LenientRecordIter<'r> {
     type Item = Result<RawRecordView<'r>, DecodeError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.step::<false>().map(|read| {
+        self.0.step::<true>().map(|read| {
             read.map(|RecordView { offset, timestamp, key, value, headers }| {
                 let headers = RawHeaderList::unchecked(headers);
                 RawRecordView { offset, timestamp, key, value, headers }
@@ -226,7 +235,7 @@ impl<'r> Iterator for RawRecordIter<'r> {
     }
 }
 
-impl core::iter::FusedIterator for RawRecordIter<'_> {}
+impl core::iter::FusedIterator for LenientRecordIter<'_> {}
 
 /// The records of a batch that this process wrote itself.
 pub(in crate::batch) fn own_records(batch: &KafkaBatch) -> impl Iterator<Item = RecordView<'_>> + '_ {

@@ -86,9 +86,9 @@ impl Sequence {
     /// Reads the next record out of `payload`, the batch's records after decompression. `position` moves on by a record
     /// whose length is sound, whatever else is wrong with it.
     ///
-    /// Without `UTF8` the names of its headers may be no text.
+    /// With `LENIENT` the names of its headers may be no text.
     #[inline(always)]
-    pub(super) fn read<'a, const UTF8: bool>(
+    pub(super) fn read<'a, const LENIENT: bool>(
         &mut self,
         payload: &'a [u8],
         position: &mut usize,
@@ -107,9 +107,9 @@ impl Sequence {
         cursor.array::<1>(Field::Attributes)?;
         let timestamp_delta = cursor.varlong(Field::TimestampDelta)?;
         let offset = self.offset(&mut cursor)?;
-        let key = cursor.nullable(Field::Key)?;
-        let value = cursor.nullable(Field::Value)?;
-        let headers = headers::<UTF8>(&mut cursor)?;
+        let key = cursor.nullable::<LENIENT>(Field::Key)?;
+        let value = cursor.nullable::<LENIENT>(Field::Value)?;
+        let headers = headers::<LENIENT>(&mut cursor)?;
         if cursor.left() > 0 {
             return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
         }
@@ -128,9 +128,9 @@ impl Sequence {
     }
 }
 
-/// Walks over the headers of a record, so that what is handed out needs no further check; of names, only with `UTF8`.
+/// Walks over the headers of a record, so that what is handed out needs no further check; but for names, with `LENIENT`.
 #[inline(always)]
-fn headers<'a, const UTF8: bool>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
+fn headers<'a, const LENIENT: bool>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
     let count_at = cursor.position();
     let found = cursor.varint(Field::HeaderCount)?;
     let start = cursor.position();
@@ -142,10 +142,10 @@ fn headers<'a, const UTF8: bool>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>
         let name_at = cursor.position();
         let length = cursor.varint(Field::HeaderName)?;
         let name = cursor.take(length, name_at, Field::HeaderName)?;
-        if UTF8 && !name.is_ascii() && str::from_utf8(name).is_err() {
+        if !LENIENT && !name.is_ascii() && str::from_utf8(name).is_err() {
             return Err(Fault { at: name_at, kind: DecodeErrorKind::HeaderNameNotUtf8 });
         }
-        cursor.nullable(Field::HeaderValue)?;
+        cursor.nullable::<LENIENT>(Field::HeaderValue)?;
     }
     Ok(HeaderList::encoded(count, cursor.since(start)))
 }
