@@ -84,7 +84,7 @@ pub fn compression_pays_or_is_left_out(batch: &KafkaBatch) -> TestCaseResult {
 }
 
 /// Sealed, stamped and decoded again, every record is what was appended, field by field; the whole buffer is one batch,
-/// and nothing is left over.
+/// nothing is left over, and the strict check of [`Records::validate`](crate::Records::validate) finds nothing.
 ///
 /// # Errors
 /// The law is broken.
@@ -105,6 +105,7 @@ pub fn decoding_gives_what_was_appended(batch: &KafkaBatch) -> TestCaseResult {
         prop_assert_eq!(Some(header.max_timestamp), latest.map(crate::time::Timestamp::millis));
     }
     let records = read.records(uncompressed).map_err(fail)?;
+    records.validate().map_err(fail)?;
     let decoded: Vec<_> = records.iter().collect::<Result<_, _>>().map_err(fail)?;
     prop_assert_eq!(decoded.len(), batch.record_count());
     for (decoded, appended) in decoded.into_iter().zip(batch.records()) {
