@@ -1,10 +1,14 @@
 //! Record headers (KIP-82): an ordered list in which names may repeat, and null and empty values differ.
 
+mod raw;
+
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::field::IntoField;
 use crate::varint;
+
+pub use raw::{RawHeader, RawHeaderIter, RawHeaderList};
 
 /// One header: a UTF-8 name, and a value that is bytes or null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -154,12 +158,8 @@ impl<'a> Iterator for HeaderIter<'a> {
                 Some(*first)
             }
             Repr::Encoded { count, bytes } => {
-                *count = count.checked_sub(1)?;
-                let (name, rest) = read_nullable(bytes)?;
-                let (value, rest) = read_nullable(rest)?;
-                *bytes = rest;
-                let name = name.and_then(|name| core::str::from_utf8(name).ok())?;
-                Some(Header { name, value })
+                let (name, value) = next_encoded(count, bytes)?;
+                Some(Header { name: core::str::from_utf8(name).ok()?, value })
             }
         }
     }
@@ -176,6 +176,16 @@ impl fmt::Debug for HeaderIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         HeaderList(self.0).fmt(f)
     }
+}
+
+/// Reads the next header off the front of an encoded list.
+#[inline(always)]
+fn next_encoded<'a>(count: &mut u32, bytes: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    *count = count.checked_sub(1)?;
+    let (name, rest) = read_nullable(bytes)?;
+    let (value, rest) = read_nullable(rest)?;
+    *bytes = rest;
+    Some((name?, value))
 }
 
 /// Reads a nullable byte string, and returns it with the bytes after it.

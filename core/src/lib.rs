@@ -50,11 +50,11 @@ mod varint;
 pub use batch::{
     Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
     ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
-    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError, Field, FillOutcome,
-    FromMessagesError, Full, FullReason, IncompleteTail, KafkaBatch, Loss, LossyConversion, Mark, MessageWriter,
-    OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records, Region,
-    RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split, SplitError, Stamp, StampError,
-    StampedBatch, TimestampType,
+    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope, DownConversion, ExtendError, Field,
+    FillOutcome, FromMessagesError, Full, FullReason, IncompleteTail, KafkaBatch, LenientRecordIter, Loss,
+    LossyConversion, Mark, MessageWriter, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
+    RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split,
+    SplitError, Stamp, StampError, StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
@@ -63,9 +63,11 @@ pub use compression::{
 pub use delivery::{DeliveredRecord, Delivery};
 pub use failure::{BatchLost, CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
 pub use field::IntoField;
-pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong};
+pub use headers::{
+    EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, RawHeader, RawHeaderIter, RawHeaderList,
+};
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 pub use publish::{PreparedBatch, Publish, PublishError};
-pub use record::{AsRecord, Record, RecordView, TopicPartition};
+pub use record::{AsRecord, RawRecordView, Record, RecordView, TopicPartition};
 pub use time::Timestamp;
 pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};

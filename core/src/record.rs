@@ -2,9 +2,10 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::str::Utf8Error;
 
 use crate::field::IntoField;
-use crate::headers::HeaderList;
+use crate::headers::{HeaderList, RawHeaderList};
 use crate::time::Timestamp;
 
 /// A record to append to a batch.
@@ -186,6 +187,44 @@ impl<'a> RecordView<'a> {
 impl<'a> From<RecordView<'a>> for Record<'a> {
     fn from(view: RecordView<'a>) -> Self {
         view.to_record()
+    }
+}
+
+/// A record read from a batch, with the names of its headers as bytes: see [`Records::iter_lenient`](crate::Records::iter_lenient).
+///
+/// It converts into a [`RecordView`] if the names are UTF-8, and a `RecordView` into it always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RawRecordView<'a> {
+    /// Its offset, as in [`RecordView`].
+    pub offset: i64,
+    /// Its timestamp, as in [`RecordView`].
+    pub timestamp: Timestamp,
+    /// The key, or null.
+    pub key: Option<&'a [u8]>,
+    /// The value, or null.
+    pub value: Option<&'a [u8]>,
+    /// The headers, in their order.
+    pub headers: RawHeaderList<'a>,
+}
+
+impl<'a> From<RecordView<'a>> for RawRecordView<'a> {
+    fn from(view: RecordView<'a>) -> Self {
+        let RecordView { offset, timestamp, key, value, headers } = view;
+        Self { offset, timestamp, key, value, headers: headers.into() }
+    }
+}
+
+impl<'a> TryFrom<RawRecordView<'a>> for RecordView<'a> {
+    type Error = Utf8Error;
+
+    /// Converts, if the names of all headers are UTF-8.
+    ///
+    /// # Errors
+    /// That of the first name that is not.
+    fn try_from(view: RawRecordView<'a>) -> Result<Self, Utf8Error> {
+        let RawRecordView { offset, timestamp, key, value, headers } = view;
+        Ok(Self { offset, timestamp, key, value, headers: headers.try_into()? })
     }
 }
 

@@ -84,6 +84,7 @@ fn read_back(stamped: &StampedBatch) -> Vec<Kept> {
     assert!(batches.next().is_none() && batches.tail().is_none(), "and only one");
     assert_eq!((batch.magic(), batch.codec()), (stamped.magic(), stamped.codec()));
     let records = batch.records(DEFAULT_MAX_DECOMPRESSED).expect("what was compressed decompresses");
+    assert_eq!(records.validate(), Ok(()), "what is written is strictly sound");
     records.iter().map(|view| Kept::of(&view.expect("and is whole"))).collect()
 }
 

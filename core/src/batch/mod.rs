@@ -20,7 +20,8 @@ use core::ops::RangeInclusive;
 pub use convert::{ConvertError, DownConversion, Loss, LossyConversion};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,
-    DecodeErrorKind, Field, IncompleteTail, RecordBatch, RecordBatches, RecordIter, Records, Region, TimestampType,
+    DecodeErrorKind, DecodeErrorScope, Field, IncompleteTail, LenientRecordIter, RecordBatch, RecordBatches,
+    RecordIter, Records, Region, TimestampType,
 };
 pub use mark::{Mark, RollbackError};
 pub(crate) use messages::RecordComposer;

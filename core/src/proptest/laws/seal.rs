@@ -83,7 +83,7 @@ pub fn compression_never_enlarges(batch: &KafkaBatch) -> TestCaseResult {
 }
 
 /// Checks that a batch that is sealed, stamped and decoded has the records that were appended, and that its bytes are exactly
-/// one batch.
+/// one batch, in which [`Records::validate`](crate::Records::validate) finds nothing.
 ///
 /// # Errors
 /// The law is broken.
@@ -104,6 +104,7 @@ pub fn decoding_round_trips(batch: &KafkaBatch) -> TestCaseResult {
         prop_assert_eq!(Some(header.max_timestamp), latest.map(crate::time::Timestamp::millis));
     }
     let records = read.records(uncompressed).map_err(fail)?;
+    records.validate().map_err(fail)?;
     let decoded: Vec<_> = records.iter().collect::<Result<_, _>>().map_err(fail)?;
     prop_assert_eq!(decoded.len(), batch.record_count());
     for (decoded, appended) in decoded.into_iter().zip(batch.records()) {
