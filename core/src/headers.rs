@@ -157,7 +157,7 @@ impl<'a> Iterator for HeaderIter<'a> {
                 let (name, rest) = take(bytes)?;
                 let (value, rest) = take(rest)?;
                 *bytes = rest;
-                let name = name.and_then(|name| str::from_utf8(name).ok())?;
+                let name = name.and_then(|name| core::str::from_utf8(name).ok())?;
                 Some(Header { name, value })
             }
         }

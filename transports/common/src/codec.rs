@@ -34,9 +34,7 @@ pub(crate) fn read(settings: &Settings) -> Result<Option<Compression>, ConfigErr
             _ => Ok(compression),
         };
     };
-    if let Some(of) = of
-        && of != compression.codec()
-    {
+    if let Some(of) = of.filter(|of| *of != compression.codec()) {
         return level.wrong(format!("it is used only with {TYPE}={of}"));
     }
     if is_default(level, of) {

@@ -117,11 +117,11 @@ impl Messages {
     /// Reads the next message out of `payload`.
     #[inline(always)]
     pub(super) fn read<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
-        if !self.unchecked
-            && let Some((record, len)) = sound(&payload[*position..], self.magic)
-        {
-            *position += len;
-            return Ok(record);
+        if !self.unchecked {
+            if let Some((record, len)) = sound(&payload[*position..], self.magic) {
+                *position += len;
+                return Ok(record);
+            }
         }
         self.read_and_check(payload, position)
     }

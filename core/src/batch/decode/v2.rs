@@ -141,7 +141,7 @@ fn headers<'a>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
         let name_at = cursor.position();
         let length = cursor.varint(Field::HeaderName)?;
         let name = cursor.take(length, name_at, Field::HeaderName)?;
-        if !name.is_ascii() && str::from_utf8(name).is_err() {
+        if !name.is_ascii() && core::str::from_utf8(name).is_err() {
             return Err(Fault { at: name_at, kind: DecodeErrorKind::HeaderNameNotUtf8 });
         }
         cursor.nullable(Field::HeaderValue)?;
