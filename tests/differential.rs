@@ -100,7 +100,7 @@ fn large_records() -> Vec<OwnedRecord> {
         (state >> 24) as u8
     };
     let value = |kind: usize, noise: &mut dyn FnMut() -> u8| -> Vec<u8> {
-        (0..50_000 + kind).map(|at| if kind.is_multiple_of(2) { noise() } else { (at / 100) as u8 }).collect()
+        (0..50_000 + kind).map(|at| if kind % 2 == 0 { noise() } else { (at / 100) as u8 }).collect()
     };
     (0..6)
         .map(|kind| OwnedRecord {

@@ -16,6 +16,11 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
+use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, large};
+
+#[path = "vectors/files.rs"]
+mod files;
+
 /// `cargo test` builds the examples beside the folder of this test's own program.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("the path of this test");
@@ -25,12 +30,24 @@ fn example(name: &str) -> Command {
     Command::new(path)
 }
 
-fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+/// Returns where a vector is, which is written to a folder for temporary files first if it has no file of its own.
+fn vector(name: &str) -> PathBuf {
+    if !large().contains_key(name) {
+        return folder().join(name);
+    }
+    let unpacked = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vectors");
+    fs::create_dir_all(&unpacked).expect("a folder");
+    let path = unpacked.join(name);
+    fs::write(&path, bytes_of(name)).expect("a file");
+    path
 }
 
-fn manifest(name: &str) -> Vec<Value> {
-    serde_json::from_slice(&fs::read(vectors().join(name)).expect(name)).expect(name)
+/// Returns the records of a batch as `inspect --json` shows them. They have all their fields and no others.
+fn records(batch: &Value) -> Vec<RecordEntry> {
+    let shown = &batch["records"];
+    let records: Vec<RecordEntry> = serde_json::from_value(shown.clone()).expect("records");
+    assert_eq!(&serde_json::to_value(&records).expect("JSON"), shown);
+    records
 }
 
 /// What a run printed and answered.
@@ -104,8 +121,8 @@ fn inspect_shows_every_vector_as_its_manifest_has_it() {
         "timestamp_type",
         "attributes",
     ];
-    let manifest = manifest("manifest.json");
-    let path = |vector: &Value| vectors().join(vector["file"].as_str().expect("a name")).display().to_string();
+    let manifest: Vec<Value> = entries("manifest.json");
+    let path = |entry: &Value| vector(entry["file"].as_str().expect("a name")).display().to_string();
     let run = inspect(["--json".into()].into_iter().chain(manifest.iter().map(path)));
     assert_eq!(run.status, 0, "{}", run.err);
 
@@ -116,9 +133,8 @@ fn inspect_shows_every_vector_as_its_manifest_has_it() {
     for vector in &manifest {
         let file = path(vector);
         let batches = shown.remove(&file).unwrap_or_default();
-        let records: Vec<_> = batches.iter().flat_map(|batch| batch["records"].as_array().expect("records")).collect();
-        let expected: Vec<_> = vector["records"].as_array().expect("records").iter().collect();
-        assert_eq!(records, expected, "{file}");
+        let records: Vec<_> = batches.iter().flat_map(records).collect();
+        serde_json::from_value::<Expected>(vector.clone()).expect("records").assert_are(&records, &file);
         assert_eq!(
             batches.first().map_or(&Value::Null, |batch| &batch["base_offset"]),
             &vector["base_offset"],
@@ -148,19 +164,19 @@ fn inspect_shows_every_vector_as_its_manifest_has_it() {
 
 #[test]
 fn inspect_refuses_every_corrupt_vector_and_shows_what_stands_before_the_fault() {
-    for vector in manifest("corrupt.json") {
-        let file = vector["file"].as_str().expect("a name");
-        let run = inspect(["--json".as_ref(), vectors().join(file).as_os_str()]);
+    for entry in entries::<Value>("corrupt.json") {
+        let file = entry["file"].as_str().expect("a name");
+        let run = inspect(["--json".as_ref(), vector(file).as_os_str()]);
         run.batches(); // whole JSON, whatever comes
-        let lenient = vector["incomplete"] == true || vector["strict_only"] == true;
+        let lenient = entry["incomplete"] == true || entry["strict_only"] == true;
         if !(lenient && run.status == 0) {
             run.fails(1, &["error: ", file, " is damaged at byte "]);
-        } else if vector["incomplete"] == true {
+        } else if entry["incomplete"] == true {
             assert!(run.err.contains("is incomplete"), "{file}: {}", run.err);
         }
     }
     // Two messages of magic 1, the second one damaged: also without --json the first is shown.
-    let run = inspect([vectors().join("c022-v1-second-crc.bin")]);
+    let run = inspect([vector("c022-v1-second-crc.bin")]);
     run.fails(1, &["at byte 53, in the batch at bytes 41..", "checksum"]);
     assert!(run.out.contains("batches: 1, records: 1, bytes: 41"), "{}", run.out);
 }
@@ -169,7 +185,7 @@ fn inspect_refuses_every_corrupt_vector_and_shows_what_stands_before_the_fault()
 /// there is damage.
 #[test]
 fn inspect_goes_on_behind_damage_if_asked_to() {
-    let file = |name: &str| vectors().join("java-tolerance").join(name).display().to_string();
+    let file = |name: &str| folder().join("java-tolerance").join(name).display().to_string();
     let shown = |arguments: &[&str]| inspect(arguments);
 
     // Three batches, of which a bit of the second one has changed.
@@ -230,10 +246,11 @@ fn inspect_goes_on_behind_damage_if_asked_to() {
     assert!(!shown(&[&file("offset-gaps.bin")]).out.contains("odd"), "compaction leaves gaps");
 
     // Every vector: whole JSON whose sizes add up to what is not a tail, and a status that says whether there is damage.
-    for vector in manifest("java-tolerance/manifest.json").iter().chain(&manifest("corrupt.json")) {
-        let name = vector["file"].as_str().expect("a name");
-        let path = [vectors().join("java-tolerance").join(name), vectors().join(name)];
-        let path = path.iter().find(|path| path.exists()).expect(name);
+    let (tolerated, corrupt): (Vec<Value>, Vec<Value>) = (entries("java-tolerance/manifest.json"), entries("corrupt.json"));
+    for entry in tolerated.iter().chain(&corrupt) {
+        let name = entry["file"].as_str().expect("a name");
+        let tolerated = folder().join("java-tolerance").join(name);
+        let path = if tolerated.exists() { tolerated } else { vector(name) };
         let run = inspect(["--skip-damaged".as_ref(), "--json".as_ref(), path.as_os_str()]);
         let mut end = 0;
         let mut damaged = false;
@@ -244,14 +261,14 @@ fn inspect_goes_on_behind_damage_if_asked_to() {
             damaged |= batch.get("damage").is_some();
         }
         assert_eq!(run.status, i32::from(damaged), "{name}: {}", run.err);
-        let size = fs::metadata(path).expect(name).len();
+        let size = fs::metadata(&path).expect(name).len();
         assert_eq!(end < size, run.err.contains("is incomplete"), "{name}: {end} of {size}, {}", run.err);
     }
 }
 
 #[test]
 fn inspect_shows_tables_reads_standard_input_and_keeps_to_the_ceiling() {
-    let txn = vectors().join("304-v2-txn-lz4.bin");
+    let txn = vector("304-v2-txn-lz4.bin");
     let bytes = fs::read(&txn).expect("a vector");
     let run_with = |arguments: &[&str]| run(example("inspect").args(arguments), &bytes);
 

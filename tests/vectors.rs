@@ -1,9 +1,6 @@
 //! Bytes that other people's encoders made (`tests/vectors/README.md` says whose): decoded, rebuilt and refused as their
 //! manifests say.
 
-use std::fs;
-use std::path::PathBuf;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use kafka_batch::{
@@ -12,9 +9,16 @@ use kafka_batch::{
 };
 use serde::Deserialize;
 
+use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, large, sha256, unbase64};
+
+#[path = "vectors/files.rs"]
+mod files;
+
 #[derive(Debug, Deserialize)]
 struct Vector {
     file: String,
+    bytes: usize,
+    sha256: String,
     magic: Option<i8>,
     compression: Option<String>,
     is_transactional: Option<bool>,
@@ -30,10 +34,24 @@ struct Vector {
     timestamp_type: Option<String>,
     attributes: Option<i16>,
     byte_exact: bool,
+    #[serde(default)]
     truncated_tail: bool,
+    #[serde(default)]
     tail_bytes: usize,
     batches: Vec<BatchEntry>,
-    records: Vec<RecordEntry>,
+    #[serde(flatten)]
+    expected: Expected,
+}
+
+impl Vector {
+    /// Reads the records out of the file, which are what the manifest says.
+    fn records(&self) -> Vec<RecordEntry> {
+        let (records, tail) = decode(&bytes_of(&self.file)).unwrap_or_else(|error| panic!("{}: {error}", self.file));
+        self.expected.assert_are(&records, &self.file);
+        assert_eq!(tail > 0, self.truncated_tail, "{}", self.file);
+        assert_eq!(tail, self.tail_bytes, "{}", self.file);
+        records
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,18 +63,11 @@ struct BatchEntry {
     attributes: i16,
 }
 
-#[derive(Debug, Deserialize, PartialEq)]
-struct RecordEntry {
-    offset: i64,
-    timestamp: i64,
-    key: Option<String>,
-    value: Option<String>,
-    headers: Vec<(String, Option<String>)>,
-}
-
 #[derive(Debug, Deserialize)]
 struct Corrupt {
     file: String,
+    bytes: usize,
+    sha256: String,
     broken: String,
     incomplete: bool,
     strict_only: bool,
@@ -90,24 +101,8 @@ struct Built {
     bytes: usize,
 }
 
-fn folder() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "vectors"].iter().collect()
-}
-
-fn bytes_of(file: &str) -> Vec<u8> {
-    fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
-fn entries<T: for<'de> Deserialize<'de>>(file: &str) -> Vec<T> {
-    serde_json::from_slice(&bytes_of(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
-
 fn base64(bytes: Option<&[u8]>) -> Option<String> {
     bytes.map(|bytes| BASE64.encode(bytes))
-}
-
-fn unbase64(text: &Option<String>) -> Option<Vec<u8>> {
-    text.as_ref().map(|text| BASE64.decode(text).expect("base64 in a manifest"))
 }
 
 /// All records of a buffer, and the bytes of its incomplete tail.
@@ -141,9 +136,9 @@ struct Owned {
 impl Owned {
     fn new(entry: &RecordEntry) -> Self {
         Self {
-            key: unbase64(&entry.key),
-            value: unbase64(&entry.value),
-            headers: entry.headers.iter().map(|(name, value)| (name.clone(), unbase64(value))).collect(),
+            key: unbase64(entry.key.as_deref()),
+            value: unbase64(entry.value.as_deref()),
+            headers: entry.headers.iter().map(|(name, value)| (name.clone(), unbase64(value.as_deref()))).collect(),
             timestamp: entry.timestamp,
         }
     }
@@ -167,12 +162,29 @@ fn every_vector_decodes_to_its_manifest() {
     let vectors: Vec<Vector> = entries("manifest.json");
     assert_eq!(vectors.len(), 392);
     for vector in &vectors {
-        let (records, tail) =
-            decode(&bytes_of(&vector.file)).unwrap_or_else(|error| panic!("{}: {error}", vector.file));
-        assert_eq!(records, vector.records, "{}", vector.file);
-        assert_eq!(tail > 0, vector.truncated_tail, "{}", vector.file);
-        assert_eq!(tail, vector.tail_bytes, "{}", vector.file);
+        vector.records();
     }
+}
+
+/// No file is there that no manifest names.
+#[test]
+fn every_file_is_the_one_that_its_manifest_means() {
+    let good = entries::<Vector>("manifest.json").into_iter().map(|vector| (vector.file, vector.bytes, vector.sha256));
+    let broken = entries::<Corrupt>("corrupt.json").into_iter().map(|entry| (entry.file, entry.bytes, entry.sha256));
+    let mut named: Vec<_> = good.chain(broken).collect();
+    named.sort();
+    let loose = folder().read_dir().expect("the vectors").map(|file| file.expect("a file").file_name());
+    let loose = loose.filter_map(|name| name.into_string().ok().filter(|name| name.ends_with(".bin")));
+    let mut files: Vec<_> = loose.chain(large().keys().cloned()).collect();
+    files.sort();
+    let files: Vec<_> = files
+        .into_iter()
+        .map(|file| {
+            let bytes = bytes_of(&file);
+            (file, bytes.len(), sha256(&bytes))
+        })
+        .collect();
+    assert_eq!(files, named);
 }
 
 #[test]
@@ -224,7 +236,7 @@ fn every_byte_exact_vector_is_rebuilt_byte_for_byte() {
         let options = BatchOptions::default().batch_size(1 << 30).max_message_bytes(1 << 30).magic(pinned(magic));
         let mut batch = options.build(Timestamp::from_millis(0)).unwrap();
         let base = if magic == 2 { vector.base_offset.unwrap_or(0) } else { 0 };
-        for entry in &vector.records {
+        for entry in &vector.records() {
             let owned = Owned::new(entry);
             let headers = owned.headers();
             let append = batch.append_at((entry.offset - base) as u32, owned.record(&headers));
@@ -315,7 +327,7 @@ fn a_batch_that_was_opened_again_is_what_it_was() {
             .magic(pinned(vector.magic.expect("one magic")))
             .build(Timestamp::from_millis(0))
             .unwrap();
-        for entry in &vector.records {
+        for entry in &vector.records() {
             let owned = Owned::new(entry);
             let headers = owned.headers();
             let _ = batch.append(owned.record(&headers)).expect(&vector.file);

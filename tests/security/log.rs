@@ -1,5 +1,6 @@
 //! What the transports log.
 
+use std::mem;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use log::{LevelFilter, Log, Metadata, Record};
@@ -34,5 +35,7 @@ pub(crate) fn keep() {
 /// What was said since the last time of connections to this address.
 pub(crate) fn of_connections_to(address: &str) -> Vec<String> {
     let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.extract_if(.., |line| line.contains(address)).collect()
+    let (taken, left) = mem::take(&mut *lines).into_iter().partition(|line| line.contains(address));
+    *lines = left;
+    taken
 }

@@ -172,7 +172,7 @@ fn text(token: &[u8]) -> Result<&str, ScramError> {
     if token.len() > LONGEST_MESSAGE {
         return Err(ScramError::TooLong(token.len()));
     }
-    let text = str::from_utf8(token).map_err(|_| ScramError::Malformed("it is no UTF-8"))?;
+    let text = core::str::from_utf8(token).map_err(|_| ScramError::Malformed("it is no UTF-8"))?;
     match text.strip_prefix("e=") {
         Some(why) => Err(ScramError::Refused(why.to_string())),
         None => Ok(text),

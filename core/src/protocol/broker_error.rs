@@ -56,7 +56,8 @@ impl BrokerError {
     pub fn with_message(mut self, message: impl Into<Option<String>>) -> Self {
         const MOST: usize = 1_024;
         self.message = message.into().map(|mut message| {
-            message.truncate(message.floor_char_boundary(MOST));
+            let end = (0..=MOST.min(message.len())).rev().find(|&at| message.is_char_boundary(at));
+            message.truncate(end.unwrap_or(0));
             message.into_boxed_str()
         });
         self

@@ -37,9 +37,8 @@ impl Books {
     }
 
     pub(crate) fn flushed(&mut self, flush: FlushId) {
-        if let Some(at) = self.flushes.iter().position(|(id, _)| *id == flush)
-            && let Some((_, promise)) = self.flushes.remove(at)
-        {
+        let at = self.flushes.iter().position(|(id, _)| *id == flush);
+        if let Some((_, promise)) = at.and_then(|at| self.flushes.remove(at)) {
             promise.keep(Ok(()));
         }
     }

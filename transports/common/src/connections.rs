@@ -229,9 +229,11 @@ fn write<S: AsyncWrite + Unpin>(
         unflushed.any = true;
     }
     let is_due = unflushed.frames > 0 || unflushed.any && outbox.is_empty();
-    if is_due && let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {
-        flushed?;
-        return Ok(mem::take(unflushed).frames);
+    if is_due {
+        if let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {
+            flushed?;
+            return Ok(mem::take(unflushed).frames);
+        }
     }
     Ok(0)
 }

@@ -183,11 +183,11 @@ impl<R> Transport for Producer<R> {
 
     fn batch(&self) -> KafkaBatch {
         let (options, now) = (self.inner.batch_options.clone(), SystemTime::now());
-        if let Some(version) = self.inner.desk.produce()
+        if let Some(version) = self.inner.desk.produce() {
             // What else is too new for this format is the machine's affair, when the batch is sent.
-            && let Ok(batch) = options.clone().for_produce_version(version).build(now)
-        {
-            return batch;
+            if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
+                return batch;
+            }
         }
         options.build(now).expect("the options were checked when the producer was made")
     }

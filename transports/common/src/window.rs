@@ -132,9 +132,8 @@ impl Window {
     /// Gives room to the first in the queue, as long as there is some.
     fn grant(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        while self.queue.front().is_some_and(|first| self.has_room(first.load))
-            && let Some(Waiting { place, load, waker }) = self.queue.pop_front()
-        {
+        while self.queue.front().is_some_and(|first| self.has_room(first.load)) {
+            let Some(Waiting { place, load, waker }) = self.queue.pop_front() else { break };
             self.taken += load;
             self.granted.insert(place, load);
             wakers.push(waker);

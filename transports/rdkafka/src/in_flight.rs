@@ -5,6 +5,7 @@
 //! waker that panics does not keep the others from being called.
 
 use std::future::poll_fn;
+use std::mem;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
@@ -230,7 +231,9 @@ impl State {
         for flush in &mut self.flushes {
             flush.left -= usize::from(entry.number < flush.before);
         }
-        let flushed = self.flushes.extract_if(.., |flush| flush.left == 0).map(|flush| flush.slot).collect();
+        let (done, waiting) = mem::take(&mut self.flushes).into_iter().partition::<Vec<_>, _>(|flush| flush.left == 0);
+        self.flushes = waiting;
+        let flushed = done.into_iter().map(|flush| flush.slot).collect();
         let admitted = self.window.release(entry.load);
         Some((entry, Released { flushed, admitted }))
     }

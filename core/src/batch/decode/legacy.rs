@@ -121,11 +121,11 @@ impl Messages {
     /// wrong with it.
     #[inline(always)]
     pub(super) fn read<'a, const LENIENT: bool>(self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
-        if !self.unchecked
-            && let Some((record, len)) = sound(&payload[*position..], self.magic)
-        {
-            *position += len;
-            return Ok(record);
+        if !self.unchecked {
+            if let Some((record, len)) = sound(&payload[*position..], self.magic) {
+                *position += len;
+                return Ok(record);
+            }
         }
         // A copy, so that the caller's position can stay in a register.
         let mut moved = *position;

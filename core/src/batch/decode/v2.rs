@@ -142,7 +142,7 @@ fn headers<'a, const LENIENT: bool>(cursor: &mut Cursor<'a>) -> Read<HeaderList<
         let name_at = cursor.position();
         let length = cursor.varint(Field::HeaderName)?;
         let name = cursor.take(length, name_at, Field::HeaderName)?;
-        if !LENIENT && !name.is_ascii() && str::from_utf8(name).is_err() {
+        if !LENIENT && !name.is_ascii() && core::str::from_utf8(name).is_err() {
             return Err(Fault { at: name_at, kind: DecodeErrorKind::HeaderNameNotUtf8 });
         }
         cursor.nullable::<LENIENT>(Field::HeaderValue)?;

@@ -49,7 +49,7 @@ pub(super) fn read(pem: &Pem<'_>, password: Option<Setting<'_>>) -> Result<Priva
 
 /// The part of a text that is an encrypted key.
 fn encrypted(text: &[u8]) -> Option<&str> {
-    let text = str::from_utf8(text).ok()?;
+    let text = std::str::from_utf8(text).ok()?;
     let begin = text.find(BEGIN)?;
     let end = text[begin..].find(END)?;
     Some(&text[begin..begin + end + END.len()])
