@@ -61,7 +61,7 @@ proptest! {
         let mut batch = batch(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
         let mut told = Vec::new();
         for record in records {
-            let metadata = batch.append(&record.for_magic(magic).borrowed())?.taken().expect("there is room");
+            let metadata = batch.append(record.for_magic(magic).borrowed())?.taken().expect("there is room");
             told.push((metadata.size, metadata.crc.expect("every message has one")));
         }
         let stamped = batch.seal()?.without_producer_id();

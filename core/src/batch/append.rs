@@ -388,6 +388,12 @@ impl KafkaBatch {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::Cow;
+    use alloc::string::{String, ToString};
+    use alloc::vec;
+
+    use bytes::Bytes;
+
     use super::*;
     use crate::batch::BatchOptions;
 
@@ -428,5 +434,38 @@ mod tests {
         assert_eq!(reason(batch.append(Record::new("b")).unwrap()), FullReason::MaxRecords { limit: 1 });
         batch.close();
         assert_eq!(reason(batch.append(Record::new("b")).unwrap()), FullReason::Closed);
+    }
+
+    fn encoded(record: impl AsRecord) -> Vec<u8> {
+        let mut batch = batch(BatchOptions::default());
+        assert!(batch.append(record).unwrap().taken().is_some());
+        batch.payload().to_vec()
+    }
+
+    #[test]
+    fn every_type_of_field_is_encoded_alike() {
+        let expected = encoded(Record::new("7").key("7"));
+        let (text, vec, bytes) = (7.to_string(), vec![b'7'], Bytes::from_static(b"7"));
+        let owned = Record::new(text.clone()).key(vec.clone());
+        for found in [
+            encoded(&owned),
+            encoded(owned),
+            encoded(Record::new(&text).key(&vec)),
+            encoded(Record::new(&bytes).key(b"7")),
+            encoded(Record::new(&b"7"[..]).key(Some("7"))),
+            encoded(Record::new(Cow::Borrowed("7")).key(Cow::<str>::Owned(text.clone()))),
+            encoded(Record::new(Cow::Borrowed(&b"7"[..])).key(*b"7")),
+            encoded(Record::new(text.clone()).key(Some(&text))),
+            encoded(Record::new(Some(vec)).key(bytes)),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn none_is_null_and_empty_is_not() {
+        assert_eq!(encoded(Record::new(None::<String>).key(None::<&str>)), encoded(Record::default()));
+        assert_eq!(encoded(Record::new("").key(Some(Vec::new()))), encoded(Record::new(String::new()).key("")));
+        assert_ne!(encoded(Record::new("")), encoded(Record::new(None::<&str>)));
     }
 }

@@ -214,8 +214,8 @@ pub fn rollback_restores(batch: &KafkaBatch, records: &[OwnedRecord]) -> TestCas
     tried.rollback(&mark).map_err(|error| TestCaseError::fail(alloc::format!("{error}")))?;
     same(&tried, batch, "rolled back")?;
     if filled.record_count() > batch.record_count() {
-        prop_assert!(tried.rollback(&past).is_err(), "a mark behind the end");
-        same(&tried, batch, "after a mark behind the end")?;
+        prop_assert!(tried.rollback(&past).is_err(), "a mark beyond the end");
+        same(&tried, batch, "after a mark beyond the end")?;
     }
     for record in records {
         let _ = tried.append(record.borrowed());

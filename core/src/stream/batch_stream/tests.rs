@@ -83,7 +83,7 @@ fn rolled<S: Stream<Item: Message + fmt::Debug>>(batches: &mut BatchStream<'_, S
 }
 
 fn values(batch: &KafkaBatch) -> Vec<&str> {
-    batch.records().map(|record| str::from_utf8(record.value.unwrap()).unwrap()).collect()
+    batch.records().map(|record| core::str::from_utf8(record.value.unwrap()).unwrap()).collect()
 }
 
 #[test]
