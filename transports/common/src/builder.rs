@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::producer as machine;
 use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
 
 use crate::desk::Desk;
@@ -17,7 +17,7 @@ use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
 use crate::security;
-use crate::settings::{self, ParsedConfig, Settings};
+use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
 use crate::topics::Topics;
 use crate::wire::Security;
 
@@ -39,7 +39,7 @@ pub trait Spawn: Runtime {
     fn spawn(work: Work) -> Result<(), ConfigError>;
 }
 
-/// Settings of a [`Producer`], by their Kafka names.
+/// Settings of a [`Producer`], by their Kafka names. [`ProducerConfig`] has them with typed values.
 ///
 /// Of two names in a row the others are librdkafka's. Blank space around a value or an item of a list has no meaning, nor has
 /// the case of words such as `gzip` or `true`; numbers are decimal.
@@ -50,6 +50,7 @@ pub trait Spawn: Runtime {
 #[must_use]
 pub struct ProducerBuilder<R> {
     settings: Settings,
+    config: ProducerConfig,
     batch_options: BatchOptions,
     down_conversion: DownConversion,
     split_too_large: bool,
@@ -61,6 +62,7 @@ impl<R: Runtime> ProducerBuilder<R> {
     pub(crate) fn new() -> Self {
         Self {
             settings: Settings::new(),
+            config: ProducerConfig::default(),
             batch_options: BatchOptions::default(),
             down_conversion: DownConversion::default(),
             split_too_large: false,
@@ -72,6 +74,12 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// Sets one setting. If a name is set twice, the last value wins.
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets all settings with typed values. One that is also [set by name](Self::set) has the value that was set by name.
+    pub fn config(mut self, config: ProducerConfig) -> Self {
+        self.config = config;
         self
     }
 
@@ -124,11 +132,12 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn create_with_work(self) -> Result<(Producer<R>, Work), ConfigError> {
-        let Self { settings, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let ParsedConfig { machine, options: batch_options, tls, brokers } = settings::parse(&settings, batch_options)?;
+        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
+        let ParsedConfig { machine, options: batch_options, tls, brokers } =
+            settings::parse(&settings, &config, batch_options)?;
         let security = Security::new(tls.as_ref())?;
         batch_options.clone().build(UNIX_EPOCH)?;
-        let config = ProducerConfig { down_conversion, split_too_large, ..machine };
+        let config = machine::ProducerConfig { down_conversion, split_too_large, ..machine };
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
@@ -141,9 +150,10 @@ impl<R: Runtime> ProducerBuilder<R> {
 
 impl<R> Clone for ProducerBuilder<R> {
     fn clone(&self) -> Self {
-        let Self { settings, batch_options, down_conversion, split_too_large, seed, runtime } = self;
+        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, runtime } = self;
         Self {
             settings: settings.clone(),
+            config: config.clone(),
             batch_options: batch_options.clone(),
             down_conversion: *down_conversion,
             split_too_large: *split_too_large,
@@ -160,6 +170,7 @@ impl<R> fmt::Debug for ProducerBuilder<R> {
             self.settings.iter().map(|(name, value)| (name.clone(), security::shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
             .field("settings", &shown)
+            .field("config", &self.config)
             .field("batch_options", &self.batch_options)
             .field("down_conversion", &self.down_conversion)
             .field("split_too_large", &self.split_too_large)

@@ -1,6 +1,6 @@
 //! Settings: from Kafka's names and words to plain values. No file is read here, and nothing of TLS is known but names.
 //!
-//! [`table`] has every setting, [`forms`] the ways to write a value, [`config`] what settings mean together.
+//! `table` has every setting, `forms` the ways to write a value, `config` what settings mean together.
 
 mod codec;
 mod config;
@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use kafka_batch_core::BatchOptions;
 
 pub(crate) use self::config::{ParsedConfig, TlsConfig};
-use self::table::TypedSettings;
+pub use self::servers::SecurityProtocol;
+pub use self::table::ProducerConfig;
 use crate::error::ConfigError;
 use crate::security::shown;
 
@@ -48,30 +49,40 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// Settings by the names in the table, whichever names they were set by. Without those that a blank value leaves unset.
-type Given<'a> = BTreeMap<&'static str, Setting<'a>>;
-
-/// Parses settings, and completes the options of batches with them.
-pub(crate) fn parse(settings: &Settings, options: BatchOptions) -> Result<ParsedConfig, ConfigError> {
-    let mut typed = TypedSettings::default();
-    let mut given = Given::new();
+/// Parses settings by name, adds them to those that have typed values, and completes the options of batches with them. Where a
+/// setting is among both, the one by name counts.
+pub(crate) fn parse(
+    settings: &Settings,
+    typed: &ProducerConfig,
+    options: BatchOptions,
+) -> Result<ParsedConfig, ConfigError> {
+    for row in table::TABLE {
+        (row.check)(typed).or_else(|remedy| wrong(row.name, typed, remedy))?;
+    }
+    let mut config = typed.clone();
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, found) in settings {
         let setting = Setting { name, found };
         let Some(row) = table::row(name) else {
             return setting.wrong("there is no such setting; the documentation of ProducerBuilder has all of them");
         };
-        match (row.read)(&mut typed, found) {
+        match (row.read)(&mut config, found) {
             Ok(false) => {}
             Ok(true) => {
-                if let Some(other) = given.insert(row.name, setting) {
-                    let both = format!("set {} or {name}, not both: they are the same", other.name);
-                    return Err(ConfigError::Together(both));
+                if let Some(other) = names.insert(row.name, name) {
+                    return Err(ConfigError::Together(format!("set {other} or {name}, not both: they are the same")));
                 }
             }
             Err(remedy) => return setting.wrong(remedy),
         }
     }
-    config::complete(typed, &given, options)
+    config::complete(config, options)
+}
+
+/// An error about a setting that was parsed already, or never a text.
+fn wrong<T>(name: &'static str, config: &ProducerConfig, remedy: impl Into<String>) -> Result<T, ConfigError> {
+    let found = table::row(name).and_then(|row| (row.show)(config)).unwrap_or_default();
+    Setting { name, found: &found }.wrong(remedy)
 }
 
 #[cfg(test)]

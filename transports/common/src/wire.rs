@@ -169,7 +169,7 @@ mod tests {
 
         let settings = [("bootstrap.servers", "SSL://localhost:9092")];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let tls = crate::settings::parse(&settings, BatchOptions::default()).unwrap().tls;
+        let tls = crate::settings::parse(&settings, &Default::default(), BatchOptions::default()).unwrap().tls;
         let error = Security::new(tls.as_ref()).unwrap_err().to_string();
         assert!(error.starts_with("security.protocol = \"ssl\"") && error.contains("feature `tls`"), "{error}");
         assert!(matches!(Security::new(None), Ok(Security::Clear)));

@@ -2,50 +2,51 @@
 
 use kafka_batch_core::{Codec, Compression, ParseCompressionError};
 
-use super::Given;
-use super::table::TypedSettings;
+use super::table::ProducerConfig;
+use super::wrong;
 use crate::error::ConfigError;
 
 const TYPE: &str = "compression.type";
 
 /// What the settings say together. A level that would have no effect is an error.
-pub(super) fn compression(typed: &TypedSettings, given: &Given<'_>) -> Result<Option<Compression>, ConfigError> {
+pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>, ConfigError> {
     // librdkafka's name, for whichever codec it is; and Kafka's (KIP-390).
     let levels = [
-        ("compression.level", None, typed.compression_level),
-        ("compression.gzip.level", Some(Codec::Gzip), typed.compression_gzip_level),
-        ("compression.lz4.level", Some(Codec::Lz4), typed.compression_lz4_level),
-        ("compression.zstd.level", Some(Codec::Zstd), typed.compression_zstd_level),
+        ("compression.level", None, config.compression_level),
+        ("compression.gzip.level", Some(Codec::Gzip), config.compression_gzip_level),
+        ("compression.lz4.level", Some(Codec::Lz4), config.compression_lz4_level),
+        ("compression.zstd.level", Some(Codec::Zstd), config.compression_zstd_level),
     ];
-    let mut levels = levels.into_iter().filter_map(|(name, of, level)| Some((given.get(name).copied()?, of, level?)));
+    let mut levels = levels.into_iter().filter_map(|(name, of, level)| Some((name, of, level?)));
     let (level, another) = (levels.next(), levels.next());
-    if let (Some((level, ..)), Some((another, ..))) = (level, another) {
-        return Err(ConfigError::Together(format!("set {} or {}, not both", level.name, another.name)));
+    if let (Some((name, ..)), Some((another, ..))) = (level, another) {
+        return Err(ConfigError::Together(format!("set {name} or {another}, not both")));
     }
-    let compression: Option<Compression> = match typed.compression_type {
+    let compression: Option<Compression> = match config.compression_type {
         Some(codec) => {
-            Some(codec.name().parse().or_else(|error: ParseCompressionError| given[TYPE].wrong(error.to_string()))?)
+            Some(codec.name().parse().or_else(|error: ParseCompressionError| wrong(TYPE, config, error.to_string()))?)
         }
         None => None,
     };
-    let Some((setting, of, level)) = level else { return Ok(compression) };
+    let Some((name, of, level)) = level else { return Ok(compression) };
+    let wrong = |remedy: String| wrong(name, config, remedy);
     // zstd has a level of this number.
     let is_default = of != Some(Codec::Zstd) && level == -1;
     let Some(compression) = compression else {
-        return if is_default { Ok(None) } else { setting.wrong("say of which codec: set compression.type too") };
+        return if is_default { Ok(None) } else { wrong("say of which codec: set compression.type too".to_owned()) };
     };
     let codec = compression.codec();
     if let Some(of) = of.filter(|of| *of != codec) {
-        return setting.wrong(format!("it is used only with {TYPE}={of}"));
+        return wrong(format!("it is used only with {TYPE}={of}"));
     }
     if is_default {
         return Ok(Some(compression));
     }
     format!("{codec}:{level}").parse().map(Some).or_else(|error| match error {
         ParseCompressionError::NoLevels { codec, .. } => {
-            setting.wrong(format!("{codec} has no levels here: leave this setting out"))
+            wrong(format!("{codec} has no levels here: leave this setting out"))
         }
-        error => setting.wrong(error.to_string()),
+        error => wrong(error.to_string()),
     })
 }
 
@@ -55,13 +56,12 @@ mod tests {
     use super::*;
 
     fn given(settings: &[(&str, &str)]) -> Result<Option<Compression>, ConfigError> {
-        let (mut typed, mut given) = (TypedSettings::default(), Given::new());
+        let mut config = ProducerConfig::default();
         for &(name, found) in settings {
-            let (row, setting) = (table::row(name).unwrap(), Setting { name, found });
-            (row.read)(&mut typed, found).or_else(|remedy| setting.wrong(remedy))?;
-            given.insert(row.name, setting);
+            (table::row(name).unwrap().read)(&mut config, found)
+                .or_else(|remedy| Setting { name, found }.wrong(remedy))?;
         }
-        compression(&typed, &given)
+        compression(&config)
     }
 
     #[track_caller]

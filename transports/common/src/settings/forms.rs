@@ -22,6 +22,14 @@ pub(super) trait Form {
     /// Describes the accepted texts in a few words: for errors, and in Markdown for the documentation.
     fn accepts(&self) -> String;
 
+    /// Checks a value that was not parsed.
+    ///
+    /// # Errors
+    /// It could not be written; the error says what is accepted.
+    fn check(&self, value: &Self::Value) -> Result<(), String> {
+        self.parse(&self.show(value)).map(drop)
+    }
+
     /// Whether a blank text means that the setting is not set.
     fn is_unset(&self, _text: &str) -> bool {
         false
@@ -162,6 +170,13 @@ impl Form for Millis {
         self.range.number(text).map_or_else(|| write(self), |millis| Ok(Duration::from_millis(millis)))
     }
 
+    fn check(&self, value: &Duration) -> Result<(), String> {
+        let millis = value.as_millis();
+        let is_in_range = (u128::from(self.range.least)..=u128::from(self.range.most)).contains(&millis);
+        let is_never = *value == Duration::MAX && !self.never.is_empty();
+        if is_in_range || is_never { Ok(()) } else { write(self) }
+    }
+
     fn show(&self, value: &Duration) -> String {
         if *value == Duration::MAX { NEVER.to_owned() } else { value.as_millis().to_string() }
     }
@@ -261,6 +276,12 @@ pub(super) enum Hidden {
 /// The value of a setting that no message may show.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct HiddenText(pub(super) String);
+
+impl<S: Into<String>> From<S> for HiddenText {
+    fn from(text: S) -> Self {
+        Self(text.into())
+    }
+}
 
 impl fmt::Debug for HiddenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,10 +7,15 @@ use super::forms::{Form, Words};
 
 /// `security.protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SecurityProtocol {
+#[non_exhaustive]
+pub enum SecurityProtocol {
+    /// Neither TLS nor a login.
     Plaintext,
+    /// TLS.
     Ssl,
+    /// A login by SASL, without TLS.
     SaslPlaintext,
+    /// A login by SASL, within TLS.
     SaslSsl,
 }
 
@@ -31,6 +36,7 @@ impl SecurityProtocol {
     }
 }
 
+/// In small letters, as in the setting.
 impl fmt::Display for SecurityProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&PROTOCOL.show(self))
@@ -90,8 +96,7 @@ impl Form for Addresses {
     }
 
     fn show(&self, servers: &Servers) -> String {
-        let shown: Vec<_> = servers.addresses.iter().map(|(host, port)| format!("{host} {port}")).collect();
-        shown.join(", ")
+        servers.to_string()
     }
 
     fn accepts(&self) -> String {

@@ -19,7 +19,11 @@ pub(super) struct Row {
     /// librdkafka's other names for it.
     pub(super) aliases: &'static [&'static str],
     /// Parses a value. Returns whether the setting is set by it; an error says what is accepted.
-    pub(super) read: fn(&mut TypedSettings, &str) -> Result<bool, String>,
+    pub(super) read: fn(&mut ProducerConfig, &str) -> Result<bool, String>,
+    /// Checks the value that is there, if there is one.
+    pub(super) check: fn(&ProducerConfig) -> Result<(), String>,
+    /// Returns the value as a text, if there is one.
+    pub(super) show: fn(&ProducerConfig) -> Option<String>,
     /// For the documentation and the tests.
     #[cfg(test)]
     pub(super) described: Described,
@@ -41,8 +45,6 @@ pub(super) struct Described {
     pub(super) about: &'static str,
     /// Which values it can have, in Markdown.
     pub(super) accepts: fn() -> String,
-    /// Returns the value as a text, if there is one.
-    pub(super) show: fn(&TypedSettings) -> Option<String>,
 }
 
 /// What holds where a setting is not set.
@@ -55,35 +57,77 @@ pub(super) enum Initial {
     Described(&'static str),
 }
 
+/// A row is: the field, in parentheses the argument of its method if it has one, the field's type, how the value is written,
+/// names, default, description.
 macro_rules! settings {
-    ($($field:ident: $type:ty = $form:expr, $name:literal $(| $alias:literal)*, $default:ident($text:literal), $about:expr;)+) => {
-        /// Settings with typed values; `None` is not set.
+    ($($field:ident $(($arg:ty))?: $type:ty = $form:expr,
+        $name:literal $(| $alias:literal)*, $default:ident($text:literal), $about:literal;)+) => {
+        /// Settings of a [`Producer`](crate::Producer) as typed values, for
+        /// [`ProducerBuilder::config`](crate::ProducerBuilder::config). What is not set here has the default that
+        /// [`ProducerBuilder`](crate::ProducerBuilder) tells; values out of range are errors of
+        /// [`create`](crate::ProducerBuilder::create), as there.
+        ///
+        /// Codec and size of batches are in [`BatchOptions`](kafka_batch_core::BatchOptions).
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// use kafka_batch_core::protocol::Acks;
+        /// use kafka_batch_transport::ProducerConfig;
+        ///
+        /// let config = ProducerConfig::new([("localhost", 9092)])
+        ///     .client_id("billing")
+        ///     .acks(Acks::Leader)
+        ///     .delivery_timeout(Duration::from_secs(60))
+        ///     .connections_max_idle(Duration::MAX); // never
+        /// # let _ = config;
+        /// ```
         #[derive(Clone, Debug, Default)]
-        pub(super) struct TypedSettings {
+        #[must_use]
+        pub struct ProducerConfig {
             $(pub(super) $field: Option<$type>,)+
+        }
+
+        impl ProducerConfig {
+            $($(
+                #[doc = concat!("Sets `", $name, "`. ", $about, ".")]
+                pub fn $field(mut self, value: $arg) -> Self {
+                    self.$field = Some(Into::<$type>::into(value));
+                    self
+                }
+            )?)+
         }
 
         pub(super) const TABLE: &[Row] = &[$(
             Row {
                 name: $name,
                 aliases: &[$($alias),*],
-                read: |settings, text| {
+                read: |config, text| {
                     if $form.is_unset(text) {
                         return Ok(false);
                     }
-                    settings.$field = Some($form.parse(text)?);
+                    config.$field = Some($form.parse(text)?);
                     Ok(true)
                 },
+                check: |config| config.$field.as_ref().map_or(Ok(()), |value| $form.check(value)),
+                show: |config| config.$field.as_ref().map(|value| $form.show(value)),
                 #[cfg(test)]
                 described: Described {
                     default: Initial::$default($text),
                     about: $about,
                     accepts: || $form.accepts(),
-                    show: |settings| settings.$field.as_ref().map(|value| $form.show(value)),
                 },
             },
         )+];
     };
+}
+
+impl ProducerConfig {
+    /// Sets `bootstrap.servers`, host and port of brokers to connect to first, and nothing else.
+    pub fn new<H: Into<String>>(bootstrap_servers: impl IntoIterator<Item = (H, u16)>) -> Self {
+        let addresses = bootstrap_servers.into_iter().map(|(host, port)| (host.into(), port)).collect();
+        Self { bootstrap_servers: Some(Servers { addresses, protocol: None }), ..Self::default() }
+    }
 }
 
 const ACKS: Words<Acks> = Words(&[("all", Acks::All), ("-1", Acks::All), ("1", Acks::Leader), ("0", Acks::None)]);
@@ -121,19 +165,19 @@ settings! {
         "Brokers to connect to first; the others are learned from them. The port can be left out, and is 9092 then. An IPv6 \
          address is written as `[address]:port`, with a zone as `[address%zone]:port`. With `SASL_SSL://` or another security \
          protocol before an address, that is the protocol; `security.protocol` and other entries must agree";
-    client_id: String = Text { longest: i16::MAX as usize }, "client.id", Value("kafka-batch"),
+    client_id(impl Into<String>): String = Text { longest: i16::MAX as usize }, "client.id", Value("kafka-batch"),
         "A name for the brokers' logs, metrics and quotas";
-    acks: Acks = ACKS, "acks" | "request.required.acks", Value("all"),
+    acks(Acks): Acks = ACKS, "acks" | "request.required.acks", Value("all"),
         "Which replicas must have a batch before it counts as delivered: those in sync, the leader, or none";
-    enable_idempotence: bool = SWITCH, "enable.idempotence", Value("true"),
+    enable_idempotence(bool): bool = SWITCH, "enable.idempotence", Value("true"),
         "Whether a retry can neither double nor reorder batches. If it is not set, it is off with other `acks` than `all` and \
          with more than 5 requests in flight; if it is set, these are errors";
-    max_in_flight: usize = Whole { least: 1, most: 1_000_000 },
+    max_in_flight_requests_per_connection(usize): usize = Whole { least: 1, most: 1_000_000 },
         "max.in.flight.requests.per.connection" | "max.in.flight", Value("5"),
         "Requests on one connection that wait for a response";
-    request_timeout: Duration = Millis::new(1, INT), "request.timeout.ms", Value("30000"),
+    request_timeout(Duration): Duration = Millis::new(1, INT), "request.timeout.ms", Value("30000"),
         "How long to wait for a response; also how long to look for a topic before it counts as unknown";
-    delivery_timeout: Duration = Millis::new(1, INT).never(&[0]), "delivery.timeout.ms" | "message.timeout.ms", Value("120000"),
+    delivery_timeout(Duration): Duration = Millis::new(1, INT).never(&[0]), "delivery.timeout.ms" | "message.timeout.ms", Value("120000"),
         "How long after it was accepted a batch fails. If it is not set, at least `request.timeout.ms`; if it is set, less is \
          an error. `0` as in librdkafka";
     retries: () = RETRIES, "retries" | "message.send.max.retries", Value("2147483647"),
@@ -141,28 +185,28 @@ settings! {
     linger: () = LINGER, "linger.ms" | "queue.buffering.max.ms", Value("0"),
         "A batch is sent when it is handed over. A [`RollingBatch`](kafka_batch_core::stream::RollingBatch) or a \
          [`BatchStream`](kafka_batch_core::stream::BatchStream) can linger";
-    retry_backoff: Duration = BACKOFF, "retry.backoff.ms", Value("100"), "Wait before the first retry; doubles with each";
-    retry_backoff_max: Duration = BACKOFF, "retry.backoff.max.ms", Value("1000"), "Longest wait before a retry";
-    reconnect_backoff: Duration = BACKOFF, "reconnect.backoff.ms", Value("50"),
+    retry_backoff(Duration): Duration = BACKOFF, "retry.backoff.ms", Value("100"), "Wait before the first retry; doubles with each";
+    retry_backoff_max(Duration): Duration = BACKOFF, "retry.backoff.max.ms", Value("1000"), "Longest wait before a retry";
+    reconnect_backoff(Duration): Duration = BACKOFF, "reconnect.backoff.ms", Value("50"),
         "Wait before the first attempt to connect again; doubles with each";
-    reconnect_backoff_max: Duration = BACKOFF, "reconnect.backoff.max.ms", Value("1000"),
+    reconnect_backoff_max(Duration): Duration = BACKOFF, "reconnect.backoff.max.ms", Value("1000"),
         "Longest wait before an attempt to connect again";
-    socket_connection_setup_timeout: Duration = Millis::new(1, INT), "socket.connection.setup.timeout.ms", Value("10000"),
+    socket_connection_setup_timeout(Duration): Duration = Millis::new(1, INT), "socket.connection.setup.timeout.ms", Value("10000"),
         "How long connecting may take, all addresses of a name together";
-    connections_max_idle: Duration = Millis::new(1, LONG).never(&[-1, 0]), "connections.max.idle.ms", Value("540000"),
+    connections_max_idle(Duration): Duration = Millis::new(1, LONG).never(&[-1, 0]), "connections.max.idle.ms", Value("540000"),
         "An unused connection is closed after this time. `-1` as in Java's client, `0` as in librdkafka";
-    metadata_max_age: Duration = Millis::new(1, LONG), "metadata.max.age.ms", Value("300000"),
+    metadata_max_age(Duration): Duration = Millis::new(1, LONG), "metadata.max.age.ms", Value("300000"),
         "Metadata of the cluster is requested again after this time";
-    metadata_max_idle: Duration = Millis::new(1, LONG), "metadata.max.idle.ms", Value("300000"),
+    metadata_max_idle(Duration): Duration = Millis::new(1, LONG), "metadata.max.idle.ms", Value("300000"),
         "Metadata of a topic to which nothing is sent is forgotten after this time";
-    max_request_size: usize = Whole { least: 1, most: INT }, "max.request.size", Value("1048576"),
+    max_request_size(usize): usize = Whole { least: 1, most: INT }, "max.request.size", Value("1048576"),
         "Bytes of one request; a batch that is over it is sent alone";
-    buffer_memory: usize = Whole { least: 1, most: LONG }, "buffer.memory", Value("33554432"),
+    buffer_memory(usize): usize = Whole { least: 1, most: LONG }, "buffer.memory", Value("33554432"),
         "Bytes of accepted batches that are not yet delivered: over it, sending waits. A batch counts until its outcome is \
          known; an outcome that is not yet taken keeps its batch in memory, and does not count";
-    frame_ceiling: usize = Whole { least: 1_000, most: INT }, "receive.message.max.bytes", Value("100000000"),
+    receive_message_max_bytes(usize): usize = Whole { least: 1_000, most: INT }, "receive.message.max.bytes", Value("100000000"),
         "Bytes of the longest response that is read (librdkafka's name)";
-    broker_version_fallback: BrokerVersion = Version, "broker.version.fallback", Described("none"),
+    broker_version_fallback(BrokerVersion): BrokerVersion = Version, "broker.version.fallback", Described("none"),
         "The version of brokers before 0.10, which cannot be asked for it (librdkafka's name)";
     compression_type: Codec = CODEC, "compression.type" | "compression.codec",
         Described("as the [batch options](Self::batch_options)"),
@@ -179,25 +223,25 @@ settings! {
     batch_size: usize = Whole { least: 0, most: INT }, "batch.size", Described("as the [batch options](Self::batch_options)"),
         "The soft limit of batches that the producer makes, in bytes. The hard one, `max.message.bytes`, is \
          [among the options](Self::batch_options)";
-    security_protocol: SecurityProtocol = PROTOCOL, "security.protocol", Value("plaintext"),
+    security_protocol(SecurityProtocol): SecurityProtocol = PROTOCOL, "security.protocol", Value("plaintext"),
         "With TLS if it ends in `ssl`, which needs the feature `tls`; with a login if it begins with `sasl`";
-    sasl_mechanism: SaslMechanism = MECHANISM, "sasl.mechanism" | "sasl.mechanisms", Value("PLAIN"),
+    sasl_mechanism(SaslMechanism): SaslMechanism = MECHANISM, "sasl.mechanism" | "sasl.mechanisms", Value("PLAIN"),
         "How to log in. PLAIN sends the password itself, so use it with TLS alone";
-    sasl_username: String = Verbatim, "sasl.username", Described("none"), "The user; with SCRAM, printable ASCII";
-    sasl_password: HiddenText = Hidden::Verbatim, "sasl.password", Described("none"), "The password; with SCRAM, printable ASCII";
-    ssl_ca_location: String = OPTIONAL, "ssl.ca.location", Described("the system's"),
+    sasl_username(impl Into<String>): String = Verbatim, "sasl.username", Described("none"), "The user; with SCRAM, printable ASCII";
+    sasl_password(impl Into<String>): HiddenText = Hidden::Verbatim, "sasl.password", Described("none"), "The password; with SCRAM, printable ASCII";
+    ssl_ca_location(impl Into<String>): String = OPTIONAL, "ssl.ca.location", Described("the system's"),
         "Trusted authorities, or brokers' own certificates: a PEM file, or a directory of such files; `probe` for the system's";
-    ssl_ca_pem: String = OPTIONAL, "ssl.ca.pem", Described("the system's"), "The same as PEM text";
-    ssl_certificate_location: String = OPTIONAL, "ssl.certificate.location", Described("none"),
+    ssl_ca_pem(impl Into<String>): String = OPTIONAL, "ssl.ca.pem", Described("the system's"), "The same as PEM text";
+    ssl_certificate_location(impl Into<String>): String = OPTIONAL, "ssl.certificate.location", Described("none"),
         "The producer's certificate, and those between it and its authority: a PEM file";
-    ssl_certificate_pem: String = OPTIONAL, "ssl.certificate.pem", Described("none"), "The same as PEM text";
-    ssl_key_location: String = OPTIONAL, "ssl.key.location", Described("none"),
+    ssl_certificate_pem(impl Into<String>): String = OPTIONAL, "ssl.certificate.pem", Described("none"), "The same as PEM text";
+    ssl_key_location(impl Into<String>): String = OPTIONAL, "ssl.key.location", Described("none"),
         "The key of that certificate: a PEM file. Plain, or encrypted as PKCS#8 (`BEGIN ENCRYPTED PRIVATE KEY`) by PBES2 with \
          AES and PBKDF2-HMAC-SHA-2 or scrypt, as `openssl pkcs8 -topk8 -v2 aes-256-cbc` does";
-    ssl_key_pem: HiddenText = OrUnset(Hidden::Trimmed), "ssl.key.pem", Described("none"), "The same as PEM text";
-    ssl_key_password: HiddenText = OrUnset(Hidden::Verbatim), "ssl.key.password", Described("none"),
+    ssl_key_pem(impl Into<String>): HiddenText = OrUnset(Hidden::Trimmed), "ssl.key.pem", Described("none"), "The same as PEM text";
+    ssl_key_password(impl Into<String>): HiddenText = OrUnset(Hidden::Verbatim), "ssl.key.password", Described("none"),
         "The password of an encrypted key";
-    ssl_endpoint_identification: bool = IDENTIFICATION, "ssl.endpoint.identification.algorithm", Value("https"),
+    ssl_endpoint_identification(bool): bool = IDENTIFICATION, "ssl.endpoint.identification.algorithm", Value("https"),
         "`https`: a broker's certificate must have its host name. `none`: any that a trusted authority signed is accepted";
 }
 

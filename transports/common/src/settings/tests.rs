@@ -3,7 +3,7 @@ mod measured;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use kafka_batch_core::producer::{ProducerConfig, Sasl, SaslMechanism};
+use kafka_batch_core::producer::{self as machine, Sasl, SaslMechanism};
 use kafka_batch_core::protocol::Acks;
 
 use super::table::{Initial, TABLE};
@@ -16,7 +16,7 @@ const PASSWORD: (&str, &str) = ("sasl.password", "hunter2");
 /// Parses these settings alone.
 fn alone(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
     let settings = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-    parse(&settings, BatchOptions::default())
+    parse(&settings, &ProducerConfig::default(), BatchOptions::default())
 }
 
 /// Parses these settings, beside an address, which they can replace.
@@ -24,7 +24,7 @@ fn given(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
     alone(&[&[SERVER], settings].concat())
 }
 
-fn machine(settings: &[(&str, &str)]) -> ProducerConfig {
+fn machine(settings: &[(&str, &str)]) -> machine::ProducerConfig {
     given(settings).unwrap().machine
 }
 
@@ -132,7 +132,7 @@ fn a_default_can_be_written_and_changes_nothing() {
         assert!(!needed.is_empty() || format!("{said:?}") == nothing, "{}", row.name);
     }
     let machine = machine(&[]);
-    let expected = ProducerConfig::new([("localhost", 9092)]);
+    let expected = machine::ProducerConfig::new([("localhost", 9092)]);
     assert_eq!(format!("{machine:?}"), format!("{expected:?}"));
 }
 
@@ -301,4 +301,73 @@ fn an_empty_place_in_a_template_is_not_set() {
             assert_eq!(format!("{:?}", given(&[(name, blank)]).unwrap()), nothing, "{name}");
         }
     }
+}
+
+#[test]
+fn typed_values_are_the_same_as_those_by_name() {
+    let by_name = given(&[
+        ("client.id", "me"),
+        ("acks", "1"),
+        ("request.timeout.ms", "7000"),
+        ("connections.max.idle.ms", "-1"),
+        ("security.protocol", "sasl_ssl"),
+        ("sasl.mechanism", "scram-sha-256"),
+        USER,
+        PASSWORD,
+        ("ssl.ca.location", "ca.pem"),
+        ("ssl.endpoint.identification.algorithm", "none"),
+    ]);
+    let typed = ProducerConfig::new([("localhost", 9092)])
+        .client_id("me")
+        .acks(Acks::Leader)
+        .request_timeout(Duration::from_secs(7))
+        .connections_max_idle(Duration::MAX)
+        .security_protocol(SecurityProtocol::SaslSsl)
+        .sasl_mechanism(SaslMechanism::ScramSha256)
+        .sasl_username("u")
+        .sasl_password("hunter2")
+        .ssl_ca_location("ca.pem")
+        .ssl_endpoint_identification(false);
+    assert!(!format!("{typed:?}").contains("hunter2"), "{typed:?}");
+    let with = |settings: &[(&str, &str)]| {
+        let settings = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        parse(&settings, &typed, BatchOptions::default())
+    };
+    let parsed = with(&[]).unwrap();
+    assert_eq!(format!("{parsed:?}"), format!("{:?}", by_name.unwrap()));
+    assert_eq!(parsed.tls.unwrap().settings()["ssl.endpoint.identification.algorithm"], "none");
+    let machine = with(&[("acks", "all"), (BROKERS, "a:1")]).unwrap().machine;
+    assert_eq!((machine.acks, &*machine.client_id), (Acks::All, "me"), "a name comes after the typed values");
+    assert_eq!(machine.bootstrap_servers, [("a".to_owned(), 1)]);
+    assert!(matches!(with(&[(BROKERS, "SSL://a:1")]), Err(ConfigError::Together(_))));
+}
+
+#[test]
+fn a_typed_value_out_of_range_is_an_error_like_one_by_name() {
+    let config = || ProducerConfig::new([("localhost", 9092)]);
+    let none: [(&str, u16); 0] = [];
+    for (config, expected) in [
+        (ProducerConfig::default(), "bootstrap.servers = \"\": say where"),
+        (ProducerConfig::new(none), "bootstrap.servers = \"\": say where"),
+        (ProducerConfig::new([("a b", 1)]), "bootstrap.servers = \"a b:1\": its entry 1"),
+        (ProducerConfig::new([("a", 0)]), "bootstrap.servers = \"a:0\": its entry 1 has no port"),
+        (config().client_id("x".repeat(40_000)), "32767"),
+        (config().request_timeout(Duration::ZERO), "request.timeout.ms = \"0\": write"),
+        (config().request_timeout(Duration::MAX), "request.timeout.ms = \"never\": write"),
+        (config().request_timeout(Duration::from_micros(999)), "request.timeout.ms = \"0\": write"),
+        (config().connections_max_idle(Duration::ZERO), "connections.max.idle.ms = \"0\": write"),
+        (config().max_in_flight_requests_per_connection(0), "max.in.flight.requests.per.connection = \"0\""),
+        (config().enable_idempotence(true).acks(Acks::None), "needs acks=all"),
+        (config().delivery_timeout(Duration::from_millis(1)), "is less than request.timeout.ms"),
+        (
+            config().security_protocol(SecurityProtocol::SaslPlaintext).sasl_username("").sasl_password("p"),
+            "sasl.username",
+        ),
+    ] {
+        let error = parse(&Settings::new(), &config, BatchOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let servers = [("::1", 1), ("fe80::1%eth0", 2), ("localhost", 3)];
+    let parsed = parse(&Settings::new(), &ProducerConfig::new(servers), BatchOptions::default()).unwrap();
+    assert_eq!(parsed.brokers, "[::1]:1,[fe80::1%eth0]:2,localhost:3");
 }

@@ -76,8 +76,8 @@ public final class JavaForms {
                     .parseAndValidateAddresses(
                             config.getList(setting), config.getString(ProducerConfig.CLIENT_DNS_LOOKUP_CONFIG))
                     .stream()
-                    .map(address -> address.getHostString() + " " + address.getPort())
-                    .collect(Collectors.joining(", "));
+                    .map(address -> bracketed(address.getHostString()) + ":" + address.getPort())
+                    .collect(Collectors.joining(","));
         }
         Object value = config.values().get(setting);
         String text = value instanceof List<?> list
@@ -87,6 +87,10 @@ public final class JavaForms {
             return "all";
         }
         return NAMES.contains(setting) ? text.toLowerCase(Locale.ROOT) : text;
+    }
+
+    private static String bracketed(String host) {
+        return host.contains(":") ? "[" + host + "]" : host;
     }
 
     /** Java's client takes user and password in another setting, and has GSSAPI for its default mechanism. */

@@ -71,10 +71,15 @@ def answer(setting, settings):
         return "refused"
     library.rd_kafka_destroy(client)
     if setting in SERVERS:
-        return "=" + ", ".join(f"{host.strip('[]')} {port}" for host, port in added) if added else "refused"
+        return "=" + ",".join(f"{bracketed(host)}:{port}" for host, port in added) if added else "refused"
     if setting in ACKS and value == "-1":
         value = "all"
     return "=" + (value.lower() if setting in NAMES else value)
+
+
+def bracketed(host):
+    host = host.strip("[]")
+    return f"[{host}]" if ":" in host else host
 
 
 def get(conf, setting):

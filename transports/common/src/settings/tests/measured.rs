@@ -1,7 +1,7 @@
 //! The ways to write values that were tried on Java's client and on librdkafka, tried here. The table, its columns and how
 //! it was made: `tests/settings/README.md`.
 
-use super::super::table::{self, TypedSettings};
+use super::super::table;
 use super::*;
 
 const FORMS: &str = include_str!("../../../tests/settings/forms.tsv");
@@ -45,15 +45,15 @@ fn outcome(line: &Line, files: &Files) -> String {
     }
     let value = files.put_in(&unquoted(line.value));
     settings.insert(line.setting.to_owned(), value.clone());
-    let parsed = parse(&settings, BatchOptions::default());
+    let parsed = parse(&settings, &ProducerConfig::default(), BatchOptions::default());
     let is_taken = parsed.is_ok_and(|parsed| files.is_taken(&parsed, line));
     if !is_taken {
         return REFUSED.to_owned();
     }
     let row = table::row(line.setting).unwrap();
-    let mut typed = TypedSettings::default();
-    (row.read)(&mut typed, &value).unwrap();
-    let shown = (row.described.show)(&typed).unwrap_or_default();
+    let mut config = ProducerConfig::default();
+    (row.read)(&mut config, &value).unwrap();
+    let shown = (row.show)(&config).unwrap_or_default();
     format!("\"{}\"", files.leave_out(shown))
 }
 
