@@ -129,8 +129,8 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
     check(&world.ledger, &world.cluster, Strictness { acks: world.acks(), idempotent })
 }
 
-/// A batch for each partition, which has to get through. Returns whether some are in doubt for good, since an answer came too late
-/// (with a short `request.timeout.ms`) and the broker then refused the identity: those behind them have to get through.
+/// A batch for each partition, which has to get through. Returns whether some are in doubt for good: an answer came too late, or a
+/// former leader was asked first, and then the broker refused the identity. Those behind them have to get through.
 fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, Breach> {
     let recipe = Recipe { records: 1, ..Recipe::default() };
     if world.is_locked_out() {
@@ -153,12 +153,10 @@ fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, B
     world.run_until(world.now + patience + Moment::from_secs(1))?;
     let mut in_doubt = false;
     for (serial, to) in probes {
-        let promise = &world.ledger.promises[&serial];
-        let is_unanswered = promise.attempts.iter().any(|attempt| attempt.answer.is_none());
-        match &promise.outcome {
+        match &world.ledger.promises[&serial].outcome {
             Some(Outcome::Delivered(_)) => {}
             Some(Outcome::Failed(fates, _))
-                if !is_second && world.refuses_identities() && is_unanswered && fates.contains(&Fate::Unknown) =>
+                if !is_second && world.refuses_identities() && fates.contains(&Fate::Unknown) =>
             {
                 in_doubt = true;
             }

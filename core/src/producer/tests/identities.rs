@@ -177,6 +177,22 @@ fn what_another_partition_may_have_written_is_repeated_as_it_was() {
 }
 
 #[test]
+fn what_another_partition_has_certainly_not_written_goes_out_under_the_new_id() {
+    let mut world = World::new(|_| {});
+    world.delivers_promptly(0);
+    world.delivers_promptly(1);
+    world.answers.push_back(Some(ErrorCode::NOT_ENOUGH_REPLICAS.0));
+    world.send(&["a"], 1);
+    world.run();
+    world.check_identity = refuses_ids(&[7], ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+    world.send(&["x"], 0);
+    world.pass(world.now + Duration::from_secs(1));
+    let of_1: Vec<_> = world.produced().iter().filter(|(to, _)| *to == 1).map(|(_, batch)| stamp_of(batch)).collect();
+    assert_eq!(of_1, [(7, 0, 0), (7, 0, 1), (8, 0, 0)], "the old id is not tried once more");
+    assert_eq!(world.inits(), 2);
+}
+
+#[test]
 fn an_identity_that_is_handed_out_again_after_it_was_refused_is_not_used() {
     let mut world = with_timeouts();
     world.ids = core::iter::repeat_n((7, 0), 1_000).collect();
