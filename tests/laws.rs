@@ -3,6 +3,8 @@
 //! Most laws are functions of the kit, so that users can hold their own code to them; what stands here is what they are
 //! tried on, and the laws that need more than a batch.
 
+#[path = "laws/damage.rs"]
+mod damage;
 #[path = "laws/filling.rs"]
 mod filling;
 #[path = "laws/messages.rs"]

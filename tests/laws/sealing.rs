@@ -107,13 +107,23 @@ fn what_compression_does_not_make_smaller_goes_uncompressed() {
     }
 }
 
-/// CRC-32 of IEEE 802.3, bit by bit.
+/// CRC-32 of IEEE 802.3.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    crc(0xedb8_8320, bytes)
+}
+
+/// CRC-32C (RFC 3720).
+pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+    crc(0x82f6_3b78, bytes)
+}
+
+/// The CRC with this polynomial, reflected, bit by bit.
+fn crc(polynomial: u32, bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+            crc = crc >> 1 ^ if crc & 1 == 1 { polynomial } else { 0 };
         }
     }
     !crc

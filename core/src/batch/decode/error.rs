@@ -27,6 +27,10 @@ pub struct DecodeError {
     pub kind: DecodeErrorKind,
 }
 
+/// An iterator's item has room for an error with every record. With 112 bytes in place of 80, reading plain messages of magic
+/// 1 took 1.28 times as long.
+const _: () = assert!(size_of::<DecodeError>() <= 80);
+
 /// How much cannot be read because of a [`DecodeError`].
 ///
 /// Kafka's format has no marks to find the beginning of a batch or record by, only lengths. An end is therefore as good
@@ -151,8 +155,7 @@ pub enum DecodeErrorKind {
         /// How many.
         count: usize,
     },
-    /// The codec could not read its bytes. Boxed, since iterators of records return the size of the largest error with
-    /// every record: 112 bytes in place of 80 made reading records of magic 1 take 1.28 times as long.
+    /// The codec could not read its bytes. Boxed, for the sake of iterators of records: see the assertion below.
     #[error("{0}")]
     Decompression(Box<DecompressError>),
     /// A compressed message of magic 0 or 1 without a value, or with no message in it.
