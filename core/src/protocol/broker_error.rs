@@ -51,13 +51,13 @@ impl BrokerError {
         self
     }
 
-    /// In these words, of which the first 1,024 bytes are kept.
+    /// In these words, of which the first 1,024 bytes are kept, in one line: control characters become spaces.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Option<String>>) -> Self {
         const MOST: usize = 1_024;
         self.message = message.into().map(|mut message| {
             message.truncate(message.floor_char_boundary(MOST));
-            message.into_boxed_str()
+            message.replace(char::is_control, " ").into_boxed_str()
         });
         self
     }
@@ -133,5 +133,7 @@ mod tests {
         let odd = String::from("x") + &said;
         let error = error.with_message(odd.clone());
         assert_eq!(error.message.as_deref(), Some(&odd[..1_023]), "no character is cut in two");
+        let error = error.with_message(String::from("no\r\nWARN all is lost\u{1b}[0m"));
+        assert_eq!(error.message.as_deref(), Some("no  WARN all is lost [0m"));
     }
 }
