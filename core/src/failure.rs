@@ -69,7 +69,7 @@ pub struct BatchLost {
 enum Fates {
     All(Fate),
     /// By position: where something else batched the records.
-    Each(Vec<Fate>),
+    Each(Box<[Fate]>),
 }
 
 /// A record that the broker rejected.
@@ -188,7 +188,7 @@ impl DeliveryError {
     /// A batch whose records have fates of their own, by position: where it was split, or something else batched them.
     #[must_use]
     pub fn one_by_one(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
-        Self::made(to, reason, Some(batch), Fates::Each(fates))
+        Self::made(to, reason, Some(batch), Fates::Each(fates.into_boxed_slice()))
     }
 
     /// With the records that the broker rejected.

@@ -31,6 +31,7 @@ impl fmt::Display for BrokerAddress {
         if let Some(id) = id {
             write!(f, "broker {id} at ")?;
         }
+        let host = host.replace(char::is_control, "?"); // a broker may name what it likes
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
@@ -187,6 +188,7 @@ mod tests {
             (None, "kafka.example", "kafka.example:9092"),
             (Some(3), "10.0.0.1", "broker 3 at 10.0.0.1:9092"),
             (Some(0), "::1", "broker 0 at [::1]:9092"),
+            (Some(0), "a\nb", "broker 0 at a?b:9092"),
         ] {
             assert_eq!(BrokerAddress::new(id, host.into(), 9092).to_string(), expected);
         }

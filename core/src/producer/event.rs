@@ -161,12 +161,12 @@ pub enum LookUpError {
     InvalidName,
     /// A broker does not let us in, or is not to be trusted: with the same credentials no retry can help.
     #[error("{0}")]
-    NotLetIn(BrokerTrouble),
+    NotLetIn(Box<BrokerTrouble>),
     /// Nobody answered within `request.timeout.ms`.
     #[error("no answer came within request.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
         /// What the lookup was waiting for, and the last error.
-        cause: Option<TimeoutCause>,
+        cause: Option<Box<TimeoutCause>>,
     },
 }
 

@@ -51,14 +51,14 @@ impl BrokerError {
         self
     }
 
-    /// In these words, of which the first 1,024 bytes are kept.
+    /// In these words, of which the first 1,024 bytes are kept, in one line: control characters become spaces.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Option<String>>) -> Self {
         const MOST: usize = 1_024;
         self.message = message.into().map(|mut message| {
             let end = (0..=MOST.min(message.len())).rev().find(|&at| message.is_char_boundary(at));
             message.truncate(end.unwrap_or(0));
-            message.into_boxed_str()
+            message.replace(char::is_control, " ").into_boxed_str()
         });
         self
     }
@@ -134,5 +134,7 @@ mod tests {
         let odd = String::from("x") + &said;
         let error = error.with_message(odd.clone());
         assert_eq!(error.message.as_deref(), Some(&odd[..1_023]), "no character is cut in two");
+        let error = error.with_message(String::from("no\r\nWARN all is lost\u{1b}[0m"));
+        assert_eq!(error.message.as_deref(), Some("no  WARN all is lost [0m"));
     }
 }

@@ -210,7 +210,7 @@ impl Driver {
             }
             Event::Flushed(flush) => self.books.flushed(flush),
             Event::Topic { topic, partitions } => {
-                let answer = partitions.map_err(|error| Unknown::new(error));
+                let answer = partitions.map_err(Unknown::new);
                 let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
                 self.desk.topics.answer(&topic, &answer, is_of_the_topic);
             }

@@ -1,5 +1,6 @@
 //! What has to be known before anything can be sent: the cluster, and who we are to it.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -234,7 +235,8 @@ impl Producer {
         for (topic, until) in over {
             self.look_ups.remove(&topic);
             let error = self.cluster.error(&topic).cloned().map(LookUpError::from);
-            let error = error.unwrap_or_else(|| LookUpError::TimedOut { cause: self.why_no_metadata(until) });
+            let error =
+                error.unwrap_or_else(|| LookUpError::TimedOut { cause: self.why_no_metadata(until).map(Box::new) });
             self.topic_event(topic, Err(error));
         }
         self.watch_look_ups();
@@ -244,7 +246,7 @@ impl Producer {
     /// same when its time is over.
     pub(super) fn refuse_look_ups(&mut self, trouble: &BrokerTrouble) {
         for topic in core::mem::take(&mut self.look_ups).into_keys() {
-            self.topic_event(topic, Err(LookUpError::NotLetIn(trouble.clone())));
+            self.topic_event(topic, Err(LookUpError::NotLetIn(Box::new(trouble.clone()))));
         }
         self.watch_look_ups();
     }

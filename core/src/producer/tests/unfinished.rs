@@ -2,7 +2,10 @@
 
 use super::*;
 
-fn taken(world: &mut World) -> Vec<(u64, Result<Option<i64>, Vec<Option<Fate>>>, usize)> {
+/// A batch: its offset, or what is known of each record; and how many records it has.
+type Taken = (u64, Result<Option<i64>, Vec<Option<Fate>>>, usize);
+
+fn taken(world: &mut World) -> Vec<Taken> {
     let mut taken = Vec::new();
     while let Some(event) = world.producer.take_unfinished() {
         taken.push(match event {
