@@ -1,4 +1,4 @@
-"""Kafka's protocol by hand: the few requests that the findings send, in non-flexible versions.
+"""Kafka's protocol by hand: the few requests that the findings send.
 
 As a program, `raw.py wait HOST:PORT PID` waits until a broker answers, or its process has ended.
 """
@@ -105,12 +105,12 @@ class Broker:
         host, port = address.split(":")
         self.socket = socket.create_connection((host, int(port)), timeout=30)
 
-    def request(self, api, version, body):
-        """Sends a request, and returns a reader behind the correlation id of its response. ConnectionError if it is closed."""
-        message = struct.pack(">hhi", api, version, 7) + string("finding") + body
+    def request(self, api, version, body, flexible=False):
+        """Sends a request, and returns a reader behind the header of its response. ConnectionError if the broker closes."""
+        message = struct.pack(">hhi", api, version, 7) + string("finding") + b"\0" * flexible + body
         self.socket.sendall(struct.pack(">i", len(message)) + message)
         reader = Reader(self._exactly(struct.unpack(">i", self._exactly(4))[0]))
-        reader.take("i")
+        reader.take("ib" if flexible else "i")
         return reader
 
     def _exactly(self, size):
@@ -155,14 +155,14 @@ class Broker:
 
         return reader.array(lambda: (reader.string(), reader.array(partition)))[0][1]
 
-    def init_producer_id(self, transactional_id=None, timeout=60000):
-        """Error code, producer id and epoch."""
-        for _ in range(300):
-            reader = self.request(22, 1, string(transactional_id) + struct.pack(">i", timeout))
+    def init_producer_id(self, current=(-1, -1)):
+        """Error code, producer id and epoch for a producer without a transactional id that has the `current` ones."""
+        for _ in range(100):
+            reader = self.request(22, 3, b"\0" + struct.pack(">iqh", 60000, *current) + b"\0", flexible=True)
             reader.take("i")
             found = reader.take("hqh")
-            if found[0] not in (14, 15, 16, 51):
-                return found
+            if found[0] != 14:  # COORDINATOR_LOAD_IN_PROGRESS, while the broker gets its first block of ids
+                break
             time.sleep(0.1)
         return found
 
