@@ -39,6 +39,18 @@ python_with() {
     [[ $# == 0 ]] || quietly pip install --quiet "$@"
 }
 
+# rust_program DEPENDENCY...: builds the program on standard input with these lines of a Cargo.toml, as $work/rust/program.
+rust_program() {
+    need cargo
+    mkdir -p "$work/rust/src"
+    {
+        printf '%s\n' '[package]' 'name = "program"' 'version = "0.0.0"' 'edition = "2021"' '[workspace]' '[dependencies]' "$@"
+    } >"$work/rust/Cargo.toml"
+    cat >"$work/rust/src/main.rs"
+    quietly env "CARGO_TARGET_DIR=$work/rust/target" cargo build --quiet --manifest-path "$work/rust/Cargo.toml"
+    mv "$work/rust/target/debug/program" "$work/rust/program"
+}
+
 # jars_of GROUP:NAME:VERSION...: puts these and what they need into the class path.
 jars_of() {
     need java mvn
