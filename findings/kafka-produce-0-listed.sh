@@ -27,4 +27,8 @@ judge "ApiVersions: Kafka 4 lists Produce 0 to 2, and closes the connection on t
     "Apache Kafka $kafka" \
     "a listed version is answered, if need be with an error" \
     "$seen" \
-    $'listed: 0 to *\nProduce 0: connection closed\nProduce 1: connection closed\nProduce 2: connection closed\nProduce 3: error 0'
+    "listed: 0 to *
+Produce 0: connection closed
+Produce 1: connection closed
+Produce 2: connection closed
+Produce 3: error 0"

@@ -24,4 +24,6 @@ judge "Produce: of two entries for one partition, Kafka appends one and answers 
     "Apache Kafka $kafka" \
     "both are appended in their order, or the request is refused" \
     "$seen" \
-    $'Produce 3: 2 batches sent, 1 answered with error 0, 1 in the log\nProduce 8: 2 batches sent, 1 answered with error 0, 1 in the log\nin the log: second second'
+    "Produce 3: 2 batches sent, 1 answered with error 0, 1 in the log
+Produce 8: 2 batches sent, 1 answered with error 0, 1 in the log
+in the log: second second"

@@ -1,7 +1,7 @@
 # Sourced by every finding: a temporary folder, the programs to run in it, and the verdict.
 #
 # Exit codes: 0 the behaviour is still as described, 1 it has changed, 2 the script could not run.
-# Packages come from the default registries of pip, Maven and cargo, at the versions that the script names.
+# Packages come from the registries that pip, Maven and cargo are set up for, at the versions that the script names.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,7 +30,7 @@ need() {
 # Runs a command whose output matters only if it fails.
 quietly() { "$@" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 2; }; }
 
-# python PACKAGE==VERSION...: a virtual environment with these packages. Afterwards `python` runs in it, and finds raw.py.
+# python_with PACKAGE==VERSION...: a virtual environment with these packages. Afterwards `python` runs in it, and finds raw.py.
 python_with() {
     need python3
     quietly python3 -m venv "$work/python"
@@ -47,7 +47,8 @@ rust_program() {
         printf '%s\n' '[package]' 'name = "program"' 'version = "0.0.0"' 'edition = "2021"' '[workspace]' '[dependencies]' "$@"
     } >"$work/rust/Cargo.toml"
     cat >"$work/rust/src/main.rs"
-    quietly env "CARGO_TARGET_DIR=$work/rust/target" cargo build --quiet --manifest-path "$work/rust/Cargo.toml"
+    quietly env CARGO_PROFILE_DEV_DEBUG=0 "CARGO_TARGET_DIR=$work/rust/target" \
+        cargo build --quiet --manifest-path "$work/rust/Cargo.toml"
     mv "$work/rust/target/debug/program" "$work/rust/program"
 }
 
@@ -92,7 +93,8 @@ for each in s: print(each.getsockname()[1])')
         [[ $# == 0 ]] || printf '%s\n' "$@"
     } >"$work/server.properties"
     mkdir "$work/tmp"
-    quietly java "-Djava.io.tmpdir=$work/tmp" kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAA -c "$work/server.properties"
+    quietly java "-Djava.io.tmpdir=$work/tmp" kafka.tools.StorageTool \
+        format -t AAAAAAAAAAAAAAAAAAAAAA -c "$work/server.properties"
     start_broker
 }
 

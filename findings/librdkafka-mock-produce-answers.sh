@@ -14,7 +14,8 @@ mock = Producer({"test.mock.num.brokers": 1})
 address = next(iter(mock.list_topics("topic", timeout=30).brokers.values()))
 broker = Broker(f"{address.host}:{address.port}")
 data = batch([(b"k", b"v")])
-body = string(None) + struct.pack(">hi", -1, 30000) + array([string("topic") + array([struct.pack(">ii", 0, len(data)) + data])])
+topic = string("topic") + array([struct.pack(">ii", 0, len(data)) + data])
+body = string(None) + struct.pack(">hi", -1, 30000) + array([topic])
 # https://kafka.apache.org/protocol.html#The_Messages_Produce
 print("librdkafka", libversion()[0])
 for version in range(3, 9):

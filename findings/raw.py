@@ -52,12 +52,11 @@ def records(pairs, timestamps=None):
     return out
 
 
-def batch(pairs, *, codec=0, compress=bytes, transactional=False, producer=(-1, -1, -1), timestamps=None):
+def batch(pairs, *, codec=0, compress=bytes, producer=(-1, -1, -1), timestamps=None):
     """A record batch of magic 2. `producer` is the producer id, the epoch and the first sequence."""
     timestamps = timestamps or [int(time.time() * 1000)] * len(pairs)
-    body = struct.pack(">hiqqqhii", codec | transactional << 4, len(pairs) - 1, timestamps[0], max(timestamps),
-                       *producer, len(pairs))  # fmt: skip
-    body += compress(records(pairs, timestamps))
+    body = struct.pack(">hiqq", codec, len(pairs) - 1, timestamps[0], max(timestamps))
+    body += struct.pack(">qhii", *producer, len(pairs)) + compress(records(pairs, timestamps))
     return struct.pack(">qiibI", 0, len(body) + 9, -1, 2, crc32c(body)) + body
 
 
@@ -105,12 +104,12 @@ class Broker:
         host, port = address.split(":")
         self.socket = socket.create_connection((host, int(port)), timeout=30)
 
-    def request(self, api, version, body, flexible=False):
+    def request(self, api, version, body):
         """Sends a request, and returns a reader behind the header of its response. ConnectionError if the broker closes."""
-        message = struct.pack(">hhi", api, version, 7) + string("finding") + b"\0" * flexible + body
+        message = struct.pack(">hhi", api, version, 7) + string("finding") + body
         self.socket.sendall(struct.pack(">i", len(message)) + message)
         reader = Reader(self._exactly(struct.unpack(">i", self._exactly(4))[0]))
-        reader.take("ib" if flexible else "i")
+        reader.take("i")
         return reader
 
     def _exactly(self, size):
@@ -127,23 +126,23 @@ class Broker:
         reader.take("h")
         return {api: (low, high) for api, low, high in reader.array(lambda: reader.take("hhh"))}
 
-    def create_topic(self, name, partitions=1, **settings):
+    def create_topic(self, name, **settings):
         settings = [string(key.replace("_", ".")) + string(value) for key, value in settings.items()]
-        topic = string(name) + struct.pack(">ih", partitions, 1) + array([]) + array(settings)
+        topic = string(name) + struct.pack(">ih", 1, 1) + array([]) + array(settings)
         reader = self.request(19, 2, array([topic]) + struct.pack(">i?", 30000, False))
         reader.take("i")
         errors = reader.array(lambda: (reader.string(), reader.take("h"), reader.string()))
-        assert errors[0][1] in (0, 36), errors
+        assert errors[0][1] == 0, errors
         deadline = time.monotonic() + 30
         while self._list_offsets(name, 1)[0] in (3, 5, 6) and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def produce(self, topic, *batches, version=8, transactional_id=None, acks=-1):
+    def produce(self, topic, *batches, version=8):
         """One request, each batch an entry of partition 0. Returns for each partition that is answered its error code, base
         offset, errors of records (position, message) and message."""
         entries = [struct.pack(">ii", 0, len(each)) + each for each in batches]
-        body = struct.pack(">hi", acks, 30000) + array([string(topic) + array(entries)])
-        reader = self.request(0, version, (string(transactional_id) if version >= 3 else b"") + body)
+        body = struct.pack(">hi", -1, 30000) + array([string(topic) + array(entries)])
+        reader = self.request(0, version, (string(None) if version >= 3 else b"") + body)
 
         def partition():
             _, code, offset = reader.take("ihq")
@@ -155,10 +154,10 @@ class Broker:
 
         return reader.array(lambda: (reader.string(), reader.array(partition)))[0][1]
 
-    def init_producer_id(self, current=(-1, -1)):
-        """Error code, producer id and epoch for a producer without a transactional id that has the `current` ones."""
+    def init_producer_id(self):
+        """Error code, producer id and epoch for a producer without a transactional id."""
         for _ in range(100):
-            reader = self.request(22, 3, b"\0" + struct.pack(">iqh", 60000, *current) + b"\0", flexible=True)
+            reader = self.request(22, 1, string(None) + struct.pack(">i", 60000))
             reader.take("i")
             found = reader.take("hqh")
             if found[0] != 14:  # COORDINATOR_LOAD_IN_PROGRESS, while the broker gets its first block of ids
