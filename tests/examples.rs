@@ -246,7 +246,8 @@ fn inspect_goes_on_behind_damage_if_asked_to() {
     assert!(!shown(&[&file("offset-gaps.bin")]).out.contains("odd"), "compaction leaves gaps");
 
     // Every vector: whole JSON whose sizes add up to what is not a tail, and a status that says whether there is damage.
-    let (tolerated, corrupt): (Vec<Value>, Vec<Value>) = (entries("java-tolerance/manifest.json"), entries("corrupt.json"));
+    let (tolerated, corrupt): (Vec<Value>, Vec<Value>) =
+        (entries("java-tolerance/manifest.json"), entries("corrupt.json"));
     for entry in tolerated.iter().chain(&corrupt) {
         let name = entry["file"].as_str().expect("a name");
         let tolerated = folder().join("java-tolerance").join(name);

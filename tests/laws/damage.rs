@@ -1,7 +1,7 @@
 //! Damage: what it costs of a segment, and that the rest is read.
 
 use super::*;
-use proptest::sample::Index;
+use ::proptest::sample::Index;
 
 /// What has one checksum: a batch of magic 2, a compressed message, or a plain message of magic 0 or 1.
 #[derive(Debug)]
@@ -13,9 +13,9 @@ struct Unit {
 }
 
 /// A segment with all these batches.
-fn segment(recipes: &[Recipe]) -> (Vec<u8>, Vec<Unit>) {
+fn segment(recipes: &[BatchSpec]) -> (Vec<u8>, Vec<Unit>) {
     let (mut bytes, mut units) = (Vec::new(), Vec::new());
-    for batch in recipes.iter().map(Recipe::batch) {
+    for batch in recipes.iter().map(BatchSpec::batch) {
         let Ok(sealed) = batch.clone().seal() else { continue };
         let (magic, codec) = (sealed.magic(), sealed.codec());
         let mut start = bytes.len();
