@@ -40,7 +40,8 @@ use crate::topics::Topics;
 /// librdkafka puts records together on the wire; [`Transport::batch`] does not look at them. What it makes is set by
 /// [`batch_options`](Self::batch_options).
 ///
-/// Refused are `delivery.report.only.error=true` and `transactional.id`.
+/// Refused are `delivery.report.only.error=true`, `transactional.id`, and two names of one setting (`acks` and
+/// `request.required.acks`): librdkafka would obey either.
 ///
 /// [`Transport::batch`]: kafka_batch_core::Transport::batch
 /// [librdkafka names]: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
