@@ -16,7 +16,7 @@ use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
-use crate::security;
+use crate::secrets::{shown, shown_name};
 use crate::settings::{self, Meaning, Settings};
 use crate::topics::Topics;
 
@@ -68,13 +68,14 @@ pub trait Spawn: Runtime {
 /// | `security.protocol` | `plaintext` | or `ssl`, `sasl_plaintext`, `sasl_ssl`: with TLS where it ends in `ssl`, which needs the feature `tls` |
 /// | `sasl.mechanism`, `sasl.mechanisms` | `PLAIN` | (the latter is librdkafka's name) or `SCRAM-SHA-256`, `SCRAM-SHA-512`; PLAIN sends the password itself, so use it with TLS alone |
 /// | `sasl.username`, `sasl.password` | none | who we are; with SCRAM, printable ASCII |
-/// | `ssl.ca.location`, `ssl.ca.pem` | the system's | the authorities to trust: a PEM file, or the text itself |
+/// | `ssl.ca.location`, `ssl.ca.pem` | the system's | the authorities to trust, or brokers' own certificates: a PEM file or a directory of such files, or the text itself; `probe` as a location: the system's |
 /// | `ssl.certificate.location`, `ssl.certificate.pem` | none | our own certificate, and those between it and its authority: a PEM file, or the text itself |
 /// | `ssl.key.location`, `ssl.key.pem` | none | its key: likewise; plain, or encrypted as PKCS#8 has it (`BEGIN ENCRYPTED PRIVATE KEY`), by PBES2 with AES and PBKDF2-HMAC-SHA-2 or scrypt, as `openssl pkcs8 -topk8 -v2 aes-256-cbc` does |
 /// | `ssl.key.password` | none | the password of that key, if it is encrypted |
 /// | `ssl.endpoint.identification.algorithm` | `https` | a broker's certificate has to have its host name; `none`: any that an authority has signed will do |
 ///
-/// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made.
+/// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made. PEM can be
+/// in one line: its line ends can be missing, be spaces, or be spelled out (`\n`), as in a JSON document.
 #[must_use]
 pub struct ProducerBuilder<R> {
     settings: Settings,
@@ -181,17 +182,18 @@ impl<R> Clone for ProducerBuilder<R> {
     }
 }
 
-/// Without secrets, and without the values of settings that are not known: they may be secrets.
+/// Without secrets, and without the values of settings that are not known: they may be secrets. So is the seed.
 impl<R> fmt::Debug for ProducerBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Settings =
-            self.settings.iter().map(|(name, value)| (name.clone(), security::shown(name, value))).collect();
+        let settings = self.settings.iter();
+        let settings: Settings =
+            settings.map(|(name, value)| (shown_name(name, value).to_owned(), shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
-            .field("settings", &shown)
+            .field("settings", &settings)
             .field("batch_options", &self.batch_options)
             .field("down_conversion", &self.down_conversion)
             .field("split_too_large", &self.split_too_large)
-            .field("seed", &self.seed)
+            .field("seed", &self.seed.map(|_| format_args!("(not shown)")))
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 use kafka_batch_core::producer::{Credential, Sasl, SaslMechanism};
 
 use crate::error::ConfigError;
-use crate::settings::{self, Setting, Settings};
+use crate::settings::{Setting, Settings};
 use crate::wire::Security;
 
 const PROTOCOL: &str = "security.protocol";
@@ -24,9 +24,6 @@ pub(crate) const IDENTIFICATION: &str = "ssl.endpoint.identification.algorithm";
 const OF_SASL: [&str; 4] = [MECHANISM, MECHANISMS, USERNAME, PASSWORD];
 const OF_TLS: [&str; 8] =
     [CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, KEY_LOCATION, KEY_PEM, KEY_PASSWORD, IDENTIFICATION];
-
-/// What nobody is to read in a log.
-const SECRET: [&str; 3] = [PASSWORD, KEY_PEM, KEY_PASSWORD];
 
 /// What is read here.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
@@ -86,17 +83,6 @@ fn credentials(settings: &Settings) -> Result<Sasl, ConfigError> {
     })
 }
 
-/// A value as an error message, or a `Debug`, may show it. Of a setting that nobody knows, nobody knows whether it is secret.
-pub(crate) fn shown(setting: &str, value: &str) -> String {
-    if SECRET.contains(&setting) || !settings::is_known(setting) {
-        "(not shown)".to_owned()
-    } else if setting.ends_with(".pem") {
-        format!("({} bytes)", value.len())
-    } else {
-        value.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,11 +124,6 @@ mod tests {
         assert!(wrong(&[(CA_LOCATION, "ca.pem")]).contains("only with security.protocol=ssl or sasl_ssl"));
         let odd = wrong(&[SASL, (MECHANISM, "SCRAM-SHA-256"), USER, (PASSWORD, "hünter2")]);
         assert!(odd.starts_with("sasl.password") && odd.contains("ASCII") && !odd.contains("nter2"), "{odd}");
-        assert_eq!(shown(KEY_PEM, "secret"), "(not shown)");
-        assert_eq!(shown(KEY_PASSWORD, "secret"), "(not shown)");
-        assert_eq!(shown("sasl.jaas.config", "secret"), "(not shown)", "it is not known");
-        assert_eq!(shown(CA_PEM, "long"), "(4 bytes)");
-        assert_eq!(shown(KEY_LOCATION, "key.pem"), "key.pem");
     }
 
     #[cfg(not(feature = "tls"))]

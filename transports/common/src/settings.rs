@@ -10,7 +10,8 @@ use kafka_batch_core::protocol::Acks;
 
 use crate::codec;
 use crate::error::ConfigError;
-use crate::security::{self, shown};
+use crate::secrets::{self, shown, shown_name};
+use crate::security;
 use crate::wire::Security;
 
 /// What was set, by Kafka name.
@@ -131,7 +132,8 @@ impl<'a> Setting<'a> {
 
     pub(crate) fn wrong<T>(self, remedy: impl Into<String>) -> Result<T, ConfigError> {
         let found = shown(self.name, self.found);
-        Err(ConfigError::Setting { setting: self.name.to_owned(), found, remedy: remedy.into() })
+        let setting = shown_name(self.name, self.found).to_owned();
+        Err(ConfigError::Setting { setting, found, remedy: remedy.into() })
     }
 
     fn text(self, longest: usize) -> Result<String, ConfigError> {
@@ -190,7 +192,7 @@ fn servers(settings: &Settings) -> Result<Vec<(String, u16)>, ConfigError> {
     let each = setting.found.split(',').map(str::trim).filter(|server| !server.is_empty());
     let servers = each.map(|server| match server_address(server) {
         Some(address) => Ok(address),
-        None => setting.wrong(format!("{server:?} is not host:port, nor [IPv6 address]:port")),
+        None => setting.wrong(format!("{:?} is not host:port, nor [IPv6 address]:port", secrets::server(server))),
     });
     let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
     if servers.is_empty() {
