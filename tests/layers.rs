@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: [(&str, &[&str], &[&str]); 6] = [
     (
         "values",
-        &["checksum", "compression", "headers", "magic", "message", "partition", "record", "time", "varint"],
+        &["checksum", "compression", "headers", "magic", "message", "partition", "record", "secret", "time", "varint"],
         &[],
     ),
     ("protocol", &["protocol"], &[]),

@@ -35,6 +35,7 @@ pub mod producer;
 pub mod protocol;
 mod publish;
 mod record;
+mod secret;
 mod time;
 mod transport;
 mod varint;
@@ -62,5 +63,6 @@ pub use message::{Defaults, EncodeError, KeyOverride, Message, Outgoing, Overrid
 pub use partition::{StickyPartitioner, partition_for_key};
 pub use publish::{Publish, PublishError, ReadyToSend};
 pub use record::{Record, RecordView, TopicPartition};
+pub use secret::Secret;
 pub use time::Timestamp;
 pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};

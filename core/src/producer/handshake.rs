@@ -182,7 +182,8 @@ impl Mechanism {
         let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
         let Self { sasl, channel, versions, .. } = self;
         if response.error_code.is_error() {
-            let message = Some(format!("it offers {}, and not {}", response.mechanisms.join(", "), sasl.mechanism()));
+            let offered = sasl.shown(response.mechanisms.join(", "));
+            let message = Some(format!("it offers {offered}, and not {}", sasl.mechanism()));
             let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code);
             return Err(error.with_message(message).into());
         }
@@ -214,7 +215,8 @@ impl Authenticate {
                 response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
                 if response.error_code.is_error() {
                     let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code);
-                    return Err(error.with_message(response.error_message).into());
+                    let words = response.error_message.map(|words| conversation.shown(&sasl, words));
+                    return Err(error.with_message(words).into());
                 }
                 *correlation -= 1;
                 let lifetime = u64::try_from(response.session_lifetime_ms).ok().filter(|millis| *millis > 0);

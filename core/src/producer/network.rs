@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use super::backoff::{Backoff, Chance, Random};
+use super::backoff::{Backoff, Chance, Random, Seed};
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
 use super::connection::Connection;
@@ -30,7 +30,7 @@ pub(super) struct Network {
     /// Whom to try first among equals: moves on with each attempt.
     turn: usize,
     /// What chance of the connections' own is made from.
-    seed: u64,
+    seed: Seed,
     /// What went wrong last, and on the way to whom, if that way was not good since.
     last_trouble: Option<(Node, BrokerTrouble)>,
 }
@@ -60,7 +60,7 @@ pub(super) enum Reach {
 const HOPE: Duration = Duration::from_secs(1);
 
 impl Network {
-    pub(super) fn new(turn: usize, seed: u64) -> Self {
+    pub(super) fn new(turn: usize, seed: Seed) -> Self {
         let (connections, nodes) = (BTreeMap::new(), BTreeMap::new());
         Self { connections, nodes, next_connection: 0, turn, seed, last_trouble: None }
     }

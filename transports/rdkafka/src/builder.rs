@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::ConfigError;
 use crate::ledger::Ledger;
 use crate::producer::{RdkafkaProducer, take_back};
+use crate::secrets::{shown, shown_name};
 use crate::settings::{self, Settings};
 use crate::topics::Topics;
 
@@ -127,9 +128,11 @@ impl ProducerBuilder {
         let Self { settings, batch_options, metadata_timeout, seed } = self;
         batch_options.clone().build(UNIX_EPOCH)?;
         let shared = settings::share_out(&settings)?;
+        let secrets = Arc::new(shared.secrets);
         let ledger = Arc::new(Ledger::new(shared.limit, shared.acknowledged));
-        let context = Context::new(Arc::clone(&ledger));
-        let client: BaseProducer<Context> = shared.config.create_with_context(context).map_err(settings::refused)?;
+        let context = Context::new(Arc::clone(&ledger), Arc::clone(&secrets));
+        let client = shared.config.create_with_context::<_, BaseProducer<Context>>(context);
+        let client = client.map_err(|error| settings::refused(error, &secrets))?;
         let client = Arc::new(client);
         let topics = Topics::new(seed.unwrap_or_else(seed_from_time), metadata_timeout);
         let (polled, answered) = (Arc::clone(&client), Arc::clone(&ledger));
@@ -160,10 +163,11 @@ fn seed_from_time() -> u64 {
 /// Without secrets.
 impl fmt::Debug for ProducerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Settings =
-            self.settings.iter().map(|(name, value)| (name.clone(), settings::shown(name, value))).collect();
+        let settings = self.settings.iter();
+        let settings: Settings =
+            settings.map(|(name, value)| (shown_name(name, value).to_owned(), shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
-            .field("settings", &shown)
+            .field("settings", &settings)
             .field("batch_options", &self.batch_options)
             .field("metadata_timeout", &self.metadata_timeout)
             .field("seed", &self.seed)

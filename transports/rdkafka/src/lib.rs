@@ -75,6 +75,7 @@ mod foreign;
 mod ledger;
 mod native;
 mod producer;
+mod secrets;
 mod settings;
 mod tickets;
 mod topics;
