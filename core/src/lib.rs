@@ -42,6 +42,7 @@ pub mod proptest;
 pub mod protocol;
 mod publish;
 mod record;
+mod secret;
 pub mod stream;
 mod time;
 mod transport;
@@ -69,5 +70,6 @@ pub use headers::{
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 pub use publish::{PreparedBatch, Publish, PublishError};
 pub use record::{AsRecord, RawRecordView, Record, RecordView, TopicPartition};
+pub use secret::Secret;
 pub use time::Timestamp;
 pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};

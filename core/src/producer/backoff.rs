@@ -1,9 +1,11 @@
 //! How long to wait before the next try: exponential, with jitter, from a seed.
 
+use core::fmt;
 use core::time::Duration;
 
-/// SplitMix64: all the chance that the machine has. Same seed, same numbers.
-#[derive(Clone, Debug)]
+/// SplitMix64: all the chance that the machine has. Same seed, same numbers. Its state tells the seed, from which the nonces
+/// of SCRAM are made: `Debug` does not show it.
+#[derive(Clone)]
 pub(super) struct Random(u64);
 
 impl Random {
@@ -26,17 +28,33 @@ impl Random {
     }
 }
 
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random(not shown)")
+    }
+}
+
+/// What all chance is drawn from. With SCRAM nobody may be able to guess it: `Debug` does not show it.
+#[derive(Clone, Copy)]
+pub(super) struct Seed(pub(super) u64);
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(not shown)")
+    }
+}
+
 /// Chance that one connection has for itself, so that what it draws disturbs no other draw.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chance {
-    pub(super) seed: u64,
+    pub(super) seed: Seed,
     pub(super) connection: u64,
 }
 
 impl Chance {
     /// Numbers of this connection's own. They are no secret: of what was drawn, one can tell the seed.
     pub(super) const fn random(self) -> Random {
-        Random::new(self.seed.rotate_left(32) ^ self.connection)
+        Random::new(self.seed.0.rotate_left(32) ^ self.connection)
     }
 }
 

@@ -196,7 +196,7 @@ impl Mechanism {
         let Self { version, sasl, channel, versions, .. } = self;
         if response.error_code.is_error() {
             // A port that takes no SASL lists none.
-            let offers = (!response.mechanisms.is_empty()).then(|| response.mechanisms.join(", "));
+            let offers = (!response.mechanisms.is_empty()).then(|| sasl.shown(response.mechanisms.join(", ")));
             let message =
                 offers.map(|offers| format!("it offers {offers}, and not {} (sasl.mechanism)", sasl.mechanism()));
             let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
@@ -230,7 +230,8 @@ impl Authenticate {
                 response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
                 if response.error_code.is_error() {
                     let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).in_version(*version);
-                    return Err(error.with_message(response.error_message).into());
+                    let words = response.error_message.map(|words| conversation.shown(&sasl, words));
+                    return Err(error.with_message(words).into());
                 }
                 *correlation -= 1;
                 let lifetime = u64::try_from(response.session_lifetime_ms).ok().filter(|millis| *millis > 0);

@@ -32,8 +32,8 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
-/// What a driver tells the machine. Exhaustive on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a driver tells the machine. Exhaustive on purpose. `Debug` shows no bytes of a connection, since they can be secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Input<'a> {
     /// The connection stands, TLS included: bytes can go both ways.
     Connected(ConnectionId),
@@ -46,6 +46,19 @@ pub enum Input<'a> {
     /// The connection came to its end, or never came about. Not to be said of one that [`Output::Close`] has named. The text
     /// says why, in the words of the system or the TLS library; errors pass it on to people.
     Closed(ConnectionId, Disconnect, Option<&'a str>),
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected(id) => f.debug_tuple("Connected").field(id).finish(),
+            Self::Received(id, bytes) => {
+                f.debug_tuple("Received").field(id).field(&format_args!("{} bytes", bytes.len())).finish()
+            }
+            Self::Written(id) => f.debug_tuple("Written").field(id).finish(),
+            Self::Closed(id, how, details) => f.debug_tuple("Closed").field(id).field(how).field(details).finish(),
+        }
+    }
 }
 
 /// How a connection ended.
@@ -76,8 +89,8 @@ impl fmt::Display for Disconnect {
     }
 }
 
-/// What the machine wants done. Exhaustive on purpose: a new kind has to break each driver at compile time.
-#[derive(Debug)]
+/// What the machine wants done. Exhaustive on purpose: a new kind has to break each driver at compile time. `Debug` shows no
+/// bytes that are to be written, since a password can be among them.
 #[expect(clippy::large_enum_variant, reason = "it is matched where it is returned, and nobody keeps a row of them")]
 pub enum Output {
     /// Connect to this address; answer with [`Input::Connected`] or [`Input::Closed`].
@@ -103,4 +116,27 @@ pub enum Output {
     /// There is nothing to do until there is input, a command, or this moment; `None`: no such moment. Only ever at the
     /// end of the drain.
     Wait(Option<Instant>),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { connection, host, port } => f
+                .debug_struct("Connect")
+                .field("connection", connection)
+                .field("host", host)
+                .field("port", port)
+                .finish(),
+            Self::Transmit { connection, bytes } => {
+                let size: usize = bytes.iter().map(Bytes::len).sum();
+                f.debug_struct("Transmit")
+                    .field("connection", connection)
+                    .field("bytes", &format_args!("{size} bytes"))
+                    .finish()
+            }
+            Self::Close(id) => f.debug_tuple("Close").field(id).finish(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use super::backoff::{Backoff, Chance, Random};
+use super::backoff::{Backoff, Chance, Random, Seed};
 use super::cause::BrokerAddress;
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
@@ -31,7 +31,7 @@ pub(super) struct Network {
     /// Whom to try first among equals: moves on with each attempt.
     turn: usize,
     /// What chance of the connections' own is made from.
-    seed: u64,
+    seed: Seed,
     /// Whether any broker has answered a request after a handshake: then `security.protocol` is right.
     pub(super) is_proven: bool,
 }
@@ -71,7 +71,7 @@ pub(super) enum Reach {
 const HOPE: Duration = Duration::from_secs(1);
 
 impl Network {
-    pub(super) fn new(turn: usize, seed: u64) -> Self {
+    pub(super) fn new(turn: usize, seed: Seed) -> Self {
         let (connections, nodes) = (BTreeMap::new(), BTreeMap::new());
         Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
     }

@@ -8,6 +8,7 @@ use core::str::FromStr;
 
 use super::backoff::Chance;
 use super::scram::{AwaitsSalt, AwaitsSignature, Hash, ScramError};
+use crate::secret::{NOT_SHOWN, Secret};
 
 /// How one says who one is: Kafka's `sasl.mechanism`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +73,7 @@ pub struct ParseSaslMechanismError;
 pub struct Sasl {
     mechanism: SaslMechanism,
     username: String,
-    password: String,
+    password: Secret,
 }
 
 impl Sasl {
@@ -102,7 +103,7 @@ impl Sasl {
                 }
             }
         }
-        Ok(Self { mechanism, username, password })
+        Ok(Self { mechanism, username, password: Secret::new(password) })
     }
 
     /// How they are told.
@@ -115,6 +116,11 @@ impl Sasl {
     #[must_use]
     pub fn username(&self) -> &str {
         &self.username
+    }
+
+    /// Returns words of a broker as they may be shown: one that was sent the password may repeat it.
+    pub(super) fn shown(&self, words: String) -> String {
+        if self.password.is_repeated_in(&words) { String::from(NOT_SHOWN) } else { words }
     }
 }
 
@@ -183,7 +189,7 @@ impl Conversation {
         let hash = match sasl.mechanism {
             SaslMechanism::Plain => {
                 // RFC 4616, without an authorization id.
-                return (format!("\0{}\0{}", sasl.username, sasl.password).into_bytes(), Self::Plain);
+                return (format!("\0{}\0{}", sasl.username, sasl.password.expose()).into_bytes(), Self::Plain);
             }
             SaslMechanism::ScramSha256 => Hash::Sha256,
             SaslMechanism::ScramSha512 => Hash::Sha512,
@@ -192,16 +198,25 @@ impl Conversation {
         (token, Self::Salt(next))
     }
 
+    /// Returns words of the broker as they may be shown, now that it has our tokens.
+    pub(super) fn shown(&self, sasl: &Sasl, words: String) -> String {
+        let words = sasl.shown(words);
+        match self {
+            Self::Signature(state) => state.shown(words),
+            Self::Plain | Self::Salt(_) => words,
+        }
+    }
+
     /// The next token, or `None`: we are who we say, and so is the broker, as far as the mechanism tells.
     pub(super) fn go_on(self, sasl: &Sasl, token: &[u8]) -> Result<Option<(Vec<u8>, Self)>, ScramError> {
-        match self {
+        let next = match self {
             Self::Plain => Ok(None),
             Self::Salt(state) => {
-                let (token, next) = state.on_token(&sasl.password, token)?;
-                Ok(Some((token, Self::Signature(next))))
+                state.on_token(sasl.password.expose(), token).map(|(token, next)| Some((token, Self::Signature(next))))
             }
             Self::Signature(state) => state.on_token(token).map(|()| None),
-        }
+        };
+        next.map_err(|error| error.with_words(|words| sasl.shown(words)))
     }
 }
 

@@ -22,6 +22,7 @@ use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 
 use super::backoff::Chance;
+use crate::secret;
 
 /// What SCRAM-SHA-256 asks for at least (RFC 7677), and Kafka of every user.
 const LEAST_ITERATIONS: u64 = 4_096;
@@ -56,6 +57,16 @@ pub enum ScramError {
     WrongSignature,
 }
 
+impl ScramError {
+    /// The same error, with what this function makes of the broker's words.
+    pub(super) fn with_words(self, shown: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Refused(words) => Self::Refused(shown(words)),
+            other => other,
+        }
+    }
+}
+
 /// The hash that the mechanism is named after.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hash {
@@ -75,12 +86,14 @@ pub(super) struct AwaitsSalt {
 /// Our proof is out.
 pub(super) struct AwaitsSignature {
     expected: Vec<u8>,
+    /// Our proof, which the broker has, and may repeat.
+    proof: Vec<u8>,
 }
 
 impl Chance {
     /// 24 characters that no other connection has. They tell nothing of the seed, and disturb no other draw.
     pub(super) fn nonce(self) -> String {
-        let drawn = mac::<Sha256>(&self.seed.to_be_bytes(), &[b"client nonce", &self.connection.to_be_bytes()]);
+        let drawn = mac::<Sha256>(&self.seed.0.to_be_bytes(), &[b"client nonce", &self.connection.to_be_bytes()]);
         BASE64.encode(&drawn[..18])
     }
 }
@@ -108,14 +121,21 @@ impl AwaitsSalt {
             Hash::Sha512 => prove::<Sha512>,
         };
         let (proof, expected) = prove(password.as_bytes(), &salt, iterations, signed.as_bytes());
-        Ok((format!("{last},p={}", BASE64.encode(proof)).into_bytes(), AwaitsSignature { expected }))
+        Ok((format!("{last},p={}", BASE64.encode(&proof)).into_bytes(), AwaitsSignature { expected, proof }))
     }
 }
 
 impl AwaitsSignature {
+    /// Returns words of the broker as they may be shown: they may repeat our proof, or its signature.
+    pub(super) fn shown(&self, words: String) -> String {
+        let is_repeated = [&self.proof, &self.expected].into_iter().any(|derived| secret::is_repeated(derived, &words));
+        if is_repeated { secret::NOT_SHOWN.to_string() } else { words }
+    }
+
     /// Whether the broker knows the password too.
     pub(super) fn on_token(self, token: &[u8]) -> Result<(), ScramError> {
-        let mut attributes = text(token)?.split(',');
+        let text = text(token).map_err(|error| error.with_words(|words| self.shown(words)))?;
+        let mut attributes = text.split(',');
         let signature = attributes.next().and_then(|first| first.strip_prefix("v="));
         let signature = signature.ok_or(ScramError::Malformed("a signature has to come first"))?;
         let signature = BASE64.decode(signature).map_err(|_| ScramError::Malformed("the signature is no base64"))?;

@@ -1,7 +1,7 @@
 //! Frames: four bytes of length, then a message. The same for Kafka messages and for bare SASL tokens.
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{fmt, mem};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
@@ -62,13 +62,24 @@ pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
 /// assert_eq!(reader.next_frame(&mut received)?.as_deref(), Some(&b"world"[..]));
 /// # Ok::<(), FrameError>(())
 /// ```
-#[derive(Debug)]
 pub struct FrameReader {
     ceiling: usize,
     prefix: [u8; 4],
     /// How many bytes of the prefix have come.
     prefixed: usize,
     payload: Vec<u8>,
+}
+
+/// Without the bytes: a frame can have tokens of SASL in it.
+impl fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ceiling, prefixed, payload, .. } = self;
+        f.debug_struct("FrameReader")
+            .field("ceiling", ceiling)
+            .field("prefixed", prefixed)
+            .field("payload", &format_args!("{} bytes", payload.len()))
+            .finish_non_exhaustive()
+    }
 }
 
 impl FrameReader {

@@ -39,8 +39,9 @@ impl fmt::Debug for SaslAuthenticateRequest<'_> {
     }
 }
 
-/// The next token of the broker, or why it refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The next token of the broker, or why it refuses. Its `Debug` shows the size of the token only, which in SCRAM is
+/// derived from the password.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SaslAuthenticateResponse {
     /// [`ErrorCode::NONE`], or [`ErrorCode::SASL_AUTHENTICATION_FAILED`]; after an error the broker hangs up.
@@ -52,6 +53,17 @@ pub struct SaslAuthenticateResponse {
     /// After how many milliseconds the client must have authenticated anew, or the broker hangs up; 0 for
     /// never. From v1 on (KIP-368); before, 0.
     pub session_lifetime_ms: i64,
+}
+
+impl fmt::Debug for SaslAuthenticateResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslAuthenticateResponse")
+            .field("error_code", &self.error_code)
+            .field("error_message", &self.error_message)
+            .field("auth_bytes", &format_args!("{} bytes", self.auth_bytes.len()))
+            .field("session_lifetime_ms", &self.session_lifetime_ms)
+            .finish()
+    }
 }
 
 impl SaslAuthenticateResponse {

@@ -16,7 +16,7 @@ use crate::desk::Desk;
 use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
-use crate::security;
+use crate::secrets::{shown, shown_name};
 use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
 use crate::topics::Topics;
 use crate::wire::Security;
@@ -46,7 +46,8 @@ pub trait Spawn: Runtime {
 ///
 #[doc = include_str!("settings/table.md")]
 ///
-/// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made.
+/// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made. PEM can be
+/// in one line: its line ends can be missing, be spaces, or be spelled out (`\n`), as in a JSON document.
 #[must_use]
 pub struct ProducerBuilder<R> {
     settings: Settings,
@@ -163,18 +164,19 @@ impl<R> Clone for ProducerBuilder<R> {
     }
 }
 
-/// Without secrets, and without the values of settings that are not known: they may be secrets.
+/// Without secrets, and without the values of settings that are not known: they may be secrets. So is the seed.
 impl<R> fmt::Debug for ProducerBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Settings =
-            self.settings.iter().map(|(name, value)| (name.clone(), security::shown(name, value))).collect();
+        let settings = self.settings.iter();
+        let settings: Settings =
+            settings.map(|(name, value)| (shown_name(name, value).to_owned(), shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
-            .field("settings", &shown)
+            .field("settings", &settings)
             .field("config", &self.config)
             .field("batch_options", &self.batch_options)
             .field("down_conversion", &self.down_conversion)
             .field("split_too_large", &self.split_too_large)
-            .field("seed", &self.seed)
+            .field("seed", &self.seed.map(|_| format_args!("(not shown)")))
             .finish()
     }
 }

@@ -39,8 +39,8 @@ pub struct Driver {
     ended: bool,
 }
 
-/// What a runtime is to do next. Exhaustive on purpose: a new kind has to break each loop at compile time.
-#[derive(Debug)]
+/// What a runtime is to do next. Exhaustive on purpose: a new kind has to break each loop at compile time. `Debug` shows no
+/// bytes that are to be written, since a password can be among them.
 pub enum Step {
     /// Connect, with `TCP_NODELAY`: [`Connections::open`](crate::Connections::open).
     Connect {
@@ -71,6 +71,30 @@ pub enum Step {
     Wait(Option<Instant>),
     /// The producer is closed, and everybody knows: return.
     End,
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { connection, host, port, until, failures, layer } => f
+                .debug_struct("Connect")
+                .field("connection", connection)
+                .field("host", host)
+                .field("port", port)
+                .field("until", until)
+                .field("failures", failures)
+                .field("layer", layer)
+                .finish(),
+            Self::Transmit { connection, bytes } => {
+                let size: usize = bytes.iter().map(Bytes::len).sum();
+                let mut shown = f.debug_struct("Transmit");
+                shown.field("connection", connection).field("bytes", &format_args!("{size} bytes")).finish()
+            }
+            Self::Close(connection) => f.debug_tuple("Close").field(connection).finish(),
+            Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
+            Self::End => f.write_str("End"),
+        }
+    }
 }
 
 impl Driver {

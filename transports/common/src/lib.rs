@@ -47,6 +47,7 @@ mod outbox;
 mod peers;
 mod producer;
 mod promise;
+mod secrets;
 mod security;
 mod settings;
 mod slot;

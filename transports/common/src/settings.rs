@@ -18,7 +18,7 @@ pub(crate) use self::config::{ParsedConfig, TlsConfig};
 pub use self::servers::SecurityProtocol;
 pub use self::table::ProducerConfig;
 use crate::error::ConfigError;
-use crate::security::shown;
+use crate::secrets::{shown, shown_name};
 
 /// What was set, by Kafka name.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -45,7 +45,8 @@ impl<'a> Setting<'a> {
 
     pub(crate) fn wrong<T>(self, remedy: impl Into<String>) -> Result<T, ConfigError> {
         let found = shown(self.name, self.found);
-        Err(ConfigError::Setting { setting: self.name.to_owned(), found, remedy: remedy.into() })
+        let setting = shown_name(self.name, self.found).to_owned();
+        Err(ConfigError::Setting { setting, found, remedy: remedy.into() })
     }
 }
 

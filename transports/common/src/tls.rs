@@ -1,6 +1,12 @@
 //! TLS, by rustls: from the settings to a configuration, and from a stream to one with TLS over it.
 
+mod fault;
 mod key;
+mod pem;
+mod roots;
+mod verifier;
+mod words;
+mod x509;
 
 use std::io::{self, IoSlice};
 use std::path::Path;
@@ -10,21 +16,17 @@ use std::task::{Context, Poll};
 use std::{fmt, fs};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use futures_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use futures_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
-use futures_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use futures_rustls::rustls::server::ParsedCertificate;
-use futures_rustls::rustls::{
-    self, AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use futures_rustls::pki_types::{CertificateDer, ServerName};
+use futures_rustls::rustls::crypto::ring;
+use futures_rustls::rustls::{self, ClientConfig};
 use futures_rustls::{TlsConnector, client};
 
+use self::pem::Label;
+use self::roots::Roots;
+use self::verifier::Verifier;
+use self::words::Words;
 use crate::error::ConfigError;
-use crate::security::{
-    CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,
-};
+use crate::security::{CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM};
 use crate::settings::{Setting, Settings};
 
 /// What all connections of a producer have in common.
@@ -34,10 +36,7 @@ pub(crate) struct Tls(Arc<ClientConfig>);
 impl Tls {
     /// Reads the settings, and the files that they name.
     pub(crate) fn read(settings: &Settings) -> Result<Self, ConfigError> {
-        let roots = match either(settings, CA_LOCATION, CA_PEM)? {
-            Some(ca) => ca.roots()?,
-            None => roots_of_the_system()?,
-        };
+        let roots = Roots::read(settings)?;
         let password = Setting::of(settings, KEY_PASSWORD);
         let identity = match (
             either(settings, CERTIFICATE_LOCATION, CERTIFICATE_PEM)?,
@@ -62,17 +61,14 @@ impl Tls {
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .expect("ring has what TLS 1.2 and 1.3 need");
-        let config = if checks_names(settings)? {
-            config.with_root_certificates(roots)
-        } else {
-            let any_name = AnyName { roots, provider };
-            config.dangerous().with_custom_certificate_verifier(Arc::new(any_name))
-        };
+        let algorithms = provider.signature_verification_algorithms;
+        let verifier = Verifier { roots, checks_names: checks_names(settings)?, algorithms };
+        let config = config.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let config = match identity {
             None => config.with_no_client_auth(),
-            Some((certificates, key, setting)) => config
-                .with_client_auth_cert(certificates, key)
-                .or_else(|error| setting.wrong(format!("it cannot be used with this key: {error}")))?,
+            Some((certificates, key, setting)) => config.with_client_auth_cert(certificates, key).or_else(|error| {
+                setting.wrong(format!("it cannot be used with this key: {}; {USABLE}", Words::of(&error)))
+            })?,
         };
         Ok(Self(Arc::new(config)))
     }
@@ -94,6 +90,9 @@ impl Tls {
     }
 }
 
+/// What we can sign with (by ring).
+const USABLE: &str = "keys can be of RSA (2048 to 4096 bits), ECDSA (P-256 and P-384) and Ed25519";
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
@@ -106,6 +105,9 @@ struct Pem<'s> {
     bytes: Vec<u8>,
 }
 
+/// What is in no file's name.
+const BEGIN: &str = "-----BEGIN";
+
 /// One of two settings, of which one names a file and the other has the text.
 fn either<'s>(
     settings: &'s Settings,
@@ -115,6 +117,9 @@ fn either<'s>(
     match (Setting::of(settings, location), Setting::of(settings, pem)) {
         (None, None) => Ok(None),
         (None, Some(setting)) => Ok(Some(Pem { setting, bytes: setting.found.as_bytes().to_vec() })),
+        (Some(setting), None) if setting.found.contains(BEGIN) => {
+            setting.wrong(format!("this is the text of a PEM file and not the name of one: {pem} takes the text"))
+        }
         (Some(setting), None) => match fs::read(Path::new(setting.found)) {
             Ok(bytes) => Ok(Some(Pem { setting, bytes })),
             Err(error) => setting.wrong(format!("this file cannot be read: {error}")),
@@ -124,36 +129,24 @@ fn either<'s>(
 }
 
 impl Pem<'_> {
+    /// Returns the certificates in it, in their order. There is at least one.
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-        match CertificateDer::pem_slice_iter(&self.bytes).collect::<Result<Vec<_>, _>>() {
+        const HOW: &str = "it has to be PEM, with BEGIN CERTIFICATE";
+        let sections = match pem::sections(&self.bytes) {
+            Ok(sections) => sections,
+            Err(error) => return self.setting.wrong(format!("there is no certificate in it: {error}; {HOW}")),
+        };
+        let of_certificates = sections.iter().filter(|section| section.label == Label::Certificate);
+        let certificates = of_certificates.map(|section| section.decode().map(CertificateDer::from));
+        match certificates.collect::<Result<Vec<_>, _>>() {
             Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-            Ok(_) => self.setting.wrong("there is no certificate in it: it has to be PEM, with BEGIN CERTIFICATE"),
-            Err(error) => self.setting.wrong(format!("it is no PEM that can be read: {error}")),
-        }
-    }
-
-    fn roots(&self) -> Result<RootCertStore, ConfigError> {
-        let mut roots = RootCertStore::empty();
-        for (place, certificate) in self.certificates()?.into_iter().enumerate() {
-            if let Err(error) = roots.add(certificate) {
-                return self.setting.wrong(format!("its certificate {} cannot be used: {error}", place + 1));
+            Ok(_) => {
+                let found = sections[0].label.name();
+                self.setting.wrong(format!("there is no certificate in it, but {found}: {HOW}"))
             }
+            Err(error) => self.setting.wrong(format!("a certificate in it cannot be read: {error}")),
         }
-        Ok(roots)
     }
-}
-
-fn roots_of_the_system() -> Result<RootCertStore, ConfigError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added > 0 {
-        return Ok(roots);
-    }
-    let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-    let why = if errors.is_empty() { String::new() } else { format!(" ({})", errors.join("; ")) };
-    let setting = Setting { name: CA_LOCATION, found: "" };
-    setting.wrong(format!("this system has no certificates of authorities{why}: name a PEM file that has them"))
 }
 
 fn checks_names(settings: &Settings) -> Result<bool, ConfigError> {
@@ -162,56 +155,6 @@ fn checks_names(settings: &Settings) -> Result<bool, ConfigError> {
         "https" => Ok(true),
         "none" | "" => Ok(false), // which are librdkafka's word and Java's
         _ => setting.wrong("write https or none"),
-    }
-}
-
-/// `ssl.endpoint.identification.algorithm=none`: whoever has a certificate of a known authority will do.
-struct AnyName {
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl fmt::Debug for AnyName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyName").finish_non_exhaustive()
     }
 }
 
@@ -259,7 +202,7 @@ fn of_rustls(error: &io::Error) -> Option<&rustls::Error> {
 
 /// Whether one side does not trust the other.
 pub(crate) fn is_distrust(error: &io::Error) -> bool {
-    error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|error: &TlsError| error.is_distrust)
+    error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|error: &TlsError| error.words.is_distrust)
 }
 
 /// Whether the other side does not take part in a TLS handshake.
@@ -295,44 +238,23 @@ fn no_tls(error: &io::Error) -> Option<io::Error> {
 
 /// What went wrong in TLS.
 #[derive(Debug, thiserror::Error)]
-#[error("TLS: {said}{remedy}")]
+#[error("TLS: {words}")]
 struct TlsError {
-    said: String,
-    remedy: &'static str,
-    is_distrust: bool,
+    words: Words,
 }
 
-/// The same error, saying that it is one of TLS, and what to do where that is known.
+/// The same error in words, saying that it is one of TLS, and what to do where that is known.
 fn explained(error: &io::Error) -> io::Error {
-    let (remedy, is_distrust) = match of_rustls(error) {
-        Some(rustls::Error::InvalidCertificate(why)) => (remedy_of(why), true),
-        // Java says that ours is bad where there is none.
-        Some(rustls::Error::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied,
-        )) => ("; it wants a certificate of ours that it can trust: see ssl.certificate.location", true),
-        _ => ("", false),
+    let words = match of_rustls(error) {
+        Some(error) => {
+            if let rustls::Error::PeerMisbehaved(_) | rustls::Error::PeerIncompatible(_) = error {
+                log::debug!("rustls: {error:?}"); // of use to who knows TLS, and nothing of it is secret
+            }
+            Words::of(error)
+        }
+        None => Words::of_stream(error.to_string(), ""),
     };
-    io::Error::new(error.kind(), TlsError { said: error.to_string(), remedy, is_distrust })
-}
-
-const fn remedy_of(why: &CertificateError) -> &'static str {
-    match why {
-        // The latter where an authority of the same name did.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "; ssl.ca.location has to name the authority that signed it"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "; the broker has to be called by a name that its certificate has"
-        }
-        _ => "",
-    }
+    io::Error::new(error.kind(), TlsError { words })
 }
 
 #[cfg(test)]

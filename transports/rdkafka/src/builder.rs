@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::ConfigError;
 use crate::in_flight::InFlight;
 use crate::producer::{RdkafkaProducer, purge};
+use crate::secrets::{shown, shown_name};
 use crate::settings::{self, Settings};
 use crate::topics::Topics;
 
@@ -40,7 +41,8 @@ use crate::topics::Topics;
 /// control librdkafka's message sets; [`Transport::batch`] ignores them. Use [`batch_options`](Self::batch_options) for the
 /// latter.
 ///
-/// `delivery.report.only.error=true` and `transactional.id` are refused.
+/// `delivery.report.only.error=true`, `transactional.id`, and two names of one setting (`acks` and `request.required.acks`, of
+/// which librdkafka would use either) are refused.
 ///
 /// [`Transport::batch`]: kafka_batch_core::Transport::batch
 /// [librdkafka names]: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
@@ -126,9 +128,11 @@ impl ProducerBuilder {
         let Self { settings, batch_options, metadata_timeout, seed } = self;
         batch_options.clone().build(UNIX_EPOCH)?;
         let shared = settings::share_out(&settings)?;
+        let secrets = Arc::new(shared.secrets);
         let in_flight = Arc::new(InFlight::new(shared.limit, shared.acknowledged));
-        let context = Context::new(Arc::clone(&in_flight));
-        let client: BaseProducer<Context> = shared.config.create_with_context(context).map_err(settings::refused)?;
+        let context = Context::new(Arc::clone(&in_flight), Arc::clone(&secrets));
+        let client = shared.config.create_with_context::<_, BaseProducer<Context>>(context);
+        let client = client.map_err(|error| settings::refused(error, &secrets))?;
         let client = Arc::new(client);
         let topics = Topics::new(seed.unwrap_or_else(seed_from_time), metadata_timeout);
         let (polled, answered) = (Arc::clone(&client), Arc::clone(&in_flight));
@@ -158,10 +162,11 @@ fn seed_from_time() -> u64 {
 /// Shows the settings without secrets.
 impl fmt::Debug for ProducerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Settings =
-            self.settings.iter().map(|(name, value)| (name.clone(), settings::shown(name, value))).collect();
+        let settings = self.settings.iter();
+        let settings: Settings =
+            settings.map(|(name, value)| (shown_name(name, value).to_owned(), shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
-            .field("settings", &shown)
+            .field("settings", &settings)
             .field("batch_options", &self.batch_options)
             .field("metadata_timeout", &self.metadata_timeout)
             .field("seed", &self.seed)

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use kafka_batch_transport::waiting::lock;
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
@@ -11,18 +12,20 @@ use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 use crate::catch_panic;
 use crate::ffi;
 use crate::in_flight::InFlight;
+use crate::secrets::Secrets;
 
 #[derive(Debug)]
 pub(crate) struct Context {
     in_flight: Arc<InFlight>,
+    secrets: Arc<Secrets>,
     /// librdkafka's last client-level error, such as a refused connection: the likely cause of an error that says only
     /// "timed out".
     last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
 }
 
 impl Context {
-    pub(crate) const fn new(in_flight: Arc<InFlight>) -> Self {
-        Self { in_flight, last_error: Mutex::new(None) }
+    pub(crate) const fn new(in_flight: Arc<InFlight>, secrets: Arc<Secrets>) -> Self {
+        Self { in_flight, secrets, last_error: Mutex::new(None) }
     }
 
     pub(crate) fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
@@ -31,10 +34,16 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let message = self.secrets.hide(message);
+        catch_panic::catch_panic(|| DefaultProducerContext.log(level, facility, message)); // the logger is foreign code
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
+        let reason = self.secrets.hide(reason);
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         *lock(&self.last_error) = Some((code, reason.to_owned()));
-        catch_panic::catch_panic(|| DefaultProducerContext.error(error, reason)); // the logger is foreign code
+        catch_panic::catch_panic(|| DefaultProducerContext.error(error, reason));
     }
 }
 

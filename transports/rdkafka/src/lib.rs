@@ -75,6 +75,7 @@ mod in_flight;
 mod opaque_ids;
 mod produce;
 mod producer;
+mod secrets;
 mod settings;
 mod topics;
 mod verdict;

@@ -9,12 +9,12 @@ use rdkafka::error::KafkaError;
 
 use crate::effective::{Effective, set_twice};
 use crate::error::ConfigError;
+use crate::secrets::{Secrets, shown, shown_name};
 
 /// What was set, by librdkafka name.
 pub(crate) type Settings = BTreeMap<String, String>;
 
 /// What becomes of the settings.
-#[derive(Debug)]
 pub(crate) struct Shared {
     /// For librdkafka.
     pub(crate) config: ClientConfig,
@@ -24,19 +24,22 @@ pub(crate) struct Shared {
     pub(crate) acknowledged: bool,
     /// The addresses, for people to read.
     pub(crate) brokers: String,
+    /// What nobody is to read.
+    pub(crate) secrets: Secrets,
 }
 
 const ACKS: &str = "acks";
-const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
+pub(crate) const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 const MAX_MESSAGES: &str = "queue.buffering.max.messages";
 const MAX_KBYTES: &str = "queue.buffering.max.kbytes";
 const ONLY_ERROR: &str = "delivery.report.only.error";
 
 pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     let brokers = check(settings)?;
+    let secrets = Secrets::of(settings);
     let mut config = ClientConfig::new();
     config.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let effective = Effective::new(settings, &config).map_err(refused)?; // before any of them is replaced
+    let effective = Effective::new(settings, &config).map_err(|error| refused(error, &secrets))?; // before any of them is replaced
     if effective.get(ONLY_ERROR) == "true" {
         let remedy = "batches are acknowledged by delivery reports, so all are needed: leave this setting out";
         return wrong(ONLY_ERROR, &settings[ONLY_ERROR], remedy);
@@ -55,7 +58,7 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     };
     config.set(MAX_MESSAGES, "0").set(MAX_KBYTES, i32::MAX.to_string());
     let acknowledged = effective.get(ACKS) != "0";
-    Ok(Shared { config, limit, acknowledged, brokers })
+    Ok(Shared { config, limit, acknowledged, brokers, secrets })
 }
 
 /// A number, which librdkafka writes in decimal digits and within its range.
@@ -69,8 +72,8 @@ fn first_of<'a>(settings: &'a Settings, names: &[&str]) -> Option<&'a str> {
 }
 
 fn wrong<T>(setting: &str, found: &str, remedy: &str) -> Result<T, ConfigError> {
-    let found = shown(setting, found);
-    Err(ConfigError::Setting { setting: setting.to_owned(), found, remedy: remedy.to_owned() })
+    let (name, found) = (shown_name(setting, found).to_owned(), shown(setting, found));
+    Err(ConfigError::Setting { setting: name, found, remedy: remedy.to_owned() })
 }
 
 /// Settings that this transport cannot work with. Gives the addresses of brokers.
@@ -94,7 +97,7 @@ fn check(settings: &Settings) -> Result<String, ConfigError> {
         return Ok("librdkafka's mock cluster".to_owned());
     }
     match first_of(settings, &BROKERS).filter(|brokers| !brokers.trim().is_empty()) {
-        Some(brokers) => Ok(brokers.to_owned()),
+        Some(brokers) => Ok(shown(BROKERS[0], brokers)),
         None => wrong(BROKERS[0], "", "say where the brokers are, such as \"localhost:9092\""),
     }
 }
@@ -123,24 +126,16 @@ fn allows_idempotence(effective: &Effective<'_>) -> bool {
 }
 
 /// librdkafka's refusal of a setting, in this crate's words.
-pub(crate) fn refused(error: KafkaError) -> ConfigError {
+pub(crate) fn refused(error: KafkaError, secrets: &Secrets) -> ConfigError {
     match error {
         KafkaError::ClientConfig(_, description, setting, value) => ConfigError::Setting {
             found: shown(&setting, &value),
-            setting,
-            remedy: format!("{description} (librdkafka's CONFIGURATION.md has all names and ranges)"),
+            setting: shown_name(&setting, &value).to_owned(),
+            remedy: format!("{} (librdkafka's CONFIGURATION.md has all names and ranges)", secrets.hide(&description)),
         },
-        KafkaError::ClientCreation(description) => ConfigError::Together(description),
-        other => ConfigError::Together(other.to_string()),
+        KafkaError::ClientCreation(description) => ConfigError::Together(secrets.hide(&description).to_owned()),
+        other => ConfigError::Together(secrets.hide(&other.to_string()).to_owned()),
     }
-}
-
-/// A value as an error message may show it.
-pub(crate) fn shown(setting: &str, value: &str) -> String {
-    let is_secret = ["password", "secret", "jaas", "token", "key.pem", "ssl.key", "oauthbearer.config"]
-        .iter()
-        .any(|secret| setting.contains(secret));
-    if is_secret { "(not shown)".to_owned() } else { value.to_owned() }
 }
 
 #[cfg(test)]
@@ -156,7 +151,7 @@ mod tests {
     fn wrong(given: &[(&str, &str)]) -> (String, String, String) {
         match share_out(&settings(given)) {
             Err(ConfigError::Setting { setting, found, remedy }) => (setting, found, remedy),
-            other => panic!("{other:?}"),
+            other => panic!("{:?}", other.map(drop)),
         }
     }
 
@@ -210,14 +205,6 @@ mod tests {
         let (setting, found, remedy) = wrong(&[("acks", "1"), ("request.required.acks", "all")]);
         assert_eq!((setting.as_str(), found.as_str()), ("acks", "1"));
         assert!(remedy.contains("request.required.acks is set too"), "{remedy}");
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        for secret in ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret"] {
-            assert_eq!(shown(secret, "hunter2"), "(not shown)", "{secret}");
-        }
-        assert_eq!(shown("sasl.username", "me"), "me");
     }
 
     #[test]

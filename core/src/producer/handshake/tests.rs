@@ -1,6 +1,7 @@
 use alloc::string::String;
 
 use super::*;
+use crate::producer::backoff::Seed;
 use crate::producer::scram::tests::Server;
 use crate::producer::{SaslMechanism, ScramError};
 
@@ -13,7 +14,7 @@ fn config_with(mechanism: Option<SaslMechanism>) -> ProducerConfig {
     ProducerConfig { sasl, ..ProducerConfig::new([("h", 1)]) }
 }
 
-const CHANCE: Chance = Chance { seed: 7, connection: 3 };
+const CHANCE: Chance = Chance { seed: Seed(7), connection: 3 };
 
 fn sent(step: Result<Step, Trouble>) -> (Vec<u8>, Handshake) {
     match step {
@@ -223,5 +224,86 @@ fn a_session_of_no_or_negative_length_is_none() {
         let (_, waiting) = sent(waiting.on_frame(&config, CHANCE, &[&MECHANISM.to_be_bytes()[..], &[0; 6]].concat()));
         let ready = waiting.on_frame(&config, CHANCE, &authenticated(-4, "", session));
         assert!(matches!(ready, Ok(Step::Ready { session: None, .. })), "{ready:?}");
+    }
+}
+
+/// A SaslAuthenticate response, v1, that refuses in these words.
+fn refusal(correlation: i32, words: &str) -> Vec<u8> {
+    let head = [&correlation.to_be_bytes()[..], &[0, 58], &(words.len() as i16).to_be_bytes()].concat();
+    [&head[..], words.as_bytes(), &[0; 12]].concat()
+}
+
+/// The texts of a failure: what people see of it, and what they find in a log.
+fn texts(step: Result<Step, Trouble>) -> String {
+    let trouble = step.unwrap_err();
+    format!("{trouble} {trouble:?}")
+}
+
+#[test]
+fn a_broker_that_repeats_the_password_is_not_quoted() {
+    const PASSWORD: &str = "correct horse";
+    for mechanism in SaslMechanism::ALL {
+        let sasl = Sasl::new(mechanism, "me", PASSWORD).unwrap();
+        let config = ProducerConfig { sasl: Some(sasl), ..ProducerConfig::new([("h", 1)]) };
+        // Among the mechanisms that it offers, having heard it on another connection.
+        let (_, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
+        let offers = [&[0, 33, 0, 0, 0, 1, 0, PASSWORD.len() as u8], PASSWORD.as_bytes()].concat();
+        let said = texts(waiting.on_frame(&config, CHANCE, &[&MECHANISM.to_be_bytes()[..], &offers].concat()));
+        assert!(said.contains("not shown") && !said.contains("horse"), "{said}");
+        // In its refusal.
+        for words in [format!("no user me/{PASSWORD}"), format!("{:?}", PASSWORD.as_bytes())] {
+            let (_, waiting) = scram_begun(&config);
+            let said = texts(waiting.on_frame(&config, CHANCE, &refusal(-4, &words)));
+            assert!(said.contains("not shown") && !said.contains(&words), "{said}");
+        }
+        let (_, waiting) = scram_begun(&config);
+        let said = texts(waiting.on_frame(&config, CHANCE, &refusal(-4, "Invalid username or password")));
+        assert!(said.contains("Invalid username or password"), "{said}");
+    }
+}
+
+#[test]
+fn a_broker_that_repeats_what_is_derived_from_the_password_is_not_quoted() {
+    for mechanism in [SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
+        let config = config_with(Some(mechanism));
+        let proven = || {
+            let (first, waiting) = scram_begun(&config);
+            let (server, challenge) = Server::new(mechanism, "me", "secret").on_first(&token_of(&first));
+            let (last, waiting) = sent(waiting.on_frame(&config, CHANCE, &authenticated(-4, &challenge, 0)));
+            let proof = token_of(&last).rsplit_once("p=").unwrap().1.to_string();
+            (waiting, proof, server.signature())
+        };
+        let (_, proof, signature) = proven();
+        for repeated in [&proof, &signature[2..], &proof[10..30]] {
+            let in_an_error = refusal(-5, &format!("not {repeated}"));
+            let in_a_token = authenticated(-5, &format!("e=not {repeated}"), 0);
+            for answer in [in_an_error, in_a_token] {
+                let (waiting, ..) = proven();
+                let said = texts(waiting.on_frame(&config, CHANCE, &answer));
+                assert!(said.contains("not shown") && !said.contains(repeated), "{said}");
+            }
+        }
+        let (waiting, ..) = proven();
+        let said = texts(waiting.on_frame(&config, CHANCE, &authenticated(-5, "e=invalid-proof", 0)));
+        assert!(said.contains("invalid-proof"), "{said}");
+    }
+}
+
+#[test]
+fn debug_of_a_handshake_shows_no_secret() {
+    let config = ProducerConfig {
+        sasl: Some(Sasl::new(SaslMechanism::ScramSha256, "me", "correct horse").unwrap()),
+        ..ProducerConfig::new([("h", 1)])
+    };
+    let (first, waiting) = scram_begun(&config);
+    let mut seen = format!("{config:?} {waiting:?}");
+    let (server, challenge) =
+        Server::new(SaslMechanism::ScramSha256, "me", "correct horse").on_first(&token_of(&first));
+    let (last, waiting) = sent(waiting.on_frame(&config, CHANCE, &authenticated(-4, &challenge, 0)));
+    seen += &format!("{waiting:?}");
+    let (token, signature) = (token_of(&last), server.signature());
+    let (_, proof) = token.rsplit_once("p=").unwrap();
+    for secret in ["correct horse", proof, &signature[2..]] {
+        assert!(!crate::secret::is_repeated(secret.as_bytes(), &seen), "{seen}");
     }
 }

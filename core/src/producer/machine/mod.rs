@@ -18,7 +18,7 @@ use self::answers::Sent;
 use self::ask::Refresh;
 use self::finish::Whole;
 use super::accumulator::{Accumulator, Awaited};
-use super::backoff::{Backoff, Random};
+use super::backoff::{Backoff, Random, Seed};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
 use super::event::{BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, Refusal, SendError};
@@ -95,7 +95,7 @@ impl Producer {
             now: clock.now,
             random,
             timers: Timers::default(),
-            network: Network::new(turn, seed),
+            network: Network::new(turn, Seed(seed)),
             cluster: Cluster::default(),
             refresh: Refresh::default(),
             accumulator: Accumulator::default(),

@@ -274,6 +274,9 @@ fn conversation(piece: usize, seed: u64) -> String {
                 Output::Event(Event::Delivered { batch, delivery }) => {
                     alloc::format!("{:?} {batch} Delivered at {:?}\n", world.now, delivery.base_offset())
                 }
+                Output::Transmit { connection, bytes } => {
+                    alloc::format!("{:?} Transmit({connection:?}, {bytes:?})\n", world.now)
+                }
                 output => alloc::format!("{:?} {output:?}\n", world.now),
             };
             match output {

@@ -128,8 +128,8 @@ fn tls(config: &mut ProducerConfig, protocol: SecurityProtocol) -> Result<Option
         (CERTIFICATE_LOCATION, config.ssl_certificate_location.take()),
         (CERTIFICATE_PEM, config.ssl_certificate_pem.take()),
         (KEY_LOCATION, config.ssl_key_location.take()),
-        (KEY_PEM, config.ssl_key_pem.take().map(|key| key.0)),
-        (KEY_PASSWORD, config.ssl_key_password.take().map(|password| password.0)),
+        (KEY_PEM, config.ssl_key_pem.take().map(|key| key.expose().to_owned())),
+        (KEY_PASSWORD, config.ssl_key_password.take().map(|password| password.expose().to_owned())),
         (IDENTIFICATION, identification.map(|verifies| if verifies { "https" } else { "none" }.to_owned())),
     ];
     let settings = settings.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
@@ -151,7 +151,7 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
         return Err(ConfigError::Together(format!("{PROTOCOL}={protocol} needs {USERNAME} and {PASSWORD}")));
     };
     let mechanism = mechanism.unwrap_or(SaslMechanism::Plain);
-    Sasl::new(mechanism, username, &password.0).map(Some).or_else(|error| match error.credential() {
+    Sasl::new(mechanism, username, password.expose()).map(Some).or_else(|error| match error.credential() {
         Credential::Username => wrong(USERNAME, config, error.to_string()),
         Credential::Password => wrong(PASSWORD, config, error.to_string()),
     })

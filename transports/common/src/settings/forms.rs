@@ -1,10 +1,9 @@
 //! How values are written. Each kind of value has one form, which all settings of that kind share: so blank space, case and
 //! special numbers mean the same everywhere.
 
-use std::fmt;
 use std::time::Duration;
 
-use kafka_batch_core::BrokerVersion;
+use kafka_batch_core::{BrokerVersion, Secret};
 
 /// A way to write values of one type.
 pub(super) trait Form {
@@ -273,34 +272,18 @@ pub(super) enum Hidden {
     Trimmed,
 }
 
-/// The value of a setting that no message may show.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct HiddenText(pub(super) String);
-
-impl<S: Into<String>> From<S> for HiddenText {
-    fn from(text: S) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for HiddenText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(not shown)")
-    }
-}
-
 impl Form for Hidden {
-    type Value = HiddenText;
+    type Value = Secret;
 
-    fn parse(&self, text: &str) -> Result<HiddenText, String> {
-        Ok(HiddenText(match self {
-            Self::Verbatim => text.to_owned(),
-            Self::Trimmed => text.trim().to_owned(),
+    fn parse(&self, text: &str) -> Result<Secret, String> {
+        Ok(Secret::new(match self {
+            Self::Verbatim => text,
+            Self::Trimmed => text.trim(),
         }))
     }
 
-    fn show(&self, value: &HiddenText) -> String {
-        value.0.clone()
+    fn show(&self, value: &Secret) -> String {
+        value.expose().to_owned()
     }
 
     fn accepts(&self) -> String {

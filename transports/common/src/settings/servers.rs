@@ -63,6 +63,9 @@ impl Form for Addresses {
     type Value = Servers;
 
     fn parse(&self, text: &str) -> Result<Servers, String> {
+        if text.contains('@') {
+            return Err("write host:port without a login, which is in sasl.username and sasl.password".to_owned());
+        }
         let mut servers = Servers { addresses: Vec::new(), protocol: None };
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         for (place, entry) in entries.enumerate() {
@@ -149,9 +152,12 @@ fn parse_address(address: &str) -> Result<(String, u16), &'static str> {
     port.filter(|port| *port != 0).map(|port| (host, port)).ok_or("has no port from 1 to 65535 behind its colon")
 }
 
+/// Longest name of a host, in bytes (RFC 1035, section 2.3.4). What is longer is some other value.
+const LONGEST_NAME: usize = 255;
+
 fn named(host: &str) -> Option<String> {
     let is_fine = |each: char| each.is_alphanumeric() || "-._".contains(each);
-    (!host.is_empty() && host.chars().all(is_fine)).then(|| host.to_owned())
+    (!host.is_empty() && host.len() <= LONGEST_NAME && host.chars().all(is_fine)).then(|| host.to_owned())
 }
 
 /// An IP address. One of IPv6 can have a zone (RFC 4007, section 11): the interface through which it is reached.
@@ -159,7 +165,7 @@ fn bracketed(host: &str) -> Option<String> {
     let Some((address, zone)) = host.split_once('%') else {
         return host.parse().ok().map(|address: IpAddr| address.to_string());
     };
-    let is_zone = !zone.is_empty() && zone.chars().all(|each| each.is_ascii_graphic() && each != '%');
+    let is_zone = !zone.is_empty() && zone.len() <= LONGEST_NAME && zone.chars().all(|each| each.is_ascii_graphic() && each != '%');
     let address: Ipv6Addr = address.parse().ok().filter(|_| is_zone)?;
     Some(format!("{address}%{zone}"))
 }

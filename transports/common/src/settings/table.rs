@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use kafka_batch_core::producer::SaslMechanism;
 use kafka_batch_core::protocol::Acks;
-use kafka_batch_core::{BrokerVersion, Codec};
+use kafka_batch_core::{BrokerVersion, Codec, Secret};
 
 use super::forms::{
-    Always, Form, Hidden, HiddenText, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
+    Always, Form, Hidden, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
 };
 use super::servers::{Addresses, PROTOCOL, SecurityProtocol, Servers};
 
@@ -228,7 +228,7 @@ settings! {
     sasl_mechanism(SaslMechanism): SaslMechanism = MECHANISM, "sasl.mechanism" | "sasl.mechanisms", Value("PLAIN"),
         "How to log in. PLAIN sends the password itself, so use it with TLS alone";
     sasl_username(impl Into<String>): String = Verbatim, "sasl.username", Described("none"), "The user; with SCRAM, printable ASCII";
-    sasl_password(impl Into<String>): HiddenText = Hidden::Verbatim, "sasl.password", Described("none"), "The password; with SCRAM, printable ASCII";
+    sasl_password(impl Into<Secret>): Secret = Hidden::Verbatim, "sasl.password", Described("none"), "The password; with SCRAM, printable ASCII";
     ssl_ca_location(impl Into<String>): String = OPTIONAL, "ssl.ca.location", Described("the system's"),
         "Trusted authorities, or brokers' own certificates: a PEM file, or a directory of such files; `probe` for the system's";
     ssl_ca_pem(impl Into<String>): String = OPTIONAL, "ssl.ca.pem", Described("the system's"), "The same as PEM text";
@@ -238,8 +238,8 @@ settings! {
     ssl_key_location(impl Into<String>): String = OPTIONAL, "ssl.key.location", Described("none"),
         "The key of that certificate: a PEM file. Plain, or encrypted as PKCS#8 (`BEGIN ENCRYPTED PRIVATE KEY`) by PBES2 with \
          AES and PBKDF2-HMAC-SHA-2 or scrypt, as `openssl pkcs8 -topk8 -v2 aes-256-cbc` does";
-    ssl_key_pem(impl Into<String>): HiddenText = OrUnset(Hidden::Trimmed), "ssl.key.pem", Described("none"), "The same as PEM text";
-    ssl_key_password(impl Into<String>): HiddenText = OrUnset(Hidden::Verbatim), "ssl.key.password", Described("none"),
+    ssl_key_pem(impl Into<Secret>): Secret = OrUnset(Hidden::Trimmed), "ssl.key.pem", Described("none"), "The same as PEM text";
+    ssl_key_password(impl Into<Secret>): Secret = OrUnset(Hidden::Verbatim), "ssl.key.password", Described("none"),
         "The password of an encrypted key";
     ssl_endpoint_identification(bool): bool = IDENTIFICATION, "ssl.endpoint.identification.algorithm", Value("https"),
         "`https`: a broker's certificate must have its host name. `none`: any that a trusted authority signed is accepted";

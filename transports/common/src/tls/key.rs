@@ -1,58 +1,81 @@
 //! Our key: plain, or encrypted with a password.
 
-use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use pkcs8::pkcs5::Error as WrongWay;
-use pkcs8::{EncryptedPrivateKeyInfoRef, Error, SecretDocument};
+use futures_rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use pkcs8::der::ErrorKind;
+use pkcs8::{EncryptedPrivateKeyInfoRef, pkcs5};
 
 use super::Pem;
+use super::pem::{Label, PemError, Section};
 use crate::error::ConfigError;
 use crate::security::KEY_PASSWORD;
 use crate::settings::Setting;
 
-const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
-const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
-const HOW: &str = "`openssl pkcs8 -topk8 -v2 aes-256-cbc` makes one that can be";
-
-/// Takes the key out of a PEM text. The text says how much work it is to decrypt it; it is the user's own.
-pub(super) fn read(pem: &Pem<'_>, password: Option<Setting<'_>>) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    let Some(encrypted) = encrypted(&pem.bytes) else {
-        return PrivateKeyDer::from_pem_slice(&pem.bytes).or_else(|error| {
-            let what = "it has to be PEM, with BEGIN PRIVATE KEY or BEGIN ENCRYPTED PRIVATE KEY";
-            pem.setting.wrong(format!("there is no key in it that can be read ({error}): {what}; {HOW}"))
-        });
-    };
-    let Some(password) = password else {
-        return pem.setting.wrong(format!("the key in it is encrypted: set {KEY_PASSWORD} too"));
-    };
-    let unreadable = |error: &dyn ToString| {
-        let error = error.to_string();
-        pem.setting.wrong(format!("the encrypted key in it cannot be read ({error}); {HOW}"))
-    };
-    let der = match SecretDocument::from_pem(encrypted) {
-        Ok((_, der)) => der,
-        Err(error) => return unreadable(&error),
-    };
-    let key = match EncryptedPrivateKeyInfoRef::try_from(der.as_bytes()) {
-        Ok(key) => key,
-        Err(error) => return unreadable(&error),
-    };
-    match key.decrypt(password.found) {
-        Ok(key) => Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into()),
-        // What it gives with another password seldom looks like a key, but may.
-        Err(Error::EncryptedPrivateKey(WrongWay::DecryptFailed) | Error::Asn1(_)) => {
-            password.wrong(format!("it is not the password of the key in {}", pem.setting.name))
-        }
-        Err(error) => unreadable(&error),
-    }
+/// Why a text has no key that can be used. The errors of the crates that read it are not passed on: they may quote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum KeyError {
+    #[error("there is no key in it that can be read: {0}; {HOW}")]
+    Pem(PemError),
+    #[error("there is no key in it that can be read, but {}: it has to be PEM, with BEGIN PRIVATE KEY or BEGIN ENCRYPTED PRIVATE KEY; {HOW}", .0.name())]
+    NoKey(Label),
+    #[error("the key in it is encrypted: set {KEY_PASSWORD} too")]
+    NoPassword,
+    #[error("the encrypted key in it cannot be read: it is damaged, or cut short; {HOW}")]
+    Damaged,
+    #[error("the encrypted key in it cannot be read: it is encrypted in a way that is not supported; {HOW}")]
+    UnsupportedEncryption,
 }
 
-/// The part of a text that is an encrypted key.
-fn encrypted(text: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(text).ok()?;
-    let begin = text.find(BEGIN)?;
-    let end = text[begin..].find(END)?;
-    Some(&text[begin..begin + end + END.len()])
+const HOW: &str = "`openssl pkcs8 -topk8 -v2 aes-256-cbc` makes one that can be";
+
+/// Takes the first key out of a PEM text. The text says how much work it is to decrypt it; it is the user's own.
+pub(super) fn read(pem: &Pem<'_>, password: Option<Setting<'_>>) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    let wrong = |error: KeyError| pem.setting.wrong(error.to_string());
+    let section = match find(pem) {
+        Ok(section) => section,
+        Err(error) => return wrong(error),
+    };
+    let der = match section.decode() {
+        Ok(der) => der,
+        Err(error) => return wrong(KeyError::Pem(error)),
+    };
+    Ok(match section.label {
+        Label::RsaPrivateKey => PrivatePkcs1KeyDer::from(der).into(),
+        Label::EcPrivateKey => PrivateSec1KeyDer::from(der).into(),
+        Label::EncryptedPrivateKey => {
+            let Some(password) = password else { return wrong(KeyError::NoPassword) };
+            match decrypt(&der, password.found) {
+                Ok(key) => key.into(),
+                Err(None) => {
+                    return password.wrong(format!("it is not the password of the key in {}", pem.setting.name));
+                }
+                Err(Some(error)) => return wrong(error),
+            }
+        }
+        _ => PrivatePkcs8KeyDer::from(der).into(),
+    })
+}
+
+fn find<'t>(pem: &'t Pem<'_>) -> Result<Section<'t>, KeyError> {
+    const KEYS: [Label; 4] = [Label::PrivateKey, Label::EncryptedPrivateKey, Label::RsaPrivateKey, Label::EcPrivateKey];
+    let sections = super::pem::sections(&pem.bytes).map_err(KeyError::Pem)?;
+    let found = sections.iter().find(|section| KEYS.contains(&section.label));
+    found.copied().ok_or(KeyError::NoKey(sections[0].label))
+}
+
+/// Decrypts a key. Without an error where it is the password that is wrong.
+fn decrypt(der: &[u8], password: &str) -> Result<PrivatePkcs8KeyDer<'static>, Option<KeyError>> {
+    let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| match error {
+        pkcs8::Error::Asn1(error) if matches!(error.kind(), ErrorKind::OidUnknown { .. }) => {
+            KeyError::UnsupportedEncryption
+        }
+        _ => KeyError::Damaged,
+    })?;
+    match encrypted.decrypt(password) {
+        Ok(key) => Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec())),
+        // What it gives with another password seldom looks like a key, but may.
+        Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_)) => Err(None),
+        Err(_) => Err(Some(KeyError::UnsupportedEncryption)),
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +173,8 @@ fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
             assert!(said.contains("openssl pkcs8 -topk8"), "{said}");
         }
         let header = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
-        for text in ["", END, BEGIN, &PLAIN.replace("KEY-----\n", &format!("KEY-----\n{header}"))] {
+        let (begin, end) = ("-----BEGIN ENCRYPTED PRIVATE KEY-----", "-----END ENCRYPTED PRIVATE KEY-----");
+        for text in ["", end, begin, &PLAIN.replace("KEY-----\n", &format!("KEY-----\n{header}"))] {
             let said = wrong(text, Some(PASSWORD));
             assert!(said.contains("no key in it that can be read") && said.contains("openssl pkcs8 -topk8"), "{said}");
         }

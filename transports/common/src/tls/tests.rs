@@ -1,14 +1,19 @@
+mod certificates;
+mod locations;
+
 use std::future::Future;
 use std::io::{Read, Write};
 use std::pin::pin;
 use std::task::Waker;
 
 use futures_rustls::pki_types::PrivateKeyDer;
-use futures_rustls::rustls::server::WebPkiClientVerifier;
-use futures_rustls::rustls::{ServerConfig, ServerConnection};
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use futures_rustls::rustls::{AlertDescription, RootCertStore, ServerConfig, ServerConnection};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::*;
+use crate::security::{CA_LOCATION, CA_PEM};
 
 /// An authority, and what it signs.
 struct Authority {
@@ -70,7 +75,7 @@ fn what_is_wrong_with_a_file_or_a_text_is_said_when_the_producer_is_made() {
     assert!(wrong(&[(CA_PEM, "")]).contains("no certificate in it"));
     assert!(wrong(&[(CA_PEM, &ours.key)]).contains("no certificate in it"));
     let broken = authority.pem.replace("MII", "!!!");
-    assert!(wrong(&[(CA_PEM, &broken)]).contains("no PEM that can be read"));
+    assert!(wrong(&[(CA_PEM, &broken)]).contains("a certificate in it cannot be read"));
     let nonsense = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
     assert!(wrong(&[(CA_PEM, nonsense)]).contains("certificate 1 cannot be used"));
     assert!(wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate)]).contains("ssl.key.location"));
@@ -124,6 +129,16 @@ impl Peer {
         let certificate = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).unwrap();
         let config = builder.with_single_cert(vec![certificate], key).unwrap();
+        Self::with_config(config)
+    }
+
+    fn with_resolver(resolver: Arc<dyn ResolvesServerCert>) -> Self {
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        Self::with_config(builder.with_cert_resolver(resolver))
+    }
+
+    fn with_config(config: ServerConfig) -> Self {
         let session = ServerConnection::new(Arc::new(config)).unwrap();
         Self { session, heard: Vec::new(), at_once: None, hung_up: false }
     }
@@ -283,7 +298,10 @@ fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so()
         match attempt(&mut stream) {
             Poll::Ready(Err(error)) => {
                 let said = error.to_string();
-                assert!(said.contains("CertificateRequired") && said.contains("ssl.certificate.location"), "{said}");
+                assert!(
+                    said.contains("certificate_required (116)") && said.contains("ssl.certificate.location"),
+                    "{said}"
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -325,7 +343,7 @@ fn an_expired_certificate_of_ours_is_distrusted() {
     let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) else {
         panic!("the alert is there to be read")
     };
-    assert!(error.to_string().contains("CertificateExpired") && is_distrust(&error), "{error}");
+    assert!(error.to_string().contains("certificate_expired (45)") && is_distrust(&error), "{error}");
 }
 
 #[test]

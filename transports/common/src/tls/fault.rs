@@ -1,0 +1,105 @@
+//! Faults of a broker's certificate that the TLS library has no words for, with the way to make a good one. The options are
+//! those of OpenSSL 3.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use super::x509::Facts;
+
+/// What is wrong with a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is older than version 3, the first with extensions.
+    Version { version: u8 },
+    /// It has no subjectAltName; perhaps a common name.
+    NoNames { host: String, common_name: Option<String> },
+    /// It has a subjectAltName that does not have the host.
+    OtherNames { host: String, names: Vec<String> },
+    /// Its key, or that of a certificate that signed it, is an RSA key of a size that is not supported.
+    RsaSize { bits: usize, of_issuer: bool },
+}
+
+/// Names that are shown of a certificate that has many.
+const MOST_NAMES: usize = 8;
+
+impl Fault {
+    /// Sizes of RSA keys that `ring` verifies signatures with, in bits.
+    pub(super) const SUPPORTED_RSA: RangeInclusive<usize> = 2_048..=8_192;
+
+    /// The certificate does not have this host's name.
+    pub(super) fn name(host: &str, facts: &Facts<'_>) -> Self {
+        let host = host.to_owned();
+        match facts.alternative_names() {
+            None => Self::NoNames { host, common_name: facts.common_name() },
+            Some(names) => Self::OtherNames { host, names },
+        }
+    }
+}
+
+/// How a host is written in the extension subjectAltName.
+struct AltName<'h>(&'h str);
+
+impl fmt::Display for AltName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.0.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+        write!(f, "{kind}:{}", self.0)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const WITHOUT: &str = "or, without checking who answers, set ssl.endpoint.identification.algorithm=none";
+        match self {
+            Self::Version { version } => write!(
+                f,
+                "the broker's certificate is of X.509 version {version}, and only version 3 is supported: `openssl x509 -req` \
+                 makes one of version 3 with -extfile FILE, where FILE has the line subjectAltName=DNS:HOST, or with \
+                 -copy_extensions copy, if the request was made with -addext \"subjectAltName=DNS:HOST\""
+            ),
+            Self::NoNames { host, common_name } => {
+                match common_name {
+                    Some(name) if name == host => {
+                        write!(
+                            f,
+                            "the broker's certificate has the name {host:?} only as its common name (CN), which no longer counts (RFC 9525)"
+                        )?;
+                    }
+                    Some(name) => write!(
+                        f,
+                        "the broker's certificate has no subjectAltName, only the common name (CN) {name:?}, and is not for {host:?}"
+                    )?,
+                    None => write!(f, "the broker's certificate has no subjectAltName, and so is not for {host:?}")?,
+                }
+                let name = AltName(host);
+                write!(
+                    f,
+                    ": make one with -addext \"subjectAltName={name}\" for `openssl req`, and with -copy_extensions copy for \
+                     `openssl x509 -req`; {WITHOUT}"
+                )
+            }
+            Self::OtherNames { host, names } => {
+                let list = names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if names.len() > MOST_NAMES { ", …" } else { "" };
+                let list = if list.is_empty() { "no host" } else { &list };
+                write!(
+                    f,
+                    "the broker's certificate is for {list}{more}, and not for {host:?}: the broker has to be called by a name \
+                     that its certificate has, in bootstrap.servers and in the broker's advertised.listeners; or make one with \
+                     subjectAltName={} (addresses are IP:…, not DNS:…); {WITHOUT}",
+                    AltName(host)
+                )
+            }
+            Self::RsaSize { bits, of_issuer } => write!(
+                f,
+                "the {} has an RSA key of {bits} bits, and {} to {} are supported: make it anew, with `-newkey rsa:3072` for \
+                 `openssl req`",
+                if *of_issuer { "certificate that the broker's is signed with" } else { "broker's certificate" },
+                Self::SUPPORTED_RSA.start(),
+                Self::SUPPORTED_RSA.end()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,184 @@
+//! PEM as people have it: in a file, in one line of a JSON document or an environment variable, indented, with any line ends.
+//!
+//! The text between the labels is base64, so white space in it means nothing, and neither does a backslash: `\n` that is
+//! spelled out, as in JSON, is a line end. The text outside of the labels is passed over, as OpenSSL does.
+//!
+//! Errors have labels that are known and nothing else of the text: it can be a private key, whatever setting it is in.
+
+use futures_rustls::pki_types::pem::{PemObject, SectionKind};
+
+/// What a section of a PEM text has, by its label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    Certificate,
+    /// PKCS#8.
+    PrivateKey,
+    /// PKCS#8 with a password.
+    EncryptedPrivateKey,
+    /// PKCS#1.
+    RsaPrivateKey,
+    /// SEC 1.
+    EcPrivateKey,
+    /// A label of which no more is known than its text.
+    Other(&'static str),
+    /// A label that is not on the list.
+    Unknown,
+}
+
+impl Label {
+    /// Every label that is known, and what it stands for.
+    const ALL: [(&'static str, Self); 17] = [
+        ("CERTIFICATE", Self::Certificate),
+        ("X509 CERTIFICATE", Self::Certificate), // OpenSSL's old name for it
+        ("PRIVATE KEY", Self::PrivateKey),
+        ("ENCRYPTED PRIVATE KEY", Self::EncryptedPrivateKey),
+        ("RSA PRIVATE KEY", Self::RsaPrivateKey),
+        ("EC PRIVATE KEY", Self::EcPrivateKey),
+        ("TRUSTED CERTIFICATE", Self::Other("TRUSTED CERTIFICATE")),
+        ("CERTIFICATE REQUEST", Self::Other("CERTIFICATE REQUEST")),
+        ("NEW CERTIFICATE REQUEST", Self::Other("NEW CERTIFICATE REQUEST")),
+        ("OPENSSH PRIVATE KEY", Self::Other("OPENSSH PRIVATE KEY")),
+        ("DSA PRIVATE KEY", Self::Other("DSA PRIVATE KEY")),
+        ("PUBLIC KEY", Self::Other("PUBLIC KEY")),
+        ("RSA PUBLIC KEY", Self::Other("RSA PUBLIC KEY")),
+        ("EC PARAMETERS", Self::Other("EC PARAMETERS")),
+        ("DH PARAMETERS", Self::Other("DH PARAMETERS")),
+        ("X509 CRL", Self::Other("X509 CRL")),
+        ("PKCS7", Self::Other("PKCS7")),
+    ];
+
+    /// Returns the label with this text; its white space may be lost, too.
+    fn find(text: &[u8]) -> Self {
+        let letters =
+            |text: &[u8]| -> Vec<u8> { text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect() };
+        let found = letters(text);
+        Self::ALL.iter().find(|(name, _)| letters(name.as_bytes()) == found).map_or(Self::Unknown, |(_, label)| *label)
+    }
+
+    /// Returns the text of the label.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "(unknown)",
+            Self::Other(name) => name,
+            label => Self::ALL.iter().find(|(_, known)| *known == label).map_or("", |(name, _)| name),
+        }
+    }
+}
+
+/// Why a text cannot be read as PEM. It has nothing of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PemError {
+    #[error("it is empty")]
+    Empty,
+    #[error(
+        "it is binary and not PEM, which is text: `openssl x509 -inform der`, `openssl pkcs8 -inform der` and, from a keystore, `openssl pkcs12` make PEM of it"
+    )]
+    Binary,
+    #[error("it is text in UTF-16, and has to be in ASCII or UTF-8")]
+    Utf16,
+    #[error("it is no PEM: that has lines with -----BEGIN …----- and -----END …-----")]
+    NoLabels,
+    #[error("it has an incomplete line with -----BEGIN or -----END")]
+    BrokenLabel,
+    #[error("it is cut short: the line -----END {}----- is missing", .0.name())]
+    NoEnd(Label),
+    #[error("what begins as {} ends as {}", .0.name(), .1.name())]
+    OtherEnd(Label, Label),
+    #[error(
+        "its {} is encrypted in the old way of OpenSSL (with the line DEK-Info), which is not supported: \
+         `openssl pkcs8 -topk8 -v2 aes-256-cbc` makes one that is", .0.name()
+    )]
+    OldEncryption(Label),
+    #[error("between the labels of its {} there is something other than base64, or a part of it is missing", .0.name())]
+    NotBase64(Label),
+}
+
+/// A section of a PEM text: not decoded yet, so that one that is of no interest can be as it likes.
+#[derive(Clone, Copy)]
+pub(super) struct Section<'t> {
+    pub(super) label: Label,
+    body: &'t [u8],
+}
+
+const BEGIN: &[u8] = b"-----BEGIN";
+const END: &[u8] = b"-----END";
+const DASHES: &[u8] = b"-----";
+/// Labels are no longer than this.
+const LONGEST_LABEL: usize = 64;
+
+/// Finds the sections of a text, in their order. There is at least one.
+pub(super) fn sections(text: &[u8]) -> Result<Vec<Section<'_>>, PemError> {
+    let mut sections = Vec::new();
+    let mut rest = text;
+    while let Some(begin) = find(rest, BEGIN) {
+        let (label, behind) = label(&rest[begin + BEGIN.len()..])?;
+        let end = find(behind, END).ok_or(PemError::NoEnd(label))?;
+        let body = &behind[..end];
+        if find(body, BEGIN).is_some() {
+            return Err(PemError::NoEnd(label));
+        }
+        let (other, behind) = self::label(&behind[end + END.len()..])?;
+        if other != label {
+            return Err(PemError::OtherEnd(label, other));
+        }
+        sections.push(Section { label, body });
+        rest = behind;
+    }
+    if sections.is_empty() { Err(why_none(text)) } else { Ok(sections) }
+}
+
+/// Takes a label and its dashes off the front of a text.
+fn label(text: &[u8]) -> Result<(Label, &[u8]), PemError> {
+    let near = &text[..text.len().min(LONGEST_LABEL + DASHES.len())];
+    let end = find(near, DASHES).ok_or(PemError::BrokenLabel)?;
+    Ok((Label::find(&text[..end]), &text[end + DASHES.len()..]))
+}
+
+fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    text.windows(what.len()).position(|window| window == what)
+}
+
+fn why_none(text: &[u8]) -> PemError {
+    let has_end = find(text, END).is_some();
+    match text {
+        _ if text.iter().all(u8::is_ascii_whitespace) => PemError::Empty,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => PemError::Utf16,
+        [0x30, 0x80..=0xff, ..] => PemError::Binary, // DER begins so
+        _ if text.contains(&0) || str::from_utf8(text).is_err() => PemError::Binary,
+        _ if has_end => PemError::BrokenLabel,
+        _ => PemError::NoLabels,
+    }
+}
+
+impl Section<'_> {
+    /// Decodes the text between the labels.
+    pub(super) fn decode(&self) -> Result<Vec<u8>, PemError> {
+        if find(self.body, b"DEK-Info").is_some() || find(self.body, b"Proc-Type").is_some() {
+            return Err(PemError::OldEncryption(self.label));
+        }
+        // As a private key, whatever it is: that is decoded in a time that does not depend on what it says.
+        let pem = [b"-----BEGIN PRIVATE KEY-----\n", &*base64(self.body), b"\n-----END PRIVATE KEY-----\n"].concat();
+        match <(SectionKind, Vec<u8>)>::from_pem_slice(&pem) {
+            Ok((_, der)) if !der.is_empty() => Ok(der),
+            // The error of the other crate can have a line of the text in it.
+            _ => Err(PemError::NotBase64(self.label)),
+        }
+    }
+}
+
+/// The text without white space, also where that is spelled out, and without the backslashes that some write before `/`.
+fn base64(body: &[u8]) -> Vec<u8> {
+    let mut bytes = body.iter().copied().peekable();
+    let mut kept = Vec::with_capacity(body.len());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next_if(|byte| matches!(byte, b'n' | b'r' | b't'))),
+            byte if byte.is_ascii_whitespace() => {}
+            byte => kept.push(byte),
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;

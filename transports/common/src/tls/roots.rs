@@ -1,0 +1,120 @@
+//! Whom to trust: `ssl.ca.location` and `ssl.ca.pem`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use futures_rustls::pki_types::CertificateDer;
+use futures_rustls::rustls::RootCertStore;
+
+use super::Pem;
+use super::words::Words;
+use crate::error::ConfigError;
+use crate::security::{CA_LOCATION, CA_PEM};
+use crate::settings::{Setting, Settings};
+
+/// Trusted certificates: of authorities, or of brokers themselves.
+pub(super) struct Roots {
+    pub(super) store: RootCertStore,
+    /// The same as they are, for a broker whose certificate is one of them.
+    pub(super) certificates: Vec<CertificateDer<'static>>,
+}
+
+/// For `ssl.ca.location`, as in librdkafka: the certificates that the system trusts.
+const PROBE: &str = "probe";
+
+impl Roots {
+    pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
+        match Setting::of(settings, CA_LOCATION).filter(|_| !settings.contains_key(CA_PEM)) {
+            Some(location) if location.found.trim() == PROBE => Self::of_the_system(),
+            Some(location) if Path::new(location.found).is_dir() => Self::of_a_directory(location),
+            _ => match super::either(settings, CA_LOCATION, CA_PEM)? {
+                Some(pem) => Self::of_a_text(&pem),
+                None => Self::of_the_system(),
+            },
+        }
+    }
+
+    const fn none() -> Self {
+        Self { store: RootCertStore { roots: Vec::new() }, certificates: Vec::new() }
+    }
+
+    /// Adds a certificate, or says what is wrong with it.
+    fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Words> {
+        // Not `add_parsable_certificates`: it logs what it cannot parse.
+        self.store.add(certificate.clone()).map_err(|error| Words::of(&error))?;
+        self.certificates.push(certificate);
+        Ok(())
+    }
+
+    fn of_a_text(pem: &Pem<'_>) -> Result<Self, ConfigError> {
+        let mut roots = Self::none();
+        for (place, certificate) in pem.certificates()?.into_iter().enumerate() {
+            if let Err(words) = roots.add(certificate) {
+                return pem.setting.wrong(format!("its certificate {} cannot be used: {words}", place + 1));
+            }
+        }
+        Ok(roots)
+    }
+
+    /// All certificates in the files of a directory, whatever the files are called: OpenSSL finds those alone that
+    /// `openssl rehash` has named.
+    fn of_a_directory(location: Setting<'_>) -> Result<Self, ConfigError> {
+        let files = match files(Path::new(location.found)) {
+            Ok(files) => files,
+            Err(error) => return location.wrong(format!("this directory cannot be read: {error}")),
+        };
+        let mut roots = Self::none();
+        for file in &files {
+            // Others may be there: keys, README, what this user may not read.
+            let Ok(bytes) = fs::read(file) else { continue };
+            let Ok(certificates) = (Pem { setting: location, bytes }).certificates() else { continue };
+            for certificate in certificates {
+                let is_known = roots.certificates.contains(&certificate);
+                if !is_known && let Err(words) = roots.add(certificate) {
+                    log::debug!("{}: a certificate is left out: {words}", file.display());
+                }
+            }
+        }
+        if roots.certificates.is_empty() {
+            let count = files.len();
+            return location
+                .wrong(format!("in none of the {count} files of this directory is there a PEM certificate"));
+        }
+        Ok(roots)
+    }
+
+    fn of_the_system() -> Result<Self, ConfigError> {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = Self::none();
+        for certificate in found.certs {
+            if let Err(words) = roots.add(certificate) {
+                log::debug!("a certificate of the system is left out: {words}");
+            }
+        }
+        if !roots.certificates.is_empty() {
+            return Ok(roots);
+        }
+        let setting = Setting { name: CA_LOCATION, found: "" };
+        // The errors of the other crate may quote a file.
+        let unreadable = match found.errors.len() {
+            0 => String::new(),
+            count => format!(" ({count} of its files or entries cannot be read)"),
+        };
+        setting
+            .wrong(format!("this system has no certificates of authorities{unreadable}: name a PEM file that has them"))
+    }
+}
+
+/// The files of a directory, each once, by their names: hashed directories have links to them.
+fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        match entry?.path().canonicalize() {
+            Ok(path) if path.is_file() => files.push(path),
+            _ => {} // a directory, or a link to nothing
+        }
+    }
+    files.sort_unstable();
+    files.dedup();
+    Ok(files)
+}

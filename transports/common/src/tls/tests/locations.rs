@@ -1,0 +1,114 @@
+//! `ssl.ca.location`: files, directories, and the system's certificates.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{fs, process};
+
+use super::*;
+
+/// Removed when dropped.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("kafka-batch-{}-{number}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        for (name, bytes) in files {
+            fs::write(path.join(name), bytes).unwrap();
+        }
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+#[test]
+fn a_directory_of_certificates_whatever_their_files_are_called() {
+    let (one, two) = (Authority::named("one"), Authority::named("two"));
+    let key = one.signs("broker", |_| {}).key;
+    let files: [(&str, &[u8]); 5] = [
+        ("one.pem", one.pem.as_bytes()),
+        ("a1b2c3d4.0", two.pem.as_bytes()), // as `openssl rehash` calls them
+        ("key.pem", key.as_bytes()),
+        ("README", b"no PEM at all"),
+        ("binary", &[0x30, 0x82, 0xff]),
+    ];
+    let directory = Directory::new(&files);
+    fs::create_dir(directory.0.join("java")).unwrap();
+    fs::write(directory.0.join("java").join("other.pem"), Authority::named("three").pem).unwrap();
+    #[cfg(unix)]
+    for (target, link) in [("one.pem", "deadbeef.0"), ("nothing", "0badcafe.0")] {
+        std::os::unix::fs::symlink(target, directory.0.join(link)).unwrap();
+    }
+    let location = (CA_LOCATION, directory.path());
+    for authority in [&one, &two] {
+        assert!(connected(&[location], Peer::new(&authority.signs("broker", |_| {}), None)).is_ok());
+    }
+    let foreign = refused(&[location], Peer::new(&Authority::named("three").signs("broker", |_| {}), None));
+    assert!(foreign.contains("no authority that is trusted here"), "{foreign}");
+    let roots = Roots::read(&[location].map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap();
+    assert_eq!(roots.certificates.len(), 2, "each once, and what is not PEM is passed over");
+}
+
+#[test]
+fn a_directory_without_certificates_is_an_error() {
+    let directory = Directory::new(&[("README", b"none here")]);
+    let said = wrong(&[(CA_LOCATION, directory.path())]);
+    assert!(said.contains("in none of the 1 files of this directory"), "{said}");
+    let identity = [(CERTIFICATE_LOCATION, directory.path()), (KEY_PEM, "x")];
+    assert!(wrong(&identity).contains("this file cannot be read"), "directories are for authorities alone");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_passed_over_in_a_directory() {
+    let good = Authority::new();
+    let nonsense = b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+    let directory = Directory::new(&[("a.pem", nonsense), ("b.pem", good.pem.as_bytes())]);
+    assert!(connected(&[(CA_LOCATION, directory.path())], Peer::new(&good.signs("broker", |_| {}), None)).is_ok());
+}
+
+#[test]
+fn probe_is_the_systems() {
+    let outcome = |settings: &[(&str, &str)]| given(settings).map(drop).map_err(|error| error.to_string());
+    assert_eq!(outcome(&[(CA_LOCATION, "probe")]), outcome(&[]), "whether or not this system has any");
+    assert!(wrong(&[(CA_LOCATION, "probe"), (CA_PEM, "x")]).contains("not both"));
+}
+
+#[test]
+fn a_text_where_a_file_s_name_belongs_is_not_shown() {
+    let ours = Authority::new().signs("us", |_| {});
+    for (location, pem) in [(KEY_LOCATION, KEY_PEM), (CERTIFICATE_LOCATION, CERTIFICATE_PEM)] {
+        let other = if location == KEY_LOCATION { (CERTIFICATE_PEM, &ours.certificate) } else { (KEY_PEM, &ours.key) };
+        let said = wrong(&[(CA_PEM, &ours.certificate), (location, &ours.key), (other.0, other.1)]);
+        assert!(said.contains(&format!("{pem} takes the text")) && said.contains(" bytes)\""), "{said}");
+        assert!(!said.contains(&ours.key[40..60]), "{said}");
+    }
+}
+
+/// In whatever form, from a file as from the setting itself.
+#[test]
+fn files_are_read_as_texts_are() {
+    let authority = Authority::new();
+    let ours = authority.signs("us", |_| {});
+    let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
+    let [ca, certificate, key] = [&authority.pem, &ours.certificate, &ours.key].map(|text| in_a_line(text));
+    assert!(given(&[(CA_PEM, &ca), (CERTIFICATE_PEM, &certificate), (KEY_PEM, &key)]).is_ok());
+    let directory =
+        Directory::new(&[("ca", ca.as_bytes()), ("certificate", certificate.as_bytes()), ("key", key.as_bytes())]);
+    let [ca, certificate, key] = ["ca", "certificate", "key"].map(|name| directory.file(name));
+    assert!(given(&[(CA_LOCATION, &ca), (CERTIFICATE_LOCATION, &certificate), (KEY_LOCATION, &key)]).is_ok());
+}

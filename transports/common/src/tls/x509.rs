@@ -1,0 +1,122 @@
+//! What a certificate says of itself, as far as `webpki` does not tell it: for error messages, and for the validity period of
+//! a certificate that is trusted for itself.
+//!
+//! Whom to trust is decided by `webpki`. What cannot be read here is left out.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use pkcs8::ObjectIdentifier;
+use pkcs8::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
+use pkcs8::der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// Names are shown up to this many characters: RFC 5280 allows a common name 64, and DNS a name 253.
+const LONGEST_NAME: usize = 253;
+
+/// A certificate's statements (RFC 5280, section 4.1).
+#[derive(Clone, Debug)]
+pub(super) struct Facts<'c> {
+    /// 1 to 3.
+    pub(super) version: u8,
+    /// The name of who signed it, in DER.
+    pub(super) issuer: &'c [u8],
+    /// The name of who has its key, in DER.
+    pub(super) subject: &'c [u8],
+    /// From and until when it is valid, since 1970.
+    pub(super) validity: (Duration, Duration),
+    /// The size of its key, if that is of RSA.
+    pub(super) rsa_bits: Option<usize>,
+    extensions: &'c [u8],
+}
+
+impl<'c> Facts<'c> {
+    pub(super) fn read(certificate: &'c [u8]) -> Option<Self> {
+        let signed = items(AnyRef::from_der(certificate).ok()?.value()).next()?;
+        let mut items = items(signed.value()).peekable();
+        let version = items.next_if(|item| numbered(item) == Some(TagNumber(0)));
+        // Left out in version 1; 0 stands for 1.
+        let version = version.map_or(Some(1), |item| Some(self::items(item.value()).next()?.value().last()? + 1))?;
+        let _serial = items.next()?;
+        let _algorithm = items.next()?;
+        let issuer = items.next()?.value();
+        let mut times = self::items(items.next()?.value()).map(time);
+        let validity = (times.next()??, times.next()??);
+        let subject = items.next()?.value();
+        let rsa_bits = rsa_bits(items.next()?.value());
+        let extensions = items.find(|item| numbered(item) == Some(TagNumber(3))).map_or(&[][..], AnyRef::value);
+        Some(Self { version, issuer, subject, validity, rsa_bits, extensions })
+    }
+
+    /// Returns the last common name of its subject.
+    pub(super) fn common_name(&self) -> Option<String> {
+        let attributes = items(self.subject).flat_map(|set| items(set.value()));
+        let names = attributes.filter_map(|attribute| {
+            let mut parts = items(attribute.value());
+            let kind = parts.next()?.decode_as::<ObjectIdentifier>().ok()?;
+            let name = parts.next()?.value();
+            (kind == COMMON_NAME).then(|| shown(name))
+        });
+        names.last()
+    }
+
+    /// Returns the host names and addresses of its extension subjectAltName, or `None` if it has no such extension.
+    pub(super) fn alternative_names(&self) -> Option<Vec<String>> {
+        let names = items(self.extensions).flat_map(|list| items(list.value())).find_map(|extension| {
+            let mut parts = items(extension.value());
+            let kind = parts.next()?.decode_as::<ObjectIdentifier>().ok()?;
+            (kind == SUBJECT_ALT_NAME).then(|| parts.last()).flatten() // behind whether it is critical
+        })?;
+        let list = items(names.value()).next().map_or(&[][..], AnyRef::value);
+        let name = |name: AnyRef<'_>| match numbered(&name)? {
+            TagNumber(2) => Some(format!("DNS:{}", shown(name.value()))),
+            TagNumber(7) => Some(format!("IP:{}", address(name.value())?)),
+            _ => None,
+        };
+        Some(items(list).filter_map(name).collect())
+    }
+}
+
+/// Returns the size of a key in a SubjectPublicKeyInfo (its contents, without tag and length), if it is one of RSA.
+pub(super) fn rsa_bits(key_info: &[u8]) -> Option<usize> {
+    let mut parts = items(key_info);
+    let algorithm = items(parts.next()?.value()).next()?.decode_as::<ObjectIdentifier>().ok()?;
+    let (_unused_bits, key) = parts.next()?.value().split_first()?;
+    let modulus = items(AnyRef::from_der(key).ok()?.value()).next()?.value();
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    let (first, rest) = modulus[zeros..].split_first()?;
+    (algorithm == RSA).then(|| rest.len() * 8 + 8 - first.leading_zeros() as usize)
+}
+
+/// The elements of a constructed value, as far as they can be read.
+pub(super) fn items(value: &[u8]) -> impl Iterator<Item = AnyRef<'_>> {
+    let mut reader = SliceReader::new(value).ok();
+    std::iter::from_fn(move || reader.as_mut().filter(|reader| !reader.is_finished())?.decode().ok())
+}
+
+/// The number of a context-specific tag.
+fn numbered(item: &AnyRef<'_>) -> Option<TagNumber> {
+    match item.tag() {
+        Tag::ContextSpecific { number, .. } => Some(number),
+        _ => None,
+    }
+}
+
+fn time(item: AnyRef<'_>) -> Option<Duration> {
+    let utc = item.decode_as::<UtcTime>().map(|time| time.to_unix_duration());
+    utc.or_else(|_| item.decode_as::<GeneralizedTime>().map(|time| time.to_unix_duration())).ok()
+}
+
+/// A name as it may be shown: it comes from the network.
+fn shown(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect()
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}

@@ -1,0 +1,137 @@
+//! What librdkafka says, without the secrets that it was told: its texts quote settings.
+
+use kafka_batch_core::Secret;
+use rdkafka::ClientConfig;
+use rdkafka::bindings::rd_kafka_conf_res_t as RDKafkaConfRes;
+use rdkafka::error::KafkaError;
+
+use crate::settings::{BROKERS, Settings};
+
+/// Parts of the names of settings whose values are secret.
+const SECRET: [&str; 9] =
+    ["password", "passphrase", "secret", "jaas", "token", "private.key", "ssl.key", "ssl_key", "oauthbearer.config"];
+
+const NOT_SHOWN: &str = "(not shown)";
+
+/// Longer values are text that was pasted, and are shown by their length.
+const LONGEST: usize = 256;
+
+/// The secret values among the settings of a producer.
+#[derive(Debug, Default)]
+pub(crate) struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let values = settings.iter().filter(|(name, _)| !BROKERS.contains(&name.as_str()));
+        let values = values.filter(|(name, value)| shown(name, value) != **value);
+        // Logging in within a server's address is not librdkafka's way, so it takes it for the name of a host.
+        let logins = BROKERS.iter().filter_map(|name| settings.get(*name)).flat_map(|servers| servers.split(','));
+        let logins = logins.filter_map(|server| server.rsplit_once('@')).flat_map(|(login, _)| login.split([':', '/']));
+        let names = settings.iter().filter(|(name, value)| shown_name(name, value) != *name).map(|(name, _)| name);
+        let all = values.map(|(_, value)| value.as_str()).chain(logins).chain(names.map(String::as_str));
+        Self(all.map(Secret::from).collect())
+    }
+
+    /// Returns a text of librdkafka's as it may be shown.
+    pub(crate) fn hide<'t>(&self, text: &'t str) -> &'t str {
+        if self.0.iter().any(|secret| secret.is_repeated_in(text)) {
+            return "(librdkafka's words are not shown: they repeat what is secret)";
+        }
+        // Behind it are both signatures, which SCRAM derives from the password (as of 2.12.1).
+        const MISMATCH: &str = "ServerSignature mismatch";
+        text.find(MISMATCH).map_or(text, |at| &text[..at + MISMATCH.len()])
+    }
+}
+
+/// Returns a value as an error message, or a `Debug`, may show it. Secret are passwords, keys and tokens; perhaps the value of
+/// a setting that librdkafka does not have, which may be a misspelled one; PEM, in whatever setting, for a key may be in it;
+/// and who logs in at a server, where that was written into its address.
+pub(crate) fn shown(setting: &str, value: &str) -> String {
+    if SECRET.iter().any(|secret| setting.contains(secret)) || !is_known(setting) {
+        NOT_SHOWN.to_owned()
+    } else if setting.ends_with(".pem") || value.contains("-----") || value.len() > LONGEST {
+        format!("({} bytes)", value.len())
+    } else if BROKERS.contains(&setting) {
+        let server = |server: &str| match server.rsplit_once('@') {
+            Some((_, host)) => format!("{NOT_SHOWN}@{host}"),
+            None => server.to_owned(),
+        };
+        value.split(',').map(server).collect::<Vec<_>>().join(",")
+    } else {
+        value.to_owned()
+    }
+}
+
+/// Returns the name of a setting as it may be shown. One that librdkafka does not have, and that has other characters than
+/// names have or whose value is the name of a setting, is perhaps a value.
+pub(crate) fn shown_name<'n>(name: &'n str, value: &str) -> &'n str {
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if is_name && name.len() <= LONGEST && (is_known(name) || !is_known(value)) { name } else { NOT_SHOWN }
+}
+
+/// Whether librdkafka has a setting of this name. (Asking for its value does not tell: without one it counts as unknown.)
+fn is_known(setting: &str) -> bool {
+    match ClientConfig::new().set(setting, "").create_native_config() {
+        Ok(_) => true,
+        Err(KafkaError::ClientConfig(code, ..)) => code != RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN,
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(settings: &[(&str, &str)]) -> Secrets {
+        Secrets::of(&settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        for secret in [
+            "sasl.password",
+            "ssl.key.password",
+            "ssl.key.pem",
+            "ssl.keystore.password",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "sasl.jaas.config",
+            "sasl.passwrd", // which is no setting
+            "hunter2",
+        ] {
+            assert_eq!(shown(secret, "hunter2"), NOT_SHOWN, "{secret}");
+        }
+        assert_eq!(shown("sasl.username", "me"), "me");
+        assert_eq!(shown("acks", "2"), "2", "of a topic");
+        assert_eq!(shown("ssl.ca.pem", "x"), "(1 bytes)");
+        assert_eq!(shown("client.id", "-----BEGIN PRIVATE KEY-----"), "(27 bytes)");
+        assert_eq!(shown("metadata.broker.list", "a,bob:hunter2@b:2"), "a,(not shown)@b:2");
+    }
+
+    #[test]
+    fn words_that_repeat_a_secret_are_not_shown() {
+        let secrets = secrets(&[
+            ("sasl.password", "correct horse"),
+            ("sasl.passwrd", "battery staple"),
+            ("bootstrap.servers", "bob:trombone@b:2"),
+            ("sasl.password=xylophone", ""),
+            ("client.id", "not secret at all"),
+        ]);
+        for text in [
+            "Unrecognized sasl.oauthbearer.config beginning at: correct horse",
+            "Invalid value \"battery staple\"",
+            "bob:trombone@b:2/bootstrap: Failed to resolve",
+            "No such configuration property: \"sasl.password=xylophone\"",
+        ] {
+            assert!(secrets.hide(text).starts_with("(librdkafka's words are not shown"), "{text}");
+        }
+        for text in ["not secret at all", "b:2/bootstrap: Failed to resolve"] {
+            assert_eq!(secrets.hide(text), text);
+        }
+        let mismatch = "SASL SCRAM authentication failed: ServerSignature mismatch (server's AAAA != ours BBBB)";
+        assert_eq!(secrets.hide(mismatch), "SASL SCRAM authentication failed: ServerSignature mismatch");
+        assert_eq!(format!("{secrets:?}").matches("Secret(not shown)").count(), 6);
+    }
+}
