@@ -10,7 +10,7 @@ use kafka_batch_core::protocol::Acks;
 
 use crate::codec;
 use crate::error::ConfigError;
-use crate::secrets::{self, shown, shown_name};
+use crate::secrets::{shown, shown_name};
 use crate::security;
 use crate::wire::Security;
 
@@ -189,10 +189,13 @@ impl<'a> Setting<'a> {
 
 fn servers(settings: &Settings) -> Result<Vec<(String, u16)>, ConfigError> {
     let setting = Setting::of(settings, BROKERS).unwrap_or(Setting { name: BROKERS, found: "" });
+    if setting.found.contains('@') {
+        return setting.wrong("write host:port without a login, which is in sasl.username and sasl.password");
+    }
     let each = setting.found.split(',').map(str::trim).filter(|server| !server.is_empty());
     let servers = each.map(|server| match server_address(server) {
         Some(address) => Ok(address),
-        None => setting.wrong(format!("{:?} is not host:port, nor [IPv6 address]:port", secrets::server(server))),
+        None => setting.wrong(format!("{:?} is not host:port, nor [IPv6 address]:port", shown(BROKERS, server))),
     });
     let servers: Vec<_> = servers.collect::<Result<_, _>>()?;
     if servers.is_empty() {
@@ -214,7 +217,14 @@ fn server_address(server: &str) -> Option<(String, u16)> {
         },
     };
     let port = port.map_or(Some(DEFAULT_PORT), |port| port.parse().ok())?;
-    (!host.is_empty() && port != 0).then(|| (host.to_owned(), port))
+    (is_host(host) && port != 0).then(|| (host.to_owned(), port))
+}
+
+/// Whether a text can be the name or the address of a host (with its zone, perhaps). What cannot is some other value.
+fn is_host(text: &str) -> bool {
+    const LONGEST: usize = 255; // RFC 1035
+    let is_of_hosts = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte);
+    !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_of_hosts)
 }
 
 /// Where settings that are fine by themselves are not fine together: as the Java client has it, what was not set gives way,
@@ -270,7 +280,7 @@ mod tests {
     fn servers_come_in_a_list() {
         let servers = |list: &str| given(&[(BROKERS, list)]).unwrap().0.bootstrap_servers;
         assert_eq!(servers("a:1, b ,[::1]:7,"), [("a".into(), 1), ("b".into(), 9092), ("::1".into(), 7)]);
-        for list in ["", " , ", "a:b", "a:70000", "a:0", ":9", "[::1", "[::1]9", "::1:9"] {
+        for list in ["", " , ", "a:b", "a:70000", "a:0", ":9", "[::1", "[::1]9", "::1:9", "a b:9", "bob@a:9", "a/b"] {
             let remedy = wrong(BROKERS, list);
             assert!(remedy.contains("host:port") || remedy.contains("localhost:9092"), "{remedy}");
         }
