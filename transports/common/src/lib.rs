@@ -67,6 +67,11 @@ pub use producer::{Pending, Producer};
 pub use settings::{ProducerConfig, SecurityProtocol};
 pub use wire::Layer;
 
+/// How the values of settings may be shown: of use also to a transport that has settings of its own.
+pub mod redaction {
+    pub use crate::secrets::{is_pasted, shown_servers};
+}
+
 /// What handles of producers wait for: of use also to a transport that does not drive the machine.
 pub mod waiting {
     pub use crate::slot::{Slot, lock};

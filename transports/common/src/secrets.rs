@@ -1,7 +1,5 @@
 //! Which settings are secret, and how any may be shown in an error, a log line or a `Debug`.
 
-use std::borrow::Cow;
-
 use crate::settings;
 
 /// Settings whose values nobody is to read in a log.
@@ -9,8 +7,10 @@ const SECRET: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
 
 const NOT_SHOWN: &str = "(not shown)";
 
-/// Longer values are text that was pasted, and are shown by their length.
+/// Values in which nothing is repeated that belongs to them are shorter than this.
 const LONGEST: usize = 256;
+/// Names of files have a full stop, a hyphen or a space sooner than this; keys in base64 or hexadecimal digits have none.
+const LONGEST_RUN: usize = 64;
 
 /// Returns a value as an error message, or a `Debug`, may show it. Secret are passwords and keys; perhaps the value of a
 /// setting that is not known, which may be a misspelled one; PEM, in whatever setting, for a key may be in it; and who logs
@@ -18,21 +18,39 @@ const LONGEST: usize = 256;
 pub(crate) fn shown(setting: &str, value: &str) -> String {
     if SECRET.contains(&setting) || !settings::is_known(setting) {
         NOT_SHOWN.to_owned()
-    } else if setting.ends_with(".pem") || value.contains("-----") || value.len() > LONGEST {
-        format!("({} bytes)", value.len())
     } else if setting == settings::BROKERS {
-        value.split(',').map(server).collect::<Vec<_>>().join(",")
+        shown_servers(value)
+    } else if setting.ends_with(".pem") || is_pasted(value) {
+        length(value)
     } else {
         value.to_owned()
     }
 }
 
-/// Returns a server as it may be shown: `user:password@host:port` without what is before the `@`.
-pub(crate) fn server(address: &str) -> Cow<'_, str> {
-    match address.rsplit_once('@') {
-        Some((_, host)) => format!("{NOT_SHOWN}@{host}").into(),
-        None => address.into(),
-    }
+fn length(value: &str) -> String {
+    format!("({} bytes)", value.len())
+}
+
+/// Returns whether a value is perhaps one that belongs into another setting, such as a key: PEM, the base64 of a key, or
+/// binary.
+#[must_use]
+pub fn is_pasted(value: &str) -> bool {
+    let is_of_keys = |char: char| char.is_ascii_alphanumeric() || matches!(char, '+' | '/' | '=');
+    let has_long_run = || value.split(|char| !is_of_keys(char)).any(|run| run.len() >= LONGEST_RUN);
+    let is_binary = || value.chars().any(|char| char.is_control() || char == char::REPLACEMENT_CHARACTER);
+    value.contains("-----") || value.len() > LONGEST || has_long_run() || is_binary()
+}
+
+/// Returns a list of servers as it may be shown: without what is before an `@`, for that may be a password (which can have
+/// commas), and what cannot be a server by its length.
+#[must_use]
+pub fn shown_servers(list: &str) -> String {
+    let (login, servers) = match list.rsplit_once('@') {
+        Some((_, servers)) => (format!("{NOT_SHOWN}@"), servers),
+        None => (String::new(), list),
+    };
+    let shown = |server: &str| if is_pasted(server) { length(server) } else { server.to_owned() };
+    login + &servers.split(',').map(shown).collect::<Vec<_>>().join(",")
 }
 
 /// Returns the name of a setting as it may be shown. One that is not known and has other characters than names have, or
@@ -60,9 +78,17 @@ mod tests {
             assert_eq!(shown(other, pem), "(31 bytes)", "{other}");
         }
         assert_eq!(shown("ssl.key.location", &"x".repeat(300)), "(300 bytes)");
-        assert_eq!(shown("ssl.key.location", "key.pem"), "key.pem");
+        for path in ["key.pem", "/etc/kafka/secrets/broker-1.example/private/the key of this broker.pem"] {
+            assert_eq!(shown("ssl.key.location", path), path);
+        }
+        let base64 = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgm+n+n43Jz3HUzP8L";
+        assert_eq!(shown("ssl.key.location", base64), "(64 bytes)");
+        let many = (0..50).map(|number| format!("broker-{number}.example:9092")).collect::<Vec<_>>().join(",");
+        assert_eq!(shown("bootstrap.servers", &many), many);
+        assert_eq!(shown("bootstrap.servers", &format!("a,{base64}")), "a,(64 bytes)");
         let servers = "a:1, bob:hunter2@b:2,kafka://bob:hunter2@c@d";
-        assert_eq!(shown("bootstrap.servers", servers), "a:1,(not shown)@b:2,(not shown)@d");
+        assert_eq!(shown("bootstrap.servers", servers), "(not shown)@d");
+        assert_eq!(shown("bootstrap.servers", "bob:hunter,2@b:2,c"), "(not shown)@b:2,c");
         assert_eq!(shown("sasl.username", "bob@example.org"), "bob@example.org");
     }
 

@@ -1,6 +1,7 @@
 //! What librdkafka says, without the secrets that it was told: its texts quote settings.
 
 use kafka_batch_core::Secret;
+use kafka_batch_transport::redaction::{is_pasted, shown_servers};
 use rdkafka::ClientConfig;
 use rdkafka::bindings::rd_kafka_conf_res_t as RDKafkaConfRes;
 use rdkafka::error::KafkaError;
@@ -13,7 +14,7 @@ const SECRET: [&str; 9] =
 
 const NOT_SHOWN: &str = "(not shown)";
 
-/// Longer values are text that was pasted, and are shown by their length.
+/// Names of settings are no longer than this.
 const LONGEST: usize = 256;
 
 /// The secret values among the settings of a producer.
@@ -22,14 +23,25 @@ pub(crate) struct Secrets(Vec<Secret>);
 
 impl Secrets {
     pub(crate) fn of(settings: &Settings) -> Self {
-        let values = settings.iter().filter(|(name, _)| !BROKERS.contains(&name.as_str()));
-        let values = values.filter(|(name, value)| shown(name, value) != **value);
-        // Logging in within a server's address is not librdkafka's way, so it takes it for the name of a host.
-        let logins = BROKERS.iter().filter_map(|name| settings.get(*name)).flat_map(|servers| servers.split(','));
-        let logins = logins.filter_map(|server| server.rsplit_once('@')).flat_map(|(login, _)| login.split([':', '/']));
-        let names = settings.iter().filter(|(name, value)| shown_name(name, value) != *name).map(|(name, _)| name);
-        let all = values.map(|(_, value)| value.as_str()).chain(logins).chain(names.map(String::as_str));
-        Self(all.map(Secret::from).collect())
+        let (servers, others): (Vec<_>, Vec<_>) =
+            settings.iter().partition(|(name, _)| BROKERS.contains(&name.as_str()));
+        let mut secrets: Vec<&str> = Vec::new();
+        for (_, servers) in servers {
+            // Not librdkafka's way of logging in: it takes that for the name of a host.
+            if let Some((login, _)) = servers.rsplit_once('@') {
+                secrets.extend(login.split([':', '/', ',']).chain([login]));
+            }
+            secrets.extend(servers.split(',').filter(|server| is_pasted(server)));
+        }
+        for (name, value) in others {
+            if shown(name, value) != *value {
+                secrets.push(value);
+            }
+            if shown_name(name, value) != name {
+                secrets.push(name);
+            }
+        }
+        Self(secrets.into_iter().map(Secret::from).collect())
     }
 
     /// Returns a text of librdkafka's as it may be shown.
@@ -49,14 +61,10 @@ impl Secrets {
 pub(crate) fn shown(setting: &str, value: &str) -> String {
     if SECRET.iter().any(|secret| setting.contains(secret)) || !is_known(setting) {
         NOT_SHOWN.to_owned()
-    } else if setting.ends_with(".pem") || value.contains("-----") || value.len() > LONGEST {
-        format!("({} bytes)", value.len())
     } else if BROKERS.contains(&setting) {
-        let server = |server: &str| match server.rsplit_once('@') {
-            Some((_, host)) => format!("{NOT_SHOWN}@{host}"),
-            None => server.to_owned(),
-        };
-        value.split(',').map(server).collect::<Vec<_>>().join(",")
+        shown_servers(value)
+    } else if setting.ends_with(".pem") || is_pasted(value) {
+        format!("({} bytes)", value.len())
     } else {
         value.to_owned()
     }
@@ -107,7 +115,7 @@ mod tests {
         assert_eq!(shown("acks", "2"), "2", "of a topic");
         assert_eq!(shown("ssl.ca.pem", "x"), "(1 bytes)");
         assert_eq!(shown("client.id", "-----BEGIN PRIVATE KEY-----"), "(27 bytes)");
-        assert_eq!(shown("metadata.broker.list", "a,bob:hunter2@b:2"), "a,(not shown)@b:2");
+        assert_eq!(shown("metadata.broker.list", "a,bob:hunter2@b:2"), "(not shown)@b:2");
     }
 
     #[test]
@@ -132,6 +140,6 @@ mod tests {
         }
         let mismatch = "SASL SCRAM authentication failed: ServerSignature mismatch (server's AAAA != ours BBBB)";
         assert_eq!(secrets.hide(mismatch), "SASL SCRAM authentication failed: ServerSignature mismatch");
-        assert_eq!(format!("{secrets:?}").matches("Secret(not shown)").count(), 6);
+        assert_eq!(format!("{secrets:?}").matches("Secret(not shown)").count(), 7);
     }
 }

@@ -1,0 +1,151 @@
+//! Secrets as they may be found in a text.
+
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::fmt::Debug;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+use crate::log;
+
+/// So many bytes in a row are found.
+const WINDOW: usize = 8;
+
+/// What to search for: each eight bytes of each secret in a row, in each way in which bytes are written.
+pub(crate) struct Needles {
+    by_length: HashMap<usize, HashSet<Vec<u8>>>,
+    /// Which [beginnings](beginning) some needle has: most places of a text are passed over by it.
+    beginnings: Vec<bool>,
+}
+
+/// A number below 2¹⁶ that stands for the first bytes of a needle.
+fn beginning(bytes: &[u8]) -> usize {
+    let first = bytes.iter().take(4).fold(0_u32, |sum, byte| sum.wrapping_mul(16_777_619) ^ u32::from(*byte));
+    (first ^ first >> 16) as usize & 0xffff
+}
+
+impl Needles {
+    pub(crate) fn of<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let mut needles = Self { by_length: HashMap::new(), beginnings: vec![false; 1 << 16] };
+        for secret in secrets {
+            needles.add(secret.as_ref());
+        }
+        needles
+    }
+
+    pub(crate) fn add(&mut self, secret: &[u8]) {
+        for window in secret.windows(WINDOW.min(secret.len()).max(1)) {
+            for form in forms(window) {
+                self.beginnings[beginning(&form)] = true;
+                self.by_length.entry(form.len()).or_default().insert(form);
+            }
+        }
+    }
+
+    /// Panics if the text, or the text with its white space narrowed, has any of them.
+    #[track_caller]
+    pub(crate) fn are_not_in(&self, text: &str, whence: &str) {
+        self.are_not_in_line(text, whence);
+        if text.contains("\n") {
+            self.are_not_in_line(&text.split_whitespace().collect::<Vec<_>>().join(" "), whence);
+        }
+    }
+
+    #[track_caller]
+    fn are_not_in_line(&self, text: &str, whence: &str) {
+        let bytes = text.as_bytes();
+        let longest_beginning = bytes.len().saturating_sub(3);
+        for at in (0..longest_beginning).filter(|at| self.beginnings[beginning(&bytes[*at..])]) {
+            let has = |(length, needles): (&usize, &HashSet<Vec<u8>>)| {
+                bytes.get(at..at + length).is_some_and(|window| needles.contains(window))
+            };
+            if self.by_length.iter().any(has) {
+                panic!("{whence}: {:?}… is in {text}", String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 20)]));
+            }
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn are_not_in_debug_of(&self, value: &dyn Debug, whence: &str) {
+        self.are_not_in(&format!("{value:?}"), whence);
+        self.are_not_in(&format!("{value:#?}"), whence);
+    }
+
+    /// Neither of an error nor of its sources.
+    #[track_caller]
+    pub(crate) fn are_not_in_error(&self, error: &dyn Error, whence: &str) {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            self.are_not_in(&error.to_string(), whence);
+            self.are_not_in_debug_of(&error, whence);
+            next = error.source();
+        }
+    }
+
+    /// In no line that was logged since, by whichever thread.
+    #[track_caller]
+    pub(crate) fn are_not_in_log(&self, since: log::Mark, whence: &str) {
+        for line in log::lines(since) {
+            self.are_not_in(&line.text, whence);
+        }
+    }
+
+    /// In no line that this thread or one of librdkafka's has logged since: where tests run beside each other that log much.
+    #[track_caller]
+    pub(crate) fn are_not_in_our_log(&self, since: log::Mark, whence: &str) {
+        for line in log::lines(since).into_iter().filter(|line| line.is_ours()) {
+            self.are_not_in(&line.text, whence);
+        }
+    }
+}
+
+/// The bytes as people and programs write them.
+fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let join = |format: &dyn Fn(&u8) -> String, between: &str| {
+        bytes.iter().map(format).collect::<Vec<_>>().join(between).into_bytes()
+    };
+    let decimal = |byte: &u8| byte.to_string();
+    let mut forms = vec![bytes.to_vec(), bytes.escape_ascii().to_string().into_bytes()];
+    if let Ok(text) = str::from_utf8(bytes) {
+        forms.extend([text.escape_debug().to_string().into_bytes(), text.escape_default().to_string().into_bytes()]);
+    }
+    forms.extend([", ", ",", " "].map(|between| join(&decimal, between)));
+    for between in ["", " ", ":", "-", ", "] {
+        forms.push(join(&|byte| format!("{byte:02x}"), between));
+        forms.push(join(&|byte| format!("{byte:02X}"), between));
+    }
+    for (before, between) in [("0x", ", "), ("0x", " "), ("\\x", ""), ("%", "")] {
+        forms.push(join(&|byte| format!("{before}{byte:02x}"), between));
+        forms.push(join(&|byte| format!("{before}{byte:02X}"), between));
+    }
+    for alignment in 0..3 {
+        let padded = [&[0; 2][..alignment], bytes].concat();
+        // Only the characters that depend on these bytes and on none beside them.
+        let (first, last) = ((alignment * 8).div_ceil(6), padded.len() * 8 / 6);
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            forms.push(engine.encode(&padded).as_bytes()[first..last].to_vec());
+        }
+    }
+    forms
+}
+
+#[test]
+fn what_is_there_is_found() {
+    let secret: Vec<u8> = (0..40_u8).map(|byte| byte.wrapping_mul(73).wrapping_add(150)).collect();
+    let needles = Needles::of([&secret]);
+    let part = &secret[7..20];
+    let base64 = [0, 1, 2].map(|from| STANDARD_NO_PAD.encode(&secret[from..30]));
+    let texts = [
+        format!("{part:?}"),
+        format!("{part:#?}"),
+        format!("{part:02x?}"),
+        part.iter().map(|byte| format!("{byte:02X}")).collect::<String>(),
+        part.escape_ascii().to_string(),
+    ];
+    for text in texts.iter().chain(&base64) {
+        let found = std::panic::catch_unwind(|| needles.are_not_in(&format!("before {text} behind"), "here"));
+        assert!(found.is_err(), "{text}");
+    }
+    needles.are_not_in(&format!("{:?}", &secret[..7]), "seven are too few");
+}
