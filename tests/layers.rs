@@ -11,7 +11,17 @@ const ROOMS: [(&str, &[&str], &[&str]); 7] = [
     (
         "values",
         &[
-            "checksum", "compression", "field", "headers", "magic", "message", "partitioner", "record", "secret", "time", "varint",
+            "checksum",
+            "compression",
+            "field",
+            "headers",
+            "magic",
+            "message",
+            "partitioner",
+            "record",
+            "secret",
+            "time",
+            "varint",
         ],
         &[],
     ),

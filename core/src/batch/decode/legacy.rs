@@ -117,26 +117,21 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// Reads the next message out of `payload`. `position` moves on by a message whose length is sound, whatever else is
-    /// wrong with it.
+    /// The message at `position` and its length, where its checksum has been compared and its fields add up: the usual
+    /// case, which needs none of what [`read_and_check`](Self::read_and_check) does.
     #[inline(always)]
-    pub(super) fn read<'a, const LENIENT: bool>(self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
-        if !self.unchecked {
-            if let Some((record, len)) = sound(&payload[*position..], self.magic) {
-                *position += len;
-                return Ok(record);
-            }
-        }
-        // A copy, so that the caller's position can stay in a register.
-        let mut moved = *position;
-        let read = self.read_and_check::<LENIENT>(payload, &mut moved);
-        *position = moved;
-        read
+    pub(super) fn next_sound<'a>(&self, payload: &'a [u8], position: usize) -> Option<(RecordView<'a>, usize)> {
+        if self.unchecked { None } else { sound(&payload[position..], self.magic) }
     }
 
-    /// As [`read`](Self::read), and says what is wrong.
+    /// Reads the next message out of `payload`. `position` moves on by a message whose length is sound, whatever else is
+    /// wrong with it.
     #[inline(never)]
-    fn read_and_check<'a, const LENIENT: bool>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
+    pub(super) fn read_and_check<'a, const LENIENT: bool>(
+        &self,
+        payload: &'a [u8],
+        position: &mut usize,
+    ) -> Read<RecordView<'a>> {
         let start = *position;
         let (offset, end) = frame(payload, start)?;
         *position = end;

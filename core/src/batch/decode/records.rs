@@ -184,25 +184,36 @@ impl<'r> RecordIter<'r> {
                 let fault = Fault { at: start, kind: DecodeErrorKind::LeftOver { count: left } };
                 return Some(Err(self.place.of_batch(fault)));
             }
-            Layout::V2(sequence) => sequence.read::<LENIENT>(self.payload, &mut position),
+            Layout::V2(sequence) => match sequence.read::<LENIENT>(self.payload, &mut position) {
+                Ok(record) => {
+                    self.position = position;
+                    self.number = self.number.wrapping_add(1);
+                    return Some(Ok(record));
+                }
+                Err(fault) => Err(fault),
+            },
             Layout::Legacy(_) if left == 0 => {
                 self.layout = None;
                 return None;
             }
-            Layout::Legacy(messages) => messages.read::<LENIENT>(self.payload, &mut position),
+            Layout::Legacy(messages) => {
+                if let Some((record, len)) = messages.next_sound(self.payload, start) {
+                    self.position = start + len;
+                    self.number = self.number.wrapping_add(1);
+                    return Some(Ok(record));
+                }
+                messages.read_and_check::<LENIENT>(self.payload, &mut position)
+            }
         };
         self.position = position;
         let number = self.number;
         self.number = number.wrapping_add(1);
-        match read {
-            Ok(view) => Some(Ok(view)),
-            Err(fault) => {
-                if position == start {
-                    self.layout = None;
-                }
-                Some(Err(self.place.of_record(number, start, position, fault)))
+        Some(read.map_err(|fault| {
+            if position == start {
+                self.layout = None;
             }
-        }
+            self.place.of_record(number, start, position, fault)
+        }))
     }
 }
 

@@ -165,7 +165,9 @@ fn bracketed(host: &str) -> Option<String> {
     let Some((address, zone)) = host.split_once('%') else {
         return host.parse().ok().map(|address: IpAddr| address.to_string());
     };
-    let is_zone = !zone.is_empty() && zone.len() <= LONGEST_NAME && zone.chars().all(|each| each.is_ascii_graphic() && each != '%');
+    let is_zone = !zone.is_empty()
+        && zone.len() <= LONGEST_NAME
+        && zone.chars().all(|each| each.is_ascii_graphic() && each != '%');
     let address: Ipv6Addr = address.parse().ok().filter(|_| is_zone)?;
     Some(format!("{address}%{zone}"))
 }
