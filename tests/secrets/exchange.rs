@@ -15,7 +15,7 @@ fn log_in(mechanism: SaslMechanism, password: &str, mut broker: Hostile) {
     let now = Instant::START;
     let mut seen = vec![format!("{config:?}")];
     let mut machine = Producer::new(config, Clock { now, wall: Timestamp::from_millis(0) }, 7);
-    machine.look_up("t", now);
+    machine.lookup_topic("t", now);
     loop {
         let output = machine.poll_output(now);
         seen.push(format!("{output:?} {output:#?}"));
