@@ -21,7 +21,7 @@ use hmac::digest::Output;
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 
-use super::backoff::Chance;
+use super::backoff::ConnectionRng;
 use crate::secret;
 
 /// What SCRAM-SHA-256 asks for at least (RFC 7677), and Kafka of every user.
@@ -90,7 +90,7 @@ pub(super) struct AwaitsSignature {
     proof: Vec<u8>,
 }
 
-impl Chance {
+impl ConnectionRng {
     /// 24 characters that no other connection has. They tell nothing of the seed, and disturb no other draw.
     pub(super) fn nonce(self) -> String {
         let drawn = mac::<Sha256>(&self.seed.0.to_be_bytes(), &[b"client nonce", &self.connection.to_be_bytes()]);
