@@ -1,7 +1,7 @@
 //! Logging in at hostile brokers, with the machine alone.
 
 use kafka_batch::Timestamp;
-use kafka_batch::producer::{Clock, Event, Input, Instant, Output, Producer, ProducerConfig, Sasl, SaslMechanism};
+use kafka_batch::machine::{Clock, Event, Input, Instant, Output, Producer, ProducerConfig, Sasl, SaslMechanism};
 use proptest::prelude::*;
 
 use crate::answers::{Answer, FORMS, Hostile};

@@ -237,10 +237,10 @@ proptest! {
 fn no_debug_has_the_seed() {
     const SEED: u64 = 0x1234_5678_9abc_def1;
     let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:1").seed(SEED);
-    let machine = kafka_batch::producer::Producer::new(
-        kafka_batch::producer::ProducerConfig::new([("localhost", 1)]),
-        kafka_batch::producer::Clock {
-            now: kafka_batch::producer::Instant::START,
+    let machine = kafka_batch::machine::Producer::new(
+        kafka_batch::machine::ProducerConfig::new([("localhost", 1)]),
+        kafka_batch::machine::Clock {
+            now: kafka_batch::machine::Instant::START,
             wall: kafka_batch::Timestamp::from_millis(0),
         },
         SEED,
