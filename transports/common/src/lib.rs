@@ -48,6 +48,7 @@ mod producer;
 mod promise;
 mod secrets;
 mod security;
+mod semaphore;
 mod settings;
 mod slot;
 #[cfg(feature = "tls")]
@@ -55,7 +56,6 @@ mod tls;
 mod topics;
 mod unknown;
 mod waiters;
-mod window;
 mod wire;
 
 pub use alarm::Alarm;
@@ -74,7 +74,7 @@ pub mod redaction {
 
 /// What handles of producers wait for: of use also to a transport that does not drive the machine.
 pub mod waiting {
+    pub use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
     pub use crate::slot::{Slot, lock};
     pub use crate::topics::{Count, Topics, has};
-    pub use crate::window::{Admission, Load, Place, Window};
 }

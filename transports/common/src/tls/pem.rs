@@ -135,7 +135,7 @@ fn label(text: &[u8]) -> Result<(Label, &[u8]), PemError> {
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
+    text.windows(what.len()).position(|semaphore| semaphore == what)
 }
 
 fn why_none(text: &[u8]) -> PemError {

@@ -48,9 +48,9 @@ impl Roots {
 
     fn of_a_text(pem: &Pem<'_>) -> Result<Self, ConfigError> {
         let mut roots = Self::none();
-        for (place, certificate) in pem.certificates()?.into_iter().enumerate() {
+        for (waiter, certificate) in pem.certificates()?.into_iter().enumerate() {
             if let Err(words) = roots.add(certificate) {
-                return pem.setting.wrong(format!("its certificate {} cannot be used: {words}", place + 1));
+                return pem.setting.wrong(format!("its certificate {} cannot be used: {words}", waiter + 1));
             }
         }
         Ok(roots)
