@@ -22,7 +22,7 @@ pub(super) enum Label {
     /// A label of which no more is known than its text.
     Other(&'static str),
     /// A label that is not on the list.
-    Unknown,
+    TopicError,
 }
 
 impl Label {
@@ -52,13 +52,16 @@ impl Label {
         let letters =
             |text: &[u8]| -> Vec<u8> { text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect() };
         let found = letters(text);
-        Self::ALL.iter().find(|(name, _)| letters(name.as_bytes()) == found).map_or(Self::Unknown, |(_, label)| *label)
+        Self::ALL
+            .iter()
+            .find(|(name, _)| letters(name.as_bytes()) == found)
+            .map_or(Self::TopicError, |(_, label)| *label)
     }
 
     /// Returns the text of the label.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Unknown => "(unknown)",
+            Self::TopicError => "(unknown)",
             Self::Other(name) => name,
             label => Self::ALL.iter().find(|(_, known)| *known == label).map_or("", |(name, _)| name),
         }

@@ -114,7 +114,7 @@ proptest! {
         let at = at.index(text.len() + 1);
         text.splice(at..at, piece.bytes());
         if let Err(error) = decoded(&text) {
-            let is_known = |label: Label| Label::ALL.iter().any(|(_, known)| *known == label) || label == Label::Unknown;
+            let is_known = |label: Label| Label::ALL.iter().any(|(_, known)| *known == label) || label == Label::TopicError;
             let is_of_labels = match error {
                 PemError::NoEnd(label) | PemError::NotBase64(label) | PemError::OldEncryption(label) => is_known(label),
                 PemError::OtherEnd(one, other) => is_known(one) && is_known(other),
