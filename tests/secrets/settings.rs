@@ -57,9 +57,9 @@ fn try_each(needles: &Needles, settings: &[Setting<'_>]) {
     fn shown<T: std::fmt::Debug, W>((producer, _): &(T, W)) -> &T {
         producer
     }
-    try_one!(TokioProducer, create_with_work);
-    try_one!(AsyncStdProducer, create_with_work);
-    try_one!(SmolProducer, create_with_work);
+    try_one!(TokioProducer, create_with_task);
+    try_one!(AsyncStdProducer, create_with_task);
+    try_one!(SmolProducer, create_with_task);
     needles.are_not_in_our_log(mark, &whence);
 }
 
