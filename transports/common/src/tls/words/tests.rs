@@ -128,7 +128,7 @@ fn of_all() -> Vec<Error> {
         Error::NoApplicationProtocol,
         Error::BadMaxFragmentSize,
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch),
-        Error::InconsistentKeys(InconsistentKeys::TopicError),
+        Error::InconsistentKeys(InconsistentKeys::Unknown),
         Error::Other(OtherError(Arc::new(std::io::Error::other("SomethingNew")))),
     ];
     let alerts = (0..=u8::MAX).map(|number| Error::AlertReceived(AlertDescription::from(number)));
