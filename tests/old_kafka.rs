@@ -19,7 +19,7 @@ use std::fs;
 use std::time::Duration;
 
 use driver::BlockingProducer;
-use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Trouble, Versions};
+use kafka_batch::producer::{BatchId, CloseMode, ConnectionErrorKind, Event, ProducerConfig, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
     BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic,
@@ -35,7 +35,7 @@ const NOON: i64 = 1_700_000_000_000;
 struct Driven {
     producer: BlockingProducer,
     versions: Vec<Versions>,
-    troubles: Vec<Trouble>,
+    troubles: Vec<ConnectionErrorKind>,
 }
 
 impl Driven {
@@ -66,7 +66,7 @@ impl Driven {
         let event = self.producer.next_event(Duration::from_secs(100)).expect("something happens");
         match &event {
             Event::Ready { versions, .. } => self.versions.push(*versions),
-            Event::Trouble(found) => self.troubles.push(found.trouble.clone()),
+            Event::ConnectionErrorKind(found) => self.troubles.push(found.kind.clone()),
             _ => {}
         }
         event
@@ -332,7 +332,11 @@ fn without_a_fallback_nothing_is_sent_to_a_broker_that_does_not_say_what_it_spea
         Err(failed) => {
             assert!(kafka.fallback().is_some(), "{failed}");
             assert_eq!((failed.fate(), driven.versions.len()), (Some(Fate::NotWritten), 0), "{failed}");
-            assert!(driven.troubles.iter().all(|trouble| *trouble == Trouble::RequestTimeout), "{:?}", driven.troubles);
+            assert!(
+                driven.troubles.iter().all(|kind| *kind == ConnectionErrorKind::RequestTimeout),
+                "{:?}",
+                driven.troubles
+            );
             assert!(!kafka.segment("unsaid").exists());
         }
     }

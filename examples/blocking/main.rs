@@ -155,7 +155,7 @@ impl Application {
             Event::Ready { ref host, port, versions } => {
                 say(format_args!("{host}:{port}: {}", spoken(&versions)));
             }
-            Event::Trouble(ref trouble) => complain(format_args!("{trouble}")),
+            Event::ConnectionErrorKind(ref kind) => complain(format_args!("{kind}")),
             _ => {}
         }
         Ok(Some(event))

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
-use super::event::BrokerTrouble;
+use super::event::ConnectionError;
 use crate::protocol::{ApiKey, BrokerError};
 
 /// The address of a broker, and its id where that is known. Of a bootstrap server only the address is known.
@@ -126,7 +126,7 @@ pub struct LastError {
 pub enum LastErrorKind {
     /// Of a connection.
     #[error(transparent)]
-    Connection(#[from] BrokerTrouble),
+    Connection(#[from] ConnectionError),
     /// A broker answered with an error that may be gone at the next attempt.
     #[error(transparent)]
     Broker(#[from] BrokerError),

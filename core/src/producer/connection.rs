@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::backoff::Chance;
 use super::cause::{BrokerAddress, PendingRequest};
 use super::config::ProducerConfig;
-use super::event::Trouble;
+use super::event::ConnectionErrorKind;
 use super::handshake::{Handshake, Step, Versions};
 use super::mismatch::ForeignProtocol;
 use super::network::Node;
@@ -84,7 +84,7 @@ pub(super) enum Happening {
     /// A request that gets no answer is written.
     Written { correlation: i32 },
     /// It is of no more use, and must be closed.
-    Spoilt(Trouble),
+    Spoilt(ConnectionErrorKind),
 }
 
 impl Connection {
@@ -205,18 +205,18 @@ impl Connection {
             // Whatever the ceiling is: a response as long as "HTTP" claims to be would be waited for.
             let first = self.frames.length_prefix().filter(|_| !self.is_answered);
             if let Some(foreign) = first.and_then(ForeignProtocol::recognise) {
-                return self.spoil(Trouble::Foreign(foreign), happenings);
+                return self.spoil(ConnectionErrorKind::Foreign(foreign), happenings);
             }
             return match (error, first, self.pending(now)) {
                 (None, ..) => {}
                 (Some(_), Some(first), _) => {
-                    self.spoil(Trouble::Foreign(ForeignProtocol::Unknown(first)), happenings);
+                    self.spoil(ConnectionErrorKind::Foreign(ForeignProtocol::Unknown(first)), happenings);
                 }
                 (Some(error), None, Some(request)) => {
                     let what = format!("{error}, where the response to {request} is next");
-                    self.spoil(Trouble::Protocol(what), happenings);
+                    self.spoil(ConnectionErrorKind::Protocol(what), happenings);
                 }
-                (Some(error), None, None) => self.spoil(Trouble::Protocol(error.to_string()), happenings),
+                (Some(error), None, None) => self.spoil(ConnectionErrorKind::Protocol(error.to_string()), happenings),
             };
         }
     }
@@ -251,26 +251,26 @@ impl Connection {
                     }
                     (Ok(found), Some(Request { correlation, api, version, .. })) => {
                         let what = format!("it answers request {found} where {correlation} ({api} v{version}) is next");
-                        self.spoil(Trouble::Protocol(what), happenings);
+                        self.spoil(ConnectionErrorKind::Protocol(what), happenings);
                     }
                     (Ok(found), None) => {
                         self.spoil(
-                            Trouble::Protocol(format!("it answers request {found}, and none is open")),
+                            ConnectionErrorKind::Protocol(format!("it answers request {found}, and none is open")),
                             happenings,
                         );
                     }
-                    (Err(error), _) => self.spoil(Trouble::Protocol(error), happenings),
+                    (Err(error), _) => self.spoil(ConnectionErrorKind::Protocol(error), happenings),
                 }
             }
             State::Connecting(_) | State::Spoilt => {
-                self.spoil(Trouble::Protocol("it speaks before it is connected".into()), happenings);
+                self.spoil(ConnectionErrorKind::Protocol("it speaks before it is connected".into()), happenings);
             }
         }
     }
 
     fn step(
         &mut self,
-        step: Result<Step, Trouble>,
+        step: Result<Step, ConnectionErrorKind>,
         config: &ProducerConfig,
         now: Instant,
         happenings: &mut Vec<Happening>,
@@ -289,7 +289,7 @@ impl Connection {
                 self.state = State::Ready(versions);
                 happenings.push(Happening::Ready(versions));
             }
-            Err(trouble) => self.spoil(trouble, happenings),
+            Err(kind) => self.spoil(kind, happenings),
         }
     }
 
@@ -307,9 +307,9 @@ impl Connection {
         }
     }
 
-    fn spoil(&mut self, trouble: Trouble, happenings: &mut Vec<Happening>) {
+    fn spoil(&mut self, kind: ConnectionErrorKind, happenings: &mut Vec<Happening>) {
         self.state = State::Spoilt;
-        happenings.push(Happening::Spoilt(trouble));
+        happenings.push(Happening::Spoilt(kind));
     }
 
     /// The oldest request that is pending, of the handshake or after it.

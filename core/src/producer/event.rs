@@ -90,12 +90,12 @@ pub enum Event {
     },
     /// A broker could not be reached, or a connection to it was lost. The machine tries again by itself: this is for logs,
     /// and for telling people why nothing gets through.
-    Trouble(BrokerTrouble),
+    ConnectionErrorKind(ConnectionError),
     /// A broker closed a connection on which nothing was pending. Brokers do that to idle connections
     /// (`connections.max.idle.ms` of the broker): the next batch makes a new one, and nothing is amiss.
     ClosedIdle {
         /// The broker, and how the connection ended.
-        end: BrokerTrouble,
+        end: ConnectionError,
         /// How long nothing had been pending.
         idle: Duration,
     },
@@ -106,11 +106,11 @@ pub enum Event {
 /// A broker could not be reached, or a connection to it was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct BrokerTrouble {
+pub struct ConnectionError {
     /// The address that the connection was made to.
     pub broker: BrokerAddress,
     /// What went wrong.
-    pub trouble: Trouble,
+    pub kind: ConnectionErrorKind,
     /// The oldest request that was pending when the connection ended.
     pub pending: Option<PendingRequest>,
     /// How much of a response had come when the connection ended: bytes, and how many it was to have.
@@ -119,26 +119,26 @@ pub struct BrokerTrouble {
     pub mismatch: Option<SecurityMismatch>,
 }
 
-impl BrokerTrouble {
-    pub(super) const fn new(broker: BrokerAddress, trouble: Trouble) -> Self {
-        Self { broker, trouble, pending: None, partial: None, mismatch: None }
+impl ConnectionError {
+    pub(super) const fn new(broker: BrokerAddress, kind: ConnectionErrorKind) -> Self {
+        Self { broker, kind, pending: None, partial: None, mismatch: None }
     }
 }
 
-impl fmt::Display for BrokerTrouble {
+impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { broker, trouble, pending, partial, mismatch } = self;
+        let Self { broker, kind, pending, partial, mismatch } = self;
         write!(f, "{broker}: ")?;
-        match (trouble, pending) {
-            (Trouble::RequestTimeout, Some(request)) => {
+        match (kind, pending) {
+            (ConnectionErrorKind::RequestTimeout, Some(request)) => {
                 let verb = if request.is_answered { "answered" } else { "written" };
                 write!(f, "{request} was not {verb} within {}", Millis(request.pending))?;
             }
-            (Trouble::Disconnected { .. }, Some(request)) => {
+            (ConnectionErrorKind::Disconnected { .. }, Some(request)) => {
                 let verb = if request.is_answered { "unanswered" } else { "not written yet" };
-                write!(f, "{trouble} while {request} was {verb}")?;
+                write!(f, "{kind} while {request} was {verb}")?;
             }
-            _ => write!(f, "{trouble}")?,
+            _ => write!(f, "{kind}")?,
         }
         if let Some((length, claimed)) = partial {
             write!(f, " ({length} of {claimed} bytes of a response had come)")?;
@@ -147,7 +147,7 @@ impl fmt::Display for BrokerTrouble {
     }
 }
 
-impl core::error::Error for BrokerTrouble {}
+impl core::error::Error for ConnectionError {}
 
 /// Why it is not known how many partitions a topic has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -161,7 +161,7 @@ pub enum LookUpError {
     InvalidName,
     /// A broker does not let us in, or is not to be trusted: with the same credentials no retry can help.
     #[error("{0}")]
-    NotLetIn(Box<BrokerTrouble>),
+    NotLetIn(Box<ConnectionError>),
     /// Nobody answered within `request.timeout.ms`.
     #[error("no answer came within request.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
@@ -185,7 +185,7 @@ impl LookUpError {
 /// What can go wrong with a connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum ConnectionErrorKind {
     /// It ended, or never came about.
     #[error("{how}{}", DueTo(details.as_ref()))]
     Disconnected {
@@ -197,7 +197,7 @@ pub enum Trouble {
     /// It did not come about within `socket.connection.setup.timeout.ms`.
     #[error("could not connect within socket.connection.setup.timeout.ms")]
     SetupTimeout,
-    /// A request was not answered within `request.timeout.ms`. [`BrokerTrouble::pending`] says which.
+    /// A request was not answered within `request.timeout.ms`. [`ConnectionError::pending`] says which.
     #[error("a request was not answered within request.timeout.ms")]
     RequestTimeout,
     /// What came is not what the protocol prescribes.
@@ -220,13 +220,13 @@ pub enum Trouble {
     ProducerId(#[from] ProducerIdError),
 }
 
-impl From<ScramError> for Trouble {
+impl From<ScramError> for ConnectionErrorKind {
     fn from(error: ScramError) -> Self {
         Self::Scram(error)
     }
 }
 
-impl Trouble {
+impl ConnectionErrorKind {
     /// Whether the other side ended the connection, in order or not.
     pub(super) const fn is_by_peer(&self) -> bool {
         matches!(self, Self::Disconnected { how: Disconnect::ByPeer | Disconnect::Broken, .. })

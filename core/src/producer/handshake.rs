@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::backoff::Chance;
 use super::config::ProducerConfig;
-use super::event::Trouble;
+use super::event::ConnectionErrorKind;
 use super::sasl::{Conversation, Sasl};
 use crate::magic::{BrokerVersion, Magic};
 use crate::protocol::{
@@ -46,8 +46,8 @@ impl Versions {
         Magic::for_produce_version(self.produce)
     }
 
-    fn of(response: &ApiVersionsResponse) -> Result<Self, Trouble> {
-        let needed = |api| response.choose(api).ok_or(Trouble::Incompatible(api));
+    fn of(response: &ApiVersionsResponse) -> Result<Self, ConnectionErrorKind> {
+        let needed = |api| response.choose(api).ok_or(ConnectionErrorKind::Incompatible(api));
         Ok(Self {
             produce: needed(ApiKey::Produce)?,
             metadata: needed(ApiKey::Metadata)?,
@@ -135,7 +135,7 @@ const AUTHENTICATE: i32 = -4; // and downwards, token by token
 impl Handshake {
     /// The connection stands. With `fallback` nobody is asked: the broker is known not to answer. But whoever is asked for
     /// a mechanism (0.10 and newer, KIP-43) does answer.
-    pub(super) fn begin(config: &ProducerConfig, fallback: Option<BrokerVersion>) -> Result<Step, Trouble> {
+    pub(super) fn begin(config: &ProducerConfig, fallback: Option<BrokerVersion>) -> Result<Step, ConnectionErrorKind> {
         match fallback.filter(|_| config.sasl.is_none()) {
             Some(version) => Ok(Step::ready(Versions::fallback(version))),
             None => ask_versions(config, FIRST_ASKED, -1),
@@ -159,7 +159,12 @@ impl Handshake {
         matches!(self, Self::AskVersions(_))
     }
 
-    pub(super) fn on_frame(self, config: &ProducerConfig, chance: Chance, frame: &[u8]) -> Result<Step, Trouble> {
+    pub(super) fn on_frame(
+        self,
+        config: &ProducerConfig,
+        chance: Chance,
+        frame: &[u8],
+    ) -> Result<Step, ConnectionErrorKind> {
         match self {
             Self::AskVersions(state) => state.on_frame(config, frame),
             Self::Mechanism(state) => state.on_frame(config, chance, frame),
@@ -169,7 +174,7 @@ impl Handshake {
 }
 
 impl AskVersions {
-    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, Trouble> {
+    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = ApiVersionsResponse::decode(frame, self.version).map_err(garbled)?;
         match response.error_code {
@@ -190,7 +195,7 @@ impl AskVersions {
 }
 
 impl Mechanism {
-    fn on_frame(self, config: &ProducerConfig, chance: Chance, frame: &[u8]) -> Result<Step, Trouble> {
+    fn on_frame(self, config: &ProducerConfig, chance: Chance, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
         let Self { version, sasl, channel, versions, .. } = self;
@@ -209,7 +214,7 @@ impl Mechanism {
 
 impl Authenticate {
     /// The next token goes out.
-    fn send(self, config: &ProducerConfig, token: &[u8]) -> Result<Step, Trouble> {
+    fn send(self, config: &ProducerConfig, token: &[u8]) -> Result<Step, ConnectionErrorKind> {
         let bytes = match self.channel {
             Channel::Bare => Vec::from([sasl_token_frame(token).map_err(unsayable)?]),
             Channel::Requests { version, correlation } => {
@@ -220,7 +225,7 @@ impl Authenticate {
         Ok(Step::Send(bytes, Handshake::Authenticate(self)))
     }
 
-    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, Trouble> {
+    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         let Self { sasl, mut channel, conversation, versions } = self;
         let response;
         let (token, session) = match &mut channel {
@@ -244,7 +249,7 @@ impl Authenticate {
     }
 }
 
-fn ask_versions(config: &ProducerConfig, version: i16, correlation: i32) -> Result<Step, Trouble> {
+fn ask_versions(config: &ProducerConfig, version: i16, correlation: i32) -> Result<Step, ConnectionErrorKind> {
     let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
     let request = ApiVersionsRequest {
         client_software_name: "kafka-batch",
@@ -261,8 +266,9 @@ fn ask_mechanism(
     sasl: &Sasl,
     response: &ApiVersionsResponse,
     versions: Versions,
-) -> Result<Step, Trouble> {
-    let version = response.choose(ApiKey::SaslHandshake).ok_or(Trouble::Incompatible(ApiKey::SaslHandshake))?;
+) -> Result<Step, ConnectionErrorKind> {
+    let version =
+        response.choose(ApiKey::SaslHandshake).ok_or(ConnectionErrorKind::Incompatible(ApiKey::SaslHandshake))?;
     // After v1 tokens travel in SaslAuthenticate, which has to be there then.
     let (version, channel) = match response.choose(ApiKey::SaslAuthenticate) {
         Some(authenticate) if version >= 1 => {
@@ -277,20 +283,20 @@ fn ask_mechanism(
     Ok(Step::Send(frame, Handshake::Mechanism(next)))
 }
 
-fn expect(correlation: i32, frame: &[u8]) -> Result<(), Trouble> {
+fn expect(correlation: i32, frame: &[u8]) -> Result<(), ConnectionErrorKind> {
     match correlation_id(frame) {
         Ok(id) if id == correlation => Ok(()),
-        Ok(id) => Err(Trouble::Protocol(format!("it answers request {id} where {correlation} was asked"))),
-        Err(error) => Err(Trouble::Protocol(error.to_string())),
+        Ok(id) => Err(ConnectionErrorKind::Protocol(format!("it answers request {id} where {correlation} was asked"))),
+        Err(error) => Err(ConnectionErrorKind::Protocol(error.to_string())),
     }
 }
 
-pub(super) fn garbled(error: ProtocolError) -> Trouble {
-    Trouble::Protocol(error.to_string())
+pub(super) fn garbled(error: ProtocolError) -> ConnectionErrorKind {
+    ConnectionErrorKind::Protocol(error.to_string())
 }
 
-fn unsayable(error: EncodeError) -> Trouble {
-    Trouble::Protocol(error.to_string())
+fn unsayable(error: EncodeError) -> ConnectionErrorKind {
+    ConnectionErrorKind::Protocol(error.to_string())
 }
 
 #[cfg(test)]

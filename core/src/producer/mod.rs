@@ -126,7 +126,7 @@ mod verdict;
 pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};
 pub use self::config::ProducerConfig;
 pub use self::event::{
-    BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, LookUpError, Refusal, SendError, Trouble,
+    BatchId, Clock, CloseMode, ConnectionError, ConnectionErrorKind, Event, FlushId, LookUpError, Refusal, SendError,
 };
 pub use self::handshake::Versions;
 pub use self::identity::ProducerIdError;

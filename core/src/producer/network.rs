@@ -8,7 +8,7 @@ use super::cause::BrokerAddress;
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
 use super::connection::Connection;
-use super::event::BrokerTrouble;
+use super::event::ConnectionError;
 use super::io::ConnectionId;
 use crate::magic::BrokerVersion;
 use crate::time::Instant;
@@ -51,7 +51,7 @@ struct Path {
 #[derive(Clone, Debug)]
 pub(super) struct NodeError {
     pub(super) at: Instant,
-    pub(super) error: BrokerTrouble,
+    pub(super) error: ConnectionError,
     /// Whether there was no connection that was ready since.
     is_current: bool,
 }
@@ -119,7 +119,7 @@ impl Network {
     }
 
     /// Records an error on the way to this node.
-    pub(super) fn failed(&mut self, node: Node, error: BrokerTrouble, at: Instant) {
+    pub(super) fn failed(&mut self, node: Node, error: ConnectionError, at: Instant) {
         self.nodes.entry(node).or_default().last_error = Some(NodeError { at, error, is_current: true });
     }
 

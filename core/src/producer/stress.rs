@@ -82,7 +82,7 @@ struct Chaos {
     links: BTreeMap<ConnectionId, Link>,
     /// Requests of connections that are gone, which the broker has still to look at.
     late: VecDeque<Asked>,
-    trouble: usize,
+    kind: usize,
     ids: i64,
     bump: bool,
     /// Epochs that were not handed out get this error code.
@@ -100,7 +100,7 @@ impl Chaos {
         });
         world.partitions = PARTITIONS;
         let mut random = Random::new(seed);
-        let trouble = random.below(30);
+        let kind = random.below(30);
         let bump = random.below(2) == 0;
         // NONE: they are taken (KIP-360).
         let own_epochs = [
@@ -113,7 +113,7 @@ impl Chaos {
         ];
         let own_epochs = own_epochs[random.below(own_epochs.len())];
         let (logs, links, late) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        Self { seed, world, random, logs, links, late, trouble, ids: 0, bump, own_epochs }
+        Self { seed, world, random, logs, links, late, kind, ids: 0, bump, own_epochs }
     }
 
     fn chance(&mut self, percent: usize) -> bool {
@@ -124,7 +124,7 @@ impl Chaos {
         loop {
             match self.world.producer.poll_output(self.world.now) {
                 Output::Connect { connection, .. } => {
-                    if self.chance(self.trouble / 2) {
+                    if self.chance(self.kind / 2) {
                         let how = [Disconnect::NotConnected, Disconnect::Untrusted][self.random.below(2)];
                         self.world.producer.handle_input(Input::Closed(connection, how, None), self.world.now);
                     } else {
@@ -185,10 +185,10 @@ impl Chaos {
             }
             _ => self.world.answer(&asked),
         };
-        let trouble = self.trouble;
-        if self.chance(trouble / 3) {
+        let kind = self.kind;
+        if self.chance(kind / 3) {
             self.links.get_mut(&connection).unwrap().mute = true;
-        } else if self.chance(trouble / 3) {
+        } else if self.chance(kind / 3) {
             self.lose(connection);
         } else if let Some(answer) = answer {
             self.world.producer.handle_input(Input::Received(connection, &answer), self.world.now);
@@ -216,14 +216,14 @@ impl Chaos {
                 ErrorCode::KAFKA_STORAGE_ERROR,
                 ErrorCode::UNKNOWN_SERVER_ERROR,
             ];
-            let (code, offset) = if self.chance(self.trouble) {
+            let (code, offset) = if self.chance(self.kind) {
                 (before[self.random.below(before.len())], 0)
             } else {
                 let (code, offset) = match self.identity_check(&batch) {
                     ErrorCode::NONE => self.logs.entry(partition).or_default().append(&batch),
                     code => (code, 0),
                 };
-                if code == ErrorCode::NONE && self.chance(self.trouble / 2) {
+                if code == ErrorCode::NONE && self.chance(self.kind / 2) {
                     (after[self.random.below(after.len())], 0)
                 } else {
                     (code, offset)

@@ -219,7 +219,7 @@ impl Driver {
                 self.peers.ready(host, port, versions.produce);
                 self.desk.set_produce(self.peers.produce());
             }
-            Event::Trouble(trouble) => log::warn!("{trouble}"),
+            Event::ConnectionErrorKind(kind) => log::warn!("{kind}"),
             Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}

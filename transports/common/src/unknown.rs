@@ -23,7 +23,7 @@ impl Unknown {
         match error {
             LookUpError::Broker(error) if is_not_there(error.code) => Self::Topic,
             LookUpError::TimedOut { .. } => Self::NoBroker(Unreachable { last: error.to_string() }),
-            LookUpError::NotLetIn(trouble) => Self::NotLetIn(Unreachable { last: trouble.to_string() }),
+            LookUpError::NotLetIn(kind) => Self::NotLetIn(Unreachable { last: kind.to_string() }),
             error => Self::Refused(error),
         }
     }

@@ -15,7 +15,7 @@ fn config_with(mechanism: Option<SaslMechanism>) -> ProducerConfig {
 
 const CHANCE: Chance = Chance { seed: 7, connection: 3 };
 
-fn sent(step: Result<Step, Trouble>) -> (Vec<u8>, Handshake) {
+fn sent(step: Result<Step, ConnectionErrorKind>) -> (Vec<u8>, Handshake) {
     match step {
         Ok(Step::Send(bytes, next)) => (bytes.concat(), next),
         other => panic!("{other:?}"),
@@ -33,7 +33,7 @@ fn apis(correlation: i32, code: i16, apis: &[(i16, i16)]) -> Vec<u8> {
 }
 
 /// Through the questions what it speaks, to the mechanism: asked in v3, told that only v0 will do, asked again.
-fn asked_twice(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, Trouble> {
+fn asked_twice(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
     let (first, waiting) = sent(Handshake::begin(config, None));
     assert_eq!(first[4..12], [0, 18, 0, 3, 255, 255, 255, 255]);
     assert!(waiting.asks_versions());
@@ -67,7 +67,10 @@ fn a_broker_that_refuses_the_version_in_a_layout_of_its_own_is_asked_in_v0() {
 
 #[test]
 fn a_broker_that_cannot_take_batches_is_of_no_use() {
-    assert!(matches!(asked_twice(&config(false), &[(3, 1), (18, 0)]), Err(Trouble::Incompatible(ApiKey::Produce))));
+    assert!(matches!(
+        asked_twice(&config(false), &[(3, 1), (18, 0)]),
+        Err(ConnectionErrorKind::Incompatible(ApiKey::Produce))
+    ));
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn refusals_say_why() {
     let (_, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 0)]));
     let answer = [&MECHANISM.to_be_bytes()[..], &[0, 33, 0, 0, 0, 1, 0, 6], b"GSSAPI"].concat();
     match waiting.on_frame(&config, CHANCE, &answer) {
-        Err(refused @ Trouble::Refused(_)) => {
+        Err(refused @ ConnectionErrorKind::Refused(_)) => {
             let said = "the broker answered SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers GSSAPI, and not PLAIN \
                         (sasl.mechanism)";
             assert_eq!(refused.to_string(), said);
@@ -145,9 +148,12 @@ fn with_credentials_every_broker_is_asked() {
 #[test]
 fn an_answer_to_another_question_is_none() {
     let (_, waiting) = sent(Handshake::begin(&config(false), None));
-    assert!(matches!(waiting.on_frame(&config(false), CHANCE, &apis(7, 0, &[])), Err(Trouble::Protocol(_))));
+    assert!(matches!(
+        waiting.on_frame(&config(false), CHANCE, &apis(7, 0, &[])),
+        Err(ConnectionErrorKind::Protocol(_))
+    ));
     let (_, waiting) = sent(Handshake::begin(&config(false), None));
-    assert!(matches!(waiting.on_frame(&config(false), CHANCE, &[0; 3]), Err(Trouble::Protocol(_))));
+    assert!(matches!(waiting.on_frame(&config(false), CHANCE, &[0; 3]), Err(ConnectionErrorKind::Protocol(_))));
 }
 
 /// A SaslAuthenticate request's token, in v1; and a frame with the answer, likewise.
@@ -210,8 +216,8 @@ fn a_broker_that_does_not_know_the_password_is_not_believed() {
     let (last, waiting) = sent(waiting.on_frame(&config, CHANCE, &authenticated(-4, &challenge, 0)));
     assert_eq!(server.on_last(&token_of(&last)), None, "nor would an honest one believe us");
     let signature = server.signature();
-    let trouble = waiting.on_frame(&config, CHANCE, &authenticated(-5, &signature, 0)).unwrap_err();
-    assert_eq!(trouble, Trouble::Scram(ScramError::WrongSignature));
+    let kind = waiting.on_frame(&config, CHANCE, &authenticated(-5, &signature, 0)).unwrap_err();
+    assert_eq!(kind, ConnectionErrorKind::Scram(ScramError::WrongSignature));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::Producer;
 use crate::failure::RecordError;
 use crate::producer::accumulator::{Entry, EntryId, PartitionIndex};
-use crate::producer::event::Trouble;
+use crate::producer::event::ConnectionErrorKind;
 use crate::producer::handshake::garbled;
 use crate::producer::identity::Identity;
 use crate::producer::io::ConnectionId;
@@ -133,7 +133,7 @@ impl Producer {
                 }
                 None => {
                     let what = format!("its response to Produce v{version} says nothing of {to}");
-                    self.note_error(id, Trouble::Protocol(what));
+                    self.note_error(id, ConnectionErrorKind::Protocol(what));
                     self.settle(part, broker, Heard::Nothing);
                 }
             }

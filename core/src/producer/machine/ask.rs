@@ -13,7 +13,7 @@ use super::Producer;
 use super::answers::Sent;
 use crate::producer::accumulator::Awaited;
 use crate::producer::cluster::{News, Source};
-use crate::producer::event::{BrokerTrouble, Event, LookUpError, Trouble};
+use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event, LookUpError};
 use crate::producer::handshake::garbled;
 use crate::producer::identity::Identity;
 use crate::producer::io::{ConnectionId, Output};
@@ -82,7 +82,7 @@ impl Producer {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, Trouble::Incompatible(ApiKey::Metadata));
+                self.give_up(id, ConnectionErrorKind::Incompatible(ApiKey::Metadata));
                 None
             }
         }
@@ -119,7 +119,10 @@ impl Producer {
         self.accumulator.wake(|_| true);
         self.watch_unused();
         if news.useless {
-            self.note_error(id, Trouble::Protocol(format!("its response to Metadata v{version} lists no brokers")));
+            self.note_error(
+                id,
+                ConnectionErrorKind::Protocol(format!("its response to Metadata v{version} lists no brokers")),
+            );
         }
         if news.useless || news.rebootstrap {
             // Not at once: what has come in the same piece as this answer counts.
@@ -244,9 +247,9 @@ impl Producer {
 
     /// Brokers do not let us in. Whoever asks for a topic is told at once, as the Java client does: it would be told the
     /// same when its time is over.
-    pub(super) fn refuse_look_ups(&mut self, trouble: &BrokerTrouble) {
+    pub(super) fn refuse_look_ups(&mut self, kind: &ConnectionError) {
         for topic in core::mem::take(&mut self.look_ups).into_keys() {
-            self.topic_event(topic, Err(LookUpError::NotLetIn(Box::new(trouble.clone()))));
+            self.topic_event(topic, Err(LookUpError::NotLetIn(Box::new(kind.clone()))));
         }
         self.watch_look_ups();
     }
@@ -282,7 +285,7 @@ impl Producer {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, Trouble::Incompatible(ApiKey::InitProducerId));
+                self.give_up(id, ConnectionErrorKind::Incompatible(ApiKey::InitProducerId));
                 None
             }
         }

@@ -5,7 +5,7 @@ use super::answers::Sent;
 use crate::producer::accumulator::{Awaited, Entry, PartitionIndex};
 use crate::producer::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::producer::connection::Connection;
-use crate::producer::event::{BrokerTrouble, Trouble};
+use crate::producer::event::{ConnectionError, ConnectionErrorKind};
 use crate::producer::io::ConnectionId;
 use crate::producer::network::{Network, Node, NodeError};
 use crate::time::Instant;
@@ -112,9 +112,9 @@ impl Producer {
     }
 
     /// Keeps why there is no producer id yet.
-    pub(super) fn note_identity_error(&mut self, id: ConnectionId, trouble: Trouble) {
+    pub(super) fn note_identity_error(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if let Some(connection) = self.network.connections.get(&id) {
-            let error = BrokerTrouble::new(connection.address.clone(), trouble);
+            let error = ConnectionError::new(connection.address.clone(), kind);
             self.identity_error = Some((self.now, error));
         }
     }

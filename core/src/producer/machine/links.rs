@@ -8,7 +8,7 @@ use super::Producer;
 use crate::producer::accumulator::Awaited;
 use crate::producer::cause::BrokerAddress;
 use crate::producer::connection::{Connection, Happening};
-use crate::producer::event::{BrokerTrouble, Event, Trouble};
+use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event};
 use crate::producer::handshake::Versions;
 use crate::producer::io::{ConnectionId, Disconnect, Output};
 use crate::producer::mismatch::{MismatchEvidence, SecurityMismatch};
@@ -62,7 +62,7 @@ impl Producer {
         let by_peer = matches!(how, Disconnect::ByPeer | Disconnect::Broken);
         // Given up already, and the end came before the driver was told to bring it about: nothing is left to close.
         self.outputs.retain(|output| !matches!(output, Output::Close(closed) if *closed == id));
-        self.lose(id, Trouble::Disconnected { how, details: details.map(String::from) }, by_peer);
+        self.lose(id, ConnectionErrorKind::Disconnected { how, details: details.map(String::from) }, by_peer);
     }
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
@@ -71,8 +71,12 @@ impl Producer {
             Some(at) if at <= self.now => {}
             _ => return self.watch(id),
         }
-        let trouble = if connection.is_connecting() { Trouble::SetupTimeout } else { Trouble::RequestTimeout };
-        self.give_up(id, trouble);
+        let kind = if connection.is_connecting() {
+            ConnectionErrorKind::SetupTimeout
+        } else {
+            ConnectionErrorKind::RequestTimeout
+        };
+        self.give_up(id, kind);
     }
 
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
@@ -102,7 +106,7 @@ impl Producer {
                     self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
                     self.on_request_written(id, correlation);
                 }
-                Happening::Spoilt(trouble) => self.give_up(id, trouble),
+                Happening::Spoilt(kind) => self.give_up(id, kind),
             }
         }
         self.watch(id);
@@ -117,16 +121,16 @@ impl Producer {
     }
 
     /// Our side closes it, for it is of no more use.
-    pub(super) fn give_up(&mut self, id: ConnectionId, trouble: Trouble) {
+    pub(super) fn give_up(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if self.network.connections.contains_key(&id) {
             self.outputs.push_back(Output::Close(id));
-            let silent = trouble == Trouble::RequestTimeout;
-            self.lose(id, trouble, silent);
+            let silent = kind == ConnectionErrorKind::RequestTimeout;
+            self.lose(id, kind, silent);
         }
     }
 
     /// It is gone: what was asked over it gets no answer.
-    fn lose(&mut self, id: ConnectionId, trouble: Trouble, by_peer: bool) {
+    fn lose(&mut self, id: ConnectionId, kind: ConnectionErrorKind, by_peer: bool) {
         let backoff = self.reconnect_backoff();
         let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
         let Some((connection, again)) = lost else { return };
@@ -134,12 +138,12 @@ impl Producer {
         self.wake_deserted(id, connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
-        let idle = connection.idle_for(&self.config, self.now).filter(|_| trouble.is_by_peer());
+        let idle = connection.idle_for(&self.config, self.now).filter(|_| kind.is_by_peer());
         if let Some(idle) = idle {
-            let end = BrokerTrouble::new(connection.address.clone(), trouble);
+            let end = ConnectionError::new(connection.address.clone(), kind);
             self.outputs.push_back(Output::Event(Event::ClosedIdle { end, idle }));
         } else {
-            self.report(&connection, trouble);
+            self.report(&connection, kind);
         }
         let open: Vec<i32> = self.sent.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, open), _)| open).collect();
         for correlation in open {
@@ -153,33 +157,33 @@ impl Producer {
     }
 
     /// Tells of the end of a connection, and keeps it as the last error of its broker.
-    fn report(&mut self, connection: &Connection, trouble: Trouble) {
-        let mut error = BrokerTrouble::new(connection.address.clone(), trouble);
-        if matches!(error.trouble, Trouble::Disconnected { .. } | Trouble::RequestTimeout) {
+    fn report(&mut self, connection: &Connection, kind: ConnectionErrorKind) {
+        let mut error = ConnectionError::new(connection.address.clone(), kind);
+        if matches!(error.kind, ConnectionErrorKind::Disconnected { .. } | ConnectionErrorKind::RequestTimeout) {
             error.pending = connection.pending(self.now);
             error.partial = connection.partial();
         }
         error.mismatch = self.mismatch(&error);
-        if error.trouble.is_authentication() {
+        if error.kind.is_authentication() {
             self.refuse_look_ups(&error);
         }
         self.network.failed(connection.node, error.clone(), self.now);
         if connection.asks_producer_id() {
             self.identity_error = Some((self.now, error.clone()));
         }
-        self.outputs.push_back(Output::Event(Event::Trouble(error)));
+        self.outputs.push_back(Output::Event(Event::ConnectionErrorKind(error)));
     }
 
     /// What the end of a connection says of `security.protocol`. Once a broker has answered a request, that is right, and only
     /// what is certain counts.
-    fn mismatch(&self, error: &BrokerTrouble) -> Option<SecurityMismatch> {
+    fn mismatch(&self, error: &ConnectionError) -> Option<SecurityMismatch> {
         let api = error.pending.map(|request| request.api);
-        let evidence = match &error.trouble {
-            Trouble::Foreign(foreign) if foreign.is_tls() => MismatchEvidence::AnswersInTls,
-            Trouble::Disconnected { how: Disconnect::NoTls, .. } => MismatchEvidence::NoTls,
-            Trouble::Refused(BrokerError { code: ErrorCode::ILLEGAL_SASL_STATE, .. })
-            | Trouble::Incompatible(ApiKey::SaslHandshake) => MismatchEvidence::RefusesSasl,
-            trouble if self.network.is_proven || !trouble.is_by_peer() => return None,
+        let evidence = match &error.kind {
+            ConnectionErrorKind::Foreign(foreign) if foreign.is_tls() => MismatchEvidence::AnswersInTls,
+            ConnectionErrorKind::Disconnected { how: Disconnect::NoTls, .. } => MismatchEvidence::NoTls,
+            ConnectionErrorKind::Refused(BrokerError { code: ErrorCode::ILLEGAL_SASL_STATE, .. })
+            | ConnectionErrorKind::Incompatible(ApiKey::SaslHandshake) => MismatchEvidence::RefusesSasl,
+            kind if self.network.is_proven || !kind.is_by_peer() => return None,
             _ => match api? {
                 ApiKey::ApiVersions => MismatchEvidence::ClosedAtOnce,
                 ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => return None,
@@ -190,9 +194,9 @@ impl Producer {
     }
 
     /// Keeps what is wrong with a response as the last error of the broker. The connection goes on.
-    pub(super) fn note_error(&mut self, id: ConnectionId, trouble: Trouble) {
+    pub(super) fn note_error(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if let Some(connection) = self.network.connections.get(&id) {
-            let (node, error) = (connection.node, BrokerTrouble::new(connection.address.clone(), trouble));
+            let (node, error) = (connection.node, ConnectionError::new(connection.address.clone(), kind));
             self.network.failed(node, error, self.now);
         }
     }

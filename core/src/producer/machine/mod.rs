@@ -21,7 +21,7 @@ use super::accumulator::{Accumulator, Awaited};
 use super::backoff::{Backoff, Random};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
-use super::event::{BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, Refusal, SendError};
+use super::event::{BatchId, Clock, CloseMode, ConnectionError, Event, FlushId, Refusal, SendError};
 use super::identity::Identities;
 use super::io::{ConnectionId, Input, Output};
 use super::network::Network;
@@ -47,7 +47,7 @@ pub struct Producer {
     /// A batch waits for a producer id, which can be had over this connection.
     identity_over: Option<ConnectionId>,
     /// The last error of a request for a producer id, and when it occurred.
-    identity_error: Option<(Instant, BrokerTrouble)>,
+    identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and are not whole again.
     wholes: BTreeMap<BatchId, Whole>,
     /// What was asked, by the connection and the number under which the answer will come.

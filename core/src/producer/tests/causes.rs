@@ -401,8 +401,8 @@ fn what_is_no_kafka_broker_is_recognised_by_its_first_bytes_whatever_the_ceiling
                     world.producer.handle_input(Input::Received(connection, piece), world.now);
                 }
                 world.run();
-                let [Event::Trouble(trouble)] = &world.events[..] else { panic!("{:?}", world.events) };
-                assert_eq!(trouble.to_string(), expected, "{ceiling} {piece}");
+                let [Event::ConnectionErrorKind(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
+                assert_eq!(kind.to_string(), expected, "{ceiling} {piece}");
                 assert_eq!(world.closed, [connection]);
             }
         }
@@ -411,7 +411,7 @@ fn what_is_no_kafka_broker_is_recognised_by_its_first_bytes_whatever_the_ceiling
 
 #[test]
 fn protocols_that_do_not_meet_are_told_apart() {
-    let trouble = |change: &dyn Fn(&mut World, &mut ProducerConfig), reply: &dyn Fn(&Asked) -> Reply| {
+    let kind = |change: &dyn Fn(&mut World, &mut ProducerConfig), reply: &dyn Fn(&Asked) -> Reply| {
         let mut world = World::new(|_| {});
         let mut config = ProducerConfig::new([("boot", 9092)]);
         change(&mut world, &mut config);
@@ -419,7 +419,7 @@ fn protocols_that_do_not_meet_are_told_apart() {
         world.producer = Producer::new(config, clock, 42);
         world.producer.look_up("t", world.now);
         drive(&mut world, reply, |event| match event {
-            Event::Trouble(trouble) => Some(trouble.to_string()),
+            Event::ConnectionErrorKind(kind) => Some(kind.to_string()),
             _ => None,
         })
     };
@@ -434,7 +434,7 @@ fn protocols_that_do_not_meet_are_told_apart() {
     };
     let expected = "boot:9092: the broker answered SaslHandshake v1 with ILLEGAL_SASL_STATE (34); this port takes no SASL: \
                     set security.protocol to plaintext (it is sasl_plaintext)";
-    assert_eq!(trouble(&with_sasl, &no_sasl), expected);
+    assert_eq!(kind(&with_sasl, &no_sasl), expected);
     // A broker that does not so much as know it.
     let unlisted = |world: &mut World, config: &mut ProducerConfig| {
         with_sasl(world, config);
@@ -443,20 +443,20 @@ fn protocols_that_do_not_meet_are_told_apart() {
     };
     let expected = "boot:9092: it offers no version of SaslHandshake that this client speaks (0-1); this port takes no SASL: \
                     set security.protocol to ssl (it is sasl_ssl)";
-    assert_eq!(trouble(&unlisted, &|_| Reply::Usual), expected);
+    assert_eq!(kind(&unlisted, &|_| Reply::Usual), expected);
     // Over TLS, a broker that closes the connection at the first request may want SASL.
     let over_tls = |_: &mut World, config: &mut ProducerConfig| config.over_tls = true;
     let closes = |api: i16| move |asked: &Asked| if asked.api == api { Reply::Close } else { Reply::Usual };
     let expected = "boot:9092: the broker closed the connection while Metadata v1 was unanswered; if this port wants SASL, set \
                     security.protocol to sasl_ssl (it is ssl)";
-    assert_eq!(trouble(&over_tls, &closes(METADATA)), expected);
+    assert_eq!(kind(&over_tls, &closes(METADATA)), expected);
     // And with SASL and TLS there is nothing more to try.
     let both = |world: &mut World, config: &mut ProducerConfig| {
         with_sasl(world, config);
         config.over_tls = true;
     };
     let expected = "boot:9092: the broker closed the connection while ApiVersions v3 was unanswered";
-    assert_eq!(trouble(&both, &closes(API_VERSIONS)), expected);
+    assert_eq!(kind(&both, &closes(API_VERSIONS)), expected);
 }
 
 #[test]
@@ -469,11 +469,11 @@ fn once_a_broker_has_answered_a_closed_connection_says_nothing_of_the_protocol()
     }
     world.run();
     world.send(&["y"], 0);
-    let trouble = drive(&mut world, on(API_VERSIONS, |_| Reply::Close), |event| match event {
-        Event::Trouble(trouble) => Some(trouble),
+    let kind = drive(&mut world, on(API_VERSIONS, |_| Reply::Close), |event| match event {
+        Event::ConnectionErrorKind(kind) => Some(kind),
         _ => None,
     });
-    assert_eq!(trouble.mismatch, None, "{trouble}");
+    assert_eq!(kind.mismatch, None, "{kind}");
 }
 
 /// A TLS driver tells that the other side does not take part in a handshake.
@@ -501,8 +501,8 @@ fn tls_to_a_port_in_the_clear_is_told() {
         let connection = world.connects[0].0;
         world.producer.handle_input(Input::Closed(connection, Disconnect::NoTls, Some("closed")), world.now);
         world.run();
-        let [Event::Trouble(trouble)] = &world.events[..] else { panic!("{:?}", world.events) };
-        assert_eq!(trouble.to_string(), expected);
+        let [Event::ConnectionErrorKind(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
+        assert_eq!(kind.to_string(), expected);
     }
 }
 
@@ -534,9 +534,9 @@ fn a_connection_that_ends_while_something_is_pending_is_trouble() {
     world.events.clear();
     world.lost(world.connects[1].0);
     world.run();
-    let [Event::Trouble(trouble)] = &world.events[..] else { panic!("{:?}", world.events) };
+    let [Event::ConnectionErrorKind(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
     let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
-    assert_eq!(trouble.to_string(), expected);
+    assert_eq!(kind.to_string(), expected);
 }
 
 /// Kafka refuses a batch that is not acknowledged by closing the connection: that is no end of an idle connection.
@@ -550,7 +550,12 @@ fn without_acks_an_end_soon_after_a_batch_is_trouble() {
         world.events.clear();
         world.producer.handle_input(Input::Closed(world.connects[1].0, Disconnect::ByPeer, None), world.now);
         world.run();
-        assert_eq!(matches!(world.events[..], [Event::Trouble(_)]), is_trouble, "{millis}: {:?}", world.events);
+        assert_eq!(
+            matches!(world.events[..], [Event::ConnectionErrorKind(_)]),
+            is_trouble,
+            "{millis}: {:?}",
+            world.events
+        );
     }
 }
 
@@ -578,10 +583,10 @@ fn an_error_names_the_address_that_the_connection_was_made_to() {
     world.events.clear();
     world.lost(old);
     world.run();
-    let troubles: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::Trouble(_))).collect();
-    let [Event::Trouble(trouble)] = troubles[..] else { panic!("{:?}", world.events) };
+    let troubles: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::ConnectionErrorKind(_))).collect();
+    let [Event::ConnectionErrorKind(kind)] = troubles[..] else { panic!("{:?}", world.events) };
     let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
-    assert_eq!(trouble.to_string(), expected);
+    assert_eq!(kind.to_string(), expected);
     world.pass(at(12_000));
     assert_eq!(world.connects.last().unwrap().1, 9999);
 }

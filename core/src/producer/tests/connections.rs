@@ -56,8 +56,8 @@ fn a_broker_that_keeps_silent_at_the_question_is_spoken_to_as_configured() {
                     asked.push((api, version));
                     asked_at.get_or_insert(world.now);
                 }
-                Output::Event(Event::Trouble(found)) => {
-                    assert_eq!((found.trouble, world.now), (Trouble::RequestTimeout, at(until)));
+                Output::Event(Event::ConnectionErrorKind(found)) => {
+                    assert_eq!((found.kind, world.now), (ConnectionErrorKind::RequestTimeout, at(until)));
                 }
                 Output::Wait(Some(next)) if next < at(until + 1_000) => world.now = next,
                 Output::Wait(_) => break,
@@ -174,7 +174,7 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
     world.producer.handle_input(Input::Closed(connection, Disconnect::Untrusted, None), world.now);
     world.events.clear();
     world.run();
-    let [Event::Topic { partitions: Err(error), .. }, Event::Trouble(_)] = &world.events[..] else {
+    let [Event::Topic { partitions: Err(error), .. }, Event::ConnectionErrorKind(_)] = &world.events[..] else {
         panic!("{:?}", world.events)
     };
     assert_eq!(error.to_string(), "boot:9092: one side does not trust the other's certificate");

@@ -182,7 +182,7 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
         ),
         (Ok(vec![0xff; 8]), "broker:9092: it answered with ff ff ff ff, which is not Kafka's protocol: correct "),
     ];
-    for (end, trouble) in ends {
+    for (end, kind) in ends {
         let lines = log_capture::lines();
         let (_desk, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
@@ -202,7 +202,7 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
         }
         assert!(connections.each.is_empty());
         let lines = lines.borrow();
-        assert!(matches!(&lines[..], [(Level::Warn, line)] if line.starts_with(trouble)), "{lines:?}");
+        assert!(matches!(&lines[..], [(Level::Warn, line)] if line.starts_with(kind)), "{lines:?}");
     }
 }
 
@@ -221,7 +221,7 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         (Some(Ok(vec![])), "the connection broke: broken pipe"),
         (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection broke: connection reset"),
     ];
-    for (end, trouble) in ends {
+    for (end, kind) in ends {
         let lines = log_capture::lines();
         let (desk, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
@@ -249,7 +249,7 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         while !matches!(driver.next_step(), Step::Wait(_)) {}
         assert_eq!(desk.produce(), Some(7), "the answer was read");
         let lines = lines.borrow();
-        assert!(lines.iter().any(|(_, line)| line.contains(trouble)), "{trouble}: {lines:?}");
+        assert!(lines.iter().any(|(_, line)| line.contains(kind)), "{kind}: {lines:?}");
     }
 }
 
