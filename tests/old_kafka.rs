@@ -85,7 +85,7 @@ impl Driven {
     }
 
     fn close(mut self) {
-        self.producer.close(CloseMode::Flushing);
+        self.producer.close(CloseMode::Graceful);
         while !matches!(self.hear(), Event::Closed) {}
     }
 }

@@ -131,7 +131,7 @@ impl Application {
 
     /// Sees everything through.
     fn finish(mut self) -> Result<Vec<Delivery>, Failure> {
-        self.producer.close(CloseMode::Flushing);
+        self.producer.close(CloseMode::Graceful);
         while !matches!(self.hear()?, Some(Event::Closed)) {}
         Ok(self.deliveries)
     }

@@ -100,7 +100,7 @@ pub fn run(steps: &[Step]) {
         world.step(step);
         world.drain();
     }
-    world.machine.close(CloseMode::Flushing, world.now);
+    world.machine.close(CloseMode::Graceful, world.now);
     world.drain();
     for _ in 0..100_000 {
         let Some(deadline) = world.deadline else { break };
@@ -150,7 +150,7 @@ impl World {
             Step::Answer { connection, body } => self.answer(*connection, |_, _| body.clone()),
             Step::Good { connection, code } => self.answer(*connection, |api, partitions| good(api, partitions, *code)),
             Step::Close { at_once } => {
-                self.machine.close(if *at_once { CloseMode::AtOnce } else { CloseMode::Flushing }, now);
+                self.machine.close(if *at_once { CloseMode::Immediate } else { CloseMode::Graceful }, now);
             }
         }
     }

@@ -202,7 +202,7 @@ fn many_batches_in_flight_arrive_once_and_in_order_in_every_codec() {
     }
     println!("negotiated: {:?}", driven.versions[0]);
     assert_eq!(driven.versions.len(), 2);
-    assert!(driven.close(CloseMode::Flushing).is_empty());
+    assert!(driven.close(CloseMode::Graceful).is_empty());
 
     for ((partition, expected), compression) in (0..).zip(&expected).zip(codecs()) {
         let log = wire.log(&topic, partition);
@@ -237,7 +237,7 @@ fn with_fewer_acks_batches_arrive_in_order_too() {
             let delivery = driven.delivered(id);
             assert_eq!(delivery.base_offset(), (acks == Acks::Leader).then_some(n * 10), "{acks:?}");
         }
-        driven.close(CloseMode::Flushing);
+        driven.close(CloseMode::Graceful);
         // Without acks, written to the connection is all that delivered means.
         let log = until("the records of the last request", || {
             let log = wire.log(&topic, 0);
@@ -392,7 +392,7 @@ fn what_is_said_of_batches_when_the_producer_closes_at_once_is_so() {
         (0..300).map(|n| driven.send_rows(&topic.name, 0, &numbered(n * 10..n * 10 + 10), Compression::None)).collect();
     // By then those behind it are in flight.
     assert_eq!(driven.delivered(sent[100]).base_offset(), Some(1_000));
-    let ends = driven.close(CloseMode::AtOnce);
+    let ends = driven.close(CloseMode::Immediate);
     assert_eq!(ends.len(), sent.len() - 1, "each batch ends once");
 
     let log = rows(&wire.log(&topic, 0));

@@ -46,9 +46,9 @@ pub struct Clock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseMode {
     /// See everything through that was accepted, one way or the other, and then close.
-    Flushing,
+    Graceful,
     /// Fail whatever is not through yet, truthfully, and close.
-    AtOnce,
+    Immediate,
 }
 
 /// What the application hears.

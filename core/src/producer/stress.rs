@@ -280,9 +280,9 @@ impl Chaos {
             self.drain();
         }
         if self.chance(20) {
-            self.world.producer.close(CloseMode::AtOnce, self.world.now);
+            self.world.producer.close(CloseMode::Immediate, self.world.now);
         } else {
-            self.world.producer.close(CloseMode::Flushing, self.world.now);
+            self.world.producer.close(CloseMode::Graceful, self.world.now);
         }
         for _ in 0..10_000 {
             self.drain();

@@ -105,7 +105,7 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
                 probe(world, producer.delivery_timeout, true)?;
             }
             world.act(&Action::Flush)?;
-            world.act(&Action::Close(CloseMode::Flushing))?;
+            world.act(&Action::Close(CloseMode::Graceful))?;
         }
     }
     let end = world.now + patience;

@@ -109,7 +109,7 @@ impl Scenario {
 
     /// The end: the laws are looked at.
     fn closes(&mut self) {
-        self.happens(&Action::Close(CloseMode::Flushing));
+        self.happens(&Action::Close(CloseMode::Graceful));
         self.0.run_until(self.0.now + Duration::from_secs(300)).unwrap();
         assert!(self.0.is_closed(), "{}", self.0.trace.join("\n"));
         let acks = self.0.acks();

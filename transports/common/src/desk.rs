@@ -139,7 +139,7 @@ impl Desk {
 
     /// The last handle is gone: what was accepted goes its way.
     pub(crate) fn leave(&self) {
-        self.begin_to_close(CloseMode::Flushing, None);
+        self.begin_to_close(CloseMode::Graceful, None);
     }
 
     fn begin_to_close(&self, mode: CloseMode, promise: Option<Promise<Everything>>) -> bool {

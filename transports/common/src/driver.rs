@@ -256,7 +256,7 @@ impl Driver {
         self.obey();
         self.books.stop_waiting();
         let now = self.now();
-        self.machine.close(CloseMode::AtOnce, now);
+        self.machine.close(CloseMode::Immediate, now);
         loop {
             match self.machine.poll_output(now) {
                 Output::Event(event @ Event::Failed { .. }) => self.settle_stopped(event),

@@ -95,7 +95,7 @@ impl<R> Producer<R> {
     /// # Errors
     /// The runtime was shut down meanwhile; closed it is all the same.
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        end(self.inner.desk.close(CloseMode::AtOnce)).await
+        end(self.inner.desk.close(CloseMode::Immediate)).await
     }
 }
 
@@ -225,7 +225,7 @@ impl<R> Transport for Producer<R> {
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        end(self.inner.desk.close(CloseMode::Flushing)).await
+        end(self.inner.desk.close(CloseMode::Graceful)).await
     }
 }
 

@@ -96,7 +96,7 @@ impl InFlight {
 
     /// Returns true if the producer was closed without waiting for accepted batches.
     pub(crate) fn is_closed_at_once(&self) -> bool {
-        lock(&self.state).closed == Some(CloseMode::AtOnce)
+        lock(&self.state).closed == Some(CloseMode::Immediate)
     }
 
     /// Returns true if no batch is in flight.
@@ -187,7 +187,7 @@ impl InFlight {
     /// Refuses later batches and those waiting for room. An immediate close is not downgraded.
     pub(crate) fn close(&self, mode: CloseMode) {
         let mut state = lock(&self.state);
-        if state.closed != Some(CloseMode::AtOnce) {
+        if state.closed != Some(CloseMode::Immediate) {
             state.closed = Some(mode);
         }
         let rejected = state.window.dissolve();

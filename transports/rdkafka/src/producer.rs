@@ -82,7 +82,7 @@ impl RdkafkaProducer {
     ///
     /// [`FailureReason::Closed`]: kafka_batch_core::FailureReason::Closed
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        self.inner.in_flight.close(CloseMode::AtOnce);
+        self.inner.in_flight.close(CloseMode::Immediate);
         let between_batches = lock(&self.inner.produce_lock); // a batch produced after this sees the close
         purge(&self.inner.client);
         drop(between_batches);
@@ -221,7 +221,7 @@ impl Transport for RdkafkaProducer {
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        self.inner.in_flight.close(CloseMode::Flushing);
+        self.inner.in_flight.close(CloseMode::Graceful);
         self.flush().await
     }
 }

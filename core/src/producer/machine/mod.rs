@@ -182,7 +182,7 @@ impl Producer {
         }
         self.life = Life::Flushing;
         self.stirred = true;
-        if mode == CloseMode::AtOnce {
+        if mode == CloseMode::Immediate {
             self.abandon_everything();
         }
     }

@@ -65,7 +65,7 @@ fn flushes_are_answered_in_order_when_what_came_before_is_through() {
 fn closing_flushes_first_or_fails_everything_truthfully() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
-    world.producer.close(CloseMode::Flushing, world.now);
+    world.producer.close(CloseMode::Graceful, world.now);
     assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().reason, Refusal::Closed));
     world.run();
     assert_eq!(world.fates(), [(0, DONE)]);
@@ -77,7 +77,7 @@ fn closing_flushes_first_or_fails_everything_truthfully() {
     world.send(&["out"], 0);
     world.run();
     world.send(&["waiting"], 0);
-    world.producer.close(CloseMode::AtOnce, world.now);
+    world.producer.close(CloseMode::Immediate, world.now);
     world.run();
     assert_eq!(world.fates(), [(0, UNKNOWN), (1, NOT_WRITTEN)]);
     assert!(matches!(world.error().reason, FailureReason::Closed));

@@ -65,8 +65,8 @@ impl Schedule {
         identities::draw(&scene, &mut Random::new(seed ^ OF_IDENTITIES), &mut actions);
         actions.sort_by_key(|(at, _)| *at);
         let ending = match random.below(10) {
-            0 => Ending::Closed(CloseMode::AtOnce),
-            1 => Ending::Closed(CloseMode::Flushing),
+            0 => Ending::Closed(CloseMode::Immediate),
+            1 => Ending::Closed(CloseMode::Graceful),
             _ => Ending::Healed,
         };
         Self { seed, settings, actions, over_at: span + Moment::from_millis(10), ending }

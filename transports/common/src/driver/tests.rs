@@ -35,7 +35,7 @@ fn send(desk: &Desk) -> Arc<Slot<desk::Answer>> {
 fn whose_commands_are_lost_is_told() {
     let (desk, mut driver) = desk_and_driver();
     let (sent, flushed) = (send(&desk), desk.flush().unwrap());
-    let closed = desk.close(CloseMode::Flushing).unwrap();
+    let closed = desk.close(CloseMode::Graceful).unwrap();
     assert!(desk.poll_commands(&mut driver.commands, &context()).is_ready());
     assert_eq!(driver.commands.len(), 3);
     drop(driver.commands.drain(..));
@@ -172,7 +172,7 @@ fn a_future_that_is_kept_and_not_polled_keeps_nobody_from_sending() {
     desk.release(desk::load(&batch()));
     assert!(matches!(behind.poll(&mut context()), Poll::Ready(Ok(_))));
     assert!(last.as_mut().poll(&mut context()).is_pending(), "the one that is kept has its share");
-    desk.close(CloseMode::Flushing);
+    desk.close(CloseMode::Graceful);
     assert!(matches!(kept.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))), "it was not accepted");
     assert!(matches!(last.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))));
 }

@@ -120,7 +120,7 @@ fn closing_rejects_waiting_and_later_batches() {
     let _first = accept(&in_flight, 1);
     let mut waiting = pin!(in_flight.acquire(&to, load));
     assert!(poll(waiting.as_mut()).is_pending());
-    in_flight.close(CloseMode::Flushing);
+    in_flight.close(CloseMode::Graceful);
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Err(Closed))));
     assert!(matches!(poll(pin!(in_flight.acquire(&to, load))), Poll::Ready(Err(Closed))));
 }
@@ -129,7 +129,7 @@ fn closing_rejects_waiting_and_later_batches() {
 fn an_immediate_close_is_not_downgraded() {
     let in_flight = InFlight::new(ROOMY, true);
     assert!(!in_flight.is_closed());
-    for (mode, at_once) in [(CloseMode::Flushing, false), (CloseMode::AtOnce, true), (CloseMode::Flushing, true)] {
+    for (mode, at_once) in [(CloseMode::Graceful, false), (CloseMode::Immediate, true), (CloseMode::Graceful, true)] {
         in_flight.close(mode);
         assert_eq!((in_flight.is_closed(), in_flight.is_closed_at_once()), (true, at_once));
     }
@@ -141,7 +141,7 @@ fn a_purge_without_an_immediate_close_reports_the_fatal_error() {
         let in_flight = InFlight::new(ROOMY, true);
         let accepted = accept(&in_flight, 1);
         in_flight.finish_produce(accepted.first, batch(1), None);
-        in_flight.close(if at_once { CloseMode::AtOnce } else { CloseMode::Flushing });
+        in_flight.close(if at_once { CloseMode::Immediate } else { CloseMode::Graceful });
         in_flight.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
         let error = answer(&accepted).unwrap().unwrap_err();
         match error.reason {
@@ -172,7 +172,7 @@ fn a_panicking_waker_does_not_prevent_other_wakeups() {
     assert_eq!(panicking.0.load(Ordering::Relaxed), 4, "the batch, two flushes, and the first waiter");
     assert!(answer(&first).unwrap().is_ok());
     assert!(flushes.iter_mut().all(|flush| poll(flush.as_mut()).is_ready()));
-    in_flight.close(CloseMode::Flushing);
+    in_flight.close(CloseMode::Graceful);
     assert_eq!(
         panicking.0.load(Ordering::Relaxed),
         5,
