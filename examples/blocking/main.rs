@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser;
-use kafka_batch::producer::{CloseMode, Event, ProducerConfig, Refusal, Versions};
+use kafka_batch::producer::{CloseMode, Event, ProducerConfig, SendErrorKind, Versions};
 use kafka_batch::protocol::Acks;
 use kafka_batch::{BatchOptions, Delivery, Record, SealedBatch, TopicPartition};
 
@@ -120,7 +120,7 @@ impl Application {
     fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<(), Failure> {
         let mut sent = self.producer.send(batch, to);
         while let Err(refused) = sent {
-            if !matches!(refused.reason, Refusal::Full { .. }) {
+            if !matches!(refused.reason, SendErrorKind::Full { .. }) {
                 return Err(Failure::new(refused, "give a smaller --batch-size"));
             }
             self.hear()?;

@@ -251,7 +251,7 @@ pub struct SendError {
     /// Where it should have gone.
     pub to: TopicPartition,
     /// Why it was not accepted.
-    pub reason: Refusal,
+    pub reason: SendErrorKind,
     /// The batch.
     pub batch: Box<SealedBatch>,
 }
@@ -259,7 +259,7 @@ pub struct SendError {
 /// Why a batch was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum SendErrorKind {
     /// Too many bytes are on their way already. Hand it over again after the next event.
     #[error("{waiting} bytes are on their way and {needed} more are over the limit of {limit} (buffer.memory)")]
     Full {
@@ -286,7 +286,7 @@ pub enum Refusal {
     Closed,
 }
 
-impl Refusal {
+impl SendErrorKind {
     /// Whether handing the same batch over again, later, can help.
     #[must_use]
     pub const fn is_retriable(self) -> bool {

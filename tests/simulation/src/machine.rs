@@ -1,7 +1,7 @@
 //! The machine under test, and nothing of it that the world does not need: should its doors change, this file does.
 
 use kafka_batch_core::producer::{
-    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, Producer, ProducerConfig, Refusal,
+    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, Producer, ProducerConfig, SendErrorKind,
 };
 use kafka_batch_core::{SealedBatch, Timestamp, TopicPartition};
 
@@ -29,7 +29,7 @@ impl Machine {
     }
 
     /// Hands a batch over.
-    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, Refusal> {
+    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, SendErrorKind> {
         self.0.send(batch, to, instant(now)).map_err(|error| error.reason)
     }
 

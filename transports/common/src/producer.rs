@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use kafka_batch_core::producer::{CloseMode, Refusal};
+use kafka_batch_core::producer::{CloseMode, SendErrorKind};
 use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealError, SealedBatch, SendError,
     SendErrorReason, TopicPartition, Transport,
@@ -123,7 +123,7 @@ impl Inner {
         let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
         let (needed, limit) = (sealed.size(), self.limit);
         if needed > limit {
-            let reason = SendErrorReason::Transport(Box::new(Refusal::NeverFits { needed, limit }));
+            let reason = SendErrorReason::Transport(Box::new(SendErrorKind::NeverFits { needed, limit }));
             return Err((reason, sealed.into_batch()));
         }
         Ok(sealed)

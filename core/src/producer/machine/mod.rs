@@ -21,7 +21,7 @@ use super::accumulator::{Accumulator, Awaited};
 use super::backoff::{Backoff, Random};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
-use super::event::{BatchId, Clock, CloseMode, ConnectionError, Event, FlushId, Refusal, SendError};
+use super::event::{BatchId, Clock, CloseMode, ConnectionError, Event, FlushId, SendError, SendErrorKind};
 use super::identity::Identities;
 use super::io::{ConnectionId, Input, Output};
 use super::network::Network;
@@ -132,16 +132,16 @@ impl Producer {
         Ok(id)
     }
 
-    fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<Refusal> {
+    fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<SendErrorKind> {
         let (waiting, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
         if self.life != Life::Open {
-            Some(Refusal::Closed)
+            Some(SendErrorKind::Closed)
         } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC || to.partition < 0 {
-            Some(Refusal::Invalid)
+            Some(SendErrorKind::Invalid)
         } else if needed > limit {
-            Some(Refusal::NeverFits { needed, limit })
+            Some(SendErrorKind::NeverFits { needed, limit })
         } else if needed > limit - waiting.min(limit) {
-            Some(Refusal::Full { waiting, needed, limit })
+            Some(SendErrorKind::Full { waiting, needed, limit })
         } else {
             None
         }

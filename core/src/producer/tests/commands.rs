@@ -39,7 +39,7 @@ fn what_is_on_its_way_is_bounded_and_the_refused_batch_comes_back() {
     let refused = world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err();
     assert!(refused.reason.is_retriable() && refused.batch.record_count() == 1, "{refused}");
     let never = world.producer.send(batch(&["y".repeat(200).as_str()]), to(0), world.now).unwrap_err();
-    assert!(matches!(never.reason, Refusal::NeverFits { .. }));
+    assert!(matches!(never.reason, SendErrorKind::NeverFits { .. }));
     world.run();
     world.producer.send(*refused.batch, to(0), world.now).unwrap();
 }
@@ -66,7 +66,7 @@ fn closing_flushes_first_or_fails_everything_truthfully() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.producer.close(CloseMode::Graceful, world.now);
-    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().reason, Refusal::Closed));
+    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().reason, SendErrorKind::Closed));
     world.run();
     assert_eq!(world.fates(), [(0, DONE)]);
     assert!(matches!(world.events.last(), Some(Event::Closed)));

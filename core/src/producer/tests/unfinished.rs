@@ -41,7 +41,7 @@ fn every_batch_is_taken_out_once_with_what_is_certain_of_it() {
     assert_eq!(taken(&mut world), []);
     assert!(matches!(world.producer.poll_output(world.now), Output::Wait(_)), "it is closed");
     let refused = world.producer.send(batch(&["late"]), to(0), world.now).unwrap_err();
-    assert_eq!(refused.reason, Refusal::Closed);
+    assert_eq!(refused.reason, SendErrorKind::Closed);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a schedule does to a world: commands of the application, and faults.
 
 use kafka_batch_core::TopicPartition;
-use kafka_batch_core::producer::{CloseMode, Refusal};
+use kafka_batch_core::producer::{CloseMode, SendErrorKind};
 
 use super::World;
 use crate::Moment;
@@ -198,10 +198,10 @@ impl World {
                 self.note(|| format!("   refused: {refusal}"));
                 let waiting = self.ledger.waiting();
                 match refusal {
-                    Refusal::Full { .. } if waiting + size <= limit => {
+                    SendErrorKind::Full { .. } if waiting + size <= limit => {
                         Breach::of("full is only said when it is full", format!("{waiting} + {size} of {limit}"))
                     }
-                    Refusal::NeverFits { .. } if size <= limit => {
+                    SendErrorKind::NeverFits { .. } if size <= limit => {
                         Breach::of("full is only said when it is full", format!("{size} of {limit}"))
                     }
                     _ => Ok(None),
