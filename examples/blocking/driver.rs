@@ -72,8 +72,8 @@ impl BlockingProducer {
     // Commands. They only queue, so they can be given at any time between two events. Where driver and application are
     // not the same thread, commands are news too, and none is taken while `machine.has_room()` says no.
 
-    pub(crate) fn look_up(&mut self, topic: &str) {
-        self.machine.look_up(topic, self.now());
+    pub(crate) fn lookup_topic(&mut self, topic: &str) {
+        self.machine.lookup_topic(topic, self.now());
     }
 
     pub(crate) fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<BatchId, SendError> {

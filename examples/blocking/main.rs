@@ -95,7 +95,7 @@ impl Application {
 
     /// Sees that there is somebody to send to, before anything is sent. Answers with the partitions to send to.
     fn partitions(&mut self, args: &Args) -> Result<impl Iterator<Item = i32> + Clone + use<>, Failure> {
-        self.producer.look_up(&args.topic);
+        self.producer.lookup_topic(&args.topic);
         let count = loop {
             match self.hear()? {
                 Some(Event::Topic { partitions: Ok(count), .. }) => break NonZeroU32::get(count) as i32,

@@ -29,7 +29,7 @@ pub enum Step {
         records: u8,
     },
     Flush,
-    LookUp(u8),
+    LookupTopic(u8),
     /// So many milliseconds pass; or the clock runs backwards.
     Pass {
         millis: u16,
@@ -126,7 +126,7 @@ impl World {
                 }
             }
             Step::Flush => drop(self.machine.flush(now)),
-            Step::LookUp(name) => self.machine.look_up(&"x".repeat(usize::from(*name)), now),
+            Step::LookupTopic(name) => self.machine.lookup_topic(&"x".repeat(usize::from(*name)), now),
             Step::Pass { millis, backwards: false } => self.now = now + Duration::from_millis(u64::from(*millis)),
             Step::Pass { millis, .. } => {
                 let back = now.since_start().saturating_sub(Duration::from_millis(u64::from(*millis)));

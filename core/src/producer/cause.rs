@@ -133,7 +133,7 @@ pub enum LastErrorKind {
 }
 
 /// Why a time limit passed: the source in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and of
-/// [`LookUpError::TimedOut`](super::LookUpError::TimedOut).
+/// [`TopicLookupError::TimedOut`](super::TopicLookupError::TimedOut).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeoutCause {

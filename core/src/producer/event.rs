@@ -71,12 +71,12 @@ pub enum Event {
     },
     /// Everything that was accepted before the flush is through.
     Flushed(FlushId),
-    /// What the cluster says of a topic that was [looked up](super::Producer::look_up).
+    /// What the cluster says of a topic that was [looked up](super::Producer::lookup_topic).
     Topic {
         /// The topic.
         topic: String,
         /// How many partitions it has, or why that is not known.
-        partitions: Result<NonZeroU32, LookUpError>,
+        partitions: Result<NonZeroU32, TopicLookupError>,
     },
     /// A broker was reached, and it is known what to speak with it. For logs, and for batches that are still to be made:
     /// [`Versions::magic`] is the format that this broker takes.
@@ -152,7 +152,7 @@ impl core::error::Error for ConnectionError {}
 /// Why it is not known how many partitions a topic has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum LookUpError {
+pub enum TopicLookupError {
     /// A broker said so.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -170,7 +170,7 @@ pub enum LookUpError {
     },
 }
 
-impl LookUpError {
+impl TopicLookupError {
     /// Whether asking again can help.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {

@@ -126,8 +126,8 @@ mod verdict;
 pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};
 pub use self::config::ProducerConfig;
 pub use self::event::{
-    BatchId, Clock, CloseMode, ConnectionError, ConnectionErrorKind, Event, FlushId, LookUpError, SendError,
-    SendErrorKind,
+    BatchId, Clock, CloseMode, ConnectionError, ConnectionErrorKind, Event, FlushId, SendError, SendErrorKind,
+    TopicLookupError,
 };
 pub use self::handshake::Versions;
 pub use self::identity::ProducerIdError;

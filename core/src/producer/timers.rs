@@ -29,7 +29,7 @@ pub(super) enum Timer {
     /// What was not used for long is forgotten.
     MetadataIdle,
     /// A topic that was looked up is not there.
-    LookUp,
+    LookupTopic,
     /// A producer id may be asked for again.
     ProducerId,
 }

@@ -44,8 +44,8 @@ impl Machine {
     }
 
     /// Asks for a topic.
-    pub fn look_up(&mut self, topic: &str, now: Moment) {
-        self.0.look_up(topic, instant(now));
+    pub fn lookup_topic(&mut self, topic: &str, now: Moment) {
+        self.0.lookup_topic(topic, instant(now));
     }
 
     /// The door in.

@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Flush(Promise<Everything>),
     /// Asked for, or the last handle is gone: then nobody waits.
     Close(CloseMode, Option<Promise<Everything>>),
-    LookUp(String),
+    LookupTopic(String),
 }
 
 #[derive(Debug)]
@@ -107,12 +107,12 @@ impl Desk {
     }
 
     /// Asks for the topic.
-    pub(crate) fn look_up(&self, topic: &str) -> Result<(), SendErrorReason> {
+    pub(crate) fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
         let mut state = lock(&self.state);
         match state.stage.refusal() {
             Some(reason) => Err(reason),
             None => {
-                state.commands.push(Command::LookUp(topic.to_owned()));
+                state.commands.push(Command::LookupTopic(topic.to_owned()));
                 unlock_and_wake(state);
                 Ok(())
             }

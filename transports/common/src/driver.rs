@@ -187,7 +187,7 @@ impl Driver {
                     self.machine.close(mode, now);
                     promise.into_iter().for_each(|promise| self.books.enter_close(promise));
                 }
-                Command::LookUp(topic) => self.machine.look_up(&topic, now),
+                Command::LookupTopic(topic) => self.machine.lookup_topic(&topic, now),
             }
         }
     }
@@ -242,7 +242,7 @@ impl Driver {
             for command in self.commands.drain(..) {
                 match command {
                     Command::Flush(promise) | Command::Close(_, Some(promise)) => self.books.enter_close(promise),
-                    Command::Close(_, None) | Command::LookUp(_) => {}
+                    Command::Close(_, None) | Command::LookupTopic(_) => {}
                     Command::Send(_) => unreachable!("nothing is accepted once the machine was told to close"),
                 }
             }

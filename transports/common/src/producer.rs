@@ -152,13 +152,13 @@ impl Inner {
         }
         let Some(partitions) = topics.remembered(topic) else { return self.ask(topic).await };
         if topics.begin_asking(topic) {
-            self.look_up(topic)?;
+            self.lookup_topic(topic)?;
         }
         Ok(partitions)
     }
 
-    fn look_up(&self, topic: &str) -> Result<(), SendErrorReason> {
-        self.desk.look_up(topic).inspect_err(|_| {
+    fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
+        self.desk.lookup_topic(topic).inspect_err(|_| {
             // Whoever joined meanwhile would wait for ever.
             self.desk.topics.give_up(&Unknown::Closed);
         })
@@ -167,7 +167,7 @@ impl Inner {
     async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
         let (slot, is_first) = self.desk.topics.join(topic);
         if is_first {
-            self.look_up(topic)?;
+            self.lookup_topic(topic)?;
         }
         let answer = poll_fn(|context| slot.poll_take(context)).await;
         answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))

@@ -1,7 +1,7 @@
 //! Why it is not known how many partitions a topic has.
 
 use kafka_batch_core::SendErrorReason;
-use kafka_batch_core::producer::LookUpError;
+use kafka_batch_core::producer::TopicLookupError;
 use kafka_batch_core::protocol::ErrorCode;
 
 use crate::error::{Stopped, Unreachable};
@@ -12,25 +12,25 @@ pub(crate) enum Unknown {
     Topic,
     NoBroker(Unreachable),
     NotLetIn(Unreachable),
-    Refused(LookUpError),
+    Refused(TopicLookupError),
     Closed,
     Stopped,
 }
 
 impl Unknown {
     /// What the machine said of a topic that it was to look up.
-    pub(crate) fn new(error: LookUpError) -> Self {
+    pub(crate) fn new(error: TopicLookupError) -> Self {
         match error {
-            LookUpError::Broker(error) if is_not_there(error.code) => Self::Topic,
-            LookUpError::TimedOut { .. } => Self::NoBroker(Unreachable { last: error.to_string() }),
-            LookUpError::NotLetIn(kind) => Self::NotLetIn(Unreachable { last: kind.to_string() }),
+            TopicLookupError::Broker(error) if is_not_there(error.code) => Self::Topic,
+            TopicLookupError::TimedOut { .. } => Self::NoBroker(Unreachable { last: error.to_string() }),
+            TopicLookupError::NotLetIn(kind) => Self::NotLetIn(Unreachable { last: kind.to_string() }),
             error => Self::Refused(error),
         }
     }
 
     /// Whether it says something of the topic.
     pub(crate) const fn is_of_the_topic(&self) -> bool {
-        matches!(self, Self::Topic | Self::Refused(LookUpError::Broker(_) | LookUpError::InvalidName))
+        matches!(self, Self::Topic | Self::Refused(TopicLookupError::Broker(_) | TopicLookupError::InvalidName))
     }
 
     /// The same to whoever wants to send, with the addresses that were tried.
@@ -39,7 +39,7 @@ impl Unknown {
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic },
             Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: Box::new(error) },
-            Self::Refused(LookUpError::Broker(error)) => SendErrorReason::Broker { topic, error },
+            Self::Refused(TopicLookupError::Broker(error)) => SendErrorReason::Broker { topic, error },
             Self::NotLetIn(error) => SendErrorReason::Authentication(Box::new(error)),
             Self::Refused(error) => SendErrorReason::Transport(Box::new(error)),
             Self::Closed => SendErrorReason::Closed,

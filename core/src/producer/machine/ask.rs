@@ -13,7 +13,7 @@ use super::Producer;
 use super::answers::Sent;
 use crate::producer::accumulator::Awaited;
 use crate::producer::cluster::{News, Source};
-use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event, LookUpError};
+use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
 use crate::producer::handshake::garbled;
 use crate::producer::identity::Identity;
 use crate::producer::io::{ConnectionId, Output};
@@ -220,7 +220,7 @@ impl Producer {
             self.refresh.not_before = self.refresh.not_before.max(soonest);
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
-            return self.topic_event(topic.into(), Err(LookUpError::InvalidName));
+            return self.topic_event(topic.into(), Err(TopicLookupError::InvalidName));
         }
         let until = self.now + self.config.request_timeout;
         self.look_ups.entry(topic.into()).or_insert(until);
@@ -237,9 +237,9 @@ impl Producer {
             .collect();
         for (topic, until) in over {
             self.look_ups.remove(&topic);
-            let error = self.cluster.error(&topic).cloned().map(LookUpError::from);
-            let error =
-                error.unwrap_or_else(|| LookUpError::TimedOut { cause: self.why_no_metadata(until).map(Box::new) });
+            let error = self.cluster.error(&topic).cloned().map(TopicLookupError::from);
+            let error = error
+                .unwrap_or_else(|| TopicLookupError::TimedOut { cause: self.why_no_metadata(until).map(Box::new) });
             self.topic_event(topic, Err(error));
         }
         self.watch_look_ups();
@@ -249,16 +249,16 @@ impl Producer {
     /// same when its time is over.
     pub(super) fn refuse_look_ups(&mut self, kind: &ConnectionError) {
         for topic in core::mem::take(&mut self.look_ups).into_keys() {
-            self.topic_event(topic, Err(LookUpError::NotLetIn(Box::new(kind.clone()))));
+            self.topic_event(topic, Err(TopicLookupError::NotLetIn(Box::new(kind.clone()))));
         }
         self.watch_look_ups();
     }
 
     fn watch_look_ups(&mut self) {
-        self.timers.set_or_clear(Timer::LookUp, self.look_ups.values().min().copied());
+        self.timers.set_or_clear(Timer::LookupTopic, self.look_ups.values().min().copied());
     }
 
-    fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, LookUpError>) {
+    fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, TopicLookupError>) {
         self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
     }
 

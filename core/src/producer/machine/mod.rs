@@ -188,7 +188,7 @@ impl Producer {
     }
 
     /// Asks what the cluster knows of a topic: the answer comes as [`Event::Topic`].
-    pub fn look_up(&mut self, topic: &str, now: Instant) {
+    pub fn lookup_topic(&mut self, topic: &str, now: Instant) {
         self.advance(now);
         if self.life == Life::Open {
             self.begin_look_up(topic);
@@ -268,7 +268,7 @@ impl Producer {
             Timer::Overdue(id) => self.on_overdue(id),
             Timer::Idle(id) => self.on_idle(id),
             Timer::Delivery(partition) => self.on_out_of_time(partition),
-            Timer::LookUp => self.give_up_look_ups(),
+            Timer::LookupTopic => self.give_up_look_ups(),
             Timer::MetadataAge => self.refresh.is_old = true,
             Timer::MetadataIdle => self.forget_unused(),
             Timer::Retry(partition) => self.accumulator.look_at(partition),

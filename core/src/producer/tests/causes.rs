@@ -311,7 +311,7 @@ fn an_error_from_before_the_batch_counts_as_long_as_it_lasts() {
         config.reconnect_backoff_max = Duration::from_secs(10);
     });
     world.deaf = true;
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     let Output::Connect { connection, .. } = world.producer.poll_output(world.now) else { panic!() };
     world.producer.handle_input(Input::Closed(connection, Disconnect::NotConnected, Some("no route")), world.now);
     world.pass(at(1_000));
@@ -338,7 +338,7 @@ fn a_lookup_says_what_it_was_waiting_for() {
     let lookup = |deaf: bool, silent: i16| {
         let mut world = World::new(|config| config.request_timeout = Duration::from_secs(5));
         world.deaf = deaf;
-        world.producer.look_up("t", world.now);
+        world.producer.lookup_topic("t", world.now);
         drive(&mut world, on(silent, |_| Reply::Silence), |event| match event {
             Event::Topic { partitions: Err(error), .. } => Some(error.to_string()),
             _ => None,
@@ -393,7 +393,7 @@ fn what_is_no_kafka_broker_is_recognised_by_its_first_bytes_whatever_the_ceiling
                     config.frame_ceiling = ceiling;
                     config.sasl = sasl.clone();
                 });
-                world.producer.look_up("t", world.now);
+                world.producer.lookup_topic("t", world.now);
                 let Output::Connect { connection, .. } = world.producer.poll_output(world.now) else { panic!() };
                 world.producer.handle_input(Input::Connected(connection), world.now);
                 assert!(matches!(world.producer.poll_output(world.now), Output::Transmit { .. }));
@@ -417,7 +417,7 @@ fn protocols_that_do_not_meet_are_told_apart() {
         change(&mut world, &mut config);
         let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
         world.producer = Producer::new(config, clock, 42);
-        world.producer.look_up("t", world.now);
+        world.producer.lookup_topic("t", world.now);
         drive(&mut world, reply, |event| match event {
             Event::ConnectionErrorKind(kind) => Some(kind.to_string()),
             _ => None,
@@ -496,7 +496,7 @@ fn tls_to_a_port_in_the_clear_is_told() {
             config.sasl = sasl.then(|| Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
         });
         world.deaf = true;
-        world.producer.look_up("t", world.now);
+        world.producer.lookup_topic("t", world.now);
         world.run();
         let connection = world.connects[0].0;
         world.producer.handle_input(Input::Closed(connection, Disconnect::NoTls, Some("closed")), world.now);
@@ -578,7 +578,7 @@ fn an_error_names_the_address_that_the_connection_was_made_to() {
         _ => Reply::Silence,
     };
     world.now = at(10_000);
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     drive(&mut world, moved, |event| matches!(event, Event::Topic { .. }).then_some(()));
     world.events.clear();
     world.lost(old);

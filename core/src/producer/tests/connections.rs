@@ -149,11 +149,11 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
     let mut world = with_session(0, |_| {});
     world.refuses_us = true;
     for topic in ["t", "u"] {
-        world.producer.look_up(topic, world.now);
+        world.producer.lookup_topic(topic, world.now);
     }
     world.run();
     let told = |event: &Event| match event {
-        Event::Topic { topic, partitions: Err(error @ LookUpError::NotLetIn(_)) } => {
+        Event::Topic { topic, partitions: Err(error @ TopicLookupError::NotLetIn(_)) } => {
             assert!(!error.is_retriable());
             Some((topic.clone(), error.to_string()))
         }
@@ -168,7 +168,7 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
     assert_eq!(world.connects.len(), 1, "nobody waits any more");
     // Whoever asks later, asks anew.
     world.deaf = true;
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.run();
     let connection = world.connects.last().unwrap().0;
     world.producer.handle_input(Input::Closed(connection, Disconnect::Untrusted, None), world.now);
@@ -180,7 +180,7 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
     assert_eq!(error.to_string(), "boot:9092: one side does not trust the other's certificate");
     (world.refuses_us, world.deaf) = (false, false);
     world.pass(at(200_000));
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.run();
     assert!(matches!(world.events.last(), Some(Event::Topic { partitions: Ok(_), .. })), "{:?}", world.events);
 }
@@ -312,7 +312,7 @@ fn bytes_may_be_cut_anywhere_and_the_same_seed_gives_the_same_conversation() {
 fn one_silent_bootstrap_server_keeps_nobody_from_the_others() {
     let mut world = World::new(|config| config.bootstrap_servers = vec![("a".into(), 1), ("b".into(), 2)]);
     world.deaf = true; // it takes the connection, and that is all
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.run();
     world.deaf = false;
     world.pass(at(1_500));

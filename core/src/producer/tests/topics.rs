@@ -73,12 +73,12 @@ fn ever_new_partitions_take_no_more_room_than_those_in_use() {
 #[test]
 fn a_topic_can_be_looked_up() {
     let mut world = World::new(|_| {});
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.run();
     assert!(matches!(&world.events[..], [Event::Topic { partitions: Ok(count), .. }] if count.get() == 20));
     let mut world = World::new(|_| {});
     world.topic_error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.pass(at(31_000));
     let [Event::Topic { partitions: Err(error), .. }] = &world.events[..] else { panic!("{:?}", world.events) };
     let said = "the broker answered Metadata v1 with UNKNOWN_TOPIC_OR_PARTITION (3); create the topic";
@@ -89,10 +89,10 @@ fn a_topic_can_be_looked_up() {
 #[test]
 fn a_topic_that_is_known_is_asked_for_anew_but_not_at_any_rate() {
     let mut world = World::new(|_| {});
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.run();
     world.partitions = 21;
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.run();
     assert_eq!(world.events.len(), 1, "retry.backoff.ms is not over since the last answer");
     world.pass(at(100));
@@ -110,7 +110,7 @@ fn a_backlog_of_batches_keeps_no_metadata_away() {
     world.send(&["x"], 0);
     world.run();
     world.asked.clear();
-    world.producer.look_up("t", world.now);
+    world.producer.lookup_topic("t", world.now);
     world.pass(at(150));
     assert_eq!(world.asked.iter().map(|asked| (asked.connection, asked.api)).collect::<Vec<_>>(), [(leader, 3)]);
 }

@@ -112,6 +112,6 @@ fn commands(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, A
     }
     if random.percent(20) {
         let (topic, _) = random.pick(&scene.targets).clone();
-        actions.push((random.millis(6, scene.span.as_millis() as u64 + 6), Action::LookUp(topic)));
+        actions.push((random.millis(6, scene.span.as_millis() as u64 + 6), Action::LookupTopic(topic)));
     }
 }

@@ -26,7 +26,7 @@ pub enum Action {
     /// The application wants to hear when everything is through.
     Flush,
     /// The application asks for a topic.
-    LookUp(String),
+    LookupTopic(String),
     /// The application closes the producer.
     Close(CloseMode),
     /// Something is done to a request to come.
@@ -74,7 +74,7 @@ impl World {
                     self.flushes.insert(flush, open.map(|(serial, _)| *serial).collect());
                 }
             }
-            Action::LookUp(topic) => self.machine.look_up(topic, now),
+            Action::LookupTopic(topic) => self.machine.lookup_topic(topic, now),
             Action::Close(mode) => {
                 let at = self.perhaps_earlier();
                 self.machine.close(*mode, at);

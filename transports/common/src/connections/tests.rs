@@ -112,7 +112,7 @@ fn driver_with(acks: Acks) -> (Arc<Desk>, Driver) {
     let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
     let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&desk));
-    desk.look_up("t").unwrap();
+    desk.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
     (desk, driver)
 }

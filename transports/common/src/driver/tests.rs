@@ -137,7 +137,7 @@ fn next_action(driver: &mut Driver) -> Step {
 fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
     let (desk, mut driver) = desk_and_driver();
     for expected in 0..6 {
-        desk.look_up("t").unwrap(); // again, if the time is over
+        desk.lookup_topic("t").unwrap(); // again, if the time is over
         assert!(driver.poll_commands(&context()).is_ready());
         let Step::Connect { connection, failures, .. } = next_action(&mut driver) else { panic!("it has to connect") };
         assert_eq!(failures, expected);
