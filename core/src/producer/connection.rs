@@ -60,7 +60,7 @@ enum State {
     Handshake(Handshake, Instant),
     Ready(Versions),
     /// Nothing more will come of it.
-    Spoilt,
+    Failed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ struct Request {
 
 /// What became of bytes that came, or went.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum ConnectionEvent {
     /// Write this.
     Transmit(Vec<Bytes>),
     /// It can be used.
@@ -84,7 +84,7 @@ pub(super) enum Happening {
     /// A request that gets no answer is written.
     Written { correlation: i32 },
     /// It is of no more use, and must be closed.
-    Spoilt(ConnectionErrorKind),
+    Failed(ConnectionErrorKind),
 }
 
 impl Connection {
@@ -179,7 +179,12 @@ impl Connection {
         correlation
     }
 
-    pub(super) fn on_connected(&mut self, config: &ProducerConfig, now: Instant, happenings: &mut Vec<Happening>) {
+    pub(super) fn on_connected(
+        &mut self,
+        config: &ProducerConfig,
+        now: Instant,
+        happenings: &mut Vec<ConnectionEvent>,
+    ) {
         if self.is_connecting() {
             self.step(Handshake::begin(config, self.fallback), config, now, happenings);
         }
@@ -190,9 +195,9 @@ impl Connection {
         mut bytes: &[u8],
         config: &ProducerConfig,
         now: Instant,
-        happenings: &mut Vec<Happening>,
+        happenings: &mut Vec<ConnectionEvent>,
     ) {
-        while !matches!(self.state, State::Spoilt) {
+        while !matches!(self.state, State::Failed) {
             let error = match self.frames.next_frame(&mut bytes) {
                 Ok(Some(frame)) => {
                     self.is_answered = true;
@@ -221,16 +226,16 @@ impl Connection {
         }
     }
 
-    pub(super) fn on_written(&mut self, now: Instant, happenings: &mut Vec<Happening>) {
+    pub(super) fn on_written(&mut self, now: Instant, happenings: &mut Vec<ConnectionEvent>) {
         if let Some(Some(request)) = self.unwritten.pop_front() {
             self.silent -= 1;
             self.last_used = now;
-            happenings.push(Happening::Written { correlation: request.correlation });
+            happenings.push(ConnectionEvent::Written { correlation: request.correlation });
         }
     }
 
-    fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, happenings: &mut Vec<Happening>) {
-        match mem::replace(&mut self.state, State::Spoilt) {
+    fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, happenings: &mut Vec<ConnectionEvent>) {
+        match mem::replace(&mut self.state, State::Failed) {
             State::Handshake(handshake, _) => {
                 self.step(handshake.on_frame(config, self.chance, &frame), config, now, happenings);
             }
@@ -243,7 +248,7 @@ impl Connection {
                         let Request { correlation, version, .. } = *request;
                         self.in_flight.pop_front();
                         self.state = State::Ready(versions);
-                        happenings.push(Happening::Answer { correlation, version, frame });
+                        happenings.push(ConnectionEvent::Answer { correlation, version, frame });
                     }
                     // librdkafka's mock cluster answers requests with acks=0 as well.
                     (Ok(found), _) if config.acks == Acks::None && (0..self.next_correlation).contains(&found) => {
@@ -262,7 +267,7 @@ impl Connection {
                     (Err(error), _) => self.spoil(ConnectionErrorKind::Protocol(error), happenings),
                 }
             }
-            State::Connecting(_) | State::Spoilt => {
+            State::Connecting(_) | State::Failed => {
                 self.spoil(ConnectionErrorKind::Protocol("it speaks before it is connected".into()), happenings);
             }
         }
@@ -273,7 +278,7 @@ impl Connection {
         step: Result<Step, ConnectionErrorKind>,
         config: &ProducerConfig,
         now: Instant,
-        happenings: &mut Vec<Happening>,
+        happenings: &mut Vec<ConnectionEvent>,
     ) {
         self.last_used = now;
         match step {
@@ -282,12 +287,12 @@ impl Connection {
                 let asks_versions = handshake.asks_versions();
                 let limit = if asks_versions { config.versions_timeout() } else { config.request_timeout };
                 self.state = State::Handshake(handshake, now + limit);
-                happenings.push(Happening::Transmit(bytes));
+                happenings.push(ConnectionEvent::Transmit(bytes));
             }
             Ok(Step::Ready { versions, session }) => {
                 self.session_until = session.map(|session| now + self.usable(session));
                 self.state = State::Ready(versions);
-                happenings.push(Happening::Ready(versions));
+                happenings.push(ConnectionEvent::Ready(versions));
             }
             Err(kind) => self.spoil(kind, happenings),
         }
@@ -307,9 +312,9 @@ impl Connection {
         }
     }
 
-    fn spoil(&mut self, kind: ConnectionErrorKind, happenings: &mut Vec<Happening>) {
-        self.state = State::Spoilt;
-        happenings.push(Happening::Spoilt(kind));
+    fn spoil(&mut self, kind: ConnectionErrorKind, happenings: &mut Vec<ConnectionEvent>) {
+        self.state = State::Failed;
+        happenings.push(ConnectionEvent::Failed(kind));
     }
 
     /// The oldest request that is pending, of the handshake or after it.
@@ -364,7 +369,7 @@ impl Connection {
                 let silent = self.unwritten.iter().flatten().next();
                 self.in_flight.front().into_iter().chain(silent).map(|request| request.deadline).min()
             }
-            State::Spoilt => None,
+            State::Failed => None,
         }
     }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::Producer;
 use crate::producer::accumulator::Awaited;
 use crate::producer::cause::BrokerAddress;
-use crate::producer::connection::{Connection, Happening};
+use crate::producer::connection::{Connection, ConnectionEvent};
 use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event};
 use crate::producer::handshake::Versions;
 use crate::producer::io::{ConnectionId, Disconnect, Output};
@@ -92,21 +92,21 @@ impl Producer {
         }
     }
 
-    fn take_in(&mut self, id: ConnectionId, happenings: Vec<Happening>) {
+    fn take_in(&mut self, id: ConnectionId, happenings: Vec<ConnectionEvent>) {
         for happening in happenings {
             match happening {
-                Happening::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
-                Happening::Ready(versions) => self.on_ready(id, versions),
-                Happening::Answer { correlation, version, frame } => {
+                ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
+                ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
+                ConnectionEvent::Answer { correlation, version, frame } => {
                     self.network.is_proven = true;
                     self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
                     self.on_answer(id, correlation, version, &frame);
                 }
-                Happening::Written { correlation } => {
+                ConnectionEvent::Written { correlation } => {
                     self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
                     self.on_request_written(id, correlation);
                 }
-                Happening::Spoilt(kind) => self.give_up(id, kind),
+                ConnectionEvent::Failed(kind) => self.give_up(id, kind),
             }
         }
         self.watch(id);
