@@ -20,7 +20,7 @@ pub(super) type PartitionIndex = usize;
 
 /// What keeps a partition from sending its next batch. It is looked at again when that comes, and not before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Awaited {
+pub(super) enum BlockedOn {
     /// Its own affairs: an answer, or another batch.
     Itself,
     /// The end of its back-off.
@@ -58,7 +58,7 @@ pub(super) struct Entry {
     /// Its identity was refused, and it was tried again under another without a back-off. The next time it waits.
     pub(super) renewed: bool,
     /// Some attempt may have been written, or still be.
-    pub(super) unsure: bool,
+    pub(super) maybe_written: bool,
     /// While a later one was on its way, it was refused, perhaps: a broker that had forgotten us may have taken that one alone.
     pub(super) passed_over: bool,
     /// This broker does not remember it, and remembers something later: see [`Entry::awaits_proof`].
@@ -84,7 +84,7 @@ impl Entry {
     pub(super) fn may_prove(&self, identity: Identity) -> bool {
         self.payload.identity() == Some(identity)
             && self.overtaken.is_none()
-            && (self.unsure || self.in_flight.is_some())
+            && (self.maybe_written || self.in_flight.is_some())
     }
 }
 
@@ -181,9 +181,9 @@ impl Partition {
     /// producer sees no gap.
     pub(super) fn void(&self) -> Option<usize> {
         let lost = self.sequence.lost()?;
-        self.queue
-            .iter()
-            .position(|entry| entry.payload.identity() == Some(lost) && entry.in_flight.is_none() && !entry.unsure)
+        self.queue.iter().position(|entry| {
+            entry.payload.identity() == Some(lost) && entry.in_flight.is_none() && !entry.maybe_written
+        })
     }
 }
 
@@ -197,9 +197,9 @@ pub(super) struct Accumulator {
     /// Partitions whose queue is not empty.
     pub(super) active: BTreeSet<PartitionIndex>,
     /// Those of the active ones that have to be looked at.
-    ripe: BTreeSet<PartitionIndex>,
+    runnable: BTreeSet<PartitionIndex>,
     /// The others, if it is not themselves that they wait for.
-    parked: BTreeMap<Awaited, BTreeSet<PartitionIndex>>,
+    parked: BTreeMap<BlockedOn, BTreeSet<PartitionIndex>>,
     /// Batches that are not through, each with the bytes that it counts for.
     unfinished: BTreeMap<BatchId, usize>,
     bytes: usize,
@@ -275,31 +275,31 @@ impl Accumulator {
 
     /// The partitions to be looked at, beginning with this one or the next.
     pub(super) fn ripe_from(&self, turn: PartitionIndex) -> Vec<PartitionIndex> {
-        self.ripe.range(turn..).chain(self.ripe.range(..turn)).copied().collect()
+        self.runnable.range(turn..).chain(self.runnable.range(..turn)).copied().collect()
     }
 
     /// Something of this partition has changed: look at it.
     pub(super) fn look_at(&mut self, index: PartitionIndex) {
         if self.active.contains(&index) {
-            self.ripe.insert(index);
+            self.runnable.insert(index);
         }
     }
 
     /// It was looked at, and waits for this.
-    pub(super) fn park(&mut self, index: PartitionIndex, awaited: Awaited) {
-        self.ripe.remove(&index);
-        if !matches!(awaited, Awaited::Itself | Awaited::Until(_)) {
+    pub(super) fn park(&mut self, index: PartitionIndex, awaited: BlockedOn) {
+        self.runnable.remove(&index);
+        if !matches!(awaited, BlockedOn::Itself | BlockedOn::Until(_)) {
             self.parked.entry(awaited).or_default().insert(index);
         }
     }
 
     /// What was waited for has come, or will not: those that waited are looked at.
-    pub(super) fn wake(&mut self, has_come: impl Fn(&Awaited) -> bool) {
-        let Self { parked, ripe, active, .. } = self;
+    pub(super) fn wake(&mut self, has_come: impl Fn(&BlockedOn) -> bool) {
+        let Self { parked, runnable, active, .. } = self;
         parked.retain(|awaited, waiting| {
             let stays = !has_come(awaited);
             if !stays {
-                ripe.extend(waiting.intersection(active));
+                runnable.extend(waiting.intersection(active));
             }
             stays
         });
@@ -307,13 +307,13 @@ impl Accumulator {
 
     /// Whether some batch waits for metadata that names a leader.
     pub(super) fn lacks_leader(&self) -> bool {
-        self.parked.get(&Awaited::Leader).is_some_and(|waiting| !waiting.is_disjoint(&self.active))
+        self.parked.get(&BlockedOn::Leader).is_some_and(|waiting| !waiting.is_disjoint(&self.active))
     }
 
     /// Whether it was looked at, and has not been woken since.
     #[cfg(debug_assertions)]
     pub(super) fn is_parked(&self, index: PartitionIndex) -> bool {
-        !self.ripe.contains(&index)
+        !self.runnable.contains(&index)
     }
 
     /// A new entry, in no queue yet.
@@ -331,7 +331,7 @@ impl Accumulator {
             not_before: Instant::START,
             in_flight: None,
             renewed: false,
-            unsure: false,
+            maybe_written: false,
             passed_over: false,
             overtaken: None,
             last_error: None,
@@ -387,7 +387,7 @@ impl Accumulator {
         let entry = queue.remove(at);
         if queue.is_empty() {
             self.active.remove(&index);
-            self.ripe.remove(&index);
+            self.runnable.remove(&index);
         } else {
             self.look_at(index);
         }

@@ -20,10 +20,10 @@ pub(super) enum Outcome {
 pub(super) enum Verdict {
     /// It is in the log.
     Done,
-    /// The same bytes again. `refresh`: ask who leads first. `unsure`: this attempt may have been written, or still be.
-    Retry { refresh: bool, unsure: bool },
-    /// It failed for good. `unsure`: this attempt may have been written, or still be.
-    Fail { unsure: bool },
+    /// The same bytes again. `refresh`: ask who leads first. `maybe_written`: this attempt may have been written, or still be.
+    Retry { refresh: bool, maybe_written: bool },
+    /// It failed for good. `maybe_written`: this attempt may have been written, or still be.
+    Fail { maybe_written: bool },
     /// It was refused for its size.
     TooLarge,
     /// It was refused, for our counting is not the broker's: if it is the next in line, count anew under a new epoch;
@@ -42,9 +42,9 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
     let waited = acks == Acks::All;
     let code = match outcome {
         Outcome::Answered(code) => code,
-        Outcome::NoAnswer => return Retry { refresh: true, unsure: true },
+        Outcome::NoAnswer => return Retry { refresh: true, maybe_written: true },
         Outcome::Written => return Done,
-        Outcome::GivenUp { out } => return Fail { unsure: out },
+        Outcome::GivenUp { out } => return Fail { maybe_written: out },
     };
     match code {
         ErrorCode::NONE => Done,
@@ -54,27 +54,27 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         ErrorCode::NOT_LEADER_OR_FOLLOWER
         | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         | ErrorCode::REPLICA_NOT_AVAILABLE
-        | ErrorCode::FENCED_LEADER_EPOCH => Retry { refresh: true, unsure: waited },
+        | ErrorCode::FENCED_LEADER_EPOCH => Retry { refresh: true, maybe_written: waited },
         ErrorCode::LEADER_NOT_AVAILABLE | ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID => {
-            Retry { refresh: true, unsure: false }
+            Retry { refresh: true, maybe_written: false }
         }
         // The last three are no codes of Produce's: who knows what such a broker has done.
         ErrorCode::KAFKA_STORAGE_ERROR
         | ErrorCode::NETWORK_EXCEPTION
         | ErrorCode::LISTENER_NOT_FOUND
         | ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE
-        | ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Retry { refresh: true, unsure: true },
+        | ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Retry { refresh: true, maybe_written: true },
 
         ErrorCode::REQUEST_TIMED_OUT
         | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
-        | ErrorCode::THROTTLING_QUOTA_EXCEEDED => Retry { refresh: false, unsure: true },
+        | ErrorCode::THROTTLING_QUOTA_EXCEEDED => Retry { refresh: false, maybe_written: true },
         ErrorCode::NOT_ENOUGH_REPLICAS
         | ErrorCode::CORRUPT_MESSAGE
         | ErrorCode::UNKNOWN_LEADER_EPOCH
         | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
         | ErrorCode::COORDINATOR_NOT_AVAILABLE
         | ErrorCode::NOT_COORDINATOR
-        | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { refresh: false, unsure: false },
+        | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { refresh: false, maybe_written: false },
 
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Recount,
         // All before anything is appended. The first three mean that our id or epoch is unknown, or another's by now. The
@@ -110,10 +110,10 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         | ErrorCode::UNSUPPORTED_COMPRESSION_TYPE
         | ErrorCode::INVALID_RECORD
         | ErrorCode::PRODUCER_FENCED
-        | ErrorCode::TRANSACTION_ABORTABLE => Fail { unsure: false },
+        | ErrorCode::TRANSACTION_ABORTABLE => Fail { maybe_written: false },
 
         // UNKNOWN_SERVER_ERROR among them: the broker failed at it, at some point.
-        _ => Fail { unsure: true },
+        _ => Fail { maybe_written: true },
     }
 }
 
@@ -177,11 +177,11 @@ pub(super) fn identity(code: ErrorCode) -> IdentityVerdict {
 mod tests {
     use super::*;
 
-    const REFUSED: Verdict = Verdict::Fail { unsure: false };
-    const AGAIN: Verdict = Verdict::Retry { refresh: false, unsure: false };
-    const AGAIN_UNSURE: Verdict = Verdict::Retry { refresh: false, unsure: true };
-    const ELSEWHERE: Verdict = Verdict::Retry { refresh: true, unsure: false };
-    const ELSEWHERE_UNSURE: Verdict = Verdict::Retry { refresh: true, unsure: true };
+    const REFUSED: Verdict = Verdict::Fail { maybe_written: false };
+    const AGAIN: Verdict = Verdict::Retry { refresh: false, maybe_written: false };
+    const AGAIN_UNSURE: Verdict = Verdict::Retry { refresh: false, maybe_written: true };
+    const ELSEWHERE: Verdict = Verdict::Retry { refresh: true, maybe_written: false };
+    const ELSEWHERE_UNSURE: Verdict = Verdict::Retry { refresh: true, maybe_written: true };
 
     /// One test a row: name, code, then the verdicts for acks=all idempotent, acks=all, acks=1.
     macro_rules! produce_rows {
@@ -201,7 +201,7 @@ mod tests {
 
     produce_rows! {
         none NONE Verdict::Done, Verdict::Done, Verdict::Done;
-        duplicate_sequence_number DUPLICATE_SEQUENCE_NUMBER Verdict::Done, Verdict::Fail { unsure: true }, Verdict::Fail { unsure: true };
+        duplicate_sequence_number DUPLICATE_SEQUENCE_NUMBER Verdict::Done, Verdict::Fail { maybe_written: true }, Verdict::Fail { maybe_written: true };
         not_leader_or_follower NOT_LEADER_OR_FOLLOWER ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
         unknown_topic_or_partition UNKNOWN_TOPIC_OR_PARTITION ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
         replica_not_available REPLICA_NOT_AVAILABLE ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
@@ -245,7 +245,7 @@ mod tests {
         invalid_record INVALID_RECORD REFUSED, REFUSED, REFUSED;
         producer_fenced PRODUCER_FENCED Verdict::IdentityRefused, REFUSED, REFUSED;
         transaction_abortable TRANSACTION_ABORTABLE Verdict::IdentityRefused, REFUSED, REFUSED;
-        unknown_server_error UNKNOWN_SERVER_ERROR Verdict::Fail { unsure: true }, Verdict::Fail { unsure: true }, Verdict::Fail { unsure: true };
+        unknown_server_error UNKNOWN_SERVER_ERROR Verdict::Fail { maybe_written: true }, Verdict::Fail { maybe_written: true }, Verdict::Fail { maybe_written: true };
     }
 
     #[test]
@@ -263,14 +263,14 @@ mod tests {
     #[test]
     fn given_up_is_as_sure_as_the_bytes_are() {
         for out in [false, true] {
-            assert_eq!(produce(Outcome::GivenUp { out }, Acks::All, true), Verdict::Fail { unsure: out });
+            assert_eq!(produce(Outcome::GivenUp { out }, Acks::All, true), Verdict::Fail { maybe_written: out });
         }
     }
 
     #[test]
     fn of_a_code_of_the_future_we_know_nothing() {
         let outcome = Outcome::Answered(ErrorCode(9999));
-        assert_eq!(produce(outcome, Acks::All, true), Verdict::Fail { unsure: true });
+        assert_eq!(produce(outcome, Acks::All, true), Verdict::Fail { maybe_written: true });
         assert_eq!(metadata(ErrorCode(9999)), TopicVerdict::AskAgain);
         assert_eq!(identity(ErrorCode(9999)), IdentityVerdict::AskAgain);
     }

@@ -170,16 +170,16 @@ impl Producer {
                 let at = self.accumulator.partition(index).find(part.entry).unwrap_or(at);
                 self.land(index, at, said.map(|said| said.response));
             }
-            (Verdict::Retry { refresh, unsure }, _) => {
+            (Verdict::Retry { refresh, maybe_written }, _) => {
                 if said.is_some_and(|said| !said.is_appended()) {
                     partition.may_be_passed(at);
                 }
                 if let Some(said) = said.filter(|_| refresh) {
                     self.follow_leader(index, said);
                 }
-                self.retry(index, at, unsure, said);
+                self.retry(index, at, maybe_written, said);
             }
-            (Verdict::Fail { unsure }, Some(said)) => self.fail_by_broker(index, at, unsure, said),
+            (Verdict::Fail { maybe_written }, Some(said)) => self.fail_by_broker(index, at, maybe_written, said),
             (Verdict::TooLarge, Some(said)) if self.may_split(index, at) => self.split(index, at, said.error().into()),
             (Verdict::TooLarge, Some(said)) => self.fail_by_broker(index, at, false, said),
             (Verdict::Recount, Some(said)) => self.recount(index, at, said),
@@ -229,14 +229,14 @@ impl Producer {
         self.fail_at(index, at, true, error.into(), Vec::new());
     }
 
-    fn retry(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Option<Said<'_>>) {
+    fn retry(&mut self, index: PartitionIndex, at: usize, maybe_written: bool, said: Option<Said<'_>>) {
         let backoff = self.retry_backoff();
         let entry = &mut self.accumulator.partition_mut(index).queue[at];
         if let Some(said) = said {
             entry.last_error = Some(Box::new(said.error()));
             entry.last_error_at = self.now;
         }
-        entry.unsure |= unsure;
+        entry.maybe_written |= maybe_written;
         entry.failures = entry.failures.saturating_add(1);
         entry.not_before = self.now + backoff.after(entry.failures, &mut self.random);
     }
@@ -262,7 +262,7 @@ impl Producer {
     fn refuse_identity(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
         let entry = &self.accumulator.partition(index).queue[at];
         let Some(identity) = entry.payload.identity() else { return };
-        if entry.unsure {
+        if entry.maybe_written {
             self.fail_by_broker(index, at, true, said);
         } else {
             self.retry(index, at, false, Some(said));
@@ -290,10 +290,10 @@ impl Producer {
             .any(|other| other.payload.identity() == Some(identity) && !other.awaits_proof(Some(said.broker)));
         let is_out_of_order = said.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
         // One that may be in the log can be out of order for the broker because it remembers only what came after it.
-        if !has_earlier && entry.number == 0 && !(entry.unsure && is_out_of_order) {
+        if !has_earlier && entry.number == 0 && !(entry.maybe_written && is_out_of_order) {
             return self.refuse_identity(index, at, said);
         }
-        if !has_earlier && entry.unsure {
+        if !has_earlier && entry.maybe_written {
             if !is_out_of_order || entry.passed_over {
                 return self.fail_by_broker(index, at, true, said);
             }
@@ -318,7 +318,7 @@ impl Producer {
         }
     }
 
-    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, unsure: bool, said: Said<'_>) {
+    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, maybe_written: bool, said: Said<'_>) {
         let error = said.error();
         let of_records = said.response.record_errors.iter().filter_map(|error| {
             Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
@@ -329,6 +329,6 @@ impl Producer {
         if errors.is_empty() && entry.payload.record_count() == 1 && self.wholes.contains_key(&entry.batch) {
             errors.push(RecordError::new(0, said.response.error_message.clone()));
         }
-        self.fail_at(index, at, unsure, error.into(), errors);
+        self.fail_at(index, at, maybe_written, error.into(), errors);
     }
 }

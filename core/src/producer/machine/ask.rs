@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::Producer;
 use super::answers::Sent;
-use crate::producer::accumulator::Awaited;
+use crate::producer::accumulator::BlockedOn;
 use crate::producer::cluster::{News, Source};
 use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
 use crate::producer::handshake::garbled;
@@ -265,7 +265,7 @@ impl Producer {
     /// Goes on under the next epoch; or asks for a producer id over this connection, if that is needed and allowed now.
     pub(super) fn next_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
         if self.identities.bump() {
-            self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+            self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_)));
             self.stirred = true;
             return None;
         }
@@ -309,7 +309,7 @@ impl Producer {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
                 match self.identities.obtain(identity) {
-                    Ok(()) => self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_))),
+                    Ok(()) => self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_))),
                     Err(error) => {
                         self.note_identity_error(id, error.into());
                         self.identity_failed();
@@ -337,7 +337,7 @@ impl Producer {
     pub(super) fn identity_failed(&mut self) {
         self.identities.asked = false;
         self.postpone_identity();
-        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+        self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_)));
     }
 
     /// Another failure in a row, so the next request waits longer.

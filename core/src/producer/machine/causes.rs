@@ -2,7 +2,7 @@
 
 use super::Producer;
 use super::answers::Sent;
-use crate::producer::accumulator::{Awaited, Entry, PartitionIndex};
+use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex};
 use crate::producer::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::producer::connection::Connection;
 use crate::producer::event::{ConnectionError, ConnectionErrorKind};
@@ -57,9 +57,9 @@ impl Producer {
             return Some(WaitingFor::Response { broker: connection.address.clone(), request });
         }
         match self.ready(index).err()? {
-            Awaited::Leader => Some(self.metadata_wait()),
-            Awaited::Node(node) => self.connection_wait(node),
-            Awaited::Capacity(id) => {
+            BlockedOn::Leader => Some(self.metadata_wait()),
+            BlockedOn::Node(node) => self.connection_wait(node),
+            BlockedOn::Capacity(id) => {
                 let connection = self.network.connections.get(&id)?;
                 if connection.may_be_asked(self.now) {
                     self.response_wait(connection)
@@ -67,12 +67,12 @@ impl Producer {
                     Some(WaitingFor::Throttle { broker: connection.address.clone() })
                 }
             }
-            Awaited::Identity(_) => {
+            BlockedOn::Identity(_) => {
                 let asked = self.connection_of(|sent| matches!(sent, Sent::Identity));
                 Some(asked.unwrap_or(WaitingFor::ProducerId))
             }
             // The last error says why.
-            Awaited::Itself | Awaited::Until(_) | Awaited::News => None,
+            BlockedOn::Itself | BlockedOn::Until(_) | BlockedOn::News => None,
         }
     }
 

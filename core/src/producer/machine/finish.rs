@@ -62,18 +62,18 @@ impl Producer {
         self.through(entry.batch, Event::Delivered { batch: entry.batch, delivery });
     }
 
-    /// It failed for good. `unsure`: the last attempt may have been written.
+    /// It failed for good. `maybe_written`: the last attempt may have been written.
     pub(super) fn fail_at(
         &mut self,
         index: PartitionIndex,
         at: usize,
-        unsure: bool,
+        maybe_written: bool,
         reason: FailureReason,
         errors: Vec<RecordError>,
     ) {
         let to = self.accumulator.partition(index).to.clone();
         let Some(entry) = self.accumulator.remove(index, at) else { return };
-        let may_be_written = unsure || entry.unsure;
+        let may_be_written = maybe_written || entry.maybe_written;
         if let Some(identity) = entry.payload.identity() {
             self.accumulator.partition_mut(index).sequence.lose(identity);
         }
@@ -120,7 +120,7 @@ impl Producer {
         let Some(entry) = self.accumulator.partition(index).queue.front() else { return };
         let outcome = Outcome::GivenUp { out: entry.in_flight.is_some() };
         let verdict = verdict::produce(outcome, self.config.acks, entry.payload.identity().is_some());
-        self.fail_at(index, 0, verdict == Verdict::Fail { unsure: true }, reason, Vec::new());
+        self.fail_at(index, 0, verdict == Verdict::Fail { maybe_written: true }, reason, Vec::new());
     }
 
     fn why_out_of_time(&self, index: PartitionIndex) -> FailureReason {
@@ -156,7 +156,7 @@ impl Producer {
     /// Whether a batch that is too large is to be split: if that is wanted, and helps, and none of it may be in the log.
     pub(super) fn may_split(&self, index: PartitionIndex, at: usize) -> bool {
         let entry = &self.accumulator.partition(index).queue[at];
-        self.config.split_too_large && !entry.unsure && entry.payload.record_count() > 1
+        self.config.split_too_large && !entry.maybe_written && entry.payload.record_count() > 1
     }
 
     /// Puts two or more parts in the place of a batch. They go out in order, and their fates are put together again.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Producer;
-use crate::producer::accumulator::Awaited;
+use crate::producer::accumulator::BlockedOn;
 use crate::producer::cause::BrokerAddress;
 use crate::producer::connection::{Connection, ConnectionEvent};
 use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event};
@@ -99,11 +99,11 @@ impl Producer {
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
                 ConnectionEvent::Answer { correlation, version, frame } => {
                     self.network.is_proven = true;
-                    self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
+                    self.accumulator.wake(|awaited| *awaited == BlockedOn::Capacity(id));
                     self.on_answer(id, correlation, version, &frame);
                 }
                 ConnectionEvent::Written { correlation } => {
-                    self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
+                    self.accumulator.wake(|awaited| *awaited == BlockedOn::Capacity(id));
                     self.on_request_written(id, correlation);
                 }
                 ConnectionEvent::Failed(kind) => self.give_up(id, kind),
@@ -116,7 +116,7 @@ impl Producer {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
-        self.accumulator.wake(|awaited| *awaited == Awaited::Node(node));
+        self.accumulator.wake(|awaited| *awaited == BlockedOn::Node(node));
         self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
     }
 
@@ -203,7 +203,7 @@ impl Producer {
 
     /// Those who waited for something on a connection that is gone have to wait for something else.
     fn wake_deserted(&mut self, id: ConnectionId, node: Node) {
-        let waited = [Awaited::Node(node), Awaited::Capacity(id), Awaited::Identity(id)];
+        let waited = [BlockedOn::Node(node), BlockedOn::Capacity(id), BlockedOn::Identity(id)];
         self.accumulator.wake(|awaited| waited.contains(awaited));
     }
 

@@ -17,7 +17,7 @@ use core::time::Duration;
 use self::answers::Sent;
 use self::ask::Refresh;
 use self::finish::Whole;
-use super::accumulator::{Accumulator, Awaited};
+use super::accumulator::{Accumulator, BlockedOn};
 use super::backoff::{Backoff, Random};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
@@ -272,9 +272,9 @@ impl Producer {
             Timer::MetadataAge => self.refresh.is_old = true,
             Timer::MetadataIdle => self.forget_unused(),
             Timer::Retry(partition) => self.accumulator.look_at(partition),
-            Timer::Reconnect(node) => self.accumulator.wake(|awaited| *awaited == Awaited::Node(node)),
-            Timer::Throttle(id) => self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id)),
-            Timer::ProducerId => self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_))),
+            Timer::Reconnect(node) => self.accumulator.wake(|awaited| *awaited == BlockedOn::Node(node)),
+            Timer::Throttle(id) => self.accumulator.wake(|awaited| *awaited == BlockedOn::Capacity(id)),
+            Timer::ProducerId => self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_))),
             // That it is over is all: whether metadata is asked for is seen in every drain.
             Timer::MetadataRetry => {}
         }

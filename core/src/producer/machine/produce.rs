@@ -9,7 +9,7 @@ use super::Producer;
 use super::answers::{Part, Sent};
 use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
-use crate::producer::accumulator::{Awaited, Entry, PartitionIndex, Payload};
+use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};
 use crate::producer::handshake::Versions;
 use crate::producer::identity::Identity;
 use crate::producer::io::ConnectionId;
@@ -65,35 +65,35 @@ impl Producer {
     }
 
     /// Over which connection the next batch of a partition can go now; or what it waits for.
-    pub(super) fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), Awaited> {
+    pub(super) fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), BlockedOn> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(&partition.to);
-        let at = partition.next(leader).ok_or(Awaited::Itself)?;
+        let at = partition.next(leader).ok_or(BlockedOn::Itself)?;
         let entry = &partition.queue[at];
         if entry.not_before > self.now {
-            return Err(Awaited::Until(entry.not_before));
+            return Err(BlockedOn::Until(entry.not_before));
         }
-        let broker = leader.ok_or(Awaited::Leader)?;
+        let broker = leader.ok_or(BlockedOn::Leader)?;
         let node = Node::Broker(broker);
-        let Reach::Ready(id) = self.network.reach(node, self.now) else { return Err(Awaited::Node(node)) };
-        let connection = self.network.connections.get(&id).ok_or(Awaited::Node(node))?;
-        let versions = connection.versions().ok_or(Awaited::Node(node))?;
+        let Reach::Ready(id) = self.network.reach(node, self.now) else { return Err(BlockedOn::Node(node)) };
+        let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
+        let versions = connection.versions().ok_or(BlockedOn::Node(node))?;
         if !connection.has_capacity(&self.config, self.now) {
-            return Err(Awaited::Capacity(id));
+            return Err(BlockedOn::Capacity(id));
         }
         // Those that await proof of what goes now stand aside; what is stamped anew proves nothing, and waits for them too.
         let is_repeat = entry.payload.identity().is_some();
         let earlier = || partition.queue.iter().take(at).filter(|entry| !(is_repeat && entry.awaits_proof(leader)));
         // The new leader waits for the old one's answers, unless the old one leads again.
         if earlier().any(|entry| entry.in_flight != Some(id)) {
-            return Err(Awaited::News);
+            return Err(BlockedOn::News);
         }
         let identity = match &entry.payload {
             Payload::Stamped(batch, identity) if batch.magic() == versions.magic() => *identity,
             // It may be in the log under its sequence, with which so old a broker can do nothing. The leader may move.
-            Payload::Stamped(_, Some(_)) if entry.unsure => return Err(Awaited::News),
+            Payload::Stamped(_, Some(_)) if entry.maybe_written => return Err(BlockedOn::News),
             _ if !self.is_idempotent(versions) => None,
-            _ => Some(self.identities.usable_by(&partition.sequence).ok_or(Awaited::Identity(id))?),
+            _ => Some(self.identities.usable_by(&partition.sequence).ok_or(BlockedOn::Identity(id))?),
         };
         // Alone on its partition, or in a row of batches whose counting the broker checks: and a new one only if it will still
         // remember the first of them, which it could not tell from a stranger otherwise.
@@ -105,17 +105,17 @@ impl Producer {
         if earlier().next().is_none() || identity.is_some_and(in_a_row) {
             Ok((id, broker, versions))
         } else {
-            Err(Awaited::News)
+            Err(BlockedOn::News)
         }
     }
 
-    fn put_aside(&mut self, index: PartitionIndex, awaited: Awaited) {
+    fn put_aside(&mut self, index: PartitionIndex, awaited: BlockedOn) {
         self.accumulator.park(index, awaited);
         match awaited {
-            Awaited::Until(moment) => self.timers.set(Timer::Retry(index), moment),
-            Awaited::Node(node) => self.connect(node),
-            Awaited::Identity(id) => self.identity_over = Some(id),
-            Awaited::Itself | Awaited::Leader | Awaited::News | Awaited::Capacity(_) => {}
+            BlockedOn::Until(moment) => self.timers.set(Timer::Retry(index), moment),
+            BlockedOn::Node(node) => self.connect(node),
+            BlockedOn::Identity(id) => self.identity_over = Some(id),
+            BlockedOn::Itself | BlockedOn::Leader | BlockedOn::News | BlockedOn::Capacity(_) => {}
         }
     }
 

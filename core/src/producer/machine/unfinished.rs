@@ -24,7 +24,8 @@ impl Producer {
             }
         }
         while let Some((to, entry)) = self.accumulator.pop() {
-            let is_unsent = matches!(entry.payload, Payload::Sealed(_)) && !entry.unsure && entry.in_flight.is_none();
+            let is_unsent =
+                matches!(entry.payload, Payload::Sealed(_)) && !entry.maybe_written && entry.in_flight.is_none();
             let fate = if is_unsent { Fate::NotWritten } else { Fate::Unknown };
             if let Some(whole) = self.wholes.get_mut(&entry.batch) {
                 let end = entry.position + entry.payload.record_count();
