@@ -28,12 +28,12 @@ impl Random {
 
 /// Chance that one connection has for itself, so that what it draws disturbs no other draw.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chance {
+pub(super) struct ConnectionRng {
     pub(super) seed: u64,
     pub(super) connection: u64,
 }
 
-impl Chance {
+impl ConnectionRng {
     /// Numbers of this connection's own. They are no secret: of what was drawn, one can tell the seed.
     pub(super) const fn random(self) -> Random {
         Random::new(self.seed.rotate_left(32) ^ self.connection)

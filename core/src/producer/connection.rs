@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::backoff::Chance;
+use super::backoff::ConnectionRng;
 use super::cause::{BrokerAddress, PendingRequest};
 use super::config::ProducerConfig;
 use super::event::ConnectionErrorKind;
@@ -29,7 +29,7 @@ pub(super) struct Connection {
     pub(super) address: BrokerAddress,
     /// Speak as with a broker of this version, and do not ask.
     fallback: Option<BrokerVersion>,
-    chance: Chance,
+    rng: ConnectionRng,
     state: State,
     frames: FrameReader,
     /// Whether a frame has come.
@@ -92,7 +92,7 @@ impl Connection {
         node: Node,
         address: BrokerAddress,
         fallback: Option<BrokerVersion>,
-        chance: Chance,
+        rng: ConnectionRng,
         config: &ProducerConfig,
         now: Instant,
     ) -> Self {
@@ -100,7 +100,7 @@ impl Connection {
             node,
             address,
             fallback,
-            chance,
+            rng,
             state: State::Connecting(now + config.socket_connection_setup_timeout),
             frames: FrameReader::new(config.frame_ceiling),
             is_answered: false,
@@ -237,7 +237,7 @@ impl Connection {
     fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, happenings: &mut Vec<ConnectionEvent>) {
         match mem::replace(&mut self.state, State::Failed) {
             State::Handshake(handshake, _) => {
-                self.step(handshake.on_frame(config, self.chance, &frame), config, now, happenings);
+                self.step(handshake.on_frame(config, self.rng, &frame), config, now, happenings);
             }
             State::Ready(versions) => {
                 self.last_used = now;
@@ -300,7 +300,7 @@ impl Connection {
 
     /// How much of a session is used: 85 to 95 %, as the Java client does, and not of all connections the same.
     fn usable(&self, session: Duration) -> Duration {
-        let thousandths = 850 + self.chance.random().below(101) as u32;
+        let thousandths = 850 + self.rng.random().below(101) as u32;
         session.saturating_mul(thousandths).checked_div(1_000).unwrap_or(session).max(SHORTEST_SESSION)
     }
 

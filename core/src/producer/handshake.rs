@@ -15,7 +15,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::backoff::Chance;
+use super::backoff::ConnectionRng;
 use super::config::ProducerConfig;
 use super::event::ConnectionErrorKind;
 use super::sasl::{Conversation, Sasl};
@@ -162,12 +162,12 @@ impl Handshake {
     pub(super) fn on_frame(
         self,
         config: &ProducerConfig,
-        chance: Chance,
+        rng: ConnectionRng,
         frame: &[u8],
     ) -> Result<Step, ConnectionErrorKind> {
         match self {
             Self::AskVersions(state) => state.on_frame(config, frame),
-            Self::Mechanism(state) => state.on_frame(config, chance, frame),
+            Self::Mechanism(state) => state.on_frame(config, rng, frame),
             Self::Authenticate(state) => state.on_frame(config, frame),
         }
     }
@@ -195,7 +195,7 @@ impl AskVersions {
 }
 
 impl Mechanism {
-    fn on_frame(self, config: &ProducerConfig, chance: Chance, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn on_frame(self, config: &ProducerConfig, rng: ConnectionRng, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
         let Self { version, sasl, channel, versions, .. } = self;
@@ -207,7 +207,7 @@ impl Mechanism {
             let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
             return Err(error.with_message(message).into());
         }
-        let (token, conversation) = Conversation::begin(&sasl, chance);
+        let (token, conversation) = Conversation::begin(&sasl, rng);
         Authenticate { sasl, channel, conversation, versions }.send(config, &token)
     }
 }

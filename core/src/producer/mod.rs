@@ -50,7 +50,7 @@
 //!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
-//!     └── Recount: certainly in no log; stamped anew under a new epoch ◀───────────┘
+//!     └── Resequence: certainly in no log; stamped anew under a new epoch ◀───────────┘
 //!         (perhaps in the log: waits until a later one proves that it is there, or fails as unknown)
 //!
 //!  delivery.timeout.ms ends each of them: Failed, not written if that is certain, and unknown if it is not

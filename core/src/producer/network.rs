@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use super::backoff::{Backoff, Chance, Random};
+use super::backoff::{Backoff, ConnectionRng, Random};
 use super::cause::BrokerAddress;
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
@@ -26,7 +26,7 @@ pub(super) enum Node {
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
-    nodes: BTreeMap<Node, Path>,
+    nodes: BTreeMap<Node, NodeState>,
     next_connection: u64,
     /// Whom to try first among equals: moves on with each attempt.
     turn: usize,
@@ -38,7 +38,7 @@ pub(super) struct Network {
 
 /// The way to a node.
 #[derive(Debug, Default)]
-struct Path {
+struct NodeState {
     connection: Option<ConnectionId>,
     failures: u32,
     not_before: Instant,
@@ -68,7 +68,7 @@ pub(super) enum Reach {
 }
 
 /// So long an attempt to connect may take before another broker is tried beside it.
-const HOPE: Duration = Duration::from_secs(1);
+const CONNECT_STAGGER: Duration = Duration::from_secs(1);
 
 impl Network {
     pub(super) fn new(turn: usize, seed: u64) -> Self {
@@ -97,14 +97,14 @@ impl Network {
         now: Instant,
     ) -> ConnectionId {
         let id = ConnectionId::new(self.next_connection);
-        let chance = Chance { seed: self.seed, connection: self.next_connection };
+        let rng = ConnectionRng { seed: self.seed, connection: self.next_connection };
         self.next_connection += 1;
         self.turn = self.turn.wrapping_add(1);
         let path = self.nodes.entry(node).or_default();
         path.connection = Some(id);
         let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| path.hung_up);
         path.hung_up = false;
-        self.connections.insert(id, Connection::new(node, address, fallback, chance, config, now));
+        self.connections.insert(id, Connection::new(node, address, fallback, rng, config, now));
         id
     }
 
@@ -196,7 +196,7 @@ impl Network {
     /// not keep us from trying others: its broker may be silent for good.
     pub(super) fn hopes_until(&self, now: Instant) -> Option<Instant> {
         let underway = self.connections.values().filter(|connection| connection.versions().is_none());
-        underway.map(|connection| connection.begun + HOPE).max().filter(|&until| now < until)
+        underway.map(|connection| connection.begun + CONNECT_STAGGER).max().filter(|&until| now < until)
     }
 
     /// Whom to connect to when anybody will do: known brokers before bootstrap servers, unless all of those have failed.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use super::backoff::Chance;
+use super::backoff::ConnectionRng;
 use super::scram::{AwaitsSalt, AwaitsSignature, Hash, ScramError};
 
 /// How one says who one is: Kafka's `sasl.mechanism`.
@@ -179,7 +179,7 @@ pub(super) enum Conversation {
 
 impl Conversation {
     /// The first token, and what to do with the answer.
-    pub(super) fn begin(sasl: &Sasl, chance: Chance) -> (Vec<u8>, Self) {
+    pub(super) fn begin(sasl: &Sasl, rng: ConnectionRng) -> (Vec<u8>, Self) {
         let hash = match sasl.mechanism {
             SaslMechanism::Plain => {
                 // RFC 4616, without an authorization id.
@@ -188,7 +188,7 @@ impl Conversation {
             SaslMechanism::ScramSha256 => Hash::Sha256,
             SaslMechanism::ScramSha512 => Hash::Sha512,
         };
-        let (token, next) = AwaitsSalt::begin(hash, &sasl.username, chance.nonce());
+        let (token, next) = AwaitsSalt::begin(hash, &sasl.username, rng.nonce());
         (token, Self::Salt(next))
     }
 

@@ -21,7 +21,7 @@ use hmac::digest::Output;
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 
-use super::backoff::Chance;
+use super::backoff::ConnectionRng;
 
 /// What SCRAM-SHA-256 asks for at least (RFC 7677), and Kafka of every user.
 const LEAST_ITERATIONS: u64 = 4_096;
@@ -77,7 +77,7 @@ pub(super) struct AwaitsSignature {
     expected: Vec<u8>,
 }
 
-impl Chance {
+impl ConnectionRng {
     /// 24 characters that no other connection has. They tell nothing of the seed, and disturb no other draw.
     pub(super) fn nonce(self) -> String {
         let drawn = mac::<Sha256>(&self.seed.to_be_bytes(), &[b"client nonce", &self.connection.to_be_bytes()]);

@@ -116,7 +116,7 @@ impl Chaos {
         Self { seed, world, random, logs, links, late, kind, ids: 0, bump, own_epochs }
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    fn rng(&mut self, percent: usize) -> bool {
         self.random.below(100) < percent
     }
 
@@ -124,7 +124,7 @@ impl Chaos {
         loop {
             match self.world.producer.poll_output(self.world.now) {
                 Output::Connect { connection, .. } => {
-                    if self.chance(self.kind / 2) {
+                    if self.rng(self.kind / 2) {
                         let how = [Disconnect::NotConnected, Disconnect::Untrusted][self.random.below(2)];
                         self.world.producer.handle_input(Input::Closed(connection, how, None), self.world.now);
                     } else {
@@ -154,7 +154,7 @@ impl Chaos {
     /// The connection is gone; what was sent on it may still be looked at.
     fn cut(&mut self, connection: ConnectionId) {
         let link = self.links.remove(&connection).unwrap_or_default();
-        if self.chance(50) {
+        if self.rng(50) {
             self.late.extend(link.queue.into_iter().filter(|asked| asked.api == 0));
         }
     }
@@ -186,9 +186,9 @@ impl Chaos {
             _ => self.world.answer(&asked),
         };
         let kind = self.kind;
-        if self.chance(kind / 3) {
+        if self.rng(kind / 3) {
             self.links.get_mut(&connection).unwrap().mute = true;
-        } else if self.chance(kind / 3) {
+        } else if self.rng(kind / 3) {
             self.lose(connection);
         } else if let Some(answer) = answer {
             self.world.producer.handle_input(Input::Received(connection, &answer), self.world.now);
@@ -216,14 +216,14 @@ impl Chaos {
                 ErrorCode::KAFKA_STORAGE_ERROR,
                 ErrorCode::UNKNOWN_SERVER_ERROR,
             ];
-            let (code, offset) = if self.chance(self.kind) {
+            let (code, offset) = if self.rng(self.kind) {
                 (before[self.random.below(before.len())], 0)
             } else {
                 let (code, offset) = match self.identity_check(&batch) {
                     ErrorCode::NONE => self.logs.entry(partition).or_default().append(&batch),
                     code => (code, 0),
                 };
-                if code == ErrorCode::NONE && self.chance(self.kind / 2) {
+                if code == ErrorCode::NONE && self.rng(self.kind / 2) {
                     (after[self.random.below(after.len())], 0)
                 } else {
                     (code, offset)
@@ -272,14 +272,14 @@ impl Chaos {
                     self.world.now = self.world.now + Duration::from_millis(millis);
                 }
                 _ => {
-                    if self.chance(10) {
+                    if self.rng(10) {
                         self.world.leader = 3 - self.world.leader;
                     }
                 }
             }
             self.drain();
         }
-        if self.chance(20) {
+        if self.rng(20) {
             self.world.producer.close(CloseMode::Immediate, self.world.now);
         } else {
             self.world.producer.close(CloseMode::Graceful, self.world.now);

@@ -28,7 +28,7 @@ pub(super) enum Verdict {
     TooLarge,
     /// It was refused, for our counting is not the broker's: if it is the next in line, count anew under a new epoch;
     /// if not, an earlier one has to go first.
-    Recount,
+    Resequence,
     /// It was refused, for the broker does not take our producer id or epoch, whatever the sequence: no partition uses them
     /// any more, and a new producer id is asked for.
     IdentityRefused,
@@ -36,7 +36,7 @@ pub(super) enum Verdict {
 
 /// A batch's fate. The table of section "Produce", one row a code; a code of the future fails, and we know nothing of it.
 pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict {
-    use Verdict::{Done, Fail, IdentityRefused, Recount, Retry, TooLarge};
+    use Verdict::{Done, Fail, IdentityRefused, Resequence, Retry, TooLarge};
     // After its own write a leader waits for its followers only with acks=all. It can lose the partition while it waits,
     // and says so with the very codes with which it would refuse beforehand. The next leader may have the records.
     let waited = acks == Acks::All;
@@ -76,7 +76,7 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         | ErrorCode::NOT_COORDINATOR
         | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { refresh: false, maybe_written: false },
 
-        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Recount,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Resequence,
         // All before anything is appended. The first three mean that our id or epoch is unknown, or another's by now. The
         // last two are about transactions, of which we have none: the broker has one open under our id (Kafka's
         // `ProducerAppendInfo`), and we cannot end it.
@@ -224,8 +224,8 @@ mod tests {
         not_coordinator NOT_COORDINATOR AGAIN, AGAIN, AGAIN;
         concurrent_transactions CONCURRENT_TRANSACTIONS AGAIN, AGAIN, AGAIN;
         throttling_quota_exceeded THROTTLING_QUOTA_EXCEEDED AGAIN_UNSURE, AGAIN_UNSURE, AGAIN_UNSURE;
-        out_of_order_sequence_number OUT_OF_ORDER_SEQUENCE_NUMBER Verdict::Recount, REFUSED, REFUSED;
-        unknown_producer_id UNKNOWN_PRODUCER_ID Verdict::Recount, REFUSED, REFUSED;
+        out_of_order_sequence_number OUT_OF_ORDER_SEQUENCE_NUMBER Verdict::Resequence, REFUSED, REFUSED;
+        unknown_producer_id UNKNOWN_PRODUCER_ID Verdict::Resequence, REFUSED, REFUSED;
         invalid_producer_epoch INVALID_PRODUCER_EPOCH Verdict::IdentityRefused, REFUSED, REFUSED;
         message_too_large MESSAGE_TOO_LARGE Verdict::TooLarge, Verdict::TooLarge, Verdict::TooLarge;
         record_list_too_large RECORD_LIST_TOO_LARGE Verdict::TooLarge, Verdict::TooLarge, Verdict::TooLarge;

@@ -182,10 +182,10 @@ impl Producer {
             (Verdict::Fail { maybe_written }, Some(said)) => self.fail_by_broker(index, at, maybe_written, said),
             (Verdict::TooLarge, Some(said)) if self.may_split(index, at) => self.split(index, at, said.error().into()),
             (Verdict::TooLarge, Some(said)) => self.fail_by_broker(index, at, false, said),
-            (Verdict::Recount, Some(said)) => self.recount(index, at, said),
+            (Verdict::Resequence, Some(said)) => self.resequence(index, at, said),
             (Verdict::IdentityRefused, Some(said)) => self.refuse_identity(index, at, said),
             // Only what is said can be a refusal: silence is tried again, always.
-            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Recount | Verdict::IdentityRefused, None) => {
+            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Resequence | Verdict::IdentityRefused, None) => {
                 self.retry(index, at, true, None);
             }
         }
@@ -279,7 +279,7 @@ impl Producer {
     /// is the very first under its identity, there is no counting that could be wrong, and the broker refuses the identity.
     /// But if this one may be in the log already, it may not go a second time under another number: later ones may prove
     /// that it is there, and without them it is in doubt.
-    fn recount(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
+    fn resequence(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
         let partition = self.accumulator.partition_mut(index);
         let entry = &partition.queue[at];
         let Some(identity) = entry.payload.identity() else { return };

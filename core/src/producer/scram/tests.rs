@@ -105,7 +105,7 @@ fn a_hostile_signature_is_none() {
 
 #[test]
 fn a_nonce_is_the_same_for_the_same_connection_and_no_other() {
-    let nonce = |seed, connection| Chance { seed, connection }.nonce();
+    let nonce = |seed, connection| ConnectionRng { seed, connection }.nonce();
     assert_eq!(nonce(1, 2), nonce(1, 2));
     assert_eq!(nonce(1, 2).len(), 24);
     assert!(nonce(1, 2).bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b','));
