@@ -1,7 +1,7 @@
 //! Why time ran out for a batch or a lookup: what it waits for now, and the last error that delayed it.
 
 use super::Producer;
-use super::answers::Sent;
+use super::responses::Sent;
 use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex};
 use crate::producer::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::producer::connection::Connection;

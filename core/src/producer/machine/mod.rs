@@ -1,11 +1,11 @@
 //! The machine itself: its two doors, its commands, and the drain.
 
-mod answers;
-mod ask;
 mod causes;
-mod finish;
-mod links;
+mod completion;
+mod connections;
+mod metadata;
 mod produce;
+mod responses;
 mod unfinished;
 
 use alloc::boxed::Box;
@@ -14,9 +14,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use self::answers::Sent;
-use self::ask::Refresh;
-use self::finish::Whole;
+use self::completion::Whole;
+use self::metadata::Refresh;
+use self::responses::Sent;
 use super::accumulator::{Accumulator, BlockedOn};
 use super::backoff::{Backoff, Random};
 use super::cluster::Cluster;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Producer;
-use super::answers::{Part, Sent};
+use super::responses::{Part, Sent};
 use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
 use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};

@@ -10,7 +10,7 @@ use core::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::Producer;
-use super::answers::Sent;
+use super::responses::Sent;
 use crate::producer::accumulator::BlockedOn;
 use crate::producer::cluster::{News, Source};
 use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
