@@ -1,7 +1,7 @@
 //! Why time ran out for a batch or a lookup: what it waits for now, and the last error that delayed it.
 
 use super::Producer;
-use super::responses::Sent;
+use super::responses::PendingRequest;
 use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex};
 use crate::producer::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::producer::connection::Connection;
@@ -49,9 +49,9 @@ impl Producer {
 
     fn waiting_for(&self, index: PartitionIndex, entry: &Entry) -> Option<WaitingFor> {
         if let Some(id) = entry.in_flight {
-            let is_in = |sent: &Sent| matches!(sent, Sent::Produce { parts, .. } if parts.iter().any(|part| part.entry == entry.id));
-            let mut sent = self.sent.range((id, i32::MIN)..=(id, i32::MAX));
-            let (&(_, correlation), _) = sent.find(|(_, sent)| is_in(sent))?;
+            let is_in = |pending_requests: &PendingRequest| matches!(pending_requests, PendingRequest::Produce { parts, .. } if parts.iter().any(|part| part.entry == entry.id));
+            let mut pending_requests = self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX));
+            let (&(_, correlation), _) = pending_requests.find(|(_, pending_requests)| is_in(pending_requests))?;
             let connection = self.network.connections.get(&id)?;
             let request = connection.pending_request(correlation, self.now)?;
             return Some(WaitingFor::Response { broker: connection.address.clone(), request });
@@ -68,7 +68,7 @@ impl Producer {
                 }
             }
             BlockedOn::Identity(_) => {
-                let asked = self.connection_of(|sent| matches!(sent, Sent::Identity));
+                let asked = self.connection_of(|pending_requests| matches!(pending_requests, PendingRequest::Identity));
                 Some(asked.unwrap_or(WaitingFor::ProducerId))
             }
             // The last error says why.
@@ -77,7 +77,8 @@ impl Producer {
     }
 
     fn metadata_wait(&self) -> WaitingFor {
-        let asked = || self.connection_of(|sent| matches!(sent, Sent::Metadata { .. }));
+        let asked =
+            || self.connection_of(|pending_requests| matches!(pending_requests, PendingRequest::Metadata { .. }));
         let mut underway = self.network.connections.values().filter(|connection| connection.versions().is_none());
         asked()
             .or_else(|| underway.find_map(|connection| self.response_wait(connection)))
@@ -104,8 +105,9 @@ impl Producer {
     }
 
     /// The response to this request, where it is pending.
-    fn connection_of(&self, is_it: impl Fn(&Sent) -> bool) -> Option<WaitingFor> {
-        let (&(id, correlation), _) = self.sent.iter().find(|(_, sent)| is_it(sent))?;
+    fn connection_of(&self, is_it: impl Fn(&PendingRequest) -> bool) -> Option<WaitingFor> {
+        let (&(id, correlation), _) =
+            self.pending_requests.iter().find(|(_, pending_requests)| is_it(pending_requests))?;
         let connection = self.network.connections.get(&id)?;
         let request = connection.pending_request(correlation, self.now)?;
         Some(WaitingFor::Response { broker: connection.address.clone(), request })

@@ -22,7 +22,7 @@ use crate::record::TopicPartition;
 
 /// A batch that was split: what is known of its parts so far.
 #[derive(Debug)]
-pub(super) struct Whole {
+pub(super) struct SplitBatch {
     pub(super) batch: KafkaBatch,
     pub(super) to: TopicPartition,
     parts: usize,
@@ -38,19 +38,19 @@ pub(super) struct Whole {
 
 impl Producer {
     /// It is in the log.
-    pub(super) fn land(&mut self, index: PartitionIndex, at: usize, told: Option<&PartitionProduceResponse>) {
+    pub(super) fn complete(&mut self, index: PartitionIndex, at: usize, told: Option<&PartitionProduceResponse>) {
         let to = self.accumulator.partition(index).to.clone();
         let Some(entry) = self.accumulator.remove(index, at) else { return };
         let offset = told.filter(|told| !told.error_code.is_error()).map_or(-1, |told| told.base_offset);
-        if let Some(whole) = self.wholes.get_mut(&entry.batch) {
+        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
             for record in 0..entry.payload.record_count() {
                 let position = entry.position + record;
-                whole.fates[position] = Fate::Written;
-                whole.offsets[position] = if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
-                whole.append_times[position] = told.map_or(-1, |told| told.log_append_time_ms);
+                split_batch.fates[position] = Fate::Written;
+                split_batch.offsets[position] = if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
+                split_batch.append_times[position] = told.map_or(-1, |told| told.log_append_time_ms);
             }
             let log_start_offset = told.map_or(-1, |told| told.log_start_offset);
-            whole.log_start_offset = whole.log_start_offset.max(log_start_offset);
+            split_batch.log_start_offset = split_batch.log_start_offset.max(log_start_offset);
             return self.part_through(entry.batch);
         }
         let Payload::Stamped(batch, _) = entry.payload else { return };
@@ -59,7 +59,7 @@ impl Producer {
             delivery =
                 delivery.with_log_append_time(told.log_append_time_ms).with_log_start_offset(told.log_start_offset);
         }
-        self.through(entry.batch, Event::Delivered { batch: entry.batch, delivery });
+        self.finished(entry.batch, Event::Delivered { batch: entry.batch, delivery });
     }
 
     /// It failed for good. `maybe_written`: the last attempt may have been written.
@@ -78,19 +78,19 @@ impl Producer {
             self.accumulator.partition_mut(index).sequence.lose(identity);
         }
         let fate = if may_be_written { Fate::Unknown } else { Fate::NotWritten };
-        if let Some(whole) = self.wholes.get_mut(&entry.batch) {
+        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
             for record in 0..entry.payload.record_count() {
-                whole.fates[entry.position + record] = fate;
+                split_batch.fates[entry.position + record] = fate;
             }
             let moved =
                 errors.into_iter().map(|error| RecordError::new(error.position + entry.position, error.message));
-            whole.errors.extend(moved);
-            whole.reason.get_or_insert(reason);
+            split_batch.errors.extend(moved);
+            split_batch.reason.get_or_insert(reason);
             self.part_through(entry.batch);
             return self.fail_unproven(index);
         }
         let error = DeliveryError::new(to, reason, fate, entry.payload.into_batch()).with_record_errors(errors);
-        self.through(entry.batch, Event::Failed { batch: entry.batch, error });
+        self.finished(entry.batch, Event::Failed { batch: entry.batch, error });
         self.fail_unproven(index); // it may have been what others waited for
     }
 
@@ -176,9 +176,9 @@ impl Producer {
         };
         let count = payload.record_count();
         let batch = payload.into_batch();
-        let whole = match self.wholes.entry(id) {
-            Slot::Occupied(whole) => whole.into_mut(),
-            Slot::Vacant(free) => free.insert(Whole {
+        let split_batch = match self.split_batches.entry(id) {
+            Slot::Occupied(split_batch) => split_batch.into_mut(),
+            Slot::Vacant(free) => free.insert(SplitBatch {
                 batch: batch.without(&[]),
                 to,
                 parts: 1,
@@ -193,13 +193,13 @@ impl Producer {
         };
         match batch.split(limit) {
             Ok(split) => {
-                whole.parts += split.parts.len();
+                split_batch.parts += split.parts.len();
                 if !split.too_large.is_empty() {
-                    whole.reason.get_or_insert(reason);
+                    split_batch.reason.get_or_insert(reason);
                 }
                 for record in split.too_large {
                     let what = format!("alone it has {} bytes, and the limit is {limit}", record.size);
-                    whole.errors.push(RecordError::new(position + record.position, Some(what)));
+                    split_batch.errors.push(RecordError::new(position + record.position, Some(what)));
                 }
                 for (step, (offset, part)) in split.parts.into_iter().enumerate() {
                     let part = self.accumulator.entry(id, position + offset, part, deadline);
@@ -207,21 +207,22 @@ impl Producer {
                 }
             }
             Err(error) => {
-                whole.reason.get_or_insert(FailureReason::Transport(Box::new(error.reason)));
+                split_batch.reason.get_or_insert(FailureReason::Transport(Box::new(error.reason)));
             }
         }
-        self.stirred = true;
+        self.dirty = true;
         self.part_through(id); // the one that was split is no more
     }
 
     fn part_through(&mut self, id: BatchId) {
-        let Slot::Occupied(mut slot) = self.wholes.entry(id) else { return };
+        let Slot::Occupied(mut slot) = self.split_batches.entry(id) else { return };
         slot.get_mut().parts -= 1;
         if slot.get().parts > 0 {
-            self.stirred = true;
+            self.dirty = true;
             return;
         }
-        let Whole { batch, to, offsets, append_times, log_start_offset, fates, reason, mut errors, .. } = slot.remove();
+        let SplitBatch { batch, to, offsets, append_times, log_start_offset, fates, reason, mut errors, .. } =
+            slot.remove();
         let event = match reason {
             None => {
                 let delivery = Delivery::one_by_one(to, offsets, batch)
@@ -235,13 +236,13 @@ impl Producer {
                 Event::Failed { batch: id, error }
             }
         };
-        self.through(id, event);
+        self.finished(id, event);
     }
 
-    fn through(&mut self, id: BatchId, event: Event) {
+    fn finished(&mut self, id: BatchId, event: Event) {
         self.accumulator.finish(id);
         self.outputs.push_back(Output::Event(event));
-        self.stirred = true;
+        self.dirty = true;
     }
 }
 

@@ -145,10 +145,11 @@ impl Producer {
         } else {
             self.report(&connection, kind);
         }
-        let open: Vec<i32> = self.sent.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, open), _)| open).collect();
+        let open: Vec<i32> =
+            self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, open), _)| open).collect();
         for correlation in open {
-            if let Some(sent) = self.sent.remove(&(id, correlation)) {
-                self.on_no_answer(sent);
+            if let Some(pending_requests) = self.pending_requests.remove(&(id, correlation)) {
+                self.on_no_answer(pending_requests);
             }
         }
         if matches!(connection.node, Node::Broker(_)) {

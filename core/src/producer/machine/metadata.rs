@@ -10,7 +10,7 @@ use core::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::Producer;
-use super::responses::Sent;
+use super::responses::PendingRequest;
 use crate::producer::accumulator::BlockedOn;
 use crate::producer::cluster::{News, Source};
 use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
@@ -78,7 +78,7 @@ impl Producer {
         match encoded {
             Ok(bytes) => {
                 self.refresh.asked = true;
-                self.register(id, ApiKey::Metadata, version, Sent::Metadata { asked });
+                self.register(id, ApiKey::Metadata, version, PendingRequest::Metadata { asked });
                 Some((id, bytes))
             }
             Err(_) => {
@@ -225,7 +225,7 @@ impl Producer {
         let until = self.now + self.config.request_timeout;
         self.look_ups.entry(topic.into()).or_insert(until);
         self.watch_look_ups();
-        self.stirred = true;
+        self.dirty = true;
     }
 
     pub(super) fn give_up_look_ups(&mut self) {
@@ -266,7 +266,7 @@ impl Producer {
     pub(super) fn next_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
         if self.identities.bump() {
             self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_)));
-            self.stirred = true;
+            self.dirty = true;
             return None;
         }
         if self.identities.asked {
@@ -281,7 +281,7 @@ impl Producer {
         match InitProducerIdRequest::idempotent().encode(version, connection.header(&self.config)) {
             Ok(bytes) => {
                 self.identities.asked = true;
-                self.register(id, ApiKey::InitProducerId, version, Sent::Identity);
+                self.register(id, ApiKey::InitProducerId, version, PendingRequest::Identity);
                 Some((id, bytes))
             }
             Err(_) => {

@@ -14,9 +14,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use self::completion::Whole;
+use self::completion::SplitBatch;
 use self::metadata::Refresh;
-use self::responses::Sent;
+use self::responses::PendingRequest;
 use super::accumulator::{Accumulator, BlockedOn};
 use super::backoff::{Backoff, Random};
 use super::cluster::Cluster;
@@ -49,9 +49,9 @@ pub struct Producer {
     /// The last error of a request for a producer id, and when it occurred.
     identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and are not whole again.
-    wholes: BTreeMap<BatchId, Whole>,
+    split_batches: BTreeMap<BatchId, SplitBatch>,
     /// What was asked, by the connection and the number under which the answer will come.
-    sent: BTreeMap<(ConnectionId, i32), Sent>,
+    pending_requests: BTreeMap<(ConnectionId, i32), PendingRequest>,
     flushes: VecDeque<(FlushId, BatchId)>,
     next_flush: u64,
     /// Topics that the application wants to hear of, until then.
@@ -60,12 +60,12 @@ pub struct Producer {
     turn: usize,
     outputs: VecDeque<Output>,
     /// Something has changed since the last look for requests to form.
-    stirred: bool,
-    life: Life,
+    dirty: bool,
+    lifecycle: Lifecycle,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
+enum Lifecycle {
     Open,
     /// Closed for new batches, and for good when the old ones are through.
     Flushing,
@@ -102,15 +102,15 @@ impl Producer {
             identities: Identities::default(),
             identity_over: None,
             identity_error: None,
-            wholes: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            split_batches: BTreeMap::new(),
+            pending_requests: BTreeMap::new(),
             flushes: VecDeque::new(),
             next_flush: 0,
             look_ups: BTreeMap::new(),
             turn: 0,
             outputs: VecDeque::new(),
-            stirred: false,
-            life: Life::Open,
+            dirty: false,
+            lifecycle: Lifecycle::Open,
         }
     }
 
@@ -128,13 +128,13 @@ impl Producer {
         let (id, partition) = self.accumulator.accept(batch, to, deadline);
         self.watch_deadline(partition);
         self.watch_unused();
-        self.stirred = true;
+        self.dirty = true;
         Ok(id)
     }
 
     fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<SendErrorKind> {
         let (waiting, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
-        if self.life != Life::Open {
+        if self.lifecycle != Lifecycle::Open {
             Some(SendErrorKind::Closed)
         } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC || to.partition < 0 {
             Some(SendErrorKind::Invalid)
@@ -151,7 +151,7 @@ impl Producer {
     /// there is more room after the next [`Event::Delivered`] or [`Event::Failed`].
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.life == Life::Open && self.accumulator.bytes() < self.config.buffer_memory
+        self.lifecycle == Lifecycle::Open && self.accumulator.bytes() < self.config.buffer_memory
     }
 
     /// Bytes of batches that are on their way: at most `buffer.memory`.
@@ -166,9 +166,9 @@ impl Producer {
         self.advance(now);
         let id = FlushId(self.next_flush);
         self.next_flush += 1;
-        if self.life != Life::Closed {
+        if self.lifecycle != Lifecycle::Closed {
             self.flushes.push_back((id, self.accumulator.next_batch()));
-            self.stirred = true;
+            self.dirty = true;
         }
         id
     }
@@ -177,11 +177,11 @@ impl Producer {
     /// it faster. A flush that is called after [`Event::Closed`] is not answered any more.
     pub fn close(&mut self, mode: CloseMode, now: Instant) {
         self.advance(now);
-        if self.life == Life::Closed {
+        if self.lifecycle == Lifecycle::Closed {
             return;
         }
-        self.life = Life::Flushing;
-        self.stirred = true;
+        self.lifecycle = Lifecycle::Flushing;
+        self.dirty = true;
         if mode == CloseMode::Immediate {
             self.abandon_everything();
         }
@@ -190,7 +190,7 @@ impl Producer {
     /// Asks what the cluster knows of a topic: the answer comes as [`Event::Topic`].
     pub fn lookup_topic(&mut self, topic: &str, now: Instant) {
         self.advance(now);
-        if self.life == Life::Open {
+        if self.lifecycle == Lifecycle::Open {
             self.begin_look_up(topic);
         }
     }
@@ -214,7 +214,7 @@ impl Producer {
     /// may come in a row; a `now` earlier than one that was named before counts as that one.
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);
-        self.stirred = true;
+        self.dirty = true;
         match input {
             Input::Connected(id) => self.on_connected(id),
             Input::Received(id, bytes) => self.on_received(id, bytes),
@@ -233,22 +233,22 @@ impl Producer {
                 return output;
             }
             if let Some(timer) = self.timers.pop_due(self.now) {
-                self.stirred = true;
+                self.dirty = true;
                 self.on_timer(timer);
                 continue;
             }
-            if !self.stirred || self.life == Life::Closed {
+            if !self.dirty || self.lifecycle == Lifecycle::Closed {
                 return Output::Wait(self.timers.next());
             }
-            self.stirred = false;
+            self.dirty = false;
             self.answer_flushes();
             self.close_when_through();
-            if self.life == Life::Closed {
+            if self.lifecycle == Lifecycle::Closed {
                 continue;
             }
             if let Some((connection, bytes)) = self.next_request() {
                 self.watch(connection);
-                self.stirred = true; // there may be more to send
+                self.dirty = true; // there may be more to send
                 self.outputs.push_back(Output::Transmit { connection, bytes });
             }
         }
@@ -318,17 +318,17 @@ impl Producer {
     }
 
     fn close_when_through(&mut self) {
-        if self.life != Life::Flushing || self.accumulator.oldest().is_some() || !self.flushes.is_empty() {
+        if self.lifecycle != Lifecycle::Flushing || self.accumulator.oldest().is_some() || !self.flushes.is_empty() {
             return;
         }
-        self.life = Life::Closed;
+        self.lifecycle = Lifecycle::Closed;
         let connections: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
         for id in connections {
             self.network.retire(id);
             self.outputs.push_back(Output::Close(id));
         }
         self.timers.clear_all();
-        self.sent.clear();
+        self.pending_requests.clear();
         self.outputs.push_back(Output::Event(Event::Closed));
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Producer;
-use super::responses::{Part, Sent};
+use super::responses::{Part, PendingRequest};
 use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
 use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};
@@ -221,11 +221,11 @@ impl Producer {
                     entry.in_flight = Some(id);
                     parts.push(Part { partition: index, entry: entry.id, topic_id });
                 }
-                self.register(id, ApiKey::Produce, version, Sent::Produce { broker, parts });
+                self.register(id, ApiKey::Produce, version, PendingRequest::Produce { broker, parts });
                 Some((id, bytes))
             }
             Err(error) => {
-                self.stirred = true;
+                self.dirty = true;
                 for (index, at) in members {
                     let reason = FailureReason::Transport(Box::new(error));
                     self.fail_at(index, at, false, reason, Vec::new());
@@ -265,11 +265,11 @@ impl Producer {
     }
 
     /// A request goes out: its answer will come under this number.
-    pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, sent: Sent) {
+    pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, pending_requests: PendingRequest) {
         let answered = api != ApiKey::Produce || self.config.acks != Acks::None;
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            let correlation = connection.sent(api, version, answered, &self.config, self.now);
-            self.sent.insert((id, correlation), sent);
+            let correlation = connection.pending_requests(api, version, answered, &self.config, self.now);
+            self.pending_requests.insert((id, correlation), pending_requests);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Life, Producer};
+use super::{Lifecycle, Producer};
 use crate::failure::{DeliveryError, FailureReason, Fate};
 use crate::producer::accumulator::Payload;
 use crate::producer::event::Event;
@@ -17,7 +17,7 @@ impl Producer {
     /// again for the next batch. What was ever sent counts as [unknown](Fate::Unknown). A batch that the machine was working
     /// on when it panicked is lost.
     pub fn take_unfinished(&mut self) -> Option<Event> {
-        self.life = Life::Closed;
+        self.lifecycle = Lifecycle::Closed;
         while let Some(output) = self.outputs.pop_front() {
             if let Output::Event(event @ (Event::Delivered { .. } | Event::Failed { .. })) = output {
                 return Some(event);
@@ -27,9 +27,9 @@ impl Producer {
             let is_unsent =
                 matches!(entry.payload, Payload::Sealed(_)) && !entry.maybe_written && entry.in_flight.is_none();
             let fate = if is_unsent { Fate::NotWritten } else { Fate::Unknown };
-            if let Some(whole) = self.wholes.get_mut(&entry.batch) {
+            if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
                 let end = entry.position + entry.payload.record_count();
-                whole.unfinished.push((entry.position..end, fate));
+                split_batch.unfinished.push((entry.position..end, fate));
                 continue;
             }
             if matches!(entry.payload, Payload::Gone) {
@@ -38,15 +38,16 @@ impl Producer {
             let error = DeliveryError::new(to, FailureReason::Closed, fate, entry.payload.into_batch());
             return Some(Event::Failed { batch: entry.batch, error });
         }
-        let (batch, whole) = self.wholes.pop_first()?;
-        let mut fates: Vec<Fate> = whole.fates;
+        let (batch, split_batch) = self.split_batches.pop_first()?;
+        let mut fates: Vec<Fate> = split_batch.fates;
         // Where a part is missing, nobody knows how far it had come.
         fates.iter_mut().filter(|fate| **fate == Fate::NotWritten).for_each(|fate| *fate = Fate::Unknown);
-        for (range, fate) in whole.unfinished {
+        for (range, fate) in split_batch.unfinished {
             fates.get_mut(range).into_iter().flatten().for_each(|of_record| *of_record = fate);
         }
-        let reason = whole.reason.unwrap_or(FailureReason::Closed);
-        let error = DeliveryError::one_by_one(whole.to, reason, fates, whole.batch).with_record_errors(whole.errors);
+        let reason = split_batch.reason.unwrap_or(FailureReason::Closed);
+        let error = DeliveryError::one_by_one(split_batch.to, reason, fates, split_batch.batch)
+            .with_record_errors(split_batch.errors);
         Some(Event::Failed { batch, error })
     }
 }
