@@ -268,7 +268,7 @@ impl Producer {
     pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, pending_requests: PendingRequest) {
         let answered = api != ApiKey::Produce || self.config.acks != Acks::None;
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            let correlation = connection.pending_requests(api, version, answered, &self.config, self.now);
+            let correlation = connection.sent(api, version, answered, &self.config, self.now);
             self.pending_requests.insert((id, correlation), pending_requests);
         }
     }
