@@ -19,7 +19,7 @@ use std::fs;
 use std::time::Duration;
 
 use driver::BlockingProducer;
-use kafka_batch::producer::{BatchId, CloseMode, ConnectionErrorKind, Event, ProducerConfig, Versions};
+use kafka_batch::machine::{BatchId, CloseMode, ConnectionErrorKind, Event, ProducerConfig, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
     BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic,

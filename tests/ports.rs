@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::thread;
 
 use ::log::Level;
-use kafka_batch::producer::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
+use kafka_batch::machine::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use kafka_batch::protocol::ApiKey;
 use kafka_batch::{BatchOptions, DeliveryError, FailureReason, KafkaBatch, Record, TopicPartition, Transport};
 use server::Reply;

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser;
-use kafka_batch::producer::{CloseMode, Event, ProducerConfig, SendErrorKind, Versions};
+use kafka_batch::machine::{CloseMode, Event, ProducerConfig, SendErrorKind, Versions};
 use kafka_batch::protocol::Acks;
 use kafka_batch::{BatchOptions, Delivery, Record, SealedBatch, TopicPartition};
 

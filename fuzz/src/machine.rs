@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use kafka_batch_core::producer::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Producer, ProducerConfig, Sasl,
+use kafka_batch_core::machine::{
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Machine, ProducerConfig, Sasl,
     SaslMechanism,
 };
 use kafka_batch_core::protocol::Acks;
@@ -65,7 +65,7 @@ pub enum Step {
 }
 
 struct World {
-    machine: Producer,
+    machine: Machine,
     now: Instant,
     deadline: Option<Instant>,
     connections: Vec<ConnectionId>,
@@ -88,7 +88,7 @@ pub fn run(steps: &[Step]) {
     }
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
     let mut world = World {
-        machine: Producer::new(config, clock, steps.len() as u64),
+        machine: Machine::new(config, clock, steps.len() as u64),
         now: Instant::START,
         deadline: None,
         connections: Vec::new(),
@@ -207,7 +207,7 @@ trait Poll {
     fn poll(&mut self, earlier: Instant, deadline: &mut Option<Instant>);
 }
 
-impl Poll for Producer {
+impl Poll for Machine {
     /// After a drain an earlier moment changes nothing.
     fn poll(&mut self, earlier: Instant, deadline: &mut Option<Instant>) {
         match self.poll_output(earlier) {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, TopicLookupError, Versions};
+use kafka_batch::machine::{BatchId, CloseMode, Event, ProducerConfig, TopicLookupError, Versions};
 use kafka_batch::protocol::{Acks, ApiKey, ErrorCode};
 use kafka_batch::{
     Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, Stamp, Timestamp, TimestampType,

@@ -1,14 +1,14 @@
 //! The machine under test, and nothing of it that the world does not need: should its doors change, this file does.
 
-use kafka_batch_core::producer::{
-    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, Producer, ProducerConfig, SendErrorKind,
+use kafka_batch_core::machine::{
+    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, ProducerConfig, SendErrorKind,
 };
 use kafka_batch_core::{SealedBatch, Timestamp, TopicPartition};
 
 use crate::Moment;
 
 /// The machine.
-pub struct Machine(Producer);
+pub struct Machine(kafka_batch_core::machine::Machine);
 
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,7 +25,7 @@ impl Machine {
     #[must_use]
     pub fn new(config: ProducerConfig, now: Moment, seed: u64) -> Self {
         let wall = Timestamp::from_millis(1_700_000_000_000 + now.as_millis() as i64);
-        Self(Producer::new(config, Clock { now: instant(now), wall }, seed))
+        Self(kafka_batch_core::machine::Machine::new(config, Clock { now: instant(now), wall }, seed))
     }
 
     /// Hands a batch over.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kafka_batch_core::Fate;
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 
 use crate::Moment;
 use crate::broker::release::Release;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::producer::{CloseMode, ProducerConfig};
+use kafka_batch_core::machine::{CloseMode, ProducerConfig};
 use kafka_batch_simulation::broker::identities::CODES;
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::sasl::{PASSWORD, credentials};

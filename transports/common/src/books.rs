@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use kafka_batch_core::FlushError;
-use kafka_batch_core::producer::{BatchId, FlushId};
+use kafka_batch_core::machine::{BatchId, FlushId};
 
 use crate::error::Stopped;
 use crate::promise::{Accepted, Everything, Promise};

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::producer as machine;
+use kafka_batch_core::machine;
 use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
 
 use crate::desk::Desk;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use kafka_batch_core::producer::{ConnectionId, Disconnect, Input};
+use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 
 use crate::bell::{Bell, Task};
 use crate::driver::Driver;

@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
 
 use crate::error::Stopped;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
 use bytes::Bytes;
-use kafka_batch_core::producer::{
+use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
@@ -26,7 +26,7 @@ use crate::wire::{Layer, Security, is_distrust, is_no_tls};
 /// Dropping it before its [`Step::End`] is what happens when a runtime is shut down: every batch that is on its way then
 /// fails with what is known of it, and whoever waits is told.
 pub struct Driver {
-    machine: machine::Producer,
+    machine: machine::Machine,
     desk: Arc<Desk>,
     books: Books,
     started: Instant,
@@ -82,7 +82,7 @@ impl Driver {
             setup_timeout: config.socket_connection_setup_timeout,
             security,
             hears_of_writes: config.acks == Acks::None,
-            machine: machine::Producer::new(config, clock, seed),
+            machine: machine::Machine::new(config, clock, seed),
             desk,
             books: Books::default(),
             commands: Vec::new(),

@@ -1,4 +1,4 @@
-//! What the transports of `kafka-batch` have in common that drive its state machine ([`kafka_batch_core::producer`]): the
+//! What the transports of `kafka-batch` have in common that drive its state machine ([`kafka_batch_core::machine`]): the
 //! handles, the settings, the books. No runtime, no socket, no thread.
 //!
 //! ```text

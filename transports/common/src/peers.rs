@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kafka_batch_core::producer::ConnectionId;
+use kafka_batch_core::machine::ConnectionId;
 
 /// Host and port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

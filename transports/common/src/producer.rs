@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use kafka_batch_core::producer::{CloseMode, SendErrorKind};
+use kafka_batch_core::machine::{CloseMode, SendErrorKind};
 use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealError, SealedBatch, SendError,
     SendErrorReason, TopicPartition, Transport,

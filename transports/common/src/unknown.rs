@@ -1,7 +1,7 @@
 //! Why it is not known how many partitions a topic has.
 
 use kafka_batch_core::SendErrorReason;
-use kafka_batch_core::producer::TopicLookupError;
+use kafka_batch_core::machine::TopicLookupError;
 use kafka_batch_core::protocol::ErrorCode;
 
 use crate::error::{Stopped, Unreachable};

@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
 use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
 use rdkafka::error::RDKafkaErrorCode;

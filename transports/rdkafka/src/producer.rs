@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::SystemTime;
 
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealErrorReason, SendError,
     SendErrorReason, TopicPartition, Transport,

@@ -5,7 +5,7 @@ mod identities;
 mod settings;
 
 use kafka_batch_core::Magic;
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 
 use crate::Moment;
 use crate::contents::{Packing, Recipe};

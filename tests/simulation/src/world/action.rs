@@ -1,7 +1,7 @@
 //! What a schedule does to a world: commands of the application, and faults.
 
 use kafka_batch_core::TopicPartition;
-use kafka_batch_core::producer::{CloseMode, SendErrorKind};
+use kafka_batch_core::machine::{CloseMode, SendErrorKind};
 
 use super::World;
 use crate::Moment;

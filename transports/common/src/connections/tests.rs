@@ -9,7 +9,7 @@ use crate::desk::Desk;
 use crate::driver::{Step, log_capture};
 use crate::topics::Topics;
 use crate::wire::Security;
-use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::machine::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
 use log::Level;
 

@@ -10,11 +10,11 @@ use crate::batch::DownConversion;
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, DEFAULT_FRAME_CEILING};
 
-/// The settings of a [`Producer`](super::Producer), with Kafka's defaults. Not spoken of here: the linger and the size of
+/// The settings of a [`Machine`](super::Machine), with Kafka's defaults. Not spoken of here: the linger and the size of
 /// batches are their owner's, TLS is the transport's, and there are no transactions.
 ///
 /// ```
-/// use kafka_batch_core::producer::ProducerConfig;
+/// use kafka_batch_core::machine::ProducerConfig;
 /// use kafka_batch_core::protocol::Acks;
 ///
 /// let config = ProducerConfig { acks: Acks::Leader, ..ProducerConfig::new([("localhost", 9092)]) };
@@ -77,7 +77,7 @@ pub struct ProducerConfig {
     /// tells each record's offset, or fate, by position.
     pub split_too_large: bool,
     /// `sasl.mechanism`, `sasl.username` and `sasl.password`: who we are to the brokers. Default `None`. With SCRAM the seed
-    /// of [`Producer::new`](super::Producer::new) has to be one that nobody can guess: nonces are drawn from it.
+    /// of [`Machine::new`](super::Machine::new) has to be one that nobody can guess: nonces are drawn from it.
     ///
     /// Where the broker limits how long that holds (`connections.max.reauth.ms`, KIP-368), a connection is used for 85 to
     /// 95 % of that time; then its last answers are awaited, it is closed, and the next request makes a new one.

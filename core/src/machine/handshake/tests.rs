@@ -1,8 +1,8 @@
 use alloc::string::String;
 
 use super::*;
-use crate::producer::scram::tests::Server;
-use crate::producer::{SaslMechanism, ScramError};
+use crate::machine::scram::tests::Server;
+use crate::machine::{SaslMechanism, ScramError};
 
 fn config(sasl: bool) -> ProducerConfig {
     config_with(sasl.then_some(SaslMechanism::Plain))

@@ -102,7 +102,7 @@ type IdentityCheck = Box<dyn Fn(i32, (i64, i16), &[(i64, i16)]) -> ErrorCode>;
 
 /// What the brokers of a test are like, and what came out of the machine.
 pub(super) struct World {
-    pub(super) producer: Producer,
+    pub(super) producer: Machine,
     pub(super) now: Instant,
     /// Highest Produce version: 3 and more comes with Metadata v1 and InitProducerId v0, less without the latter.
     produce: i16,
@@ -146,7 +146,7 @@ impl World {
         change(&mut config);
         let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
         Self {
-            producer: Producer::new(config, clock, 42),
+            producer: Machine::new(config, clock, 42),
             now: Instant::START,
             produce: 3,
             init_producer_id: 0,

@@ -1,9 +1,9 @@
 //! A Kafka producer as a pure state machine: no socket, no clock, no thread, no chance but from a seed. Whoever has those
 //! drives it; a driver knows sockets and no Kafka.
 //!
-//! There are two doors. [`Producer::handle_input`] takes in what happened, [`Producer::poll_output`] says what to do next,
-//! and neither can fail: failures are events. Commands ([`send`](Producer::send), [`flush`](Producer::flush),
-//! [`close`](Producer::close)) only queue, at any time and in any number; requests are formed when output is polled, so ten
+//! There are two doors. [`Machine::handle_input`] takes in what happened, [`Machine::poll_output`] says what to do next,
+//! and neither can fail: failures are events. Commands ([`send`](Machine::send), [`flush`](Machine::flush),
+//! [`close`](Machine::close)) only queue, at any time and in any number; requests are formed when output is polled, so ten
 //! batches that were sent before make one request a broker.
 //!
 //! # How to drive it
@@ -69,11 +69,11 @@
 //!   output is polled at the same points between the frames.
 //!
 //! ```
-//! use kafka_batch_core::producer::{Clock, Event, Input, Instant, Output, Producer, ProducerConfig};
+//! use kafka_batch_core::machine::{Clock, Event, Input, Instant, Output, Machine, ProducerConfig};
 //! use kafka_batch_core::{KafkaBatch, Record, Timestamp, TopicPartition};
 //!
 //! let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_700_000_000_000) };
-//! let mut producer = Producer::new(ProducerConfig::new([("localhost", 9092)]), clock, 42);
+//! let mut producer = Machine::new(ProducerConfig::new([("localhost", 9092)]), clock, 42);
 //! assert!(matches!(producer.poll_output(clock.now), Output::Wait(None)), "nothing to do yet");
 //!
 //! let mut batch = KafkaBatch::new(producer.wall_time(clock.now));
@@ -110,7 +110,6 @@ mod event;
 mod handshake;
 mod identity;
 mod io;
-mod machine;
 mod mismatch;
 mod network;
 mod sasl;
@@ -121,6 +120,7 @@ mod stress;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod transitions;
 mod verdict;
 
 pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};
@@ -132,8 +132,8 @@ pub use self::event::{
 pub use self::handshake::Versions;
 pub use self::identity::ProducerIdError;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
-pub use self::machine::Producer;
 pub use self::mismatch::{ForeignProtocol, MismatchEvidence, SecurityMismatch, SecurityProtocol};
 pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};
 pub use self::scram::ScramError;
+pub use self::transitions::Machine;
 pub use crate::time::Instant;

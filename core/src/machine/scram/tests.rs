@@ -1,5 +1,5 @@
 use super::*;
-use crate::producer::SaslMechanism;
+use crate::machine::SaslMechanism;
 
 /// The example of RFC 7677: what is said, in turn.
 const RFC_7677: [&str; 4] = [
@@ -113,7 +113,7 @@ fn a_nonce_is_the_same_for_the_same_connection_and_no_other() {
 }
 
 /// A broker that knows one user.
-pub(in crate::producer) struct Server {
+pub(in crate::machine) struct Server {
     mechanism: SaslMechanism,
     username: &'static str,
     password: &'static str,
@@ -124,12 +124,12 @@ impl Server {
     const SALT: &[u8] = b"salt";
     const ITERATIONS: u32 = 4_096;
 
-    pub(in crate::producer) fn new(mechanism: SaslMechanism, username: &'static str, password: &'static str) -> Self {
+    pub(in crate::machine) fn new(mechanism: SaslMechanism, username: &'static str, password: &'static str) -> Self {
         Self { mechanism, username, password, signed: String::new() }
     }
 
     /// What it answers to a first message.
-    pub(in crate::producer) fn on_first(mut self, message: &str) -> (Self, String) {
+    pub(in crate::machine) fn on_first(mut self, message: &str) -> (Self, String) {
         let said = message.strip_prefix("n,,").unwrap();
         let nonce = said.strip_prefix(&format!("n={},r=", self.username)).unwrap();
         let challenge = format!("r={nonce}more,s={},i={}", BASE64.encode(Self::SALT), Self::ITERATIONS);
@@ -138,12 +138,12 @@ impl Server {
     }
 
     /// What it answers to a last one, if that proves the password.
-    pub(in crate::producer) fn on_last(&self, message: &str) -> Option<String> {
+    pub(in crate::machine) fn on_last(&self, message: &str) -> Option<String> {
         let (_, proof) = message.split_once(",p=").unwrap();
         (BASE64.decode(proof).unwrap() == self.prove().0).then(|| self.signature())
     }
 
-    pub(in crate::producer) fn signature(&self) -> String {
+    pub(in crate::machine) fn signature(&self) -> String {
         format!("v={}", BASE64.encode(self.prove().1))
     }
 

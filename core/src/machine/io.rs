@@ -54,7 +54,7 @@ pub enum Disconnect {
     /// It never came about: nobody listens, the name is unknown, TLS failed.
     NotConnected,
     /// One side does not trust the other: a certificate is not to be believed, or ours is refused. Whoever
-    /// [asks for a topic](super::Producer::lookup_topic) hears it at once, for trying again does not help.
+    /// [asks for a topic](super::Machine::lookup_topic) hears it at once, for trying again does not help.
     Untrusted,
     /// The other side does not take part in a TLS handshake: it answers with something else, or closes the connection.
     NoTls,

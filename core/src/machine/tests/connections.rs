@@ -261,7 +261,7 @@ fn a_session_of_any_length_is_taken() {
 fn conversation(piece: usize, seed: u64) -> String {
     let mut world = World::new(|_| {});
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
-    world.producer = Producer::new(ProducerConfig::new([("boot", 9092), ("other", 9093)]), clock, seed);
+    world.producer = Machine::new(ProducerConfig::new([("boot", 9092), ("other", 9093)]), clock, seed);
     world.answers.extend([Some(6), None, Some(7), Some(0)]);
     let mut told = String::new();
     for step in 0..60_u64 {

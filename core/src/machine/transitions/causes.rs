@@ -1,19 +1,19 @@
 //! Why time ran out for a batch or a lookup: what it waits for now, and the last error that delayed it.
 
-use super::Producer;
+use super::Machine;
 use super::responses::PendingRequest;
-use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex};
-use crate::producer::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
-use crate::producer::connection::Connection;
-use crate::producer::event::{ConnectionError, ConnectionErrorKind};
-use crate::producer::io::ConnectionId;
-use crate::producer::network::{Network, Node, NodeError};
+use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex};
+use crate::machine::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
+use crate::machine::connection::Connection;
+use crate::machine::event::{ConnectionError, ConnectionErrorKind};
+use crate::machine::io::ConnectionId;
+use crate::machine::network::{Network, Node, NodeError};
 use crate::time::Instant;
 
 /// An error and when it occurred.
 type Dated = (Instant, LastErrorKind);
 
-impl Producer {
+impl Machine {
     /// Returns why the first batch of a partition is still not acknowledged.
     pub(super) fn why_late(&self, index: PartitionIndex, entry: &Entry) -> Option<TimeoutCause> {
         let accepted = entry.deadline.since_start().saturating_sub(self.config.delivery_timeout);

@@ -8,15 +8,15 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::ops::Range;
 
-use super::Producer;
+use super::Machine;
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
-use crate::producer::accumulator::{Entry, Partition, PartitionIndex, Payload};
-use crate::producer::event::{BatchId, Event};
-use crate::producer::io::Output;
-use crate::producer::timers::Timer;
-use crate::producer::verdict::{self, Outcome, Verdict};
+use crate::machine::accumulator::{Entry, Partition, PartitionIndex, Payload};
+use crate::machine::event::{BatchId, Event};
+use crate::machine::io::Output;
+use crate::machine::timers::Timer;
+use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, PartitionProduceResponse};
 use crate::record::TopicPartition;
 
@@ -36,7 +36,7 @@ pub(super) struct SplitBatch {
     pub(super) unfinished: Vec<(Range<usize>, Fate)>,
 }
 
-impl Producer {
+impl Machine {
     /// It is in the log.
     pub(super) fn complete(&mut self, index: PartitionIndex, at: usize, told: Option<&PartitionProduceResponse>) {
         let to = self.accumulator.partition(index).to.clone();

@@ -4,16 +4,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Producer;
-use crate::producer::accumulator::BlockedOn;
-use crate::producer::cause::BrokerAddress;
-use crate::producer::connection::{Connection, ConnectionEvent};
-use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event};
-use crate::producer::handshake::Versions;
-use crate::producer::io::{ConnectionId, Disconnect, Output};
-use crate::producer::mismatch::{MismatchEvidence, SecurityMismatch};
-use crate::producer::network::{Network, Node, Reach};
-use crate::producer::timers::Timer;
+use super::Machine;
+use crate::machine::accumulator::BlockedOn;
+use crate::machine::cause::BrokerAddress;
+use crate::machine::connection::{Connection, ConnectionEvent};
+use crate::machine::event::{ConnectionError, ConnectionErrorKind, Event};
+use crate::machine::handshake::Versions;
+use crate::machine::io::{ConnectionId, Disconnect, Output};
+use crate::machine::mismatch::{MismatchEvidence, SecurityMismatch};
+use crate::machine::network::{Network, Node, Reach};
+use crate::machine::timers::Timer;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
 /// Brokers throttle for one quota window at most, which is 11 s by default (`quota.window.num` ×
@@ -21,7 +21,7 @@ use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 /// not, the broker keeps its answers back by itself.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
-impl Producer {
+impl Machine {
     /// Connects, unless it may not yet, or has no address.
     pub(super) fn connect(&mut self, node: Node) {
         if self.network.reach(node, self.now) != Reach::Free {

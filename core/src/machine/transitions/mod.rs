@@ -32,7 +32,7 @@ use crate::time::{Instant, Timestamp};
 
 /// A Kafka producer as a state machine: see the [module](super) for how to drive it.
 #[derive(Debug)]
-pub struct Producer {
+pub struct Machine {
     config: ProducerConfig,
     started: Clock,
     /// The latest moment that was ever named.
@@ -75,7 +75,7 @@ enum Lifecycle {
 /// The longest name that Kafka lets a topic have.
 const LONGEST_TOPIC: usize = 249;
 
-impl Producer {
+impl Machine {
     /// A producer that has connected to nobody yet: it does when there is something to do. Same clock, seed, commands and
     /// input: same output, byte for byte. With SCRAM, nobody else may be able to guess the seed.
     #[must_use]

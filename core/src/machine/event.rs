@@ -29,7 +29,7 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// A call of [`Producer::flush`](super::Producer::flush). Numbered in the order of the calls, from 0.
+/// A call of [`Machine::flush`](super::Machine::flush). Numbered in the order of the calls, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlushId(pub(super) u64);
 
@@ -71,7 +71,7 @@ pub enum Event {
     },
     /// Everything that was accepted before the flush is through.
     Flushed(FlushId),
-    /// What the cluster says of a topic that was [looked up](super::Producer::lookup_topic).
+    /// What the cluster says of a topic that was [looked up](super::Machine::lookup_topic).
     Topic {
         /// The topic.
         topic: String,

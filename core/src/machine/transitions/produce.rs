@@ -5,16 +5,16 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::Producer;
+use super::Machine;
 use super::responses::{Part, PendingRequest};
 use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
-use crate::producer::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};
-use crate::producer::handshake::Versions;
-use crate::producer::identity::Identity;
-use crate::producer::io::ConnectionId;
-use crate::producer::network::{Node, Reach};
-use crate::producer::timers::Timer;
+use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};
+use crate::machine::handshake::Versions;
+use crate::machine::identity::Identity;
+use crate::machine::io::ConnectionId;
+use crate::machine::network::{Node, Reach};
+use crate::machine::timers::Timer;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
 };
@@ -25,7 +25,7 @@ const BY_NAME: i16 = 12;
 /// At most so many bytes come with a partition in a request, beside its batch, and with a topic, beside its name.
 const AROUND: usize = 32;
 
-impl Producer {
+impl Machine {
     /// The next Produce request, if something is ready to be sent. What is not is put aside until what it waits for comes.
     pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         let mut chosen: Option<(ConnectionId, i32, Versions)> = None;

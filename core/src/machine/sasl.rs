@@ -61,7 +61,7 @@ pub struct ParseSaslMechanismError;
 /// the password.
 ///
 /// ```
-/// use kafka_batch_core::producer::{CredentialsError, Sasl, SaslMechanism};
+/// use kafka_batch_core::machine::{CredentialsError, Sasl, SaslMechanism};
 ///
 /// let sasl = Sasl::new(SaslMechanism::ScramSha512, "alice", "secret, as it should be")?;
 /// assert_eq!(sasl.mechanism().name(), "SCRAM-SHA-512");

@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use super::{Lifecycle, Producer};
+use super::{Lifecycle, Machine};
 use crate::failure::{DeliveryError, FailureReason, Fate};
-use crate::producer::accumulator::Payload;
-use crate::producer::event::Event;
-use crate::producer::io::Output;
+use crate::machine::accumulator::Payload;
+use crate::machine::event::Event;
+use crate::machine::io::Output;
 
-impl Producer {
+impl Machine {
     /// Takes out a batch that has not ended, and returns its [`Event::Delivered`] or [`Event::Failed`]. `None` if there is
     /// none left.
     ///

@@ -9,16 +9,16 @@ use core::num::NonZeroU32;
 
 use bytes::Bytes;
 
-use super::Producer;
+use super::Machine;
 use super::responses::PendingRequest;
-use crate::producer::accumulator::BlockedOn;
-use crate::producer::cluster::{News, Source};
-use crate::producer::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
-use crate::producer::handshake::garbled;
-use crate::producer::identity::Identity;
-use crate::producer::io::{ConnectionId, Output};
-use crate::producer::timers::Timer;
-use crate::producer::verdict::{self, IdentityVerdict};
+use crate::machine::accumulator::BlockedOn;
+use crate::machine::cluster::{News, Source};
+use crate::machine::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
+use crate::machine::handshake::garbled;
+use crate::machine::identity::Identity;
+use crate::machine::io::{ConnectionId, Output};
+use crate::machine::timers::Timer;
+use crate::machine::verdict::{self, IdentityVerdict};
 use crate::protocol::{
     ApiKey, BrokerError, ErrorCode, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse,
     RequestedTopics,
@@ -49,7 +49,7 @@ impl Refresh {
     }
 }
 
-impl Producer {
+impl Machine {
     /// Asks for metadata, if that is needed and allowed now; connects first, if nobody is there to ask. `leaders`: some
     /// batch waits for a leader.
     pub(super) fn ask_metadata(&mut self, leaders: bool) -> Option<(ConnectionId, Vec<Bytes>)> {

@@ -61,7 +61,7 @@ fn reason(change: impl FnOnce(&mut World, &mut ProducerConfig), reply: impl FnMu
     config.request_timeout = Duration::from_secs(10);
     change(&mut world, &mut config);
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
-    world.producer = Producer::new(config, clock, 42);
+    world.producer = Machine::new(config, clock, 42);
     world.send(&["x"], 0);
     drive(&mut world, reply, |event| match event {
         Event::Failed { error, .. } => Some(error.reason.to_string()),
@@ -416,7 +416,7 @@ fn protocols_that_do_not_meet_are_told_apart() {
         let mut config = ProducerConfig::new([("boot", 9092)]);
         change(&mut world, &mut config);
         let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
-        world.producer = Producer::new(config, clock, 42);
+        world.producer = Machine::new(config, clock, 42);
         world.producer.lookup_topic("t", world.now);
         drive(&mut world, reply, |event| match event {
             Event::ConnectionErrorKind(kind) => Some(kind.to_string()),

@@ -6,15 +6,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Producer;
+use super::Machine;
 use crate::failure::RecordError;
-use crate::producer::accumulator::{Entry, EntryId, PartitionIndex};
-use crate::producer::event::ConnectionErrorKind;
-use crate::producer::handshake::garbled;
-use crate::producer::identity::Identity;
-use crate::producer::io::ConnectionId;
-use crate::producer::network::Node;
-use crate::producer::verdict::{self, Outcome, Verdict};
+use crate::machine::accumulator::{Entry, EntryId, PartitionIndex};
+use crate::machine::event::ConnectionErrorKind;
+use crate::machine::handshake::garbled;
+use crate::machine::identity::Identity;
+use crate::machine::io::ConnectionId;
+use crate::machine::network::Node;
+use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
     ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
 };
@@ -67,7 +67,7 @@ impl Response<'_> {
     }
 }
 
-impl Producer {
+impl Machine {
     pub(super) fn on_answer(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
         match self.pending_requests.remove(&(id, correlation)) {
             Some(PendingRequest::Produce { broker, parts }) => self.on_produced(id, version, frame, broker, &parts),
