@@ -12,7 +12,7 @@ use std::time::UNIX_EPOCH;
 use kafka_batch_core::machine;
 use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
 
-use crate::desk::Desk;
+use crate::command_queue::CommandQueue;
 use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
@@ -141,9 +141,9 @@ impl<R: Runtime> ProducerBuilder<R> {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
-        let desk = Arc::new(Desk::new(limit, topics));
-        let driver = Driver::new(config, security, seed, Arc::clone(&desk));
-        let producer = Producer::new(desk, batch_options, Capabilities::new(!split_too_large), limit, brokers);
+        let queue = Arc::new(CommandQueue::new(limit, topics));
+        let driver = Driver::new(config, security, seed, Arc::clone(&queue));
+        let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
         Ok((producer, R::drive(driver)))
     }
 }

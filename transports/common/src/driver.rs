@@ -15,7 +15,7 @@ use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 
 use crate::books::{Books, Entry};
-use crate::desk::{self, Command, Desk};
+use crate::command_queue::{self, Command, CommandQueue};
 use crate::error::Stopped;
 use crate::peers::Peers;
 use crate::unknown::Unknown;
@@ -27,7 +27,7 @@ use crate::wire::{Layer, Security, is_distrust, is_no_tls};
 /// fails with what is known of it, and whoever waits is told.
 pub struct Driver {
     machine: machine::Machine,
-    desk: Arc<Desk>,
+    queue: Arc<CommandQueue>,
     books: Books,
     started: Instant,
     setup_timeout: Duration,
@@ -74,7 +74,7 @@ pub enum Step {
 }
 
 impl Driver {
-    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, desk: Arc<Desk>) -> Self {
+    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
         let config = ProducerConfig { over_tls: security.is_tls(), ..config };
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
@@ -83,7 +83,7 @@ impl Driver {
             security,
             hears_of_writes: config.acks == Acks::None,
             machine: machine::Machine::new(config, clock, seed),
-            desk,
+            queue,
             books: Books::default(),
             commands: Vec::new(),
             peers: Peers::new(),
@@ -119,7 +119,7 @@ impl Driver {
 
     /// Takes commands in. Ready when there were any: then ask for the next step.
     pub fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
-        let polled = self.desk.poll_commands(&mut self.commands, context);
+        let polled = self.queue.poll_commands(&mut self.commands, context);
         self.obey();
         polled
     }
@@ -152,7 +152,7 @@ impl Driver {
 
     fn gone(&mut self, connection: ConnectionId) {
         if self.peers.gone(connection) {
-            self.desk.set_produce(self.peers.produce());
+            self.queue.set_produce(self.peers.produce());
         }
     }
 
@@ -166,13 +166,13 @@ impl Driver {
             match command {
                 Command::Send(mut promise) => {
                     let Some((batch, to)) = promise.take_batch() else { continue };
-                    let load = desk::load(&batch);
+                    let load = command_queue::load(&batch);
                     match self.machine.send(batch, to.clone(), now) {
                         Ok(id) => self.books.enter(id, Entry { promise, load }),
                         Err(error) => {
                             // It was accepted already, so this is how it ends. There was room, so it can only be that
                             // no topic has such a name.
-                            self.desk.release(load);
+                            self.queue.release(load);
                             let reason = FailureReason::Transport(Box::new(error.reason));
                             let batch = error.batch.into_batch();
                             promise.keep(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
@@ -197,13 +197,13 @@ impl Driver {
         match event {
             Event::Delivered { batch, delivery } => {
                 if let Some(Entry { promise, load }) = self.books.take(batch) {
-                    self.desk.release(load);
+                    self.queue.release(load);
                     promise.keep(Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
                 if let Some(Entry { promise, load }) = self.books.take(batch) {
-                    self.desk.release(load);
+                    self.queue.release(load);
                     self.forget_topic_if_gone(&error);
                     promise.keep(Err(error));
                 }
@@ -212,12 +212,12 @@ impl Driver {
             Event::Topic { topic, partitions } => {
                 let answer = partitions.map_err(Unknown::new);
                 let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
-                self.desk.topics.answer(&topic, &answer, is_of_the_topic);
+                self.queue.topics.answer(&topic, &answer, is_of_the_topic);
             }
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and takes {}", versions.magic());
                 self.peers.ready(host, port, versions.produce);
-                self.desk.set_produce(self.peers.produce());
+                self.queue.set_produce(self.peers.produce());
             }
             Event::ConnectionErrorKind(kind) => log::warn!("{kind}"),
             Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
@@ -229,14 +229,14 @@ impl Driver {
     /// The next batch for such a topic asks anew, and hears it before anything is sent.
     fn forget_topic_if_gone(&self, error: &DeliveryError) {
         if error.reason.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
-            self.desk.topics.forget(&error.to.topic);
+            self.queue.topics.forget(&error.to.topic);
         }
     }
 
     fn end(&mut self, in_order: bool) {
         self.ended = true;
-        self.commands.extend(self.desk.end(in_order));
-        self.desk.topics.give_up(if in_order { &Unknown::Closed } else { &Unknown::Stopped });
+        self.commands.extend(self.queue.end(in_order));
+        self.queue.topics.give_up(if in_order { &Unknown::Closed } else { &Unknown::Stopped });
         if in_order {
             // The last commands came too late to change anything.
             for command in self.commands.drain(..) {

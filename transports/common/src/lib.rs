@@ -2,7 +2,7 @@
 //! handles, the settings, the books. No runtime, no socket, no thread.
 //!
 //! ```text
-//!  Producer ──commands──▶ Desk ──▶ Driver ──▶ the machine
+//!  Producer ──commands──▶ CommandQueue ──▶ Driver ──▶ the machine
 //!  Pending  ◀────────── answers ────┘  ▲
 //!                                      │ steps, news
 //!                       a Runtime's loop ◀──▶ Connections ◀──▶ sockets
@@ -39,8 +39,8 @@ mod alarm;
 mod bell;
 mod books;
 mod builder;
+mod command_queue;
 mod connections;
-mod desk;
 mod driver;
 mod error;
 mod outbox;

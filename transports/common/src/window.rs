@@ -105,7 +105,7 @@ impl Window {
 
     /// Someone who has not come in gave up. Gives their waker, to be dropped where no lock is held, and those of whoever may
     /// come in now: wake them.
-    pub fn leave(&mut self, place: Place) -> (Option<Waker>, Vec<Waker>) {
+    pub fn cancel(&mut self, place: Place) -> (Option<Waker>, Vec<Waker>) {
         let index = self.index(place);
         let gone = index.and_then(|index| self.queue.remove(index)).map(|gone| gone.waker);
         if let Some(load) = self.granted.remove(&place) {
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(window.release(records(10)).len(), 2, "nobody is woken for whom there is no room");
         assert_eq!(admit(&mut window, Some(behind), records(6)), Ok(()), "though the first one was not polled");
         assert_eq!(admit(&mut window, Some(last), records(1)), Err(last));
-        let (gone, granted) = window.leave(held);
+        let (gone, granted) = window.cancel(held);
         assert!(gone.is_none(), "its waker was given out before");
         assert_eq!(granted.len(), 1, "it gave its share back");
         assert_eq!(admit(&mut window, Some(last), records(1)), Ok(()));
@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(window.release(records(1)).len(), 1);
             let behind = admit(&mut window, None, records(1)).unwrap_err();
             assert_eq!(admit(&mut window, Some(place), huge), Ok(()));
-            let (gone, granted) = window.leave(behind);
+            let (gone, granted) = window.cancel(behind);
             assert!(gone.is_some() && granted.is_empty());
             assert!(window.release(huge).is_empty());
         }
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(admit(&mut window, None, records(9)), Ok(()));
         let large = admit(&mut window, None, records(5)).unwrap_err();
         let small = admit(&mut window, None, records(1)).unwrap_err();
-        assert_eq!(window.leave(large).1.len(), 1);
+        assert_eq!(window.cancel(large).1.len(), 1);
         assert_eq!(admit(&mut window, Some(small), records(1)), Ok(()));
         assert_eq!(window.taken, Load { records: 10, bytes: 2 });
     }
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(window.release(records(4)).len(), 1);
         assert_eq!(window.dissolve().len(), 1);
         for place in [granted, waiting] {
-            assert!(matches!(window.leave(place), (None, wakers) if wakers.is_empty()));
+            assert!(matches!(window.cancel(place), (None, wakers) if wakers.is_empty()));
         }
         assert_eq!(window.taken, records(6));
     }
@@ -310,7 +310,7 @@ mod tests {
                         }
                         vec![]
                     }
-                    Move::Leave(of) if !waiting.is_empty() => window.leave(waiting.remove(of % waiting.len()).place).1,
+                    Move::Leave(of) if !waiting.is_empty() => window.cancel(waiting.remove(of % waiting.len()).place).1,
                     Move::Release(of) if !inside.is_empty() => window.release(inside.swap_remove(of % inside.len())),
                     _ => vec![],
                 };

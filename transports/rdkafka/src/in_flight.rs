@@ -312,7 +312,7 @@ impl Acquiring<'_> {
 impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let (_gone, granted) = lock(&self.in_flight.state).window.leave(place);
+        let (_gone, granted) = lock(&self.in_flight.state).window.cancel(place);
         granted.into_iter().for_each(catch_panic::wake);
     }
 }

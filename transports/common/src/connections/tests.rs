@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use super::*;
-use crate::desk::Desk;
+use crate::command_queue::CommandQueue;
 use crate::driver::{Step, log_capture};
 use crate::topics::Topics;
 use crate::wire::Security;
@@ -104,17 +104,17 @@ impl AsyncRead for Slow {
 }
 
 /// A driver that wants to connect, since a topic is asked for; and to whom.
-fn driver() -> (Arc<Desk>, Driver) {
+fn driver() -> (Arc<CommandQueue>, Driver) {
     driver_with(Acks::All)
 }
 
-fn driver_with(acks: Acks) -> (Arc<Desk>, Driver) {
-    let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
+    let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
-    let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&desk));
-    desk.lookup_topic("t").unwrap();
+    let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&queue));
+    queue.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
-    (desk, driver)
+    (queue, driver)
 }
 
 fn connect(driver: &mut Driver) -> ConnectionId {
@@ -223,7 +223,7 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
     ];
     for (end, kind) in ends {
         let lines = log_capture::lines();
-        let (desk, mut driver) = driver();
+        let (queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inside().at_once = 1_000;
         let id = connect(&mut driver);
@@ -247,7 +247,7 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         assert!(poll(&mut connections, &mut driver).is_ready());
         assert!(connections.each.is_empty(), "it is lost");
         while !matches!(driver.next_step(), Step::Wait(_)) {}
-        assert_eq!(desk.produce(), Some(7), "the answer was read");
+        assert_eq!(queue.produce(), Some(7), "the answer was read");
         let lines = lines.borrow();
         assert!(lines.iter().any(|(_, line)| line.contains(kind)), "{kind}: {lines:?}");
     }

@@ -36,25 +36,25 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct CommandQueue {
     state: Mutex<State>,
     pub(crate) topics: Topics<Unknown>,
 }
 
 #[derive(Debug)]
 struct State {
-    stage: Stage,
+    queue_state: QueueState,
     window: Window,
     commands: Vec<Command>,
     /// The driver, while it sleeps.
-    sleeper: Option<Waker>,
+    driver_waker: Option<Waker>,
     /// The newest version of Produce that every broker speaks to which there is a connection, or was of late.
     produce: Option<i16>,
 }
 
 /// How long it will be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum QueueState {
     Open,
     /// It takes no further batch.
     Closing,
@@ -64,7 +64,7 @@ enum Stage {
     Stopped,
 }
 
-impl Stage {
+impl QueueState {
     fn refusal(self) -> Option<SendErrorReason> {
         match self {
             Self::Open => None,
@@ -74,11 +74,12 @@ impl Stage {
     }
 }
 
-impl Desk {
+impl CommandQueue {
     /// So many bytes may be on their way.
     pub(crate) fn new(bytes: usize, topics: Topics<Unknown>) -> Self {
         let window = Window::new(Load { records: usize::MAX, bytes });
-        let state = State { stage: Stage::Open, window, commands: Vec::new(), sleeper: None, produce: None };
+        let state =
+            State { queue_state: QueueState::Open, window, commands: Vec::new(), driver_waker: None, produce: None };
         Self { state: Mutex::new(state), topics }
     }
 
@@ -93,7 +94,7 @@ impl Desk {
 
     /// Why no batch is accepted, if none is.
     pub(crate) fn refusal(&self) -> Option<SendErrorReason> {
-        lock(&self.state).stage.refusal()
+        lock(&self.state).queue_state.refusal()
     }
 
     /// Waits until there is room for the batch, first come, first served, and accepts it. It stays where it is if it is
@@ -102,14 +103,14 @@ impl Desk {
         &self,
         asked: &mut Option<(SealedBatch, TopicPartition)>,
     ) -> Result<Arc<Slot<Answer>>, SendErrorReason> {
-        let mut line = InLine { desk: self, place: None };
+        let mut line = Acquiring { queue: self, place: None };
         poll_fn(|context| line.poll(asked, context.waker())).await
     }
 
     /// Asks for the topic.
     pub(crate) fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
         let mut state = lock(&self.state);
-        match state.stage.refusal() {
+        match state.queue_state.refusal() {
             Some(reason) => Err(reason),
             None => {
                 state.commands.push(Command::LookupTopic(topic.to_owned()));
@@ -134,24 +135,24 @@ impl Desk {
     /// Takes no further batch, and has the machine closed. As [`flush`](Self::flush).
     pub(crate) fn close(&self, mode: CloseMode) -> Option<Arc<Slot<Flushed>>> {
         let (promise, slot) = Promise::new(Everything);
-        self.begin_to_close(mode, Some(promise)).then_some(slot)
+        self.begin_close(mode, Some(promise)).then_some(slot)
     }
 
     /// The last handle is gone: what was accepted goes its way.
-    pub(crate) fn leave(&self) {
-        self.begin_to_close(CloseMode::Graceful, None);
+    pub(crate) fn close_on_drop(&self) {
+        self.begin_close(CloseMode::Graceful, None);
     }
 
-    fn begin_to_close(&self, mode: CloseMode, promise: Option<Promise<Everything>>) -> bool {
+    fn begin_close(&self, mode: CloseMode, promise: Option<Promise<Everything>>) -> bool {
         let mut state = lock(&self.state);
         if state.is_over() {
             return false;
         }
-        state.stage = Stage::Closing;
+        state.queue_state = QueueState::Closing;
         state.commands.push(Command::Close(mode, promise));
-        let turned_away = state.window.dissolve();
+        let rejected = state.window.dissolve();
         unlock_and_wake(state);
-        turned_away.into_iter().for_each(wake);
+        rejected.into_iter().for_each(wake);
         true
     }
 
@@ -162,9 +163,9 @@ impl Desk {
             mem::swap(commands, &mut state.commands);
             return Poll::Ready(());
         }
-        match &mut state.sleeper {
-            Some(sleeper) => sleeper.clone_from(context.waker()),
-            sleeper @ None => *sleeper = Some(context.waker().clone()),
+        match &mut state.driver_waker {
+            Some(driver_waker) => driver_waker.clone_from(context.waker()),
+            driver_waker @ None => *driver_waker = Some(context.waker().clone()),
         }
         Poll::Pending
     }
@@ -178,42 +179,42 @@ impl Desk {
     /// There is no driver any more; was that in order? Gives what it has not fetched.
     pub(crate) fn end(&self, in_order: bool) -> Vec<Command> {
         let mut state = lock(&self.state);
-        state.stage = if in_order { Stage::Closed } else { Stage::Stopped };
+        state.queue_state = if in_order { QueueState::Closed } else { QueueState::Stopped };
         let left = mem::take(&mut state.commands);
-        let turned_away = state.window.dissolve();
+        let rejected = state.window.dissolve();
         drop(state);
-        turned_away.into_iter().for_each(wake);
+        rejected.into_iter().for_each(wake);
         left
     }
 }
 
 impl State {
     fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Closed | Stage::Stopped)
+        matches!(self.queue_state, QueueState::Closed | QueueState::Stopped)
     }
 }
 
 /// Lets go of the desk, and wakes the driver if it sleeps.
 fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
-    let sleeper = state.sleeper.take();
+    let driver_waker = state.driver_waker.take();
     drop(state);
-    sleeper.into_iter().for_each(wake);
+    driver_waker.into_iter().for_each(wake);
 }
 
 /// Waits to be let in, and steps out of the queue when it is dropped.
-struct InLine<'a> {
-    desk: &'a Desk,
+struct Acquiring<'a> {
+    queue: &'a CommandQueue,
     place: Option<Place>,
 }
 
-impl InLine<'_> {
+impl Acquiring<'_> {
     fn poll(
         &mut self,
         asked: &mut Option<(SealedBatch, TopicPartition)>,
         waker: &Waker,
     ) -> Poll<Result<Arc<Slot<Answer>>, SendErrorReason>> {
-        let mut state = lock(&self.desk.state);
-        if let Some(reason) = state.stage.refusal() {
+        let mut state = lock(&self.queue.state);
+        if let Some(reason) = state.queue_state.refusal() {
             self.place = None; // the queue was dissolved
             return Poll::Ready(Err(reason));
         }
@@ -240,10 +241,10 @@ pub(crate) fn load(batch: &SealedBatch) -> Load {
     Load { records: batch.record_count(), bytes: batch.size() }
 }
 
-impl Drop for InLine<'_> {
+impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let (_gone, granted) = lock(&self.desk.state).window.leave(place);
+        let (_gone, granted) = lock(&self.queue.state).window.cancel(place);
         granted.into_iter().for_each(wake);
     }
 }
