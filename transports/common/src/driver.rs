@@ -14,11 +14,11 @@ use kafka_batch_core::machine::{
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 
-use crate::books::{Books, Entry};
 use crate::command_queue::{self, Command, CommandQueue};
 use crate::error::Stopped;
 use crate::peers::Peers;
 use crate::unknown::Unknown;
+use crate::waiters::{Entry, Waiters};
 use crate::wire::{Layer, Security, is_distrust, is_no_tls};
 
 /// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
@@ -28,7 +28,7 @@ use crate::wire::{Layer, Security, is_distrust, is_no_tls};
 pub struct Driver {
     machine: machine::Machine,
     queue: Arc<CommandQueue>,
-    books: Books,
+    waiters: Waiters,
     started: Instant,
     setup_timeout: Duration,
     security: Security,
@@ -84,7 +84,7 @@ impl Driver {
             hears_of_writes: config.acks == Acks::None,
             machine: machine::Machine::new(config, clock, seed),
             queue,
-            books: Books::default(),
+            waiters: Waiters::default(),
             commands: Vec::new(),
             peers: Peers::new(),
             ended: false,
@@ -168,7 +168,7 @@ impl Driver {
                     let Some((batch, to)) = promise.take_batch() else { continue };
                     let load = command_queue::load(&batch);
                     match self.machine.send(batch, to.clone(), now) {
-                        Ok(id) => self.books.enter(id, Entry { promise, load }),
+                        Ok(id) => self.waiters.enter(id, Entry { promise, load }),
                         Err(error) => {
                             // It was accepted already, so this is how it ends. There was room, so it can only be that
                             // no topic has such a name.
@@ -181,11 +181,11 @@ impl Driver {
                 }
                 Command::Flush(promise) => {
                     let id = self.machine.flush(now);
-                    self.books.enter_flush(id, promise);
+                    self.waiters.enter_flush(id, promise);
                 }
                 Command::Close(mode, promise) => {
                     self.machine.close(mode, now);
-                    promise.into_iter().for_each(|promise| self.books.enter_close(promise));
+                    promise.into_iter().for_each(|promise| self.waiters.enter_close(promise));
                 }
                 Command::LookupTopic(topic) => self.machine.lookup_topic(&topic, now),
             }
@@ -196,19 +196,19 @@ impl Driver {
     fn settle(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                if let Some(Entry { promise, load }) = self.books.take(batch) {
+                if let Some(Entry { promise, load }) = self.waiters.take(batch) {
                     self.queue.release(load);
                     promise.keep(Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { promise, load }) = self.books.take(batch) {
+                if let Some(Entry { promise, load }) = self.waiters.take(batch) {
                     self.queue.release(load);
                     self.forget_topic_if_gone(&error);
                     promise.keep(Err(error));
                 }
             }
-            Event::Flushed(flush) => self.books.flushed(flush),
+            Event::Flushed(flush) => self.waiters.flushed(flush),
             Event::Topic { topic, partitions } => {
                 let answer = partitions.map_err(Unknown::new);
                 let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
@@ -241,12 +241,12 @@ impl Driver {
             // The last commands came too late to change anything.
             for command in self.commands.drain(..) {
                 match command {
-                    Command::Flush(promise) | Command::Close(_, Some(promise)) => self.books.enter_close(promise),
+                    Command::Flush(promise) | Command::Close(_, Some(promise)) => self.waiters.enter_close(promise),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
                     Command::Send(_) => unreachable!("nothing is accepted once the machine was told to close"),
                 }
             }
-            self.books.closed();
+            self.waiters.closed();
         }
     }
 
@@ -254,7 +254,7 @@ impl Driver {
     fn stop(&mut self) {
         self.end(false);
         self.obey();
-        self.books.stop_waiting();
+        self.waiters.stop_waiting();
         let now = self.now();
         self.machine.close(CloseMode::Immediate, now);
         loop {
@@ -300,7 +300,7 @@ impl Drop for Driver {
             if catch_unwind(AssertUnwindSafe(|| self.stop())).is_err() {
                 self.return_unfinished();
             }
-            self.books.stop_waiting();
+            self.waiters.stop_waiting();
         } else {
             self.stop();
         }

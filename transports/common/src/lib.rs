@@ -37,7 +37,6 @@
 
 mod alarm;
 mod bell;
-mod books;
 mod builder;
 mod command_queue;
 mod connections;
@@ -54,6 +53,7 @@ mod slot;
 mod tls;
 mod topics;
 mod unknown;
+mod waiters;
 mod window;
 mod wire;
 

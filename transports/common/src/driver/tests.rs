@@ -91,7 +91,7 @@ fn a_batch_that_is_lost_is_missing_and_not_empty() {
     let (queue, mut driver) = desk_and_driver();
     let sent = send(&queue);
     assert!(driver.poll_commands(&context()).is_ready());
-    drop(std::mem::take(&mut driver.books));
+    drop(std::mem::take(&mut driver.waiters));
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
     assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
     assert_eq!(

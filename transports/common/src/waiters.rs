@@ -10,7 +10,7 @@ use crate::promise::{Accepted, Everything, Promise};
 use crate::window::Load;
 
 #[derive(Debug, Default)]
-pub(crate) struct Books {
+pub(crate) struct Waiters {
     batches: BTreeMap<BatchId, Entry>,
     flushes: VecDeque<(FlushId, Promise<Everything>)>,
     closes: Vec<Promise<Everything>>,
@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     pub(crate) load: Load,
 }
 
-impl Books {
+impl Waiters {
     pub(crate) fn enter(&mut self, batch: BatchId, entry: Entry) {
         self.batches.insert(batch, entry);
     }
