@@ -14,10 +14,10 @@ use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErr
 
 use crate::error::Stopped;
 use crate::promise::{Accepted, Everything, Promise};
+use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
 use crate::slot::{Slot, lock, wake};
 use crate::topics::Topics;
 use crate::unknown::Unknown;
-use crate::window::{Admission, Load, Place, Window};
 
 /// What became of a batch.
 pub(crate) type Answer = Result<Delivery, DeliveryError>;
@@ -44,7 +44,7 @@ pub(crate) struct CommandQueue {
 #[derive(Debug)]
 struct State {
     queue_state: QueueState,
-    window: Window,
+    semaphore: Semaphore,
     commands: Vec<Command>,
     /// The driver, while it sleeps.
     driver_waker: Option<Waker>,
@@ -77,9 +77,9 @@ impl QueueState {
 impl CommandQueue {
     /// So many bytes may be on their way.
     pub(crate) fn new(bytes: usize, topics: Topics<Unknown>) -> Self {
-        let window = Window::new(Load { records: usize::MAX, bytes });
+        let semaphore = Semaphore::new(Permits { records: usize::MAX, bytes });
         let state =
-            State { queue_state: QueueState::Open, window, commands: Vec::new(), driver_waker: None, produce: None };
+            State { queue_state: QueueState::Open, semaphore, commands: Vec::new(), driver_waker: None, produce: None };
         Self { state: Mutex::new(state), topics }
     }
 
@@ -103,7 +103,7 @@ impl CommandQueue {
         &self,
         asked: &mut Option<(SealedBatch, TopicPartition)>,
     ) -> Result<Arc<Slot<Answer>>, SendErrorReason> {
-        let mut line = Acquiring { queue: self, place: None };
+        let mut line = Acquiring { queue: self, waiter: None };
         poll_fn(|context| line.poll(asked, context.waker())).await
     }
 
@@ -150,7 +150,7 @@ impl CommandQueue {
         }
         state.queue_state = QueueState::Closing;
         state.commands.push(Command::Close(mode, promise));
-        let rejected = state.window.dissolve();
+        let rejected = state.semaphore.cancel_all();
         unlock_and_wake(state);
         rejected.into_iter().for_each(wake);
         true
@@ -171,8 +171,8 @@ impl CommandQueue {
     }
 
     /// A batch is through: there is room for others.
-    pub(crate) fn release(&self, load: Load) {
-        let granted = lock(&self.state).window.release(load);
+    pub(crate) fn release(&self, permits: Permits) {
+        let granted = lock(&self.state).semaphore.release(permits);
         granted.into_iter().for_each(wake);
     }
 
@@ -181,7 +181,7 @@ impl CommandQueue {
         let mut state = lock(&self.state);
         state.queue_state = if in_order { QueueState::Closed } else { QueueState::Stopped };
         let left = mem::take(&mut state.commands);
-        let rejected = state.window.dissolve();
+        let rejected = state.semaphore.cancel_all();
         drop(state);
         rejected.into_iter().for_each(wake);
         left
@@ -204,7 +204,7 @@ fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
 /// Waits to be let in, and steps out of the queue when it is dropped.
 struct Acquiring<'a> {
     queue: &'a CommandQueue,
-    place: Option<Place>,
+    waiter: Option<WaiterId>,
 }
 
 impl Acquiring<'_> {
@@ -215,20 +215,20 @@ impl Acquiring<'_> {
     ) -> Poll<Result<Arc<Slot<Answer>>, SendErrorReason>> {
         let mut state = lock(&self.queue.state);
         if let Some(reason) = state.queue_state.refusal() {
-            self.place = None; // the queue was dissolved
+            self.waiter = None; // the queue was dissolved
             return Poll::Ready(Err(reason));
         }
         let (batch, to) = asked.take().expect("a batch is accepted once");
-        match state.window.admit(self.place, load(&batch), waker) {
-            Admission::In => {
-                self.place = None;
+        match state.semaphore.acquire(self.waiter, permits(&batch), waker) {
+            Acquire::Acquired => {
+                self.waiter = None;
                 let (promise, slot) = Promise::new(Accepted::new(batch, to));
                 state.commands.push(Command::Send(promise));
                 unlock_and_wake(state);
                 Poll::Ready(Ok(slot))
             }
-            Admission::Wait(place) => {
-                self.place = Some(place);
+            Acquire::Waiting(waiter) => {
+                self.waiter = Some(waiter);
                 *asked = Some((batch, to));
                 Poll::Pending
             }
@@ -237,14 +237,14 @@ impl Acquiring<'_> {
 }
 
 /// What a batch counts for.
-pub(crate) fn load(batch: &SealedBatch) -> Load {
-    Load { records: batch.record_count(), bytes: batch.size() }
+pub(crate) fn permits(batch: &SealedBatch) -> Permits {
+    Permits { records: batch.record_count(), bytes: batch.size() }
 }
 
 impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let (_gone, granted) = lock(&self.queue.state).window.cancel(place);
+        let Some(waiter) = self.waiter else { return };
+        let (_gone, granted) = lock(&self.queue.state).semaphore.cancel(waiter);
         granted.into_iter().for_each(wake);
     }
 }

@@ -166,13 +166,13 @@ impl Driver {
             match command {
                 Command::Send(mut promise) => {
                     let Some((batch, to)) = promise.take_batch() else { continue };
-                    let load = command_queue::load(&batch);
+                    let permits = command_queue::permits(&batch);
                     match self.machine.send(batch, to.clone(), now) {
-                        Ok(id) => self.waiters.enter(id, Entry { promise, load }),
+                        Ok(id) => self.waiters.enter(id, Entry { promise, permits }),
                         Err(error) => {
                             // It was accepted already, so this is how it ends. There was room, so it can only be that
                             // no topic has such a name.
-                            self.queue.release(load);
+                            self.queue.release(permits);
                             let reason = FailureReason::Transport(Box::new(error.reason));
                             let batch = error.batch.into_batch();
                             promise.keep(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
@@ -196,14 +196,14 @@ impl Driver {
     fn settle(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                if let Some(Entry { promise, load }) = self.waiters.take(batch) {
-                    self.queue.release(load);
+                if let Some(Entry { promise, permits }) = self.waiters.take(batch) {
+                    self.queue.release(permits);
                     promise.keep(Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { promise, load }) = self.waiters.take(batch) {
-                    self.queue.release(load);
+                if let Some(Entry { promise, permits }) = self.waiters.take(batch) {
+                    self.queue.release(permits);
                     self.forget_topic_if_gone(&error);
                     promise.keep(Err(error));
                 }

@@ -47,6 +47,7 @@ mod peers;
 mod producer;
 mod promise;
 mod security;
+mod semaphore;
 mod settings;
 mod slot;
 #[cfg(feature = "tls")]
@@ -54,7 +55,6 @@ mod tls;
 mod topics;
 mod unknown;
 mod waiters;
-mod window;
 mod wire;
 
 pub use alarm::Alarm;
@@ -68,7 +68,7 @@ pub use wire::Layer;
 
 /// What handles of producers wait for: of use also to a transport that does not drive the machine.
 pub mod waiting {
+    pub use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
     pub use crate::slot::{Slot, lock};
     pub use crate::topics::{Count, Topics, has};
-    pub use crate::window::{Admission, Load, Place, Window};
 }

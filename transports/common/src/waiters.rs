@@ -7,7 +7,7 @@ use kafka_batch_core::machine::{BatchId, FlushId};
 
 use crate::error::Stopped;
 use crate::promise::{Accepted, Everything, Promise};
-use crate::window::Load;
+use crate::semaphore::Permits;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -20,7 +20,7 @@ pub(crate) struct Waiters {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) promise: Promise<Accepted>,
-    pub(crate) load: Load,
+    pub(crate) permits: Permits,
 }
 
 impl Waiters {
@@ -55,7 +55,7 @@ impl Waiters {
 
     /// Whoever waits for everything to be through waits in vain.
     pub(crate) fn stop_waiting(&mut self) {
-        let outstanding = self.batches.values().map(|entry| entry.load.records).sum();
+        let outstanding = self.batches.values().map(|entry| entry.permits.records).sum();
         let flushes = self.flushes.drain(..).map(|(_, promise)| promise);
         flushes
             .chain(self.closes.drain(..))

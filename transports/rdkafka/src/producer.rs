@@ -13,7 +13,7 @@ use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealErrorReason, SendError,
     SendErrorReason, TopicPartition, Transport,
 };
-use kafka_batch_transport::waiting::{Load, Slot, has, lock};
+use kafka_batch_transport::waiting::{Permits, Slot, has, lock};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
@@ -113,8 +113,8 @@ impl Inner {
         }
         produce::check(batch).map_err(unsendable)?;
         self.find(to).await?;
-        let load = Load { records: batch.record_count(), bytes: batch.size() };
-        self.in_flight.acquire(to, load).await.map_err(|_closed| SendErrorReason::Closed)
+        let permits = Permits { records: batch.record_count(), bytes: batch.size() };
+        self.in_flight.acquire(to, permits).await.map_err(|_closed| SendErrorReason::Closed)
     }
 
     /// Checks that the topic and the partition exist. librdkafka itself would report an unknown topic only after

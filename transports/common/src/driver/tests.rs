@@ -168,8 +168,8 @@ fn a_future_that_is_kept_and_not_polled_keeps_nobody_from_sending() {
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(behind.as_mut().poll(&mut context()).is_pending());
     assert!(last.as_mut().poll(&mut context()).is_pending());
-    queue.release(command_queue::load(&batch()));
-    queue.release(command_queue::load(&batch()));
+    queue.release(command_queue::permits(&batch()));
+    queue.release(command_queue::permits(&batch()));
     assert!(matches!(behind.poll(&mut context()), Poll::Ready(Ok(_))));
     assert!(last.as_mut().poll(&mut context()).is_pending(), "the one that is kept has its share");
     queue.close(CloseMode::Graceful);
