@@ -14,9 +14,9 @@ use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 
-use crate::bell::{Bell, Task};
 use crate::driver::Driver;
 use crate::outbox::Outbox;
+use crate::wake_flag::{Task, WakeFlag};
 use crate::wire::{Layer, Wire};
 
 /// The connections of one driver, over streams of whatever runtime.
@@ -42,9 +42,9 @@ type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<Wire<S>>> + Send>>;
 struct Connection<S> {
     state: State<S>,
     /// Rings when it can be read, or the attempt to make it goes on.
-    reader: Bell,
+    reader: WakeFlag,
     /// Rings when it can be written, or there is something to write.
-    writer: Bell,
+    writer: WakeFlag,
 }
 
 enum State<S> {
@@ -87,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
         S: Send + 'static,
     {
         let state = State::Connecting(Box::pin(async { layer.over(attempt.await?).await }));
-        let (reader, writer) = (Bell::new(&self.task), Bell::new(&self.task));
+        let (reader, writer) = (WakeFlag::new(&self.task), WakeFlag::new(&self.task));
         self.each.insert(connection, Connection { state, reader, writer });
     }
 
@@ -172,7 +172,7 @@ fn read<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut [u8],
     driver: &mut Driver,
-    reader: &Bell,
+    reader: &WakeFlag,
 ) -> Option<Turn> {
     match Pin::new(stream).poll_read(&mut reader.context(), buffer) {
         Poll::Pending => None,
@@ -199,7 +199,7 @@ fn read_last<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut [u8],
     driver: &mut Driver,
-    reader: &Bell,
+    reader: &WakeFlag,
 ) -> Option<io::Error> {
     for _ in 0..LAST_READS {
         match Pin::new(&mut *stream).poll_read(&mut reader.context(), buffer) {

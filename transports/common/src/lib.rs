@@ -36,7 +36,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alarm;
-mod bell;
 mod builder;
 mod command_queue;
 mod connections;
@@ -55,6 +54,7 @@ mod tls;
 mod topics;
 mod unknown;
 mod waiters;
+mod wake_flag;
 mod wire;
 
 pub use alarm::Alarm;

@@ -24,7 +24,7 @@ impl Task {
 
 /// The bell of one side of one connection. It has rung when it is made: nobody has looked there yet.
 #[derive(Debug)]
-pub(crate) struct Bell {
+pub(crate) struct WakeFlag {
     inside: Arc<Inside>,
     waker: Waker,
 }
@@ -35,7 +35,7 @@ struct Inside {
     task: Task,
 }
 
-impl Bell {
+impl WakeFlag {
     pub(crate) fn new(task: &Task) -> Self {
         let inside = Arc::new(Inside { rung: AtomicBool::new(true), task: task.clone() });
         Self { waker: Waker::from(Arc::clone(&inside)), inside }
