@@ -15,9 +15,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 
 use crate::driver::Driver;
-use crate::outbox::Outbox;
 use crate::wake_flag::{Task, WakeFlag};
 use crate::wire::{Layer, Wire};
+use crate::write_queue::WriteQueue;
 
 /// The connections of one driver, over streams of whatever runtime.
 ///
@@ -49,7 +49,7 @@ struct Connection<S> {
 
 enum State<S> {
     Connecting(Connecting<S>),
-    Open { stream: Wire<S>, outbox: Outbox, unflushed: Unflushed },
+    Open { stream: Wire<S>, write_queue: WriteQueue, unflushed: Unflushed },
 }
 
 /// What a stream has taken, and may still keep to itself.
@@ -93,8 +93,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
 
     /// [`Step::Transmit`](crate::Step::Transmit): to be written behind what is to be written already.
     pub fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
-        if let Some(Connection { state: State::Open { outbox, .. }, writer, .. }) = self.each.get_mut(&connection) {
-            outbox.push(bytes);
+        if let Some(Connection { state: State::Open { write_queue, .. }, writer, .. }) = self.each.get_mut(&connection)
+        {
+            write_queue.push(bytes);
             writer.ring();
         }
     }
@@ -136,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 match attempt.as_mut().poll(&mut reader.context()) {
                     Poll::Pending => Turn::Quiet,
                     Poll::Ready(Ok(stream)) => {
-                        *state = State::Open { stream, outbox: Outbox::default(), unflushed: Unflushed::default() };
+                        *state =
+                            State::Open { stream, write_queue: WriteQueue::default(), unflushed: Unflushed::default() };
                         reader.ring(); // nobody has looked at the stream yet
                         driver.handle_input(Input::Connected(id));
                         Turn::News
@@ -147,10 +149,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
             }
-            State::Open { stream, outbox, unflushed } => {
+            State::Open { stream, write_queue, unflushed } => {
                 let mut turn = Turn::Quiet;
                 if writer.answer() {
-                    turn = match write(stream, outbox, unflushed, &mut writer.context()) {
+                    turn = match write(stream, write_queue, unflushed, &mut writer.context()) {
                         Ok(frames) if frames > 0 && driver.written(id, frames) => Turn::News,
                         Ok(_) => Turn::Quiet,
                         Err(error) => {
@@ -215,20 +217,20 @@ fn read_last<S: AsyncRead + Unpin>(
 /// they are on their way, and whoever hears that a frame is written may close the connection.
 fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
-    outbox: &mut Outbox,
+    write_queue: &mut WriteQueue,
     unflushed: &mut Unflushed,
     context: &mut Context<'_>,
 ) -> io::Result<usize> {
-    while !outbox.is_empty() {
-        match outbox.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
+    while !write_queue.is_empty() {
+        match write_queue.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
             Poll::Pending => break,
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(written)) => unflushed.frames += outbox.advance(written),
+            Poll::Ready(Ok(written)) => unflushed.frames += write_queue.advance(written),
             Poll::Ready(Err(error)) => return Err(error),
         }
         unflushed.any = true;
     }
-    let is_due = unflushed.frames > 0 || unflushed.any && outbox.is_empty();
+    let is_due = unflushed.frames > 0 || unflushed.any && write_queue.is_empty();
     if is_due {
         if let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {
             flushed?;

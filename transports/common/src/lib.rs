@@ -41,7 +41,6 @@ mod command_queue;
 mod connections;
 mod driver;
 mod error;
-mod outbox;
 mod peers;
 mod producer;
 mod promise;
@@ -56,6 +55,7 @@ mod unknown;
 mod waiters;
 mod wake_flag;
 mod wire;
+mod write_queue;
 
 pub use alarm::Alarm;
 pub use builder::{ProducerBuilder, Runtime, Spawn, Work};

@@ -9,12 +9,12 @@ use bytes::{Buf, Bytes};
 const AT_ONCE: usize = 64;
 
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct WriteQueue {
     /// Each segment, and whether a frame ends with it.
     segments: VecDeque<(Bytes, bool)>,
 }
 
-impl Outbox {
+impl WriteQueue {
     /// Puts a frame behind what is there.
     pub(crate) fn push(&mut self, frame: Vec<Bytes>) {
         let last = frame.len().saturating_sub(1);
@@ -61,22 +61,22 @@ mod tests {
         segments.iter().map(|segment| Bytes::from_static(segment.as_bytes())).collect()
     }
 
-    fn left(outbox: &Outbox) -> String {
-        outbox.with_slices(|slices| slices.iter().map(|slice| str::from_utf8(slice).unwrap().to_owned()).collect())
+    fn left(write_queue: &WriteQueue) -> String {
+        write_queue.with_slices(|slices| slices.iter().map(|slice| str::from_utf8(slice).unwrap().to_owned()).collect())
     }
 
     #[test]
     fn what_was_written_in_part_goes_on_where_it_stopped() {
         for step in 1..=10 {
-            let mut outbox = Outbox::default();
-            outbox.push(frame(&["ab", "", "cde"]));
-            outbox.push(frame(&["f", ""]));
-            outbox.push(frame(&["ghij"]));
+            let mut write_queue = WriteQueue::default();
+            write_queue.push(frame(&["ab", "", "cde"]));
+            write_queue.push(frame(&["f", ""]));
+            write_queue.push(frame(&["ghij"]));
             let (mut written, mut ends) = (String::new(), Vec::new());
-            while !outbox.is_empty() {
-                let next: String = left(&outbox).chars().take(step).collect();
+            while !write_queue.is_empty() {
+                let next: String = left(&write_queue).chars().take(step).collect();
                 written.push_str(&next);
-                for _ in 0..outbox.advance(next.len()) {
+                for _ in 0..write_queue.advance(next.len()) {
                     ends.push(written.len());
                 }
             }
@@ -89,19 +89,19 @@ mod tests {
     #[test]
     fn segments_are_the_ones_that_were_put_in() {
         let batch = Bytes::from(vec![7; 100]);
-        let mut outbox = Outbox::default();
-        outbox.push(vec![Bytes::from_static(b"envelope"), batch.clone()]);
-        outbox.with_slices(|slices| assert_eq!(slices[1].as_ptr(), batch.as_ptr()));
-        assert_eq!(outbox.advance(10), 0);
-        outbox.with_slices(|slices| assert_eq!(slices[0].as_ptr(), batch[2..].as_ptr()));
+        let mut write_queue = WriteQueue::default();
+        write_queue.push(vec![Bytes::from_static(b"envelope"), batch.clone()]);
+        write_queue.with_slices(|slices| assert_eq!(slices[1].as_ptr(), batch.as_ptr()));
+        assert_eq!(write_queue.advance(10), 0);
+        write_queue.with_slices(|slices| assert_eq!(slices[0].as_ptr(), batch[2..].as_ptr()));
     }
 
     #[test]
     fn a_long_row_of_segments_goes_in_turns() {
-        let mut outbox = Outbox::default();
-        (0..100).for_each(|_| outbox.push(frame(&["x"])));
-        assert_eq!(left(&outbox).len(), AT_ONCE);
-        assert_eq!(outbox.advance(AT_ONCE), AT_ONCE);
-        assert_eq!(left(&outbox).len(), 100 - AT_ONCE);
+        let mut write_queue = WriteQueue::default();
+        (0..100).for_each(|_| write_queue.push(frame(&["x"])));
+        assert_eq!(left(&write_queue).len(), AT_ONCE);
+        assert_eq!(write_queue.advance(AT_ONCE), AT_ONCE);
+        assert_eq!(left(&write_queue).len(), 100 - AT_ONCE);
     }
 }
