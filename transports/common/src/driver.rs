@@ -14,9 +14,9 @@ use kafka_batch_core::machine::{
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 
+use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
 use crate::error::Stopped;
-use crate::peers::Peers;
 use crate::unknown::Unknown;
 use crate::waiters::{Entry, Waiters};
 use crate::wire::{Layer, Security, is_distrust, is_no_tls};
@@ -35,7 +35,7 @@ pub struct Driver {
     /// Without acknowledgements it is the end of a batch that it was written.
     hears_of_writes: bool,
     commands: Vec<Command>,
-    peers: Peers,
+    addresses: BrokerAddresses,
     ended: bool,
 }
 
@@ -86,7 +86,7 @@ impl Driver {
             queue,
             waiters: Waiters::default(),
             commands: Vec::new(),
-            peers: Peers::new(),
+            addresses: BrokerAddresses::new(),
             ended: false,
         }
     }
@@ -98,7 +98,7 @@ impl Driver {
             match self.machine.poll_output(now) {
                 Output::Event(event) => self.settle(event),
                 Output::Connect { connection, host, port } => {
-                    let failures = self.peers.connect(connection, &host, port);
+                    let failures = self.addresses.connect(connection, &host, port);
                     let until = Instant::now() + self.setup_timeout;
                     let layer = self.security.layer(&host);
                     return Step::Connect { connection, host, port, until, failures, layer };
@@ -151,8 +151,8 @@ impl Driver {
     }
 
     fn gone(&mut self, connection: ConnectionId) {
-        if self.peers.gone(connection) {
-            self.queue.set_produce(self.peers.produce());
+        if self.addresses.gone(connection) {
+            self.queue.set_produce(self.addresses.produce());
         }
     }
 
@@ -216,8 +216,8 @@ impl Driver {
             }
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and takes {}", versions.magic());
-                self.peers.ready(host, port, versions.produce);
-                self.queue.set_produce(self.peers.produce());
+                self.addresses.ready(host, port, versions.produce);
+                self.queue.set_produce(self.addresses.produce());
             }
             Event::ConnectionErrorKind(kind) => log::warn!("{kind}"),
             Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
@@ -309,7 +309,7 @@ impl Drop for Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("peers", &self.peers).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Driver").field("peers", &self.addresses).field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

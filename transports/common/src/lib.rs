@@ -36,12 +36,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alarm;
+mod broker_addresses;
 mod builder;
 mod command_queue;
 mod connections;
 mod driver;
 mod error;
-mod peers;
 mod producer;
 mod promise;
 mod security;

@@ -13,7 +13,7 @@ pub(crate) struct Address {
 
 /// With names `C` of connections.
 #[derive(Debug)]
-pub(crate) struct Peers<C = ConnectionId> {
+pub(crate) struct BrokerAddresses<C = ConnectionId> {
     connections: BTreeMap<C, Address>,
     /// The newest version of Produce that is spoken there. Only of those with a connection.
     ready: BTreeMap<Address, i16>,
@@ -27,7 +27,7 @@ pub(crate) struct Peers<C = ConnectionId> {
 /// each time.
 const MOST_FAILURES: usize = 1_000;
 
-impl<C: Copy + Ord> Peers<C> {
+impl<C: Copy + Ord> BrokerAddresses<C> {
     pub(crate) const fn new() -> Self {
         Self { connections: BTreeMap::new(), ready: BTreeMap::new(), produce: None, failures: BTreeMap::new() }
     }
@@ -83,53 +83,53 @@ mod tests {
 
     #[test]
     fn failures_are_counted_until_there_is_a_connection_that_is_ready() {
-        let mut peers = Peers::new();
+        let mut addresses = BrokerAddresses::new();
         for failures in 0..3 {
-            assert_eq!(peers.connect(failures, "a", 1), failures);
-            assert_eq!(peers.connect(100 + failures, "a", 2), 0, "of another port");
-            peers.ready("a".to_owned(), 2, 9);
-            assert!(peers.gone(failures));
-            assert!(!peers.gone(failures), "it is counted once");
-            peers.gone(100 + failures);
+            assert_eq!(addresses.connect(failures, "a", 1), failures);
+            assert_eq!(addresses.connect(100 + failures, "a", 2), 0, "of another port");
+            addresses.ready("a".to_owned(), 2, 9);
+            assert!(addresses.gone(failures));
+            assert!(!addresses.gone(failures), "it is counted once");
+            addresses.gone(100 + failures);
         }
-        peers.connect(200, "a", 1);
-        peers.ready("a".to_owned(), 1, 9);
-        peers.gone(200);
-        assert_eq!(peers.connect(201, "a", 1), 0, "the last one was ready");
+        addresses.connect(200, "a", 1);
+        addresses.ready("a".to_owned(), 1, 9);
+        addresses.gone(200);
+        assert_eq!(addresses.connect(201, "a", 1), 0, "the last one was ready");
     }
 
     #[test]
     fn failures_are_not_remembered_for_ever() {
-        let mut peers = Peers::new();
+        let mut addresses = BrokerAddresses::new();
         for port in 0..2_500 {
-            peers.connect(port, "a", port);
-            peers.gone(port);
+            addresses.connect(port, "a", port);
+            addresses.gone(port);
         }
-        assert!(peers.failures.len() <= MOST_FAILURES, "{}", peers.failures.len());
-        assert!(peers.connections.is_empty() && peers.ready.is_empty());
+        assert!(addresses.failures.len() <= MOST_FAILURES, "{}", addresses.failures.len());
+        assert!(addresses.connections.is_empty() && addresses.ready.is_empty());
     }
 
     #[test]
     fn what_an_old_broker_speaks_counts_while_there_is_a_connection_to_it() {
-        let mut peers = Peers::new();
-        assert_eq!(peers.produce(), None);
+        let mut addresses = BrokerAddresses::new();
+        assert_eq!(addresses.produce(), None);
         for (number, host, produce) in [(1, "old", 3), (2, "new", 11), (3, "old", 3)] {
-            peers.connect(number, host, 9092);
-            peers.ready(host.to_owned(), 9092, produce);
+            addresses.connect(number, host, 9092);
+            addresses.ready(host.to_owned(), 9092, produce);
         }
-        assert_eq!(peers.produce(), Some(3));
-        peers.gone(1);
-        assert_eq!(peers.produce(), Some(3), "there is another connection to it");
-        peers.gone(3);
-        assert_eq!(peers.produce(), Some(11));
-        peers.gone(2);
-        assert_eq!(peers.produce(), Some(11), "there is none at all");
-        assert!(peers.ready.is_empty());
-        peers.ready("gone".to_owned(), 9092, 9);
-        assert_eq!(peers.produce(), Some(9), "nor is there now");
-        peers.connect(4, "new", 9092);
-        peers.ready("new".to_owned(), 9092, 11);
-        peers.ready("gone".to_owned(), 9092, 9);
-        assert_eq!(peers.produce(), Some(11));
+        assert_eq!(addresses.produce(), Some(3));
+        addresses.gone(1);
+        assert_eq!(addresses.produce(), Some(3), "there is another connection to it");
+        addresses.gone(3);
+        assert_eq!(addresses.produce(), Some(11));
+        addresses.gone(2);
+        assert_eq!(addresses.produce(), Some(11), "there is none at all");
+        assert!(addresses.ready.is_empty());
+        addresses.ready("gone".to_owned(), 9092, 9);
+        assert_eq!(addresses.produce(), Some(9), "nor is there now");
+        addresses.connect(4, "new", 9092);
+        addresses.ready("new".to_owned(), 9092, 11);
+        addresses.ready("gone".to_owned(), 9092, 9);
+        assert_eq!(addresses.produce(), Some(11));
     }
 }
