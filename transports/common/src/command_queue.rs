@@ -16,8 +16,8 @@ use crate::error::Stopped;
 use crate::promise::{Accepted, Everything, Promise};
 use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
 use crate::slot::{Slot, lock, wake};
+use crate::topic_error::TopicError;
 use crate::topics::Topics;
-use crate::unknown::Unknown;
 
 /// What became of a batch.
 pub(crate) type Answer = Result<Delivery, DeliveryError>;
@@ -38,7 +38,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct CommandQueue {
     state: Mutex<State>,
-    pub(crate) topics: Topics<Unknown>,
+    pub(crate) topics: Topics<TopicError>,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl QueueState {
 
 impl CommandQueue {
     /// So many bytes may be on their way.
-    pub(crate) fn new(bytes: usize, topics: Topics<Unknown>) -> Self {
+    pub(crate) fn new(bytes: usize, topics: Topics<TopicError>) -> Self {
         let semaphore = Semaphore::new(Permits { records: usize::MAX, bytes });
         let state =
             State { queue_state: QueueState::Open, semaphore, commands: Vec::new(), driver_waker: None, produce: None };

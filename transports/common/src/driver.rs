@@ -17,7 +17,7 @@ use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
 use crate::error::Stopped;
-use crate::unknown::Unknown;
+use crate::topic_error::TopicError;
 use crate::waiters::{Entry, Waiters};
 use crate::wire::{Layer, Security, is_distrust, is_no_tls};
 
@@ -210,8 +210,8 @@ impl Driver {
             }
             Event::Flushed(flush) => self.waiters.flushed(flush),
             Event::Topic { topic, partitions } => {
-                let answer = partitions.map_err(Unknown::new);
-                let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
+                let answer = partitions.map_err(TopicError::new);
+                let is_of_the_topic = answer.as_ref().err().is_none_or(TopicError::is_of_the_topic);
                 self.queue.topics.answer(&topic, &answer, is_of_the_topic);
             }
             Event::Ready { host, port, versions } => {
@@ -236,7 +236,7 @@ impl Driver {
     fn end(&mut self, in_order: bool) {
         self.ended = true;
         self.commands.extend(self.queue.end(in_order));
-        self.queue.topics.give_up(if in_order { &Unknown::Closed } else { &Unknown::Stopped });
+        self.queue.topics.give_up(if in_order { &TopicError::Closed } else { &TopicError::Stopped });
         if in_order {
             // The last commands came too late to change anything.
             for command in self.commands.drain(..) {

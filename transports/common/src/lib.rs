@@ -50,8 +50,8 @@ mod settings;
 mod slot;
 #[cfg(feature = "tls")]
 mod tls;
+mod topic_error;
 mod topics;
-mod unknown;
 mod waiters;
 mod wake_flag;
 mod wire;

@@ -18,8 +18,8 @@ use kafka_batch_core::{
 use crate::builder::{ProducerBuilder, Runtime};
 use crate::command_queue::{Answer, CommandQueue, Flushed};
 use crate::slot::Slot;
+use crate::topic_error::TopicError;
 use crate::topics;
-use crate::unknown::Unknown;
 
 /// A producer: **the batch that was filled is the batch that lands**, one on the wire and one in the log, all of it or
 /// nothing.
@@ -160,7 +160,7 @@ impl Inner {
     fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
         self.queue.lookup_topic(topic).inspect_err(|_| {
             // Whoever joined meanwhile would wait for ever.
-            self.queue.topics.give_up(&Unknown::Closed);
+            self.queue.topics.give_up(&TopicError::Closed);
         })
     }
 

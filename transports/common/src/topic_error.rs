@@ -8,7 +8,7 @@ use crate::error::{Stopped, Unreachable};
 
 /// What the machine has to say, or that it says nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
+pub(crate) enum TopicError {
     Topic,
     NoBroker(Unreachable),
     NotLetIn(Unreachable),
@@ -17,7 +17,7 @@ pub(crate) enum Unknown {
     Stopped,
 }
 
-impl Unknown {
+impl TopicError {
     /// What the machine said of a topic that it was to look up.
     pub(crate) fn new(error: TopicLookupError) -> Self {
         match error {
