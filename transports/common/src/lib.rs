@@ -58,7 +58,7 @@ mod wire;
 mod write_queue;
 
 pub use alarm::Alarm;
-pub use builder::{ProducerBuilder, Runtime, Spawn, Work};
+pub use builder::{ProducerBuilder, ProducerTask, Runtime, Spawn};
 pub use connections::{Connections, connect_to_any};
 pub use driver::{Driver, Step};
 pub use error::{ConfigError, Stopped, Unreachable};
