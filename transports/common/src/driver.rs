@@ -33,7 +33,7 @@ pub struct Driver {
     setup_timeout: Duration,
     security: Security,
     /// Without acknowledgements it is the end of a batch that it was written.
-    hears_of_writes: bool,
+    reports_writes: bool,
     commands: Vec<Command>,
     addresses: BrokerAddresses,
     ended: bool,
@@ -81,7 +81,7 @@ impl Driver {
             started: Instant::now(),
             setup_timeout: config.socket_connection_setup_timeout,
             security,
-            hears_of_writes: config.acks == Acks::None,
+            reports_writes: config.acks == Acks::None,
             machine: machine::Machine::new(config, clock, seed),
             queue,
             waiters: Waiters::default(),
@@ -96,7 +96,7 @@ impl Driver {
         let now = self.now();
         while !self.ended {
             match self.machine.poll_output(now) {
-                Output::Event(event) => self.settle(event),
+                Output::Event(event) => self.dispatch(event),
                 Output::Connect { connection, host, port } => {
                     let failures = self.addresses.connect(connection, &host, port);
                     let until = Instant::now() + self.setup_timeout;
@@ -120,7 +120,7 @@ impl Driver {
     /// Takes commands in. Ready when there were any: then ask for the next step.
     pub fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
         let polled = self.queue.poll_commands(&mut self.commands, context);
-        self.obey();
+        self.apply_commands();
         polled
     }
 
@@ -132,10 +132,10 @@ impl Driver {
 
     /// So many frames were written on a connection. Says whether that is news.
     pub fn written(&mut self, connection: ConnectionId, frames: usize) -> bool {
-        if self.hears_of_writes {
+        if self.reports_writes {
             (0..frames).for_each(|_| self.handle_input(Input::Written(connection)));
         }
-        self.hears_of_writes
+        self.reports_writes
     }
 
     /// A connection came to its end, or never came about.
@@ -160,7 +160,7 @@ impl Driver {
         machine::Instant::from_start(self.started.elapsed())
     }
 
-    fn obey(&mut self) {
+    fn apply_commands(&mut self) {
         let now = self.now();
         for command in self.commands.drain(..) {
             match command {
@@ -193,7 +193,7 @@ impl Driver {
     }
 
     /// Tells those whom it concerns.
-    fn settle(&mut self, event: Event) {
+    fn dispatch(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
                 if let Some(Entry { promise, permits }) = self.waiters.take(batch) {
@@ -253,7 +253,7 @@ impl Driver {
     /// Nobody turns it any more: everything fails now, with what is known of it.
     fn stop(&mut self) {
         self.end(false);
-        self.obey();
+        self.apply_commands();
         self.waiters.stop_waiting();
         let now = self.now();
         self.machine.close(CloseMode::Immediate, now);
@@ -261,20 +261,20 @@ impl Driver {
             match self.machine.poll_output(now) {
                 Output::Event(event @ Event::Failed { .. }) => self.settle_stopped(event),
                 Output::Event(Event::Closed) | Output::Wait(_) => break,
-                Output::Event(event) => self.settle(event),
+                Output::Event(event) => self.dispatch(event),
                 Output::Connect { .. } | Output::Transmit { .. } | Output::Close(_) => {}
             }
         }
     }
 
-    /// As [`settle`](Self::settle), where the producer was closed because nobody turns it any more.
+    /// As [`dispatch`](Self::dispatch), where the producer was closed because nobody turns it any more.
     fn settle_stopped(&mut self, mut event: Event) {
         if let Event::Failed { error, .. } = &mut event
             && let FailureReason::Closed = error.reason
         {
             error.reason = FailureReason::Transport(Box::new(Stopped));
         }
-        self.settle(event);
+        self.dispatch(event);
     }
 
     /// The machine has panicked while it was stopped: returns the batches that it still has.
