@@ -18,8 +18,8 @@ use crate::error::ConfigError;
 use crate::producer::Producer;
 use crate::security;
 use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
+use crate::tls_stream::Security;
 use crate::topics::Topics;
-use crate::wire::Security;
 
 /// What a runtime has to do for a producer: one task, from the first connection to the last answer.
 pub type ProducerTask = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -15,8 +15,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 
 use crate::driver::Driver;
+use crate::tls_stream::{MaybeTlsStream, TlsConnector};
 use crate::wake_flag::{Task, WakeFlag};
-use crate::wire::{Layer, Wire};
 use crate::write_queue::WriteQueue;
 
 /// The connections of one driver, over streams of whatever runtime.
@@ -37,7 +37,7 @@ const BUFFER: usize = 64 * 1024;
 /// How many times a connection that is broken is read: that is more than sockets keep, and yet it ends.
 const LAST_READS: usize = 1_024;
 
-type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<Wire<S>>> + Send>>;
+type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<MaybeTlsStream<S>>> + Send>>;
 
 struct Connection<S> {
     state: State<S>,
@@ -49,7 +49,7 @@ struct Connection<S> {
 
 enum State<S> {
     Connecting(Connecting<S>),
-    Open { stream: Wire<S>, write_queue: WriteQueue, unflushed: Unflushed },
+    Open { stream: MaybeTlsStream<S>, write_queue: WriteQueue, unflushed: Unflushed },
 }
 
 /// What a stream has taken, and may still keep to itself.
@@ -81,12 +81,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
     pub fn open(
         &mut self,
         connection: ConnectionId,
-        layer: Layer,
+        tls: TlsConnector,
         attempt: impl Future<Output = io::Result<S>> + Send + 'static,
     ) where
         S: Send + 'static,
     {
-        let state = State::Connecting(Box::pin(async { layer.over(attempt.await?).await }));
+        let state = State::Connecting(Box::pin(async { tls.over(attempt.await?).await }));
         let (reader, writer) = (WakeFlag::new(&self.task), WakeFlag::new(&self.task));
         self.each.insert(connection, Connection { state, reader, writer });
     }

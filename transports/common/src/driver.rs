@@ -17,9 +17,9 @@ use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
 use crate::error::Stopped;
+use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
 use crate::waiters::{Entry, Waiters};
-use crate::wire::{Layer, Security, is_distrust, is_no_tls};
 
 /// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
 ///
@@ -56,7 +56,7 @@ pub enum Step {
         /// [`connect_to_any`](crate::connect_to_any), which begins with another address each time.
         failures: usize,
         /// What it is secured with: [`Connections::open`](crate::Connections::open) sees to that.
-        layer: Layer,
+        tls: TlsConnector,
     },
     /// Write these segments: [`Connections::transmit`](crate::Connections::transmit).
     Transmit {
@@ -100,8 +100,8 @@ impl Driver {
                 Output::Connect { connection, host, port } => {
                     let failures = self.addresses.connect(connection, &host, port);
                     let until = Instant::now() + self.setup_timeout;
-                    let layer = self.security.layer(&host);
-                    return Step::Connect { connection, host, port, until, failures, layer };
+                    let tls = self.security.tls(&host);
+                    return Step::Connect { connection, host, port, until, failures, tls };
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
                 Output::Close(connection) => {

@@ -17,8 +17,8 @@
 //! loop {
 //!     let deadline = loop {                                               // the drain
 //!         match driver.next_step() {
-//!             Step::Connect { connection, host, port, until, failures, layer } => {
-//!                 connections.open(connection, layer, connect(host, port, until, failures))
+//!             Step::Connect { connection, host, port, until, failures, tls } => {
+//!                 connections.open(connection, tls, connect(host, port, until, failures))
 //!             }
 //!             Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
 //!             Step::Close(connection)              => connections.close(connection),
@@ -50,11 +50,11 @@ mod settings;
 mod slot;
 #[cfg(feature = "tls")]
 mod tls;
+mod tls_stream;
 mod topic_error;
 mod topics;
 mod waiters;
 mod wake_flag;
-mod wire;
 mod write_queue;
 
 pub use alarm::Alarm;
@@ -64,7 +64,7 @@ pub use driver::{Driver, Step};
 pub use error::{ConfigError, Stopped, Unreachable};
 pub use producer::{Pending, Producer};
 pub use settings::{ProducerConfig, SecurityProtocol};
-pub use wire::Layer;
+pub use tls_stream::TlsConnector;
 
 /// What handles of producers wait for: of use also to a transport that does not drive the machine.
 pub mod waiting {

@@ -7,8 +7,8 @@ use std::task::Waker;
 use super::*;
 use crate::command_queue::CommandQueue;
 use crate::driver::{Step, log_capture};
+use crate::tls_stream::Security;
 use crate::topics::Topics;
-use crate::wire::Security;
 use kafka_batch_core::machine::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
 use log::Level;
@@ -134,7 +134,7 @@ fn however_little_is_written_at_once_it_is_the_frame_and_it_is_flushed_once() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inside().at_once = at_once;
         let id = connect(&mut driver);
-        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
         let frame = bytes.concat();
@@ -157,7 +157,7 @@ fn a_frame_counts_as_written_when_it_is_flushed() {
     stream.inside().at_once = 1_000;
     stream.inside().stuck = Some(Waker::noop().clone());
     let id = connect(&mut driver);
-    connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+    connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
     assert!(poll(&mut connections, &mut driver).is_ready());
     let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
     let size = bytes.concat().len();
@@ -187,7 +187,7 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
         let (_desk, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
-        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
         assert!(poll(&mut connections, &mut driver).is_pending());
@@ -227,7 +227,7 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inside().at_once = 1_000;
         let id = connect(&mut driver);
-        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
         let correlation = bytes.concat()[8..12].try_into().unwrap();
@@ -260,7 +260,7 @@ fn an_attempt_that_fails_says_why() {
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);
     let attempt = std::future::ready(Err(io::Error::other("no such name")));
-    connections.open(id, Layer::CLEAR, attempt);
+    connections.open(id, TlsConnector::CLEAR, attempt);
     assert!(poll(&mut connections, &mut driver).is_ready());
     assert!(matches!(driver.next_step(), Step::Wait(_)));
     let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());

@@ -47,10 +47,10 @@ impl Security {
     }
 
     /// The same for one connection, to this host.
-    pub(crate) fn layer(&self, host: &str) -> Layer {
+    pub(crate) fn tls(&self, host: &str) -> TlsConnector {
         #[cfg(not(feature = "tls"))]
         let _ = host;
-        Layer(match self {
+        TlsConnector(match self {
             Self::Clear => Kind::Clear,
             #[cfg(feature = "tls")]
             Self::Tls(tls) => Kind::Tls(tls.clone(), name_in_certificate(host).to_owned()),
@@ -82,7 +82,7 @@ pub(crate) const fn is_no_tls(_: &io::Error) -> bool {
 
 /// What a connection is secured with, by `security.protocol`: for [`Connections::open`](crate::Connections::open).
 #[derive(Debug)]
-pub struct Layer(Kind);
+pub struct TlsConnector(Kind);
 
 #[derive(Debug)]
 enum Kind {
@@ -91,30 +91,30 @@ enum Kind {
     Tls(Tls, String),
 }
 
-impl Layer {
+impl TlsConnector {
     /// None.
     #[cfg(test)]
     pub(crate) const CLEAR: Self = Self(Kind::Clear);
 
     /// Lays it over a stream that has just come about: with TLS, after its handshake.
-    pub(crate) async fn over<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<Wire<S>> {
+    pub(crate) async fn over<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<MaybeTlsStream<S>> {
         match self.0 {
-            Kind::Clear => Ok(Wire::Clear(stream)),
+            Kind::Clear => Ok(MaybeTlsStream::Clear(stream)),
             #[cfg(feature = "tls")]
-            Kind::Tls(tls, host) => Ok(Wire::Tls(Box::new(tls.over(stream, &host).await?))),
+            Kind::Tls(tls, host) => Ok(MaybeTlsStream::Tls(Box::new(tls.over(stream, &host).await?))),
         }
     }
 }
 
 /// A stream with what is laid over it.
 #[derive(Debug)]
-pub(crate) enum Wire<S> {
+pub(crate) enum MaybeTlsStream<S> {
     Clear(S),
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream<S>>),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTlsStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
@@ -124,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }
