@@ -258,7 +258,7 @@ mod tests {
     struct Guest {
         permits: Permits,
         waiter: WaiterId,
-        bells: Arc<Bells>,
+        wakes: Arc<Bells>,
     }
 
     #[derive(Clone, Debug)]
@@ -290,18 +290,18 @@ mod tests {
             for step in moves {
                 let wakers = match step {
                     Move::Come(permits) => {
-                        let bells = Arc::new(Bells::default());
-                        match semaphore.acquire(None, permits, &Waker::from(Arc::clone(&bells))) {
+                        let wakes = Arc::new(Bells::default());
+                        match semaphore.acquire(None, permits, &Waker::from(Arc::clone(&wakes))) {
                             Acquire::Acquired => inside.push(permits),
-                            Acquire::Waiting(waiter) => waiting.push(Guest { permits, waiter, bells }),
+                            Acquire::Waiting(waiter) => waiting.push(Guest { permits, waiter, wakes }),
                         }
                         vec![]
                     }
                     Move::Ask(of) if !waiting.is_empty() => {
                         let at = of % waiting.len();
-                        let Guest { permits, waiter, bells } = &waiting[at];
-                        let woken = bells.0.permits(Ordering::Relaxed);
-                        match semaphore.acquire(Some(*waiter), *permits, &Waker::from(Arc::clone(bells))) {
+                        let Guest { permits, waiter, wakes } = &waiting[at];
+                        let woken = wakes.0.load(Ordering::Relaxed);
+                        match semaphore.acquire(Some(*waiter), *permits, &Waker::from(Arc::clone(wakes))) {
                             Acquire::Acquired => {
                                 prop_assert_eq!(woken, 1);
                                 inside.push(waiting.remove(at).permits);
@@ -317,11 +317,11 @@ mod tests {
                 wakers.into_iter().for_each(Waker::wake);
                 // In the order in which they came: those with room, then those without.
                 let (granted, queued): (Vec<&Guest>, Vec<&Guest>) =
-                    waiting.iter().partition(|guest| guest.bells.0.permits(Ordering::Relaxed) > 0);
-                let places: Vec<u64> = granted.iter().chain(&queued).map(|guest| guest.waiter.0).collect();
+                    waiting.iter().partition(|waiter| waiter.wakes.0.load(Ordering::Relaxed) > 0);
+                let places: Vec<u64> = granted.iter().chain(&queued).map(|waiter| waiter.waiter.0).collect();
                 prop_assert!(places.is_sorted());
                 let mut out = Permits::default();
-                inside.iter().copied().chain(granted.iter().map(|guest| guest.permits)).for_each(|permits| out += permits);
+                inside.iter().copied().chain(granted.iter().map(|waiter| waiter.permits)).for_each(|permits| out += permits);
                 prop_assert_eq!(semaphore.taken, out);
                 let alone = inside.len() + granted.len() == 1;
                 prop_assert!(alone || (out.records <= TEN.records && out.bytes <= TEN.bytes));

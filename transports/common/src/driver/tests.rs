@@ -24,7 +24,7 @@ fn batch() -> SealedBatch {
     batch.seal().unwrap()
 }
 
-fn send(queue: &CommandQueue) -> Arc<Slot<queue::Answer>> {
+fn send(queue: &CommandQueue) -> Arc<Slot<command_queue::Answer>> {
     let mut asked = Some((batch(), TopicPartition::new("t", 0)));
     let Poll::Ready(Ok(slot)) = pin!(queue.send(&mut asked)).poll(&mut context()) else { panic!("there is room") };
     slot
