@@ -4,9 +4,12 @@
 //! and the crates that there are for this count for the whole process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::hint::black_box;
 
+use bytes::Bytes;
+use kafka_batch::message::*;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 
@@ -138,6 +141,28 @@ fn from_the_first_append_until_it_is_full_a_batch_takes_no_memory() {
             }
         }
     }
+}
+
+/// Keys and values of every type are encoded from where they are: owned ones are neither copied first nor converted.
+#[test]
+fn appending_owned_shared_and_optional_fields_takes_no_memory() {
+    let text = || String::from("a value of some length");
+    let (bytes, cow) = (Bytes::from(text()), Cow::<str>::Owned(text()));
+    let mut batch = empty(BatchOptions::default().batch_size(1 << 20));
+    let _ = batch.append(Record::new("the first record takes memory for the batch")).unwrap();
+    let before = batch.record_count();
+    for _ in 0..100 {
+        let (string, vec, shared, owned_cow) = (text(), text().into_bytes(), bytes.clone(), cow.clone());
+        let optional = Some(text());
+        takes_nothing("a `String`", || batch.append(Record::new(string).key(7_u64.to_be_bytes())).unwrap().taken());
+        takes_nothing("a `Vec`", || batch.append(Record::new(vec).key(optional.as_deref())).unwrap().taken());
+        takes_nothing("a `Bytes`", || batch.append(Record::new(shared).key(None::<&str>)).unwrap().taken());
+        takes_nothing("a `Cow`", || batch.append(Record::new(owned_cow).key(b"key")).unwrap().taken());
+        takes_nothing("an `Option`", || batch.append(Record::new(&bytes).key(optional)).unwrap().taken());
+        let record = Record::new(text()).key(text());
+        takes_nothing("a reference to an owned record", || batch.append(&record).unwrap().taken());
+    }
+    assert_eq!(batch.record_count() - before, 600);
 }
 
 /// Fields are written in stores that are longer than they: also at the very end there is memory for that.

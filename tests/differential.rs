@@ -21,11 +21,11 @@
 //! | relative offsets with gaps | read and written | read; never written |
 //! | which Snappy it writes | xerial framing | raw |
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord, strategy};
+use ::proptest::prelude::*;
+use ::proptest::sample::select;
+use ::proptest::test_runner::{TestCaseError, TestCaseResult, TestRunner};
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::*;
-use proptest::prelude::*;
-use proptest::sample::select;
-use proptest::test_runner::{TestCaseError, TestCaseResult, TestRunner};
 
 /// The usual number of cases (or what `PROPTEST_CASES` says) divided by `costs`. No seeds are kept: every failure here is
 /// to become a test with a name.
@@ -51,6 +51,7 @@ fn read(bytes: &[u8]) -> Result<(Codec, Vec<(i64, OwnedRecord)>), TestCaseError>
     let mut batches = RecordBatches::new(bytes);
     let batch = batches.next().ok_or_else(|| TestCaseError::fail("no batch"))?.map_err(fail)?;
     let records = batch.records(DEFAULT_MAX_DECOMPRESSED).map_err(fail)?;
+    records.validate().map_err(fail)?;
     let views = records.iter().map(|view| view.map(|view| (view.offset, OwnedRecord::from(view))));
     let records = views.collect::<Result<_, _>>().map_err(fail)?;
     prop_assert!(batches.next().is_none() && batches.tail().is_none(), "more than one batch");

@@ -1,8 +1,10 @@
-//! The laws of a batch, tried on whatever the strategies of `kafka_batch::kit` come up with.
+//! The laws of a batch, tried on whatever the strategies of `kafka_batch::proptest` come up with.
 //!
 //! Most laws are functions of the kit, so that users can hold their own code to them; what stands here is what they are
 //! tried on, and the laws that need more than a batch.
 
+#[path = "laws/damage.rs"]
+mod damage;
 #[path = "laws/filling.rs"]
 mod filling;
 #[path = "laws/messages.rs"]
@@ -16,10 +18,14 @@ mod sealing;
 
 use std::num::NonZeroU32;
 
-use kafka_batch::kit::{Answer, Model, OwnedHeader, OwnedRecord, Recipe, laws, merged, run, strategy};
+use ::proptest::prelude::*;
+use ::proptest::test_runner::{FileFailurePersistence, TestCaseResult};
+use kafka_batch::message::*;
+use kafka_batch::partitioner::partition_for_key;
+use kafka_batch::proptest::{
+    AppendOutcome, BatchSpec, Model, OwnedHeader, OwnedRecord, expected_merge, laws, run, strategy,
+};
 use kafka_batch::*;
-use proptest::prelude::*;
-use proptest::test_runner::{FileFailurePersistence, TestCaseResult};
 
 /// The usual number of cases (or what `PROPTEST_CASES` says) divided by `costs`.
 fn config(costs: u32) -> ProptestConfig {
@@ -44,7 +50,7 @@ fn batch_of(options: BatchOptions, records: &[OwnedRecord]) -> KafkaBatch {
     let mut batch = batch(options);
     for record in records {
         let record = record.clone().for_magic(batch.magic());
-        assert!(batch.append(&record.borrowed()).expect("a record for this format").taken().is_some());
+        assert!(batch.append(record.borrowed()).expect("a record for this format").taken().is_some());
     }
     batch
 }

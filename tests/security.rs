@@ -166,13 +166,13 @@ fn refused_at_once<S: Subject>(broker: &Secured, address: String, settings: Sett
 fn a_wrong_password_or_mechanism_is_refused_at_once<S: Subject>(broker: &Secured) {
     let refused =
         |listener, settings, said: &[&str]| refused_at_once::<S>(broker, broker.address(listener), settings, said);
-    let said = ["the broker answered SaslAuthenticate with SASL_AUTHENTICATION_FAILED (58): "];
+    let said = ["the broker answered SaslAuthenticate v2 with SASL_AUTHENTICATION_FAILED (58): "];
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         refused("SASL", with_password("sasl_plaintext", mechanism, "guessed"), &said);
     }
     let guessed = [broker.over_tls(), with_password("sasl_ssl", "SCRAM-SHA-512", "guessed")].concat();
     refused("SASLTLS", guessed, &said);
-    let said = ["SaslHandshake with UNSUPPORTED_SASL_MECHANISM (33): it offers SCRAM-SHA-256, and not PLAIN"];
+    let said = ["SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers SCRAM-SHA-256, and not PLAIN"];
     refused("SCRAM", with_password("sasl_plaintext", "PLAIN", PASSWORD), &said);
 }
 
@@ -199,11 +199,17 @@ fn a_certificate_that_is_missing_is_asked_for<S: Subject>(broker: &Secured) {
 }
 
 fn protocols_that_do_not_meet_are_told_apart<S: Subject>(broker: &Secured) {
-    refused::<S>(broker, broker.in_the_clear(), &broker.over_tls(), &["does it listen with TLS at this port?"]);
-    // To who listens with TLS it is no TLS, and it says so or hangs up.
-    refused::<S>(broker, broker.address("TLS"), &[], &[&broker.port("TLS").to_string()]);
-    // Who wants SASL hangs up on the first request that is none of it.
-    refused::<S>(broker, broker.address("SASL"), &[], &["it hung up"]);
+    let said = ["the TLS handshake failed", "set security.protocol to plaintext (it is ssl)"];
+    refused::<S>(broker, broker.in_the_clear(), &broker.over_tls(), &said);
+    // To who listens with TLS it is no TLS, and it says so or closes the connection.
+    refused::<S>(broker, broker.address("TLS"), &[], &["TLS", "set security.protocol to ssl", "(it is plaintext)"]);
+    // Who wants SASL closes the connection on the first request that is none of it.
+    let said = ["closed the connection while Metadata v", "set security.protocol to sasl_plaintext (it is plaintext)"];
+    refused::<S>(broker, broker.address("SASL"), &[], &said);
+    // Who wants none says so at once.
+    let said =
+        ["SaslHandshake v1 with ILLEGAL_SASL_STATE (34)", "set security.protocol to plaintext (it is sasl_plaintext)"];
+    refused::<S>(broker, broker.in_the_clear(), &with_password("sasl_plaintext", "PLAIN", PASSWORD), &said);
 }
 
 /// As long as it takes for several sessions to be over: each batch is through, in order, and no connection is lost.

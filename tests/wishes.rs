@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use kafka_batch::message::*;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 
@@ -56,7 +57,7 @@ fn faststream_1991_three_shapes_of_publish() -> Outcome {
 fn faststream_1991_the_prototype() -> Outcome {
     let call = Defaults::default().key("k").correlation_id("42").reply_to("answers").headers(&[]);
     let options = BatchOptions::default().batch_size(300);
-    let mut batch = KafkaBatch::of_messages(options, now(), &call, &["first", "second"])?;
+    let mut batch = KafkaBatch::from_messages(options, now(), &call, &["first", "second"])?;
 
     let metadata = batch.messages(&call).append("third")?.taken().expect("there is room");
     assert_eq!((metadata.position, metadata.timestamp), (2, now()));
@@ -160,8 +161,8 @@ fn faststream_2514_keys_and_headers_for_each_message() -> Outcome {
     let call = Defaults::default().key("all").headers(&headers);
     let mut batch = KafkaBatch::new(now());
     batch.messages(&call).extend::<&dyn Message>(&[
-        &Outgoing::new(Tombstone).key("k1"),
-        &Outgoing::new("text").key("k2").header("source", "test").correlation_id("7"),
+        &OutgoingMessage::new(Tombstone).key("k1"),
+        &OutgoingMessage::new("text").key("k2").header("source", "test").correlation_id("7"),
         &b"raw",
     ])?;
     let keys: Vec<_> = batch.records().map(|record| record.key.unwrap()).collect();

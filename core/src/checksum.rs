@@ -1,14 +1,14 @@
 //! The two checksums of Kafka's formats: CRC-32 for messages of magic 0 and 1, CRC-32C for batches of magic 2.
 
-/// CRC-32 (IEEE), as magic 0 and 1 use it.
+/// Returns the CRC-32 (IEEE) of messages of magic 0 and 1.
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
-/// CRC-32C (Castagnoli), as magic 2 uses it: in hardware where there is `std` to ask the processor, by table elsewhere.
+/// Returns the CRC-32C (Castagnoli) of batches of magic 2. With `std`, which can detect CPU features, it is computed in hardware.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     #[cfg(feature = "std")]
-    return crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32; // the same polynomial, in iSCSI's name
+    return crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32; // iSCSI uses Castagnoli's polynomial
     #[cfg(not(feature = "std"))]
     return by_table(bytes);
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::batch::{ConversionRefused, KafkaBatch};
+use crate::batch::{KafkaBatch, LossyConversion};
 use crate::compression::Codec;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
@@ -32,7 +32,7 @@ impl fmt::Display for Fate {
     }
 }
 
-/// A batch that was accepted for sending, and failed. It comes back, with what is known of each record.
+/// A batch that was accepted for sending, and failed. It is returned, with what is known of each record.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryError {
@@ -43,16 +43,33 @@ pub struct DeliveryError {
     /// The records that the broker rejected, by position (KIP-467: Produce 8 and newer). What is left to send without them
     /// is the [`good_remainder`](Self::good_remainder).
     pub record_errors: Vec<RecordError>,
-    /// The batch.
-    pub batch: Box<KafkaBatch>,
+    /// The batch. `None` if it was lost: only if the task that sends batches panicked while it was working on this one.
+    /// Then its records are to be sent again from their source.
+    pub batch: Option<Box<KafkaBatch>>,
+    record_count: usize,
     fates: Fates,
+}
+
+/// A failed batch that is not returned: the task that sends batches panicked while it was working on it. That is a bug in
+/// this library, which the panic's message describes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the batch of {record_count} records for {to} is lost, because the task that sends batches panicked: \
+     send its records again from their source"
+)]
+#[non_exhaustive]
+pub struct BatchLost {
+    /// Where it should have gone.
+    pub to: TopicPartition,
+    /// How many records were in it.
+    pub record_count: usize,
 }
 
 #[derive(Debug)]
 enum Fates {
     All(Fate),
     /// By position: where something else batched the records.
-    Each(Vec<Fate>),
+    Each(Box<[Fate]>),
 }
 
 /// A record that the broker rejected.
@@ -82,16 +99,16 @@ pub enum FailureReason {
     Broker(#[from] BrokerError),
     /// The broker is older than the batch, and its format cannot carry all that is in it. Nothing was sent.
     #[error(transparent)]
-    Conversion(Box<ConversionRefused>),
+    Conversion(Box<LossyConversion>),
     /// The broker is older than the codec. Nothing was sent.
     #[error(transparent)]
     Codec(#[from] CodecRefused),
     /// It was not acknowledged in time (`delivery.timeout.ms`).
-    #[error("it was not acknowledged within the delivery time-out{}", BeforeThat(last.as_ref()))]
+    #[error("it was not acknowledged within delivery.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
-        /// What went wrong with it last, if anything did: a [`BrokerError`] after which it was tried again, or that the
-        /// broker could not be reached ([`BrokerTrouble`](crate::producer::BrokerTrouble)).
-        last: Option<Box<dyn Error + Send + Sync>>,
+        /// What the batch was waiting for when the time was over, and the last error before:
+        /// a [`TimeoutCause`](crate::producer::TimeoutCause). `None` if that is not known, as over librdkafka.
+        cause: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The producer was closed before the batch was through.
     #[error("the producer was closed before the batch was acknowledged")]
@@ -120,12 +137,12 @@ impl CodecRefused {
     }
 }
 
-/// The end of a sentence about a time that is over: what went wrong before, if anything did.
-pub(crate) struct BeforeThat<T>(pub(crate) Option<T>);
+/// The end of a sentence: the cause, if there is one.
+pub(crate) struct DueTo<T>(pub(crate) Option<T>);
 
-impl<T: fmt::Display> fmt::Display for BeforeThat<T> {
+impl<T: fmt::Display> fmt::Display for DueTo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |before| write!(f, " (before that: {before})"))
+        self.0.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
 }
 
@@ -154,13 +171,24 @@ impl DeliveryError {
     /// A batch that shares one fate.
     #[must_use]
     pub fn new(to: TopicPartition, reason: FailureReason, fate: Fate, batch: KafkaBatch) -> Self {
-        Self { to, reason, record_errors: Vec::new(), batch: Box::new(batch), fates: Fates::All(fate) }
+        Self::made(to, reason, Some(batch), Fates::All(fate))
+    }
+
+    /// Returns the error for a batch of `record_count` records that is lost, and of which no more than this fate is known.
+    #[must_use]
+    pub fn without_batch(to: TopicPartition, reason: FailureReason, fate: Fate, record_count: usize) -> Self {
+        Self { record_count, ..Self::made(to, reason, None, Fates::All(fate)) }
+    }
+
+    fn made(to: TopicPartition, reason: FailureReason, batch: Option<KafkaBatch>, fates: Fates) -> Self {
+        let record_count = batch.as_ref().map_or(0, KafkaBatch::record_count);
+        Self { to, reason, record_errors: Vec::new(), batch: batch.map(Box::new), record_count, fates }
     }
 
     /// A batch whose records have fates of their own, by position: where it was split, or something else batched them.
     #[must_use]
     pub fn one_by_one(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
-        Self { to, reason, record_errors: Vec::new(), batch: Box::new(batch), fates: Fates::Each(fates) }
+        Self::made(to, reason, Some(batch), Fates::Each(fates.into_boxed_slice()))
     }
 
     /// With the records that the broker rejected.
@@ -168,6 +196,12 @@ impl DeliveryError {
     pub fn with_record_errors(mut self, errors: Vec<RecordError>) -> Self {
         self.record_errors = errors;
         self
+    }
+
+    /// Returns the number of records in the batch, also if the batch itself is lost.
+    #[must_use]
+    pub const fn record_count(&self) -> usize {
+        self.record_count
     }
 
     /// What is known of the batch; `None` where its records have different fates: where it was split (`split_too_large`), or
@@ -187,14 +221,14 @@ impl DeliveryError {
     #[must_use]
     pub fn fate_of(&self, position: usize) -> Option<Fate> {
         match &self.fates {
-            Fates::All(fate) => (position < self.batch.record_count()).then_some(*fate),
+            Fates::All(fate) => (position < self.record_count).then_some(*fate),
             Fates::Each(fates) => fates.get(position).copied(),
         }
     }
 
     /// The positions of the records with this fate, in order.
     pub fn positions(&self, fate: Fate) -> impl Iterator<Item = usize> + '_ {
-        (0..self.batch.record_count()).filter(move |&position| self.fate_of(position) == Some(fate))
+        (0..self.record_count).filter(move |&position| self.fate_of(position) == Some(fate))
     }
 
     /// Whether any record may be in the log: sending the batch again could then write it twice.
@@ -217,17 +251,22 @@ impl DeliveryError {
     /// What is left to send: the batch without the records that are [written](Fate::Written), and without those that the
     /// broker rejected. It may be empty. Records whose fate is [unknown](Fate::Unknown) are in it: sent again, they may be
     /// in the log twice.
-    #[must_use]
-    pub fn good_remainder(&self) -> KafkaBatch {
+    ///
+    /// # Errors
+    /// The [batch](Self::batch) is lost. That is not the same as nothing left to send.
+    pub fn good_remainder(&self) -> Result<KafkaBatch, BatchLost> {
+        let Some(batch) = &self.batch else {
+            return Err(BatchLost { to: self.to.clone(), record_count: self.record_count });
+        };
         let rejected = self.record_errors.iter().map(|error| error.position);
-        self.batch.without(&self.positions(Fate::Written).chain(rejected).collect::<Vec<_>>())
+        Ok(batch.without(&self.positions(Fate::Written).chain(rejected).collect::<Vec<_>>()))
     }
 }
 
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { to, reason, batch, .. } = self;
-        write!(f, "the batch of {} records for {to} failed: {reason} (", batch.record_count())?;
+        let Self { to, reason, record_count, .. } = self;
+        write!(f, "the batch of {record_count} records for {to} failed: {reason} (")?;
         match self.fate() {
             Some(fate) => write!(f, "{fate})")?,
             None => {
@@ -235,6 +274,9 @@ impl fmt::Display for DeliveryError {
                 let [written, not, unknown] = [Fate::Written, Fate::NotWritten, Fate::Unknown].map(count);
                 write!(f, "{written} written, {not} not written, {unknown} unknown)")?;
             }
+        }
+        if self.batch.is_none() {
+            f.write_str("; the batch is lost: send its records again from their source")?;
         }
         if let Some(first) = self.record_errors.first() {
             let message = first.message.as_deref().unwrap_or("the broker gave no reason");
@@ -258,6 +300,25 @@ mod tests {
     use crate::batch::BatchOptions;
 
     #[test]
+    fn a_batch_that_is_lost_is_not_an_empty_one() {
+        let to = TopicPartition::new("t", 3);
+        let lost = DeliveryError::without_batch(to, FailureReason::Closed, Fate::Unknown, 2);
+        assert!(lost.batch.is_none());
+        assert_eq!((lost.record_count(), lost.fate_of(1), lost.fate_of(2)), (2, Some(Fate::Unknown), None));
+        assert_eq!(lost.positions(Fate::Unknown).count(), 2);
+        assert_eq!(
+            lost.to_string(),
+            "the batch of 2 records for t-3 failed: the producer was closed before the batch was acknowledged \
+             (unknown, perhaps written); the batch is lost: send its records again from their source"
+        );
+        assert_eq!(
+            lost.good_remainder().unwrap_err().to_string(),
+            "the batch of 2 records for t-3 is lost, because the task that sends batches panicked: send its records again \
+             from their source"
+        );
+    }
+
+    #[test]
     fn an_error_says_its_cause_once_however_it_is_printed() {
         let to = TopicPartition::new("t", 0);
         let batch = BatchOptions::default().build(0).unwrap();
@@ -266,7 +327,7 @@ mod tests {
         let errors: [Box<dyn Error>; 3] = [
             Box::new(crate::SendError::new(to.clone(), empty.reason.into(), (*empty.batch).clone())),
             Box::new(DeliveryError::new(to, broker.into(), Fate::NotWritten, batch)),
-            Box::new(crate::AppendError::from(crate::EncodeError::new("no bytes"))),
+            Box::new(crate::AppendError::from(crate::message::EncodeError::new("no bytes"))),
         ];
         for error in errors {
             let text = error.to_string();

@@ -1,45 +1,50 @@
-//! Record headers: an ordered list in which names may repeat and a null value is not an empty one (KIP-82).
+//! Record headers (KIP-82): an ordered list in which names may repeat, and null and empty values differ.
+
+mod raw;
 
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::field::IntoField;
 use crate::varint;
 
-/// One header: a UTF-8 name, and bytes or null.
+pub use raw::{RawHeader, RawHeaderIter, RawHeaderList};
+
+/// One header: a UTF-8 name, and a value that is bytes or null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Header<'a> {
-    /// The name. Any text, the empty one included; names may repeat within a record.
+    /// The name: any text, including the empty one. Names may repeat within a record.
     pub name: &'a str,
-    /// The value: `None` is null, `Some(b"")` is empty, and the two are different on the wire.
+    /// The value. `None` is null, `Some(b"")` is empty.
     pub value: Option<&'a [u8]>,
 }
 
 impl<'a> Header<'a> {
-    /// A header with a value.
+    /// Creates a header. The value is borrowed bytes or text, or an [`Option`] of that; `None` is null.
     #[must_use]
-    pub fn new<V: AsRef<[u8]> + ?Sized>(name: &'a str, value: &'a V) -> Self {
-        Self { name, value: Some(value.as_ref()) }
+    pub fn new(name: &'a str, value: impl IntoField<'a, Field = &'a [u8]>) -> Self {
+        Self { name, value: value.into_field() }
     }
 
-    /// A header whose value is null.
+    /// Creates a header whose value is null.
     #[must_use]
     pub const fn null(name: &'a str) -> Self {
         Self { name, value: None }
     }
 }
 
-/// The headers of one record, borrowed: a slice of [`Header`]s, or bytes that are encoded already.
+/// The headers of one record, borrowed: a slice of [`Header`]s, or encoded bytes.
 ///
-/// The encoded form comes out of a batch that is read ([`RecordView::headers`](crate::RecordView::headers)), or out of
-/// [`EncodedHeaders`]; either can go into another batch without being taken apart.
+/// Headers are encoded if they are read from a batch ([`RecordView::headers`](crate::RecordView::headers)) or are
+/// [`EncodedHeaders`]. These are copied into another batch without being decoded.
 #[derive(Clone, Copy)]
-pub struct HeaderList<'a>(pub(crate) Form<'a>);
+pub struct HeaderList<'a>(pub(crate) Repr<'a>);
 
-/// How a [`HeaderList`] is held.
+/// The representation of a [`HeaderList`].
 #[derive(Clone, Copy)]
-pub(crate) enum Form<'a> {
+pub(crate) enum Repr<'a> {
     Slice(&'a [Header<'a>]),
-    /// `count` headers as magic 2 writes them, without the count in front. Whoever makes this has checked the bytes.
+    /// `count` headers as magic 2 encodes them, without the count in front. The bytes have been checked.
     Encoded {
         count: u32,
         bytes: &'a [u8],
@@ -48,35 +53,35 @@ pub(crate) enum Form<'a> {
 
 impl<'a> HeaderList<'a> {
     /// No headers.
-    pub const EMPTY: HeaderList<'static> = HeaderList(Form::Slice(&[]));
+    pub const EMPTY: HeaderList<'static> = HeaderList(Repr::Slice(&[]));
 
-    /// Bytes that a decoder has walked through, or that [`EncodedHeaders`] wrote.
+    /// Creates a list of bytes that a decoder has checked or [`EncodedHeaders`] has written.
     pub(crate) const fn encoded(count: u32, bytes: &'a [u8]) -> Self {
-        Self(Form::Encoded { count, bytes })
+        Self(Repr::Encoded { count, bytes })
     }
 
-    /// How many headers there are, repeated names included.
+    /// Returns the number of headers, repeated names included.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self.0 {
-            Form::Slice(headers) => headers.len(),
-            Form::Encoded { count, .. } => count as usize,
+            Repr::Slice(headers) => headers.len(),
+            Repr::Encoded { count, .. } => count as usize,
         }
     }
 
-    /// Whether there is no header at all.
+    /// Returns `true` if there are no headers.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The headers in their order.
+    /// Returns the headers in order.
     #[must_use]
     pub const fn iter(&self) -> HeaderIter<'a> {
         HeaderIter(self.0)
     }
 
-    /// The value of the last header of that name, as Java's `Headers.lastHeader`: `None` where there is no such header.
+    /// Returns the last header of that name, as `Headers.lastHeader` of the Java client.
     #[must_use]
     pub fn last(&self, name: &str) -> Option<Header<'a>> {
         self.iter().filter(|header| header.name == name).last()
@@ -91,19 +96,19 @@ impl Default for HeaderList<'_> {
 
 impl<'a> From<&'a [Header<'a>]> for HeaderList<'a> {
     fn from(headers: &'a [Header<'a>]) -> Self {
-        Self(Form::Slice(headers))
+        Self(Repr::Slice(headers))
     }
 }
 
 impl<'a, const N: usize> From<&'a [Header<'a>; N]> for HeaderList<'a> {
     fn from(headers: &'a [Header<'a>; N]) -> Self {
-        Self(Form::Slice(headers))
+        Self(Repr::Slice(headers))
     }
 }
 
 impl<'a> From<&'a Vec<Header<'a>>> for HeaderList<'a> {
     fn from(headers: &'a Vec<Header<'a>>) -> Self {
-        Self(Form::Slice(headers))
+        Self(Repr::Slice(headers))
     }
 }
 
@@ -122,7 +127,7 @@ impl<'a> IntoIterator for HeaderList<'a> {
     }
 }
 
-/// Equal where the headers are, in whichever form they are held.
+/// Two lists are equal if their headers are, encoded or not.
 impl PartialEq for HeaderList<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
@@ -137,9 +142,9 @@ impl fmt::Debug for HeaderList<'_> {
     }
 }
 
-/// The headers of a [`HeaderList`], one after another.
+/// An iterator over the headers of a [`HeaderList`].
 #[derive(Clone)]
-pub struct HeaderIter<'a>(Form<'a>);
+pub struct HeaderIter<'a>(Repr<'a>);
 
 impl<'a> Iterator for HeaderIter<'a> {
     type Item = Header<'a>;
@@ -147,18 +152,14 @@ impl<'a> Iterator for HeaderIter<'a> {
     #[inline(always)]
     fn next(&mut self) -> Option<Header<'a>> {
         match &mut self.0 {
-            Form::Slice(headers) => {
+            Repr::Slice(headers) => {
                 let (first, rest) = headers.split_first()?;
                 *headers = rest;
                 Some(*first)
             }
-            Form::Encoded { count, bytes } => {
-                *count = count.checked_sub(1)?;
-                let (name, rest) = take(bytes)?;
-                let (value, rest) = take(rest)?;
-                *bytes = rest;
-                let name = name.and_then(|name| core::str::from_utf8(name).ok())?;
-                Some(Header { name, value })
+            Repr::Encoded { count, bytes } => {
+                let (name, value) = next_encoded(count, bytes)?;
+                Some(Header { name: core::str::from_utf8(name).ok()?, value })
             }
         }
     }
@@ -177,9 +178,19 @@ impl fmt::Debug for HeaderIter<'_> {
     }
 }
 
-/// A nullable byte string and what comes after it, from bytes that were checked when the list was made.
+/// Reads the next header off the front of an encoded list.
 #[inline(always)]
-fn take(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+fn next_encoded<'a>(count: &mut u32, bytes: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    *count = count.checked_sub(1)?;
+    let (name, rest) = read_nullable(bytes)?;
+    let (value, rest) = read_nullable(rest)?;
+    *bytes = rest;
+    Some((name?, value))
+}
+
+/// Reads a nullable byte string, and returns it with the bytes after it.
+#[inline(always)]
+fn read_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, used) = varint::read_i32(bytes).ok()?;
     let rest = &bytes[used..];
     match usize::try_from(length) {
@@ -188,9 +199,11 @@ fn take(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     }
 }
 
-/// Headers encoded once, to be copied into many records.
+/// Headers that are encoded once, to be copied into many records.
 ///
-/// Worth it where many records share one list: appending them is then one copy instead of one per name and value.
+/// For records that share their headers: appending them is one copy, instead of one for each name and value.
+///
+/// # Examples
 ///
 /// ```
 /// use kafka_batch_core::{EncodedHeaders, Header, KafkaBatch, Record, Timestamp};
@@ -212,10 +225,10 @@ pub struct EncodedHeaders {
 impl EncodedHeaders {
     pub(crate) const EMPTY: Self = Self { count: 0, bytes: Vec::new() };
 
-    /// Encodes `headers` in their order.
+    /// Encodes `headers` in order.
     ///
     /// # Errors
-    /// A name or a value is longer than the 2³¹ − 1 bytes that Kafka's length fields can say.
+    /// A name or value is longer than the 2³¹ − 1 bytes that the format allows.
     pub fn new<'a>(headers: impl Into<HeaderList<'a>>) -> Result<Self, HeaderTooLong> {
         let mut encoded = Self::default();
         for header in headers.into() {
@@ -224,7 +237,7 @@ impl EncodedHeaders {
         Ok(encoded)
     }
 
-    /// Forgets all headers and keeps the memory.
+    /// Removes all headers, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.count = 0;
         self.bytes.clear();
@@ -242,22 +255,26 @@ impl EncodedHeaders {
     }
 }
 
-/// A header's name or value is longer than Kafka's length fields can say (2³¹ − 1 bytes).
+/// A header's name or value is longer than the 2³¹ − 1 bytes that the format allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a header's name or value has {length} bytes; Kafka's length fields end at 2147483647")]
+#[error("a header's name or value has {length} bytes, and the format allows 2147483647: shorten it")]
+#[non_exhaustive]
 pub struct HeaderTooLong {
-    /// The length found, in bytes.
+    /// The length in bytes.
     pub length: usize,
 }
 
-/// Lays a later layer of headers over what earlier layers gave.
+/// Merges a layer of headers into the headers of earlier layers.
 ///
-/// The law, in one sentence: *a header keeps its place; where the later layer names a header that is there already, all
-/// of the layer's headers of that name take the place of the first one and the other earlier ones go; what is new comes
-/// last, in the layer's order.* So a name that one layer gives twice is kept twice.
+/// Headers that the layer does not name keep their positions. The headers of a name that is in both are replaced: all of
+/// the layer's headers of that name take the position of the first earlier one, and the other earlier ones are removed.
+/// Headers with new names are appended, in the layer's order. So a name that occurs twice in one layer is kept twice.
+///
+/// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{merge_headers, Header};
+/// use kafka_batch_core::Header;
+/// use kafka_batch_core::message::merge_headers;
 ///
 /// let mut headers = vec![Header::new("a", "1"), Header::new("b", "2")];
 /// let layer = [Header::new("c", "3"), Header::new("a", "4"), Header::new("a", "5")];
@@ -266,17 +283,17 @@ pub struct HeaderTooLong {
 /// assert_eq!(names, ["a", "a", "b", "c"]);
 /// ```
 pub fn merge_headers<'a>(headers: &mut Vec<Header<'a>>, layer: impl Into<HeaderList<'a>>) {
-    // What comes of it is put behind the earlier headers, which then go. The time is earlier × layer, never layer × layer:
-    // a layer can be a mirrored record's own, and have as many headers as its sender liked.
+    // The result is appended to the earlier headers, which are then removed. The time is O(earlier × layer), not
+    // O(layer²): a layer may be the headers of a mirrored record, and as long as its sender made it.
     let layer = layer.into();
     let earlier = headers.len();
-    for place in 0..earlier {
-        let old = headers[place];
-        let is_named_so = |header: &Header<'_>| header.name == old.name;
-        if !layer.iter().any(|header| is_named_so(&header)) {
+    for position in 0..earlier {
+        let old = headers[position];
+        let has_same_name = |header: &Header<'_>| header.name == old.name;
+        if !layer.iter().any(|header| has_same_name(&header)) {
             headers.push(old);
-        } else if !headers[..place].iter().any(is_named_so) {
-            headers.extend(layer.iter().filter(is_named_so));
+        } else if !headers[..position].iter().any(has_same_name) {
+            headers.extend(layer.iter().filter(has_same_name));
         }
     }
     for header in layer {
@@ -303,21 +320,21 @@ mod tests {
     }
 
     #[test]
-    fn a_later_layer_replaces_in_place() {
+    fn a_later_layer_replaces_a_header_in_its_position() {
         let layer = [header("a", "9")];
         let result = merged(&[header("a", "1"), header("b", "2")], &layer);
         assert_eq!(result, [("a", &b"9"[..]), ("b", b"2")]);
     }
 
     #[test]
-    fn repeats_within_one_layer_are_kept_in_the_layers_order() {
+    fn repeated_names_in_one_layer_are_kept_in_order() {
         let layer = [header("a", "1"), header("b", "2"), header("a", "3")];
         let result = merged(&[], &layer);
         assert_eq!(result, [("a", &b"1"[..]), ("b", b"2"), ("a", b"3")]);
     }
 
     #[test]
-    fn repeats_take_the_place_of_the_first_and_the_other_earlier_ones_go() {
+    fn repeated_names_take_the_position_of_the_first_and_replace_all_earlier_ones() {
         let earlier = [header("x", "0"), header("a", "1"), header("y", "0"), header("a", "2")];
         let layer = [header("z", "5"), header("a", "3"), header("a", "4"), header("y", "6"), header("z", "7")];
         let expected = [("x", &b"0"[..]), ("a", b"3"), ("a", b"4"), ("y", b"6"), ("z", b"5"), ("z", b"7")];

@@ -1,16 +1,22 @@
-//! The Kafka batch as a value: fill it record by record, know its exact size, decide what happens when it is full, seal it,
-//! read it back. Also the part of publishing it that needs no I/O.
+//! The Kafka record batch as a value, and the part of publishing it that needs no I/O.
+//!
+//! A [`KafkaBatch`] is filled record by record, knows its exact size, reports when it is full, and is then sealed
+//! ([`SealedBatch`]) and stamped ([`StampedBatch`]): these are the bytes of a Produce request.
 //!
 //! This crate reads no clock, opens no socket, spawns nothing and draws no randomness of its own. It is `no_std` with
-//! `alloc`; codecs switch `std` on. Applications use it through the crate `kafka-batch` and a transport; to embed it in
-//! a runtime of your own, use it directly.
+//! `alloc`; codecs enable `std`. Applications use it through the crate `kafka-batch` and a transport; to embed it in a
+//! runtime of your own, use it directly.
 //!
-//! - [`KafkaBatch`] is filled, [`SealedBatch`] is final, [`StampedBatch`] is what goes out.
-//! - [`BatchStream`] makes batches from a stream of messages; [`RollingBatch`] does so record by record.
-//! - [`RecordBatches`] reads batches, from any writer.
-//! - [`Message`], [`Defaults`] and [`Publish`] turn what an application has into records.
-//! - [`Transport`] is what the transport crates implement; [`Delivery`] and [`DeliveryError`] are their answers.
-//! - [`producer`] is a whole producer as a state machine, and [`protocol`] the messages that it speaks.
+//! | to … | see |
+//! |---|---|
+//! | fill a batch | [`KafkaBatch`], [`BatchOptions`], [`Record`] |
+//! | make batches from a stream | [`stream`] |
+//! | encode messages, with defaults for a whole call | [`message`] |
+//! | publish | [`Publish`], [`Transport`]; the outcome is a [`Delivery`] or a [`DeliveryError`] |
+//! | choose a partition | [`partitioner`] |
+//! | read batches of any writer | [`RecordBatches`] |
+//! | drive a producer yourself, as a state machine | [`producer`], and [`protocol`] for its requests and responses |
+//! | test code that fills batches | `proptest`, with the feature of that name |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -25,42 +31,43 @@ mod checksum;
 mod compression;
 mod delivery;
 mod failure;
+mod field;
 mod headers;
-#[cfg(feature = "proptest")]
-pub mod kit;
 mod magic;
-mod message;
-mod partition;
+pub mod message;
+pub mod partitioner;
 pub mod producer;
+#[cfg(feature = "proptest")]
+pub mod proptest;
 pub mod protocol;
 mod publish;
 mod record;
+pub mod stream;
 mod time;
 mod transport;
 mod varint;
 
 pub use batch::{
-    Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, BatchStream, Boundary, CompressionRatio,
-    ControlRecord, ControlRecordError, ControlType, ConversionRefused, ConvertError, DEFAULT_BATCH_SIZE,
-    DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DownConversion, ExtendError,
-    Field, Filled, Full, FullReason, IncompleteTail, KafkaBatch, Loss, Mark, MessageWriter, Misfit, NumberedBatch,
-    OfMessagesError, OptionsError, Placed, Polled, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
-    RecordTooLarge, Records, Region, RollbackError, RolledBatch, RollingBatch, SealError, SealErrorReason, SealedBatch,
-    SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,
+    Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
+    ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
+    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope, DownConversion, ExtendError, Field,
+    FillOutcome, FromMessagesError, Full, FullReason, IncompleteTail, KafkaBatch, LenientRecordIter, Loss,
+    LossyConversion, Mark, MessageWriter, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
+    RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split,
+    SplitError, Stamp, StampError, StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
     ParseCompressionError, ZstdLevel,
 };
 pub use delivery::{DeliveredRecord, Delivery};
-pub use failure::{CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
-pub use headers::{EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, merge_headers};
+pub use failure::{BatchLost, CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
+pub use field::IntoField;
+pub use headers::{
+    EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, RawHeader, RawHeaderIter, RawHeaderList,
+};
 pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
-#[cfg(feature = "json")]
-pub use message::Json;
-pub use message::{Defaults, EncodeError, KeyOverride, Message, Outgoing, Overrides, Payload, Tombstone};
-pub use partition::{StickyPartitioner, partition_for_key};
-pub use publish::{Publish, PublishError, ReadyToSend};
-pub use record::{Record, RecordView, TopicPartition};
+pub use publish::{PreparedBatch, Publish, PublishError};
+pub use record::{AsRecord, RawRecordView, Record, RecordView, TopicPartition};
 pub use time::Timestamp;
 pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};

@@ -1,26 +1,26 @@
-//! The message format ("magic") of a batch, and how it is found without anybody having to know it.
+//! The message format ("magic") of a batch, and how it is chosen.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
-/// A message format of Kafka's.
+/// A message format of Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Magic {
     /// Kafka 0.8 and 0.9: no timestamps, no headers, absolute inner offsets.
     V0,
     /// Kafka 0.10: adds timestamps and relative inner offsets (KIP-31, KIP-32).
     V1,
-    /// Kafka 0.11 and newer: the record batch, with headers, producer ids and varints (KIP-82, KIP-98).
+    /// Kafka 0.11 and later: the record batch, with headers, producer ids and varints (KIP-82, KIP-98).
     V2,
 }
 
 impl Magic {
-    /// All of them, oldest first.
+    /// All formats, oldest first.
     pub const ALL: [Self; 3] = [Self::V0, Self::V1, Self::V2];
 
-    /// The byte on the wire.
+    /// Returns the magic byte.
     #[must_use]
     pub const fn id(self) -> i8 {
         match self {
@@ -30,7 +30,7 @@ impl Magic {
         }
     }
 
-    /// The format with that byte on the wire.
+    /// Returns the format with this magic byte; `None` for other bytes than 0, 1 and 2.
     #[must_use]
     pub const fn from_id(id: i8) -> Option<Self> {
         match id {
@@ -41,10 +41,10 @@ impl Magic {
         }
     }
 
-    /// The format for a broker whose **highest** Produce version is `max_version`: up to 1 → magic 0, 2 → magic 1, from
-    /// 3 on → magic 2 (`ProduceRequest.requiredMagicForVersion` of the Java client).
+    /// Returns the format for a broker whose **highest** Produce version is `max_version`: magic 0 up to version 1, magic 1
+    /// for version 2, magic 2 from version 3 on (`ProduceRequest.requiredMagicForVersion` of the Java client).
     ///
-    /// Never ask with the lowest version that a broker lists: Kafka 4 lists Produce v0 again and rejects it (KAFKA-18659).
+    /// Do not pass the lowest version that a broker lists: Kafka 4 lists Produce v0 again, but rejects it (KAFKA-18659).
     #[must_use]
     pub const fn for_produce_version(max_version: i16) -> Self {
         match max_version {
@@ -54,13 +54,13 @@ impl Magic {
         }
     }
 
-    /// Whether records of this format can have headers.
+    /// Returns `true` if records of this format can have headers.
     #[must_use]
     pub const fn has_headers(self) -> bool {
         matches!(self, Self::V2)
     }
 
-    /// Whether records of this format have timestamps.
+    /// Returns `true` if records of this format have timestamps.
     #[must_use]
     pub const fn has_timestamps(self) -> bool {
         !matches!(self, Self::V0)
@@ -73,19 +73,20 @@ impl fmt::Display for Magic {
     }
 }
 
-/// How a batch comes by its format.
+/// How the format of a batch is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MagicChoice {
-    /// Filled as magic 2; a transport that meets an older broker converts it when it is sent, or refuses with the list
-    /// of what would be lost ([`KafkaBatch::losses_at`](crate::KafkaBatch::losses_at)).
+    /// The batch is filled as magic 2. For an older broker the transport converts it when it is sent, or refuses it with the
+    /// list of what would be lost ([`KafkaBatch::losses_at`](crate::KafkaBatch::losses_at)).
     #[default]
     Auto,
-    /// This format, and no other.
+    /// The batch has this format.
     Pinned(Magic),
 }
 
 impl MagicChoice {
-    /// The format that a new batch is filled in.
+    /// Returns the format in which a new batch is filled.
     #[must_use]
     pub const fn initial(self) -> Magic {
         match self {
@@ -101,7 +102,9 @@ impl From<BrokerVersion> for MagicChoice {
     }
 }
 
-/// The version of a Kafka broker, as people write it: one to four numbers, perhaps with a `v` before or a suffix behind.
+/// The version of a Kafka broker: one to four numbers, optionally with the prefix `v` or a suffix such as `-SNAPSHOT`.
+///
+/// # Examples
 ///
 /// ```
 /// use kafka_batch_core::{BrokerVersion, Magic};
@@ -116,7 +119,7 @@ impl From<BrokerVersion> for MagicChoice {
 pub struct BrokerVersion([u32; 4]);
 
 impl BrokerVersion {
-    /// The newest format that such a broker stores: from 0.11 on magic 2, from 0.10 on magic 1, before it magic 0.
+    /// Returns the newest format that such a broker stores: magic 2 from 0.11 on, magic 1 from 0.10 on, else magic 0.
     #[must_use]
     pub const fn magic(self) -> Magic {
         match self.0 {
@@ -153,7 +156,7 @@ impl FromStr for BrokerVersion {
     }
 }
 
-/// Prints all four numbers, trailing zeros left out down to two: `0.9`, `0.11.0.3`, `4.1`.
+/// Prints two to four numbers, without trailing zeros after the second: `0.9`, `0.11.0.3`, `4.1`.
 impl fmt::Display for BrokerVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let used = self.0.iter().rposition(|&part| part != 0).map_or(2, |last| (last + 1).max(2));
@@ -164,11 +167,12 @@ impl fmt::Display for BrokerVersion {
     }
 }
 
-/// A text that is no broker version.
+/// The error of parsing a text that is not a broker version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is no Kafka version: give one to four numbers, such as 0.10.2, 2.8.1 or 4.1")]
+#[error("{found:?} is not a Kafka version: write one to four numbers, such as 0.10.2, 2.8.1 or 4.1")]
+#[non_exhaustive]
 pub struct InvalidBrokerVersion {
-    /// What was given.
+    /// The text.
     pub found: String,
 }
 
@@ -178,7 +182,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn versions_that_people_write() {
+    fn versions_of_all_forms_are_parsed() {
         for (text, magic, printed) in [
             ("0.8.2", Magic::V0, "0.8.2"),
             ("0.9", Magic::V0, "0.9"),
@@ -199,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_quoted_back() {
+    fn other_texts_are_errors_that_quote_them() {
         for text in
             ["", "v", "4.", ".4", "1.2.3.4.5", "latest", "-1", "4.0-", "+4", "4 .1", "4.1 ", "99999999999", "vv1"]
         {

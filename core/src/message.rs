@@ -1,5 +1,25 @@
-//! From what an application has to the record that Kafka carries: values, content types, and what a call or a single
-//! message says about key, time and headers.
+//! Messages: values of an application that know their content type, published with defaults for a whole call.
+//!
+//! A [`Record`] is what Kafka stores: bytes, a key, headers. A [`Message`] is a level above: text, JSON, or a type of your
+//! own, which is encoded when it is appended. [`Publish`](crate::Publish), [`KafkaBatch::messages`] and
+//! [`BatchStream`](crate::stream::BatchStream) take messages, together with [`Defaults`] for those that do not set their own
+//! key, timestamp or headers.
+//!
+//! # Headers that are not Kafka's
+//!
+//! Kafka gives no meaning to any header. The three that this module writes are conventions of FastStream, a Python framework,
+//! so that its consumers understand the messages:
+//!
+//! - `content-type`, from the message's [`Payload`],
+//! - `correlation_id`, to match a reply with its request,
+//! - `reply_to`, the topic for the reply.
+//!
+//! *Publisher headers* ([`Defaults::publisher_headers`]) are FastStream's as well: headers that all calls of one publisher
+//! have in common. [`merge_headers`] specifies how headers of several origins are merged.
+//!
+//! An application that needs none of this appends [`Record`]s.
+//!
+//! [`KafkaBatch::messages`]: crate::KafkaBatch::messages
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -9,26 +29,30 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use crate::field::IntoField;
+pub use crate::headers::merge_headers;
 use crate::headers::{Header, HeaderList};
-use crate::record::Record;
+use crate::record::{AsRecord, Record};
 use crate::time::Timestamp;
 
-/// Something that can be published: it knows its value, and perhaps its content type.
+/// A value that can be published, with its content type.
 ///
-/// | given | value | `content-type` |
+/// | type | value | `content-type` |
 /// |---|---|---|
-/// | bytes: `[u8]`, `[u8; N]`, `Vec<u8>`, [`Bytes`] | as it is | none |
+/// | bytes: `[u8]`, `[u8; N]`, `Vec<u8>`, [`Bytes`] | the bytes | none |
 /// | text: `str`, `String` | UTF-8 | `text/plain` |
-/// | nothing: `()` | empty | none |
+/// | `()` | empty | none |
 /// | [`Tombstone`] | null | none |
 /// | `Json`, with the feature `json` | JSON | `application/json` |
-/// | [`Record`] | as it is | none |
-/// | [`Outgoing`] | its message's | its message's |
+/// | [`Record`] | the record's | none |
+/// | [`OutgoingMessage`] | the inner message's | the inner message's |
 ///
-/// A type of your own writes into `scratch`, which is reused from message to message:
+/// # Examples
+///
+/// A type of your own writes its value into `scratch`, whose memory is reused from message to message:
 ///
 /// ```
-/// use kafka_batch_core::{EncodeError, Message, Payload};
+/// use kafka_batch_core::message::{EncodeError, Message, Payload};
 ///
 /// struct Reading { celsius: f32 }
 ///
@@ -40,19 +64,19 @@ use crate::time::Timestamp;
 /// }
 /// ```
 pub trait Message {
-    /// The value and its content type. `scratch` is empty, and kept for the next message.
+    /// Returns the value and its content type. `scratch` is empty; the value may be written into it.
     ///
     /// # Errors
-    /// It cannot be turned into bytes.
+    /// The value cannot be encoded.
     fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError>;
 
-    /// What this message says itself, over the defaults of the call. Nothing, unless it is overridden.
+    /// Returns the properties that this message sets itself, instead of the call's [`Defaults`]. None by default.
     fn overrides(&self) -> Overrides<'_> {
         Overrides::default()
     }
 }
 
-/// A message's value, and what kind of value it is.
+/// The value of a message, and its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload<'a> {
     pub(crate) value: Option<&'a [u8]>,
@@ -60,19 +84,19 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// A value without a content type.
+    /// Creates a value without a content type.
     #[must_use]
     pub const fn new(value: &'a [u8]) -> Self {
         Self { value: Some(value), content_type: None }
     }
 
-    /// Null.
+    /// Creates a null value.
     #[must_use]
     pub const fn null() -> Self {
         Self { value: None, content_type: None }
     }
 
-    /// With this content type, which becomes the header `content-type`.
+    /// Sets the content type, which becomes the header `content-type`.
     #[must_use]
     pub const fn content_type(mut self, content_type: &'a str) -> Self {
         self.content_type = Some(content_type);
@@ -80,12 +104,12 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// A message could not be turned into bytes.
+/// Why a message could not be encoded.
 #[derive(Debug)]
 pub struct EncodeError(Box<dyn Error + Send + Sync>);
 
 impl EncodeError {
-    /// For this reason.
+    /// Creates an error with this reason.
     pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(reason.into())
     }
@@ -99,63 +123,105 @@ impl fmt::Display for EncodeError {
 
 impl Error for EncodeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source() // its own text is this one's
+        self.0.source() // the reason itself is in the text of this error
     }
 }
 
-/// What a single message says over the defaults of its call.
+/// The properties that a message sets itself, instead of the [`Defaults`] of its call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Overrides<'a> {
-    /// Its key, where it does not take the call's.
+    /// The key.
     pub key: KeyOverride<'a>,
-    /// Its timestamp, where it does not take the call's.
+    /// The timestamp; `None` takes the call's.
     pub timestamp: Option<Timestamp>,
-    /// Its correlation id; an empty one leaves the header out.
+    /// The header `correlation_id`; `None` takes the call's, and an empty one omits the header.
     pub correlation_id: Option<&'a str>,
-    /// Where answers to it go; empty leaves the header out.
+    /// The header `reply_to`; `None` takes the call's, and an empty one omits the header.
     pub reply_to: Option<&'a str>,
-    /// Headers, laid over those of the call.
+    /// The headers, merged over those of the call.
     pub headers: HeaderList<'a>,
 }
 
-/// A message's own word on its key.
+impl<'a> Overrides<'a> {
+    /// Sets the key.
+    #[must_use]
+    pub const fn key(mut self, key: KeyOverride<'a>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Sets the timestamp.
+    #[must_use]
+    pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
+        self.timestamp = Some(timestamp.into());
+        self
+    }
+
+    /// Sets the header `correlation_id`.
+    #[must_use]
+    pub const fn correlation_id(mut self, id: &'a str) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    /// Sets the header `reply_to`.
+    #[must_use]
+    pub const fn reply_to(mut self, topic: &'a str) -> Self {
+        self.reply_to = Some(topic);
+        self
+    }
+
+    /// Sets the headers, which are merged over those of the call.
+    #[must_use]
+    pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
+        self.headers = headers.into();
+        self
+    }
+}
+
+/// The key that a message sets itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyOverride<'a> {
-    /// The key of the call.
+    /// The message takes the key of the call.
     #[default]
     Inherit,
-    /// No key, whatever the call says.
+    /// The message has no key.
     Null,
-    /// This key; an empty one is a key too.
+    /// The message has this key, which may be empty.
     Key(&'a [u8]),
 }
 
-/// A null value: deletes its key from a compacted topic. Give it a key, by [`Outgoing`] or by the call.
+/// A message whose value is null: it deletes its key from a compacted topic. The key is set by [`OutgoingMessage`] or by the
+/// call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tombstone;
 
-/// A value as JSON (content type `application/json`).
+/// A message whose value is encoded as JSON (content type `application/json`).
 #[cfg(feature = "json")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
-/// A message with a word of its own on key, time, headers, correlation id or reply address.
+/// A message that sets its own key, timestamp, headers, correlation id or reply address.
+///
+/// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{Defaults, KafkaBatch, Outgoing, Timestamp};
+/// use kafka_batch_core::message::{Defaults, OutgoingMessage};
+/// use kafka_batch_core::{KafkaBatch, Timestamp};
 ///
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
 /// let defaults = Defaults::default().key("all");
 /// batch.messages(&defaults).extend(&[
-///     Outgoing::new("first"),
-///     Outgoing::new("second").key("mine").header("priority", "high"),
+///     OutgoingMessage::new("first"),
+///     OutgoingMessage::new("second").key("mine").header("priority", "high"),
 /// ])?;
 /// let keys: Vec<_> = batch.records().map(|record| record.key.unwrap()).collect();
 /// assert_eq!(keys, [&b"all"[..], b"mine"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Outgoing<'a, M> {
+pub struct OutgoingMessage<'a, M> {
     message: M,
     key: KeyOverride<'a>,
     timestamp: Option<Timestamp>,
@@ -164,8 +230,8 @@ pub struct Outgoing<'a, M> {
     headers: Vec<Header<'a>>,
 }
 
-impl<'a, M: Message> Outgoing<'a, M> {
-    /// `message`, saying nothing over the call's defaults yet.
+impl<'a, M: Message> OutgoingMessage<'a, M> {
+    /// Creates a message that takes all the defaults of the call.
     #[must_use]
     pub const fn new(message: M) -> Self {
         Self {
@@ -178,70 +244,72 @@ impl<'a, M: Message> Outgoing<'a, M> {
         }
     }
 
-    /// The message.
+    /// Returns the inner message.
     #[must_use]
     pub const fn message(&self) -> &M {
         &self.message
     }
 
-    /// Hands the message back: what an application acknowledges once the batch is delivered, say.
+    /// Returns the inner message, for example to acknowledge it at its source once the batch is delivered.
     #[must_use]
     pub fn into_message(self) -> M {
         self.message
     }
 
-    /// With this key.
+    /// Sets the key: borrowed bytes or text, or an [`Option`] of that, of which `None` is as [`no_key`](Self::no_key).
     #[must_use]
-    pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
-        self.key = KeyOverride::Key(key.as_ref());
+    pub fn key(mut self, key: impl IntoField<'a, Field = &'a [u8]>) -> Self {
+        self.key = key.into_field().map_or(KeyOverride::Null, KeyOverride::Key);
         self
     }
 
-    /// Without a key, whatever the call says.
+    /// Removes the key, also if the call has one.
     #[must_use]
     pub fn no_key(mut self) -> Self {
         self.key = KeyOverride::Null;
         self
     }
 
-    /// With this timestamp.
+    /// Sets the timestamp.
     #[must_use]
     pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
         self.timestamp = Some(timestamp.into());
         self
     }
 
-    /// With this correlation id (header `correlation_id`); an empty one leaves the header out. It takes the place of the
-    /// call's own id; *headers* of that name, the call's or this message's, are laid over it.
+    /// Sets the header `correlation_id`, instead of the call's; an empty one omits the header.
+    ///
+    /// A header of that name in [`headers`](Self::headers), the message's or the call's, replaces it.
     #[must_use]
     pub fn correlation_id(mut self, id: &'a str) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    /// With this reply address (header `reply_to`); an empty one leaves the header out. Headers of that name are laid over
-    /// it, as over the [`correlation_id`](Self::correlation_id).
+    /// Sets the header `reply_to`, instead of the call's; an empty one omits the header.
+    ///
+    /// A header of that name in [`headers`](Self::headers), the message's or the call's, replaces it.
     #[must_use]
     pub fn reply_to(mut self, topic: &'a str) -> Self {
         self.reply_to = Some(topic);
         self
     }
 
-    /// With one more header. Names may repeat: all are kept.
+    /// Adds a header. Names may repeat. The value is borrowed bytes or text, or an [`Option`] of that.
     #[must_use]
-    pub fn header<V: AsRef<[u8]> + ?Sized>(mut self, name: &'a str, value: &'a V) -> Self {
+    pub fn header(mut self, name: &'a str, value: impl IntoField<'a, Field = &'a [u8]>) -> Self {
         self.headers.push(Header::new(name, value));
         self
     }
 
-    /// With these headers too, in their order.
+    /// Adds these headers, in order.
     #[must_use]
     pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.headers.extend(headers.into());
         self
     }
 
-    /// With one more header, whose value is null.
+    /// Adds a header whose value is null.
     #[must_use]
     pub fn null_header(mut self, name: &'a str) -> Self {
         self.headers.push(Header::null(name));
@@ -249,7 +317,7 @@ impl<'a, M: Message> Outgoing<'a, M> {
     }
 }
 
-/// What a call says for all its messages; each message can say otherwise ([`Outgoing`]).
+/// The defaults of a call for the messages that do not set their own key, timestamp or headers ([`OutgoingMessage`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Defaults<'a> {
     pub(crate) key: Option<&'a [u8]>,
@@ -261,42 +329,42 @@ pub struct Defaults<'a> {
 }
 
 impl<'a> Defaults<'a> {
-    /// The key of messages that say nothing of theirs.
+    /// Sets the key: borrowed bytes or text, or an [`Option`] of that.
     #[must_use]
-    pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
-        self.key = Some(key.as_ref());
+    pub fn key(mut self, key: impl IntoField<'a, Field = &'a [u8]>) -> Self {
+        self.key = key.into_field();
         self
     }
 
-    /// The timestamp of messages without one. Default: the batch's time.
+    /// Sets the timestamp. Default: that of the batch ([`KafkaBatch::now`](crate::KafkaBatch::now)).
     #[must_use]
     pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
         self.timestamp = Some(timestamp.into());
         self
     }
 
-    /// The header `correlation_id`; an empty one leaves the header out.
+    /// Sets the header `correlation_id`; an empty one omits the header.
     #[must_use]
     pub const fn correlation_id(mut self, id: &'a str) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    /// The header `reply_to`; empty leaves the header out.
+    /// Sets the header `reply_to`; an empty one omits the header.
     #[must_use]
     pub const fn reply_to(mut self, topic: &'a str) -> Self {
         self.reply_to = Some(topic);
         self
     }
 
-    /// Headers of the publisher: those that every call of it has.
+    /// Sets the headers of the publisher, which all its calls have in common.
     #[must_use]
     pub fn publisher_headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.publisher_headers = headers.into();
         self
     }
 
-    /// Headers of this call, laid over the publisher's.
+    /// Sets the headers of this call, which are merged over the publisher's.
     #[must_use]
     pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.headers = headers.into();
@@ -363,23 +431,24 @@ impl<T: serde::Serialize> Message for Json<T> {
     }
 }
 
-/// A record is a message that says all of itself; where it has no key or timestamp, those of the call are taken.
-impl Message for Record<'_> {
+/// The record's key and timestamp replace the call's, if it has them, and its headers are merged over the call's.
+impl<K: AsRef<[u8]>, V: AsRef<[u8]>> Message for Record<'_, K, V> {
     fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
-        Ok(self.value.map_or(Payload::null(), Payload::new))
+        Ok(self.as_record().value.map_or(Payload::null(), Payload::new))
     }
 
     fn overrides(&self) -> Overrides<'_> {
+        let record = self.as_record();
         Overrides {
-            key: self.key.map_or(KeyOverride::Inherit, KeyOverride::Key),
-            timestamp: self.timestamp,
-            headers: self.headers,
+            key: record.key.map_or(KeyOverride::Inherit, KeyOverride::Key),
+            timestamp: record.timestamp,
+            headers: record.headers,
             ..Overrides::default()
         }
     }
 }
 
-impl<M: Message> Message for Outgoing<'_, M> {
+impl<M: Message> Message for OutgoingMessage<'_, M> {
     fn payload<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
         self.message.payload(scratch)
     }

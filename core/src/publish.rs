@@ -1,32 +1,35 @@
-//! Publishing, as far as it is pure: a batch filled beforehand, messages alone, or both; and which partition.
+//! The part of publishing that needs no I/O: the batch is filled, and its partition determined by its keys.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::batch::{AppendError, BatchOverflow, ExtendError, Full, KafkaBatch};
 use crate::failure::DeliveryError;
+use crate::field::IntoField;
 use crate::headers::HeaderList;
 use crate::message::{Defaults, Message};
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
 use crate::transport::{SendError, SendErrorReason};
 
-/// What to publish, and where: the argument of [`Transport::publish_batch`](crate::Transport::publish_batch).
+/// What to publish, and to which topic: the argument of [`Transport::publish_batch`](crate::Transport::publish_batch).
 ///
-/// It has three shapes, and one flow:
-/// 1. a batch filled beforehand: its overflow was met before this call;
-/// 2. messages alone: they go into a batch made for this call, and if they overflow it, **nothing is sent** and the
-///    error names the position;
-/// 3. a batch and messages: they go in behind what is there; if they overflow it, nothing is sent, the error names the
-///    position in the messages passed, and the batch comes back as it was.
+/// There are three cases:
+/// 1. A batch: it is sent as it is.
+/// 2. Messages: they are appended to a new batch. If they overflow it, **nothing is sent**, and the error has the position
+///    of the first message that did not fit.
+/// 3. A batch and messages: the messages are appended to the batch. If they overflow it, nothing is sent, and the error has
+///    the position of the message and the batch, unchanged.
+///
+/// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{Header, KafkaBatch, Publish, Timestamp};
+/// use kafka_batch_core::{KafkaBatch, Publish, Timestamp};
 ///
 /// let batch = KafkaBatch::new(Timestamp::from_millis(0));
 /// let publish = Publish::to("orders").batch(batch).messages(&["one", "two"]).correlation_id("42");
-/// let ready = publish.prepare(|| unreachable!("there is a batch"))?;
-/// assert_eq!(ready.batch.record_count(), 2);
+/// let prepared = publish.prepare(|| unreachable!("there is a batch"))?;
+/// assert_eq!(prepared.batch.record_count(), 2);
 /// # Ok::<(), kafka_batch_core::PublishError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ pub struct Publish<'a, M = ()> {
 }
 
 impl Publish<'_> {
-    /// To this topic; nothing to publish yet.
+    /// Creates a request to publish to this topic, without a batch or messages.
     #[must_use]
     pub fn to(topic: impl Into<String>) -> Self {
         Self { topic: topic.into(), partition: None, batch: None, messages: &[], defaults: Defaults::default() }
@@ -47,21 +50,21 @@ impl Publish<'_> {
 }
 
 impl<'a, M> Publish<'a, M> {
-    /// To this partition. Without it: the one that the batch's keys route to, or else one that the producer picks.
+    /// Sets the partition. Default: the one that the batch's keys route to, or else one that the producer chooses.
     #[must_use]
     pub fn partition(mut self, partition: impl Into<Option<i32>>) -> Self {
         self.partition = partition.into();
         self
     }
 
-    /// This batch; messages go in behind what is there.
+    /// Sets the batch. Messages are appended to it.
     #[must_use]
     pub fn batch(mut self, batch: KafkaBatch) -> Self {
         self.batch = Some(batch);
         self
     }
 
-    /// These messages: all of them, or nothing is sent. Those of different types go as `&dyn Message`.
+    /// Sets the messages, of which all are sent or none. Messages of different types are passed as `&dyn Message`.
     #[must_use]
     pub fn messages<'b, N: Message>(self, messages: &'b [N]) -> Publish<'b, N>
     where
@@ -71,42 +74,42 @@ impl<'a, M> Publish<'a, M> {
         Publish { topic, partition, batch, messages, defaults }
     }
 
-    /// The key of messages that say nothing of theirs.
+    /// Sets the key of messages that do not set their own: borrowed bytes or text, or an [`Option`] of that.
     #[must_use]
-    pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
+    pub fn key(mut self, key: impl IntoField<'a, Field = &'a [u8]>) -> Self {
         self.defaults = self.defaults.key(key);
         self
     }
 
-    /// The timestamp of messages without one. Default: the batch's time.
+    /// Sets the timestamp of messages without one. Default: that of the batch ([`KafkaBatch::now`]).
     #[must_use]
     pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
         self.defaults = self.defaults.timestamp(timestamp);
         self
     }
 
-    /// The header `correlation_id` of messages that say nothing of theirs.
+    /// Sets the header `correlation_id` of messages that do not set their own ([`message`](crate::message)).
     #[must_use]
     pub fn correlation_id(mut self, id: &'a str) -> Self {
         self.defaults = self.defaults.correlation_id(id);
         self
     }
 
-    /// The header `reply_to` of messages that say nothing of theirs.
+    /// Sets the header `reply_to` of messages that do not set their own ([`message`](crate::message)).
     #[must_use]
     pub fn reply_to(mut self, topic: &'a str) -> Self {
         self.defaults = self.defaults.reply_to(topic);
         self
     }
 
-    /// Headers of all the messages, laid over the publisher's; a message's own are laid over these.
+    /// Sets headers of all the messages. They are merged over the publisher's, and a message's own are merged over them.
     #[must_use]
     pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.defaults = self.defaults.headers(headers);
         self
     }
 
-    /// Headers of the publisher: those that every call of it has.
+    /// Sets the headers of the publisher, which all its calls have in common ([`message`](crate::message)).
     #[must_use]
     pub fn publisher_headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.defaults = self.defaults.publisher_headers(headers);
@@ -115,12 +118,13 @@ impl<'a, M> Publish<'a, M> {
 }
 
 impl<M: Message> Publish<'_, M> {
-    /// Puts the messages into the batch, or into the one that `new_batch` makes. Pure: a transport does the rest.
+    /// Appends the messages to the batch, or to the one that `new_batch` returns. A transport does the rest.
     ///
     /// # Errors
-    /// The messages overflow the batch, or one of them can go into no batch: it is in the error, as it was before the call.
-    /// Or the partition asked for is not the one that the batch's keys route to: it is in the error, with the messages.
-    pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<ReadyToSend, PublishError> {
+    /// The messages overflow the batch, or no batch with its settings can hold one of them: the error has the batch as it
+    /// was before the call. Or the partition set is not the one that the batch's keys route to: the error has the batch with
+    /// the messages.
+    pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<PreparedBatch, PublishError> {
         let Self { topic, partition, batch, messages, defaults } = self;
         let mut batch = batch.unwrap_or_else(new_batch);
         match batch.messages(&defaults).try_extend(messages) {
@@ -133,75 +137,77 @@ impl<M: Message> Publish<'_, M> {
             }
         }
         let partition = partition.or(batch.routed_partition());
-        let ready = ReadyToSend { topic, partition, batch };
-        match partition.and_then(|asked| SendErrorReason::of_routing(&ready.batch, asked)) {
-            Some(reason) => Err(PublishError::Send(ready.refused(reason))),
-            None => Ok(ready),
+        let prepared = PreparedBatch { topic, partition, batch };
+        match partition.and_then(|asked| SendErrorReason::of_routing(&prepared.batch, asked)) {
+            Some(reason) => Err(PublishError::Send(prepared.refused(reason))),
+            None => Ok(prepared),
         }
     }
 }
 
-/// A batch that is filled as asked, and where it goes.
+/// A filled batch, with its topic and partition.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ReadyToSend {
+pub struct PreparedBatch {
     /// The topic.
     pub topic: String,
-    /// The partition that was asked for, or that the batch's keys route to; `None` leaves it to the producer.
+    /// The partition that was set, or that the batch's keys route to; `None` lets the producer choose.
     pub partition: Option<i32>,
     /// The batch.
     pub batch: KafkaBatch,
 }
 
-impl ReadyToSend {
-    /// It cannot go there, or it could not even be said where.
+impl PreparedBatch {
+    /// Returns the error of sending this batch, with partition −1 if none was chosen yet.
     pub(crate) fn refused(self, reason: SendErrorReason) -> SendError {
         SendError::new(TopicPartition::new(self.topic, self.partition.unwrap_or(-1)), reason, self.batch)
     }
 }
 
-/// Publishing failed. What was handed over is in the error; the messages were borrowed.
+/// Why publishing failed. The error has the batch.
 ///
-/// Where they did not go into the batch, it is as it was before the call. Where they did, they are in it, and the batch can
-/// be sent again by itself: the same call with the same messages would put them in twice.
+/// After [`Overflow`](Self::Overflow) and [`Message`](Self::Message) the batch is as it was before the call. After
+/// [`Send`](Self::Send) and [`Delivery`](Self::Delivery) it has the messages, so publish it again by itself: with the same
+/// messages they would be in it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The messages overflow the batch. Nothing was sent.
-    #[error("nothing was sent to {topic:?}: the batch is full at message {position}: {full}")]
+    #[error("nothing was sent to topic {topic:?}: the batch is full at message {position}: {full}")]
     Overflow {
         /// The topic.
         topic: String,
-        /// The position of the message that did not fit, among those passed, counted from 0.
+        /// The position of the first message that did not fit, among those passed, counted from 0.
         position: usize,
-        /// Bytes needed, bytes left, and the limit.
+        /// The bytes needed, the bytes left, and the limit.
         full: Full,
         /// The batch, as it was before the call.
         batch: Box<KafkaBatch>,
     },
-    /// A message can go into no such batch. Nothing was sent.
-    #[error("nothing was sent to {topic:?}: message {position}: {error}")]
+    /// No batch with these settings can hold a message. Nothing was sent.
+    #[error("nothing was sent to topic {topic:?}: message {position}: {error}")]
     Message {
         /// The topic.
         topic: String,
         /// The position of the message among those passed, counted from 0.
         position: usize,
-        /// Why.
+        /// The reason.
         error: AppendError,
         /// The batch, as it was before the call.
         batch: Box<KafkaBatch>,
     },
-    /// The batch was not accepted. Nothing was sent, and the batch comes back with the messages in it.
+    /// The batch was not accepted. Nothing was sent. The batch in the error has the messages.
     #[error(transparent)]
     Send(SendError),
-    /// The batch was sent, and failed; it says what is known of it, and comes back with the messages in it.
+    /// The batch was accepted, and its delivery failed. The batch in the error has the messages.
     #[error(transparent)]
     Delivery(DeliveryError),
 }
 
 impl PublishError {
-    /// Whether sending the batch in it again can help. If it may have been written
-    /// ([`DeliveryError::may_have_been_written`]), that may also write records twice.
+    /// Returns `true` if sending the batch again may succeed.
+    ///
+    /// If the batch may have been written ([`DeliveryError::may_have_been_written`]), that may write records twice.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
@@ -211,13 +217,13 @@ impl PublishError {
         }
     }
 
-    /// Hands the batch back.
+    /// Returns the batch; `None` if it is [lost](DeliveryError::batch).
     #[must_use]
-    pub fn into_batch(self) -> KafkaBatch {
-        *match self {
-            Self::Overflow { batch, .. } | Self::Message { batch, .. } => batch,
-            Self::Send(error) => error.batch,
-            Self::Delivery(error) => error.batch,
+    pub fn into_batch(self) -> Option<KafkaBatch> {
+        match self {
+            Self::Overflow { batch, .. } | Self::Message { batch, .. } => Some(*batch),
+            Self::Send(error) => Some(*error.batch),
+            Self::Delivery(error) => error.batch.map(|batch| *batch),
         }
     }
 }

@@ -1,88 +1,183 @@
-//! One record: as it goes into a batch ([`Record`]), and as it comes out of one ([`RecordView`]).
+//! One record: as it is appended to a batch ([`Record`]), and as it is read from one ([`RecordView`]).
 
 use alloc::string::String;
 use core::fmt;
+use core::str::Utf8Error;
 
-use crate::headers::HeaderList;
+use crate::field::IntoField;
+use crate::headers::{HeaderList, RawHeaderList};
 use crate::time::Timestamp;
 
-/// A record to append: borrowed, so a refused one is still the caller's.
+/// A record to append to a batch.
 ///
-/// Null and empty are different everywhere: `key: None` is null, `key: Some(b"")` is an empty key.
+/// Key and value are whatever [`IntoField`] takes: borrowed (`&str`, `&[u8]`, `&Bytes`, …) or owned (`String`, `Vec<u8>`,
+/// `Bytes`, …), or an [`Option`] of that. Null and empty differ everywhere: `key: None` is null, `key: Some(b"")` is an
+/// empty key.
+///
+/// `Record<'a>` is a record that borrows both, and is [`Copy`]. A record that owns its key or value has their types as
+/// parameters, such as `Record<'static, String, Bytes>`.
+///
+/// Appending encodes the record into the batch and keeps nothing of it. A record passed by value is dropped, even if the
+/// batch is full; to append it to the next batch in that case, borrow key and value, or pass `&record`.
+///
+/// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{Header, Record, Timestamp};
+/// use kafka_batch_core::{Header, KafkaBatch, Record, Timestamp};
 ///
 /// let headers = [Header::new("unit", "°C")];
 /// let record = Record::new("21.5").key("sensor-7").headers(&headers).timestamp(Timestamp::from_millis(5));
 /// assert_eq!(record.key, Some(&b"sensor-7"[..]));
 /// assert_eq!(Record::tombstone("sensor-7").value, None);
+///
+/// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+/// let owned = Record::new(format!("{:.1}", 21.5)).key(String::from("sensor-7"));
+/// if batch.append(&owned)?.is_full() {
+///     // `owned` can be appended to the next batch.
+/// }
+/// # Ok::<(), kafka_batch_core::AppendError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Record<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a, K = &'a [u8], V = &'a [u8]> {
     /// The key, or null.
-    pub key: Option<&'a [u8]>,
+    pub key: Option<K>,
     /// The value, or null (a tombstone, on a compacted topic).
-    pub value: Option<&'a [u8]>,
-    /// The headers. Magic 0 and 1 cannot carry any.
+    pub value: Option<V>,
+    /// The headers, in order. Magic 0 and 1 cannot carry any.
     pub headers: HeaderList<'a>,
-    /// When it happened; `None` takes the time that the batch was given. Magic 0 carries no timestamps.
+    /// The timestamp; `None` takes the time of the batch ([`KafkaBatch::now`](crate::KafkaBatch::now)). Magic 0 carries no
+    /// timestamps.
     pub timestamp: Option<Timestamp>,
 }
 
 impl<'a> Record<'a> {
-    /// A record with this value, and neither key nor headers.
+    /// Creates a record with this value, and neither key nor headers.
     #[must_use]
-    pub fn new<V: AsRef<[u8]> + ?Sized>(value: &'a V) -> Self {
-        Self { value: Some(value.as_ref()), ..Self::default() }
+    #[inline(always)]
+    pub fn new<V: IntoField<'a>>(value: V) -> Record<'a, &'a [u8], V::Field> {
+        Record { key: None, value: value.into_field(), headers: HeaderList::EMPTY, timestamp: None }
     }
 
-    /// A record that deletes `key` from a compacted topic: its value is null.
+    /// Creates a record that deletes `key` from a compacted topic: its value is null.
     #[must_use]
-    pub fn tombstone<K: AsRef<[u8]> + ?Sized>(key: &'a K) -> Self {
-        Self { key: Some(key.as_ref()), ..Self::default() }
+    #[inline(always)]
+    pub fn tombstone<K: IntoField<'a>>(key: K) -> Record<'a, K::Field> {
+        Record { key: key.into_field(), value: None, headers: HeaderList::EMPTY, timestamp: None }
+    }
+}
+
+impl<'a, K, V> Record<'a, K, V> {
+    /// Sets the key.
+    #[must_use]
+    #[inline(always)]
+    pub fn key<F: IntoField<'a>>(self, key: F) -> Record<'a, F::Field, V> {
+        let Self { value, headers, timestamp, .. } = self;
+        Record { key: key.into_field(), value, headers, timestamp }
     }
 
-    /// With this key.
+    /// Sets the headers, in order.
     #[must_use]
-    pub fn key<K: AsRef<[u8]> + ?Sized>(mut self, key: &'a K) -> Self {
-        self.key = Some(key.as_ref());
-        self
-    }
-
-    /// With these headers, in their order.
-    #[must_use]
+    #[inline(always)]
     pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.headers = headers.into();
         self
     }
 
-    /// With this timestamp.
+    /// Sets the timestamp.
     #[must_use]
+    #[inline(always)]
     pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
         self.timestamp = Some(timestamp.into());
         self
     }
 }
 
-/// A record read from a batch: views into its bytes, nothing copied.
+/// The default is a record without key, value, headers and timestamp.
+impl Default for Record<'_> {
+    fn default() -> Self {
+        Self { key: None, value: None, headers: HeaderList::EMPTY, timestamp: None }
+    }
+}
+
+/// A type that [`KafkaBatch::append`](crate::KafkaBatch::append) takes: a [`Record`], or what can be seen as one.
+///
+/// # Examples
+///
+/// ```
+/// use kafka_batch_core::{AsRecord, KafkaBatch, Record, Timestamp};
+///
+/// struct Reading {
+///     sensor: String,
+///     celsius: [u8; 4],
+/// }
+///
+/// impl AsRecord for Reading {
+///     fn as_record(&self) -> Record<'_> {
+///         Record::new(&self.celsius).key(&self.sensor)
+///     }
+/// }
+///
+/// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+/// batch.extend(&[Reading { sensor: "sensor-7".into(), celsius: 21.5_f32.to_be_bytes() }])?;
+/// assert_eq!(batch.records().next().and_then(|record| record.key), Some(&b"sensor-7"[..]));
+/// # Ok::<(), kafka_batch_core::ExtendError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a record",
+    label = "expected a `Record`, or a type that implements `AsRecord`",
+    note = "make a record of a value by `Record::new(value)`, and give it a key by `.key(key)`",
+    note = "messages are appended by `batch.messages(&defaults).append(&message)`, which sets their content type"
+)]
+pub trait AsRecord {
+    /// Returns the record, borrowed from `self`.
+    fn as_record(&self) -> Record<'_>;
+}
+
+impl<K: AsRef<[u8]>, V: AsRef<[u8]>> AsRecord for Record<'_, K, V> {
+    #[inline(always)]
+    fn as_record(&self) -> Record<'_> {
+        Record {
+            key: self.key.as_ref().map(AsRef::as_ref),
+            value: self.value.as_ref().map(AsRef::as_ref),
+            headers: self.headers,
+            timestamp: self.timestamp,
+        }
+    }
+}
+
+impl AsRecord for RecordView<'_> {
+    #[inline(always)]
+    fn as_record(&self) -> Record<'_> {
+        self.to_record()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<R: AsRecord + ?Sized> AsRecord for &R {
+    #[inline(always)]
+    fn as_record(&self) -> Record<'_> {
+        (**self).as_record()
+    }
+}
+
+/// A record read from a batch, borrowed from the batch's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordView<'a> {
-    /// Its offset: relative to the batch's start in a batch that is being filled, absolute in one from a log.
+    /// The offset: relative to the batch's first record in a batch that is being filled, absolute in one from a log.
     pub offset: i64,
-    /// Its timestamp: the batch's max timestamp under log-append-time; [`Timestamp::NO_TIMESTAMP`] in magic 0.
+    /// The timestamp: the batch's max timestamp under log-append-time; [`Timestamp::NO_TIMESTAMP`] in magic 0.
     pub timestamp: Timestamp,
     /// The key, or null.
     pub key: Option<&'a [u8]>,
     /// The value, or null.
     pub value: Option<&'a [u8]>,
-    /// The headers, in their order.
+    /// The headers, in order.
     pub headers: HeaderList<'a>,
 }
 
 impl<'a> RecordView<'a> {
-    /// The same record, ready to be appended to another batch.
+    /// Returns the same record, to be appended to another batch.
     #[must_use]
     pub const fn to_record(&self) -> Record<'a> {
         Record { key: self.key, value: self.value, headers: self.headers, timestamp: Some(self.timestamp) }
@@ -95,17 +190,55 @@ impl<'a> From<RecordView<'a>> for Record<'a> {
     }
 }
 
-/// A partition of a topic: where a batch goes.
+/// A record read from a batch, with the names of its headers as bytes: see [`Records::iter_lenient`](crate::Records::iter_lenient).
+///
+/// It converts into a [`RecordView`] if the names are UTF-8, and a `RecordView` into it always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RawRecordView<'a> {
+    /// Its offset, as in [`RecordView`].
+    pub offset: i64,
+    /// Its timestamp, as in [`RecordView`].
+    pub timestamp: Timestamp,
+    /// The key, or null.
+    pub key: Option<&'a [u8]>,
+    /// The value, or null.
+    pub value: Option<&'a [u8]>,
+    /// The headers, in their order.
+    pub headers: RawHeaderList<'a>,
+}
+
+impl<'a> From<RecordView<'a>> for RawRecordView<'a> {
+    fn from(view: RecordView<'a>) -> Self {
+        let RecordView { offset, timestamp, key, value, headers } = view;
+        Self { offset, timestamp, key, value, headers: headers.into() }
+    }
+}
+
+impl<'a> TryFrom<RawRecordView<'a>> for RecordView<'a> {
+    type Error = Utf8Error;
+
+    /// Converts, if the names of all headers are UTF-8.
+    ///
+    /// # Errors
+    /// That of the first name that is not.
+    fn try_from(view: RawRecordView<'a>) -> Result<Self, Utf8Error> {
+        let RawRecordView { offset, timestamp, key, value, headers } = view;
+        Ok(Self { offset, timestamp, key, value, headers: headers.try_into()? })
+    }
+}
+
+/// A partition of a topic: where a batch is sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
-    /// The topic's name.
+    /// The name of the topic.
     pub topic: String,
-    /// The partition's number, counted from 0.
+    /// The number of the partition, counted from 0.
     pub partition: i32,
 }
 
 impl TopicPartition {
-    /// Partition `partition` of `topic`.
+    /// Creates the name of partition `partition` of `topic`.
     pub fn new(topic: impl Into<String>, partition: i32) -> Self {
         Self { topic: topic.into(), partition }
     }

@@ -1,12 +1,14 @@
-//! Points in time as Kafka writes them. Nothing here reads a clock.
+//! Points in time: a record's [`Timestamp`], and the [`Instant`] of the producer machine. Nothing here reads a clock.
 
 use core::fmt;
 use core::ops::Add;
 use core::time::Duration;
 
-/// A moment as the machine counts it: the time since its driver started, on a clock that only goes forward.
+/// A point in time on a monotonic clock, as the duration since the driver of the machine started.
 ///
-/// A driver keeps the moment at which it began and hands over what has passed since; a test hands over what it likes.
+/// A driver passes the time elapsed since its start; a test passes any time.
+///
+/// # Examples
 ///
 /// ```
 /// use core::time::Duration;
@@ -20,29 +22,29 @@ use core::time::Duration;
 pub struct Instant(Duration);
 
 impl Instant {
-    /// The moment at which the driver started.
+    /// The start of the driver.
     pub const START: Self = Self(Duration::ZERO);
 
-    /// The moment this long after the driver's start.
+    /// Creates the instant at `elapsed` after the driver's start.
     #[must_use]
     pub const fn from_start(elapsed: Duration) -> Self {
         Self(elapsed)
     }
 
-    /// How long after the driver's start it is.
+    /// Returns the duration since the driver's start.
     #[must_use]
     pub const fn since_start(self) -> Duration {
         self.0
     }
 
-    /// How much time has passed since `earlier`; zero if it is later.
+    /// Returns the duration since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// Saturates: a duration that is too long leads to the last moment that there is.
+/// Saturates at the latest instant.
 impl Add<Duration> for Instant {
     type Output = Self;
 
@@ -57,10 +59,12 @@ impl fmt::Display for Instant {
     }
 }
 
-/// Milliseconds since the Unix epoch: the timestamp of a record.
+/// The timestamp of a record, in milliseconds since the Unix epoch.
 ///
-/// Any `i64` is a legal timestamp, negative ones included. [`Timestamp::NO_TIMESTAMP`] (−1) is what Kafka itself
-/// writes for "none" (`RecordBatch.NO_TIMESTAMP` of the Java client), and what every record of magic 0 has.
+/// Any `i64` is valid, including negative ones. [`Timestamp::NO_TIMESTAMP`] (−1) stands for no timestamp
+/// (`RecordBatch.NO_TIMESTAMP` of the Java client), and is that of every record of magic 0.
+///
+/// # Examples
 ///
 /// ```
 /// use kafka_batch_core::Timestamp;
@@ -71,16 +75,16 @@ impl fmt::Display for Instant {
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Kafka's own mark for "no timestamp": −1.
+    /// Kafka's value for no timestamp: −1.
     pub const NO_TIMESTAMP: Self = Self(-1);
 
-    /// The point in time `millis` milliseconds after the Unix epoch (before it, if negative).
+    /// Creates the timestamp `millis` milliseconds after the Unix epoch (before it, if negative).
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0
@@ -99,7 +103,7 @@ impl From<i64> for Timestamp {
     }
 }
 
-/// The whole milliseconds between the Unix epoch and `time`, rounded down; times beyond `i64` milliseconds saturate.
+/// Rounds down to whole milliseconds. Times beyond the range of `i64` saturate.
 #[cfg(feature = "std")]
 impl From<std::time::SystemTime> for Timestamp {
     fn from(time: std::time::SystemTime) -> Self {

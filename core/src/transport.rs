@@ -1,4 +1,4 @@
-//! What every transport does, in one small trait: so that the same lines of an application run over any of them.
+//! The trait of transports, so that the same application code runs over any of them.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -14,23 +14,26 @@ use crate::protocol::BrokerError;
 use crate::publish::{Publish, PublishError};
 use crate::record::TopicPartition;
 
-/// A way to brokers: takes batches, and tells what became of each.
+/// Sends batches to brokers and reports the outcome of each.
 ///
-/// Handles are cheap to share; every method takes `&self`. Dropping the future of [`send_batch`](Self::send_batch) before it
-/// resolves sends nothing, and drops the batch with it; once it has resolved, the batch is on its way, and dropping
-/// [`Pending`](Self::Pending) loses only the answer.
+/// Every method takes `&self`, so a handle can be shared.
+///
+/// # Cancellation safety
+///
+/// Dropping the future of [`send_batch`](Self::send_batch) before it completes sends nothing, and drops the batch. Once it
+/// has completed, the batch is accepted and will be sent; dropping [`Pending`](Self::Pending) only discards its outcome.
 pub trait Transport: Sync {
-    /// Resolves when it is known what became of a batch that was accepted. Dropping it only loses the answer.
+    /// Completes with the outcome of an accepted batch. Dropping it discards the outcome; the batch is still sent.
     type Pending: Future<Output = Result<Delivery, DeliveryError>> + Send;
 
-    /// What this transport can promise.
+    /// Returns what this transport guarantees.
     fn capabilities(&self) -> Capabilities;
 
-    /// An empty batch with this producer's settings, at the present time.
+    /// Creates an empty batch with the settings of this producer, at the current time.
     fn batch(&self) -> KafkaBatch;
 
-    /// The same, tied to one partition of this topic by the keys of its records, as
-    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key) says: published without a partition, it goes there.
+    /// Creates an empty batch that the keys of its records route to one partition of `topic`, as with
+    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key). Published without a partition, it is sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -41,46 +44,48 @@ pub trait Transport: Sync {
         }
     }
 
-    /// How many partitions a topic has: what [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key) asks for.
+    /// Returns the number of partitions of a topic, for [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key).
     ///
     /// # Errors
-    /// The topic does not exist, or no broker answers.
+    /// The topic does not exist, or no broker responds.
     fn partition_count(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send;
 
-    /// The partition that batches without one go to at present: one is picked, and kept until a batch has gone there.
+    /// Returns the partition to which a batch without one is sent next. It stays the same until a batch was sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
     fn pick_partition(&self, topic: &str) -> impl Future<Output = Result<i32, SendErrorReason>> + Send;
 
-    /// Hands a batch over, to go to this partition as it is. Resolves as soon as it is accepted, which is where
-    /// back-pressure is felt; the answer to the answer is the [`Delivery`].
+    /// Sends a batch to this partition. Completes when the batch is accepted; await the returned handle for the
+    /// [`Delivery`].
+    ///
+    /// Back-pressure applies here: while the buffer of the transport (`buffer.memory`) is full, the future is pending.
     ///
     /// # Errors
-    /// It was not accepted. Nothing of it was sent, and the batch is in the error.
+    /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
     fn send_batch(
         &self,
         batch: KafkaBatch,
         to: TopicPartition,
     ) -> impl Future<Output = Result<Self::Pending, SendError>> + Send;
 
-    /// Waits until all that was accepted before this call is through, one way or the other.
+    /// Waits until every batch that was accepted before this call is delivered or has failed.
     ///
     /// # Errors
-    /// Not everything finished in time.
+    /// Some batches had no outcome in time.
     fn flush(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
 
-    /// Flushes, and takes no further batch.
+    /// Flushes, and accepts no further batches.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush); closed it is all the same.
+    /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
     fn close(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
 
-    /// Publishes a batch, messages, or both ([`Publish`] says how), and waits until it is acknowledged.
+    /// Publishes a batch, messages, or both, as [`Publish`] specifies, and waits for the acknowledgement.
     ///
     /// # Errors
-    /// The messages overflow the batch (then nothing is sent), or the batch was not accepted, or it failed. Whatever was
-    /// handed over is in the error.
+    /// The messages overflow the batch (then nothing is sent), the batch was not accepted, or its delivery failed. The error
+    /// has the batch.
     fn publish_batch<M: Message + Sync>(
         &self,
         publish: Publish<'_, M>,
@@ -88,68 +93,68 @@ pub trait Transport: Sync {
         async move { self.publish_batch_no_confirm(publish).await?.await.map_err(PublishError::Delivery) }
     }
 
-    /// Publishes as [`publish_batch`](Self::publish_batch), and returns as soon as the batch is accepted: with a handle
-    /// that can be awaited later, or dropped.
+    /// Publishes as [`publish_batch`](Self::publish_batch), but returns when the batch is accepted. The returned handle
+    /// completes with the outcome; it may be dropped.
     ///
     /// # Errors
-    /// The messages overflow the batch (then nothing is sent), or the batch was not accepted.
+    /// The messages overflow the batch (then nothing is sent), or the batch was not accepted. The error has the batch.
     fn publish_batch_no_confirm<M: Message + Sync>(
         &self,
         publish: Publish<'_, M>,
     ) -> impl Future<Output = Result<Self::Pending, PublishError>> + Send {
         async move {
-            let ready = publish.prepare(|| self.batch())?;
-            let partition = match ready.partition {
+            let prepared = publish.prepare(|| self.batch())?;
+            let partition = match prepared.partition {
                 Some(partition) => partition,
-                None => match self.pick_partition(&ready.topic).await {
+                None => match self.pick_partition(&prepared.topic).await {
                     Ok(partition) => partition,
-                    Err(reason) => return Err(PublishError::Send(ready.refused(reason))),
+                    Err(reason) => return Err(PublishError::Send(prepared.refused(reason))),
                 },
             };
-            let to = TopicPartition::new(ready.topic, partition);
-            self.send_batch(ready.batch, to).await.map_err(PublishError::Send)
+            let to = TopicPartition::new(prepared.topic, partition);
+            self.send_batch(prepared.batch, to).await.map_err(PublishError::Send)
         }
     }
 }
 
-/// What a transport can promise, for programs that depend on it.
+/// What a transport guarantees, for programs that depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// The batch that was filled is the batch that lands: one on the wire, one in the log, all of it or nothing. Where
-    /// this is false the transport batches by itself, and a failure can be partial.
+    /// `true` if a batch is sent as the one batch that it is: the broker appends all of it or nothing. `false` if the
+    /// transport forms batches of its own, so that a failure can be partial.
     pub one_batch_on_the_wire: bool,
 }
 
 impl Capabilities {
-    /// Whether a batch goes out as the one batch that it is.
+    /// Creates the capabilities of a transport.
     #[must_use]
     pub const fn new(one_batch_on_the_wire: bool) -> Self {
         Self { one_batch_on_the_wire }
     }
 }
 
-/// A batch that was not accepted. Nothing of it was sent; it comes back.
+/// Why a batch was not accepted. Nothing of it was sent, and the error has the batch.
 #[derive(Debug, thiserror::Error)]
 #[error("the batch for {to} was not accepted: {reason}")]
 #[non_exhaustive]
 pub struct SendError {
-    /// Where it should have gone.
+    /// The topic and partition.
     pub to: TopicPartition,
-    /// Why it was not accepted.
+    /// The reason.
     pub reason: SendErrorReason,
     /// The batch.
     pub batch: Box<KafkaBatch>,
 }
 
 impl SendError {
-    /// This batch was not accepted, for this reason.
+    /// Creates the error.
     #[must_use]
     pub fn new(to: TopicPartition, reason: SendErrorReason, batch: KafkaBatch) -> Self {
         Self { to, reason, batch: Box::new(batch) }
     }
 
-    /// Whether handing the same batch over again can help.
+    /// Returns `true` if sending the same batch again may succeed.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         self.reason.is_retriable()
@@ -160,21 +165,21 @@ impl SendError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendErrorReason {
-    /// It could not be sealed: it is empty, or too large, or the codec failed.
+    /// The batch could not be sealed: it is empty or too large, or the codec failed.
     #[error(transparent)]
     Seal(#[from] SealErrorReason),
-    /// The keys in it route to another partition than the one that was asked for.
+    /// The keys in the batch route to another partition than the requested one.
     #[error("its keys route to partition {routed}, and partition {asked} was asked for")]
     RoutedElsewhere {
-        /// Where its keys route to.
+        /// The partition of its keys.
         routed: i32,
-        /// What was asked for.
+        /// The requested partition.
         asked: i32,
     },
-    /// There is no such topic.
+    /// The topic does not exist.
     #[error("topic {topic:?} does not exist; create it, or let the broker create topics (auto.create.topics.enable)")]
     UnknownTopic {
-        /// The topic asked for.
+        /// The topic.
         topic: String,
     },
     /// The topic has no such partition.
@@ -182,41 +187,41 @@ pub enum SendErrorReason {
     UnknownPartition {
         /// The topic.
         topic: String,
-        /// The partition asked for.
+        /// The requested partition.
         partition: i32,
-        /// How many it has.
+        /// The number of partitions of the topic.
         partitions: u32,
     },
-    /// No broker answers.
+    /// No broker responds.
     #[error("no broker answers ({brokers}): {cause}")]
     NoBroker {
-        /// The addresses tried.
+        /// The addresses that were tried.
         brokers: String,
-        /// What happened.
+        /// The last failure.
         cause: Box<dyn Error + Send + Sync>,
     },
-    /// A broker said why: it does not let us write there, say.
+    /// A broker refused, for example because the producer is not authorized to write to the topic.
     #[error("topic {topic:?}: {error}")]
     Broker {
         /// The topic.
         topic: String,
-        /// What the broker answered, and to what.
+        /// The broker's error, and the API that returned it.
         error: BrokerError,
     },
-    /// The brokers do not let us in, or are not to be trusted: with the same credentials and certificates no retry can help.
+    /// Authentication failed, on either side. Retrying with the same credentials and certificates fails again.
     #[error("authentication failed: {0}")]
     Authentication(Box<dyn Error + Send + Sync>),
-    /// The producer was closed.
+    /// The producer is closed.
     #[error("the producer is closed")]
     Closed,
-    /// Something else on the way.
+    /// Another failure of the transport.
     #[error(transparent)]
     Transport(Box<dyn Error + Send + Sync>),
 }
 
 impl SendErrorReason {
-    /// Why this batch may not go to this partition, if the keys in it [route](crate::BatchOptions::route_by_key) to another:
-    /// what every transport asks first.
+    /// Returns the reason to refuse a batch whose keys [route](crate::BatchOptions::route_by_key) to another partition than
+    /// `asked`. Every transport checks this first.
     #[must_use]
     pub const fn of_routing(batch: &KafkaBatch, asked: i32) -> Option<Self> {
         match batch.routed_partition() {
@@ -225,7 +230,7 @@ impl SendErrorReason {
         }
     }
 
-    /// Whether handing the same batch over again can help.
+    /// Returns `true` if sending the same batch again may succeed.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         match self {
@@ -236,19 +241,19 @@ impl SendErrorReason {
     }
 }
 
-/// Not everything finished in time.
+/// Why a flush ended before every batch had an outcome.
 #[derive(Debug, thiserror::Error)]
 #[error("{outstanding} records were still on their way when the flush ended: {reason}")]
 #[non_exhaustive]
 pub struct FlushError {
-    /// Records without an answer yet.
+    /// The number of records without an outcome.
     pub outstanding: usize,
-    /// Why it ended.
+    /// The reason.
     pub reason: Box<dyn Error + Send + Sync>,
 }
 
 impl FlushError {
-    /// So many records were without an answer when the flush ended for this reason.
+    /// Creates the error.
     pub fn new(outstanding: usize, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { outstanding, reason: reason.into() }
     }

@@ -1,17 +1,17 @@
-//! Kafka's zigzag varints (protocol guide, VARINT and VARLONG), and how long each would be.
+//! Kafka's zigzag varints (protocol guide, VARINT and VARLONG): reading, writing, and their lengths.
 
 use alloc::vec::Vec;
 
 /// Why a varint could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    /// The bytes end before the varint does.
-    Cut,
-    /// More bytes, or more bits, than the type has.
+pub(crate) enum VarintError {
+    /// The bytes end in the middle of the varint.
+    Truncated,
+    /// The varint has more bytes or bits than its type.
     TooLong,
 }
 
-/// Null, where a length is expected: −1.
+/// The zigzag encoding of −1: a null field, in the place of its length.
 pub(crate) const NULL: u64 = 1;
 
 #[inline]
@@ -19,26 +19,26 @@ pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// [`zigzag`] of a length or a count, which is never negative.
+/// Returns [`zigzag`] of a length or a count, which is never negative.
 #[inline]
 pub(crate) const fn length(length: usize) -> u64 {
     (length as u64) << 1
 }
 
-/// How many bytes `value` takes as a varint: 1 to 10. The same for a 32-bit and a 64-bit varint of one value.
+/// Returns the length of `value` as a varint, 1 to 10 bytes. It is the same for VARINT and VARLONG.
 #[cfg(test)]
 pub(crate) const fn len(value: i64) -> usize {
     raw_len(zigzag(value))
 }
 
-/// How many bytes a number takes that is zigzagged already.
+/// Returns the length of a zigzag-encoded number as a varint, in bytes.
 #[inline]
 pub(crate) const fn raw_len(raw: u64) -> usize {
     match raw {
         0..0x80 => 1,
         0x80..0x4000 => 2,
         _ => {
-            // Seven bits a byte: the bits that are needed, divided by seven and rounded up, without a division.
+            // Each byte holds seven bits: this is `bits.div_ceil(7)` without a division, for 1 to 64 bits.
             let bits = 64 - raw.leading_zeros();
             ((bits * 9 + 64) / 64) as usize
         }
@@ -50,22 +50,22 @@ pub(crate) fn write(out: &mut Vec<u8>, value: i64) {
     write_raw(out, zigzag(value));
 }
 
-/// Bytes in a register: varints, one or two of those that are short, as nearly all are: lengths, deltas, counts.
+/// One or two varints of at most three bytes each, held in a register. Most lengths, deltas and counts are that short.
 #[derive(Clone, Copy)]
-pub(crate) struct Short {
-    /// The first byte in the lowest bits.
+pub(crate) struct ShortVarint {
+    /// The first byte is in the lowest bits.
     pub(crate) bytes: u32,
-    /// How many bits that is: 8 for a byte.
+    /// The number of bits in use: 8 for each byte.
     pub(crate) bits: u32,
 }
 
-impl Short {
-    pub(crate) const NOTHING: Self = Self { bytes: 0, bits: 0 };
+impl ShortVarint {
+    pub(crate) const EMPTY: Self = Self { bytes: 0, bits: 0 };
     pub(crate) const NULL: Self = Self::of(NULL);
-    /// The first number that has none: its varint is longer than three bytes.
+    /// The lowest zigzag-encoded number whose varint is longer than three bytes.
     pub(crate) const BOUND: u64 = 1 << 21;
 
-    /// Of a number that is zigzagged already, and less than the bound.
+    /// Encodes a zigzag-encoded number below [`BOUND`](Self::BOUND).
     #[inline(always)]
     pub(crate) const fn of(raw: u64) -> Self {
         let raw = raw as u32;
@@ -77,28 +77,28 @@ impl Short {
         }
     }
 
-    /// Both, one after the other: four bytes at most.
+    /// Returns `self` followed by `next`. Together they must have at most four bytes.
     #[inline(always)]
     pub(crate) const fn then(self, next: Self) -> Self {
         Self { bytes: self.bytes | next.bytes << (self.bits & 31), bits: self.bits + next.bits }
     }
 }
 
-/// Writes a number that is zigzagged already.
+/// Appends a zigzag-encoded number as a varint.
 #[inline(always)]
 pub(crate) fn write_raw(out: &mut Vec<u8>, raw: u64) {
-    if raw < Short::BOUND {
-        let short = Short::of(raw);
-        write_front(out, short.bytes.to_le_bytes(), short.bits as usize / 8);
+    if raw < ShortVarint::BOUND {
+        let short = ShortVarint::of(raw);
+        write_prefix_of(out, short.bytes.to_le_bytes(), short.bits as usize / 8);
     } else {
         write_long(out, raw);
     }
 }
 
-/// Writes the first `len` of these bytes: all in one store, and what is too much of it is taken back, which is faster than
-/// byte by byte. So `out` should have room for all.
+/// Appends the first `len` of these bytes. It appends all and truncates, because one wide store is faster than a copy of
+/// variable length. So `out` should have capacity for all of them.
 #[inline(always)]
-pub(crate) fn write_front<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usize) {
+pub(crate) fn write_prefix_of<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usize) {
     let end = out.len() + len;
     out.extend_from_slice(&bytes);
     out.truncate(end);
@@ -114,7 +114,7 @@ fn write_long(out: &mut Vec<u8>, mut rest: u64) {
     out.push(rest as u8);
 }
 
-/// Writes bytes with their length in front, −1 for null. The caller has seen that the length fits an `i32`.
+/// Appends bytes with their length in front, −1 for null. The caller has checked that the length fits an `i32`.
 #[inline]
 pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
@@ -126,22 +126,22 @@ pub(crate) fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     }
 }
 
-/// A 32-bit varint at the start of `bytes`, and how many bytes it took.
+/// Reads a VARINT at the start of `bytes`. Returns it with its length in bytes.
 #[inline(always)]
-pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), Unreadable> {
+pub(crate) fn read_i32(bytes: &[u8]) -> Result<(i32, usize), VarintError> {
     let (raw, used) = match read_short(bytes) {
         Some(short) => short,
         None => {
             let (raw, used) = read_long(bytes, 5)?;
-            (u32::try_from(raw).map_err(|_| Unreadable::TooLong)?, used)
+            (u32::try_from(raw).map_err(|_| VarintError::TooLong)?, used)
         }
     };
     Ok(((raw >> 1) as i32 ^ -((raw & 1) as i32), used))
 }
 
-/// A 64-bit varint at the start of `bytes`, and how many bytes it took.
+/// Reads a VARLONG at the start of `bytes`. Returns it with its length in bytes.
 #[inline(always)]
-pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), Unreadable> {
+pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), VarintError> {
     let (raw, used) = match read_short(bytes) {
         Some((raw, used)) => (u64::from(raw), used),
         None => read_long(bytes, 10)?,
@@ -149,7 +149,7 @@ pub(crate) fn read_i64(bytes: &[u8]) -> Result<(i64, usize), Unreadable> {
     Ok(((raw >> 1) as i64 ^ -((raw & 1) as i64), used))
 }
 
-/// A number of three bytes at most, as nearly all are, still zigzagged.
+/// Reads a varint of at most three bytes, as most are. Returns it zigzag-encoded, with its length in bytes.
 #[inline(always)]
 fn read_short(bytes: &[u8]) -> Option<(u32, usize)> {
     let bits = |byte: u8| u32::from(byte & 0x7f);
@@ -163,20 +163,20 @@ fn read_short(bytes: &[u8]) -> Option<(u32, usize)> {
 
 #[cold]
 #[inline(never)]
-fn read_long(bytes: &[u8], longest: usize) -> Result<(u64, usize), Unreadable> {
+fn read_long(bytes: &[u8], max_len: usize) -> Result<(u64, usize), VarintError> {
     let mut value = 0u64;
-    for (index, &byte) in bytes.iter().take(longest).enumerate() {
+    for (index, &byte) in bytes.iter().take(max_len).enumerate() {
         let bits = u64::from(byte & 0x7f);
         let shift = 7 * index as u32;
         if shift == 63 && bits > 1 {
-            return Err(Unreadable::TooLong); // bits past the 64th
+            return Err(VarintError::TooLong); // more than 64 bits
         }
         value |= bits << shift;
         if byte < 0x80 {
             return Ok((value, index + 1));
         }
     }
-    Err(if bytes.len() < longest { Unreadable::Cut } else { Unreadable::TooLong })
+    Err(if bytes.len() < max_len { VarintError::Truncated } else { VarintError::TooLong })
 }
 
 #[cfg(test)]
@@ -185,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn borders_have_the_lengths_of_the_protocol_guide() {
+    fn lengths_are_those_of_the_protocol_guide() {
         for (value, expected) in [(0, 1), (-1, 1), (63, 1), (64, 2), (-64, 1), (-65, 2), (8191, 2), (8192, 3)] {
             assert_eq!(len(value), expected, "{value}");
         }
@@ -197,13 +197,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_and_is_as_long_as_counted(value: i64, narrow: i32) {
+        fn written_varints_round_trip_and_have_the_counted_length(value: i64, narrow: i32) {
             let mut out = Vec::new();
             write(&mut out, value);
             prop_assert_eq!(read_i64(&out), Ok((value, out.len())));
             prop_assert_eq!(len(value), out.len());
             for cut in 0..out.len() {
-                prop_assert_eq!(read_i64(&out[..cut]), Err(Unreadable::Cut));
+                prop_assert_eq!(read_i64(&out[..cut]), Err(VarintError::Truncated));
             }
             out.clear();
             write(&mut out, i64::from(narrow));
@@ -212,10 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn too_many_bytes_or_bits_are_refused() {
-        assert_eq!(read_i32(&[0xff; 8]), Err(Unreadable::TooLong));
-        assert_eq!(read_i64(&[0xff; 12]), Err(Unreadable::TooLong));
-        assert_eq!(read_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f]), Err(Unreadable::TooLong));
-        assert_eq!(read_i64(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]), Err(Unreadable::TooLong));
+    fn too_many_bytes_or_bits_are_errors() {
+        assert_eq!(read_i32(&[0xff; 8]), Err(VarintError::TooLong));
+        assert_eq!(read_i64(&[0xff; 12]), Err(VarintError::TooLong));
+        assert_eq!(read_i32(&[0xff, 0xff, 0xff, 0xff, 0x1f]), Err(VarintError::TooLong));
+        assert_eq!(read_i64(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]), Err(VarintError::TooLong));
     }
 }

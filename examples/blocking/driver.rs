@@ -47,7 +47,7 @@ enum News {
     Connected(ConnectionId, TcpStream),
     Received(ConnectionId, Vec<u8>),
     Written(ConnectionId),
-    Closed(ConnectionId, Disconnect),
+    Closed(ConnectionId, Disconnect, Option<io::Error>),
 }
 
 /// When so much is untold, those who read wait, and with them the brokers: memory stays bounded.
@@ -124,14 +124,15 @@ impl BlockingProducer {
                         *connection = Some(made);
                         self.machine.handle_input(Input::Connected(id), now);
                     }
-                    Err(_) => self.take_in(News::Closed(id, Disconnect::NotConnected)),
+                    Err(error) => self.take_in(News::Closed(id, Disconnect::NotConnected, Some(error))),
                 }
             }
             News::Received(id, bytes) => self.machine.handle_input(Input::Received(id, &bytes), now),
             News::Written(id) => self.machine.handle_input(Input::Written(id), now),
-            News::Closed(id, how) => {
+            News::Closed(id, how, error) => {
                 if self.connections.remove(&id).is_some() {
-                    self.machine.handle_input(Input::Closed(id, how), now);
+                    let details = error.map(|error| error.to_string()); // for people to read
+                    self.machine.handle_input(Input::Closed(id, how, details.as_deref()), now);
                 }
             }
         }
@@ -145,11 +146,12 @@ impl BlockingProducer {
             // If the driver is gone, there is nobody left to tell, here and below.
             let _ = tell.send(match made {
                 Ok(stream) => News::Connected(id, stream),
-                Err(_) => News::Closed(id, Disconnect::NotConnected),
+                Err(error) => News::Closed(id, Disconnect::NotConnected, Some(error)),
             });
         });
-        if begun.is_err() {
-            self.take_in(News::Closed(id, Disconnect::NotConnected)); // no thread to be had: the machine will try again
+        if let Err(error) = begun {
+            // No thread is to be had: the machine will try again.
+            self.take_in(News::Closed(id, Disconnect::NotConnected, Some(error)));
         }
     }
 
@@ -214,9 +216,9 @@ fn read(id: ConnectionId, mut stream: &TcpStream, tell: &SyncSender<News>) {
     loop {
         let news = match stream.read(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Ok(0) => News::Closed(id, Disconnect::ByPeer),
+            Ok(0) => News::Closed(id, Disconnect::ByPeer, None),
             Ok(length) => News::Received(id, buffer[..length].to_vec()),
-            Err(_) => News::Closed(id, Disconnect::Broken),
+            Err(error) => News::Closed(id, Disconnect::Broken, Some(error)),
         };
         let ended = matches!(news, News::Closed(..));
         if tell.send(news).is_err() || ended {

@@ -1,13 +1,15 @@
 //! The batches as one JSON array: an object for each.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kafka_batch::{RecordBatch, RecordView, TimestampType};
+use kafka_batch::{DecodeError, DecodeErrorScope, RawRecordView, RecordBatch, Region, TimestampType};
 use serde::{Serialize, Serializer};
 
 use crate::Show;
+use crate::batches::Found;
 
 /// Writes the array as it goes: it is whole whenever it ends, also behind the last sound batch of a damaged file.
 pub(crate) struct Array<W: Write> {
@@ -26,10 +28,10 @@ impl<W: Write> Show for Array<W> {
         Ok(())
     }
 
-    fn batch(&mut self, file: &str, batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> io::Result<()> {
+    fn batch(&mut self, file: &str, found: &Found<'_>) -> io::Result<()> {
         self.out.write_all(if self.batches == 0 { b"[\n" } else { b",\n" })?;
         self.batches += 1;
-        serde_json::to_writer(&mut self.out, &Batch::new(file, batch, records)).map_err(io::Error::from)
+        serde_json::to_writer(&mut self.out, &Batch::new(file, found)).map_err(io::Error::from)
     }
 
     fn end_file(&mut self) -> io::Result<()> {
@@ -42,7 +44,8 @@ impl<W: Write> Show for Array<W> {
     }
 }
 
-/// One batch. What a format does not have is `null`: magic 0 and 1 have few of these.
+/// One batch. What a format does not have is `null`: magic 0 and 1 have few of these, and a batch whose header is damaged
+/// has none.
 #[derive(Serialize)]
 struct Batch<'a> {
     /// Only where several files were asked for.
@@ -50,9 +53,9 @@ struct Batch<'a> {
     file: &'a str,
     pos: usize,
     bytes: usize,
-    magic: i8,
-    compression: &'static str,
-    attributes: i16,
+    magic: Option<i8>,
+    compression: Option<&'static str>,
+    attributes: Option<i16>,
     timestamp_type: Option<&'static str>,
     is_transactional: Option<bool>,
     is_control: Option<bool>,
@@ -66,6 +69,43 @@ struct Batch<'a> {
     base_sequence: Option<i32>,
     record_count: usize,
     records: Vec<Record<'a>>,
+    /// Only where there are any.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    odd_offsets: bool,
+    /// Only where there is any, and with `--skip-damaged`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damage: Vec<Damage>,
+}
+
+/// What is wrong with a batch or record.
+#[derive(Serialize)]
+struct Damage {
+    /// What cannot be read for it: `record`, `batch` (in a record: the rest of the batch), or `rest`, of the file.
+    scope: &'static str,
+    /// The record's number in its batch.
+    record: Option<u32>,
+    /// The byte at which it was found.
+    at: usize,
+    /// Where the next record or batch begins.
+    end: Option<usize>,
+    /// What the two are counted in, for a record: `file`, or `decompressed` records.
+    region: &'static str,
+    error: String,
+}
+
+impl Damage {
+    fn new(error: &DecodeError) -> Self {
+        let (scope, end) = match error.scope {
+            DecodeErrorScope::Record { end, .. } => ("record", Some(end)),
+            DecodeErrorScope::Batch { end } => ("batch", Some(end)),
+            DecodeErrorScope::Rest => ("rest", None),
+        };
+        let region = match error.region {
+            Region::Buffer => "file",
+            Region::Decompressed => "decompressed",
+        };
+        Self { scope, record: error.record, at: error.at, end, region, error: error.to_string() }
+    }
 }
 
 #[derive(Serialize)]
@@ -75,7 +115,10 @@ struct Record<'a> {
     key: Base64<'a>,
     value: Base64<'a>,
     /// Pairs in a list, and no map: names may repeat, and their order counts.
-    headers: Vec<(&'a str, Base64<'a>)>,
+    headers: Vec<(Cow<'a, str>, Base64<'a>)>,
+    /// The names of the headers as bytes, only where one of them is not UTF-8: `headers` has U+FFFD in it then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    header_names: Vec<Base64<'a>>,
 }
 
 /// Bytes as base64, and null as null: an empty string is something else.
@@ -88,23 +131,26 @@ impl Serialize for Base64<'_> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(file: &'a str, batch: &RecordBatch<'_>, records: &'a [RecordView<'_>]) -> Self {
-        let header = batch.header();
+    fn new(file: &'a str, found: &'a Found<'_>) -> Self {
+        let (batch, records) = (found.batch, found.records);
+        let header = batch.and_then(RecordBatch::header);
         Self {
             file,
-            pos: batch.position().start,
-            bytes: batch.bytes().len(),
-            magic: batch.magic().id(),
-            compression: batch.codec().name(),
-            attributes: batch.attributes(),
-            timestamp_type: batch.timestamp_type().map(|kind| match kind {
+            pos: found.position.start,
+            bytes: found.position.len(),
+            magic: batch.map(|batch| batch.magic().id()),
+            compression: batch.map(|batch| batch.codec().name()),
+            attributes: batch.map(RecordBatch::attributes),
+            timestamp_type: batch.and_then(RecordBatch::timestamp_type).map(|kind| match kind {
                 TimestampType::CreateTime => "create",
                 TimestampType::LogAppendTime => "append",
             }),
-            is_transactional: header.map(|_| batch.is_transactional()),
-            is_control: header.map(|_| batch.is_control()),
+            is_transactional: batch.filter(|_| header.is_some()).map(RecordBatch::is_transactional),
+            is_control: batch.filter(|_| header.is_some()).map(RecordBatch::is_control),
             // The header of magic 2 keeps its base offset when compaction has taken the first record away.
-            base_offset: batch.base_offset().or_else(|| records.first().map(|record| record.offset)),
+            base_offset: batch
+                .and_then(RecordBatch::base_offset)
+                .or_else(|| records.first().map(|record| record.offset)),
             last_offset_delta: header.map(|header| header.last_offset_delta),
             first_timestamp: header.map(|header| header.base_timestamp),
             max_timestamp: header.map(|header| header.max_timestamp),
@@ -114,18 +160,26 @@ impl<'a> Batch<'a> {
             base_sequence: header.map(|header| header.base_sequence),
             record_count: records.len(),
             records: records.iter().map(Record::new).collect(),
+            odd_offsets: found.has_odd_offsets,
+            damage: found.damage.iter().map(Damage::new).collect(),
         }
     }
 }
 
 impl<'a> Record<'a> {
-    fn new(record: &'a RecordView<'_>) -> Self {
+    fn new(record: &'a RawRecordView<'_>) -> Self {
+        let is_text = |name: &[u8]| str::from_utf8(name).is_ok();
+        let names: Vec<_> = record.headers.iter().map(|header| header.name).collect();
         Self {
             offset: record.offset,
             timestamp: record.timestamp.millis(),
             key: Base64(record.key),
             value: Base64(record.value),
-            headers: record.headers.iter().map(|header| (header.name, Base64(header.value))).collect(),
+            headers: record.headers.iter().map(|header| (header.name_lossy(), Base64(header.value))).collect(),
+            header_names: match names.iter().all(|name| is_text(name)) {
+                true => Vec::new(),
+                false => names.into_iter().map(|name| Base64(Some(name))).collect(),
+            },
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use kafka_batch::{ControlType, RecordBatch, RecordView, Timestamp, TimestampType};
+use kafka_batch::{ControlType, RawRecordView, RecordBatch, RecordView, Timestamp, TimestampType};
 
 use crate::Show;
+use crate::batches::Found;
 
 pub(crate) struct Table<W: Write> {
     out: W,
@@ -12,11 +13,13 @@ pub(crate) struct Table<W: Write> {
     batches: usize,
     records: usize,
     bytes: usize,
+    damaged_batches: usize,
+    damaged_records: usize,
 }
 
 impl<W: Write> Table<W> {
     pub(crate) const fn new(out: W) -> Self {
-        Self { out, files: 0, batches: 0, records: 0, bytes: 0 }
+        Self { out, files: 0, batches: 0, records: 0, bytes: 0, damaged_batches: 0, damaged_records: 0 }
     }
 }
 
@@ -30,6 +33,7 @@ impl<W: Write> Show for Table<W> {
         }
         self.files += 1;
         (self.batches, self.records, self.bytes) = (0, 0, 0);
+        (self.damaged_batches, self.damaged_records) = (0, 0);
         let [position, magic, codec, offsets, records, bytes] =
             ["position", "magic", "codec", "offsets", "records", "bytes"];
         writeln!(
@@ -39,27 +43,35 @@ impl<W: Write> Show for Table<W> {
         )
     }
 
-    fn batch(&mut self, _: &str, batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> io::Result<()> {
+    fn batch(&mut self, _: &str, found: &Found<'_>) -> io::Result<()> {
+        let (batch, records) = (found.batch, found.records);
         self.batches += 1;
         self.records += records.len();
-        self.bytes += batch.bytes().len();
+        self.bytes += found.position.len();
+        self.damaged_batches += usize::from(found.is_damaged());
+        self.damaged_records += found.damaged_records();
         let (first, last) = times(records);
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
         let row = format!(
             "{:>10}  {:>5}  {:6}  {:>19}  {:>7}  {:>9}  {:18}  {first:23}  {last:>10}  {}",
-            batch.position().start,
-            batch.magic().id(),
-            batch.codec(),
-            offsets(batch, records),
+            found.position.start,
+            or_none(batch.map(|batch| batch.magic().id().to_string())),
+            or_none(batch.map(|batch| batch.codec().to_string())),
+            or_none(batch.and_then(|batch| offsets(batch, records))),
             records.len(),
-            batch.bytes().len(),
-            producer(batch),
-            kind(batch, records),
+            found.position.len(),
+            or_none(batch.and_then(producer)),
+            kind(found),
         );
         writeln!(self.out, "{}", row.trim_end())
     }
 
     fn end_file(&mut self) -> io::Result<()> {
-        writeln!(self.out, "batches: {}, records: {}, bytes: {}", self.batches, self.records, self.bytes)?;
+        write!(self.out, "batches: {}, records: {}, bytes: {}", self.batches, self.records, self.bytes)?;
+        if self.damaged_batches + self.damaged_records > 0 {
+            write!(self.out, ", damaged batches: {}, damaged records: {}", self.damaged_batches, self.damaged_records)?;
+        }
+        writeln!(self.out)?;
         // What is wrong with this file goes to standard error next: then the table should be there already.
         self.out.flush()
     }
@@ -70,31 +82,37 @@ impl<W: Write> Show for Table<W> {
 }
 
 /// First and last offset: after compaction those of the header, which keeps them when the records are gone.
-fn offsets(batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> String {
+fn offsets(batch: &RecordBatch<'_>, records: &[RawRecordView<'_>]) -> Option<String> {
     let first_and_last = match batch.header() {
         Some(header) => Some((header.base_offset, header.base_offset.saturating_add(header.last_offset_delta.into()))),
         None => records.first().zip(records.last()).map(|(first, last)| (first.offset, last.offset)),
     };
-    first_and_last.map_or("-".into(), |(first, last)| format!("{first}..{last}"))
+    first_and_last.map(|(first, last)| format!("{first}..{last}"))
 }
 
-fn producer(batch: &RecordBatch<'_>) -> String {
-    match batch.header() {
-        Some(header) if header.producer_id >= 0 => {
-            format!("{}/{}/{}", header.producer_id, header.producer_epoch, header.base_sequence)
-        }
-        _ => "-".into(),
-    }
+fn producer(batch: &RecordBatch<'_>) -> Option<String> {
+    let header = batch.header().filter(|header| header.producer_id >= 0)?;
+    Some(format!("{}/{}/{}", header.producer_id, header.producer_epoch, header.base_sequence))
 }
 
 /// Everything about a batch that most batches are not.
-fn kind(batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> String {
+fn kind(found: &Found<'_>) -> String {
     let mut kinds = Vec::new();
+    if found.is_damaged() {
+        kinds.push("damaged".into());
+    }
+    if found.damaged_records() > 0 {
+        kinds.push(format!("damaged records: {}", found.damaged_records()));
+    }
+    if found.has_odd_offsets {
+        kinds.push("odd offsets".into());
+    }
+    let Some(batch) = found.batch else { return kinds.join(", ") };
     if batch.is_transactional() {
         kinds.push("transactional".into());
     }
     if batch.is_control() {
-        kinds.extend(records.iter().map(control));
+        kinds.extend(found.records.iter().filter_map(|record| RecordView::try_from(*record).ok()).map(control));
     }
     if batch.timestamp_type() == Some(TimestampType::LogAppendTime) {
         kinds.push("append time".into());
@@ -105,7 +123,7 @@ fn kind(batch: &RecordBatch<'_>, records: &[RecordView<'_>]) -> String {
     kinds.join(", ")
 }
 
-fn control(record: &RecordView<'_>) -> String {
+fn control(record: RecordView<'_>) -> String {
     match record.control() {
         Ok(control) => match control.control_type {
             ControlType::Abort => "control: abort".into(),
@@ -117,7 +135,7 @@ fn control(record: &RecordView<'_>) -> String {
 }
 
 /// The earliest time, and how much later the latest is: records need not stand in the order of their times.
-fn times(records: &[RecordView<'_>]) -> (String, String) {
+fn times(records: &[RawRecordView<'_>]) -> (String, String) {
     let timed = || records.iter().map(|record| record.timestamp).filter(|&time| time != Timestamp::NO_TIMESTAMP);
     match timed().min().zip(timed().max()) {
         Some((first, last)) if first == last => (utc(first), "the same".into()),

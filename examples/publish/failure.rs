@@ -86,7 +86,7 @@ fn named(lines: &Lines) -> String {
 /// What is known of the records of a batch that failed: over a transport that cannot send a batch as one, not the same of
 /// all of them.
 fn fates(error: &DeliveryError) -> String {
-    let count = |fate| (0..error.batch.record_count()).filter(|&at| error.fate_of(at) == Some(fate)).count();
+    let count = |fate| (0..error.record_count()).filter(|&at| error.fate_of(at) == Some(fate)).count();
     let counts = [Fate::Written, Fate::NotWritten, Fate::Unknown].map(|fate| format!("{} {fate}", count(fate)));
     counts.join(", ")
 }

@@ -24,8 +24,9 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use clap::Parser;
+use kafka_batch::message::Defaults;
 use kafka_batch::{
-    Append, Defaults, Delivery, Full, FullReason, Header, KafkaBatch, Publish, PublishError, SealErrorReason, Transport,
+    Append, Delivery, Full, FullReason, Header, KafkaBatch, Publish, PublishError, SealErrorReason, Transport,
 };
 
 use args::Args;

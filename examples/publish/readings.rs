@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use kafka_batch::{EncodeError, KeyOverride, Message, Overrides, Payload, Timestamp};
+use kafka_batch::Timestamp;
+use kafka_batch::message::{EncodeError, KeyOverride, Message, Overrides, Payload};
 use serde_json::Value;
 
 use crate::args::Args;
@@ -27,11 +28,10 @@ impl Message for Reading {
     }
 
     fn overrides(&self) -> Overrides<'_> {
-        Overrides {
-            key: self.key.as_ref().map_or(KeyOverride::Inherit, |key| KeyOverride::Key(key.as_bytes())),
-            timestamp: self.time,
-            ..Overrides::default()
-        }
+        let mut own = Overrides::default();
+        own.key = self.key.as_ref().map_or(KeyOverride::Inherit, |key| KeyOverride::Key(key.as_bytes()));
+        own.timestamp = self.time;
+        own
     }
 }
 

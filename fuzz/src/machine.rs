@@ -136,9 +136,15 @@ impl World {
             Step::Connected(at) => self.input(*at, Input::Connected),
             Step::Written(at) => self.input(*at, Input::Written),
             Step::Closed { connection, how } => {
-                let all = [Disconnect::NotConnected, Disconnect::Untrusted, Disconnect::ByPeer, Disconnect::Broken];
+                let all = [
+                    Disconnect::NotConnected,
+                    Disconnect::Untrusted,
+                    Disconnect::ByPeer,
+                    Disconnect::Broken,
+                    Disconnect::NoTls,
+                ];
                 let how = all[usize::from(*how) % all.len()];
-                self.input(*connection, |id| Input::Closed(id, how));
+                self.input(*connection, |id| Input::Closed(id, how, None));
             }
             Step::Bytes { connection, bytes } => self.input(*connection, |id| Input::Received(id, bytes)),
             Step::Answer { connection, body } => self.answer(*connection, |_, _| body.clone()),

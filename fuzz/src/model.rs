@@ -7,10 +7,11 @@ mod step;
 pub use setup::{Record, Setup};
 pub use step::{Extend, Stamping, Step};
 
+use kafka_batch_core::partitioner::partition_for_key;
 use kafka_batch_core::{
     Append, AppendError, BatchOverflow, Codec, ConvertError, DEFAULT_MAX_DECOMPRESSED, DownConversion, ExtendError,
     Full, FullReason, KafkaBatch, Loss, Magic, Mark, RecordBatches, RecordView, RollbackError, SealErrorReason,
-    SealedBatch, Stamp, StampedBatch, Timestamp, partition_for_key,
+    SealedBatch, Stamp, StampedBatch, Timestamp,
 };
 use std::mem;
 use std::num::NonZeroU32;
@@ -60,7 +61,7 @@ struct Marked {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum MarkState {
     Good,
-    RolledBackPast,
+    MarkRemoved,
     OfAnotherBatch,
 }
 
@@ -83,6 +84,7 @@ fn read_back(stamped: &StampedBatch) -> Vec<Kept> {
     assert!(batches.next().is_none() && batches.tail().is_none(), "and only one");
     assert_eq!((batch.magic(), batch.codec()), (stamped.magic(), stamped.codec()));
     let records = batch.records(DEFAULT_MAX_DECOMPRESSED).expect("what was compressed decompresses");
+    assert_eq!(records.validate(), Ok(()), "what is written is strictly sound");
     records.iter().map(|view| Kept::of(&view.expect("and is whole"))).collect()
 }
 
@@ -322,7 +324,7 @@ impl Checked {
         let result = self.batch.rollback(&marked.mark);
         let expected = match marked.state {
             MarkState::OfAnotherBatch => Err(RollbackError::OtherBatch),
-            MarkState::RolledBackPast => Err(RollbackError::RolledBackPast),
+            MarkState::MarkRemoved => Err(RollbackError::MarkRemoved),
             MarkState::Good if before.is_closed() => Err(RollbackError::Closed),
             MarkState::Good => Ok(()),
         };
@@ -337,7 +339,7 @@ impl Checked {
         self.records.truncate(count);
         for later in self.marks.iter_mut().filter(|later| later.batch.record_count() > count) {
             if later.state == MarkState::Good {
-                later.state = MarkState::RolledBackPast;
+                later.state = MarkState::MarkRemoved;
             }
         }
     }
@@ -491,6 +493,7 @@ impl Checked {
                 all.into_iter().filter(|loss| !matches!(loss, Loss::Timestamp { .. })).collect()
             }
             DownConversion::DropAll => Vec::new(),
+            other => panic!("the model does not know {other:?}"),
         };
         let same = magic == before.magic();
         let next = before.next_batch();

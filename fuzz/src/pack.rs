@@ -22,14 +22,16 @@ pub fn pack(codec: Codec, magic: Magic, options: u8, records: &[u8]) -> Vec<u8> 
             if bit(0) {
                 return raw(records);
             }
-            let mut framed = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
-            let block_len = [1, 16, 100, 32 * 1024][usize::from(options >> 1) % 4];
-            for block in records.chunks(block_len) {
-                let block = raw(block);
-                framed.extend((block.len() as i32).to_be_bytes());
-                framed.extend(block);
-            }
-            framed
+            in_parts(records, bit(7), |part| {
+                let mut framed = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
+                let block_len = [1, 16, 100, 32 * 1024][usize::from(options >> 1) % 4];
+                for block in part.chunks(block_len) {
+                    let block = raw(block);
+                    framed.extend((block.len() as i32).to_be_bytes());
+                    framed.extend(block);
+                }
+                framed
+            })
         }
         Codec::Lz4 => {
             let mut packed = in_parts(records, bit(7), |part| {
@@ -74,7 +76,7 @@ pub fn pack(codec: Codec, magic: Magic, options: u8, records: &[u8]) -> Vec<u8> 
     }
 }
 
-/// As one member or frame, or as two behind each other.
+/// As one member, stream or frame, or as two behind each other.
 fn in_parts(records: &[u8], two: bool, pack: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let (first, second) = records.split_at(if two { records.len() / 2 } else { records.len() });
     let mut packed = pack(first);

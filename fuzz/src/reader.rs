@@ -1,9 +1,9 @@
-//! Reads a buffer to its end, whatever is in it, and checks what must hold for any bytes.
+//! Reads a buffer to its end, whatever is in it and past all that is damaged, and checks what must hold for any bytes.
 
 use crate::heap;
 use kafka_batch_core::{
-    BatchOptions, Codec, DecodeError, DecodeErrorKind, DecompressError, KafkaBatch, Magic, MagicChoice, Record,
-    RecordBatch, RecordBatches, RecordView, Region, Timestamp,
+    BatchOptions, Codec, DecodeError, DecodeErrorKind, DecodeErrorScope, DecompressError, KafkaBatch, Magic,
+    MagicChoice, RawRecordView, Record, RecordBatch, RecordBatches, RecordView, Records, Region, Timestamp,
 };
 
 pub fn read(buffer: &[u8], ceiling: usize) {
@@ -23,9 +23,18 @@ pub fn read(buffer: &[u8], ceiling: usize) {
             }
             Some(Err(error)) => {
                 check_error(&error, buffer, None);
-                assert_eq!(error.batch_at, position);
-                assert!(batches.next().is_none() && batches.tail().is_none(), "an error is the end");
-                return;
+                assert_eq!((error.batch_at, error.record), (position, None));
+                match error.scope {
+                    DecodeErrorScope::Batch { end } => {
+                        assert!(end > position && end <= buffer.len(), "a batch that is damaged takes room, too");
+                        position = end;
+                    }
+                    DecodeErrorScope::Rest => {
+                        assert!(batches.next().is_none() && batches.tail().is_none(), "this error is the end");
+                        return;
+                    }
+                    DecodeErrorScope::Record { .. } => panic!("{error}: no record has been read"),
+                }
             }
             None => break,
         }
@@ -50,40 +59,92 @@ fn read_batch(batch: &RecordBatch<'_>, buffer: &[u8], ceiling: usize) {
     assert!(peak <= most, "{codec}: {peak} bytes allocated, {most} allowed for {} bytes", batch.bytes().len());
     let records = match records {
         Ok(records) => records,
-        Err(error) => return check_error(&error, buffer, None),
+        Err(error) => {
+            check_error(&error, buffer, None);
+            assert_eq!((error.record, error.scope), (None, DecodeErrorScope::Batch { end: batch.position().end }));
+            return;
+        }
     };
     if codec != Codec::None {
         assert!(records.size() <= ceiling);
         check_ceiling(batch, records.size());
     }
 
-    let mut iterator = records.iter();
-    let mut count = 0;
-    let mut views = Vec::new();
-    let end = loop {
-        let (next, peak) = heap::peak_of(|| iterator.next());
+    let found = read_records(batch, &records, buffer);
+    if found.error.is_none() {
+        assert!(batch.record_count().is_none_or(|counted| counted == found.count), "as many as the header says");
+    }
+    match (records.validate(), found.error) {
+        (valid, None) => assert!(valid.is_ok() || has_odd_offset(&valid), "{valid:?}"),
+        (valid, Some(first)) => assert!(valid.as_ref() == Err(&first) || has_odd_offset(&valid), "{valid:?}, {first}"),
+    }
+    write_again(batch.magic(), &found.views);
+}
+
+fn has_odd_offset(valid: &Result<(), DecodeError>) -> bool {
+    matches!(valid, Err(DecodeError { kind: DecodeErrorKind::OffsetDelta { .. }, .. }))
+}
+
+struct Found<'r> {
+    count: usize,
+    /// Some of the records.
+    views: Vec<RecordView<'r>>,
+    /// The first error.
+    error: Option<DecodeError>,
+}
+
+/// Goes through the records in both ways at once: the lenient one stops where the strict one does, reads all that the
+/// strict one reads, and has no error that the other one has not.
+fn read_records<'r>(batch: &RecordBatch<'_>, records: &'r Records<'_>, buffer: &[u8]) -> Found<'r> {
+    let (mut strict, mut lenient) = (records.iter(), records.iter_lenient());
+    let (mut items, mut last_end) = (0, 0);
+    let mut found = Found { count: 0, views: Vec::new(), error: None };
+    loop {
+        let ((next, raw), peak) = heap::peak_of(|| (strict.next(), lenient.next()));
         assert_eq!(peak, 0, "reading a record allocates nothing");
+        let (next, raw) = match (next, raw) {
+            (Some(next), Some(raw)) => (next, raw),
+            (None, None) => break,
+            (next, raw) => panic!("{next:?} and {raw:?}: both end at once"),
+        };
+        items += 1;
+        assert!(items <= records.size() + 1, "every record takes a byte at least, and an error behind them ends");
         match next {
-            Some(Ok(view)) => {
-                count += 1;
-                assert!(count <= records.size(), "every record takes a byte at least");
+            Ok(view) => {
+                found.count += 1;
                 look_at(&view);
-                if views.len() < 64 {
-                    views.push(view);
+                assert_eq!(raw, Ok(RawRecordView::from(view)));
+                if found.views.len() < 64 {
+                    found.views.push(view);
                 }
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 check_error(&error, buffer, Some(records.size()));
-                break Err(());
+                match &raw {
+                    Ok(raw) => {
+                        assert!(matches!(error.scope, DecodeErrorScope::Record { .. }), "{error}");
+                        look_at_raw(raw);
+                    }
+                    Err(lenient) => assert_eq!(lenient.scope, error.scope, "{lenient}, {error}"),
+                }
+                match error.scope {
+                    DecodeErrorScope::Record { start, end } => {
+                        assert!(last_end <= start && start < end, "{error}");
+                        assert!((start..=end).contains(&error.at), "{error}");
+                        last_end = end;
+                    }
+                    DecodeErrorScope::Batch { end } => {
+                        assert_eq!(end, batch.position().end);
+                        assert!(strict.next().is_none() && lenient.next().is_none(), "this error is the end");
+                    }
+                    DecodeErrorScope::Rest => panic!("{error}: the batch has an end"),
+                }
+                found.error.get_or_insert(error);
             }
-            None => break Ok(()),
         }
-    };
-    assert!(iterator.next().is_none(), "the end is the end");
-    if end.is_ok() {
-        assert!(batch.record_count().is_none_or(|counted| counted == count), "as many records as the header says");
     }
-    write_again(batch.magic(), &views);
+    assert!(strict.next().is_none() && lenient.next().is_none(), "the end is the end");
+    found
 }
 
 /// What [`Codec`]'s own module promises: no more than the ceiling, nor than the bytes can expand to, beside its
@@ -110,10 +171,8 @@ fn check_ceiling(batch: &RecordBatch<'_>, size: usize) {
     assert!(batch.records(size).is_ok(), "the ceiling may be reached");
     if let Some(less) = size.checked_sub(1) {
         let error = batch.records(less).map(drop).expect_err("and not be passed");
-        let DecodeErrorKind::Decompression(DecompressError::TooLarge { ceiling, .. }) = error.kind else {
-            panic!("{error}")
-        };
-        assert_eq!(ceiling, less);
+        let DecodeErrorKind::Decompression(cause) = error.kind else { panic!("{error}") };
+        assert!(matches!(*cause, DecompressError::TooLarge { ceiling, .. } if ceiling == less), "{cause}");
     }
 }
 
@@ -124,6 +183,15 @@ fn look_at(view: &RecordView<'_>) {
     if let Err(error) = view.control() {
         assert!(error.found < error.least);
     }
+}
+
+/// What only the lenient reading takes.
+fn look_at_raw(view: &RawRecordView<'_>) {
+    assert_eq!(view.headers.iter().count(), view.headers.len(), "all headers come out");
+    let names: usize = view.headers.iter().map(|header| header.name_lossy().len()).sum();
+    std::hint::black_box(names);
+    let is_text = view.headers.iter().all(|header| str::from_utf8(header.name).is_ok());
+    assert_eq!(RecordView::try_from(*view).is_ok(), is_text);
 }
 
 fn check_error(error: &DecodeError, buffer: &[u8], decompressed: Option<usize>) {

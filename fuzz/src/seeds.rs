@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: seeds VECTORS CORPUS".into());
     };
     let mut count = 0;
-    for entry in fs::read_dir(&vectors).map_err(|error| format!("{}: {error}", vectors.display()))? {
+    let list = |folder: &Path| fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()));
+    for entry in list(&vectors)?.chain(list(&vectors.join("java-tolerance"))?) {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "bin") {
             continue;

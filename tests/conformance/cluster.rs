@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, process};
 
-use kafka_batch::kit::OwnedRecord;
+use kafka_batch::proptest::OwnedRecord;
 use kafka_batch::{BatchOptions, RecordBatches, TopicPartition};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};

@@ -42,7 +42,7 @@ async fn refused<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: Top
 async fn failed<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: TopicPartition) -> DeliveryError {
     let pending = producer.send_batch(batch.clone(), to.clone()).await.unwrap();
     let error = pending.await.unwrap_err();
-    assert_eq!((&*error.batch, &error.to), (batch, &to));
+    assert_eq!((error.batch.as_deref().unwrap(), &error.to), (batch, &to));
     error
 }
 
@@ -105,8 +105,8 @@ async fn a_batch_that_the_broker_finds_too_large_comes_back_and_is_split<S: Subj
     assert_eq!(error.reason.code(), Some(ErrorCode::MESSAGE_TOO_LARGE), "{error}");
     assert_eq!(error.fate(), Some(Fate::NotWritten));
     assert_eq!(cluster.log(), []);
-    let size = error.batch.size();
-    let split = error.batch.split(size).unwrap();
+    let size = error.batch.as_ref().unwrap().size();
+    let split = error.batch.unwrap().split(size).unwrap();
     assert!(split.parts.len() >= 2 && split.too_large.is_empty());
     for (position, part) in split.parts {
         let delivery = producer.send_batch(part.into_batch(), cluster.partition(0)).await.unwrap().await.unwrap();
@@ -173,7 +173,9 @@ async fn errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on<S: Su
         cluster.produce_errors(&[answer]);
         let error = failed::<S>(&producer, &batch(["refused"]), cluster.partition(0)).await;
         assert_eq!(error.reason.code(), Some(expected), "{error}");
-        assert!(error.to_string().contains(&format!("broker 1 answered Produce with {expected}")), "{error}");
+        let said = error.to_string();
+        let of_broker = said.contains("broker 1 answered Produce"); // the machine says in which version
+        assert!(of_broker && said.contains(&format!(" with {expected}")), "{error}");
         assert_eq!((error.fate(), error.is_retriable()), (Some(Fate::NotWritten), false), "{error}");
         let next = match producer.send_batch(batch(["goes on"]), cluster.partition(0)).await {
             Ok(next) => next.await.unwrap(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord};
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
 use kafka_batch::{BatchOptions, KafkaBatch, Record, Timestamp};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers};

@@ -137,7 +137,7 @@ async fn closing_at_once_gives_back_what_was_not_sent<S: Subject>() {
     S::close_at_once(&producer).await;
     let error = pending.await.unwrap_err();
     assert!(matches!(error.reason, FailureReason::Closed), "{error}");
-    assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch(["a"])));
+    assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch(["a"])));
     cluster.release();
     assert_eq!(cluster.log(), []);
 }

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord};
-use kafka_batch::{
-    AppendError, BatchOptions, Outgoing, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport,
-    partition_for_key,
-};
+use kafka_batch::message::OutgoingMessage;
+use kafka_batch::partitioner::partition_for_key;
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
+use kafka_batch::{AppendError, BatchOptions, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport};
 
 use crate::cluster::Cluster;
 use crate::log::batch;
@@ -33,7 +32,7 @@ async fn a_batch_filled_beforehand<S: Subject>(cluster: Cluster) {
 }
 
 async fn messages_alone<S: Subject>(cluster: Cluster) {
-    let messages = [Outgoing::new("text"), Outgoing::new("its own key").key("k").correlation_id("43")];
+    let messages = [OutgoingMessage::new("text"), OutgoingMessage::new("its own key").key("k").correlation_id("43")];
     let publish = Publish::to(cluster.topic()).partition(0).messages(&messages);
     let publish = publish.key("call").timestamp(5).correlation_id("42").reply_to("answers");
     cluster.producer::<S>().publish_batch(publish).await.unwrap();

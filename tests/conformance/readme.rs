@@ -43,7 +43,7 @@ mod guide {
     mod failed {
         include!("shown/left_to_send.rs");
 
-        pub(in super::super) fn left(error: &DeliveryError) -> Option<KafkaBatch> {
+        pub(in super::super) fn left(error: &DeliveryError) -> Result<Option<KafkaBatch>, BatchLost> {
             left_to_send(error)
         }
     }
@@ -216,7 +216,7 @@ fn what_is_left_to_send_is_neither_what_is_written_nor_what_was_rejected() {
         let to = TopicPartition::new("t", 0);
         let errors = rejected.iter().map(|&position| RecordError::new(position, None)).collect();
         let error = DeliveryError::one_by_one(to, FailureReason::Closed, fates.to_vec(), batch(counted(fates.len())));
-        let rest = guide::left(&error.with_record_errors(errors))?;
+        let rest = guide::left(&error.with_record_errors(errors)).unwrap()?;
         Some(rest.records().map(|record| String::from_utf8_lossy(record.value.unwrap()).into_owned()).collect())
     };
     assert_eq!(left(&[NotWritten; 3], &[]), Some(counted(3)));
@@ -224,4 +224,7 @@ fn what_is_left_to_send_is_neither_what_is_written_nor_what_was_rejected() {
     assert_eq!(left(&[Written, Unknown, NotWritten, Written], &[]), Some(vec!["1".into(), "2".into()]));
     assert_eq!(left(&[Written, NotWritten], &[1]), None);
     assert_eq!(left(&[Written; 2], &[]), None);
+    // What is lost is not what is left.
+    let to = TopicPartition::new("t", 0);
+    assert!(guide::left(&DeliveryError::without_batch(to, FailureReason::Closed, Unknown, 3)).is_err());
 }

@@ -1,9 +1,8 @@
 //! What is handed over is what arrives.
 
-use kafka_batch::kit::{OwnedHeader, OwnedRecord};
-use kafka_batch::{
-    BatchOptions, Header, KafkaBatch, Message, Outgoing, Publish, SendErrorReason, Timestamp, Tombstone, Transport,
-};
+use kafka_batch::message::{Message, OutgoingMessage, Tombstone};
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
+use kafka_batch::{BatchOptions, Header, KafkaBatch, Publish, SendErrorReason, Timestamp, Transport};
 
 use crate::cluster::Cluster;
 use crate::log::{batch, counted};
@@ -28,7 +27,7 @@ const NOON: i64 = 1_700_000_000_000;
 fn of(records: &[OwnedRecord]) -> KafkaBatch {
     let mut batch = BatchOptions::default().batch_size(1_000_000).build(NOON).unwrap();
     for record in records {
-        assert!(!batch.append(&record.borrowed()).unwrap().is_full());
+        assert!(!batch.append(record.borrowed()).unwrap().is_full());
     }
     batch
 }
@@ -74,8 +73,9 @@ async fn headers_of_every_layer_with_nulls_and_duplicates<S: Subject>(cluster: C
     let publisher = [Header::new("of the publisher", "p"), Header::new("everywhere", "p")];
     let call =
         [Header::new("everywhere", "c"), Header::null("null"), Header::new("twice", "1"), Header::new("twice", "2")];
-    let own = Outgoing::new("text").header("everywhere", "m").header("empty", "").header("reply_to", "elsewhere");
-    let messages = [Outgoing::new("text"), own];
+    let own =
+        OutgoingMessage::new("text").header("everywhere", "m").header("empty", "").header("reply_to", "elsewhere");
+    let messages = [OutgoingMessage::new("text"), own];
     let publish = Publish::to(cluster.topic()).partition(0).messages(&messages).timestamp(NOON);
     let publish = publish.publisher_headers(&publisher).headers(&call).correlation_id("42").reply_to("answers");
     cluster.producer::<S>().publish_batch(publish).await.unwrap();

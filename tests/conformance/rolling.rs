@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use kafka_batch::{AppendError, BatchOptions, BatchStream, Transport};
+use kafka_batch::stream::BatchStream;
+use kafka_batch::{AppendError, BatchOptions, Transport};
 
 use crate::cluster::Cluster;
 use crate::futures::poll_once;
@@ -46,7 +47,7 @@ async fn each_message_is_at_the_offset_that_its_batch_was_given<S: Subject>(clus
     let source = Source::default();
     source.send(&counted(1_000));
     source.end();
-    let mut batches = BatchStream::polling(|_| source.poll(), producer.batch(), std::time::SystemTime::now);
+    let mut batches = BatchStream::from_poll_fn(|_| source.poll(), producer.batch(), std::time::SystemTime::now);
     let mut on_their_way = Vec::new();
     while let Some(rolled) = batches.next().await {
         let rolled = rolled.unwrap();
@@ -71,7 +72,7 @@ async fn a_batch_that_has_waited_long_enough_goes<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     let source = Source::default();
-    let mut batches = BatchStream::polling(|_| source.poll(), producer.batch(), std::time::SystemTime::now)
+    let mut batches = BatchStream::from_poll_fn(|_| source.poll(), producer.batch(), std::time::SystemTime::now)
         .linger(Duration::from_millis(1), S::sleep);
     assert!(poll_once(pin!(batches.next())).is_pending(), "there is no message, and the future is dropped");
     for (number, messages) in [["a", "b"], ["c", "d"]].into_iter().enumerate() {
@@ -90,10 +91,10 @@ async fn a_message_that_fits_into_no_batch_comes_back_and_the_others_go<S: Subje
     let (source, large) = (Source::default(), "x".repeat(1_000));
     source.send(&["a", &large, "b"]);
     source.end();
-    let mut batches = BatchStream::polling(|_| source.poll(), producer.batch(), std::time::SystemTime::now);
-    let misfit = batches.next().await.unwrap().unwrap_err();
-    assert!(matches!(misfit.error, AppendError::TooLarge { limit: 500, .. }), "{misfit}");
-    assert_eq!(misfit.message, large);
+    let mut batches = BatchStream::from_poll_fn(|_| source.poll(), producer.batch(), std::time::SystemTime::now);
+    let rejected = batches.next().await.unwrap().unwrap_err();
+    assert!(matches!(rejected.error, AppendError::TooLarge { limit: 500, .. }), "{rejected}");
+    assert_eq!(rejected.message, large);
     let last = batches.next().await.unwrap().unwrap();
     assert_eq!(last.messages, ["a", "b"]);
     producer.send_batch(last.batch, cluster.partition(0)).await.unwrap().await.unwrap();

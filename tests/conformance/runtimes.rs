@@ -39,7 +39,7 @@ fn a_runtime_that_is_shut_down_in_the_middle_leaves_nobody_waiting() {
     for (pending, value) in [(pending, "a"), (untaken, "b")] {
         let error = block_on(pending).unwrap_err();
         assert!(is_stopped(&error.reason), "{error}");
-        assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch([value])));
+        assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch([value])));
     }
     assert_eq!(block_on(flush).unwrap_err().outstanding, 2);
     let error = block_on(producer.send_batch(batch(["c"]), cluster.partition(0))).unwrap_err();
@@ -104,7 +104,7 @@ fn a_task_that_panics_leaves_nobody_waiting() {
     assert!(thread.join().is_err());
     let error = block_on(pending).unwrap_err();
     assert!(is_stopped(&error.reason), "{error}");
-    assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch(["a"])));
+    assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch(["a"])));
 }
 
 #[test]

@@ -265,7 +265,7 @@ fn a_batch_that_is_too_large_comes_back_and_those_around_it_arrive_in_order() {
     for (large, id) in sent {
         if large {
             let (code, failed) = driven.refused(id);
-            assert_eq!((code, failed.batch.record_count()), (ErrorCode::MESSAGE_TOO_LARGE, 100));
+            assert_eq!((code, failed.record_count()), (ErrorCode::MESSAGE_TOO_LARGE, 100));
         } else {
             driven.delivered(id);
         }
@@ -348,7 +348,7 @@ fn a_compacted_topic_names_the_records_that_it_refuses() {
     for (n, id) in (1..).zip(behind) {
         assert_eq!(driven.delivered(id).base_offset(), Some(n * 10), "the gap is closed");
     }
-    let id = driven.send(&topic.name, 0, failed.good_remainder());
+    let id = driven.send(&topic.name, 0, failed.good_remainder().unwrap());
     assert_eq!(driven.delivered(id).base_offset(), Some(70));
     let expected = [numbered(0..10), numbered(20..80), numbered(10..12)].concat();
     assert_eq!(rows(&wire.log(&topic, 0)), at_offsets(&expected, 0));

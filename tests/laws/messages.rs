@@ -83,14 +83,14 @@ impl Word {
         )
     }
 
-    fn outgoing<M: Message>(&self, message: M) -> Outgoing<'_, M> {
-        let mut outgoing = Outgoing::new(message);
+    fn outgoing<M: Message>(&self, message: M) -> OutgoingMessage<'_, M> {
+        let mut outgoing = OutgoingMessage::new(message);
         match &self.key {
             None => {}
             Some(None) => outgoing = outgoing.no_key(),
             Some(Some(key)) => outgoing = outgoing.key(key),
         }
-        outgoing = self.timestamp.into_iter().fold(outgoing, Outgoing::timestamp);
+        outgoing = self.timestamp.into_iter().fold(outgoing, OutgoingMessage::timestamp);
         outgoing = self.correlation_id.iter().fold(outgoing, |outgoing, id| outgoing.correlation_id(id));
         outgoing = self.reply_to.iter().fold(outgoing, |outgoing, topic| outgoing.reply_to(topic));
         self.headers.iter().fold(outgoing, |outgoing, header| match &header.value {
@@ -122,7 +122,7 @@ fn expected(kind: &Kind, own: &Word, call: &Word, publisher: &[OwnedHeader], now
     OwnedRecord {
         key: own.key.clone().unwrap_or_else(|| call.key.clone().flatten()),
         value,
-        headers: merged(&merged(&merged(&lowest, publisher), &call.headers), &own.headers),
+        headers: expected_merge(&expected_merge(&expected_merge(&lowest, publisher), &call.headers), &own.headers),
         timestamp: Some(own.timestamp.or(call.timestamp).unwrap_or(now)),
     }
 }
@@ -179,18 +179,18 @@ proptest! {
             let record = expected(&Kind::Bytes(value.clone()), &silent, &call, &[], now);
             let cost = batch.messages(&defaults).cost(value);
             prop_assert_eq!(cost.ok(), model.cost(&record).ok());
-            prop_assert_eq!(Answer::from(&batch.messages(&defaults).append(value)), model.append(&record));
+            prop_assert_eq!(AppendOutcome::from(&batch.messages(&defaults).append(value)), model.append(&record));
         }
     }
 
     /// Of the three shapes of `publish_batch`: all the messages go in behind what is there, or nothing changes.
     #[test]
     fn publishing_is_all_or_nothing(
-        recipe in strategy::limited_batches(),
+        spec in strategy::limited_batches(),
         values in prop::collection::vec(strategy::bytes(), 0..6),
         given in any::<bool>(),
     ) {
-        let (defaults, batch) = (Defaults::default(), recipe.batch());
+        let (defaults, batch) = (Defaults::default(), spec.batch());
         let mut filled = batch.clone();
         let filling = filled.messages(&defaults).try_extend(&values);
         let publish = Publish::to("topic").messages(&values);

@@ -10,37 +10,37 @@ proptest! {
     #![proptest_config(config(2))]
 
     #[test]
-    fn split_keeps_all_ends_and_fits(recipe in strategy::batches(), percent in 0..120_usize) {
-        let batch = recipe.batch();
-        laws::split_keeps_all_and_fits(&batch, batch.size() * percent / 100)?;
+    fn split_keeps_all_ends_and_fits(spec in strategy::batches(), percent in 0..120_usize) {
+        let batch = spec.batch();
+        laws::split_keeps_records_within_limit(&batch, batch.size() * percent / 100)?;
     }
 
     #[test]
-    fn split_under_any_settings(recipe in strategy::limited_batches(), limit in 0..2_000_usize) {
-        laws::split_keeps_all_and_fits(&recipe.batch(), limit)?;
+    fn split_under_any_settings(spec in strategy::limited_batches(), limit in 0..2_000_usize) {
+        laws::split_keeps_records_within_limit(&spec.batch(), limit)?;
     }
 
     #[test]
     fn without_takes_out_these_and_no_others(
-        recipe in strategy::limited_batches(),
+        spec in strategy::limited_batches(),
         positions in prop::collection::vec(0..10_usize, 0..6),
     ) {
-        laws::without_takes_out_these(&recipe.batch(), &positions)?;
+        laws::without_removes_positions(&spec.batch(), &positions)?;
     }
 
     #[test]
     fn what_is_left_of_a_failed_batch_is_neither_written_nor_rejected(
-        error in strategy::batches().prop_flat_map(|recipe| strategy::delivery_errors(to(), recipe.batch())),
+        error in strategy::batches().prop_flat_map(|spec| strategy::delivery_errors(to(), spec.batch())),
     ) {
-        laws::remainder_is_what_is_left_to_send(&error)?;
-        let fates: Vec<_> = (0..error.batch.record_count()).map(|position| error.fate_of(position)).collect();
+        laws::remainder_excludes_written_and_rejected(&error)?;
+        let fates: Vec<_> = (0..error.record_count()).map(|position| error.fate_of(position)).collect();
         let differ = fates.windows(2).any(|pair| pair[0] != pair[1]);
         prop_assert!(fates.is_empty() || error.fate().is_none() == differ);
     }
 
     #[test]
     fn a_delivery_of_any_kind_answers_by_position(
-        delivery in strategy::batches().prop_flat_map(|recipe| strategy::deliveries(to(), recipe.batch())),
+        delivery in strategy::batches().prop_flat_map(|spec| strategy::deliveries(to(), spec.batch())),
     ) {
         let records: Vec<_> = delivery.records().collect();
         prop_assert_eq!(records.len(), delivery.record_count());
@@ -56,14 +56,14 @@ proptest! {
 
     #[test]
     fn older_formats_lose_only_what_was_named(
-        recipe in prop_oneof![strategy::batches(), strategy::limited_batches()],
+        spec in prop_oneof![strategy::batches(), strategy::limited_batches()],
         magic in strategy::magics(),
         allowed in prop::sample::select(vec![
             DownConversion::DropAll, DownConversion::DropTimestamps, DownConversion::Lossless,
         ]),
     ) {
-        laws::conversion_loses_only_what_was_named(&recipe.batch(), magic, allowed)?;
-        if let Ok(converted) = recipe.batch().convert(magic, allowed) {
+        laws::conversion_loses_only_what_is_listed(&spec.batch(), magic, allowed)?;
+        if let Ok(converted) = spec.batch().convert(magic, allowed) {
             laws::all(&converted)?;
         }
     }

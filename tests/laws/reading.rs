@@ -85,7 +85,7 @@ proptest! {
     ) {
         let mut buffer = Vec::new();
         let mut records = Vec::new(); // and where the batch, or the plain message, ends that each is in
-        for batch in recipes.iter().map(Recipe::batch) {
+        for batch in recipes.iter().map(BatchSpec::batch) {
             let Ok(sealed) = batch.clone().seal() else { continue };
             let plain = sealed.magic() != Magic::V2 && sealed.codec() == Codec::None;
             let size = sealed.size();
@@ -123,11 +123,11 @@ proptest! {
 
     #[test]
     fn a_delivery_answers_for_each_record(
-        recipe in strategy::batches(),
+        spec in strategy::batches(),
         base_offset in -1..i64::MAX / 2,
         log_append_time in prop_oneof![Just(-1), Just(0), 0..i64::MAX],
     ) {
-        laws::delivery_answers_by_position(&recipe.batch(), base_offset, log_append_time)?;
+        laws::delivery_reports_by_position(&spec.batch(), base_offset, log_append_time)?;
     }
 
     #[test]

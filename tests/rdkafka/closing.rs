@@ -41,7 +41,7 @@ fn while_the_broker_is_down_nothing_is_written_and_every_batch_comes_back() {
     for (mut pending, size) in pending.into_iter().zip(sizes) {
         let Poll::Ready(Err(error)) = poll_once(pin!(&mut pending)) else { panic!("it is told by now") };
         closed(&error);
-        assert_eq!((error.fate(), *error.batch), (Some(Fate::NotWritten), batch(counted(size))));
+        assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch(counted(size))));
     }
     cluster.mock.broker_up(1).unwrap();
     assert_eq!(cluster.values(), ["before"]);
@@ -129,7 +129,7 @@ fn what_is_on_its_way_to_a_broker_may_have_been_written() {
         close_at_once(&producer);
         let error = block_on(pending).unwrap_err();
         closed(&error);
-        assert_eq!(*error.batch, batch([&value]));
+        assert_eq!(error.batch.as_deref(), Some(&batch([&value])));
         cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
         if cluster.values().contains(&value) {
             assert_eq!(error.fate(), Some(Fate::Unknown));

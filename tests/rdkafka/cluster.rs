@@ -1,6 +1,6 @@
 //! A cluster of the test's own, and what is in its logs.
 
-use kafka_batch::kit::OwnedRecord;
+use kafka_batch::proptest::OwnedRecord;
 use kafka_batch::transports::rdkafka::ProducerBuilder;
 use kafka_batch::transports::rdkafka::rdkafka::mocking::MockCluster;
 use kafka_batch::transports::rdkafka::rdkafka::producer::DefaultProducerContext;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use kafka_batch::kit::proptest::prelude::*;
-use kafka_batch::kit::{OwnedHeader, OwnedRecord, strategy};
+use kafka_batch::proptest::proptest::prelude::*;
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::{BatchOptions, KafkaBatch, Magic, MagicChoice, Record, Timestamp, Transport};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::UnknownTopicHandling;
@@ -15,7 +15,7 @@ use crate::log::batch;
 fn batch_of(records: &[OwnedRecord]) -> KafkaBatch {
     let mut batch = BatchOptions::default().batch_size(1_000_000).build(1_700_000_000_000).unwrap();
     for record in records {
-        assert!(!batch.append(&record.borrowed()).unwrap().is_full());
+        assert!(!batch.append(record.borrowed()).unwrap().is_full());
     }
     batch
 }

@@ -35,7 +35,7 @@ pub(crate) fn keep() {
 /// What was said since the last time of connections to this address.
 pub(crate) fn of_connections_to(address: &str) -> Vec<String> {
     let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    let (taken, left) = mem::take(&mut *lines).into_iter().partition(|line| line.starts_with(address));
+    let (taken, left) = mem::take(&mut *lines).into_iter().partition(|line| line.contains(address));
     *lines = left;
     taken
 }

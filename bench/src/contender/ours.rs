@@ -40,7 +40,7 @@ impl Contender for Ours {
             for (input, headers) in workload.records.iter().zip(&headers) {
                 let record = Record {
                     key: input.key.as_deref(),
-                    value: Some(&input.value),
+                    value: Some(&input.value[..]),
                     headers: headers.into(),
                     timestamp: Some(Timestamp::from_millis(input.timestamp)),
                 };

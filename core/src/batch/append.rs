@@ -1,85 +1,91 @@
-//! Filling a batch: one record, or many, and what it costs.
+//! Filling a batch: appending one record or several, and the size that a record would add.
 
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
-use super::encode::{SPARE, legacy, v2};
-use super::options::{LONGEST, MOST_RECORDS};
+use super::encode::{SLACK, legacy, v2};
+use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
-    Append, AppendError, BatchOverflow, Boundary, ExtendError, Filled, Full, FullReason, KafkaBatch, RecordMetadata,
-    SizePolicy,
+    Append, AppendError, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
+    RecordMetadata, SizePolicy,
 };
 use crate::magic::Magic;
-use crate::partition::partition_for_key;
-use crate::record::Record;
+use crate::partitioner::partition_for_key;
+use crate::record::{AsRecord, Record};
 use crate::time::Timestamp;
 
-/// A record, sized and placed, and not yet written.
+/// The size and place of a record that is not written yet.
 #[derive(Clone, Copy)]
-struct Fit {
+struct Measurement {
     offset: u32,
     timestamp: Timestamp,
     encoding: Encoding,
-    /// Bytes that it adds to the batch.
+    /// Bytes that the record adds to the batch.
     size: u64,
 }
 
-/// What is known of its bytes.
+/// What measuring a record finds out about its bytes, so that writing it need not compute this again.
 #[derive(Clone, Copy)]
 enum Encoding {
-    /// Magic 2: how they begin, and how many come after the length field.
-    V2 { opening: v2::Opening, body_len: u64 },
-    /// Magic 0 and 1: that it is a message of its own.
+    /// Magic 2: the bytes in front of the key, and the number of bytes after the length field.
+    V2 { prefix: v2::RecordPrefix, body_len: u64 },
+    /// Magic 0 and 1: a message of its own.
     Message,
 }
 
 impl KafkaBatch {
     /// Appends a record, if it fits.
     ///
-    /// # Errors
-    /// The record can go into no such batch, however empty: see [`AppendError`]. The batch is what it was.
-    #[inline(always)] // so that records are not first put together in memory, and then taken apart again
-    pub fn append<'r>(&mut self, record: impl Into<Record<'r>>) -> Result<Append, AppendError> {
-        self.append_record(&record.into(), self.progress.next_offset_delta)
-    }
-
-    /// Appends a record at an offset of its own, relative to the batch's start: for tools that write logs in which
-    /// compaction has left gaps. A producer's batch has none; there, [`append`](Self::append) counts by itself.
+    /// Allocates memory at the first append only, unless the batch may grow beyond a mebibyte (see
+    /// [`BatchOptions::capacity`](super::BatchOptions::capacity)).
     ///
     /// # Errors
-    /// As [`append`](Self::append); and if `offset` does not come after the last one.
-    pub fn append_at<'r>(&mut self, offset: u32, record: impl Into<Record<'r>>) -> Result<Append, AppendError> {
+    /// No batch with these settings can hold the record, however empty it is: see [`AppendError`]. The batch is unchanged.
+    #[inline(always)] // so that the fields of the record stay in registers and the record is never built in memory
+    pub fn append(&mut self, record: impl AsRecord) -> Result<Append, AppendError> {
+        self.append_record(&record.as_record(), self.progress.next_offset_delta)
+    }
+
+    /// Appends a record at an offset relative to the first record of the batch, if it fits. For tools that write logs in
+    /// which compaction has left gaps; batches of a producer have no gaps, and [`append`](Self::append) counts their
+    /// offsets.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); and if `offset` is not greater than the last offset.
+    pub fn append_at(&mut self, offset: u32, record: impl AsRecord) -> Result<Append, AppendError> {
         let next = self.progress.next_offset_delta;
-        if offset < next || offset >= MOST_RECORDS {
+        if offset < next || offset >= MAX_RECORDS {
             return Err(AppendError::OffsetTaken { found: offset, next });
         }
-        self.append_record(&record.into(), offset)
+        self.append_record(&record.as_record(), offset)
     }
 
-    /// Appends records in order, until one is refused: those before it stay.
+    /// Appends records in order, up to the first one that is refused. The records before that one stay in the batch.
     ///
     /// # Errors
-    /// The batch is full, or a record can go into no such batch: with the position.
-    pub fn extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError>
-    where
-        I: IntoIterator<Item: Into<Record<'r>>>,
-    {
+    /// The batch is full, or no batch with these settings can hold a record. The error has the record's position.
+    pub fn extend(&mut self, records: impl IntoIterator<Item: AsRecord>) -> Result<Vec<RecordMetadata>, ExtendError> {
         self.append_all(records, |batch, record| batch.append(record))
     }
 
-    /// Appends all the records or none of them: if one is refused, the batch is byte for byte what it was, and open.
+    /// Appends all the records or none: if one is refused, the batch is byte for byte what it was before, and still open.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    pub fn try_extend<'r, I>(&mut self, records: I) -> Result<Vec<RecordMetadata>, ExtendError>
-    where
-        I: IntoIterator<Item: Into<Record<'r>>>,
-    {
+    pub fn try_extend(
+        &mut self,
+        records: impl IntoIterator<Item: AsRecord>,
+    ) -> Result<Vec<RecordMetadata>, ExtendError> {
         self.all_or_nothing(|batch| batch.extend(records))
     }
 
-    /// Takes records from the front of an iterator as long as they fit. The first one that does not stays there, for
-    /// the next batch; being full is no error here.
+    /// Appends records from the front of an iterator until one does not fit. That record stays in the iterator, for the
+    /// next batch. A full batch is not an error here.
+    ///
+    /// # Errors
+    /// No batch with these settings can hold a record. It stays at the front of the iterator: remove it to continue.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use kafka_batch_core::{BatchOptions, Record, Timestamp};
@@ -95,56 +101,53 @@ impl KafkaBatch {
     /// assert_eq!(batch.record_count(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    /// A record can go into no such batch. It stays at the front of the iterator: take it out to go on.
-    pub fn fill_from<'r, I>(&mut self, records: &mut Peekable<I>) -> Result<Filled, ExtendError>
+    pub fn fill_from<I>(&mut self, records: &mut Peekable<I>) -> Result<FillOutcome, ExtendError>
     where
-        I: Iterator<Item: Into<Record<'r>> + Copy>,
+        I: Iterator<Item: AsRecord>,
     {
-        self.append_from(records, |batch, record| batch.append(*record))
+        self.append_from(records, |batch, record| batch.append(record))
     }
 
-    /// The bytes that this record would add now, growth of offset and timestamp deltas included: exact, whether or not
-    /// it fits.
+    /// Returns the number of bytes that this record would add now, whether or not it fits. The growth of offset and
+    /// timestamp deltas is included.
     ///
     /// # Errors
-    /// The record can go into no such batch, however empty, for another reason than the batch's limits.
-    pub fn cost<'r>(&self, record: impl Into<Record<'r>>) -> Result<usize, AppendError> {
-        let record = record.into();
-        self.encodable(&record, self.measure(&record, self.progress.next_offset_delta).size)
+    /// No batch with these settings can hold the record, for a reason other than a size limit.
+    pub fn cost(&self, record: impl AsRecord) -> Result<usize, AppendError> {
+        let record = record.as_record();
+        self.check_encodable(&record, self.measure(&record, self.progress.next_offset_delta).size)
     }
 
-    /// Whether [`append`](Self::append) would take this record now.
+    /// Returns `true` if [`append`](Self::append) would take this record now.
     #[must_use]
-    pub fn fits<'r>(&self, record: impl Into<Record<'r>>) -> bool {
-        let record = record.into();
-        let fit = self.measure(&record, self.progress.next_offset_delta);
-        self.far_from_limits(&record, &fit) || matches!(self.refusal(record, fit), Ok(None))
+    pub fn fits(&self, record: impl AsRecord) -> bool {
+        let record = record.as_record();
+        let measured = self.measure(&record, self.progress.next_offset_delta);
+        self.is_below_limits(&record, &measured) || matches!(self.check_limits(record, measured), Ok(None))
     }
 
     #[inline(always)]
     fn append_record(&mut self, record: &Record<'_>, offset: u32) -> Result<Append, AppendError> {
-        let fit = self.measure(record, offset);
-        if !self.far_from_limits(record, &fit) {
-            if let Some(full) = self.refusal(*record, fit)? {
+        let measured = self.measure(record, offset);
+        if !self.is_below_limits(record, &measured) {
+            if let Some(full) = self.check_limits(*record, measured)? {
                 return Ok(Append::Full(full));
             }
-            self.prepare(record.key, fit);
+            self.prepare_write(record.key, measured);
         }
-        Ok(Append::Taken(self.write(record, fit)))
+        Ok(Append::Taken(self.write(record, measured)))
     }
 
-    /// Appends a record that another batch has taken before, whatever the limits say; only the format's own hold.
-    pub(super) fn carry_over(&mut self, record: &Record<'_>, offset: u32) -> Result<(), AppendError> {
-        let fit = self.measure(record, offset);
-        self.encodable(record, fit.size)?;
-        let size = self.size() as u64 + fit.size;
-        if size > LONGEST as u64 {
+    /// Appends a record that another batch held before, ignoring the configured limits. Only the limits of the format apply.
+    pub(super) fn append_unlimited(&mut self, record: &Record<'_>, offset: u32) -> Result<(), AppendError> {
+        let measured = self.measure(record, offset);
+        self.check_encodable(record, measured.size)?;
+        let size = self.size() as u64 + measured.size;
+        if size > MAX_BATCH_LEN as u64 {
             return Err(AppendError::TooLong { size });
         }
-        self.prepare(record.key, fit);
-        self.write(record, fit);
+        self.prepare_write(record.key, measured);
+        self.write(record, measured);
         Ok(())
     }
 
@@ -170,24 +173,25 @@ impl KafkaBatch {
         &mut self,
         items: &mut Peekable<I>,
         mut append: impl FnMut(&mut Self, &I::Item) -> Result<Append, AppendError>,
-    ) -> Result<Filled, ExtendError> {
+    ) -> Result<FillOutcome, ExtendError> {
         let mut taken = Vec::new();
         while let Some(item) = items.peek() {
             match append(self, item) {
                 Ok(Append::Taken(metadata)) => taken.push(metadata),
-                Ok(Append::Full(full)) => return Ok(Filled { taken, full: Some(full) }),
+                Ok(Append::Full(full)) => return Ok(FillOutcome { taken, full: Some(full) }),
                 Err(error) => return Err(ExtendError::Failed { position: taken.len(), error, taken }),
             }
             items.next();
         }
-        Ok(Filled { taken, full: None })
+        Ok(FillOutcome { taken, full: None })
     }
 
     pub(super) fn all_or_nothing<T>(
         &mut self,
         fill: impl FnOnce(&mut Self) -> Result<T, ExtendError>,
     ) -> Result<T, ExtendError> {
-        // No mark of the caller's can point behind this place, so going back to it disturbs none.
+        // The caller cannot have made a mark beyond this point, so truncating to it invalidates none and `Marks` need not
+        // record it.
         let before = self.progress;
         fill(self).map_err(|mut error| {
             self.truncate(before);
@@ -198,71 +202,78 @@ impl KafkaBatch {
         })
     }
 
-    /// What the record would be here, whether or not it can be.
+    /// Measures the record at this offset, without checking any limit.
     #[inline(always)]
-    fn measure(&self, record: &Record<'_>, offset: u32) -> Fit {
+    fn measure(&self, record: &Record<'_>, offset: u32) -> Measurement {
         let timestamp = record.timestamp.unwrap_or(self.now);
         match self.magic {
             Magic::V2 => {
-                let opening = self.opening(timestamp, offset);
-                let body_len = v2::body_len(record, opening);
+                let prefix = self.record_prefix(timestamp, offset);
+                let body_len = v2::body_len(record, prefix);
                 let size = v2::with_length_field(body_len);
-                Fit { offset, timestamp, encoding: Encoding::V2 { opening, body_len }, size }
+                Measurement { offset, timestamp, encoding: Encoding::V2 { prefix, body_len }, size }
             }
             magic @ (Magic::V0 | Magic::V1) => {
                 let timestamp = if magic.has_timestamps() { timestamp } else { Timestamp::NO_TIMESTAMP };
-                Fit { offset, timestamp, encoding: Encoding::Message, size: legacy::message_len(record, magic) }
+                let size = legacy::message_len(record, magic);
+                Measurement { offset, timestamp, encoding: Encoding::Message, size }
             }
         }
     }
 
-    /// Whether nothing stands against this record: a few comparisons, with which nearly every append is through.
+    /// Fast path: returns `true` if no limit and no rule can refuse this record. Most appends need no other check.
     #[inline(always)]
-    fn far_from_limits(&self, record: &Record<'_>, fit: &Fit) -> bool {
-        let far = self.progress.len as u64 + fit.size <= self.free_of_limits;
-        far && fit.offset < self.options.max_records
+    fn is_below_limits(&self, record: &Record<'_>, measured: &Measurement) -> bool {
+        let below = self.progress.len as u64 + measured.size <= self.fast_path_end;
+        below
+            && measured.offset < self.options.max_records
             && !self.closed
             && (self.magic.has_headers() || record.headers.is_empty())
     }
 
-    /// Why the batch does not take this record, if it does not.
+    /// Slow path: checks every limit, and returns which one refuses the record.
     #[cold]
     #[inline(never)]
-    fn refusal(&self, record: Record<'_>, fit: Fit) -> Result<Option<Full>, AppendError> {
-        let size = self.encodable(&record, fit.size)?;
-        let reason = if self.closed { Some(FullReason::Closed) } else { self.limit_met(&record, fit, size)? };
+    fn check_limits(&self, record: Record<'_>, measured: Measurement) -> Result<Option<Full>, AppendError> {
+        let size = self.check_encodable(&record, measured.size)?;
+        let reason = if self.closed { Some(FullReason::Closed) } else { self.limit_reached(&record, measured, size)? };
         Ok(reason.map(|reason| Full { needed: size, available: self.room(), reason }))
     }
 
-    /// The record's size, if a batch like this one can have the record at all.
-    fn encodable(&self, record: &Record<'_>, size: u64) -> Result<usize, AppendError> {
-        self.route(record.key)?;
+    /// Returns the record's size, if a batch with these settings can hold the record at all.
+    fn check_encodable(&self, record: &Record<'_>, size: u64) -> Result<usize, AppendError> {
+        self.route_key(record.key)?;
         if !self.magic.has_headers() && !record.headers.is_empty() {
             return Err(AppendError::Headers { magic: self.magic, headers: record.headers.len() });
         }
         match usize::try_from(size) {
-            Ok(bytes) if bytes <= LONGEST - v2::HEADER_LEN => Ok(bytes),
+            Ok(bytes) if bytes <= MAX_BATCH_LEN - v2::HEADER_LEN => Ok(bytes),
             _ => Err(AppendError::TooLong { size }),
         }
     }
 
-    fn limit_met(&self, record: &Record<'_>, fit: Fit, size: usize) -> Result<Option<FullReason>, AppendError> {
+    fn limit_reached(
+        &self,
+        record: &Record<'_>,
+        measured: Measurement,
+        size: usize,
+    ) -> Result<Option<FullReason>, AppendError> {
         let options = &self.options;
         if !self.is_compressed() && self.size() + size > options.max_message_bytes {
             let limit = options.max_message_bytes;
-            let alone = self.header_len() + self.size_alone(record, fit);
+            let alone = self.header_len() + self.size_as_first(record, measured);
             if alone > limit {
                 return Err(AppendError::TooLarge { size: alone, limit });
             }
-            // Also in an empty batch, where the record would fit at a smaller offset than it was given.
+            // An empty batch can be full too: `append_at` may ask for an offset whose delta makes the record too large.
             return Ok(Some(FullReason::MaxMessageBytes { limit }));
         }
         let first = match options.boundary {
             Boundary::Inclusive => self.is_empty(),
-            Boundary::Aiokafka => fit.offset == 0,
+            Boundary::Aiokafka => measured.offset == 0,
         };
         if first {
-            return Ok(None); // the first record goes in whatever its size
+            return Ok(None); // the soft limit does not apply to the first record
         }
         let counted = match options.size_policy {
             SizePolicy::Uncompressed => self.size(),
@@ -272,28 +283,29 @@ impl KafkaBatch {
             Some(FullReason::BatchSize { limit: options.batch_size })
         } else if self.progress.count >= options.max_records {
             Some(FullReason::MaxRecords { limit: options.max_records })
-        } else if self.size() + size > LONGEST || fit.offset >= MOST_RECORDS {
-            Some(FullReason::Format { limit: LONGEST })
+        } else if self.size() + size > MAX_BATCH_LEN || measured.offset >= MAX_RECORDS {
+            Some(FullReason::Format { limit: MAX_BATCH_LEN })
         } else {
             None
         })
     }
 
-    /// The record's size as the first of a batch with these settings.
-    fn size_alone(&self, record: &Record<'_>, fit: Fit) -> usize {
+    /// Returns the record's size as the first record of a batch with these settings.
+    fn size_as_first(&self, record: &Record<'_>, measured: Measurement) -> usize {
         match self.magic {
-            Magic::V0 | Magic::V1 => fit.size as usize,
+            Magic::V0 | Magic::V1 => measured.size as usize,
             Magic::V2 => {
-                // Counted from itself, so by 0, unless there is a delete horizon to be counted from.
-                let base = self.options.delete_horizon.unwrap_or(fit.timestamp);
-                let timestamp_delta = fit.timestamp.millis().wrapping_sub(base.millis());
-                let first = v2::Opening::new(timestamp_delta, 0);
+                // The first record's timestamp is the base timestamp, so its delta is 0, unless the delete horizon is.
+                let base = self.options.delete_horizon.unwrap_or(measured.timestamp);
+                let timestamp_delta = measured.timestamp.millis().wrapping_sub(base.millis());
+                let first = v2::RecordPrefix::new(timestamp_delta, 0);
                 v2::with_length_field(v2::body_len(record, first)) as usize
             }
         }
     }
 
-    fn route(&self, key: Option<&[u8]>) -> Result<Option<i32>, AppendError> {
+    /// Returns the partition of the batch once it has a record with this key.
+    fn route_key(&self, key: Option<&[u8]>) -> Result<Option<i32>, AppendError> {
         let (Some(partitions), Some(key)) = (self.options.partitions, key) else {
             return Ok(self.progress.partition);
         };
@@ -305,40 +317,45 @@ impl KafkaBatch {
     }
 
     #[inline(always)]
-    fn opening(&self, timestamp: Timestamp, offset: u32) -> v2::Opening {
-        // Wrapping, as Java counts: readers add the delta back the same way, so every pair of timestamps round-trips.
+    fn record_prefix(&self, timestamp: Timestamp, offset: u32) -> v2::RecordPrefix {
+        // The delta wraps, as in the Java client. Readers add it to the base the same way, so any two timestamps round-trip.
         let base = self.progress.base_timestamp.unwrap_or(timestamp);
-        v2::Opening::new(timestamp.millis().wrapping_sub(base.millis()), offset)
+        v2::RecordPrefix::new(timestamp.millis().wrapping_sub(base.millis()), offset)
     }
 
-    fn envelope(&self, timestamp: Timestamp, offset: u32) -> legacy::Envelope {
-        legacy::Envelope { magic: self.magic, offset: i64::from(offset), codec_id: 0, timestamp }
+    fn message_prefix(&self, timestamp: Timestamp, offset: u32) -> legacy::MessagePrefix {
+        legacy::MessagePrefix { magic: self.magic, offset: i64::from(offset), codec_id: 0, timestamp }
     }
 
-    /// What most records find done: the memory taken that the batch will need (all at once, so that appending allocates
-    /// no more), the time from which deltas are counted, the partition, and the limits in one number.
+    /// Slow path: reserves the buffer (all of it at the first append, so that later ones do not allocate), and refreshes
+    /// the base timestamp, the partition and the cached limit.
     #[cold]
     #[inline(never)]
-    fn prepare(&mut self, key: Option<&[u8]>, fit: Fit) {
-        const MOST_AT_ONCE: usize = (1 << 20) + 64;
-        let size = fit.size as usize;
+    fn prepare_write(&mut self, key: Option<&[u8]>, measured: Measurement) {
+        const MAX_INITIAL_CAPACITY: usize = (1 << 20) + 64;
+        let size = measured.size as usize;
         if self.buffer.is_empty() {
-            let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MOST_AT_ONCE));
+            let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MAX_INITIAL_CAPACITY));
             let reserve = self.buffer_reserve();
-            self.buffer.reserve_exact(reserve + records.max(size) + SPARE);
+            self.buffer.reserve_exact(reserve + records.max(size) + SLACK);
             self.buffer.resize(reserve, 0);
         }
-        self.buffer.reserve(size + SPARE);
-        self.progress.base_timestamp.get_or_insert(fit.timestamp);
-        self.progress.partition = self.route(key).unwrap_or_default();
-        self.free_of_limits = self.free_of_limits();
+        self.buffer.reserve(size + SLACK);
+        self.progress.base_timestamp.get_or_insert(measured.timestamp);
+        self.progress.partition = self.route_key(key).unwrap_or_default();
+        self.fast_path_end = self.compute_fast_path_end();
     }
 
-    /// Bytes of records up to which there is no limit to be met, and no rule to be kept.
-    fn free_of_limits(&self) -> u64 {
+    /// Returns the number of bytes of records up to which [`is_below_limits`](Self::is_below_limits) suffices; 0 if the
+    /// settings need every record to be checked.
+    fn compute_fast_path_end(&self) -> u64 {
         match self.options.size_policy {
             SizePolicy::Uncompressed if self.options.partitions.is_none() => {
-                let limit = if self.is_compressed() { LONGEST } else { self.options.max_message_bytes.min(LONGEST) };
+                let limit = if self.is_compressed() {
+                    MAX_BATCH_LEN
+                } else {
+                    self.options.max_message_bytes.min(MAX_BATCH_LEN)
+                };
                 self.soft_limit().min(limit).saturating_sub(self.header_len()) as u64
             }
             _ => 0,
@@ -346,16 +363,16 @@ impl KafkaBatch {
     }
 
     #[inline(always)]
-    fn write(&mut self, record: &Record<'_>, fit: Fit) -> RecordMetadata {
-        let Fit { offset, timestamp, encoding, size } = fit;
+    fn write(&mut self, record: &Record<'_>, measured: Measurement) -> RecordMetadata {
+        let Measurement { offset, timestamp, encoding, size } = measured;
         let crc = match encoding {
-            Encoding::V2 { opening, body_len } => {
-                v2::write(&mut self.buffer, record, opening, body_len);
+            Encoding::V2 { prefix, body_len } => {
+                v2::write(&mut self.buffer, record, prefix, body_len);
                 None
             }
             Encoding::Message => {
-                let envelope = self.envelope(timestamp, offset);
-                Some(legacy::write(&mut self.buffer, record.key, record.value, envelope, size))
+                let prefix = self.message_prefix(timestamp, offset);
+                Some(legacy::write(&mut self.buffer, record.key, record.value, prefix, size))
             }
         };
         let size = size as usize;
@@ -363,14 +380,20 @@ impl KafkaBatch {
         progress.len += size;
         progress.count += 1;
         progress.next_offset_delta = offset + 1;
-        progress.timestamps.take_in(timestamp);
-        debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.progress.len, "counted as it was written");
+        progress.timestamps.include(timestamp);
+        debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.progress.len, "written as measured");
         RecordMetadata { position: offset, size, timestamp, crc }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::Cow;
+    use alloc::string::{String, ToString};
+    use alloc::vec;
+
+    use bytes::Bytes;
+
     use super::*;
     use crate::batch::BatchOptions;
 
@@ -390,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_no_batch_can_hold_is_an_error_wherever_it_comes() {
+    fn a_record_that_no_batch_can_hold_is_an_error_at_any_position() {
         let mut batch = batch(BatchOptions::default().batch_size(1_000).max_message_bytes(200));
         let large = [0; 200];
         assert!(matches!(batch.append(Record::new(&large)), Err(AppendError::TooLarge { limit: 200, .. })));
@@ -401,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn full_and_closed_are_told_apart() {
+    fn full_and_closed_are_different_reasons() {
         let mut batch = batch(BatchOptions::default().max_records(1));
         let _ = batch.append(Record::new("a")).unwrap();
         let reason = |append: Append| match append {
@@ -411,5 +434,38 @@ mod tests {
         assert_eq!(reason(batch.append(Record::new("b")).unwrap()), FullReason::MaxRecords { limit: 1 });
         batch.close();
         assert_eq!(reason(batch.append(Record::new("b")).unwrap()), FullReason::Closed);
+    }
+
+    fn encoded(record: impl AsRecord) -> Vec<u8> {
+        let mut batch = batch(BatchOptions::default());
+        assert!(batch.append(record).unwrap().taken().is_some());
+        batch.payload().to_vec()
+    }
+
+    #[test]
+    fn every_type_of_field_is_encoded_alike() {
+        let expected = encoded(Record::new("7").key("7"));
+        let (text, vec, bytes) = (7.to_string(), vec![b'7'], Bytes::from_static(b"7"));
+        let owned = Record::new(text.clone()).key(vec.clone());
+        for found in [
+            encoded(&owned),
+            encoded(owned),
+            encoded(Record::new(&text).key(&vec)),
+            encoded(Record::new(&bytes).key(b"7")),
+            encoded(Record::new(&b"7"[..]).key(Some("7"))),
+            encoded(Record::new(Cow::Borrowed("7")).key(Cow::<str>::Owned(text.clone()))),
+            encoded(Record::new(Cow::Borrowed(&b"7"[..])).key(*b"7")),
+            encoded(Record::new(text.clone()).key(Some(&text))),
+            encoded(Record::new(Some(vec)).key(bytes)),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn none_is_null_and_empty_is_not() {
+        assert_eq!(encoded(Record::new(None::<String>).key(None::<&str>)), encoded(Record::default()));
+        assert_eq!(encoded(Record::new("").key(Some(Vec::new()))), encoded(Record::new(String::new()).key("")));
+        assert_ne!(encoded(Record::new("")), encoded(Record::new(None::<&str>)));
     }
 }

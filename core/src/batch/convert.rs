@@ -1,4 +1,4 @@
-//! Late magic: a batch that was filled before its broker was known, re-encoded for what the broker speaks.
+//! Conversion to an older format: for a batch that was filled before the broker's version was known.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -12,32 +12,32 @@ use crate::magic::Magic;
 use crate::record::Record;
 use crate::time::Timestamp;
 
-/// Something of a batch that an older format cannot carry.
+/// A property of a batch that an older format cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Loss {
-    /// The codec: zstd came with magic 2. The records would go uncompressed.
+    /// The codec: zstd needs magic 2 (KIP-110). The records are sent uncompressed.
     Compression {
         /// The batch's codec.
         codec: Codec,
     },
-    /// The delete horizon (KIP-534): it came with magic 2.
+    /// The delete horizon, which needs magic 2 (KIP-534).
     DeleteHorizon {
-        /// The batch's.
+        /// The delete horizon of the batch.
         horizon: Timestamp,
     },
-    /// The headers of one record: they came with magic 2.
+    /// The headers of one record, which need magic 2 (KIP-82).
     Headers {
         /// The record's position in the batch.
         position: usize,
-        /// How many headers it has.
+        /// The number of headers.
         count: usize,
     },
-    /// The timestamp of one record: they came with magic 1.
+    /// The timestamp of one record, which needs magic 1 (KIP-32).
     Timestamp {
         /// The record's position in the batch.
         position: usize,
-        /// Its timestamp.
+        /// The timestamp.
         timestamp: Timestamp,
     },
 }
@@ -56,13 +56,14 @@ impl fmt::Display for Loss {
 
 /// What a conversion to an older format may lose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DownConversion {
-    /// Nothing at all.
+    /// Nothing.
     Lossless,
-    /// Timestamps, which magic 0 has not: as every client that writes it does.
+    /// Timestamps, which magic 0 cannot carry. Every client that writes magic 0 drops them.
     #[default]
     DropTimestamps,
-    /// Whatever the format cannot carry, headers included.
+    /// Everything that the format cannot carry, headers included.
     DropAll,
 }
 
@@ -76,48 +77,48 @@ impl DownConversion {
     }
 }
 
-/// What an older format cannot carry of a batch, and may not be lost ([`DownConversion`]).
+/// The properties that a conversion to an older format would lose, against [`DownConversion`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ConversionRefused {
+pub struct LossyConversion {
     /// The older format.
     pub magic: Magic,
-    /// All that would be lost and may not be; never empty.
+    /// The properties that would be lost although that is not allowed; never empty.
     pub losses: Vec<Loss>,
 }
 
-impl fmt::Display for ConversionRefused {
+impl fmt::Display for LossyConversion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} cannot carry ", self.magic)?;
         match &self.losses[..] {
-            [] => f.write_str("what is in this batch")?,
+            [] => f.write_str("this batch")?,
             [loss] => write!(f, "{loss}")?,
             [first, others @ ..] => write!(f, "{first} (and {} more)", others.len())?,
         }
-        f.write_str("; the broker is too old for it")
+        f.write_str("; remove it, allow the loss (DownConversion), or send to a newer broker")
     }
 }
 
-impl Error for ConversionRefused {}
+impl Error for LossyConversion {}
 
-/// A batch that could not be converted. It comes back as it was.
+/// Why a batch could not be converted. The error has the batch, unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
-    /// More would be lost than is allowed.
+    /// The conversion would lose more than is allowed.
     #[error("{refused}")]
     Losses {
-        /// What would be lost.
-        refused: ConversionRefused,
+        /// The properties that would be lost.
+        refused: LossyConversion,
         /// The batch.
         batch: Box<KafkaBatch>,
     },
-    /// In this format the batch would be longer than the format can say (2³¹ − 1 bytes): split it first.
-    #[error("the batch has no room in {magic}: {reason}; split it first")]
+    /// In this format the batch would exceed the 2³¹ − 1 bytes that the format allows.
+    #[error("the batch cannot be converted to {magic}: {reason}; split it first")]
     TooLong {
-        /// The format asked for.
+        /// The format to convert to.
         magic: Magic,
-        /// Why.
+        /// The reason.
         reason: AppendError,
         /// The batch.
         batch: Box<KafkaBatch>,
@@ -125,7 +126,7 @@ pub enum ConvertError {
 }
 
 impl KafkaBatch {
-    /// All that would be lost if this batch were written in `magic`, and where. Nothing, towards magic 2.
+    /// Returns everything that this batch would lose if it were converted to `magic`. Nothing is lost by magic 2.
     pub fn losses_at(&self, magic: Magic) -> impl Iterator<Item = Loss> + '_ {
         let codec = self.options.compression.codec();
         let compression = (!codec.fits_magic(magic)).then_some(Loss::Compression { codec });
@@ -141,20 +142,20 @@ impl KafkaBatch {
         compression.into_iter().chain(horizon).chain(records)
     }
 
-    /// The same records in another format, order and offsets kept. For a batch that is in this format already, itself.
+    /// Converts the batch to another format. Order and offsets are kept; a batch in this format is returned unchanged.
     ///
-    /// The limits are not looked at: records take more room in an older format, and sealing tells whether the broker
-    /// will have them.
+    /// The configured limits are not checked, although records take more bytes in an older format:
+    /// [`seal`](Self::seal) checks the broker's limit.
     ///
     /// # Errors
-    /// More would be lost than `allowed`; or the result could not be said in that format. The batch is in the error.
+    /// The conversion would lose more than `allowed`, or the result exceeds the format's limit. The error has the batch.
     pub fn convert(self, magic: Magic, allowed: DownConversion) -> Result<Self, ConvertError> {
         if magic == self.magic {
             return Ok(self);
         }
         let losses: Vec<Loss> = self.losses_at(magic).filter(|loss| !allowed.allows(loss)).collect();
         if !losses.is_empty() {
-            let refused = ConversionRefused { magic, losses };
+            let refused = LossyConversion { magic, losses };
             return Err(ConvertError::Losses { refused, batch: Box::new(self) });
         }
         let mut options = self.options.clone();
@@ -163,11 +164,11 @@ impl KafkaBatch {
         }
         options.delete_horizon = options.delete_horizon.filter(|_| magic == Magic::V2);
         let mut converted = Self::empty(options, magic, self.now);
-        let carried = self.records().try_for_each(|view| {
+        let appended = self.records().try_for_each(|view| {
             let headers = if magic.has_headers() { view.headers } else { HeaderList::EMPTY };
-            converted.carry_over(&Record { headers, ..Record::from(view) }, view.offset as u32)
+            converted.append_unlimited(&Record { headers, ..Record::from(view) }, view.offset as u32)
         });
-        if let Err(reason) = carried {
+        if let Err(reason) = appended {
             return Err(ConvertError::TooLong { magic, reason, batch: Box::new(self) });
         }
         converted.closed = self.closed;

@@ -1,12 +1,12 @@
-//! Marks: places in a batch to go back to.
+//! Marks: positions in a batch to which it can be rolled back.
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::batch::Progress;
 
-/// A place in a batch, made by [`KafkaBatch::mark`](crate::KafkaBatch::mark), to which
-/// [`rollback`](crate::KafkaBatch::rollback) can return.
+/// A position in a batch, for [`KafkaBatch::rollback`](crate::KafkaBatch::rollback). Created by
+/// [`KafkaBatch::mark`](crate::KafkaBatch::mark).
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     batch: BatchId,
@@ -14,7 +14,7 @@ pub struct Mark {
     pub(crate) progress: Progress,
 }
 
-/// Which batch a mark belongs to. Never shows outside: it only tells one batch's marks from another's.
+/// Identifies the batch that made a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchId(usize);
 
@@ -25,15 +25,15 @@ impl BatchId {
     }
 }
 
-/// Which marks of one batch still point at records that are there.
+/// Keeps track of which marks of one batch are still valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Marks {
     batch: BatchId,
     next_serial: u64,
     furthest: usize,
-    /// Rollbacks that cut marked records off: (serial at that time, bytes left). Both numbers only rise, since a
-    /// rollback makes every earlier one that left as much or more forgettable. So a mark is dead exactly if the first
-    /// entry made after it left fewer bytes than it marks.
+    /// Rollbacks that removed marked records: (serial number at that time, bytes left). Both numbers increase from entry to
+    /// entry, because a rollback replaces the earlier ones that left as many bytes or more. So a mark is invalid exactly
+    /// if the first entry made after it left fewer bytes than it marks.
     cuts: Vec<(u64, usize)>,
 }
 
@@ -55,12 +55,12 @@ impl Marks {
         }
         let after = self.cuts.partition_point(|&(serial, _)| serial <= mark.serial);
         match self.cuts.get(after) {
-            Some(&(_, left)) if left < mark.progress.len => Err(RollbackError::RolledBackPast),
+            Some(&(_, left)) if left < mark.progress.len => Err(RollbackError::MarkRemoved),
             _ => Ok(()),
         }
     }
 
-    /// Records that the batch now ends after `len` bytes.
+    /// Records that the batch was truncated to `len` bytes of records.
     pub(crate) fn cut(&mut self, len: usize) {
         if self.furthest <= len {
             return;
@@ -74,17 +74,17 @@ impl Marks {
     }
 }
 
-/// A mark that this batch cannot return to. Nothing was changed.
+/// Why a batch could not be rolled back to a mark. The batch is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RollbackError {
-    /// The mark was made by another batch (a clone of this one counts as another).
-    #[error("this mark belongs to another batch")]
+    /// Another batch made the mark. A clone is another batch.
+    #[error("cannot roll back: the mark was made by another batch; make one with this batch")]
     OtherBatch,
-    /// The batch was rolled back to before the mark after the mark was made.
-    #[error("the batch was rolled back to before this mark")]
-    RolledBackPast,
-    /// The batch is closed, which is final.
-    #[error("the batch is closed, so its records stay")]
+    /// A rollback to an earlier mark removed this one.
+    #[error("cannot roll back: the batch was rolled back to an earlier mark, which removed this one")]
+    MarkRemoved,
+    /// The batch is closed.
+    #[error("cannot roll back: the batch is closed, so its records are final")]
     Closed,
 }

@@ -1,58 +1,66 @@
-//! Filling a batch with messages: their values encoded, the layers of their headers merged.
+//! Filling a batch with messages: their values are encoded, and the layers of their headers merged.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
-use super::{Append, AppendError, BatchOptions, ExtendError, Filled, KafkaBatch, OptionsError, RecordMetadata};
+use super::{Append, AppendError, BatchOptions, ExtendError, FillOutcome, KafkaBatch, OptionsError, RecordMetadata};
 use crate::headers::{EncodedHeaders, Header, HeaderList, HeaderTooLong, merge_headers};
 use crate::message::{Defaults, EncodeError, KeyOverride, Message, Overrides};
 use crate::record::Record;
 use crate::time::Timestamp;
 
-/// A batch of messages could not be made. The messages were borrowed, so nothing is lost.
+/// Why [`KafkaBatch::from_messages`] failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OfMessagesError {
-    /// The settings contradict each other.
+pub enum FromMessagesError {
+    /// The pinned format cannot carry one of the settings.
     #[error(transparent)]
     Options(#[from] OptionsError),
-    /// A message did not go in.
+    /// A message did not fit, or no batch with these settings can hold it.
     #[error(transparent)]
     Extend(#[from] ExtendError),
 }
 
-/// Fills a batch with messages under the defaults of one call: made by [`KafkaBatch::messages`].
+/// Appends messages to a batch with the defaults of one call. Created by [`KafkaBatch::messages`].
 ///
-/// Headers merge by layers, lowest first: the message's `content-type` → `correlation_id` and `reply_to` → the
-/// publisher's headers → the call's → the message's own ([`merge_headers`] is the law of each step).
+/// The headers of a message are merged from these layers, each over the ones before it, as [`merge_headers`] specifies:
+///
+/// 1. `content-type` of the message's [`Payload`](crate::message::Payload),
+/// 2. `correlation_id` and `reply_to`,
+/// 3. [`Defaults::publisher_headers`],
+/// 4. [`Defaults::headers`],
+/// 5. the message's own headers ([`Overrides::headers`]).
 #[derive(Debug)]
 pub struct MessageWriter<'b, 'd> {
     batch: &'b mut KafkaBatch,
-    composer: Composer<'d>,
+    composer: RecordComposer<'d>,
 }
 
 impl KafkaBatch {
-    /// A batch with these messages in it from the start, under the defaults of one call: all of them, or none.
+    /// Creates a batch that holds all these messages, with the defaults of one call.
     ///
     /// # Errors
-    /// The settings contradict each other, or the messages overflow the batch, or one of them can go into no batch: with
-    /// the position.
-    pub fn of_messages<M: Message>(
+    /// The pinned format cannot carry one of the settings, the messages overflow the batch, or no batch with these settings
+    /// can hold one of them. The error has the message's position.
+    pub fn from_messages<M: Message>(
         options: BatchOptions,
         now: impl Into<Timestamp>,
         defaults: &Defaults<'_>,
         messages: &[M],
-    ) -> Result<Self, OfMessagesError> {
+    ) -> Result<Self, FromMessagesError> {
         let mut batch = options.build(now)?;
         batch.messages(defaults).extend(messages)?;
         Ok(batch)
     }
 
-    /// Fills this batch with messages, under the defaults of one call.
+    /// Returns a writer that appends messages to this batch, with the defaults of one call.
+    ///
+    /// # Examples
     ///
     /// ```
-    /// use kafka_batch_core::{Defaults, Header, KafkaBatch, Timestamp};
+    /// use kafka_batch_core::message::Defaults;
+    /// use kafka_batch_core::{Header, KafkaBatch, Timestamp};
     ///
     /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
     /// let headers = [Header::new("source", "app")];
@@ -64,12 +72,12 @@ impl KafkaBatch {
     /// # Ok::<(), kafka_batch_core::AppendError>(())
     /// ```
     pub fn messages<'b, 'd>(&'b mut self, defaults: &'d Defaults<'d>) -> MessageWriter<'b, 'd> {
-        MessageWriter { batch: self, composer: Composer::new(*defaults) }
+        MessageWriter { batch: self, composer: RecordComposer::new(*defaults) }
     }
 }
 
 impl MessageWriter<'_, '_> {
-    /// The batch that is being filled.
+    /// Returns the batch that is being filled.
     #[must_use]
     pub const fn batch(&self) -> &KafkaBatch {
         self.batch
@@ -78,16 +86,17 @@ impl MessageWriter<'_, '_> {
     /// Appends a message, if it fits. As [`KafkaBatch::append`].
     ///
     /// # Errors
-    /// The message cannot be encoded, or can go into no such batch. The batch is what it was.
+    /// The message cannot be encoded, or no batch with these settings can hold it. The batch is unchanged.
     pub fn append<M: Message + ?Sized>(&mut self, message: &M) -> Result<Append, AppendError> {
         let record = self.composer.compose(message)?;
         self.batch.append(record)
     }
 
-    /// Appends messages in order, until one is refused: those before it stay. As [`KafkaBatch::extend`].
+    /// Appends messages in order, up to the first one that is refused. As [`KafkaBatch::extend`].
     ///
     /// # Errors
-    /// The batch is full, or a message cannot go in: with the position.
+    /// The batch is full, a message cannot be encoded, or no batch with these settings can hold it. The error has the
+    /// message's position.
     pub fn extend<M: Message>(&mut self, messages: &[M]) -> Result<Vec<RecordMetadata>, ExtendError> {
         let composer = &mut self.composer;
         self.batch.append_all(messages, |batch, message| batch.append(composer.compose(message)?))
@@ -104,19 +113,20 @@ impl MessageWriter<'_, '_> {
         })
     }
 
-    /// Takes messages from the front of an iterator as long as they fit. As [`KafkaBatch::fill_from`].
+    /// Appends messages from the front of an iterator until one does not fit. As [`KafkaBatch::fill_from`].
     ///
     /// # Errors
-    /// A message cannot go in. It stays at the front of the iterator: take it out to go on.
+    /// A message cannot be encoded, or no batch with these settings can hold it. It stays at the front of the iterator:
+    /// remove it to continue.
     pub fn fill_from<M: Message>(
         &mut self,
         messages: &mut Peekable<impl Iterator<Item = M>>,
-    ) -> Result<Filled, ExtendError> {
+    ) -> Result<FillOutcome, ExtendError> {
         let composer = &mut self.composer;
         self.batch.append_from(messages, |batch, message| batch.append(composer.compose(message)?))
     }
 
-    /// The bytes that this message would add now. As [`KafkaBatch::cost`].
+    /// Returns the number of bytes that this message would add now. As [`KafkaBatch::cost`].
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -126,33 +136,35 @@ impl MessageWriter<'_, '_> {
     }
 }
 
-/// Turns messages into records. Keeps the memory of values and headers from one to the next, and the merged headers
-/// too, as long as messages have none of their own and the same content type: then they are encoded once for all.
+/// Turns messages into records.
+///
+/// The memory of values and headers is reused from message to message. The merged headers themselves are reused too, for
+/// messages that have no headers of their own and the content type of the message before: they are encoded only once.
 #[derive(Debug)]
-pub(super) struct Composer<'d> {
+pub(crate) struct RecordComposer<'d> {
     defaults: Defaults<'d>,
     value: Vec<u8>,
     headers: EncodedHeaders,
-    /// The content type for which `headers` holds the call's headers; `None` where they hold something else.
+    /// The content type whose merged headers `headers` holds; `None` if it holds the headers of one message.
     shared_for: Option<Option<String>>,
 }
 
-impl<'d> Composer<'d> {
-    pub(super) const fn new(defaults: Defaults<'d>) -> Self {
+impl<'d> RecordComposer<'d> {
+    pub(crate) const fn new(defaults: Defaults<'d>) -> Self {
         Self { defaults, value: Vec::new(), headers: EncodedHeaders::EMPTY, shared_for: None }
     }
 
-    pub(super) fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
+    pub(crate) fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
         let Self { defaults, value, headers, shared_for } = self;
         value.clear();
         let payload = message.payload(value)?;
         let own = message.overrides();
-        let plain = own.headers.is_empty() && own.correlation_id.is_none() && own.reply_to.is_none();
-        let known = matches!(shared_for, Some(known) if known.as_deref() == payload.content_type);
-        if !(plain && known) {
+        let shareable = own.headers.is_empty() && own.correlation_id.is_none() && own.reply_to.is_none();
+        let encoded = matches!(shared_for, Some(shared) if shared.as_deref() == payload.content_type);
+        if !(shareable && encoded) {
             *shared_for = None;
             encode_layers(headers, defaults, payload.content_type, &own).map_err(EncodeError::new)?;
-            if plain {
+            if shareable {
                 *shared_for = Some(payload.content_type.map(String::from));
             }
         }
@@ -169,7 +181,7 @@ impl<'d> Composer<'d> {
     }
 }
 
-/// Merges the layers of one message's headers, lowest first.
+/// Merges the layers of one message's headers, in the order that [`MessageWriter`] documents, and encodes the result.
 fn encode_layers(
     out: &mut EncodedHeaders,
     defaults: &Defaults<'_>,

@@ -1,6 +1,5 @@
-//! The batch: filled record by record, closed, sealed, stamped; and read back.
+//! The batch: filled record by record, closed, sealed and stamped; and read from bytes.
 
-mod answer;
 mod append;
 mod convert;
 mod decode;
@@ -8,45 +7,47 @@ mod encode;
 mod mark;
 mod messages;
 mod options;
-mod rolling;
+mod outcome;
 mod seal;
-mod span;
 mod split;
-mod stream;
+mod timestamp_range;
 
 use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU32;
 use core::ops::RangeInclusive;
 
-pub use answer::{Append, AppendError, BatchOverflow, ExtendError, Filled, Full, FullReason, RecordMetadata};
-pub use convert::{ConversionRefused, ConvertError, DownConversion, Loss};
+pub use convert::{ConvertError, DownConversion, Loss, LossyConversion};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,
-    DecodeErrorKind, Field, IncompleteTail, RecordBatch, RecordBatches, RecordIter, Records, Region, TimestampType,
+    DecodeErrorKind, DecodeErrorScope, Field, IncompleteTail, LenientRecordIter, RecordBatch, RecordBatches,
+    RecordIter, Records, Region, TimestampType,
 };
 pub use mark::{Mark, RollbackError};
-pub use messages::{MessageWriter, OfMessagesError};
+pub(crate) use messages::RecordComposer;
+pub use messages::{FromMessagesError, MessageWriter};
 pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };
-pub use rolling::{NumberedBatch, Placed, RollingBatch};
+pub use outcome::{Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata};
+
 pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
 pub use split::{RecordTooLarge, Split, SplitError};
-pub use stream::{BatchStream, Misfit, Polled, RolledBatch};
 
 use crate::magic::{Magic, MagicChoice};
 use crate::record::RecordView;
 use crate::time::Timestamp;
 use encode::{legacy, v2};
 use mark::Marks;
-use span::Span;
+use timestamp_range::TimestampRange;
 
-/// A batch of records on its way to one partition.
+/// A batch of records for one partition.
 ///
-/// A record is encoded when it is appended, once, into the bytes that will be sent: so the batch knows to the byte how
-/// full it is ([`size`](Self::size), [`room`](Self::room)), and says *full* before anything is lost. When it is as it
-/// should be, [`seal`](Self::seal) it.
+/// Each record is encoded once, when it is appended, into the bytes that will be sent. So the batch knows its exact
+/// [`size`](Self::size) and the [`room`](Self::room) left, and reports that it is full before a record is lost. Once it has
+/// all its records, [`seal`](Self::seal) it, or send it through a [`Transport`](crate::Transport).
+///
+/// # Examples
 ///
 /// ```
 /// use kafka_batch_core::{Append, KafkaBatch, Record, Timestamp};
@@ -57,7 +58,7 @@ use span::Span;
 ///     let reading = readings.next().expect("endless");
 ///     match batch.append(Record::new(&reading).key("sensor-7"))? {
 ///         Append::Taken(_) => {}
-///         Append::Full(_) => break reading, // still ours: the first record of the next batch
+///         Append::Full(_) => break reading, // the first record of the next batch
 ///     }
 /// };
 /// assert!(batch.size() <= 16_384);
@@ -69,16 +70,16 @@ pub struct KafkaBatch {
     options: BatchOptions,
     magic: Magic,
     now: Timestamp,
-    /// Magic 2: room for the header, then the records. Magic 0 and 1: messages. Empty until the first append.
+    /// Magic 2: space for the header, then the records. Magic 0 and 1: messages. Empty until the first append.
     buffer: Vec<u8>,
     progress: Progress,
     closed: bool,
-    /// Bytes of records up to which an append has nothing to look at; 0 until the first record is in.
-    free_of_limits: u64,
+    /// Bytes of records up to which an append needs no check but the fast path's; 0 before the first record.
+    fast_path_end: u64,
     marks: Marks,
 }
 
-/// What a batch knows of the records that are in it: all that a rollback has to restore.
+/// What a batch knows about its records: the state that a rollback restores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Bytes of records, before compression, without the header.
@@ -86,91 +87,90 @@ pub(crate) struct Progress {
     pub(crate) count: u32,
     pub(crate) next_offset_delta: u32,
     pub(crate) base_timestamp: Option<Timestamp>,
-    pub(crate) timestamps: Span,
-    /// The partition that the keys so far route to, in a batch that is routed by key.
+    pub(crate) timestamps: TimestampRange,
+    /// The partition that the keys so far route to, in a batch that routes by key.
     pub(crate) partition: Option<i32>,
 }
 
 impl KafkaBatch {
-    /// An empty batch with Kafka's default limits, at the time `now`: the timestamp of records that have none of their
-    /// own. With other limits: [`BatchOptions`].
+    /// Creates an empty batch with Kafka's default limits. `now` is the timestamp of records without one.
+    ///
+    /// [`BatchOptions::build`] creates a batch with other settings.
     pub fn new(now: impl Into<Timestamp>) -> Self {
         Self::empty(BatchOptions::default(), MagicChoice::Auto.initial(), now.into())
     }
 
-    /// An empty batch with these settings. See [`BatchOptions::build`], which is the same.
-    ///
-    /// # Errors
-    /// As [`BatchOptions::build`].
-    pub fn with_options(options: BatchOptions, now: impl Into<Timestamp>) -> Result<Self, OptionsError> {
-        let magic = options.magic.initial();
-        options.check(magic)?;
-        Ok(Self::empty(options, magic, now.into()))
-    }
-
     fn empty(options: BatchOptions, magic: Magic, now: Timestamp) -> Self {
-        // Where there is a delete horizon it stands in the header's base timestamp, and deltas count from it (KIP-534).
+        // With a delete horizon, the header's base timestamp holds the horizon, and deltas are relative to it (KIP-534).
         let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
         let marks = Marks::new();
-        Self { options, magic, now, buffer: Vec::new(), progress, closed: false, free_of_limits: 0, marks }
+        Self { options, magic, now, buffer: Vec::new(), progress, closed: false, fast_path_end: 0, marks }
     }
 
-    /// An empty batch with the settings and the time of this one: where the records go that this one has no room for.
+    /// Creates an empty batch with the settings and the time of this one, for records that do not fit into this one.
     #[must_use]
     pub fn next_batch(&self) -> Self {
         Self::empty(self.options.clone(), self.options.magic.initial(), self.now)
     }
 
-    /// The same batch, routed by key from here on; nothing is in it yet.
+    /// Returns the batch with this size policy.
+    pub(crate) const fn with_size_policy(mut self, policy: SizePolicy) -> Self {
+        self.options.size_policy = policy;
+        self
+    }
+
+    /// Returns the batch, which must be empty, with routing by key to one of `partitions`.
     pub(crate) fn routed_by_key(mut self, partitions: NonZeroU32) -> Self {
-        debug_assert!(self.is_empty(), "the keys in it would have to be looked at");
+        debug_assert!(self.is_empty(), "the keys of earlier records were not routed");
         self.options.partitions = Some(partitions);
         self
     }
 
-    /// The settings that it was made with.
+    /// Returns the settings of the batch.
     #[must_use]
     pub const fn options(&self) -> &BatchOptions {
         &self.options
     }
 
-    /// The format that it is filled in.
+    /// Returns the format in which the batch is filled.
     #[must_use]
     pub const fn magic(&self) -> Magic {
         self.magic
     }
 
-    /// The timestamp that records without one get.
+    /// Returns the timestamp of records without one.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// Sets the timestamp that records without one get from here on.
+    /// Sets the timestamp of records that are appended later without one.
     pub fn set_now(&mut self, now: impl Into<Timestamp>) {
         self.now = now.into();
     }
 
-    /// How many records are in it.
+    /// Returns the number of records.
     #[must_use]
     pub const fn record_count(&self) -> usize {
         self.progress.count as usize
     }
 
-    /// Whether there is no record in it.
+    /// Returns `true` if the batch has no records.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.progress.count == 0
     }
 
-    /// From the earliest to the latest timestamp of its records; `None` while it has none. In magic 0, which carries no
-    /// timestamps, each is −1.
+    /// Returns the earliest and the latest timestamp of the records; `None` if there are none. In magic 0, which carries no
+    /// timestamps, both are −1.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use kafka_batch_core::{KafkaBatch, Record, Timestamp};
     ///
     /// let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
-    /// batch.extend([Record::new("as late as the batch"), Record::new("earlier").timestamp(4)])?;
+    /// batch.extend([Record::new("at the batch's time"), Record::new("earlier").timestamp(4)])?;
     /// assert_eq!(batch.timestamps(), Some(Timestamp::from_millis(4)..=Timestamp::from_millis(7)));
     /// # Ok::<(), kafka_batch_core::ExtendError>(())
     /// ```
@@ -179,15 +179,17 @@ impl KafkaBatch {
         self.progress.timestamps.range()
     }
 
-    /// Its size in bytes before compression: exactly what it would be sealed to without a codec, except that with a
-    /// codec in magic 0 or 1 the wrapper message counts too. An empty batch has the size of its header.
+    /// Returns the size in bytes before compression, header included.
+    ///
+    /// Without a codec, it is exactly the size of the sealed batch. With a codec in magic 0 or 1, it includes the wrapper
+    /// message.
     #[must_use]
     pub fn size(&self) -> usize {
         self.header_len() + self.progress.len
     }
 
-    /// Its size as the soft limit sees it: [`size`](Self::size), or the estimate that
-    /// [`SizePolicy::Estimated`] asks for.
+    /// Returns the size in bytes that is compared with [`BatchOptions::batch_size`]: [`size`](Self::size), or an estimate
+    /// with [`SizePolicy::Estimated`].
     #[must_use]
     pub fn counted_size(&self) -> usize {
         let raw = self.progress.len;
@@ -195,45 +197,47 @@ impl KafkaBatch {
             SizePolicy::Estimated(ratio) if self.is_compressed() => ratio.estimate(raw),
             _ => raw,
         };
-        self.header_len().saturating_add(records) // a ratio is whatever the caller says
+        self.header_len().saturating_add(records) // the ratio is the caller's, so the estimate may be any number
     }
 
-    /// Bytes left up to the limit: a record with this [`cost`](Self::cost) or less would be taken (unless the batch has
-    /// its number of records, or is closed). An empty batch takes any first record that the hard limit allows.
+    /// Returns the number of bytes left up to the limit.
+    ///
+    /// A record with this [`cost`](Self::cost) or less fits, unless the batch has reached [`BatchOptions::max_records`] or is
+    /// closed. An empty batch also takes a larger record, up to [`BatchOptions::max_message_bytes`].
     #[must_use]
     pub fn room(&self) -> usize {
         let soft = self.soft_limit().saturating_sub(self.counted_size());
         if self.is_compressed() { soft } else { soft.min(self.options.max_message_bytes.saturating_sub(self.size())) }
     }
 
-    /// Whether it was closed, by [`close`](Self::close).
+    /// Returns `true` if the batch was closed by [`close`](Self::close).
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Closes the batch, for good: from here on it takes nothing. Closing twice is the same as once.
+    /// Closes the batch: it takes no further records, and cannot be reopened. Closing it again has no effect.
     pub fn close(&mut self) {
         self.closed = true;
     }
 
-    /// The partition that the keys so far route to: only in a batch made with
-    /// [`BatchOptions::route_by_key`], and once it has a record with a key.
+    /// Returns the partition that the keys so far route to; `None` without [`BatchOptions::route_by_key`], and before the
+    /// first record with a key.
     #[must_use]
     pub const fn routed_partition(&self) -> Option<i32> {
         self.progress.partition
     }
 
-    /// A mark at the end of what is in it now, for [`rollback`](Self::rollback).
+    /// Returns a mark at the current end of the batch, for [`rollback`](Self::rollback).
     pub fn mark(&mut self) -> Mark {
         self.marks.make(self.progress)
     }
 
-    /// Takes out every record appended since the mark was made, in constant time: the batch is byte for byte what it
-    /// was then.
+    /// Removes every record appended since the mark was made, in constant time. The batch is then byte for byte what it was
+    /// when the mark was made.
     ///
     /// # Errors
-    /// The mark is not one of this batch, or one that it was rolled back past, or the batch is closed. Nothing changes.
+    /// The mark belongs to another batch, an earlier rollback removed it, or the batch is closed. The batch is unchanged.
     pub fn rollback(&mut self, mark: &Mark) -> Result<(), RollbackError> {
         self.marks.check(mark)?;
         if self.closed {
@@ -247,20 +251,20 @@ impl KafkaBatch {
     fn truncate(&mut self, progress: Progress) {
         self.buffer.truncate(self.buffer_reserve() + progress.len);
         self.progress = progress;
-        self.free_of_limits = 0; // the next record may be the first one again
+        self.fast_path_end = 0; // the next record may be the first one, which the slow path handles
     }
 
-    /// The records in it, in order, as views into its bytes.
+    /// Returns the records in order, as views into the batch's bytes.
     pub fn records(&self) -> impl Iterator<Item = RecordView<'_>> + '_ {
         decode::own_records(self)
     }
 
-    /// Its records as they are encoded, without a batch header.
+    /// Returns the encoded records, without a batch header.
     pub(crate) fn payload(&self) -> &[u8] {
         self.buffer.get(self.buffer_reserve()..).unwrap_or_default()
     }
 
-    /// Bytes at the start of the buffer that belong to no record.
+    /// Returns the number of bytes in front of the first record in the buffer.
     const fn buffer_reserve(&self) -> usize {
         match self.magic {
             Magic::V2 => v2::HEADER_LEN,
@@ -268,7 +272,7 @@ impl KafkaBatch {
         }
     }
 
-    /// Bytes that count towards the limits beside the records.
+    /// Returns the number of bytes that count towards the limits in addition to the records.
     fn header_len(&self) -> usize {
         match self.magic {
             Magic::V2 => v2::HEADER_LEN,
@@ -283,7 +287,7 @@ impl KafkaBatch {
         self.options.compression != crate::compression::Compression::None
     }
 
-    /// The largest counted size that the soft limit allows.
+    /// Returns the largest counted size that the soft limit allows.
     const fn soft_limit(&self) -> usize {
         match self.options.boundary {
             Boundary::Inclusive => self.options.batch_size,
@@ -292,7 +296,7 @@ impl KafkaBatch {
     }
 }
 
-/// The same records and settings. Marks stay with the batch that made them.
+/// The clone has the same records and settings. Marks are valid only for the batch that made them.
 impl Clone for KafkaBatch {
     fn clone(&self) -> Self {
         Self {
@@ -302,13 +306,13 @@ impl Clone for KafkaBatch {
             buffer: self.buffer.clone(),
             progress: self.progress,
             closed: self.closed,
-            free_of_limits: self.free_of_limits,
+            fast_path_end: self.fast_path_end,
             marks: Marks::new(),
         }
     }
 }
 
-/// Equal where settings, records (byte for byte) and openness are.
+/// Two batches are equal if their settings, their records (byte for byte) and whether they are closed are equal.
 impl PartialEq for KafkaBatch {
     fn eq(&self, other: &Self) -> bool {
         self.options == other.options
@@ -320,7 +324,7 @@ impl PartialEq for KafkaBatch {
     }
 }
 
-/// What it is, in short; with `{:#?}` its records too.
+/// Prints a summary; `{:#?}` prints the records too.
 impl fmt::Debug for KafkaBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         struct Records<'b>(&'b KafkaBatch);
@@ -329,17 +333,17 @@ impl fmt::Debug for KafkaBatch {
                 f.debug_list().entries(self.0.records()).finish()
             }
         }
-        let at_length = f.alternate();
+        let with_records = f.alternate();
         let mut text = f.debug_struct("KafkaBatch");
         text.field("magic", &self.magic).field("record_count", &self.record_count()).field("size", &self.size());
-        if at_length {
+        if with_records {
             text.field("records", &Records(self));
         }
         text.field("now", &self.now).field("closed", &self.closed).field("options", &self.options).finish()
     }
 }
 
-/// One line for people: records, bytes, how full.
+/// Prints the number of records, the size, and how full the batch is, in one line.
 impl fmt::Display for KafkaBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.counted_size() as u128 * 100 / self.options.batch_size.max(1) as u128;

@@ -1,4 +1,4 @@
-//! What a batch is told before it is filled: how large it may get, how that is counted, how it is compressed.
+//! The settings of a batch: its limits, how its size is counted, its format and its compression.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -8,13 +8,15 @@ use crate::compression::{Codec, Compression};
 use crate::magic::{Magic, MagicChoice};
 use crate::time::Timestamp;
 
-/// Bytes that a batch may have before compression by default: the default of Kafka's `batch.size`.
+/// The default of [`BatchOptions::batch_size`] in bytes: that of Kafka's producer setting `batch.size`.
 pub const DEFAULT_BATCH_SIZE: usize = 16_384;
 
-/// Bytes that a batch may have when it is sent by default: the default of the broker's `message.max.bytes`.
+/// The default of [`BatchOptions::max_message_bytes`] in bytes: that of the broker setting `message.max.bytes`.
 pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
 
-/// The settings of a batch. [`BatchOptions::default`] has Kafka's own defaults.
+/// The settings of a batch. [`BatchOptions::default`] has Kafka's defaults.
+///
+/// # Examples
 ///
 /// ```
 /// use kafka_batch_core::{BatchOptions, Timestamp};
@@ -43,7 +45,7 @@ impl Default for BatchOptions {
         Self {
             batch_size: DEFAULT_BATCH_SIZE,
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
-            max_records: MOST_RECORDS,
+            max_records: MAX_RECORDS,
             size_policy: SizePolicy::Uncompressed,
             boundary: Boundary::Inclusive,
             compression: Compression::None,
@@ -55,99 +57,108 @@ impl Default for BatchOptions {
     }
 }
 
-/// The longest batch that the formats can say: their lengths are 32-bit and signed.
-pub(crate) const LONGEST: usize = i32::MAX as usize;
+/// The largest batch in bytes: lengths are signed 32-bit numbers in every format.
+pub(crate) const MAX_BATCH_LEN: usize = i32::MAX as usize;
 
-/// Offsets within a batch are 32-bit and signed on the wire.
-pub(crate) const MOST_RECORDS: u32 = i32::MAX as u32;
+/// The largest number of records in a batch: offsets within a batch are signed 32-bit numbers.
+pub(crate) const MAX_RECORDS: u32 = i32::MAX as u32;
 
 impl BatchOptions {
-    /// The soft limit in bytes, counted before compression, header included; a batch may reach it exactly. The first
-    /// record of an empty batch goes in whatever its size. Kafka's `batch.size`; default 16 384.
+    /// Sets the soft limit in bytes before compression, header included: Kafka's `batch.size`. Default: 16 384.
+    ///
+    /// A batch may reach it exactly. The first record is taken even if it exceeds this limit.
     #[must_use]
     pub const fn batch_size(mut self, bytes: usize) -> Self {
         self.batch_size = bytes;
         self
     }
 
-    /// The hard limit in bytes: what is sent (compressed, with its 12-byte offset-and-length prefix) never exceeds it.
-    /// The broker's `message.max.bytes`, the topic's `max.message.bytes`; default 1 048 588.
+    /// Sets the hard limit in bytes: the broker's `message.max.bytes`, the topic's `max.message.bytes`. Default: 1 048 588.
     ///
-    /// Without compression it is seen to at every append; with compression when the batch is sealed.
+    /// The sealed batch (compressed, with its 12 bytes of offset and length) never exceeds it. Without compression this is
+    /// checked at each append, with compression when the batch is sealed.
     #[must_use]
     pub const fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
         self
     }
 
-    /// How many records a batch may have: 1 to 2³¹ − 1 (values outside are brought to the nearer end). Default 2³¹ − 1.
+    /// Sets the largest number of records: 1 to 2³¹ − 1; other values are clamped. Default: 2³¹ − 1.
     #[must_use]
     pub const fn max_records(mut self, records: u32) -> Self {
         self.max_records = match records {
             0 => 1,
-            1..=MOST_RECORDS => records,
-            _ => MOST_RECORDS,
+            1..=MAX_RECORDS => records,
+            _ => MAX_RECORDS,
         };
         self
     }
 
-    /// How the size that is compared with [`batch_size`](Self::batch_size) is counted. Default: uncompressed.
+    /// Sets how the size that is compared with [`batch_size`](Self::batch_size) is counted. Default:
+    /// [`SizePolicy::Uncompressed`].
     #[must_use]
     pub const fn size_policy(mut self, policy: SizePolicy) -> Self {
         self.size_policy = policy;
         self
     }
 
-    /// Whether a batch may reach its soft limit exactly. Default: it may.
+    /// Sets whether a batch may reach its soft limit exactly. Default: [`Boundary::Inclusive`].
     #[must_use]
     pub const fn boundary(mut self, boundary: Boundary) -> Self {
         self.boundary = boundary;
         self
     }
 
-    /// The codec, and its level. Kafka's `compression.type`; default none.
+    /// Sets the codec and its level: Kafka's `compression.type`. Default: [`Compression::None`].
     #[must_use]
     pub const fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
     }
 
-    /// The message format: a [`Magic`] by way of [`MagicChoice::Pinned`], or a
-    /// [`BrokerVersion`](crate::BrokerVersion). Default [`MagicChoice::Auto`].
+    /// Sets the message format: [`MagicChoice::Pinned`], or a [`BrokerVersion`](crate::BrokerVersion). Default:
+    /// [`MagicChoice::Auto`].
     #[must_use]
     pub fn magic(mut self, choice: impl Into<MagicChoice>) -> Self {
         self.magic = choice.into();
         self
     }
 
-    /// How many bytes of memory to take at the first append. Default: as many as [`batch_size`](Self::batch_size),
-    /// up to about a mebibyte; beyond that the memory grows as the batch does. More than 2³¹ − 1 bytes count as that.
+    /// Sets the number of bytes that the first append allocates; at most 2³¹ − 1.
+    ///
+    /// Default: [`batch_size`](Self::batch_size), up to about 1 MiB; a larger batch reallocates as it grows.
     #[must_use]
     pub const fn capacity(mut self, bytes: usize) -> Self {
-        self.capacity = Some(if bytes < LONGEST { bytes } else { LONGEST });
+        self.capacity = Some(if bytes < MAX_BATCH_LEN { bytes } else { MAX_BATCH_LEN });
         self
     }
 
-    /// Ties the batch to one partition out of `partitions` by the keys of its records, as the Java client routes them
-    /// (murmur2): the first keyed record chooses, and appending a key that routes elsewhere is an
-    /// [error](crate::AppendError::RoutesElsewhere). Records without a key go anywhere.
+    /// Routes the batch to one of `partitions` by the keys of its records, as the Java client does (murmur2).
+    ///
+    /// The first record with a key determines the partition; appending a key that routes to another one is an
+    /// [error](crate::AppendError::RoutesElsewhere). Records without a key fit any partition.
     #[must_use]
     pub const fn route_by_key(mut self, partitions: NonZeroU32) -> Self {
         self.partitions = Some(partitions);
         self
     }
 
-    /// Marks the batch as one whose tombstones and transaction markers may go after this time (KIP-534). Log cleaners
-    /// write it: for those who write logs. Needs magic 2.
+    /// Sets the time after which a log cleaner may remove the tombstones and transaction markers of the batch (KIP-534).
+    ///
+    /// Only log cleaners write it; for tools that write logs. Needs magic 2.
     #[must_use]
     pub fn delete_horizon(mut self, horizon: impl Into<Timestamp>) -> Self {
         self.delete_horizon = Some(horizon.into());
         self
     }
 
-    /// The same settings, as far as a broker can take them whose **highest** Produce version this is: with an older format,
-    /// unless one is pinned, so that what it cannot carry is refused when it is appended; and without a codec that is too
-    /// new for it. For producers, which make batches once they have met their brokers.
+    /// Restricts the settings to what a broker supports whose **highest** Produce version is `max_version`.
+    ///
+    /// [`MagicChoice::Auto`] becomes the newest format of that broker, so that a record that it cannot carry is refused when
+    /// it is appended. A codec that is too new becomes [`Compression::None`]. For producers, which create batches after
+    /// they have connected to a broker.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use kafka_batch_core::{BatchOptions, Magic, MagicChoice};
@@ -167,13 +178,14 @@ impl BatchOptions {
         }
     }
 
-    /// An empty batch with these settings, at the time `now`: what records without a timestamp of their own get.
+    /// Creates an empty batch with these settings. `now` is the timestamp of records without one.
     ///
     /// # Errors
-    /// The codec or the delete horizon cannot be written in the pinned format: zstd (KIP-110) and delete horizons need
-    /// magic 2.
+    /// The pinned format cannot carry the codec or the delete horizon: zstd (KIP-110) and delete horizons need magic 2.
     pub fn build(self, now: impl Into<Timestamp>) -> Result<KafkaBatch, OptionsError> {
-        KafkaBatch::with_options(self, now)
+        let magic = self.magic.initial();
+        self.check(magic)?;
+        Ok(KafkaBatch::empty(self, magic, now.into()))
     }
 
     pub(crate) fn check(&self, magic: Magic) -> Result<(), OptionsError> {
@@ -188,43 +200,47 @@ impl BatchOptions {
     }
 }
 
-/// Settings that contradict each other.
+/// A setting of a batch that its pinned format cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
-    /// The codec came after this format.
-    #[error("{codec} cannot be written in {magic}: choose another codec, or do not pin the format")]
+    /// The codec needs a newer format.
+    #[error("compression {codec} cannot be written in {magic}: choose another codec, or do not pin the format")]
     CodecNeedsNewerMagic {
-        /// The codec asked for.
+        /// The codec of the settings.
         codec: Codec,
-        /// The format asked for.
+        /// The pinned format.
         magic: Magic,
     },
-    /// A delete horizon came with magic 2.
-    #[error("{magic} has no delete horizon: leave it out, or do not pin the format")]
+    /// The delete horizon needs magic 2.
+    #[error("a delete horizon cannot be written in {magic}: remove it, or do not pin the format")]
     DeleteHorizonNeedsMagic2 {
-        /// The format asked for.
+        /// The pinned format.
         magic: Magic,
     },
 }
 
-/// What is compared with the soft limit.
+/// How the size that is compared with the soft limit is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum SizePolicy {
     /// The exact encoded size before compression.
     #[default]
     Uncompressed,
-    /// Java's estimate of the compressed size: header + bytes so far × ratio × 1.05, and the next record uncompressed
-    /// (`MemoryRecordsBuilder.estimatedBytesWritten`). The ratio is the caller's: feed back what
-    /// [`SealedBatch::compression_ratio`](crate::SealedBatch::compression_ratio) says. Without a codec it counts as
-    /// [`Uncompressed`](Self::Uncompressed).
+    /// The Java client's estimate of the compressed size: header + bytes so far × ratio × 1.05, and the next record
+    /// uncompressed (`MemoryRecordsBuilder.estimatedBytesWritten`).
+    ///
+    /// The caller provides the ratio, from [`SealedBatch::compression_ratio`](crate::SealedBatch::compression_ratio) of
+    /// earlier batches. Without a codec, the same as [`Uncompressed`](Self::Uncompressed).
     Estimated(CompressionRatio),
 }
 
-/// How much smaller compression makes batches, learnt from batch to batch: compressed size ÷ uncompressed size.
+/// An estimate of the compression ratio (compressed size ÷ uncompressed size), updated from batch to batch.
 ///
-/// Starts at 1. A worse batch raises it at once, by 0.05 at least; a better one lowers it by 0.005 at most
-/// (`CompressionRatioEstimator` of the Java client). A plain value: keep one for each topic and codec.
+/// It starts at 1. A higher ratio raises it at once, by at least 0.05; a lower one lowers it by at most 0.005
+/// (`CompressionRatioEstimator` of the Java client). Keep one for each topic and codec.
+///
+/// # Examples
 ///
 /// ```
 /// use kafka_batch_core::CompressionRatio;
@@ -239,34 +255,36 @@ pub enum SizePolicy {
 pub struct CompressionRatio(f32);
 
 impl CompressionRatio {
-    const DETERIORATES_BY_AT_LEAST: f32 = 0.05;
-    const IMPROVES_BY_AT_MOST: f32 = 0.005;
-    /// What Java allows for a batch that compresses a little worse than the ones before.
-    const SAFETY: f32 = 1.05;
+    /// `COMPRESSION_RATIO_DETERIORATE_STEP` of the Java client.
+    const MIN_INCREASE: f32 = 0.05;
+    /// `COMPRESSION_RATIO_IMPROVING_STEP` of the Java client.
+    const MAX_DECREASE: f32 = 0.005;
+    /// `COMPRESSION_RATE_ESTIMATION_FACTOR` of the Java client: allows for a batch that compresses less well.
+    const ESTIMATION_FACTOR: f32 = 1.05;
 
-    /// A ratio known from elsewhere. Not a number, or below 0, counts as 1.
+    /// Creates an estimate that starts at this ratio. A negative ratio or NaN becomes 1.
     #[must_use]
     pub fn new(ratio: f32) -> Self {
         if ratio >= 0.0 { Self(ratio) } else { Self(1.0) }
     }
 
-    /// The ratio.
+    /// Returns the ratio.
     #[must_use]
     pub const fn get(self) -> f32 {
         self.0
     }
 
-    /// Takes in the ratio of a batch just sealed.
+    /// Updates the estimate with the ratio of a sealed batch.
     pub fn observe(&mut self, seen: f32) {
         if seen > self.0 {
-            self.0 = (self.0 + Self::DETERIORATES_BY_AT_LEAST).max(seen);
+            self.0 = (self.0 + Self::MIN_INCREASE).max(seen);
         } else if seen < self.0 {
-            self.0 = (self.0 - Self::IMPROVES_BY_AT_MOST).max(seen);
+            self.0 = (self.0 - Self::MAX_DECREASE).max(seen);
         }
     }
 
     pub(crate) fn estimate(self, bytes: usize) -> usize {
-        (bytes as f32 * self.0 * Self::SAFETY) as usize
+        (bytes as f32 * self.0 * Self::ESTIMATION_FACTOR) as usize
     }
 }
 
@@ -282,14 +300,14 @@ impl fmt::Display for CompressionRatio {
     }
 }
 
-/// Whether an exact fit is a fit, and what of a compressed magic 0 or 1 counts.
+/// Whether a batch may reach its soft limit exactly, and whether the wrapper of a compressed magic 0 or 1 counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Boundary {
-    /// The rule of the Java client: the limit may be reached, and the wrapper of a compressed magic 0 or 1 counts.
+    /// As in the Java client: a batch may reach the limit, and the wrapper of a compressed magic 0 or 1 counts.
     #[default]
     Inclusive,
-    /// The rule of aiokafka's compiled builders: a batch stays below the limit, no wrapper counts, and what goes in
-    /// whatever its size is the record at offset 0. For programs that come from aiokafka and depend on where its batches
-    /// end.
+    /// As in aiokafka's compiled builders: a batch stays below the limit, no wrapper counts, and it is the record at offset
+    /// 0 that is taken whatever its size. For programs that depend on where batches of aiokafka end.
     Aiokafka,
 }

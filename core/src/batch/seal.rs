@@ -1,5 +1,5 @@
-//! From an open batch to the bytes on the wire: sealed (compressed, its size final), then stamped (who sends it, as
-//! what sequence, and the checksum over all of it).
+//! From an open batch to the bytes that are sent: sealed (compressed, of final size), then stamped (producer id, epoch and
+//! sequence, and the checksum over all of it).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,35 +13,37 @@ use crate::compression::{Codec, CompressError, Compression};
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
-/// A batch whose records are final: compressed if that made it smaller, and within the hard limit. It waits for its
-/// [`Stamp`].
+/// A batch whose records are final: compressed if that makes it smaller, and within the hard limit. It lacks its [`Stamp`].
 #[derive(Clone)]
 pub struct SealedBatch {
-    /// Magic 2: room for the header, then the records as they go out. Magic 0 and 1: complete.
+    /// Magic 2: space for the header, then the records as they are sent. Magic 0 and 1: complete.
     wire: Vec<u8>,
     contents: Contents,
 }
 
-/// A batch as it goes out: exactly these bytes, however often they are sent.
+/// A batch as it is sent. Every retry sends the same bytes.
 #[derive(Clone, PartialEq)]
 pub struct StampedBatch {
     wire: Bytes,
     contents: Contents,
 }
 
-/// What a sealed batch remembers, so that it can be opened again.
+/// What a sealed batch keeps in addition to its bytes, so that it can be reopened.
 #[derive(Clone, Debug, PartialEq)]
 struct Contents {
     options: BatchOptions,
     now: Timestamp,
     magic: Magic,
-    /// The codec on the wire: none where compression did not make the batch smaller.
+    /// The codec of the sent bytes: none if compression did not make the batch smaller.
     codec: Codec,
     progress: Progress,
 }
 
-/// Who sends a batch, as what: the fields of magic 2 that are not known before it is sent. The default is a producer
-/// without an id.
+/// The header fields of magic 2 that are known only when a batch is sent, such as producer id and sequence.
+///
+/// The default, [`Stamp::NONE`], is a producer without an id.
+///
+/// # Examples
 ///
 /// ```
 /// use kafka_batch_core::{KafkaBatch, Record, Stamp, Timestamp};
@@ -65,7 +67,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// No producer id, no sequence, offset 0, no leader epoch: what a producer without idempotence sends.
+    /// No producer id, no sequence, offset 0, no leader epoch: a producer without idempotence.
     pub const NONE: Self = Self {
         producer_id: -1,
         producer_epoch: -1,
@@ -77,7 +79,7 @@ impl Stamp {
         log_append_time: None,
     };
 
-    /// The producer's id and epoch, and the sequence number of the first record (KIP-98). Needs magic 2.
+    /// Sets the producer's id and epoch, and the sequence number of the first record (KIP-98). Needs magic 2.
     #[must_use]
     pub const fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> Self {
         self.producer_id = id;
@@ -86,36 +88,37 @@ impl Stamp {
         self
     }
 
-    /// Part of a transaction (KIP-98). Needs magic 2.
+    /// Sets whether the batch is part of a transaction (KIP-98). Needs magic 2.
     #[must_use]
     pub const fn transactional(mut self, transactional: bool) -> Self {
         self.transactional = transactional;
         self
     }
 
-    /// Control records, which only brokers write: for those who stand in for one. Needs magic 2.
+    /// Sets whether the records are control records (KIP-98). Only brokers write them; for programs that act as one. Needs
+    /// magic 2.
     #[must_use]
     pub const fn control(mut self, control: bool) -> Self {
         self.control = control;
         self
     }
 
-    /// The offset of the first record, which only brokers know: for those who write logs. Needs magic 2.
+    /// Sets the offset of the first record. Only brokers know it; for tools that write logs. Needs magic 2.
     #[must_use]
     pub const fn base_offset(mut self, offset: i64) -> Self {
         self.base_offset = offset;
         self
     }
 
-    /// The epoch of the partition's leader, which only brokers know: for those who write logs. Needs magic 2.
+    /// Sets the epoch of the partition leader. Only brokers know it; for tools that write logs. Needs magic 2.
     #[must_use]
     pub const fn partition_leader_epoch(mut self, epoch: i32) -> Self {
         self.partition_leader_epoch = epoch;
         self
     }
 
-    /// Log-append-time: every record then has this timestamp. Brokers write it: for those who write logs (KIP-32).
-    /// Needs magic 2.
+    /// Sets log-append-time, which is then the timestamp of every record (KIP-32). Only brokers write it; for tools that
+    /// write logs. Needs magic 2.
     #[must_use]
     pub fn log_append_time(mut self, timestamp: impl Into<Timestamp>) -> Self {
         self.log_append_time = Some(timestamp.into());
@@ -129,13 +132,14 @@ impl Default for Stamp {
     }
 }
 
-/// A batch that could not be sealed. It comes back as it was.
+/// Why a batch could not be sealed. The error has the batch, unchanged.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
+#[non_exhaustive]
 pub struct SealError {
-    /// Why.
+    /// The reason.
     pub reason: SealErrorReason,
-    /// The batch: to be filled, [split](KafkaBatch::split), or compressed otherwise.
+    /// The batch, to be filled, [split](KafkaBatch::split), or compressed by another codec.
     pub batch: Box<KafkaBatch>,
 }
 
@@ -143,20 +147,20 @@ pub struct SealError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealErrorReason {
-    /// There is nothing to send.
-    #[error("the batch has no records")]
+    /// The batch has no records.
+    #[error("the batch has no records: append one before sending it")]
     Empty,
-    /// Even compressed it is over the hard limit: split it.
+    /// The batch exceeds the hard limit even after compression.
     #[error(
-        "the batch of {records} records has {sealed} bytes ({uncompressed} before compression), and the broker takes \
-         {limit} (message.max.bytes){}", if *records > 1 { ": split it" } else { "" }
+        "the batch of {records} records has {sealed} bytes ({uncompressed} before compression), and a broker accepts \
+         {limit} (message.max.bytes): {}", if *records > 1 { "split it" } else { "shorten the record or raise the limit" }
     )]
     TooLarge {
-        /// How many records it has: one alone cannot be split further.
+        /// The number of records. A batch of one record cannot be split.
         records: usize,
-        /// Bytes that would have been sent.
+        /// The size in bytes as it would be sent.
         sealed: usize,
-        /// Bytes before compression.
+        /// The size in bytes before compression.
         uncompressed: usize,
         /// The hard limit in bytes.
         limit: usize,
@@ -166,9 +170,13 @@ pub enum SealErrorReason {
     Compression(#[from] CompressError),
 }
 
-/// A stamp that the batch's format cannot carry. The batch comes back.
+/// Why a batch could not be stamped: its format cannot carry the stamp. The error has the batch.
 #[derive(Debug, thiserror::Error)]
-#[error("{magic} carries no producer id, transaction, control bit, leader epoch or log-append-time: only magic 2 does")]
+#[error(
+    "{magic} cannot carry a stamp (producer id, transaction, control, offset, leader epoch, log-append-time): use magic 2, \
+     or send without a producer id"
+)]
+#[non_exhaustive]
 pub struct StampError {
     /// The batch's format.
     pub magic: Magic,
@@ -177,11 +185,12 @@ pub struct StampError {
 }
 
 impl KafkaBatch {
-    /// Makes the records final: compresses them, and checks the hard limit. If compression does not make the batch
-    /// smaller, it stays uncompressed and its attributes say so.
+    /// Compresses the batch, and checks the hard limit. The records are then final.
+    ///
+    /// If compression does not make the batch smaller, it is sent uncompressed.
     ///
     /// # Errors
-    /// The batch is empty, or too large for the broker, or the codec failed. The batch is in the error.
+    /// The batch is empty, exceeds [`BatchOptions::max_message_bytes`], or the codec failed. The error has the batch.
     pub fn seal(self) -> Result<SealedBatch, SealError> {
         let limit = self.options.max_message_bytes;
         match self.try_seal(limit) {
@@ -190,7 +199,7 @@ impl KafkaBatch {
         }
     }
 
-    /// The compressed bytes, or `None` to send the buffer as it is.
+    /// Returns the compressed bytes, or `None` to send the buffer as it is, and the codec of what is sent.
     pub(super) fn try_seal(&self, limit: usize) -> Result<(Option<Vec<u8>>, Codec), SealErrorReason> {
         if self.is_empty() {
             return Err(SealErrorReason::Empty);
@@ -208,7 +217,7 @@ impl KafkaBatch {
     pub(super) fn sealed_as(self, compressed: Option<Vec<u8>>, codec: Codec) -> SealedBatch {
         let Self { options, magic, now, buffer, progress, .. } = self;
         let mut wire = compressed.unwrap_or(buffer);
-        // A sealed batch may wait long, and counts for its size alone: what it took and did not fill goes back.
+        // A sealed batch may wait for long, and `buffer.memory` counts only its size, so unused capacity is freed.
         if wire.capacity() - wire.len() > wire.len() / 4 {
             wire.shrink_to_fit();
         }
@@ -226,28 +235,28 @@ impl KafkaBatch {
             Magic::V0 | Magic::V1 => legacy::reserve_wrapper(&mut wire, self.magic),
         }
         compression.compress(self.magic, self.payload(), &mut wire)?;
-        wire.shrink_to_fit(); // a codec takes room for the worst case
+        wire.shrink_to_fit(); // codecs reserve memory for the worst case
         if self.magic != Magic::V2 {
             let timestamp = self.progress.timestamps.latest().unwrap_or(Timestamp::NO_TIMESTAMP);
             let offset = i64::from(self.progress.next_offset_delta) - 1;
             let codec_id = compression.codec().id();
-            legacy::write_wrapper(&mut wire, legacy::Envelope { magic: self.magic, offset, codec_id, timestamp });
+            legacy::write_wrapper(&mut wire, legacy::MessagePrefix { magic: self.magic, offset, codec_id, timestamp });
         }
         Ok(Some(wire))
     }
 }
 
 impl SealedBatch {
-    /// Its size on the wire in bytes: what the broker compares with `message.max.bytes`.
+    /// Returns the size in bytes as it is sent, which the broker compares with `message.max.bytes`.
     #[must_use]
     pub fn size(&self) -> usize {
         self.wire.len()
     }
 
-    /// Writes the header: the one pass over the bytes that the checksum takes.
+    /// Writes the header, which takes one pass over the bytes for the checksum.
     ///
     /// # Errors
-    /// Magic 0 and 1 carry nothing of what a stamp says. The batch is in the error.
+    /// The format is magic 0 or 1, which can carry only [`Stamp::NONE`]. The error has the batch.
     pub fn stamp(mut self, stamp: Stamp) -> Result<StampedBatch, StampError> {
         match self.contents.magic {
             Magic::V2 => v2::write_header(&mut self.wire, &self.contents.header(stamp)),
@@ -257,7 +266,8 @@ impl SealedBatch {
         Ok(StampedBatch { wire: Bytes::from(self.wire), contents: self.contents })
     }
 
-    /// Writes the header of a producer without an id, which every format can carry.
+    /// Writes the header of a producer without an id, which every format can carry. The same as stamping with
+    /// [`Stamp::NONE`].
     #[must_use]
     pub fn without_producer_id(mut self) -> StampedBatch {
         if self.contents.magic == Magic::V2 {
@@ -266,7 +276,7 @@ impl SealedBatch {
         StampedBatch { wire: Bytes::from(self.wire), contents: self.contents }
     }
 
-    /// The batch, open again: for [`split`](KafkaBatch::split), or another codec. Decompresses it, if it is compressed.
+    /// Reopens the batch, to [`split`](KafkaBatch::split) it or use another codec. Decompresses it, if it is compressed.
     #[must_use]
     pub fn into_batch(self) -> KafkaBatch {
         self.contents.reopen(self.wire)
@@ -274,63 +284,62 @@ impl SealedBatch {
 }
 
 impl StampedBatch {
-    /// The bytes to send: what stands in the `records` field of a Produce request.
+    /// Returns the bytes to send: the `records` field of a Produce request.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         &self.wire
     }
 
-    /// Its size on the wire in bytes: what the broker compares with `message.max.bytes`.
+    /// Returns the size in bytes as it is sent, which the broker compares with `message.max.bytes`.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.wire.len()
     }
 
-    /// The batch, open again, as before it was sealed. Copies nothing if these bytes are shared with nobody and not
-    /// compressed.
+    /// Reopens the batch as it was before it was sealed. Copies nothing if the bytes are neither shared nor compressed.
     #[must_use]
     pub fn into_batch(self) -> KafkaBatch {
         self.contents.reopen(Vec::from(self.wire))
     }
 }
 
-/// What both kinds know of their contents.
-macro_rules! contents_of {
+/// Implements what sealed and stamped batches have in common.
+macro_rules! impl_contents {
     ($batch:ty) => {
         impl $batch {
-            /// The format.
+            /// Returns the format.
             #[must_use]
             pub const fn magic(&self) -> Magic {
                 self.contents.magic
             }
 
-            /// The codec on the wire: none where compression did not make the batch smaller.
+            /// Returns the codec of the sent bytes: [`Codec::None`] if compression did not make the batch smaller.
             #[must_use]
             pub const fn codec(&self) -> Codec {
                 self.contents.codec
             }
 
-            /// How many records it has.
+            /// Returns the number of records.
             #[must_use]
             pub const fn record_count(&self) -> usize {
                 self.contents.progress.count as usize
             }
 
-            /// Its size before compression in bytes, header included.
+            /// Returns the size in bytes before compression, header included.
             #[must_use]
             pub const fn uncompressed_size(&self) -> usize {
                 self.contents.uncompressed_size()
             }
 
-            /// Compressed size ÷ uncompressed size of its records: what
-            /// [`CompressionRatio::observe`](super::CompressionRatio::observe) takes. 1 where nothing was compressed.
+            /// Returns compressed size ÷ uncompressed size of the records, for
+            /// [`CompressionRatio::observe`](super::CompressionRatio::observe); 1 if the batch is not compressed.
             #[must_use]
             pub fn compression_ratio(&self) -> f32 {
                 self.contents.compression_ratio(self.wire.len())
             }
         }
 
-        /// Without its bytes, which are an application's data, and many.
+        /// Prints a summary without the bytes: they are the application's data, and many.
         impl fmt::Debug for $batch {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut text = f.debug_struct(stringify!($batch));
@@ -341,8 +350,8 @@ macro_rules! contents_of {
     };
 }
 
-contents_of!(SealedBatch);
-contents_of!(StampedBatch);
+impl_contents!(SealedBatch);
+impl_contents!(StampedBatch);
 
 impl Contents {
     const fn header_len(&self) -> usize {
@@ -397,7 +406,7 @@ impl Contents {
             let raw = self
                 .codec
                 .decompress(self.magic, &wire[self.header_len()..], self.progress.len)
-                .expect("this process compressed these bytes itself, and nobody could change them since");
+                .expect("`compress` made these bytes, and they are not mutable since");
             match self.magic {
                 Magic::V0 | Magic::V1 => raw,
                 Magic::V2 => {

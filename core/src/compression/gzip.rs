@@ -1,5 +1,5 @@
-//! gzip, RFC 1952: one member is written; one or several are read, as Java's `GZIPInputStream`
-//! does.
+//! gzip, RFC 1952: one member is written; one or several are read, and padding behind the last one is
+//! skipped, as Java's `GZIPInputStream` does.
 //!
 //! The header is the library's: no name, no comment, and no time, so that the same records always
 //! compress to the same bytes.
@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::error::corrupt;
-use super::{Codec, CompressError, Corruption, DecompressError, GzipLevel, reserve, with_capacity};
+use super::{Codec, CompressError, Corruption, DecompressError, GzipLevel, may_be_skipped, reserve, with_capacity};
+use crate::magic::Magic;
 
 /// The largest window there is (32 KiB), which every gzip reader must take.
 const WINDOW_BITS: u8 = 15;
@@ -47,16 +48,20 @@ fn failed(reason: &str) -> CompressError {
     CompressError::Failed { codec: Codec::Gzip, reason: Cow::Owned(reason.to_string()) }
 }
 
-pub(super) fn decompress(compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
+pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
     let mut out = with_capacity(
         likely_size(compressed).min(compressed.len().saturating_mul(MAX_EXPANSION)).min(ceiling),
         Codec::Gzip,
     )?;
     let mut at = 0;
-    while at < compressed.len() {
+    loop {
         at = member(compressed, at, &mut out, ceiling)?;
+        let rest = &compressed[at..];
+        let is_member = rest.len() >= MEMBER_OVERHEAD && rest.starts_with(&MEMBER_START);
+        if rest.is_empty() || (!is_member && may_be_skipped(magic, rest)) {
+            return Ok(out);
+        }
     }
-    Ok(out)
 }
 
 /// What the trailer says is the size of the (last) member. Only a guess that spares growing: the

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use self::frame::{Frame, verify};
 use super::error::corrupt;
-use super::{Codec, CompressError, Corruption, DecompressError, reserve, window, with_capacity};
+use super::{Codec, CompressError, Corruption, DecompressError, may_be_skipped, reserve, window, with_capacity};
 use crate::magic::Magic;
 use lz4_flex::block::{self, CompressTable, get_maximum_output_size};
 
@@ -74,9 +74,9 @@ pub(super) fn compress(magic: Magic, raw: &[u8], out: &mut Vec<u8>) -> Result<()
 }
 
 pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
-    let mut output = Output::for_frames(magic, compressed, ceiling)?;
+    let (mut output, end) = Output::for_frames(magic, compressed, ceiling)?;
     let mut at = 0;
-    while at < compressed.len() {
+    while at < end {
         let frame = Frame::read(magic, compressed, &mut at)?;
         let start = output.filled;
         while let Some(block) = frame.block(compressed, &mut at)? {
@@ -111,11 +111,16 @@ struct Output {
 }
 
 impl Output {
-    /// Walks through the frames without decompressing: that finds whatever is cut short, and how
-    /// many bytes there can be at most.
-    fn for_frames(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Self, DecompressError> {
+    /// Walks through the frames without decompressing: that finds whatever is cut short, how many bytes
+    /// there can be at most, and where the last frame ends. Java's reader looks at nothing behind the
+    /// first.
+    fn for_frames(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<(Self, usize), DecompressError> {
         let (mut most, mut blocks, mut at) = (0usize, 0usize, 0);
         while at < compressed.len() {
+            let rest = &compressed[at..];
+            if at > 0 && !rest.starts_with(&MAGIC) && may_be_skipped(magic, rest) {
+                break;
+            }
             let frame = Frame::read(magic, compressed, &mut at)?;
             let mut content = 0usize;
             while let Some(block) = frame.block(compressed, &mut at)? {
@@ -128,14 +133,15 @@ impl Output {
         }
         let room = most.min(ceiling);
         let single = blocks == 1;
-        Ok(Self {
+        let output = Self {
             // The library makes its own for a single block.
             bytes: with_capacity(if single { 0 } else { room }, Codec::Lz4)?,
             filled: 0,
             room,
             ceiling: (most > ceiling).then_some(ceiling),
             single,
-        })
+        };
+        Ok((output, at))
     }
 
     /// Decompresses a block, which can refer to what is there from `reach` on.

@@ -80,8 +80,9 @@ impl Codec {
     /// should.
     ///
     /// # Errors
-    /// See [`DecompressError`]. Bytes after the end of the compressed data are an error too, except
-    /// that gzip members, LZ4 frames and zstd frames may follow one another.
+    /// See [`DecompressError`]. gzip members, xerial Snappy streams, LZ4 frames and zstd frames may
+    /// follow one another. Other bytes after the end of the compressed data are an error too, unless
+    /// they [may be skipped](may_be_skipped).
     pub(crate) fn decompress(
         self,
         magic: Magic,
@@ -102,13 +103,13 @@ impl Codec {
                 Err(DecompressError::Corrupt { codec: self, at: 0, what: Corruption::Empty })
             }
             #[cfg(feature = "gzip")]
-            Self::Gzip => gzip::decompress(compressed, ceiling),
+            Self::Gzip => gzip::decompress(magic, compressed, ceiling),
             #[cfg(feature = "snappy")]
-            Self::Snappy => snappy::decompress(compressed, ceiling),
+            Self::Snappy => snappy::decompress(magic, compressed, ceiling),
             #[cfg(feature = "lz4")]
             Self::Lz4 => lz4::decompress(magic, compressed, ceiling),
             #[cfg(feature = "zstd")]
-            Self::Zstd => zstd::decompress(compressed, ceiling),
+            Self::Zstd => zstd::decompress(magic, compressed, ceiling),
             #[allow(unreachable_patterns)] // with all codecs compiled in
             _ => Err(DecompressError::NotCompiled { codec: self, feature: self.name() }),
         }
@@ -121,6 +122,17 @@ impl Codec {
             out
         })
     }
+}
+
+/// Returns whether `rest` may be left unread, which is behind a whole member, stream or frame and does
+/// not begin another one. Java's reader leaves it unread for gzip and LZ4, and up to three bytes of it
+/// for xerial Snappy (tests/vectors/java-tolerance); zstd is treated as these are.
+///
+/// A second part whose beginning is damaged looks the same. In magic 2 the number of records shows
+/// that it is missing; in magic 0 and 1 nothing would, and so there it has to be zeros.
+#[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
+fn may_be_skipped(magic: Magic, rest: &[u8]) -> bool {
+    magic == Magic::V2 || rest.iter().all(|&byte| byte == 0)
 }
 
 /// Room for `additional` more bytes in `out`, as an error instead of an abort if there is none.

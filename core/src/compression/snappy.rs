@@ -5,6 +5,9 @@
 //! versions, then blocks: a length as a big-endian `i32`, and raw Snappy of that length. The two
 //! cannot be mistaken for each other: as raw Snappy, [`MAGIC`] would start with a copy of bytes
 //! that are not there yet.
+//!
+//! Streams may stand one behind the other, as snappy-java reads them: where a block could be, a header
+//! is told from it by what would be a negative length.
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -13,7 +16,8 @@ use alloc::vec::Vec;
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
 use super::error::corrupt;
-use super::{Codec, CompressError, Corruption, DecompressError, reserve, window, with_capacity};
+use super::{Codec, CompressError, Corruption, DecompressError, may_be_skipped, reserve, window, with_capacity};
+use crate::magic::Magic;
 
 /// How xerial framing begins.
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -56,9 +60,9 @@ pub(super) fn compress(raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressErro
     Ok(())
 }
 
-pub(super) fn decompress(compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
+pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
     if compressed.starts_with(&MAGIC) {
-        framed(compressed, ceiling)
+        framed(magic, compressed, ceiling)
     } else {
         let whole = Block { at: 0, bytes: compressed };
         let mut out = zeroed(whole.size()?, ceiling)?;
@@ -67,32 +71,36 @@ pub(super) fn decompress(compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, D
     }
 }
 
-fn framed(compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
-    let version = field(compressed, MAGIC.len())?;
-    field(compressed, MAGIC.len() + VERSION.len())?;
-    // What snappy-java checks, and no more: nobody has ever written another version.
-    if version < 1 {
-        let what = Corruption::Header("the version of the framing is below 1");
-        return Err(corrupt(Codec::Snappy, MAGIC.len(), what));
-    }
+fn framed(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
     // First the sizes alone, so that there is one allocation, and none for a frame that lies.
     let mut total = 0usize;
-    let mut at = HEADER_LEN;
-    while let Some(block) = Block::read(compressed, &mut at)? {
+    let mut at = 0;
+    while let Some(block) = Block::read(magic, compressed, &mut at)? {
         total = total.saturating_add(block.size()?);
-    }
-    if at == HEADER_LEN {
-        return Err(corrupt(Codec::Snappy, at, Corruption::Truncated));
     }
     let mut out = zeroed(total, ceiling)?;
     let mut rest = &mut out[..];
-    at = HEADER_LEN;
-    while let Some(block) = Block::read(compressed, &mut at)? {
+    at = 0;
+    while let Some(block) = Block::read(magic, compressed, &mut at)? {
         let (target, after) = rest.split_at_mut(block.size()?);
         block.decompress(target)?;
         rest = after;
     }
     Ok(out)
+}
+
+/// Moves on behind the framing's header at `at`.
+fn header(compressed: &[u8], at: &mut usize) -> Result<(), DecompressError> {
+    let version_at = *at + MAGIC.len();
+    let version = field(compressed, version_at)?;
+    field(compressed, version_at + VERSION.len())?;
+    // What snappy-java checks, and no more: nobody has ever written another version.
+    if version < 1 {
+        let what = Corruption::Header("the version of the framing is below 1");
+        return Err(corrupt(Codec::Snappy, version_at, what));
+    }
+    *at += HEADER_LEN;
+    Ok(())
 }
 
 /// The big-endian `i32` at `at`.
@@ -120,9 +128,13 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// The block at `at`, which moves on to the one after it. `None` at the end.
-    fn read(compressed: &'a [u8], at: &mut usize) -> Result<Option<Self>, DecompressError> {
-        if *at == compressed.len() {
+    /// The block at `at`, or behind the headers that begin there, and moves on to what is after it. `None` at the end.
+    fn read(magic: Magic, compressed: &'a [u8], at: &mut usize) -> Result<Option<Self>, DecompressError> {
+        while compressed[*at..].starts_with(&MAGIC) {
+            header(compressed, at)?;
+        }
+        let rest = &compressed[*at..];
+        if rest.is_empty() || (rest.len() < LENGTH_LEN && may_be_skipped(magic, rest)) {
             return Ok(None);
         }
         let Ok(length) = usize::try_from(field(compressed, *at)?) else {

@@ -6,9 +6,10 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::event::BatchId;
+use super::identity::{Disowned, Identity};
 use super::io::ConnectionId;
 use super::network::Node;
-use super::sequence::{Identity, Sequence};
+use super::sequence::Sequence;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
@@ -54,6 +55,8 @@ pub(super) struct Entry {
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
+    /// Its identity was refused, and it was tried again under another without a back-off. The next time it waits.
+    pub(super) renewed: bool,
     /// Some attempt may have been written, or still be.
     pub(super) unsure: bool,
     /// While a later one was on its way, it was refused, perhaps: a broker that had forgotten us may have taken that one alone.
@@ -62,6 +65,10 @@ pub(super) struct Entry {
     pub(super) overtaken: Option<i32>,
     /// After which it was tried again.
     pub(super) last_error: Option<Box<BrokerError>>,
+    /// When that came.
+    pub(super) last_error_at: Instant,
+    /// The node from which the last attempt got no answer.
+    pub(super) unanswered_by: Option<Node>,
 }
 
 impl Entry {
@@ -323,11 +330,27 @@ impl Accumulator {
             failures: 0,
             not_before: Instant::START,
             in_flight: None,
+            renewed: false,
             unsure: false,
             passed_over: false,
             overtaken: None,
             last_error: None,
+            last_error_at: Instant::START,
+            unanswered_by: None,
         }
+    }
+
+    /// Lets no partition stamp anything more under the identities that this refusal applies to. Returns those of the active
+    /// ones that counted under one.
+    pub(super) fn disown(&mut self, disowned: Disowned) -> Vec<PartitionIndex> {
+        let Self { partitions, active, .. } = self;
+        let mut affected = Vec::new();
+        for (index, partition) in partitions.iter_mut().enumerate() {
+            let Some(own) = partition.sequence.identity().filter(|&own| disowned.applies_to(own)) else { continue };
+            partition.sequence.lose(own);
+            affected.extend(active.contains(&index).then_some(index));
+        }
+        affected
     }
 
     pub(super) fn partition(&self, index: PartitionIndex) -> &Partition {
@@ -369,6 +392,14 @@ impl Accumulator {
             self.look_at(index);
         }
         entry
+    }
+
+    /// Takes the first entry out of any queue, and does nothing else: after a panic.
+    pub(super) fn pop(&mut self) -> Option<(TopicPartition, Entry)> {
+        self.partitions.iter_mut().find_map(|partition| {
+            let entry = partition.queue.pop_front()?;
+            Some((partition.to.clone(), entry))
+        })
     }
 
     /// The topics of all that is not through.

@@ -1,6 +1,7 @@
 //! What is known of the cluster: brokers, who leads which partition, ids of topics. Answers that are old news change nothing.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -33,6 +34,8 @@ struct Topic {
     /// Why nothing is known of it, from the last answer.
     error: Option<BrokerError>,
     partitions: BTreeMap<i32, Leadership>,
+    /// Why partitions have no leader, from the last answer.
+    leaderless: BTreeMap<i32, BrokerError>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,10 +110,14 @@ impl Cluster {
         self.brokers = response.brokers.iter().filter_map(address).collect();
         for topic in &response.topics {
             let Some(name) = topic.name.as_ref().filter(|name| source.asked.contains(name)) else { continue };
-            let error = || BrokerError::new(ApiKey::Metadata, topic.error_code).from_broker(source.broker);
+            let error = || {
+                BrokerError::new(ApiKey::Metadata, topic.error_code)
+                    .in_version(source.version)
+                    .from_broker(source.broker)
+            };
             match metadata(topic.error_code) {
                 TopicVerdict::Known => {
-                    if self.learn(name, topic, source.version >= GOOD_EPOCHS_SINCE) {
+                    if self.learn(name, topic, source) {
                         news.made_anew.push(name.clone());
                     }
                 }
@@ -127,7 +134,8 @@ impl Cluster {
     }
 
     /// Whether it is another topic of the same name.
-    fn learn(&mut self, name: &str, told: &MetadataTopic, counts_epochs: bool) -> bool {
+    fn learn(&mut self, name: &str, told: &MetadataTopic, source: Source<'_>) -> bool {
+        let counts_epochs = source.version >= GOOD_EPOCHS_SINCE;
         let known = self.topics.entry(name.into()).or_insert_with(|| Topic::unknown(None));
         let made_anew = !known.id.is_zero() && !told.topic_id.is_zero() && known.id != told.topic_id;
         let mut before = core::mem::take(&mut known.partitions);
@@ -136,6 +144,7 @@ impl Cluster {
         }
         known.used = true;
         known.error = None;
+        known.leaderless.clear();
         if !told.topic_id.is_zero() {
             known.id = told.topic_id;
         }
@@ -143,6 +152,13 @@ impl Cluster {
             // REPLICA_NOT_AVAILABLE: some replica is down, and the leader beside it is good.
             let good = matches!(partition.error_code, ErrorCode::NONE | ErrorCode::REPLICA_NOT_AVAILABLE);
             let leader = Some(partition.leader_id).filter(|id| good && self.brokers.contains_key(id));
+            if leader.is_none() {
+                let code = if good { ErrorCode::LEADER_NOT_AVAILABLE } else { partition.error_code };
+                let error =
+                    BrokerError::new(ApiKey::Metadata, code).in_version(source.version).from_broker(source.broker);
+                let message = format!("partition {} has no leader", partition.partition_index);
+                known.leaderless.insert(partition.partition_index, error.with_message(message));
+            }
             let epoch = if counts_epochs { partition.leader_epoch } else { -1 };
             let now = match before.remove(&partition.partition_index) {
                 Some(before) if epoch >= 0 && epoch < before.epoch => before.after_old_news(leader, epoch),
@@ -151,6 +167,11 @@ impl Cluster {
             known.partitions.insert(partition.partition_index, now);
         }
         made_anew
+    }
+
+    /// Why a partition has no leader, if a broker said so.
+    pub(super) fn leaderless(&self, to: &TopicPartition) -> Option<&BrokerError> {
+        self.topics.get(&to.topic)?.leaderless.get(&to.partition)
     }
 
     /// The broker said itself who leads now (KIP-951). True if that is news.
@@ -235,7 +256,7 @@ impl Cluster {
 
 impl Topic {
     fn unknown(error: Option<BrokerError>) -> Self {
-        Self { used: true, id: Uuid::ZERO, error, partitions: BTreeMap::new() }
+        Self { used: true, id: Uuid::ZERO, error, partitions: BTreeMap::new(), leaderless: BTreeMap::new() }
     }
 }
 
@@ -380,7 +401,10 @@ mod tests {
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
         let news = cluster.apply(&told(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
-        assert_eq!(news.refused, [("t".into(), BrokerError::new(ApiKey::Metadata, denied).from_broker(1))]);
+        assert_eq!(
+            news.refused,
+            [("t".into(), BrokerError::new(ApiKey::Metadata, denied).in_version(12).from_broker(1))]
+        );
         assert_eq!(cluster.leader(&to(0)), None);
     }
 

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::mismatch::SecurityProtocol;
 use super::sasl::Sasl;
 use crate::batch::DownConversion;
 use crate::magic::BrokerVersion;
@@ -37,7 +38,7 @@ pub struct ProducerConfig {
     /// wait for its followers. Default 30 s.
     pub request_timeout: Duration,
     /// `delivery.timeout.ms`: how long after it was accepted a batch has failed if it is not through. Default 120 s. Kafka
-    /// wants it to be no less than [`request_timeout`](Self::request_timeout).
+    /// wants it to be no less than [`request_timeout`](Self::request_timeout). [`Duration::MAX`]: never.
     pub delivery_timeout: Duration,
     /// `retry.backoff.ms`: how long to wait before the first retry; doubles with each. Default 100 ms.
     pub retry_backoff: Duration,
@@ -47,7 +48,7 @@ pub struct ProducerConfig {
     pub reconnect_backoff: Duration,
     /// `reconnect.backoff.max.ms`: how long to wait at most. Default 1 s.
     pub reconnect_backoff_max: Duration,
-    /// `connections.max.idle.ms`: an unused connection is closed after this. Default 9 min.
+    /// `connections.max.idle.ms`: an unused connection is closed after this. Default 9 min. [`Duration::MAX`]: never.
     pub connections_max_idle: Duration,
     /// `metadata.max.age.ms`: what is known of the cluster is asked anew after this, if it is still needed. Default 5 min.
     pub metadata_max_age: Duration,
@@ -81,6 +82,9 @@ pub struct ProducerConfig {
     /// Where the broker limits how long that holds (`connections.max.reauth.ms`, KIP-368), a connection is used for 85 to
     /// 95 % of that time; then its last answers are awaited, it is closed, and the next request makes a new one.
     pub sasl: Option<Sasl>,
+    /// Whether the driver encrypts connections with TLS. Only errors differ: they name the `security.protocol` in use, and
+    /// the one to try. Default false.
+    pub over_tls: bool,
 }
 
 impl ProducerConfig {
@@ -109,6 +113,7 @@ impl ProducerConfig {
             down_conversion: DownConversion::default(),
             split_too_large: false,
             sasl: None,
+            over_tls: false,
         }
     }
 
@@ -116,6 +121,12 @@ impl ProducerConfig {
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         self.enable_idempotence && self.acks == Acks::All
+    }
+
+    /// Returns the `security.protocol` in use.
+    #[must_use]
+    pub const fn security_protocol(&self) -> SecurityProtocol {
+        SecurityProtocol::new(self.over_tls, self.sasl.is_some())
     }
 
     /// How long to wait for the answer to what a broker speaks.

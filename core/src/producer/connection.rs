@@ -11,9 +11,11 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::Chance;
+use super::cause::{BrokerAddress, PendingRequest};
 use super::config::ProducerConfig;
 use super::event::Trouble;
 use super::handshake::{Handshake, Step, Versions};
+use super::mismatch::ForeignProtocol;
 use super::network::Node;
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, ApiKey, FrameReader, RequestHeader, correlation_id};
@@ -23,17 +25,23 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) node: Node,
+    /// The address that it was made to. That of the broker may have changed since.
+    pub(super) address: BrokerAddress,
     /// Speak as with a broker of this version, and do not ask.
     fallback: Option<BrokerVersion>,
     chance: Chance,
     state: State,
     frames: FrameReader,
+    /// Whether a frame has come.
+    is_answered: bool,
     next_correlation: i32,
     /// What will be answered, in this order.
     in_flight: VecDeque<Request>,
     /// What was handed out and not reported as written, in this order; requests only where no answer comes.
     unwritten: VecDeque<Option<Request>>,
     silent: usize,
+    /// Whether Produce was sent with `acks=0`, to which the broker can answer only by closing the connection.
+    sends_unanswered: bool,
     pub(super) begun: Instant,
     last_used: Instant,
     pub(super) throttled_until: Option<Instant>,
@@ -60,6 +68,7 @@ struct Request {
     correlation: i32,
     api: ApiKey,
     version: i16,
+    sent: Instant,
     deadline: Instant,
 }
 
@@ -81,6 +90,7 @@ pub(super) enum Happening {
 impl Connection {
     pub(super) fn new(
         node: Node,
+        address: BrokerAddress,
         fallback: Option<BrokerVersion>,
         chance: Chance,
         config: &ProducerConfig,
@@ -88,14 +98,17 @@ impl Connection {
     ) -> Self {
         Self {
             node,
+            address,
             fallback,
             chance,
             state: State::Connecting(now + config.socket_connection_setup_timeout),
             frames: FrameReader::new(config.frame_ceiling),
+            is_answered: false,
             next_correlation: 0,
             in_flight: VecDeque::new(),
             unwritten: VecDeque::new(),
             silent: 0,
+            sends_unanswered: false,
             begun: now,
             last_used: now,
             throttled_until: None,
@@ -153,13 +166,14 @@ impl Connection {
     ) -> i32 {
         let correlation = self.next_correlation;
         self.next_correlation = if correlation == i32::MAX { 0 } else { correlation + 1 };
-        let request = Request { correlation, api, version, deadline: now + config.request_timeout };
+        let request = Request { correlation, api, version, sent: now, deadline: now + config.request_timeout };
         if answered {
             self.in_flight.push_back(request);
             self.handed_out(config);
         } else {
             self.unwritten.push_back(Some(request));
             self.silent += 1;
+            self.sends_unanswered = true;
         }
         self.last_used = now;
         correlation
@@ -179,11 +193,31 @@ impl Connection {
         happenings: &mut Vec<Happening>,
     ) {
         while !matches!(self.state, State::Spoilt) {
-            match self.frames.next_frame(&mut bytes) {
-                Ok(Some(frame)) => self.on_frame(frame, config, now, happenings),
-                Ok(None) => return,
-                Err(error) => self.spoil(Trouble::Protocol(error.to_string()), happenings),
+            let error = match self.frames.next_frame(&mut bytes) {
+                Ok(Some(frame)) => {
+                    self.is_answered = true;
+                    self.on_frame(frame, config, now, happenings);
+                    continue;
+                }
+                Ok(None) => None,
+                Err(error) => Some(error),
+            };
+            // Whatever the ceiling is: a response as long as "HTTP" claims to be would be waited for.
+            let first = self.frames.length_prefix().filter(|_| !self.is_answered);
+            if let Some(foreign) = first.and_then(ForeignProtocol::recognise) {
+                return self.spoil(Trouble::Foreign(foreign), happenings);
             }
+            return match (error, first, self.pending(now)) {
+                (None, ..) => {}
+                (Some(_), Some(first), _) => {
+                    self.spoil(Trouble::Foreign(ForeignProtocol::Unknown(first)), happenings);
+                }
+                (Some(error), None, Some(request)) => {
+                    let what = format!("{error}, where the response to {request} is next");
+                    self.spoil(Trouble::Protocol(what), happenings);
+                }
+                (Some(error), None, None) => self.spoil(Trouble::Protocol(error.to_string()), happenings),
+            };
         }
     }
 
@@ -215,8 +249,8 @@ impl Connection {
                     (Ok(found), _) if config.acks == Acks::None && (0..self.next_correlation).contains(&found) => {
                         self.state = State::Ready(versions);
                     }
-                    (Ok(found), Some(Request { correlation, api, .. })) => {
-                        let what = format!("it answers request {found} where {correlation} ({api}) is next");
+                    (Ok(found), Some(Request { correlation, api, version, .. })) => {
+                        let what = format!("it answers request {found} where {correlation} ({api} v{version}) is next");
                         self.spoil(Trouble::Protocol(what), happenings);
                     }
                     (Ok(found), None) => {
@@ -276,6 +310,50 @@ impl Connection {
     fn spoil(&mut self, trouble: Trouble, happenings: &mut Vec<Happening>) {
         self.state = State::Spoilt;
         happenings.push(Happening::Spoilt(trouble));
+    }
+
+    /// The oldest request that is pending, of the handshake or after it.
+    pub(super) fn pending(&self, now: Instant) -> Option<PendingRequest> {
+        let pending =
+            |api, version, is_answered, since| PendingRequest { api, version, is_answered, pending: now.since(since) };
+        if let State::Handshake(handshake, _) = &self.state {
+            let (api, version) = handshake.request();
+            return Some(pending(api, version, true, self.last_used)); // when it was sent
+        }
+        let answered = self.in_flight.front().map(|request| (request, true));
+        let unwritten = self.unwritten.iter().flatten().next().map(|request| (request, false));
+        let oldest = answered.into_iter().chain(unwritten).min_by_key(|(request, _)| request.sent);
+        oldest.map(|(Request { api, version, sent, .. }, is_answered)| pending(*api, *version, is_answered, *sent))
+    }
+
+    /// The request with this correlation id, if it is pending.
+    pub(super) fn pending_request(&self, correlation: i32, now: Instant) -> Option<PendingRequest> {
+        let answered = self.in_flight.iter().map(|request| (request, true));
+        let unwritten = self.unwritten.iter().flatten().map(|request| (request, false));
+        let (request, is_answered) =
+            answered.chain(unwritten).find(|(request, _)| request.correlation == correlation)?;
+        let Request { api, version, sent, .. } = *request;
+        Some(PendingRequest { api, version, is_answered, pending: now.since(sent) })
+    }
+
+    /// Whether InitProducerId is pending on it.
+    pub(super) fn asks_producer_id(&self) -> bool {
+        self.in_flight.iter().any(|request| request.api == ApiKey::InitProducerId)
+    }
+
+    /// How much of an unfinished response has come: bytes, and how many it is to have.
+    pub(super) fn partial(&self) -> Option<(usize, usize)> {
+        self.frames.unfinished()
+    }
+
+    /// How long nothing was pending, if the broker may close the connection now without a fault of anybody: it is ready and
+    /// idle. After Produce with `acks=0` closing is how a broker refuses a batch (KafkaApis.handleProduceRequest), which it
+    /// does as soon as it has read the request.
+    pub(super) fn idle_for(&self, config: &ProducerConfig, now: Instant) -> Option<Duration> {
+        let idle = now.since(self.last_used);
+        let may_be_refusal = self.sends_unanswered && idle < config.request_timeout;
+        let is_idle = matches!(self.state, State::Ready(_)) && self.load() == 0 && !may_be_refusal;
+        is_idle.then_some(idle)
     }
 
     /// When it is to be given up, unless something comes before.

@@ -4,13 +4,17 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
+use super::cause::{BrokerAddress, Millis, PendingRequest, TimeoutCause};
 use super::handshake::Versions;
+use super::identity::ProducerIdError;
 use super::io::Disconnect;
+use super::mismatch::{ForeignProtocol, SecurityMismatch};
 use super::scram::ScramError;
 use crate::batch::SealedBatch;
 use crate::delivery::Delivery;
-use crate::failure::{BeforeThat, DeliveryError};
+use crate::failure::{DeliveryError, DueTo};
 use crate::protocol::{ApiKey, BrokerError};
 use crate::record::TopicPartition;
 use crate::time::{Instant, Timestamp};
@@ -87,22 +91,63 @@ pub enum Event {
     /// A broker could not be reached, or a connection to it was lost. The machine tries again by itself: this is for logs,
     /// and for telling people why nothing gets through.
     Trouble(BrokerTrouble),
+    /// A broker closed a connection on which nothing was pending. Brokers do that to idle connections
+    /// (`connections.max.idle.ms` of the broker): the next batch makes a new one, and nothing is amiss.
+    ClosedIdle {
+        /// The broker, and how the connection ended.
+        end: BrokerTrouble,
+        /// How long nothing had been pending.
+        idle: Duration,
+    },
     /// The producer is closed: nothing comes after this.
     Closed,
 }
 
 /// A broker could not be reached, or a connection to it was lost.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{host}:{port}: {trouble}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerTrouble {
-    /// The broker's host.
-    pub host: String,
-    /// The broker's port.
-    pub port: u16,
+    /// The address that the connection was made to.
+    pub broker: BrokerAddress,
     /// What went wrong.
     pub trouble: Trouble,
+    /// The oldest request that was pending when the connection ended.
+    pub pending: Option<PendingRequest>,
+    /// How much of a response had come when the connection ended: bytes, and how many it was to have.
+    pub partial: Option<(usize, usize)>,
+    /// Set if `security.protocol` seems not to fit the port.
+    pub mismatch: Option<SecurityMismatch>,
 }
+
+impl BrokerTrouble {
+    pub(super) const fn new(broker: BrokerAddress, trouble: Trouble) -> Self {
+        Self { broker, trouble, pending: None, partial: None, mismatch: None }
+    }
+}
+
+impl fmt::Display for BrokerTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { broker, trouble, pending, partial, mismatch } = self;
+        write!(f, "{broker}: ")?;
+        match (trouble, pending) {
+            (Trouble::RequestTimeout, Some(request)) => {
+                let verb = if request.is_answered { "answered" } else { "written" };
+                write!(f, "{request} was not {verb} within {}", Millis(request.pending))?;
+            }
+            (Trouble::Disconnected { .. }, Some(request)) => {
+                let verb = if request.is_answered { "unanswered" } else { "not written yet" };
+                write!(f, "{trouble} while {request} was {verb}")?;
+            }
+            _ => write!(f, "{trouble}")?,
+        }
+        if let Some((length, claimed)) = partial {
+            write!(f, " ({length} of {claimed} bytes of a response had come)")?;
+        }
+        mismatch.as_ref().map_or(Ok(()), |mismatch| write!(f, "; {mismatch}"))
+    }
+}
+
+impl core::error::Error for BrokerTrouble {}
 
 /// Why it is not known how many partitions a topic has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,12 +161,12 @@ pub enum LookUpError {
     InvalidName,
     /// A broker does not let us in, or is not to be trusted: with the same credentials no retry can help.
     #[error("{0}")]
-    NotLetIn(BrokerTrouble),
+    NotLetIn(Box<BrokerTrouble>),
     /// Nobody answered within `request.timeout.ms`.
-    #[error("no answer came within request.timeout.ms{}", BeforeThat(last.as_ref()))]
+    #[error("no answer came within request.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
-        /// What went wrong last, if anything did.
-        last: Option<BrokerTrouble>,
+        /// What the lookup was waiting for, and the last error.
+        cause: Option<Box<TimeoutCause>>,
     },
 }
 
@@ -142,26 +187,37 @@ impl LookUpError {
 #[non_exhaustive]
 pub enum Trouble {
     /// It ended, or never came about.
-    #[error("{0}")]
-    Disconnected(Disconnect),
+    #[error("{how}{}", DueTo(details.as_ref()))]
+    Disconnected {
+        /// How it ended.
+        how: Disconnect,
+        /// What the system or the TLS library said of it, if the driver passed that on.
+        details: Option<String>,
+    },
     /// It did not come about within `socket.connection.setup.timeout.ms`.
-    #[error("it could not be reached in time")]
+    #[error("could not connect within socket.connection.setup.timeout.ms")]
     SetupTimeout,
-    /// A request was not answered within `request.timeout.ms`.
-    #[error("a request was not answered in time")]
+    /// A request was not answered within `request.timeout.ms`. [`BrokerTrouble::pending`] says which.
+    #[error("a request was not answered within request.timeout.ms")]
     RequestTimeout,
     /// What came is not what the protocol prescribes.
     #[error("it does not keep to the protocol: {0}")]
     Protocol(String),
-    /// It does not speak what a producer needs, in any version that this client knows.
-    #[error("it does not speak what a producer needs")]
-    Incompatible,
+    /// The first bytes that came are not Kafka's protocol.
+    #[error("{0}")]
+    Foreign(ForeignProtocol),
+    /// The broker offers no version of this API that this client speaks.
+    #[error("it offers no version of {0} that this client speaks ({versions})", versions = _0.versions())]
+    Incompatible(ApiKey),
     /// It refused to say what it speaks, or the credentials; or told us to begin anew with the bootstrap servers (KIP-1102).
     #[error(transparent)]
     Refused(#[from] BrokerError),
     /// With SCRAM, it did not believe us, or was not to be believed.
     #[error("SCRAM: {0}")]
     Scram(ScramError),
+    /// Its response to InitProducerId has no producer id that can be used.
+    #[error(transparent)]
+    ProducerId(#[from] ProducerIdError),
 }
 
 impl From<ScramError> for Trouble {
@@ -171,12 +227,17 @@ impl From<ScramError> for Trouble {
 }
 
 impl Trouble {
+    /// Whether the other side ended the connection, in order or not.
+    pub(super) const fn is_by_peer(&self) -> bool {
+        matches!(self, Self::Disconnected { how: Disconnect::ByPeer | Disconnect::Broken, .. })
+    }
+
     /// Whether it is about who we are, or they: then trying again with the same credentials does not help.
     #[must_use]
     pub const fn is_authentication(&self) -> bool {
         match self {
             Self::Refused(error) => matches!(error.api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate),
-            Self::Scram(_) | Self::Disconnected(Disconnect::Untrusted) => true,
+            Self::Scram(_) | Self::Disconnected { how: Disconnect::Untrusted, .. } => true,
             _ => false,
         }
     }

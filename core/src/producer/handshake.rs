@@ -46,10 +46,11 @@ impl Versions {
         Magic::for_produce_version(self.produce)
     }
 
-    fn of(response: &ApiVersionsResponse) -> Option<Self> {
-        Some(Self {
-            produce: response.choose(ApiKey::Produce)?,
-            metadata: response.choose(ApiKey::Metadata)?,
+    fn of(response: &ApiVersionsResponse) -> Result<Self, Trouble> {
+        let needed = |api| response.choose(api).ok_or(Trouble::Incompatible(api));
+        Ok(Self {
+            produce: needed(ApiKey::Produce)?,
+            metadata: needed(ApiKey::Metadata)?,
             init_producer_id: response.choose(ApiKey::InitProducerId),
         })
     }
@@ -141,6 +142,18 @@ impl Handshake {
         }
     }
 
+    /// The request that waits for a response: API and version. A bare SASL token belongs to SaslHandshake v0.
+    pub(super) const fn request(&self) -> (ApiKey, i16) {
+        match self {
+            Self::AskVersions(AskVersions { version, .. }) => (ApiKey::ApiVersions, *version),
+            Self::Mechanism(Mechanism { version, .. }) => (ApiKey::SaslHandshake, *version),
+            Self::Authenticate(Authenticate { channel: Channel::Bare, .. }) => (ApiKey::SaslHandshake, 0),
+            Self::Authenticate(Authenticate { channel: Channel::Requests { version, .. }, .. }) => {
+                (ApiKey::SaslAuthenticate, *version)
+            }
+        }
+    }
+
     /// Whether a broker that hangs up now, or keeps silent, may be one that does not know the question.
     pub(super) const fn asks_versions(&self) -> bool {
         matches!(self, Self::AskVersions(_))
@@ -161,7 +174,7 @@ impl AskVersions {
         let response = ApiVersionsResponse::decode(frame, self.version).map_err(garbled)?;
         match response.error_code {
             ErrorCode::NONE => {
-                let versions = Versions::of(&response).ok_or(Trouble::Incompatible)?;
+                let versions = Versions::of(&response)?;
                 match &config.sasl {
                     None => Ok(Step::ready(versions)),
                     Some(sasl) => ask_mechanism(config, sasl, &response, versions),
@@ -171,7 +184,7 @@ impl AskVersions {
                 let older = response.choose(ApiKey::ApiVersions).unwrap_or(0).clamp(0, self.version - 1);
                 ask_versions(config, older, self.correlation - 1)
             }
-            code => Err(BrokerError::new(ApiKey::ApiVersions, code).into()),
+            code => Err(BrokerError::new(ApiKey::ApiVersions, code).in_version(self.version).into()),
         }
     }
 }
@@ -180,10 +193,13 @@ impl Mechanism {
     fn on_frame(self, config: &ProducerConfig, chance: Chance, frame: &[u8]) -> Result<Step, Trouble> {
         expect(self.correlation, frame)?;
         let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
-        let Self { sasl, channel, versions, .. } = self;
+        let Self { version, sasl, channel, versions, .. } = self;
         if response.error_code.is_error() {
-            let message = Some(format!("it offers {}, and not {}", response.mechanisms.join(", "), sasl.mechanism()));
-            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code);
+            // A port that takes no SASL lists none.
+            let offers = (!response.mechanisms.is_empty()).then(|| response.mechanisms.join(", "));
+            let message =
+                offers.map(|offers| format!("it offers {offers}, and not {} (sasl.mechanism)", sasl.mechanism()));
+            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
             return Err(error.with_message(message).into());
         }
         let (token, conversation) = Conversation::begin(&sasl, chance);
@@ -213,7 +229,7 @@ impl Authenticate {
                 expect(*correlation, frame)?;
                 response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
                 if response.error_code.is_error() {
-                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code);
+                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).in_version(*version);
                     return Err(error.with_message(response.error_message).into());
                 }
                 *correlation -= 1;
@@ -246,7 +262,7 @@ fn ask_mechanism(
     response: &ApiVersionsResponse,
     versions: Versions,
 ) -> Result<Step, Trouble> {
-    let version = response.choose(ApiKey::SaslHandshake).ok_or(Trouble::Incompatible)?;
+    let version = response.choose(ApiKey::SaslHandshake).ok_or(Trouble::Incompatible(ApiKey::SaslHandshake))?;
     // After v1 tokens travel in SaslAuthenticate, which has to be there then.
     let (version, channel) = match response.choose(ApiKey::SaslAuthenticate) {
         Some(authenticate) if version >= 1 => {

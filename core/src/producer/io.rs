@@ -43,8 +43,9 @@ pub enum Input<'a> {
     /// report for each, in their order. With `acks=0` that is all the confirmation there is; otherwise it changes nothing,
     /// and a driver that cannot tell may leave it out.
     Written(ConnectionId),
-    /// The connection came to its end, or never came about. Not to be said of one that [`Output::Close`] has named.
-    Closed(ConnectionId, Disconnect),
+    /// The connection came to its end, or never came about. Not to be said of one that [`Output::Close`] has named. The text
+    /// says why, in the words of the system or the TLS library; errors pass it on to people.
+    Closed(ConnectionId, Disconnect, Option<&'a str>),
 }
 
 /// How a connection ended.
@@ -55,6 +56,8 @@ pub enum Disconnect {
     /// One side does not trust the other: a certificate is not to be believed, or ours is refused. Whoever
     /// [asks for a topic](super::Producer::look_up) hears it at once, for trying again does not help.
     Untrusted,
+    /// The other side does not take part in a TLS handshake: it answers with something else, or closes the connection.
+    NoTls,
     /// The peer ended it in order: end of stream.
     ByPeer,
     /// It broke: reset, unreachable, an error of the socket.
@@ -64,9 +67,10 @@ pub enum Disconnect {
 impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotConnected => "it could not be reached",
+            Self::NotConnected => "could not connect",
             Self::Untrusted => "one side does not trust the other's certificate",
-            Self::ByPeer => "it hung up",
+            Self::NoTls => "the TLS handshake failed",
+            Self::ByPeer => "the broker closed the connection",
             Self::Broken => "the connection broke",
         })
     }

@@ -102,13 +102,16 @@
 
 mod accumulator;
 mod backoff;
+mod cause;
 mod cluster;
 mod config;
 mod connection;
 mod event;
 mod handshake;
+mod identity;
 mod io;
 mod machine;
+mod mismatch;
 mod network;
 mod sasl;
 mod scram;
@@ -120,13 +123,16 @@ mod tests;
 mod timers;
 mod verdict;
 
+pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};
 pub use self::config::ProducerConfig;
 pub use self::event::{
     BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, LookUpError, Refusal, SendError, Trouble,
 };
 pub use self::handshake::Versions;
+pub use self::identity::ProducerIdError;
 pub use self::io::{ConnectionId, Disconnect, Input, Output};
 pub use self::machine::Producer;
+pub use self::mismatch::{ForeignProtocol, MismatchEvidence, SecurityMismatch, SecurityProtocol};
 pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};
 pub use self::scram::ScramError;
 pub use crate::time::Instant;

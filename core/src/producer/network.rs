@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use super::backoff::{Backoff, Chance, Random};
+use super::cause::BrokerAddress;
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
 use super::connection::Connection;
@@ -31,8 +32,8 @@ pub(super) struct Network {
     turn: usize,
     /// What chance of the connections' own is made from.
     seed: u64,
-    /// What went wrong last, and on the way to whom, if that way was not good since.
-    last_trouble: Option<(Node, BrokerTrouble)>,
+    /// Whether any broker has answered a request after a handshake: then `security.protocol` is right.
+    pub(super) is_proven: bool,
 }
 
 /// The way to a node.
@@ -43,6 +44,16 @@ struct Path {
     not_before: Instant,
     /// It hung up when it was asked what it speaks, or kept silent: next time it is not asked.
     hung_up: bool,
+    last_error: Option<NodeError>,
+}
+
+/// The last error on the way to a node.
+#[derive(Clone, Debug)]
+pub(super) struct NodeError {
+    pub(super) at: Instant,
+    pub(super) error: BrokerTrouble,
+    /// Whether there was no connection that was ready since.
+    is_current: bool,
 }
 
 /// How far one is from speaking with a node.
@@ -62,7 +73,7 @@ const HOPE: Duration = Duration::from_secs(1);
 impl Network {
     pub(super) fn new(turn: usize, seed: u64) -> Self {
         let (connections, nodes) = (BTreeMap::new(), BTreeMap::new());
-        Self { connections, nodes, next_connection: 0, turn, seed, last_trouble: None }
+        Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
     }
 
     pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
@@ -77,8 +88,14 @@ impl Network {
         }
     }
 
-    /// A new attempt.
-    pub(super) fn connect(&mut self, node: Node, config: &ProducerConfig, now: Instant) -> ConnectionId {
+    /// A new attempt, to this address.
+    pub(super) fn connect(
+        &mut self,
+        node: Node,
+        address: BrokerAddress,
+        config: &ProducerConfig,
+        now: Instant,
+    ) -> ConnectionId {
         let id = ConnectionId::new(self.next_connection);
         let chance = Chance { seed: self.seed, connection: self.next_connection };
         self.next_connection += 1;
@@ -87,27 +104,38 @@ impl Network {
         path.connection = Some(id);
         let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| path.hung_up);
         path.hung_up = false;
-        self.connections.insert(id, Connection::new(node, fallback, chance, config, now));
+        self.connections.insert(id, Connection::new(node, address, fallback, chance, config, now));
         id
     }
 
-    /// It can be used: whatever went wrong before is forgotten.
+    /// It can be used. The last error is kept: it may be why a batch was delayed that is still waiting.
     pub(super) fn ready(&mut self, node: Node) {
         if let Some(path) = self.nodes.get_mut(&node) {
             path.failures = 0;
+            if let Some(last) = &mut path.last_error {
+                last.is_current = false;
+            }
         }
-        self.last_trouble.take_if(|(troubled, _)| *troubled == node);
     }
 
-    /// Something went wrong on the way to this node.
-    pub(super) fn troubled(&mut self, node: Node, trouble: BrokerTrouble) {
-        self.last_trouble = Some((node, trouble));
+    /// Records an error on the way to this node.
+    pub(super) fn failed(&mut self, node: Node, error: BrokerTrouble, at: Instant) {
+        self.nodes.entry(node).or_default().last_error = Some(NodeError { at, error, is_current: true });
     }
 
-    /// What went wrong last on the way to this node, or to any, and was not made good.
-    pub(super) fn last_trouble(&self, of: Option<Node>) -> Option<&BrokerTrouble> {
-        let last = self.last_trouble.as_ref().filter(|(node, _)| of.is_none_or(|of| of == *node));
-        last.map(|(_, trouble)| trouble)
+    /// Returns the last error on the way to this node, or to any, if it can be why something is late that waits since
+    /// `since`: it occurred later, or there was no connection that was ready after it.
+    pub(super) fn last_error(&self, of: Option<Node>, since: Instant) -> Option<&NodeError> {
+        // Other nodes may be good, and this one is then of no importance.
+        let counts = of.is_some() || self.connections.values().all(|connection| connection.versions().is_none());
+        let nodes = self.nodes.iter().filter(|(node, _)| of.is_none_or(|of| of == **node));
+        let errors = nodes.filter_map(|(_, path)| path.last_error.as_ref());
+        errors.filter(|last| last.is_current && counts || last.at >= since).max_by_key(|last| last.at)
+    }
+
+    /// Returns the connection to this node, or the attempt to make it.
+    pub(super) fn connection_to(&self, node: Node) -> Option<&Connection> {
+        self.connections.get(&self.nodes.get(&node)?.connection?)
     }
 
     /// The id of the broker at the other end, where it is known.
@@ -145,16 +173,15 @@ impl Network {
         Some((connection, path.not_before))
     }
 
-    /// Where a node is.
-    pub(super) fn address<'n>(
-        &self,
-        node: Node,
-        config: &'n ProducerConfig,
-        cluster: &'n Cluster,
-    ) -> Option<(&'n str, u16)> {
+    /// The address of a node, as it is known now. A connection has the one that it was made to.
+    pub(super) fn address(node: Node, config: &ProducerConfig, cluster: &Cluster) -> Option<BrokerAddress> {
         match node {
-            Node::Bootstrap(at) => config.bootstrap_servers.get(at).map(|(host, port)| (host.as_str(), *port)),
-            Node::Broker(id) => cluster.address(id).map(|Address { host, port }| (host.as_str(), *port)),
+            Node::Bootstrap(at) => {
+                config.bootstrap_servers.get(at).map(|(host, port)| BrokerAddress::new(None, host.clone(), *port))
+            }
+            Node::Broker(id) => {
+                cluster.address(id).map(|Address { host, port }| BrokerAddress::new(Some(id), host.clone(), *port))
+            }
         }
     }
 

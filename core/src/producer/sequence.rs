@@ -1,13 +1,6 @@
-//! Who the producer is to the brokers, and how it counts: producer id, epoch, and sequence numbers (KIP-98, KIP-360).
+//! How a partition counts under a producer id and epoch: its sequence numbers (KIP-98).
 
-use crate::time::Instant;
-
-/// A producer id and its epoch. Under a new one a partition counts from 0 again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) id: i64,
-    pub(super) epoch: i16,
-}
+use super::identity::Identity;
 
 /// The sequence number `records` after this one: 31 bits, then 0 again.
 pub(super) const fn advance(sequence: i32, records: usize) -> i32 {
@@ -99,63 +92,6 @@ impl Sequence {
     }
 }
 
-/// Getting an identity, and the next one.
-#[derive(Debug, Default)]
-pub(super) struct Identities {
-    current: Option<Identity>,
-    /// Brokers will hear nothing of the current one's id: ask for a new one.
-    disowned: bool,
-    /// A partition that has counted under the current one was forgotten. Should it come back, it would count from 0 again,
-    /// and its batches would be taken for duplicates: so no partition begins to count under it any more.
-    complete: bool,
-    /// A request is under way.
-    pub(super) asked: bool,
-    pub(super) failures: u32,
-    pub(super) not_before: Instant,
-}
-
-impl Identities {
-    /// Under which identity a partition that counts so may stamp something new: its own, while that is good, for what another
-    /// partition has lost is no affair of it; then the current one.
-    pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
-        let own = sequence.identity().filter(|&own| sequence.allows(own));
-        let current = || self.current.filter(|&current| sequence.allows(current) && !self.complete && !self.disowned);
-        own.or_else(current)
-    }
-
-    /// Makes the next epoch the current one, as the Java client does for producers without transactions: brokers take it from
-    /// whoever knows the id, and nothing late of the epoch before. False if there is no next one, and a new id is to be asked
-    /// for.
-    pub(super) fn bump(&mut self) -> bool {
-        let current = self.current.filter(|_| !self.disowned);
-        let Some(Identity { id, epoch }) = current else { return false };
-        let Some(epoch) = epoch.checked_add(1) else { return false };
-        self.current = Some(Identity { id, epoch });
-        self.complete = false;
-        true
-    }
-
-    /// A partition that has counted under this identity is forgotten.
-    pub(super) fn forget_counting(&mut self, identity: Identity) {
-        self.complete |= self.current == Some(identity);
-    }
-
-    /// A new identity. False if it is one that we have, or had: that would count from 0 in ranges that are taken.
-    pub(super) fn obtain(&mut self, identity: Identity) -> bool {
-        self.asked = false;
-        if self.current.is_some_and(|current| current.id == identity.id && current.epoch >= identity.epoch) {
-            return false;
-        }
-        *self = Self { current: Some(identity), not_before: self.not_before, ..Self::default() };
-        true
-    }
-
-    /// A broker does not take this identity as ours: nor will it take the next epoch.
-    pub(super) fn disown(&mut self, identity: Identity) {
-        self.disowned |= self.current.is_some_and(|current| current.id == identity.id);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,53 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_bumped_and_never_taken_twice() {
-        let mut identities = Identities::default();
-        assert!(!identities.bump());
-        assert!(identities.obtain(ONE));
-        assert!(!identities.obtain(ONE));
-        assert!(identities.bump());
-        assert_eq!(identities.current, Some(TWO));
-        assert!(!identities.obtain(ONE) && !identities.obtain(TWO));
-        identities.disown(ONE);
-        assert!(!identities.bump(), "of this id nothing will be taken");
-        assert_eq!(identities.usable_by(&Sequence::default()), None);
-        assert!(identities.obtain(Identity { id: 8, epoch: i16::MAX }));
-        assert!(!identities.bump(), "there is no epoch after the last");
-    }
-
-    #[test]
-    fn what_one_partition_loses_is_no_affair_of_another() {
-        let mut identities = Identities::default();
-        identities.obtain(ONE);
-        let (mut loser, mut other) = (Sequence::default(), Sequence::default());
-        loser.take(ONE, 1);
-        other.take(ONE, 1);
-        loser.lose(ONE);
-        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (None, Some(ONE)));
-        identities.bump();
-        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (Some(TWO), Some(ONE)));
-    }
-
-    #[test]
     fn five_batches_are_remembered() {
         let mut sequence = Sequence::default();
         let numbers = [0; 5].map(|_| sequence.take(ONE, 1).1);
         assert_eq!(numbers, [0, 1, 2, 3, 4]);
         assert!(sequence.is_remembered(1) && !sequence.is_remembered(0));
-    }
-
-    #[test]
-    fn after_a_partition_was_forgotten_none_begins_under_the_same_identity() {
-        let mut identities = Identities::default();
-        identities.obtain(ONE);
-        let (mut old, new) = (Sequence::default(), Sequence::default());
-        old.take(ONE, 1);
-        identities.forget_counting(TWO);
-        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(ONE)));
-        identities.forget_counting(ONE);
-        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), None));
-        identities.bump();
-        assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(TWO)));
     }
 }

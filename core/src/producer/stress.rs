@@ -85,6 +85,8 @@ struct Chaos {
     trouble: usize,
     ids: i64,
     bump: bool,
+    /// Epochs that were not handed out get this error code.
+    own_epochs: ErrorCode,
 }
 
 const PARTITIONS: i32 = 3;
@@ -100,8 +102,18 @@ impl Chaos {
         let mut random = Random::new(seed);
         let trouble = random.below(30);
         let bump = random.below(2) == 0;
+        // NONE: they are taken (KIP-360).
+        let own_epochs = [
+            ErrorCode::NONE,
+            ErrorCode::NONE,
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            ErrorCode::UNKNOWN_PRODUCER_ID,
+            ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+            ErrorCode::PRODUCER_FENCED,
+        ];
+        let own_epochs = own_epochs[random.below(own_epochs.len())];
         let (logs, links, late) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        Self { seed, world, random, logs, links, late, trouble, ids: 0, bump }
+        Self { seed, world, random, logs, links, late, trouble, ids: 0, bump, own_epochs }
     }
 
     fn chance(&mut self, percent: usize) -> bool {
@@ -114,7 +126,7 @@ impl Chaos {
                 Output::Connect { connection, .. } => {
                     if self.chance(self.trouble / 2) {
                         let how = [Disconnect::NotConnected, Disconnect::Untrusted][self.random.below(2)];
-                        self.world.producer.handle_input(Input::Closed(connection, how), self.world.now);
+                        self.world.producer.handle_input(Input::Closed(connection, how, None), self.world.now);
                     } else {
                         self.links.insert(connection, Link::default());
                         self.world.producer.handle_input(Input::Connected(connection), self.world.now);
@@ -149,7 +161,7 @@ impl Chaos {
 
     fn lose(&mut self, connection: ConnectionId) {
         self.cut(connection);
-        self.world.producer.handle_input(Input::Closed(connection, Disconnect::Broken), self.world.now);
+        self.world.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), self.world.now);
     }
 
     /// The broker looks at one request.
@@ -207,7 +219,10 @@ impl Chaos {
             let (code, offset) = if self.chance(self.trouble) {
                 (before[self.random.below(before.len())], 0)
             } else {
-                let (code, offset) = self.logs.entry(partition).or_default().append(&batch);
+                let (code, offset) = match self.identity_check(&batch) {
+                    ErrorCode::NONE => self.logs.entry(partition).or_default().append(&batch),
+                    code => (code, 0),
+                };
                 if code == ErrorCode::NONE && self.chance(self.trouble / 2) {
                     (after[self.random.below(after.len())], 0)
                 } else {
@@ -221,6 +236,14 @@ impl Chaos {
         }
         body.extend(0_i32.to_be_bytes());
         Some(frame(asked.correlation, &body))
+    }
+
+    fn identity_check(&self, batch: &[u8]) -> ErrorCode {
+        let batch = RecordBatches::new(batch).next().unwrap().unwrap();
+        let header = batch.header().unwrap();
+        let identity = (header.producer_id, header.producer_epoch);
+        let is_own = identity.0 >= 0 && !self.world.handed_out.contains(&identity);
+        if is_own { self.own_epochs } else { ErrorCode::NONE }
     }
 
     fn run(mut self, steps: usize, idempotent: bool) {

@@ -29,11 +29,14 @@ pub(super) enum Verdict {
     /// It was refused, for our counting is not the broker's: if it is the next in line, count anew under a new epoch;
     /// if not, an earlier one has to go first.
     Recount,
+    /// It was refused, for the broker does not take our producer id or epoch, whatever the sequence: no partition uses them
+    /// any more, and a new producer id is asked for.
+    IdentityRefused,
 }
 
 /// A batch's fate. The table of section "Produce", one row a code; a code of the future fails, and we know nothing of it.
 pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict {
-    use Verdict::{Done, Fail, Recount, Retry, TooLarge};
+    use Verdict::{Done, Fail, IdentityRefused, Recount, Retry, TooLarge};
     // After its own write a leader waits for its followers only with acks=all. It can lose the partition while it waits,
     // and says so with the very codes with which it would refuse beforehand. The next leader may have the records.
     let waited = acks == Acks::All;
@@ -73,12 +76,18 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         | ErrorCode::NOT_COORDINATOR
         | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { refresh: false, unsure: false },
 
-        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-        | ErrorCode::UNKNOWN_PRODUCER_ID
-        | ErrorCode::INVALID_PRODUCER_EPOCH
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Recount,
+        // All before anything is appended. The first three mean that our id or epoch is unknown, or another's by now. The
+        // last two are about transactions, of which we have none: the broker has one open under our id (Kafka's
+        // `ProducerAppendInfo`), and we cannot end it.
+        ErrorCode::INVALID_PRODUCER_EPOCH
+        | ErrorCode::INVALID_PRODUCER_ID_MAPPING
+        | ErrorCode::PRODUCER_FENCED
+        | ErrorCode::INVALID_TXN_STATE
+        | ErrorCode::TRANSACTION_ABORTABLE
             if idempotent =>
         {
-            Recount
+            IdentityRefused
         }
 
         ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => TooLarge,
@@ -217,7 +226,7 @@ mod tests {
         throttling_quota_exceeded THROTTLING_QUOTA_EXCEEDED AGAIN_UNSURE, AGAIN_UNSURE, AGAIN_UNSURE;
         out_of_order_sequence_number OUT_OF_ORDER_SEQUENCE_NUMBER Verdict::Recount, REFUSED, REFUSED;
         unknown_producer_id UNKNOWN_PRODUCER_ID Verdict::Recount, REFUSED, REFUSED;
-        invalid_producer_epoch INVALID_PRODUCER_EPOCH Verdict::Recount, REFUSED, REFUSED;
+        invalid_producer_epoch INVALID_PRODUCER_EPOCH Verdict::IdentityRefused, REFUSED, REFUSED;
         message_too_large MESSAGE_TOO_LARGE Verdict::TooLarge, Verdict::TooLarge, Verdict::TooLarge;
         record_list_too_large RECORD_LIST_TOO_LARGE Verdict::TooLarge, Verdict::TooLarge, Verdict::TooLarge;
         invalid_topic_exception INVALID_TOPIC_EXCEPTION REFUSED, REFUSED, REFUSED;
@@ -229,13 +238,13 @@ mod tests {
         invalid_request INVALID_REQUEST REFUSED, REFUSED, REFUSED;
         unsupported_for_message_format UNSUPPORTED_FOR_MESSAGE_FORMAT REFUSED, REFUSED, REFUSED;
         policy_violation POLICY_VIOLATION REFUSED, REFUSED, REFUSED;
-        invalid_txn_state INVALID_TXN_STATE REFUSED, REFUSED, REFUSED;
-        invalid_producer_id_mapping INVALID_PRODUCER_ID_MAPPING REFUSED, REFUSED, REFUSED;
+        invalid_txn_state INVALID_TXN_STATE Verdict::IdentityRefused, REFUSED, REFUSED;
+        invalid_producer_id_mapping INVALID_PRODUCER_ID_MAPPING Verdict::IdentityRefused, REFUSED, REFUSED;
         transactional_id_authorization_failed TRANSACTIONAL_ID_AUTHORIZATION_FAILED REFUSED, REFUSED, REFUSED;
         unsupported_compression_type UNSUPPORTED_COMPRESSION_TYPE REFUSED, REFUSED, REFUSED;
         invalid_record INVALID_RECORD REFUSED, REFUSED, REFUSED;
-        producer_fenced PRODUCER_FENCED REFUSED, REFUSED, REFUSED;
-        transaction_abortable TRANSACTION_ABORTABLE REFUSED, REFUSED, REFUSED;
+        producer_fenced PRODUCER_FENCED Verdict::IdentityRefused, REFUSED, REFUSED;
+        transaction_abortable TRANSACTION_ABORTABLE Verdict::IdentityRefused, REFUSED, REFUSED;
         unknown_server_error UNKNOWN_SERVER_ERROR Verdict::Fail { unsure: true }, Verdict::Fail { unsure: true }, Verdict::Fail { unsure: true };
     }
 

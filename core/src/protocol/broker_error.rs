@@ -11,8 +11,8 @@ use super::{ApiKey, ErrorCode};
 /// ```
 /// use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 ///
-/// let error = BrokerError::new(ApiKey::Produce, ErrorCode::NOT_LEADER_OR_FOLLOWER).from_broker(3);
-/// assert_eq!(error.to_string(), "broker 3 answered Produce with NOT_LEADER_OR_FOLLOWER (6)");
+/// let error = BrokerError::new(ApiKey::Produce, ErrorCode::NOT_LEADER_OR_FOLLOWER).in_version(12).from_broker(3);
+/// assert_eq!(error.to_string(), "broker 3 answered Produce v12 with NOT_LEADER_OR_FOLLOWER (6)");
 /// assert!(error.is_retriable());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ use super::{ApiKey, ErrorCode};
 pub struct BrokerError {
     /// What it was asked.
     pub api: ApiKey,
+    /// In which version of the API, where that is known.
+    pub version: Option<i16>,
     /// Its node id, where that is known: a bootstrap server has only an address.
     pub broker: Option<i32>,
     /// Its code.
@@ -32,7 +34,7 @@ impl BrokerError {
     /// Some broker answered this, and said no more.
     #[must_use]
     pub const fn new(api: ApiKey, code: ErrorCode) -> Self {
-        Self { api, broker: None, code, message: None }
+        Self { api, version: None, broker: None, code, message: None }
     }
 
     /// It was this one.
@@ -42,14 +44,21 @@ impl BrokerError {
         self
     }
 
-    /// In these words, of which the first 1,024 bytes are kept.
+    /// It was asked in this version of the API.
+    #[must_use]
+    pub fn in_version(mut self, version: i16) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// In these words, of which the first 1,024 bytes are kept, in one line: control characters become spaces.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Option<String>>) -> Self {
         const MOST: usize = 1_024;
         self.message = message.into().map(|mut message| {
             let end = (0..=MOST.min(message.len())).rev().find(|&at| message.is_char_boundary(at));
             message.truncate(end.unwrap_or(0));
-            message.into_boxed_str()
+            message.replace(char::is_control, " ").into_boxed_str()
         });
         self
     }
@@ -89,12 +98,16 @@ impl BrokerError {
 
 impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api, broker, code, message } = self;
+        let Self { api, version, broker, code, message } = self;
         match broker {
             Some(id) => write!(f, "broker {id}")?,
             None => f.write_str("the broker")?,
         }
-        write!(f, " answered {} with {code}", api.name())?;
+        write!(f, " answered {}", api.name())?;
+        if let Some(version) = version {
+            write!(f, " v{version}")?;
+        }
+        write!(f, " with {code}")?;
         if let Some(message) = message {
             write!(f, ": {message}")?;
         }
@@ -121,5 +134,7 @@ mod tests {
         let odd = String::from("x") + &said;
         let error = error.with_message(odd.clone());
         assert_eq!(error.message.as_deref(), Some(&odd[..1_023]), "no character is cut in two");
+        let error = error.with_message(String::from("no\r\nWARN all is lost\u{1b}[0m"));
+        assert_eq!(error.message.as_deref(), Some("no  WARN all is lost [0m"));
     }
 }

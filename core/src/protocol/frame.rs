@@ -104,6 +104,20 @@ impl FrameReader {
         Ok(Some(Bytes::from(mem::take(&mut self.payload))))
     }
 
+    /// Returns the four bytes of the length of the frame that is being received, once they have come.
+    #[must_use]
+    pub const fn length_prefix(&self) -> Option<[u8; 4]> {
+        if self.prefixed == self.prefix.len() { Some(self.prefix) } else { None }
+    }
+
+    /// Returns how many bytes of an unfinished frame have come, and how many it is to have, both without the four bytes of
+    /// the length. `None` between frames, and after an error.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<(usize, usize)> {
+        self.length_prefix()?;
+        Some((self.payload.len(), self.length().ok()?))
+    }
+
     fn length(&self) -> Result<usize, FrameError> {
         let claimed = i32::from_be_bytes(self.prefix);
         let length = usize::try_from(claimed).map_err(|_| FrameError::NegativeLength(claimed))?;

@@ -1,6 +1,8 @@
 use std::time::SystemTime;
 
-use kafka_batch::{Record, RollingBatch, SendErrorReason, TopicPartition, Transport, partition_for_key};
+use kafka_batch::partitioner::partition_for_key;
+use kafka_batch::stream::RollingBatch;
+use kafka_batch::{Record, SendErrorReason, TopicPartition, Transport};
 use tokio::sync::mpsc::Receiver;
 
 /// Publishes readings by sensor: those of one sensor to one partition, in their order.

@@ -1,7 +1,7 @@
-use kafka_batch::{DeliveryError, KafkaBatch};
+use kafka_batch::{BatchLost, DeliveryError, KafkaBatch};
 
 /// What is left to send of a failed batch, where a duplicate does no harm.
-fn left_to_send(error: &DeliveryError) -> Option<KafkaBatch> {
-    let rest = error.good_remainder(); // neither written nor rejected by the broker
-    (!rest.is_empty()).then_some(rest)
+fn left_to_send(error: &DeliveryError) -> Result<Option<KafkaBatch>, BatchLost> {
+    let rest = error.good_remainder()?; // neither written nor rejected by the broker
+    Ok((!rest.is_empty()).then_some(rest))
 }

@@ -32,13 +32,15 @@ async fn settle(producer: TokioProducer, accepted: Pending, undelivered: Sender<
     let Err(error) = accepted.await else { return };
     let can_help = error.is_retriable() || !error.record_errors.is_empty();
     let left = match left_to_send(&error) {
-        Some(rest) if can_help => match producer.send_batch(rest, error.to).await {
-            Ok(accepted) => accepted.await.err().and_then(|error| left_to_send(&error)),
-            Err(refused) => Some(*refused.batch),
+        Ok(Some(rest)) if can_help => match producer.send_batch(rest, error.to).await {
+            Ok(accepted) => accepted.await.err().map_or(Ok(None), |error| left_to_send(&error)),
+            Err(refused) => Ok(Some(*refused.batch)),
         },
         left => left,
     };
-    if let Some(batch) = left {
-        drop(undelivered.send(batch).await);
+    match left {
+        Ok(Some(batch)) => drop(undelivered.send(batch).await),
+        Ok(None) => {} // everything is written, or was rejected by the broker
+        Err(lost) => eprintln!("{lost}"), // the producer's task panicked
     }
 }

@@ -1,17 +1,18 @@
 use std::time::{Duration, SystemTime};
 
-use kafka_batch::{BatchStream, TopicPartition, Transport};
+use kafka_batch::stream::BatchStream;
+use kafka_batch::{TopicPartition, Transport};
 use tokio::sync::mpsc::Receiver;
 
 /// Publishes readings as they come.
 async fn pump(mut outbox: Outbox, to: TopicPartition, mut readings: Receiver<String>) {
     let first = outbox.producer.batch();
-    let mut batches = BatchStream::polling(|context| readings.poll_recv(context), first, SystemTime::now)
+    let mut batches = BatchStream::from_poll_fn(|context| readings.poll_recv(context), first, SystemTime::now)
         .linger(Duration::from_millis(5), tokio::time::sleep);
     while let Some(rolled) = batches.next().await {
         match rolled {
             Ok(rolled) => outbox.send(rolled.batch, to.clone()).await,
-            Err(misfit) => eprintln!("left out: {} ({})", misfit.message, misfit.error), // the others go on
+            Err(rejected) => eprintln!("left out: {} ({})", rejected.message, rejected.error), // the others go on
         }
     }
     outbox.finish().await;

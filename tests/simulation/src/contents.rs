@@ -115,7 +115,9 @@ pub fn identify(records: &Bytes) -> Result<Identity, String> {
     let mut batches = RecordBatches::new(records);
     let batch = batches.next().ok_or("an empty record set")?.map_err(|error| error.to_string())?;
     let mut reading = Reading::default();
-    for record in &batch.records(CEILING).map_err(|error| error.to_string())? {
+    let records = batch.records(CEILING).map_err(|error| error.to_string())?;
+    records.validate().map_err(|error| error.to_string())?;
+    for record in &records {
         reading.record(&record.map_err(|error| error.to_string())?)?;
     }
     if batches.next().is_some() || batches.tail().is_some() {

@@ -204,6 +204,16 @@ impl Link {
         };
     }
 
+    /// Faults cease: a cut that is still to come does not.
+    pub const fn relent(&mut self) {
+        if !self.to_broker.closed {
+            self.to_broker.cut_after = None;
+        }
+        if !self.to_client.closed {
+            self.to_client.cut_after = None;
+        }
+    }
+
     /// Nothing comes through in one direction until then.
     pub fn stall(&mut self, until: Moment, to_broker: bool) {
         let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };

@@ -100,7 +100,10 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
             let time_outs = producer.request_timeout * 2 + producer.socket_connection_setup_timeout;
             let calm = Moment::from_secs(45) + time_outs + LONGEST_THROTTLE;
             world.run_until(world.now + calm)?;
-            probe(world, producer.delivery_timeout)?;
+            let again = probe(world, producer.delivery_timeout, false)?;
+            if again {
+                probe(world, producer.delivery_timeout, true)?;
+            }
             world.act(&Action::Flush)?;
             world.act(&Action::Close(CloseMode::Flushing))?;
         }
@@ -126,11 +129,12 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
     check(&world.ledger, &world.cluster, Strictness { acks: world.acks(), idempotent })
 }
 
-/// A batch for each partition, which has to get through.
-fn probe(world: &mut World, patience: Moment) -> Result<(), Breach> {
+/// A batch for each partition, which has to get through. Returns whether some are in doubt for good: an answer came too late, or a
+/// former leader was asked first, and then the broker refused the identity. Those behind them have to get through.
+fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, Breach> {
     let recipe = Recipe { records: 1, ..Recipe::default() };
     if world.is_locked_out() {
-        return Ok(());
+        return Ok(false);
     }
     let mut probes: Vec<(Serial, String)> = Vec::new();
     // A broker before 2.5 that has forgotten a producer refuses it (UNKNOWN_PRODUCER_ID), and a batch that an old leader
@@ -147,9 +151,15 @@ fn probe(world: &mut World, patience: Moment) -> Result<(), Breach> {
     }
     world.note(|| format!("== probes: {probes:?}"));
     world.run_until(world.now + patience + Moment::from_secs(1))?;
+    let mut in_doubt = false;
     for (serial, to) in probes {
         match &world.ledger.promises[&serial].outcome {
             Some(Outcome::Delivered(_)) => {}
+            Some(Outcome::Failed(fates, _))
+                if !is_second && world.refuses_identities() && fates.contains(&Fate::Unknown) =>
+            {
+                in_doubt = true;
+            }
             // In so little time not everything can be set up anew.
             _ if patience < Moment::from_secs(5) => {}
             outcome => {
@@ -157,7 +167,7 @@ fn probe(world: &mut World, patience: Moment) -> Result<(), Breach> {
             }
         }
     }
-    Ok(())
+    Ok(in_doubt)
 }
 
 /// Leaves out of a failing schedule what it does not need to break the same law.

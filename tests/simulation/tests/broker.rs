@@ -9,8 +9,9 @@ use kafka_batch_core::protocol::{
     RequestHeader, RequestedTopics, TopicProduceData, Uuid,
 };
 use kafka_batch_core::{Magic, Stamp};
+use kafka_batch_simulation::broker::identities::CODES;
 use kafka_batch_simulation::broker::release::Release;
-use kafka_batch_simulation::broker::{Broker, Deed, Intercept, Interceptor};
+use kafka_batch_simulation::broker::{Broker, Deed, HandOut, Intercept, Interceptor, RefusedIdentities};
 use kafka_batch_simulation::cluster::{Cluster, ClusterSettings};
 use kafka_batch_simulation::contents::{Recipe, Serial, fill};
 use kafka_batch_simulation::random::Random;
@@ -225,4 +226,48 @@ fn producer_ids_are_always_new_and_an_interceptor_works_once() {
     let [first, second, third] = [ask(1), ask(2), ask(3)];
     assert_eq!(second.error_code.0, code);
     assert!(first.producer_id < third.producer_id && third.producer_epoch == 0);
+}
+
+#[test]
+fn identities_are_handed_out_again_or_with_other_epochs_if_so_wanted() {
+    let mut dialogue = with(Release::V4_1);
+    let request = InitProducerIdRequest::idempotent().encode(5, HEADER).unwrap();
+    let mut ask = |how: Option<HandOut>| {
+        if let Some(how) = how {
+            let what = Intercept::HandOut(how);
+            dialogue.broker.intercept(Interceptor { api: TheirKey::InitProducerId, after: 0, what });
+        }
+        let answer = InitProducerIdResponse::decode(&dialogue.asks(&request).hears().frame(), 5).unwrap();
+        assert_eq!(answer.error_code, ErrorCode::NONE);
+        (answer.producer_id, answer.producer_epoch)
+    };
+    let (first, _) = ask(None);
+    assert_eq!(ask(None), (first + 1, 0));
+    assert_eq!(ask(Some(HandOut::Again)), (first + 1, 0));
+    assert_eq!(ask(Some(HandOut::First)), (first, 0));
+    assert_eq!(ask(Some(HandOut::LaterEpoch)), (first + 1, 3));
+    assert_eq!(ask(Some(HandOut::LateEpoch)), (first + 2, i16::MAX - 1));
+    assert_eq!(ask(Some(HandOut::Invalid)), (-1, 0));
+}
+
+#[test]
+fn identities_are_refused_for_good_with_any_code() {
+    for code in CODES {
+        let mut dialogue = with(Release::V4_1);
+        dialogue.cluster.hand_out(9, 0);
+        let produce = |dialogue: &mut Dialogue, serial, (id, epoch), sequence| {
+            let stamp = Stamp::NONE.producer(id, epoch, sequence);
+            dialogue.produces(13, Acks::All, serial, stamp).hears_of_produce(13).error_code.0
+        };
+        dialogue.broker.refuse(RefusedIdentities::OwnEpochs, code, &dialogue.cluster);
+        assert_eq!(produce(&mut dialogue, 1, (9, 0), 0), 0);
+        assert_eq!(produce(&mut dialogue, 2, (9, 1), 0), code);
+        dialogue.broker.relent(false);
+        assert_eq!(produce(&mut dialogue, 3, (9, 1), 0), code);
+        dialogue.broker.refuse(RefusedIdentities::Forgotten, code, &dialogue.cluster);
+        assert_eq!(produce(&mut dialogue, 4, (9, 0), 3), code);
+        dialogue.cluster.hand_out(10, 0);
+        assert_eq!(produce(&mut dialogue, 5, (10, 0), 0), 0);
+        assert_eq!(dialogue.stored(), [1, 5]);
+    }
 }

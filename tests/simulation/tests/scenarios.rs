@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use kafka_batch_core::producer::{CloseMode, ProducerConfig};
+use kafka_batch_simulation::broker::identities::CODES;
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::sasl::{PASSWORD, credentials};
-use kafka_batch_simulation::broker::{Intercept, Interceptor, host};
+use kafka_batch_simulation::broker::{HandOut, Intercept, Interceptor, RefusedIdentities, host};
 use kafka_batch_simulation::cluster::ClusterSettings;
 use kafka_batch_simulation::contents::{Packing, Recipe, Serial};
 use kafka_batch_simulation::laws::ledger::Outcome;
@@ -378,5 +379,86 @@ fn no_batch_overtakes_one_that_an_old_leader_has_not_answered() {
     scenario.at(10_000);
     let order: Vec<u64> = scenario.log().iter().map(|(serial, _)| *serial).collect();
     assert_eq!(order, [0, 1, 2], "{}", scenario.0.trace.join("\n"));
+    scenario.closes();
+}
+
+/// As brokers do that are not Apache Kafka: an epoch is theirs to hand out, and KIP-360 is not known.
+#[test]
+fn where_only_epochs_that_were_handed_out_are_taken_a_lost_answer_costs_one_batch_alone() {
+    for code in CODES {
+        let mut scenario = with(Release::V4_1, 1, |config| {
+            config.request_timeout = ms(500);
+            config.delivery_timeout = ms(1_000);
+        });
+        scenario.happens(&Action::RefuseIdentities(None, RefusedIdentities::OwnEpochs, code));
+        let first = scenario.at(10).sends("t", 1);
+        assert_eq!(scenario.at(500).said_of(first), "delivered at Some(0)");
+        for _ in 0..3 {
+            scenario.broker_answers(Intercept::DropRequest);
+        }
+        let lost = scenario.sends("t", 1);
+        assert_eq!(scenario.at(2_500).said_of(lost), "unknown, perhaps written", "{code}");
+        scenario.happens(&Action::Relent);
+        for batch in 0..5 {
+            let sent = scenario.sends("t", 1);
+            assert!(scenario.at(2_700 + batch * 200).said_of(sent).starts_with("delivered"), "{code}");
+        }
+        assert_eq!(scenario.lines_with(0, &["-> InitProducerId"]), 2, "{code}");
+        scenario.closes();
+    }
+}
+
+#[test]
+fn a_cluster_that_forgets_every_id_is_asked_for_another_at_once() {
+    for code in CODES {
+        let mut scenario = with(Release::V4_1, 1, |_| {});
+        let first = scenario.at(10).sends("t", 1);
+        assert_eq!(scenario.at(500).said_of(first), "delivered at Some(0)");
+        scenario.happens(&Action::RefuseIdentities(None, RefusedIdentities::Forgotten, code));
+        let sent = [scenario.sends("t", 2), scenario.sends("t", 1)];
+        // Unless the sequence may be what is wrong: then the next epoch is tried first.
+        let patience = if matches!(code, 45 | 59) { 200 } else { 50 };
+        scenario.at(500 + patience);
+        assert_eq!(
+            sent.map(|batch| scenario.said_of(batch)),
+            ["delivered at Some(1)", "delivered at Some(3)"],
+            "{code}"
+        );
+        assert_eq!(scenario.lines_with(0, &["-> InitProducerId"]), 2, "{code}");
+        scenario.closes();
+    }
+}
+
+#[test]
+fn an_identity_that_is_handed_out_twice_is_used_once() {
+    let mut scenario = with(Release::V4_1, 1, |_| {});
+    let first = scenario.at(10).sends("t", 1);
+    assert_eq!(scenario.at(500).said_of(first), "delivered at Some(0)");
+    scenario.happens(&Action::RefuseIdentities(None, RefusedIdentities::Forgotten, 49));
+    for how in [HandOut::Again, HandOut::First, HandOut::Invalid] {
+        let what = Intercept::HandOut(how);
+        scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::InitProducerId, after: 0, what }));
+    }
+    let second = scenario.sends("t", 1);
+    assert_eq!(scenario.at(2_000).said_of(second), "delivered at Some(1)");
+    assert_eq!(scenario.lines_with(0, &["-> InitProducerId"]), 5);
+    assert_eq!(scenario.lines_with(0, &["-> Produce"]), 3);
+    scenario.closes();
+}
+
+#[test]
+fn behind_the_last_epoch_a_new_id_is_asked_for() {
+    let mut scenario = with(Release::V4_1, 1, |_| {});
+    let what = Intercept::HandOut(HandOut::LateEpoch);
+    scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::InitProducerId, after: 0, what }));
+    for round in 0..4 {
+        scenario.at(1_000 * round + 10).sends("t", 1);
+        scenario.at(1_000 * round + 500).broker_answers(Intercept::Dislike { positions: vec![0] });
+        let disliked = scenario.sends("t", 1);
+        assert_eq!(scenario.at(1_000 * round + 900).said_of(disliked), "not written");
+    }
+    assert_eq!(scenario.log().len(), 4);
+    assert_eq!(scenario.lines_with(0, &["-> InitProducerId"]), 2);
+    assert_eq!(scenario.lines_with(0, &["-> Produce", "/32767/"]), 2, "{}", scenario.0.trace.join("\n"));
     scenario.closes();
 }

@@ -50,7 +50,9 @@
 mod connect;
 mod drive;
 
-pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Stopped, Unreachable};
+pub use kafka_batch_transport::{
+    ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol, Stopped, Unreachable,
+};
 use kafka_batch_transport::{Driver, Runtime, Work};
 
 /// A producer over async-std. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use kafka_batch_core::FlushError;
 use kafka_batch_core::producer::{BatchId, FlushId};
-use kafka_batch_core::{FlushError, TopicPartition};
 
 use crate::error::Stopped;
-use crate::promise::{Everything, Promise};
+use crate::promise::{Accepted, Everything, Promise};
 use crate::window::Load;
 
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Books {
 /// A batch that the machine has.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) promise: Promise<TopicPartition>,
+    pub(crate) promise: Promise<Accepted>,
     pub(crate) load: Load,
 }
 

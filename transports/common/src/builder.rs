@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::producer as machine;
 use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
 
 use crate::desk::Desk;
@@ -17,8 +17,9 @@ use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
 use crate::security;
-use crate::settings::{self, Meaning, Settings};
+use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
 use crate::topics::Topics;
+use crate::wire::Security;
 
 /// What a runtime has to do for a producer: one task, from the first connection to the last answer.
 pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -38,46 +39,18 @@ pub trait Spawn: Runtime {
     fn spawn(work: Work) -> Result<(), ConfigError>;
 }
 
-/// Settings of a [`Producer`], by their Kafka names.
+/// Settings of a [`Producer`], by their Kafka names. [`ProducerConfig`] has them with typed values.
 ///
-/// | setting | default | what it is |
-/// |---|---|---|
-/// | `bootstrap.servers` | none | `host:port,…`: where to begin asking who is in the cluster; the port can be left out, and is 9092 then |
-/// | `client.id` | `kafka-batch` | a name for the brokers' logs, metrics and quotas |
-/// | `acks` | `all` | who must have a batch before it counts as delivered: `0`, `1`, `all` |
-/// | `enable.idempotence` | `true`, unless `acks` or the next setting rules it out | a retry neither doubles nor reorders |
-/// | `max.in.flight.requests.per.connection` | 5 | requests without an answer on one connection; more than 5 switch idempotence off, and are an error where it was switched on |
-/// | `request.timeout.ms` | 30 000 | how long to wait for an answer; also how long a topic is asked for before it counts as unknown |
-/// | `delivery.timeout.ms` | 120 000 | how long after it was accepted a batch has failed; if it is not set, at least `request.timeout.ms`, and an error if it is set to less |
-/// | `retries` | 2 147 483 647 | nothing else is taken: retries are not counted, `delivery.timeout.ms` bounds them |
-/// | `linger.ms` | 0 | nothing else is taken: a batch goes out when it is handed over; a [`RollingBatch`](kafka_batch_core::RollingBatch) or a [`BatchStream`](kafka_batch_core::BatchStream) can linger |
-/// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1 000 | between retries, doubling |
-/// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1 000 | between attempts to connect, doubling |
-/// | `socket.connection.setup.timeout.ms` | 10 000 | how long connecting may take, all addresses of a name together |
-/// | `connections.max.idle.ms` | 540 000 | an unused connection is closed after this |
-/// | `metadata.max.age.ms` | 300 000 | what is known of the cluster is asked anew after this |
-/// | `metadata.max.idle.ms` | 300 000 | what is known of a topic that nobody sends to is forgotten after this |
-/// | `max.request.size` | 1 048 576 | bytes of one request; a batch that is over it goes alone |
-/// | `buffer.memory` | 33 554 432 | bytes of batches that may be on their way: over it, sending waits. A batch counts until it is answered; an answer that is not taken keeps its batch in memory, and does not count |
-/// | `receive.message.max.bytes` | 100 000 000 | the longest answer that is read (librdkafka's name) |
-/// | `broker.version.fallback` | none | how to speak with brokers before 0.10 (librdkafka's name) |
-/// | `compression.type` | as the [batch options](Self::batch_options) | the codec of batches that the producer makes: `none`, `gzip`, `snappy`, `lz4`, `zstd`, as far as they are compiled in |
-/// | `compression.level` | the codec's | its level (librdkafka's name): 1 to 9 for gzip, -131 072 to 22 for zstd, -1 for the default; the others have none |
-/// | `compression.gzip.level`, `compression.zstd.level`, `compression.lz4.level` | the codec's | the same by Kafka's names, for the codec that `compression.type` names; -1 is the default, but with zstd, which has such a level |
-/// | `batch.size` | as the [batch options](Self::batch_options) | the soft limit of batches that the producer makes; the hard one, `max.message.bytes`, is [among the options](Self::batch_options) |
-/// | `security.protocol` | `plaintext` | or `ssl`, `sasl_plaintext`, `sasl_ssl`: with TLS where it ends in `ssl`, which needs the feature `tls` |
-/// | `sasl.mechanism`, `sasl.mechanisms` | `PLAIN` | (the latter is librdkafka's name) or `SCRAM-SHA-256`, `SCRAM-SHA-512`; PLAIN sends the password itself, so use it with TLS alone |
-/// | `sasl.username`, `sasl.password` | none | who we are; with SCRAM, printable ASCII |
-/// | `ssl.ca.location`, `ssl.ca.pem` | the system's | the authorities to trust: a PEM file, or the text itself |
-/// | `ssl.certificate.location`, `ssl.certificate.pem` | none | our own certificate, and those between it and its authority: a PEM file, or the text itself |
-/// | `ssl.key.location`, `ssl.key.pem` | none | its key: likewise; plain, or encrypted as PKCS#8 has it (`BEGIN ENCRYPTED PRIVATE KEY`), by PBES2 with AES and PBKDF2-HMAC-SHA-2 or scrypt, as `openssl pkcs8 -topk8 -v2 aes-256-cbc` does |
-/// | `ssl.key.password` | none | the password of that key, if it is encrypted |
-/// | `ssl.endpoint.identification.algorithm` | `https` | a broker's certificate has to have its host name; `none`: any that an authority has signed will do |
+/// Of two names in a row the others are librdkafka's. Blank space around a value or an item of a list has no meaning, nor has
+/// the case of words such as `gzip` or `true`; numbers are decimal.
+///
+#[doc = include_str!("settings/table.md")]
 ///
 /// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made.
 #[must_use]
 pub struct ProducerBuilder<R> {
     settings: Settings,
+    config: ProducerConfig,
     batch_options: BatchOptions,
     down_conversion: DownConversion,
     split_too_large: bool,
@@ -89,6 +62,7 @@ impl<R: Runtime> ProducerBuilder<R> {
     pub(crate) fn new() -> Self {
         Self {
             settings: Settings::new(),
+            config: ProducerConfig::default(),
             batch_options: BatchOptions::default(),
             down_conversion: DownConversion::default(),
             split_too_large: false,
@@ -100,6 +74,12 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// Sets one setting. If a name is set twice, the last value wins.
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets all settings with typed values. One that is also [set by name](Self::set) has the value that was set by name.
+    pub fn config(mut self, config: ProducerConfig) -> Self {
+        self.config = config;
         self
     }
 
@@ -152,13 +132,14 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn create_with_work(self) -> Result<(Producer<R>, Work), ConfigError> {
-        let Self { settings, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let Meaning { config, options: batch_options, security } = settings::read(&settings, batch_options)?;
+        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
+        let ParsedConfig { machine, options: batch_options, tls, brokers } =
+            settings::parse(&settings, &config, batch_options)?;
+        let security = Security::new(tls.as_ref())?;
         batch_options.clone().build(UNIX_EPOCH)?;
-        let config = ProducerConfig { down_conversion, split_too_large, ..config };
+        let config = machine::ProducerConfig { down_conversion, split_too_large, ..machine };
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
-        let brokers = settings.get(settings::BROKERS).cloned().unwrap_or_default();
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
         let desk = Arc::new(Desk::new(limit, topics));
         let driver = Driver::new(config, security, seed, Arc::clone(&desk));
@@ -169,9 +150,10 @@ impl<R: Runtime> ProducerBuilder<R> {
 
 impl<R> Clone for ProducerBuilder<R> {
     fn clone(&self) -> Self {
-        let Self { settings, batch_options, down_conversion, split_too_large, seed, runtime } = self;
+        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, runtime } = self;
         Self {
             settings: settings.clone(),
+            config: config.clone(),
             batch_options: batch_options.clone(),
             down_conversion: *down_conversion,
             split_too_large: *split_too_large,
@@ -188,6 +170,7 @@ impl<R> fmt::Debug for ProducerBuilder<R> {
             self.settings.iter().map(|(name, value)| (name.clone(), security::shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
             .field("settings", &shown)
+            .field("config", &self.config)
             .field("batch_options", &self.batch_options)
             .field("down_conversion", &self.down_conversion)
             .field("split_too_large", &self.split_too_large)

@@ -13,8 +13,8 @@ use kafka_batch_core::producer::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
 
 use crate::error::Stopped;
-use crate::promise::{Everything, Promise};
-use crate::slot::{Slot, lock};
+use crate::promise::{Accepted, Everything, Promise};
+use crate::slot::{Slot, lock, wake};
 use crate::topics::Topics;
 use crate::unknown::Unknown;
 use crate::window::{Admission, Load, Place, Window};
@@ -27,10 +27,8 @@ pub(crate) type Flushed = Result<(), FlushError>;
 /// What handles ask of the driver, in this order.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Send {
-        batch: SealedBatch,
-        promise: Promise<TopicPartition>,
-    },
+    /// The batch is in it.
+    Send(Promise<Accepted>),
     Flush(Promise<Everything>),
     /// Asked for, or the last handle is gone: then nobody waits.
     Close(CloseMode, Option<Promise<Everything>>),
@@ -153,7 +151,7 @@ impl Desk {
         state.commands.push(Command::Close(mode, promise));
         let turned_away = state.window.dissolve();
         unlock_and_wake(state);
-        turned_away.into_iter().for_each(Waker::wake);
+        turned_away.into_iter().for_each(wake);
         true
     }
 
@@ -174,7 +172,7 @@ impl Desk {
     /// A batch is through: there is room for others.
     pub(crate) fn release(&self, load: Load) {
         let granted = lock(&self.state).window.release(load);
-        granted.into_iter().for_each(Waker::wake);
+        granted.into_iter().for_each(wake);
     }
 
     /// There is no driver any more; was that in order? Gives what it has not fetched.
@@ -184,7 +182,7 @@ impl Desk {
         let left = mem::take(&mut state.commands);
         let turned_away = state.window.dissolve();
         drop(state);
-        turned_away.into_iter().for_each(Waker::wake);
+        turned_away.into_iter().for_each(wake);
         left
     }
 }
@@ -199,7 +197,7 @@ impl State {
 fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
     let sleeper = state.sleeper.take();
     drop(state);
-    sleeper.into_iter().for_each(Waker::wake);
+    sleeper.into_iter().for_each(wake);
 }
 
 /// Waits to be let in, and steps out of the queue when it is dropped.
@@ -223,8 +221,8 @@ impl InLine<'_> {
         match state.window.admit(self.place, load(&batch), waker) {
             Admission::In => {
                 self.place = None;
-                let (promise, slot) = Promise::new(to);
-                state.commands.push(Command::Send { batch, promise });
+                let (promise, slot) = Promise::new(Accepted::new(batch, to));
+                state.commands.push(Command::Send(promise));
                 unlock_and_wake(state);
                 Poll::Ready(Ok(slot))
             }
@@ -246,6 +244,6 @@ impl Drop for InLine<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let (_gone, granted) = lock(&self.desk.state).window.leave(place);
-        granted.into_iter().for_each(Waker::wake);
+        granted.into_iter().for_each(wake);
     }
 }

@@ -9,8 +9,7 @@ use std::{io, thread};
 
 use bytes::Bytes;
 use kafka_batch_core::producer::{
-    self as machine, BrokerTrouble, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
-    Trouble,
+    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate};
@@ -18,9 +17,9 @@ use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 use crate::books::{Books, Entry};
 use crate::desk::{self, Command, Desk};
 use crate::error::Stopped;
-use crate::peers::{Address, Peers};
+use crate::peers::Peers;
 use crate::unknown::Unknown;
-use crate::wire::{Layer, Security, is_distrust};
+use crate::wire::{Layer, Security, is_distrust, is_no_tls};
 
 /// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
 ///
@@ -37,7 +36,6 @@ pub struct Driver {
     hears_of_writes: bool,
     commands: Vec<Command>,
     peers: Peers,
-    last_trouble: Option<String>,
     ended: bool,
 }
 
@@ -77,6 +75,7 @@ pub enum Step {
 
 impl Driver {
     pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, desk: Arc<Desk>) -> Self {
+        let config = ProducerConfig { over_tls: security.is_tls(), ..config };
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
             started: Instant::now(),
@@ -88,7 +87,6 @@ impl Driver {
             books: Books::default(),
             commands: Vec::new(),
             peers: Peers::new(),
-            last_trouble: None,
             ended: false,
         }
     }
@@ -142,25 +140,20 @@ impl Driver {
 
     /// A connection came to its end, or never came about.
     pub fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
-        let how = if error.is_some_and(is_distrust) { Disconnect::Untrusted } else { how };
-        if let Some(address) = self.gone(connection) {
-            let what = error.map_or_else(|| how.to_string(), ToString::to_string);
-            log::warn!("{address}: {what}");
-            self.last_trouble = Some(format!("{address}: {what}"));
+        let how = match error {
+            Some(error) if is_distrust(error) => Disconnect::Untrusted,
+            Some(error) if is_no_tls(error) => Disconnect::NoTls,
+            _ => how,
+        };
+        self.gone(connection);
+        let details = error.map(ToString::to_string);
+        self.handle_input(Input::Closed(connection, how, details.as_deref()));
+    }
+
+    fn gone(&mut self, connection: ConnectionId) {
+        if self.peers.gone(connection) {
+            self.desk.set_produce(self.peers.produce());
         }
-        self.handle_input(Input::Closed(connection, how));
-    }
-
-    /// Gives its address, the first time.
-    fn gone(&mut self, connection: ConnectionId) -> Option<Address> {
-        let address = self.peers.gone(connection)?;
-        self.desk.set_produce(self.peers.produce());
-        Some(address)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn last_trouble(&self) -> Option<&str> {
-        self.last_trouble.as_deref()
     }
 
     fn now(&self) -> machine::Instant {
@@ -171,9 +164,9 @@ impl Driver {
         let now = self.now();
         for command in self.commands.drain(..) {
             match command {
-                Command::Send { batch, promise } => {
+                Command::Send(mut promise) => {
+                    let Some((batch, to)) = promise.take_batch() else { continue };
                     let load = desk::load(&batch);
-                    let to = promise.to();
                     match self.machine.send(batch, to.clone(), now) {
                         Ok(id) => self.books.enter(id, Entry { promise, load }),
                         Err(error) => {
@@ -217,7 +210,7 @@ impl Driver {
             }
             Event::Flushed(flush) => self.books.flushed(flush),
             Event::Topic { topic, partitions } => {
-                let answer = partitions.map_err(|error| Unknown::new(error, self.last_trouble.as_deref()));
+                let answer = partitions.map_err(Unknown::new);
                 let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
                 self.desk.topics.answer(&topic, &answer, is_of_the_topic);
             }
@@ -226,11 +219,8 @@ impl Driver {
                 self.peers.ready(host, port, versions.produce);
                 self.desk.set_produce(self.peers.produce());
             }
-            Event::Trouble(BrokerTrouble { trouble: Trouble::Disconnected(_), .. }) => {} // told with more when it happened
-            Event::Trouble(trouble) => {
-                log::warn!("{trouble}");
-                self.last_trouble = Some(trouble.to_string());
-            }
+            Event::Trouble(trouble) => log::warn!("{trouble}"),
+            Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
         }
@@ -253,7 +243,7 @@ impl Driver {
                 match command {
                     Command::Flush(promise) | Command::Close(_, Some(promise)) => self.books.enter_close(promise),
                     Command::Close(_, None) | Command::LookUp(_) => {}
-                    Command::Send { .. } => unreachable!("nothing is accepted once the machine was told to close"),
+                    Command::Send(_) => unreachable!("nothing is accepted once the machine was told to close"),
                 }
             }
             self.books.closed();
@@ -269,15 +259,31 @@ impl Driver {
         self.machine.close(CloseMode::AtOnce, now);
         loop {
             match self.machine.poll_output(now) {
-                Output::Event(Event::Failed { batch, mut error }) => {
-                    if let FailureReason::Closed = error.reason {
-                        error.reason = FailureReason::Transport(Box::new(Stopped));
-                    }
-                    self.settle(Event::Failed { batch, error });
-                }
+                Output::Event(event @ Event::Failed { .. }) => self.settle_stopped(event),
                 Output::Event(Event::Closed) | Output::Wait(_) => break,
                 Output::Event(event) => self.settle(event),
                 Output::Connect { .. } | Output::Transmit { .. } | Output::Close(_) => {}
+            }
+        }
+    }
+
+    /// As [`settle`](Self::settle), where the producer was closed because nobody turns it any more.
+    fn settle_stopped(&mut self, mut event: Event) {
+        if let Event::Failed { error, .. } = &mut event
+            && let FailureReason::Closed = error.reason
+        {
+            error.reason = FailureReason::Transport(Box::new(Stopped));
+        }
+        self.settle(event);
+    }
+
+    /// The machine has panicked while it was stopped: returns the batches that it still has.
+    fn return_unfinished(&mut self) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.machine.take_unfinished())) {
+                Ok(Some(event)) => self.settle_stopped(event),
+                Ok(None) => return,
+                Err(_) => {} // that one is lost, and was taken out
             }
         }
     }
@@ -289,9 +295,11 @@ impl Drop for Driver {
             return;
         }
         if thread::panicking() {
-            // It may be the machine that panicked, so it may again. Whose batch it kept hears that nothing is known, when the
-            // books are dropped.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.stop()));
+            // It may be the machine that panicked, so it may again. Of a batch that is lost with it nothing is known, as the
+            // promise says that is dropped with the books.
+            if catch_unwind(AssertUnwindSafe(|| self.stop())).is_err() {
+                self.return_unfinished();
+            }
             self.books.stop_waiting();
         } else {
             self.stop();
@@ -305,5 +313,7 @@ impl fmt::Debug for Driver {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod log_capture;
 #[cfg(test)]
 mod tests;

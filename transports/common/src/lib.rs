@@ -39,7 +39,6 @@ mod alarm;
 mod bell;
 mod books;
 mod builder;
-mod codec;
 mod connections;
 mod desk;
 mod driver;
@@ -64,6 +63,7 @@ pub use connections::{Connections, connect_to_any};
 pub use driver::{Driver, Step};
 pub use error::{ConfigError, Stopped, Unreachable};
 pub use producer::{Pending, Producer};
+pub use settings::{ProducerConfig, SecurityProtocol};
 pub use wire::Layer;
 
 /// What handles of producers wait for: of use also to a transport that does not drive the machine.

@@ -1,7 +1,6 @@
 //! Which addresses there are connections to, how far those have come, and what is spoken there.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use kafka_batch_core::producer::ConnectionId;
 
@@ -52,9 +51,9 @@ impl<C: Copy + Ord> Peers<C> {
         }
     }
 
-    /// The connection is no more, or never was. Gives its address, the first time.
-    pub(crate) fn gone(&mut self, connection: C) -> Option<Address> {
-        let address = self.connections.remove(&connection)?;
+    /// The connection is no more, or never was. Whether that is news.
+    pub(crate) fn gone(&mut self, connection: C) -> bool {
+        let Some(address) = self.connections.remove(&connection) else { return false };
         if !self.ready.contains_key(&address) {
             if self.failures.len() >= MOST_FAILURES {
                 self.failures.clear();
@@ -63,7 +62,7 @@ impl<C: Copy + Ord> Peers<C> {
         } else if !self.has_connection_to(&address) {
             self.ready.remove(&address);
         }
-        Some(address)
+        true
     }
 
     fn has_connection_to(&self, address: &Address) -> bool {
@@ -78,12 +77,6 @@ impl<C: Copy + Ord> Peers<C> {
     }
 }
 
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,8 +88,8 @@ mod tests {
             assert_eq!(peers.connect(failures, "a", 1), failures);
             assert_eq!(peers.connect(100 + failures, "a", 2), 0, "of another port");
             peers.ready("a".to_owned(), 2, 9);
-            assert_eq!(peers.gone(failures).unwrap().to_string(), "a:1");
-            assert!(peers.gone(failures).is_none(), "it is counted once");
+            assert!(peers.gone(failures));
+            assert!(!peers.gone(failures), "it is counted once");
             peers.gone(100 + failures);
         }
         peers.connect(200, "a", 1);

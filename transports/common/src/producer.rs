@@ -120,7 +120,7 @@ impl Inner {
         if let Err(reason) = self.find(to).await {
             return Err((reason, batch));
         }
-        let sealed = batch.seal().map_err(|SealError { reason, batch }| (SendErrorReason::Seal(reason), *batch))?;
+        let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
         let (needed, limit) = (sealed.size(), self.limit);
         if needed > limit {
             let reason = SendErrorReason::Transport(Box::new(Refusal::NeverFits { needed, limit }));

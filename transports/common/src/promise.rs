@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kafka_batch_core::{DeliveryError, FailureReason, Fate, FlushError, KafkaBatch, TopicPartition};
+use kafka_batch_core::{DeliveryError, FailureReason, Fate, FlushError, SealedBatch, TopicPartition};
 
 use crate::desk::{Answer, Flushed};
 use crate::error::Stopped;
@@ -15,13 +15,31 @@ pub(crate) trait Matter {
     fn broken(self) -> Self::Answer;
 }
 
-/// A batch: nothing is known of it, not even its records.
-impl Matter for TopicPartition {
+/// A batch that was accepted. It stays here until the machine takes it.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    to: TopicPartition,
+    record_count: usize,
+    batch: Option<SealedBatch>,
+}
+
+impl Accepted {
+    pub(crate) fn new(batch: SealedBatch, to: TopicPartition) -> Self {
+        Self { to, record_count: batch.record_count(), batch: Some(batch) }
+    }
+}
+
+/// What the machine never had is not written. Of what it had, and has not given back, nothing is known.
+impl Matter for Accepted {
     type Answer = Answer;
 
     fn broken(self) -> Answer {
         let reason = FailureReason::Transport(Box::new(Stopped));
-        Err(DeliveryError::new(self, reason, Fate::Unknown, KafkaBatch::new(0)))
+        let Self { to, record_count, batch } = self;
+        Err(match batch {
+            Some(batch) => DeliveryError::new(to, reason, Fate::NotWritten, batch.into_batch()),
+            None => DeliveryError::without_batch(to, reason, Fate::Unknown, record_count),
+        })
     }
 }
 
@@ -55,10 +73,11 @@ impl<M: Matter> Promise<M> {
     }
 }
 
-impl Promise<TopicPartition> {
-    /// Where the batch is to go.
-    pub(crate) fn to(&self) -> TopicPartition {
-        self.0.as_ref().expect("keeping it takes it").1.clone()
+impl Promise<Accepted> {
+    /// Takes the batch out, once, and where it is to go.
+    pub(crate) fn take_batch(&mut self) -> Option<(SealedBatch, TopicPartition)> {
+        let (_, accepted) = self.0.as_mut()?;
+        Some((accepted.batch.take()?, accepted.to.clone()))
     }
 }
 
@@ -75,19 +94,34 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use kafka_batch_core::{KafkaBatch, Record};
 
     fn taken<T>(slot: &Slot<T>) -> Poll<T> {
         slot.poll_take(&Context::from_waker(Waker::noop()))
     }
 
+    fn accepted() -> Accepted {
+        let mut batch = KafkaBatch::new(0);
+        batch.extend([Record::new("x"), Record::new("y")]).unwrap();
+        Accepted::new(batch.seal().unwrap(), TopicPartition::new("t", 3))
+    }
+
     #[test]
     fn a_promise_that_is_dropped_says_that_the_driver_stopped() {
-        let (promise, slot) = Promise::new(TopicPartition::new("t", 3));
-        assert!(taken(&slot).is_pending());
-        drop(promise);
-        let Poll::Ready(Err(error)) = taken(&slot) else { panic!("it is answered") };
-        assert_eq!((&error.to, error.fate()), (&TopicPartition::new("t", 3), Some(Fate::Unknown)));
-        assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
+        for is_taken in [false, true] {
+            let (mut promise, slot) = Promise::new(accepted());
+            assert!(taken(&slot).is_pending());
+            if is_taken {
+                assert!(promise.take_batch().is_some() && promise.take_batch().is_none());
+            }
+            drop(promise);
+            let Poll::Ready(Err(error)) = taken(&slot) else { panic!("it is answered") };
+            let fate = if is_taken { Fate::Unknown } else { Fate::NotWritten };
+            assert_eq!((&error.to, error.fate()), (&TopicPartition::new("t", 3), Some(fate)));
+            assert_eq!((error.record_count(), error.batch.is_none()), (2, is_taken), "what is not there is not empty");
+            assert_eq!(error.good_remainder().is_err(), is_taken);
+            assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
+        }
         let (promise, slot) = Promise::new(Everything);
         drop(promise);
         assert!(matches!(taken(&slot), Poll::Ready(Err(error)) if error.reason.is::<Stopped>()));

@@ -1,5 +1,6 @@
 //! A value that one thread will have later, and that a future of any runtime waits for.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -7,6 +8,11 @@ use std::task::{Context, Poll, Waker};
 /// guards whole at each of its steps.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes a task. A waker is foreign code, and may panic: then others are woken all the same, and the panic hook has told of it.
+pub(crate) fn wake(waker: Waker) {
+    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 
 /// Where the value is put, once, and where one future waits for it.
@@ -39,7 +45,7 @@ impl<T> Slot<T> {
         inside.value = Some(value);
         let waiting = inside.waiting.take();
         drop(inside);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(wake);
     }
 
     /// Takes the value out.

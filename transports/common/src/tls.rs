@@ -89,7 +89,7 @@ impl Tls {
         };
         match TlsConnector::from(self.0).connect(name, stream).await {
             Ok(stream) => Ok(TlsStream(stream)),
-            Err(error) => Err(explained(&error)),
+            Err(error) => Err(no_tls(&error).unwrap_or_else(|| explained(&error))),
         }
     }
 }
@@ -262,6 +262,37 @@ pub(crate) fn is_distrust(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|error: &TlsError| error.is_distrust)
 }
 
+/// Whether the other side does not take part in a TLS handshake.
+pub(crate) fn is_no_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<NoTls>())
+}
+
+/// The handshake did not take place.
+#[derive(Debug, thiserror::Error)]
+enum NoTls {
+    #[error("the other side closed the connection")]
+    Closed,
+    #[error("the other side answered with something that is not TLS")]
+    Answered,
+}
+
+/// Returns what an error of the handshake means, if it means that the other side does not speak TLS. A broker that takes the
+/// first bytes of TLS for the length of a request closes the connection, and what it leaves unread makes that a reset.
+fn no_tls(error: &io::Error) -> Option<io::Error> {
+    let why = match (of_rustls(error), error.kind()) {
+        (Some(rustls::Error::InvalidMessage(_)), _) => NoTls::Answered,
+        (
+            None,
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe,
+        ) => NoTls::Closed,
+        _ => return None,
+    };
+    Some(io::Error::new(error.kind(), why))
+}
+
 /// What went wrong in TLS.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS: {said}{remedy}")]
@@ -273,7 +304,6 @@ struct TlsError {
 
 /// The same error, saying that it is one of TLS, and what to do where that is known.
 fn explained(error: &io::Error) -> io::Error {
-    const IS_IT_TLS: &str = "; does it listen with TLS at this port?";
     let (remedy, is_distrust) = match of_rustls(error) {
         Some(rustls::Error::InvalidCertificate(why)) => (remedy_of(why), true),
         // Java says that ours is bad where there is none.
@@ -287,8 +317,6 @@ fn explained(error: &io::Error) -> io::Error {
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied,
         )) => ("; it wants a certificate of ours that it can trust: see ssl.certificate.location", true),
-        Some(rustls::Error::InvalidMessage(_)) => (IS_IT_TLS, false),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => (IS_IT_TLS, false),
         _ => ("", false),
     };
     io::Error::new(error.kind(), TlsError { said: error.to_string(), remedy, is_distrust })

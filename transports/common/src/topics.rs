@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kafka_batch_core::{StickyPartitioner, TopicPartition};
+use kafka_batch_core::TopicPartition;
+use kafka_batch_core::partitioner::StickyPartitioner;
 
 use crate::slot::{Slot, lock};
 

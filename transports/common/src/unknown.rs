@@ -1,7 +1,7 @@
 //! Why it is not known how many partitions a topic has.
 
 use kafka_batch_core::SendErrorReason;
-use kafka_batch_core::producer::{LookUpError, Trouble};
+use kafka_batch_core::producer::LookUpError;
 use kafka_batch_core::protocol::ErrorCode;
 
 use crate::error::{Stopped, Unreachable};
@@ -18,19 +18,12 @@ pub(crate) enum Unknown {
 }
 
 impl Unknown {
-    /// What the machine said of a topic that it was to look up, and what the driver last heard of brokers: of how a
-    /// connection ended that is more than the machine hears.
-    pub(crate) fn new(error: LookUpError, last_trouble: Option<&str>) -> Self {
+    /// What the machine said of a topic that it was to look up.
+    pub(crate) fn new(error: LookUpError) -> Self {
         match error {
             LookUpError::Broker(error) if is_not_there(error.code) => Self::Topic,
-            LookUpError::TimedOut { .. } => {
-                let last = last_trouble.unwrap_or("no answer came within request.timeout.ms").to_owned();
-                Self::NoBroker(Unreachable { last })
-            }
-            LookUpError::NotLetIn(trouble) => {
-                let told = last_trouble.filter(|_| matches!(trouble.trouble, Trouble::Disconnected(_)));
-                Self::NotLetIn(Unreachable { last: told.map_or_else(|| trouble.to_string(), str::to_owned) })
-            }
+            LookUpError::TimedOut { .. } => Self::NoBroker(Unreachable { last: error.to_string() }),
+            LookUpError::NotLetIn(trouble) => Self::NotLetIn(Unreachable { last: trouble.to_string() }),
             error => Self::Refused(error),
         }
     }

@@ -1,4 +1,4 @@
-//! What librdkafka calls: delivery reports go into the ledger, errors are logged and the last one is kept.
+//! The callbacks of librdkafka: delivery reports update the batches in flight; errors are logged, and the last one is kept.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,21 +8,21 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, Timestamp};
 use rdkafka::producer::{DefaultProducerContext, ProducerContext};
 
-use crate::foreign;
-use crate::ledger::Ledger;
-use crate::native;
+use crate::catch_panic;
+use crate::ffi;
+use crate::in_flight::InFlight;
 
 #[derive(Debug)]
 pub(crate) struct Context {
-    ledger: Arc<Ledger>,
-    /// What librdkafka last complained of, such as a broker that refuses connections: an answer that says no more than
-    /// "timed out" is told apart by it.
+    in_flight: Arc<InFlight>,
+    /// librdkafka's last client-level error, such as a refused connection: the likely cause of an error that says only
+    /// "timed out".
     last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
 }
 
 impl Context {
-    pub(crate) const fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, last_error: Mutex::new(None) }
+    pub(crate) const fn new(in_flight: Arc<InFlight>) -> Self {
+        Self { in_flight, last_error: Mutex::new(None) }
     }
 
     pub(crate) fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
@@ -34,22 +34,22 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         *lock(&self.last_error) = Some((code, reason.to_owned()));
-        foreign::call(|| DefaultProducerContext.error(error, reason)); // whoever logs is foreign too
+        catch_panic::catch_panic(|| DefaultProducerContext.error(error, reason)); // the logger is foreign code
     }
 }
 
 impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
         match result {
-            Ok(message) => self.ledger.delivered(ticket, message.offset(), || match message.timestamp() {
+            Ok(message) => self.in_flight.delivered(id, message.offset(), || match message.timestamp() {
                 Timestamp::LogAppendTime(time) => time,
                 Timestamp::CreateTime(_) | Timestamp::NotAvailable => -1,
             }),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                self.ledger.failed(ticket, code, native::broker(message), native::fate(message));
+                self.in_flight.failed(id, code, ffi::broker(message), ffi::fate(message));
             }
         }
     }

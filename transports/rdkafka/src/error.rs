@@ -1,4 +1,4 @@
-//! What can go wrong here beside what every transport can have go wrong.
+//! Errors particular to this transport.
 
 use std::fmt;
 use std::io;
@@ -6,41 +6,38 @@ use std::io;
 use kafka_batch_core::OptionsError;
 use rdkafka::error::RDKafkaErrorCode;
 
-/// A producer could not be made.
+/// Error: the producer could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setting is not as it must be.
+    /// A setting is unknown or has an invalid value.
     #[error("{setting} = {found:?}: {remedy}")]
     Setting {
         /// Its librdkafka name.
         setting: String,
-        /// What it was set to; passwords, keys and tokens are left out.
+        /// The value found. Secrets are not shown.
         found: String,
-        /// What is wrong with it, and what to do.
+        /// What is wrong and what to do.
         remedy: String,
     },
-    /// The batch options contradict each other.
+    /// The batch options are contradictory.
     #[error("batch options: {0}")]
     BatchOptions(#[from] OptionsError),
-    /// Each setting by itself is fine, and together they are not; or librdkafka could not start.
-    #[error("librdkafka does not take these settings together: {0}")]
+    /// The settings are valid alone but not together, or librdkafka could not start.
+    #[error("librdkafka refuses this combination of settings: {0}")]
     Together(String),
-    /// The thread that waits for delivery reports could not be started.
-    #[error("the thread for delivery reports could not be started: {0}")]
+    /// The delivery report thread could not be started.
+    #[error("the delivery report thread could not be started: {0}")]
     Thread(#[source] io::Error),
 }
 
-/// An error in librdkafka's own words and numbers: the cause in
-/// [`SendErrorReason::Transport`](kafka_batch_core::SendErrorReason::Transport) and
-/// [`FailureReason::Transport`](kafka_batch_core::FailureReason::Transport), among others.
+/// An error reported by librdkafka, with its code and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LibrdkafkaError {
-    /// Its number, `RD_KAFKA_RESP_ERR_…` of librdkafka: below zero where the error is librdkafka's own, the broker's
-    /// error code otherwise.
+    /// The code, `RD_KAFKA_RESP_ERR_…`: negative for librdkafka's own errors, otherwise the broker's error code.
     pub code: i32,
-    /// What happened, and what can be done about it.
+    /// The message, with a remedy where there is one.
     pub message: String,
 }
 
@@ -63,7 +60,7 @@ impl fmt::Display for LibrdkafkaError {
 
 impl std::error::Error for LibrdkafkaError {}
 
-/// What helps against the errors that have a remedy.
+/// Returns the remedy for errors that have one.
 const fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
     Some(match code {
         RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
@@ -73,27 +70,29 @@ const fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
         RDKafkaErrorCode::MessageSizeTooLarge => {
             "raise message.max.bytes of the producer and of the broker, or make the record smaller"
         }
-        RDKafkaErrorCode::TopicAuthorizationFailed => "this user may not write to the topic: change the broker's ACLs",
-        RDKafkaErrorCode::Fatal => "this producer can send no more: make a new one",
+        RDKafkaErrorCode::TopicAuthorizationFailed => {
+            "this user is not authorized to write to the topic: change the broker's ACLs"
+        }
+        RDKafkaErrorCode::Fatal => "this producer can send no more: create a new one",
         _ => return None,
     })
 }
 
-/// Something that librdkafka cannot be handed as it is. Nothing was sent.
+/// Error: librdkafka would change or misinterpret this batch. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsendable {
-    /// librdkafka writes the present time in place of the timestamp 0, so the record would not be what it says.
+    /// A record has the timestamp 0, which librdkafka replaces with the current time.
     #[error(
-        "record {position} has the timestamp 0, in place of which librdkafka writes the present time: \
-         give it another one, or use a transport that sends the batch as it is"
+        "record {position} has timestamp 0, which librdkafka replaces with the current time: \
+         set another timestamp, or use a transport that sends batches unchanged"
     )]
     TimestampZero {
         /// The record's position in the batch.
         position: usize,
     },
-    /// No topic can have such a name.
-    #[error("no topic can be called {topic:?}: a name has 1 to 249 bytes, and no NUL among them")]
+    /// The topic name is invalid.
+    #[error("invalid topic name {topic:?}: a name has 1 to 249 bytes and no NUL")]
     TopicName {
         /// The name.
         topic: String,

@@ -1,8 +1,8 @@
-//! The transport of `kafka-batch` over librdkafka. **librdkafka batches by itself, so the batch that was filled need not
-//! be the batch that lands:** its records may arrive in several batches or share one with others, they may be written
-//! only in part, and a failure then says of each record what is known of it. What does hold: the records go to the one
-//! partition that was named, in their order, with every key, value, header and timestamp as it was.
-//! [`Capabilities::one_batch_on_the_wire`] is `false` here, for programs that depend on it.
+//! The transport of `kafka-batch` over librdkafka. **librdkafka builds its own batches, so the batch that is filled may not
+//! be the batch in the log:** its records may be written as several batches, may share a batch with other records, or may be
+//! written only in part, in which case the error reports the fate of each record. What does hold: the records are appended
+//! to the one partition given, in order, with every key, value, header and timestamp unchanged.
+//! [`Capabilities::one_batch_on_the_wire`] is `false` for this transport.
 //!
 //! ```
 //! use kafka_batch_core::{Append, Header, Record, TopicPartition, Transport};
@@ -22,7 +22,7 @@
 //! for reading in ["21.5", "21.7"] {
 //!     let record = Record::new(reading).key("sensor-7").headers(&headers);
 //!     if let Append::Full(full) = batch.append(record)? {
-//!         panic!("two small records are no full batch: {full}");
+//!         panic!("two small records do not fill a batch: {full}");
 //!     }
 //! }
 //!
@@ -35,66 +35,66 @@
 //! ```
 //!
 //! # What does not hold over librdkafka
-//! - **One batch on the wire, one in the log.** librdkafka collects records until `linger.ms` is over or a set is full;
-//!   [`ProducerBuilder`] has the settings that keep batches together as far as it can be had.
-//! - **All or nothing.** Records of one batch can go out in sets of which one fails:
-//!   [`DeliveryError::positions`](kafka_batch_core::DeliveryError::positions) tells which landed, which did not, and of
-//!   which nobody knows.
-//! - **The format and the codec of a batch.** librdkafka writes its own: the newest format that the broker speaks, with
-//!   the producer's `compression.type`. A batch that was filled as magic 0 or 1 goes out as magic 2, and the records of
-//!   magic 0, which have no timestamp, say −1 there. Headers are dropped by librdkafka when a broker is older than 0.11.
-//! - **The timestamp 0.** librdkafka takes it for "now". Such a record is refused ([`Unsendable::TimestampZero`])
-//!   rather than changed. Negative timestamps arrive as they are; in the header of a set in which all are negative the
-//!   largest timestamp says 0.
-//! - **The log start offset**, what the broker said of a record that it rejected, and which one it was where there was
-//!   only one: librdkafka keeps them to itself.
-//! - **An offset for every record that was written.** When the acknowledgement is lost and the retry turns out to be
-//!   one, librdkafka reports success without offsets; with `acks=0` there are none anyway.
+//! - **One batch on the wire, one in the log.** librdkafka collects records until `linger.ms` has passed or a message set is
+//!   full. [`ProducerBuilder`] lists the settings that keep a batch in one piece as often as librdkafka allows.
+//! - **All or nothing.** The records of one batch may be sent in several message sets, of which one may fail.
+//!   [`DeliveryError::positions`](kafka_batch_core::DeliveryError::positions) lists the records that were written, those
+//!   that were not, and those of unknown fate.
+//! - **The format and the codec of a batch.** librdkafka writes the newest format that the broker supports, with the
+//!   producer's `compression.type`. A batch filled as magic 0 or 1 is sent as magic 2; records of magic 0, which have no
+//!   timestamp, are sent with timestamp −1. librdkafka drops headers when the broker is older than 0.11.
+//! - **The timestamp 0.** librdkafka replaces it with the current time. Such a record is refused
+//!   ([`Unsendable::TimestampZero`]) instead. Negative timestamps are sent unchanged; in the header of a message set whose
+//!   timestamps are all negative, the largest timestamp is 0.
+//! - **The log start offset**, the broker's message for a rejected record, and the position of a record that was rejected
+//!   alone: librdkafka does not expose them.
+//! - **An offset for every written record.** When an acknowledgement is lost and the broker recognises the retry as a
+//!   duplicate, librdkafka reports success without offsets. With `acks=0` there are no offsets.
 //!
-//! # What it is made of
-//! No runtime: futures are woken from one thread that waits for delivery reports, so they work under tokio, async-std and
-//! everything else. A record costs no future and no channel, and no memory but librdkafka's own: a copy of the record, and
-//! one of each of its headers. Back-pressure is in `send_batch`: it waits until there is room for the batch, first come,
-//! first served.
+//! # Threads and memory
+//! The transport needs no runtime: one thread polls delivery reports and wakes the futures, which can be awaited under any
+//! executor. A record needs no future, no channel, and no memory beyond librdkafka's copies of the record and its headers.
+//! `send_batch` applies back-pressure: it waits, in first-in, first-out order, until there is room for the whole batch.
 //!
 //! # What is built
-//! librdkafka from the source that comes with `rdkafka`, with lz4 and snappy in it; no library of the system is linked.
-//! Features, each of which builds more C code from source: `gzip` (default), `zstd`, and `ssl` for encrypted connections
-//! and the SASL mechanisms SCRAM and OAUTHBEARER; `kafka-batch` has that one as `rdkafka-ssl`. PLAIN works without. librdkafka's log goes to the crate `log`.
+//! librdkafka, from the source bundled with `rdkafka`, with LZ4 and Snappy; no system library is linked. Features that build
+//! more C code from source: `gzip` (default), `zstd`, and `ssl` for TLS and the SASL mechanisms SCRAM and OAUTHBEARER
+//! (`rdkafka-ssl` in `kafka-batch`). SASL PLAIN needs no feature. librdkafka logs to the crate `log`.
 //!
 //! [`Capabilities::one_batch_on_the_wire`]: kafka_batch_core::Capabilities::one_batch_on_the_wire
 #![deny(unsafe_code, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+mod catch_panic;
 mod context;
+mod effective;
 mod error;
-mod feed;
-mod foreign;
-mod ledger;
-mod native;
+mod ffi;
+mod in_flight;
+mod opaque_ids;
+mod produce;
 mod producer;
 mod settings;
-mod tickets;
 mod topics;
 mod verdict;
 
 pub use builder::ProducerBuilder;
 pub use error::{ConfigError, LibrdkafkaError, Unsendable};
 pub use producer::{Pending, RdkafkaProducer};
-/// The crate this transport is built on, in the version that it is built on: `rdkafka` 0.39.
+/// The crate `rdkafka` 0.39, on which this transport is built.
 ///
-/// Its `mocking::MockCluster` is a cluster in the own process, which speaks with every transport and so with tests of yours;
-/// and whoever needs a consumer or an admin client beside the producer has them here, without building librdkafka twice.
-/// A later minor version of `rdkafka` here is a breaking change of this crate.
+/// Use it for a consumer or an admin client beside the producer, without building librdkafka twice, and for
+/// `mocking::MockCluster`, an in-process cluster that serves every transport. A newer minor version of `rdkafka` is a
+/// breaking change of this crate.
 ///
 /// ```
 /// use kafka_batch_rdkafka::RdkafkaProducer;
 /// use kafka_batch_rdkafka::rdkafka::mocking::MockCluster;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let cluster = MockCluster::new(1)?; // one broker, which lives as long as this
-/// cluster.create_topic("readings", 3, 1)?; // three partitions, on one broker each
+/// let cluster = MockCluster::new(1)?; // one broker, stopped when this is dropped
+/// cluster.create_topic("readings", 3, 1)?; // 3 partitions, replication factor 1
 /// let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create()?;
 /// # Ok(())
 /// # }

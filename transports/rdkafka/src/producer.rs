@@ -1,4 +1,4 @@
-//! The producer: the handle that users hold, and its side of [`Transport`].
+//! [`RdkafkaProducer`], the handle, and its implementation of [`Transport`].
 
 use std::fmt;
 use std::future::Future;
@@ -20,24 +20,24 @@ use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 use crate::builder::ProducerBuilder;
 use crate::context::Context;
 use crate::error::{LibrdkafkaError, Unsendable};
-use crate::feed;
-use crate::ledger::{Accepted, Answer, Ledger};
+use crate::in_flight::{Accepted, Answer, InFlight};
+use crate::produce;
 use crate::topics::Topics;
 use crate::verdict::Refusal;
 
-/// A producer over librdkafka: the crate's front page says what that means.
+/// A producer over librdkafka. The [crate documentation](crate) lists what differs from the other transports.
 ///
-/// A cheap handle: clones share one librdkafka client. It works under any runtime, and needs none.
+/// A cheap handle: clones share one librdkafka client. It needs no runtime and works under any.
 ///
-/// - **Sending** first makes sure that the topic and the partition exist (the first time), waits until there is room for
-///   the whole batch, and then hands all of its records to librdkafka in one go, on the thread that polls the future:
-///   about half a microsecond a record. A future that is dropped before has sent nothing; there is no halfway.
-/// - **Flushing** waits for all that was accepted before; librdkafka answers for each record within
-///   `message.timeout.ms` (5 minutes by default), so it never fails. It does not cut `linger.ms` short.
-/// - **Closing** refuses later batches and those that wait for room, and flushes.
-///   [`close_at_once`](Self::close_at_once) does not wait for answers.
-/// - **Dropping** the last handle takes nothing back: what was accepted goes its way in the background, as long as the
-///   program runs. To be sure of it at the end of a program, [`close`](Transport::close).
+/// - **Sending** looks up the topic and the partition (the first time), waits until there is room for the whole batch, and
+///   then produces all of its records at once, on the thread that polls the future: about half a microsecond per record.
+///   A future that is dropped earlier has produced nothing.
+/// - **Flushing** waits for every batch accepted before the call. librdkafka reports each record within
+///   `message.timeout.ms` (default 300 000), so a flush does not fail. It does not cut `linger.ms` short.
+/// - **Closing** refuses later batches and those waiting for room, and flushes.
+///   [`close_at_once`](Self::close_at_once) does not wait for delivery reports.
+/// - **Dropping** the last handle cancels nothing: accepted batches are delivered in the background while the process
+///   runs. Call [`close`](Transport::close) before the process exits.
 #[derive(Clone)]
 pub struct RdkafkaProducer {
     inner: Arc<Inner>,
@@ -45,63 +45,64 @@ pub struct RdkafkaProducer {
 
 struct Inner {
     client: Arc<BaseProducer<Context>>,
-    ledger: Arc<Ledger>,
+    in_flight: Arc<InFlight>,
     topics: Arc<Topics>,
     batch_options: BatchOptions,
-    /// For people to read.
+    /// The bootstrap servers, for error messages and `Debug`.
     brokers: String,
-    /// One batch is handed over at a time, so that the records of two do not mingle in the log.
-    handing_over: Mutex<()>,
+    /// Held while a batch is produced, so that the records of two batches are not interleaved in the log.
+    produce_lock: Mutex<()>,
 }
 
 impl RdkafkaProducer {
-    /// Settings for a new producer.
+    /// Returns a builder with default settings.
     pub fn builder() -> ProducerBuilder {
         ProducerBuilder::new()
     }
 
     pub(crate) fn new(
         client: Arc<BaseProducer<Context>>,
-        ledger: Arc<Ledger>,
+        in_flight: Arc<InFlight>,
         topics: Topics,
         batch_options: BatchOptions,
         brokers: String,
     ) -> Self {
-        let handing_over = Mutex::new(());
-        let inner = Inner { client, ledger, topics: Arc::new(topics), batch_options, brokers, handing_over };
+        let produce_lock = Mutex::new(());
+        let inner = Inner { client, in_flight, topics: Arc::new(topics), batch_options, brokers, produce_lock };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Takes no further batch, and gives back what is on its way: each record that is not through fails now with
-    /// [`FailureReason::Closed`], as not written where it was still in librdkafka's queue, and as unknown where it may have
-    /// gone out, whose acknowledgement nobody waits for any more. Resolves when every batch has been told.
+    /// Closes the producer without waiting for acknowledgements.
+    ///
+    /// Each record without a delivery report fails with [`FailureReason::Closed`]: with fate *not written* if it was still in
+    /// librdkafka's queue, *unknown* if it may have been sent. Resolves when every batch has completed.
     ///
     /// # Errors
-    /// None at present; closed it is in any case.
+    /// None at present. The producer is closed even if this returns an error.
     ///
     /// [`FailureReason::Closed`]: kafka_batch_core::FailureReason::Closed
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        self.inner.ledger.close(CloseMode::AtOnce);
-        let between_batches = lock(&self.inner.handing_over); // whoever comes behind sees that it is closed
-        take_back(&self.inner.client);
+        self.inner.in_flight.close(CloseMode::AtOnce);
+        let between_batches = lock(&self.inner.produce_lock); // a batch produced after this sees the close
+        purge(&self.inner.client);
         drop(between_batches);
         self.flush().await
     }
 }
 
-/// Has librdkafka give up all that it was handed and has not answered for; reports say so of each record.
+/// Purges librdkafka's queues and in-flight requests. Each purged record gets a delivery report.
 ///
-/// It does not wait until librdkafka's threads have done so, and a record that passes from one of them to another may
-/// escape them. So the thread for reports does it again, until nothing is on its way.
-pub(crate) fn take_back(client: &BaseProducer<Context>) {
+/// The purge is asynchronous, and a record that moves between librdkafka's threads may escape it. The delivery report thread
+/// therefore repeats it until no batch is in flight.
+pub(crate) fn purge(client: &BaseProducer<Context>) {
     client.purge(PurgeConfig::default().queue().inflight().non_blocking());
 }
 
 impl Inner {
-    /// Everything that can keep a batch from being accepted, and the wait for room. From the moment this resolves the
-    /// batch is in the books, so [`hand_over`](Self::hand_over) follows at once.
+    /// Validates the batch and waits for room. When this resolves, the batch is registered as in flight, so
+    /// [`produce`](Self::produce) must follow without an await.
     async fn accept(&self, batch: &KafkaBatch, to: &TopicPartition) -> Result<Accepted, SendErrorReason> {
-        if self.ledger.is_closed() {
+        if self.in_flight.is_closed() {
             return Err(SendErrorReason::Closed);
         }
         if let Some(reason) = SendErrorReason::of_routing(batch, to.partition) {
@@ -110,17 +111,16 @@ impl Inner {
         if batch.is_empty() {
             return Err(SendErrorReason::Seal(SealErrorReason::Empty));
         }
-        feed::check(batch).map_err(unsendable)?;
+        produce::check(batch).map_err(unsendable)?;
         self.find(to).await?;
         let load = Load { records: batch.record_count(), bytes: batch.size() };
-        self.ledger.admit(to, load).await.map_err(|_closed| SendErrorReason::Closed)
+        self.in_flight.acquire(to, load).await.map_err(|_closed| SendErrorReason::Closed)
     }
 
-    /// Makes sure that there is such a topic and partition: so that it is known before anything is sent, and not half a
-    /// minute later from librdkafka (`topic.metadata.propagation.max.ms`). It also keeps negative numbers from
-    /// librdkafka, which takes −1 for "any partition", record by record.
+    /// Checks that the topic and the partition exist. librdkafka itself would report an unknown topic only after
+    /// `topic.metadata.propagation.max.ms` (default 30 000), and would treat partition −1 as "any partition", per record.
     async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
-        if self.topics.each.has(to) {
+        if self.topics.cache.has(to) {
             return Ok(());
         }
         let partitions = self.ask(&to.topic).await?;
@@ -132,49 +132,49 @@ impl Inner {
     }
 
     async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        match self.topics.each.known(topic) {
+        match self.topics.cache.known(topic) {
             Some(partitions) => Ok(partitions),
             None => self.ask(topic).await,
         }
     }
 
     async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        feed::check_topic(topic).map_err(unsendable)?;
+        produce::check_topic(topic).map_err(unsendable)?;
         let answer = self.topics.ask(&self.client, topic).await;
-        answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))
+        answer.map_err(|error| error.into_reason(topic, &self.brokers))
     }
 
-    fn hand_over(
+    fn produce(
         &self,
         batch: KafkaBatch,
         to: TopicPartition,
         Accepted { first, slot }: Accepted,
     ) -> Result<Pending, SendError> {
-        let order = lock(&self.handing_over);
-        if self.ledger.is_closed_at_once() {
+        let order = lock(&self.produce_lock);
+        if self.in_flight.is_closed_at_once() {
             drop(order);
-            self.ledger.withdraw(first);
+            self.in_flight.withdraw(first);
             return Err(SendError::new(to, SendErrorReason::Closed, batch));
         }
-        let refusal = feed::feed(&self.client, &to, first, &batch);
+        let refusal = produce::produce(&self.client, &to, first, &batch);
         drop(order);
         match refusal {
             Some(Refusal { position: 0, error }) => {
-                self.ledger.withdraw(first);
-                self.topics.each.forget(&to.topic); // if it is gone, the next batch will say so
+                self.in_flight.withdraw(first);
+                self.topics.cache.forget(&to.topic); // the topic may have been deleted: look it up again
                 let reason = refused(&to, error);
                 Err(SendError::new(to, reason, batch))
             }
             refusal => {
-                self.ledger.handed_over(first, batch, refusal);
-                self.topics.each.sent(&to.topic, to.partition);
+                self.in_flight.finish_produce(first, batch, refusal);
+                self.topics.cache.sent(&to.topic, to.partition);
                 Ok(Pending { slot })
             }
         }
     }
 }
 
-/// Why librdkafka took nothing of a batch.
+/// Returns the reason for a batch of which librdkafka took no record.
 fn refused(to: &TopicPartition, error: LibrdkafkaError) -> SendErrorReason {
     if error.code == RDKafkaErrorCode::UnknownTopic as i32 {
         SendErrorReason::UnknownTopic { topic: to.topic.clone() }
@@ -205,23 +205,23 @@ impl Transport for RdkafkaProducer {
 
     async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
         let partitions = self.inner.partitions(topic).await?;
-        Ok(self.inner.topics.each.pick(topic, partitions))
+        Ok(self.inner.topics.cache.pick(topic, partitions))
     }
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         match self.inner.accept(&batch, &to).await {
-            Ok(accepted) => self.inner.hand_over(batch, to, accepted),
+            Ok(accepted) => self.inner.produce(batch, to, accepted),
             Err(reason) => Err(SendError::new(to, reason, batch)),
         }
     }
 
     async fn flush(&self) -> Result<(), FlushError> {
-        self.inner.ledger.flush().await;
+        self.inner.in_flight.flush().await;
         Ok(())
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        self.inner.ledger.close(CloseMode::Flushing);
+        self.inner.in_flight.close(CloseMode::Flushing);
         self.flush().await
     }
 }
@@ -232,9 +232,9 @@ impl fmt::Debug for RdkafkaProducer {
     }
 }
 
-/// A batch on its way: resolves when librdkafka has answered for the last of its records.
+/// A batch in flight. Resolves when librdkafka has reported the last of its records.
 #[derive(Debug)]
-#[must_use = "it says whether the batch arrived; drop it where that does not matter"]
+#[must_use = "await it to learn whether the batch was delivered, or drop it explicitly"]
 pub struct Pending {
     slot: Arc<Slot<Answer>>,
 }

@@ -7,6 +7,7 @@ use kafka_batch_transport::waiting::Load;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
+use crate::effective::{Effective, set_twice};
 use crate::error::ConfigError;
 
 /// What was set, by librdkafka name.
@@ -25,31 +26,41 @@ pub(crate) struct Shared {
     pub(crate) brokers: String,
 }
 
-const ACKS: [&str; 2] = ["acks", "request.required.acks"];
+const ACKS: &str = "acks";
 const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 const MAX_MESSAGES: &str = "queue.buffering.max.messages";
 const MAX_KBYTES: &str = "queue.buffering.max.kbytes";
+const ONLY_ERROR: &str = "delivery.report.only.error";
 
 pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     let brokers = check(settings)?;
     let mut config = ClientConfig::new();
     config.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
-    config.create_native_config().map_err(refused)?; // names and ranges, before any of them is replaced
-    for (name, value) in defaults(settings) {
+    let effective = Effective::new(settings, &config).map_err(refused)?; // before any of them is replaced
+    if effective.get(ONLY_ERROR) == "true" {
+        let remedy = "batches are acknowledged by delivery reports, so all are needed: leave this setting out";
+        return wrong(ONLY_ERROR, &settings[ONLY_ERROR], remedy);
+    }
+    for (name, value) in defaults(settings, &effective) {
         config.set(name, value);
     }
     // This crate bounds what is on its way by itself, so librdkafka's queue is never full. It could not be waited for:
     // librdkafka makes room only after the last callback of a delivery report event, which nobody is told of.
     let limit = Load {
-        records: match whole_number(settings, MAX_MESSAGES, 100_000)? {
+        records: match number(&effective, MAX_MESSAGES) {
             0 => usize::MAX, // no bound
             records => records,
         },
-        bytes: whole_number(settings, MAX_KBYTES, 1_048_576)?.saturating_mul(1_024),
+        bytes: number(&effective, MAX_KBYTES).saturating_mul(1_024),
     };
     config.set(MAX_MESSAGES, "0").set(MAX_KBYTES, i32::MAX.to_string());
-    let acknowledged = first_of(settings, &ACKS).is_none_or(|acks| acks != "0");
+    let acknowledged = effective.get(ACKS) != "0";
     Ok(Shared { config, limit, acknowledged, brokers })
+}
+
+/// A number, which librdkafka writes in decimal digits and within its range.
+fn number(effective: &Effective<'_>, name: &str) -> usize {
+    effective.get(name).parse().unwrap_or(usize::MAX)
 }
 
 /// What was set, under whichever of its names.
@@ -57,18 +68,22 @@ fn first_of<'a>(settings: &'a Settings, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|&name| settings.get(name)).map(String::as_str)
 }
 
+fn wrong<T>(setting: &str, found: &str, remedy: &str) -> Result<T, ConfigError> {
+    let found = shown(setting, found);
+    Err(ConfigError::Setting { setting: setting.to_owned(), found, remedy: remedy.to_owned() })
+}
+
 /// Settings that this transport cannot work with. Gives the addresses of brokers.
 fn check(settings: &Settings) -> Result<String, ConfigError> {
-    let wrong = |setting: &str, found: &str, remedy: &str| {
-        let found = shown(setting, found);
-        Err(ConfigError::Setting { setting: setting.to_owned(), found, remedy: remedy.to_owned() })
-    };
     if let Some((name, value)) = settings.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
         return wrong(name, value, "names and values have no NUL");
     }
-    if let Some(value) = settings.get("delivery.report.only.error").filter(|value| is_true(value)) {
-        let remedy = "batches are acknowledged by delivery reports, so all are needed: leave this setting out";
-        return wrong("delivery.report.only.error", value, remedy);
+    if let Some([name, same]) = set_twice(settings) {
+        return wrong(
+            name,
+            &settings[name],
+            &format!("{same} is set too, and they are the same: leave one of them out"),
+        );
     }
     if let Some(value) = settings.get("transactional.id") {
         let remedy =
@@ -85,13 +100,13 @@ fn check(settings: &Settings) -> Result<String, ConfigError> {
 }
 
 /// What this transport sets where the user does not. [`ProducerBuilder`](crate::ProducerBuilder) says why.
-fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
+fn defaults(settings: &Settings, effective: &Effective<'_>) -> Vec<(&'static str, String)> {
     let mut defaults = vec![
         ("message.max.bytes", DEFAULT_MAX_MESSAGE_BYTES.to_string()),
         ("batch.size", DEFAULT_MAX_MESSAGE_BYTES.to_string()),
         ("batch.num.messages", 1_000_000.to_string()),
     ];
-    if allows_idempotence(settings) {
+    if allows_idempotence(effective) {
         defaults.push(("enable.idempotence", true.to_string()));
     }
     defaults.retain(|(name, _)| !settings.contains_key(*name));
@@ -99,28 +114,12 @@ fn defaults(settings: &Settings) -> Vec<(&'static str, String)> {
 }
 
 /// Whether nothing that was set rules idempotence out: as in the Java client, which turns it on unless something does.
-fn allows_idempotence(settings: &Settings) -> bool {
-    let number = |value: &str| value.parse::<u32>().ok();
-    let is = |names: &[&str], fits: fn(&str, Option<u32>) -> bool| {
-        first_of(settings, names).is_none_or(|value| fits(value, number(value)))
-    };
-    is(&ACKS, |acks, _| matches!(acks, "all" | "-1"))
-        && is(&["max.in.flight", "max.in.flight.requests.per.connection"], |_, most| most.is_some_and(|most| most <= 5))
-        && is(&["retries", "message.send.max.retries"], |_, retries| retries != Some(0))
-        && is(&["queuing.strategy"], |strategy, _| strategy == "fifo")
-}
-
-fn whole_number(settings: &Settings, name: &str, default: usize) -> Result<usize, ConfigError> {
-    let Some(found) = settings.get(name) else { return Ok(default) };
-    found.trim().parse().map_err(|_| ConfigError::Setting {
-        setting: name.to_owned(),
-        found: found.clone(),
-        remedy: "write it as a whole number in decimal digits".to_owned(),
-    })
-}
-
-fn is_true(value: &str) -> bool {
-    ["true", "t", "1"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+fn allows_idempotence(effective: &Effective<'_>) -> bool {
+    let is = |name: &str, fits: fn(&str) -> bool| effective.set(name).is_none_or(|value| fits(&value));
+    is(ACKS, |acks| acks == "-1")
+        && is("max.in.flight", |most| most.parse().is_ok_and(|most: u32| most <= 5))
+        && is("retries", |retries| retries != "0")
+        && is("queuing.strategy", |strategy| strategy == "fifo")
 }
 
 /// librdkafka's refusal of a setting, in this crate's words.
@@ -169,7 +168,7 @@ mod tests {
         let (setting, _, remedy) = wrong(&[("linger", "3")]);
         assert_eq!(setting, "linger");
         assert!(remedy.contains("No such configuration property"), "{remedy}");
-        assert_eq!(wrong(&[(MAX_MESSAGES, "0x10")]).1, "0x10");
+        assert_eq!(wrong(&[(MAX_MESSAGES, "many")]).1, "many");
         assert_eq!(wrong(&[("client.id", "a\0b")]).0, "client.id");
     }
 
@@ -179,6 +178,38 @@ mod tests {
         assert_eq!(wrong(&[("transactional.id", "x")]).0, "transactional.id");
         assert_eq!(wrong(&[("bootstrap.servers", " ")]).0, "bootstrap.servers");
         assert!(share_out(&settings(&[("delivery.report.only.error", "false")])).is_ok());
+    }
+
+    #[test]
+    fn a_value_is_what_librdkafka_takes_it_for() {
+        for yes in ["true", "TRUE", "t", "T", "1", " true"] {
+            assert_eq!(wrong(&[(ONLY_ERROR, yes)]).0, ONLY_ERROR, "{yes:?}");
+        }
+        for none in ["0", "00", "+0", " 0", "0x0"] {
+            for name in ["acks", "request.required.acks"] {
+                assert!(!share_out(&settings(&[(name, none)])).unwrap().acknowledged, "{name}={none:?}");
+            }
+        }
+        let idempotence = |name, value| {
+            let shared = share_out(&settings(&[(name, value)])).unwrap();
+            shared.config.get("enable.idempotence").map(ToOwned::to_owned)
+        };
+        for (name, value) in [("acks", "ALL"), ("acks", " -1"), ("max.in.flight", "0x5"), ("queuing.strategy", "FIFO")]
+        {
+            assert_eq!(idempotence(name, value).as_deref(), Some("true"), "{name}={value:?}");
+        }
+        for (name, value) in [("acks", "+1"), ("max.in.flight", "6.0"), ("retries", "00"), ("queuing.strategy", "LIFO")]
+        {
+            assert_eq!(idempotence(name, value), None, "{name}={value:?}");
+        }
+        assert_eq!(share_out(&settings(&[(MAX_MESSAGES, "0x10")])).unwrap().limit.records, 16);
+    }
+
+    #[test]
+    fn two_names_of_one_setting_are_not_both_set() {
+        let (setting, found, remedy) = wrong(&[("acks", "1"), ("request.required.acks", "all")]);
+        assert_eq!((setting.as_str(), found.as_str()), ("acks", "1"));
+        assert!(remedy.contains("request.required.acks is set too"), "{remedy}");
     }
 
     #[test]

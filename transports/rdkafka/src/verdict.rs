@@ -1,25 +1,25 @@
-//! What librdkafka's answers mean: the tables, as pure functions.
+//! Maps librdkafka's delivery reports to failure reasons and record fates. Pure functions.
 //!
-//! # Why a batch failed
+//! # Failure reason of a batch
 //! | librdkafka | [`FailureReason`] |
 //! |---|---|
 //! | a code of 0 or more in a delivery report | [`Broker`](FailureReason::Broker), with that code |
 //! | `_MSG_TIMED_OUT` | [`TimedOut`](FailureReason::TimedOut) |
-//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) if the producer was closed at once; else as `_FATAL`, for that is when librdkafka purges by itself |
-//! | any other code, and whatever `produce()` itself refuses | [`Transport`](FailureReason::Transport) with a [`LibrdkafkaError`] |
+//! | `_PURGE_QUEUE`, `_PURGE_INFLIGHT` | [`Closed`](FailureReason::Closed) after an immediate close; else as `_FATAL`, because librdkafka itself purges only then |
+//! | any other code, and every refusal by `produce()` | [`Transport`](FailureReason::Transport) with a [`LibrdkafkaError`] |
 //!
-//! Where the records of a batch failed for different reasons, the batch fails for that of the first of them; but not for
-//! `_INVALID_DIFFERENT_RECORD`, which only says that another record was the bad one.
+//! If records of a batch fail for different reasons, the batch reports that of the first, except
+//! `_INVALID_DIFFERENT_RECORD`, which means only that another record was invalid.
 //!
-//! # What is known of a record
+//! # Fate of a record
 //! | the record | [`Fate`] |
 //! |---|---|
 //! | was acknowledged | [`Written`](Fate::Written) |
-//! | was sent with `acks=0`, which nobody acknowledges | [`Unknown`](Fate::Unknown) |
-//! | failed, and was never on its way to a broker (`MSG_STATUS_NOT_PERSISTED`), or the broker refused it | [`NotWritten`](Fate::NotWritten) |
-//! | failed, and was on its way when it did (`MSG_STATUS_POSSIBLY_PERSISTED`) | [`Unknown`](Fate::Unknown) |
-//! | failed, and is in the log all the same (`MSG_STATUS_PERSISTED`) | [`Written`](Fate::Written) |
-//! | was refused by `produce()`, or came after one that was | [`NotWritten`](Fate::NotWritten) |
+//! | was sent with `acks=0`, without acknowledgement | [`Unknown`](Fate::Unknown) |
+//! | failed and was never sent, or was refused by the broker (`MSG_STATUS_NOT_PERSISTED`) | [`NotWritten`](Fate::NotWritten) |
+//! | failed after it was sent (`MSG_STATUS_POSSIBLY_PERSISTED`) | [`Unknown`](Fate::Unknown) |
+//! | failed, but is in the log (`MSG_STATUS_PERSISTED`) | [`Written`](Fate::Written) |
+//! | was refused by `produce()`, or follows one that was | [`NotWritten`](Fate::NotWritten) |
 
 use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch_core::{FailureReason, Fate, RecordError};
@@ -27,40 +27,40 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use crate::error::LibrdkafkaError;
 
-/// A record that librdkafka took, and reported as failed.
+/// A failed delivery report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) position: usize,
     pub(crate) code: RDKafkaErrorCode,
-    /// Who said so, where librdkafka knows it.
+    /// The broker that reported the error, if known.
     pub(crate) broker: Option<i32>,
     pub(crate) fate: Fate,
 }
 
-/// `produce()` refused a record, so that it and those behind it were never librdkafka's.
+/// A record refused by `produce()`. It and the records after it were not handed to librdkafka.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) position: usize,
-    /// Even a code of the broker's is librdkafka's word here.
+    /// librdkafka's own error, even where its code is one that brokers use.
     pub(crate) error: LibrdkafkaError,
 }
 
-/// Why a batch failed of which these records failed, or were refused.
+/// Returns the reason for a batch with these failures or this refusal.
 pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>) -> FailureReason {
-    let is_anothers_fault = |failure: &Failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord;
-    let first = failures.iter().min_by_key(|failure| (is_anothers_fault(failure), failure.position));
-    // What was refused comes behind all that was not.
+    let is_secondary = |failure: &Failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord;
+    let first = failures.iter().min_by_key(|failure| (is_secondary(failure), failure.position));
+    // The refused record follows every record that was produced.
     match (first, refusal) {
         (Some(first), None) => reason_of(first),
-        (Some(first), Some(_)) if !is_anothers_fault(first) => reason_of(first),
+        (Some(first), Some(_)) if !is_secondary(first) => reason_of(first),
         (_, Some(refusal)) => FailureReason::Transport(Box::new(refusal.error)),
-        (None, None) => unreachable!("a batch fails by a record"),
+        (None, None) => unreachable!("a failed batch has a failed or refused record"),
     }
 }
 
 fn reason_of(failure: &Failure) -> FailureReason {
     match failure.code {
-        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { last: None },
+        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { cause: None },
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
         code => match broker_code(code) {
             Some(code) => BrokerError::new(ApiKey::Produce, code).from_broker(failure.broker).into(),
@@ -69,11 +69,11 @@ fn reason_of(failure: &Failure) -> FailureReason {
     }
 }
 
-/// The records that the broker itself rejected (KIP-467), as far as librdkafka tells.
+/// Returns the records that the broker rejected (KIP-467), as far as librdkafka reports them.
 ///
-/// In a set of which it rejected several, those have `INVALID_RECORD`, and the others `_INVALID_DIFFERENT_RECORD`. Where
-/// it rejected just one, or all, every record of the set has the broker's code (librdkafka overwrites what it had told
-/// apart, when it calls its interceptors), and none can be named.
+/// If the broker rejects several records of a message set, librdkafka reports `INVALID_RECORD` for them and
+/// `_INVALID_DIFFERENT_RECORD` for the others. If it rejects one record, or all, librdkafka 2.12.1 reports the broker's code
+/// for every record of the set, so the rejected record cannot be identified.
 pub(crate) fn record_errors(failures: &[Failure]) -> Vec<RecordError> {
     let told_apart = failures.iter().any(|failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord);
     let rejected = failures.iter().filter(|failure| told_apart && failure.code == RDKafkaErrorCode::InvalidRecord);
@@ -82,7 +82,7 @@ pub(crate) fn record_errors(failures: &[Failure]) -> Vec<RecordError> {
     positions.into_iter().map(|position| RecordError::new(position, None)).collect()
 }
 
-/// Each record's fate by position, where `handed_over` of `records` came to librdkafka and these failed.
+/// Returns the fate of each record by position. The first `handed_over` of `records` were produced; `failures` of them failed.
 pub(crate) fn fates(records: usize, handed_over: usize, failures: &[Failure], acknowledged: bool) -> Vec<Fate> {
     let mut fates = vec![if acknowledged { Fate::Written } else { Fate::Unknown }; handed_over];
     for failure in failures {
@@ -92,29 +92,29 @@ pub(crate) fn fates(records: usize, handed_over: usize, failures: &[Failure], ac
     fates
 }
 
-/// A code that came from a broker.
+/// Returns the broker's error code, or `None` for a code of librdkafka's own.
 pub(crate) fn broker_code(code: RDKafkaErrorCode) -> Option<ErrorCode> {
     i16::try_from(code as i32).ok().filter(|&code| code >= 0).map(ErrorCode)
 }
 
-/// Tells true offsets from those that librdkafka makes up.
+/// Discards offsets that librdkafka invents.
 ///
-/// Where no offset came back (`acks=0`, or a retry that the broker knew already), librdkafka counts the records of the
-/// set up from its "invalid", −1001: so that the 1002nd record of such a set says that it has offset 0. The records of a
-/// set are reported one after another; whatever goes on from a made-up offset is made up too.
+/// If a response has no offset (`acks=0`, or a retry that the broker recognised as a duplicate), librdkafka numbers the
+/// records of the message set from its invalid offset, −1001, upwards, so that the 1002nd record seems to have offset 0. The
+/// records of a set are reported in sequence: an offset that continues an invented one is invented too.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Offsets {
-    next_made_up: Option<i64>,
+pub(crate) struct OffsetFilter {
+    next_invented: Option<i64>,
 }
 
-impl Offsets {
-    /// The offset of the next record that was reported, if it is one.
-    pub(crate) fn believe(&mut self, offset: i64) -> Option<i64> {
-        if offset < 0 || self.next_made_up == Some(offset) {
-            self.next_made_up = Some(offset + 1);
+impl OffsetFilter {
+    /// Returns the offset of the next reported record, or `None` if it is invented.
+    pub(crate) fn filter(&mut self, offset: i64) -> Option<i64> {
+        if offset < 0 || self.next_invented == Some(offset) {
+            self.next_invented = Some(offset + 1);
             None
         } else {
-            self.next_made_up = None;
+            self.next_invented = None;
             Some(offset)
         }
     }
@@ -138,26 +138,26 @@ mod tests {
     }
 
     #[test]
-    fn a_code_of_the_brokers_is_the_brokers_word() {
+    fn a_broker_code_is_a_broker_error() {
         let reason = because(failed(0, Code::MessageSizeTooLarge, Fate::NotWritten));
         assert!(reason.to_string().starts_with("broker 7 answered Produce with MESSAGE_TOO_LARGE (10)"), "{reason}");
     }
 
     #[test]
-    fn a_message_time_out_is_a_time_out() {
+    fn a_message_timeout_is_a_timeout() {
         let reason = because(failed(0, Code::MessageTimedOut, Fate::Unknown));
-        assert!(matches!(reason, FailureReason::TimedOut { last: None }) && reason.is_retriable(), "{reason:?}");
+        assert!(matches!(reason, FailureReason::TimedOut { cause: None }) && reason.is_retriable(), "{reason:?}");
     }
 
     #[test]
-    fn what_was_purged_was_closed() {
+    fn a_purge_means_closed() {
         for code in [Code::PurgeQueue, Code::PurgeInflight] {
             assert!(matches!(because(failed(0, code, Fate::NotWritten)), FailureReason::Closed));
         }
     }
 
     #[test]
-    fn any_other_code_is_librdkafkas() {
+    fn any_other_code_is_a_librdkafka_error() {
         let reason = because(failed(0, Code::UnknownPartition, Fate::NotWritten));
         let FailureReason::Transport(error) = reason else { panic!("{reason:?}") };
         let error = error.downcast::<LibrdkafkaError>().unwrap();
@@ -166,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn a_code_of_the_brokers_that_produce_gives_is_librdkafkas() {
+    fn a_broker_code_returned_by_produce_is_a_librdkafka_error() {
         let reason = reason(&[], refused(0, Code::MessageSizeTooLarge));
         assert!(matches!(reason, FailureReason::Transport(_)), "{reason:?}");
     }
 
     #[test]
-    fn the_first_record_that_failed_by_itself_says_why() {
+    fn the_first_primary_failure_is_the_reason() {
         let failures = [
             failed(7, Code::MessageTimedOut, Fate::Unknown),
             failed(2, Code::InvalidTimestamp, Fate::NotWritten),
@@ -181,21 +181,25 @@ mod tests {
         for refusal in [None, refused(8, Code::MessageSizeTooLarge)] {
             assert!(matches!(reason(&failures, refusal), FailureReason::Broker(error) if error.code == ErrorCode(32)));
         }
-        let anothers_fault = &failures[2..];
-        assert!(matches!(reason(anothers_fault, refused(8, Code::Fatal)), FailureReason::Transport(_)));
+        let secondary = &failures[2..];
+        assert!(matches!(reason(secondary, refused(8, Code::Fatal)), FailureReason::Transport(_)));
     }
 
     #[test]
-    fn records_that_the_broker_rejected_are_named_where_librdkafka_tells_them_apart() {
+    fn rejected_records_are_identified_if_librdkafka_distinguishes_them() {
         let bad = |position| failed(position, Code::InvalidRecord, Fate::NotWritten);
         let other = |position| failed(position, Code::InvalidDifferentRecord, Fate::NotWritten);
         let several = [bad(5), other(4), bad(1)];
         assert_eq!(record_errors(&several), [RecordError::new(1, None), RecordError::new(5, None)]);
-        assert_eq!(record_errors(&[bad(0), bad(1)]), [], "librdkafka says so of all where it is but one");
+        assert_eq!(
+            record_errors(&[bad(0), bad(1)]),
+            [],
+            "librdkafka reports the code for all records if one was rejected"
+        );
     }
 
     #[test]
-    fn fates_are_what_librdkafka_knows_of_the_failed_and_what_acks_promise_of_the_rest() {
+    fn fates_combine_persistence_status_and_acks() {
         let failures = [
             failed(1, Code::MessageTimedOut, Fate::Unknown),
             failed(2, Code::MessageTimedOut, Fate::NotWritten),
@@ -207,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn offsets_counted_up_from_invalid_are_not_believed() {
-        let mut offsets = Offsets::default();
-        assert_eq!(offsets.believe(41), Some(41));
-        assert!((-1001..2_000).all(|made_up| offsets.believe(made_up).is_none()));
-        assert_eq!(offsets.believe(42), Some(42));
-        assert_eq!(offsets.believe(-1001), None);
-        assert_eq!(offsets.believe(0), Some(0));
+    fn offsets_that_continue_an_invalid_one_are_discarded() {
+        let mut offsets = OffsetFilter::default();
+        assert_eq!(offsets.filter(41), Some(41));
+        assert!((-1001..2_000).all(|invented| offsets.filter(invented).is_none()));
+        assert_eq!(offsets.filter(42), Some(42));
+        assert_eq!(offsets.filter(-1001), None);
+        assert_eq!(offsets.filter(0), Some(0));
     }
 }

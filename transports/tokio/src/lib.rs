@@ -40,7 +40,9 @@ mod connect;
 mod drive;
 mod stream;
 
-pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, Stopped, Unreachable};
+pub use kafka_batch_transport::{
+    ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol, Stopped, Unreachable,
+};
 use kafka_batch_transport::{Driver, Runtime, Spawn, Work};
 
 /// A producer over tokio. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].

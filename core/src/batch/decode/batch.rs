@@ -1,6 +1,7 @@
 //! One batch that was read: what its header says, and the way to its records.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use core::fmt;
 use core::ops::Range;
 
@@ -148,6 +149,9 @@ impl<'a> RecordBatch<'a> {
 
     /// The offset that comes after its last one as the header says it, compacted records included: where the next batch
     /// can begin. `None` in magic 0 and 1, where only the records tell; and for an offset beyond 64 bits.
+    ///
+    /// Some writers leave a last offset delta of 0 in every header, and then this is not where the records end. Brokers
+    /// and Java's consumer go by it all the same.
     #[must_use]
     pub fn next_offset(&self) -> Option<i64> {
         let header = self.header()?;
@@ -168,10 +172,17 @@ impl<'a> RecordBatch<'a> {
     /// Its records: decompressed, if they are compressed, and to `max_decompressed` bytes at most
     /// (see [`DEFAULT_MAX_DECOMPRESSED`](crate::DEFAULT_MAX_DECOMPRESSED)).
     ///
+    /// What is behind the end of the compressed data is skipped, as Java's reader does: behind a gzip member, LZ4 frame or
+    /// zstd frame anything that does not begin another one, and behind the last block of a xerial Snappy stream up to
+    /// three bytes. In magic 2 the number of records shows that nothing is missing for it. In magic 0 and 1 nothing would, and
+    /// there only zeros are skipped.
+    ///
     /// # Errors
-    /// The codec finds its bytes damaged, is not compiled in, or would give more bytes than `max_decompressed`.
+    /// The codec finds its bytes damaged, is not compiled in, or would give more bytes than `max_decompressed`. The scope
+    /// is the whole batch: what could be decompressed before the damage is not handed out, since no checksum vouches for
+    /// it.
     pub fn records(&self, max_decompressed: usize) -> Result<Records<'a>, DecodeError> {
-        let batch_at = self.position.start;
+        let Range { start: batch_at, end: batch_end } = self.position.clone();
         let start = match &self.kind {
             Kind::V2(_) => HEADER_LEN,
             Kind::Plain { .. } => 0,
@@ -180,18 +191,18 @@ impl<'a> RecordBatch<'a> {
         let encoded = &self.bytes[start..];
         // Compaction can leave a header without records behind, and then there is nothing that a codec wrote.
         let plain = self.codec == Codec::None || (encoded.is_empty() && self.record_count() == Some(0));
-        let in_buffer = Place { batch_at, start: batch_at + start, region: Region::Buffer };
+        let in_buffer = Place { batch_at, batch_end, start: batch_at + start, region: Region::Buffer };
         let (payload, place) = if plain {
             (Cow::Borrowed(encoded), in_buffer)
         } else {
-            let payload = self
-                .codec
-                .decompress(self.magic(), encoded, max_decompressed)
-                .map_err(|error| in_buffer.error(None, Fault { at: 0, kind: DecodeErrorKind::Decompression(error) }))?;
-            (Cow::Owned(payload), Place { batch_at, start: 0, region: Region::Decompressed })
+            let payload = self.codec.decompress(self.magic(), encoded, max_decompressed).map_err(|error| {
+                in_buffer.of_batch(Fault { at: 0, kind: DecodeErrorKind::Decompression(Box::new(error)) })
+            })?;
+            (Cow::Owned(payload), Place { batch_at, batch_end, start: 0, region: Region::Decompressed })
         };
-        let layout = self.layout(&payload).map_err(|fault| place.error(None, fault))?;
-        Ok(Records { payload, place, layout })
+        let layout = self.layout(&payload).map_err(|fault| place.of_batch(fault))?;
+        let last_delta = self.header().map(|header| header.last_offset_delta);
+        Ok(Records { payload, place, layout, last_delta })
     }
 
     fn layout(&self, payload: &[u8]) -> Result<Layout, Fault> {
@@ -201,8 +212,6 @@ impl<'a> RecordBatch<'a> {
                 base_offset: header.base_offset,
                 base_timestamp: header.base_timestamp,
                 append_time: append_time(Timestamp::from_millis(header.max_timestamp)),
-                next_delta: 0,
-                last_delta: header.last_offset_delta,
                 remaining: header.record_count,
             }),
             Kind::Plain { magic, .. } => {

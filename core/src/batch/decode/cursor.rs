@@ -1,7 +1,7 @@
 //! Reading fields out of bytes that nobody vouches for.
 
 use super::error::{DecodeErrorKind, Field};
-use crate::varint::{self, Unreadable};
+use crate::varint::{self, VarintError};
 
 /// A fault, and the byte at which it stands, counted from the start of the bytes that were read.
 #[derive(Debug)]
@@ -75,14 +75,14 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(always)]
-    fn advance<T>(&mut self, read: Result<(T, usize), Unreadable>, field: Field) -> Read<T> {
+    fn advance<T>(&mut self, read: Result<(T, usize), VarintError>, field: Field) -> Read<T> {
         match read {
             Ok((value, used)) => {
                 self.at += used;
                 Ok(value)
             }
-            Err(Unreadable::Cut) => Err(self.fault(DecodeErrorKind::Cut { field })),
-            Err(Unreadable::TooLong) => Err(self.fault(DecodeErrorKind::VarintTooLong { field })),
+            Err(VarintError::Truncated) => Err(self.fault(DecodeErrorKind::Cut { field })),
+            Err(VarintError::TooLong) => Err(self.fault(DecodeErrorKind::VarintTooLong { field })),
         }
     }
 
@@ -103,22 +103,24 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Bytes or null, with a varint length in front (magic 2).
+    /// Bytes or null, with a varint length in front (magic 2). Null is −1, and with `LENIENT` any negative length.
     #[inline(always)]
-    pub(super) fn nullable(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
+    pub(super) fn nullable<const LENIENT: bool>(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
         let length_at = self.at;
         match self.varint(field)? {
             -1 => Ok(None),
+            ..-1 if LENIENT => Ok(None),
             length => self.take(length, length_at, field).map(Some),
         }
     }
 
-    /// Bytes or null, with a 32-bit length in front (magic 0 and 1).
+    /// Bytes or null, with a 32-bit length in front (magic 0 and 1). Null is as in [`nullable`](Self::nullable).
     #[inline(always)]
-    pub(super) fn nullable_fixed(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
+    pub(super) fn nullable_fixed<const LENIENT: bool>(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
         let length_at = self.at;
         match i32::from_be_bytes(self.array(field)?) {
             -1 => Ok(None),
+            ..-1 if LENIENT => Ok(None),
             length => self.take(length, length_at, field).map(Some),
         }
     }

@@ -1,12 +1,15 @@
 //! What can be wrong with a batch that is read, and where.
 
+use alloc::boxed::Box;
 use core::error::Error;
 use core::fmt;
 
 use crate::compression::{Codec, DecompressError};
 use crate::magic::Magic;
 
-/// Bytes that are no valid batch: what was found, and at which byte. Reading on after it is not possible.
+/// Bytes that are no valid batch or record: what was found, at which byte, and how much is lost for it.
+///
+/// An iterator that returns one goes on behind what the error's [`scope`](Self::scope) says is lost.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DecodeError {
@@ -18,8 +21,39 @@ pub struct DecodeError {
     pub region: Region,
     /// The record at fault by its number in the batch, counted from 0; `None` where it is the batch itself.
     pub record: Option<u32>,
+    /// What cannot be read for it, and where that ends.
+    pub scope: DecodeErrorScope,
     /// What is wrong.
     pub kind: DecodeErrorKind,
+}
+
+/// An iterator's item has room for an error with every record. With 112 bytes in place of 80, reading plain messages of magic
+/// 1 took 1.28 times as long.
+const _: () = assert!(size_of::<DecodeError>() <= 80);
+
+/// How much cannot be read because of a [`DecodeError`].
+///
+/// Kafka's format has no marks to find the beginning of a batch or record by, only lengths. An end is therefore as good
+/// as the length that it is taken from, which no checksum covers in a batch that is damaged: behind a wrong one more
+/// errors follow, until a batch begins where one is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeErrorScope {
+    /// One record. The next item of [`RecordIter`](crate::RecordIter) is the record behind it.
+    Record {
+        /// The record's first byte, counted as the error's region says.
+        start: usize,
+        /// The first byte behind it, counted in the same way.
+        end: usize,
+    },
+    /// The batch; in an error of [`RecordIter`](crate::RecordIter), what follows in it. The next item of
+    /// [`RecordBatches`](crate::RecordBatches) is the batch behind it.
+    Batch {
+        /// The first byte of the buffer behind the batch, which begins at [`DecodeError::batch_at`].
+        end: usize,
+    },
+    /// Everything from [`DecodeError::batch_at`] on: the batch's length cannot be right, and so it is not known where the
+    /// next batch begins. [`RecordBatches`](crate::RecordBatches) has ended.
+    Rest,
 }
 
 /// What the position of a [`DecodeError`] is counted in.
@@ -70,9 +104,6 @@ pub enum DecodeErrorKind {
     /// The number of records is negative.
     #[error("the number of records is {0}")]
     RecordCount(i32),
-    /// The last offset delta is negative.
-    #[error("the last offset delta is {0}")]
-    LastOffsetDelta(i32),
     /// The batch ends before the number of records that its header says.
     #[error("the batch ends here, {missing} records before its header says")]
     MissingRecords {
@@ -101,18 +132,21 @@ pub enum DecodeErrorKind {
         /// Bytes left.
         left: usize,
     },
-    /// A record's header name is not UTF-8.
-    #[error("the header name is not UTF-8")]
+    /// A record's header name is not UTF-8: [`Records::iter_lenient`](crate::Records::iter_lenient) has names as bytes.
+    #[error("the header name is not UTF-8: `Records::iter_lenient` has names as bytes")]
     HeaderNameNotUtf8,
-    /// An offset is not behind the one before it, or not within the batch.
-    #[error("the offset delta is {found}, and offsets up to {last} are left")]
+    /// An offset is not behind the one before it, or not within what the batch's header says: only
+    /// [`Records::validate`](crate::Records::validate) minds.
+    #[error("the offset delta is {found}, and deltas from {least} to {last} are left")]
     OffsetDelta {
         /// The delta found.
-        found: i32,
+        found: i64,
+        /// The least that there could be behind the record before.
+        least: i64,
         /// The last one that the header allows.
         last: i32,
     },
-    /// An offset beyond 64 bits, or below 0.
+    /// An offset beyond 64 bits, or the base offset of compressed messages below 0.
     #[error("the offset is outside of 0 to 9223372036854775807")]
     OffsetRange,
     /// Bytes that belong to nothing.
@@ -121,9 +155,9 @@ pub enum DecodeErrorKind {
         /// How many.
         count: usize,
     },
-    /// The codec could not read its bytes.
+    /// The codec could not read its bytes. Boxed, for the sake of iterators of records: see the assertion below.
     #[error("{0}")]
-    Decompression(DecompressError),
+    Decompression(Box<DecompressError>),
     /// A compressed message of magic 0 or 1 without a value, or with no message in it.
     #[error("a compressed message has no messages in it")]
     EmptyWrapper,
@@ -182,15 +216,23 @@ impl fmt::Display for Field {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { batch_at, at, region, record, kind } = self;
+        let Self { batch_at, at, region, record, scope, kind } = self;
         write!(f, "at byte {at}")?;
         match region {
             Region::Buffer => {}
             Region::Decompressed => f.write_str(" of the decompressed records")?,
         }
-        match record {
-            Some(record) => write!(f, ", in record {record} of the batch at byte {batch_at}: {kind}"),
-            None => write!(f, ", in the batch at byte {batch_at}: {kind}"),
+        f.write_str(", in ")?;
+        match (record, scope) {
+            (Some(record), DecodeErrorScope::Record { start, end }) => {
+                write!(f, "record {record} ({start}..{end}) of ")?;
+            }
+            (Some(record), _) => write!(f, "record {record} of ")?,
+            (None, _) => {}
+        }
+        match scope {
+            DecodeErrorScope::Batch { end } => write!(f, "the batch at bytes {batch_at}..{end}: {kind}"),
+            _ => write!(f, "the batch at byte {batch_at}: {kind}"),
         }
     }
 }

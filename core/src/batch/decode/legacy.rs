@@ -2,7 +2,8 @@
 
 use super::cursor::{Cursor, Fault, Read};
 use super::error::{DecodeErrorKind, Field};
-use crate::batch::encode::legacy::{CHECKED_FROM, PREFIX_LEN, overhead};
+use super::{SHORTEST, length_error};
+use crate::batch::encode::legacy::{CRC_COVERS_FROM, PREFIX_LEN, overhead};
 use crate::checksum;
 use crate::headers::HeaderList;
 use crate::magic::Magic;
@@ -12,14 +13,11 @@ use crate::time::Timestamp;
 /// A message, read and not yet checked against its sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawMessage<'a> {
-    pub(super) offset: i64,
     pub(super) magic: i8,
     pub(super) attributes: i8,
     pub(super) timestamp: Timestamp,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
-    /// The bytes behind it.
-    pub(super) end: usize,
 }
 
 /// The offset and the end of the message at `position`.
@@ -28,34 +26,39 @@ pub(super) fn frame(bytes: &[u8], position: usize) -> Read<(i64, usize)> {
     let offset = i64::from_be_bytes(cursor.array(Field::Record)?);
     let size_at = cursor.position();
     let size = i32::from_be_bytes(cursor.array(Field::Record)?);
+    if size < SHORTEST {
+        return Err(Fault { at: size_at, kind: length_error(size, Magic::V0, SHORTEST) });
+    }
     cursor.take(size, size_at, Field::Record)?;
     Ok((offset, cursor.position()))
 }
 
-/// Reads the message at `position`, and its checksum too if `checked`.
+/// Compares the checksum of the message from `position` to `end`, where its [`frame`] is, with its bytes.
 #[inline]
-pub(super) fn message(bytes: &[u8], position: usize, checked: bool) -> Read<RawMessage<'_>> {
-    let (offset, end) = frame(bytes, position)?;
-    let mut cursor = Cursor::new(&bytes[..end], position + PREFIX_LEN);
-    let stored = u32::from_be_bytes(cursor.array(Field::Record)?);
-    if checked {
-        let computed = checksum::crc32(&bytes[position + CHECKED_FROM..end]);
-        if stored != computed {
-            let kind = DecodeErrorKind::Checksum { stored, computed };
-            return Err(Fault { at: position + PREFIX_LEN, kind });
-        }
+pub(super) fn check(bytes: &[u8], position: usize, end: usize) -> Read<()> {
+    let stored = u32::from_be_bytes(Cursor::new(&bytes[..end], position + PREFIX_LEN).array(Field::Record)?);
+    let computed = checksum::crc32(&bytes[position + CRC_COVERS_FROM..end]);
+    if stored == computed {
+        return Ok(());
     }
+    Err(Fault { at: position + PREFIX_LEN, kind: DecodeErrorKind::Checksum { stored, computed } })
+}
+
+/// Reads the message from `position` to `end`, where its [`frame`] is.
+#[inline]
+pub(super) fn message<const LENIENT: bool>(bytes: &[u8], position: usize, end: usize) -> Read<RawMessage<'_>> {
+    let mut cursor = Cursor::new(&bytes[..end], position + CRC_COVERS_FROM);
     let [magic, attributes] = cursor.array(Field::Attributes)?.map(|byte: u8| byte as i8);
     let timestamp = match magic {
         0 => Timestamp::NO_TIMESTAMP,
         _ => Timestamp::from_millis(i64::from_be_bytes(cursor.array(Field::TimestampDelta)?)),
     };
-    let key = cursor.nullable_fixed(Field::Key)?;
-    let value = cursor.nullable_fixed(Field::Value)?;
-    if cursor.left() > 0 {
+    let key = cursor.nullable_fixed::<LENIENT>(Field::Key)?;
+    let value = cursor.nullable_fixed::<LENIENT>(Field::Value)?;
+    if !LENIENT && cursor.left() > 0 {
         return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
     }
-    Ok(RawMessage { offset, magic, attributes, timestamp, key, value, end })
+    Ok(RawMessage { magic, attributes, timestamp, key, value })
 }
 
 /// How long the message at the start of `bytes` is, if it is all there, has this format and these attributes, and its
@@ -68,7 +71,7 @@ pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> 
     }
     let len = usize::try_from(i32::from_be_bytes([s0, s1, s2, s3])).ok()?.checked_add(PREFIX_LEN)?;
     let message = bytes.get(..len).filter(|_| len >= overhead(magic))?;
-    (checksum::crc32(&message[CHECKED_FROM..]) == u32::from_be_bytes([c0, c1, c2, c3])).then_some(len)
+    (checksum::crc32(&message[CRC_COVERS_FROM..]) == u32::from_be_bytes([c0, c1, c2, c3])).then_some(len)
 }
 
 /// The message at the start of `bytes` and its length, after [`len_of_one_like_it`] has found it sound. `None` where its
@@ -77,7 +80,7 @@ pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> 
 fn sound(bytes: &[u8], magic: Magic) -> Option<(RecordView<'_>, usize)> {
     let &[o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3] = bytes.first_chunk()?;
     let len = usize::try_from(i32::from_be_bytes([s0, s1, s2, s3])).ok()?.checked_add(PREFIX_LEN)?;
-    let mut fields = bytes.get(CHECKED_FROM + 2..len)?;
+    let mut fields = bytes.get(CRC_COVERS_FROM + 2..len)?;
     let mut timestamp = Timestamp::NO_TIMESTAMP;
     if magic.has_timestamps() {
         let millis;
@@ -114,37 +117,46 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// Reads the next message out of `payload`.
+    /// Reads the next message out of `payload`. `position` moves on by a message whose length is sound, whatever else is
+    /// wrong with it.
     #[inline(always)]
-    pub(super) fn read<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
+    pub(super) fn read<'a, const LENIENT: bool>(self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         if !self.unchecked {
             if let Some((record, len)) = sound(&payload[*position..], self.magic) {
                 *position += len;
                 return Ok(record);
             }
         }
-        self.read_and_check(payload, position)
+        // A copy, so that the caller's position can stay in a register.
+        let mut moved = *position;
+        let read = self.read_and_check::<LENIENT>(payload, &mut moved);
+        *position = moved;
+        read
     }
 
     /// As [`read`](Self::read), and says what is wrong.
     #[inline(never)]
-    fn read_and_check<'a>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
+    fn read_and_check<'a, const LENIENT: bool>(&self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
         let start = *position;
-        let message = message(payload, start, self.unchecked)?;
+        let (offset, end) = frame(payload, start)?;
+        *position = end;
+        if self.unchecked {
+            check(payload, start, end)?;
+        }
+        let message = message::<LENIENT>(payload, start, end)?;
         let fault = |at, kind| Err(Fault { at, kind });
-        if message.magic != self.magic.id() {
+        if message.magic != self.magic.id() && !(LENIENT && matches!(message.magic, 0 | 1)) {
             return fault(
-                start + CHECKED_FROM,
+                start + CRC_COVERS_FROM,
                 DecodeErrorKind::InnerMagic { found: message.magic, expected: self.magic },
             );
         }
         if message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
-            return fault(start + CHECKED_FROM + 1, DecodeErrorKind::NestedCompression);
+            return fault(start + CRC_COVERS_FROM + 1, DecodeErrorKind::NestedCompression);
         }
-        let Some(offset) = message.offset.checked_add(self.base_offset) else {
+        let Some(offset) = offset.checked_add(self.base_offset) else {
             return fault(start, DecodeErrorKind::OffsetRange);
         };
-        *position = message.end;
         Ok(RecordView {
             offset,
             timestamp: self.append_time.unwrap_or(message.timestamp),
@@ -158,19 +170,22 @@ impl Messages {
 /// What the offsets inside a wrapper are relative to. Magic 0 has absolute ones. In magic 1 the wrapper has the last
 /// one's (KIP-31); 0 is what some producers leave there, and then they are taken as they are
 /// (`AbstractLegacyRecordBatch.DeepRecordsIterator` of the Java client).
+///
+/// If relative offsets end in a message that is not whole, none of them can be known: Java counts from the last whole one
+/// then, and so gives every record the offset of a later one (4.4.0).
 pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8]) -> Read<i64> {
-    let mut last = None;
+    if payload.is_empty() {
+        return Err(Fault { at: 0, kind: DecodeErrorKind::EmptyWrapper });
+    }
+    if magic == Magic::V0 || wrapper_offset == 0 {
+        return Ok(0);
+    }
+    let mut last = 0;
     let mut position = 0;
     while position < payload.len() {
         let (offset, end) = frame(payload, position)?;
-        last = Some(offset);
+        last = offset;
         position = end;
-    }
-    let Some(last) = last else {
-        return Err(Fault { at: 0, kind: DecodeErrorKind::EmptyWrapper });
-    };
-    if magic == Magic::V0 || wrapper_offset == 0 {
-        return Ok(0);
     }
     match wrapper_offset.checked_sub(last) {
         Some(base @ 0..) => Ok(base),
@@ -181,35 +196,38 @@ pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{BatchOptions, DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+    use crate::batch::{BatchOptions, DEFAULT_MAX_DECOMPRESSED, DecodeErrorScope, RecordBatches};
     use crate::magic::MagicChoice;
     use crate::record::Record;
 
     /// A run ends where a message is not like the others. One that is, and whose fields do not add up, is an error when
-    /// its turn comes.
+    /// its turn comes, and the one behind it is read.
     #[test]
     fn a_message_whose_fields_do_not_add_up_is_an_error_in_its_place() {
         for magic in [Magic::V0, Magic::V1] {
             let options = BatchOptions::default().magic(MagicChoice::Pinned(magic));
             let mut batch = options.build(Timestamp::from_millis(1)).unwrap();
-            batch.extend(["first", "second"].map(|value| Record::new(value).key("key"))).unwrap();
+            batch.extend(["first", "second", "third"].map(|value| Record::new(value).key("key"))).unwrap();
             let mut bytes = batch.seal().unwrap().without_producer_id().bytes().to_vec();
             let second = frame(&bytes, 0).unwrap().1;
+            let third = frame(&bytes, second).unwrap().1;
             let key_length = second + overhead(magic) - 8;
-            for wrong in [-2, 4, i32::MAX] {
+            for wrong in [-2, 100, i32::MAX] {
                 bytes[key_length..][..4].copy_from_slice(&i32::to_be_bytes(wrong));
-                let sum = checksum::crc32(&bytes[second + CHECKED_FROM..]);
+                let sum = checksum::crc32(&bytes[second + CRC_COVERS_FROM..third]);
                 bytes[second + PREFIX_LEN..][..4].copy_from_slice(&sum.to_be_bytes());
 
                 let mut batches = RecordBatches::new(&bytes);
                 let run = batches.next().unwrap().unwrap();
-                assert_eq!((run.record_count(), batches.next().is_none()), (Some(2), true));
+                assert_eq!((run.record_count(), batches.next().is_none()), (Some(3), true));
                 let records = run.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
                 let mut records = records.iter();
                 assert_eq!(records.next().unwrap().unwrap().value, Some(&b"first"[..]));
                 let error = records.next().unwrap().unwrap_err();
                 assert_eq!((error.batch_at, error.record), (0, Some(1)), "{error}");
-                assert!(error.at >= second, "{error}");
+                assert_eq!(error.scope, DecodeErrorScope::Record { start: second, end: third });
+                assert!((second..third).contains(&error.at), "{error}");
+                assert_eq!(records.next().unwrap().unwrap().value, Some(&b"third"[..]));
                 assert!(records.next().is_none());
             }
         }

@@ -13,12 +13,12 @@ use core::fmt;
 
 pub use batch::{RecordBatch, TimestampType};
 pub use control::{ControlRecord, ControlRecordError, ControlType};
-pub use error::{DecodeError, DecodeErrorKind, Field, Region};
+pub use error::{DecodeError, DecodeErrorKind, DecodeErrorScope, Field, Region};
 pub(super) use records::own_records;
-pub use records::{RecordIter, Records};
+pub use records::{LenientRecordIter, RecordIter, Records};
 pub use v2::BatchHeader;
 
-use super::encode::legacy::{CHECKED_FROM, PREFIX_LEN, attribute as legacy_attribute, overhead};
+use super::encode::legacy::{CRC_COVERS_FROM, PREFIX_LEN, attribute as legacy_attribute, overhead};
 use super::encode::v2::{HEADER_LEN, at, attribute};
 use crate::compression::Codec;
 use crate::magic::Magic;
@@ -31,6 +31,10 @@ pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 
 /// Reads the batches in a buffer, one after another and of whatever formats: a log segment, or the records of a fetch
 /// response. A batch that is cut off at the end is no error: [`tail`](Self::tail) tells of it afterwards.
+///
+/// # Examples
+///
+/// Where every batch has to be sound, the first error ends the reading:
 ///
 /// ```
 /// use kafka_batch_core::{KafkaBatch, Record, RecordBatches, Timestamp, DEFAULT_MAX_DECOMPRESSED};
@@ -46,6 +50,73 @@ pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 ///     }
 /// }
 /// assert!(batches.tail().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// An error does not end the iteration, unless it is not known where the next batch begins: its
+/// [`scope`](DecodeError::scope) says how much is lost. So a damaged segment is read like this, and what is lost is
+/// counted:
+///
+/// ```
+/// use kafka_batch_core::{
+///     DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorScope, KafkaBatch, Record, RecordBatches, Stamp, Timestamp,
+/// };
+///
+/// #[derive(Default, Debug, PartialEq)]
+/// struct Lost {
+///     records: usize,
+///     batches: usize,
+///     bytes: usize,
+/// }
+///
+/// impl Lost {
+///     fn count(&mut self, error: &DecodeError, size: usize) {
+///         eprintln!("{error}");
+///         match error.scope {
+///             DecodeErrorScope::Record { .. } => self.records += 1,
+///             DecodeErrorScope::Batch { end } => {
+///                 self.batches += 1;
+///                 self.bytes += end - error.batch_at;
+///             }
+///             DecodeErrorScope::Rest => self.bytes += size - error.batch_at,
+///         }
+///     }
+/// }
+///
+/// fn read(segment: &[u8]) -> (Vec<i64>, Lost) {
+///     let (mut offsets, mut lost) = (Vec::new(), Lost::default());
+///     let mut batches = RecordBatches::new(segment);
+///     for batch in &mut batches {
+///         match batch.and_then(|batch| batch.records(DEFAULT_MAX_DECOMPRESSED)) {
+///             Ok(records) => {
+///                 for record in &records {
+///                     match record {
+///                         Ok(record) => offsets.push(record.offset),
+///                         Err(error) => lost.count(&error, segment.len()),
+///                     }
+///                 }
+///             }
+///             Err(error) => lost.count(&error, segment.len()),
+///         }
+///     }
+///     if let Some(tail) = batches.tail() {
+///         eprintln!("{tail}"); // an active segment's end, or a length that is damaged
+///         lost.bytes += tail.present;
+///     }
+///     (offsets, lost)
+/// }
+///
+/// // Three batches of two records each, and a bit of the second one changes.
+/// let mut segment = Vec::new();
+/// for base_offset in [0, 2, 4] {
+///     let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
+///     batch.extend([Record::new("one"), Record::new("two")])?;
+///     segment.extend_from_slice(batch.seal()?.stamp(Stamp::default().base_offset(base_offset))?.bytes());
+/// }
+/// let size = segment.len() / 3;
+/// segment[size + 70] ^= 1;
+///
+/// assert_eq!(read(&segment), (vec![0, 1, 4, 5], Lost { records: 0, batches: 1, bytes: size }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -102,6 +173,10 @@ impl<'a> RecordBatches<'a> {
     }
 
     /// What is left at the end, once all whole batches are read.
+    ///
+    /// Log segments that a broker is writing and Fetch responses end like this. So does a buffer in which a batch's length
+    /// is damaged and has become too large: if a tail would be larger than batches are
+    /// ([`IncompleteTail::expected`]), there are lost batches in it.
     #[must_use]
     pub const fn tail(&self) -> Option<IncompleteTail> {
         match self.state {
@@ -112,11 +187,9 @@ impl<'a> RecordBatches<'a> {
 
     /// The whole batch or message at the position, or `None` if its end is not there.
     fn whole(&self) -> Result<Option<(Magic, &'a [u8])>, Fault> {
-        const SHORTEST: i32 = 14;
         let rest = &self.buffer[self.position..];
         let Some(length) = length_field(rest) else { return Ok(None) };
-        let too_short =
-            |magic, least| Fault { at: at::LENGTH, kind: DecodeErrorKind::BatchLength { found: length, magic, least } };
+        let too_short = |magic, least| Fault { at: at::LENGTH, kind: length_error(length, magic, least) };
         if length < SHORTEST {
             return Err(too_short(Magic::V0, SHORTEST));
         }
@@ -147,18 +220,30 @@ impl<'a> RecordBatches<'a> {
         Ok(Some(RecordBatch { position: self.position..self.position + bytes.len(), bytes, codec, kind }))
     }
 
+    /// The end of the batch at the position, if its length says one: the field is the same in every format, so this needs
+    /// no magic that is known.
+    fn end(&self) -> Option<usize> {
+        let rest = &self.buffer[self.position..];
+        let length = length_field(rest).filter(|&length| length >= SHORTEST)?;
+        let len = PREFIX_LEN.checked_add(length as usize).filter(|&len| len <= rest.len())?;
+        Some(self.position + len)
+    }
+
     fn read_legacy(&self, magic: Magic, bytes: &'a [u8]) -> Result<(&'a [u8], Codec, Kind<'a>), Fault> {
-        let message = legacy::message(bytes, 0, true)?;
-        let attributes = message.attributes;
-        let codec = codec(i16::from(attributes & legacy_attribute::CODEC), magic, CHECKED_FROM + 1)?;
+        let (offset, end) = legacy::frame(bytes, 0)?;
+        legacy::check(bytes, 0, end)?;
+        let attributes = bytes[CRC_COVERS_FROM + 1] as i8;
+        let codec = codec(i16::from(attributes & legacy_attribute::CODEC), magic, CRC_COVERS_FROM + 1)?;
         if codec != Codec::None {
+            let message = legacy::message::<false>(bytes, 0, end)?;
             let Some(compressed) = message.value else {
-                return Err(Fault { at: CHECKED_FROM, kind: DecodeErrorKind::EmptyWrapper });
+                return Err(Fault { at: CRC_COVERS_FROM, kind: DecodeErrorKind::EmptyWrapper });
             };
-            let (offset, timestamp) = (message.offset, message.timestamp);
+            let timestamp = message.timestamp;
             return Ok((bytes, codec, Kind::Wrapper { magic, attributes, offset, timestamp, compressed }));
         }
-        // The messages behind it that are like it, up to the first one with a fault: that is the next call's.
+        // The messages behind it that are like it, up to the first one with a wrong checksum: that is the next call's. What
+        // their fields say is looked at when they are read.
         let mut end = self.position + bytes.len();
         let mut count = 1u32;
         while let Some(len) = legacy::len_of_one_like_it(&self.buffer[end..], magic, attributes) {
@@ -168,10 +253,16 @@ impl<'a> RecordBatches<'a> {
             count += 1;
             end += len;
         }
-        let first_offset = message.offset;
-        let kind = Kind::Plain { magic, attributes, count, first_offset };
+        let kind = Kind::Plain { magic, attributes, count, first_offset: offset };
         Ok((&self.buffer[self.position..end], codec, kind))
     }
+}
+
+/// The least number behind the prefix that any batch or message has. A smaller one is no length.
+const SHORTEST: i32 = 14;
+
+const fn length_error(found: i32, magic: Magic, least: i32) -> DecodeErrorKind {
+    DecodeErrorKind::BatchLength { found, magic, least }
 }
 
 /// The bytes after the prefix, as the prefix at the start of `bytes` says it; the same place in every format.
@@ -210,10 +301,21 @@ impl<'a> Iterator for RecordBatches<'a> {
                 self.state = if rest.is_empty() { State::Ended } else { State::Tail(tail) };
                 None
             }
+            // What has a length has an end, whatever else is wrong with it.
             Err(Fault { at, kind }) => {
-                self.state = State::Ended;
                 let batch_at = self.position;
-                Some(Err(DecodeError { batch_at, at: batch_at + at, region: Region::Buffer, record: None, kind }))
+                let scope = match self.end() {
+                    Some(end) => {
+                        self.position = end;
+                        DecodeErrorScope::Batch { end }
+                    }
+                    None => {
+                        self.state = State::Ended;
+                        DecodeErrorScope::Rest
+                    }
+                };
+                let (at, region) = (batch_at + at, Region::Buffer);
+                Some(Err(DecodeError { batch_at, at, region, record: None, scope, kind }))
             }
         }
     }

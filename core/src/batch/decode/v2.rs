@@ -20,7 +20,8 @@ pub struct BatchHeader {
     pub crc: u32,
     /// Codec, timestamp type, transactional, control and delete-horizon bits.
     pub attributes: i16,
-    /// Offset of the last record less that of the first: compaction keeps it.
+    /// Offset of the last record less that of the first: compaction keeps it. Some writers leave 0 here, under however
+    /// many records (Sarama's old versions): readers of records do without it, Java's too.
     pub last_offset_delta: i32,
     /// The timestamp from which those of the records are counted, in ms; the delete horizon where that bit is set.
     pub base_timestamp: i64,
@@ -56,9 +57,6 @@ pub(super) fn header(batch: &[u8]) -> Read<BatchHeader> {
     if computed != header.crc {
         return fault(at::CRC, DecodeErrorKind::Checksum { stored: header.crc, computed });
     }
-    if header.last_offset_delta < 0 {
-        return fault(at::LAST_OFFSET_DELTA, DecodeErrorKind::LastOffsetDelta(header.last_offset_delta));
-    }
     let count = i32::from_be_bytes(field(batch, at::RECORD_COUNT));
     match u32::try_from(count) {
         Ok(record_count) => Ok(BatchHeader { record_count, ..header }),
@@ -81,15 +79,20 @@ pub(super) struct Sequence {
     pub(super) base_timestamp: i64,
     /// Under log-append-time, the timestamp of every record.
     pub(super) append_time: Option<Timestamp>,
-    pub(super) next_delta: i64,
-    pub(super) last_delta: i32,
     pub(super) remaining: u32,
 }
 
 impl Sequence {
-    /// Reads the next record out of `payload`, the batch's records after decompression.
+    /// Reads the next record out of `payload`, the batch's records after decompression. `position` moves on by a record
+    /// whose length is sound, whatever else is wrong with it.
+    ///
+    /// With `LENIENT` the names of its headers may be no text.
     #[inline(always)]
-    pub(super) fn read<'a>(&mut self, payload: &'a [u8], position: &mut usize) -> Read<RecordView<'a>> {
+    pub(super) fn read<'a, const LENIENT: bool>(
+        &mut self,
+        payload: &'a [u8],
+        position: &mut usize,
+    ) -> Read<RecordView<'a>> {
         let mut cursor = Cursor::new(payload, *position);
         if cursor.left() == 0 {
             return Err(cursor.fault(DecodeErrorKind::MissingRecords { missing: self.remaining }));
@@ -98,38 +101,36 @@ impl Sequence {
         let length = cursor.varint(Field::Record)?;
         let start = cursor.position();
         let end = start + cursor.take(length, length_at, Field::Record)?.len();
+        *position = end;
+        self.remaining -= 1;
         let mut cursor = Cursor::new(&payload[..end], start);
         cursor.array::<1>(Field::Attributes)?;
         let timestamp_delta = cursor.varlong(Field::TimestampDelta)?;
         let offset = self.offset(&mut cursor)?;
-        let key = cursor.nullable(Field::Key)?;
-        let value = cursor.nullable(Field::Value)?;
-        let headers = headers(&mut cursor)?;
+        let key = cursor.nullable::<LENIENT>(Field::Key)?;
+        let value = cursor.nullable::<LENIENT>(Field::Value)?;
+        let headers = headers::<LENIENT>(&mut cursor)?;
         if cursor.left() > 0 {
             return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
         }
-        *position = end;
-        self.remaining -= 1;
         // Wrapping, as every writer counts: see the encoder.
         let own = Timestamp::from_millis(self.base_timestamp.wrapping_add(timestamp_delta));
         Ok(RecordView { offset, timestamp: self.append_time.unwrap_or(own), key, value, headers })
     }
 
+    /// As in Java's `DefaultRecord`, any delta counts from the base offset: that the last one is where the header says,
+    /// or behind the one before, is not looked at.
     #[inline(always)]
-    fn offset(&mut self, cursor: &mut Cursor<'_>) -> Read<i64> {
+    fn offset(&self, cursor: &mut Cursor<'_>) -> Read<i64> {
         let at = cursor.position();
         let found = cursor.varint(Field::OffsetDelta)?;
-        if i64::from(found) < self.next_delta || found > self.last_delta {
-            return Err(Fault { at, kind: DecodeErrorKind::OffsetDelta { found, last: self.last_delta } });
-        }
-        self.next_delta = i64::from(found) + 1;
         self.base_offset.checked_add(i64::from(found)).ok_or(Fault { at, kind: DecodeErrorKind::OffsetRange })
     }
 }
 
-/// Walks over the headers of a record, so that what is handed out needs no further check.
+/// Walks over the headers of a record, so that what is handed out needs no further check; but for names, with `LENIENT`.
 #[inline(always)]
-fn headers<'a>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
+fn headers<'a, const LENIENT: bool>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
     let count_at = cursor.position();
     let found = cursor.varint(Field::HeaderCount)?;
     let start = cursor.position();
@@ -141,10 +142,10 @@ fn headers<'a>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
         let name_at = cursor.position();
         let length = cursor.varint(Field::HeaderName)?;
         let name = cursor.take(length, name_at, Field::HeaderName)?;
-        if !name.is_ascii() && core::str::from_utf8(name).is_err() {
+        if !LENIENT && !name.is_ascii() && core::str::from_utf8(name).is_err() {
             return Err(Fault { at: name_at, kind: DecodeErrorKind::HeaderNameNotUtf8 });
         }
-        cursor.nullable(Field::HeaderValue)?;
+        cursor.nullable::<LENIENT>(Field::HeaderValue)?;
     }
     Ok(HeaderList::encoded(count, cursor.since(start)))
 }

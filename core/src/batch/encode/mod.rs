@@ -1,42 +1,44 @@
-//! From records to bytes. One encoder for each format, and two sinks it can run into: a counter, and the batch's bytes.
-//! So the size that is counted and the size that is written cannot drift apart.
+//! Encoding records. Each format has one encoder, which writes into one of two sinks: a byte counter, or the buffer of the
+//! batch. So the size that is counted and the size that is written cannot differ.
 
 pub(crate) mod legacy;
 pub(crate) mod v2;
 
 use alloc::vec::Vec;
 
-use crate::varint::{self, Short};
+use crate::varint::{self, ShortVarint};
 
-/// Where an encoder's output goes.
+/// The output of an encoder.
 pub(crate) trait Sink {
+    /// Appends these bytes.
     fn put(&mut self, bytes: &[u8]);
-    /// The first `len` of these bytes.
-    fn put_front<const N: usize>(&mut self, bytes: [u8; N], len: usize);
-    /// A number as it stands on the wire: [`varint::length`], or [`varint::zigzag`] of a signed one.
+    /// Appends the first `len` of these bytes.
+    fn put_prefix<const N: usize>(&mut self, bytes: [u8; N], len: usize);
+    /// Appends a varint. `raw` is zigzag-encoded: [`varint::length`] of a length, [`varint::zigzag`] of a signed number.
     fn varint(&mut self, raw: u64);
 
     #[inline(always)]
-    fn put_short(&mut self, short: Short) {
-        self.put_front(short.bytes.to_le_bytes(), short.bits as usize / 8);
+    fn put_short(&mut self, short: ShortVarint) {
+        self.put_prefix(short.bytes.to_le_bytes(), short.bits as usize / 8);
     }
 }
 
-/// Fields are written in stores that are wider than they, up to this. A buffer with so many bytes to spare never grows for
-/// what is too much.
-pub(crate) const SPARE: usize = 16;
+/// Slack past the end, in bytes, so that wide stores stay in bounds: short fields are written in stores of up to this size,
+/// and then truncated.
+pub(crate) const SLACK: usize = 16;
 
-/// Counts bytes. In 64 bits: one slice may stand in a record several times, so the sum can pass `usize` on small machines.
-pub(crate) struct Count(pub(crate) u64);
+/// Counts bytes. In 64 bits, because a record may contain the same slice several times, so that the sum can exceed a 32-bit
+/// `usize`.
+pub(crate) struct ByteCounter(pub(crate) u64);
 
-impl Sink for Count {
+impl Sink for ByteCounter {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len() as u64;
     }
 
     #[inline(always)]
-    fn put_front<const N: usize>(&mut self, _: [u8; N], len: usize) {
+    fn put_prefix<const N: usize>(&mut self, _: [u8; N], len: usize) {
         self.0 += len as u64;
     }
 
@@ -53,9 +55,9 @@ impl Sink for Vec<u8> {
     }
 
     #[inline(always)]
-    fn put_front<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
-        const { assert!(N <= SPARE) };
-        varint::write_front(self, bytes, len);
+    fn put_prefix<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
+        const { assert!(N <= SLACK) };
+        varint::write_prefix_of(self, bytes, len);
     }
 
     #[inline(always)]

@@ -2,16 +2,16 @@
 
 use alloc::vec::Vec;
 
-use super::{Count, Sink};
+use super::{ByteCounter, Sink};
 use crate::checksum;
-use crate::headers::{Form, HeaderList};
+use crate::headers::{HeaderList, Repr};
 use crate::record::Record;
-use crate::varint::{self, Short};
+use crate::varint::{self, ShortVarint};
 
-/// Bytes of the header: from the base offset up to the number of records.
+/// The size of the batch header in bytes, from the base offset to the number of records.
 pub(crate) const HEADER_LEN: usize = 61;
 
-/// Where the header's fields stand.
+/// The positions of the header's fields.
 pub(crate) mod at {
     pub(crate) const BASE_OFFSET: usize = 0;
     pub(crate) const LENGTH: usize = 8;
@@ -28,7 +28,7 @@ pub(crate) mod at {
     pub(crate) const RECORD_COUNT: usize = 57;
 }
 
-/// Bits of the attributes, beside the codec in the lowest three.
+/// Bits of the attributes. The lowest three hold the codec.
 pub(crate) mod attribute {
     pub(crate) const CODEC: i16 = 0b111;
     pub(crate) const LOG_APPEND_TIME: i16 = 1 << 3;
@@ -37,26 +37,27 @@ pub(crate) mod attribute {
     pub(crate) const DELETE_HORIZON: i16 = 1 << 6;
 }
 
-/// What a record has in front of its key, as it stands on the wire: the attributes, and the two deltas, of which the batch
-/// knows what they are counted from. Made once, and then both counted and written.
+/// The encoded fields of a record between its length and its key: attributes, timestamp delta and offset delta.
+///
+/// Encoded once, and used both to count and to write the record.
 #[derive(Clone, Copy)]
-pub(crate) struct Opening {
-    /// The first byte in the lowest bits. 16 bytes at most: the attributes are one, the deltas up to ten and five.
+pub(crate) struct RecordPrefix {
+    /// The first byte is in the lowest bits. At most 16 bytes: one of attributes, up to ten and five of deltas.
     bytes: u128,
     len: u32,
 }
 
-impl Opening {
-    /// Bits of the attributes, none of which are defined.
+impl RecordPrefix {
+    /// The width of the attributes in bits. The guide defines none of them, so they are 0.
     const ATTRIBUTES: u32 = 8;
 
     #[inline(always)]
     pub(crate) fn new(timestamp_delta: i64, offset_delta: u32) -> Self {
         let (timestamp, offset) = (varint::zigzag(timestamp_delta), varint::length(offset_delta as usize));
-        if timestamp.max(offset) >= Short::BOUND {
+        if timestamp.max(offset) >= ShortVarint::BOUND {
             return Self::long(timestamp, offset);
         }
-        let (timestamp, offset) = (Short::of(timestamp), Short::of(offset));
+        let (timestamp, offset) = (ShortVarint::of(timestamp), ShortVarint::of(offset));
         let bits = Self::ATTRIBUTES + timestamp.bits;
         let bytes = u64::from(timestamp.bytes) << Self::ATTRIBUTES | u64::from(offset.bytes) << bits;
         Self { bytes: bytes.into(), len: (bits + offset.bits) / 8 }
@@ -81,27 +82,27 @@ impl Opening {
     }
 }
 
-/// A record's bytes after its length field.
+/// Encodes a record without its length field.
 #[inline(always)]
-fn body(sink: &mut impl Sink, record: &Record<'_>, opening: Opening) {
-    sink.put_front(opening.bytes.to_le_bytes(), opening.len as usize);
+fn body(sink: &mut impl Sink, record: &Record<'_>, prefix: RecordPrefix) {
+    sink.put_prefix(prefix.bytes.to_le_bytes(), prefix.len as usize);
     fields(sink, record.key, record.value, record.headers.len());
     headers(sink, record.headers);
 }
 
 #[inline(always)]
 fn fields(sink: &mut impl Sink, key: Option<&[u8]>, value: Option<&[u8]>, header_count: usize) {
-    // That there is no key goes in with the length of the value.
+    // The length of a null key is written in one store with the length of the value.
     let before_value = match key {
         Some(_) => {
             nullable(sink, key);
-            Short::NOTHING
+            ShortVarint::EMPTY
         }
-        None => Short::NULL,
+        None => ShortVarint::NULL,
     };
     match value.map(|value| (value, varint::length(value.len()))) {
-        Some((value, length)) if length < Short::BOUND => {
-            sink.put_short(before_value.then(Short::of(length)));
+        Some((value, length)) if length < ShortVarint::BOUND => {
+            sink.put_short(before_value.then(ShortVarint::of(length)));
             sink.put(value);
         }
         _ => {
@@ -115,8 +116,8 @@ fn fields(sink: &mut impl Sink, key: Option<&[u8]>, value: Option<&[u8]>, header
 #[inline(always)]
 fn headers(sink: &mut impl Sink, headers: HeaderList<'_>) {
     match headers.0 {
-        Form::Encoded { bytes, .. } => sink.put(bytes),
-        Form::Slice(headers) => {
+        Repr::Encoded { bytes, .. } => sink.put(bytes),
+        Repr::Slice(headers) => {
             for header in headers {
                 nullable(sink, Some(header.name.as_bytes()));
                 nullable(sink, header.value);
@@ -136,53 +137,52 @@ fn nullable(sink: &mut impl Sink, bytes: Option<&[u8]>) {
     }
 }
 
-/// How many bytes the record has after its length field.
+/// Returns the number of bytes of the record after its length field.
 #[inline(always)]
-pub(crate) fn body_len(record: &Record<'_>, opening: Opening) -> u64 {
-    let mut count = Count(0);
-    body(&mut count, record, opening);
+pub(crate) fn body_len(record: &Record<'_>, prefix: RecordPrefix) -> u64 {
+    let mut count = ByteCounter(0);
+    body(&mut count, record, prefix);
     count.0
 }
 
-/// A body's bytes and those of the length field in front of it.
+/// Returns the number of bytes of a record whose length field says `body_len`, that field included.
 #[inline]
 pub(crate) const fn with_length_field(body_len: u64) -> u64 {
     body_len + varint::raw_len(body_len << 1) as u64
 }
 
-/// Writes a record whose body was counted as `body_len` bytes.
+/// Writes a record, of which [`body_len`] was counted before.
 #[inline(always)]
-pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, opening: Opening, body_len: u64) {
-    write_opening(out, opening, body_len);
+pub(crate) fn write(out: &mut Vec<u8>, record: &Record<'_>, prefix: RecordPrefix, body_len: u64) {
+    write_length_and_prefix(out, prefix, body_len);
     fields(out, record.key, record.value, record.headers.len());
     if !record.headers.is_empty() {
         write_headers(out, record.headers);
     }
 }
 
-/// The length field and the opening: eight bytes in all, or fewer, unless something about the record is unusual.
+/// Writes the length field and the prefix. For usual records these are eight bytes or fewer, which take one store.
 #[inline(always)]
-fn write_opening(out: &mut Vec<u8>, opening: Opening, body_len: u64) {
+fn write_length_and_prefix(out: &mut Vec<u8>, prefix: RecordPrefix, body_len: u64) {
     let length = body_len << 1;
-    let short = Short::of(length);
-    let len = short.bits / 8 + opening.len;
-    if length < Short::BOUND && len <= 8 {
-        let bytes = u64::from(short.bytes) | (opening.bytes as u64) << short.bits;
-        out.put_front(bytes.to_le_bytes(), len as usize);
+    let short = ShortVarint::of(length);
+    let len = short.bits / 8 + prefix.len;
+    if length < ShortVarint::BOUND && len <= 8 {
+        let bytes = u64::from(short.bytes) | (prefix.bytes as u64) << short.bits;
+        out.put_prefix(bytes.to_le_bytes(), len as usize);
     } else {
         out.varint(length);
-        out.put_front(opening.bytes.to_le_bytes(), opening.len as usize);
+        out.put_prefix(prefix.bytes.to_le_bytes(), prefix.len as usize);
     }
 }
 
-// There once, for all places that append. What is above is in each of them: that makes records without headers a fifth
-// cheaper.
+// Not inlined, unlike the functions above: that makes appending records without headers a fifth faster.
 #[inline(never)]
 fn write_headers(out: &mut Vec<u8>, list: HeaderList<'_>) {
     headers(out, list);
 }
 
-/// The header's fields that are known when a batch is sealed, or that a stamp sets.
+/// The fields of the batch header that the records or the stamp determine.
 #[derive(Clone, Copy)]
 pub(crate) struct Header {
     pub(crate) base_offset: i64,
@@ -197,7 +197,7 @@ pub(crate) struct Header {
     pub(crate) record_count: i32,
 }
 
-/// Fills in the header in front of the records in `batch`, and its checksum: the one pass over the bytes.
+/// Writes the header in front of the records in `batch`, with the checksum, which takes one pass over the bytes.
 pub(crate) fn write_header(batch: &mut [u8], header: &Header) {
     let length = (batch.len() - at::PARTITION_LEADER_EPOCH) as i32;
     let mut set = |place: usize, bytes: &[u8]| batch[place..place + bytes.len()].copy_from_slice(bytes);
@@ -225,8 +225,8 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    /// Field by field, as the protocol guide has them.
-    fn plainly(record: &Record<'_>, timestamp_delta: i64, offset_delta: u32) -> Vec<u8> {
+    /// Encodes a record field by field, as the protocol guide lists them.
+    fn field_by_field(record: &Record<'_>, timestamp_delta: i64, offset_delta: u32) -> Vec<u8> {
         let mut body = vec![0];
         varint::write(&mut body, timestamp_delta);
         varint::write(&mut body, offset_delta.into());
@@ -237,17 +237,17 @@ mod tests {
             varint::write_bytes(&mut body, Some(header.name.as_bytes()));
             varint::write_bytes(&mut body, header.value);
         }
-        let mut whole = Vec::new();
-        varint::write(&mut whole, body.len() as i64);
-        whole.extend(body);
-        whole
+        let mut encoded = Vec::new();
+        varint::write(&mut encoded, body.len() as i64);
+        encoded.extend(body);
+        encoded
     }
 
     fn delta() -> impl Strategy<Value = i64> {
         prop_oneof![any::<i64>(), -20_000_000..20_000_000i64, Just(0), Just(i64::MIN), Just(i64::MAX)]
     }
 
-    /// Around each place where a length becomes a byte longer, up to where it no longer is in a register.
+    /// Lengths around each value at which the varint grows by a byte, up to one that does not fit a `ShortVarint`.
     fn field() -> impl Strategy<Value = Option<Vec<u8>>> {
         let lengths = select(vec![0, 1, 20, 63, 64, 8191, 8192, (1 << 20) - 1, 1 << 20]);
         prop_oneof![1 => Just(None), 9 => lengths.prop_map(|length| Some(vec![7; length]))]
@@ -257,7 +257,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(400))]
 
         #[test]
-        fn what_goes_in_at_once_is_what_the_guide_has_one_by_one(
+       fn wide_stores_write_the_same_bytes_as_field_by_field(
             key in field(),
             value in field(),
             timestamp_delta in delta(),
@@ -267,12 +267,12 @@ mod tests {
             let headers = vec![Header { name: "n", value: None }; header_count];
             let (key, value, headers) = (key.as_deref(), value.as_deref(), HeaderList::from(&headers[..]));
             let record = Record { key, value, headers, timestamp: None };
-            let opening = Opening::new(timestamp_delta, offset_delta);
-            let body_len = body_len(&record, opening);
+            let prefix = RecordPrefix::new(timestamp_delta, offset_delta);
+            let body_len = body_len(&record, prefix);
             let mut out = vec![1, 2, 3];
-            write(&mut out, &record, opening, body_len);
+            write(&mut out, &record, prefix, body_len);
             prop_assert_eq!(out.len() as u64 - 3, with_length_field(body_len));
-            prop_assert!(out[3..] == plainly(&record, timestamp_delta, offset_delta));
+            prop_assert!(out[3..] == field_by_field(&record, timestamp_delta, offset_delta));
         }
     }
 }

@@ -34,13 +34,32 @@ fn is_read_raw_too() {
 #[test]
 fn frames_that_lie_are_refused() {
     assert_eq!(fault(&FRAME[..15]), (12, Corruption::Truncated));
-    assert_eq!(fault(&FRAME), (16, Corruption::Truncated));
+    // snappy-java takes it too: there is no end mark, and so it cannot be told from a whole stream.
+    assert_eq!(read(&FRAME), Ok(vec![]));
     let block = |length: i32, data: &[u8]| [&FRAME[..], &length.to_be_bytes(), data].concat();
     assert_eq!(fault(&block(0, b"")), (20, Corruption::Empty));
     assert!(matches!(fault(&block(-1, b"\x01\0a")), (16, Corruption::Header(_))));
     assert!(matches!(fault(&block(4, b"\x01\0a")), (16, Corruption::Size { stored: 4, found: 3, .. })));
     assert!(matches!(fault(&block(i32::MAX, b"\x01\0a")), (16, Corruption::Size { .. })));
     assert_eq!(read(&block(3, b"\x01\0a")), Ok(b"a".to_vec()));
+}
+
+#[test]
+fn streams_follow_one_another() {
+    let block = |data: &[u8]| [&i32::to_be_bytes(data.len() as i32), data].concat();
+    let (a, b) = (block(b"\x01\0a"), block(b"\x01\0b"));
+    assert_eq!(read(&[&FRAME[..], &a, &FRAME, &FRAME, &b, &b, &FRAME].concat()), Ok(b"abb".to_vec()));
+    let second_at = FRAME.len() + a.len();
+    assert_eq!(fault(&[&FRAME[..], &a, &FRAME[..8]].concat()), (second_at + 8, Corruption::Truncated));
+    assert_eq!(fault(&[&FRAME[..], &a, &FRAME[..15]].concat()), (second_at + 12, Corruption::Truncated));
+    let of_version_0 = [&FRAME[..8], &[0; 4], &FRAME[12..]].concat();
+    assert!(
+        matches!(fault(&[&FRAME[..], &a, &of_version_0, &b].concat()), (at, Corruption::Header(_)) if at == second_at + 8)
+    );
+    // Less than that is a block's length, which is negative.
+    assert!(matches!(fault(&[&FRAME[..], &a, &FRAME[..7]].concat()), (at, Corruption::Header(_)) if at == second_at));
+    // A stream is told from raw Snappy by the first bytes alone.
+    assert!(read(&[&b"\x01\0a"[..], &FRAME, &b].concat()).is_err());
 }
 
 #[test]

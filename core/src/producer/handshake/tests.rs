@@ -67,7 +67,7 @@ fn a_broker_that_refuses_the_version_in_a_layout_of_its_own_is_asked_in_v0() {
 
 #[test]
 fn a_broker_that_cannot_take_batches_is_of_no_use() {
-    assert!(matches!(asked_twice(&config(false), &[(3, 1), (18, 0)]), Err(Trouble::Incompatible)));
+    assert!(matches!(asked_twice(&config(false), &[(3, 1), (18, 0)]), Err(Trouble::Incompatible(ApiKey::Produce))));
 }
 
 #[test]
@@ -104,7 +104,8 @@ fn refusals_say_why() {
     let answer = [&MECHANISM.to_be_bytes()[..], &[0, 33, 0, 0, 0, 1, 0, 6], b"GSSAPI"].concat();
     match waiting.on_frame(&config, CHANCE, &answer) {
         Err(refused @ Trouble::Refused(_)) => {
-            let said = "the broker answered SaslHandshake with UNSUPPORTED_SASL_MECHANISM (33): it offers GSSAPI, and not PLAIN";
+            let said = "the broker answered SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers GSSAPI, and not PLAIN \
+                        (sasl.mechanism)";
             assert_eq!(refused.to_string(), said);
             assert!(refused.is_authentication());
         }
@@ -120,7 +121,7 @@ fn refusals_say_why() {
     let refused = Handshake::Authenticate(waiting).on_frame(&config, CHANCE, &answer).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the broker answered SaslAuthenticate with SASL_AUTHENTICATION_FAILED (58): no; see to sasl.username and sasl.password"
+        "the broker answered SaslAuthenticate v0 with SASL_AUTHENTICATION_FAILED (58): no; see to sasl.username and sasl.password"
     );
 }
 

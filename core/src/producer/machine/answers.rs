@@ -2,15 +2,18 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Producer;
 use crate::failure::RecordError;
 use crate::producer::accumulator::{Entry, EntryId, PartitionIndex};
+use crate::producer::event::Trouble;
 use crate::producer::handshake::garbled;
+use crate::producer::identity::Identity;
 use crate::producer::io::ConnectionId;
-use crate::producer::sequence::Identity;
+use crate::producer::network::Node;
 use crate::producer::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
     ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
@@ -45,6 +48,7 @@ enum Heard<'r> {
 #[derive(Clone, Copy)]
 struct Said<'r> {
     broker: i32,
+    version: i16,
     response: &'r PartitionProduceResponse,
     endpoints: &'r [NodeEndpoint],
 }
@@ -58,7 +62,8 @@ impl Said<'_> {
 
     fn error(&self) -> BrokerError {
         let PartitionProduceResponse { error_code, error_message, .. } = self.response;
-        BrokerError::new(ApiKey::Produce, *error_code).from_broker(self.broker).with_message(error_message.clone())
+        let error = BrokerError::new(ApiKey::Produce, *error_code).in_version(self.version).from_broker(self.broker);
+        error.with_message(error_message.clone())
     }
 }
 
@@ -123,10 +128,14 @@ impl Producer {
             let response = response.or_else(|| by_id.get(&(part.topic_id, to.partition)));
             match response {
                 Some(response) => {
-                    let said = Said { broker, response, endpoints: &answer.node_endpoints };
+                    let said = Said { broker, version, response, endpoints: &answer.node_endpoints };
                     self.settle(part, broker, Heard::Answer(said));
                 }
-                None => self.settle(part, broker, Heard::Nothing),
+                None => {
+                    let what = format!("its response to Produce v{version} says nothing of {to}");
+                    self.note_error(id, Trouble::Protocol(what));
+                    self.settle(part, broker, Heard::Nothing);
+                }
             }
         }
     }
@@ -143,7 +152,10 @@ impl Producer {
         let (outcome, said) = match heard {
             Heard::Answer(said) => (Outcome::Answered(said.response.error_code), Some(said)),
             Heard::Written => (Outcome::Written, None),
-            Heard::Nothing => (Outcome::NoAnswer, None),
+            Heard::Nothing => {
+                entry.unanswered_by = Some(Node::Broker(broker));
+                (Outcome::NoAnswer, None)
+            }
         };
         match (verdict::produce(outcome, self.config.acks, identity.is_some()), said) {
             (Verdict::Done, _) => {
@@ -153,6 +165,7 @@ impl Producer {
                     self.land_proven(part, identity, broker, offset);
                     let end = offset.map(|offset| offset.saturating_add(records));
                     self.accumulator.partition_mut(index).sequence.confirm(identity, broker, end);
+                    self.identities.confirm(identity);
                 }
                 let at = self.accumulator.partition(index).find(part.entry).unwrap_or(at);
                 self.land(index, at, said.map(|said| said.response));
@@ -170,8 +183,11 @@ impl Producer {
             (Verdict::TooLarge, Some(said)) if self.may_split(index, at) => self.split(index, at, said.error().into()),
             (Verdict::TooLarge, Some(said)) => self.fail_by_broker(index, at, false, said),
             (Verdict::Recount, Some(said)) => self.recount(index, at, said),
+            (Verdict::IdentityRefused, Some(said)) => self.refuse_identity(index, at, said),
             // Only what is said can be a refusal: silence is tried again, always.
-            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Recount, None) => self.retry(index, at, true, None),
+            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Recount | Verdict::IdentityRefused, None) => {
+                self.retry(index, at, true, None);
+            }
         }
         self.fail_unproven(index);
         self.open_void(index);
@@ -218,6 +234,7 @@ impl Producer {
         let entry = &mut self.accumulator.partition_mut(index).queue[at];
         if let Some(said) = said {
             entry.last_error = Some(Box::new(said.error()));
+            entry.last_error_at = self.now;
         }
         entry.unsure |= unsure;
         entry.failures = entry.failures.saturating_add(1);
@@ -226,7 +243,7 @@ impl Producer {
 
     /// The broker does not lead the partition: whoever it names does, or whoever metadata will name.
     fn follow_leader(&mut self, index: PartitionIndex, said: Said<'_>) {
-        let Said { broker, response, endpoints } = said;
+        let Said { broker, response, endpoints, .. } = said;
         let code = response.error_code;
         let partition = self.accumulator.partition_mut(index);
         if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
@@ -239,10 +256,29 @@ impl Producer {
         }
     }
 
+    /// The broker takes nothing under this identity, whatever the sequence: only another producer id helps. What is certainly
+    /// unwritten goes out under that, the first time without a back-off. What may be written fails: under another number
+    /// it could be written twice, and as it was it would be refused again.
+    fn refuse_identity(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
+        let entry = &self.accumulator.partition(index).queue[at];
+        let Some(identity) = entry.payload.identity() else { return };
+        if entry.unsure {
+            self.fail_by_broker(index, at, true, said);
+        } else {
+            self.retry(index, at, false, Some(said));
+            let entry = &mut self.accumulator.partition_mut(index).queue[at];
+            if !core::mem::replace(&mut entry.renewed, true) {
+                entry.not_before = self.now;
+            }
+        }
+        self.disown(identity, said.error());
+    }
+
     /// The broker's counting is not ours. If an earlier batch of the same counting is still to go, it goes first, and this
-    /// one after it. If this one is next: all behind it is counted anew under a new epoch, as the Java client does. But
-    /// if this one may be in the log already, it may not go a second time under another number: later ones may prove that it
-    /// is there, and without them it is in doubt.
+    /// one after it. If this one is next: all behind it is counted anew under a new epoch, as the Java client does; but if it
+    /// is the very first under its identity, there is no counting that could be wrong, and the broker refuses the identity.
+    /// But if this one may be in the log already, it may not go a second time under another number: later ones may prove
+    /// that it is there, and without them it is in doubt.
     fn recount(&mut self, index: PartitionIndex, at: usize, said: Said<'_>) {
         let partition = self.accumulator.partition_mut(index);
         let entry = &partition.queue[at];
@@ -252,8 +288,12 @@ impl Producer {
             .iter()
             .take(at)
             .any(|other| other.payload.identity() == Some(identity) && !other.awaits_proof(Some(said.broker)));
+        let is_out_of_order = said.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // One that may be in the log can be out of order for the broker because it remembers only what came after it.
+        if !has_earlier && entry.number == 0 && !(entry.unsure && is_out_of_order) {
+            return self.refuse_identity(index, at, said);
+        }
         if !has_earlier && entry.unsure {
-            let is_out_of_order = said.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
             if !is_out_of_order || entry.passed_over {
                 return self.fail_by_broker(index, at, true, said);
             }
@@ -261,13 +301,11 @@ impl Producer {
             let entry = &mut partition.queue[at];
             entry.overtaken = Some(said.broker);
             entry.last_error = Some(Box::new(said.error()));
+            entry.last_error_at = self.now;
             return; // if there is nothing behind it, it fails before anything else happens
         }
         if !has_earlier {
             partition.sequence.lose(identity);
-        }
-        if said.response.error_code == ErrorCode::INVALID_PRODUCER_EPOCH {
-            self.identities.disown(identity); // somebody else has a later epoch of this id
         }
         self.retry(index, at, false, Some(said));
     }

@@ -1,6 +1,8 @@
 //! What has to be known before anything can be sent: the cluster, and who we are to it.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -13,8 +15,8 @@ use crate::producer::accumulator::Awaited;
 use crate::producer::cluster::{News, Source};
 use crate::producer::event::{BrokerTrouble, Event, LookUpError, Trouble};
 use crate::producer::handshake::garbled;
+use crate::producer::identity::Identity;
 use crate::producer::io::{ConnectionId, Output};
-use crate::producer::sequence::Identity;
 use crate::producer::timers::Timer;
 use crate::producer::verdict::{self, IdentityVerdict};
 use crate::protocol::{
@@ -38,6 +40,13 @@ pub(super) struct Refresh {
     not_before: Instant,
     /// When the last answer came.
     answered: Instant,
+}
+
+impl Refresh {
+    /// When the last response came.
+    pub(super) const fn answered(&self) -> Instant {
+        self.answered
+    }
 }
 
 impl Producer {
@@ -73,7 +82,7 @@ impl Producer {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, Trouble::Incompatible);
+                self.give_up(id, Trouble::Incompatible(ApiKey::Metadata));
                 None
             }
         }
@@ -109,6 +118,9 @@ impl Producer {
         let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked });
         self.accumulator.wake(|_| true);
         self.watch_unused();
+        if news.useless {
+            self.note_error(id, Trouble::Protocol(format!("its response to Metadata v{version} lists no brokers")));
+        }
         if news.useless || news.rebootstrap {
             // Not at once: what has come in the same piece as this answer counts.
             self.refresh.leaves_brokers |= news.rebootstrap;
@@ -220,11 +232,12 @@ impl Producer {
             .filter(|(_, until)| **until <= self.now)
             .map(|(topic, until)| (topic.clone(), *until))
             .collect();
-        for (topic, _) in over {
+        for (topic, until) in over {
             self.look_ups.remove(&topic);
             let error = self.cluster.error(&topic).cloned().map(LookUpError::from);
-            let last = self.network.last_trouble(None).cloned();
-            self.topic_event(topic, Err(error.unwrap_or(LookUpError::TimedOut { last })));
+            let error =
+                error.unwrap_or_else(|| LookUpError::TimedOut { cause: self.why_no_metadata(until).map(Box::new) });
+            self.topic_event(topic, Err(error));
         }
         self.watch_look_ups();
     }
@@ -233,7 +246,7 @@ impl Producer {
     /// same when its time is over.
     pub(super) fn refuse_look_ups(&mut self, trouble: &BrokerTrouble) {
         for topic in core::mem::take(&mut self.look_ups).into_keys() {
-            self.topic_event(topic, Err(LookUpError::NotLetIn(trouble.clone())));
+            self.topic_event(topic, Err(LookUpError::NotLetIn(Box::new(trouble.clone()))));
         }
         self.watch_look_ups();
     }
@@ -269,7 +282,7 @@ impl Producer {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, Trouble::Incompatible);
+                self.give_up(id, Trouble::Incompatible(ApiKey::InitProducerId));
                 None
             }
         }
@@ -279,6 +292,7 @@ impl Producer {
         let response = match InitProducerIdResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
+                self.note_identity_error(id, garbled(error));
                 self.identity_failed();
                 return self.give_up(id, garbled(error));
             }
@@ -286,22 +300,29 @@ impl Producer {
         if ApiKey::InitProducerId.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
+        let broker = self.network.broker(id);
+        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
         match verdict::identity(response.error_code) {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
-                if identity.id < 0 || identity.epoch < 0 || !self.identities.obtain(identity) {
-                    self.identity_failed();
+                match self.identities.obtain(identity) {
+                    Ok(()) => self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_))),
+                    Err(error) => {
+                        self.note_identity_error(id, error.into());
+                        self.identity_failed();
+                    }
                 }
-                self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
             }
-            IdentityVerdict::AskAgain => self.identity_failed(),
+            IdentityVerdict::AskAgain => {
+                self.note_identity_error(id, error.into());
+                self.identity_failed();
+            }
             IdentityVerdict::Fail => {
                 self.identity_failed();
                 let active = self.accumulator.active.iter().copied();
                 let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
                 let message = String::from("and idempotence needs a producer id (enable.idempotence)");
-                let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).with_message(message);
-                let error = error.from_broker(self.network.broker(id));
+                let error = error.from_broker(broker).with_message(message);
                 for index in waiting {
                     self.fail_waiting(index, || error.clone().into());
                 }
@@ -309,11 +330,34 @@ impl Producer {
         }
     }
 
+    /// A request for a producer id failed: the next one waits.
     pub(super) fn identity_failed(&mut self) {
         self.identities.asked = false;
+        self.postpone_identity();
+        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+    }
+
+    /// Another failure in a row, so the next request waits longer.
+    fn postpone_identity(&mut self) {
         self.identities.failures = self.identities.failures.saturating_add(1);
         let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
         self.identities.not_before = self.now + wait;
-        self.accumulator.wake(|awaited| matches!(awaited, Awaited::Identity(_)));
+    }
+
+    /// A broker has refused this identity: no partition uses it for anything new, and what is certainly unwritten is stamped
+    /// anew. If no broker has ever taken a batch under it, the next request waits, as after any failure: else a broker
+    /// that refuses every id would be asked without end.
+    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) {
+        let Some(disowned) = self.identities.disown(refused, refusal) else {
+            return; // which was done at the first refusal
+        };
+        if disowned.was_never_taken {
+            self.postpone_identity();
+        }
+        for index in self.accumulator.disown(disowned) {
+            self.open_void(index);
+            self.watch_deadline(index);
+            self.accumulator.look_at(index);
+        }
     }
 }

@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::error::Error;
+use core::ops::Range;
 
 use super::Producer;
 use crate::batch::KafkaBatch;
@@ -14,7 +15,6 @@ use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
 use crate::producer::accumulator::{Entry, Partition, PartitionIndex, Payload};
 use crate::producer::event::{BatchId, Event};
 use crate::producer::io::Output;
-use crate::producer::network::Node;
 use crate::producer::timers::Timer;
 use crate::producer::verdict::{self, Outcome, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, PartitionProduceResponse};
@@ -23,15 +23,17 @@ use crate::record::TopicPartition;
 /// A batch that was split: what is known of its parts so far.
 #[derive(Debug)]
 pub(super) struct Whole {
-    batch: KafkaBatch,
-    to: TopicPartition,
+    pub(super) batch: KafkaBatch,
+    pub(super) to: TopicPartition,
     parts: usize,
     offsets: Vec<i64>,
     append_times: Vec<i64>,
     log_start_offset: i64,
-    fates: Vec<Fate>,
-    reason: Option<FailureReason>,
-    errors: Vec<RecordError>,
+    pub(super) fates: Vec<Fate>,
+    pub(super) reason: Option<FailureReason>,
+    pub(super) errors: Vec<RecordError>,
+    /// Parts that were taken out unfinished, after a panic: records and what is known of them.
+    pub(super) unfinished: Vec<(Range<usize>, Fate)>,
 }
 
 impl Producer {
@@ -132,10 +134,8 @@ impl Producer {
             let error = BrokerError::new(ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
             return error.with_message(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)).into();
         }
-        let leader = self.cluster.leader(to).map(Node::Broker);
-        let trouble = self.network.last_trouble(leader).map(|trouble| boxed(trouble.clone()));
-        let error = queue.front().and_then(|entry| entry.last_error.as_deref());
-        FailureReason::TimedOut { last: trouble.or_else(|| error.map(|error| boxed(error.clone()))) }
+        let cause = queue.front().and_then(|entry| self.why_late(index, entry));
+        FailureReason::TimedOut { cause: cause.map(boxed) }
     }
 
     /// Fails all that is not through, for the producer is closed at once.
@@ -188,6 +188,7 @@ impl Producer {
                 fates: vec![Fate::NotWritten; count],
                 reason: None,
                 errors: Vec::new(),
+                unfinished: Vec::new(),
             }),
         };
         match batch.split(limit) {

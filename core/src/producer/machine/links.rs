@@ -1,17 +1,20 @@
 //! Connections as the machine sees them: made, used, lost.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Producer;
 use crate::producer::accumulator::Awaited;
-use crate::producer::connection::Happening;
+use crate::producer::cause::BrokerAddress;
+use crate::producer::connection::{Connection, Happening};
 use crate::producer::event::{BrokerTrouble, Event, Trouble};
 use crate::producer::handshake::Versions;
 use crate::producer::io::{ConnectionId, Disconnect, Output};
-use crate::producer::network::{Node, Reach};
+use crate::producer::mismatch::{MismatchEvidence, SecurityMismatch};
+use crate::producer::network::{Network, Node, Reach};
 use crate::producer::timers::Timer;
+use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
 /// Brokers throttle for one quota window at most, which is 11 s by default (`quota.window.num` ×
 /// `quota.window.size.seconds`). What is asked beyond this is garbage, and would silence the producer for days; where it is
@@ -24,9 +27,9 @@ impl Producer {
         if self.network.reach(node, self.now) != Reach::Free {
             return;
         }
-        let Some((host, port)) = self.network.address(node, &self.config, &self.cluster) else { return };
-        let host = String::from(host);
-        let connection = self.network.connect(node, &self.config, self.now);
+        let Some(address) = Network::address(node, &self.config, &self.cluster) else { return };
+        let (host, port) = (address.host.clone(), address.port);
+        let connection = self.network.connect(node, address, &self.config, self.now);
         self.watch(connection);
         self.outputs.push_back(Output::Connect { connection, host, port });
     }
@@ -55,11 +58,11 @@ impl Producer {
         self.take_in(id, happenings);
     }
 
-    pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect) {
+    pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect, details: Option<&str>) {
         let by_peer = matches!(how, Disconnect::ByPeer | Disconnect::Broken);
         // Given up already, and the end came before the driver was told to bring it about: nothing is left to close.
         self.outputs.retain(|output| !matches!(output, Output::Close(closed) if *closed == id));
-        self.lose(id, Trouble::Disconnected(how), by_peer);
+        self.lose(id, Trouble::Disconnected { how, details: details.map(String::from) }, by_peer);
     }
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
@@ -91,6 +94,7 @@ impl Producer {
                 Happening::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
                 Happening::Ready(versions) => self.on_ready(id, versions),
                 Happening::Answer { correlation, version, frame } => {
+                    self.network.is_proven = true;
                     self.accumulator.wake(|awaited| *awaited == Awaited::Capacity(id));
                     self.on_answer(id, correlation, version, &frame);
                 }
@@ -106,13 +110,10 @@ impl Producer {
 
     fn on_ready(&mut self, id: ConnectionId, versions: Versions) {
         let Some(connection) = self.network.connections.get(&id) else { return };
-        let node = connection.node;
+        let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
         self.accumulator.wake(|awaited| *awaited == Awaited::Node(node));
-        if let Some((host, port)) = self.network.address(node, &self.config, &self.cluster) {
-            let host = host.to_string();
-            self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
-        }
+        self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
     }
 
     /// Our side closes it, for it is of no more use.
@@ -133,13 +134,12 @@ impl Producer {
         self.wake_deserted(id, connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
-        if let Some((host, port)) = self.network.address(connection.node, &self.config, &self.cluster) {
-            let trouble = BrokerTrouble { host: host.to_string(), port, trouble };
-            if trouble.trouble.is_authentication() {
-                self.refuse_look_ups(&trouble);
-            }
-            self.network.troubled(connection.node, trouble.clone());
-            self.outputs.push_back(Output::Event(Event::Trouble(trouble)));
+        let idle = connection.idle_for(&self.config, self.now).filter(|_| trouble.is_by_peer());
+        if let Some(idle) = idle {
+            let end = BrokerTrouble::new(connection.address.clone(), trouble);
+            self.outputs.push_back(Output::Event(Event::ClosedIdle { end, idle }));
+        } else {
+            self.report(&connection, trouble);
         }
         let open: Vec<i32> = self.sent.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, open), _)| open).collect();
         for correlation in open {
@@ -149,6 +149,51 @@ impl Producer {
         }
         if matches!(connection.node, Node::Broker(_)) {
             self.suspect_metadata();
+        }
+    }
+
+    /// Tells of the end of a connection, and keeps it as the last error of its broker.
+    fn report(&mut self, connection: &Connection, trouble: Trouble) {
+        let mut error = BrokerTrouble::new(connection.address.clone(), trouble);
+        if matches!(error.trouble, Trouble::Disconnected { .. } | Trouble::RequestTimeout) {
+            error.pending = connection.pending(self.now);
+            error.partial = connection.partial();
+        }
+        error.mismatch = self.mismatch(&error);
+        if error.trouble.is_authentication() {
+            self.refuse_look_ups(&error);
+        }
+        self.network.failed(connection.node, error.clone(), self.now);
+        if connection.asks_producer_id() {
+            self.identity_error = Some((self.now, error.clone()));
+        }
+        self.outputs.push_back(Output::Event(Event::Trouble(error)));
+    }
+
+    /// What the end of a connection says of `security.protocol`. Once a broker has answered a request, that is right, and only
+    /// what is certain counts.
+    fn mismatch(&self, error: &BrokerTrouble) -> Option<SecurityMismatch> {
+        let api = error.pending.map(|request| request.api);
+        let evidence = match &error.trouble {
+            Trouble::Foreign(foreign) if foreign.is_tls() => MismatchEvidence::AnswersInTls,
+            Trouble::Disconnected { how: Disconnect::NoTls, .. } => MismatchEvidence::NoTls,
+            Trouble::Refused(BrokerError { code: ErrorCode::ILLEGAL_SASL_STATE, .. })
+            | Trouble::Incompatible(ApiKey::SaslHandshake) => MismatchEvidence::RefusesSasl,
+            trouble if self.network.is_proven || !trouble.is_by_peer() => return None,
+            _ => match api? {
+                ApiKey::ApiVersions => MismatchEvidence::ClosedAtOnce,
+                ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => return None,
+                _ => MismatchEvidence::ClosedAfterApiVersions,
+            },
+        };
+        SecurityMismatch::new(self.config.security_protocol(), evidence)
+    }
+
+    /// Keeps what is wrong with a response as the last error of the broker. The connection goes on.
+    pub(super) fn note_error(&mut self, id: ConnectionId, trouble: Trouble) {
+        if let Some(connection) = self.network.connections.get(&id) {
+            let (node, error) = (connection.node, BrokerTrouble::new(connection.address.clone(), trouble));
+            self.network.failed(node, error, self.now);
         }
     }
 

@@ -2,9 +2,11 @@
 
 mod answers;
 mod ask;
+mod causes;
 mod finish;
 mod links;
 mod produce;
+mod unfinished;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,10 +21,10 @@ use super::accumulator::{Accumulator, Awaited};
 use super::backoff::{Backoff, Random};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
-use super::event::{BatchId, Clock, CloseMode, Event, FlushId, Refusal, SendError};
+use super::event::{BatchId, BrokerTrouble, Clock, CloseMode, Event, FlushId, Refusal, SendError};
+use super::identity::Identities;
 use super::io::{ConnectionId, Input, Output};
 use super::network::Network;
-use super::sequence::Identities;
 use super::timers::{Timer, Timers};
 use crate::batch::SealedBatch;
 use crate::record::TopicPartition;
@@ -44,6 +46,8 @@ pub struct Producer {
     identities: Identities,
     /// A batch waits for a producer id, which can be had over this connection.
     identity_over: Option<ConnectionId>,
+    /// The last error of a request for a producer id, and when it occurred.
+    identity_error: Option<(Instant, BrokerTrouble)>,
     /// Batches that were split and are not whole again.
     wholes: BTreeMap<BatchId, Whole>,
     /// What was asked, by the connection and the number under which the answer will come.
@@ -97,6 +101,7 @@ impl Producer {
             accumulator: Accumulator::default(),
             identities: Identities::default(),
             identity_over: None,
+            identity_error: None,
             wholes: BTreeMap::new(),
             sent: BTreeMap::new(),
             flushes: VecDeque::new(),
@@ -214,7 +219,7 @@ impl Producer {
             Input::Connected(id) => self.on_connected(id),
             Input::Received(id, bytes) => self.on_received(id, bytes),
             Input::Written(id) => self.on_written(id),
-            Input::Closed(id, how) => self.on_closed(id, how),
+            Input::Closed(id, how, details) => self.on_closed(id, how, details),
         }
     }
 

@@ -11,9 +11,9 @@ use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
 use crate::producer::accumulator::{Awaited, Entry, PartitionIndex, Payload};
 use crate::producer::handshake::Versions;
+use crate::producer::identity::Identity;
 use crate::producer::io::ConnectionId;
 use crate::producer::network::{Node, Reach};
-use crate::producer::sequence::Identity;
 use crate::producer::timers::Timer;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
@@ -65,7 +65,7 @@ impl Producer {
     }
 
     /// Over which connection the next batch of a partition can go now; or what it waits for.
-    fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), Awaited> {
+    pub(super) fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), Awaited> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(&partition.to);
         let at = partition.next(leader).ok_or(Awaited::Itself)?;

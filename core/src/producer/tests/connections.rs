@@ -28,7 +28,7 @@ fn a_broker_that_hangs_up_on_the_question_is_spoken_to_as_configured() {
                 let asked = Asked::parse(connection, &bytes);
                 versions.push((asked.api, asked.version));
                 if asked.api == 18 {
-                    world.producer.handle_input(Input::Closed(connection, Disconnect::ByPeer), world.now);
+                    world.producer.handle_input(Input::Closed(connection, Disconnect::ByPeer, None), world.now);
                 }
             }
             Output::Wait(Some(next)) if next < at(1_000) => world.now = next,
@@ -161,7 +161,7 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
     };
     let told: Vec<_> = world.events.iter().filter_map(told).collect();
     assert_eq!(told.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>(), ["t", "u"]);
-    let said = "boot:9092: the broker answered SaslAuthenticate with SASL_AUTHENTICATION_FAILED (58): who?; see to ";
+    let said = "boot:9092: the broker answered SaslAuthenticate v1 with SASL_AUTHENTICATION_FAILED (58): who?; see to ";
     assert!(told.iter().all(|(_, error)| error.starts_with(said)), "{told:?}");
     assert_eq!(world.connects.len(), 1);
     world.pass(at(100_000));
@@ -171,7 +171,7 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
     world.producer.look_up("t", world.now);
     world.run();
     let connection = world.connects.last().unwrap().0;
-    world.producer.handle_input(Input::Closed(connection, Disconnect::Untrusted), world.now);
+    world.producer.handle_input(Input::Closed(connection, Disconnect::Untrusted, None), world.now);
     world.events.clear();
     world.run();
     let [Event::Topic { partitions: Err(error), .. }, Event::Trouble(_)] = &world.events[..] else {

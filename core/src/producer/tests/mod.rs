@@ -1,11 +1,16 @@
 //! The machine against a broker of a few lines: answers are made by hand, time passes only where a test says so.
 
+mod causes;
 mod commands;
 mod connections;
+mod identities;
+mod never;
 mod retries;
 mod sizes;
 mod topics;
+mod unfinished;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -91,6 +96,10 @@ pub(super) fn string(text: &str) -> Vec<u8> {
     [&(text.len() as i16).to_be_bytes()[..], text.as_bytes()].concat()
 }
 
+/// The error code that a batch gets before it is appended, from its partition, its producer id and its epoch, and the
+/// identities that were handed out so far.
+type IdentityCheck = Box<dyn Fn(i32, (i64, i16), &[(i64, i16)]) -> ErrorCode>;
+
 /// What the brokers of a test are like, and what came out of the machine.
 pub(super) struct World {
     pub(super) producer: Producer,
@@ -103,6 +112,8 @@ pub(super) struct World {
     /// They do not take us for who we say.
     refuses_us: bool,
     pub(super) leader: i32,
+    /// The leader of this partition, if it is another one.
+    other_leader: Option<(i32, i32)>,
     pub(super) partitions: i32,
     topic_error: i16,
     /// Answers to Produce requests; `None` stays silent. Without one: success at this offset.
@@ -110,7 +121,12 @@ pub(super) struct World {
     offset: i64,
     /// When they say that they appended it; −1: each record keeps its own time.
     append_time: i64,
+    /// The next identities that are handed out; then ids from 1,000 on, with epoch 0.
     pub(super) ids: VecDeque<(i64, i16)>,
+    /// What InitProducerId answers, if not an identity.
+    init_errors: VecDeque<ErrorCode>,
+    pub(super) handed_out: Vec<(i64, i16)>,
+    check_identity: IdentityCheck,
     throttle: i32,
     deaf: bool,
     /// Connections that gave no answer once: they give none any more, for answers come in order.
@@ -137,12 +153,16 @@ impl World {
             session: None,
             refuses_us: false,
             leader: 1,
+            other_leader: None,
             partitions: 20,
             topic_error: 0,
             answers: VecDeque::new(),
             offset: 100,
             append_time: -1,
             ids: VecDeque::from([(7, 0), (8, 0), (9, 0)]),
+            init_errors: VecDeque::new(),
+            handed_out: Vec::new(),
+            check_identity: Box::new(|_, _, _| ErrorCode::NONE),
             throttle: 0,
             deaf: false,
             mute: Vec::new(),
@@ -233,7 +253,8 @@ impl World {
                 for partition in 0..partitions {
                     body.extend(0_i16.to_be_bytes());
                     body.extend(partition.to_be_bytes());
-                    body.extend(self.leader.to_be_bytes());
+                    let other = self.other_leader.filter(|(other, _)| *other == partition);
+                    body.extend(other.map_or(self.leader, |(_, leader)| leader).to_be_bytes());
                     body.extend([0; 8]);
                 }
                 body
@@ -242,8 +263,15 @@ impl World {
             36 if self.refuses_us => [&[0, 58][..], &string("who?"), &[0; 12]].concat(),
             36 => [&[0, 0, 255, 255, 0, 0, 0, 0][..], &self.session.unwrap().to_be_bytes()].concat(),
             22 => {
-                let (id, epoch) = self.ids.pop_front().unwrap();
-                let mut body = vec![0; 6];
+                let code = self.init_errors.pop_front().unwrap_or(ErrorCode::NONE);
+                let (id, epoch) = if code.is_error() {
+                    (-1, -1)
+                } else {
+                    self.ids.pop_front().unwrap_or((1_000 + self.handed_out.len() as i64, 0))
+                };
+                self.handed_out.push((id, epoch));
+                let mut body = vec![0; 4];
+                body.extend(code.0.to_be_bytes());
                 body.extend(id.to_be_bytes());
                 body.extend(epoch.to_be_bytes());
                 body
@@ -257,7 +285,14 @@ impl World {
                 body.extend(string("t"));
                 let produced = asked.produced();
                 body.extend((produced.len() as i32).to_be_bytes());
-                for (partition, _) in produced {
+                for (partition, batch) in produced {
+                    let code = match RecordBatches::new(&batch).next() {
+                        Some(Ok(found)) if code == 0 && found.magic() == Magic::V2 => {
+                            let (id, epoch, _) = stamp_of(&batch);
+                            (self.check_identity)(partition, (id, epoch), &self.handed_out).0
+                        }
+                        _ => code,
+                    };
                     body.extend(partition.to_be_bytes());
                     body.extend(code.to_be_bytes());
                     body.extend((if code == 0 { self.offset } else { -1 }).to_be_bytes());
@@ -308,7 +343,7 @@ impl World {
     }
 
     fn lost(&mut self, connection: ConnectionId) {
-        self.producer.handle_input(Input::Closed(connection, Disconnect::Broken), self.now);
+        self.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), self.now);
     }
 
     /// What became of each batch, in the order of the events: its offset, or its fate.

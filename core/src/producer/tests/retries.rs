@@ -81,7 +81,7 @@ fn a_lost_connection_is_made_again_and_the_same_bytes_sent() {
     assert_eq!(world.fates(), [(0, DONE), (1, Ok(None)), (2, DONE), (3, DONE)]);
     // What comes late from a connection that is gone names nobody.
     world.producer.handle_input(Input::Received(connection, b"\0\0\0\x04late"), world.now);
-    world.producer.handle_input(Input::Closed(connection, Disconnect::Broken), world.now);
+    world.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), world.now);
     world.run();
 }
 
@@ -113,7 +113,7 @@ fn who_fails_says_which_broker_answered_what() {
     world.send(&["x"], 0);
     world.run();
     let said =
-        "the batch of 1 records for t-0 failed: broker 2 answered Produce with POLICY_VIOLATION (44) (not written)";
+        "the batch of 1 records for t-0 failed: broker 2 answered Produce v3 with POLICY_VIOLATION (44) (not written)";
     assert_eq!(world.error().to_string(), said);
     assert_eq!(world.error().reason.code(), Some(ErrorCode::POLICY_VIOLATION));
 }
@@ -125,8 +125,8 @@ fn who_runs_out_of_time_says_what_went_wrong_last() {
     world.answers.extend([Some(ErrorCode::NOT_ENOUGH_REPLICAS.0); 100]);
     world.send(&["x"], 0);
     world.pass(at(4_000));
-    let said = "it was not acknowledged within the delivery time-out (before that: broker 1 answered Produce with \
-                NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas asks for)";
+    let said = "it was not acknowledged within delivery.timeout.ms: last error 671 ms before: broker 1 answered Produce v3 \
+                with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas asks for";
     assert_eq!((world.error().reason.to_string().as_str(), world.error().reason.code()), (said, None));
     assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
 
@@ -134,9 +134,10 @@ fn who_runs_out_of_time_says_what_went_wrong_last() {
     world.send(&["x"], 0);
     let Output::Connect { connection, .. } = world.producer.poll_output(world.now) else { panic!("nobody is asked") };
     world.deaf = true;
-    world.producer.handle_input(Input::Closed(connection, Disconnect::NotConnected), world.now);
+    world.producer.handle_input(Input::Closed(connection, Disconnect::NotConnected, None), world.now);
     world.pass(at(4_000));
-    let said = "it was not acknowledged within the delivery time-out (before that: boot:9092: it could not be reached)";
+    let said = "it was not acknowledged within delivery.timeout.ms: waiting for a connection to boot:9092, begun 2940 ms \
+                before; last error 3000 ms before: boot:9092: could not connect";
     assert_eq!(world.error().reason.to_string(), said);
 }
 

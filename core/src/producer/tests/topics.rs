@@ -81,7 +81,7 @@ fn a_topic_can_be_looked_up() {
     world.producer.look_up("t", world.now);
     world.pass(at(31_000));
     let [Event::Topic { partitions: Err(error), .. }] = &world.events[..] else { panic!("{:?}", world.events) };
-    let said = "the broker answered Metadata with UNKNOWN_TOPIC_OR_PARTITION (3); create the topic";
+    let said = "the broker answered Metadata v1 with UNKNOWN_TOPIC_OR_PARTITION (3); create the topic";
     assert!(error.to_string().starts_with(said), "{error}");
     assert!(error.is_retriable());
 }

@@ -58,6 +58,8 @@ pub enum Intercept {
     Throttle(i32),
     /// The answer leaves out a partition or topic.
     Omit,
+    /// A producer id other than a new one with epoch 0.
+    HandOut(HandOut),
     /// Metadata as it was some time ago.
     Stale,
     /// Metadata with wrong leaders.
@@ -81,6 +83,21 @@ pub enum Garbage {
     Endless,
     /// An empty frame.
     Empty,
+}
+
+/// What InitProducerId is answered instead of a new id with epoch 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOut {
+    /// What was handed out last.
+    Again,
+    /// What was handed out first.
+    First,
+    /// The id that was handed out last, with a later epoch.
+    LaterEpoch,
+    /// A new id, whose epoch is the last but one.
+    LateEpoch,
+    /// An id that is none, without an error code.
+    Invalid,
 }
 
 /// How metadata is wrong.
@@ -121,6 +138,8 @@ impl Intercept {
             Self::Garbage(_) => "garbage",
             Self::Throttle(_) => "throttled",
             Self::Omit => "partial answer",
+            Self::HandOut(HandOut::Again | HandOut::First) => "producer id handed out again",
+            Self::HandOut(_) => "unusual producer id",
             Self::Stale => "stale metadata",
             Self::Lie(_) => "lying metadata",
         }

@@ -3,6 +3,7 @@
 //! As a real one it works on one request of a connection at a time, and answers in their order.
 
 mod api_versions;
+pub mod identities;
 mod init_producer_id;
 pub mod intercept;
 mod metadata;
@@ -15,7 +16,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 
-pub use self::intercept::{Garbage, Intercept, Interceptor};
+pub use self::identities::RefusedIdentities;
+use self::identities::Rule;
+pub use self::intercept::{Garbage, HandOut, Intercept, Interceptor};
 use self::release::Release;
 use self::sasl::Login;
 use crate::Moment;
@@ -99,6 +102,8 @@ pub struct Broker {
     /// How long requests take, in milliseconds, at most.
     pub slowness: u64,
     interceptors: Vec<Interceptor>,
+    /// Identities that it refuses, for good.
+    rules: Vec<Rule>,
     connections: BTreeMap<u64, Connection>,
     remembered: Option<metadata::View>,
     /// By how much the next answer says that a quota is exceeded.
@@ -117,6 +122,7 @@ impl Broker {
             sasl: false,
             slowness: 4,
             interceptors: Vec::new(),
+            rules: Vec::new(),
             connections: BTreeMap::new(),
             remembered: None,
             throttle: None,
@@ -129,7 +135,18 @@ impl Broker {
         self.interceptors.push(interceptor);
     }
 
-    /// Faults cease: no interceptor waits any more; and, if so wanted, connections that are mute are closed.
+    /// From now on it refuses these identities, with this error code.
+    pub fn refuse(&mut self, which: RefusedIdentities, code: i16, cluster: &Cluster) {
+        self.rules.push(Rule { which, code, handed_out: cluster.handed_out.len() });
+    }
+
+    /// Whether it refuses any identities.
+    #[must_use]
+    pub const fn refuses_identities(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// Faults cease (but it refuses on, what it refuses): no interceptor waits any more; and, if so wanted, connections that are mute are closed.
     pub fn relent(&mut self, close_mute: bool) {
         self.interceptors.clear();
         for connection in self.connections.values_mut().filter(|_| close_mute) {

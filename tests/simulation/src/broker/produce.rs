@@ -160,13 +160,22 @@ impl Broker {
         let topic = cluster.name(&set.topic).ok_or(unknown)?;
         let limit = cluster.settings.max_message_bytes;
         let rules = self.release.rules();
-        let partition = cluster.partition_mut(&topic, set.partition).ok_or(UNKNOWN_TOPIC)?;
+        let partition = cluster.partition(&topic, set.partition).ok_or(UNKNOWN_TOPIC)?;
         if partition.leader != Some(self.id) {
             return Err(NOT_LEADER);
         }
         if set.records.len() > limit {
             return Err(TOO_LARGE);
         }
+        if let Some(stamp) = identity.stamp {
+            if stamp.epoch < 0 {
+                self.complaints.push(format!("epoch {} of producer {}", stamp.epoch, stamp.producer));
+            }
+            if let Some(code) = self.rules.iter().find_map(|rule| rule.refuses(stamp, &cluster.handed_out)) {
+                return Err(code);
+            }
+        }
+        let partition = cluster.partition_mut(&topic, set.partition).ok_or(UNKNOWN_TOPIC)?;
         let bytes = Bytes::copy_from_slice(&set.records);
         let (offset, end) = partition.log.append(identity, bytes, rules)?;
         let (epoch, log_start) = (partition.epoch, partition.log.start());

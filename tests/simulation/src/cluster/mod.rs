@@ -81,6 +81,8 @@ pub struct Cluster {
     former: BTreeMap<[u8; 16], String>,
     /// Batches that went with the tail of a log, with their partitions.
     pub lost: Vec<(String, i32, Stored)>,
+    /// The producer ids and epochs that were handed out, in order.
+    pub handed_out: Vec<(i64, i16)>,
     next_producer: i64,
     random: Random,
 }
@@ -98,6 +100,7 @@ impl Cluster {
             topics: BTreeMap::new(),
             former: BTreeMap::new(),
             lost: Vec::new(),
+            handed_out: Vec::new(),
             next_producer,
             random,
         }
@@ -161,10 +164,16 @@ impl Cluster {
         }
     }
 
-    /// A new producer id.
-    pub const fn new_producer(&mut self) -> i64 {
+    /// A new producer id, with this epoch.
+    pub fn new_producer(&mut self, epoch: i16) -> (i64, i16) {
         self.next_producer += 1;
-        self.next_producer
+        self.hand_out(self.next_producer, epoch)
+    }
+
+    /// Hands out this producer id and epoch.
+    pub fn hand_out(&mut self, id: i64, epoch: i16) -> (i64, i16) {
+        self.handed_out.push((id, epoch));
+        (id, epoch)
     }
 
     /// Deletes a topic and makes it anew. (What was ever written stays in the logs, for whoever asks.)

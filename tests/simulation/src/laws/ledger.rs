@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_batch_core::protocol::ErrorCode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate};
 
+use super::identities::Identities;
 use super::{Breach, surely_not_written};
 use crate::Moment;
 use crate::cluster::producers::later;
@@ -90,6 +91,8 @@ pub struct Ledger {
     before: BTreeMap<Place, Place>,
     /// Partition, producer id and epoch under which a batch has failed.
     failed_under: BTreeSet<(String, i32, i64, i16)>,
+    /// Producer ids and epochs.
+    pub identities: Identities,
     waiting: usize,
 }
 
@@ -154,6 +157,10 @@ impl Ledger {
                 return Breach::of("what cannot be taken is not sent again", format!("{serial:?} as {stamp:?}"));
             }
             self.never_stamped_anew(serial, &to, &attempt)?;
+            let is_doubtful = promise.attempts.iter().filter(again).any(Attempt::may_be_written);
+            if !is_doubtful {
+                self.identities.stamped(stamp, &format!("{serial:?}"))?;
+            }
             let key = (to.0, to.1, stamp);
             if !self.stamps.contains_key(&key)
                 && self.failed_under.contains(&(key.0.clone(), key.1, stamp.producer, stamp.epoch))
@@ -257,12 +264,29 @@ impl Ledger {
             let stands_aside = other.attempts.last().is_some_and(|last| last.hopeless && last.broker == broker);
             is_other && !stands_aside && other.outcome.is_none() && other.attempts.iter().any(same)
         });
-        let hopeless = matches!(code, 45 | 47 | 59) && stamp.is_some() && !has_earlier;
+        let of_the_identity = matches!(code, 47 | 48 | 49 | 90 | 120);
+        let hopeless = stamp.is_some() && (of_the_identity || matches!(code, 45 | 59) && !has_earlier);
+        let is_open = promise.outcome.is_none();
         if let Some(attempt) = self.attempt_mut(serial, attempt) {
             attempt.answer.get_or_insert((code, base_offset));
             attempt.disliked = disliked;
             attempt.hopeless = hopeless;
         }
+        // Before the first sequence there is none that could be wrong: so it is the identity that is refused. (Of a batch that
+        // may be in the log, a broker may remember only what came after it.)
+        let is_refused = of_the_identity
+            || stamp.is_some_and(|stamp| stamp.sequence == 0)
+                && (code == 59 || code == 45 && !self.may_be_written(serial, attempt));
+        if let Some(stamp) = stamp.filter(|_| is_open && is_refused) {
+            self.identities.refuse(stamp);
+        }
+    }
+
+    /// Whether the batch of an attempt may be in the log under the stamp that it had then.
+    fn may_be_written(&self, serial: Serial, attempt: usize) -> bool {
+        let attempts = &self.promises[&serial].attempts;
+        let same = |each: &&Attempt| (each.stamp, each.first) == (attempts[attempt].stamp, attempts[attempt].first);
+        attempts.iter().filter(same).any(Attempt::may_be_written)
     }
 
     /// A connection is gone: what waits for an answer on it gets none.
@@ -317,8 +341,11 @@ impl Ledger {
     /// The machine says that a batch failed.
     pub fn failed(&mut self, serial: Serial, error: &DeliveryError) -> Result<(), Breach> {
         let to = (error.to.topic.clone(), error.to.partition);
-        let fates: Vec<_> = (0..error.batch.record_count()).filter_map(|position| error.fate_of(position)).collect();
-        let promise = self.end(serial, &to, &error.batch)?;
+        let fates: Vec<_> = (0..error.record_count()).filter_map(|position| error.fate_of(position)).collect();
+        let Some(batch) = &error.batch else {
+            return Breach::of("a batch that failed is returned", format!("{serial:?} ({error})"));
+        };
+        let promise = self.end(serial, &to, batch)?;
         let unsure = promise.attempts.iter().any(Attempt::may_be_written);
         if fates.contains(&Fate::Unknown) && !unsure {
             return Breach::of(

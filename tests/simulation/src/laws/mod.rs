@@ -1,5 +1,6 @@
 //! The laws: what must hold whatever breaks, as seen by somebody who sees everything.
 
+pub mod identities;
 pub mod ledger;
 pub mod logs;
 pub mod tap;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, MetadataResponse};
+use kafka_protocol::messages::{ApiKey, InitProducerIdResponse, MetadataResponse};
 use kafka_protocol::protocol::Decodable as _;
 
 use super::Breach;
@@ -235,6 +235,13 @@ impl Tap {
         let header = 4 + usize::from(answer_header_version(request.api, request.version) >= 1);
         if request.api == ApiKey::Metadata {
             told.metadata(&MetadataResponse::decode(&mut frame.slice(header..), request.version).ok()?);
+        }
+        if request.api == ApiKey::InitProducerId {
+            let answer = InitProducerIdResponse::decode(&mut frame.slice(header..), request.version).ok()?;
+            if answer.error_code == 0 {
+                ledger.identities.granted(answer.producer_id.into(), answer.producer_epoch);
+                line += &format!(" {}/{}", i64::from(answer.producer_id), answer.producer_epoch);
+            }
         }
         if request.api != ApiKey::Produce {
             return Some(line);

@@ -1,6 +1,7 @@
 //! Schedules: what a run consists of, drawn from a seed. A schedule is a plain list, so that it can be shortened.
 
 mod faults;
+mod identities;
 mod settings;
 
 use kafka_batch_core::Magic;
@@ -10,6 +11,9 @@ use crate::Moment;
 use crate::contents::{Packing, Recipe};
 use crate::random::Random;
 use crate::world::{Action, Settings};
+
+/// Makes another seed of a seed: for faults that were added later, so that they change no other draw.
+const OF_IDENTITIES: u64 = 0x1de7_7171_e500_0001;
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ impl Schedule {
         let mut actions = Vec::new();
         commands(&scene, &mut random, &mut actions);
         faults::draw(&scene, &mut random, &mut actions);
+        identities::draw(&scene, &mut Random::new(seed ^ OF_IDENTITIES), &mut actions);
         actions.sort_by_key(|(at, _)| *at);
         let ending = match random.below(10) {
             0 => Ending::Closed(CloseMode::AtOnce),

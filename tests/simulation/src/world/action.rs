@@ -5,8 +5,8 @@ use kafka_batch_core::producer::{CloseMode, Refusal};
 
 use super::World;
 use crate::Moment;
-use crate::broker::Interceptor;
 use crate::broker::release::Release;
+use crate::broker::{Interceptor, RefusedIdentities};
 use crate::contents::{Recipe, Serial, fill};
 use crate::laws::Breach;
 use crate::laws::ledger::Promise;
@@ -51,6 +51,8 @@ pub enum Action {
     Recreate(String),
     /// A topic gets one more partition.
     AddPartition(String),
+    /// A broker, or each, refuses these producer ids and epochs from now on, with this error code.
+    RefuseIdentities(Option<i32>, RefusedIdentities, i16),
     /// Faults cease: whatever still waits to go wrong does not.
     Relent,
 }
@@ -140,8 +142,17 @@ impl World {
                 self.count("partition added");
                 self.cluster.add_partition(topic, now);
             }
+            Action::RefuseIdentities(broker, which, code) => {
+                self.count(which.name());
+                for refusing in self.brokers.iter_mut().filter(|other| broker.is_none_or(|broker| other.id == broker)) {
+                    refusing.refuse(*which, *code, &self.cluster);
+                }
+            }
             Action::Relent => {
                 self.refusing.clear();
+                for link in self.links.values_mut() {
+                    link.relent();
+                }
                 // Without acks nobody would notice that a broker is mute, before it is asked for metadata.
                 let unheard = self.acks() == 0;
                 for broker in &mut self.brokers {

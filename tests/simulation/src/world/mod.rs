@@ -167,6 +167,12 @@ impl World {
         self.settings.cluster.sasl && self.settings.producer.sasl != Some(credentials(PASSWORD))
     }
 
+    /// Whether some broker refuses producer ids or epochs for good.
+    #[must_use]
+    pub fn refuses_identities(&self) -> bool {
+        self.brokers.iter().any(Broker::refuses_identities)
+    }
+
     /// `acks`, as on the wire.
     #[must_use]
     pub const fn acks(&self) -> i16 {
@@ -338,7 +344,7 @@ impl World {
                 self.note(|| format!("{number} refused"));
                 self.forget(number);
                 let how = if number.is_multiple_of(4) { Disconnect::Untrusted } else { Disconnect::NotConnected };
-                self.machine.handle_input(Input::Closed(name, how), now);
+                self.machine.handle_input(Input::Closed(name, how, None), now);
             }
             Arrival::Written => {
                 if let Some(tap) = self.taps.get_mut(&number) {
@@ -362,7 +368,7 @@ impl World {
                 self.note(|| format!("{number} closed {}", if orderly { "by the broker" } else { "by a fault" }));
                 self.forget(number);
                 let how = if orderly { Disconnect::ByPeer } else { Disconnect::Broken };
-                self.machine.handle_input(Input::Closed(name, how), now);
+                self.machine.handle_input(Input::Closed(name, how, None), now);
             }
             Arrival::Accepted | Arrival::AtBroker(_) | Arrival::ClosedAtBroker => {}
         }

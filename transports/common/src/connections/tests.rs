@@ -6,11 +6,12 @@ use std::task::Waker;
 
 use super::*;
 use crate::desk::Desk;
-use crate::driver::Step;
+use crate::driver::{Step, log_capture};
 use crate::topics::Topics;
 use crate::wire::Security;
 use kafka_batch_core::producer::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
+use log::Level;
 
 /// A stream that takes so many bytes at a time, and every other time none; and what became of it.
 #[derive(Clone, Default)]
@@ -174,11 +175,15 @@ fn a_frame_counts_as_written_when_it_is_flushed() {
 #[test]
 fn the_end_of_a_connection_is_news_and_another_is_made() {
     let ends: [(io::Result<Vec<u8>>, &str); 3] = [
-        (Ok(vec![]), "broker:9092: it hung up"),
-        (Err(io::ErrorKind::ConnectionReset.into()), "broker:9092: connection reset"),
-        (Ok(vec![0xff; 8]), "broker:9092: it does not keep to the protocol"),
+        (Ok(vec![]), "broker:9092: the broker closed the connection while ApiVersions v3 was unanswered; if "),
+        (
+            Err(io::ErrorKind::ConnectionReset.into()),
+            "broker:9092: the connection broke: connection reset while ApiVersions v3 was unanswered; if ",
+        ),
+        (Ok(vec![0xff; 8]), "broker:9092: it answered with ff ff ff ff, which is not Kafka's protocol: correct "),
     ];
     for (end, trouble) in ends {
+        let lines = log_capture::lines();
         let (_desk, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
@@ -196,7 +201,8 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
             }
         }
         assert!(connections.each.is_empty());
-        assert!(driver.last_trouble().unwrap().starts_with(trouble), "{:?}", driver.last_trouble());
+        let lines = lines.borrow();
+        assert!(matches!(&lines[..], [(Level::Warn, line)] if line.starts_with(trouble)), "{lines:?}");
     }
 }
 
@@ -211,11 +217,12 @@ fn versions(correlation: [u8; 4], produce: u8) -> Vec<u8> {
 #[test]
 fn an_answer_that_is_there_is_read_although_writing_fails() {
     let ends: [(Option<io::Result<Vec<u8>>>, &str); 3] = [
-        (None, "broker:9092: broken pipe"),
-        (Some(Ok(vec![])), "broker:9092: broken pipe"),
-        (Some(Err(io::ErrorKind::ConnectionReset.into())), "broker:9092: connection reset"),
+        (None, "the connection broke: broken pipe"),
+        (Some(Ok(vec![])), "the connection broke: broken pipe"),
+        (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection broke: connection reset"),
     ];
     for (end, trouble) in ends {
+        let lines = log_capture::lines();
         let (desk, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inside().at_once = 1_000;
@@ -241,19 +248,23 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         assert!(connections.each.is_empty(), "it is lost");
         while !matches!(driver.next_step(), Step::Wait(_)) {}
         assert_eq!(desk.produce(), Some(7), "the answer was read");
-        assert!(driver.last_trouble().unwrap().starts_with(trouble), "{:?}", driver.last_trouble());
+        let lines = lines.borrow();
+        assert!(lines.iter().any(|(_, line)| line.contains(trouble)), "{trouble}: {lines:?}");
     }
 }
 
 #[test]
 fn an_attempt_that_fails_says_why() {
+    let lines = log_capture::lines();
     let (_desk, mut driver) = driver();
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);
     let attempt = std::future::ready(Err(io::Error::other("no such name")));
     connections.open(id, Layer::CLEAR, attempt);
     assert!(poll(&mut connections, &mut driver).is_ready());
-    assert_eq!(driver.last_trouble(), Some("broker:9092: no such name"));
+    assert!(matches!(driver.next_step(), Step::Wait(_)));
+    let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());
+    assert_eq!(*lines.borrow(), [expected]);
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -40,7 +40,7 @@ fn whose_commands_are_lost_is_told() {
     assert_eq!(driver.commands.len(), 3);
     drop(driver.commands.drain(..));
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
-    assert_eq!(error.fate(), Some(Fate::Unknown));
+    assert_eq!((error.fate(), error.batch.unwrap().record_count()), (Some(Fate::NotWritten), 1), "nobody took it");
     assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(_))));
     assert!(matches!(closed.poll_take(&context()), Poll::Ready(Err(_))));
 }
@@ -52,9 +52,74 @@ fn a_driver_that_is_dropped_gives_back_what_it_has_not_begun() {
     let (sent, flushed) = (send(&desk), desk.flush().unwrap());
     drop(driver);
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
-    assert_eq!((error.fate(), error.batch.record_count()), (Some(Fate::NotWritten), 1));
+    assert_eq!((error.fate(), error.batch.unwrap().record_count()), (Some(Fate::NotWritten), 1));
     assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
     assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(error)) if error.outstanding == 1));
+}
+
+/// A driver whose task panics, on a thread of its own, after this was done with it.
+fn panics(driver: Driver, before: impl FnOnce(&mut Driver) + Send + 'static) {
+    let task = thread::spawn(move || {
+        let mut driver = driver;
+        before(&mut driver);
+        panic!("the first one");
+    });
+    task.join().unwrap_err();
+}
+
+/// The second panic comes from a logger, in the middle of stopping: the machine has an event to log before the batches.
+#[test]
+fn a_task_that_panics_twice_returns_the_batches_all_the_same() {
+    let (desk, driver) = desk_and_driver();
+    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
+    panics(driver, |driver| {
+        assert!(driver.poll_commands(&context()).is_ready());
+        let Step::Connect { connection, .. } = driver.next_step() else { panic!("it has to connect") };
+        driver.lost(connection, Disconnect::NotConnected, None);
+        log_capture::to(|_, _| panic!("the second one"));
+    });
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    assert_eq!((error.fate(), error.record_count()), (Some(Fate::NotWritten), 1));
+    assert_eq!(error.good_remainder().unwrap().record_count(), 1);
+    assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
+    assert!(flushed.poll_take(&context()).is_ready());
+}
+
+/// As if the machine had panicked with the batch in its hands.
+#[test]
+fn a_batch_that_is_lost_is_missing_and_not_empty() {
+    let (desk, mut driver) = desk_and_driver();
+    let sent = send(&desk);
+    assert!(driver.poll_commands(&context()).is_ready());
+    drop(std::mem::take(&mut driver.books));
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
+    assert_eq!(
+        error.to_string(),
+        "the batch of 1 records for t-0 failed: the runtime was shut down before the producer was closed; make a new producer \
+         on one that runs (unknown, perhaps written); the batch is lost: send its records again from their source"
+    );
+}
+
+/// A waker is foreign code: one that panics keeps no answer from anybody, nor the driver from going on.
+#[test]
+fn a_waker_that_panics_harms_nobody() {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+    let (desk, driver) = desk_and_driver();
+    let (first, second) = (send(&desk), send(&desk));
+    let waker = Waker::from(Arc::new(Panics));
+    assert!(first.poll_take(&Context::from_waker(&waker)).is_pending());
+    assert!(second.poll_take(&Context::from_waker(&waker)).is_pending());
+    drop(driver);
+    for sent in [first, second] {
+        let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+        assert!(error.batch.is_some());
+    }
 }
 
 /// What is next besides waiting, for which the time is set forward.

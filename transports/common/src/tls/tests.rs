@@ -375,8 +375,15 @@ impl AsyncWrite for Clear {
 #[test]
 fn a_broker_that_speaks_no_tls_at_this_port_is_asked_after() {
     let authority = Authority::new();
-    for answer in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x04\0\0\0\x01"] {
+    const CLOSED: &str = "the other side closed the connection";
+    const ANSWERED: &str = "the other side answered with something that is not TLS";
+    for (answer, said) in [
+        (&b""[..], CLOSED),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ANSWERED),
+        (b"\0\0\0\x04\0\0\0\x01", ANSWERED),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ANSWERED),
+    ] {
         let error = now(given(&[(CA_PEM, &authority.pem)]).unwrap().over(Clear(answer), "broker")).unwrap_err();
-        assert!(error.to_string().ends_with("does it listen with TLS at this port?"), "{error}");
+        assert_eq!((error.to_string().as_str(), is_no_tls(&error)), (said, true), "{answer:?}");
     }
 }

@@ -1,0 +1,228 @@
+//! The outcome of filling a batch: the record was taken, the batch is full, or no batch can hold the record.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::magic::Magic;
+use crate::message::EncodeError;
+use crate::time::Timestamp;
+
+/// The outcome of [`KafkaBatch::append`](crate::KafkaBatch::append).
+///
+/// A full batch is not an error, because it is how every batch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a full batch has not taken the record"]
+pub enum Append {
+    /// The record is in the batch.
+    Taken(RecordMetadata),
+    /// The record does not fit, and the batch is unchanged. A smaller record may still fit.
+    Full(Full),
+}
+
+impl Append {
+    /// Returns the metadata of a record that was taken, or `None` if the batch is full (as `BatchBuilder.append` of aiokafka).
+    #[must_use]
+    pub const fn taken(self) -> Option<RecordMetadata> {
+        match self {
+            Self::Taken(metadata) => Some(metadata),
+            Self::Full(_) => None,
+        }
+    }
+
+    /// Returns `true` if the batch is full and the record was not taken.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+/// The metadata of a record in a batch that is not sent yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordMetadata {
+    /// The record's position in the batch, counted from 0: its offset relative to the batch's base offset.
+    pub position: u32,
+    /// The record's encoded size in bytes, before compression.
+    pub size: usize,
+    /// The record's timestamp: its own, or the batch's; [`Timestamp::NO_TIMESTAMP`] in magic 0.
+    pub timestamp: Timestamp,
+    /// The record's checksum. Only messages of magic 0 and 1 have one.
+    pub crc: Option<u32>,
+}
+
+/// Why a record does not fit into a batch: the bytes needed, the bytes left, and the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Full {
+    /// The number of bytes that the record would add.
+    pub needed: usize,
+    /// The number of bytes left: [`KafkaBatch::room`](crate::KafkaBatch::room).
+    pub available: usize,
+    /// The first limit that was reached.
+    pub reason: FullReason,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, available, reason } = self;
+        write!(f, "the record needs {needed} bytes and {available} are left: {reason}")
+    }
+}
+
+/// The limit that a batch has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FullReason {
+    /// The soft limit, [`BatchOptions::batch_size`](super::BatchOptions::batch_size).
+    BatchSize {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The hard limit, [`BatchOptions::max_message_bytes`](super::BatchOptions::max_message_bytes).
+    MaxMessageBytes {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The number of records, [`BatchOptions::max_records`](super::BatchOptions::max_records).
+    MaxRecords {
+        /// The limit in records.
+        limit: u32,
+    },
+    /// The format itself: the length of a batch is a signed 32-bit number.
+    Format {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The caller closed the batch ([`KafkaBatch::close`](crate::KafkaBatch::close)).
+    Closed,
+}
+
+impl fmt::Display for FullReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BatchSize { limit } => write!(f, "a batch may have {limit} bytes (batch.size)"),
+            Self::MaxMessageBytes { limit } => write!(f, "a broker accepts {limit} bytes (message.max.bytes)"),
+            Self::MaxRecords { limit } => write!(f, "a batch may have {limit} records (max_records)"),
+            Self::Format { limit } => write!(f, "the format allows {limit} bytes"),
+            Self::Closed => f.write_str("the batch is closed"),
+        }
+    }
+}
+
+/// Why a batch cannot take a record at all.
+///
+/// Being full is not among the reasons ([`Append::Full`]): a new batch with the same settings would not take the record
+/// either, except after [`RoutesElsewhere`](Self::RoutesElsewhere) and [`OffsetTaken`](Self::OffsetTaken). The batch is
+/// unchanged and still open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The record has headers, which need magic 2.
+    #[error("{magic} cannot carry the record's {headers} headers: remove them, or do not pin the format")]
+    Headers {
+        /// The batch's format.
+        magic: Magic,
+        /// The number of headers of the record.
+        headers: usize,
+    },
+    /// The record exceeds the broker's limit even alone in a batch.
+    ///
+    /// Reported without compression only; with compression, [`KafkaBatch::seal`](crate::KafkaBatch::seal) reports it.
+    #[error(
+        "the record alone makes a batch of {size} bytes, and a broker accepts {limit}: shorten it, compress the batch, or \
+         raise message.max.bytes"
+    )]
+    TooLarge {
+        /// The size in bytes of a batch with this record alone, header included.
+        size: usize,
+        /// The hard limit in bytes.
+        limit: usize,
+    },
+    /// The record exceeds the 2³¹ − 1 bytes that the format allows.
+    #[error("the record has {size} bytes, and the format allows 2147483647: shorten it")]
+    TooLong {
+        /// The size of the encoded record in bytes.
+        size: u64,
+    },
+    /// The record's key routes to another partition than the keys before it
+    /// ([`route_by_key`](super::BatchOptions::route_by_key)).
+    #[error(
+        "the record's key routes to partition {key}, and this batch to partition {batch}: use one batch per partition"
+    )]
+    RoutesElsewhere {
+        /// The partition of the record's key.
+        key: i32,
+        /// The partition of the batch.
+        batch: i32,
+    },
+    /// The offset given to [`KafkaBatch::append_at`](crate::KafkaBatch::append_at) is not greater than the last one, or is
+    /// greater than 2³¹ − 2.
+    #[error("relative offset {found} cannot be used: choose one from {next} to 2147483646")]
+    OffsetTaken {
+        /// The offset given.
+        found: u32,
+        /// The lowest offset that is free.
+        next: u32,
+    },
+    /// A message could not be encoded.
+    #[error(transparent)]
+    Message(#[from] EncodeError),
+}
+
+/// Why appending several records stopped at one of them.
+///
+/// The caller still has the refused record: at `position`, or, after [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from),
+/// in the iterator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtendError {
+    /// The batch is full.
+    #[error(transparent)]
+    Overflow(BatchOverflow),
+    /// No batch with these settings can hold a record.
+    #[error("at position {position}: {error}")]
+    #[non_exhaustive]
+    Failed {
+        /// The position of the record among those passed, counted from 0.
+        position: usize,
+        /// The reason.
+        error: AppendError,
+        /// The metadata of the records before it, which stay in the batch; empty after `try_extend`, which keeps none.
+        taken: Vec<RecordMetadata>,
+    },
+}
+
+/// The batch was full before all the records were appended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the batch is full at position {position}: {full}")]
+#[non_exhaustive]
+pub struct BatchOverflow {
+    /// The position of the refused record among those passed, counted from 0.
+    pub position: usize,
+    /// The bytes needed, the bytes left, and the limit.
+    pub full: Full,
+    /// The metadata of the records before it, which stay in the batch; empty after `try_extend`, which keeps none.
+    pub taken: Vec<RecordMetadata>,
+}
+
+impl ExtendError {
+    /// Returns the position of the refused record among those passed, counted from 0.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        match self {
+            Self::Overflow(overflow) => overflow.position,
+            Self::Failed { position, .. } => *position,
+        }
+    }
+}
+
+/// The outcome of [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use = "it says whether the batch is full or the iterator has ended"]
+pub struct FillOutcome {
+    /// The metadata of the records that were taken.
+    pub taken: Vec<RecordMetadata>,
+    /// Why the next record is still in the iterator; `None` if the iterator has ended.
+    pub full: Option<Full>,
+}

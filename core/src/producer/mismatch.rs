@@ -1,0 +1,253 @@
+//! Signs that a port speaks another protocol than the one that was configured: TLS, SASL, or none of Kafka's.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Kafka's `security.protocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SecurityProtocol {
+    /// `plaintext`: neither TLS nor SASL.
+    Plaintext,
+    /// `ssl`: TLS without SASL.
+    Ssl,
+    /// `sasl_plaintext`: SASL without TLS.
+    SaslPlaintext,
+    /// `sasl_ssl`: SASL over TLS.
+    SaslSsl,
+}
+
+impl SecurityProtocol {
+    /// Returns the protocol with these two properties.
+    #[must_use]
+    pub const fn new(tls: bool, sasl: bool) -> Self {
+        match (tls, sasl) {
+            (false, false) => Self::Plaintext,
+            (true, false) => Self::Ssl,
+            (false, true) => Self::SaslPlaintext,
+            (true, true) => Self::SaslSsl,
+        }
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub const fn has_tls(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+
+    /// Whether clients authenticate by SASL.
+    #[must_use]
+    pub const fn has_sasl(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
+
+    /// Returns its name in the settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Ssl => "ssl",
+            Self::SaslPlaintext => "sasl_plaintext",
+            Self::SaslSsl => "sasl_ssl",
+        }
+    }
+}
+
+impl fmt::Display for SecurityProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A setting of `security.protocol` that does not fit the port, as far as can be told, and which values to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecurityMismatch {
+    /// The value in use.
+    pub configured: SecurityProtocol,
+    /// The values to try, the most likely first. Not empty.
+    pub suggested: Vec<SecurityProtocol>,
+    /// What the port did that suggests it.
+    pub evidence: MismatchEvidence,
+}
+
+/// What suggests that `security.protocol` does not fit a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MismatchEvidence {
+    /// The first bytes from it are TLS.
+    AnswersInTls,
+    /// It does not take part in a TLS handshake.
+    NoTls,
+    /// It closed the connection before it answered the first request, as ports do that expect TLS.
+    ClosedAtOnce,
+    /// It closed the connection before it answered the first request after ApiVersions. Kafka does so if the client should
+    /// have authenticated.
+    ClosedAfterApiVersions,
+    /// It refuses SASL: ILLEGAL_SASL_STATE, or it does not list SaslHandshake.
+    RefusesSasl,
+}
+
+impl SecurityMismatch {
+    /// Returns the mismatch for this evidence, if there is another value to try.
+    pub(super) fn new(configured: SecurityProtocol, evidence: MismatchEvidence) -> Option<Self> {
+        let (tls, sasl) = (configured.has_tls(), configured.has_sasl());
+        let of = SecurityProtocol::new;
+        let suggested = match evidence {
+            MismatchEvidence::AnswersInTls => Vec::from([of(true, sasl)]),
+            MismatchEvidence::NoTls => Vec::from([of(false, sasl)]),
+            MismatchEvidence::RefusesSasl => Vec::from([of(tls, false)]),
+            MismatchEvidence::ClosedAfterApiVersions => Vec::from([of(tls, true)]),
+            MismatchEvidence::ClosedAtOnce => match configured {
+                SecurityProtocol::Plaintext => Vec::from([of(true, false), of(false, true), of(true, true)]),
+                SecurityProtocol::Ssl | SecurityProtocol::SaslPlaintext => Vec::from([of(true, true)]),
+                SecurityProtocol::SaslSsl => Vec::new(),
+            },
+        };
+        let differs = suggested.first().is_some_and(|first| *first != configured);
+        differs.then_some(Self { configured, suggested, evidence })
+    }
+}
+
+impl fmt::Display for SecurityMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { configured, suggested, evidence } = self;
+        f.write_str(match evidence {
+            MismatchEvidence::AnswersInTls => "this port wants TLS",
+            MismatchEvidence::NoTls => "this port seems to speak plaintext, not TLS",
+            MismatchEvidence::ClosedAtOnce if configured.has_tls() => "if this port wants SASL",
+            MismatchEvidence::ClosedAtOnce if configured.has_sasl() => "if this port wants TLS",
+            MismatchEvidence::ClosedAtOnce => "if this port wants TLS or SASL",
+            MismatchEvidence::ClosedAfterApiVersions => "if this port wants SASL",
+            MismatchEvidence::RefusesSasl => "this port takes no SASL",
+        })?;
+        f.write_str(match evidence {
+            MismatchEvidence::ClosedAtOnce | MismatchEvidence::ClosedAfterApiVersions => ", ",
+            _ => ": ",
+        })?;
+        f.write_str("set security.protocol to ")?;
+        for (at, protocol) in suggested.iter().enumerate() {
+            let before = match at {
+                0 => "",
+                _ if at + 1 == suggested.len() => " or ",
+                _ => ", ",
+            };
+            write!(f, "{before}{protocol}")?;
+        }
+        write!(f, " (it is {configured})")
+    }
+}
+
+/// What a port speaks that is no Kafka broker's, by the first four bytes that came from it: a broker's first response is too
+/// short to begin like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ForeignProtocol {
+    /// `15 03`: an alert of TLS (RFC 8446, section 5.1).
+    TlsAlert,
+    /// `16 03`: a handshake message of TLS.
+    TlsHandshake,
+    /// `HTTP`: a web server.
+    Http,
+    /// Anything else that cannot be the length of a first response.
+    Unknown([u8; 4]),
+}
+
+impl ForeignProtocol {
+    /// Recognises a protocol by the first four bytes.
+    pub(super) const fn recognise(first: [u8; 4]) -> Option<Self> {
+        match first {
+            [0x15, 3, ..] => Some(Self::TlsAlert),
+            [0x16, 3, ..] => Some(Self::TlsHandshake),
+            [b'H', b'T', b'T', b'P'] => Some(Self::Http),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn is_tls(self) -> bool {
+        matches!(self, Self::TlsAlert | Self::TlsHandshake)
+    }
+}
+
+impl fmt::Display for ForeignProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ADDRESS: &str = "correct the address in bootstrap.servers, or in the broker's advertised.listeners";
+        match self {
+            Self::TlsAlert => f.write_str("it answered with a TLS alert (15 03)"),
+            Self::TlsHandshake => f.write_str("it answered with a TLS handshake (16 03)"),
+            Self::Http => write!(f, "a web server answered (HTTP), not a Kafka broker: {ADDRESS}"),
+            Self::Unknown([a, b, c, d]) => {
+                write!(f, "it answered with {a:02x} {b:02x} {c:02x} {d:02x}, which is not Kafka's protocol: {ADDRESS}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use MismatchEvidence::{AnswersInTls, ClosedAfterApiVersions, ClosedAtOnce, NoTls, RefusesSasl};
+    use SecurityProtocol::{Plaintext, SaslPlaintext, SaslSsl, Ssl};
+
+    #[test]
+    fn each_mismatch_names_the_setting_the_value_and_the_values_to_try() {
+        let table = [
+            (Plaintext, AnswersInTls, Some("this port wants TLS: set security.protocol to ssl (it is plaintext)")),
+            (
+                SaslPlaintext,
+                AnswersInTls,
+                Some("this port wants TLS: set security.protocol to sasl_ssl (it is sasl_plaintext)"),
+            ),
+            (Ssl, AnswersInTls, None),
+            (
+                Ssl,
+                NoTls,
+                Some("this port seems to speak plaintext, not TLS: set security.protocol to plaintext (it is ssl)"),
+            ),
+            (
+                SaslSsl,
+                NoTls,
+                Some(
+                    "this port seems to speak plaintext, not TLS: set security.protocol to sasl_plaintext (it is sasl_ssl)",
+                ),
+            ),
+            (
+                Plaintext,
+                ClosedAtOnce,
+                Some(
+                    "if this port wants TLS or SASL, set security.protocol to ssl, sasl_plaintext or sasl_ssl \
+                     (it is plaintext)",
+                ),
+            ),
+            (
+                SaslPlaintext,
+                ClosedAtOnce,
+                Some("if this port wants TLS, set security.protocol to sasl_ssl (it is sasl_plaintext)"),
+            ),
+            (Ssl, ClosedAtOnce, Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)")),
+            (SaslSsl, ClosedAtOnce, None),
+            (
+                Plaintext,
+                ClosedAfterApiVersions,
+                Some("if this port wants SASL, set security.protocol to sasl_plaintext (it is plaintext)"),
+            ),
+            (
+                Ssl,
+                ClosedAfterApiVersions,
+                Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)"),
+            ),
+            (SaslSsl, ClosedAfterApiVersions, None),
+            (SaslSsl, RefusesSasl, Some("this port takes no SASL: set security.protocol to ssl (it is sasl_ssl)")),
+            (
+                SaslPlaintext,
+                RefusesSasl,
+                Some("this port takes no SASL: set security.protocol to plaintext (it is sasl_plaintext)"),
+            ),
+        ];
+        for (configured, evidence, expected) in table {
+            let found = SecurityMismatch::new(configured, evidence).map(|mismatch| mismatch.to_string());
+            assert_eq!(found.as_deref(), expected, "{configured} {evidence:?}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What is said of a port that is not what `security.protocol` says, or no broker at all, and of a broker that does not
+//! answer: over real sockets, in logs and in errors.
+
+#[path = "ports/log.rs"]
+mod log;
+#[path = "ports/server.rs"]
+mod server;
+#[path = "security/subject.rs"]
+mod subject;
+
+use std::task::Poll;
+use std::thread;
+
+use ::log::Level;
+use kafka_batch::producer::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
+use kafka_batch::protocol::ApiKey;
+use kafka_batch::{BatchOptions, DeliveryError, FailureReason, KafkaBatch, Record, TopicPartition, Transport};
+use server::Reply;
+use subject::{AsyncStd, Smol, Subject, Tokio};
+
+/// Each case under each runtime.
+macro_rules! cases {
+    ($($case:ident)*) => {
+        $(mod $case {
+            #[test]
+            fn over_tokio() {
+                crate::$case::<crate::Tokio>();
+            }
+
+            #[test]
+            fn over_async_std() {
+                crate::$case::<crate::AsyncStd>();
+            }
+
+            #[test]
+            fn over_smol() {
+                crate::$case::<crate::Smol>();
+            }
+        })*
+    };
+}
+
+cases! {
+    a_port_that_is_something_else_is_recognised
+    a_port_that_does_not_answer_is_named
+    tls_to_a_port_in_the_clear_is_recognised
+    a_broker_that_does_not_answer_is_named_with_api_and_version
+    a_broker_that_closes_an_idle_connection_is_no_warning
+    nobody_at_a_port_is_no_broker_and_the_system_says_why
+}
+
+fn batch() -> KafkaBatch {
+    let mut batch = BatchOptions::default().build(0).unwrap();
+    batch.extend([Record::new("x")]).unwrap();
+    batch
+}
+
+/// Why a batch is not accepted for a topic that no broker has been asked for.
+fn refusal<S: Subject>(port: u16, settings: &[(&str, &str)]) -> String {
+    log::keep();
+    let settings = [&[("request.timeout.ms", "2000"), ("delivery.timeout.ms", "2000")], settings].concat();
+    S::block_on(async {
+        let producer = S::create(format!("127.0.0.1:{port}"), &settings);
+        producer.send_batch(batch(), TopicPartition::new("t", 0)).await.map(drop).unwrap_err().to_string()
+    })
+}
+
+const SASL: [(&str, &str); 3] =
+    [("security.protocol", "sasl_plaintext"), ("sasl.username", "me"), ("sasl.password", "secret")];
+
+/// Both the error and a warning say so.
+#[track_caller]
+fn is_told<S: Subject>(port: u16, settings: &[(&str, &str)], expected: &str) {
+    let error = refusal::<S>(port, settings);
+    let expected = format!("127.0.0.1:{port}: {expected}");
+    assert!(error.contains(&expected), "{expected:?} is not in: {error}");
+    assert!(!error.contains('\n'), "{error}");
+    let (level, line) = log::line(port, &[]);
+    assert!(level == Level::Warn && line.starts_with(&expected), "{level} {line}");
+}
+
+type Told<'t> = (u16, &'t [(&'t str, &'t str)], String);
+
+/// All at once, since each takes as long as its time limit is.
+fn are_told<S: Subject>(told: &[Told<'_>]) {
+    thread::scope(|scope| {
+        for (port, settings, expected) in told {
+            scope.spawn(|| is_told::<S>(*port, settings, expected));
+        }
+    });
+}
+
+fn a_port_that_is_something_else_is_recognised<S: Subject>() {
+    let tls = "it answered with a TLS alert (15 03); this port wants TLS: set security.protocol to ";
+    let http = "a web server answered (HTTP), not a Kafka broker: correct the address in bootstrap.servers, or in the broker's \
+                advertised.listeners";
+    let closed = "the broker closed the connection while ApiVersions v3 was unanswered; if this port wants TLS";
+    are_told::<S>(&[
+        (server::tls(), &[], format!("{tls}ssl (it is plaintext)")),
+        (server::tls(), &SASL, format!("{tls}sasl_ssl (it is sasl_plaintext)")),
+        (server::http(), &[], http.to_owned()),
+        (
+            server::closing(),
+            &[],
+            format!("{closed} or SASL, set security.protocol to ssl, sasl_plaintext or sasl_ssl (it is plaintext)"),
+        ),
+        (server::closing(), &SASL, format!("{closed}, set security.protocol to sasl_ssl (it is sasl_plaintext)")),
+    ]);
+}
+
+fn a_port_that_does_not_answer_is_named<S: Subject>() {
+    let port = server::silent();
+    let error = refusal::<S>(port, &[]);
+    let expected = format!("waiting for 127.0.0.1:{port} to answer ApiVersions v3, sent ");
+    assert!(error.contains(&expected), "{error}");
+}
+
+fn tls_to_a_port_in_the_clear_is_recognised<S: Subject>() {
+    let tls = [("security.protocol", "ssl")];
+    let sasl_and_tls = [("security.protocol", "sasl_ssl"), SASL[1], SASL[2]];
+    let closed = "the TLS handshake failed: the other side closed the connection; this port seems to speak plaintext, not TLS: \
+                  set security.protocol to ";
+    let answered = "the TLS handshake failed: the other side answered with something that is not TLS; this port seems to speak \
+                    plaintext, not TLS: set security.protocol to plaintext (it is ssl)";
+    are_told::<S>(&[
+        // What is left unread makes the end a reset, which is the same to us.
+        (server::plaintext(), &tls, format!("{closed}plaintext (it is ssl)")),
+        (server::closing(), &sasl_and_tls, format!("{closed}sasl_plaintext (it is sasl_ssl)")),
+        (server::http(), &tls, answered.to_owned()),
+    ]);
+}
+
+/// How a batch ends that was accepted.
+fn failure<S: Subject>(port: u16) -> DeliveryError {
+    log::keep();
+    let settings = [("delivery.timeout.ms", "2000"), ("request.timeout.ms", "2000")];
+    S::block_on(async {
+        let producer = S::create(format!("127.0.0.1:{port}"), &settings);
+        let pending = producer.send_batch(batch(), TopicPartition::new("t", 0)).await.unwrap();
+        pending.await.unwrap_err()
+    })
+}
+
+fn cause(error: &DeliveryError) -> &TimeoutCause {
+    match &error.reason {
+        FailureReason::TimedOut { cause: Some(cause) } => cause.downcast_ref().unwrap(),
+        reason => panic!("{reason:?}"),
+    }
+}
+
+/// A broker that replies so to this API, and as usual to the others.
+fn broker_with(asked: ApiKey, reply: fn() -> Reply) -> u16 {
+    server::broker(move |api| match api {
+        api if api == asked.code() => reply(),
+        22 => server::producer_id(5),
+        _ => server::produced(),
+    })
+}
+
+fn a_broker_that_does_not_answer_is_named_with_api_and_version<S: Subject>() {
+    thread::scope(|scope| {
+        for (api, name) in [(ApiKey::InitProducerId, "InitProducerId v0"), (ApiKey::Produce, "Produce v3")] {
+            scope.spawn(move || is_pending::<S>(broker_with(api, || Reply::Silence), api, name));
+            scope.spawn(move || is_last_error::<S>(broker_with(api, || Reply::Close), name, ""));
+            let partial = " (10 of 100 bytes of a response had come)";
+            scope.spawn(move || is_last_error::<S>(broker_with(api, || Reply::Truncated), name, partial));
+        }
+        scope.spawn(|| {
+            let port = broker_with(ApiKey::InitProducerId, || server::producer_id(-1));
+            let error = failure::<S>(port);
+            let said = format!(
+                "broker 7 at 127.0.0.1:{port}: it does not keep to the protocol: its response to InitProducerId v0 has no new \
+                 producer id, but id -1 and epoch 0"
+            );
+            assert!(error.to_string().contains(&said), "{error}");
+        });
+    });
+}
+
+fn is_pending<S: Subject>(port: u16, api: ApiKey, name: &str) {
+    let error = failure::<S>(port);
+    match &cause(&error).waiting_for {
+        Some(WaitingFor::Response { broker, request, .. }) => {
+            assert_eq!((broker.id, broker.port, request.api), (Some(7), port, api), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let said = format!("waiting for broker 7 at 127.0.0.1:{port} to answer {name}, sent ");
+    assert!(error.to_string().contains(&said), "{error}");
+}
+
+fn is_last_error<S: Subject>(port: u16, name: &str, partial: &str) {
+    let error = failure::<S>(port);
+    let said =
+        format!("broker 7 at 127.0.0.1:{port}: the broker closed the connection while {name} was unanswered{partial}");
+    match &cause(&error).last_error {
+        Some(LastError { error: LastErrorKind::Connection(trouble), before, .. }) => {
+            assert_eq!(trouble.to_string(), said);
+            assert!(before.as_millis() <= 2_000, "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(error.to_string().contains(&format!(" ms before: {said}")), "{error}");
+    assert_eq!(log::line(port, &["broker 7 at"]), (Level::Warn, said));
+}
+
+/// Lets other tasks have their turn.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// The broker ends the connection when the test says so: nothing is pending on it then.
+fn a_broker_that_closes_an_idle_connection_is_no_warning<S: Subject>() {
+    log::keep();
+    let (port, ends) = server::closing_when_told();
+    S::block_on(async {
+        let producer = S::create(format!("127.0.0.1:{port}"), &[]);
+        let to = TopicPartition::new("t", 0);
+        producer.send_batch(batch(), to.clone()).await.unwrap().await.unwrap();
+        ends();
+        // The runtime sees it whenever it likes, and at the next batch at the latest.
+        while log::find(port, &["after it was idle for "]).is_none() {
+            yield_now().await;
+        }
+        producer.send_batch(batch(), to).await.unwrap().await.unwrap();
+        producer.close().await.unwrap();
+    });
+    let (level, line) = log::line(port, &["after it was idle for "]);
+    assert_eq!(level, Level::Debug, "{line}");
+    assert_eq!(log::warnings(port), [""; 0]);
+}
+
+fn nobody_at_a_port_is_no_broker_and_the_system_says_why<S: Subject>() {
+    // A port that was just free, and is asked for no more.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = refusal::<S>(port, &[]);
+    let said = format!("127.0.0.1:{port}: could not connect: 127.0.0.1:{port}: Connection refused (os error 111)");
+    assert!(error.contains(&said), "{error}");
+}

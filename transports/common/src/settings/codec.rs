@@ -1,0 +1,118 @@
+//! The codec of the batches that a producer makes: `compression.type` and the levels.
+
+use kafka_batch_core::{Codec, Compression, ParseCompressionError};
+
+use super::table::ProducerConfig;
+use super::wrong;
+use crate::error::ConfigError;
+
+const TYPE: &str = "compression.type";
+
+/// What the settings say together. A level that would have no effect is an error.
+pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>, ConfigError> {
+    // librdkafka's name, for whichever codec it is; and Kafka's (KIP-390).
+    let levels = [
+        ("compression.level", None, config.compression_level),
+        ("compression.gzip.level", Some(Codec::Gzip), config.compression_gzip_level),
+        ("compression.lz4.level", Some(Codec::Lz4), config.compression_lz4_level),
+        ("compression.zstd.level", Some(Codec::Zstd), config.compression_zstd_level),
+    ];
+    let mut levels = levels.into_iter().filter_map(|(name, of, level)| Some((name, of, level?)));
+    let (level, another) = (levels.next(), levels.next());
+    if let (Some((name, ..)), Some((another, ..))) = (level, another) {
+        return Err(ConfigError::Together(format!("set {name} or {another}, not both")));
+    }
+    let compression: Option<Compression> = match config.compression_type {
+        Some(codec) => {
+            Some(codec.name().parse().or_else(|error: ParseCompressionError| wrong(TYPE, config, error.to_string()))?)
+        }
+        None => None,
+    };
+    let Some((name, of, level)) = level else { return Ok(compression) };
+    let wrong = |remedy: String| wrong(name, config, remedy);
+    // zstd has a level of this number.
+    let is_default = of != Some(Codec::Zstd) && level == -1;
+    let Some(compression) = compression else {
+        return if is_default { Ok(None) } else { wrong("say of which codec: set compression.type too".to_owned()) };
+    };
+    let codec = compression.codec();
+    if let Some(of) = of.filter(|of| *of != codec) {
+        return wrong(format!("it is used only with {TYPE}={of}"));
+    }
+    if is_default {
+        return Ok(Some(compression));
+    }
+    format!("{codec}:{level}").parse().map(Some).or_else(|error| match error {
+        ParseCompressionError::NoLevels { codec, .. } => {
+            wrong(format!("{codec} has no levels here: leave this setting out"))
+        }
+        error => wrong(error.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Setting, table};
+    use super::*;
+
+    fn given(settings: &[(&str, &str)]) -> Result<Option<Compression>, ConfigError> {
+        let mut config = ProducerConfig::default();
+        for &(name, found) in settings {
+            (table::row(name).unwrap().read)(&mut config, found)
+                .or_else(|remedy| Setting { name, found }.wrong(remedy))?;
+        }
+        compression(&config)
+    }
+
+    #[track_caller]
+    fn wrong(settings: &[(&str, &str)]) -> String {
+        given(settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn without_a_codec_there_is_no_level() {
+        assert_eq!(given(&[]).unwrap(), None);
+        assert_eq!(given(&[("compression.level", "-1")]).unwrap(), None);
+        assert_eq!(given(&[(TYPE, "none"), ("compression.level", "-1")]).unwrap(), Some(Compression::None));
+        assert!(wrong(&[("compression.level", "3")]).contains("set compression.type too"));
+        assert!(wrong(&[("compression.zstd.level", "-1")]).contains("set compression.type too"));
+        assert!(wrong(&[(TYPE, "brotli")]).contains("brotli"));
+        assert!(wrong(&[(TYPE, "none"), ("compression.level", "3")]).contains("none has no levels here"));
+    }
+
+    #[test]
+    fn a_level_of_another_codec_or_two_of_them_are_a_mistake() {
+        assert!(wrong(&[(TYPE, "none"), ("compression.gzip.level", "3")]).contains("only with compression.type=gzip"));
+        assert!(wrong(&[("compression.level", "3"), ("compression.gzip.level", "3")]).contains("not both"));
+    }
+
+    #[test]
+    fn a_level_by_either_name_is_the_same() {
+        for name in ["compression.level", "compression.gzip.level"] {
+            for level in ["1", " 9 "] {
+                let expected = format!("gzip:{}", level.trim()).parse().unwrap();
+                assert_eq!(given(&[(TYPE, "gzip"), (name, level)]).unwrap(), Some(expected));
+            }
+            assert_eq!(given(&[(TYPE, "gzip"), (name, "-1")]).unwrap(), Some(Compression::gzip()));
+            for level in ["0", "10", "-2", "best"] {
+                assert!(wrong(&[(TYPE, "gzip"), (name, level)]).starts_with(name));
+            }
+        }
+    }
+
+    #[test]
+    fn zstd_has_a_level_of_minus_one() {
+        let level = |name, level: &str| given(&[(TYPE, "zstd"), (name, level)]);
+        assert_eq!(level("compression.zstd.level", "-1").unwrap(), Some("zstd:-1".parse().unwrap()));
+        assert_eq!(level("compression.level", "-1").unwrap(), Some(Compression::zstd()));
+        assert!(level("compression.zstd.level", "23").is_err());
+    }
+
+    #[test]
+    fn lz4_has_no_levels() {
+        for name in ["compression.level", "compression.lz4.level"] {
+            assert!(wrong(&[(TYPE, "lz4"), (name, "9")]).contains("lz4 has no levels here: leave this setting out"));
+        }
+        assert_eq!(given(&[(TYPE, "lz4"), ("compression.lz4.level", "-1")]).unwrap(), Some(Compression::Lz4));
+    }
+}

@@ -1,0 +1,356 @@
+//! How values are written. Each kind of value has one form, which all settings of that kind share: so blank space, case and
+//! special numbers mean the same everywhere.
+
+use std::fmt;
+use std::time::Duration;
+
+use kafka_batch_core::BrokerVersion;
+
+/// A way to write values of one type.
+pub(super) trait Form {
+    type Value;
+
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// The text is no such value; the error says what is accepted, and does not repeat the text.
+    fn parse(&self, text: &str) -> Result<Self::Value, String>;
+
+    /// Writes a value in this form.
+    fn show(&self, value: &Self::Value) -> String;
+
+    /// Describes the accepted texts in a few words: for errors, and in Markdown for the documentation.
+    fn accepts(&self) -> String;
+
+    /// Checks a value that was not parsed.
+    ///
+    /// # Errors
+    /// It could not be written; the error says what is accepted.
+    fn check(&self, value: &Self::Value) -> Result<(), String> {
+        self.parse(&self.show(value)).map(drop)
+    }
+
+    /// Whether a blank text means that the setting is not set.
+    fn is_unset(&self, _text: &str) -> bool {
+        false
+    }
+}
+
+fn write<T>(form: &impl Form) -> Result<T, String> {
+    Err(format!("write {}", form.accepts().replace('`', "")))
+}
+
+/// `true` and `false`, in any case, as in Java's client and in librdkafka, and librdkafka's short words for them.
+pub(super) const SWITCH: Words<bool> =
+    Words(&[("true", true), ("false", false), ("t", true), ("f", false), ("1", true), ("0", false)]);
+
+/// One of a few words, in any case. The first word of several for the same value is the one that is shown.
+#[derive(Debug)]
+pub(super) struct Words<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+impl<T: Copy + PartialEq> Form for Words<T> {
+    type Value = T;
+
+    fn parse(&self, text: &str) -> Result<T, String> {
+        let text = text.trim();
+        let found = self.0.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+        found.map_or_else(|| write(self), |(_, value)| Ok(*value))
+    }
+
+    fn show(&self, value: &T) -> String {
+        let found = self.0.iter().find(|(_, each)| each == value);
+        found.map_or_else(String::new, |(word, _)| (*word).to_owned())
+    }
+
+    fn accepts(&self) -> String {
+        let words: Vec<_> = self
+            .0
+            .iter()
+            .map(|(word, _)| if word.is_empty() { "nothing".into() } else { format!("`{word}`") })
+            .collect();
+        match &words[..] {
+            [some @ .., last] if !some.is_empty() => format!("{} or {last}", some.join(", ")),
+            words => words.concat(),
+        }
+    }
+}
+
+/// A whole number in decimal digits. Java's client takes no more than that either; librdkafka takes octal and hexadecimal
+/// numbers too, and ignores what follows the digits, such as the unit in `5s`.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) least: u64,
+    pub(super) most: u64,
+}
+
+/// The largest `int` of Java, which bounds many settings there.
+pub(super) const INT: u64 = i32::MAX as u64;
+/// The largest `long` of Java.
+pub(super) const LONG: u64 = i64::MAX as u64;
+
+impl Whole {
+    fn number(&self, text: &str) -> Option<u64> {
+        text.trim().parse().ok().filter(|number| (self.least..=self.most).contains(number))
+    }
+
+    fn range(&self) -> String {
+        match self.most {
+            LONG => format!("of {} or more", self.least),
+            most => format!("from {} to {most}", self.least),
+        }
+    }
+}
+
+impl Form for Whole {
+    type Value = usize;
+
+    fn parse(&self, text: &str) -> Result<usize, String> {
+        match self.number(text) {
+            Some(number) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
+            None => write(self),
+        }
+    }
+
+    fn show(&self, value: &usize) -> String {
+        value.to_string()
+    }
+
+    fn accepts(&self) -> String {
+        format!("a whole number {}", self.range())
+    }
+}
+
+/// A whole number that may be negative, and whose range depends on another setting.
+#[derive(Debug)]
+pub(super) struct Level;
+
+impl Form for Level {
+    type Value = i32;
+
+    fn parse(&self, text: &str) -> Result<i32, String> {
+        text.trim().parse().or_else(|_| write(self))
+    }
+
+    fn show(&self, value: &i32) -> String {
+        value.to_string()
+    }
+
+    fn accepts(&self) -> String {
+        "a whole number".to_owned()
+    }
+}
+
+/// A duration in whole milliseconds.
+#[derive(Debug)]
+pub(super) struct Millis {
+    pub(super) range: Whole,
+    /// Numbers that stand for a time that never ends: [`Duration::MAX`].
+    pub(super) never: &'static [i64],
+}
+
+impl Millis {
+    pub(super) const fn new(least: u64, most: u64) -> Self {
+        Self { range: Whole { least, most }, never: &[] }
+    }
+
+    pub(super) const fn never(self, never: &'static [i64]) -> Self {
+        Self { never, ..self }
+    }
+}
+
+const NEVER: &str = "never";
+
+impl Form for Millis {
+    type Value = Duration;
+
+    fn parse(&self, text: &str) -> Result<Duration, String> {
+        if text.trim().parse().is_ok_and(|number: i64| self.never.contains(&number)) {
+            return Ok(Duration::MAX);
+        }
+        self.range.number(text).map_or_else(|| write(self), |millis| Ok(Duration::from_millis(millis)))
+    }
+
+    fn check(&self, value: &Duration) -> Result<(), String> {
+        let millis = value.as_millis();
+        let is_in_range = (u128::from(self.range.least)..=u128::from(self.range.most)).contains(&millis);
+        let is_never = *value == Duration::MAX && !self.never.is_empty();
+        if is_in_range || is_never { Ok(()) } else { write(self) }
+    }
+
+    fn show(&self, value: &Duration) -> String {
+        if *value == Duration::MAX { NEVER.to_owned() } else { value.as_millis().to_string() }
+    }
+
+    fn accepts(&self) -> String {
+        let range = self.range.range();
+        let never: Vec<_> = self.never.iter().map(|number| format!("`{number}`")).collect();
+        match never.is_empty() {
+            true => format!("a whole number of milliseconds {range}"),
+            false => format!("a whole number of milliseconds {range}, or {} for {NEVER}", never.join(" or ")),
+        }
+    }
+}
+
+/// One number: a setting of other clients that is always so here.
+#[derive(Debug)]
+pub(super) struct Always {
+    pub(super) number: u32,
+    pub(super) why: &'static str,
+}
+
+impl Form for Always {
+    type Value = ();
+
+    fn parse(&self, text: &str) -> Result<(), String> {
+        // librdkafka has fractions of milliseconds: `0.0`.
+        if text.trim().parse() == Ok(f64::from(self.number)) {
+            return Ok(());
+        }
+        Err(format!("{}: write {} or leave this setting out", self.why, self.number))
+    }
+
+    fn show(&self, (): &()) -> String {
+        self.number.to_string()
+    }
+
+    fn accepts(&self) -> String {
+        format!("`{}`", self.number)
+    }
+}
+
+/// A text, without the blank space around it.
+#[derive(Debug)]
+pub(super) struct Text {
+    /// In bytes.
+    pub(super) longest: usize,
+}
+
+impl Form for Text {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        match text.trim() {
+            text if text.len() <= self.longest => Ok(text.to_owned()),
+            text => Err(format!("it has {} bytes, and {} is the most", text.len(), self.longest)),
+        }
+    }
+
+    fn show(&self, value: &String) -> String {
+        value.clone()
+    }
+
+    fn accepts(&self) -> String {
+        "text".to_owned()
+    }
+}
+
+/// A text in which blank space counts.
+#[derive(Debug)]
+pub(super) struct Verbatim;
+
+impl Form for Verbatim {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+
+    fn show(&self, value: &String) -> String {
+        value.clone()
+    }
+
+    fn accepts(&self) -> String {
+        "text, in which blank space counts".to_owned()
+    }
+}
+
+/// A text that no message may show.
+#[derive(Debug)]
+pub(super) enum Hidden {
+    /// Blank space counts.
+    Verbatim,
+    /// Without the blank space around it.
+    Trimmed,
+}
+
+/// The value of a setting that no message may show.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct HiddenText(pub(super) String);
+
+impl<S: Into<String>> From<S> for HiddenText {
+    fn from(text: S) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for HiddenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
+    }
+}
+
+impl Form for Hidden {
+    type Value = HiddenText;
+
+    fn parse(&self, text: &str) -> Result<HiddenText, String> {
+        Ok(HiddenText(match self {
+            Self::Verbatim => text.to_owned(),
+            Self::Trimmed => text.trim().to_owned(),
+        }))
+    }
+
+    fn show(&self, value: &HiddenText) -> String {
+        value.0.clone()
+    }
+
+    fn accepts(&self) -> String {
+        match self {
+            Self::Verbatim => Verbatim.accepts(),
+            Self::Trimmed => "text".to_owned(),
+        }
+    }
+}
+
+/// A form of which a blank text means that nothing was set, as in librdkafka: so a template can have an empty place.
+#[derive(Debug)]
+pub(super) struct OrUnset<F>(pub(super) F);
+
+impl<F: Form> Form for OrUnset<F> {
+    type Value = F::Value;
+
+    fn parse(&self, text: &str) -> Result<F::Value, String> {
+        self.0.parse(text)
+    }
+
+    fn show(&self, value: &F::Value) -> String {
+        self.0.show(value)
+    }
+
+    fn accepts(&self) -> String {
+        self.0.accepts()
+    }
+
+    fn is_unset(&self, text: &str) -> bool {
+        text.trim().is_empty()
+    }
+}
+
+/// The version of a broker.
+#[derive(Debug)]
+pub(super) struct Version;
+
+impl Form for Version {
+    type Value = BrokerVersion;
+
+    fn parse(&self, text: &str) -> Result<BrokerVersion, String> {
+        text.trim().parse().or_else(|_| write(self))
+    }
+
+    fn show(&self, value: &BrokerVersion) -> String {
+        value.to_string()
+    }
+
+    fn accepts(&self) -> String {
+        "a version of Kafka, such as `0.9`".to_owned()
+    }
+}

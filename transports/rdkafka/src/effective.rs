@@ -1,0 +1,52 @@
+//! What librdkafka has made of settings: so there is no second idea here of how a value is written.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::NativeClientConfig;
+use rdkafka::error::KafkaResult;
+
+use crate::settings::Settings;
+
+/// Names that librdkafka has for one setting (CONFIGURATION.md of 2.12.1, for producers).
+const SAME: [[&str; 2]; 10] = [
+    ["acks", "request.required.acks"],
+    ["bootstrap.servers", "metadata.broker.list"],
+    ["compression.type", "compression.codec"],
+    ["delivery.timeout.ms", "message.timeout.ms"],
+    ["linger.ms", "queue.buffering.max.ms"],
+    ["max.in.flight", "max.in.flight.requests.per.connection"],
+    ["retries", "message.send.max.retries"],
+    ["sasl.mechanism", "sasl.mechanisms"],
+    ["sasl.oauthbearer.client.credentials.client.id", "sasl.oauthbearer.client.id"],
+    ["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"],
+];
+
+/// Returns two names of one setting that were both set. Which of them librdkafka sees last, and obeys, is left to chance.
+pub(crate) fn set_twice(settings: &Settings) -> Option<[&'static str; 2]> {
+    SAME.into_iter().find(|names| names.iter().all(|name| settings.contains_key(*name)))
+}
+
+/// Settings as librdkafka took them: numbers are decimal, words are those of its documentation.
+pub(crate) struct Effective<'s> {
+    settings: &'s Settings,
+    native: NativeClientConfig,
+}
+
+impl<'s> Effective<'s> {
+    /// # Errors
+    /// librdkafka refuses a name or a value.
+    pub(crate) fn new(settings: &'s Settings, config: &ClientConfig) -> KafkaResult<Self> {
+        Ok(Self { settings, native: config.create_native_config()? })
+    }
+
+    /// Returns the value of a setting, or its default.
+    pub(crate) fn get(&self, name: &str) -> String {
+        self.native.get(name).unwrap_or_default() // it has none
+    }
+
+    /// Returns the value of a setting if it was set, by any of its names.
+    pub(crate) fn set(&self, name: &str) -> Option<String> {
+        let names = SAME.iter().find(|names| names.contains(&name)).map_or(&[][..], |names| &names[..]);
+        let is_set = self.settings.contains_key(name) || names.iter().any(|name| self.settings.contains_key(*name));
+        is_set.then(|| self.get(name))
+    }
+}

@@ -1,0 +1,321 @@
+//! The batches in flight: each accepted batch, with the delivery reports of its records so far.
+//!
+//! Two threads take the lock: the one that produces a batch, before and after, and the one that polls delivery reports, once
+//! per record; so it is rarely contended. Wakers are called after the lock is released, because they are foreign code; a
+//! waker that panics does not keep the others from being called.
+
+use std::future::poll_fn;
+use std::mem;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
+use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::catch_panic;
+use crate::opaque_ids::OpaqueIds;
+use crate::verdict::{self, Failure, OffsetFilter, Refusal};
+
+/// The outcome of a batch.
+pub(crate) type Answer = Result<Delivery, DeliveryError>;
+
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    state: Mutex<State>,
+    /// False with `acks=0`, where a successful report does not mean that a broker has the record.
+    acknowledged: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    closed: Option<CloseMode>,
+    window: Window,
+    batches: OpaqueIds<AcceptedBatch>,
+    next_number: u64,
+    flushes: Vec<Flush>,
+    offsets: OffsetFilter,
+}
+
+#[derive(Debug)]
+struct AcceptedBatch {
+    /// Sequential number of acceptance.
+    number: u64,
+    to: TopicPartition,
+    load: Load,
+    /// By position; negative while unknown.
+    offsets: Vec<i64>,
+    unanswered: usize,
+    failures: Vec<Failure>,
+    refusal: Option<Refusal>,
+    /// Log append time in ms; negative unless the topic uses log append time.
+    append_time: i64,
+    /// `None` until every record has been produced, because the records are read from it meanwhile.
+    batch: Option<KafkaBatch>,
+    slot: Arc<Slot<Answer>>,
+}
+
+#[derive(Debug)]
+struct Flush {
+    /// The flush waits for the batches with a smaller number.
+    before: u64,
+    left: usize,
+    slot: Arc<Slot<()>>,
+}
+
+/// A batch for which room has been acquired.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The opaque id of its first record; those of the other records follow.
+    pub(crate) first: usize,
+    /// Receives the outcome.
+    pub(crate) slot: Arc<Slot<Answer>>,
+}
+
+/// Error: the producer is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl InFlight {
+    pub(crate) fn new(limit: Load, acknowledged: bool) -> Self {
+        let state = State {
+            closed: None,
+            window: Window::new(limit),
+            batches: OpaqueIds::new(),
+            next_number: 0,
+            flushes: Vec::new(),
+            offsets: OffsetFilter::default(),
+        };
+        Self { state: Mutex::new(state), acknowledged }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed.is_some()
+    }
+
+    /// Returns true if the producer was closed without waiting for accepted batches.
+    pub(crate) fn is_closed_at_once(&self) -> bool {
+        lock(&self.state).closed == Some(CloseMode::AtOnce)
+    }
+
+    /// Returns true if no batch is in flight.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.state).batches.len() == 0
+    }
+
+    /// Waits until there is room for a batch and registers it, which accepts it.
+    pub(crate) async fn acquire(&self, to: &TopicPartition, load: Load) -> Result<Accepted, Closed> {
+        let mut line = Acquiring { in_flight: self, place: None };
+        poll_fn(|context| line.poll(to, load, context.waker())).await
+    }
+
+    /// Records that librdkafka has taken the batch's records, up to the refused one, if any.
+    pub(crate) fn finish_produce(&self, first: usize, batch: KafkaBatch, refusal: Option<Refusal>) {
+        let mut state = lock(&self.state);
+        let Some(entry) = state.batches.get_mut(first) else { return };
+        if let Some(refusal) = &refusal {
+            entry.unanswered -= entry.offsets.len() - refusal.position;
+        }
+        entry.refusal = refusal;
+        entry.batch = Some(batch);
+        let completed = state.try_complete(first, self.acknowledged);
+        drop(state);
+        completed.into_iter().for_each(Completed::notify);
+    }
+
+    /// Removes a batch of which librdkafka took no record: it was never accepted.
+    pub(crate) fn withdraw(&self, first: usize) {
+        let mut state = lock(&self.state);
+        let removed = state.remove(first);
+        drop(state);
+        removed.into_iter().for_each(|(_, released)| released.notify());
+    }
+
+    /// Records a successful delivery report. `append_time` is called only for the last report of a batch.
+    pub(crate) fn delivered(&self, id: usize, offset: i64, append_time: impl FnOnce() -> i64) {
+        self.report(id, |batch, position, offsets| {
+            if let Some(offset) = offsets.filter(offset) {
+                batch.offsets[position] = offset;
+            }
+            if batch.unanswered == 1 {
+                batch.append_time = append_time();
+            }
+        });
+    }
+
+    /// Records a failed delivery report.
+    pub(crate) fn failed(&self, id: usize, code: RDKafkaErrorCode, broker: Option<i32>, fate: Fate) {
+        let code = match code {
+            // Without an immediate close, librdkafka purges its queue only after a fatal error.
+            RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight if !self.is_closed_at_once() => {
+                RDKafkaErrorCode::Fatal
+            }
+            code => code,
+        };
+        self.report(id, |batch, position, _| batch.failures.push(Failure { position, code, broker, fate }));
+    }
+
+    fn report(&self, id: usize, enter: impl FnOnce(&mut AcceptedBatch, usize, &mut OffsetFilter)) {
+        let mut state = lock(&self.state);
+        let State { batches, offsets, .. } = &mut *state;
+        let Some((position, batch)) = batches.find(id) else { return };
+        enter(batch, position, offsets);
+        batch.unanswered -= 1;
+        if batch.unanswered == 0 {
+            let completed = state.try_complete(id - position, self.acknowledged);
+            drop(state);
+            completed.into_iter().for_each(Completed::notify);
+        }
+    }
+
+    /// Waits until every batch accepted before this call has completed.
+    pub(crate) async fn flush(&self) {
+        let slot = {
+            let mut state = lock(&self.state);
+            if state.batches.len() == 0 {
+                return;
+            }
+            let slot = Arc::new(Slot::new());
+            let flush = Flush { before: state.next_number, left: state.batches.len(), slot: Arc::clone(&slot) };
+            state.flushes.push(flush);
+            slot
+        };
+        poll_fn(|context| slot.poll_take(context)).await;
+    }
+
+    /// Refuses later batches and those waiting for room. An immediate close is not downgraded.
+    pub(crate) fn close(&self, mode: CloseMode) {
+        let mut state = lock(&self.state);
+        if state.closed != Some(CloseMode::AtOnce) {
+            state.closed = Some(mode);
+        }
+        let rejected = state.window.dissolve();
+        drop(state);
+        rejected.into_iter().for_each(catch_panic::wake);
+    }
+}
+
+impl State {
+    fn open(&mut self, to: &TopicPartition, load: Load) -> Accepted {
+        let slot = Arc::new(Slot::new());
+        let batch = AcceptedBatch {
+            number: self.next_number,
+            to: to.clone(),
+            load,
+            offsets: vec![-1; load.records],
+            unanswered: load.records,
+            failures: Vec::new(),
+            refusal: None,
+            append_time: -1,
+            batch: None,
+            slot: Arc::clone(&slot),
+        };
+        self.next_number += 1;
+        Accepted { first: self.batches.allocate(load.records, batch), slot }
+    }
+
+    /// Completes a batch if all of its records have been produced and reported.
+    fn try_complete(&mut self, first: usize, acknowledged: bool) -> Option<Completed> {
+        let entry = self.batches.get_mut(first)?;
+        if entry.unanswered > 0 {
+            return None;
+        }
+        let batch = entry.batch.take()?;
+        let (entry, released) = self.remove(first)?;
+        Some(Completed { slot: Arc::clone(&entry.slot), answer: entry.answer(batch, acknowledged), released })
+    }
+
+    fn remove(&mut self, first: usize) -> Option<(AcceptedBatch, Released)> {
+        let entry = self.batches.remove(first)?;
+        for flush in &mut self.flushes {
+            flush.left -= usize::from(entry.number < flush.before);
+        }
+        let (done, waiting) = mem::take(&mut self.flushes).into_iter().partition::<Vec<_>, _>(|flush| flush.left == 0);
+        self.flushes = waiting;
+        let flushed = done.into_iter().map(|flush| flush.slot).collect();
+        let admitted = self.window.release(entry.load);
+        Some((entry, Released { flushed, admitted }))
+    }
+}
+
+impl AcceptedBatch {
+    fn answer(self, batch: KafkaBatch, acknowledged: bool) -> Answer {
+        let Self { to, offsets, failures, refusal, append_time, .. } = self;
+        if failures.is_empty() && refusal.is_none() {
+            return Ok(Delivery::one_by_one(to, offsets, batch).with_log_append_time(append_time));
+        }
+        let records = offsets.len();
+        let handed_over = refusal.as_ref().map_or(records, |refusal| refusal.position);
+        let fates = verdict::fates(records, handed_over, &failures, acknowledged);
+        let record_errors = verdict::record_errors(&failures);
+        let reason = verdict::reason(&failures, refusal);
+        Err(DeliveryError::one_by_one(to, reason, fates, batch).with_record_errors(record_errors))
+    }
+}
+
+/// A completed batch, and the waiters to notify.
+#[derive(Debug)]
+struct Completed {
+    slot: Arc<Slot<Answer>>,
+    answer: Answer,
+    released: Released,
+}
+
+impl Completed {
+    fn notify(self) {
+        catch_panic::catch_panic(|| self.slot.fill(self.answer));
+        self.released.notify();
+    }
+}
+
+/// The waiters that a removed batch unblocks.
+#[derive(Debug)]
+struct Released {
+    flushed: Vec<Arc<Slot<()>>>,
+    admitted: Vec<Waker>,
+}
+
+impl Released {
+    fn notify(self) {
+        self.flushed.iter().for_each(|slot| catch_panic::catch_panic(|| slot.fill(())));
+        self.admitted.into_iter().for_each(catch_panic::wake);
+    }
+}
+
+/// Waits for room; leaves the queue when dropped.
+struct Acquiring<'a> {
+    in_flight: &'a InFlight,
+    place: Option<Place>,
+}
+
+impl Acquiring<'_> {
+    fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
+        let mut state = lock(&self.in_flight.state);
+        if state.closed.is_some() {
+            self.place = None; // closing emptied the queue
+            return Poll::Ready(Err(Closed));
+        }
+        match state.window.admit(self.place, load, waker) {
+            Admission::In => {
+                self.place = None;
+                Poll::Ready(Ok(state.open(to, load)))
+            }
+            Admission::Wait(place) => {
+                self.place = Some(place);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Acquiring<'_> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let (_gone, granted) = lock(&self.in_flight.state).window.leave(place);
+        granted.into_iter().for_each(catch_panic::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests;
