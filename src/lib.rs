@@ -18,7 +18,7 @@ pub use kafka_batch_core::{
     SealErrorReason, SealedBatch, SendError, SendErrorReason, SizePolicy, Split, SplitError, Stamp, StampError,
     StampedBatch, Timestamp, TimestampType, TopicPartition, Transport, ZstdLevel,
 };
-pub use kafka_batch_core::{message, partitioner, producer, protocol, stream};
+pub use kafka_batch_core::{machine, message, partitioner, protocol, stream};
 
 #[cfg(feature = "proptest")]
 pub use kafka_batch_core::proptest;
@@ -61,7 +61,7 @@ pub mod transports {
 pub mod guide {}
 
 /// How to drive the producer's state machine without an async runtime: the source of the example `blocking`, which does it
-/// with `std::net` and threads. [`producer`] has the rules that a driver keeps.
+/// with `std::net` and threads. [`machine`] has the rules that a driver keeps.
 ///
 /// It implements no [`Transport`]. To write one for another async runtime, use the crate
 /// [kafka-batch-transport](https://docs.rs/kafka-batch-transport): a [`Transport`] is then a loop and a way to connect.

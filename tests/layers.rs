@@ -18,14 +18,12 @@ const ROOMS: [(&str, &[&str], &[&str]); 7] = [
     ("stream", &["stream"], &["values", "batch"]),
     ("publishing", &["delivery", "failure", "publish", "transport"], &["values", "protocol", "batch"]),
     ("proptest", &["proptest"], &["values", "protocol", "batch", "publishing"]),
-    ("producer", &["producer"], &["values", "protocol", "batch", "publishing"]),
+    ("machine", &["machine"], &["values", "protocol", "batch", "publishing"]),
 ];
 
 /// What single files must not know, though their room may: a connection knows no topic and no batch.
-const UNKNOWN_TO: [(&str, &[&str]); 2] = [
-    ("producer/connection", &["batch", "delivery", "record"]),
-    ("producer/handshake", &["batch", "delivery", "record"]),
-];
+const UNKNOWN_TO: [(&str, &[&str]); 2] =
+    [("machine/connection", &["batch", "delivery", "record"]), ("machine/handshake", &["batch", "delivery", "record"])];
 
 #[test]
 fn core_imports_downwards_only() {
@@ -262,6 +260,6 @@ fn an_import_upwards_is_a_fault() {
     assert!(!allowed("batch/seal", "publish"), "upwards");
     assert!(!allowed("batch", "protocol") && !allowed("protocol", "batch"), "side by side");
     assert!(!allowed("protocol/frame", "time"), "protocol knows itself alone");
-    assert!(!allowed("producer/connection", "batch") && allowed("producer/machine", "batch"));
+    assert!(!allowed("machine/connection", "batch") && allowed("producer/machine", "batch"));
     assert!(!allowed("attic", "time") && !allowed("batch", "Nameless"), "what is unknown is not allowed");
 }

@@ -19,7 +19,7 @@ use std::fs;
 use std::time::Duration;
 
 use driver::BlockingProducer;
-use kafka_batch::producer::{BatchId, CloseMode, Event, ProducerConfig, Trouble, Versions};
+use kafka_batch::machine::{BatchId, CloseMode, ConnectionErrorKind, Event, ProducerConfig, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
     BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic,
@@ -35,7 +35,7 @@ const NOON: i64 = 1_700_000_000_000;
 struct Driven {
     producer: BlockingProducer,
     versions: Vec<Versions>,
-    troubles: Vec<Trouble>,
+    troubles: Vec<ConnectionErrorKind>,
 }
 
 impl Driven {
@@ -49,8 +49,8 @@ impl Driven {
     }
 
     /// The topic is made by the broker when it is first asked for it.
-    fn look_up(&mut self, topic: &str) {
-        self.producer.look_up(topic);
+    fn lookup_topic(&mut self, topic: &str) {
+        self.producer.lookup_topic(topic);
         loop {
             if let Event::Topic { partitions, .. } = self.hear() {
                 return assert_eq!(partitions.unwrap().get(), 1);
@@ -66,7 +66,7 @@ impl Driven {
         let event = self.producer.next_event(Duration::from_secs(100)).expect("something happens");
         match &event {
             Event::Ready { versions, .. } => self.versions.push(*versions),
-            Event::Trouble(found) => self.troubles.push(found.trouble.clone()),
+            Event::ConnectionErrorKind(found) => self.troubles.push(found.kind.clone()),
             _ => {}
         }
         event
@@ -85,7 +85,7 @@ impl Driven {
     }
 
     fn close(mut self) {
-        self.producer.close(CloseMode::Flushing);
+        self.producer.close(CloseMode::Graceful);
         while !matches!(self.hear(), Event::Closed) {}
     }
 }
@@ -147,7 +147,7 @@ fn the_format_is_the_brokers_and_the_records_come_back_in_every_codec() {
     for compression in codecs.into_iter().filter(|compression| kafka.takes(*compression)) {
         let topic = format!("codec-{}", compression.codec());
         let mut driven = Driven::new(&kafka, |_| {});
-        driven.look_up(&topic);
+        driven.lookup_topic(&topic);
         // Several in flight, filled before anybody knew the format.
         let parts: Vec<_> = (0..20).map(|n| records(n * 40..n * 40 + 40)).collect();
         let sent: Vec<_> = parts.iter().map(|part| driven.send(&topic, batch(part, compression))).collect();
@@ -245,7 +245,7 @@ fn headers_come_back_or_are_refused_and_never_dropped() {
     let mut with_headers = KafkaBatch::new(kafka_batch::Timestamp::from_millis(NOON));
     with_headers.extend([Record::new("plain"), Record::new("headed").headers(&headers)]).unwrap();
     let mut driven = Driven::new(&kafka, |_| {});
-    driven.look_up("headers");
+    driven.lookup_topic("headers");
     let id = driven.send("headers", with_headers);
     match driven.end(id) {
         Ok(delivery) => {
@@ -276,7 +276,7 @@ fn zstd_is_refused_before_it_is_sent_where_the_broker_is_too_old() {
         return; // then it is among the codecs above
     }
     let mut driven = Driven::new(&kafka, |_| {});
-    driven.look_up("zstd");
+    driven.lookup_topic("zstd");
     let id = driven.send("zstd", batch(&records(0..40), Compression::zstd()));
     let failed = driven.end(id).unwrap_err();
     assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
@@ -291,7 +291,7 @@ fn fewer_acks_and_too_large_a_batch() {
     for acks in [Acks::Leader, Acks::None] {
         let topic = format!("acks-{acks:?}");
         let mut driven = Driven::new(&kafka, |config| config.acks = acks);
-        driven.look_up(&topic);
+        driven.lookup_topic(&topic);
         let sent: Vec<_> =
             (0..20).map(|n| driven.send(&topic, batch(&records(n * 40..n * 40 + 40), Compression::Snappy))).collect();
         for (n, id) in (0..).zip(sent) {
@@ -309,7 +309,7 @@ fn fewer_acks_and_too_large_a_batch() {
     let mut large = options.build(NOON).unwrap();
     large.extend([Record::new(&value)]).unwrap();
     let mut driven = Driven::new(&kafka, |_| {});
-    driven.look_up("large");
+    driven.lookup_topic("large");
     let id = driven.send("large", large);
     let failed = driven.end(id).unwrap_err();
     assert_eq!(failed.reason.code(), Some(ErrorCode::MESSAGE_TOO_LARGE), "{failed}");
@@ -332,7 +332,11 @@ fn without_a_fallback_nothing_is_sent_to_a_broker_that_does_not_say_what_it_spea
         Err(failed) => {
             assert!(kafka.fallback().is_some(), "{failed}");
             assert_eq!((failed.fate(), driven.versions.len()), (Some(Fate::NotWritten), 0), "{failed}");
-            assert!(driven.troubles.iter().all(|trouble| *trouble == Trouble::RequestTimeout), "{:?}", driven.troubles);
+            assert!(
+                driven.troubles.iter().all(|kind| *kind == ConnectionErrorKind::RequestTimeout),
+                "{:?}",
+                driven.troubles
+            );
             assert!(!kafka.segment("unsaid").exists());
         }
     }

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::thread;
 
 use ::log::Level;
-use kafka_batch::producer::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
+use kafka_batch::machine::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use kafka_batch::protocol::ApiKey;
 use kafka_batch::{BatchOptions, DeliveryError, FailureReason, KafkaBatch, Record, TopicPartition, Transport};
 use server::Reply;
@@ -194,8 +194,8 @@ fn is_last_error<S: Subject>(port: u16, name: &str, partial: &str) {
     let said =
         format!("broker 7 at 127.0.0.1:{port}: the broker closed the connection while {name} was unanswered{partial}");
     match &cause(&error).last_error {
-        Some(LastError { error: LastErrorKind::Connection(trouble), before, .. }) => {
-            assert_eq!(trouble.to_string(), said);
+        Some(LastError { error: LastErrorKind::Connection(kind), before, .. }) => {
+            assert_eq!(kind.to_string(), said);
             assert!(before.as_millis() <= 2_000, "{error}");
         }
         other => panic!("{other:?}"),

@@ -107,7 +107,7 @@ pub enum FailureReason {
     #[error("it was not acknowledged within delivery.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
         /// What the batch was waiting for when the time was over, and the last error before:
-        /// a [`TimeoutCause`](crate::producer::TimeoutCause). `None` if that is not known, as over librdkafka.
+        /// a [`TimeoutCause`](crate::machine::TimeoutCause). `None` if that is not known, as over librdkafka.
         cause: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The producer was closed before the batch was through.

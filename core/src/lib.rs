@@ -15,7 +15,7 @@
 //! | publish | [`Publish`], [`Transport`]; the outcome is a [`Delivery`] or a [`DeliveryError`] |
 //! | choose a partition | [`partitioner`] |
 //! | read batches of any writer | [`RecordBatches`] |
-//! | drive a producer yourself, as a state machine | [`producer`], and [`protocol`] for its requests and responses |
+//! | drive a producer yourself, as a state machine | [`machine`], and [`protocol`] for its requests and responses |
 //! | test code that fills batches | `proptest`, with the feature of that name |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -33,10 +33,10 @@ mod delivery;
 mod failure;
 mod field;
 mod headers;
+pub mod machine;
 mod magic;
 pub mod message;
 pub mod partitioner;
-pub mod producer;
 #[cfg(feature = "proptest")]
 pub mod proptest;
 pub mod protocol;

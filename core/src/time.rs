@@ -12,7 +12,7 @@ use core::time::Duration;
 ///
 /// ```
 /// use core::time::Duration;
-/// use kafka_batch_core::producer::Instant;
+/// use kafka_batch_core::machine::Instant;
 ///
 /// let later = Instant::START + Duration::from_millis(30);
 /// assert_eq!(later.since(Instant::START), Duration::from_millis(30));

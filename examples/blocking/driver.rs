@@ -1,6 +1,6 @@
 //! How to drive the producer machine: over `std::net`, without any async runtime.
 //!
-//! The machine ([`Producer`]) knows Kafka and no sockets, a driver knows sockets and no Kafka. It does what the machine
+//! The machine ([`Machine`]) knows Kafka and no sockets, a driver knows sockets and no Kafka. It does what the machine
 //! says, tells it what happened, and knows what time it is. That is all, and [`BlockingProducer::next_event`] is the whole
 //! of it: poll until the machine says `Wait`, then wait for news.
 //!
@@ -24,8 +24,8 @@ use std::thread;
 use std::time::{Duration, Instant as Moment, SystemTime};
 
 use bytes::Bytes;
-use kafka_batch::producer::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Producer, ProducerConfig,
+use kafka_batch::machine::{
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, ProducerConfig,
     SendError,
 };
 use kafka_batch::{SealedBatch, TopicPartition};
@@ -33,7 +33,7 @@ use kafka_batch::{SealedBatch, TopicPartition};
 /// A producer for programs that block. It is driven by the thread that asks it for [events](Self::next_event); as long as
 /// nobody does, nothing new is sent.
 pub(crate) struct BlockingProducer {
-    machine: Producer,
+    machine: Machine,
     begun: Moment,
     connect_limit: Duration,
     /// `None` while it is still being made. One that is not here any more is closed.
@@ -62,7 +62,7 @@ impl BlockingProducer {
         Self {
             begun: Moment::now(),
             connect_limit: config.socket_connection_setup_timeout,
-            machine: Producer::new(config, clock, seed),
+            machine: Machine::new(config, clock, seed),
             connections: HashMap::new(),
             tell,
             news,
@@ -72,8 +72,8 @@ impl BlockingProducer {
     // Commands. They only queue, so they can be given at any time between two events. Where driver and application are
     // not the same thread, commands are news too, and none is taken while `machine.has_room()` says no.
 
-    pub(crate) fn look_up(&mut self, topic: &str) {
-        self.machine.look_up(topic, self.now());
+    pub(crate) fn lookup_topic(&mut self, topic: &str) {
+        self.machine.lookup_topic(topic, self.now());
     }
 
     pub(crate) fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<BatchId, SendError> {

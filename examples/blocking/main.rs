@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser;
-use kafka_batch::producer::{CloseMode, Event, ProducerConfig, Refusal, Versions};
+use kafka_batch::machine::{CloseMode, Event, ProducerConfig, SendErrorKind, Versions};
 use kafka_batch::protocol::Acks;
 use kafka_batch::{BatchOptions, Delivery, Record, SealedBatch, TopicPartition};
 
@@ -95,7 +95,7 @@ impl Application {
 
     /// Sees that there is somebody to send to, before anything is sent. Answers with the partitions to send to.
     fn partitions(&mut self, args: &Args) -> Result<impl Iterator<Item = i32> + Clone + use<>, Failure> {
-        self.producer.look_up(&args.topic);
+        self.producer.lookup_topic(&args.topic);
         let count = loop {
             match self.hear()? {
                 Some(Event::Topic { partitions: Ok(count), .. }) => break NonZeroU32::get(count) as i32,
@@ -120,7 +120,7 @@ impl Application {
     fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<(), Failure> {
         let mut sent = self.producer.send(batch, to);
         while let Err(refused) = sent {
-            if !matches!(refused.reason, Refusal::Full { .. }) {
+            if !matches!(refused.reason, SendErrorKind::Full { .. }) {
                 return Err(Failure::new(refused, "give a smaller --batch-size"));
             }
             self.hear()?;
@@ -131,7 +131,7 @@ impl Application {
 
     /// Sees everything through.
     fn finish(mut self) -> Result<Vec<Delivery>, Failure> {
-        self.producer.close(CloseMode::Flushing);
+        self.producer.close(CloseMode::Graceful);
         while !matches!(self.hear()?, Some(Event::Closed)) {}
         Ok(self.deliveries)
     }
@@ -155,7 +155,7 @@ impl Application {
             Event::Ready { ref host, port, versions } => {
                 say(format_args!("{host}:{port}: {}", spoken(&versions)));
             }
-            Event::Trouble(ref trouble) => complain(format_args!("{trouble}")),
+            Event::ConnectionErrorKind(ref kind) => complain(format_args!("{kind}")),
             _ => {}
         }
         Ok(Some(event))

@@ -65,18 +65,18 @@ impl ReadBack {
 
     fn at(&self, to: &TopicPartition, offset: i64) -> Result<BorrowedMessage<'_>, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let mut trouble = None;
+        let mut kind = None;
         while Instant::now() < deadline {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) if (message.partition(), message.offset()) == (to.partition, offset) => {
                     return Ok(message);
                 }
                 Some(Ok(_)) | None => {}
-                Some(Err(error)) => trouble = Some(error), // librdkafka tries again by itself
+                Some(Err(error)) => kind = Some(error), // librdkafka tries again by itself
             }
         }
-        let trouble = trouble.map_or("nothing came".into(), |error| error.to_string());
-        Err(unread(to, &format!("offset {offset} was not there within {} s: {trouble}", self.timeout.as_secs())))
+        let kind = kind.map_or("nothing came".into(), |error| error.to_string());
+        Err(unread(to, &format!("offset {offset} was not there within {} s: {kind}", self.timeout.as_secs())))
     }
 }
 

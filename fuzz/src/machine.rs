@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use kafka_batch_core::producer::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Producer, ProducerConfig, Sasl,
+use kafka_batch_core::machine::{
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Machine, ProducerConfig, Sasl,
     SaslMechanism,
 };
 use kafka_batch_core::protocol::Acks;
@@ -29,7 +29,7 @@ pub enum Step {
         records: u8,
     },
     Flush,
-    LookUp(u8),
+    LookupTopic(u8),
     /// So many milliseconds pass; or the clock runs backwards.
     Pass {
         millis: u16,
@@ -65,7 +65,7 @@ pub enum Step {
 }
 
 struct World {
-    machine: Producer,
+    machine: Machine,
     now: Instant,
     deadline: Option<Instant>,
     connections: Vec<ConnectionId>,
@@ -88,7 +88,7 @@ pub fn run(steps: &[Step]) {
     }
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
     let mut world = World {
-        machine: Producer::new(config, clock, steps.len() as u64),
+        machine: Machine::new(config, clock, steps.len() as u64),
         now: Instant::START,
         deadline: None,
         connections: Vec::new(),
@@ -100,7 +100,7 @@ pub fn run(steps: &[Step]) {
         world.step(step);
         world.drain();
     }
-    world.machine.close(CloseMode::Flushing, world.now);
+    world.machine.close(CloseMode::Graceful, world.now);
     world.drain();
     for _ in 0..100_000 {
         let Some(deadline) = world.deadline else { break };
@@ -126,7 +126,7 @@ impl World {
                 }
             }
             Step::Flush => drop(self.machine.flush(now)),
-            Step::LookUp(name) => self.machine.look_up(&"x".repeat(usize::from(*name)), now),
+            Step::LookupTopic(name) => self.machine.lookup_topic(&"x".repeat(usize::from(*name)), now),
             Step::Pass { millis, backwards: false } => self.now = now + Duration::from_millis(u64::from(*millis)),
             Step::Pass { millis, .. } => {
                 let back = now.since_start().saturating_sub(Duration::from_millis(u64::from(*millis)));
@@ -150,7 +150,7 @@ impl World {
             Step::Answer { connection, body } => self.answer(*connection, |_, _| body.clone()),
             Step::Good { connection, code } => self.answer(*connection, |api, partitions| good(api, partitions, *code)),
             Step::Close { at_once } => {
-                self.machine.close(if *at_once { CloseMode::AtOnce } else { CloseMode::Flushing }, now);
+                self.machine.close(if *at_once { CloseMode::Immediate } else { CloseMode::Graceful }, now);
             }
         }
     }
@@ -207,7 +207,7 @@ trait Poll {
     fn poll(&mut self, earlier: Instant, deadline: &mut Option<Instant>);
 }
 
-impl Poll for Producer {
+impl Poll for Machine {
     /// After a drain an earlier moment changes nothing.
     fn poll(&mut self, earlier: Instant, deadline: &mut Option<Instant>) {
         match self.poll_output(earlier) {

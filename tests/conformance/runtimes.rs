@@ -75,7 +75,7 @@ fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
 fn a_task_that_is_dropped_is_a_runtime_that_is_shut_down() {
     let cluster = Cluster::held();
     let builder = AsyncStdProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
-    let (producer, work) = builder.create_with_work().unwrap();
+    let (producer, work) = builder.create_with_task().unwrap();
     let mut counted = Box::pin(producer.partition_count(cluster.topic()));
     assert!(crate::futures::poll_once(counted.as_mut()).is_pending());
     drop(work);
@@ -88,7 +88,7 @@ fn a_task_that_is_dropped_is_a_runtime_that_is_shut_down() {
 fn a_task_that_panics_leaves_nobody_waiting() {
     let cluster = Cluster::held();
     let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
-    let (producer, work) = builder.create_with_work().unwrap();
+    let (producer, work) = builder.create_with_task().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     let thread = std::thread::spawn(move || {
@@ -131,7 +131,7 @@ fn under_smol() {
 fn under_no_runtime() {
     let cluster = Cluster::new();
     let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
-    let (producer, work) = builder.create_with_work().unwrap();
+    let (producer, work) = builder.create_with_task().unwrap();
     let thread = std::thread::spawn(|| block_on(work));
     let pending = block_on(producer.send_batch(batch(["a"]), cluster.partition(0))).unwrap();
     assert_eq!(block_on(pending).unwrap().base_offset(), Some(0));
@@ -175,8 +175,8 @@ fn a_batch_that_the_broker_finds_too_large_is_split_where_that_is_wanted() {
 #[test]
 fn a_program_can_ask_what_these_transports_promise() {
     let builder = SmolProducer::builder().set("bootstrap.servers", "localhost:9092");
-    let (producer, _work) = builder.clone().create_with_work().unwrap();
+    let (producer, _work) = builder.clone().create_with_task().unwrap();
     assert_eq!(producer.capabilities(), Capabilities::new(true));
-    let (producer, _work) = builder.split_too_large(true).create_with_work().unwrap();
+    let (producer, _work) = builder.split_too_large(true).create_with_task().unwrap();
     assert_eq!(producer.capabilities(), Capabilities::new(false));
 }

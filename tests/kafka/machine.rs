@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use kafka_batch::producer::{BatchId, CloseMode, Event, LookUpError, ProducerConfig, Versions};
+use kafka_batch::machine::{BatchId, CloseMode, Event, ProducerConfig, TopicLookupError, Versions};
 use kafka_batch::protocol::{Acks, ApiKey, ErrorCode};
 use kafka_batch::{
     Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, Stamp, Timestamp, TimestampType,
@@ -30,7 +30,7 @@ struct Driven {
     producer: BlockingProducer,
     versions: Vec<Versions>,
     ends: BTreeMap<BatchId, Result<Delivery, DeliveryError>>,
-    topics: BTreeMap<String, Result<NonZeroU32, LookUpError>>,
+    topics: BTreeMap<String, Result<NonZeroU32, TopicLookupError>>,
     closed: bool,
 }
 
@@ -66,8 +66,8 @@ impl Driven {
         }
     }
 
-    fn look_up(&mut self, topic: &str) -> Result<u32, LookUpError> {
-        self.producer.look_up(topic);
+    fn lookup_topic(&mut self, topic: &str) -> Result<u32, TopicLookupError> {
+        self.producer.lookup_topic(topic);
         loop {
             match self.topics.remove(topic) {
                 Some(partitions) => return partitions.map(NonZeroU32::get),
@@ -202,7 +202,7 @@ fn many_batches_in_flight_arrive_once_and_in_order_in_every_codec() {
     }
     println!("negotiated: {:?}", driven.versions[0]);
     assert_eq!(driven.versions.len(), 2);
-    assert!(driven.close(CloseMode::Flushing).is_empty());
+    assert!(driven.close(CloseMode::Graceful).is_empty());
 
     for ((partition, expected), compression) in (0..).zip(&expected).zip(codecs()) {
         let log = wire.log(&topic, partition);
@@ -237,7 +237,7 @@ fn with_fewer_acks_batches_arrive_in_order_too() {
             let delivery = driven.delivered(id);
             assert_eq!(delivery.base_offset(), (acks == Acks::Leader).then_some(n * 10), "{acks:?}");
         }
-        driven.close(CloseMode::Flushing);
+        driven.close(CloseMode::Graceful);
         // Without acks, written to the connection is all that delivered means.
         let log = until("the records of the last request", || {
             let log = wire.log(&topic, 0);
@@ -374,9 +374,9 @@ fn topics_are_made_where_the_broker_makes_them_and_partitions_are_not() {
     let (code, failed) = driven.refused(beyond);
     assert_eq!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     assert!(failed.to_string().contains("has partitions 0 to 0"), "{failed}");
-    assert_eq!(driven.look_up(&name), Ok(1));
-    let refused = driven.look_up("no such name").unwrap_err();
-    let LookUpError::Broker(error) = &refused else { panic!("{refused}") };
+    assert_eq!(driven.lookup_topic(&name), Ok(1));
+    let refused = driven.lookup_topic("no such name").unwrap_err();
+    let TopicLookupError::Broker(error) = &refused else { panic!("{refused}") };
     assert_eq!((error.api, error.code), (ApiKey::Metadata, ErrorCode::INVALID_TOPIC_EXCEPTION), "{refused}");
     assert_eq!(read_by_librdkafka(&kafka, &name, 0, 30), at_offsets(&numbered(0..30), 0));
 }
@@ -392,7 +392,7 @@ fn what_is_said_of_batches_when_the_producer_closes_at_once_is_so() {
         (0..300).map(|n| driven.send_rows(&topic.name, 0, &numbered(n * 10..n * 10 + 10), Compression::None)).collect();
     // By then those behind it are in flight.
     assert_eq!(driven.delivered(sent[100]).base_offset(), Some(1_000));
-    let ends = driven.close(CloseMode::AtOnce);
+    let ends = driven.close(CloseMode::Immediate);
     assert_eq!(ends.len(), sent.len() - 1, "each batch ends once");
 
     let log = rows(&wire.log(&topic, 0));

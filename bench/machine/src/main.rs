@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant as Clock;
 
 use broker::{Broker, TOPIC};
-use kafka_batch::producer::{self, ConnectionId, Event, Input, Instant, Output, Producer, ProducerConfig};
+use kafka_batch::machine::{self, ConnectionId, Event, Input, Instant, Output, Machine, ProducerConfig};
 use kafka_batch::{KafkaBatch, Record, SealedBatch, Stamp, Timestamp, TopicPartition};
 use kafka_batch_bench_shared::{Environment, median, results};
 
@@ -48,7 +48,7 @@ fn sealed(records: usize) -> SealedBatch {
 
 /// A machine and its broker.
 struct World {
-    machine: Producer,
+    machine: Machine,
     broker: Broker,
     answers: VecDeque<(ConnectionId, Vec<u8>)>,
     delivered: usize,
@@ -62,7 +62,7 @@ impl World {
         let clock = producer::Clock { now: NOW, wall: Timestamp::from_millis(0) };
         let partitions = (row.busy + row.waiting) as i32;
         let mut world = Self {
-            machine: Producer::new(config, clock, 1),
+            machine: Machine::new(config, clock, 1),
             broker: Broker::new(partitions, row.busy as i32),
             answers: VecDeque::new(),
             delivered: 0,

@@ -1,14 +1,14 @@
 //! The machine under test, and nothing of it that the world does not need: should its doors change, this file does.
 
-use kafka_batch_core::producer::{
-    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, Producer, ProducerConfig, Refusal,
+use kafka_batch_core::machine::{
+    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, ProducerConfig, SendErrorKind,
 };
 use kafka_batch_core::{SealedBatch, Timestamp, TopicPartition};
 
 use crate::Moment;
 
 /// The machine.
-pub struct Machine(Producer);
+pub struct Machine(kafka_batch_core::machine::Machine);
 
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,11 +25,11 @@ impl Machine {
     #[must_use]
     pub fn new(config: ProducerConfig, now: Moment, seed: u64) -> Self {
         let wall = Timestamp::from_millis(1_700_000_000_000 + now.as_millis() as i64);
-        Self(Producer::new(config, Clock { now: instant(now), wall }, seed))
+        Self(kafka_batch_core::machine::Machine::new(config, Clock { now: instant(now), wall }, seed))
     }
 
     /// Hands a batch over.
-    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, Refusal> {
+    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, SendErrorKind> {
         self.0.send(batch, to, instant(now)).map_err(|error| error.reason)
     }
 
@@ -44,8 +44,8 @@ impl Machine {
     }
 
     /// Asks for a topic.
-    pub fn look_up(&mut self, topic: &str, now: Moment) {
-        self.0.look_up(topic, instant(now));
+    pub fn lookup_topic(&mut self, topic: &str, now: Moment) {
+        self.0.lookup_topic(topic, instant(now));
     }
 
     /// The door in.

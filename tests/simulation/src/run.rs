@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kafka_batch_core::Fate;
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 
 use crate::Moment;
 use crate::broker::release::Release;
@@ -105,7 +105,7 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
                 probe(world, producer.delivery_timeout, true)?;
             }
             world.act(&Action::Flush)?;
-            world.act(&Action::Close(CloseMode::Flushing))?;
+            world.act(&Action::Close(CloseMode::Graceful))?;
         }
     }
     let end = world.now + patience;

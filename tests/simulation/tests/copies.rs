@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kafka_batch_core::producer::{Clock, ConnectionId, Event, Input, Instant, Output, Producer, ProducerConfig};
+use kafka_batch_core::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
 use kafka_batch_core::{Timestamp, TopicPartition};
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::{Broker, Deed, Intercept, Interceptor, host};
@@ -64,7 +64,7 @@ fn a_batch_of_a_megabyte_goes_out_three_times_and_comes_back_without_a_copy() {
     }
 
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
-    let mut producer = Producer::new(ProducerConfig::new([(host(1), 9092)]), clock, 3);
+    let mut producer = Machine::new(ProducerConfig::new([(host(1), 9092)]), clock, 3);
     let sealed = fill(Serial(0), Recipe { records: 4, padding: 250_000, ..Recipe::default() }).seal().unwrap();
     let size = sealed.size();
     assert!(size > 1_000_000);

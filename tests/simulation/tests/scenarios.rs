@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::producer::{CloseMode, ProducerConfig};
+use kafka_batch_core::machine::{CloseMode, ProducerConfig};
 use kafka_batch_simulation::broker::identities::CODES;
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::sasl::{PASSWORD, credentials};
@@ -109,7 +109,7 @@ impl Scenario {
 
     /// The end: the laws are looked at.
     fn closes(&mut self) {
-        self.happens(&Action::Close(CloseMode::Flushing));
+        self.happens(&Action::Close(CloseMode::Graceful));
         self.0.run_until(self.0.now + Duration::from_secs(300)).unwrap();
         assert!(self.0.is_closed(), "{}", self.0.trace.join("\n"));
         let acks = self.0.acks();

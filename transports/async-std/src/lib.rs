@@ -35,7 +35,7 @@
 //!   recommend smol ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)); without this feature nothing
 //!   of it is built.
 //! - smol: the feature `smol` and [`SmolProducer`].
-//! - Any other: [`ProducerBuilder::create_with_work`] gives a future, to be spawned wherever futures are. No feature is
+//! - Any other: [`ProducerBuilder::create_with_task`] gives a future, to be spawned wherever futures are. No feature is
 //!   needed.
 //!
 //! # What it is made of
@@ -53,7 +53,7 @@ mod drive;
 pub use kafka_batch_transport::{
     ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol, Stopped, Unreachable,
 };
-use kafka_batch_transport::{Driver, Runtime, Work};
+use kafka_batch_transport::{Driver, ProducerTask, Runtime};
 
 /// A producer over async-std. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
 pub type AsyncStdProducer = Producer<AsyncStd>;
@@ -70,29 +70,29 @@ pub enum AsyncStd {}
 pub enum Smol {}
 
 impl Runtime for AsyncStd {
-    fn drive(driver: Driver) -> Work {
+    fn drive(driver: Driver) -> ProducerTask {
         Box::pin(drive::drive(driver))
     }
 }
 
 impl Runtime for Smol {
-    fn drive(driver: Driver) -> Work {
+    fn drive(driver: Driver) -> ProducerTask {
         Box::pin(drive::drive(driver))
     }
 }
 
 #[cfg(feature = "async-std")]
 impl kafka_batch_transport::Spawn for AsyncStd {
-    fn spawn(work: Work) -> Result<(), ConfigError> {
-        drop(async_std::task::spawn(work)); // which detaches it
+    fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
+        drop(async_std::task::spawn(task)); // which detaches it
         Ok(())
     }
 }
 
 #[cfg(feature = "smol")]
 impl kafka_batch_transport::Spawn for Smol {
-    fn spawn(work: Work) -> Result<(), ConfigError> {
-        smol::spawn(work).detach();
+    fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
+        smol::spawn(task).detach();
         Ok(())
     }
 }

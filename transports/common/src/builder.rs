@@ -9,25 +9,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::producer as machine;
+use kafka_batch_core::machine;
 use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
 
-use crate::desk::Desk;
+use crate::command_queue::CommandQueue;
 use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
 use crate::security;
 use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
+use crate::tls_stream::Security;
 use crate::topics::Topics;
-use crate::wire::Security;
 
 /// What a runtime has to do for a producer: one task, from the first connection to the last answer.
-pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type ProducerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a transport adds to this crate.
 pub trait Runtime: Sized + 'static {
     /// The loop that turns a driver until its [`Step::End`](crate::Step::End): the [crate] says how it goes.
-    fn drive(driver: Driver) -> Work;
+    fn drive(driver: Driver) -> ProducerTask;
 }
 
 /// A runtime that can be found from anywhere.
@@ -36,7 +36,7 @@ pub trait Spawn: Runtime {
     ///
     /// # Errors
     /// There is no runtime here.
-    fn spawn(work: Work) -> Result<(), ConfigError>;
+    fn spawn(task: ProducerTask) -> Result<(), ConfigError>;
 }
 
 /// Settings of a [`Producer`], by their Kafka names. [`ProducerConfig`] has them with typed values.
@@ -121,8 +121,8 @@ impl<R: Runtime> ProducerBuilder<R> {
     where
         R: Spawn,
     {
-        let (producer, work) = self.create_with_work()?;
-        R::spawn(work)?;
+        let (producer, task) = self.create_with_task()?;
+        R::spawn(task)?;
         Ok(producer)
     }
 
@@ -131,7 +131,7 @@ impl<R: Runtime> ProducerBuilder<R> {
     ///
     /// # Errors
     /// As [`create`](Self::create).
-    pub fn create_with_work(self) -> Result<(Producer<R>, Work), ConfigError> {
+    pub fn create_with_task(self) -> Result<(Producer<R>, ProducerTask), ConfigError> {
         let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
         let ParsedConfig { machine, options: batch_options, tls, brokers } =
             settings::parse(&settings, &config, batch_options)?;
@@ -141,9 +141,9 @@ impl<R: Runtime> ProducerBuilder<R> {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
-        let desk = Arc::new(Desk::new(limit, topics));
-        let driver = Driver::new(config, security, seed, Arc::clone(&desk));
-        let producer = Producer::new(desk, batch_options, Capabilities::new(!split_too_large), limit, brokers);
+        let queue = Arc::new(CommandQueue::new(limit, topics));
+        let driver = Driver::new(config, security, seed, Arc::clone(&queue));
+        let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
         Ok((producer, R::drive(driver)))
     }
 }
@@ -186,7 +186,7 @@ mod tests {
     enum Nowhere {}
 
     impl Runtime for Nowhere {
-        fn drive(_: Driver) -> Work {
+        fn drive(_: Driver) -> ProducerTask {
             Box::pin(std::future::ready(()))
         }
     }
@@ -201,7 +201,7 @@ mod tests {
         for secret in secrets {
             assert!(shown.contains(secret), "{shown}");
         }
-        let error = builder.create_with_work().map(drop).unwrap_err();
+        let error = builder.create_with_task().map(drop).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
 }

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use kafka_batch_core::producer::{ConnectionId, Disconnect, Input};
+use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 
-use crate::bell::{Bell, Task};
 use crate::driver::Driver;
-use crate::outbox::Outbox;
-use crate::wire::{Layer, Wire};
+use crate::tls_stream::{MaybeTlsStream, TlsConnector};
+use crate::wake_flag::{Task, WakeFlag};
+use crate::write_queue::WriteQueue;
 
 /// The connections of one driver, over streams of whatever runtime.
 ///
@@ -37,19 +37,19 @@ const BUFFER: usize = 64 * 1024;
 /// How many times a connection that is broken is read: that is more than sockets keep, and yet it ends.
 const LAST_READS: usize = 1_024;
 
-type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<Wire<S>>> + Send>>;
+type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<MaybeTlsStream<S>>> + Send>>;
 
 struct Connection<S> {
     state: State<S>,
     /// Rings when it can be read, or the attempt to make it goes on.
-    reader: Bell,
+    reader: WakeFlag,
     /// Rings when it can be written, or there is something to write.
-    writer: Bell,
+    writer: WakeFlag,
 }
 
 enum State<S> {
     Connecting(Connecting<S>),
-    Open { stream: Wire<S>, outbox: Outbox, unflushed: Unflushed },
+    Open { stream: MaybeTlsStream<S>, write_queue: WriteQueue, unflushed: Unflushed },
 }
 
 /// What a stream has taken, and may still keep to itself.
@@ -81,20 +81,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
     pub fn open(
         &mut self,
         connection: ConnectionId,
-        layer: Layer,
+        tls: TlsConnector,
         attempt: impl Future<Output = io::Result<S>> + Send + 'static,
     ) where
         S: Send + 'static,
     {
-        let state = State::Connecting(Box::pin(async { layer.over(attempt.await?).await }));
-        let (reader, writer) = (Bell::new(&self.task), Bell::new(&self.task));
+        let state = State::Connecting(Box::pin(async { tls.over(attempt.await?).await }));
+        let (reader, writer) = (WakeFlag::new(&self.task), WakeFlag::new(&self.task));
         self.each.insert(connection, Connection { state, reader, writer });
     }
 
     /// [`Step::Transmit`](crate::Step::Transmit): to be written behind what is to be written already.
     pub fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
-        if let Some(Connection { state: State::Open { outbox, .. }, writer, .. }) = self.each.get_mut(&connection) {
-            outbox.push(bytes);
+        if let Some(Connection { state: State::Open { write_queue, .. }, writer, .. }) = self.each.get_mut(&connection)
+        {
+            write_queue.push(bytes);
             writer.ring();
         }
     }
@@ -136,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 match attempt.as_mut().poll(&mut reader.context()) {
                     Poll::Pending => Turn::Quiet,
                     Poll::Ready(Ok(stream)) => {
-                        *state = State::Open { stream, outbox: Outbox::default(), unflushed: Unflushed::default() };
+                        *state =
+                            State::Open { stream, write_queue: WriteQueue::default(), unflushed: Unflushed::default() };
                         reader.ring(); // nobody has looked at the stream yet
                         driver.handle_input(Input::Connected(id));
                         Turn::News
@@ -147,10 +149,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
             }
-            State::Open { stream, outbox, unflushed } => {
+            State::Open { stream, write_queue, unflushed } => {
                 let mut turn = Turn::Quiet;
                 if writer.answer() {
-                    turn = match write(stream, outbox, unflushed, &mut writer.context()) {
+                    turn = match write(stream, write_queue, unflushed, &mut writer.context()) {
                         Ok(frames) if frames > 0 && driver.written(id, frames) => Turn::News,
                         Ok(_) => Turn::Quiet,
                         Err(error) => {
@@ -172,7 +174,7 @@ fn read<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut [u8],
     driver: &mut Driver,
-    reader: &Bell,
+    reader: &WakeFlag,
 ) -> Option<Turn> {
     match Pin::new(stream).poll_read(&mut reader.context(), buffer) {
         Poll::Pending => None,
@@ -199,7 +201,7 @@ fn read_last<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut [u8],
     driver: &mut Driver,
-    reader: &Bell,
+    reader: &WakeFlag,
 ) -> Option<io::Error> {
     for _ in 0..LAST_READS {
         match Pin::new(&mut *stream).poll_read(&mut reader.context(), buffer) {
@@ -215,20 +217,20 @@ fn read_last<S: AsyncRead + Unpin>(
 /// they are on their way, and whoever hears that a frame is written may close the connection.
 fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
-    outbox: &mut Outbox,
+    write_queue: &mut WriteQueue,
     unflushed: &mut Unflushed,
     context: &mut Context<'_>,
 ) -> io::Result<usize> {
-    while !outbox.is_empty() {
-        match outbox.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
+    while !write_queue.is_empty() {
+        match write_queue.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
             Poll::Pending => break,
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(written)) => unflushed.frames += outbox.advance(written),
+            Poll::Ready(Ok(written)) => unflushed.frames += write_queue.advance(written),
             Poll::Ready(Err(error)) => return Err(error),
         }
         unflushed.any = true;
     }
-    let is_due = unflushed.frames > 0 || unflushed.any && outbox.is_empty();
+    let is_due = unflushed.frames > 0 || unflushed.any && write_queue.is_empty();
     if is_due {
         if let Poll::Ready(flushed) = Pin::new(stream).poll_flush(context) {
             flushed?;

@@ -8,34 +8,34 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
 use bytes::Bytes;
-use kafka_batch_core::producer::{
+use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 
-use crate::books::{Books, Entry};
-use crate::desk::{self, Command, Desk};
+use crate::broker_addresses::BrokerAddresses;
+use crate::command_queue::{self, Command, CommandQueue};
 use crate::error::Stopped;
-use crate::peers::Peers;
-use crate::unknown::Unknown;
-use crate::wire::{Layer, Security, is_distrust, is_no_tls};
+use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
+use crate::topic_error::TopicError;
+use crate::waiters::{Entry, Waiters};
 
 /// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
 ///
 /// Dropping it before its [`Step::End`] is what happens when a runtime is shut down: every batch that is on its way then
 /// fails with what is known of it, and whoever waits is told.
 pub struct Driver {
-    machine: machine::Producer,
-    desk: Arc<Desk>,
-    books: Books,
+    machine: machine::Machine,
+    queue: Arc<CommandQueue>,
+    waiters: Waiters,
     started: Instant,
     setup_timeout: Duration,
     security: Security,
     /// Without acknowledgements it is the end of a batch that it was written.
-    hears_of_writes: bool,
+    reports_writes: bool,
     commands: Vec<Command>,
-    peers: Peers,
+    addresses: BrokerAddresses,
     ended: bool,
 }
 
@@ -56,7 +56,7 @@ pub enum Step {
         /// [`connect_to_any`](crate::connect_to_any), which begins with another address each time.
         failures: usize,
         /// What it is secured with: [`Connections::open`](crate::Connections::open) sees to that.
-        layer: Layer,
+        tls: TlsConnector,
     },
     /// Write these segments: [`Connections::transmit`](crate::Connections::transmit).
     Transmit {
@@ -74,19 +74,19 @@ pub enum Step {
 }
 
 impl Driver {
-    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, desk: Arc<Desk>) -> Self {
+    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
         let config = ProducerConfig { over_tls: security.is_tls(), ..config };
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
             started: Instant::now(),
             setup_timeout: config.socket_connection_setup_timeout,
             security,
-            hears_of_writes: config.acks == Acks::None,
-            machine: machine::Producer::new(config, clock, seed),
-            desk,
-            books: Books::default(),
+            reports_writes: config.acks == Acks::None,
+            machine: machine::Machine::new(config, clock, seed),
+            queue,
+            waiters: Waiters::default(),
             commands: Vec::new(),
-            peers: Peers::new(),
+            addresses: BrokerAddresses::new(),
             ended: false,
         }
     }
@@ -96,12 +96,12 @@ impl Driver {
         let now = self.now();
         while !self.ended {
             match self.machine.poll_output(now) {
-                Output::Event(event) => self.settle(event),
+                Output::Event(event) => self.dispatch(event),
                 Output::Connect { connection, host, port } => {
-                    let failures = self.peers.connect(connection, &host, port);
+                    let failures = self.addresses.connect(connection, &host, port);
                     let until = Instant::now() + self.setup_timeout;
-                    let layer = self.security.layer(&host);
-                    return Step::Connect { connection, host, port, until, failures, layer };
+                    let tls = self.security.tls(&host);
+                    return Step::Connect { connection, host, port, until, failures, tls };
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
                 Output::Close(connection) => {
@@ -119,8 +119,8 @@ impl Driver {
 
     /// Takes commands in. Ready when there were any: then ask for the next step.
     pub fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
-        let polled = self.desk.poll_commands(&mut self.commands, context);
-        self.obey();
+        let polled = self.queue.poll_commands(&mut self.commands, context);
+        self.apply_commands();
         polled
     }
 
@@ -132,10 +132,10 @@ impl Driver {
 
     /// So many frames were written on a connection. Says whether that is news.
     pub fn written(&mut self, connection: ConnectionId, frames: usize) -> bool {
-        if self.hears_of_writes {
+        if self.reports_writes {
             (0..frames).for_each(|_| self.handle_input(Input::Written(connection)));
         }
-        self.hears_of_writes
+        self.reports_writes
     }
 
     /// A connection came to its end, or never came about.
@@ -151,8 +151,8 @@ impl Driver {
     }
 
     fn gone(&mut self, connection: ConnectionId) {
-        if self.peers.gone(connection) {
-            self.desk.set_produce(self.peers.produce());
+        if self.addresses.gone(connection) {
+            self.queue.set_produce(self.addresses.produce());
         }
     }
 
@@ -160,19 +160,19 @@ impl Driver {
         machine::Instant::from_start(self.started.elapsed())
     }
 
-    fn obey(&mut self) {
+    fn apply_commands(&mut self) {
         let now = self.now();
         for command in self.commands.drain(..) {
             match command {
                 Command::Send(mut promise) => {
                     let Some((batch, to)) = promise.take_batch() else { continue };
-                    let load = desk::load(&batch);
+                    let permits = command_queue::permits(&batch);
                     match self.machine.send(batch, to.clone(), now) {
-                        Ok(id) => self.books.enter(id, Entry { promise, load }),
+                        Ok(id) => self.waiters.enter(id, Entry { promise, permits }),
                         Err(error) => {
                             // It was accepted already, so this is how it ends. There was room, so it can only be that
                             // no topic has such a name.
-                            self.desk.release(load);
+                            self.queue.release(permits);
                             let reason = FailureReason::Transport(Box::new(error.reason));
                             let batch = error.batch.into_batch();
                             promise.keep(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
@@ -181,45 +181,45 @@ impl Driver {
                 }
                 Command::Flush(promise) => {
                     let id = self.machine.flush(now);
-                    self.books.enter_flush(id, promise);
+                    self.waiters.enter_flush(id, promise);
                 }
                 Command::Close(mode, promise) => {
                     self.machine.close(mode, now);
-                    promise.into_iter().for_each(|promise| self.books.enter_close(promise));
+                    promise.into_iter().for_each(|promise| self.waiters.enter_close(promise));
                 }
-                Command::LookUp(topic) => self.machine.look_up(&topic, now),
+                Command::LookupTopic(topic) => self.machine.lookup_topic(&topic, now),
             }
         }
     }
 
     /// Tells those whom it concerns.
-    fn settle(&mut self, event: Event) {
+    fn dispatch(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                if let Some(Entry { promise, load }) = self.books.take(batch) {
-                    self.desk.release(load);
+                if let Some(Entry { promise, permits }) = self.waiters.take(batch) {
+                    self.queue.release(permits);
                     promise.keep(Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { promise, load }) = self.books.take(batch) {
-                    self.desk.release(load);
+                if let Some(Entry { promise, permits }) = self.waiters.take(batch) {
+                    self.queue.release(permits);
                     self.forget_topic_if_gone(&error);
                     promise.keep(Err(error));
                 }
             }
-            Event::Flushed(flush) => self.books.flushed(flush),
+            Event::Flushed(flush) => self.waiters.flushed(flush),
             Event::Topic { topic, partitions } => {
-                let answer = partitions.map_err(Unknown::new);
-                let is_of_the_topic = answer.as_ref().err().is_none_or(Unknown::is_of_the_topic);
-                self.desk.topics.answer(&topic, &answer, is_of_the_topic);
+                let answer = partitions.map_err(TopicError::new);
+                let is_of_the_topic = answer.as_ref().err().is_none_or(TopicError::is_of_the_topic);
+                self.queue.topics.answer(&topic, &answer, is_of_the_topic);
             }
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and takes {}", versions.magic());
-                self.peers.ready(host, port, versions.produce);
-                self.desk.set_produce(self.peers.produce());
+                self.addresses.ready(host, port, versions.produce);
+                self.queue.set_produce(self.addresses.produce());
             }
-            Event::Trouble(trouble) => log::warn!("{trouble}"),
+            Event::ConnectionErrorKind(kind) => log::warn!("{kind}"),
             Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
@@ -229,52 +229,52 @@ impl Driver {
     /// The next batch for such a topic asks anew, and hears it before anything is sent.
     fn forget_topic_if_gone(&self, error: &DeliveryError) {
         if error.reason.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
-            self.desk.topics.forget(&error.to.topic);
+            self.queue.topics.forget(&error.to.topic);
         }
     }
 
     fn end(&mut self, in_order: bool) {
         self.ended = true;
-        self.commands.extend(self.desk.end(in_order));
-        self.desk.topics.give_up(if in_order { &Unknown::Closed } else { &Unknown::Stopped });
+        self.commands.extend(self.queue.end(in_order));
+        self.queue.topics.give_up(if in_order { &TopicError::Closed } else { &TopicError::Stopped });
         if in_order {
             // The last commands came too late to change anything.
             for command in self.commands.drain(..) {
                 match command {
-                    Command::Flush(promise) | Command::Close(_, Some(promise)) => self.books.enter_close(promise),
-                    Command::Close(_, None) | Command::LookUp(_) => {}
+                    Command::Flush(promise) | Command::Close(_, Some(promise)) => self.waiters.enter_close(promise),
+                    Command::Close(_, None) | Command::LookupTopic(_) => {}
                     Command::Send(_) => unreachable!("nothing is accepted once the machine was told to close"),
                 }
             }
-            self.books.closed();
+            self.waiters.closed();
         }
     }
 
     /// Nobody turns it any more: everything fails now, with what is known of it.
     fn stop(&mut self) {
         self.end(false);
-        self.obey();
-        self.books.stop_waiting();
+        self.apply_commands();
+        self.waiters.stop_waiting();
         let now = self.now();
-        self.machine.close(CloseMode::AtOnce, now);
+        self.machine.close(CloseMode::Immediate, now);
         loop {
             match self.machine.poll_output(now) {
                 Output::Event(event @ Event::Failed { .. }) => self.settle_stopped(event),
                 Output::Event(Event::Closed) | Output::Wait(_) => break,
-                Output::Event(event) => self.settle(event),
+                Output::Event(event) => self.dispatch(event),
                 Output::Connect { .. } | Output::Transmit { .. } | Output::Close(_) => {}
             }
         }
     }
 
-    /// As [`settle`](Self::settle), where the producer was closed because nobody turns it any more.
+    /// As [`dispatch`](Self::dispatch), where the producer was closed because nobody turns it any more.
     fn settle_stopped(&mut self, mut event: Event) {
         if let Event::Failed { error, .. } = &mut event
             && let FailureReason::Closed = error.reason
         {
             error.reason = FailureReason::Transport(Box::new(Stopped));
         }
-        self.settle(event);
+        self.dispatch(event);
     }
 
     /// The machine has panicked while it was stopped: returns the batches that it still has.
@@ -300,7 +300,7 @@ impl Drop for Driver {
             if catch_unwind(AssertUnwindSafe(|| self.stop())).is_err() {
                 self.return_unfinished();
             }
-            self.books.stop_waiting();
+            self.waiters.stop_waiting();
         } else {
             self.stop();
         }
@@ -309,7 +309,7 @@ impl Drop for Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("peers", &self.peers).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Driver").field("peers", &self.addresses).field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,8 @@
-//! What the transports of `kafka-batch` have in common that drive its state machine ([`kafka_batch_core::producer`]): the
+//! What the transports of `kafka-batch` have in common that drive its state machine ([`kafka_batch_core::machine`]): the
 //! handles, the settings, the books. No runtime, no socket, no thread.
 //!
 //! ```text
-//!  Producer ──commands──▶ Desk ──▶ Driver ──▶ the machine
+//!  Producer ──commands──▶ CommandQueue ──▶ Driver ──▶ the machine
 //!  Pending  ◀────────── answers ────┘  ▲
 //!                                      │ steps, news
 //!                       a Runtime's loop ◀──▶ Connections ◀──▶ sockets
@@ -17,8 +17,8 @@
 //! loop {
 //!     let deadline = loop {                                               // the drain
 //!         match driver.next_step() {
-//!             Step::Connect { connection, host, port, until, failures, layer } => {
-//!                 connections.open(connection, layer, connect(host, port, until, failures))
+//!             Step::Connect { connection, host, port, until, failures, tls } => {
+//!                 connections.open(connection, tls, connect(host, port, until, failures))
 //!             }
 //!             Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
 //!             Step::Close(connection)              => connections.close(connection),
@@ -36,39 +36,39 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alarm;
-mod bell;
-mod books;
+mod broker_addresses;
 mod builder;
+mod command_queue;
 mod connections;
-mod desk;
 mod driver;
 mod error;
-mod outbox;
-mod peers;
 mod producer;
 mod promise;
 mod security;
+mod semaphore;
 mod settings;
 mod slot;
 #[cfg(feature = "tls")]
 mod tls;
+mod tls_stream;
+mod topic_error;
 mod topics;
-mod unknown;
-mod window;
-mod wire;
+mod waiters;
+mod wake_flag;
+mod write_queue;
 
 pub use alarm::Alarm;
-pub use builder::{ProducerBuilder, Runtime, Spawn, Work};
+pub use builder::{ProducerBuilder, ProducerTask, Runtime, Spawn};
 pub use connections::{Connections, connect_to_any};
 pub use driver::{Driver, Step};
 pub use error::{ConfigError, Stopped, Unreachable};
 pub use producer::{Pending, Producer};
 pub use settings::{ProducerConfig, SecurityProtocol};
-pub use wire::Layer;
+pub use tls_stream::TlsConnector;
 
 /// What handles of producers wait for: of use also to a transport that does not drive the machine.
 pub mod waiting {
+    pub use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
     pub use crate::slot::{Slot, lock};
     pub use crate::topics::{Count, Topics, has};
-    pub use crate::window::{Admission, Load, Place, Window};
 }

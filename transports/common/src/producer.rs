@@ -9,17 +9,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use kafka_batch_core::producer::{CloseMode, Refusal};
+use kafka_batch_core::machine::{CloseMode, SendErrorKind};
 use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealError, SealedBatch, SendError,
     SendErrorReason, TopicPartition, Transport,
 };
 
 use crate::builder::{ProducerBuilder, Runtime};
-use crate::desk::{Answer, Desk, Flushed};
+use crate::command_queue::{Answer, CommandQueue, Flushed};
 use crate::slot::Slot;
+use crate::topic_error::TopicError;
 use crate::topics;
-use crate::unknown::Unknown;
 
 /// A producer: **the batch that was filled is the batch that lands**, one on the wire and one in the log, all of it or
 /// nothing.
@@ -55,7 +55,7 @@ pub struct Producer<R> {
 }
 
 struct Inner {
-    desk: Arc<Desk>,
+    queue: Arc<CommandQueue>,
     batch_options: BatchOptions,
     capabilities: Capabilities,
     /// `buffer.memory`.
@@ -66,7 +66,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.desk.leave();
+        self.queue.close_on_drop();
     }
 }
 
@@ -79,13 +79,13 @@ impl<R: Runtime> Producer<R> {
 
 impl<R> Producer<R> {
     pub(crate) fn new(
-        desk: Arc<Desk>,
+        queue: Arc<CommandQueue>,
         batch_options: BatchOptions,
         capabilities: Capabilities,
         limit: usize,
         brokers: String,
     ) -> Self {
-        let inner = Arc::new(Inner { desk, batch_options, capabilities, limit, brokers });
+        let inner = Arc::new(Inner { queue, batch_options, capabilities, limit, brokers });
         Self { inner, runtime: PhantomData }
     }
 
@@ -95,7 +95,7 @@ impl<R> Producer<R> {
     /// # Errors
     /// The runtime was shut down meanwhile; closed it is all the same.
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        end(self.inner.desk.close(CloseMode::AtOnce)).await
+        end(self.inner.queue.close(CloseMode::Immediate)).await
     }
 }
 
@@ -113,7 +113,7 @@ impl Inner {
         batch: KafkaBatch,
         to: &TopicPartition,
     ) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
-        let refusal = self.desk.refusal().or_else(|| SendErrorReason::of_routing(&batch, to.partition));
+        let refusal = self.queue.refusal().or_else(|| SendErrorReason::of_routing(&batch, to.partition));
         if let Some(reason) = refusal {
             return Err((reason, batch));
         }
@@ -123,7 +123,7 @@ impl Inner {
         let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
         let (needed, limit) = (sealed.size(), self.limit);
         if needed > limit {
-            let reason = SendErrorReason::Transport(Box::new(Refusal::NeverFits { needed, limit }));
+            let reason = SendErrorReason::Transport(Box::new(SendErrorKind::NeverFits { needed, limit }));
             return Err((reason, sealed.into_batch()));
         }
         Ok(sealed)
@@ -132,7 +132,7 @@ impl Inner {
     /// Makes sure that there is such a topic and partition: so that it is known before anything is sent, and not when
     /// `delivery.timeout.ms` is over.
     async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
-        if self.desk.topics.has(to) {
+        if self.queue.topics.has(to) {
             return Ok(());
         }
         let partitions = self.ask(&to.topic).await?;
@@ -146,28 +146,28 @@ impl Inner {
     /// What is too old is asked for anew, and serves until there is an answer: as long as no broker answers, batches are
     /// accepted as before.
     async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        let topics = &self.desk.topics;
+        let topics = &self.queue.topics;
         if let Some(partitions) = topics.known(topic) {
             return Ok(partitions);
         }
         let Some(partitions) = topics.remembered(topic) else { return self.ask(topic).await };
         if topics.begin_asking(topic) {
-            self.look_up(topic)?;
+            self.lookup_topic(topic)?;
         }
         Ok(partitions)
     }
 
-    fn look_up(&self, topic: &str) -> Result<(), SendErrorReason> {
-        self.desk.look_up(topic).inspect_err(|_| {
+    fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
+        self.queue.lookup_topic(topic).inspect_err(|_| {
             // Whoever joined meanwhile would wait for ever.
-            self.desk.topics.give_up(&Unknown::Closed);
+            self.queue.topics.give_up(&TopicError::Closed);
         })
     }
 
     async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        let (slot, is_first) = self.desk.topics.join(topic);
+        let (slot, is_first) = self.queue.topics.join(topic);
         if is_first {
-            self.look_up(topic)?;
+            self.lookup_topic(topic)?;
         }
         let answer = poll_fn(|context| slot.poll_take(context)).await;
         answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))
@@ -183,7 +183,7 @@ impl<R> Transport for Producer<R> {
 
     fn batch(&self) -> KafkaBatch {
         let (options, now) = (self.inner.batch_options.clone(), SystemTime::now());
-        if let Some(version) = self.inner.desk.produce() {
+        if let Some(version) = self.inner.queue.produce() {
             // What else is too new for this format is the machine's affair, when the batch is sent.
             if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
                 return batch;
@@ -198,7 +198,7 @@ impl<R> Transport for Producer<R> {
 
     async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
         let partitions = self.inner.partitions(topic).await?;
-        Ok(self.inner.desk.topics.pick(topic, partitions))
+        Ok(self.inner.queue.topics.pick(topic, partitions))
     }
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
@@ -208,9 +208,9 @@ impl<R> Transport for Producer<R> {
         };
         let (topic, partition) = (to.topic.clone(), to.partition);
         let mut asked = Some((sealed, to));
-        match self.inner.desk.send(&mut asked).await {
+        match self.inner.queue.send(&mut asked).await {
             Ok(slot) => {
-                self.inner.desk.topics.sent(&topic, partition);
+                self.inner.queue.topics.sent(&topic, partition);
                 Ok(Pending { slot })
             }
             Err(reason) => {
@@ -221,11 +221,11 @@ impl<R> Transport for Producer<R> {
     }
 
     async fn flush(&self) -> Result<(), FlushError> {
-        end(self.inner.desk.flush()).await
+        end(self.inner.queue.flush()).await
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        end(self.inner.desk.close(CloseMode::Flushing)).await
+        end(self.inner.queue.close(CloseMode::Graceful)).await
     }
 }
 

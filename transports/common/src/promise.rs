@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, FlushError, SealedBatch, TopicPartition};
 
-use crate::desk::{Answer, Flushed};
+use crate::command_queue::{Answer, Flushed};
 use crate::error::Stopped;
 use crate::slot::Slot;
 

@@ -134,9 +134,9 @@ impl Pem<'_> {
 
     fn roots(&self) -> Result<RootCertStore, ConfigError> {
         let mut roots = RootCertStore::empty();
-        for (place, certificate) in self.certificates()?.into_iter().enumerate() {
+        for (waiter, certificate) in self.certificates()?.into_iter().enumerate() {
             if let Err(error) = roots.add(certificate) {
-                return self.setting.wrong(format!("its certificate {} cannot be used: {error}", place + 1));
+                return self.setting.wrong(format!("its certificate {} cannot be used: {error}", waiter + 1));
             }
         }
         Ok(roots)

@@ -9,9 +9,9 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
-use kafka_batch_transport::waiting::{Admission, Load, Place, Slot, Window, lock};
+use kafka_batch_transport::waiting::{Acquire, Permits, Semaphore, Slot, WaiterId, lock};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::catch_panic;
@@ -31,7 +31,7 @@ pub(crate) struct InFlight {
 #[derive(Debug)]
 struct State {
     closed: Option<CloseMode>,
-    window: Window,
+    semaphore: Semaphore,
     batches: OpaqueIds<AcceptedBatch>,
     next_number: u64,
     flushes: Vec<Flush>,
@@ -43,7 +43,7 @@ struct AcceptedBatch {
     /// Sequential number of acceptance.
     number: u64,
     to: TopicPartition,
-    load: Load,
+    permits: Permits,
     /// By position; negative while unknown.
     offsets: Vec<i64>,
     unanswered: usize,
@@ -78,10 +78,10 @@ pub(crate) struct Accepted {
 pub(crate) struct Closed;
 
 impl InFlight {
-    pub(crate) fn new(limit: Load, acknowledged: bool) -> Self {
+    pub(crate) fn new(limit: Permits, acknowledged: bool) -> Self {
         let state = State {
             closed: None,
-            window: Window::new(limit),
+            semaphore: Semaphore::new(limit),
             batches: OpaqueIds::new(),
             next_number: 0,
             flushes: Vec::new(),
@@ -96,7 +96,7 @@ impl InFlight {
 
     /// Returns true if the producer was closed without waiting for accepted batches.
     pub(crate) fn is_closed_at_once(&self) -> bool {
-        lock(&self.state).closed == Some(CloseMode::AtOnce)
+        lock(&self.state).closed == Some(CloseMode::Immediate)
     }
 
     /// Returns true if no batch is in flight.
@@ -105,9 +105,9 @@ impl InFlight {
     }
 
     /// Waits until there is room for a batch and registers it, which accepts it.
-    pub(crate) async fn acquire(&self, to: &TopicPartition, load: Load) -> Result<Accepted, Closed> {
-        let mut line = Acquiring { in_flight: self, place: None };
-        poll_fn(|context| line.poll(to, load, context.waker())).await
+    pub(crate) async fn acquire(&self, to: &TopicPartition, permits: Permits) -> Result<Accepted, Closed> {
+        let mut line = Acquiring { in_flight: self, waiter: None };
+        poll_fn(|context| line.poll(to, permits, context.waker())).await
     }
 
     /// Records that librdkafka has taken the batch's records, up to the refused one, if any.
@@ -187,24 +187,24 @@ impl InFlight {
     /// Refuses later batches and those waiting for room. An immediate close is not downgraded.
     pub(crate) fn close(&self, mode: CloseMode) {
         let mut state = lock(&self.state);
-        if state.closed != Some(CloseMode::AtOnce) {
+        if state.closed != Some(CloseMode::Immediate) {
             state.closed = Some(mode);
         }
-        let rejected = state.window.dissolve();
+        let rejected = state.semaphore.cancel_all();
         drop(state);
         rejected.into_iter().for_each(catch_panic::wake);
     }
 }
 
 impl State {
-    fn open(&mut self, to: &TopicPartition, load: Load) -> Accepted {
+    fn open(&mut self, to: &TopicPartition, permits: Permits) -> Accepted {
         let slot = Arc::new(Slot::new());
         let batch = AcceptedBatch {
             number: self.next_number,
             to: to.clone(),
-            load,
-            offsets: vec![-1; load.records],
-            unanswered: load.records,
+            permits,
+            offsets: vec![-1; permits.records],
+            unanswered: permits.records,
             failures: Vec::new(),
             refusal: None,
             append_time: -1,
@@ -212,7 +212,7 @@ impl State {
             slot: Arc::clone(&slot),
         };
         self.next_number += 1;
-        Accepted { first: self.batches.allocate(load.records, batch), slot }
+        Accepted { first: self.batches.allocate(permits.records, batch), slot }
     }
 
     /// Completes a batch if all of its records have been produced and reported.
@@ -234,7 +234,7 @@ impl State {
         let (done, waiting) = mem::take(&mut self.flushes).into_iter().partition::<Vec<_>, _>(|flush| flush.left == 0);
         self.flushes = waiting;
         let flushed = done.into_iter().map(|flush| flush.slot).collect();
-        let admitted = self.window.release(entry.load);
+        let admitted = self.semaphore.release(entry.permits);
         Some((entry, Released { flushed, admitted }))
     }
 }
@@ -286,23 +286,23 @@ impl Released {
 /// Waits for room; leaves the queue when dropped.
 struct Acquiring<'a> {
     in_flight: &'a InFlight,
-    place: Option<Place>,
+    waiter: Option<WaiterId>,
 }
 
 impl Acquiring<'_> {
-    fn poll(&mut self, to: &TopicPartition, load: Load, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
+    fn poll(&mut self, to: &TopicPartition, permits: Permits, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
         let mut state = lock(&self.in_flight.state);
         if state.closed.is_some() {
-            self.place = None; // closing emptied the queue
+            self.waiter = None; // closing emptied the queue
             return Poll::Ready(Err(Closed));
         }
-        match state.window.admit(self.place, load, waker) {
-            Admission::In => {
-                self.place = None;
-                Poll::Ready(Ok(state.open(to, load)))
+        match state.semaphore.acquire(self.waiter, permits, waker) {
+            Acquire::Acquired => {
+                self.waiter = None;
+                Poll::Ready(Ok(state.open(to, permits)))
             }
-            Admission::Wait(place) => {
-                self.place = Some(place);
+            Acquire::Waiting(waiter) => {
+                self.waiter = Some(waiter);
                 Poll::Pending
             }
         }
@@ -311,8 +311,8 @@ impl Acquiring<'_> {
 
 impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let (_gone, granted) = lock(&self.in_flight.state).window.leave(place);
+        let Some(waiter) = self.waiter else { return };
+        let (_gone, granted) = lock(&self.in_flight.state).semaphore.cancel(waiter);
         granted.into_iter().for_each(catch_panic::wake);
     }
 }

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::SystemTime;
 
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealErrorReason, SendError,
     SendErrorReason, TopicPartition, Transport,
 };
-use kafka_batch_transport::waiting::{Load, Slot, has, lock};
+use kafka_batch_transport::waiting::{Permits, Slot, has, lock};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
@@ -82,7 +82,7 @@ impl RdkafkaProducer {
     ///
     /// [`FailureReason::Closed`]: kafka_batch_core::FailureReason::Closed
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        self.inner.in_flight.close(CloseMode::AtOnce);
+        self.inner.in_flight.close(CloseMode::Immediate);
         let between_batches = lock(&self.inner.produce_lock); // a batch produced after this sees the close
         purge(&self.inner.client);
         drop(between_batches);
@@ -113,8 +113,8 @@ impl Inner {
         }
         produce::check(batch).map_err(unsendable)?;
         self.find(to).await?;
-        let load = Load { records: batch.record_count(), bytes: batch.size() };
-        self.in_flight.acquire(to, load).await.map_err(|_closed| SendErrorReason::Closed)
+        let permits = Permits { records: batch.record_count(), bytes: batch.size() };
+        self.in_flight.acquire(to, permits).await.map_err(|_closed| SendErrorReason::Closed)
     }
 
     /// Checks that the topic and the partition exist. librdkafka itself would report an unknown topic only after
@@ -221,7 +221,7 @@ impl Transport for RdkafkaProducer {
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        self.inner.in_flight.close(CloseMode::Flushing);
+        self.inner.in_flight.close(CloseMode::Graceful);
         self.flush().await
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kafka_batch_core::DEFAULT_MAX_MESSAGE_BYTES;
-use kafka_batch_transport::waiting::Load;
+use kafka_batch_transport::waiting::Permits;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     /// For librdkafka.
     pub(crate) config: ClientConfig,
     /// For this crate: the bound on what is on its way.
-    pub(crate) limit: Load,
+    pub(crate) limit: Permits,
     /// Whether brokers acknowledge what they get.
     pub(crate) acknowledged: bool,
     /// The addresses, for people to read.
@@ -46,7 +46,7 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     }
     // This crate bounds what is on its way by itself, so librdkafka's queue is never full. It could not be waited for:
     // librdkafka makes room only after the last callback of a delivery report event, which nobody is told of.
-    let limit = Load {
+    let limit = Permits {
         records: match number(&effective, MAX_MESSAGES) {
             0 => usize::MAX, // no bound
             records => records,
@@ -223,10 +223,10 @@ mod tests {
     #[test]
     fn the_bound_on_what_is_on_its_way_is_ours_and_librdkafkas_queue_has_none() {
         let shared = share_out(&settings(&[(MAX_MESSAGES, "7"), (MAX_KBYTES, "2")])).unwrap();
-        assert_eq!(shared.limit, Load { records: 7, bytes: 2_048 });
+        assert_eq!(shared.limit, Permits { records: 7, bytes: 2_048 });
         assert_eq!(shared.config.get(MAX_MESSAGES), Some("0"));
         let unbounded = share_out(&settings(&[(MAX_MESSAGES, "0")])).unwrap();
-        assert_eq!(unbounded.limit, Load { records: usize::MAX, bytes: 1 << 30 });
+        assert_eq!(unbounded.limit, Permits { records: usize::MAX, bytes: 1 << 30 });
     }
 
     #[test]

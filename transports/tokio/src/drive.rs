@@ -17,8 +17,8 @@ pub(crate) async fn drive(mut driver: Driver) {
     loop {
         let deadline = loop {
             match driver.next_step() {
-                Step::Connect { connection, host, port, until, failures, layer } => {
-                    connections.open(connection, layer, connect(host, port, until, failures));
+                Step::Connect { connection, host, port, until, failures, tls } => {
+                    connections.open(connection, tls, connect(host, port, until, failures));
                 }
                 Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
                 Step::Close(connection) => connections.close(connection),

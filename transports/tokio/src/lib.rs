@@ -43,7 +43,7 @@ mod stream;
 pub use kafka_batch_transport::{
     ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol, Stopped, Unreachable,
 };
-use kafka_batch_transport::{Driver, Runtime, Spawn, Work};
+use kafka_batch_transport::{Driver, ProducerTask, Runtime, Spawn};
 
 /// A producer over tokio. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
 pub type TokioProducer = Producer<Tokio>;
@@ -53,15 +53,15 @@ pub type TokioProducer = Producer<Tokio>;
 pub enum Tokio {}
 
 impl Runtime for Tokio {
-    fn drive(driver: Driver) -> Work {
+    fn drive(driver: Driver) -> ProducerTask {
         Box::pin(drive::drive(driver))
     }
 }
 
 impl Spawn for Tokio {
-    fn spawn(work: Work) -> Result<(), ConfigError> {
+    fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(work)),
+            Ok(runtime) => drop(runtime.spawn(task)),
             Err(error) => return Err(ConfigError::NoRuntime(error.to_string())),
         }
         Ok(())

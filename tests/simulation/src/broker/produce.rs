@@ -25,7 +25,7 @@ const UNKNOWN_TOPIC_ID: i16 = 100;
 pub(super) struct Pending {
     request: Request,
     answers: Answers,
-    awaited: Vec<Awaited>,
+    awaited: Vec<BlockedOn>,
     until: Moment,
     /// The code that the first set gets in the end, although it was appended.
     lie: Option<i16>,
@@ -33,7 +33,7 @@ pub(super) struct Pending {
 }
 
 #[derive(Clone, Debug)]
-struct Awaited {
+struct BlockedOn {
     set: usize,
     topic: String,
     partition: i32,
@@ -107,7 +107,7 @@ impl Broker {
                         answered.log_start = log_start;
                         if asked.acks == -1 {
                             let partition = set.partition;
-                            pending.awaited.push(Awaited { set: position, topic, partition, epoch, end });
+                            pending.awaited.push(BlockedOn { set: position, topic, partition, epoch, end });
                         }
                     }
                     Err(code) => answered.code = code,

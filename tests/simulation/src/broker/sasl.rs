@@ -2,7 +2,7 @@
 //! 1.0) in a bare frame.
 
 use bytes::Bytes;
-use kafka_batch_core::producer::{Sasl, SaslMechanism};
+use kafka_batch_core::machine::{Sasl, SaslMechanism};
 use kafka_protocol::messages::{
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };

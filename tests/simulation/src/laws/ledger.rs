@@ -133,8 +133,8 @@ impl Ledger {
     pub fn is_unsettled(&self, topic: &str, partition: i32) -> bool {
         self.promises.values().any(|promise| {
             let here = promise.to.0 == topic && promise.to.1 == partition;
-            let unsure = |attempt: &Attempt| attempt.answer.is_none();
-            here && (promise.outcome.is_none() || promise.attempts.iter().any(unsure))
+            let maybe_written = |attempt: &Attempt| attempt.answer.is_none();
+            here && (promise.outcome.is_none() || promise.attempts.iter().any(maybe_written))
         })
     }
 
@@ -179,12 +179,12 @@ impl Ledger {
                     }
                 }
                 Some((other, first, _)) => {
-                    let unsure =
+                    let maybe_written =
                         |each: &&Attempt| each.stamp == Some(stamp) && each.first == *first && each.may_be_written();
-                    if let Some(unsure) = self.promises[other].attempts.iter().find(unsure) {
+                    if let Some(maybe_written) = self.promises[other].attempts.iter().find(maybe_written) {
                         return Breach::of(
                             "a sequence that may be taken is not used again",
-                            format!("{serial:?} goes out as {stamp:?}, which {other:?} had: {unsure:?}"),
+                            format!("{serial:?} goes out as {stamp:?}, which {other:?} had: {maybe_written:?}"),
                         );
                     }
                     self.stamps.insert(key, (serial, attempt.first, bytes.to_vec()));
@@ -346,8 +346,8 @@ impl Ledger {
             return Breach::of("a batch that failed is returned", format!("{serial:?} ({error})"));
         };
         let promise = self.end(serial, &to, batch)?;
-        let unsure = promise.attempts.iter().any(Attempt::may_be_written);
-        if fates.contains(&Fate::Unknown) && !unsure {
+        let maybe_written = promise.attempts.iter().any(Attempt::may_be_written);
+        if fates.contains(&Fate::Unknown) && !maybe_written {
             return Breach::of(
                 "unknown is only said when it could be either",
                 format!("{serial:?} ({error}): {:?}", promise.attempts),

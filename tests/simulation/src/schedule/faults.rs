@@ -74,7 +74,7 @@ fn plot(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Actio
                     actions.push((at, Action::Send { topic: to().0, partition, recipe }));
                 }
                 actions.push((at + pause / 3, Action::Depose(to().0, to().1, Moment::from_millis(1))));
-                actions.push((at + pause / 2, Action::LookUp(format!("unheard-of-{turn}"))));
+                actions.push((at + pause / 2, Action::LookupTopic(format!("unheard-of-{turn}"))));
                 at += pause;
             }
             // One may be written, and the one behind it is refused.

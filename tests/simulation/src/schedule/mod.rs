@@ -5,7 +5,7 @@ mod identities;
 mod settings;
 
 use kafka_batch_core::Magic;
-use kafka_batch_core::producer::CloseMode;
+use kafka_batch_core::machine::CloseMode;
 
 use crate::Moment;
 use crate::contents::{Packing, Recipe};
@@ -65,8 +65,8 @@ impl Schedule {
         identities::draw(&scene, &mut Random::new(seed ^ OF_IDENTITIES), &mut actions);
         actions.sort_by_key(|(at, _)| *at);
         let ending = match random.below(10) {
-            0 => Ending::Closed(CloseMode::AtOnce),
-            1 => Ending::Closed(CloseMode::Flushing),
+            0 => Ending::Closed(CloseMode::Immediate),
+            1 => Ending::Closed(CloseMode::Graceful),
             _ => Ending::Healed,
         };
         Self { seed, settings, actions, over_at: span + Moment::from_millis(10), ending }
@@ -112,6 +112,6 @@ fn commands(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, A
     }
     if random.percent(20) {
         let (topic, _) = random.pick(&scene.targets).clone();
-        actions.push((random.millis(6, scene.span.as_millis() as u64 + 6), Action::LookUp(topic)));
+        actions.push((random.millis(6, scene.span.as_millis() as u64 + 6), Action::LookupTopic(topic)));
     }
 }

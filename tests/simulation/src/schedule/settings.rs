@@ -1,6 +1,6 @@
 //! Draws the world: which brokers, which settings, how fast.
 
-use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::machine::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
 
 use crate::Moment;

@@ -1,7 +1,7 @@
 //! What a schedule does to a world: commands of the application, and faults.
 
 use kafka_batch_core::TopicPartition;
-use kafka_batch_core::producer::{CloseMode, Refusal};
+use kafka_batch_core::machine::{CloseMode, SendErrorKind};
 
 use super::World;
 use crate::Moment;
@@ -26,7 +26,7 @@ pub enum Action {
     /// The application wants to hear when everything is through.
     Flush,
     /// The application asks for a topic.
-    LookUp(String),
+    LookupTopic(String),
     /// The application closes the producer.
     Close(CloseMode),
     /// Something is done to a request to come.
@@ -74,7 +74,7 @@ impl World {
                     self.flushes.insert(flush, open.map(|(serial, _)| *serial).collect());
                 }
             }
-            Action::LookUp(topic) => self.machine.look_up(topic, now),
+            Action::LookupTopic(topic) => self.machine.lookup_topic(topic, now),
             Action::Close(mode) => {
                 let at = self.perhaps_earlier();
                 self.machine.close(*mode, at);
@@ -198,10 +198,10 @@ impl World {
                 self.note(|| format!("   refused: {refusal}"));
                 let waiting = self.ledger.waiting();
                 match refusal {
-                    Refusal::Full { .. } if waiting + size <= limit => {
+                    SendErrorKind::Full { .. } if waiting + size <= limit => {
                         Breach::of("full is only said when it is full", format!("{waiting} + {size} of {limit}"))
                     }
-                    Refusal::NeverFits { .. } if size <= limit => {
+                    SendErrorKind::NeverFits { .. } if size <= limit => {
                         Breach::of("full is only said when it is full", format!("{size} of {limit}"))
                     }
                     _ => Ok(None),

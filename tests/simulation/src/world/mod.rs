@@ -6,7 +6,7 @@ mod outputs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use kafka_batch_core::producer::{BatchId, ConnectionId, Disconnect, FlushId, Input, ProducerConfig};
+use kafka_batch_core::machine::{BatchId, ConnectionId, Disconnect, FlushId, Input, ProducerConfig};
 
 pub use self::action::Action;
 use crate::Moment;

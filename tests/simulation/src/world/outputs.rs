@@ -2,7 +2,7 @@
 
 use std::hash::Hash as _;
 
-use kafka_batch_core::producer::{Event, Output};
+use kafka_batch_core::machine::{Event, Output};
 
 use super::World;
 use crate::Moment;

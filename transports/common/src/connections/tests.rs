@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use super::*;
-use crate::desk::Desk;
+use crate::command_queue::CommandQueue;
 use crate::driver::{Step, log_capture};
+use crate::tls_stream::Security;
 use crate::topics::Topics;
-use crate::wire::Security;
-use kafka_batch_core::producer::ProducerConfig;
+use kafka_batch_core::machine::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
 use log::Level;
 
@@ -104,17 +104,17 @@ impl AsyncRead for Slow {
 }
 
 /// A driver that wants to connect, since a topic is asked for; and to whom.
-fn driver() -> (Arc<Desk>, Driver) {
+fn driver() -> (Arc<CommandQueue>, Driver) {
     driver_with(Acks::All)
 }
 
-fn driver_with(acks: Acks) -> (Arc<Desk>, Driver) {
-    let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
+    let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
-    let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&desk));
-    desk.look_up("t").unwrap();
+    let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&queue));
+    queue.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
-    (desk, driver)
+    (queue, driver)
 }
 
 fn connect(driver: &mut Driver) -> ConnectionId {
@@ -134,7 +134,7 @@ fn however_little_is_written_at_once_it_is_the_frame_and_it_is_flushed_once() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inside().at_once = at_once;
         let id = connect(&mut driver);
-        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
         let frame = bytes.concat();
@@ -157,7 +157,7 @@ fn a_frame_counts_as_written_when_it_is_flushed() {
     stream.inside().at_once = 1_000;
     stream.inside().stuck = Some(Waker::noop().clone());
     let id = connect(&mut driver);
-    connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+    connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
     assert!(poll(&mut connections, &mut driver).is_ready());
     let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
     let size = bytes.concat().len();
@@ -182,12 +182,12 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
         ),
         (Ok(vec![0xff; 8]), "broker:9092: it answered with ff ff ff ff, which is not Kafka's protocol: correct "),
     ];
-    for (end, trouble) in ends {
+    for (end, kind) in ends {
         let lines = log_capture::lines();
         let (_desk, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
-        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
         assert!(poll(&mut connections, &mut driver).is_pending());
@@ -202,7 +202,7 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
         }
         assert!(connections.each.is_empty());
         let lines = lines.borrow();
-        assert!(matches!(&lines[..], [(Level::Warn, line)] if line.starts_with(trouble)), "{lines:?}");
+        assert!(matches!(&lines[..], [(Level::Warn, line)] if line.starts_with(kind)), "{lines:?}");
     }
 }
 
@@ -221,13 +221,13 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         (Some(Ok(vec![])), "the connection broke: broken pipe"),
         (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection broke: connection reset"),
     ];
-    for (end, trouble) in ends {
+    for (end, kind) in ends {
         let lines = log_capture::lines();
-        let (desk, mut driver) = driver();
+        let (queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inside().at_once = 1_000;
         let id = connect(&mut driver);
-        connections.open(id, Layer::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
         let correlation = bytes.concat()[8..12].try_into().unwrap();
@@ -247,9 +247,9 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         assert!(poll(&mut connections, &mut driver).is_ready());
         assert!(connections.each.is_empty(), "it is lost");
         while !matches!(driver.next_step(), Step::Wait(_)) {}
-        assert_eq!(desk.produce(), Some(7), "the answer was read");
+        assert_eq!(queue.produce(), Some(7), "the answer was read");
         let lines = lines.borrow();
-        assert!(lines.iter().any(|(_, line)| line.contains(trouble)), "{trouble}: {lines:?}");
+        assert!(lines.iter().any(|(_, line)| line.contains(kind)), "{kind}: {lines:?}");
     }
 }
 
@@ -260,7 +260,7 @@ fn an_attempt_that_fails_says_why() {
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);
     let attempt = std::future::ready(Err(io::Error::other("no such name")));
-    connections.open(id, Layer::CLEAR, attempt);
+    connections.open(id, TlsConnector::CLEAR, attempt);
     assert!(poll(&mut connections, &mut driver).is_ready());
     assert!(matches!(driver.next_step(), Step::Wait(_)));
     let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());

@@ -7,11 +7,11 @@ use crate::slot::Slot;
 use crate::topics::Topics;
 use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
 
-fn desk_and_driver() -> (Arc<Desk>, Driver) {
-    let desk = Arc::new(Desk::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+fn desk_and_driver() -> (Arc<CommandQueue>, Driver) {
+    let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig::new([("broker", 9092)]);
-    let driver = Driver::new(config, Security::Clear, 1, Arc::clone(&desk));
-    (desk, driver)
+    let driver = Driver::new(config, Security::Clear, 1, Arc::clone(&queue));
+    (queue, driver)
 }
 
 fn context() -> Context<'static> {
@@ -24,19 +24,19 @@ fn batch() -> SealedBatch {
     batch.seal().unwrap()
 }
 
-fn send(desk: &Desk) -> Arc<Slot<desk::Answer>> {
+fn send(queue: &CommandQueue) -> Arc<Slot<command_queue::Answer>> {
     let mut asked = Some((batch(), TopicPartition::new("t", 0)));
-    let Poll::Ready(Ok(slot)) = pin!(desk.send(&mut asked)).poll(&mut context()) else { panic!("there is room") };
+    let Poll::Ready(Ok(slot)) = pin!(queue.send(&mut asked)).poll(&mut context()) else { panic!("there is room") };
     slot
 }
 
 /// As when the driver's task panics between two of them.
 #[test]
 fn whose_commands_are_lost_is_told() {
-    let (desk, mut driver) = desk_and_driver();
-    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
-    let closed = desk.close(CloseMode::Flushing).unwrap();
-    assert!(desk.poll_commands(&mut driver.commands, &context()).is_ready());
+    let (queue, mut driver) = desk_and_driver();
+    let (sent, flushed) = (send(&queue), queue.flush().unwrap());
+    let closed = queue.close(CloseMode::Graceful).unwrap();
+    assert!(queue.poll_commands(&mut driver.commands, &context()).is_ready());
     assert_eq!(driver.commands.len(), 3);
     drop(driver.commands.drain(..));
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
@@ -48,8 +48,8 @@ fn whose_commands_are_lost_is_told() {
 /// What was not so much as looked at was not written, and comes back.
 #[test]
 fn a_driver_that_is_dropped_gives_back_what_it_has_not_begun() {
-    let (desk, driver) = desk_and_driver();
-    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
+    let (queue, driver) = desk_and_driver();
+    let (sent, flushed) = (send(&queue), queue.flush().unwrap());
     drop(driver);
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
     assert_eq!((error.fate(), error.batch.unwrap().record_count()), (Some(Fate::NotWritten), 1));
@@ -70,8 +70,8 @@ fn panics(driver: Driver, before: impl FnOnce(&mut Driver) + Send + 'static) {
 /// The second panic comes from a logger, in the middle of stopping: the machine has an event to log before the batches.
 #[test]
 fn a_task_that_panics_twice_returns_the_batches_all_the_same() {
-    let (desk, driver) = desk_and_driver();
-    let (sent, flushed) = (send(&desk), desk.flush().unwrap());
+    let (queue, driver) = desk_and_driver();
+    let (sent, flushed) = (send(&queue), queue.flush().unwrap());
     panics(driver, |driver| {
         assert!(driver.poll_commands(&context()).is_ready());
         let Step::Connect { connection, .. } = driver.next_step() else { panic!("it has to connect") };
@@ -88,10 +88,10 @@ fn a_task_that_panics_twice_returns_the_batches_all_the_same() {
 /// As if the machine had panicked with the batch in its hands.
 #[test]
 fn a_batch_that_is_lost_is_missing_and_not_empty() {
-    let (desk, mut driver) = desk_and_driver();
-    let sent = send(&desk);
+    let (queue, mut driver) = desk_and_driver();
+    let sent = send(&queue);
     assert!(driver.poll_commands(&context()).is_ready());
-    drop(std::mem::take(&mut driver.books));
+    drop(std::mem::take(&mut driver.waiters));
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
     assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
     assert_eq!(
@@ -110,8 +110,8 @@ fn a_waker_that_panics_harms_nobody() {
             panic!("a waker");
         }
     }
-    let (desk, driver) = desk_and_driver();
-    let (first, second) = (send(&desk), send(&desk));
+    let (queue, driver) = desk_and_driver();
+    let (first, second) = (send(&queue), send(&queue));
     let waker = Waker::from(Arc::new(Panics));
     assert!(first.poll_take(&Context::from_waker(&waker)).is_pending());
     assert!(second.poll_take(&Context::from_waker(&waker)).is_pending());
@@ -135,9 +135,9 @@ fn next_action(driver: &mut Driver) -> Step {
 /// An address that takes connections and is silent, or ends TLS: only what comes of it shows that another should be tried.
 #[test]
 fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
-    let (desk, mut driver) = desk_and_driver();
+    let (queue, mut driver) = desk_and_driver();
     for expected in 0..6 {
-        desk.look_up("t").unwrap(); // again, if the time is over
+        queue.lookup_topic("t").unwrap(); // again, if the time is over
         assert!(driver.poll_commands(&context()).is_ready());
         let Step::Connect { connection, failures, .. } = next_action(&mut driver) else { panic!("it has to connect") };
         assert_eq!(failures, expected);
@@ -160,19 +160,19 @@ fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
 #[test]
 fn a_future_that_is_kept_and_not_polled_keeps_nobody_from_sending() {
     let size = batch().size();
-    let desk = Desk::new(2 * size, Topics::new(1, Duration::from_secs(300)));
-    let (_first, _second) = (send(&desk), send(&desk));
+    let queue = CommandQueue::new(2 * size, Topics::new(1, Duration::from_secs(300)));
+    let (_first, _second) = (send(&queue), send(&queue));
     let [mut kept, mut behind, mut last] = [(); 3].map(|()| Some((batch(), TopicPartition::new("t", 0))));
-    let (mut kept, mut behind) = (pin!(desk.send(&mut kept)), pin!(desk.send(&mut behind)));
-    let mut last = pin!(desk.send(&mut last));
+    let (mut kept, mut behind) = (pin!(queue.send(&mut kept)), pin!(queue.send(&mut behind)));
+    let mut last = pin!(queue.send(&mut last));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(behind.as_mut().poll(&mut context()).is_pending());
     assert!(last.as_mut().poll(&mut context()).is_pending());
-    desk.release(desk::load(&batch()));
-    desk.release(desk::load(&batch()));
+    queue.release(command_queue::permits(&batch()));
+    queue.release(command_queue::permits(&batch()));
     assert!(matches!(behind.poll(&mut context()), Poll::Ready(Ok(_))));
     assert!(last.as_mut().poll(&mut context()).is_pending(), "the one that is kept has its share");
-    desk.close(CloseMode::Flushing);
+    queue.close(CloseMode::Graceful);
     assert!(matches!(kept.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))), "it was not accepted");
     assert!(matches!(last.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))));
 }

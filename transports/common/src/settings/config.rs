@@ -3,7 +3,7 @@
 use std::fmt;
 
 use kafka_batch_core::BatchOptions;
-use kafka_batch_core::producer::{self as machine, Credential, Sasl, SaslMechanism};
+use kafka_batch_core::machine::{self as machine, Credential, Sasl, SaslMechanism};
 use kafka_batch_core::protocol::Acks;
 
 use super::forms::Form;

@@ -65,9 +65,9 @@ impl Form for Addresses {
     fn parse(&self, text: &str) -> Result<Servers, String> {
         let mut servers = Servers { addresses: Vec::new(), protocol: None };
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        for (place, entry) in entries.enumerate() {
+        for (waiter, entry) in entries.enumerate() {
             // Without the entry itself: it can have a password in it, as addresses elsewhere can.
-            let wrong = |what: String| format!("its entry {} {what}", place + 1);
+            let wrong = |what: String| format!("its entry {} {what}", waiter + 1);
             let address = match entry.split_once("://") {
                 None => entry,
                 Some((name, address)) => {
@@ -107,8 +107,8 @@ impl Form for Addresses {
 /// For people to read: as it could be written in a setting.
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, (host, port)) in self.addresses.iter().enumerate() {
-            let comma = if place == 0 { "" } else { "," };
+        for (waiter, (host, port)) in self.addresses.iter().enumerate() {
+            let comma = if waiter == 0 { "" } else { "," };
             match host.contains(':') {
                 true => write!(f, "{comma}[{host}]:{port}")?,
                 false => write!(f, "{comma}{host}:{port}")?,

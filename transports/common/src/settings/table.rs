@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::producer::SaslMechanism;
+use kafka_batch_core::machine::SaslMechanism;
 use kafka_batch_core::protocol::Acks;
 use kafka_batch_core::{BrokerVersion, Codec};
 

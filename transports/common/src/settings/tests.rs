@@ -3,7 +3,7 @@ mod measured;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use kafka_batch_core::producer::{self as machine, Sasl, SaslMechanism};
+use kafka_batch_core::machine::{self as machine, Sasl, SaslMechanism};
 use kafka_batch_core::protocol::Acks;
 
 use super::table::{Initial, TABLE};

@@ -7,7 +7,7 @@ use std::task::{Context, Wake};
 use super::*;
 use kafka_batch_core::{FailureReason, Record};
 
-const ROOMY: Load = Load { records: 1_000, bytes: 1_000_000 };
+const ROOMY: Permits = Permits { records: 1_000, bytes: 1_000_000 };
 
 fn batch(records: usize) -> KafkaBatch {
     let mut batch = KafkaBatch::new(1_000);
@@ -35,7 +35,7 @@ impl Wake for Panicking {
 #[track_caller]
 fn accept(in_flight: &InFlight, records: usize) -> Accepted {
     let to = TopicPartition::new("topic", 0);
-    match poll(pin!(in_flight.acquire(&to, Load { records, bytes: records }))) {
+    match poll(pin!(in_flight.acquire(&to, Permits { records, bytes: records }))) {
         Poll::Ready(Ok(accepted)) => accepted,
         other => panic!("{other:?}"),
     }
@@ -115,21 +115,21 @@ fn a_flush_waits_for_exactly_the_batches_accepted_before_it() {
 
 #[test]
 fn closing_rejects_waiting_and_later_batches() {
-    let in_flight = InFlight::new(Load { records: 1, bytes: 100 }, true);
-    let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
+    let in_flight = InFlight::new(Permits { records: 1, bytes: 100 }, true);
+    let (to, permits) = (TopicPartition::new("topic", 0), Permits { records: 1, bytes: 1 });
     let _first = accept(&in_flight, 1);
-    let mut waiting = pin!(in_flight.acquire(&to, load));
+    let mut waiting = pin!(in_flight.acquire(&to, permits));
     assert!(poll(waiting.as_mut()).is_pending());
-    in_flight.close(CloseMode::Flushing);
+    in_flight.close(CloseMode::Graceful);
     assert!(matches!(poll(waiting.as_mut()), Poll::Ready(Err(Closed))));
-    assert!(matches!(poll(pin!(in_flight.acquire(&to, load))), Poll::Ready(Err(Closed))));
+    assert!(matches!(poll(pin!(in_flight.acquire(&to, permits))), Poll::Ready(Err(Closed))));
 }
 
 #[test]
 fn an_immediate_close_is_not_downgraded() {
     let in_flight = InFlight::new(ROOMY, true);
     assert!(!in_flight.is_closed());
-    for (mode, at_once) in [(CloseMode::Flushing, false), (CloseMode::AtOnce, true), (CloseMode::Flushing, true)] {
+    for (mode, at_once) in [(CloseMode::Graceful, false), (CloseMode::Immediate, true), (CloseMode::Graceful, true)] {
         in_flight.close(mode);
         assert_eq!((in_flight.is_closed(), in_flight.is_closed_at_once()), (true, at_once));
     }
@@ -141,7 +141,7 @@ fn a_purge_without_an_immediate_close_reports_the_fatal_error() {
         let in_flight = InFlight::new(ROOMY, true);
         let accepted = accept(&in_flight, 1);
         in_flight.finish_produce(accepted.first, batch(1), None);
-        in_flight.close(if at_once { CloseMode::AtOnce } else { CloseMode::Flushing });
+        in_flight.close(if at_once { CloseMode::Immediate } else { CloseMode::Graceful });
         in_flight.failed(accepted.first, RDKafkaErrorCode::PurgeQueue, None, Fate::NotWritten);
         let error = answer(&accepted).unwrap().unwrap_err();
         match error.reason {
@@ -156,8 +156,8 @@ fn a_purge_without_an_immediate_close_reports_the_fatal_error() {
 
 #[test]
 fn a_panicking_waker_does_not_prevent_other_wakeups() {
-    let in_flight = InFlight::new(Load { records: 1, bytes: 100 }, true);
-    let (to, load) = (TopicPartition::new("topic", 0), Load { records: 1, bytes: 1 });
+    let in_flight = InFlight::new(Permits { records: 1, bytes: 100 }, true);
+    let (to, permits) = (TopicPartition::new("topic", 0), Permits { records: 1, bytes: 1 });
     let panicking = Arc::new(Panicking::default());
     let waker = Waker::from(Arc::clone(&panicking));
     let mut context = Context::from_waker(&waker);
@@ -166,13 +166,13 @@ fn a_panicking_waker_does_not_prevent_other_wakeups() {
     assert!(first.slot.poll_take(&context).is_pending());
     let mut flushes = [Box::pin(in_flight.flush()), Box::pin(in_flight.flush())];
     assert!(flushes.iter_mut().all(|flush| flush.as_mut().poll(&mut context).is_pending()));
-    let mut waiting = [Box::pin(in_flight.acquire(&to, load)), Box::pin(in_flight.acquire(&to, load))];
+    let mut waiting = [Box::pin(in_flight.acquire(&to, permits)), Box::pin(in_flight.acquire(&to, permits))];
     assert!(waiting.iter_mut().all(|admission| admission.as_mut().poll(&mut context).is_pending()));
     deliver(&in_flight, [first.first]);
     assert_eq!(panicking.0.load(Ordering::Relaxed), 4, "the batch, two flushes, and the first waiter");
     assert!(answer(&first).unwrap().is_ok());
     assert!(flushes.iter_mut().all(|flush| poll(flush.as_mut()).is_ready()));
-    in_flight.close(CloseMode::Flushing);
+    in_flight.close(CloseMode::Graceful);
     assert_eq!(
         panicking.0.load(Ordering::Relaxed),
         5,
@@ -182,11 +182,11 @@ fn a_panicking_waker_does_not_prevent_other_wakeups() {
 
 #[test]
 fn a_withdrawn_batch_and_a_dropped_wait_release_their_room() {
-    let in_flight = InFlight::new(Load { records: 2, bytes: 100 }, true);
+    let in_flight = InFlight::new(Permits { records: 2, bytes: 100 }, true);
     let to = TopicPartition::new("topic", 0);
     let first = accept(&in_flight, 2);
     {
-        let mut gives_up = pin!(in_flight.acquire(&to, Load { records: 2, bytes: 2 }));
+        let mut gives_up = pin!(in_flight.acquire(&to, Permits { records: 2, bytes: 2 }));
         assert!(poll(gives_up.as_mut()).is_pending());
     }
     in_flight.withdraw(first.first);

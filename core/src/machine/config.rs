@@ -1,0 +1,146 @@
+//! What a producer is told before it starts. Each setting names its Kafka key and its default.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::mismatch::SecurityProtocol;
+use super::sasl::Sasl;
+use crate::batch::DownConversion;
+use crate::magic::BrokerVersion;
+use crate::protocol::{Acks, DEFAULT_FRAME_CEILING};
+
+/// The settings of a [`Machine`](super::Machine), with Kafka's defaults. Not spoken of here: the linger and the size of
+/// batches are their owner's, TLS is the transport's, and there are no transactions.
+///
+/// ```
+/// use kafka_batch_core::machine::ProducerConfig;
+/// use kafka_batch_core::protocol::Acks;
+///
+/// let config = ProducerConfig { acks: Acks::Leader, ..ProducerConfig::new([("localhost", 9092)]) };
+/// assert!(!config.is_idempotent(), "only acks=all can be");
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProducerConfig {
+    /// `bootstrap.servers`: where to begin asking who is in the cluster. No default.
+    pub bootstrap_servers: Vec<(String, u16)>,
+    /// `client.id`: a name for the brokers' logs, metrics and quotas. Default `kafka-batch`.
+    pub client_id: String,
+    /// `acks`: who must have a batch before it counts as delivered. Default all.
+    pub acks: Acks,
+    /// `enable.idempotence`: no duplicates, whatever is retried. Default true, and then it is so wherever the broker knows
+    /// of it (0.11 and newer) and `acks` is all. Where it is, at most 5 requests are in flight on a connection; where it
+    /// is not, a retry can write a batch twice, and only one request is in flight on a partition, which keeps the order.
+    pub enable_idempotence: bool,
+    /// `max.in.flight.requests.per.connection`. Default 5; 0 counts as 1.
+    pub max_in_flight_requests_per_connection: usize,
+    /// `request.timeout.ms`: how long to wait for an answer before the connection is given up; also how long a broker may
+    /// wait for its followers. Default 30 s.
+    pub request_timeout: Duration,
+    /// `delivery.timeout.ms`: how long after it was accepted a batch has failed if it is not through. Default 120 s. Kafka
+    /// wants it to be no less than [`request_timeout`](Self::request_timeout). [`Duration::MAX`]: never.
+    pub delivery_timeout: Duration,
+    /// `retry.backoff.ms`: how long to wait before the first retry; doubles with each. Default 100 ms.
+    pub retry_backoff: Duration,
+    /// `retry.backoff.max.ms`: how long to wait at most. Default 1 s.
+    pub retry_backoff_max: Duration,
+    /// `reconnect.backoff.ms`: how long to wait before connecting again; doubles with each failure. Default 50 ms.
+    pub reconnect_backoff: Duration,
+    /// `reconnect.backoff.max.ms`: how long to wait at most. Default 1 s.
+    pub reconnect_backoff_max: Duration,
+    /// `connections.max.idle.ms`: an unused connection is closed after this. Default 9 min. [`Duration::MAX`]: never.
+    pub connections_max_idle: Duration,
+    /// `metadata.max.age.ms`: what is known of the cluster is asked anew after this, if it is still needed. Default 5 min.
+    pub metadata_max_age: Duration,
+    /// `metadata.max.idle.ms`: topics and partitions for which nothing was sent are forgotten after this, or at most twice
+    /// this, and learned anew when they are needed again. Default 5 min.
+    pub metadata_max_idle: Duration,
+    /// `max.request.size`: how many bytes one request may have. Default 1 048 576. A batch that is over it goes alone.
+    pub max_request_size: usize,
+    /// `buffer.memory`: how many bytes of batches may be on their way. Default 33 554 432.
+    pub buffer_memory: usize,
+    /// `socket.connection.setup.timeout.ms`: how long connecting may take. Default 10 s.
+    pub socket_connection_setup_timeout: Duration,
+    /// librdkafka's `receive.message.max.bytes`: the longest answer that is read. Default 100 000 000.
+    pub frame_ceiling: usize,
+    /// librdkafka's `broker.version.fallback`: how to speak with a broker that hangs up when it is asked what it speaks, or
+    /// keeps silent, as those before 0.10 do. Default `None`: ask again. A broker that dies at this moment looks the same,
+    /// so give a version only if there are brokers so old. The answer is then waited for no longer than
+    /// [`socket_connection_setup_timeout`](Self::socket_connection_setup_timeout), at each new connection: with 0.9, which
+    /// keeps silent, a shorter one makes a faster start. Without effect beside
+    /// [`sasl`](Self::sasl), which brokers so old do not have.
+    pub broker_version_fallback: Option<BrokerVersion>,
+    /// What may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
+    pub down_conversion: DownConversion,
+    /// Whether a batch that the broker finds too large (MESSAGE_TOO_LARGE) is split and its parts sent, in order. Default
+    /// false: it fails and comes back. Split it is no longer one batch in the log, nor all or nothing; its one event
+    /// tells each record's offset, or fate, by position.
+    pub split_too_large: bool,
+    /// `sasl.mechanism`, `sasl.username` and `sasl.password`: who we are to the brokers. Default `None`. With SCRAM the seed
+    /// of [`Machine::new`](super::Machine::new) has to be one that nobody can guess: nonces are drawn from it.
+    ///
+    /// Where the broker limits how long that holds (`connections.max.reauth.ms`, KIP-368), a connection is used for 85 to
+    /// 95 % of that time; then its last answers are awaited, it is closed, and the next request makes a new one.
+    pub sasl: Option<Sasl>,
+    /// Whether the driver encrypts connections with TLS. Only errors differ: they name the `security.protocol` in use, and
+    /// the one to try. Default false.
+    pub over_tls: bool,
+}
+
+impl ProducerConfig {
+    /// Kafka's defaults, with these bootstrap servers.
+    pub fn new<H: Into<String>>(bootstrap_servers: impl IntoIterator<Item = (H, u16)>) -> Self {
+        Self {
+            bootstrap_servers: bootstrap_servers.into_iter().map(|(host, port)| (host.into(), port)).collect(),
+            client_id: "kafka-batch".into(),
+            acks: Acks::All,
+            enable_idempotence: true,
+            max_in_flight_requests_per_connection: 5,
+            request_timeout: Duration::from_secs(30),
+            delivery_timeout: Duration::from_secs(120),
+            retry_backoff: Duration::from_millis(100),
+            retry_backoff_max: Duration::from_secs(1),
+            reconnect_backoff: Duration::from_millis(50),
+            reconnect_backoff_max: Duration::from_secs(1),
+            connections_max_idle: Duration::from_secs(540),
+            metadata_max_age: Duration::from_secs(300),
+            metadata_max_idle: Duration::from_secs(300),
+            max_request_size: 1_048_576,
+            buffer_memory: 33_554_432,
+            socket_connection_setup_timeout: Duration::from_secs(10),
+            frame_ceiling: DEFAULT_FRAME_CEILING,
+            broker_version_fallback: None,
+            down_conversion: DownConversion::default(),
+            split_too_large: false,
+            sasl: None,
+            over_tls: false,
+        }
+    }
+
+    /// Whether it will be idempotent wherever the broker can.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        self.enable_idempotence && self.acks == Acks::All
+    }
+
+    /// Returns the `security.protocol` in use.
+    #[must_use]
+    pub const fn security_protocol(&self) -> SecurityProtocol {
+        SecurityProtocol::new(self.over_tls, self.sasl.is_some())
+    }
+
+    /// How long to wait for the answer to what a broker speaks.
+    pub(super) fn versions_timeout(&self) -> Duration {
+        match self.broker_version_fallback {
+            Some(_) => self.request_timeout.min(self.socket_connection_setup_timeout),
+            None => self.request_timeout,
+        }
+    }
+
+    /// Requests that may be in flight on one connection.
+    pub(super) fn most_in_flight(&self) -> usize {
+        // A broker remembers the last 5 batches of a producer: of more it could not tell a duplicate (KAFKA-5494).
+        let most = if self.is_idempotent() { 5 } else { usize::MAX };
+        self.max_in_flight_requests_per_connection.clamp(1, most)
+    }
+}

@@ -1,0 +1,303 @@
+//! What is said on a connection before it is of use: states as types, each with only what it needs, each giving the next.
+//!
+//! ```text
+//! AskVersions ──UNSUPPORTED_VERSION──▶ AskVersions (older)
+//!      │ ├──────────────────────────────no SASL──────────────────────────▶ Ready
+//!      └──▶ Mechanism ──▶ Authenticate ─────────────────────────────────────▲
+//!                            │     ▲ └──────────────────────────────────────┘
+//!                            └─────┘ token by token: in requests of their own (v1), or in bare frames (v0)
+//! ```
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::backoff::ConnectionRng;
+use super::config::ProducerConfig;
+use super::event::ConnectionErrorKind;
+use super::sasl::{Conversation, Sasl};
+use crate::magic::{BrokerVersion, Magic};
+use crate::protocol::{
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, EncodeError, ErrorCode, ProtocolError, RequestHeader,
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, correlation_id,
+    sasl_token_frame,
+};
+
+/// The versions to speak with one broker: of each API the newest that both sides know, or what
+/// [`broker_version_fallback`](ProducerConfig::broker_version_fallback) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Versions {
+    /// Of Produce. From 13 on topics have ids instead of names; as long as the cluster has told none, 12 is spoken.
+    pub produce: i16,
+    /// Of Metadata.
+    pub metadata: i16,
+    /// Of InitProducerId; `None` where the broker knows nothing of idempotence, as those before 0.11.
+    pub init_producer_id: Option<i16>,
+}
+
+impl Versions {
+    /// The format in which batches go to this broker.
+    #[must_use]
+    pub const fn magic(&self) -> Magic {
+        Magic::for_produce_version(self.produce)
+    }
+
+    fn of(response: &ApiVersionsResponse) -> Result<Self, ConnectionErrorKind> {
+        let needed = |api| response.choose(api).ok_or(ConnectionErrorKind::Incompatible(api));
+        Ok(Self {
+            produce: needed(ApiKey::Produce)?,
+            metadata: needed(ApiKey::Metadata)?,
+            init_producer_id: response.choose(ApiKey::InitProducerId),
+        })
+    }
+
+    /// What a broker of this version speaks, without asking it.
+    pub(super) fn fallback(version: BrokerVersion) -> Self {
+        let speaks = |produce, metadata, init_producer_id| Self { produce, metadata, init_producer_id };
+        let no_throttle_time = "0.9".parse().is_ok_and(|nine: BrokerVersion| version < nine);
+        match version.magic() {
+            Magic::V0 if no_throttle_time => speaks(0, 0, None),
+            Magic::V0 => speaks(1, 0, None),
+            Magic::V1 => speaks(2, 1, None),
+            Magic::V2 => speaks(3, 4, Some(0)),
+        }
+    }
+}
+
+/// A handshake that waits for an answer.
+#[derive(Debug)]
+pub(super) enum Handshake {
+    AskVersions(AskVersions),
+    Mechanism(Mechanism),
+    Authenticate(Authenticate),
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Send this, and wait for the answer.
+    Send(Vec<Bytes>, Handshake),
+    /// The connection is ready, for so long, or for ever.
+    Ready { versions: Versions, session: Option<Duration> },
+}
+
+impl Step {
+    const fn ready(versions: Versions) -> Self {
+        Self::Ready { versions, session: None }
+    }
+}
+
+/// ApiVersions was asked in this version.
+#[derive(Debug)]
+pub(super) struct AskVersions {
+    version: i16,
+    correlation: i32,
+}
+
+/// SaslHandshake was asked in this version.
+#[derive(Debug)]
+pub(super) struct Mechanism {
+    version: i16,
+    correlation: i32,
+    sasl: Sasl,
+    channel: Channel,
+    versions: Versions,
+}
+
+/// A token was sent.
+#[derive(Debug)]
+pub(super) struct Authenticate {
+    sasl: Sasl,
+    channel: Channel,
+    conversation: Conversation,
+    versions: Versions,
+}
+
+/// How tokens travel.
+#[derive(Clone, Copy, Debug)]
+enum Channel {
+    /// In frames without a header.
+    Bare,
+    /// In SaslAuthenticate, in this version; the next one under this number.
+    Requests { version: i16, correlation: i32 },
+}
+
+/// With v3 every broker since 2.4 answers at once; v4 and v5 tell nothing that a producer needs.
+const FIRST_ASKED: i16 = 3;
+/// Beyond the correlation ids that requests begin with, so that the handshake's answers are never taken for theirs.
+const MECHANISM: i32 = -3;
+const AUTHENTICATE: i32 = -4; // and downwards, token by token
+
+impl Handshake {
+    /// The connection stands. With `fallback` nobody is asked: the broker is known not to answer. But whoever is asked for
+    /// a mechanism (0.10 and newer, KIP-43) does answer.
+    pub(super) fn begin(config: &ProducerConfig, fallback: Option<BrokerVersion>) -> Result<Step, ConnectionErrorKind> {
+        match fallback.filter(|_| config.sasl.is_none()) {
+            Some(version) => Ok(Step::ready(Versions::fallback(version))),
+            None => ask_versions(config, FIRST_ASKED, -1),
+        }
+    }
+
+    /// The request that waits for a response: API and version. A bare SASL token belongs to SaslHandshake v0.
+    pub(super) const fn request(&self) -> (ApiKey, i16) {
+        match self {
+            Self::AskVersions(AskVersions { version, .. }) => (ApiKey::ApiVersions, *version),
+            Self::Mechanism(Mechanism { version, .. }) => (ApiKey::SaslHandshake, *version),
+            Self::Authenticate(Authenticate { channel: Channel::Bare, .. }) => (ApiKey::SaslHandshake, 0),
+            Self::Authenticate(Authenticate { channel: Channel::Requests { version, .. }, .. }) => {
+                (ApiKey::SaslAuthenticate, *version)
+            }
+        }
+    }
+
+    /// Whether a broker that hangs up now, or keeps silent, may be one that does not know the question.
+    pub(super) const fn asks_versions(&self) -> bool {
+        matches!(self, Self::AskVersions(_))
+    }
+
+    pub(super) fn on_frame(
+        self,
+        config: &ProducerConfig,
+        rng: ConnectionRng,
+        frame: &[u8],
+    ) -> Result<Step, ConnectionErrorKind> {
+        match self {
+            Self::AskVersions(state) => state.on_frame(config, frame),
+            Self::Mechanism(state) => state.on_frame(config, rng, frame),
+            Self::Authenticate(state) => state.on_frame(config, frame),
+        }
+    }
+}
+
+impl AskVersions {
+    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+        expect(self.correlation, frame)?;
+        let response = ApiVersionsResponse::decode(frame, self.version).map_err(garbled)?;
+        match response.error_code {
+            ErrorCode::NONE => {
+                let versions = Versions::of(&response)?;
+                match &config.sasl {
+                    None => Ok(Step::ready(versions)),
+                    Some(sasl) => ask_mechanism(config, sasl, &response, versions),
+                }
+            }
+            ErrorCode::UNSUPPORTED_VERSION if self.version > 0 => {
+                let older = response.choose(ApiKey::ApiVersions).unwrap_or(0).clamp(0, self.version - 1);
+                ask_versions(config, older, self.correlation - 1)
+            }
+            code => Err(BrokerError::new(ApiKey::ApiVersions, code).in_version(self.version).into()),
+        }
+    }
+}
+
+impl Mechanism {
+    fn on_frame(self, config: &ProducerConfig, rng: ConnectionRng, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+        expect(self.correlation, frame)?;
+        let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
+        let Self { version, sasl, channel, versions, .. } = self;
+        if response.error_code.is_error() {
+            // A port that takes no SASL lists none.
+            let offers = (!response.mechanisms.is_empty()).then(|| response.mechanisms.join(", "));
+            let message =
+                offers.map(|offers| format!("it offers {offers}, and not {} (sasl.mechanism)", sasl.mechanism()));
+            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
+            return Err(error.with_message(message).into());
+        }
+        let (token, conversation) = Conversation::begin(&sasl, rng);
+        Authenticate { sasl, channel, conversation, versions }.send(config, &token)
+    }
+}
+
+impl Authenticate {
+    /// The next token goes out.
+    fn send(self, config: &ProducerConfig, token: &[u8]) -> Result<Step, ConnectionErrorKind> {
+        let bytes = match self.channel {
+            Channel::Bare => Vec::from([sasl_token_frame(token).map_err(unsayable)?]),
+            Channel::Requests { version, correlation } => {
+                let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
+                SaslAuthenticateRequest { auth_bytes: token }.encode(version, header).map_err(unsayable)?
+            }
+        };
+        Ok(Step::Send(bytes, Handshake::Authenticate(self)))
+    }
+
+    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+        let Self { sasl, mut channel, conversation, versions } = self;
+        let response;
+        let (token, session) = match &mut channel {
+            Channel::Bare => (frame, None),
+            Channel::Requests { version, correlation } => {
+                expect(*correlation, frame)?;
+                response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
+                if response.error_code.is_error() {
+                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).in_version(*version);
+                    return Err(error.with_message(response.error_message).into());
+                }
+                *correlation -= 1;
+                let lifetime = u64::try_from(response.session_lifetime_ms).ok().filter(|millis| *millis > 0);
+                (&*response.auth_bytes, lifetime.map(Duration::from_millis))
+            }
+        };
+        match conversation.go_on(&sasl, token)? {
+            Some((token, conversation)) => Self { sasl, channel, conversation, versions }.send(config, &token),
+            None => Ok(Step::Ready { versions, session }),
+        }
+    }
+}
+
+fn ask_versions(config: &ProducerConfig, version: i16, correlation: i32) -> Result<Step, ConnectionErrorKind> {
+    let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
+    let request = ApiVersionsRequest {
+        client_software_name: "kafka-batch",
+        client_software_version: env!("CARGO_PKG_VERSION"),
+        cluster_id: None,
+        node_id: -1,
+    };
+    let frame = request.encode(version, header).map_err(unsayable)?;
+    Ok(Step::Send(frame, Handshake::AskVersions(AskVersions { version, correlation })))
+}
+
+fn ask_mechanism(
+    config: &ProducerConfig,
+    sasl: &Sasl,
+    response: &ApiVersionsResponse,
+    versions: Versions,
+) -> Result<Step, ConnectionErrorKind> {
+    let version =
+        response.choose(ApiKey::SaslHandshake).ok_or(ConnectionErrorKind::Incompatible(ApiKey::SaslHandshake))?;
+    // After v1 tokens travel in SaslAuthenticate, which has to be there then.
+    let (version, channel) = match response.choose(ApiKey::SaslAuthenticate) {
+        Some(authenticate) if version >= 1 => {
+            (version, Channel::Requests { version: authenticate, correlation: AUTHENTICATE })
+        }
+        _ => (0, Channel::Bare),
+    };
+    let header = RequestHeader { correlation_id: MECHANISM, client_id: Some(&config.client_id) };
+    let mechanism = sasl.mechanism().name();
+    let frame = SaslHandshakeRequest { mechanism }.encode(version, header).map_err(unsayable)?;
+    let next = Mechanism { version, correlation: MECHANISM, sasl: sasl.clone(), channel, versions };
+    Ok(Step::Send(frame, Handshake::Mechanism(next)))
+}
+
+fn expect(correlation: i32, frame: &[u8]) -> Result<(), ConnectionErrorKind> {
+    match correlation_id(frame) {
+        Ok(id) if id == correlation => Ok(()),
+        Ok(id) => Err(ConnectionErrorKind::Protocol(format!("it answers request {id} where {correlation} was asked"))),
+        Err(error) => Err(ConnectionErrorKind::Protocol(error.to_string())),
+    }
+}
+
+pub(super) fn garbled(error: ProtocolError) -> ConnectionErrorKind {
+    ConnectionErrorKind::Protocol(error.to_string())
+}
+
+fn unsayable(error: EncodeError) -> ConnectionErrorKind {
+    ConnectionErrorKind::Protocol(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

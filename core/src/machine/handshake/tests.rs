@@ -1,0 +1,230 @@
+use alloc::string::String;
+
+use super::*;
+use crate::machine::scram::tests::Server;
+use crate::machine::{SaslMechanism, ScramError};
+
+fn config(sasl: bool) -> ProducerConfig {
+    config_with(sasl.then_some(SaslMechanism::Plain))
+}
+
+fn config_with(mechanism: Option<SaslMechanism>) -> ProducerConfig {
+    let sasl = mechanism.map(|mechanism| Sasl::new(mechanism, "me", "secret").unwrap());
+    ProducerConfig { sasl, ..ProducerConfig::new([("h", 1)]) }
+}
+
+const RNG: ConnectionRng = ConnectionRng { seed: 7, connection: 3 };
+
+fn sent(step: Result<Step, ConnectionErrorKind>) -> (Vec<u8>, Handshake) {
+    match step {
+        Ok(Step::Send(bytes, next)) => (bytes.concat(), next),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A frame without its length, in the layout of ApiVersions v0: these APIs, each up to this version.
+fn apis(correlation: i32, code: i16, apis: &[(i16, i16)]) -> Vec<u8> {
+    let mut frame = [&correlation.to_be_bytes()[..], &code.to_be_bytes()].concat();
+    frame.extend((apis.len() as i32).to_be_bytes());
+    for (api, newest) in apis {
+        frame.extend([&api.to_be_bytes()[..], &[0, 0], &newest.to_be_bytes()].concat());
+    }
+    frame
+}
+
+/// Through the questions what it speaks, to the mechanism: asked in v3, told that only v0 will do, asked again.
+fn asked_twice(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
+    let (first, waiting) = sent(Handshake::begin(config, None));
+    assert_eq!(first[4..12], [0, 18, 0, 3, 255, 255, 255, 255]);
+    assert!(waiting.asks_versions());
+    let (second, waiting) = sent(waiting.on_frame(config, RNG, &apis(-1, 35, &[])));
+    assert_eq!(second[4..12], [0, 18, 0, 0, 255, 255, 255, 254]);
+    waiting.on_frame(config, RNG, &apis(-2, 0, listed))
+}
+
+#[test]
+fn an_old_broker_is_asked_in_its_own_version() {
+    match asked_twice(&config(false), &[(0, 2), (3, 1), (18, 0)]) {
+        Ok(Step::Ready { versions, .. }) => {
+            assert_eq!(versions, Versions { produce: 2, metadata: 1, init_producer_id: None });
+            assert_eq!(versions.magic(), Magic::V1);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// librdkafka's mock cluster answers so: it lays the list out as it was asked, and counts its entries wrong.
+#[test]
+fn a_broker_that_refuses_the_version_in_a_layout_of_its_own_is_asked_in_v0() {
+    let config = config(false);
+    let (_, waiting) = sent(Handshake::begin(&config, None));
+    let answer = [&(-1_i32).to_be_bytes()[..], &[0, 35, 1, 0, 18, 0, 0, 0, 2, 0, 0, 0, 0]].concat();
+    let (second, waiting) = sent(waiting.on_frame(&config, RNG, &answer));
+    assert_eq!(second[4..12], [0, 18, 0, 0, 255, 255, 255, 254]);
+    let ready = waiting.on_frame(&config, RNG, &apis(-2, 0, &[(0, 10), (3, 12), (18, 2), (22, 4)]));
+    assert!(matches!(ready, Ok(Step::Ready { versions, .. }) if versions.produce == 10), "{ready:?}");
+}
+
+#[test]
+fn a_broker_that_cannot_take_batches_is_of_no_use() {
+    assert!(matches!(
+        asked_twice(&config(false), &[(3, 1), (18, 0)]),
+        Err(ConnectionErrorKind::Incompatible(ApiKey::Produce))
+    ));
+}
+
+#[test]
+fn plain_in_requests_of_its_own() {
+    let config = config(true);
+    let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 0)]));
+    assert_eq!(mechanism[4..8], [0, 17, 0, 1]);
+    assert!(mechanism.ends_with(b"\0\x05PLAIN"));
+    let answer = [&MECHANISM.to_be_bytes()[..], &[0, 0, 0, 0, 0, 1, 0, 5], b"PLAIN"].concat();
+    let (token, waiting) = sent(waiting.on_frame(&config, RNG, &answer));
+    assert_eq!(token[4..8], [0, 36, 0, 0]);
+    assert!(token.ends_with(b"\0me\0secret"));
+    let answer = [&AUTHENTICATE.to_be_bytes()[..], &[0, 0, 255, 255, 0, 0, 0, 0]].concat();
+    assert!(
+        matches!(waiting.on_frame(&config, RNG, &answer), Ok(Step::Ready { versions, .. }) if versions.produce == 7)
+    );
+}
+
+#[test]
+fn plain_in_a_bare_frame_before_kafka_1_0() {
+    let config = config(true);
+    let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 2), (3, 1), (17, 0)]));
+    assert_eq!(mechanism[4..8], [0, 17, 0, 0]);
+    let answer = [&MECHANISM.to_be_bytes()[..], &[0, 0, 0, 0, 0, 0]].concat();
+    let (token, waiting) = sent(waiting.on_frame(&config, RNG, &answer));
+    assert_eq!(token, b"\0\0\0\x0a\0me\0secret");
+    assert!(matches!(waiting.on_frame(&config, RNG, &[]), Ok(Step::Ready { .. })));
+}
+
+#[test]
+fn refusals_say_why() {
+    let config = config(true);
+    let (_, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 0)]));
+    let answer = [&MECHANISM.to_be_bytes()[..], &[0, 33, 0, 0, 0, 1, 0, 6], b"GSSAPI"].concat();
+    match waiting.on_frame(&config, RNG, &answer) {
+        Err(refused @ ConnectionErrorKind::Refused(_)) => {
+            let said = "the broker answered SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers GSSAPI, and not PLAIN \
+                        (sasl.mechanism)";
+            assert_eq!(refused.to_string(), said);
+            assert!(refused.is_authentication());
+        }
+        other => panic!("{other:?}"),
+    }
+    let waiting = Authenticate {
+        sasl: config.sasl.clone().unwrap(),
+        channel: Channel::Requests { version: 0, correlation: AUTHENTICATE },
+        conversation: Conversation::Plain,
+        versions: Versions { produce: 7, metadata: 5, init_producer_id: None },
+    };
+    let answer = [&AUTHENTICATE.to_be_bytes()[..], &[0, 58, 0, 2], b"no", &[0; 4]].concat();
+    let refused = Handshake::Authenticate(waiting).on_frame(&config, RNG, &answer).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the broker answered SaslAuthenticate v0 with SASL_AUTHENTICATION_FAILED (58): no; see to sasl.username and sasl.password"
+    );
+}
+
+#[test]
+fn who_is_not_asked_is_spoken_to_as_its_version_can() {
+    for (version, produce, metadata, init_producer_id) in
+        [("0.8.2", 0, 0, None), ("0.9", 1, 0, None), ("0.10.2", 2, 1, None), ("2.8", 3, 4, Some(0))]
+    {
+        let step = Handshake::begin(&config(false), Some(version.parse().unwrap()));
+        let expected = Versions { produce, metadata, init_producer_id };
+        assert!(matches!(step, Ok(Step::Ready { versions, .. }) if versions == expected), "{version}");
+    }
+}
+
+#[test]
+fn with_credentials_every_broker_is_asked() {
+    let (asked, _) = sent(Handshake::begin(&config(true), Some("0.9".parse().unwrap())));
+    assert_eq!(asked[4..8], [0, 18, 0, 3]);
+}
+
+#[test]
+fn an_answer_to_another_question_is_none() {
+    let (_, waiting) = sent(Handshake::begin(&config(false), None));
+    assert!(matches!(waiting.on_frame(&config(false), RNG, &apis(7, 0, &[])), Err(ConnectionErrorKind::Protocol(_))));
+    let (_, waiting) = sent(Handshake::begin(&config(false), None));
+    assert!(matches!(waiting.on_frame(&config(false), RNG, &[0; 3]), Err(ConnectionErrorKind::Protocol(_))));
+}
+
+/// A SaslAuthenticate request's token, in v1; and a frame with the answer, likewise.
+fn token_of(request: &[u8]) -> String {
+    let client = usize::from(request[13]);
+    let token = &request[14 + client..];
+    assert_eq!(i32::from_be_bytes(token[..4].try_into().unwrap()) as usize, token.len() - 4);
+    String::from_utf8(token[4..].to_vec()).unwrap()
+}
+
+fn authenticated(correlation: i32, token: &str, session: i64) -> Vec<u8> {
+    let head = [&correlation.to_be_bytes()[..], &[0, 0, 255, 255], &(token.len() as i32).to_be_bytes()].concat();
+    [&head[..], token.as_bytes(), &session.to_be_bytes()].concat()
+}
+
+/// As far as the first SCRAM message, in SaslAuthenticate v1.
+fn scram_begun(config: &ProducerConfig) -> (Vec<u8>, Handshake) {
+    let (mechanism, waiting) = sent(asked_twice(config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
+    assert!(mechanism.ends_with(config.sasl.as_ref().unwrap().mechanism().name().as_bytes()));
+    let answer = [&MECHANISM.to_be_bytes()[..], &[0; 6]].concat();
+    sent(waiting.on_frame(config, RNG, &answer))
+}
+
+#[test]
+fn scram_in_requests_of_its_own_each_with_its_number() {
+    for mechanism in [SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
+        let config = config_with(Some(mechanism));
+        let (first, waiting) = scram_begun(&config);
+        assert_eq!((&first[4..8], &first[8..12]), (&[0, 36, 0, 1][..], &(-4_i32).to_be_bytes()[..]));
+        let (server, challenge) = Server::new(mechanism, "me", "secret").on_first(&token_of(&first));
+        let (last, waiting) = sent(waiting.on_frame(&config, RNG, &authenticated(-4, &challenge, 0)));
+        assert_eq!(last[8..12], (-5_i32).to_be_bytes());
+        let signature = server.on_last(&token_of(&last)).unwrap();
+        match waiting.on_frame(&config, RNG, &authenticated(-5, &signature, 3_600_000)) {
+            Ok(Step::Ready { session, .. }) => assert_eq!(session, Some(Duration::from_secs(3_600))),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn scram_in_bare_frames_before_kafka_1_0() {
+    let config = config_with(Some(SaslMechanism::ScramSha256));
+    let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 2), (3, 1), (17, 0)]));
+    assert_eq!(mechanism[4..8], [0, 17, 0, 0]);
+    let (first, waiting) = sent(waiting.on_frame(&config, RNG, &[&MECHANISM.to_be_bytes()[..], &[0; 6]].concat()));
+    let bare = |frame: &[u8]| String::from_utf8(frame[4..].to_vec()).unwrap();
+    let (server, challenge) = Server::new(SaslMechanism::ScramSha256, "me", "secret").on_first(&bare(&first));
+    let (last, waiting) = sent(waiting.on_frame(&config, RNG, challenge.as_bytes()));
+    let signature = server.on_last(&bare(&last)).unwrap();
+    let ready = waiting.on_frame(&config, RNG, signature.as_bytes());
+    assert!(matches!(ready, Ok(Step::Ready { session: None, .. })), "{ready:?}");
+}
+
+#[test]
+fn a_broker_that_does_not_know_the_password_is_not_believed() {
+    let config = config_with(Some(SaslMechanism::ScramSha256));
+    let (first, waiting) = scram_begun(&config);
+    let (server, challenge) = Server::new(SaslMechanism::ScramSha256, "me", "guessed").on_first(&token_of(&first));
+    let (last, waiting) = sent(waiting.on_frame(&config, RNG, &authenticated(-4, &challenge, 0)));
+    assert_eq!(server.on_last(&token_of(&last)), None, "nor would an honest one believe us");
+    let signature = server.signature();
+    let kind = waiting.on_frame(&config, RNG, &authenticated(-5, &signature, 0)).unwrap_err();
+    assert_eq!(kind, ConnectionErrorKind::Scram(ScramError::WrongSignature));
+}
+
+#[test]
+fn a_session_of_no_or_negative_length_is_none() {
+    let config = config(true);
+    for session in [0, -1, i64::MIN] {
+        let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
+        assert!(mechanism.ends_with(b"PLAIN"));
+        let (_, waiting) = sent(waiting.on_frame(&config, RNG, &[&MECHANISM.to_be_bytes()[..], &[0; 6]].concat()));
+        let ready = waiting.on_frame(&config, RNG, &authenticated(-4, "", session));
+        assert!(matches!(ready, Ok(Step::Ready { session: None, .. })), "{ready:?}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Timers, each with a name. The next deadline is the least.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use super::accumulator::PartitionIndex;
+use super::io::ConnectionId;
+use super::network::Node;
+use crate::time::Instant;
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A connection is overdue: it does not come about, or does not answer.
+    Overdue(ConnectionId),
+    /// A connection has been of no use for long, or its session is over.
+    Idle(ConnectionId),
+    /// A broker asked for silence until now.
+    Throttle(ConnectionId),
+    /// A node may be connected to again.
+    Reconnect(Node),
+    /// A partition's next batch may be tried again.
+    Retry(PartitionIndex),
+    /// A partition's oldest batch is out of time.
+    Delivery(PartitionIndex),
+    /// Metadata may be asked for again.
+    MetadataRetry,
+    /// Metadata is too old.
+    MetadataAge,
+    /// What was not used for long is forgotten.
+    MetadataIdle,
+    /// A topic that was looked up is not there.
+    LookupTopic,
+    /// A producer id may be asked for again.
+    ProducerId,
+}
+
+/// At most one deadline for each name.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    by_name: BTreeMap<Timer, Instant>,
+    by_time: BTreeSet<(Instant, Timer)>,
+}
+
+impl Timers {
+    /// Sets it, or moves it.
+    pub(super) fn set(&mut self, timer: Timer, at: Instant) {
+        match self.by_name.insert(timer, at) {
+            Some(before) if before == at => return,
+            Some(before) => self.by_time.remove(&(before, timer)),
+            None => false,
+        };
+        self.by_time.insert((at, timer));
+    }
+
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.by_name.contains_key(&timer)
+    }
+
+    pub(super) fn clear(&mut self, timer: Timer) {
+        if let Some(before) = self.by_name.remove(&timer) {
+            self.by_time.remove(&(before, timer));
+        }
+    }
+
+    pub(super) fn set_or_clear(&mut self, timer: Timer, at: Option<Instant>) {
+        match at {
+            Some(at) => self.set(timer, at),
+            None => self.clear(timer),
+        }
+    }
+
+    pub(super) fn clear_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The next deadline.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.by_time.first().map(|&(at, _)| at)
+    }
+
+    /// One that is due, taken off: the earliest first, and at the same moment in the order of the names.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+        let &(at, timer) = self.by_time.first()?;
+        if at > now {
+            return None;
+        }
+        self.clear(timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    fn at(millis: u64) -> Instant {
+        Instant::START + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn the_next_deadline_is_the_least_and_each_name_has_one() {
+        let mut timers = Timers::default();
+        assert_eq!(timers.next(), None);
+        timers.set(Timer::MetadataAge, at(30));
+        timers.set(Timer::ProducerId, at(20));
+        timers.set(Timer::Retry(4), at(20));
+        assert_eq!(timers.next(), Some(at(20)));
+        timers.set(Timer::ProducerId, at(40));
+        timers.set(Timer::ProducerId, at(40));
+        assert_eq!(timers.pop_due(at(19)), None);
+        assert_eq!(timers.pop_due(at(20)), Some(Timer::Retry(4)));
+        assert_eq!(timers.pop_due(at(20)), None);
+        timers.clear(Timer::MetadataAge);
+        timers.clear(Timer::MetadataAge);
+        assert_eq!(timers.next(), Some(at(40)));
+        assert_eq!(timers.pop_due(at(99)), Some(Timer::ProducerId));
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn what_is_due_comes_by_time_and_then_by_name() {
+        let mut timers = Timers::default();
+        timers.set(Timer::ProducerId, at(1));
+        timers.set(Timer::Delivery(2), at(1));
+        timers.set(Timer::Delivery(1), at(1));
+        timers.set_or_clear(Timer::MetadataRetry, Some(at(0)));
+        let mut due = alloc::vec::Vec::new();
+        while let Some(timer) = timers.pop_due(at(1)) {
+            due.push(timer);
+        }
+        assert_eq!(due, [Timer::MetadataRetry, Timer::Delivery(1), Timer::Delivery(2), Timer::ProducerId]);
+        timers.set(Timer::MetadataAge, at(5));
+        timers.set_or_clear(Timer::MetadataAge, None);
+        assert_eq!(timers.next(), None);
+        timers.clear_all();
+    }
+}

@@ -1,0 +1,127 @@
+//! Why time ran out for a batch or a lookup: what it waits for now, and the last error that delayed it.
+
+use super::Machine;
+use super::responses::PendingRequest;
+use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex};
+use crate::machine::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
+use crate::machine::connection::Connection;
+use crate::machine::event::{ConnectionError, ConnectionErrorKind};
+use crate::machine::io::ConnectionId;
+use crate::machine::network::{Network, Node, NodeError};
+use crate::time::Instant;
+
+/// An error and when it occurred.
+type Dated = (Instant, LastErrorKind);
+
+impl Machine {
+    /// Returns why the first batch of a partition is still not acknowledged.
+    pub(super) fn why_late(&self, index: PartitionIndex, entry: &Entry) -> Option<TimeoutCause> {
+        let accepted = entry.deadline.since_start().saturating_sub(self.config.delivery_timeout);
+        let last = self.last_error_of(index, entry, Instant::from_start(accepted));
+        TimeoutCause::new(self.waiting_for(index, entry), last.map(|last| self.dated(last)))
+    }
+
+    /// Returns why a lookup that ends at `until` is still not answered.
+    pub(super) fn why_no_metadata(&self, until: Instant) -> Option<TimeoutCause> {
+        let begun = Instant::from_start(until.since_start().saturating_sub(self.config.request_timeout));
+        let last = self.network.last_error(None, begun).map(of_node);
+        TimeoutCause::new(Some(self.metadata_wait()), last.map(|last| self.dated(last)))
+    }
+
+    fn dated(&self, (at, error): Dated) -> LastError {
+        LastError { error, before: self.now.since(at) }
+    }
+
+    fn last_error_of(&self, index: PartitionIndex, entry: &Entry, accepted: Instant) -> Option<Dated> {
+        let to = &self.accumulator.partition(index).to;
+        let leader = self.cluster.leader(to).map(Node::Broker);
+        let own = entry.last_error.as_deref().map(|error| (entry.last_error_at, error.clone().into()));
+        let last_of = |node: Option<Node>| self.network.last_error(node, accepted).map(of_node);
+        let unanswered = entry.unanswered_by.and_then(|node| last_of(Some(node)));
+        let leaderless = self.cluster.leaderless(to).filter(|_| leader.is_none());
+        let leaderless = leaderless.map(|error| (self.refresh.answered(), error.clone().into()));
+        let identity = self.identity_error.as_ref().filter(|(at, _)| *at >= accepted && self.waits_for_identity(index));
+        let identity = identity.map(|(at, error)| (*at, error.clone().into()));
+        let all = [last_of(leader), unanswered, leaderless, identity, own];
+        // Of several at one moment the last in this order, which goes from the general to the particular.
+        all.into_iter().flatten().max_by_key(|(at, _)| *at)
+    }
+
+    fn waiting_for(&self, index: PartitionIndex, entry: &Entry) -> Option<WaitingFor> {
+        if let Some(id) = entry.in_flight {
+            let is_in = |pending_requests: &PendingRequest| matches!(pending_requests, PendingRequest::Produce { parts, .. } if parts.iter().any(|part| part.entry == entry.id));
+            let mut pending_requests = self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX));
+            let (&(_, correlation), _) = pending_requests.find(|(_, pending_requests)| is_in(pending_requests))?;
+            let connection = self.network.connections.get(&id)?;
+            let request = connection.pending_request(correlation, self.now)?;
+            return Some(WaitingFor::Response { broker: connection.address.clone(), request });
+        }
+        match self.ready(index).err()? {
+            BlockedOn::Leader => Some(self.metadata_wait()),
+            BlockedOn::Node(node) => self.connection_wait(node),
+            BlockedOn::Capacity(id) => {
+                let connection = self.network.connections.get(&id)?;
+                if connection.may_be_asked(self.now) {
+                    self.response_wait(connection)
+                } else {
+                    Some(WaitingFor::Throttle { broker: connection.address.clone() })
+                }
+            }
+            BlockedOn::Identity(_) => {
+                let asked = self.connection_of(|pending_requests| matches!(pending_requests, PendingRequest::Identity));
+                Some(asked.unwrap_or(WaitingFor::ProducerId))
+            }
+            // The last error says why.
+            BlockedOn::Itself | BlockedOn::Until(_) | BlockedOn::News => None,
+        }
+    }
+
+    fn metadata_wait(&self) -> WaitingFor {
+        let asked =
+            || self.connection_of(|pending_requests| matches!(pending_requests, PendingRequest::Metadata { .. }));
+        let mut underway = self.network.connections.values().filter(|connection| connection.versions().is_none());
+        asked()
+            .or_else(|| underway.find_map(|connection| self.response_wait(connection)))
+            .unwrap_or(WaitingFor::Metadata)
+    }
+
+    fn connection_wait(&self, node: Node) -> Option<WaitingFor> {
+        match self.network.connection_to(node) {
+            Some(connection) => self.response_wait(connection),
+            None => {
+                let broker = Network::address(node, &self.config, &self.cluster)?;
+                Some(WaitingFor::Reconnect { broker })
+            }
+        }
+    }
+
+    /// What a connection waits for: to be made, or the oldest response.
+    fn response_wait(&self, connection: &Connection) -> Option<WaitingFor> {
+        let broker = connection.address.clone();
+        if connection.is_connecting() {
+            return Some(WaitingFor::Connection { broker, pending: self.now.since(connection.begun) });
+        }
+        Some(WaitingFor::Response { broker, request: connection.pending(self.now)? })
+    }
+
+    /// The response to this request, where it is pending.
+    fn connection_of(&self, is_it: impl Fn(&PendingRequest) -> bool) -> Option<WaitingFor> {
+        let (&(id, correlation), _) =
+            self.pending_requests.iter().find(|(_, pending_requests)| is_it(pending_requests))?;
+        let connection = self.network.connections.get(&id)?;
+        let request = connection.pending_request(correlation, self.now)?;
+        Some(WaitingFor::Response { broker: connection.address.clone(), request })
+    }
+
+    /// Keeps why there is no producer id yet.
+    pub(super) fn note_identity_error(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
+        if let Some(connection) = self.network.connections.get(&id) {
+            let error = ConnectionError::new(connection.address.clone(), kind);
+            self.identity_error = Some((self.now, error));
+        }
+    }
+}
+
+fn of_node(last: &NodeError) -> Dated {
+    (last.at, last.error.clone().into())
+}

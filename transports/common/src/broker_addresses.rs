@@ -1,0 +1,135 @@
+//! Which addresses there are connections to, how far those have come, and what is spoken there.
+
+use std::collections::BTreeMap;
+
+use kafka_batch_core::machine::ConnectionId;
+
+/// Host and port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Address {
+    host: String,
+    port: u16,
+}
+
+/// With names `C` of connections.
+#[derive(Debug)]
+pub(crate) struct BrokerAddresses<C = ConnectionId> {
+    connections: BTreeMap<C, Address>,
+    /// The newest version of Produce that is spoken there. Only of those with a connection.
+    ready: BTreeMap<Address, i16>,
+    /// The lowest of them; while there is none, the last one that there was.
+    produce: Option<i16>,
+    /// Connections in a row that ended before they were ready.
+    failures: BTreeMap<Address, usize>,
+}
+
+/// Of how many addresses failures are counted. More are forgotten all at once: brokers that come and go have other addresses
+/// each time.
+const MOST_FAILURES: usize = 1_000;
+
+impl<C: Copy + Ord> BrokerAddresses<C> {
+    pub(crate) const fn new() -> Self {
+        Self { connections: BTreeMap::new(), ready: BTreeMap::new(), produce: None, failures: BTreeMap::new() }
+    }
+
+    /// An attempt begins. Gives how many of them have failed since the last that has not.
+    pub(crate) fn connect(&mut self, connection: C, host: &str, port: u16) -> usize {
+        let address = Address { host: host.to_owned(), port };
+        let failures = self.failures.get(&address).copied().unwrap_or(0);
+        self.connections.insert(connection, address);
+        failures
+    }
+
+    /// It is known what is spoken there.
+    pub(crate) fn ready(&mut self, host: String, port: u16, produce: i16) {
+        let address = Address { host, port };
+        self.failures.remove(&address);
+        if self.has_connection_to(&address) {
+            self.ready.insert(address, produce);
+        } else if self.ready.is_empty() {
+            self.produce = Some(produce); // it is gone already, and all that is known
+        }
+    }
+
+    /// The connection is no more, or never was. Whether that is news.
+    pub(crate) fn gone(&mut self, connection: C) -> bool {
+        let Some(address) = self.connections.remove(&connection) else { return false };
+        if !self.ready.contains_key(&address) {
+            if self.failures.len() >= MOST_FAILURES {
+                self.failures.clear();
+            }
+            *self.failures.entry(address.clone()).or_insert(0) += 1;
+        } else if !self.has_connection_to(&address) {
+            self.ready.remove(&address);
+        }
+        true
+    }
+
+    fn has_connection_to(&self, address: &Address) -> bool {
+        self.connections.values().any(|each| each == address)
+    }
+
+    /// The newest version of Produce that all of those speak to which there is a connection; if there is none to any, the
+    /// last answer.
+    pub(crate) fn produce(&mut self) -> Option<i16> {
+        self.produce = self.ready.values().copied().min().or(self.produce);
+        self.produce
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_counted_until_there_is_a_connection_that_is_ready() {
+        let mut addresses = BrokerAddresses::new();
+        for failures in 0..3 {
+            assert_eq!(addresses.connect(failures, "a", 1), failures);
+            assert_eq!(addresses.connect(100 + failures, "a", 2), 0, "of another port");
+            addresses.ready("a".to_owned(), 2, 9);
+            assert!(addresses.gone(failures));
+            assert!(!addresses.gone(failures), "it is counted once");
+            addresses.gone(100 + failures);
+        }
+        addresses.connect(200, "a", 1);
+        addresses.ready("a".to_owned(), 1, 9);
+        addresses.gone(200);
+        assert_eq!(addresses.connect(201, "a", 1), 0, "the last one was ready");
+    }
+
+    #[test]
+    fn failures_are_not_remembered_for_ever() {
+        let mut addresses = BrokerAddresses::new();
+        for port in 0..2_500 {
+            addresses.connect(port, "a", port);
+            addresses.gone(port);
+        }
+        assert!(addresses.failures.len() <= MOST_FAILURES, "{}", addresses.failures.len());
+        assert!(addresses.connections.is_empty() && addresses.ready.is_empty());
+    }
+
+    #[test]
+    fn what_an_old_broker_speaks_counts_while_there_is_a_connection_to_it() {
+        let mut addresses = BrokerAddresses::new();
+        assert_eq!(addresses.produce(), None);
+        for (number, host, produce) in [(1, "old", 3), (2, "new", 11), (3, "old", 3)] {
+            addresses.connect(number, host, 9092);
+            addresses.ready(host.to_owned(), 9092, produce);
+        }
+        assert_eq!(addresses.produce(), Some(3));
+        addresses.gone(1);
+        assert_eq!(addresses.produce(), Some(3), "there is another connection to it");
+        addresses.gone(3);
+        assert_eq!(addresses.produce(), Some(11));
+        addresses.gone(2);
+        assert_eq!(addresses.produce(), Some(11), "there is none at all");
+        assert!(addresses.ready.is_empty());
+        addresses.ready("gone".to_owned(), 9092, 9);
+        assert_eq!(addresses.produce(), Some(9), "nor is there now");
+        addresses.connect(4, "new", 9092);
+        addresses.ready("new".to_owned(), 9092, 11);
+        addresses.ready("gone".to_owned(), 9092, 9);
+        assert_eq!(addresses.produce(), Some(11));
+    }
+}
