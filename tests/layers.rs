@@ -10,7 +10,19 @@ use std::path::{Path, PathBuf};
 const ROOMS: [(&str, &[&str], &[&str]); 7] = [
     (
         "values",
-        &["checksum", "compression", "field", "headers", "magic", "message", "partitioner", "record", "time", "varint"],
+        &[
+            "checksum",
+            "compression",
+            "field",
+            "headers",
+            "magic",
+            "message",
+            "partitioner",
+            "record",
+            "splitmix64",
+            "time",
+            "varint",
+        ],
         &[],
     ),
     ("protocol", &["protocol"], &[]),

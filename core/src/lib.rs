@@ -42,6 +42,7 @@ pub mod proptest;
 pub mod protocol;
 mod publish;
 mod record;
+mod splitmix64;
 pub mod stream;
 mod time;
 mod transport;
