@@ -16,7 +16,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
-use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, large};
+use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, good, large};
 
 #[path = "vectors/files.rs"]
 mod files;
@@ -121,7 +121,7 @@ fn inspect_shows_every_vector_as_its_manifest_has_it() {
         "timestamp_type",
         "attributes",
     ];
-    let manifest: Vec<Value> = entries("manifest.json");
+    let manifest: Vec<Value> = good();
     let path = |entry: &Value| vector(entry["file"].as_str().expect("a name")).display().to_string();
     let run = inspect(["--json".into()].into_iter().chain(manifest.iter().map(path)));
     assert_eq!(run.status, 0, "{}", run.err);

@@ -20,6 +20,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 7] = [
             "partitioner",
             "record",
             "secret",
+            "splitmix64",
             "time",
             "varint",
         ],

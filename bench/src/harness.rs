@@ -3,6 +3,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use kafka_batch_bench_shared as shared;
+
 /// Something to be measured.
 pub struct Case<'a> {
     pub name: &'static str,
@@ -90,13 +92,8 @@ fn page_faults() -> f64 {
     behind.split_whitespace().nth(BEHIND_THE_NAME).and_then(|field| field.parse().ok()).unwrap_or_default()
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    let middle = figures.len() / 2;
-    match figures.len() % 2 {
-        0 => (figures[middle - 1] + figures[middle]) / 2.0,
-        _ => figures[middle],
-    }
+fn median(figures: Vec<f64>) -> f64 {
+    shared::median(figures).expect("a sample")
 }
 
 impl Samples {

@@ -1,13 +1,12 @@
-//! The table for people, the figures for programs, and the plot: all from the same rows.
+//! The table, the plot and the figures that they are made from.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::{fs, io};
+use std::io;
 
+use kafka_batch_bench_shared::results;
 use serde_json::json;
 
-use crate::environment::{self, Environment};
-use crate::{plot, targets};
+use crate::{environment, plot, targets};
 
 /// One workload, built or read, by everyone who can.
 pub struct Row {
@@ -72,13 +71,12 @@ pub fn table(rows: &[Row]) -> String {
 
 /// Writes `results/table.md`, `results/figures.json` and `results/plot.svg`.
 pub fn write(rows: &[Row]) -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-    fs::create_dir_all(&folder)?;
-    let environment = Environment::look();
+    let environment = environment::look();
     let mut text = format!(
-        "# Building and reading a batch\n\n{}\n\nMultiples of the row's baseline, which is the first column that has a \
+        "# Building and reading a batch\n\n{}- {}\n\nMultiples of the row's baseline, which is the first column that has a \
          figure: lower is faster. ../README.md says who is who.\n{}\n{}\n## Workloads\n\n",
         environment.lines(),
+        environment::METHOD,
         table(rows),
         targets::table(rows),
     );
@@ -90,7 +88,7 @@ pub fn write(rows: &[Row]) -> io::Result<()> {
             row.workload, row.says, bound.name, bound.nanoseconds
         );
     }
-    fs::write(folder.join("table.md"), text)?;
+    results::write("table.md", &text)?;
     let rows_as_json = rows.iter().map(|row| {
         let figures = row.figures.iter().map(|figure| {
             json!({
@@ -105,9 +103,9 @@ pub fn write(rows: &[Row]) -> io::Result<()> {
     });
     let figures = json!({
         "date": environment.date, "processor": environment.processor, "rustc": environment.rustc,
-        "crates": environment::crates().collect::<std::collections::BTreeMap<_, _>>(),
+        "crates": environment.crates,
         "method": environment::METHOD, "rows": rows_as_json.collect::<Vec<_>>(),
     });
-    fs::write(folder.join("figures.json"), serde_json::to_string_pretty(&figures)? + "\n")?;
-    fs::write(folder.join("plot.svg"), plot::svg(rows))
+    results::write("figures.json", &(serde_json::to_string_pretty(&figures)? + "\n"))?;
+    results::write("plot.svg", &plot::svg(rows))
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use kafka_batch_bench_shared::Bound;
+
 use crate::contender::Contender;
 use crate::contender::ours::Ours;
 use crate::report::Row;
@@ -10,55 +12,45 @@ use crate::report::Row;
 struct Target {
     says: String,
     is: f64,
-    /// At most this, or at least this.
-    limit: Limit,
-}
-
-enum Limit {
-    Most(f64),
-    Least(f64),
+    bound: Bound,
 }
 
 /// How many times as fast as the best peer, where more than "not slower" is asked for.
 const AHEAD_OF_PEERS: [(&str, f64); 3] = [("W1", 2.5), ("W2", 1.2), ("W3", 1.8)];
 
-/// Contenders that are no peers but bounds.
-const BOUNDS: [&str; 4] = ["straight line", "codec alone", "bare walk", "copy and sum"];
+/// Contenders that are no peers.
+const BASELINES: [&str; 4] = ["straight line", "codec alone", "bare walk", "copy and sum"];
 
 fn targets(row: &Row) -> Vec<Target> {
     let ours = row.figure(Ours.name()).expect("in every row");
-    let bound = row.figures[0].name;
-    let most = match (row.what, bound) {
+    let baseline = row.figures[0].name;
+    let most = match (row.what, baseline) {
         ("build", "straight line") => Some(1.3),
         ("build", "codec alone") => Some(1.1),
         ("read", "bare walk") => Some(1.5),
         _ => None,
     };
-    let to_bound = most.map(|most| Target { says: format!("times {bound}"), is: ours.ratio, limit: Limit::Most(most) });
+    let to_baseline =
+        most.map(|most| Target { says: format!("times {baseline}"), is: ours.ratio, bound: Bound::AtMost(most) });
     let peers = row.figures.iter().filter(|figure| {
-        figure.name != ours.name && !BOUNDS.contains(&figure.name) && !figure.careless // who does less is no measure
+        figure.name != ours.name && !BASELINES.contains(&figure.name) && !figure.careless // who does less is no measure
     });
     let best = peers.min_by(|one, other| one.to_ours.total_cmp(&other.to_ours));
     let to_peers = best.map(|best| {
         let asked = AHEAD_OF_PEERS.iter().find(|(name, _)| row.what == "build" && *name == row.workload);
         let least = asked.map_or(1.0, |(_, least)| *least);
-        Target { says: format!("times as fast as {}", best.name), is: best.to_ours, limit: Limit::Least(least) }
+        Target { says: format!("times as fast as {}", best.name), is: best.to_ours, bound: Bound::AtLeast(least) }
     });
-    to_bound.into_iter().chain(to_peers).collect()
+    to_baseline.into_iter().chain(to_peers).collect()
 }
 
 /// All targets as Markdown.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from("\n| kafka-batch | is | target | |\n|---|--:|--:|---|\n");
     for row in rows {
-        for Target { says, is, limit } in targets(row) {
-            let (sign, number, holds) = match limit {
-                Limit::Most(most) => ('≤', most, is <= most),
-                Limit::Least(least) => ('≥', least, is >= least),
-            };
-            let verdict = if holds { "holds" } else { "missed" };
-            let _ =
-                writeln!(text, "| {} {}, {says} | {is:.2} | {sign} {number:.1} | {verdict} |", row.what, row.workload);
+        for Target { says, is, bound } in targets(row) {
+            let verdict = bound.verdict(Some(is));
+            let _ = writeln!(text, "| {} {}, {says} | {is:.2} | {bound} | {verdict} |", row.what, row.workload);
         }
     }
     text

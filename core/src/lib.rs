@@ -43,6 +43,7 @@ pub mod protocol;
 mod publish;
 mod record;
 mod secret;
+mod splitmix64;
 pub mod stream;
 mod time;
 mod transport;

@@ -5,6 +5,8 @@
 
 use core::num::NonZeroU32;
 
+use crate::splitmix64::SplitMix64;
+
 /// Returns the partition of a key, from 0 to `partitions` − 1: its murmur2 hash modulo `partitions`.
 ///
 /// The same as `BuiltInPartitioner.partitionForKey` of the Java client, and as other clients that are compatible with it.
@@ -49,7 +51,7 @@ fn murmur2(bytes: &[u8]) -> u32 {
 /// The choice is pseudo-random and determined by the seed, so that tests can repeat it.
 #[derive(Clone, Debug)]
 pub struct StickyPartitioner {
-    state: u64,
+    random: SplitMix64,
     current: Option<i32>,
 }
 
@@ -57,7 +59,7 @@ impl StickyPartitioner {
     /// Creates a partitioner with this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { state: seed, current: None }
+        Self { random: SplitMix64::new(seed), current: None }
     }
 
     /// Returns the current partition, from 0 to `partitions` − 1.
@@ -80,21 +82,12 @@ impl StickyPartitioner {
         let count = partitions.get();
         let avoided = other_than.filter(|&last| count > 1 && (last as u32) < count);
         let choices = count - u32::from(avoided.is_some());
-        let mut partition = (self.draw() % u64::from(choices)) as i32;
+        let mut partition = self.random.below(choices as usize) as i32;
         if avoided.is_some_and(|avoided| partition >= avoided) {
             partition += 1;
         }
         self.current = Some(partition);
         partition
-    }
-
-    /// Returns the next number of a SplitMix64 sequence.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
     }
 }
 

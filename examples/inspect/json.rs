@@ -168,7 +168,7 @@ impl<'a> Batch<'a> {
 
 impl<'a> Record<'a> {
     fn new(record: &'a RawRecordView<'_>) -> Self {
-        let is_text = |name: &[u8]| str::from_utf8(name).is_ok();
+        let is_text = |name: &[u8]| std::str::from_utf8(name).is_ok();
         let names: Vec<_> = record.headers.iter().map(|header| header.name).collect();
         Self {
             offset: record.offset,

@@ -9,19 +9,31 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
-/// Returns the entries of a manifest.
-pub(crate) fn entries<T: DeserializeOwned>(manifest: &str) -> Vec<T> {
-    let json = fs::read(folder().join(manifest)).unwrap_or_else(|error| panic!("{manifest}: {error}"));
-    serde_json::from_slice(&json).unwrap_or_else(|error| panic!("{manifest}: {error}"))
+/// Returns the entries of a JSON file.
+pub(crate) fn entries<T: DeserializeOwned>(file: &str) -> Vec<T> {
+    serde_json::from_slice(&bytes_of(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// Returns the bytes of a vector, which is a file of its own or in `large.zst`.
+/// Returns the entries of `manifest.json`, with `batches` where they are left out.
+pub(crate) fn good<T: DeserializeOwned>() -> Vec<T> {
+    let mut entries: Vec<Value> = entries("manifest.json");
+    for entry in entries.iter_mut().filter(|entry| entry["batches"].is_null()) {
+        let mut batch = entry.clone();
+        batch["pos"] = 0.into();
+        entry["batches"] = vec![batch].into();
+    }
+    let typed = |entry: Value| T::deserialize(&entry).unwrap_or_else(|error| panic!("{error}: {entry}"));
+    entries.into_iter().map(typed).collect()
+}
+
+/// Returns the bytes of a file, which is there as such or in `large.zst`.
 pub(crate) fn bytes_of(file: &str) -> Vec<u8> {
     match large().get(file) {
         Some(bytes) => bytes.clone(),
@@ -29,7 +41,7 @@ pub(crate) fn bytes_of(file: &str) -> Vec<u8> {
     }
 }
 
-/// The vectors in `large.zst`: for each of them a line with name and size, then its bytes.
+/// The files in `large.zst`: for each of them a line with name and size, then its bytes.
 pub(crate) fn large() -> &'static HashMap<String, Vec<u8>> {
     static LARGE: OnceLock<HashMap<String, Vec<u8>>> = OnceLock::new();
     LARGE.get_or_init(|| {

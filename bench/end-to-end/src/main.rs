@@ -5,7 +5,6 @@
 mod broker;
 mod client;
 mod cores;
-mod environment;
 mod job;
 mod meter;
 mod plot;
@@ -20,7 +19,7 @@ use std::process::{Command, ExitCode};
 use broker::{Against, Broker};
 use client::CLIENTS;
 use cores::Side;
-use job::{Acks, Job, Report};
+use job::{Job, Report};
 use results::{Measured, Results};
 use rows::{PARTITIONS, ROWS, Row};
 
@@ -35,7 +34,7 @@ A ROW is any part of a row's name; without any, all rows are run.
   --client NAME        only the clients with this in their name; may be given again
   --rounds N           how often each client has its turn in a row (5)
   --seconds S          how long a turn is (1)
-  --write              put these rows into bench/results; so a long run can be made in parts";
+  --write              put these rows into bench/results, beside those that were measured before on this machine";
 
 struct Plan {
     against: Against,
@@ -97,8 +96,7 @@ fn is_chosen(parts: &[String], name: &str) -> bool {
 fn measure(plan: &Plan) -> Result<(), Box<dyn Error>> {
     let broker = Broker::start(&plan.against, &PARTITIONS)?;
     let rows = ROWS.iter().filter(|row| is_chosen(&plan.rows, row.name));
-    // The mock cluster answers also where no acknowledgement is asked for.
-    let rows: Vec<_> = rows.filter(|row| row.acks == Acks::All || !broker.is_mock()).collect();
+    let rows: Vec<_> = rows.filter(|row| row.can_run(broker.is_mock())).collect();
     let mut turns = Turns { plan, broker: &broker, topics: 0 };
     if let (Against::Kafka(_), Some(&row)) = (&plan.against, rows.first()) {
         // A Java program that has just begun is slow.

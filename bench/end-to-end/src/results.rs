@@ -1,8 +1,8 @@
 //! What was measured, and the files that keep it.
 
 use std::error::Error;
-use std::path::Path;
 
+use kafka_batch_bench_shared::{median, results};
 use serde::{Deserialize, Serialize};
 
 use crate::broker::Against;
@@ -78,14 +78,6 @@ impl Measured {
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.retain(|value| value.is_finite());
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = values.get(middle).copied()?;
-    if values.len() % 2 == 1 { Some(upper) } else { Some((values[middle - 1] + upper) / 2.0) }
-}
-
 // --- In files
 
 #[derive(Serialize, Deserialize)]
@@ -109,21 +101,23 @@ struct FileClient {
 }
 
 impl Results {
-    /// Puts these rows in the place of what the files have of them, and draws tables and plot anew.
+    /// Adds these rows to those that were measured before on this machine, and writes tables and plot anew.
     pub fn write(mut self, against: &Against) -> Result<(), Box<dyn Error>> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
         let name = match against {
             Against::Mock => "end-to-end",
             Against::Kafka(_) | Against::Address(_) => "end-to-end-kafka",
         };
-        let figures = folder.join(format!("{name}.json"));
-        if let Ok(text) = std::fs::read_to_string(&figures) {
+        let figures = format!("{name}.json");
+        if let Some(text) = results::read(&figures)? {
             self.add_older(serde_json::from_str(&text)?);
         }
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(&figures, serde_json::to_string_pretty(&self.file())? + "\n")?;
-        std::fs::write(folder.join(format!("{name}.md")), table::page(&self))?;
-        std::fs::write(folder.join(format!("{name}.svg")), plot::svg(&self))?;
+        results::write(&figures, &(serde_json::to_string_pretty(&self.file())? + "\n"))?;
+        results::write(&format!("{name}.md"), &table::page(&self))?;
+        results::write(&format!("{name}.svg"), &plot::svg(&self))?;
+        let rows = ROWS.iter().filter(|row| row.can_run(matches!(against, Against::Mock)));
+        for row in rows.filter(|row| self.rows.iter().all(|has| has.row.name != row.name)) {
+            eprintln!("bench/results/{name}.md lacks the row \"{}\": it was not measured on this machine", row.name);
+        }
         Ok(())
     }
 

@@ -61,6 +61,11 @@ impl Row {
         ROWS.iter().find(|row| row.name == name)
     }
 
+    /// Whether the broker allows it: the mock cluster also answers where no acknowledgement is asked for.
+    pub fn can_run(&self, is_mock: bool) -> bool {
+        self.acks == Acks::All || !is_mock
+    }
+
     pub fn job(&self, brokers: &str, topic: &Topic, seconds: f64) -> Job {
         let Self { partitions, work, value_len, batch_size, lz4, acks, .. } = *self;
         let (brokers, topic) = (brokers.into(), topic.name.clone());

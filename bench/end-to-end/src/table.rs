@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 
+use kafka_batch_bench_shared::Environment;
+
 use crate::client::{CLIENTS, Client, RAW};
-use crate::environment;
 use crate::job::Work;
 use crate::results::{CPU, Measured, P50, P99, PEAK, RATE, Results};
 use crate::targets;
 
+/// The crates whose version decides what comes out.
+const CRATES: [&str; 9] =
+    ["async-std", "crc-fast", "kafka-batch", "krafka", "lz4_flex", "rdkafka", "rdkafka-sys", "rskafka", "tokio"];
+
 /// All of it as Markdown.
 pub fn page(results: &Results) -> String {
-    let mut text = format!("# Publishing from end to end, against {}\n\n{}", results.against, environment::lines());
+    let environment = Environment::look(env!("CARGO_PKG_NAME"), &CRATES).lines();
+    let mut text = format!("# Publishing from end to end, against {}\n\n{}", results.against, environment);
     let _ = write!(text, "\nClient and broker on a core each; {}, clients in turns. ", effort(&results.rows));
     text += "Medians, and medians of ratios within a round. `../README.md` says what the clients do.\n";
     let turns = results.rows.iter().map(Measured::turns);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kafka_batch_bench_shared::Bound;
+
 use crate::client::{BY_HAND, OVER_RDKAFKA, RAW, RDKAFKA, TOKIO};
 use crate::job::{Acks, Work};
 use crate::results::{CPU, Measured, P50, RATE};
@@ -13,11 +15,6 @@ pub struct Target {
     says: String,
     is: Option<f64>,
     bound: Bound,
-}
-
-enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
 }
 
 /// The targets of a row.
@@ -64,26 +61,12 @@ pub fn of(measured: &Measured) -> Vec<Target> {
     targets
 }
 
-impl Target {
-    fn verdict(&self) -> &'static str {
-        match (self.is, &self.bound) {
-            (None, _) => "not measured",
-            (Some(is), Bound::AtLeast(least)) if is >= *least => "holds",
-            (Some(is), Bound::AtMost(most)) if is <= *most => "holds",
-            _ => "**missed**",
-        }
-    }
-}
-
 /// A line of the table.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { row, says, .. } = self;
-        let is = self.is.map_or("–".into(), |is| format!("{is:.2}"));
-        let bound = match self.bound {
-            Bound::AtLeast(least) => format!("≥ {least:.2}"),
-            Bound::AtMost(most) => format!("≤ {most:.2}"),
-        };
-        write!(f, "| {row}: {says} | {is} | {bound} | {} |", self.verdict())
+        let Self { row, says, is, bound } = self;
+        let verdict = bound.verdict(*is);
+        let is = is.map_or("–".into(), |is| format!("{is:.2}"));
+        write!(f, "| {row}: {says} | {is} | {bound} | {verdict} |")
     }
 }

@@ -7,12 +7,12 @@ mod broker;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::path::Path;
 use std::time::Instant as Clock;
 
 use broker::{Broker, TOPIC};
 use kafka_batch::machine::{self, ConnectionId, Event, Input, Instant, Output, Machine, ProducerConfig};
 use kafka_batch::{KafkaBatch, Record, SealedBatch, Stamp, Timestamp, TopicPartition};
+use kafka_batch_bench_shared::{Environment, median, results};
 
 /// Batches that are measured at once.
 const SAMPLE: usize = 10_000;
@@ -106,11 +106,6 @@ impl World {
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
-}
-
 /// Nanoseconds a batch: without the machine, through it, and the ratio; each the median of its samples.
 fn measure(row: &Row, batches: usize) -> (f64, f64, f64) {
     let mut world = World::new(row);
@@ -139,6 +134,7 @@ fn measure(row: &Row, batches: usize) -> (f64, f64, f64) {
         ratios.push(other / one);
     }
     assert_eq!(world.delivered - before, batches / SAMPLE * SAMPLE, "each was delivered");
+    let median = |figures| median(figures).expect("a sample");
     (median(without), median(through), median(ratios))
 }
 
@@ -158,15 +154,15 @@ fn main() {
         );
         eprintln!("{}: {ratio:.2}", row.says);
     }
+    let environment = Environment::look(env!("CARGO_PKG_NAME"), &["bytes", "crc-fast", "kafka-batch-core"]).lines();
     let text = format!(
-        "# What the machine costs, for each batch\n\nBatches of so many records of 98 bytes, filled, sealed and stamped; \
+        "# What the machine costs, for each batch\n\n{environment}\nBatches of so many records of 98 bytes, filled, sealed and stamped; \
          and the same batches handed to the producer's state machine, which stamps them, forms requests, reads the answers \
          of a broker in memory (its cost is in the figure) and tells of each delivery. Samples of {SAMPLE} batches take \
          turns; a figure is the median of its samples, the ratio that of the ratios. `bench/machine` makes it.\n\n{table}"
     );
     print!("{text}");
     if !quick {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/machine.md");
-        std::fs::write(path, text).expect("a place for the results");
+        results::write("machine.md", &text).expect("a place for the results");
     }
 }

@@ -36,7 +36,7 @@ impl<'a> TryFrom<RawHeader<'a>> for Header<'a> {
     type Error = Utf8Error;
 
     fn try_from(header: RawHeader<'a>) -> Result<Self, Utf8Error> {
-        str::from_utf8(header.name).map(|name| Self { name, value: header.value })
+        core::str::from_utf8(header.name).map(|name| Self { name, value: header.value })
     }
 }
 
@@ -88,7 +88,7 @@ impl<'a> TryFrom<RawHeaderList<'a>> for HeaderList<'a> {
     /// # Errors
     /// That of the first name that is not.
     fn try_from(list: RawHeaderList<'a>) -> Result<Self, Utf8Error> {
-        list.iter().try_for_each(|header| str::from_utf8(header.name).map(drop)).map(|()| HeaderList(list.0))
+        list.iter().try_for_each(|header| core::str::from_utf8(header.name).map(drop)).map(|()| HeaderList(list.0))
     }
 }
 

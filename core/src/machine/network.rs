@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use super::backoff::{Backoff, ConnectionRng, Random, Seed};
+use super::backoff::{Backoff, ConnectionRng, Seed};
 use super::cause::BrokerAddress;
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::event::ConnectionError;
 use super::io::ConnectionId;
 use crate::magic::BrokerVersion;
+use crate::splitmix64::SplitMix64;
 use crate::time::Instant;
 
 /// Somebody to connect to.
@@ -162,7 +163,7 @@ impl Network {
         id: ConnectionId,
         by_peer: bool,
         backoff: Backoff,
-        random: &mut Random,
+        random: &mut SplitMix64,
         now: Instant,
     ) -> Option<(Connection, Instant)> {
         let connection = self.retire(id)?;

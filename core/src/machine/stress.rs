@@ -6,10 +6,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::backoff::Random;
 use super::tests::{Asked, World, frame, string};
 use super::*;
 use crate::protocol::ErrorCode;
+use crate::splitmix64::SplitMix64 as Random;
 use crate::{Fate, RecordBatches};
 
 /// One partition: what is stored, and what is known of each producer id.

@@ -293,10 +293,10 @@ impl Driver {
 
     /// As [`dispatch`](Self::dispatch), where the producer was closed because nobody turns it any more.
     fn settle_stopped(&mut self, mut event: Event) {
-        if let Event::Failed { error, .. } = &mut event
-            && let FailureReason::Closed = error.reason
-        {
-            error.reason = FailureReason::Transport(Box::new(Stopped));
+        if let Event::Failed { error, .. } = &mut event {
+            if let FailureReason::Closed = error.reason {
+                error.reason = FailureReason::Transport(Box::new(Stopped));
+            }
         }
         self.dispatch(event);
     }

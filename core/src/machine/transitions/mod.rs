@@ -18,7 +18,7 @@ use self::completion::SplitBatch;
 use self::metadata::Refresh;
 use self::responses::PendingRequest;
 use super::accumulator::{Accumulator, BlockedOn};
-use super::backoff::{Backoff, Random, Seed};
+use super::backoff::{Backoff, Seed};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
 use super::event::{BatchId, Clock, CloseMode, ConnectionError, Event, FlushId, SendError, SendErrorKind};
@@ -28,6 +28,7 @@ use super::network::Network;
 use super::timers::{Timer, Timers};
 use crate::batch::SealedBatch;
 use crate::record::TopicPartition;
+use crate::splitmix64::SplitMix64;
 use crate::time::{Instant, Timestamp};
 
 /// A Kafka producer as a state machine: see the [module](super) for how to drive it.
@@ -37,7 +38,7 @@ pub struct Machine {
     started: Clock,
     /// The latest moment that was ever named.
     now: Instant,
-    random: Random,
+    random: SplitMix64,
     timers: Timers,
     network: Network,
     cluster: Cluster,
@@ -87,7 +88,7 @@ impl Machine {
         for time in [&mut config.metadata_max_idle, &mut config.connections_max_idle] {
             *time = (*time).max(Duration::from_millis(1));
         }
-        let mut random = Random::new(seed);
+        let mut random = SplitMix64::new(seed);
         let turn = random.below(config.bootstrap_servers.len());
         Self {
             config,

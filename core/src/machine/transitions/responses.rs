@@ -180,10 +180,10 @@ impl Machine {
                 self.retry(index, at, maybe_written, response);
             }
             (Verdict::Fail { maybe_written }, Some(response)) => {
-                self.fail_by_broker(index, at, maybe_written, response)
+                self.fail_by_broker(index, at, maybe_written, response);
             }
             (Verdict::TooLarge, Some(response)) if self.may_split(index, at) => {
-                self.split(index, at, response.error().into())
+                self.split(index, at, response.error().into());
             }
             (Verdict::TooLarge, Some(response)) => self.fail_by_broker(index, at, false, response),
             (Verdict::Resequence, Some(response)) => self.resequence(index, at, response),
