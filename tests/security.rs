@@ -59,6 +59,7 @@ macro_rules! cases {
 cases! {
     whoever_is_let_in_publishes
     files_are_read_as_well_as_texts
+    texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted
     a_wrong_password_or_mechanism_is_refused_at_once
     a_broker_that_is_not_trusted_hears_nothing
     a_certificate_that_is_missing_is_asked_for
@@ -136,6 +137,25 @@ fn files_are_read_as_well_as_texts<S: Subject>(broker: &Secured) {
     assert_eq!(broker.read(&topic), ["read"]);
 }
 
+fn texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted<S: Subject>(broker: &Secured) {
+    let topic = broker.topic();
+    let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
+    let [own, certificate, key] =
+        [&broker.certificates.broker.0, &broker.certificates.ours.0, &broker.certificates.ours.1]
+            .map(|text| in_a_line(text));
+    let settings = [
+        ("security.protocol", "ssl"),
+        ("ssl.ca.pem", &own),
+        ("ssl.certificate.pem", &certificate),
+        ("ssl.key.pem", &key),
+    ];
+    S::block_on(async {
+        let producer = S::create(broker.address("MUTUAL"), &settings);
+        producer.publish_batch(Publish::to(&topic).partition(0).messages(&["pinned"])).await.unwrap();
+    });
+    assert_eq!(broker.read(&topic), ["pinned"]);
+}
+
 /// What is heard instead of an answer: soon, and in words that say what is wrong.
 #[track_caller]
 fn refused<S: Subject>(broker: &Secured, address: String, settings: &[(&str, &str)], said: &[&str]) -> SendErrorReason {
@@ -192,7 +212,7 @@ fn a_broker_that_is_not_trusted_hears_nothing<S: Subject>(broker: &Secured) {
 }
 
 fn a_certificate_that_is_missing_is_asked_for<S: Subject>(broker: &Secured) {
-    let said = ["TLS: ", "received fatal alert", "ssl.certificate.location"];
+    let said = ["TLS: ", "the broker ended it with the alert", "ssl.certificate.location"];
     refused_at_once::<S>(broker, broker.address("MUTUAL"), broker.over_tls(), &said);
     let foreign = [broker.over_tls(), broker.certificates.foreign_identity()].concat();
     refused_at_once::<S>(broker, broker.address("MUTUAL"), foreign, &said);

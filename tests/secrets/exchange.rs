@@ -1,7 +1,7 @@
 //! Logging in at hostile brokers, with the machine alone.
 
 use kafka_batch::Timestamp;
-use kafka_batch::machine::{Clock, Event, Input, Instant, Output, Producer, ProducerConfig, Sasl, SaslMechanism};
+use kafka_batch::machine::{Clock, Event, Input, Instant, Machine, Output, ProducerConfig, Sasl, SaslMechanism};
 use proptest::prelude::*;
 
 use crate::answers::{Answer, FORMS, Hostile};
@@ -14,7 +14,7 @@ fn log_in(mechanism: SaslMechanism, password: &str, mut broker: Hostile) {
     let config = ProducerConfig { sasl: Some(sasl), ..ProducerConfig::new([("localhost", 1)]) };
     let now = Instant::START;
     let mut seen = vec![format!("{config:?}")];
-    let mut machine = Producer::new(config, Clock { now, wall: Timestamp::from_millis(0) }, 7);
+    let mut machine = Machine::new(config, Clock { now, wall: Timestamp::from_millis(0) }, 7);
     machine.lookup_topic("t", now);
     loop {
         let output = machine.poll_output(now);

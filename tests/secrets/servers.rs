@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -64,10 +65,12 @@ fn serve(mut stream: impl Read + Write, hostile: &mut Hostile, heard: &Mutex<Vec
     }
 }
 
+type Saying<'p> = Pin<Box<dyn Future<Output = String> + 'p>>;
+
 /// What each transport has to say of a broker that lets nobody in.
 fn log_in<T: Transport + std::fmt::Debug>(
     producer: T,
-    block_on: &dyn Fn(std::pin::Pin<Box<dyn Future<Output = String> + '_>>) -> String,
+    block_on: &dyn Fn(Saying<'_>) -> String,
     batch: KafkaBatch,
 ) -> String {
     block_on(Box::pin(async move {
