@@ -169,8 +169,8 @@ fn a_broker_that_does_not_answer_is_named_with_api_and_version<S: Subject>() {
             let port = broker_with(ApiKey::InitProducerId, || server::producer_id(-1));
             let error = failure::<S>(port);
             let said = format!(
-                "broker 7 at 127.0.0.1:{port}: it does not keep to the protocol: its response to InitProducerId v0 has no new \
-                 producer id, but id -1 and epoch 0"
+                "broker 7 at 127.0.0.1:{port}: the broker answered InitProducerId with producer id -1 and epoch 0, which no \
+                 producer can have"
             );
             assert!(error.to_string().contains(&said), "{error}");
         });

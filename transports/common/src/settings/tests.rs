@@ -203,7 +203,7 @@ fn what_is_wrong_with_an_address_is_said_without_repeating_a_password() {
         ("[::1]9092", "not host:port"),
         ("[fe80::1%]:9092", "neither an IP address nor a name between its brackets"),
         ("[]:9092", "neither an IP address nor a name"),
-        ("user@b:9092", "not host:port"),
+        ("user@b:9092", "write host:port without a login"),
     ] {
         let error = wrong(&[(BROKERS, servers)]);
         assert!(error.starts_with("bootstrap.servers = ") && error.contains(expected), "{servers}: {error}");
