@@ -38,7 +38,7 @@ impl Identity {
 
 pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let lines = STANDARD.encode(der);
-    let lines = lines.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap());
+    let lines = lines.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap());
     let lines: Vec<&str> = lines.collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

@@ -107,7 +107,7 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     };
     let decimal = |byte: &u8| byte.to_string();
     let mut forms = vec![bytes.to_vec(), bytes.escape_ascii().to_string().into_bytes()];
-    if let Ok(text) = str::from_utf8(bytes) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
         forms.extend([text.escape_debug().to_string().into_bytes(), text.escape_default().to_string().into_bytes()]);
     }
     forms.extend([", ", ",", " "].map(|between| join(&decimal, between)));

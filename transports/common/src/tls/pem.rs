@@ -147,7 +147,7 @@ fn why_none(text: &[u8]) -> PemError {
         _ if text.iter().all(u8::is_ascii_whitespace) => PemError::Empty,
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => PemError::Utf16,
         [0x30, 0x80..=0xff, ..] => PemError::Binary, // DER begins so
-        _ if text.contains(&0) || str::from_utf8(text).is_err() => PemError::Binary,
+        _ if text.contains(&0) || std::str::from_utf8(text).is_err() => PemError::Binary,
         _ if has_end => PemError::BrokenLabel,
         _ => PemError::NoLabels,
     }
