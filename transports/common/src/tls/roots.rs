@@ -69,8 +69,10 @@ impl Roots {
             let Ok(bytes) = fs::read(file) else { continue };
             let Ok(certificates) = (Pem { setting: location, bytes }).certificates() else { continue };
             for certificate in certificates {
-                let is_known = roots.certificates.contains(&certificate);
-                if !is_known && let Err(words) = roots.add(certificate) {
+                if roots.certificates.contains(&certificate) {
+                    continue;
+                }
+                if let Err(words) = roots.add(certificate) {
                     log::debug!("{}: a certificate is left out: {words}", file.display());
                 }
             }
