@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant as Clock;
 
 use broker::{Broker, TOPIC};
-use kafka_batch::machine::{self, ConnectionId, Event, Input, Instant, Output, Machine, ProducerConfig};
+use kafka_batch::machine::{self, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
 use kafka_batch::{KafkaBatch, Record, SealedBatch, Stamp, Timestamp, TopicPartition};
 use kafka_batch_bench_shared::{Environment, median, results};
 
