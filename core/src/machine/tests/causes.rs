@@ -223,8 +223,8 @@ fn a_response_that_leaves_a_batch_or_the_brokers_out_is_named() {
     let empty = |asked: &Asked| Reply::Bytes(frame(asked.correlation, &[0; 8]));
     is(
         &reason(nothing, on(PRODUCE, empty)),
-        "last error # ms before: broker 1 at broker:9001: it does not keep to the protocol: its response to Produce v3 says \
-         nothing of t-0",
+        "last error # ms before: broker 1 at broker:9001: it does not keep to the protocol: its response to Produce v3 has \
+         no entry for t-0",
     );
     let no_brokers = |asked: &Asked| Reply::Bytes(frame(asked.correlation, &[0; 12]));
     is(
