@@ -169,7 +169,7 @@ pub enum SendErrorReason {
     #[error(transparent)]
     Seal(#[from] SealErrorReason),
     /// The keys in the batch route to another partition than the requested one.
-    #[error("its keys route to partition {routed}, and partition {asked} was asked for")]
+    #[error("the keys in the batch route to partition {routed}, but partition {asked} was requested")]
     RoutedElsewhere {
         /// The partition of its keys.
         routed: i32,
@@ -183,7 +183,7 @@ pub enum SendErrorReason {
         topic: String,
     },
     /// The topic has no such partition.
-    #[error("topic {topic:?} has partitions 0 to {}, and {partition} was asked for", partitions.saturating_sub(1))]
+    #[error("topic {topic:?} has partitions 0 to {}, but partition {partition} was requested", partitions.saturating_sub(1))]
     UnknownPartition {
         /// The topic.
         topic: String,
@@ -193,7 +193,7 @@ pub enum SendErrorReason {
         partitions: u32,
     },
     /// No broker responds.
-    #[error("no broker answers ({brokers}): {cause}")]
+    #[error("no broker responds ({brokers}): {cause}")]
     NoBroker {
         /// The addresses that were tried.
         brokers: String,
@@ -243,7 +243,7 @@ impl SendErrorReason {
 
 /// Why a flush ended before every batch had an outcome.
 #[derive(Debug, thiserror::Error)]
-#[error("{outstanding} records were still on their way when the flush ended: {reason}")]
+#[error("{outstanding} records were still in flight when the flush ended: {reason}")]
 #[non_exhaustive]
 pub struct FlushError {
     /// The number of records without an outcome.
