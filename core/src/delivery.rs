@@ -96,24 +96,24 @@ fn append_time(millis: i64) -> Option<Timestamp> {
 }
 
 impl Delivery {
-    /// Creates the delivery of a batch that was appended as one, with its first record at `base_offset` (below 0: unknown, as
-    /// with `acks=0`).
+    /// Creates the delivery of a batch that was appended as one, with its first record at `base_offset` (below 0:
+    /// unknown, as with `acks=0`).
     #[must_use]
     pub fn as_one(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
         let offsets = if base_offset < 0 { Offsets::Unknown } else { Offsets::From(base_offset) };
         Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch: DeliveredBatch::new(batch) }
     }
 
-    /// Creates the delivery of a batch whose records have individual offsets, by position (below 0: unknown): it was split, or
-    /// the transport formed batches of its own.
+    /// Creates the delivery of a batch whose records have individual offsets, by position (below 0: unknown): it was
+    /// split, or the transport formed batches of its own.
     #[must_use]
     pub fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
         let (offsets, batch) = (Offsets::Each(offsets), DeliveredBatch::Open(batch));
         Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch }
     }
 
-    /// Sets the time at which the broker appended the batch, in milliseconds. A value below 0 sets none: that is what a broker
-    /// returns if each record keeps its own timestamp.
+    /// Sets the time at which the broker appended the batch, in milliseconds. A value below 0 sets none: that is what a
+    /// broker returns if each record keeps its own timestamp.
     #[must_use]
     pub fn with_log_append_time(mut self, millis: i64) -> Self {
         self.append_times = append_time(millis).map_or(AppendTimes::None, AppendTimes::All);
@@ -152,7 +152,8 @@ impl Delivery {
         self.offset(0)
     }
 
-    /// Returns the offset of the record at this position; `None` past the last one, or if it is not known, as with `acks=0`.
+    /// Returns the offset of the record at this position; `None` past the last one, or if it is not known, as with
+    /// `acks=0`.
     #[must_use]
     pub fn offset(&self, position: usize) -> Option<i64> {
         if position >= self.record_count() {
@@ -166,8 +167,8 @@ impl Delivery {
     }
 
     /// Returns the timestamp of the record at this position: the broker's append time if the topic has
-    /// `message.timestamp.type=LogAppendTime`, otherwise the record's own; `None` past the last one. Takes time linear in
-    /// `position`; to read all of them, use [`records`](Self::records).
+    /// `message.timestamp.type=LogAppendTime`, otherwise the record's own; `None` past the last one. Takes time linear
+    /// in `position`; to read all of them, use [`records`](Self::records).
     #[must_use]
     pub fn timestamp(&self, position: usize) -> Option<Timestamp> {
         self.records().nth(position).map(|record| record.timestamp)
@@ -188,8 +189,9 @@ impl Delivery {
         self.batch.record_count()
     }
 
-    /// Returns the time at which the broker appended the batch, on a topic with `message.timestamp.type=LogAppendTime`. Also
-    /// `None` if the batch was split and its parts were appended at different times: then use [`records`](Self::records).
+    /// Returns the time at which the broker appended the batch, on a topic with `message.timestamp.type=LogAppendTime`.
+    /// Also `None` if the batch was split and its parts were appended at different times: then use
+    /// [`records`](Self::records).
     #[must_use]
     pub const fn log_append_time(&self) -> Option<Timestamp> {
         match self.append_times {
@@ -206,16 +208,16 @@ impl Delivery {
         }
     }
 
-    /// Returns the log start offset of the partition (its first offset that is not deleted), if the broker returned it (Produce
-    /// v5 and later).
+    /// Returns the log start offset of the partition (its first offset that is not deleted), if the broker returned it
+    /// (Produce v5 and later).
     #[must_use]
     pub fn log_start_offset(&self) -> Option<i64> {
         (self.log_start_offset >= 0).then_some(self.log_start_offset)
     }
 
     /// Returns the compressed size ÷ the uncompressed size of the records as sent, for
-    /// [`CompressionRatio::observe`](crate::CompressionRatio::observe). 1 if the batch was not compressed; `None` if it was
-    /// split, or if the transport formed batches of its own.
+    /// [`CompressionRatio::observe`](crate::CompressionRatio::observe). 1 if the batch was not compressed; `None` if it
+    /// was split, or if the transport formed batches of its own.
     #[must_use]
     pub fn compression_ratio(&self) -> Option<f32> {
         match (&self.batch, &self.offsets) {

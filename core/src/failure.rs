@@ -43,15 +43,15 @@ pub struct DeliveryError {
     /// The records that the broker rejected, by position (KIP-467: Produce v8 and later). The batch without them is the
     /// [`good_remainder`](Self::good_remainder).
     pub record_errors: Vec<RecordError>,
-    /// The batch. `None` if it was lost, which happens only if the task that sends batches panicked while it was processing
-    /// this one. Then send its records again from their source.
+    /// The batch. `None` if it was lost, which happens only if the task that sends batches panicked while it was
+    /// processing this one. Then send its records again from their source.
     pub batch: Option<Box<KafkaBatch>>,
     record_count: usize,
     fates: Fates,
 }
 
-/// A failed batch was lost, because the task that sends batches panicked while it was processing it. That is a bug in this
-/// library, which the panic message describes.
+/// A failed batch was lost, because the task that sends batches panicked while it was processing it. That is a bug in
+/// this library, which the panic message describes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the batch of {record_count} records for {to} is lost, because the task that sends batches panicked: \
@@ -121,8 +121,8 @@ pub enum FailureReason {
 /// The broker does not support the codec of the batch: it would respond UNSUPPORTED_COMPRESSION_TYPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{codec} requires Produce v7 (Kafka 2.1 or later, KIP-110), but this broker supports at most v{produce}: use another \
-     compression.type"
+    "{codec} requires Produce v7 (Kafka 2.1 or later, KIP-110), but this broker supports at most v{produce}: \
+     use another compression.type"
 )]
 #[non_exhaustive]
 pub struct CodecRefused {
@@ -188,8 +188,8 @@ impl DeliveryError {
         Self { to, reason, record_errors: Vec::new(), batch: batch.map(Box::new), record_count, fates }
     }
 
-    /// Creates the error for a batch whose records have individual fates, by position: it was split, or the transport formed
-    /// batches of its own.
+    /// Creates the error for a batch whose records have individual fates, by position: it was split, or the transport
+    /// formed batches of its own.
     #[must_use]
     pub fn one_by_one(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
         Self::with_fates(to, reason, Some(batch), Fates::Each(fates.into_boxed_slice()))
@@ -208,8 +208,8 @@ impl DeliveryError {
         self.record_count
     }
 
-    /// Returns the fate of all records, or `None` if they have different fates or there are none. Different fates are possible
-    /// if the batch was split (`split_too_large`), or the transport does not send a batch as one
+    /// Returns the fate of all records, or `None` if they have different fates or there are none. Different fates are
+    /// possible if the batch was split (`split_too_large`), or the transport does not send a batch as one
     /// ([`Capabilities::one_batch_on_the_wire`](crate::Capabilities)).
     #[must_use]
     pub fn fate(&self) -> Option<Fate> {
@@ -245,17 +245,17 @@ impl DeliveryError {
         }
     }
 
-    /// Returns `true` if sending the same batch again with the same producer may succeed. If not, another remedy may apply: send
-    /// the [`good_remainder`](Self::good_remainder) without the rejected records, or create a new producer after
-    /// [`Closed`](FailureReason::Closed).
+    /// Returns `true` if sending the same batch again with the same producer may succeed. If not, another remedy may
+    /// apply: send the [`good_remainder`](Self::good_remainder) without the rejected records, or create a new producer
+    /// after [`Closed`](FailureReason::Closed).
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         self.reason.is_retriable()
     }
 
-    /// Returns a copy of the batch without the records that are [written](Fate::Written) and those that the broker rejected.
-    /// It may be empty. Records whose fate is [unknown](Fate::Unknown) are included: if they are sent again, they may be in
-    /// the log twice.
+    /// Returns a copy of the batch without the records that are [written](Fate::Written) and those that the broker
+    /// rejected. It may be empty. Records whose fate is [unknown](Fate::Unknown) are included: if they are sent again,
+    /// they may be in the log twice.
     ///
     /// # Errors
     /// The [batch](Self::batch) is lost, which is not the same as an empty remainder.

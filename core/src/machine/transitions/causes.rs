@@ -39,7 +39,7 @@ impl Machine {
         let last_of = |node: Option<Node>| self.network.last_error(node, accepted).map(from_node_error);
         let unanswered = entry.unanswered_by.and_then(|node| last_of(Some(node)));
         let leaderless = self.cluster.leaderless(to).filter(|_| leader.is_none());
-        let leaderless = leaderless.map(|error| (self.refresh.answered(), error.clone().into()));
+        let leaderless = leaderless.map(|error| (self.refresh.last_response(), error.clone().into()));
         let identity = self.identity_error.as_ref().filter(|(at, _)| *at >= accepted && self.waits_for_identity(index));
         let identity = identity.map(|(at, error)| (*at, error.clone().into()));
         let all = [last_of(leader), unanswered, leaderless, identity, own];
@@ -49,7 +49,10 @@ impl Machine {
 
     fn waiting_for(&self, index: PartitionIndex, entry: &Entry) -> Option<WaitingFor> {
         if let Some(id) = entry.in_flight {
-            let contains_entry = |request: &PendingRequest| matches!(request, PendingRequest::Produce { parts, .. } if parts.iter().any(|part| part.entry == entry.id));
+            let contains_entry = |request: &PendingRequest| match request {
+                PendingRequest::Produce { parts, .. } => parts.iter().any(|part| part.entry == entry.id),
+                PendingRequest::Metadata { .. } | PendingRequest::Identity => false,
+            };
             let mut requests = self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX));
             let (&(_, correlation), _) = requests.find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;

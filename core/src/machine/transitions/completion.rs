@@ -156,8 +156,8 @@ impl Machine {
         }
     }
 
-    /// Returns `true` if a batch that is too large is to be split: `split_too_large` is set, it has more than one record, and
-    /// none of it may be in the log.
+    /// Returns `true` if a batch that is too large is to be split: `split_too_large` is set, it has more than one
+    /// record, and none of it may be in the log.
     pub(super) fn may_split(&self, index: PartitionIndex, at: usize) -> bool {
         let entry = &self.accumulator.partition(index).queue[at];
         self.config.split_too_large && !entry.maybe_written && entry.payload.record_count() > 1
@@ -172,8 +172,8 @@ impl Machine {
             self.accumulator.partition_mut(index).sequence.lose(identity);
         }
         let Entry { batch: id, position, payload, deadline, .. } = entry;
-        // A batch that the broker refused is split into halves, as the response does not have the limit. One that could not
-        // be sealed is split to fit its own limit.
+        // A batch that the broker refused is split into halves, as the response does not have the limit. One that could
+        // not be sealed is split to fit its own limit.
         let limit = match &payload {
             Payload::Open(batch) => batch.options().max_message_bytes,
             payload => payload.size(),

@@ -17,8 +17,8 @@ use crate::machine::timers::Timer;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
 /// The longest throttle time that is obeyed. Brokers throttle for at most one quota window, which is 11 s by default
-/// (`quota.window.num` × `quota.window.size.seconds`). A longer one is most likely a corrupt response, and would stop the
-/// producer for days; if it is genuine, the broker enforces it by delaying its responses.
+/// (`quota.window.num` × `quota.window.size.seconds`). A longer one is most likely a corrupt response, and would stop
+/// the producer for days; if it is genuine, the broker enforces it by delaying its responses.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
 impl Machine {
@@ -175,8 +175,8 @@ impl Machine {
         self.outputs.push_back(Output::Event(Event::ConnectionErrorKind(error)));
     }
 
-    /// Returns the mismatch of `security.protocol` that the error of a connection indicates. Once any broker has answered a
-    /// request, the setting is proven right, so that only unambiguous evidence counts.
+    /// Returns the mismatch of `security.protocol` that the error of a connection indicates. Once any broker has
+    /// answered a request, the setting is proven right, so that only unambiguous evidence counts.
     fn mismatch(&self, error: &ConnectionError) -> Option<SecurityMismatch> {
         let api = error.pending.map(|request| request.api);
         let evidence = match &error.kind {

@@ -39,19 +39,19 @@ pub(super) struct Refresh {
     failures: u32,
     not_before: Instant,
     /// When the last response arrived.
-    answered: Instant,
+    last_response: Instant,
 }
 
 impl Refresh {
     /// Returns when the last response arrived.
-    pub(super) const fn answered(&self) -> Instant {
-        self.answered
+    pub(super) const fn last_response(&self) -> Instant {
+        self.last_response
     }
 }
 
 impl Machine {
-    /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first. `leaders`:
-    /// some batch waits for a leader.
+    /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first.
+    /// `leaders`: some batch waits for a leader.
     pub(super) fn request_metadata(&mut self, leaders: bool) -> Option<(ConnectionId, Vec<Bytes>)> {
         let refresh = &self.refresh;
         let due = leaders || refresh.suspect || refresh.is_old || !self.lookups.is_empty();
@@ -132,7 +132,7 @@ impl Machine {
         self.refresh.is_in_flight = false;
         self.refresh.suspect = false;
         self.refresh.is_old = false;
-        self.refresh.answered = self.now;
+        self.refresh.last_response = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
         self.apply_news(&news, topics);
         if self.are_topics_known(topics) {
@@ -212,11 +212,11 @@ impl Machine {
         }
     }
 
-    /// Starts a lookup. It always requests metadata, because the caller of a lookup of a known topic expects that it has
-    /// changed. For a known topic, that request waits until `retry.backoff.ms` after the last response.
+    /// Starts a lookup. It always requests metadata, because the caller of a lookup of a known topic expects that it
+    /// has changed. For a known topic, that request waits until `retry.backoff.ms` after the last response.
     pub(super) fn start_lookup(&mut self, topic: &str) {
         if self.cluster.partition_count(topic).is_some() {
-            let soonest = self.refresh.answered + self.config.retry_backoff;
+            let soonest = self.refresh.last_response + self.config.retry_backoff;
             self.refresh.not_before = self.refresh.not_before.max(soonest);
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
@@ -246,8 +246,8 @@ impl Machine {
         self.watch_lookups();
     }
 
-    /// Fails all lookups after a failed authentication, as the Java client does: they would fail with the same error when they
-    /// time out.
+    /// Fails all lookups after a failed authentication, as the Java client does: they would fail with the same error
+    /// when they time out.
     pub(super) fn fail_lookups(&mut self, error: &ConnectionError) {
         for topic in core::mem::take(&mut self.lookups).into_keys() {
             self.topic_event(topic, Err(TopicLookupError::NotLetIn(Box::new(error.clone()))));
@@ -263,8 +263,8 @@ impl Machine {
         self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
     }
 
-    /// Moves to the next epoch, if possible. Otherwise returns a request for a producer id over this connection, if one is
-    /// allowed now.
+    /// Moves to the next epoch, if possible. Otherwise returns a request for a producer id over this connection, if one
+    /// is allowed now.
     pub(super) fn next_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
         if self.identities.bump() {
             self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_)));
@@ -349,9 +349,10 @@ impl Machine {
         self.identities.not_before = self.now + wait;
     }
 
-    /// Handles a broker that refused this identity: no partition uses it for new batches, and batches that are certainly
-    /// unwritten get a new one. If no broker has ever accepted a batch under it, the next request for a producer id waits, as
-    /// after any failure: otherwise, against a broker that refuses every id, they would be sent in a busy loop.
+    /// Handles a broker that refused this identity: no partition uses it for new batches, and batches that are
+    /// certainly unwritten get a new one. If no broker has ever accepted a batch under it, the next request for a
+    /// producer id waits, as after any failure: otherwise, against a broker that refuses every id, they would be sent
+    /// in a busy loop.
     pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) {
         let Some(disowned) = self.identities.disown(refused, refusal) else {
             return; // done at the first refusal

@@ -77,8 +77,8 @@ enum Lifecycle {
 const LONGEST_TOPIC: usize = 249;
 
 impl Machine {
-    /// Creates a producer without connections; it connects when there is something to send. The same clock, seed, commands
-    /// and input give the same output, byte for byte. With SCRAM, the seed must be unpredictable for others.
+    /// Creates a producer without connections; it connects when there is something to send. The same clock, seed,
+    /// commands and input give the same output, byte for byte. With SCRAM, the seed must be unpredictable for others.
     #[must_use]
     pub fn new(mut config: ProducerConfig, clock: Clock, seed: u64) -> Self {
         if config.client_id.len() > i16::MAX as usize {
@@ -119,8 +119,8 @@ impl Machine {
     /// [`Event::Delivered`] or [`Event::Failed`].
     ///
     /// # Errors
-    /// The batch was not accepted, and the error has it: too many bytes are in flight (`buffer.memory`), the batch exceeds
-    /// `buffer.memory`, the topic or partition is invalid, or the producer is closed.
+    /// The batch was not accepted, and the error has it: too many bytes are in flight (`buffer.memory`), the batch
+    /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, SendError> {
         self.advance(now);
         if let Some(reason) = self.refusal(batch.size(), &to) {
@@ -149,8 +149,8 @@ impl Machine {
         }
     }
 
-    /// Returns `true` if [`send`](Self::send) can accept a batch now. A batch that is larger than the free part of the buffer
-    /// is still refused. Space is freed by each [`Event::Delivered`] or [`Event::Failed`].
+    /// Returns `true` if [`send`](Self::send) can accept a batch now. A batch that is larger than the free part of the
+    /// buffer is still refused. Space is freed by each [`Event::Delivered`] or [`Event::Failed`].
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.lifecycle == Lifecycle::Open && self.accumulator.bytes() < self.config.buffer_memory
@@ -162,8 +162,8 @@ impl Machine {
         self.accumulator.bytes()
     }
 
-    /// Requests an [`Event::Flushed`] once every batch that was accepted before this call is delivered or has failed. This
-    /// does not speed up delivery: the machine does not linger.
+    /// Requests an [`Event::Flushed`] once every batch that was accepted before this call is delivered or has failed.
+    /// This does not speed up delivery: the machine does not linger.
     pub fn flush(&mut self, now: Instant) -> FlushId {
         self.advance(now);
         let id = FlushId(self.next_flush);
@@ -175,9 +175,9 @@ impl Machine {
         id
     }
 
-    /// Accepts no further batches, and ends with [`Event::Closed`]: after flushing, or immediately. A second call can change
-    /// a graceful close to an immediate one, but not the reverse. A flush that is requested after [`Event::Closed`] gets no
-    /// event.
+    /// Accepts no further batches, and ends with [`Event::Closed`]: after flushing, or immediately. A second call can
+    /// change a graceful close to an immediate one, but not the reverse. A flush that is requested after
+    /// [`Event::Closed`] gets no event.
     pub fn close(&mut self, mode: CloseMode, now: Instant) {
         self.advance(now);
         if self.lifecycle == Lifecycle::Closed {
@@ -204,8 +204,8 @@ impl Machine {
         self.cluster.partition_count(topic)
     }
 
-    /// Returns the wall-clock time at this instant: that of the clock which the producer was created with, plus the time
-    /// elapsed since.
+    /// Returns the wall-clock time at this instant: that of the clock which the producer was created with, plus the
+    /// time elapsed since.
     #[must_use]
     pub fn wall_time(&self, now: Instant) -> Timestamp {
         let elapsed = now.since(self.started.now).as_millis();
@@ -213,8 +213,8 @@ impl Machine {
         Timestamp::from_millis(self.started.wall.millis().saturating_add(elapsed))
     }
 
-    /// Processes an input. Call [`poll_output`](Self::poll_output) for the resulting output; several inputs may precede that
-    /// call. A `now` that is earlier than the one of a previous call is replaced by that one.
+    /// Processes an input. Call [`poll_output`](Self::poll_output) for the resulting output; several inputs may precede
+    /// that call. A `now` that is earlier than the one of a previous call is replaced by that one.
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);
         self.dirty = true;
@@ -226,8 +226,8 @@ impl Machine {
         }
     }
 
-    /// Returns the next action for the driver. Call it until it returns [`Output::Wait`]: after every input and command, and
-    /// at the instant that [`Output::Wait`] names. It cannot fail: failures are reported as events.
+    /// Returns the next action for the driver. Call it until it returns [`Output::Wait`]: after every input and
+    /// command, and at the instant that [`Output::Wait`] names. It cannot fail: failures are reported as events.
     pub fn poll_output(&mut self, now: Instant) -> Output {
         self.advance(now);
         self.rebootstrap_if_required();

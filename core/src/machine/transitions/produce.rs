@@ -26,7 +26,8 @@ const LAST_VERSION_BY_NAME: i16 = 12;
 const OVERHEAD: usize = 32;
 
 impl Machine {
-    /// Returns the next Produce request, if a batch can be sent. Partitions that cannot send are parked until they are woken.
+    /// Returns the next Produce request, if a batch can be sent. Partitions that cannot send are parked until they are
+    /// woken.
     pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         let mut chosen: Option<(ConnectionId, i32, Versions)> = None;
         let mut size = OVERHEAD * 4 + self.config.client_id.len();
@@ -84,8 +85,8 @@ impl Machine {
         if !connection.has_capacity(&self.config, self.now) {
             return Err(BlockedOn::Capacity(id));
         }
-        // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so they
-        // do block it.
+        // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
+        // they do block it.
         let is_retransmission = entry.payload.identity().is_some();
         let earlier =
             || partition.queue.iter().take(at).filter(|entry| !(is_retransmission && entry.awaits_proof(leader)));
@@ -101,7 +102,7 @@ impl Machine {
             _ if !self.is_idempotent(versions) => None,
             _ => Some(self.identities.usable_by(&partition.sequence).ok_or(BlockedOn::Identity(id))?),
         };
-        // Pipelined only behind batches whose sequences the broker checks. A new batch also only while the broker still
+        // Pipelined only after batches whose sequences the broker checks. A new batch also only while the broker still
         // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
         let is_next_in_sequence = |identity: Identity| {
             partition.sequence.is_confirmed(identity, broker)
@@ -144,8 +145,8 @@ impl Machine {
         unstamped && self.identities.usable_by(&partition.sequence).is_none()
     }
 
-    /// Converts the next batch of a partition to the format of the broker. If that is not possible, the batch fails (or is
-    /// split, if it has become too large and splitting is allowed), and `false` is returned.
+    /// Converts the next batch of a partition to the format of the broker. If that is not possible, the batch fails (or
+    /// is split, if it has become too large and splitting is allowed), and `false` is returned.
     fn convert(&mut self, index: PartitionIndex, broker: i32, versions: Versions) -> bool {
         let partition = self.accumulator.partition_mut(index);
         let Some(at) = partition.next(Some(broker)) else { return false };
@@ -168,8 +169,8 @@ impl Machine {
         self.reseal(index, at, Some(versions.magic()))
     }
 
-    /// Opens a batch and seals it again, in this format or (`None`) in its own. Returns `false` if that failed: then the batch
-    /// has failed or was split.
+    /// Opens a batch and seals it again, in this format or (`None`) in its own. Returns `false` if that failed: then
+    /// the batch has failed or was split.
     pub(super) fn reseal(&mut self, index: PartitionIndex, at: usize, magic: Option<crate::Magic>) -> bool {
         let policy = self.config.down_conversion;
         let entry = &mut self.accumulator.partition_mut(index).queue[at];

@@ -200,9 +200,9 @@ impl Machine {
         self.accumulator.look_at(index);
     }
 
-    /// Completes the earlier entries which the acceptance of this batch proves to be in the log. A broker accepted it, at this
-    /// offset, so those that were [overtaken](Entry::awaits_proof) at that broker are between it and the last confirmed batch,
-    /// if the offsets leave room for them. If not, they fail with an unknown fate.
+    /// Completes the earlier entries which the acceptance of this batch proves to be in the log. A broker accepted it,
+    /// at this offset, so those that were [overtaken](Entry::awaits_proof) at that broker are between it and the last
+    /// confirmed batch, if the offsets leave room for them. If not, they fail with an unknown fate.
     fn complete_proven(&mut self, part: &Part, identity: Identity, broker: i32, offset: Option<i64>) {
         let index = part.partition;
         let partition = self.accumulator.partition(index);
@@ -247,8 +247,8 @@ impl Machine {
         entry.not_before = self.now + backoff.after(entry.failures, &mut self.random);
     }
 
-    /// Handles a broker that does not lead the partition: follows the leader that the response names (KIP-951), or forgets the
-    /// leader until the next metadata.
+    /// Handles a broker that does not lead the partition: follows the leader that the response names (KIP-951), or
+    /// forgets the leader until the next metadata.
     fn follow_leader(&mut self, index: PartitionIndex, response: Response<'_>) {
         let Response { broker, response, endpoints, .. } = response;
         let code = response.error_code;
@@ -263,9 +263,10 @@ impl Machine {
         }
     }
 
-    /// Handles a broker that refuses this producer identity at any sequence, so that only another producer id helps. A batch
-    /// that is certainly unwritten is sent under the new one, the first time without a back-off. A batch that may be written
-    /// fails: under another identity it could be written twice, and under the same one it would be refused again.
+    /// Handles a broker that refuses this producer identity at any sequence, so that only another producer id helps. A
+    /// batch that is certainly unwritten is sent under the new one, the first time without a back-off. A batch that may
+    /// be written fails: under another identity it could be written twice, and under the same one it would be refused
+    /// again.
     fn refuse_identity(&mut self, index: PartitionIndex, at: usize, response: Response<'_>) {
         let entry = &self.accumulator.partition(index).queue[at];
         let Some(identity) = entry.payload.identity() else { return };
@@ -284,10 +285,10 @@ impl Machine {
     /// Handles a broker that expects another sequence.
     ///
     /// - If an earlier batch under the same identity is still to be sent, this one is retried after it.
-    /// - Otherwise this batch and all after it get new sequences under a new epoch, as in the Java client. If it is the first
-    ///   under its identity, no sequence can be wrong: the broker refuses the identity.
-    /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove that it
-    ///   is in the log; without proof it fails with an unknown fate.
+    /// - Otherwise this batch and all after it get new sequences under a new epoch, as in the Java client. If it is the
+    ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
+    /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
+    ///   that it is in the log; without proof it fails with an unknown fate.
     fn resequence(&mut self, index: PartitionIndex, at: usize, response: Response<'_>) {
         let partition = self.accumulator.partition_mut(index);
         let entry = &partition.queue[at];

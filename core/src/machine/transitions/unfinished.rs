@@ -9,13 +9,13 @@ use crate::machine::event::Event;
 use crate::machine::io::Output;
 
 impl Machine {
-    /// Removes a batch without a reported outcome, and returns its [`Event::Delivered`] or [`Event::Failed`]. Returns `None`
-    /// if there is none left.
+    /// Removes a batch without a reported outcome, and returns its [`Event::Delivered`] or [`Event::Failed`]. Returns
+    /// `None` if there is none left.
     ///
-    /// For drivers, after the machine has panicked, which is a bug in the machine; it is closed and must not be used for
-    /// anything else. This method does as little as possible, so that it does not panic for the same reason; if it panics
-    /// too, call it again for the next batch. The fate of every batch that was ever sent is [unknown](Fate::Unknown). A batch
-    /// that the machine was processing when it panicked is lost.
+    /// For drivers, after the machine has panicked, which is a bug in the machine; it is closed and must not be used
+    /// for anything else. This method does as little as possible, so that it does not panic for the same reason; if it
+    /// panics too, call it again for the next batch. The fate of every batch that was ever sent is
+    /// [unknown](Fate::Unknown). A batch that the machine was processing when it panicked is lost.
     pub fn take_unfinished(&mut self) -> Option<Event> {
         self.lifecycle = Lifecycle::Closed;
         while let Some(output) = self.outputs.pop_front() {
