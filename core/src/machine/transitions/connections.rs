@@ -62,7 +62,7 @@ impl Machine {
         let by_peer = matches!(how, Disconnect::ByPeer | Disconnect::Broken);
         // If the machine has failed it already, the driver need not close it any more.
         self.outputs.retain(|output| !matches!(output, Output::Close(closed) if *closed == id));
-        self.lose(id, ConnectionErrorKind::Disconnected { how, details: details.map(String::from) }, by_peer);
+        self.end_connection(id, ConnectionErrorKind::Disconnected { how, details: details.map(String::from) }, by_peer);
     }
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
@@ -76,7 +76,7 @@ impl Machine {
         } else {
             ConnectionErrorKind::RequestTimeout
         };
-        self.give_up(id, kind);
+        self.fail_connection(id, kind);
     }
 
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
@@ -85,7 +85,7 @@ impl Machine {
             if let Some(connection) = self.network.retire(id) {
                 self.wake_blocked_on(id, connection.node);
             }
-            self.forget_timers(id);
+            self.clear_timers(id);
             self.outputs.push_back(Output::Close(id));
         } else {
             self.watch(id);
@@ -106,7 +106,7 @@ impl Machine {
                     self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id));
                     self.on_request_written(id, correlation);
                 }
-                ConnectionEvent::Failed(kind) => self.give_up(id, kind),
+                ConnectionEvent::Failed(kind) => self.fail_connection(id, kind),
             }
         }
         self.watch(id);
@@ -121,20 +121,20 @@ impl Machine {
     }
 
     /// Closes a connection that cannot be used any more.
-    pub(super) fn give_up(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
+    pub(super) fn fail_connection(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if self.network.connections.contains_key(&id) {
             self.outputs.push_back(Output::Close(id));
             let silent = kind == ConnectionErrorKind::RequestTimeout;
-            self.lose(id, kind, silent);
+            self.end_connection(id, kind, silent);
         }
     }
 
     /// Removes a connection that has ended; its pending requests get no response.
-    fn lose(&mut self, id: ConnectionId, kind: ConnectionErrorKind, by_peer: bool) {
+    fn end_connection(&mut self, id: ConnectionId, kind: ConnectionErrorKind, by_peer: bool) {
         let backoff = self.reconnect_backoff();
         let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
         let Some((connection, again)) = lost else { return };
-        self.forget_timers(id);
+        self.clear_timers(id);
         self.wake_blocked_on(id, connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
@@ -208,7 +208,7 @@ impl Machine {
         self.accumulator.wake(|blocked_on| causes.contains(blocked_on));
     }
 
-    fn forget_timers(&mut self, id: ConnectionId) {
+    fn clear_timers(&mut self, id: ConnectionId) {
         for timer in [Timer::Overdue(id), Timer::Idle(id), Timer::Throttle(id)] {
             self.timers.clear(timer);
         }

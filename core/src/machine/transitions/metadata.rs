@@ -82,7 +82,7 @@ impl Machine {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, ConnectionErrorKind::Incompatible(ApiKey::Metadata));
+                self.fail_connection(id, ConnectionErrorKind::Incompatible(ApiKey::Metadata));
                 None
             }
         }
@@ -109,7 +109,7 @@ impl Machine {
             Ok(response) => response,
             Err(error) => {
                 self.metadata_failed();
-                return self.give_up(id, garbled(error));
+                return self.fail_connection(id, garbled(error));
             }
         };
         if ApiKey::Metadata.client_throttles(version) {
@@ -208,7 +208,7 @@ impl Machine {
         let all: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
         for id in all {
             let error = BrokerError::new(ApiKey::Metadata, ErrorCode::REBOOTSTRAP_REQUIRED);
-            self.give_up(id, error.into());
+            self.fail_connection(id, error.into());
         }
     }
 
@@ -287,7 +287,7 @@ impl Machine {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, ConnectionErrorKind::Incompatible(ApiKey::InitProducerId));
+                self.fail_connection(id, ConnectionErrorKind::Incompatible(ApiKey::InitProducerId));
                 None
             }
         }
@@ -299,7 +299,7 @@ impl Machine {
             Err(error) => {
                 self.record_identity_error(id, garbled(error));
                 self.identity_failed();
-                return self.give_up(id, garbled(error));
+                return self.fail_connection(id, garbled(error));
             }
         };
         if ApiKey::InitProducerId.client_throttles(version) {

@@ -107,7 +107,7 @@ impl Machine {
                 for part in parts {
                     self.on_part_result(part, broker, PartResult::NoResponse);
                 }
-                return self.give_up(id, garbled(error));
+                return self.fail_connection(id, garbled(error));
             }
         };
         if ApiKey::Produce.client_throttles(version) {
