@@ -1,4 +1,4 @@
-//! What became of a batch that is in the log: where each of its records is, and since when.
+//! The outcome of a delivered batch: the offset and timestamp of each of its records.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,27 +10,28 @@ use crate::compression::Codec;
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
 
-/// An acknowledged batch: where it is, and the offset and timestamp of each of its records by position.
+/// An acknowledged batch: its topic and partition, and the offset and timestamp of each of its records by position.
 ///
-/// It keeps the batch (not a copy of it) to answer for the timestamps; [`into_batch`](Self::into_batch) hands it back.
+/// It keeps the batch itself (not a copy), which has the timestamps; [`into_batch`](Self::into_batch) returns it.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     to: TopicPartition,
     offsets: Offsets,
-    appended: Appended,
-    /// Below 0 where the broker does not say it.
+    append_times: AppendTimes,
+    /// Below 0 if the broker did not return it.
     log_start_offset: i64,
-    batch: Kept,
+    batch: DeliveredBatch,
 }
 
-/// The batch of a delivery. One that was compressed is not decompressed before somebody asks for its records: most never do.
+/// The batch of a delivery. A compressed one is decompressed only on first access to its records, as most callers never
+/// access them.
 #[derive(Debug)]
-enum Kept {
+enum DeliveredBatch {
     Open(KafkaBatch),
     Compressed { stamped: StampedBatch, opened: OnceBox<KafkaBatch> },
 }
 
-impl Kept {
+impl DeliveredBatch {
     fn new(stamped: StampedBatch) -> Self {
         match stamped.codec() {
             Codec::None => Self::Open(stamped.into_batch()),
@@ -60,7 +61,7 @@ impl Kept {
     }
 }
 
-impl Clone for Kept {
+impl Clone for DeliveredBatch {
     fn clone(&self) -> Self {
         match self {
             Self::Open(batch) => Self::Open(batch.clone()),
@@ -71,85 +72,88 @@ impl Clone for Kept {
 
 #[derive(Clone, Debug)]
 enum Offsets {
-    /// Nobody said: `acks=0`.
+    /// Not known: `acks=0`.
     Unknown,
-    /// One batch on the wire, one in the log.
+    /// Consecutive, from this base offset: the batch was sent as one.
     From(i64),
-    /// By position: where something else batched the records.
+    /// By position: the batch was split, or the transport formed batches of its own.
     Each(Vec<i64>),
 }
 
-/// When the broker appended the records, where it says so.
+/// The append time of the records, if the broker returned one.
 #[derive(Clone, Debug)]
-enum Appended {
+enum AppendTimes {
     /// Each record keeps its own timestamp.
-    Unsaid,
-    At(Timestamp),
-    /// By position: where the batch was split, and its parts came at different times.
+    None,
+    All(Timestamp),
+    /// By position: the batch was split, and its parts were appended at different times.
     Each(Vec<Option<Timestamp>>),
 }
 
-/// Below 0 is how a broker says that a record keeps its own timestamp.
+/// Converts an append time in milliseconds. A broker returns −1 if records keep their own timestamps (create time).
 fn append_time(millis: i64) -> Option<Timestamp> {
     (millis >= 0).then_some(Timestamp::from_millis(millis))
 }
 
 impl Delivery {
-    /// A batch that stands in the log as one: its first record at `base_offset` (below 0: unknown, as with `acks=0`).
+    /// Creates the delivery of a batch that was appended as one, with its first record at `base_offset` (below 0:
+    /// unknown, as with `acks=0`).
     #[must_use]
     pub fn as_one(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
         let offsets = if base_offset < 0 { Offsets::Unknown } else { Offsets::From(base_offset) };
-        Self { to, offsets, appended: Appended::Unsaid, log_start_offset: -1, batch: Kept::new(batch) }
+        Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch: DeliveredBatch::new(batch) }
     }
 
-    /// Records that something else batched: each at an offset of its own, by position (below 0: unknown).
+    /// Creates the delivery of a batch whose records have individual offsets, by position (below 0: unknown): it was
+    /// split, or the transport formed batches of its own.
     #[must_use]
     pub fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
-        let (offsets, batch) = (Offsets::Each(offsets), Kept::Open(batch));
-        Self { to, offsets, appended: Appended::Unsaid, log_start_offset: -1, batch }
+        let (offsets, batch) = (Offsets::Each(offsets), DeliveredBatch::Open(batch));
+        Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch }
     }
 
-    /// With the time at which the broker appended it; below 0, which is how a broker says that each record keeps its
-    /// own, it is left out.
+    /// Sets the time at which the broker appended the batch, in milliseconds. A value below 0 sets none: that is what a
+    /// broker returns if each record keeps its own timestamp.
     #[must_use]
     pub fn with_log_append_time(mut self, millis: i64) -> Self {
-        self.appended = append_time(millis).map_or(Appended::Unsaid, Appended::At);
+        self.append_times = append_time(millis).map_or(AppendTimes::None, AppendTimes::All);
         self
     }
 
-    /// As [`with_log_append_time`](Self::with_log_append_time), for records that were appended at different times: by
-    /// position.
+    /// Sets the append times by position, for records that were appended at different times; otherwise as
+    /// [`with_log_append_time`](Self::with_log_append_time).
     #[must_use]
     pub fn with_log_append_times(mut self, millis: &[i64]) -> Self {
-        self.appended = match millis {
+        self.append_times = match millis {
             [first, others @ ..] if others.iter().all(|other| other == first) => {
                 return self.with_log_append_time(*first);
             }
-            _ => Appended::Each(millis.iter().copied().map(append_time).collect()),
+            _ => AppendTimes::Each(millis.iter().copied().map(append_time).collect()),
         };
         self
     }
 
-    /// With the first offset that the partition still has; below 0 it is left out.
+    /// Sets the log start offset of the partition. A value below 0 sets none.
     #[must_use]
     pub const fn with_log_start_offset(mut self, offset: i64) -> Self {
         self.log_start_offset = offset;
         self
     }
 
-    /// Where the batch is.
+    /// Returns the topic and partition of the batch.
     #[must_use]
     pub const fn topic_partition(&self) -> &TopicPartition {
         &self.to
     }
 
-    /// The offset of the first record; `None` where the broker was not asked (`acks=0`).
+    /// Returns the offset of the first record; `None` if it is not known, as with `acks=0`.
     #[must_use]
     pub fn base_offset(&self) -> Option<i64> {
         self.offset(0)
     }
 
-    /// The offset of the record at this position; `None` past the last one, and with `acks=0`.
+    /// Returns the offset of the record at this position; `None` past the last one, or if it is not known, as with
+    /// `acks=0`.
     #[must_use]
     pub fn offset(&self, position: usize) -> Option<i64> {
         if position >= self.record_count() {
@@ -162,14 +166,15 @@ impl Delivery {
         }
     }
 
-    /// The timestamp of the record at this position: the broker's under log-append-time, the record's own otherwise.
-    /// Walks there record by record; for all of them, [`records`](Self::records).
+    /// Returns the timestamp of the record at this position: the broker's append time if the topic has
+    /// `message.timestamp.type=LogAppendTime`, otherwise the record's own; `None` past the last one. Takes time linear
+    /// in `position`; to read all of them, use [`records`](Self::records).
     #[must_use]
     pub fn timestamp(&self, position: usize) -> Option<Timestamp> {
         self.records().nth(position).map(|record| record.timestamp)
     }
 
-    /// Each record's position, offset and timestamp, in order.
+    /// Returns an iterator over each record's position, offset and timestamp, in order.
     pub fn records(&self) -> impl Iterator<Item = DeliveredRecord> + '_ {
         self.batch().records().enumerate().map(|(position, record)| DeliveredRecord {
             position,
@@ -178,56 +183,58 @@ impl Delivery {
         })
     }
 
-    /// How many records it has.
+    /// Returns the number of records.
     #[must_use]
     pub fn record_count(&self) -> usize {
         self.batch.record_count()
     }
 
-    /// When the broker appended it, on a topic with log-append-time. `None` too where it was split, and the parts were
-    /// appended at different times: then the [`records`](Self::records) tell.
+    /// Returns the time at which the broker appended the batch, on a topic with `message.timestamp.type=LogAppendTime`.
+    /// Also `None` if the batch was split and its parts were appended at different times: then use
+    /// [`records`](Self::records).
     #[must_use]
     pub const fn log_append_time(&self) -> Option<Timestamp> {
-        match self.appended {
-            Appended::At(time) => Some(time),
-            Appended::Unsaid | Appended::Each(_) => None,
+        match self.append_times {
+            AppendTimes::All(time) => Some(time),
+            AppendTimes::None | AppendTimes::Each(_) => None,
         }
     }
 
     fn append_time(&self, position: usize) -> Option<Timestamp> {
-        match &self.appended {
-            Appended::Unsaid => None,
-            Appended::At(time) => Some(*time),
-            Appended::Each(times) => times.get(position).copied().flatten(),
+        match &self.append_times {
+            AppendTimes::None => None,
+            AppendTimes::All(time) => Some(*time),
+            AppendTimes::Each(times) => times.get(position).copied().flatten(),
         }
     }
 
-    /// The first offset that the partition still has, where the broker says it (Produce 5 and newer).
+    /// Returns the log start offset of the partition (its first offset that is not deleted), if the broker returned it
+    /// (Produce v5 and later).
     #[must_use]
     pub fn log_start_offset(&self) -> Option<i64> {
         (self.log_start_offset >= 0).then_some(self.log_start_offset)
     }
 
-    /// Compressed size ÷ uncompressed size of its records, as it went out: what
-    /// [`CompressionRatio::observe`](crate::CompressionRatio::observe) takes. 1 where nothing was compressed, `None` where
-    /// the batch was split, or something else batched its records.
+    /// Returns the compressed size ÷ the uncompressed size of the records as sent, for
+    /// [`CompressionRatio::observe`](crate::CompressionRatio::observe). 1 if the batch was not compressed; `None` if it
+    /// was split, or if the transport formed batches of its own.
     #[must_use]
     pub fn compression_ratio(&self) -> Option<f32> {
         match (&self.batch, &self.offsets) {
-            (Kept::Compressed { stamped, .. }, _) => Some(stamped.compression_ratio()),
-            (Kept::Open(_), Offsets::Each(_)) => None,
-            (Kept::Open(_), Offsets::Unknown | Offsets::From(_)) => Some(1.0),
+            (DeliveredBatch::Compressed { stamped, .. }, _) => Some(stamped.compression_ratio()),
+            (DeliveredBatch::Open(_), Offsets::Each(_)) => None,
+            (DeliveredBatch::Open(_), Offsets::Unknown | Offsets::From(_)) => Some(1.0),
         }
     }
 
-    /// The batch that was delivered. One that was compressed is decompressed at the first call, here or for the
-    /// [`records`](Self::records), and then kept.
+    /// Returns the batch that was delivered. A compressed one is decompressed on the first access, by this method or
+    /// [`records`](Self::records), and cached.
     #[must_use]
     pub fn batch(&self) -> &KafkaBatch {
         self.batch.batch()
     }
 
-    /// Hands the batch back.
+    /// Returns the batch, and drops the rest.
     #[must_use]
     pub fn into_batch(self) -> KafkaBatch {
         self.batch.into_batch()
@@ -240,7 +247,7 @@ impl Delivery {
 pub struct DeliveredRecord {
     /// Its position in the batch.
     pub position: usize,
-    /// Its offset; `None` with `acks=0`.
+    /// Its offset; `None` if it is not known, as with `acks=0`.
     pub offset: Option<i64>,
     /// Its timestamp.
     pub timestamp: Timestamp,
@@ -256,7 +263,7 @@ mod tests {
     use crate::record::Record;
 
     #[test]
-    fn a_compressed_batch_is_decompressed_when_somebody_asks_for_its_records_and_not_before() {
+    fn a_compressed_batch_is_decompressed_on_first_access_to_its_records() {
         let gzip: Compression = "gzip".parse().unwrap();
         let mut batch = BatchOptions::default().compression(gzip).build(0).unwrap();
         batch.extend((0..20).map(|millis| Record::new("the same again").timestamp(millis))).unwrap();
@@ -264,15 +271,15 @@ mod tests {
         assert_eq!(stamped.codec(), Codec::Gzip);
         let delivery = Delivery::as_one(TopicPartition::new("t", 0), 7, stamped);
         let is_open = |delivery: &Delivery| match &delivery.batch {
-            Kept::Open(_) => true,
-            Kept::Compressed { opened, .. } => opened.get().is_some(),
+            DeliveredBatch::Open(_) => true,
+            DeliveredBatch::Compressed { opened, .. } => opened.get().is_some(),
         };
         assert_eq!((delivery.record_count(), delivery.offset(19), delivery.offset(20)), (20, Some(26), None));
         assert!(!is_open(&delivery));
-        let unasked = delivery.clone();
+        let unread = delivery.clone();
         assert_eq!(delivery.timestamp(3), Some(Timestamp::from_millis(3)));
-        assert!(is_open(&delivery) && !is_open(&unasked) && !is_open(&delivery.clone()));
-        for delivery in [delivery, unasked] {
+        assert!(is_open(&delivery) && !is_open(&unread) && !is_open(&delivery.clone()));
+        for delivery in [delivery, unread] {
             let records: Vec<_> = delivery.records().map(|record| record.timestamp.millis()).collect();
             assert_eq!(records, (0..20).collect::<Vec<_>>());
             assert!(delivery.into_batch().records().eq(batch.records()));
@@ -280,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_were_appended_at_different_times_have_each_its_own() {
+    fn parts_appended_at_different_times_keep_their_own_timestamps() {
         let mut batch = BatchOptions::default().build(0).unwrap();
         batch.extend((0..3).map(|millis| Record::new("x").timestamp(millis))).unwrap();
         let delivery = |times: &[i64]| {
@@ -296,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_goes_from_thread_to_thread() {
+    fn a_delivery_is_send_and_sync() {
         fn check<T: Send + Sync>() {}
         check::<Delivery>();
         let batch = BatchOptions::default().build(0).unwrap();

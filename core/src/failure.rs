@@ -1,4 +1,4 @@
-//! What is known of a batch that failed: why, and the fate of each record.
+//! The outcome of a failed batch: the reason, and the fate of each record.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -11,14 +11,14 @@ use crate::compression::Codec;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 
-/// What is known of a record whose batch failed.
+/// Whether a record of a failed batch is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// It is in no log, and will not be.
+    /// It is not in the log, and will not be.
     NotWritten,
     /// It is in the log.
     Written,
-    /// It may be in the log or not: a time-out, say, after its bytes went out.
+    /// It may be in the log: for example, if the batch timed out after it was sent.
     Unknown,
 }
 
@@ -32,26 +32,26 @@ impl fmt::Display for Fate {
     }
 }
 
-/// A batch that was accepted for sending, and failed. It is returned, with what is known of each record.
+/// An accepted batch whose delivery failed. The error has the batch, and the fate of each record.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeliveryError {
-    /// Where it should have gone.
+    /// The topic and partition.
     pub to: TopicPartition,
-    /// Why it failed.
+    /// The reason.
     pub reason: FailureReason,
-    /// The records that the broker rejected, by position (KIP-467: Produce 8 and newer). What is left to send without them
-    /// is the [`good_remainder`](Self::good_remainder).
+    /// The records that the broker rejected, by position (KIP-467: Produce v8 and later). The batch without them is the
+    /// [`good_remainder`](Self::good_remainder).
     pub record_errors: Vec<RecordError>,
-    /// The batch. `None` if it was lost: only if the task that sends batches panicked while it was working on this one.
-    /// Then its records are to be sent again from their source.
+    /// The batch. `None` if it was lost, which happens only if the task that sends batches panicked while it was
+    /// processing this one. Then send its records again from their source.
     pub batch: Option<Box<KafkaBatch>>,
     record_count: usize,
     fates: Fates,
 }
 
-/// A failed batch that is not returned: the task that sends batches panicked while it was working on it. That is a bug in
-/// this library, which the panic's message describes.
+/// A failed batch was lost, because the task that sends batches panicked while it was processing it. That is a bug in
+/// this library, which the panic message describes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the batch of {record_count} records for {to} is lost, because the task that sends batches panicked: \
@@ -59,16 +59,16 @@ pub struct DeliveryError {
 )]
 #[non_exhaustive]
 pub struct BatchLost {
-    /// Where it should have gone.
+    /// The topic and partition.
     pub to: TopicPartition,
-    /// How many records were in it.
+    /// The number of records in it.
     pub record_count: usize,
 }
 
 #[derive(Debug)]
 enum Fates {
     All(Fate),
-    /// By position: where something else batched the records.
+    /// By position: the batch was split, or the transport formed batches of its own.
     Each(Box<[Fate]>),
 }
 
@@ -78,66 +78,69 @@ enum Fates {
 pub struct RecordError {
     /// Its position in the batch.
     pub position: usize,
-    /// What the broker said of it.
+    /// The broker's message, if it returned one.
     pub message: Option<String>,
 }
 
 impl RecordError {
-    /// What the broker said of the record at this position.
+    /// Creates the error of the record at this position, with the broker's message.
     #[must_use]
     pub const fn new(position: usize, message: Option<String>) -> Self {
         Self { position, message }
     }
 }
 
-/// Why a batch failed.
+/// The reason why a batch failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailureReason {
-    /// A broker said so.
+    /// A broker responded with an error.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// The broker is older than the batch, and its format cannot carry all that is in it. Nothing was sent.
+    /// The broker requires an older record format, which cannot represent everything in the batch. Nothing was sent.
     #[error(transparent)]
     Conversion(Box<LossyConversion>),
-    /// The broker is older than the codec. Nothing was sent.
+    /// The broker does not support the compression codec. Nothing was sent.
     #[error(transparent)]
     Codec(#[from] CodecRefused),
-    /// It was not acknowledged in time (`delivery.timeout.ms`).
+    /// The batch was not acknowledged within `delivery.timeout.ms`.
     #[error("it was not acknowledged within delivery.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
-        /// What the batch was waiting for when the time was over, and the last error before:
-        /// a [`TimeoutCause`](crate::machine::TimeoutCause). `None` if that is not known, as over librdkafka.
+        /// What the batch was waiting for when the timeout expired, and the last error before:
+        /// a [`TimeoutCause`](crate::machine::TimeoutCause). `None` if that is not known, as with librdkafka.
         cause: Option<Box<dyn Error + Send + Sync>>,
     },
-    /// The producer was closed before the batch was through.
+    /// The producer was closed before the batch was acknowledged.
     #[error("the producer was closed before the batch was acknowledged")]
     Closed,
-    /// Something else on the way.
+    /// Another failure of the transport.
     #[error(transparent)]
     Transport(Box<dyn Error + Send + Sync>),
 }
 
-/// The broker is older than the codec that the batch is compressed with: it would answer UNSUPPORTED_COMPRESSION_TYPE.
+/// The broker does not support the codec of the batch: it would respond UNSUPPORTED_COMPRESSION_TYPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{codec} needs a broker that speaks Produce 7 (2.1 or newer, KIP-110), and this one speaks Produce {produce}")]
+#[error(
+    "{codec} requires Produce v7 (Kafka 2.1 or later, KIP-110), but this broker supports at most v{produce}: \
+     use another compression.type"
+)]
 #[non_exhaustive]
 pub struct CodecRefused {
     /// The codec.
     pub codec: Codec,
-    /// The newest version of Produce that both sides know.
+    /// The latest version of Produce that the broker and this client have in common.
     pub produce: i16,
 }
 
 impl CodecRefused {
-    /// This codec, at a broker that speaks no newer version of Produce.
+    /// Creates the error for a broker with which this is the latest common version of Produce.
     #[must_use]
     pub const fn new(codec: Codec, produce: i16) -> Self {
         Self { codec, produce }
     }
 }
 
-/// The end of a sentence: the cause, if there is one.
+/// Displays `: ` and the cause, or nothing if there is none.
 pub(crate) struct DueTo<T>(pub(crate) Option<T>);
 
 impl<T: fmt::Display> fmt::Display for DueTo<T> {
@@ -147,7 +150,7 @@ impl<T: fmt::Display> fmt::Display for DueTo<T> {
 }
 
 impl FailureReason {
-    /// The broker's code, where a broker said why.
+    /// Returns the broker's error code, if a broker responded with an error.
     #[must_use]
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -156,7 +159,7 @@ impl FailureReason {
         }
     }
 
-    /// Whether sending the same batch again can help.
+    /// Returns `true` if sending the same batch again may succeed.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
@@ -168,30 +171,31 @@ impl FailureReason {
 }
 
 impl DeliveryError {
-    /// A batch that shares one fate.
+    /// Creates the error for a batch whose records all have this fate.
     #[must_use]
     pub fn new(to: TopicPartition, reason: FailureReason, fate: Fate, batch: KafkaBatch) -> Self {
-        Self::made(to, reason, Some(batch), Fates::All(fate))
+        Self::with_fates(to, reason, Some(batch), Fates::All(fate))
     }
 
-    /// Returns the error for a batch of `record_count` records that is lost, and of which no more than this fate is known.
+    /// Creates the error for a lost batch of `record_count` records, all with this fate.
     #[must_use]
     pub fn without_batch(to: TopicPartition, reason: FailureReason, fate: Fate, record_count: usize) -> Self {
-        Self { record_count, ..Self::made(to, reason, None, Fates::All(fate)) }
+        Self { record_count, ..Self::with_fates(to, reason, None, Fates::All(fate)) }
     }
 
-    fn made(to: TopicPartition, reason: FailureReason, batch: Option<KafkaBatch>, fates: Fates) -> Self {
+    fn with_fates(to: TopicPartition, reason: FailureReason, batch: Option<KafkaBatch>, fates: Fates) -> Self {
         let record_count = batch.as_ref().map_or(0, KafkaBatch::record_count);
         Self { to, reason, record_errors: Vec::new(), batch: batch.map(Box::new), record_count, fates }
     }
 
-    /// A batch whose records have fates of their own, by position: where it was split, or something else batched them.
+    /// Creates the error for a batch whose records have individual fates, by position: it was split, or the transport
+    /// formed batches of its own.
     #[must_use]
     pub fn one_by_one(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
-        Self::made(to, reason, Some(batch), Fates::Each(fates.into_boxed_slice()))
+        Self::with_fates(to, reason, Some(batch), Fates::Each(fates.into_boxed_slice()))
     }
 
-    /// With the records that the broker rejected.
+    /// Sets the records that the broker rejected.
     #[must_use]
     pub fn with_record_errors(mut self, errors: Vec<RecordError>) -> Self {
         self.record_errors = errors;
@@ -204,8 +208,9 @@ impl DeliveryError {
         self.record_count
     }
 
-    /// What is known of the batch; `None` where its records have different fates: where it was split (`split_too_large`), or
-    /// the transport cannot send a batch as one ([`Capabilities::one_batch_on_the_wire`](crate::Capabilities)).
+    /// Returns the fate of all records, or `None` if they have different fates or there are none. Different fates are
+    /// possible if the batch was split (`split_too_large`), or the transport does not send a batch as one
+    /// ([`Capabilities::one_batch_on_the_wire`](crate::Capabilities)).
     #[must_use]
     pub fn fate(&self) -> Option<Fate> {
         match &self.fates {
@@ -217,7 +222,7 @@ impl DeliveryError {
         }
     }
 
-    /// What is known of the record at this position; `None` past the last one.
+    /// Returns the fate of the record at this position; `None` past the last one.
     #[must_use]
     pub fn fate_of(&self, position: usize) -> Option<Fate> {
         match &self.fates {
@@ -226,12 +231,12 @@ impl DeliveryError {
         }
     }
 
-    /// The positions of the records with this fate, in order.
+    /// Returns an iterator over the positions of the records with this fate, in order.
     pub fn positions(&self, fate: Fate) -> impl Iterator<Item = usize> + '_ {
         (0..self.record_count).filter(move |&position| self.fate_of(position) == Some(fate))
     }
 
-    /// Whether any record may be in the log: sending the batch again could then write it twice.
+    /// Returns `true` if any record may be in the log, so that sending the batch again could write it twice.
     #[must_use]
     pub fn may_have_been_written(&self) -> bool {
         match &self.fates {
@@ -240,20 +245,20 @@ impl DeliveryError {
         }
     }
 
-    /// Whether sending the same batch again, by the same producer, can help. Where it cannot, something else may: the
-    /// [`good_remainder`](Self::good_remainder) without records that were rejected, a new producer after
-    /// [`Closed`](FailureReason::Closed).
+    /// Returns `true` if sending the same batch again with the same producer may succeed. If not, another remedy may
+    /// apply: send the [`good_remainder`](Self::good_remainder) without the rejected records, or create a new producer
+    /// after [`Closed`](FailureReason::Closed).
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         self.reason.is_retriable()
     }
 
-    /// What is left to send: the batch without the records that are [written](Fate::Written), and without those that the
-    /// broker rejected. It may be empty. Records whose fate is [unknown](Fate::Unknown) are in it: sent again, they may be
-    /// in the log twice.
+    /// Returns a copy of the batch without the records that are [written](Fate::Written) and those that the broker
+    /// rejected. It may be empty. Records whose fate is [unknown](Fate::Unknown) are included: if they are sent again,
+    /// they may be in the log twice.
     ///
     /// # Errors
-    /// The [batch](Self::batch) is lost. That is not the same as nothing left to send.
+    /// The [batch](Self::batch) is lost, which is not the same as an empty remainder.
     pub fn good_remainder(&self) -> Result<KafkaBatch, BatchLost> {
         let Some(batch) = &self.batch else {
             return Err(BatchLost { to: self.to.clone(), record_count: self.record_count });
@@ -300,7 +305,7 @@ mod tests {
     use crate::batch::BatchOptions;
 
     #[test]
-    fn a_batch_that_is_lost_is_not_an_empty_one() {
+    fn a_lost_batch_is_not_an_empty_one() {
         let to = TopicPartition::new("t", 3);
         let lost = DeliveryError::without_batch(to, FailureReason::Closed, Fate::Unknown, 2);
         assert!(lost.batch.is_none());
@@ -319,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_its_cause_once_however_it_is_printed() {
+    fn an_error_displays_its_cause_once_with_or_without_its_sources() {
         let to = TopicPartition::new("t", 0);
         let batch = BatchOptions::default().build(0).unwrap();
         let broker = BrokerError::new(crate::protocol::ApiKey::Produce, ErrorCode::TOPIC_AUTHORIZATION_FAILED);

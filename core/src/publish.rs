@@ -16,10 +16,10 @@ use crate::transport::{SendError, SendErrorReason};
 ///
 /// There are three cases:
 /// 1. A batch: it is sent as it is.
-/// 2. Messages: they are appended to a new batch. If they overflow it, **nothing is sent**, and the error has the position
-///    of the first message that did not fit.
-/// 3. A batch and messages: the messages are appended to the batch. If they overflow it, nothing is sent, and the error has
-///    the position of the message and the batch, unchanged.
+/// 2. Messages: they are appended to a new batch. If they overflow it, **nothing is sent**, and the error has the
+///    position of the first message that did not fit.
+/// 3. A batch and messages: the messages are appended to the batch. If they overflow it, nothing is sent, and the error
+///    has the position of the message and the batch, unchanged.
 ///
 /// # Examples
 ///
@@ -102,7 +102,8 @@ impl<'a, M> Publish<'a, M> {
         self
     }
 
-    /// Sets headers of all the messages. They are merged over the publisher's, and a message's own are merged over them.
+    /// Sets headers of all the messages. They are merged over the publisher's, and a message's own are merged over
+    /// them.
     #[must_use]
     pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.defaults = self.defaults.headers(headers);
@@ -121,9 +122,9 @@ impl<M: Message> Publish<'_, M> {
     /// Appends the messages to the batch, or to the one that `new_batch` returns. A transport does the rest.
     ///
     /// # Errors
-    /// The messages overflow the batch, or no batch with its settings can hold one of them: the error has the batch as it
-    /// was before the call. Or the partition set is not the one that the batch's keys route to: the error has the batch with
-    /// the messages.
+    /// The messages overflow the batch, or no batch with its settings can hold one of them: the error has the batch as
+    /// it was before the call. Or the partition set is not the one that the batch's keys route to: the error has the
+    /// batch with the messages.
     pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<PreparedBatch, PublishError> {
         let Self { topic, partition, batch, messages, defaults } = self;
         let mut batch = batch.unwrap_or_else(new_batch);
@@ -167,8 +168,8 @@ impl PreparedBatch {
 /// Why publishing failed. The error has the batch.
 ///
 /// After [`Overflow`](Self::Overflow) and [`Message`](Self::Message) the batch is as it was before the call. After
-/// [`Send`](Self::Send) and [`Delivery`](Self::Delivery) it has the messages, so publish it again by itself: with the same
-/// messages they would be in it twice.
+/// [`Send`](Self::Send) and [`Delivery`](Self::Delivery) it has the messages, so publish it again by itself: with the
+/// same messages they would be in it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {

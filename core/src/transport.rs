@@ -20,8 +20,9 @@ use crate::record::TopicPartition;
 ///
 /// # Cancellation safety
 ///
-/// Dropping the future of [`send_batch`](Self::send_batch) before it completes sends nothing, and drops the batch. Once it
-/// has completed, the batch is accepted and will be sent; dropping [`Pending`](Self::Pending) only discards its outcome.
+/// Dropping the future of [`send_batch`](Self::send_batch) before it completes sends nothing, and drops the batch. Once
+/// it has completed, the batch is accepted and will be sent; dropping [`Pending`](Self::Pending) only discards its
+/// outcome.
 pub trait Transport: Sync {
     /// Completes with the outcome of an accepted batch. Dropping it discards the outcome; the batch is still sent.
     type Pending: Future<Output = Result<Delivery, DeliveryError>> + Send;
@@ -33,7 +34,8 @@ pub trait Transport: Sync {
     fn batch(&self) -> KafkaBatch;
 
     /// Creates an empty batch that the keys of its records route to one partition of `topic`, as with
-    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key). Published without a partition, it is sent there.
+    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key). Published without a partition, it is sent
+    /// there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -44,7 +46,8 @@ pub trait Transport: Sync {
         }
     }
 
-    /// Returns the number of partitions of a topic, for [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key).
+    /// Returns the number of partitions of a topic, for
+    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key).
     ///
     /// # Errors
     /// The topic does not exist, or no broker responds.
@@ -84,8 +87,8 @@ pub trait Transport: Sync {
     /// Publishes a batch, messages, or both, as [`Publish`] specifies, and waits for the acknowledgement.
     ///
     /// # Errors
-    /// The messages overflow the batch (then nothing is sent), the batch was not accepted, or its delivery failed. The error
-    /// has the batch.
+    /// The messages overflow the batch (then nothing is sent), the batch was not accepted, or its delivery failed. The
+    /// error has the batch.
     fn publish_batch<M: Message + Sync>(
         &self,
         publish: Publish<'_, M>,
@@ -169,7 +172,7 @@ pub enum SendErrorReason {
     #[error(transparent)]
     Seal(#[from] SealErrorReason),
     /// The keys in the batch route to another partition than the requested one.
-    #[error("its keys route to partition {routed}, and partition {asked} was asked for")]
+    #[error("the keys in the batch route to partition {routed}, but partition {asked} was requested")]
     RoutedElsewhere {
         /// The partition of its keys.
         routed: i32,
@@ -183,7 +186,10 @@ pub enum SendErrorReason {
         topic: String,
     },
     /// The topic has no such partition.
-    #[error("topic {topic:?} has partitions 0 to {}, and {partition} was asked for", partitions.saturating_sub(1))]
+    #[error(
+        "topic {topic:?} has partitions 0 to {}, but partition {partition} was requested",
+        partitions.saturating_sub(1)
+    )]
     UnknownPartition {
         /// The topic.
         topic: String,
@@ -193,7 +199,7 @@ pub enum SendErrorReason {
         partitions: u32,
     },
     /// No broker responds.
-    #[error("no broker answers ({brokers}): {cause}")]
+    #[error("no broker responds ({brokers}): {cause}")]
     NoBroker {
         /// The addresses that were tried.
         brokers: String,
@@ -220,8 +226,8 @@ pub enum SendErrorReason {
 }
 
 impl SendErrorReason {
-    /// Returns the reason to refuse a batch whose keys [route](crate::BatchOptions::route_by_key) to another partition than
-    /// `asked`. Every transport checks this first.
+    /// Returns the reason to refuse a batch whose keys [route](crate::BatchOptions::route_by_key) to another partition
+    /// than `asked`. Every transport checks this first.
     #[must_use]
     pub const fn of_routing(batch: &KafkaBatch, asked: i32) -> Option<Self> {
         match batch.routed_partition() {
@@ -243,7 +249,7 @@ impl SendErrorReason {
 
 /// Why a flush ended before every batch had an outcome.
 #[derive(Debug, thiserror::Error)]
-#[error("{outstanding} records were still on their way when the flush ended: {reason}")]
+#[error("{outstanding} records were still in flight when the flush ended: {reason}")]
 #[non_exhaustive]
 pub struct FlushError {
     /// The number of records without an outcome.

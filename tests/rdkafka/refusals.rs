@@ -57,7 +57,7 @@ fn a_partition_that_the_topic_does_not_have() {
     let cluster = Cluster::new();
     for partition in [3, 1_000, -1, i32::MIN] {
         let error = refused(&cluster.producer(), &batch(["v"]), &TopicPartition::new("t", partition));
-        let expected = format!("topic \"t\" has partitions 0 to 2, and {partition} was asked for");
+        let expected = format!("topic \"t\" has partitions 0 to 2, but partition {partition} was requested");
         assert!(error.to_string().contains(&expected), "{error}");
         assert!(error.is_retriable());
     }

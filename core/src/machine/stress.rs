@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::tests::{Asked, World, frame, string};
+use super::tests::{Request as Asked, World, frame, string};
 use super::*;
 use crate::protocol::ErrorCode;
 use crate::splitmix64::SplitMix64 as Random;

@@ -1,16 +1,17 @@
-//! What the error of a batch or a lookup says of its cause, for each thing that a batch can wait for. The texts are a contract.
+//! Tests of the cause in the error of a batch or a lookup, for each thing that it can wait for. The texts are a
+//! contract.
 
 use super::*;
 
-/// What a broker does when it is asked.
+/// How a broker reacts to a request.
 enum Reply {
     Usual,
     Silence,
     /// Closes the connection.
     Close,
-    /// These bytes, as they are.
+    /// Sends these bytes.
     Bytes(Vec<u8>),
-    /// These bytes, and then the end of the connection.
+    /// Sends these bytes, and closes the connection.
     BytesAndClose(Vec<u8>),
 }
 
@@ -19,17 +20,21 @@ const PRODUCE: i16 = 0;
 const METADATA: i16 = 3;
 const API_VERSIONS: i16 = 18;
 
-/// Drives the machine against brokers that reply so, until it has an event that `ends` it.
-fn drive<T>(world: &mut World, mut reply: impl FnMut(&Asked) -> Reply, mut ends: impl FnMut(Event) -> Option<T>) -> T {
+/// Drives the machine against brokers that reply as specified, until `ends` returns a value for an event.
+fn drive<T>(
+    world: &mut World,
+    mut reply: impl FnMut(&Request) -> Reply,
+    mut ends: impl FnMut(Event) -> Option<T>,
+) -> T {
     for _ in 0..10_000 {
         match world.producer.poll_output(world.now) {
-            Output::Connect { connection, .. } if !world.deaf => {
+            Output::Connect { connection, .. } if !world.ignores_connects => {
                 world.producer.handle_input(Input::Connected(connection), world.now);
             }
             Output::Transmit { connection, bytes } => {
-                let asked = Asked::parse(connection, &bytes);
-                let (bytes, closes) = match reply(&asked) {
-                    Reply::Usual => (world.answer(&asked).unwrap_or_default(), false),
+                let request = Request::parse(connection, &bytes);
+                let (bytes, closes) = match reply(&request) {
+                    Reply::Usual => (world.answer(&request).unwrap_or_default(), false),
                     Reply::Silence => (Vec::new(), false),
                     Reply::Close => (Vec::new(), true),
                     Reply::Bytes(bytes) => (bytes, false),
@@ -46,15 +51,15 @@ fn drive<T>(world: &mut World, mut reply: impl FnMut(&Asked) -> Reply, mut ends:
                     return end;
                 }
             }
-            Output::Wait(next) => world.now = next.expect("a batch or a lookup waits"),
+            Output::Wait(next) => world.now = next.expect("a pending batch or lookup has a deadline"),
             Output::Connect { .. } | Output::Close(_) => {}
         }
     }
-    panic!("it does not end");
+    panic!("no event ended the run");
 }
 
-/// The reason of the delivery error of a batch that has three seconds, and connections that have one for each request.
-fn reason(change: impl FnOnce(&mut World, &mut ProducerConfig), reply: impl FnMut(&Asked) -> Reply) -> String {
+/// Returns the reason why a batch failed, by default with a delivery timeout of 3 s and a request timeout of 10 s.
+fn reason(change: impl FnOnce(&mut World, &mut ProducerConfig), reply: impl FnMut(&Request) -> Reply) -> String {
     let mut world = World::new(|_| {});
     let mut config = ProducerConfig::new([("boot", 9092)]);
     config.delivery_timeout = Duration::from_secs(3);
@@ -74,7 +79,7 @@ const LATE: &str = "it was not acknowledged within delivery.timeout.ms: ";
 #[track_caller]
 pub(super) fn is(found: &str, expected: &str) {
     let found = found.strip_prefix(LATE).unwrap_or_else(|| panic!("{found}"));
-    // How long before a try was made hangs on the jitter of waits: only those that hang on nothing are exact.
+    // Most durations depend on the jitter of the back-off: `#` stands for any number, and only the others are exact.
     let number = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let (mut found_rest, mut expected_rest) = (found, expected);
     while let Some((same, after)) = expected_rest.split_once('#') {
@@ -85,17 +90,17 @@ pub(super) fn is(found: &str, expected: &str) {
     assert_eq!(found_rest, expected_rest, "\n{found}\n{expected}");
 }
 
-fn on(api: i16, mut reply: impl FnMut(&Asked) -> Reply) -> impl FnMut(&Asked) -> Reply {
-    move |asked| if asked.api == api { reply(asked) } else { Reply::Usual }
+fn on(api: i16, mut reply: impl FnMut(&Request) -> Reply) -> impl FnMut(&Request) -> Reply {
+    move |request| if request.api == api { reply(request) } else { Reply::Usual }
 }
 
 fn nothing(_: &mut World, _: &mut ProducerConfig) {}
 
-/// With a delivery time-out that is no longer than the other limits, nothing has failed yet when it is over.
+/// The delivery timeout is shorter than the other limits, so nothing has failed before it expires.
 #[test]
-fn what_is_still_pending_is_named_with_api_and_version() {
-    let deaf = |world: &mut World, _: &mut ProducerConfig| world.deaf = true;
-    is(&reason(deaf, |_| Reply::Usual), "waiting for a connection to boot:9092, begun 3000 ms before");
+fn the_pending_request_is_named_with_api_and_version() {
+    let ignores_connects = |world: &mut World, _: &mut ProducerConfig| world.ignores_connects = true;
+    is(&reason(ignores_connects, |_| Reply::Usual), "waiting for a connection to boot:9092, begun 3000 ms before");
     for (api, expected) in [
         (API_VERSIONS, "waiting for boot:9092 to answer ApiVersions v3, sent 3000 ms before"),
         (METADATA, "waiting for boot:9092 to answer Metadata v1, sent 3000 ms before"),
@@ -120,16 +125,16 @@ fn what_is_still_pending_is_named_with_api_and_version() {
 }
 
 #[test]
-fn who_is_silent_for_too_long_is_named_although_the_next_connection_is_ready() {
+fn a_broker_that_did_not_respond_is_named_although_the_next_connection_is_ready() {
     let impatient = |_: &mut World, config: &mut ProducerConfig| config.request_timeout = Duration::from_secs(1);
-    for (api, asked, who) in [
+    for (api, request, broker) in [
         (API_VERSIONS, "ApiVersions v3", "boot:9092"),
         (METADATA, "Metadata v1", "boot:9092"),
         (INIT_PRODUCER_ID, "InitProducerId v0", "broker 1 at broker:9001"),
         (PRODUCE, "Produce v3", "broker 1 at broker:9001"),
     ] {
         let expected = alloc::format!(
-            "waiting for {who} to answer {asked}, sent # ms before; last error # ms before: {who}: {asked} was not answered \
+            "waiting for {broker} to answer {request}, sent # ms before; last error # ms before: {broker}: {request} was not answered \
              within 1000 ms"
         );
         is(&reason(impatient, on(api, |_| Reply::Silence)), &expected);
@@ -137,10 +142,10 @@ fn who_is_silent_for_too_long_is_named_although_the_next_connection_is_ready() {
 }
 
 #[test]
-fn who_closes_the_connection_is_named_although_the_next_one_is_ready() {
+fn a_broker_that_closed_the_connection_is_named_although_the_next_one_is_ready() {
     let tried = |api: i16| {
         let mut count = 0;
-        // The last connection is silent, so that there is one, ready, and the error is from before it.
+        // The last connection gets no response, so that it is ready, and the error is from an earlier one.
         on(api, move |_| {
             count += 1;
             if count < 4 { Reply::Close } else { Reply::Silence }
@@ -154,31 +159,31 @@ fn who_closes_the_connection_is_named_although_the_next_one_is_ready() {
                     broker closed the connection while Metadata v1 was unanswered; if this port wants SASL, set \
                     security.protocol to sasl_plaintext (it is plaintext)";
     is(&reason(nothing, tried(METADATA)), expected);
-    for (api, asked) in [(INIT_PRODUCER_ID, "InitProducerId v0"), (PRODUCE, "Produce v3")] {
-        let who = "broker 1 at broker:9001";
+    for (api, request) in [(INIT_PRODUCER_ID, "InitProducerId v0"), (PRODUCE, "Produce v3")] {
+        let broker = "broker 1 at broker:9001";
         let expected = alloc::format!(
-            "waiting for {who} to answer {asked}, sent # ms before; last error # ms before: {who}: the broker closed the \
-             connection while {asked} was unanswered"
+            "waiting for {broker} to answer {request}, sent # ms before; last error # ms before: {broker}: the broker closed the \
+             connection while {request} was unanswered"
         );
         is(&reason(nothing, tried(api)), &expected);
     }
 }
 
 #[test]
-fn a_broker_without_producer_ids_is_named() {
-    let none = |asked: &Asked| {
+fn a_broker_that_issues_no_producer_id_is_named() {
+    let none = |request: &Request| {
         let body = [&[0; 6][..], &(-1_i64).to_be_bytes(), &(-1_i16).to_be_bytes()].concat();
-        Reply::Bytes(frame(asked.correlation, &body))
+        Reply::Bytes(frame(request.correlation, &body))
     };
     is(
         &reason(nothing, on(INIT_PRODUCER_ID, none)),
         "waiting for a producer id (InitProducerId); last error # ms before: broker 1 at broker:9001: the broker \
          answered InitProducerId with producer id -1 and epoch -1, which no producer can have",
     );
-    let refused = |asked: &Asked| {
+    let refused = |request: &Request| {
         let code = ErrorCode::COORDINATOR_NOT_AVAILABLE.0.to_be_bytes();
         let body = [&[0; 4][..], &code, &(-1_i64).to_be_bytes(), &(-1_i16).to_be_bytes()].concat();
-        Reply::Bytes(frame(asked.correlation, &body))
+        Reply::Bytes(frame(request.correlation, &body))
     };
     is(
         &reason(nothing, on(INIT_PRODUCER_ID, refused)),
@@ -189,67 +194,68 @@ fn a_broker_without_producer_ids_is_named() {
 
 #[test]
 fn a_truncated_response_is_named_with_api_and_version() {
-    for (api, who, asked) in [
+    for (api, broker, request) in [
         (METADATA, "boot:9092", "Metadata v1"),
         (INIT_PRODUCER_ID, "broker 1 at broker:9001", "InitProducerId v0"),
         (PRODUCE, "broker 1 at broker:9001", "Produce v3"),
     ] {
-        let found = reason(nothing, on(api, |asked| Reply::Bytes(frame(asked.correlation, &[0; 3]))));
+        let found = reason(nothing, on(api, |request| Reply::Bytes(frame(request.correlation, &[0; 3]))));
         let expected = alloc::format!(
-            "last error # ms before: {who}: it does not keep to the protocol: {asked} response, byte #: a value of # bytes \
+            "last error # ms before: {broker}: it does not keep to the protocol: {request} response, byte #: a value of # bytes \
              where # are left"
         );
-        // Where metadata is asked for again meanwhile, that is named first.
+        // A Metadata request that is pending at that time is named first.
         let at = found.find("last error").unwrap_or_else(|| panic!("{found}"));
         is(&[LATE, &found[at..]].concat(), &expected);
 
-        // The frame itself is cut.
-        let cut = |asked: &Asked| frame(asked.correlation, &[0; 96])[..24].to_vec();
-        let found = reason(nothing, on(api, |asked| Reply::BytesAndClose(cut(asked))));
-        let said = alloc::format!(
-            "{who}: the broker closed the connection while {asked} was unanswered (20 of 100 bytes of a response had come)"
+        // The frame itself is truncated.
+        let cut = |request: &Request| frame(request.correlation, &[0; 96])[..24].to_vec();
+        let found = reason(nothing, on(api, |request| Reply::BytesAndClose(cut(request))));
+        let expected = alloc::format!(
+            "{broker}: the broker closed the connection while {request} was unanswered (20 of 100 bytes of a response had come)"
         );
-        assert!(found.contains(&said), "{found}");
+        assert!(found.contains(&expected), "{found}");
         let impatient = |_: &mut World, config: &mut ProducerConfig| config.request_timeout = Duration::from_secs(1);
-        let found = reason(impatient, on(api, |asked| Reply::Bytes(cut(asked))));
-        let said =
-            alloc::format!("{who}: {asked} was not answered within 1000 ms (20 of 100 bytes of a response had come)");
-        assert!(found.contains(&said), "{found}");
+        let found = reason(impatient, on(api, |request| Reply::Bytes(cut(request))));
+        let expected = alloc::format!(
+            "{broker}: {request} was not answered within 1000 ms (20 of 100 bytes of a response had come)"
+        );
+        assert!(found.contains(&expected), "{found}");
     }
 }
 
 #[test]
-fn a_response_that_leaves_a_batch_or_the_brokers_out_is_named() {
-    let empty = |asked: &Asked| Reply::Bytes(frame(asked.correlation, &[0; 8]));
+fn a_response_without_the_batch_or_the_brokers_is_named() {
+    let empty = |request: &Request| Reply::Bytes(frame(request.correlation, &[0; 8]));
     is(
         &reason(nothing, on(PRODUCE, empty)),
-        "last error # ms before: broker 1 at broker:9001: it does not keep to the protocol: its response to Produce v3 says \
-         nothing of t-0",
+        "last error # ms before: broker 1 at broker:9001: it does not keep to the protocol: its response to Produce v3 has \
+         no entry for t-0",
     );
-    let no_brokers = |asked: &Asked| Reply::Bytes(frame(asked.correlation, &[0; 12]));
+    let no_brokers = |request: &Request| Reply::Bytes(frame(request.correlation, &[0; 12]));
     is(
         &reason(nothing, on(METADATA, no_brokers)),
         "waiting for Metadata; last error # ms before: boot:9092: it does not keep to the protocol: its response to Metadata \
          v1 lists no brokers",
     );
     let code_and_leader = |code: ErrorCode, leader: i32| {
-        on(METADATA, move |asked| {
+        on(METADATA, move |request| {
             let mut world = World::new(|_| {});
             (world.partitions, world.leader) = (1, leader);
-            let mut answer = world.answer(asked).unwrap();
+            let mut answer = world.answer(request).unwrap();
             let partition = answer.len() - 18; // code, partition, leader, and two empty lists
             answer[partition..partition + 2].copy_from_slice(&code.0.to_be_bytes());
             Reply::Bytes(answer)
         })
     };
-    for (code, leader, said) in [
+    for (code, leader, error) in [
         (ErrorCode::LEADER_NOT_AVAILABLE, -1, "LEADER_NOT_AVAILABLE (5)"),
         (ErrorCode::NONE, -1, "LEADER_NOT_AVAILABLE (5)"),
         (ErrorCode::NONE, 7, "LEADER_NOT_AVAILABLE (5)"),
         (ErrorCode::LISTENER_NOT_FOUND, -1, "LISTENER_NOT_FOUND (72)"),
     ] {
         let expected = alloc::format!(
-            "waiting for Metadata; last error # ms before: the broker answered Metadata v1 with {said}: partition 0 has no \
+            "waiting for Metadata; last error # ms before: the broker answered Metadata v1 with {error}: partition 0 has no \
              leader"
         );
         is(&reason(nothing, code_and_leader(code, leader)), &expected);
@@ -257,13 +263,13 @@ fn a_response_that_leaves_a_batch_or_the_brokers_out_is_named() {
 }
 
 #[test]
-fn a_retriable_error_of_produce_is_named_and_then_what_is_pending_too() {
+fn a_retriable_produce_error_is_named_together_with_the_pending_request() {
     let mut codes = VecDeque::from([ErrorCode::NOT_ENOUGH_REPLICAS; 3]);
-    let refuses = |asked: &Asked| match codes.pop_front() {
+    let refuses = |request: &Request| match codes.pop_front() {
         Some(code) => {
             let mut world = World::new(|_| {});
-            world.answers.push_back(Some(code.0));
-            Reply::Bytes(world.answer(asked).unwrap())
+            world.responses.push_back(Some(code.0));
+            Reply::Bytes(world.answer(request).unwrap())
         }
         None => Reply::Silence,
     };
@@ -275,12 +281,12 @@ fn a_retriable_error_of_produce_is_named_and_then_what_is_pending_too() {
 }
 
 #[test]
-fn what_the_system_said_is_passed_on_and_an_old_error_of_another_broker_is_not() {
+fn the_error_of_the_system_is_included_but_not_an_old_error_of_another_broker() {
     let mut world = World::new(|config| {
         config.bootstrap_servers = vec![("a".into(), 1), ("b".into(), 2)];
         config.delivery_timeout = Duration::from_secs(3);
     });
-    world.deaf = true;
+    world.ignores_connects = true;
     world.send(&["x"], 0);
     let Output::Connect { connection, host, port } = world.producer.poll_output(world.now) else { panic!() };
     let refused = Some("Connection refused (os error 111)");
@@ -290,13 +296,13 @@ fn what_the_system_said_is_passed_on_and_an_old_error_of_another_broker_is_not()
         _ => None,
     };
     let found = drive(&mut world, |_| Reply::Usual, failed);
-    let said = alloc::format!(
+    let expected = alloc::format!(
         "last error 3000 ms before: {host}:{port}: could not connect: Connection refused (os error 111)"
     );
-    assert!(found.ends_with(&said), "{found}");
+    assert!(found.ends_with(&expected), "{found}");
 
-    // The error is of no importance for a batch that came after, and waits for another broker.
-    world.deaf = false;
+    // The error is irrelevant for a later batch that waits for another broker.
+    world.ignores_connects = false;
     world.pass(at(20_000));
     world.send(&["y"], 0);
     let found = drive(&mut world, on(PRODUCE, |_| Reply::Silence), failed);
@@ -304,13 +310,13 @@ fn what_the_system_said_is_passed_on_and_an_old_error_of_another_broker_is_not()
 }
 
 #[test]
-fn an_error_from_before_the_batch_counts_as_long_as_it_lasts() {
+fn an_error_from_before_the_batch_counts_while_there_is_no_connection() {
     let mut world = World::new(|config| {
         config.delivery_timeout = Duration::from_millis(500);
         config.reconnect_backoff = Duration::from_secs(10);
         config.reconnect_backoff_max = Duration::from_secs(10);
     });
-    world.deaf = true;
+    world.ignores_connects = true;
     world.producer.lookup_topic("t", world.now);
     let Output::Connect { connection, .. } = world.producer.poll_output(world.now) else { panic!() };
     world.producer.handle_input(Input::Closed(connection, Disconnect::NotConnected, Some("no route")), world.now);
@@ -322,7 +328,7 @@ fn an_error_from_before_the_batch_counts_as_long_as_it_lasts() {
 }
 
 #[test]
-fn a_throttled_batch_says_so() {
+fn the_error_of_a_throttled_batch_names_the_throttling() {
     let mut world = World::new(|config| config.delivery_timeout = Duration::from_secs(3));
     world.produce = 6;
     world.throttle = 50_000;
@@ -334,27 +340,27 @@ fn a_throttled_batch_says_so() {
 }
 
 #[test]
-fn a_lookup_says_what_it_was_waiting_for() {
-    let lookup = |deaf: bool, silent: i16| {
+fn the_error_of_a_lookup_names_what_it_was_waiting_for() {
+    let lookup = |ignores_connects: bool, silent: i16| {
         let mut world = World::new(|config| config.request_timeout = Duration::from_secs(5));
-        world.deaf = deaf;
+        world.ignores_connects = ignores_connects;
         world.producer.lookup_topic("t", world.now);
         drive(&mut world, on(silent, |_| Reply::Silence), |event| match event {
             Event::Topic { partitions: Err(error), .. } => Some(error.to_string()),
             _ => None,
         })
     };
-    let said = "no answer came within request.timeout.ms: ";
-    assert_eq!(lookup(true, -1), [said, "waiting for a connection to boot:9092, begun 5000 ms before"].concat());
-    for (silent, asked) in [(API_VERSIONS, "ApiVersions v3"), (METADATA, "Metadata v1")] {
+    let expected = "no answer came within request.timeout.ms: ";
+    assert_eq!(lookup(true, -1), [expected, "waiting for a connection to boot:9092, begun 5000 ms before"].concat());
+    for (silent, request) in [(API_VERSIONS, "ApiVersions v3"), (METADATA, "Metadata v1")] {
         let found = lookup(false, silent);
-        assert!(found.starts_with(said) && found.contains(asked) && found.contains("boot:9092"), "{found}");
+        assert!(found.starts_with(expected) && found.contains(request) && found.contains("boot:9092"), "{found}");
     }
 }
 
-/// What is answered on the first connection decides: nothing else has come, so it cannot be a response of such a length.
+/// The first bytes on a connection decide: before any response, they cannot be the length of one.
 #[test]
-fn what_is_no_kafka_broker_is_recognised_by_its_first_bytes_whatever_the_ceiling() {
+fn other_protocols_are_recognised_by_their_first_bytes_with_any_frame_ceiling() {
     let sasl = || Some(Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
     let table: [(&[u8], &str, &str); 4] = [
         (
@@ -386,8 +392,8 @@ fn what_is_no_kafka_broker_is_recognised_by_its_first_bytes_whatever_the_ceiling
              bootstrap.servers, or in the broker's advertised.listeners",
         ),
     ];
-    for (bytes, in_the_clear, with_sasl) in table {
-        for (sasl, expected) in [(None, in_the_clear), (sasl(), with_sasl)] {
+    for (bytes, plaintext, with_sasl) in table {
+        for (sasl, expected) in [(None, plaintext), (sasl(), with_sasl)] {
             for (ceiling, piece) in [(1_000, 100), (i32::MAX as usize, 100), (i32::MAX as usize, 1)] {
                 let mut world = World::new(|config| {
                     config.frame_ceiling = ceiling;
@@ -410,8 +416,8 @@ fn what_is_no_kafka_broker_is_recognised_by_its_first_bytes_whatever_the_ceiling
 }
 
 #[test]
-fn protocols_that_do_not_meet_are_told_apart() {
-    let kind = |change: &dyn Fn(&mut World, &mut ProducerConfig), reply: &dyn Fn(&Asked) -> Reply| {
+fn security_protocol_mismatches_are_distinguished() {
+    let kind = |change: &dyn Fn(&mut World, &mut ProducerConfig), reply: &dyn Fn(&Request) -> Reply| {
         let mut world = World::new(|_| {});
         let mut config = ProducerConfig::new([("boot", 9092)]);
         change(&mut world, &mut config);
@@ -427,15 +433,15 @@ fn protocols_that_do_not_meet_are_told_apart() {
         config.sasl = Some(Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
         world.session = Some(0);
     };
-    // As Kafka answers where no SASL is wanted (KafkaApis.handleSaslHandshakeRequest).
-    let no_sasl = |asked: &Asked| match asked.api {
-        17 => Reply::Bytes(frame(asked.correlation, &[&34_i16.to_be_bytes()[..], &[0; 4]].concat())),
+    // The response of Kafka on a port without SASL (KafkaApis.handleSaslHandshakeRequest).
+    let no_sasl = |request: &Request| match request.api {
+        17 => Reply::Bytes(frame(request.correlation, &[&34_i16.to_be_bytes()[..], &[0; 4]].concat())),
         _ => Reply::Usual,
     };
     let expected = "boot:9092: the broker answered SaslHandshake v1 with ILLEGAL_SASL_STATE (34); this port takes no SASL: \
                     set security.protocol to plaintext (it is sasl_plaintext)";
     assert_eq!(kind(&with_sasl, &no_sasl), expected);
-    // A broker that does not so much as know it.
+    // A broker that does not support SaslHandshake at all.
     let unlisted = |world: &mut World, config: &mut ProducerConfig| {
         with_sasl(world, config);
         world.session = None;
@@ -444,13 +450,13 @@ fn protocols_that_do_not_meet_are_told_apart() {
     let expected = "boot:9092: it offers no version of SaslHandshake that this client speaks (0-1); this port takes no SASL: \
                     set security.protocol to ssl (it is sasl_ssl)";
     assert_eq!(kind(&unlisted, &|_| Reply::Usual), expected);
-    // Over TLS, a broker that closes the connection at the first request may want SASL.
+    // Over TLS, a broker that closes the connection on the first request may require SASL.
     let over_tls = |_: &mut World, config: &mut ProducerConfig| config.over_tls = true;
-    let closes = |api: i16| move |asked: &Asked| if asked.api == api { Reply::Close } else { Reply::Usual };
+    let closes = |api: i16| move |request: &Request| if request.api == api { Reply::Close } else { Reply::Usual };
     let expected = "boot:9092: the broker closed the connection while Metadata v1 was unanswered; if this port wants SASL, set \
                     security.protocol to sasl_ssl (it is ssl)";
     assert_eq!(kind(&over_tls, &closes(METADATA)), expected);
-    // And with SASL and TLS there is nothing more to try.
+    // With SASL and TLS there is no other setting to suggest.
     let both = |world: &mut World, config: &mut ProducerConfig| {
         with_sasl(world, config);
         config.over_tls = true;
@@ -460,12 +466,12 @@ fn protocols_that_do_not_meet_are_told_apart() {
 }
 
 #[test]
-fn once_a_broker_has_answered_a_closed_connection_says_nothing_of_the_protocol() {
+fn after_any_response_a_closed_connection_is_no_security_protocol_mismatch() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.run();
     for (connection, _) in world.connects.clone() {
-        world.lost(connection);
+        world.disconnect(connection);
     }
     world.run();
     world.send(&["y"], 0);
@@ -476,9 +482,9 @@ fn once_a_broker_has_answered_a_closed_connection_says_nothing_of_the_protocol()
     assert_eq!(kind.mismatch, None, "{kind}");
 }
 
-/// A TLS driver tells that the other side does not take part in a handshake.
+/// The driver reports that the peer does not take part in the TLS handshake.
 #[test]
-fn tls_to_a_port_in_the_clear_is_told() {
+fn tls_to_a_plaintext_port_is_reported() {
     for (sasl, expected) in [
         (
             false,
@@ -495,7 +501,7 @@ fn tls_to_a_port_in_the_clear_is_told() {
             config.over_tls = true;
             config.sasl = sasl.then(|| Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
         });
-        world.deaf = true;
+        world.ignores_connects = true;
         world.producer.lookup_topic("t", world.now);
         world.run();
         let connection = world.connects[0].0;
@@ -507,7 +513,7 @@ fn tls_to_a_port_in_the_clear_is_told() {
 }
 
 #[test]
-fn a_broker_that_closes_an_idle_connection_is_no_trouble() {
+fn a_closed_idle_connection_is_no_error() {
     for how in [Disconnect::ByPeer, Disconnect::Broken] {
         let mut world = World::new(|_| {});
         world.send(&["x"], 0);
@@ -526,23 +532,23 @@ fn a_broker_that_closes_an_idle_connection_is_no_trouble() {
 }
 
 #[test]
-fn a_connection_that_ends_while_something_is_pending_is_trouble() {
+fn a_connection_that_ends_while_a_request_is_pending_is_an_error() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.run();
-    world.fly(&["y"]);
+    world.pipeline(&["y"]);
     world.events.clear();
-    world.lost(world.connects[1].0);
+    world.disconnect(world.connects[1].0);
     world.run();
     let [Event::ConnectionErrorKind(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
     let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
     assert_eq!(kind.to_string(), expected);
 }
 
-/// Kafka refuses a batch that is not acknowledged by closing the connection: that is no end of an idle connection.
+/// With `acks=0`, Kafka refuses a batch by closing the connection, which must not be taken for closing an idle one.
 #[test]
-fn without_acks_an_end_soon_after_a_batch_is_trouble() {
-    for (millis, is_trouble) in [(29_999, true), (30_000, false)] {
+fn without_acks_a_connection_that_ends_soon_after_a_batch_is_an_error() {
+    for (millis, is_error) in [(29_999, true), (30_000, false)] {
         let mut world = World::new(|config| config.acks = Acks::None);
         world.send(&["x"], 0);
         world.run();
@@ -552,25 +558,25 @@ fn without_acks_an_end_soon_after_a_batch_is_trouble() {
         world.run();
         assert_eq!(
             matches!(world.events[..], [Event::ConnectionErrorKind(_)]),
-            is_trouble,
+            is_error,
             "{millis}: {:?}",
             world.events
         );
     }
 }
 
-/// After metadata has named another address, an error of the old connection names the old one.
+/// The old connection's error has the old address, even after metadata has returned a new one.
 #[test]
-fn an_error_names_the_address_that_the_connection_was_made_to() {
+fn an_error_names_the_address_of_its_connection() {
     let mut world = World::new(|config| config.metadata_max_age = Duration::from_secs(10));
     world.send(&["x"], 0);
     world.run();
     let old = world.connects[1].0;
-    world.fly(&["y"]);
-    // As a broker that moved: the same id, at another port.
-    let moved = |asked: &Asked| match asked.api {
+    world.pipeline(&["y"]);
+    // A broker that moved: the same id at another port.
+    let moved = |request: &Request| match request.api {
         METADATA => {
-            let mut answer = World::new(|_| {}).answer(asked).unwrap();
+            let mut answer = World::new(|_| {}).answer(request).unwrap();
             let port = answer.windows(4).position(|bytes| bytes == 9001_i32.to_be_bytes()).unwrap();
             answer[port..port + 4].copy_from_slice(&9999_i32.to_be_bytes());
             Reply::Bytes(answer)
@@ -581,10 +587,10 @@ fn an_error_names_the_address_that_the_connection_was_made_to() {
     world.producer.lookup_topic("t", world.now);
     drive(&mut world, moved, |event| matches!(event, Event::Topic { .. }).then_some(()));
     world.events.clear();
-    world.lost(old);
+    world.disconnect(old);
     world.run();
-    let troubles: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::ConnectionErrorKind(_))).collect();
-    let [Event::ConnectionErrorKind(kind)] = troubles[..] else { panic!("{:?}", world.events) };
+    let errors: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::ConnectionErrorKind(_))).collect();
+    let [Event::ConnectionErrorKind(kind)] = errors[..] else { panic!("{:?}", world.events) };
     let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
     assert_eq!(kind.to_string(), expected);
     world.pass(at(12_000));

@@ -1,27 +1,27 @@
-//! What the application asks for: acks, bounds, flush, close, time.
+//! Tests of acks, `buffer.memory`, flush, close, and time.
 
 use super::*;
 
-/// librdkafka's mock cluster answers Produce requests with acks=0, as no real broker does.
+/// librdkafka's mock cluster responds to Produce requests with acks=0, which real brokers do not.
 #[test]
-fn without_acks_an_answer_to_a_request_that_needs_none_is_passed_over() {
+fn without_acks_a_response_to_produce_is_ignored() {
     let mut world = World::new(|config| config.acks = Acks::None);
     world.send(&["x"], 0);
     world.run();
     assert_eq!(world.fates(), [(0, Ok(None))]);
-    let asked = world.asked.last().unwrap().clone();
-    let mut hear = |correlation: i32| {
+    let request = world.requests.last().unwrap().clone();
+    let mut receive = |correlation: i32| {
         let answer = frame(correlation, &[0; 20]);
-        world.producer.handle_input(Input::Received(asked.connection, &answer), world.now);
+        world.producer.handle_input(Input::Received(request.connection, &answer), world.now);
         world.run();
         world.closed.clone()
     };
-    assert_eq!(hear(asked.correlation), []);
-    assert_eq!(hear(asked.correlation + 1), [asked.connection], "nobody has sent that");
+    assert_eq!(receive(request.correlation), []);
+    assert_eq!(receive(request.correlation + 1), [request.connection], "no request has this correlation id");
 }
 
 #[test]
-fn without_acks_written_is_done() {
+fn without_acks_a_written_batch_is_delivered() {
     let mut world = World::new(|config| config.acks = Acks::None);
     world.send(&["x"], 0);
     world.send(&["y"], 0);
@@ -31,7 +31,7 @@ fn without_acks_written_is_done() {
 }
 
 #[test]
-fn what_is_on_its_way_is_bounded_and_the_refused_batch_comes_back() {
+fn bytes_in_flight_are_bounded_and_a_rejected_batch_is_returned() {
     let mut world = World::new(|config| config.buffer_memory = 150);
     world.send(&["x"], 0);
     world.send(&["x"], 0);
@@ -45,24 +45,24 @@ fn what_is_on_its_way_is_bounded_and_the_refused_batch_comes_back() {
 }
 
 #[test]
-fn flushes_are_answered_in_order_when_what_came_before_is_through() {
+fn flushes_complete_in_order_after_all_earlier_batches() {
     let mut world = World::new(|_| {});
     let empty = world.producer.flush(world.now);
     world.run();
     assert!(matches!(world.events[..], [Event::Flushed(id)] if id == empty));
-    world.answers.push_back(None);
+    world.responses.push_back(None);
     world.send(&["x"], 0);
-    let waits = world.producer.flush(world.now);
+    let pending = world.producer.flush(world.now);
     world.run();
     assert_eq!(world.events.len(), 1);
     let connection = world.connects[1].0;
-    world.lost(connection);
+    world.disconnect(connection);
     world.pass(at(3_000));
-    assert!(matches!(world.events.last(), Some(Event::Flushed(id)) if *id == waits), "{:?}", world.events);
+    assert!(matches!(world.events.last(), Some(Event::Flushed(id)) if *id == pending), "{:?}", world.events);
 }
 
 #[test]
-fn closing_flushes_first_or_fails_everything_truthfully() {
+fn close_flushes_or_fails_each_batch_with_its_fate() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.producer.close(CloseMode::Graceful, world.now);
@@ -73,8 +73,8 @@ fn closing_flushes_first_or_fails_everything_truthfully() {
     assert_eq!((world.closed.len(), world.wait), (2, None));
 
     let mut world = World::new(|_| {});
-    world.answers.push_back(None);
-    world.send(&["out"], 0);
+    world.responses.push_back(None);
+    world.send(&["in flight"], 0);
     world.run();
     world.send(&["waiting"], 0);
     world.producer.close(CloseMode::Immediate, world.now);
@@ -85,7 +85,7 @@ fn closing_flushes_first_or_fails_everything_truthfully() {
 }
 
 #[test]
-fn an_earlier_now_counts_as_the_latest() {
+fn an_earlier_now_is_replaced_by_the_latest() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.pass(at(50));

@@ -1,23 +1,23 @@
-//! Brokers that are silent, hang up, throttle or talk nonsense.
+//! Tests of brokers that do not respond, close connections, throttle, or send invalid data.
 
 use super::*;
 
 #[test]
-fn what_broke_by_itself_before_the_drain_is_not_closed() {
+fn a_connection_that_ended_before_the_poll_is_not_closed() {
     let mut world = World::new(|_| {});
-    world.answers.push_back(None);
+    world.responses.push_back(None);
     world.send(&["x"], 0);
     world.run();
     let connection = world.connects[1].0;
     world.producer.handle_input(Input::Received(connection, b"HTTP/1.1 400 Bad Request"), world.now);
-    world.lost(connection);
+    world.disconnect(connection);
     world.pass(at(3_000));
     assert_eq!(world.closed, []);
     assert_eq!(world.fates(), [(0, DONE)]);
 }
 
 #[test]
-fn a_broker_that_hangs_up_on_the_question_is_spoken_to_as_configured() {
+fn the_fallback_version_is_used_after_a_broker_closed_the_connection_on_api_versions() {
     let mut world = World::new(|config| config.broker_version_fallback = Some("0.9".parse().unwrap()));
     world.send(&["x"], 0);
     let mut versions = Vec::new();
@@ -25,9 +25,9 @@ fn a_broker_that_hangs_up_on_the_question_is_spoken_to_as_configured() {
         match world.producer.poll_output(world.now) {
             Output::Connect { connection, .. } => world.producer.handle_input(Input::Connected(connection), world.now),
             Output::Transmit { connection, bytes } => {
-                let asked = Asked::parse(connection, &bytes);
-                versions.push((asked.api, asked.version));
-                if asked.api == 18 {
+                let request = Request::parse(connection, &bytes);
+                versions.push((request.api, request.version));
+                if request.api == 18 {
                     world.producer.handle_input(Input::Closed(connection, Disconnect::ByPeer, None), world.now);
                 }
             }
@@ -39,22 +39,22 @@ fn a_broker_that_hangs_up_on_the_question_is_spoken_to_as_configured() {
     assert_eq!(versions, [(18, 3), (3, 0)]);
 }
 
-/// As brokers of 0.9.0 do: they take no notice of a question that they do not know.
+/// Brokers of Kafka 0.9.0 ignore requests that they do not know.
 #[test]
-fn a_broker_that_keeps_silent_at_the_question_is_spoken_to_as_configured() {
+fn the_fallback_version_is_used_after_a_broker_ignored_api_versions() {
     for (fallback, until) in [(Some("0.9".parse().unwrap()), 10_000), (None, 30_000)] {
         let mut world = World::new(|config| config.broker_version_fallback = fallback);
         world.send(&["x"], 0);
-        let (mut asked_at, mut asked) = (None, Vec::new());
+        let (mut first_sent, mut requests) = (None, Vec::new());
         for _ in 0..100 {
             match world.producer.poll_output(world.now) {
                 Output::Connect { connection, .. } => {
                     world.producer.handle_input(Input::Connected(connection), world.now);
                 }
                 Output::Transmit { connection, bytes } => {
-                    let Asked { api, version, .. } = Asked::parse(connection, &bytes);
-                    asked.push((api, version));
-                    asked_at.get_or_insert(world.now);
+                    let Request { api, version, .. } = Request::parse(connection, &bytes);
+                    requests.push((api, version));
+                    first_sent.get_or_insert(world.now);
                 }
                 Output::Event(Event::ConnectionErrorKind(found)) => {
                     assert_eq!((found.kind, world.now), (ConnectionErrorKind::RequestTimeout, at(until)));
@@ -64,23 +64,23 @@ fn a_broker_that_keeps_silent_at_the_question_is_spoken_to_as_configured() {
                 _ => {}
             }
         }
-        assert_eq!(asked_at, Some(at(0)));
-        assert_eq!(asked, [(18, 3), if fallback.is_some() { (3, 0) } else { (18, 3) }]);
+        assert_eq!(first_sent, Some(at(0)));
+        assert_eq!(requests, [(18, 3), if fallback.is_some() { (3, 0) } else { (18, 3) }]);
     }
 }
 
 #[test]
-fn nobody_there_is_tried_again_with_backoff() {
+fn an_unreachable_broker_is_retried_with_back_off() {
     let mut world = World::new(|config| config.delivery_timeout = Duration::from_secs(60));
-    world.deaf = true;
+    world.ignores_connects = true;
     world.send(&["x"], 0);
     world.pass(at(61_000));
     assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
-    assert_eq!(world.connects.len(), 6, "one each 10 s and a little");
+    assert_eq!(world.connects.len(), 6, "one every 10 s, plus the back-off");
 }
 
 #[test]
-fn throttling_is_obeyed_where_the_broker_leaves_it_to_the_client() {
+fn throttling_is_applied_if_the_client_must_apply_it() {
     let mut world = World::new(|_| {});
     world.produce = 6;
     world.throttle = 500;
@@ -94,9 +94,9 @@ fn throttling_is_obeyed_where_the_broker_leaves_it_to_the_client() {
     assert_eq!(world.fates().len(), 2);
 }
 
-/// A simulated answer of garbage was read as a throttling for days (seed 100,199,716).
+/// A corrupt response in a simulation throttled the producer for days (seed 100,199,716).
 #[test]
-fn a_throttling_that_no_broker_would_ask_for_is_not_believed() {
+fn an_implausible_throttle_time_is_limited() {
     let mut world = World::new(|_| {});
     world.produce = 6;
     world.throttle = i32::MAX;
@@ -111,7 +111,7 @@ fn a_throttling_that_no_broker_would_ask_for_is_not_believed() {
 }
 
 #[test]
-fn idle_connections_are_closed_and_then_there_is_nothing_to_wait_for() {
+fn idle_connections_are_closed_and_no_timer_remains() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.pass(at(600_000));
@@ -123,9 +123,9 @@ fn idle_connections_are_closed_and_then_there_is_nothing_to_wait_for() {
 }
 
 #[test]
-fn garbage_costs_the_connection_and_nothing_else() {
+fn invalid_data_closes_only_the_connection() {
     let mut world = World::new(|_| {});
-    world.answers.push_back(None);
+    world.responses.push_back(None);
     world.send(&["x"], 0);
     world.run();
     let connection = world.connects[1].0;
@@ -145,29 +145,30 @@ fn with_session(millis: i64, change: impl FnOnce(&mut ProducerConfig)) -> World 
 }
 
 #[test]
-fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
+fn lookups_fail_immediately_if_authentication_fails() {
     let mut world = with_session(0, |_| {});
-    world.refuses_us = true;
+    world.rejects_credentials = true;
     for topic in ["t", "u"] {
         world.producer.lookup_topic(topic, world.now);
     }
     world.run();
-    let told = |event: &Event| match event {
+    let lookup_error = |event: &Event| match event {
         Event::Topic { topic, partitions: Err(error @ TopicLookupError::NotLetIn(_)) } => {
             assert!(!error.is_retriable());
             Some((topic.clone(), error.to_string()))
         }
         _ => None,
     };
-    let told: Vec<_> = world.events.iter().filter_map(told).collect();
-    assert_eq!(told.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>(), ["t", "u"]);
-    let said = "boot:9092: the broker answered SaslAuthenticate v1 with SASL_AUTHENTICATION_FAILED (58): who?; see to ";
-    assert!(told.iter().all(|(_, error)| error.starts_with(said)), "{told:?}");
+    let found: Vec<_> = world.events.iter().filter_map(lookup_error).collect();
+    assert_eq!(found.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>(), ["t", "u"]);
+    let expected =
+        "boot:9092: the broker answered SaslAuthenticate v1 with SASL_AUTHENTICATION_FAILED (58): who?; see to ";
+    assert!(found.iter().all(|(_, error)| error.starts_with(expected)), "{found:?}");
     assert_eq!(world.connects.len(), 1);
     world.pass(at(100_000));
-    assert_eq!(world.connects.len(), 1, "nobody waits any more");
-    // Whoever asks later, asks anew.
-    world.deaf = true;
+    assert_eq!(world.connects.len(), 1, "no lookup is pending");
+    // A later lookup connects again.
+    world.ignores_connects = true;
     world.producer.lookup_topic("t", world.now);
     world.run();
     let connection = world.connects.last().unwrap().0;
@@ -178,7 +179,7 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
         panic!("{:?}", world.events)
     };
     assert_eq!(error.to_string(), "boot:9092: one side does not trust the other's certificate");
-    (world.refuses_us, world.deaf) = (false, false);
+    (world.rejects_credentials, world.ignores_connects) = (false, false);
     world.pass(at(200_000));
     world.producer.lookup_topic("t", world.now);
     world.run();
@@ -186,46 +187,47 @@ fn whoever_asks_for_a_topic_hears_at_once_that_we_are_not_let_in() {
 }
 
 #[test]
-fn a_connection_is_not_used_beyond_its_session_and_another_one_takes_its_place() {
+fn a_connection_is_replaced_before_its_session_expires() {
     let mut world = with_session(100_000, |_| {});
     world.send(&["x"], 0);
     world.pass(at(84_999));
     assert_eq!(world.closed, []);
     world.send(&["y"], 0);
     world.run();
-    assert_eq!((world.connects.len(), world.closed.len()), (2, 0), "85 % of it are used");
+    assert_eq!((world.connects.len(), world.closed.len()), (2, 0), "at least 85 % of the session is used");
     world.pass(at(95_000));
-    assert_eq!(world.closed.len(), 2, "and not more than 95 %");
-    assert_eq!(world.connects.len(), 2, "nobody needs one now");
+    assert_eq!(world.closed.len(), 2, "at most 95 % of the session is used");
+    assert_eq!(world.connects.len(), 2, "no connection is needed now");
     world.send(&["z"], 0);
     world.run();
     assert_eq!(world.fates(), [(0, DONE), (1, DONE), (2, DONE)]);
-    assert_eq!(world.stamps(), [(7, 0, 0), (7, 0, 1), (7, 0, 2)], "who we are to the log stays");
-    assert_eq!(world.events.len(), 3, "no trouble: {:?}", world.events);
+    assert_eq!(world.stamps(), [(7, 0, 0), (7, 0, 1), (7, 0, 2)], "the producer identity is kept");
+    assert_eq!(world.events.len(), 3, "no connection errors: {:?}", world.events);
 }
 
 #[test]
-fn at_the_end_of_a_session_the_last_answers_are_awaited_and_nothing_more_is_asked() {
+fn at_the_end_of_a_session_pending_responses_are_awaited_and_nothing_more_is_sent() {
     let mut world = with_session(20_000, |_| {});
     world.send(&["x"], 0);
     world.pass(at(16_000));
     let old = world.connects[1].0;
-    let flying = world.fly(&["y"]);
+    let in_flight = world.pipeline(&["y"]);
     world.now = at(19_000);
     world.send(&["z"], 0);
     world.send(&["other"], 1);
     world.run();
-    assert!(!world.closed.contains(&old), "an answer is missing");
-    assert_eq!(world.asked.last(), Some(&flying[0]), "nothing more is asked");
-    world.reply(&flying[0], ErrorCode::NONE);
+    assert!(!world.closed.contains(&old), "a response is pending");
+    assert_eq!(world.requests.last(), Some(&in_flight[0]), "nothing more is sent");
+    world.reply(&in_flight[0], ErrorCode::NONE);
     assert!(world.closed.contains(&old));
-    let after: Vec<_> = world.asked.iter().filter(|asked| asked.api == 0).map(|asked| asked.connection).collect();
+    let after: Vec<_> =
+        world.requests.iter().filter(|request| request.api == 0).map(|request| request.connection).collect();
     assert!(after[2..].iter().all(|connection| *connection != old), "{after:?} after {old}");
     assert_eq!(world.fates(), [(0, DONE), (1, DONE), (2, DONE), (3, DONE)]);
 }
 
 #[test]
-fn without_answers_sessions_end_as_well() {
+fn sessions_expire_without_acks_too() {
     let mut world = with_session(20_000, |config| config.acks = Acks::None);
     world.send(&["x"], 0);
     world.pass(at(20_000));
@@ -235,9 +237,10 @@ fn without_answers_sessions_end_as_well() {
     assert_eq!(world.produced().len(), 2);
 }
 
-/// Connecting again costs no backoff, since it is nobody's fault. But it is not done for nothing.
+/// A reconnect at the end of a session has no back-off, since it is not an error. It must still not be done in a busy
+/// loop.
 #[test]
-fn a_broker_that_grants_no_time_to_speak_of_does_not_keep_us_connecting() {
+fn a_very_short_session_does_not_cause_endless_reconnects() {
     let mut world = with_session(1, |_| {});
     for second in 0..10 {
         world.send(&["x"], 0);
@@ -248,7 +251,7 @@ fn a_broker_that_grants_no_time_to_speak_of_does_not_keep_us_connecting() {
 }
 
 #[test]
-fn a_session_of_any_length_is_taken() {
+fn a_session_of_any_length_is_accepted() {
     for millis in [1_001, i64::from(u32::MAX), i64::MAX] {
         let mut world = with_session(millis, |config| config.connections_max_idle = Duration::from_secs(1 << 40));
         world.send(&["x"], 0);
@@ -257,20 +260,20 @@ fn a_session_of_any_length_is_taken() {
     }
 }
 
-/// The whole conversation as text, with the received bytes cut into pieces of this size.
-fn conversation(piece: usize, seed: u64) -> String {
+/// Returns all output as text, with the received bytes split into pieces of this size.
+fn transcript(piece: usize, seed: u64) -> String {
     let mut world = World::new(|_| {});
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
     world.producer = Machine::new(ProducerConfig::new([("boot", 9092), ("other", 9093)]), clock, seed);
-    world.answers.extend([Some(6), None, Some(7), Some(0)]);
-    let mut told = String::new();
+    world.responses.extend([Some(6), None, Some(7), Some(0)]);
+    let mut transcript = String::new();
     for step in 0..60_u64 {
         if step < 5 {
             world.send(&["x", "y"], (step % 2) as i32);
         }
         loop {
             let output = world.producer.poll_output(world.now);
-            told += &match &output {
+            transcript += &match &output {
                 Output::Event(Event::Delivered { batch, delivery }) => {
                     alloc::format!("{:?} {batch} Delivered at {:?}\n", world.now, delivery.base_offset())
                 }
@@ -284,8 +287,8 @@ fn conversation(piece: usize, seed: u64) -> String {
                     world.producer.handle_input(Input::Connected(connection), world.now);
                 }
                 Output::Transmit { connection, bytes } => {
-                    let asked = Asked::parse(connection, &bytes);
-                    let answer = world.answer(&asked).unwrap_or_default();
+                    let request = Request::parse(connection, &bytes);
+                    let answer = world.answer(&request).unwrap_or_default();
                     for piece in answer.chunks(piece) {
                         world.producer.handle_input(Input::Received(connection, piece), world.now);
                     }
@@ -298,26 +301,26 @@ fn conversation(piece: usize, seed: u64) -> String {
             }
         }
     }
-    told
+    transcript
 }
 
 #[test]
-fn bytes_may_be_cut_anywhere_and_the_same_seed_gives_the_same_conversation() {
-    let whole = conversation(usize::MAX, 1);
+fn output_depends_on_the_seed_but_not_on_how_input_is_split() {
+    let whole = transcript(usize::MAX, 1);
     assert!(whole.contains("Delivered"));
     for piece in [1, 2, 3, 7, 50] {
-        assert!(conversation(piece, 1) == whole, "in pieces of {piece}");
+        assert!(transcript(piece, 1) == whole, "in pieces of {piece}");
     }
-    assert!(conversation(1, 2) != whole);
+    assert!(transcript(1, 2) != whole);
 }
 
 #[test]
-fn one_silent_bootstrap_server_keeps_nobody_from_the_others() {
+fn a_silent_bootstrap_server_does_not_block_the_others() {
     let mut world = World::new(|config| config.bootstrap_servers = vec![("a".into(), 1), ("b".into(), 2)]);
-    world.deaf = true; // it takes the connection, and that is all
+    world.ignores_connects = true; // the connection attempt does not complete
     world.producer.lookup_topic("t", world.now);
     world.run();
-    world.deaf = false;
+    world.ignores_connects = false;
     world.pass(at(1_500));
     assert_eq!(world.connects.len(), 2, "{:?}", world.connects);
     assert!(matches!(&world.events[..], [Event::Topic { partitions: Ok(_), .. }]), "{:?}", world.events);

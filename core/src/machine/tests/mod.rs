@@ -1,4 +1,5 @@
-//! The machine against a broker of a few lines: answers are made by hand, time passes only where a test says so.
+//! Tests of the machine against a minimal simulated broker: responses are built by hand, and time advances only where a
+//! test advances it.
 
 mod causes;
 mod commands;
@@ -37,9 +38,9 @@ fn to(partition: i32) -> TopicPartition {
     TopicPartition::new("t", partition)
 }
 
-/// What a request is, as far as these tests want to know.
+/// A request that the machine sent, as far as these tests decode it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct Request {
     pub(super) connection: ConnectionId,
     pub(super) api: i16,
     version: i16,
@@ -47,7 +48,7 @@ pub(super) struct Asked {
     body: Vec<u8>,
 }
 
-impl Asked {
+impl Request {
     pub(super) fn parse(connection: ConnectionId, bytes: &[bytes::Bytes]) -> Self {
         let frame = bytes.concat();
         let short = |from: usize| i16::from_be_bytes([frame[from], frame[from + 1]]);
@@ -58,7 +59,7 @@ impl Asked {
         Self { connection, api: short(4), version: short(6), correlation, body }
     }
 
-    /// Partition and batch of each record set of a Produce request without topic ids, v3 to v8.
+    /// Returns the partition and the batch of each record set of a Produce request without topic ids, v3 to v8.
     pub(super) fn produced(&self) -> Vec<(i32, Vec<u8>)> {
         let mut rest = &self.body[if self.version >= 3 { 8 } else { 6 }..];
         let mut int = |length: usize| -> (Vec<u8>, i32) {
@@ -96,45 +97,46 @@ pub(super) fn string(text: &str) -> Vec<u8> {
     [&(text.len() as i16).to_be_bytes()[..], text.as_bytes()].concat()
 }
 
-/// The error code that a batch gets before it is appended, from its partition, its producer id and its epoch, and the
-/// identities that were handed out so far.
+/// Returns the error code for a batch from its partition, its producer id and epoch, and the identities that the
+/// brokers have issued so far. `NONE` appends the batch.
 type IdentityCheck = Box<dyn Fn(i32, (i64, i16), &[(i64, i16)]) -> ErrorCode>;
 
-/// What the brokers of a test are like, and what came out of the machine.
+/// A machine, the simulated brokers of a test, and what the machine has output.
 pub(super) struct World {
     pub(super) producer: Machine,
     pub(super) now: Instant,
-    /// Highest Produce version: 3 and more comes with Metadata v1 and InitProducerId v0, less without the latter.
+    /// The latest Produce version. Metadata is v1; InitProducerId is supported only with Produce v3 and later.
     produce: i16,
     init_producer_id: i16,
-    /// How many milliseconds a session lasts, where brokers want SASL.
+    /// The session lifetime in milliseconds, if the brokers require SASL.
     session: Option<i64>,
-    /// They do not take us for who we say.
-    refuses_us: bool,
+    /// Whether SASL authentication fails.
+    rejects_credentials: bool,
     pub(super) leader: i32,
-    /// The leader of this partition, if it is another one.
+    /// A partition with another leader, and that leader.
     other_leader: Option<(i32, i32)>,
     pub(super) partitions: i32,
     topic_error: i16,
-    /// Answers to Produce requests; `None` stays silent. Without one: success at this offset.
-    answers: VecDeque<Option<i16>>,
+    /// Error codes for the next Produce requests, 0 for success; `None` sends no response. When empty: success.
+    responses: VecDeque<Option<i16>>,
+    /// The base offset of successful responses.
     offset: i64,
-    /// When they say that they appended it; −1: each record keeps its own time.
+    /// The log append time in responses; −1: each record keeps its own timestamp.
     append_time: i64,
-    /// The next identities that are handed out; then ids from 1,000 on, with epoch 0.
+    /// The next identities to issue; when empty: ids from 1,000 on, with epoch 0.
     pub(super) ids: VecDeque<(i64, i16)>,
-    /// What InitProducerId answers, if not an identity.
+    /// Error codes for the next InitProducerId requests; when empty: an identity is issued.
     init_errors: VecDeque<ErrorCode>,
     pub(super) handed_out: Vec<(i64, i16)>,
     check_identity: IdentityCheck,
     throttle: i32,
-    deaf: bool,
-    /// Connections that gave no answer once: they give none any more, for answers come in order.
-    mute: Vec<ConnectionId>,
-    asked: Vec<Asked>,
+    ignores_connects: bool,
+    /// Connections on which a response was withheld. Responses are sent in order, so that nothing follows on them.
+    silent_connections: Vec<ConnectionId>,
+    requests: Vec<Request>,
     connects: Vec<(ConnectionId, u16)>,
     closed: Vec<ConnectionId>,
-    /// What was negotiated with each broker that was reached.
+    /// The versions negotiated with each broker, by port.
     ready: Vec<(u16, Versions)>,
     pub(super) events: Vec<Event>,
     pub(super) wait: Option<Instant>,
@@ -151,12 +153,12 @@ impl World {
             produce: 3,
             init_producer_id: 0,
             session: None,
-            refuses_us: false,
+            rejects_credentials: false,
             leader: 1,
             other_leader: None,
             partitions: 20,
             topic_error: 0,
-            answers: VecDeque::new(),
+            responses: VecDeque::new(),
             offset: 100,
             append_time: -1,
             ids: VecDeque::from([(7, 0), (8, 0), (9, 0)]),
@@ -164,9 +166,9 @@ impl World {
             handed_out: Vec::new(),
             check_identity: Box::new(|_, _, _| ErrorCode::NONE),
             throttle: 0,
-            deaf: false,
-            mute: Vec::new(),
-            asked: Vec::new(),
+            ignores_connects: false,
+            silent_connections: Vec::new(),
+            requests: Vec::new(),
             connects: Vec::new(),
             closed: Vec::new(),
             ready: Vec::new(),
@@ -179,31 +181,35 @@ impl World {
         self.producer.send(batch(values), to(partition), self.now).unwrap()
     }
 
-    /// Drains the machine, and answers all it asks.
+    /// Polls the machine until it waits, and responds to its requests.
     fn run(&mut self) {
         loop {
             match self.producer.poll_output(self.now) {
                 Output::Connect { connection, port, .. } => {
                     self.connects.push((connection, port));
-                    if !self.deaf {
+                    if !self.ignores_connects {
                         self.producer.handle_input(Input::Connected(connection), self.now);
                     }
                 }
                 Output::Transmit { connection, bytes } => {
-                    let asked = Asked::parse(connection, &bytes);
+                    let request = Request::parse(connection, &bytes);
                     self.producer.handle_input(Input::Written(connection), self.now);
-                    let answer = if self.mute.contains(&connection) { None } else { self.answer(&asked) };
+                    let answer =
+                        if self.silent_connections.contains(&connection) { None } else { self.answer(&request) };
                     match answer {
                         Some(answer) => self.producer.handle_input(Input::Received(connection, &answer), self.now),
-                        None => self.mute.push(connection),
+                        None => self.silent_connections.push(connection),
                     }
-                    self.asked.push(asked);
+                    self.requests.push(request);
                 }
                 Output::Close(connection) => self.closed.push(connection),
                 Output::Event(Event::Ready { port, versions, .. }) => self.ready.push((port, versions)),
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(wait) => {
-                    assert!(wait.is_none_or(|wait| wait > self.now), "drained means the deadline is in the future");
+                    assert!(
+                        wait.is_none_or(|wait| wait > self.now),
+                        "the machine must not wait for a time in the past"
+                    );
                     self.wait = wait;
                     return;
                 }
@@ -211,7 +217,7 @@ impl World {
         }
     }
 
-    /// Lets time pass, and drains the machine at every moment that it asked for.
+    /// Advances the time, and polls the machine at every instant that it waits for.
     fn pass(&mut self, until: Instant) {
         self.run();
         while let Some(next) = self.wait.filter(|next| *next <= until) {
@@ -222,8 +228,8 @@ impl World {
         self.run();
     }
 
-    pub(super) fn answer(&mut self, asked: &Asked) -> Option<Vec<u8>> {
-        let body = match asked.api {
+    pub(super) fn answer(&mut self, request: &Request) -> Option<Vec<u8>> {
+        let body = match request.api {
             18 => {
                 let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1)];
                 let apis = apis.iter().filter(|(api, _)| *api != 22 || self.produce >= 3);
@@ -260,7 +266,7 @@ impl World {
                 body
             }
             17 => vec![0; 6],
-            36 if self.refuses_us => [&[0, 58][..], &string("who?"), &[0; 12]].concat(),
+            36 if self.rejects_credentials => [&[0, 58][..], &string("who?"), &[0; 12]].concat(),
             36 => [&[0, 0, 255, 255, 0, 0, 0, 0][..], &self.session.unwrap().to_be_bytes()].concat(),
             22 => {
                 let code = self.init_errors.pop_front().unwrap_or(ErrorCode::NONE);
@@ -277,13 +283,13 @@ impl World {
                 body
             }
             0 => {
-                if asked.body[2..4] == [0, 0] && asked.version >= 3 {
+                if request.body[2..4] == [0, 0] && request.version >= 3 {
                     return None; // acks=0
                 }
-                let code = self.answers.pop_front().unwrap_or(Some(0))?;
+                let code = self.responses.pop_front().unwrap_or(Some(0))?;
                 let mut body = 1_i32.to_be_bytes().to_vec();
                 body.extend(string("t"));
-                let produced = asked.produced();
+                let produced = request.produced();
                 body.extend((produced.len() as i32).to_be_bytes());
                 for (partition, batch) in produced {
                     let code = match RecordBatches::new(&batch).next() {
@@ -296,64 +302,64 @@ impl World {
                     body.extend(partition.to_be_bytes());
                     body.extend(code.to_be_bytes());
                     body.extend((if code == 0 { self.offset } else { -1 }).to_be_bytes());
-                    if asked.version >= 2 {
+                    if request.version >= 2 {
                         body.extend(self.append_time.to_be_bytes());
                     }
-                    if asked.version >= 5 {
+                    if request.version >= 5 {
                         body.extend(0_i64.to_be_bytes());
                     }
                 }
                 body.extend(self.throttle.to_be_bytes());
                 body
             }
-            other => panic!("nobody knows API {other}"),
+            other => panic!("the simulated broker does not support API {other}"),
         };
-        Some(frame(asked.correlation, &body))
+        Some(frame(request.correlation, &body))
     }
 
     fn apis(&self) -> Vec<i16> {
-        self.asked.iter().map(|asked| asked.api).collect()
+        self.requests.iter().map(|request| request.api).collect()
     }
 
     fn produced(&self) -> Vec<(i32, Vec<u8>)> {
-        self.asked.iter().filter(|asked| asked.api == 0).flat_map(Asked::produced).collect()
+        self.requests.iter().filter(|request| request.api == 0).flat_map(Request::produced).collect()
     }
 
     fn stamps(&self) -> Vec<(i64, i16, i32)> {
         self.produced().iter().map(|(_, batch)| stamp_of(batch)).collect()
     }
 
-    /// Sends batches to partition 0, all of which are on the wire before the first answer comes.
-    fn fly(&mut self, values: &[&str]) -> Vec<Asked> {
-        self.mute.push(self.connects[1].0);
+    /// Sends batches to partition 0, which are all in flight at once. Returns their requests.
+    fn pipeline(&mut self, values: &[&str]) -> Vec<Request> {
+        self.silent_connections.push(self.connects[1].0);
         for value in values {
             self.send(&[value], 0);
         }
         self.run();
-        self.mute.clear();
-        self.asked[self.asked.len() - values.len()..].to_vec()
+        self.silent_connections.clear();
+        self.requests[self.requests.len() - values.len()..].to_vec()
     }
 
-    /// The answer to a request that flies.
-    fn reply(&mut self, asked: &Asked, code: ErrorCode) {
-        self.answers.push_front(Some(code.0));
-        let answer = self.answer(asked).unwrap();
-        self.producer.handle_input(Input::Received(asked.connection, &answer), self.now);
+    /// Responds to a request in flight, with this error code.
+    fn reply(&mut self, request: &Request, code: ErrorCode) {
+        self.responses.push_front(Some(code.0));
+        let answer = self.answer(request).unwrap();
+        self.producer.handle_input(Input::Received(request.connection, &answer), self.now);
         self.run();
     }
 
-    fn lost(&mut self, connection: ConnectionId) {
+    fn disconnect(&mut self, connection: ConnectionId) {
         self.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), self.now);
     }
 
-    /// What became of each batch, in the order of the events: its offset, or its fate.
-    fn fates(&self) -> Vec<(u64, End)> {
-        let fate = |event: &Event| match event {
+    /// Returns the outcome of each batch, in the order of the events.
+    fn fates(&self) -> Vec<(u64, Outcome)> {
+        let outcome = |event: &Event| match event {
             Event::Delivered { batch, delivery } => Some((batch.0, Ok(delivery.base_offset()))),
             Event::Failed { batch, error } => Some((batch.0, Err(error.fate()))),
             _ => None,
         };
-        self.events.iter().filter_map(fate).collect()
+        self.events.iter().filter_map(outcome).collect()
     }
 
     fn error(&self) -> &crate::DeliveryError {
@@ -365,9 +371,9 @@ impl World {
     }
 }
 
-/// An offset, or a fate.
-type End = Result<Option<i64>, Option<Fate>>;
+/// The base offset of a delivered batch, or the fate of a failed one.
+type Outcome = Result<Option<i64>, Option<Fate>>;
 
-const DONE: End = Ok(Some(100));
-const NOT_WRITTEN: End = Err(Some(Fate::NotWritten));
-const UNKNOWN: End = Err(Some(Fate::Unknown));
+const DONE: Outcome = Ok(Some(100));
+const NOT_WRITTEN: Outcome = Err(Some(Fate::NotWritten));
+const UNKNOWN: Outcome = Err(Some(Fate::Unknown));

@@ -1,11 +1,11 @@
-//! Too large, split, and formats.
+//! Tests of batches that are too large, splitting, and older formats.
 
 use super::*;
 
 #[test]
-fn too_large_fails_and_comes_back() {
+fn a_batch_that_is_too_large_fails_and_is_returned() {
     let mut world = World::new(|_| {});
-    world.answers.push_back(Some(ErrorCode::MESSAGE_TOO_LARGE.0));
+    world.responses.push_back(Some(ErrorCode::MESSAGE_TOO_LARGE.0));
     world.send(&["x", "y"], 0);
     world.pass(at(1_000));
     assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
@@ -13,11 +13,11 @@ fn too_large_fails_and_comes_back() {
 }
 
 #[test]
-fn too_large_is_split_if_wished_and_has_one_event() {
+fn a_batch_that_is_too_large_is_split_if_configured_and_has_one_event() {
     let mut world = World::new(|config| config.split_too_large = true);
-    world.answers.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(0), Some(ErrorCode::MESSAGE_TOO_LARGE.0)]);
+    world.responses.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(0), Some(ErrorCode::MESSAGE_TOO_LARGE.0)]);
     world.send(&["a", "b", "c", "d"], 0);
-    world.send(&["behind"], 0);
+    world.send(&["later"], 0);
     world.pass(at(5_000));
     let fates = world.fates();
     assert_eq!(fates.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 1], "{fates:?}");
@@ -25,16 +25,20 @@ fn too_large_is_split_if_wished_and_has_one_event() {
         Event::Delivered { delivery, .. } => {
             assert_eq!(delivery.record_count(), 4);
             let offsets: Vec<Option<i64>> = (0..4).map(|position| delivery.offset(position)).collect();
-            assert_eq!(offsets, [Some(100), Some(100), Some(100), Some(101)], "parts of one, one and two records");
+            assert_eq!(
+                offsets,
+                [Some(100), Some(100), Some(100), Some(101)],
+                "two parts of one record, and one of two"
+            );
         }
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn the_parts_of_a_split_batch_keep_the_time_that_the_broker_gave_them() {
+fn the_records_of_a_split_batch_have_the_append_time_of_the_broker() {
     let mut world = World::new(|config| config.split_too_large = true);
-    world.answers.push_back(Some(ErrorCode::MESSAGE_TOO_LARGE.0));
+    world.responses.push_back(Some(ErrorCode::MESSAGE_TOO_LARGE.0));
     world.append_time = 7_000;
     world.send(&["a", "b"], 0);
     world.pass(at(5_000));
@@ -43,25 +47,25 @@ fn the_parts_of_a_split_batch_keep_the_time_that_the_broker_gave_them() {
     assert!(delivery.records().all(|record| record.timestamp == Timestamp::from_millis(7_000)));
 }
 
-/// What real brokers do: they name no record when they refuse one for its size.
+/// Real brokers do not return the position of a record that is too large.
 #[test]
-fn a_record_that_is_too_large_alone_is_named() {
+fn a_record_that_is_too_large_by_itself_has_a_record_error() {
     let mut world = World::new(|config| config.split_too_large = true);
     let too_large = Some(ErrorCode::MESSAGE_TOO_LARGE.0);
-    world.answers.extend([too_large, Some(0), too_large]); // both, the first, the second
+    world.responses.extend([too_large, Some(0), too_large]); // both, the first, the second
     world.send(&["small", "huge"], 0);
     world.pass(at(5_000));
     let error = world.error();
     assert_eq!(error.record_errors.iter().map(|error| error.position).collect::<Vec<_>>(), [1], "{error}");
     assert_eq!((error.fate_of(0), error.fate_of(1)), (Some(Fate::Written), Some(Fate::NotWritten)));
-    assert_eq!(error.good_remainder().unwrap().record_count(), 0, "one is written, and the other was rejected");
+    assert_eq!(error.good_remainder().unwrap().record_count(), 0, "one is written, and the other is rejected");
 }
 
 #[test]
-fn a_part_that_was_there_already_has_no_offset() {
+fn a_part_that_was_a_duplicate_has_no_offset() {
     let mut world = World::new(|config| config.split_too_large = true);
     let duplicate = ErrorCode::DUPLICATE_SEQUENCE_NUMBER.0;
-    world.answers.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(duplicate), Some(0)]);
+    world.responses.extend([Some(ErrorCode::MESSAGE_TOO_LARGE.0), Some(duplicate), Some(0)]);
     world.send(&["a", "b"], 0);
     world.pass(at(5_000));
     match &world.events[..] {
@@ -71,7 +75,7 @@ fn a_part_that_was_there_already_has_no_offset() {
 }
 
 #[test]
-fn an_older_broker_gets_an_older_format_or_the_losses_are_named() {
+fn batches_are_converted_for_an_older_broker_or_fail_with_the_losses() {
     let mut world = World::new(|_| {});
     world.produce = 2;
     world.send(&["x"], 0);
@@ -98,12 +102,12 @@ fn the_bytes_of_a_batch_are_never_copied() {
                 world.producer.handle_input(Input::Connected(connection), world.now);
             }
             Output::Transmit { connection, bytes } => {
-                let asked = Asked::parse(connection, &bytes);
-                if asked.api == 0 {
+                let request = Request::parse(connection, &bytes);
+                if request.api == 0 {
                     places.push(bytes[1].as_ptr());
-                    world.answers.push_back(Some(ErrorCode::NOT_ENOUGH_REPLICAS.0));
+                    world.responses.push_back(Some(ErrorCode::NOT_ENOUGH_REPLICAS.0));
                 }
-                let answer = world.answer(&asked).unwrap();
+                let answer = world.answer(&request).unwrap();
                 world.producer.handle_input(Input::Received(connection, &answer), world.now);
             }
             Output::Wait(Some(next)) if places.len() < 3 => world.now = next,

@@ -1,9 +1,9 @@
-//! Topics that are there, come, go, or are not for us; what is not used is forgotten.
+//! Tests of topics: missing, created, deleted, unauthorized and unused ones.
 
 use super::*;
 
 #[test]
-fn out_of_time_is_not_written_if_nothing_went_out_and_names_the_topic() {
+fn a_batch_that_timed_out_before_it_was_sent_is_not_written_and_its_error_names_the_topic() {
     let mut world = World::new(|config| config.delivery_timeout = Duration::from_secs(10));
     world.topic_error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
     world.send(&["x"], 0);
@@ -11,12 +11,12 @@ fn out_of_time_is_not_written_if_nothing_went_out_and_names_the_topic() {
     assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
     let text = world.error().to_string();
     assert!(text.contains("UNKNOWN_TOPIC_OR_PARTITION") && text.contains("\"t\""), "{text}");
-    let asked = world.apis().iter().filter(|api| **api == 3).count();
-    assert!((9..40).contains(&asked), "with backoff: {asked}");
+    let requests = world.apis().iter().filter(|api| **api == 3).count();
+    assert!((9..40).contains(&requests), "with back-off: {requests}");
 }
 
 #[test]
-fn a_topic_that_appears_gets_its_batches() {
+fn a_batch_waits_for_its_topic_to_be_created() {
     let mut world = World::new(|_| {});
     world.topic_error = ErrorCode::LEADER_NOT_AVAILABLE.0;
     world.send(&["x"], 0);
@@ -27,7 +27,7 @@ fn a_topic_that_appears_gets_its_batches() {
 }
 
 #[test]
-fn a_topic_that_may_not_be_written_to_fails_at_once() {
+fn a_batch_for_an_unauthorized_topic_fails_immediately() {
     let mut world = World::new(|_| {});
     world.topic_error = ErrorCode::TOPIC_AUTHORIZATION_FAILED.0;
     world.send(&["x"], 0);
@@ -36,29 +36,29 @@ fn a_topic_that_may_not_be_written_to_fails_at_once() {
 }
 
 #[test]
-fn what_is_not_used_is_forgotten_and_counts_under_a_new_identity_when_it_comes_back() {
+fn an_unused_partition_is_removed_and_gets_a_new_identity_when_used_again() {
     let mut world = World::new(|config| config.metadata_max_idle = Duration::from_secs(10));
     world.send(&["x"], 0);
     world.send(&["y"], 1);
     world.pass(at(5_000));
     for second in 2..=5_u64 {
-        world.send(&["y"], 1); // stays in use
+        world.send(&["y"], 1); // remains in use
         world.pass(at(second * 5_000));
     }
-    world.asked.clear();
+    world.requests.clear();
     world.send(&["y"], 1);
     world.run();
-    assert_eq!(world.stamps(), [(7, 0, 5)], "whoever is in use counts on");
+    assert_eq!(world.stamps(), [(7, 0, 5)], "a partition in use continues its sequence");
     world.send(&["x"], 0);
     world.run();
-    assert_eq!(world.stamps()[1..], [(7, 1, 0)], "and not (7, 0, 0), which would be taken for a duplicate");
+    assert_eq!(world.stamps()[1..], [(7, 1, 0)], "not (7, 0, 0), which the broker would take for a duplicate");
     world.pass(at(60_000));
-    assert_eq!(world.producer.partition_count("t"), None, "nothing was sent for long");
+    assert_eq!(world.producer.partition_count("t"), None, "the topic is unused");
     assert!(world.fates().iter().all(|(_, end)| *end == DONE), "{:?}", world.fates());
 }
 
 #[test]
-fn ever_new_partitions_take_no_more_room_than_those_in_use() {
+fn removed_partitions_free_their_slots() {
     let mut world = World::new(|config| config.metadata_max_idle = Duration::from_secs(1));
     world.partitions = 500;
     world.ids = (0..500).map(|id| (id, 0)).collect();
@@ -81,36 +81,39 @@ fn a_topic_can_be_looked_up() {
     world.producer.lookup_topic("t", world.now);
     world.pass(at(31_000));
     let [Event::Topic { partitions: Err(error), .. }] = &world.events[..] else { panic!("{:?}", world.events) };
-    let said = "the broker answered Metadata v1 with UNKNOWN_TOPIC_OR_PARTITION (3); create the topic";
-    assert!(error.to_string().starts_with(said), "{error}");
+    let expected = "the broker answered Metadata v1 with UNKNOWN_TOPIC_OR_PARTITION (3); create the topic";
+    assert!(error.to_string().starts_with(expected), "{error}");
     assert!(error.is_retriable());
 }
 
 #[test]
-fn a_topic_that_is_known_is_asked_for_anew_but_not_at_any_rate() {
+fn a_lookup_of_a_known_topic_requests_metadata_after_the_back_off() {
     let mut world = World::new(|_| {});
     world.producer.lookup_topic("t", world.now);
     world.run();
     world.partitions = 21;
     world.producer.lookup_topic("t", world.now);
     world.run();
-    assert_eq!(world.events.len(), 1, "retry.backoff.ms is not over since the last answer");
+    assert_eq!(world.events.len(), 1, "retry.backoff.ms has not elapsed since the last response");
     world.pass(at(100));
     assert!(matches!(&world.events[1..], [Event::Topic { partitions: Ok(count), .. }] if count.get() == 21));
 }
 
 #[test]
-fn a_backlog_of_batches_keeps_no_metadata_away() {
+fn metadata_is_requested_on_a_connection_that_is_full_of_batches() {
     let mut world = World::new(|config| config.max_in_flight_requests_per_connection = 1);
     world.send(&["x"], 0);
     world.run();
     let [(bootstrap, _), (leader, _)] = world.connects[..] else { panic!("{:?}", world.connects) };
-    world.lost(bootstrap);
-    world.answers.push_back(None);
+    world.disconnect(bootstrap);
+    world.responses.push_back(None);
     world.send(&["x"], 0);
     world.run();
-    world.asked.clear();
+    world.requests.clear();
     world.producer.lookup_topic("t", world.now);
     world.pass(at(150));
-    assert_eq!(world.asked.iter().map(|asked| (asked.connection, asked.api)).collect::<Vec<_>>(), [(leader, 3)]);
+    assert_eq!(
+        world.requests.iter().map(|request| (request.connection, request.api)).collect::<Vec<_>>(),
+        [(leader, 3)]
+    );
 }

@@ -1,8 +1,8 @@
-//! What a driver can still get out of a machine that has panicked.
+//! Tests of recovering the batches of a machine that has panicked.
 
 use super::*;
 
-/// A batch: its offset, or what is known of each record; and how many records it has.
+/// A batch: its id, its base offset or the fate of each record, and its number of records.
 type Taken = (u64, Result<Option<i64>, Vec<Option<Fate>>>, usize);
 
 fn taken(world: &mut World) -> Vec<Taken> {
@@ -27,33 +27,33 @@ const NOT_WRITTEN: Option<Fate> = Some(Fate::NotWritten);
 const UNKNOWN: Option<Fate> = Some(Fate::Unknown);
 
 #[test]
-fn every_batch_is_taken_out_once_with_what_is_certain_of_it() {
+fn every_batch_is_returned_once_with_its_fate() {
     let mut world = World::new(|_| {});
     world.send(&["delivered"], 0);
     world.run();
-    let sent = world.fly(&["in", "flight"]);
+    let sent = world.pipeline(&["in", "flight"]);
     world.send(&["never", "sent"], 1);
-    // The answer to one is there, and the event was not taken yet.
+    // One response has arrived, but its event was not polled yet.
     let answer = world.answer(&sent[0]).unwrap();
     world.producer.handle_input(Input::Received(sent[0].connection, &answer), world.now);
     let expected = [(1, Ok(Some(100)), 1), (2, Err(vec![UNKNOWN]), 1), (3, Err(vec![NOT_WRITTEN; 2]), 2)];
     assert_eq!(taken(&mut world), expected);
     assert_eq!(taken(&mut world), []);
-    assert!(matches!(world.producer.poll_output(world.now), Output::Wait(_)), "it is closed");
+    assert!(matches!(world.producer.poll_output(world.now), Output::Wait(_)), "the machine is closed");
     let refused = world.producer.send(batch(&["late"]), to(0), world.now).unwrap_err();
     assert_eq!(refused.reason, SendErrorKind::Closed);
 }
 
 #[test]
-fn of_a_batch_that_was_split_each_record_has_what_is_certain_of_it() {
+fn each_record_of_a_split_batch_has_its_own_fate() {
     let mut world = World::new(|config| {
         config.split_too_large = true;
-        config.enable_idempotence = false; // one part after the other
+        config.enable_idempotence = false; // one part at a time
     });
     let too_large = Some(ErrorCode::MESSAGE_TOO_LARGE.0);
-    world.answers.extend([too_large, Some(0), too_large, None]);
+    world.responses.extend([too_large, Some(0), too_large, None]);
     world.send(&["a", "b", "c", "d"], 0);
     world.run();
-    let [(0, Err(fates), 4)] = &taken(&mut world)[..] else { panic!("one batch is taken") };
+    let [(0, Err(fates), 4)] = &taken(&mut world)[..] else { panic!("exactly one batch must be returned") };
     assert_eq!(fates[..], [Some(Fate::Written), UNKNOWN, NOT_WRITTEN, NOT_WRITTEN]);
 }

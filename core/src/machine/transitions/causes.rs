@@ -1,4 +1,4 @@
-//! Why time ran out for a batch or a lookup: what it waits for now, and the last error that delayed it.
+//! The cause of a timeout of a batch or a lookup: what it was waiting for, and the last error that delayed it.
 
 use super::Machine;
 use super::responses::PendingRequest;
@@ -14,17 +14,17 @@ use crate::time::Instant;
 type Dated = (Instant, LastErrorKind);
 
 impl Machine {
-    /// Returns why the first batch of a partition is still not acknowledged.
-    pub(super) fn why_late(&self, index: PartitionIndex, entry: &Entry) -> Option<TimeoutCause> {
+    /// Returns why this entry of a partition is not acknowledged yet.
+    pub(super) fn delivery_timeout_cause(&self, index: PartitionIndex, entry: &Entry) -> Option<TimeoutCause> {
         let accepted = entry.deadline.since_start().saturating_sub(self.config.delivery_timeout);
         let last = self.last_error_of(index, entry, Instant::from_start(accepted));
         TimeoutCause::new(self.waiting_for(index, entry), last.map(|last| self.dated(last)))
     }
 
-    /// Returns why a lookup that ends at `until` is still not answered.
-    pub(super) fn why_no_metadata(&self, until: Instant) -> Option<TimeoutCause> {
+    /// Returns why a lookup whose deadline is `until` has no result yet.
+    pub(super) fn lookup_timeout_cause(&self, until: Instant) -> Option<TimeoutCause> {
         let begun = Instant::from_start(until.since_start().saturating_sub(self.config.request_timeout));
-        let last = self.network.last_error(None, begun).map(of_node);
+        let last = self.network.last_error(None, begun).map(from_node_error);
         TimeoutCause::new(Some(self.metadata_wait()), last.map(|last| self.dated(last)))
     }
 
@@ -36,22 +36,25 @@ impl Machine {
         let to = &self.accumulator.partition(index).to;
         let leader = self.cluster.leader(to).map(Node::Broker);
         let own = entry.last_error.as_deref().map(|error| (entry.last_error_at, error.clone().into()));
-        let last_of = |node: Option<Node>| self.network.last_error(node, accepted).map(of_node);
+        let last_of = |node: Option<Node>| self.network.last_error(node, accepted).map(from_node_error);
         let unanswered = entry.unanswered_by.and_then(|node| last_of(Some(node)));
         let leaderless = self.cluster.leaderless(to).filter(|_| leader.is_none());
-        let leaderless = leaderless.map(|error| (self.refresh.answered(), error.clone().into()));
+        let leaderless = leaderless.map(|error| (self.refresh.last_response(), error.clone().into()));
         let identity = self.identity_error.as_ref().filter(|(at, _)| *at >= accepted && self.waits_for_identity(index));
         let identity = identity.map(|(at, error)| (*at, error.clone().into()));
         let all = [last_of(leader), unanswered, leaderless, identity, own];
-        // Of several at one moment the last in this order, which goes from the general to the particular.
+        // Of several at the same instant, the last in this order: from the general to the specific.
         all.into_iter().flatten().max_by_key(|(at, _)| *at)
     }
 
     fn waiting_for(&self, index: PartitionIndex, entry: &Entry) -> Option<WaitingFor> {
         if let Some(id) = entry.in_flight {
-            let is_in = |pending_requests: &PendingRequest| matches!(pending_requests, PendingRequest::Produce { parts, .. } if parts.iter().any(|part| part.entry == entry.id));
-            let mut pending_requests = self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX));
-            let (&(_, correlation), _) = pending_requests.find(|(_, pending_requests)| is_in(pending_requests))?;
+            let contains_entry = |request: &PendingRequest| match request {
+                PendingRequest::Produce { parts, .. } => parts.iter().any(|part| part.entry == entry.id),
+                PendingRequest::Metadata { .. } | PendingRequest::Identity => false,
+            };
+            let mut requests = self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX));
+            let (&(_, correlation), _) = requests.find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;
             let request = connection.pending_request(correlation, self.now)?;
             return Some(WaitingFor::Response { broker: connection.address.clone(), request });
@@ -68,20 +71,19 @@ impl Machine {
                 }
             }
             BlockedOn::Identity(_) => {
-                let asked = self.connection_of(|pending_requests| matches!(pending_requests, PendingRequest::Identity));
-                Some(asked.unwrap_or(WaitingFor::ProducerId))
+                let pending = self.response_to(|request| matches!(request, PendingRequest::Identity));
+                Some(pending.unwrap_or(WaitingFor::ProducerId))
             }
-            // The last error says why.
+            // The last error is the cause.
             BlockedOn::Itself | BlockedOn::Until(_) | BlockedOn::News => None,
         }
     }
 
     fn metadata_wait(&self) -> WaitingFor {
-        let asked =
-            || self.connection_of(|pending_requests| matches!(pending_requests, PendingRequest::Metadata { .. }));
-        let mut underway = self.network.connections.values().filter(|connection| connection.versions().is_none());
-        asked()
-            .or_else(|| underway.find_map(|connection| self.response_wait(connection)))
+        let pending = self.response_to(|request| matches!(request, PendingRequest::Metadata { .. }));
+        let mut connecting = self.network.connections.values().filter(|connection| connection.versions().is_none());
+        pending
+            .or_else(|| connecting.find_map(|connection| self.response_wait(connection)))
             .unwrap_or(WaitingFor::Metadata)
     }
 
@@ -95,7 +97,7 @@ impl Machine {
         }
     }
 
-    /// What a connection waits for: to be made, or the oldest response.
+    /// Returns what a connection waits for: to be established, or for the oldest response.
     fn response_wait(&self, connection: &Connection) -> Option<WaitingFor> {
         let broker = connection.address.clone();
         if connection.is_connecting() {
@@ -104,17 +106,16 @@ impl Machine {
         Some(WaitingFor::Response { broker, request: connection.pending(self.now)? })
     }
 
-    /// The response to this request, where it is pending.
-    fn connection_of(&self, is_it: impl Fn(&PendingRequest) -> bool) -> Option<WaitingFor> {
-        let (&(id, correlation), _) =
-            self.pending_requests.iter().find(|(_, pending_requests)| is_it(pending_requests))?;
+    /// Returns the response that is pending for the first request which matches.
+    fn response_to(&self, matches: impl Fn(&PendingRequest) -> bool) -> Option<WaitingFor> {
+        let (&(id, correlation), _) = self.pending_requests.iter().find(|(_, request)| matches(request))?;
         let connection = self.network.connections.get(&id)?;
         let request = connection.pending_request(correlation, self.now)?;
         Some(WaitingFor::Response { broker: connection.address.clone(), request })
     }
 
-    /// Keeps why there is no producer id yet.
-    pub(super) fn note_identity_error(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
+    /// Records why there is no producer id yet.
+    pub(super) fn record_identity_error(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if let Some(connection) = self.network.connections.get(&id) {
             let error = ConnectionError::new(connection.address.clone(), kind);
             self.identity_error = Some((self.now, error));
@@ -122,6 +123,6 @@ impl Machine {
     }
 }
 
-fn of_node(last: &NodeError) -> Dated {
+fn from_node_error(last: &NodeError) -> Dated {
     (last.at, last.error.clone().into())
 }

@@ -1,4 +1,4 @@
-//! The end of a batch: exactly one event, with the truth about its records. And the one way to get there in pieces.
+//! The completion of batches: each has exactly one event with the fate of its records, even if it was split into parts.
 
 use alloc::boxed::Box;
 use alloc::collections::btree_map::Entry as Slot;
@@ -20,11 +20,12 @@ use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, PartitionProduceResponse};
 use crate::record::TopicPartition;
 
-/// A batch that was split: what is known of its parts so far.
+/// A batch that was split, with the results of its parts so far.
 #[derive(Debug)]
 pub(super) struct SplitBatch {
     pub(super) batch: KafkaBatch,
     pub(super) to: TopicPartition,
+    /// The number of parts without an outcome.
     parts: usize,
     offsets: Vec<i64>,
     append_times: Vec<i64>,
@@ -32,37 +33,39 @@ pub(super) struct SplitBatch {
     pub(super) fates: Vec<Fate>,
     pub(super) reason: Option<FailureReason>,
     pub(super) errors: Vec<RecordError>,
-    /// Parts that were taken out unfinished, after a panic: records and what is known of them.
+    /// After a panic: the positions and the fate of records in parts that had no outcome.
     pub(super) unfinished: Vec<(Range<usize>, Fate)>,
 }
 
 impl Machine {
-    /// It is in the log.
-    pub(super) fn complete(&mut self, index: PartitionIndex, at: usize, told: Option<&PartitionProduceResponse>) {
+    /// Completes an entry that is in the log (with `acks=0`: that was written to the connection).
+    pub(super) fn complete(&mut self, index: PartitionIndex, at: usize, response: Option<&PartitionProduceResponse>) {
         let to = self.accumulator.partition(index).to.clone();
         let Some(entry) = self.accumulator.remove(index, at) else { return };
-        let offset = told.filter(|told| !told.error_code.is_error()).map_or(-1, |told| told.base_offset);
+        let offset =
+            response.filter(|response| !response.error_code.is_error()).map_or(-1, |response| response.base_offset);
         if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
             for record in 0..entry.payload.record_count() {
                 let position = entry.position + record;
                 split_batch.fates[position] = Fate::Written;
                 split_batch.offsets[position] = if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
-                split_batch.append_times[position] = told.map_or(-1, |told| told.log_append_time_ms);
+                split_batch.append_times[position] = response.map_or(-1, |response| response.log_append_time_ms);
             }
-            let log_start_offset = told.map_or(-1, |told| told.log_start_offset);
+            let log_start_offset = response.map_or(-1, |response| response.log_start_offset);
             split_batch.log_start_offset = split_batch.log_start_offset.max(log_start_offset);
-            return self.part_through(entry.batch);
+            return self.part_finished(entry.batch);
         }
         let Payload::Stamped(batch, _) = entry.payload else { return };
         let mut delivery = Delivery::as_one(to, offset, batch);
-        if let Some(told) = told {
-            delivery =
-                delivery.with_log_append_time(told.log_append_time_ms).with_log_start_offset(told.log_start_offset);
+        if let Some(response) = response {
+            delivery = delivery
+                .with_log_append_time(response.log_append_time_ms)
+                .with_log_start_offset(response.log_start_offset);
         }
-        self.finished(entry.batch, Event::Delivered { batch: entry.batch, delivery });
+        self.finish(entry.batch, Event::Delivered { batch: entry.batch, delivery });
     }
 
-    /// It failed for good. `maybe_written`: the last attempt may have been written.
+    /// Fails an entry for good. `maybe_written`: the last attempt may have been written.
     pub(super) fn fail_at(
         &mut self,
         index: PartitionIndex,
@@ -86,18 +89,18 @@ impl Machine {
                 errors.into_iter().map(|error| RecordError::new(error.position + entry.position, error.message));
             split_batch.errors.extend(moved);
             split_batch.reason.get_or_insert(reason);
-            self.part_through(entry.batch);
-            return self.fail_unproven(index);
+            self.part_finished(entry.batch);
+            return self.fail_unprovable(index);
         }
         let error = DeliveryError::new(to, reason, fate, entry.payload.into_batch()).with_record_errors(errors);
-        self.finished(entry.batch, Event::Failed { batch: entry.batch, error });
-        self.fail_unproven(index); // it may have been what others waited for
+        self.finish(entry.batch, Event::Failed { batch: entry.batch, error });
+        self.fail_unprovable(index); // others may have waited for it to prove them
     }
 
-    /// Fails everything of a partition that is not in flight.
+    /// Fails every entry of a partition that is not in flight.
     pub(super) fn fail_waiting(&mut self, index: PartitionIndex, reason: impl Fn() -> FailureReason) {
-        let waiting = |producer: &Self| {
-            producer.accumulator.partition(index).queue.iter().position(|entry| entry.in_flight.is_none())
+        let waiting = |machine: &Self| {
+            machine.accumulator.partition(index).queue.iter().position(|entry| entry.in_flight.is_none())
         };
         while let Some(at) = waiting(self) {
             self.fail_at(index, at, false, reason(), Vec::new());
@@ -105,28 +108,28 @@ impl Machine {
         self.watch_deadline(index);
     }
 
-    /// `delivery.timeout.ms` is over for the oldest of a partition.
-    pub(super) fn on_out_of_time(&mut self, index: PartitionIndex) {
+    /// Fails the entries of a partition whose `delivery.timeout.ms` has expired.
+    pub(super) fn on_delivery_timeout(&mut self, index: PartitionIndex) {
         while self.accumulator.partition(index).queue.front().is_some_and(|entry| entry.deadline <= self.now) {
-            let reason = self.why_out_of_time(index);
-            self.give_up_first(index, reason);
+            let reason = self.timeout_reason(index);
+            self.fail_first(index, reason);
         }
-        self.open_void(index);
+        self.reseal_void(index);
         self.watch_deadline(index);
         self.accumulator.look_at(index);
     }
 
-    fn give_up_first(&mut self, index: PartitionIndex, reason: FailureReason) {
+    fn fail_first(&mut self, index: PartitionIndex, reason: FailureReason) {
         let Some(entry) = self.accumulator.partition(index).queue.front() else { return };
         let outcome = Outcome::GivenUp { out: entry.in_flight.is_some() };
         let verdict = verdict::produce(outcome, self.config.acks, entry.payload.identity().is_some());
         self.fail_at(index, 0, verdict == Verdict::Fail { maybe_written: true }, reason, Vec::new());
     }
 
-    fn why_out_of_time(&self, index: PartitionIndex) -> FailureReason {
+    fn timeout_reason(&self, index: PartitionIndex) -> FailureReason {
         let Partition { to, queue, .. } = self.accumulator.partition(index);
         if let Some(error) = self.cluster.error(&to.topic) {
-            let message = format!("for topic {:?}, until the delivery time-out was over", to.topic);
+            let message = format!("for topic {:?} until delivery.timeout.ms expired", to.topic);
             return error.clone().with_message(message).into();
         }
         let known = self.cluster.partition_count(&to.topic);
@@ -134,14 +137,14 @@ impl Machine {
             let error = BrokerError::new(ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
             return error.with_message(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)).into();
         }
-        let cause = queue.front().and_then(|entry| self.why_late(index, entry));
+        let cause = queue.front().and_then(|entry| self.delivery_timeout_cause(index, entry));
         FailureReason::TimedOut { cause: cause.map(boxed) }
     }
 
-    /// Fails all that is not through, for the producer is closed at once.
+    /// Fails every batch without an outcome, because the producer is closed immediately.
     pub(super) fn abandon_everything(&mut self) {
         while let Some(&index) = self.accumulator.active.first() {
-            self.give_up_first(index, FailureReason::Closed);
+            self.fail_first(index, FailureReason::Closed);
         }
     }
 
@@ -153,14 +156,15 @@ impl Machine {
         }
     }
 
-    /// Whether a batch that is too large is to be split: if that is wanted, and helps, and none of it may be in the log.
+    /// Returns `true` if a batch that is too large is to be split: `split_too_large` is set, it has more than one
+    /// record, and none of it may be in the log.
     pub(super) fn may_split(&self, index: PartitionIndex, at: usize) -> bool {
         let entry = &self.accumulator.partition(index).queue[at];
         self.config.split_too_large && !entry.maybe_written && entry.payload.record_count() > 1
     }
 
-    /// Puts two or more parts in the place of a batch. They go out in order, and their fates are put together again.
-    /// `reason`: why, which is also why a record fails that is too large alone.
+    /// Replaces a batch with two or more parts. They are sent in order, and their outcomes are merged into one event.
+    /// `reason`: why the batch is split, which is also the reason for a record that is too large by itself.
     pub(super) fn split(&mut self, index: PartitionIndex, at: usize, reason: FailureReason) {
         let to = self.accumulator.partition(index).to.clone();
         let Some(entry) = self.accumulator.remove(index, at) else { return };
@@ -168,8 +172,8 @@ impl Machine {
             self.accumulator.partition_mut(index).sequence.lose(identity);
         }
         let Entry { batch: id, position, payload, deadline, .. } = entry;
-        // What was refused as a whole is at most halved, for nobody says what the limit is; what could not be sealed
-        // has to come under its own limit.
+        // A batch that the broker refused is split into halves, as the response does not have the limit. One that could
+        // not be sealed is split to fit its own limit.
         let limit = match &payload {
             Payload::Open(batch) => batch.options().max_message_bytes,
             payload => payload.size(),
@@ -198,7 +202,7 @@ impl Machine {
                     split_batch.reason.get_or_insert(reason);
                 }
                 for record in split.too_large {
-                    let what = format!("alone it has {} bytes, and the limit is {limit}", record.size);
+                    let what = format!("the record alone has {} bytes, but the limit is {limit}", record.size);
                     split_batch.errors.push(RecordError::new(position + record.position, Some(what)));
                 }
                 for (step, (offset, part)) in split.parts.into_iter().enumerate() {
@@ -211,10 +215,10 @@ impl Machine {
             }
         }
         self.dirty = true;
-        self.part_through(id); // the one that was split is no more
+        self.part_finished(id); // its parts have replaced the entry itself
     }
 
-    fn part_through(&mut self, id: BatchId) {
+    fn part_finished(&mut self, id: BatchId) {
         let Slot::Occupied(mut slot) = self.split_batches.entry(id) else { return };
         slot.get_mut().parts -= 1;
         if slot.get().parts > 0 {
@@ -236,10 +240,10 @@ impl Machine {
                 Event::Failed { batch: id, error }
             }
         };
-        self.finished(id, event);
+        self.finish(id, event);
     }
 
-    fn finished(&mut self, id: BatchId, event: Event) {
+    fn finish(&mut self, id: BatchId, event: Event) {
         self.accumulator.finish(id);
         self.outputs.push_back(Output::Event(event));
         self.dirty = true;

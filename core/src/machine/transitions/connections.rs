@@ -1,4 +1,4 @@
-//! Connections as the machine sees them: made, used, lost.
+//! The lifecycle of connections: connecting, input, timeouts, and closing.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,13 +16,13 @@ use crate::machine::network::{Network, Node, Reach};
 use crate::machine::timers::Timer;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
-/// Brokers throttle for one quota window at most, which is 11 s by default (`quota.window.num` ×
-/// `quota.window.size.seconds`). What is asked beyond this is garbage, and would silence the producer for days; where it is
-/// not, the broker keeps its answers back by itself.
+/// The longest throttle time that is obeyed. Brokers throttle for at most one quota window, which is 11 s by default
+/// (`quota.window.num` × `quota.window.size.seconds`). A longer one is most likely a corrupt response, and would stop
+/// the producer for days; if it is genuine, the broker enforces it by delaying its responses.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 
 impl Machine {
-    /// Connects, unless it may not yet, or has no address.
+    /// Connects to a node, unless there is a connection, its back-off has not elapsed, or its address is not known.
     pub(super) fn connect(&mut self, node: Node) {
         if self.network.reach(node, self.now) != Reach::Free {
             return;
@@ -35,34 +35,34 @@ impl Machine {
     }
 
     pub(super) fn on_connected(&mut self, id: ConnectionId) {
-        let mut happenings = Vec::new();
+        let mut events = Vec::new();
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.on_connected(&self.config, self.now, &mut happenings);
+            connection.on_connected(&self.config, self.now, &mut events);
         }
-        self.take_in(id, happenings);
+        self.apply_events(id, events);
     }
 
     pub(super) fn on_received(&mut self, id: ConnectionId, bytes: &[u8]) {
-        let mut happenings = Vec::new();
+        let mut events = Vec::new();
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.on_received(bytes, &self.config, self.now, &mut happenings);
+            connection.on_received(bytes, &self.config, self.now, &mut events);
         }
-        self.take_in(id, happenings);
+        self.apply_events(id, events);
     }
 
     pub(super) fn on_written(&mut self, id: ConnectionId) {
-        let mut happenings = Vec::new();
+        let mut events = Vec::new();
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.on_written(self.now, &mut happenings);
+            connection.on_written(self.now, &mut events);
         }
-        self.take_in(id, happenings);
+        self.apply_events(id, events);
     }
 
     pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect, details: Option<&str>) {
         let by_peer = matches!(how, Disconnect::ByPeer | Disconnect::Broken);
-        // Given up already, and the end came before the driver was told to bring it about: nothing is left to close.
+        // If the machine has failed it already, the driver need not close it any more.
         self.outputs.retain(|output| !matches!(output, Output::Close(closed) if *closed == id));
-        self.lose(id, ConnectionErrorKind::Disconnected { how, details: details.map(String::from) }, by_peer);
+        self.end_connection(id, ConnectionErrorKind::Disconnected { how, details: details.map(String::from) }, by_peer);
     }
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
@@ -76,37 +76,37 @@ impl Machine {
         } else {
             ConnectionErrorKind::RequestTimeout
         };
-        self.give_up(id, kind);
+        self.fail_connection(id, kind);
     }
 
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get(&id) else { return };
         if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
             if let Some(connection) = self.network.retire(id) {
-                self.wake_deserted(id, connection.node);
+                self.wake_blocked_on(id, connection.node);
             }
-            self.forget_timers(id);
+            self.clear_timers(id);
             self.outputs.push_back(Output::Close(id));
         } else {
             self.watch(id);
         }
     }
 
-    fn take_in(&mut self, id: ConnectionId, happenings: Vec<ConnectionEvent>) {
-        for happening in happenings {
-            match happening {
+    fn apply_events(&mut self, id: ConnectionId, events: Vec<ConnectionEvent>) {
+        for event in events {
+            match event {
                 ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
                 ConnectionEvent::Answer { correlation, version, frame } => {
                     self.network.is_proven = true;
-                    self.accumulator.wake(|awaited| *awaited == BlockedOn::Capacity(id));
-                    self.on_answer(id, correlation, version, &frame);
+                    self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id));
+                    self.on_response(id, correlation, version, &frame);
                 }
                 ConnectionEvent::Written { correlation } => {
-                    self.accumulator.wake(|awaited| *awaited == BlockedOn::Capacity(id));
+                    self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id));
                     self.on_request_written(id, correlation);
                 }
-                ConnectionEvent::Failed(kind) => self.give_up(id, kind),
+                ConnectionEvent::Failed(kind) => self.fail_connection(id, kind),
             }
         }
         self.watch(id);
@@ -116,26 +116,26 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
-        self.accumulator.wake(|awaited| *awaited == BlockedOn::Node(node));
+        self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Node(node));
         self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
     }
 
-    /// Our side closes it, for it is of no more use.
-    pub(super) fn give_up(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
+    /// Closes a connection that cannot be used any more.
+    pub(super) fn fail_connection(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if self.network.connections.contains_key(&id) {
             self.outputs.push_back(Output::Close(id));
             let silent = kind == ConnectionErrorKind::RequestTimeout;
-            self.lose(id, kind, silent);
+            self.end_connection(id, kind, silent);
         }
     }
 
-    /// It is gone: what was asked over it gets no answer.
-    fn lose(&mut self, id: ConnectionId, kind: ConnectionErrorKind, by_peer: bool) {
+    /// Removes a connection that has ended; its pending requests get no response.
+    fn end_connection(&mut self, id: ConnectionId, kind: ConnectionErrorKind, by_peer: bool) {
         let backoff = self.reconnect_backoff();
         let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
         let Some((connection, again)) = lost else { return };
-        self.forget_timers(id);
-        self.wake_deserted(id, connection.node);
+        self.clear_timers(id);
+        self.wake_blocked_on(id, connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
         let idle = connection.idle_for(&self.config, self.now).filter(|_| kind.is_by_peer());
@@ -145,11 +145,11 @@ impl Machine {
         } else {
             self.report(&connection, kind);
         }
-        let open: Vec<i32> =
-            self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, open), _)| open).collect();
-        for correlation in open {
-            if let Some(pending_requests) = self.pending_requests.remove(&(id, correlation)) {
-                self.on_no_answer(pending_requests);
+        let correlations =
+            self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, correlation), _)| correlation);
+        for correlation in correlations.collect::<Vec<i32>>() {
+            if let Some(request) = self.pending_requests.remove(&(id, correlation)) {
+                self.on_no_response(request);
             }
         }
         if matches!(connection.node, Node::Broker(_)) {
@@ -157,7 +157,7 @@ impl Machine {
         }
     }
 
-    /// Tells of the end of a connection, and keeps it as the last error of its broker.
+    /// Emits the error of a connection, and records it as the last error of its node.
     fn report(&mut self, connection: &Connection, kind: ConnectionErrorKind) {
         let mut error = ConnectionError::new(connection.address.clone(), kind);
         if matches!(error.kind, ConnectionErrorKind::Disconnected { .. } | ConnectionErrorKind::RequestTimeout) {
@@ -166,7 +166,7 @@ impl Machine {
         }
         error.mismatch = self.mismatch(&error);
         if error.kind.is_authentication() {
-            self.refuse_look_ups(&error);
+            self.fail_lookups(&error);
         }
         self.network.failed(connection.node, error.clone(), self.now);
         if connection.asks_producer_id() {
@@ -175,8 +175,8 @@ impl Machine {
         self.outputs.push_back(Output::Event(Event::ConnectionErrorKind(error)));
     }
 
-    /// What the end of a connection says of `security.protocol`. Once a broker has answered a request, that is right, and only
-    /// what is certain counts.
+    /// Returns the mismatch of `security.protocol` that the error of a connection indicates. Once any broker has
+    /// answered a request, the setting is proven right, so that only unambiguous evidence counts.
     fn mismatch(&self, error: &ConnectionError) -> Option<SecurityMismatch> {
         let api = error.pending.map(|request| request.api);
         let evidence = match &error.kind {
@@ -194,34 +194,34 @@ impl Machine {
         SecurityMismatch::new(self.config.security_protocol(), evidence)
     }
 
-    /// Keeps what is wrong with a response as the last error of the broker. The connection goes on.
-    pub(super) fn note_error(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
+    /// Records a fault in a response as the last error of the node. The connection remains in use.
+    pub(super) fn record_error(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if let Some(connection) = self.network.connections.get(&id) {
             let (node, error) = (connection.node, ConnectionError::new(connection.address.clone(), kind));
             self.network.failed(node, error, self.now);
         }
     }
 
-    /// Those who waited for something on a connection that is gone have to wait for something else.
-    fn wake_deserted(&mut self, id: ConnectionId, node: Node) {
-        let waited = [BlockedOn::Node(node), BlockedOn::Capacity(id), BlockedOn::Identity(id)];
-        self.accumulator.wake(|awaited| waited.contains(awaited));
+    /// Wakes the partitions that were blocked on a connection that has ended: they are now blocked on something else.
+    fn wake_blocked_on(&mut self, id: ConnectionId, node: Node) {
+        let causes = [BlockedOn::Node(node), BlockedOn::Capacity(id), BlockedOn::Identity(id)];
+        self.accumulator.wake(|blocked_on| causes.contains(blocked_on));
     }
 
-    fn forget_timers(&mut self, id: ConnectionId) {
+    fn clear_timers(&mut self, id: ConnectionId) {
         for timer in [Timer::Overdue(id), Timer::Idle(id), Timer::Throttle(id)] {
             self.timers.clear(timer);
         }
     }
 
-    /// Sets the timers of a connection to what it waits for now.
+    /// Sets the timers of a connection from its present state.
     pub(super) fn watch(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get(&id) else { return };
         self.timers.set_or_clear(Timer::Overdue(id), connection.overdue_at());
         self.timers.set_or_clear(Timer::Idle(id), connection.idle_at(&self.config));
     }
 
-    /// A broker asks for silence on this connection (KIP-219), and gets it, up to [`LONGEST_THROTTLE`].
+    /// Sends nothing on this connection for the throttle time of a response (KIP-219), at most [`LONGEST_THROTTLE`].
     pub(super) fn throttle(&mut self, id: ConnectionId, millis: i32) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         if let Ok(millis @ 1..) = u64::try_from(millis) {

@@ -1,4 +1,4 @@
-//! What has to be known before anything can be sent: the cluster, and who we are to it.
+//! Requests that precede Produce: Metadata for the leaders, and InitProducerId for the producer's identity.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -25,37 +25,37 @@ use crate::protocol::{
 };
 use crate::time::Instant;
 
-/// When metadata is asked for.
+/// Decides when metadata is requested.
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
-    /// A request is under way.
-    asked: bool,
-    /// Something went wrong that a newer picture may explain.
+    /// A Metadata request is in flight.
+    is_in_flight: bool,
+    /// An error occurred that newer metadata may explain.
     suspect: bool,
-    /// `metadata.max.age.ms` is over.
+    /// `metadata.max.age.ms` has elapsed.
     pub(super) is_old: bool,
-    /// Brokers told us to begin anew with the bootstrap servers: that is done at the next poll.
-    leaves_brokers: bool,
+    /// A broker has responded REBOOTSTRAP_REQUIRED: the next poll restarts from the bootstrap servers.
+    rebootstrap_required: bool,
     failures: u32,
     not_before: Instant,
-    /// When the last answer came.
-    answered: Instant,
+    /// When the last response arrived.
+    last_response: Instant,
 }
 
 impl Refresh {
-    /// When the last response came.
-    pub(super) const fn answered(&self) -> Instant {
-        self.answered
+    /// Returns when the last response arrived.
+    pub(super) const fn last_response(&self) -> Instant {
+        self.last_response
     }
 }
 
 impl Machine {
-    /// Asks for metadata, if that is needed and allowed now; connects first, if nobody is there to ask. `leaders`: some
-    /// batch waits for a leader.
-    pub(super) fn ask_metadata(&mut self, leaders: bool) -> Option<(ConnectionId, Vec<Bytes>)> {
+    /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first.
+    /// `leaders`: some batch waits for a leader.
+    pub(super) fn request_metadata(&mut self, leaders: bool) -> Option<(ConnectionId, Vec<Bytes>)> {
         let refresh = &self.refresh;
-        let due = leaders || refresh.suspect || refresh.is_old || !self.look_ups.is_empty();
-        if !due || refresh.asked || self.needed_topics().is_empty() {
+        let due = leaders || refresh.suspect || refresh.is_old || !self.lookups.is_empty();
+        if !due || refresh.is_in_flight || self.needed_topics().is_empty() {
             return None;
         }
         if refresh.not_before > self.now {
@@ -63,32 +63,32 @@ impl Machine {
             return None;
         }
         let Some(id) = self.network.least_loaded(self.now) else {
-            self.connect_anybody();
+            self.connect_any();
             return None;
         };
         let topics = self.needed_topics();
         let names: Vec<&str> = topics.into_iter().collect();
         let connection = self.network.connections.get(&id)?;
         let version = connection.versions()?.metadata;
-        // As the Java producer: whether missing topics are created is the broker's affair (auto.create.topics.enable).
+        // As in the Java producer: the broker decides whether to create missing topics (auto.create.topics.enable).
         let request =
             MetadataRequest { allow_auto_topic_creation: true, ..MetadataRequest::new(RequestedTopics::Named(&names)) };
         let encoded = request.encode(version, connection.header(&self.config));
-        let asked = names.into_iter().map(String::from).collect();
+        let topics = names.into_iter().map(String::from).collect();
         match encoded {
             Ok(bytes) => {
-                self.refresh.asked = true;
-                self.register(id, ApiKey::Metadata, version, PendingRequest::Metadata { asked });
+                self.refresh.is_in_flight = true;
+                self.register(id, ApiKey::Metadata, version, PendingRequest::Metadata { topics });
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, ConnectionErrorKind::Incompatible(ApiKey::Metadata));
+                self.fail_connection(id, ConnectionErrorKind::Incompatible(ApiKey::Metadata));
                 None
             }
         }
     }
 
-    fn connect_anybody(&mut self) {
+    fn connect_any(&mut self) {
         let mut next = self.network.hopes_until(self.now);
         if next.is_none() {
             match self.network.anybody(&self.config, &self.cluster, self.now) {
@@ -104,38 +104,38 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_metadata(&mut self, id: ConnectionId, version: i16, frame: &[u8], asked: &[String]) {
+    pub(super) fn on_metadata(&mut self, id: ConnectionId, version: i16, frame: &[u8], topics: &[String]) {
         let response = match MetadataResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
                 self.metadata_failed();
-                return self.give_up(id, garbled(error));
+                return self.fail_connection(id, garbled(error));
             }
         };
         if ApiKey::Metadata.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
-        let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked });
+        let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked: topics });
         self.accumulator.wake(|_| true);
         self.watch_unused();
         if news.useless {
-            self.note_error(
+            self.record_error(
                 id,
                 ConnectionErrorKind::Protocol(format!("its response to Metadata v{version} lists no brokers")),
             );
         }
         if news.useless || news.rebootstrap {
-            // Not at once: what has come in the same piece as this answer counts.
-            self.refresh.leaves_brokers |= news.rebootstrap;
+            // At the next poll, because responses that arrived together with this one still count.
+            self.refresh.rebootstrap_required |= news.rebootstrap;
             return self.metadata_failed();
         }
-        self.refresh.asked = false;
+        self.refresh.is_in_flight = false;
         self.refresh.suspect = false;
         self.refresh.is_old = false;
-        self.refresh.answered = self.now;
+        self.refresh.last_response = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
-        self.apply_news(&news, asked);
-        if self.is_answered(asked) {
+        self.apply_news(&news, topics);
+        if self.are_topics_known(topics) {
             self.refresh.failures = 0;
             self.refresh.not_before = self.now;
         } else {
@@ -143,22 +143,22 @@ impl Machine {
         }
     }
 
-    /// Whether all that was asked for and is still needed is known now.
-    fn is_answered(&self, asked: &[String]) -> bool {
+    /// Returns `true` if everything needed of the requested topics is known now.
+    fn are_topics_known(&self, topics: &[String]) -> bool {
         let waiting = self.accumulator.active.iter().map(|&index| &self.accumulator.partition(index).to);
-        let mut waiting = waiting.filter(|to| asked.contains(&to.topic));
+        let mut waiting = waiting.filter(|to| topics.contains(&to.topic));
         waiting.all(|to| self.cluster.leader(to).is_some())
-            && !asked.iter().any(|topic| self.look_ups.contains_key(topic))
+            && !topics.iter().any(|topic| self.lookups.contains_key(topic))
     }
 
-    fn apply_news(&mut self, news: &News, asked: &[String]) {
+    fn apply_news(&mut self, news: &News, topics: &[String]) {
         for topic in &news.made_anew {
             for index in self.accumulator.of_topic(topic) {
                 self.accumulator.partition_mut(index).sequence.doubt();
             }
         }
         for (topic, error) in &news.refused {
-            if self.look_ups.remove(topic).is_some() {
+            if self.lookups.remove(topic).is_some() {
                 self.topic_event(topic.clone(), Err(error.clone().into()));
             }
             for index in self.accumulator.of_topic(topic) {
@@ -166,21 +166,21 @@ impl Machine {
             }
         }
         let known = |topic: &String| self.cluster.partition_count(topic).and_then(NonZeroU32::new);
-        let found: Vec<(String, NonZeroU32)> = asked
+        let found: Vec<(String, NonZeroU32)> = topics
             .iter()
-            .filter(|topic| self.look_ups.contains_key(*topic))
+            .filter(|topic| self.lookups.contains_key(*topic))
             .filter_map(|topic| Some((topic.clone(), known(topic)?)))
             .collect();
         for (topic, partitions) in found {
-            self.look_ups.remove(&topic);
+            self.lookups.remove(&topic);
             self.topic_event(topic, Ok(partitions));
         }
-        self.watch_look_ups();
+        self.watch_lookups();
     }
 
-    /// The answer never came, or was of no use.
+    /// Handles a Metadata request that got no response, or no usable one.
     pub(super) fn metadata_failed(&mut self) {
-        self.refresh.asked = false;
+        self.refresh.is_in_flight = false;
         self.refresh.suspect = true;
         self.postpone_metadata();
     }
@@ -191,81 +191,83 @@ impl Machine {
         self.refresh.not_before = self.now + wait;
     }
 
-    /// Something went wrong that a newer picture of the cluster may explain.
+    /// Requests metadata soon, after an error that newer metadata may explain.
     pub(super) fn suspect_metadata(&mut self) {
-        if !self.refresh.suspect && !self.refresh.asked {
+        if !self.refresh.suspect && !self.refresh.is_in_flight {
             self.refresh.suspect = true;
             let soon = self.now + self.config.retry_backoff;
             self.refresh.not_before = self.refresh.not_before.max(soon.min(self.now + self.config.retry_backoff_max));
         }
     }
 
-    /// If none of the brokers is to be trusted any more (KIP-1102), all connections are given up.
-    pub(super) fn leave_brokers_if_told(&mut self) {
-        if !core::mem::take(&mut self.refresh.leaves_brokers) {
+    /// Closes all connections if a broker has responded REBOOTSTRAP_REQUIRED (KIP-1102).
+    pub(super) fn rebootstrap_if_required(&mut self) {
+        if !core::mem::take(&mut self.refresh.rebootstrap_required) {
             return;
         }
         let all: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
         for id in all {
             let error = BrokerError::new(ApiKey::Metadata, ErrorCode::REBOOTSTRAP_REQUIRED);
-            self.give_up(id, error.into());
+            self.fail_connection(id, error.into());
         }
     }
 
-    /// It is answered by the brokers, always: whoever asks for a topic that is known thinks that it has changed. Then the
-    /// question waits for `retry.backoff.ms` since the last answer.
-    pub(super) fn begin_look_up(&mut self, topic: &str) {
+    /// Starts a lookup. It always requests metadata, because the caller of a lookup of a known topic expects that it
+    /// has changed. For a known topic, that request waits until `retry.backoff.ms` after the last response.
+    pub(super) fn start_lookup(&mut self, topic: &str) {
         if self.cluster.partition_count(topic).is_some() {
-            let soonest = self.refresh.answered + self.config.retry_backoff;
+            let soonest = self.refresh.last_response + self.config.retry_backoff;
             self.refresh.not_before = self.refresh.not_before.max(soonest);
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
             return self.topic_event(topic.into(), Err(TopicLookupError::InvalidName));
         }
         let until = self.now + self.config.request_timeout;
-        self.look_ups.entry(topic.into()).or_insert(until);
-        self.watch_look_ups();
+        self.lookups.entry(topic.into()).or_insert(until);
+        self.watch_lookups();
         self.dirty = true;
     }
 
-    pub(super) fn give_up_look_ups(&mut self) {
+    pub(super) fn expire_lookups(&mut self) {
         let over: BTreeMap<String, Instant> = self
-            .look_ups
+            .lookups
             .iter()
             .filter(|(_, until)| **until <= self.now)
             .map(|(topic, until)| (topic.clone(), *until))
             .collect();
         for (topic, until) in over {
-            self.look_ups.remove(&topic);
+            self.lookups.remove(&topic);
             let error = self.cluster.error(&topic).cloned().map(TopicLookupError::from);
-            let error = error
-                .unwrap_or_else(|| TopicLookupError::TimedOut { cause: self.why_no_metadata(until).map(Box::new) });
+            let error = error.unwrap_or_else(|| TopicLookupError::TimedOut {
+                cause: self.lookup_timeout_cause(until).map(Box::new),
+            });
             self.topic_event(topic, Err(error));
         }
-        self.watch_look_ups();
+        self.watch_lookups();
     }
 
-    /// Brokers do not let us in. Whoever asks for a topic is told at once, as the Java client does: it would be told the
-    /// same when its time is over.
-    pub(super) fn refuse_look_ups(&mut self, kind: &ConnectionError) {
-        for topic in core::mem::take(&mut self.look_ups).into_keys() {
-            self.topic_event(topic, Err(TopicLookupError::NotLetIn(Box::new(kind.clone()))));
+    /// Fails all lookups after a failed authentication, as the Java client does: they would fail with the same error
+    /// when they time out.
+    pub(super) fn fail_lookups(&mut self, error: &ConnectionError) {
+        for topic in core::mem::take(&mut self.lookups).into_keys() {
+            self.topic_event(topic, Err(TopicLookupError::NotLetIn(Box::new(error.clone()))));
         }
-        self.watch_look_ups();
+        self.watch_lookups();
     }
 
-    fn watch_look_ups(&mut self) {
-        self.timers.set_or_clear(Timer::LookupTopic, self.look_ups.values().min().copied());
+    fn watch_lookups(&mut self) {
+        self.timers.set_or_clear(Timer::LookupTopic, self.lookups.values().min().copied());
     }
 
     fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, TopicLookupError>) {
         self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
     }
 
-    /// Goes on under the next epoch; or asks for a producer id over this connection, if that is needed and allowed now.
+    /// Moves to the next epoch, if possible. Otherwise returns a request for a producer id over this connection, if one
+    /// is allowed now.
     pub(super) fn next_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
         if self.identities.bump() {
-            self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_)));
+            self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_)));
             self.dirty = true;
             return None;
         }
@@ -285,7 +287,7 @@ impl Machine {
                 Some((id, bytes))
             }
             Err(_) => {
-                self.give_up(id, ConnectionErrorKind::Incompatible(ApiKey::InitProducerId));
+                self.fail_connection(id, ConnectionErrorKind::Incompatible(ApiKey::InitProducerId));
                 None
             }
         }
@@ -295,9 +297,9 @@ impl Machine {
         let response = match InitProducerIdResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
-                self.note_identity_error(id, garbled(error));
+                self.record_identity_error(id, garbled(error));
                 self.identity_failed();
-                return self.give_up(id, garbled(error));
+                return self.fail_connection(id, garbled(error));
             }
         };
         if ApiKey::InitProducerId.client_throttles(version) {
@@ -309,15 +311,15 @@ impl Machine {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
                 match self.identities.obtain(identity) {
-                    Ok(()) => self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_))),
+                    Ok(()) => self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_))),
                     Err(error) => {
-                        self.note_identity_error(id, error.into());
+                        self.record_identity_error(id, error.into());
                         self.identity_failed();
                     }
                 }
             }
             IdentityVerdict::AskAgain => {
-                self.note_identity_error(id, error.into());
+                self.record_identity_error(id, error.into());
                 self.identity_failed();
             }
             IdentityVerdict::Fail => {
@@ -333,32 +335,33 @@ impl Machine {
         }
     }
 
-    /// A request for a producer id failed: the next one waits.
+    /// Handles a request for a producer id that failed: the next one waits.
     pub(super) fn identity_failed(&mut self) {
         self.identities.asked = false;
         self.postpone_identity();
-        self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_)));
+        self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_)));
     }
 
-    /// Another failure in a row, so the next request waits longer.
+    /// Increases the wait before the next request for a producer id.
     fn postpone_identity(&mut self) {
         self.identities.failures = self.identities.failures.saturating_add(1);
         let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
         self.identities.not_before = self.now + wait;
     }
 
-    /// A broker has refused this identity: no partition uses it for anything new, and what is certainly unwritten is stamped
-    /// anew. If no broker has ever taken a batch under it, the next request waits, as after any failure: else a broker
-    /// that refuses every id would be asked without end.
+    /// Handles a broker that refused this identity: no partition uses it for new batches, and batches that are
+    /// certainly unwritten get a new one. If no broker has ever accepted a batch under it, the next request for a
+    /// producer id waits, as after any failure: otherwise, against a broker that refuses every id, they would be sent
+    /// in a busy loop.
     pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) {
         let Some(disowned) = self.identities.disown(refused, refusal) else {
-            return; // which was done at the first refusal
+            return; // done at the first refusal
         };
         if disowned.was_never_taken {
             self.postpone_identity();
         }
         for index in self.accumulator.disown(disowned) {
-            self.open_void(index);
+            self.reseal_void(index);
             self.watch_deadline(index);
             self.accumulator.look_at(index);
         }

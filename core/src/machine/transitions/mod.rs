@@ -1,4 +1,4 @@
-//! The machine itself: its two doors, its commands, and the drain.
+//! The machine: its commands, its input, and the loop that produces its output.
 
 mod causes;
 mod completion;
@@ -36,7 +36,7 @@ use crate::time::{Instant, Timestamp};
 pub struct Machine {
     config: ProducerConfig,
     started: Clock,
-    /// The latest moment that was ever named.
+    /// The latest time that any call has passed.
     now: Instant,
     random: SplitMix64,
     timers: Timers,
@@ -45,22 +45,22 @@ pub struct Machine {
     refresh: Refresh,
     accumulator: Accumulator,
     identities: Identities,
-    /// A batch waits for a producer id, which can be had over this connection.
-    identity_over: Option<ConnectionId>,
+    /// Set while a batch waits for a producer id: the connection over which to request one.
+    identity_connection: Option<ConnectionId>,
     /// The last error of a request for a producer id, and when it occurred.
     identity_error: Option<(Instant, ConnectionError)>,
-    /// Batches that were split and are not whole again.
+    /// Batches that were split and of which some parts have no outcome yet.
     split_batches: BTreeMap<BatchId, SplitBatch>,
-    /// What was asked, by the connection and the number under which the answer will come.
+    /// Requests without a response, by connection and correlation id.
     pending_requests: BTreeMap<(ConnectionId, i32), PendingRequest>,
     flushes: VecDeque<(FlushId, BatchId)>,
     next_flush: u64,
-    /// Topics that the application wants to hear of, until then.
-    look_ups: BTreeMap<String, Instant>,
-    /// Where to begin with the next Produce request, so that all partitions get their turn.
+    /// Topics that the application looks up, each with its deadline.
+    lookups: BTreeMap<String, Instant>,
+    /// The partition to start the next Produce request with, so that no partition starves.
     turn: usize,
     outputs: VecDeque<Output>,
-    /// Something has changed since the last look for requests to form.
+    /// Set if something has changed since the machine last checked whether a request can be sent.
     dirty: bool,
     lifecycle: Lifecycle,
 }
@@ -68,23 +68,23 @@ pub struct Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lifecycle {
     Open,
-    /// Closed for new batches, and for good when the old ones are through.
+    /// Accepts no new batches, and closes when the accepted ones have completed.
     Flushing,
     Closed,
 }
 
-/// The longest name that Kafka lets a topic have.
+/// The maximum length of a topic name in Kafka, in bytes.
 const LONGEST_TOPIC: usize = 249;
 
 impl Machine {
-    /// A producer that has connected to nobody yet: it does when there is something to do. Same clock, seed, commands and
-    /// input: same output, byte for byte. With SCRAM, nobody else may be able to guess the seed.
+    /// Creates a producer without connections; it connects when there is something to send. The same clock, seed,
+    /// commands and input give the same output, byte for byte. With SCRAM, the seed must be unpredictable for others.
     #[must_use]
     pub fn new(mut config: ProducerConfig, clock: Clock, seed: u64) -> Self {
         if config.client_id.len() > i16::MAX as usize {
-            config.client_id = String::new(); // no request could carry it
+            config.client_id = String::new(); // it exceeds the length field of a request header
         }
-        // With no time at all it would forget and retire for ever, and come to nothing else.
+        // With a limit of zero these timers would be due again at once, and the poll loop would never end.
         for time in [&mut config.metadata_max_idle, &mut config.connections_max_idle] {
             *time = (*time).max(Duration::from_millis(1));
         }
@@ -101,13 +101,13 @@ impl Machine {
             refresh: Refresh::default(),
             accumulator: Accumulator::default(),
             identities: Identities::default(),
-            identity_over: None,
+            identity_connection: None,
             identity_error: None,
             split_batches: BTreeMap::new(),
             pending_requests: BTreeMap::new(),
             flushes: VecDeque::new(),
             next_flush: 0,
-            look_ups: BTreeMap::new(),
+            lookups: BTreeMap::new(),
             turn: 0,
             outputs: VecDeque::new(),
             dirty: false,
@@ -115,11 +115,12 @@ impl Machine {
         }
     }
 
-    /// Accepts a batch for a partition. It goes out at the next poll or later; what becomes of it comes as exactly one
+    /// Accepts a batch for a partition. It is sent at the next poll or later; its outcome is reported as exactly one
     /// [`Event::Delivered`] or [`Event::Failed`].
     ///
     /// # Errors
-    /// It was not accepted, and comes back: too many bytes are on their way, or the producer is closed.
+    /// The batch was not accepted, and the error has it: too many bytes are in flight (`buffer.memory`), the batch
+    /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, SendError> {
         self.advance(now);
         if let Some(reason) = self.refusal(batch.size(), &to) {
@@ -148,21 +149,21 @@ impl Machine {
         }
     }
 
-    /// Whether [`send`](Self::send) takes anything at present. A batch larger than what is left is refused all the same;
-    /// there is more room after the next [`Event::Delivered`] or [`Event::Failed`].
+    /// Returns `true` if [`send`](Self::send) can accept a batch now. A batch that is larger than the free part of the
+    /// buffer is still refused. Space is freed by each [`Event::Delivered`] or [`Event::Failed`].
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.lifecycle == Lifecycle::Open && self.accumulator.bytes() < self.config.buffer_memory
     }
 
-    /// Bytes of batches that are on their way: at most `buffer.memory`.
+    /// Returns the bytes of accepted batches without an outcome: at most `buffer.memory`.
     #[must_use]
     pub fn bytes_on_their_way(&self) -> usize {
         self.accumulator.bytes()
     }
 
-    /// Asks for an [`Event::Flushed`] when everything that was accepted until now is through, one way or the other.
-    /// Nothing goes faster for it: the machine does not linger.
+    /// Requests an [`Event::Flushed`] once every batch that was accepted before this call is delivered or has failed.
+    /// This does not speed up delivery: the machine does not linger.
     pub fn flush(&mut self, now: Instant) -> FlushId {
         self.advance(now);
         let id = FlushId(self.next_flush);
@@ -174,8 +175,9 @@ impl Machine {
         id
     }
 
-    /// Takes no further batch, and ends with [`Event::Closed`]: after flushing, or at once. A second call can only make
-    /// it faster. A flush that is called after [`Event::Closed`] is not answered any more.
+    /// Accepts no further batches, and ends with [`Event::Closed`]: after flushing, or immediately. A second call can
+    /// change a graceful close to an immediate one, but not the reverse. A flush that is requested after
+    /// [`Event::Closed`] gets no event.
     pub fn close(&mut self, mode: CloseMode, now: Instant) {
         self.advance(now);
         if self.lifecycle == Lifecycle::Closed {
@@ -188,31 +190,31 @@ impl Machine {
         }
     }
 
-    /// Asks what the cluster knows of a topic: the answer comes as [`Event::Topic`].
+    /// Looks up a topic in the cluster's metadata. The result is reported as [`Event::Topic`].
     pub fn lookup_topic(&mut self, topic: &str, now: Instant) {
         self.advance(now);
         if self.lifecycle == Lifecycle::Open {
-            self.begin_look_up(topic);
+            self.start_lookup(topic);
         }
     }
 
-    /// How many partitions a topic has, as far as is known at present.
+    /// Returns the number of partitions of a topic, or `None` if it is not known now.
     #[must_use]
     pub fn partition_count(&self, topic: &str) -> Option<u32> {
         self.cluster.partition_count(topic)
     }
 
-    /// The time on the wall clock at this moment: what the clock that the producer was made with says, and what has
-    /// passed since.
+    /// Returns the wall-clock time at this instant: that of the clock which the producer was created with, plus the
+    /// time elapsed since.
     #[must_use]
     pub fn wall_time(&self, now: Instant) -> Timestamp {
-        let passed = now.since(self.started.now).as_millis();
-        let passed = i64::try_from(passed).unwrap_or(i64::MAX);
-        Timestamp::from_millis(self.started.wall.millis().saturating_add(passed))
+        let elapsed = now.since(self.started.now).as_millis();
+        let elapsed = i64::try_from(elapsed).unwrap_or(i64::MAX);
+        Timestamp::from_millis(self.started.wall.millis().saturating_add(elapsed))
     }
 
-    /// Takes in what happened. Only [`poll_output`](Self::poll_output) says what is to be done about it. Several inputs
-    /// may come in a row; a `now` earlier than one that was named before counts as that one.
+    /// Processes an input. Call [`poll_output`](Self::poll_output) for the resulting output; several inputs may precede
+    /// that call. A `now` that is earlier than the one of a previous call is replaced by that one.
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);
         self.dirty = true;
@@ -224,11 +226,11 @@ impl Machine {
         }
     }
 
-    /// The next thing to do. Call it until it says [`Output::Wait`], after every input and command and when the moment has
-    /// come that it said; it never fails, for failures are events.
+    /// Returns the next action for the driver. Call it until it returns [`Output::Wait`]: after every input and
+    /// command, and at the instant that [`Output::Wait`] names. It cannot fail: failures are reported as events.
     pub fn poll_output(&mut self, now: Instant) -> Output {
         self.advance(now);
-        self.leave_brokers_if_told();
+        self.rebootstrap_if_required();
         loop {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
@@ -242,58 +244,58 @@ impl Machine {
                 return Output::Wait(self.timers.next());
             }
             self.dirty = false;
-            self.answer_flushes();
-            self.close_when_through();
+            self.complete_flushes();
+            self.close_when_finished();
             if self.lifecycle == Lifecycle::Closed {
                 continue;
             }
             if let Some((connection, bytes)) = self.next_request() {
                 self.watch(connection);
-                self.dirty = true; // there may be more to send
+                self.dirty = true; // another request may follow
                 self.outputs.push_back(Output::Transmit { connection, bytes });
             }
         }
     }
 
-    /// What is to be sent now, if anything.
+    /// Returns the next request that can be sent now.
     fn next_request(&mut self) -> Option<(ConnectionId, Vec<bytes::Bytes>)> {
         if let Some(request) = self.form_produce() {
             return Some(request);
         }
-        let identity = self.identity_over.take().and_then(|connection| self.next_identity(connection));
-        identity.or_else(|| self.ask_metadata(self.accumulator.lacks_leader()))
+        let identity = self.identity_connection.take().and_then(|connection| self.next_identity(connection));
+        identity.or_else(|| self.request_metadata(self.accumulator.lacks_leader()))
     }
 
     fn on_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Overdue(id) => self.on_overdue(id),
             Timer::Idle(id) => self.on_idle(id),
-            Timer::Delivery(partition) => self.on_out_of_time(partition),
-            Timer::LookupTopic => self.give_up_look_ups(),
+            Timer::Delivery(partition) => self.on_delivery_timeout(partition),
+            Timer::LookupTopic => self.expire_lookups(),
             Timer::MetadataAge => self.refresh.is_old = true,
             Timer::MetadataIdle => self.forget_unused(),
             Timer::Retry(partition) => self.accumulator.look_at(partition),
-            Timer::Reconnect(node) => self.accumulator.wake(|awaited| *awaited == BlockedOn::Node(node)),
-            Timer::Throttle(id) => self.accumulator.wake(|awaited| *awaited == BlockedOn::Capacity(id)),
-            Timer::ProducerId => self.accumulator.wake(|awaited| matches!(awaited, BlockedOn::Identity(_))),
-            // That it is over is all: whether metadata is asked for is seen in every drain.
+            Timer::Reconnect(node) => self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Node(node)),
+            Timer::Throttle(id) => self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id)),
+            Timer::ProducerId => self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_))),
+            // The wait is over, which is all: every poll checks whether metadata is to be requested.
             Timer::MetadataRetry => {}
         }
     }
 
-    /// Places that partitions take, or have taken.
+    /// Returns the number of slots for partitions, in use or free.
     #[cfg(test)]
     pub(super) fn partitions_known(&self) -> usize {
         self.accumulator.places()
     }
 
-    /// Forgets the topics and partitions that nothing was sent for since the last time.
+    /// Removes the topics and partitions that were not used since the last call.
     fn forget_unused(&mut self) {
         for identity in self.accumulator.forget_unused() {
             self.identities.forget_counting(identity);
         }
-        let (accumulator, look_ups) = (&self.accumulator, &self.look_ups);
-        self.cluster.forget_unused(|topic| accumulator.knows(topic) || look_ups.contains_key(topic));
+        let (accumulator, lookups) = (&self.accumulator, &self.lookups);
+        self.cluster.forget_unused(|topic| accumulator.knows(topic) || lookups.contains_key(topic));
         self.watch_unused();
     }
 
@@ -308,7 +310,7 @@ impl Machine {
         self.now = self.now.max(now);
     }
 
-    fn answer_flushes(&mut self) {
+    fn complete_flushes(&mut self) {
         while let Some(&(flush, end)) = self.flushes.front() {
             if self.accumulator.oldest().is_some_and(|oldest| oldest < end) {
                 break;
@@ -318,7 +320,7 @@ impl Machine {
         }
     }
 
-    fn close_when_through(&mut self) {
+    fn close_when_finished(&mut self) {
         if self.lifecycle != Lifecycle::Flushing || self.accumulator.oldest().is_some() || !self.flushes.is_empty() {
             return;
         }
@@ -341,10 +343,10 @@ impl Machine {
         Backoff { first: self.config.reconnect_backoff, most: self.config.reconnect_backoff_max }
     }
 
-    /// The topics that are needed now.
+    /// Returns the topics for which metadata is needed now.
     fn needed_topics(&self) -> BTreeSet<&str> {
         let mut topics = self.accumulator.topics();
-        topics.extend(self.look_ups.keys().map(String::as_str));
+        topics.extend(self.lookups.keys().map(String::as_str));
         topics
     }
 }

@@ -1,4 +1,4 @@
-//! Forming Produce requests: one for a broker, with the next batch of each of its partitions.
+//! Building Produce requests: one per broker, with the next batch of each partition that it leads.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -19,23 +19,24 @@ use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
 };
 
-/// The newest Produce version that names topics; later ones have their ids instead (KIP-516).
-const BY_NAME: i16 = 12;
+/// The latest Produce version with topic names; later ones have topic ids (KIP-516).
+const LAST_VERSION_BY_NAME: i16 = 12;
 
-/// At most so many bytes come with a partition in a request, beside its batch, and with a topic, beside its name.
-const AROUND: usize = 32;
+/// Upper bound of the bytes that a request has per partition besides its batch, and per topic besides its name.
+const OVERHEAD: usize = 32;
 
 impl Machine {
-    /// The next Produce request, if something is ready to be sent. What is not is put aside until what it waits for comes.
+    /// Returns the next Produce request, if a batch can be sent. Partitions that cannot send are parked until they are
+    /// woken.
     pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         let mut chosen: Option<(ConnectionId, i32, Versions)> = None;
-        let mut size = AROUND * 4 + self.config.client_id.len();
+        let mut size = OVERHEAD * 4 + self.config.client_id.len();
         let mut members = Vec::new();
         for index in self.accumulator.ripe_from(self.turn) {
             let (id, broker, versions) = match self.ready(index) {
                 Ok(found) => found,
-                Err(awaited) => {
-                    self.put_aside(index, awaited);
+                Err(blocked_on) => {
+                    self.park(index, blocked_on);
                     continue;
                 }
             };
@@ -44,7 +45,7 @@ impl Machine {
             }
             let partition = self.accumulator.partition(index);
             let Some(at) = partition.next(Some(broker)) else { continue };
-            let more = partition.queue[at].payload.size() + partition.to.topic.len() + 2 * AROUND;
+            let more = partition.queue[at].payload.size() + partition.to.topic.len() + 2 * OVERHEAD;
             if !members.is_empty() && size.saturating_add(more) > self.config.max_request_size {
                 break;
             }
@@ -55,16 +56,19 @@ impl Machine {
         }
         let Some((id, broker, versions)) = chosen else {
             #[cfg(debug_assertions)]
-            self.nobody_is_overlooked();
+            self.assert_parked_are_blocked();
             return None;
         };
         for &(index, at) in &members {
             self.stamp(index, at, versions);
         }
-        self.hand_out(id, broker, versions, members)
+        self.send_produce(id, broker, versions, members)
     }
 
-    /// Over which connection the next batch of a partition can go now; or what it waits for.
+    /// Returns the connection, the broker and its versions for the next batch of a partition.
+    ///
+    /// # Errors
+    /// What the partition is blocked on.
     pub(super) fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), BlockedOn> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(&partition.to);
@@ -81,49 +85,52 @@ impl Machine {
         if !connection.has_capacity(&self.config, self.now) {
             return Err(BlockedOn::Capacity(id));
         }
-        // Those that await proof of what goes now stand aside; what is stamped anew proves nothing, and waits for them too.
-        let is_repeat = entry.payload.identity().is_some();
-        let earlier = || partition.queue.iter().take(at).filter(|entry| !(is_repeat && entry.awaits_proof(leader)));
-        // The new leader waits for the old one's answers, unless the old one leads again.
+        // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
+        // they do block it.
+        let is_retransmission = entry.payload.identity().is_some();
+        let earlier =
+            || partition.queue.iter().take(at).filter(|entry| !(is_retransmission && entry.awaits_proof(leader)));
+        // Nothing is sent to a new leader before the old one has responded, unless the old one leads again.
         if earlier().any(|entry| entry.in_flight != Some(id)) {
             return Err(BlockedOn::News);
         }
         let identity = match &entry.payload {
             Payload::Stamped(batch, identity) if batch.magic() == versions.magic() => *identity,
-            // It may be in the log under its sequence, with which so old a broker can do nothing. The leader may move.
+            // It may be in the log under its sequence, and a broker this old cannot detect the duplicate. Wait: a newer
+            // broker may become leader.
             Payload::Stamped(_, Some(_)) if entry.maybe_written => return Err(BlockedOn::News),
             _ if !self.is_idempotent(versions) => None,
             _ => Some(self.identities.usable_by(&partition.sequence).ok_or(BlockedOn::Identity(id))?),
         };
-        // Alone on its partition, or in a row of batches whose counting the broker checks: and a new one only if it will still
-        // remember the first of them, which it could not tell from a stranger otherwise.
-        let in_a_row = |identity: Identity| {
+        // Pipelined only after batches whose sequences the broker checks. A new batch also only while the broker still
+        // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
+        let is_next_in_sequence = |identity: Identity| {
             partition.sequence.is_confirmed(identity, broker)
                 && earlier().all(|entry| entry.payload.identity() == Some(identity))
-                && (is_repeat || partition.sequence.is_remembered(partition.queue[0].number))
+                && (is_retransmission || partition.sequence.is_remembered(partition.queue[0].number))
         };
-        if earlier().next().is_none() || identity.is_some_and(in_a_row) {
+        if earlier().next().is_none() || identity.is_some_and(is_next_in_sequence) {
             Ok((id, broker, versions))
         } else {
             Err(BlockedOn::News)
         }
     }
 
-    fn put_aside(&mut self, index: PartitionIndex, awaited: BlockedOn) {
-        self.accumulator.park(index, awaited);
-        match awaited {
+    fn park(&mut self, index: PartitionIndex, blocked_on: BlockedOn) {
+        self.accumulator.park(index, blocked_on);
+        match blocked_on {
             BlockedOn::Until(moment) => self.timers.set(Timer::Retry(index), moment),
             BlockedOn::Node(node) => self.connect(node),
-            BlockedOn::Identity(id) => self.identity_over = Some(id),
+            BlockedOn::Identity(id) => self.identity_connection = Some(id),
             BlockedOn::Itself | BlockedOn::Leader | BlockedOn::News | BlockedOn::Capacity(_) => {}
         }
     }
 
-    /// Whoever is put aside cannot send: else a wake-up is missing.
+    /// Asserts that no parked partition could send: otherwise a wake-up is missing.
     #[cfg(debug_assertions)]
-    fn nobody_is_overlooked(&self) {
+    fn assert_parked_are_blocked(&self) {
         for &index in self.accumulator.active.iter().filter(|&&index| self.accumulator.is_parked(index)) {
-            debug_assert!(self.ready(index).is_err(), "partition {index} is put aside, and ready");
+            debug_assert!(self.ready(index).is_err(), "partition {index} is parked but can send");
         }
     }
 
@@ -131,15 +138,15 @@ impl Machine {
         self.config.is_idempotent() && versions.init_producer_id.is_some() && versions.magic() == crate::Magic::V2
     }
 
-    /// Whether new batches of the partition wait for a producer id.
+    /// Returns `true` if unsent batches of the partition need a producer id that is not available.
     pub(super) fn waits_for_identity(&self, index: PartitionIndex) -> bool {
         let partition = self.accumulator.partition(index);
         let unstamped = partition.queue.iter().any(|entry| matches!(entry.payload, Payload::Sealed(_)));
         unstamped && self.identities.usable_by(&partition.sequence).is_none()
     }
 
-    /// Puts the next batch of a partition into the format that the broker takes. If that cannot be, it fails (or is split,
-    /// if it has become too large and may be), and the answer is false.
+    /// Converts the next batch of a partition to the format of the broker. If that is not possible, the batch fails (or
+    /// is split, if it has become too large and splitting is allowed), and `false` is returned.
     fn convert(&mut self, index: PartitionIndex, broker: i32, versions: Versions) -> bool {
         let partition = self.accumulator.partition_mut(index);
         let Some(at) = partition.next(Some(broker)) else { return false };
@@ -157,12 +164,13 @@ impl Machine {
             return true;
         }
         if let Some(identity) = partition.queue[at].payload.identity() {
-            partition.sequence.lose(identity); // its range will not be used
+            partition.sequence.lose(identity); // its sequence numbers will not be used
         }
         self.reseal(index, at, Some(versions.magic()))
     }
 
-    /// Opens a batch, and seals it again, in this format or as it was.
+    /// Opens a batch and seals it again, in this format or (`None`) in its own. Returns `false` if that failed: then
+    /// the batch has failed or was split.
     pub(super) fn reseal(&mut self, index: PartitionIndex, at: usize, magic: Option<crate::Magic>) -> bool {
         let policy = self.config.down_conversion;
         let entry = &mut self.accumulator.partition_mut(index).queue[at];
@@ -191,7 +199,8 @@ impl Machine {
                 let (first, number) = partition.sequence.take(identity, count);
                 entry.number = number;
                 let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
-                let stamped = batch.stamp(stamp).expect("an idempotent broker takes magic 2, and the batch is in it");
+                let stamped =
+                    batch.stamp(stamp).expect("is_idempotent implies magic 2, and convert() has put the batch into it");
                 Payload::Stamped(stamped, Some(identity))
             }
             (Payload::Sealed(batch), None) => Payload::Stamped(batch.without_producer_id(), None),
@@ -199,7 +208,7 @@ impl Machine {
         };
     }
 
-    fn hand_out(
+    fn send_produce(
         &mut self,
         id: ConnectionId,
         broker: i32,
@@ -210,7 +219,7 @@ impl Machine {
             self.accumulator.partition(*one).to.cmp(&self.accumulator.partition(*two).to)
         });
         let ids_known = members.iter().all(|&(index, _)| !self.topic_id(index).is_zero());
-        let version = if ids_known { versions.produce } else { versions.produce.min(BY_NAME) };
+        let version = if ids_known { versions.produce } else { versions.produce.min(LAST_VERSION_BY_NAME) };
         let header = self.network.connections.get(&id)?.header(&self.config);
         match self.encode(version, header, &members) {
             Ok(bytes) => {
@@ -264,12 +273,12 @@ impl Machine {
             .encode(version, header)
     }
 
-    /// A request goes out: its answer will come under this number.
-    pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, pending_requests: PendingRequest) {
-        let answered = api != ApiKey::Produce || self.config.acks != Acks::None;
+    /// Registers a request that is being sent, under its correlation id.
+    pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, request: PendingRequest) {
+        let expects_response = api != ApiKey::Produce || self.config.acks != Acks::None;
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            let correlation = connection.sent(api, version, answered, &self.config, self.now);
-            self.pending_requests.insert((id, correlation), pending_requests);
+            let correlation = connection.sent(api, version, expects_response, &self.config, self.now);
+            self.pending_requests.insert((id, correlation), request);
         }
     }
 }
@@ -280,7 +289,7 @@ struct Refused {
     too_large: bool,
 }
 
-/// Opens a batch and seals it again: what was sent of it is void.
+/// Opens a batch and seals it again, without producer id and sequence: nothing sent of it may be in the log.
 fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConversion) -> Result<(), Refused> {
     use crate::batch::{ConvertError, SealErrorReason};
 

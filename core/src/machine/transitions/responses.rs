@@ -1,4 +1,4 @@
-//! Answers, and silence: what each means for the batches that were sent.
+//! The effects of responses, and of missing responses, on the batches that were sent.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -19,11 +19,11 @@ use crate::protocol::{
     ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
 };
 
-/// A request that was handed out.
+/// A request without a response.
 #[derive(Debug)]
 pub(super) enum PendingRequest {
     Produce { broker: i32, parts: Vec<Part> },
-    Metadata { asked: Vec<String> },
+    Metadata { topics: Vec<String> },
     Identity,
 }
 
@@ -35,16 +35,17 @@ pub(super) struct Part {
     pub(super) topic_id: Uuid,
 }
 
-/// What was heard of one batch.
+/// The result of one batch of a Produce request.
 #[derive(Clone, Copy)]
-enum Outcome_<'r> {
-    Answer(Response<'r>),
-    /// That its bytes are written, by this side.
+enum PartResult<'r> {
+    Response(Response<'r>),
+    /// The request was written to the connection, and no response follows (`acks=0`).
     Written,
-    Nothing,
+    /// There is no usable response: the connection ended, or the response is invalid or lacks the batch.
+    NoResponse,
 }
 
-/// What a broker said of one batch.
+/// A broker's response to one batch.
 #[derive(Clone, Copy)]
 struct Response<'r> {
     broker: i32,
@@ -54,7 +55,7 @@ struct Response<'r> {
 }
 
 impl Response<'_> {
-    /// Whether the broker has the batch, though its replicas do not.
+    /// Returns `true` if the leader has appended the batch, but too few replicas have it.
     fn is_appended(&self) -> bool {
         let code = self.response.error_code;
         matches!(code, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND | ErrorCode::REQUEST_TIMED_OUT)
@@ -68,21 +69,21 @@ impl Response<'_> {
 }
 
 impl Machine {
-    pub(super) fn on_answer(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
+    pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
         match self.pending_requests.remove(&(id, correlation)) {
             Some(PendingRequest::Produce { broker, parts }) => self.on_produced(id, version, frame, broker, &parts),
-            Some(PendingRequest::Metadata { asked }) => self.on_metadata(id, version, frame, &asked),
+            Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
             None => {}
         }
     }
 
-    /// The connection is gone, or the answer cannot be read.
-    pub(super) fn on_no_answer(&mut self, pending_requests: PendingRequest) {
-        match pending_requests {
+    /// Handles a request whose connection was closed, or whose response cannot be decoded.
+    pub(super) fn on_no_response(&mut self, request: PendingRequest) {
+        match request {
             PendingRequest::Produce { broker, parts } => {
                 for part in &parts {
-                    self.settle(part, broker, Outcome_::Nothing);
+                    self.on_part_result(part, broker, PartResult::NoResponse);
                 }
             }
             PendingRequest::Metadata { .. } => self.metadata_failed(),
@@ -90,31 +91,31 @@ impl Machine {
         }
     }
 
-    /// A request that gets no answer is written.
+    /// Handles a request without a response (`acks=0`) that was written to the connection.
     pub(super) fn on_request_written(&mut self, id: ConnectionId, correlation: i32) {
         if let Some(PendingRequest::Produce { broker, parts }) = self.pending_requests.remove(&(id, correlation)) {
             for part in &parts {
-                self.settle(part, broker, Outcome_::Written);
+                self.on_part_result(part, broker, PartResult::Written);
             }
         }
     }
 
     fn on_produced(&mut self, id: ConnectionId, version: i16, frame: &[u8], broker: i32, parts: &[Part]) {
-        let answer = match ProduceResponse::decode(frame, version) {
-            Ok(answer) => answer,
+        let decoded = match ProduceResponse::decode(frame, version) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 for part in parts {
-                    self.settle(part, broker, Outcome_::Nothing);
+                    self.on_part_result(part, broker, PartResult::NoResponse);
                 }
-                return self.give_up(id, garbled(error));
+                return self.fail_connection(id, garbled(error));
             }
         };
         if ApiKey::Produce.client_throttles(version) {
-            self.throttle(id, answer.throttle_time_ms);
+            self.throttle(id, decoded.throttle_time_ms);
         }
         let mut by_name: BTreeMap<(&str, i32), &PartitionProduceResponse> = BTreeMap::new();
         let mut by_id: BTreeMap<(Uuid, i32), &PartitionProduceResponse> = BTreeMap::new();
-        for topic in &answer.responses {
+        for topic in &decoded.responses {
             for response in &topic.partition_responses {
                 match &topic.topic {
                     ProducedTopic::Name(name) => by_name.entry((name, response.index)).or_insert(response),
@@ -128,31 +129,31 @@ impl Machine {
             let response = response.or_else(|| by_id.get(&(part.topic_id, to.partition)));
             match response {
                 Some(response) => {
-                    let response = Response { broker, version, response, endpoints: &answer.node_endpoints };
-                    self.settle(part, broker, Outcome_::Answer(response));
+                    let response = Response { broker, version, response, endpoints: &decoded.node_endpoints };
+                    self.on_part_result(part, broker, PartResult::Response(response));
                 }
                 None => {
-                    let what = format!("its response to Produce v{version} says nothing of {to}");
-                    self.note_error(id, ConnectionErrorKind::Protocol(what));
-                    self.settle(part, broker, Outcome_::Nothing);
+                    let what = format!("its response to Produce v{version} has no entry for {to}");
+                    self.record_error(id, ConnectionErrorKind::Protocol(what));
+                    self.on_part_result(part, broker, PartResult::NoResponse);
                 }
             }
         }
     }
 
-    /// One batch, and what happened to it.
-    fn settle(&mut self, part: &Part, broker: i32, outcome_: Outcome_<'_>) {
+    /// Applies the result of one batch.
+    fn on_part_result(&mut self, part: &Part, broker: i32, result: PartResult<'_>) {
         let index = part.partition;
         let partition = self.accumulator.partition_mut(index);
-        // One that is not there any more was given up while it was in flight.
+        // If it is gone, it failed while it was in flight: by the delivery timeout, or because the producer was closed.
         let Some(at) = partition.find(part.entry) else { return };
         let entry = &mut partition.queue[at];
         entry.in_flight = None;
         let identity = entry.payload.identity();
-        let (outcome, response) = match outcome_ {
-            Outcome_::Answer(response) => (Outcome::Answered(response.response.error_code), Some(response)),
-            Outcome_::Written => (Outcome::Written, None),
-            Outcome_::Nothing => {
+        let (outcome, response) = match result {
+            PartResult::Response(response) => (Outcome::Answered(response.response.error_code), Some(response)),
+            PartResult::Written => (Outcome::Written, None),
+            PartResult::NoResponse => {
                 entry.unanswered_by = Some(Node::Broker(broker));
                 (Outcome::NoAnswer, None)
             }
@@ -188,19 +189,20 @@ impl Machine {
             (Verdict::TooLarge, Some(response)) => self.fail_by_broker(index, at, false, response),
             (Verdict::Resequence, Some(response)) => self.resequence(index, at, response),
             (Verdict::IdentityRefused, Some(response)) => self.refuse_identity(index, at, response),
-            // Only what is said can be a refusal: silence is tried again, always.
+            // These verdicts need a response. Without one, the outcome is unknown and the batch is always retried.
             (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Resequence | Verdict::IdentityRefused, None) => {
                 self.retry(index, at, true, None);
             }
         }
-        self.fail_unproven(index);
-        self.open_void(index);
+        self.fail_unprovable(index);
+        self.reseal_void(index);
         self.watch_deadline(index);
         self.accumulator.look_at(index);
     }
 
-    /// A broker has taken this batch, at this offset: so those that were [overtaken](Entry::awaits_proof) at that broker are in
-    /// the log too, between this one and what was confirmed before them. If there is no room for them, they are not.
+    /// Completes the earlier entries which the acceptance of this batch proves to be in the log. A broker accepted it,
+    /// at this offset, so those that were [overtaken](Entry::awaits_proof) at that broker are between it and the last
+    /// confirmed batch, if the offsets leave room for them. If not, they fail with an unknown fate.
     fn complete_proven(&mut self, part: &Part, identity: Identity, broker: i32, offset: Option<i64>) {
         let index = part.partition;
         let partition = self.accumulator.partition(index);
@@ -213,18 +215,18 @@ impl Machine {
         let fits = room.is_some_and(|room| room >= records as i64);
         for (id, _) in proven {
             let Some(at) = self.accumulator.partition(index).find(id) else { continue };
-            if fits { self.complete(index, at, None) } else { self.leave_in_doubt(index, at) }
+            if fits { self.complete(index, at, None) } else { self.fail_as_unknown(index, at) }
         }
     }
 
-    /// Those that waited for proof, and can get none any more, remain in doubt.
-    pub(super) fn fail_unproven(&mut self, index: PartitionIndex) {
+    /// Fails, with an unknown fate, the entries that wait for proof which no later entry can give any more.
+    pub(super) fn fail_unprovable(&mut self, index: PartitionIndex) {
         while let Some(at) = self.accumulator.partition(index).unproven() {
-            self.leave_in_doubt(index, at);
+            self.fail_as_unknown(index, at);
         }
     }
 
-    fn leave_in_doubt(&mut self, index: PartitionIndex, at: usize) {
+    fn fail_as_unknown(&mut self, index: PartitionIndex, at: usize) {
         let entry = &mut self.accumulator.partition_mut(index).queue[at];
         let error = entry
             .last_error
@@ -245,7 +247,8 @@ impl Machine {
         entry.not_before = self.now + backoff.after(entry.failures, &mut self.random);
     }
 
-    /// The broker does not lead the partition: whoever it names does, or whoever metadata will name.
+    /// Handles a broker that does not lead the partition: follows the leader that the response names (KIP-951), or
+    /// forgets the leader until the next metadata.
     fn follow_leader(&mut self, index: PartitionIndex, response: Response<'_>) {
         let Response { broker, response, endpoints, .. } = response;
         let code = response.error_code;
@@ -260,9 +263,10 @@ impl Machine {
         }
     }
 
-    /// The broker takes nothing under this identity, whatever the sequence: only another producer id helps. What is certainly
-    /// unwritten goes out under that, the first time without a back-off. What may be written fails: under another number
-    /// it could be written twice, and as it was it would be refused again.
+    /// Handles a broker that refuses this producer identity at any sequence, so that only another producer id helps. A
+    /// batch that is certainly unwritten is sent under the new one, the first time without a back-off. A batch that may
+    /// be written fails: under another identity it could be written twice, and under the same one it would be refused
+    /// again.
     fn refuse_identity(&mut self, index: PartitionIndex, at: usize, response: Response<'_>) {
         let entry = &self.accumulator.partition(index).queue[at];
         let Some(identity) = entry.payload.identity() else { return };
@@ -278,11 +282,13 @@ impl Machine {
         self.disown(identity, response.error());
     }
 
-    /// The broker's counting is not ours. If an earlier batch of the same counting is still to go, it goes first, and this
-    /// one after it. If this one is next: all behind it is counted anew under a new epoch, as the Java client does; but if it
-    /// is the very first under its identity, there is no counting that could be wrong, and the broker refuses the identity.
-    /// But if this one may be in the log already, it may not go a second time under another number: later ones may prove
-    /// that it is there, and without them it is in doubt.
+    /// Handles a broker that expects another sequence.
+    ///
+    /// - If an earlier batch under the same identity is still to be sent, this one is retried after it.
+    /// - Otherwise this batch and all after it get new sequences under a new epoch, as in the Java client. If it is the
+    ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
+    /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
+    ///   that it is in the log; without proof it fails with an unknown fate.
     fn resequence(&mut self, index: PartitionIndex, at: usize, response: Response<'_>) {
         let partition = self.accumulator.partition_mut(index);
         let entry = &partition.queue[at];
@@ -293,7 +299,7 @@ impl Machine {
             .take(at)
             .any(|other| other.payload.identity() == Some(identity) && !other.awaits_proof(Some(response.broker)));
         let is_out_of_order = response.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
-        // One that may be in the log can be out of order for the broker because it remembers only what came after it.
+        // A batch that may be in the log can be out of order because the broker remembers only later batches.
         if !has_earlier && entry.number == 0 && !(entry.maybe_written && is_out_of_order) {
             return self.refuse_identity(index, at, response);
         }
@@ -306,7 +312,7 @@ impl Machine {
             entry.overtaken = Some(response.broker);
             entry.last_error = Some(Box::new(response.error()));
             entry.last_error_at = self.now;
-            return; // if there is nothing behind it, it fails before anything else happens
+            return; // without a later batch, fail_unprovable() fails it right after this
         }
         if !has_earlier {
             partition.sequence.lose(identity);
@@ -314,9 +320,9 @@ impl Machine {
         self.retry(index, at, false, Some(response));
     }
 
-    /// What is void is opened, to be stamped anew.
-    pub(super) fn open_void(&mut self, index: PartitionIndex) {
-        // One that cannot be opened fails, and so changes the places: then look again.
+    /// Reopens the batches whose sequences are void, so that they get new ones.
+    pub(super) fn reseal_void(&mut self, index: PartitionIndex) {
+        // An entry that cannot be resealed fails, which shifts the positions: so search again each time.
         while let Some(at) = self.accumulator.partition(index).void() {
             self.reseal(index, at, None);
         }
@@ -328,7 +334,7 @@ impl Machine {
             Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
         });
         let mut errors: Vec<RecordError> = of_records.collect();
-        // Of a part that is one record, whatever is said is said of that record.
+        // In a part of one record, an error of the part is an error of that record.
         let entry = &self.accumulator.partition(index).queue[at];
         if errors.is_empty() && entry.payload.record_count() == 1 && self.split_batches.contains_key(&entry.batch) {
             errors.push(RecordError::new(0, response.response.error_message.clone()));

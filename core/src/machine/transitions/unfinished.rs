@@ -1,4 +1,4 @@
-//! Batches that are left after a panic.
+//! Recovery of batches after a panic of the machine.
 
 use alloc::vec::Vec;
 
@@ -9,13 +9,13 @@ use crate::machine::event::Event;
 use crate::machine::io::Output;
 
 impl Machine {
-    /// Takes out a batch that has not ended, and returns its [`Event::Delivered`] or [`Event::Failed`]. `None` if there is
-    /// none left.
+    /// Removes a batch without a reported outcome, and returns its [`Event::Delivered`] or [`Event::Failed`]. Returns
+    /// `None` if there is none left.
     ///
-    /// For a driver in which the machine has panicked, which is a bug of the machine: nothing but batches can be had from it
-    /// any more. As little as possible is done here, so that the bug does no harm a second time; if this panics too, call it
-    /// again for the next batch. What was ever sent counts as [unknown](Fate::Unknown). A batch that the machine was working
-    /// on when it panicked is lost.
+    /// For drivers, after the machine has panicked, which is a bug in the machine; it is closed and must not be used
+    /// for anything else. This method does as little as possible, so that it does not panic for the same reason; if it
+    /// panics too, call it again for the next batch. The fate of every batch that was ever sent is
+    /// [unknown](Fate::Unknown). A batch that the machine was processing when it panicked is lost.
     pub fn take_unfinished(&mut self) -> Option<Event> {
         self.lifecycle = Lifecycle::Closed;
         while let Some(output) = self.outputs.pop_front() {
@@ -40,10 +40,10 @@ impl Machine {
         }
         let (batch, split_batch) = self.split_batches.pop_first()?;
         let mut fates: Vec<Fate> = split_batch.fates;
-        // Where a part is missing, nobody knows how far it had come.
+        // For a record whose part is missing, it is not known whether it was sent.
         fates.iter_mut().filter(|fate| **fate == Fate::NotWritten).for_each(|fate| *fate = Fate::Unknown);
         for (range, fate) in split_batch.unfinished {
-            fates.get_mut(range).into_iter().flatten().for_each(|of_record| *of_record = fate);
+            fates.get_mut(range).into_iter().flatten().for_each(|record_fate| *record_fate = fate);
         }
         let reason = split_batch.reason.unwrap_or(FailureReason::Closed);
         let error = DeliveryError::one_by_one(split_batch.to, reason, fates, split_batch.batch)
