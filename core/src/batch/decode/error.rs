@@ -70,10 +70,10 @@ pub enum Region {
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// The magic byte is not 0, 1 or 2.
-    #[error("the magic byte is {0}, and 0, 1 and 2 are known")]
+    #[error("the magic byte is {0}, not 0, 1 or 2")]
     UnknownMagic(i8),
     /// A batch or message is shorter than its own header.
-    #[error("the length is {found}, and a {magic} batch has {least} bytes at least")]
+    #[error("the length is {found}, but a {magic} batch has at least {least} bytes")]
     BatchLength {
         /// The length on the wire.
         found: i32,
@@ -83,7 +83,7 @@ pub enum DecodeErrorKind {
         least: i32,
     },
     /// The checksum does not match the bytes.
-    #[error("the checksum is {stored:#010x}, and that of the bytes is {computed:#010x}")]
+    #[error("the checksum is {stored:#010x}, but the bytes have {computed:#010x}")]
     Checksum {
         /// The checksum on the wire.
         stored: u32,
@@ -94,7 +94,7 @@ pub enum DecodeErrorKind {
     #[error("the attributes name codec {0}, which does not exist")]
     UnknownCodec(u8),
     /// The attributes have a codec that this format does not allow (zstd before magic 2, KIP-110).
-    #[error("{codec} in a batch of {magic}, which does not have it")]
+    #[error("a batch of {magic} cannot be compressed with {codec}")]
     CodecNeedsNewerMagic {
         /// The codec.
         codec: Codec,
@@ -105,7 +105,7 @@ pub enum DecodeErrorKind {
     #[error("the number of records is {0}")]
     RecordCount(i32),
     /// The batch has fewer records than its header's record count.
-    #[error("the batch ends here, {missing} records before its header says")]
+    #[error("the batch ends here, {missing} records short of its header's record count")]
     MissingRecords {
         /// The number of missing records.
         missing: u32,
@@ -123,7 +123,7 @@ pub enum DecodeErrorKind {
         field: Field,
     },
     /// A field's length is negative where that is invalid, or exceeds the bytes left.
-    #[error("the {field} has length {found}, and {left} bytes are left")]
+    #[error("the {field} has length {found}, but {left} bytes are left")]
     Length {
         /// The field.
         field: Field,
@@ -133,11 +133,11 @@ pub enum DecodeErrorKind {
         left: usize,
     },
     /// A record's header name is not UTF-8. [`Records::iter_lenient`](crate::Records::iter_lenient) returns names as bytes.
-    #[error("the header name is not UTF-8: `Records::iter_lenient` has names as bytes")]
+    #[error("the header name is not UTF-8: `Records::iter_lenient` returns names as bytes")]
     HeaderNameNotUtf8,
     /// An offset is not greater than the preceding one, or outside the range of the batch's header. Only
     /// [`Records::validate`](crate::Records::validate) returns this.
-    #[error("the offset delta is {found}, and deltas from {least} to {last} are left")]
+    #[error("the offset delta is {found}, outside of {least} to {last}")]
     OffsetDelta {
         /// The delta found.
         found: i64,
@@ -150,7 +150,7 @@ pub enum DecodeErrorKind {
     #[error("the offset is outside of 0 to 9223372036854775807")]
     OffsetRange,
     /// Bytes remain after the end of a record or of the last record.
-    #[error("{count} bytes are left over here")]
+    #[error("{count} bytes follow the last field or record")]
     LeftOver {
         /// The number of bytes.
         count: usize,
@@ -159,13 +159,13 @@ pub enum DecodeErrorKind {
     #[error("{0}")]
     Decompression(Box<DecompressError>),
     /// A compressed message of magic 0 or 1 has a null value or contains no message.
-    #[error("a compressed message has no messages in it")]
+    #[error("a compressed message contains no messages")]
     EmptyWrapper,
     /// A message inside a compressed one is itself compressed.
-    #[error("a compressed message stands inside a compressed message")]
+    #[error("a compressed message contains a compressed message")]
     NestedCompression,
     /// A message inside a compressed one has another format.
-    #[error("a message of magic {found} stands inside a compressed message of {expected}")]
+    #[error("a compressed message of {expected} contains a message of magic {found}")]
     InnerMagic {
         /// The inner message's magic byte.
         found: i8,

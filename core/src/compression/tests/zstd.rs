@@ -1,4 +1,4 @@
-//! zstd: levels, formats, and frames with and without a size.
+//! zstd: levels, formats, and frames with and without a content size.
 
 use super::*;
 use std::io::Write;
@@ -52,7 +52,7 @@ fn frames_of_a_stream_are_read_without_a_size_in_them() {
 }
 
 #[test]
-fn frames_to_skip_are_skipped() {
+fn skippable_frames_are_skipped() {
     let skip = b"\x5a\x2a\x4d\x18\x03\0\0\0abc";
     let packed = [&skip[..], &compressed(Compression::zstd(), Magic::V2, b"value"), skip].concat();
     assert_eq!(Codec::Zstd.decompress(Magic::V2, &packed, 5), Ok(b"value".to_vec()));
