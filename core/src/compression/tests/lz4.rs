@@ -42,8 +42,8 @@ fn every_optional_part_of_a_frame_is_read_and_verified() {
                 let codec = Codec::Lz4;
                 assert!(codec.decompress(Magic::V2, &packed, len).as_ref() == Ok(&raw));
                 let ceiling = len - 1;
-                let refused = codec.decompress(Magic::V2, &packed, ceiling);
-                assert_eq!(refused, Err(DecompressError::TooLarge { codec, ceiling }));
+                let result = codec.decompress(Magic::V2, &packed, ceiling);
+                assert_eq!(result, Err(DecompressError::TooLarge { codec, ceiling }));
                 for at in (0..packed.len()).filter(|at| sums && (*at < 40 || packed.len() - at < 40)) {
                     let mut wrong = packed.clone();
                     wrong[at] ^= 0x10;
