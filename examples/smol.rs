@@ -1,4 +1,4 @@
-//! Publishes batches under smol, with several on their way at a time. Nothing of async-std is used.
+//! Publishes batches under smol, with several in flight at a time. Does not use async-std.
 //!
 //! `cargo run --example smol` publishes to a cluster inside this program; `cargo run --example smol -- localhost:9092`
 //! publishes to a real one, to the topic "readings".
@@ -10,8 +10,8 @@ use std::error::Error;
 use kafka_batch::{Append, Delivery, DeliveryError, Record, SmolProducer, TopicPartition, Transport};
 use rdkafka::mocking::MockCluster;
 
-/// Batches without an answer.
-const MOST_ON_THEIR_WAY: usize = 3;
+/// The maximum number of batches without an outcome.
+const MAX_IN_FLIGHT: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     match env::args().nth(1) {
@@ -31,36 +31,36 @@ async fn publish(brokers: &str) -> Result<(), Box<dyn Error>> {
         .set("batch.size", "1000")
         .create()?;
 
-    // The program decides what happens when a batch is full: it sends the batch, and begins the next one. An answer that
-    // is not taken keeps its batch in memory, so the oldest are taken while the program goes on.
+    // The program decides what to do when a batch is full: here it sends the batch and begins the next one. A `Pending`
+    // that is not awaited keeps its batch in memory, so the oldest ones are awaited in the loop.
     let to = TopicPartition::new("readings", 0);
-    let mut on_their_way = VecDeque::new();
+    let mut in_flight = VecDeque::new();
     let mut batch = producer.batch();
     for number in 0..100 {
         let reading = format!("{{\"reading\": {number}}}");
         let record = Record::new(&reading).key("sensor-7");
         if let Append::Full(_) = batch.append(record)? {
-            on_their_way.push_back(producer.send_batch(batch, to.clone()).await?);
-            if on_their_way.len() > MOST_ON_THEIR_WAY
-                && let Some(oldest) = on_their_way.pop_front()
-            {
-                report(oldest.await)?;
+            in_flight.push_back(producer.send_batch(batch, to.clone()).await?);
+            if in_flight.len() > MAX_IN_FLIGHT {
+                if let Some(oldest) = in_flight.pop_front() {
+                    report(oldest.await)?;
+                }
             }
             batch = producer.batch();
             batch.extend([record])?;
         }
     }
-    on_their_way.push_back(producer.send_batch(batch, to).await?);
+    in_flight.push_back(producer.send_batch(batch, to).await?);
 
-    for pending in on_their_way {
+    for pending in in_flight {
         report(pending.await)?;
     }
     producer.close().await?;
     Ok(())
 }
 
-fn report(answer: Result<Delivery, DeliveryError>) -> Result<(), DeliveryError> {
-    let delivery = answer?;
+fn report(outcome: Result<Delivery, DeliveryError>) -> Result<(), DeliveryError> {
+    let delivery = outcome?;
     let (first, count) = (delivery.base_offset().unwrap_or(-1), delivery.record_count());
     println!("{}: {count} records from offset {first} on", delivery.topic_partition());
     Ok(())

@@ -498,7 +498,7 @@ fn blocking_publishes_as_it_is_told() {
     for (acks, seen) in [
         ("all", "all read back as they were published"),
         ("1", "all read back as they were published"),
-        ("0", "not read back, for with --acks 0 nobody says where they are"),
+        ("0", "not read back: with --acks 0 their offsets are unknown"),
     ] {
         let to = ["--brokers", &brokers, "--topic", "orders", "--partition", "1", "--acks", acks];
         let run = blocking(&[&to[..], &["--count", "50", "--batch-size", "300", "--compression", "gzip:9"]].concat());

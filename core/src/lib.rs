@@ -1,21 +1,24 @@
-//! The Kafka record batch as a value, and the part of publishing it that needs no I/O.
+//! Kafka record batches, and a Kafka producer without I/O.
 //!
-//! A [`KafkaBatch`] is filled record by record, knows its exact size, reports when it is full, and is then sealed
-//! ([`SealedBatch`]) and stamped ([`StampedBatch`]): these are the bytes of a Produce request.
+//! A [`KafkaBatch`] is filled record by record. It knows its exact size, reports when it is full, and is then sealed
+//! ([`SealedBatch`]: compressed, with a size that is final) and stamped ([`StampedBatch`]: with producer id, epoch and
+//! sequence). The result is the record set of a Produce request. [`RecordBatches`] decodes batches of any writer, and
+//! [`machine`] is a producer as a state machine: it encodes requests, decodes responses, and decides on retries.
 //!
-//! This crate reads no clock, opens no socket, spawns nothing and draws no randomness of its own. It is `no_std` with
-//! `alloc`; codecs enable `std`. Applications use it through the crate `kafka-batch` and a transport; to embed it in a
-//! runtime of your own, use it directly.
+//! Use this crate through `kafka-batch` and one of its transports; use it directly to embed the producer in a runtime of
+//! your own. It does not read the clock, open sockets, spawn tasks or generate random numbers: the caller passes time and
+//! seeds. It is `no_std` with `alloc`; the features of the codecs enable `std`.
 //!
 //! | to … | see |
 //! |---|---|
 //! | fill a batch | [`KafkaBatch`], [`BatchOptions`], [`Record`] |
-//! | make batches from a stream | [`stream`] |
-//! | encode messages, with defaults for a whole call | [`message`] |
+//! | build batches from a stream of records | [`stream`] |
+//! | encode messages as records, with defaults for all of them | [`message`] |
 //! | publish | [`Publish`], [`Transport`]; the outcome is a [`Delivery`] or a [`DeliveryError`] |
 //! | choose a partition | [`partitioner`] |
-//! | read batches of any writer | [`RecordBatches`] |
-//! | drive a producer yourself, as a state machine | [`machine`], and [`protocol`] for its requests and responses |
+//! | decode batches | [`RecordBatches`] |
+//! | drive the producer state machine | [`machine`] |
+//! | encode requests and decode responses | [`protocol`] |
 //! | test code that fills batches | `proptest`, with the feature of that name |
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! What the program can be told.
+//! The command line arguments.
 
 use std::time::Duration;
 
@@ -12,40 +12,40 @@ use kafka_batch::{Compression, DEFAULT_BATCH_SIZE};
 /// Without arguments: to a Kafka cluster inside this program.
 #[derive(Parser)]
 pub(crate) struct Args {
-    /// Addresses of a Kafka cluster, instead of the one inside this program
+    /// Addresses of a Kafka cluster to use instead of the one inside this program
     #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', value_parser = address)]
     pub(crate) brokers: Vec<(String, u16)>,
 
-    /// The topic; it should exist, unless the brokers create topics by themselves
+    /// The topic; it must exist, unless the brokers create topics automatically
     #[arg(long, default_value = "readings", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) topic: String,
 
-    /// The partition for all the batches; without it, they take turns
+    /// The partition for all batches; by default, the partitions in turn
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) partition: Option<i32>,
 
-    /// How many records to publish; the cluster inside this program keeps 5 MiB of a partition
+    /// The number of records to publish; the cluster inside this program keeps 5 MiB per partition
     #[arg(long, value_name = "RECORDS", default_value_t = 10_000)]
     pub(crate) count: u32,
 
-    /// The bytes that a batch may have before compression, header included
+    /// The maximum size of a batch before compression, including its header
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BATCH_SIZE)]
     pub(crate) batch_size: usize,
 
-    /// none, gzip, snappy, lz4 or zstd; gzip and zstd also with a level, as in gzip:9
+    /// none, gzip, snappy, lz4 or zstd; gzip and zstd with an optional level, as in gzip:9
     #[arg(long, value_name = "CODEC", default_value = "lz4")]
     pub(crate) compression: Compression,
 
-    /// Who must have a batch before it counts as delivered: all, 1 (the leader) or 0 (nobody)
+    /// The replicas that must have a batch before it is delivered: all (in-sync replicas), 1 (the leader) or 0 (none)
     #[arg(long, default_value = "all", value_parser = acks)]
     pub(crate) acks: Acks,
 
-    /// How long to wait for a broker's answer before giving up
+    /// How long to wait for a broker's response
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
 
-/// `HOST:PORT`; an IPv6 address stands in brackets.
+/// Parses `HOST:PORT`; an IPv6 address is in brackets.
 pub(crate) fn address(text: &str) -> Result<(String, u16), &'static str> {
     let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     match parts.map(|(host, port)| (host.trim_start_matches('[').trim_end_matches(']'), port)) {

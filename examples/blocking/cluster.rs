@@ -1,4 +1,4 @@
-//! The brokers: those that were named, or a cluster inside this program.
+//! The brokers: those given with `--brokers`, or a cluster inside this program.
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 pub(crate) struct Cluster {
     pub(crate) addresses: Vec<(String, u16)>,
-    /// librdkafka's mock cluster: real sockets, and brokers enough for a client. It ends when it is dropped.
+    /// librdkafka's mock cluster, which uses real sockets. Dropping it stops it.
     _embedded: Option<MockCluster<'static, DefaultProducerContext>>,
 }
 
@@ -32,7 +32,7 @@ impl Cluster {
         Ok(Self { addresses, _embedded: Some(cluster) })
     }
 
-    /// As librdkafka, with which the records are read back, wants it.
+    /// Returns the addresses in the format of librdkafka, which reads the records back.
     pub(crate) fn bootstrap_servers(&self) -> String {
         let named = |(host, port): &(String, u16)| match host.contains(':') {
             true => format!("[{host}]:{port}"),

@@ -1,18 +1,18 @@
-//! How to drive the producer machine: over `std::net`, without any async runtime.
+//! How to drive the producer state machine: over `std::net`, without an async runtime.
 //!
-//! The machine ([`Machine`]) knows Kafka and no sockets, a driver knows sockets and no Kafka. It does what the machine
-//! says, tells it what happened, and knows what time it is. That is all, and [`BlockingProducer::next_event`] is the whole
-//! of it: poll until the machine says `Wait`, then wait for news.
+//! The [`Machine`] implements the Kafka protocol without I/O; a driver does the I/O and needs no knowledge of Kafka. The
+//! driver carries out the machine's outputs, passes socket events to it as inputs, and supplies the time. The loop is
+//! [`BlockingProducer::next_event`]: poll until the machine returns `Wait`, then wait for a socket event.
 //!
 //! ```text
 //!                                  one thread for each
-//!                  ┌── connect ──▶ attempt to connect ──┐
-//!  next_event ─────┼── transmit ─▶ writing connection ──┼──▶ news ──▶ next_event
-//!                  └─────────────▶ reading connection ──┘
+//!                  ┌── connect ──▶ connection attempt ──┐
+//!  next_event ─────┼── transmit ─▶ connection writer ───┼──▶ channel ──▶ next_event
+//!                  └─────────────▶ connection reader ───┘
 //! ```
-//! A thread that blocks can wait for one thing only. So each connection has a thread that reads and one that writes, and
-//! looking up a name and connecting, which can take long as well, has one too. All of them tell their news through one
-//! channel, and there the driver waits: until news come, or the moment that the machine has named.
+//! A blocking thread can wait for one operation only. Therefore each connection has a reader thread and a writer thread,
+//! and each connection attempt, including name resolution, has a thread too. All of them send their events through one
+//! channel. The driver waits on it until an event arrives or the machine's deadline passes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -30,47 +30,47 @@ use kafka_batch::machine::{
 };
 use kafka_batch::{SealedBatch, TopicPartition};
 
-/// A producer for programs that block. It is driven by the thread that asks it for [events](Self::next_event); as long as
-/// nobody does, nothing new is sent.
+/// A producer for blocking programs. The thread that calls [`next_event`](Self::next_event) drives it: between calls,
+/// nothing new is sent.
 pub(crate) struct BlockingProducer {
     machine: Machine,
-    begun: Moment,
+    start: Moment,
     connect_limit: Duration,
-    /// `None` while it is still being made. One that is not here any more is closed.
+    /// `None` for a connection that is not established yet. Connections not in this map are closed.
     connections: HashMap<ConnectionId, Option<Connection>>,
-    tell: SyncSender<News>,
-    news: Receiver<News>,
+    sender: SyncSender<SocketEvent>,
+    receiver: Receiver<SocketEvent>,
 }
 
-/// What the threads have to tell.
-enum News {
+/// An event that a thread sends to the driver.
+enum SocketEvent {
     Connected(ConnectionId, TcpStream),
     Received(ConnectionId, Vec<u8>),
     Written(ConnectionId),
     Closed(ConnectionId, Disconnect, Option<io::Error>),
 }
 
-/// When so much is untold, those who read wait, and with them the brokers: memory stays bounded.
-const MOST_NEWS: usize = 64;
+/// The capacity of the channel. If it is full, the readers block, which slows the brokers down: memory stays bounded.
+const MAX_QUEUED_EVENTS: usize = 64;
 
 impl BlockingProducer {
-    /// Clock and chance are the driver's: the machine has neither.
+    /// Creates a producer. The machine has no clock or random numbers of its own; the driver supplies both.
     pub(crate) fn new(config: ProducerConfig) -> Self {
         let clock = Clock { now: Instant::START, wall: SystemTime::now().into() };
         let seed = RandomState::new().hash_one(0);
-        let (tell, news) = mpsc::sync_channel(MOST_NEWS);
+        let (sender, receiver) = mpsc::sync_channel(MAX_QUEUED_EVENTS);
         Self {
-            begun: Moment::now(),
+            start: Moment::now(),
             connect_limit: config.socket_connection_setup_timeout,
             machine: Machine::new(config, clock, seed),
             connections: HashMap::new(),
-            tell,
-            news,
+            sender,
+            receiver,
         }
     }
 
-    // Commands. They only queue, so they can be given at any time between two events. Where driver and application are
-    // not the same thread, commands are news too, and none is taken while `machine.has_room()` says no.
+    // Commands. They are only queued, so they can be called at any time between two events. If the application runs in
+    // another thread than the driver, send commands through the channel too, and only while `machine.has_room()`.
 
     pub(crate) fn lookup_topic(&mut self, topic: &str) {
         self.machine.lookup_topic(topic, self.now());
@@ -84,15 +84,15 @@ impl BlockingProducer {
         self.machine.close(mode, self.now());
     }
 
-    // The loop.
+    // The event loop.
 
-    /// Does what there is to do until the machine has something to tell; `None` if it has not for so long.
-    pub(crate) fn next_event(&mut self, patience: Duration) -> Option<Event> {
-        let enough = self.now() + patience;
-        // First what has come while nobody listened: else the machine would take answers that wait here for overdue.
-        for _ in 0..MOST_NEWS {
-            let Ok(news) = self.news.try_recv() else { break };
-            self.take_in(news);
+    /// Runs the machine until it emits an event, and returns that; `None` if it emits none within `timeout`.
+    pub(crate) fn next_event(&mut self, timeout: Duration) -> Option<Event> {
+        let deadline = self.now() + timeout;
+        // Handles queued socket events first: otherwise the machine would time out responses that are already received.
+        for _ in 0..MAX_QUEUED_EVENTS {
+            let Ok(event) = self.receiver.try_recv() else { break };
+            self.handle(event);
         }
         loop {
             match self.machine.poll_output(self.now()) {
@@ -100,38 +100,38 @@ impl BlockingProducer {
                 Output::Transmit { connection, bytes } => self.transmit(connection, bytes),
                 Output::Close(connection) => drop(self.connections.remove(&connection)),
                 Output::Event(event) => return Some(event),
-                // Only now is there nothing left to do, so only now may it sleep.
-                Output::Wait(deadline) => {
-                    let until = deadline.map_or(enough, |deadline| deadline.min(enough));
-                    match self.news.recv_timeout(until.since(self.now())) {
-                        Ok(news) => self.take_in(news),
-                        Err(_) if self.now() >= enough => return None,
-                        Err(_) => {} // the machine's moment has come: it will say what for
+                // The machine has no other output, so the driver may block.
+                Output::Wait(wake_at) => {
+                    let until = wake_at.map_or(deadline, |wake_at| wake_at.min(deadline));
+                    match self.receiver.recv_timeout(until.since(self.now())) {
+                        Ok(event) => self.handle(event),
+                        Err(_) if self.now() >= deadline => return None,
+                        Err(_) => {} // the machine's deadline: poll it again
                     }
                 }
             }
         }
     }
 
-    fn take_in(&mut self, news: News) {
+    fn handle(&mut self, event: SocketEvent) {
         let now = self.now();
-        match news {
-            News::Connected(id, stream) => {
-                // The machine may have given the attempt up. Then nobody takes the stream, and so it closes.
+        match event {
+            SocketEvent::Connected(id, stream) => {
+                // If the machine has abandoned the attempt, the stream is dropped and thereby closed.
                 let Some(connection) = self.connections.get_mut(&id) else { return };
-                match Connection::new(id, stream, &self.tell) {
+                match Connection::new(id, stream, &self.sender) {
                     Ok(made) => {
                         *connection = Some(made);
                         self.machine.handle_input(Input::Connected(id), now);
                     }
-                    Err(error) => self.take_in(News::Closed(id, Disconnect::NotConnected, Some(error))),
+                    Err(error) => self.handle(SocketEvent::Closed(id, Disconnect::NotConnected, Some(error))),
                 }
             }
-            News::Received(id, bytes) => self.machine.handle_input(Input::Received(id, &bytes), now),
-            News::Written(id) => self.machine.handle_input(Input::Written(id), now),
-            News::Closed(id, how, error) => {
+            SocketEvent::Received(id, bytes) => self.machine.handle_input(Input::Received(id, &bytes), now),
+            SocketEvent::Written(id) => self.machine.handle_input(Input::Written(id), now),
+            SocketEvent::Closed(id, how, error) => {
                 if self.connections.remove(&id).is_some() {
-                    let details = error.map(|error| error.to_string()); // for people to read
+                    let details = error.map(|error| error.to_string()); // for error messages only
                     self.machine.handle_input(Input::Closed(id, how, details.as_deref()), now);
                 }
             }
@@ -140,112 +140,113 @@ impl BlockingProducer {
 
     fn connect(&mut self, id: ConnectionId, host: String, port: u16) {
         self.connections.insert(id, None);
-        let (tell, limit) = (self.tell.clone(), self.connect_limit);
-        let begun = thread::Builder::new().spawn(move || {
+        let (sender, limit) = (self.sender.clone(), self.connect_limit);
+        let spawned = thread::Builder::new().spawn(move || {
             let made = connect(&host, port, limit);
-            // If the driver is gone, there is nobody left to tell, here and below.
-            let _ = tell.send(match made {
-                Ok(stream) => News::Connected(id, stream),
-                Err(error) => News::Closed(id, Disconnect::NotConnected, Some(error)),
+            // Fails only if the driver was dropped; the same applies below.
+            let _ = sender.send(match made {
+                Ok(stream) => SocketEvent::Connected(id, stream),
+                Err(error) => SocketEvent::Closed(id, Disconnect::NotConnected, Some(error)),
             });
         });
-        if let Err(error) = begun {
-            // No thread is to be had: the machine will try again.
-            self.take_in(News::Closed(id, Disconnect::NotConnected, Some(error)));
+        if let Err(error) = spawned {
+            // The thread could not be created: the machine will try again.
+            self.handle(SocketEvent::Closed(id, Disconnect::NotConnected, Some(error)));
         }
     }
 
     fn transmit(&mut self, id: ConnectionId, frame: Vec<Bytes>) {
         if let Some(Some(connection)) = self.connections.get(&id) {
-            let _ = connection.frames.send(frame); // where writing has ended, reading will too, and say why
+            let _ = connection.frames.send(frame); // fails if the writer has ended; the reader then reports the cause
         }
     }
 
-    /// The moment, as the machine counts it.
+    /// Returns the time in the machine's representation: since the start.
     fn now(&self) -> Instant {
-        Instant::from_start(self.begun.elapsed())
+        Instant::from_start(self.start.elapsed())
     }
 }
 
-/// Tries one address of a name after the other. Each has its share of the time, so that one which keeps silent leaves some
-/// to the next. (The system decides how long the look-up takes; the machine does not wait for it longer than that.)
+/// Tries the addresses of a name in order. Each has an equal share of the time left, so that an address that does not
+/// respond leaves time for the next. (`limit` does not bound the name resolution; the machine abandons the attempt
+/// after that time anyway.)
 fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
-    let begun = Moment::now();
+    let start = Moment::now();
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     let mut result = Err(ErrorKind::NotFound.into());
     for (address, untried) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
-        let share = limit.saturating_sub(begun.elapsed()) / untried;
+        let share = limit.saturating_sub(start.elapsed()) / untried;
         result = TcpStream::connect_timeout(address, share);
         if result.is_ok() {
             break;
         }
     }
     let stream = result?;
-    stream.set_nodelay(true)?; // requests are whole: nothing is won by waiting for more
+    stream.set_nodelay(true)?; // frames are written as a whole: Nagle's algorithm would only delay them
     Ok(stream)
 }
 
-/// A connection that stands. Dropping it ends it, whatever its threads are at.
+/// An established connection. Dropping it closes it and ends its threads.
 struct Connection {
     stream: Arc<TcpStream>,
-    /// What is to be written; the machine sees to it that it is not much.
+    /// Frames to be written. Unbounded, because the machine limits the requests in flight.
     frames: Sender<Vec<Bytes>>,
 }
 
 impl Connection {
-    fn new(id: ConnectionId, stream: TcpStream, tell: &SyncSender<News>) -> io::Result<Self> {
+    fn new(id: ConnectionId, stream: TcpStream, sender: &SyncSender<SocketEvent>) -> io::Result<Self> {
         let (frames, to_write) = mpsc::channel();
         let connection = Self { stream: Arc::new(stream), frames };
-        let (stream, teller) = (connection.stream.clone(), tell.clone());
-        thread::Builder::new().spawn(move || write(id, &stream, to_write, &teller))?;
-        let (stream, teller) = (connection.stream.clone(), tell.clone());
-        thread::Builder::new().spawn(move || read(id, &stream, &teller))?;
+        let (stream, events) = (connection.stream.clone(), sender.clone());
+        thread::Builder::new().spawn(move || write(id, &stream, to_write, &events))?;
+        let (stream, events) = (connection.stream.clone(), sender.clone());
+        thread::Builder::new().spawn(move || read(id, &stream, &events))?;
         Ok(connection)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Both); // or it has ended already
+        let _ = self.stream.shutdown(Shutdown::Both); // fails if it is closed already
     }
 }
 
-/// Reads to the end, and is the one to tell of it: what came before the end is told before it.
-fn read(id: ConnectionId, mut stream: &TcpStream, tell: &SyncSender<News>) {
+/// Reads until the connection ends, and reports its end. Only the reader does so, after all bytes received before it.
+fn read(id: ConnectionId, mut stream: &TcpStream, sender: &SyncSender<SocketEvent>) {
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let news = match stream.read(&mut buffer) {
+        let event = match stream.read(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Ok(0) => News::Closed(id, Disconnect::ByPeer, None),
-            Ok(length) => News::Received(id, buffer[..length].to_vec()),
-            Err(error) => News::Closed(id, Disconnect::Broken, Some(error)),
+            Ok(0) => SocketEvent::Closed(id, Disconnect::ByPeer, None),
+            Ok(length) => SocketEvent::Received(id, buffer[..length].to_vec()),
+            Err(error) => SocketEvent::Closed(id, Disconnect::Broken, Some(error)),
         };
-        let ended = matches!(news, News::Closed(..));
-        if tell.send(news).is_err() || ended {
+        let ended = matches!(event, SocketEvent::Closed(..));
+        if sender.send(event).is_err() || ended {
             return;
         }
     }
 }
 
-/// Writes frames until there will be no more, and tells of each that is written.
-fn write(id: ConnectionId, stream: &TcpStream, frames: Receiver<Vec<Bytes>>, tell: &SyncSender<News>) {
+/// Writes frames until the channel is closed, and reports each frame written.
+fn write(id: ConnectionId, stream: &TcpStream, frames: Receiver<Vec<Bytes>>, sender: &SyncSender<SocketEvent>) {
     for frame in frames {
         if write_frame(stream, &frame).is_err() {
-            let _ = stream.shutdown(Shutdown::Both); // so that reading ends as well
+            let _ = stream.shutdown(Shutdown::Both); // ends the reader too
             return;
         }
-        if tell.send(News::Written(id)).is_err() {
+        if sender.send(SocketEvent::Written(id)).is_err() {
             return;
         }
     }
 }
 
-/// Writes segments one after the other, without joining them: bytes of a batch go from where they are into the socket.
-/// The system takes as much at a time as it likes, and may stop in the middle of a segment.
+/// Writes segments in order with vectored writes, so that the bytes of a batch are not copied. A write may be partial and
+/// end within a segment.
 fn write_frame(mut stream: &TcpStream, segments: &[Bytes]) -> io::Result<()> {
     let mut slices: Vec<IoSlice<'_>> = segments.iter().map(|segment| IoSlice::new(segment)).collect();
     let mut rest = &mut slices[..];
-    IoSlice::advance_slices(&mut rest, 0); // past empty segments
+    IoSlice::advance_slices(&mut rest, 0); // skips empty segments
     while !rest.is_empty() {
         match stream.write_vectored(rest) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -1,4 +1,4 @@
-//! Why the program stops early: what is wrong, and what to do about it.
+//! Errors that end the program: the cause and a remedy.
 
 use std::fmt;
 

@@ -1,12 +1,12 @@
-//! Publishes batches with nothing but `std::net` and threads that block, reads them back, and compares.
+//! Publishes batches with `std::net` and blocking threads, without an async runtime; reads them back and compares them.
 //!
 //! ```text
 //! cargo run --example blocking
 //! cargo run --example blocking -- --brokers localhost:9092 --topic readings --compression gzip --count 100000
 //! ```
 //!
-//! [`driver`] drives the machine, and explains how that is done. This file is an application that uses it:
-//! it hands batches over while there is room for them, and listens to what became of each.
+//! [`driver`] drives the producer state machine, and explains how. This file is an application of it: it sends batches
+//! while the producer has room for them, and handles the outcome of each.
 
 mod args;
 mod cluster;
@@ -37,17 +37,17 @@ fn main() -> ExitCode {
     let args = Args::parse();
     match publish(&args) {
         Ok(summary) => {
-            say(format_args!("\n{summary}"));
+            print(format_args!("\n{summary}"));
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            complain(format_args!("{failure}"));
+            print_error(format_args!("{failure}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Publishes all records, a batch at a time; many batches are on their way at once. Answers with a summary.
+/// Publishes all records in batches, many of which are in flight at once. Returns a summary.
 fn publish(args: &Args) -> Result<String, Failure> {
     let cluster = Cluster::find(args)?;
     let config = ProducerConfig {
@@ -64,13 +64,13 @@ fn publish(args: &Args) -> Result<String, Failure> {
     let mut records = values.iter().zip(keys.iter().cycle()).map(|(value, key)| Record::new(value).key(key)).peekable();
 
     let options = BatchOptions::default().batch_size(args.batch_size).compression(args.compression);
-    let mut batch = options.build(SystemTime::now()).map_err(unfit)?;
+    let mut batch = options.build(SystemTime::now()).map_err(invalid_batch)?;
     let mut partition = partitions.cycle();
     while records.peek().is_some() {
         batch.set_now(SystemTime::now());
-        let _ = batch.fill_from(&mut records).map_err(unfit)?; // full, or those were the last
+        let _ = batch.fill_from(&mut records).map_err(invalid_batch)?; // full, or out of records
         let next = batch.next_batch();
-        let sealed = mem::replace(&mut batch, next).seal().map_err(unfit)?;
+        let sealed = mem::replace(&mut batch, next).seal().map_err(invalid_batch)?;
         application.send(sealed, TopicPartition::new(&args.topic, partition.next().unwrap_or(0)))?;
     }
     let deliveries = application.finish()?;
@@ -79,8 +79,8 @@ fn publish(args: &Args) -> Result<String, Failure> {
     Ok(format!("batches  {batches}\nrecords  {count}, {read_back}"))
 }
 
-/// Batches cannot be made like this.
-fn unfit(error: impl fmt::Display) -> Failure {
+/// Returns the failure for batches that cannot be built with these arguments.
+fn invalid_batch(error: impl fmt::Display) -> Failure {
     Failure::new(error, "give another --batch-size or --compression")
 }
 
@@ -90,18 +90,21 @@ struct Application {
 }
 
 impl Application {
-    /// Far longer than the machine keeps silent while anything is on its way.
-    const PATIENCE: Duration = Duration::from_secs(7_200);
+    /// Far longer than the machine emits no event while a batch is in flight or a lookup is pending.
+    const EVENT_TIMEOUT: Duration = Duration::from_secs(7_200);
 
-    /// Sees that there is somebody to send to, before anything is sent. Answers with the partitions to send to.
+    /// Looks up the topic, so that errors occur before anything is sent. Returns the partitions to send to.
     fn partitions(&mut self, args: &Args) -> Result<impl Iterator<Item = i32> + Clone + use<>, Failure> {
         self.producer.lookup_topic(&args.topic);
         let count = loop {
-            match self.hear()? {
+            match self.next_event()? {
                 Some(Event::Topic { partitions: Ok(count), .. }) => break NonZeroU32::get(count) as i32,
                 Some(Event::Topic { topic, partitions: Err(error) }) => {
                     let what = format!("topic {topic:?} cannot be published to: {error}");
-                    return Err(Failure::new(what, "see that the brokers run and the topic is there, or name others"));
+                    return Err(Failure::new(
+                        what,
+                        "check that the brokers run and the topic exists, or choose others",
+                    ));
                 }
                 _ => {}
             }
@@ -116,59 +119,59 @@ impl Application {
         }
     }
 
-    /// Hands a batch over; while there is no room for it, listens what becomes of those before it.
+    /// Sends a batch. While the producer is full, handles the outcomes of earlier batches.
     fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<(), Failure> {
         let mut sent = self.producer.send(batch, to);
-        while let Err(refused) = sent {
-            if !matches!(refused.reason, SendErrorKind::Full { .. }) {
-                return Err(Failure::new(refused, "give a smaller --batch-size"));
+        while let Err(rejected) = sent {
+            if !matches!(rejected.reason, SendErrorKind::Full { .. }) {
+                return Err(Failure::new(rejected, "give a smaller --batch-size"));
             }
-            self.hear()?;
-            sent = self.producer.send(*refused.batch, refused.to);
+            self.next_event()?;
+            sent = self.producer.send(*rejected.batch, rejected.to);
         }
         Ok(())
     }
 
-    /// Sees everything through.
+    /// Closes the producer, and waits until every batch is delivered.
     fn finish(mut self) -> Result<Vec<Delivery>, Failure> {
         self.producer.close(CloseMode::Graceful);
-        while !matches!(self.hear()?, Some(Event::Closed)) {}
+        while !matches!(self.next_event()?, Some(Event::Closed)) {}
         Ok(self.deliveries)
     }
 
-    /// The next event, reported on screen. A batch that failed ends the program: the others are not waited for.
-    fn hear(&mut self) -> Result<Option<Event>, Failure> {
-        let Some(event) = self.producer.next_event(Self::PATIENCE) else {
-            return Err(Failure::new("nothing happens any more", "none: this is a fault of this program"));
+    /// Returns the next event, after printing it. A failed batch ends the program without waiting for the others.
+    fn next_event(&mut self) -> Result<Option<Event>, Failure> {
+        let Some(event) = self.producer.next_event(Self::EVENT_TIMEOUT) else {
+            return Err(Failure::new("the producer emits no more events", "none: this is a fault of this program"));
         };
         match event {
             Event::Delivered { batch, delivery } => {
-                say(format_args!("{batch}: {}", place(&delivery)));
+                print(format_args!("{batch}: {}", place(&delivery)));
                 self.deliveries.push(delivery);
                 return Ok(None);
             }
             Event::Failed { batch, error } => {
                 let delivered = self.deliveries.len();
                 let what = format!("{batch}: {error}\n  delivered before it: {delivered} batches");
-                return Err(Failure::new(what, "see what is in the topic, and publish the rest"));
+                return Err(Failure::new(what, "check which records are in the topic, and publish the rest"));
             }
             Event::Ready { ref host, port, versions } => {
-                say(format_args!("{host}:{port}: {}", spoken(&versions)));
+                print(format_args!("{host}:{port}: {}", spoken(&versions)));
             }
-            Event::ConnectionErrorKind(ref kind) => complain(format_args!("{kind}")),
+            Event::ConnectionErrorKind(ref kind) => print_error(format_args!("{kind}")),
             _ => {}
         }
         Ok(Some(event))
     }
 }
 
-// Whether anybody reads it changes nothing about the publishing: so a closed pipe is no reason to stop.
+// Errors of writing are ignored: publishing continues even if the output is a closed pipe.
 
-fn say(text: fmt::Arguments<'_>) {
+fn print(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-fn complain(text: fmt::Arguments<'_>) {
+fn print_error(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
@@ -181,14 +184,14 @@ fn place(delivery: &Delivery) -> String {
     let (to, count) = (delivery.topic_partition(), delivery.record_count());
     match delivery.base_offset().zip(count.checked_sub(1).and_then(|last| delivery.offset(last))) {
         Some((first, last)) => format!("{count} records at offsets {first} to {last} of {to}"),
-        None => format!("{count} records in {to}, and nobody says where"),
+        None => format!("{count} records in {to}, at unknown offsets"),
     }
 }
 
-/// Reads every record back with another client, where it is known at which offset it is.
+/// Reads every record back with another client, unless the offsets are unknown.
 fn read_back(args: &Args, cluster: &Cluster, mut deliveries: Vec<Delivery>) -> Result<&'static str, Failure> {
     if args.acks == Acks::None {
-        return Ok("not read back, for with --acks 0 nobody says where they are");
+        return Ok("not read back: with --acks 0 their offsets are unknown");
     }
     let mut readback = ReadBack::new(&cluster.bootstrap_servers(), args.timeout)?;
     deliveries.sort_by_key(|delivery| (delivery.topic_partition().partition, delivery.base_offset()));

@@ -1,4 +1,4 @@
-//! Goes through the batches of a file, and past what is damaged in it if that is asked for.
+//! Iterates over the batches of a file, with `--skip-damaged` past damaged ones.
 
 use std::io;
 use std::ops::Range;
@@ -9,47 +9,47 @@ use kafka_batch::{
 
 use crate::{Args, Show};
 
-/// A batch, or the place of one that cannot be read.
+/// A batch, or the position of one that cannot be decoded.
 pub(crate) struct Found<'a> {
-    /// Where it is in the file. All that follows is in it if it is not known where the next batch begins.
+    /// The byte range in the file. It extends to the end if the start of the next batch is unknown.
     pub(crate) position: Range<usize>,
-    /// `None` if not even its header is sound.
+    /// `None` if the header is invalid.
     pub(crate) batch: Option<&'a RecordBatch<'a>>,
-    /// The records that can be read, as leniently as Java reads them.
+    /// The records that can be decoded, as leniently as by Java's reader.
     pub(crate) records: &'a [RawRecordView<'a>],
-    /// What is wrong with it, and with its records, those included that only a lenient reader reads.
+    /// The errors of the batch and its records, including records that only a lenient reader accepts.
     pub(crate) damage: &'a [DecodeError],
-    /// Whether its records have offsets that a producer or log cleaner would not give them. Readers take them as they are.
+    /// Whether the records have offsets that no producer or log cleaner writes. Readers accept such offsets.
     pub(crate) has_odd_offsets: bool,
 }
 
 impl Found<'_> {
-    /// How many of its records are damaged, those included that are shown all the same.
+    /// Returns the number of damaged records, including those that are shown nevertheless.
     pub(crate) fn damaged_records(&self) -> usize {
         self.damage.iter().filter(|error| matches!(error.scope, DecodeErrorScope::Record { .. })).count()
     }
 
-    /// Whether the batch cannot be read, or not to its end.
+    /// Returns whether the batch, or the rest of it after some record, cannot be decoded.
     pub(crate) fn is_damaged(&self) -> bool {
         self.damaged_records() < self.damage.len()
     }
 }
 
-/// What is to be reported of a file.
+/// What to report about a file.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) damage: Vec<DecodeError>,
     pub(crate) tail: Option<IncompleteTail>,
 }
 
-/// Shows the batches, and what is damaged among them. Without `--skip-damaged`, those before the first damage: a batch is
-/// shown once all of it is known to be sound.
+/// Shows the batches, including damaged ones. Without `--skip-damaged`, shows only those before the first damage: a batch
+/// is shown after all of it was decoded without an error.
 pub(crate) fn show_batches(bytes: &[u8], args: &Args, file: &str, show: &mut impl Show) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut batches = RecordBatches::new(bytes);
     for batch in &mut batches {
-        // Three things can be wrong, each found no earlier than it has to be: the header or the checksum, then the
-        // compressed bytes, then a record.
+        // Decoding is lazy and has three stages with errors: header and checksum, then decompression, then the
+        // records.
         let mut damage = Vec::new();
         let (batch, records) = match batch {
             Ok(batch) => match batch.records(args.max_decompressed) {
@@ -90,7 +90,7 @@ pub(crate) fn show_batches(bytes: &[u8], args: &Args, file: &str, show: &mut imp
     Ok(outcome)
 }
 
-/// Views of the records that can be read: nothing of their keys and values is copied.
+/// Returns views of the records that can be decoded, without copying keys and values.
 fn views<'r>(records: &'r Option<Records<'_>>) -> Vec<RawRecordView<'r>> {
     records.iter().flat_map(Records::iter_lenient).flatten().collect()
 }

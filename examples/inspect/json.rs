@@ -1,4 +1,4 @@
-//! The batches as one JSON array: an object for each.
+//! Writes the batches as one JSON array, with an object for each batch.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::Show;
 use crate::batches::Found;
 
-/// Writes the array as it goes: it is whole whenever it ends, also behind the last sound batch of a damaged file.
+/// Writes the array incrementally. It is complete JSON also if a damaged file ends it early.
 pub(crate) struct Array<W: Write> {
     out: W,
     batches: usize,
@@ -44,11 +44,11 @@ impl<W: Write> Show for Array<W> {
     }
 }
 
-/// One batch. What a format does not have is `null`: magic 0 and 1 have few of these, and a batch whose header is damaged
-/// has none.
+/// One batch. Fields that the format does not have are `null`: magic 0 and 1 have few of these fields, and a batch with a
+/// damaged header has none.
 #[derive(Serialize)]
 struct Batch<'a> {
-    /// Only where several files were asked for.
+    /// Present only if there are several files.
     #[serde(skip_serializing_if = "str::is_empty")]
     file: &'a str,
     pos: usize,
@@ -69,26 +69,26 @@ struct Batch<'a> {
     base_sequence: Option<i32>,
     record_count: usize,
     records: Vec<Record<'a>>,
-    /// Only where there are any.
+    /// Present only if not empty.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     odd_offsets: bool,
-    /// Only where there is any, and with `--skip-damaged`.
+    /// Present only if not empty, and with `--skip-damaged`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     damage: Vec<Damage>,
 }
 
-/// What is wrong with a batch or record.
+/// An error of a batch or record.
 #[derive(Serialize)]
 struct Damage {
-    /// What cannot be read for it: `record`, `batch` (in a record: the rest of the batch), or `rest`, of the file.
+    /// What cannot be decoded because of it: `record`, `batch` (for a record: the rest of the batch), or `rest` of the file.
     scope: &'static str,
-    /// The record's number in its batch.
+    /// The record's index in its batch.
     record: Option<u32>,
-    /// The byte at which it was found.
+    /// The byte position of the error.
     at: usize,
-    /// Where the next record or batch begins.
+    /// The start of the next record or batch.
     end: Option<usize>,
-    /// What the two are counted in, for a record: `file`, or `decompressed` records.
+    /// For a record, what the two positions refer to: `file`, or `decompressed` records.
     region: &'static str,
     error: String,
 }
@@ -114,14 +114,14 @@ struct Record<'a> {
     timestamp: i64,
     key: Base64<'a>,
     value: Base64<'a>,
-    /// Pairs in a list, and no map: names may repeat, and their order counts.
+    /// A list of pairs instead of a map, because names may repeat and their order is significant.
     headers: Vec<(Cow<'a, str>, Base64<'a>)>,
-    /// The names of the headers as bytes, only where one of them is not UTF-8: `headers` has U+FFFD in it then.
+    /// The header names as bytes, present only if one of them is not UTF-8: `headers` then has U+FFFD in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     header_names: Vec<Base64<'a>>,
 }
 
-/// Bytes as base64, and null as null: an empty string is something else.
+/// Serialises bytes as base64, and null as null, distinct from an empty string.
 struct Base64<'a>(Option<&'a [u8]>);
 
 impl Serialize for Base64<'_> {
@@ -147,7 +147,7 @@ impl<'a> Batch<'a> {
             }),
             is_transactional: batch.filter(|_| header.is_some()).map(RecordBatch::is_transactional),
             is_control: batch.filter(|_| header.is_some()).map(RecordBatch::is_control),
-            // The header of magic 2 keeps its base offset when compaction has taken the first record away.
+            // In magic 2 compaction keeps the header's base offset even if it removes the first record.
             base_offset: batch
                 .and_then(RecordBatch::base_offset)
                 .or_else(|| records.first().map(|record| record.offset)),

@@ -1,5 +1,4 @@
-//! Shows the record batches in a file. A Kafka log segment is such a file, and so is what stands in the `records` field
-//! of a Fetch response.
+//! Shows the record batches in a file: a Kafka log segment, or the contents of the `records` field of a Fetch response.
 //!
 //! ```text
 //! cargo run --example inspect -- /var/lib/kafka/orders-0/00000000000000000000.log
@@ -23,11 +22,11 @@ use batches::{Found, show_batches};
 
 /// Shows the record batches in files, such as Kafka log segments.
 ///
-/// Exit status: 0 if all batches are sound (a last batch that is cut off is only reported), 1 if a batch is damaged,
-/// whether or not it is skipped, 2 if a file cannot be read.
+/// Exit status: 0 if all batches are valid (an incomplete last batch is only reported), 1 if a batch is damaged, whether
+/// or not it is skipped, 2 if a file cannot be read.
 #[derive(Parser)]
 struct Args {
-    /// The files to look into; - is standard input
+    /// The files to read; - is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -35,17 +34,17 @@ struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Goes on behind damage, which is shown and reported, where it is known where the next record or batch begins. Without
-    /// it, the first damage ends a file
+    /// Reports damaged records and batches and continues after them, if the start of the next one is known. By default, the
+    /// first damage ends a file
     #[arg(long)]
     skip_damaged: bool,
 
-    /// The most bytes that one batch's records may take once decompressed: a small file can claim a great many
+    /// The maximum decompressed size of a batch's records: a small file can expand to a very large size
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_DECOMPRESSED)]
     max_decompressed: usize,
 }
 
-/// How one batch after another is shown. `file` is empty where only one was asked for.
+/// An output format. `file` is empty if the program has only one file to show.
 trait Show {
     fn begin_file(&mut self, file: &str) -> io::Result<()>;
     fn batch(&mut self, file: &str, found: &Found<'_>) -> io::Result<()>;
@@ -59,7 +58,7 @@ fn main() -> ExitCode {
     let shown = if args.json { inspect(&args, json::Array::new(out)) } else { inspect(&args, table::Table::new(out)) };
     match shown {
         Ok(status) => ExitCode::from(status),
-        // The program that reads our output (`head`, say) has closed it.
+        // The reader of the output, such as `head`, has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             report(&format!("error: standard output cannot be written: {error}"));
@@ -68,7 +67,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Shows all the files, and answers with the exit status: that of the worst of them.
+/// Shows all files, and returns the exit status: the highest of all files.
 fn inspect(args: &Args, mut show: impl Show) -> io::Result<u8> {
     let mut worst = 0;
     for path in &args.files {
@@ -107,7 +106,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// Says something on standard error; that nobody listens there is no reason to stop.
+/// Writes a message to standard error, ignoring errors such as a closed pipe.
 fn report(message: &str) {
     let _ = writeln!(io::stderr(), "{message}");
 }

@@ -1,4 +1,4 @@
-//! The batches as a table for people: a line for each.
+//! Writes the batches as a table, with a line for each batch.
 
 use std::io::{self, Write};
 
@@ -72,7 +72,7 @@ impl<W: Write> Show for Table<W> {
             write!(self.out, ", damaged batches: {}, damaged records: {}", self.damaged_batches, self.damaged_records)?;
         }
         writeln!(self.out)?;
-        // What is wrong with this file goes to standard error next: then the table should be there already.
+        // Errors of this file are written to standard error next; the table should precede them.
         self.out.flush()
     }
 
@@ -81,7 +81,7 @@ impl<W: Write> Show for Table<W> {
     }
 }
 
-/// First and last offset: after compaction those of the header, which keeps them when the records are gone.
+/// Returns the first and last offset: those of the header if there is one, since compaction keeps them.
 fn offsets(batch: &RecordBatch<'_>, records: &[RawRecordView<'_>]) -> Option<String> {
     let first_and_last = match batch.header() {
         Some(header) => Some((header.base_offset, header.base_offset.saturating_add(header.last_offset_delta.into()))),
@@ -95,7 +95,7 @@ fn producer(batch: &RecordBatch<'_>) -> Option<String> {
     Some(format!("{}/{}/{}", header.producer_id, header.producer_epoch, header.base_sequence))
 }
 
-/// Everything about a batch that most batches are not.
+/// Returns the unusual properties of a batch.
 fn kind(found: &Found<'_>) -> String {
     let mut kinds = Vec::new();
     if found.is_damaged() {
@@ -134,7 +134,7 @@ fn control(record: RecordView<'_>) -> String {
     }
 }
 
-/// The earliest time, and how much later the latest is: records need not stand in the order of their times.
+/// Returns the earliest timestamp, and the latest one relative to it: records need not be in the order of timestamps.
 fn times(records: &[RawRecordView<'_>]) -> (String, String) {
     let timed = || records.iter().map(|record| record.timestamp).filter(|&time| time != Timestamp::NO_TIMESTAMP);
     match timed().min().zip(timed().max()) {
@@ -147,7 +147,8 @@ fn times(records: &[RawRecordView<'_>]) -> (String, String) {
     }
 }
 
-/// Date and time of day. Beyond the years that have four digits the milliseconds alone: a timestamp can be anything.
+/// Returns date and time of day in UTC. Timestamps outside of the years 0 to 9999 are shown in milliseconds, since a
+/// timestamp can have any value.
 fn utc(time: Timestamp) -> String {
     const DAY: i64 = 24 * 60 * 60 * 1_000;
     const YEARS_0_TO_9999: std::ops::Range<i64> = -719_528 * DAY..2_932_897 * DAY;
@@ -161,8 +162,8 @@ fn utc(time: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02} {hours:02}:{minutes:02}:{seconds:02}.{:03}", of_day % 1_000)
 }
 
-/// The date so many days after 1970-01-01, in the Gregorian calendar. Counted in years that begin in March, so that a
-/// leap day comes last in its year, and in cycles of 400 years, all of which have the same number of days.
+/// Returns the date `days` after 1970-01-01, in the Gregorian calendar. Computes with years that begin in March, so that a
+/// leap day is the last day of its year, and with cycles of 400 years, which all have the same number of days.
 fn date(days: i64) -> (i64, i64, i64) {
     const CYCLE: i64 = 146_097;
     let days = days + 719_468; // since 1 March of the year 0
@@ -170,7 +171,7 @@ fn date(days: i64) -> (i64, i64, i64) {
     let leap_days = in_cycle / 1_460 - in_cycle / 36_524 + in_cycle / 146_096;
     let year = (in_cycle - leap_days) / 365;
     let in_year = in_cycle - (365 * year + year / 4 - year / 100);
-    let month = (5 * in_year + 2) / 153; // 0 is March; months from March on go 31 30 31 30 31, again and again
+    let month = (5 * in_year + 2) / 153; // 0 is March; from March on the lengths of months repeat 31 30 31 30 31
     let day = in_year - (153 * month + 2) / 5 + 1;
     let january_or_february = i64::from(month >= 10);
     (400 * cycle + year + january_or_february, month + 3 - 12 * january_or_february, day)

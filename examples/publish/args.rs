@@ -1,4 +1,4 @@
-//! What the program can be told.
+//! The command line arguments.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::transport::TransportName;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/bike-stations.jsonl");
 
-/// Publishes JSON lines to Kafka, in batches that are filled before your eyes, reads them back, and compares.
+/// Publishes JSON lines to Kafka, shows how its batches fill, reads them back, and compares them.
 ///
 /// Without arguments: the sample data, to a Kafka cluster inside this program.
 #[derive(Parser)]
@@ -20,51 +20,51 @@ pub(crate) struct Args {
     #[arg(default_value = SAMPLE, hide_default_value = true)]
     pub(crate) file: PathBuf,
 
-    /// Addresses of a Kafka cluster, instead of the one inside this program
+    /// Addresses of a Kafka cluster to use instead of the one inside this program
     #[arg(long, value_name = "HOST:PORT,...", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) brokers: Option<String>,
 
-    /// What carries the batches
+    /// The transport
     #[arg(long, value_enum, default_value_t = TransportName::Tokio)]
     pub(crate) transport: TransportName,
 
-    /// The topic; it should exist, unless the brokers create topics by themselves
+    /// The topic; it must exist, unless the brokers create topics automatically
     #[arg(long, default_value = "bike-stations", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) topic: String,
 
-    /// The partition for all the batches; without it, the producer picks one for each
+    /// The partition for all batches; by default, the producer chooses one for each
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) partition: Option<i32>,
 
-    /// The bytes that a batch may have before compression, header included
+    /// The maximum size of a batch before compression, including its header
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_BATCH_SIZE)]
     pub(crate) batch_size: usize,
 
-    /// none, gzip, snappy, lz4 or zstd; gzip and zstd also with a level, as in gzip:9
+    /// none, gzip, snappy, lz4 or zstd; gzip and zstd with an optional level, as in gzip:9
     #[arg(long, value_name = "CODEC", default_value = "lz4")]
     pub(crate) compression: Compression,
 
-    /// A header for all the records; may be repeated, and so may its name
+    /// A header of all records; may be repeated, also with the same name
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
 
-    /// The header `correlation_id` of all the records
+    /// The header `correlation_id` of all records
     #[arg(long, value_name = "ID")]
     pub(crate) correlation_id: Option<String>,
 
-    /// The header `reply_to` of all the records: the topic for answers
+    /// The header `reply_to` of all records: the topic for replies
     #[arg(long, value_name = "TOPIC")]
     pub(crate) reply_to: Option<String>,
 
-    /// The field whose text or number is the record's key; a line without it has none
+    /// The JSON field with the record's key, a string or number; lines without it have no key
     #[arg(long, value_name = "FIELD", default_value = "station")]
     pub(crate) key_field: String,
 
-    /// The field with the record's time, in milliseconds since the epoch; a line without it has the present time
+    /// The JSON field with the record's timestamp, in milliseconds since the Unix epoch; lines without it have the current time
     #[arg(long, value_name = "FIELD", default_value = "at")]
     pub(crate) time_field: String,
 
-    /// How long to wait for a broker's answer before giving up
+    /// How long to wait for a broker's response
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }

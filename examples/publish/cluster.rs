@@ -1,4 +1,4 @@
-//! The brokers: those that were named, or a cluster inside this program.
+//! The brokers: those given with `--brokers`, or a cluster inside this program.
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 pub(crate) enum Cluster {
     Named(String),
-    /// librdkafka's mock cluster: real sockets, and brokers enough for a client. It ends when it is dropped.
+    /// librdkafka's mock cluster, which uses real sockets. Dropping it stops it.
     Embedded(MockCluster<'static, DefaultProducerContext>),
 }
 

@@ -1,4 +1,4 @@
-//! Why the program stops early: what is wrong and where, what to do about it, and what was published all the same.
+//! Errors that end the program: the cause, its line, a remedy, and what was published before.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -18,28 +18,28 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Something that is wrong before anything was read; what can be done about it.
+    /// Creates a failure that does not concern a line of the input.
     pub(crate) fn new(what: impl fmt::Display, remedy: impl fmt::Display) -> Self {
         Self { what: what.to_string(), remedy: remedy.to_string(), left: String::new() }
     }
 
-    /// This line and those after it were not published.
+    /// Adds that this line and those after it were not published.
     pub(crate) fn left_from(self, line: u64) -> Self {
         Self { left: format!("not published: line {line} and after"), ..self }
     }
 
-    /// These lines were published, and those after them were not.
+    /// Adds that these lines were published, and those after them were not.
     pub(crate) fn left_after(self, lines: &Lines) -> Self {
-        Self { left: format!("not published: whatever comes after line {}", lines.end()), ..self }
+        Self { left: format!("not published: all lines after line {}", lines.end()), ..self }
     }
 
-    /// A record that can go into no batch, however empty.
+    /// Creates the failure for a record that does not fit into an empty batch.
     pub(crate) fn record(line: u64, error: &AppendError) -> Self {
         Self::new(format!("line {line}: {error}"), TOO_LARGE).left_from(line)
     }
 
-    /// A batch that could not be sealed. [`KafkaBatch::split`](kafka_batch::KafkaBatch::split) would take it apart; here
-    /// it is simpler to fill smaller ones.
+    /// Creates the failure for a batch that could not be sealed. [`KafkaBatch::split`](kafka_batch::KafkaBatch::split)
+    /// could divide it; this example asks for smaller batches instead.
     pub(crate) fn sealing(lines: &Lines, error: &SealErrorReason) -> Self {
         let (what, remedy) = match error {
             SealErrorReason::TooLarge { sealed, limit, .. } => (
@@ -51,19 +51,19 @@ impl Failure {
         Self::new(format!("{}: {what}", named(lines)), remedy).left_from(*lines.start())
     }
 
-    /// A batch that could not be published.
+    /// Creates the failure for a batch that could not be published.
     pub(crate) fn publishing(lines: &Lines, error: &PublishError) -> Self {
         let what = format!("{}: {error}", named(lines));
         match error {
             PublishError::Delivery(error) if error.fate() != Some(Fate::NotWritten) => {
                 let left = format!("of {}: {}", named(lines), fates(error));
-                Self { left, ..Self::new(what, "see what is in the topic, and publish the rest") }
+                Self { left, ..Self::new(what, "check which records are in the topic, and publish the rest") }
             }
-            _ => Self::new(what, "mend that, and publish from there on").left_from(*lines.start()),
+            _ => Self::new(what, "correct that, and publish from there on").left_from(*lines.start()),
         }
     }
 
-    /// The whole message; `published` is what was published before.
+    /// Returns the complete message; `published` describes what was published before.
     pub(crate) fn message(&self, published: &str) -> String {
         let Self { what, remedy, left } = self;
         let mut message = format!("error: {what}\n  remedy: {remedy}\n  published: {published}");
@@ -83,8 +83,7 @@ fn named(lines: &Lines) -> String {
     }
 }
 
-/// What is known of the records of a batch that failed: over a transport that cannot send a batch as one, not the same of
-/// all of them.
+/// Describes the fates of a failed batch's records. They can differ on a transport that does not send a batch as a unit.
 fn fates(error: &DeliveryError) -> String {
     let count = |fate| (0..error.record_count()).filter(|&at| error.fate_of(at) == Some(fate)).count();
     let counts = [Fate::Written, Fate::NotWritten, Fate::Unknown].map(|fate| format!("{} {fate}", count(fate)));

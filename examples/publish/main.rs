@@ -1,4 +1,4 @@
-//! Fills batches, shows how full they are, publishes them, reads them back, and compares.
+//! Fills batches, shows their fill level, publishes them, reads them back, and compares them.
 //!
 //! ```text
 //! cargo run --example publish
@@ -6,8 +6,8 @@
 //! cargo run --example publish -- --brokers localhost:9092 --topic orders --compression gzip orders.jsonl
 //! ```
 //!
-//! The core of it is [`fill`]: a full batch is an answer and not an error, and this program decides what to do then. It
-//! publishes the batch, and goes on with the record that did not fit.
+//! The central function is [`fill`]: a full batch is a return value and not an error, and the program decides what to do.
+//! This one publishes the batch, and continues with the record that did not fit.
 
 mod args;
 mod cluster;
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Finds the brokers and the way to them.
+/// Finds the brokers and creates the transport.
 async fn run(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<(), Failure> {
     let readings = Readings::open(args)?.peekable();
     let cluster = Cluster::find(args)?;
@@ -74,7 +74,7 @@ async fn run(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<(), 
     }
 }
 
-/// Publishes all of the input, a batch at a time, over whatever transport it is.
+/// Publishes the input, one batch at a time, over any transport.
 async fn publish(
     producer: impl Transport,
     mut readings: Peekable<Readings<'_>>,
@@ -88,7 +88,7 @@ async fn publish(
 
     let headers: Vec<_> = args.headers.iter().map(|(name, value)| Header::new(name, value)).collect();
     let defaults = Defaults::default()
-        .correlation_id(args.correlation_id.as_deref().unwrap_or_default()) // an empty one leaves the header out
+        .correlation_id(args.correlation_id.as_deref().unwrap_or_default()) // an empty one omits the header
         .reply_to(args.reply_to.as_deref().unwrap_or_default())
         .headers(&headers);
 
@@ -104,7 +104,7 @@ async fn publish(
             let codec = args.compression.codec();
             let place = summary::place(&delivery);
             screen.line(&format!("batch {:>3}: {fill}, {sealed} as {codec}; {end}; {place}", summary.batches));
-            // It has landed, and where it has is known: only now is the next one tried.
+            // Compares each batch before the next one is published.
             readback.compare(delivery).map_err(|failure| failure.left_after(&lines))?;
         }
         match end {
@@ -122,8 +122,8 @@ enum End {
     Fault(Failure),
 }
 
-/// Fills a batch with readings until it is full, or there are no more, or one of them is at fault. Answers which lines
-/// are in it.
+/// Fills a batch with readings until it is full, the input ends, or a reading is invalid. Returns the range of lines in
+/// the batch.
 fn fill(
     batch: &mut KafkaBatch,
     readings: &mut Peekable<Readings<'_>>,
@@ -147,14 +147,14 @@ fn fill(
                 screen.filled(records, bytes);
                 readings.next();
             }
-            // The reading stays at the front of the input: it will be the first one of the next batch.
+            // The reading is not consumed: it will be the first one of the next batch.
             Ok(Append::Full(full)) => return (lines, End::Full(full)),
             Err(error) => return (lines, End::Fault(Failure::record(reading.line, &error))),
         }
     }
 }
 
-/// Why the batch was sealed, in a few words.
+/// Writes why the batch was sealed.
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -172,8 +172,8 @@ impl fmt::Display for End {
     }
 }
 
-/// What the batch comes to when this library compresses it. Sealing takes the batch, so a copy of it is sealed: this one
-/// is still to be sent.
+/// Returns the batch's size as compressed by this library. Sealing consumes a batch, so this seals a clone: the batch itself
+/// is sent later.
 fn sealed_size(batch: &KafkaBatch) -> Result<usize, SealErrorReason> {
     batch.clone().seal().map(|sealed| sealed.size()).map_err(|error| error.reason)
 }

@@ -1,4 +1,4 @@
-//! Reads back what was published, with another client, and compares it field by field.
+//! Reads the published records back with another client, and compares every field.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -27,14 +27,14 @@ impl ReadBack {
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "error")
             .set("check.crcs", "true")
-            .set("fetch.wait.max.ms", "10") // brokers should not wait for more: what we read is there
+            .set("fetch.wait.max.ms", "10") // the records to be read exist, so the broker need not wait for more
             .create()
             .map_err(|error| Failure::new(format!("no consumer for {brokers}: {error}"), "see to --brokers"))?;
         Ok(Self { consumer, following: BTreeSet::new(), timeout })
     }
 
-    /// Reads the records of this delivery, and says which is not as it was published. Others that stand between them,
-    /// from other producers, are passed over.
+    /// Reads the records of this delivery; returns an error for the first one that differs from what was published. Skips
+    /// records of other producers in between.
     pub(crate) fn compare(&mut self, delivery: Delivery) -> Result<(), Failure> {
         let to = delivery.topic_partition().clone();
         let offsets: Vec<_> = delivery.records().map(|record| record.offset).collect();
@@ -46,14 +46,14 @@ impl ReadBack {
             };
             let message = self.at(&to, offset)?;
             if let Some(field) = difference(&record, &message) {
-                let what = format!("{to}, offset {offset}: the {field} did not come back as it was published");
+                let what = format!("{to}, offset {offset}: the {field} differs from what was published");
                 return Err(Failure::new(what, "none: this is a fault of this program or of the brokers"));
             }
         }
         Ok(())
     }
 
-    /// Follows a partition from the first offset that is of interest.
+    /// Starts consuming a partition at this offset, unless it is consumed already.
     fn follow(&mut self, to: &TopicPartition, offset: Option<i64>) -> Result<(), KafkaError> {
         if self.following.insert(to.partition) {
             let mut list = TopicPartitionList::new();
@@ -72,7 +72,7 @@ impl ReadBack {
                     return Ok(message);
                 }
                 Some(Ok(_)) | None => {}
-                Some(Err(error)) => kind = Some(error), // librdkafka tries again by itself
+                Some(Err(error)) => kind = Some(error), // librdkafka retries
             }
         }
         let kind = kind.map_or("nothing came".into(), |error| error.to_string());
@@ -84,7 +84,7 @@ fn unread(to: &TopicPartition, error: &dyn Display) -> Failure {
     Failure::new(format!("{to} could not be read back: {error}"), "see to the brokers, or give a longer --timeout")
 }
 
-/// The first field that is not the same, if there is one.
+/// Returns the first field that differs, if any.
 fn difference(record: &RecordView<'_>, message: &BorrowedMessage<'_>) -> Option<&'static str> {
     let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
     if message.key() != record.key {

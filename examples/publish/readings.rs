@@ -1,4 +1,4 @@
-//! The input: JSON lines, read one by one, each with its number, so that whatever goes wrong can be found again.
+//! The input: JSON lines, with their line numbers for error messages.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -13,15 +13,15 @@ use crate::failure::Failure;
 
 /// One line of the input.
 pub(crate) struct Reading {
-    /// Counted from 1, as editors do.
+    /// The line number, from 1.
     pub(crate) line: u64,
     json: String,
     key: Option<String>,
     time: Option<Timestamp>,
 }
 
-/// How a type of one's own becomes a record: its value and what kind of value that is, and what it knows better than the
-/// defaults of the call. `Json(&value)` would do for anything that serialises; this one is JSON already.
+/// Encodes an application's own type as a record: the value, its content type, and what overrides the defaults of the call.
+/// For types that implement `Serialize`, `Json(&value)` suffices; this one is JSON already.
 impl Message for Reading {
     fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
         Ok(Payload::new(self.json.as_bytes()).content_type("application/json"))
@@ -68,18 +68,18 @@ impl<'a> Readings<'a> {
                 Ok(0) => return Ok(None),
                 Ok(_) if json.trim().is_empty() => {}
                 Ok(_) => return self.parse(json.trim()).map(Some),
-                // As `read_line` says it of bytes that are not UTF-8; what else goes wrong is not the line's fault.
+                // `read_line` returns this kind for bytes that are not UTF-8; other errors are not caused by the line.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     return Err(self.fault("is not UTF-8", "correct that line"));
                 }
-                Err(error) => return Err(self.fault(&format!("cannot be read: {error}"), "see to the input")),
+                Err(error) => return Err(self.fault(&format!("cannot be read: {error}"), "check the input")),
             }
         }
     }
 
     fn parse(&self, json: &str) -> Result<Reading, Failure> {
         let value: Value = serde_json::from_str(json).map_err(|error| {
-            let text = error.to_string(); // ends in "at line 1 column …", which line it is we know better
+            let text = error.to_string(); // ends in "at line 1 column …", which is not the line of the input
             let reason = text.split(" at line ").next().unwrap_or_default();
             let what = format!("is not JSON: {reason} at column {}", error.column());
             self.fault(&what, "correct that line: each must be one JSON value")

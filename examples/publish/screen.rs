@@ -1,11 +1,11 @@
-//! What is seen while batches fill: a bar where there is a terminal, a line for each batch everywhere.
+//! The output: a progress bar while a batch fills, if standard error is a terminal, and a line for each batch.
 
 use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub(crate) struct Screen {
-    /// Hidden where standard error is no terminal.
+    /// Hidden if standard error is not a terminal.
     bar: ProgressBar,
 }
 
@@ -29,7 +29,7 @@ impl Screen {
     }
 
     pub(crate) fn line(&self, text: &str) {
-        // Whether anybody reads it changes nothing about the publishing: so a closed pipe is no reason to stop.
+        // Errors of writing are ignored: publishing continues even if the output is a closed pipe.
         self.bar.suspend(|| {
             let _ = writeln!(io::stdout(), "{text}");
         });

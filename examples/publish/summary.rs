@@ -1,4 +1,4 @@
-//! What was published, counted.
+//! Totals of what was published.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(crate) struct Summary {
     pub(crate) one_batch_on_the_wire: bool,
 }
 
-/// What went to one partition.
+/// The totals of one partition.
 #[derive(Default)]
 struct Share {
     batches: usize,
@@ -39,7 +39,7 @@ impl Summary {
         share.last = delivery.offset(records - 1);
     }
 
-    /// For an error: how far it went.
+    /// Returns what was published so far, for an error message.
     pub(crate) fn so_far(&self) -> String {
         match self.batches {
             0 => "nothing".into(),
@@ -51,7 +51,7 @@ impl Summary {
         let Self { batches, records, raw, sealed, .. } = self;
         let codec = args.compression.codec();
         let percent = sealed * 100 / raw.max(&1);
-        // What we counted is what was sent only where the batches that were filled are those on the wire.
+        // The sizes counted here are those on the wire only if the transport sends the filled batches themselves.
         let whose = if self.one_batch_on_the_wire || args.compression == Compression::None {
             ""
         } else {
@@ -71,7 +71,7 @@ impl Summary {
     }
 }
 
-/// Where a batch is.
+/// Returns the partition and offsets of a batch.
 pub(crate) fn place(delivery: &Delivery) -> String {
     let last = delivery.record_count().checked_sub(1).and_then(|last| delivery.offset(last));
     format!("partition {}, {}", delivery.topic_partition().partition, offsets(delivery.base_offset(), last))

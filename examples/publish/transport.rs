@@ -1,4 +1,4 @@
-//! One line for each transport, and from there on the same program.
+//! Creates the transports; the rest of the program is the same for all.
 
 use clap::ValueEnum;
 use kafka_batch::transports::rdkafka::ConfigError;
@@ -7,14 +7,14 @@ use kafka_batch::{AsyncStdProducer, BatchOptions, RdkafkaProducer, SendErrorReas
 use crate::args::Args;
 use crate::failure::Failure;
 
-/// What carries the batches.
+/// The transport.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum TransportName {
-    /// the batch that is filled is the batch in the log
+    /// sends the filled batches as they are, on tokio
     Tokio,
-    /// the same, on another runtime
+    /// sends the filled batches as they are, on async-std
     AsyncStd,
-    /// librdkafka, which makes batches of its own
+    /// librdkafka, which builds its own batches
     Rdkafka,
 }
 
@@ -40,7 +40,7 @@ fn settings(args: &Args, brokers: &str) -> [(&'static str, String); 3] {
 }
 
 pub(crate) fn over_rdkafka(args: &Args, brokers: &str) -> Result<RdkafkaProducer, Failure> {
-    // librdkafka compresses by itself, so it is told what our batches are told.
+    // librdkafka compresses its own batches, so it gets the same compression settings as ours.
     let compression = args.compression.to_string();
     let (codec, level) = compression.split_once(':').unwrap_or((&compression, "-1"));
     let builder = RdkafkaProducer::builder()
@@ -57,7 +57,7 @@ fn options(args: &Args) -> BatchOptions {
     BatchOptions::default().batch_size(args.batch_size).compression(args.compression)
 }
 
-/// What this program was told, and librdkafka does not take.
+/// Returns the failure for an argument that librdkafka rejects.
 fn misconfigured(args: &Args, error: &ConfigError) -> Failure {
     let compression = args.compression;
     let (option, remedy) = match error {
@@ -72,7 +72,7 @@ fn misconfigured(args: &Args, error: &ConfigError) -> Failure {
     Failure::new(format!("{option}{error}"), remedy)
 }
 
-/// Whether there is somebody to send to: seen to before anything is sent.
+/// Looks up the topic, so that errors occur before anything is sent.
 pub(crate) async fn greet(producer: &impl Transport, args: &Args) -> Result<(), Failure> {
     match producer.partition_count(&args.topic).await {
         Ok(partitions) => match args.partition {
@@ -85,6 +85,6 @@ pub(crate) async fn greet(producer: &impl Transport, args: &Args) -> Result<(), 
         Err(error @ SendErrorReason::UnknownTopic { .. }) => {
             Err(Failure::new(error, "create that topic, or name another with --topic"))
         }
-        Err(error) => Err(Failure::new(error, "see that the brokers run, and name them with --brokers HOST:PORT")),
+        Err(error) => Err(Failure::new(error, "check that the brokers run, and name them with --brokers HOST:PORT")),
     }
 }

@@ -1,4 +1,4 @@
-//! What a batch is told to write, and how that is said in a configuration.
+//! The compression setting of a batch, and its text form for configurations.
 
 use alloc::string::String;
 use core::fmt;
@@ -11,29 +11,29 @@ use super::LevelError;
 #[cfg(feature = "zstd")]
 use super::ZstdLevel;
 
-/// How a batch is to be compressed: Kafka's `compression.type`, and for the codecs that have levels
+/// A compression setting: Kafka's `compression.type`, and for the codecs that have levels
 /// `compression.gzip.level` and `compression.zstd.level` (KIP-390).
 ///
-/// There is a variant only for what is compiled in, so a value that exists can be carried out.
+/// Only codecs that are compiled in have a variant, so every value can be used.
 ///
-/// As text it is the codec's name, for gzip and zstd with a level if wanted: `none`, `lz4`, `zstd`,
+/// Its text form is the codec's name, for gzip and zstd with an optional level: `none`, `lz4`, `zstd`,
 /// `gzip:9`, `zstd:-5`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not compressed.
+    /// No compression.
     #[default]
     None,
-    /// gzip, smallest of the pure Rust codecs and by far the slowest.
+    /// gzip. Of the pure Rust codecs it has the best ratio and by far the lowest speed.
     #[cfg(feature = "gzip")]
     Gzip(GzipLevel),
-    /// Snappy, written as the Java client does: in xerial framing, 32 KiB blocks.
+    /// Snappy, as the Java client writes it: in xerial framing, with blocks of 32 KiB.
     #[cfg(feature = "snappy")]
     Snappy,
-    /// LZ4, written as the Java client does: one frame of independent 64 KiB blocks without
+    /// LZ4, as the Java client writes it: one frame of independent 64 KiB blocks without
     /// checksums.
     ///
-    /// There is no level (Kafka's `compression.lz4.level`): the library behind it has only the fast
+    /// It has no level (Kafka's `compression.lz4.level`), since the library implements only the fast
     /// mode.
     #[cfg(feature = "lz4")]
     Lz4,
@@ -43,21 +43,21 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// gzip at its default level, 6.
+    /// Returns gzip at its default level, 6.
     #[cfg(feature = "gzip")]
     #[must_use]
     pub const fn gzip() -> Self {
         Self::Gzip(GzipLevel::DEFAULT)
     }
 
-    /// zstd at its default level, 3.
+    /// Returns zstd at its default level, 3.
     #[cfg(feature = "zstd")]
     #[must_use]
     pub const fn zstd() -> Self {
         Self::Zstd(ZstdLevel::DEFAULT)
     }
 
-    /// This codec at its default level, or `None` if it is not compiled in.
+    /// Returns this codec at its default level, or `None` if it is not compiled in.
     #[must_use]
     pub const fn with_default_level(codec: Codec) -> Option<Self> {
         match codec {
@@ -75,7 +75,7 @@ impl Compression {
         }
     }
 
-    /// The codec that the batch's attributes will name.
+    /// Returns the codec for the batch's attributes.
     #[must_use]
     pub const fn codec(self) -> Codec {
         match self {
@@ -93,7 +93,7 @@ impl Compression {
 }
 
 impl fmt::Display for Compression {
-    /// The text that [`FromStr`] reads; gzip and zstd with their level.
+    /// Writes the text that [`FromStr`] parses; gzip and zstd with their level.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             #[cfg(feature = "gzip")]
@@ -140,48 +140,48 @@ impl FromStr for Compression {
     }
 }
 
-/// A text that says no [`Compression`], or none that this build has.
+/// An error for a text that is not a [`Compression`] of this build.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseCompressionError {
     /// No codec has that name.
     #[error("unknown compression {input:?}: known are none, gzip, snappy, lz4 and zstd")]
     Unknown {
-        /// The text as it was given.
+        /// The text that was parsed.
         input: String,
     },
-    /// The codec is there, but not in this build.
+    /// The codec is not compiled into this build.
     #[error("compression {input:?}: {codec} is not compiled in, switch on the cargo feature `{feature}`")]
     NotCompiled {
-        /// The text as it was given.
+        /// The text that was parsed.
         input: String,
-        /// The codec that it names.
+        /// The codec in the text.
         codec: Codec,
         /// The cargo feature to switch on.
         feature: &'static str,
     },
-    /// A level for a codec that has none.
+    /// The text has a level, but the codec has no levels.
     #[error("compression {input:?}: {codec} takes no level, write it alone")]
     NoLevels {
-        /// The text as it was given.
+        /// The text that was parsed.
         input: String,
-        /// The codec that it names.
+        /// The codec in the text.
         codec: Codec,
     },
-    /// Something else than a whole number after the colon.
+    /// The text after the colon is not a whole number.
     #[error("compression {input:?}: the level of {codec} must be a whole number")]
     LevelNotANumber {
-        /// The text as it was given.
+        /// The text that was parsed.
         input: String,
-        /// The codec that it names.
+        /// The codec in the text.
         codec: Codec,
     },
-    /// A level that the codec does not have.
+    /// The level is outside the codec's range.
     #[error("compression {input:?}: {reason}")]
     LevelOutOfRange {
-        /// The text as it was given.
+        /// The text that was parsed.
         input: String,
-        /// The level and the range.
+        /// The error with the level and the range.
         reason: LevelError,
     },
 }

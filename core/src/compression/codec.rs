@@ -1,4 +1,4 @@
-//! The codecs by name and by number: what a batch's attributes say.
+//! The codecs, with their names and their numbers in a batch's attributes.
 
 use alloc::string::String;
 use core::fmt;
@@ -6,16 +6,16 @@ use core::str::FromStr;
 
 use crate::magic::Magic;
 
-/// A compression codec as Kafka numbers them, whether or not this build can carry it out.
+/// A compression codec of Kafka, whether or not it is compiled into this build.
 ///
 /// The number is the low three bits of a batch's attributes (of a message's, for magic 0 and 1;
 /// Kafka protocol guide, "Record Batch"). The names are the values of Kafka's `compression.type`.
 ///
-/// What a batch is told to write is a [`Compression`](super::Compression) instead: that one has
-/// levels, and exists only for codecs that are compiled in.
+/// The setting for batches to be written is a [`Compression`](super::Compression) instead, which has
+/// levels and exists only for codecs that are compiled in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Codec {
-    /// Not compressed: number 0.
+    /// No compression: number 0.
     #[default]
     None,
     /// gzip, RFC 1952: number 1.
@@ -32,7 +32,7 @@ impl Codec {
     /// Every codec, in the order of the numbers.
     pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
 
-    /// The number on the wire, 0 to 4.
+    /// Returns the number on the wire, 0 to 4.
     #[must_use]
     pub const fn id(self) -> u8 {
         match self {
@@ -44,9 +44,9 @@ impl Codec {
         }
     }
 
-    /// The codec with this number, or `None` for 5 and above, which Kafka has not given out.
+    /// Returns the codec with this number, or `None` for 5 and above, which Kafka has not assigned.
     ///
-    /// This takes the number alone: mask the attributes with `0b111` first.
+    /// Mask a batch's attributes with `0b111` first.
     #[must_use]
     pub const fn from_id(id: u8) -> Option<Self> {
         match id {
@@ -59,7 +59,7 @@ impl Codec {
         }
     }
 
-    /// The name, as in Kafka's `compression.type`: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    /// Returns the name, as in Kafka's `compression.type`: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Codec {
         }
     }
 
-    /// The cargo feature that compiles this codec in; `None` for [`Codec::None`], which needs none.
+    /// Returns the cargo feature that enables this codec; `None` for [`Codec::None`], which needs none.
     #[must_use]
     pub const fn feature(self) -> Option<&'static str> {
         match self {
@@ -80,7 +80,7 @@ impl Codec {
         }
     }
 
-    /// Whether this build can compress and decompress with it.
+    /// Returns whether this codec is compiled into this build.
     #[must_use]
     pub const fn is_compiled(self) -> bool {
         match self {
@@ -92,8 +92,8 @@ impl Codec {
         }
     }
 
-    /// Whether a batch of this magic may be compressed with it: zstd needs magic 2 (KIP-110), the
-    /// others fit every format.
+    /// Returns whether batches of this magic can be compressed with it: zstd needs magic 2 (KIP-110), the
+    /// others work with every format.
     #[must_use]
     pub const fn fits_magic(self, magic: Magic) -> bool {
         match self {
@@ -102,8 +102,8 @@ impl Codec {
         }
     }
 
-    /// Whether a broker takes batches that are compressed with it, if this is its **highest** Produce version: zstd needs 7,
-    /// which came with 2.1 (KIP-110).
+    /// Returns whether a broker whose **highest** Produce version is this one accepts batches compressed with it: zstd
+    /// needs version 7, introduced in Kafka 2.1 (KIP-110).
     #[must_use]
     pub const fn fits_produce_version(self, max_version: i16) -> bool {
         match self {
@@ -122,13 +122,13 @@ impl fmt::Display for Codec {
 impl FromStr for Codec {
     type Err = ParseCodecError;
 
-    /// Reads a name as [`Codec::name`] gives it, in lower case and with nothing around it.
+    /// Parses a name as returned by [`Codec::name`]: lower case, without surrounding white space.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|codec| codec.name() == text).ok_or_else(|| ParseCodecError { input: text.into() })
     }
 }
 
-/// A text that names no codec.
+/// An error for a text that is not the name of a codec.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown codec {input:?}: known are none, gzip, snappy, lz4 and zstd")]
 pub struct ParseCodecError {
@@ -136,7 +136,7 @@ pub struct ParseCodecError {
 }
 
 impl ParseCodecError {
-    /// The text as it was given.
+    /// Returns the text that was parsed.
     #[must_use]
     pub fn input(&self) -> &str {
         &self.input

@@ -1,11 +1,11 @@
-//! What can go wrong in compressing and in decompressing.
+//! Errors of compression and decompression.
 
 use alloc::borrow::Cow;
 
 use super::Codec;
 use crate::magic::Magic;
 
-/// Why records could not be compressed. The buffer is then as it was before.
+/// An error of compressing a batch's records. The buffer is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompressError {
@@ -17,131 +17,133 @@ pub enum CompressError {
         /// The format of the batch.
         magic: Magic,
     },
-    /// More bytes than a batch can have: its length is a 32-bit signed number.
+    /// The records exceed the maximum size of a batch, whose length is a signed 32-bit number.
     #[error("{size} bytes of records are too many for one batch, which has at most {limit}: split it")]
     TooLarge {
-        /// Bytes to be compressed.
+        /// The size of the records, in bytes.
         size: usize,
-        /// The most that there can be, in bytes.
+        /// The maximum size, in bytes.
         limit: usize,
     },
-    /// The memory for the compressed bytes, or for the codec itself, was not to be had.
-    #[error("no memory for compressing {size} bytes with {codec}")]
+    /// Allocating the buffer for the compressed bytes, or the codec's working memory, failed.
+    #[error("not enough memory to compress {size} bytes with {codec}: use smaller batches")]
     OutOfMemory {
         /// The codec asked for.
         codec: Codec,
-        /// Bytes to be compressed.
+        /// The size of the records, in bytes.
         size: usize,
     },
-    /// The codec's library failed on what it should have been able to do.
+    /// The codec's library returned an error.
     #[error("{codec} failed: {reason}")]
     Failed {
         /// The codec asked for.
         codec: Codec,
-        /// What the library says.
+        /// The library's error message.
         reason: Cow<'static, str>,
     },
 }
 
-/// Why compressed records could not be read.
+/// An error of decompressing a batch's records.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecompressError {
-    /// This build does not have the codec.
+    /// The codec is not compiled into this build.
     #[error(
         "the records are compressed with {codec}, which is not compiled in: switch on the cargo feature `{feature}`"
     )]
     NotCompiled {
-        /// The codec that the batch names.
+        /// The codec in the batch's attributes.
         codec: Codec,
         /// The cargo feature to switch on.
         feature: &'static str,
     },
-    /// A codec in a format that is too old for it (zstd needs magic 2, KIP-110): no broker takes
+    /// The batch's format is too old for the codec (zstd needs magic 2, KIP-110). No broker accepts
     /// such a batch.
     #[error("the records are compressed with {codec}, which needs record format 2, but the batch has {magic}")]
     NeedsNewerMagic {
-        /// The codec that the batch names.
+        /// The codec in the batch's attributes.
         codec: Codec,
         /// The format of the batch.
         magic: Magic,
     },
-    /// The records are larger than the caller allows.
+    /// The decompressed records exceed the caller's limit.
     #[error(
         "the records compressed with {codec} take more than {ceiling} bytes: raise the ceiling if their sender can be trusted"
     )]
     TooLarge {
-        /// The codec that the batch names.
+        /// The codec in the batch's attributes.
         codec: Codec,
-        /// The most decompressed bytes that the caller allows.
+        /// The caller's limit, in decompressed bytes.
         ceiling: usize,
     },
-    /// The compressed bytes are damaged, cut short, or not of this codec.
+    /// The compressed bytes are damaged, truncated, or of another codec.
     #[error("corrupt {codec} data at byte {at}: {what}")]
     Corrupt {
-        /// The codec that the batch names.
+        /// The codec in the batch's attributes.
         codec: Codec,
-        /// Where the field, block or frame begins that cannot be read, in bytes from the start of
-        /// the compressed data; for gzip, where decoding stopped.
+        /// The start of the invalid field, block or frame, in bytes from the start of the compressed
+        /// data; for gzip, the position at which decoding stopped.
         at: usize,
-        /// What is wrong there.
+        /// The kind of corruption.
         what: Corruption,
     },
-    /// The memory for the decompressed bytes, or for the codec itself, was not to be had.
-    #[error("no memory for {size} bytes of records compressed with {codec}")]
+    /// Allocating the buffer for the decompressed bytes, or the codec's working memory, failed.
+    #[error(
+        "not enough memory for {size} bytes of records compressed with {codec}: lower the limit for decompressed bytes"
+    )]
     OutOfMemory {
-        /// The codec that the batch names.
+        /// The codec in the batch's attributes.
         codec: Codec,
-        /// Decompressed bytes that were to be held.
+        /// The size of the buffer, in decompressed bytes.
         size: usize,
     },
 }
 
-/// What is wrong with compressed bytes.
+/// The kind of corruption of compressed bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Corruption {
-    /// There are no compressed bytes at all, where even an empty batch would have some.
+    /// There are no compressed bytes. Even an empty batch has some.
     #[error("there are no bytes")]
     Empty,
-    /// The bytes end in the middle.
+    /// The bytes end within a field, block or frame.
     #[error("the data ends too early")]
     Truncated,
-    /// Something else than a frame, member or header of the codec, at the start or after one.
+    /// The bytes do not begin with the codec's frame, member or header, at the start or after a preceding one.
     #[error("this is not {expected}")]
     NotA {
-        /// What should be there.
+        /// What was expected.
         expected: &'static str,
     },
-    /// A header field with a value that is not allowed.
+    /// A header field has an invalid value.
     #[error("{0}")]
     Header(&'static str),
-    /// A checksum does not fit the bytes that it is about.
-    #[error("the {of} checksum says {stored:#x}, but it is {computed:#x}")]
+    /// A checksum does not match its bytes.
+    #[error("the {of} checksum is {stored:#x}, but the data has {computed:#x}")]
     Checksum {
-        /// What the checksum is about.
+        /// The part of the data that it covers.
         of: &'static str,
-        /// The checksum in the data.
+        /// The stored checksum.
         stored: u32,
-        /// The checksum of the data.
+        /// The checksum computed from the data.
         computed: u32,
     },
-    /// A size that the bytes do not bear out.
-    #[error("the {of} says {stored} bytes, but there are {found} at most")]
+    /// A stored size does not match the data.
+    #[error("the {of} is {stored} bytes, but the data has at most {found}")]
     Size {
-        /// Where the size stands.
+        /// The field with the size.
         of: &'static str,
-        /// The size in the data, in bytes.
+        /// The stored size, in bytes.
         stored: u64,
-        /// The size that there is, or can be, in bytes.
+        /// The actual or maximum possible size, in bytes.
         found: u64,
     },
-    /// The codec cannot make sense of a block.
+    /// The codec's library cannot decode a block.
     #[error("{0}")]
     Data(Cow<'static, str>),
 }
 
-/// A [`DecompressError::Corrupt`], written short.
+/// Creates a [`DecompressError::Corrupt`].
 #[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
 pub(super) fn corrupt(codec: Codec, at: usize, what: Corruption) -> DecompressError {
     DecompressError::Corrupt { codec, at, what }

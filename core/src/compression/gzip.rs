@@ -1,8 +1,7 @@
-//! gzip, RFC 1952: one member is written; one or several are read, and padding behind the last one is
-//! skipped, as Java's `GZIPInputStream` does.
+//! gzip, RFC 1952. Writes one member; reads one or several, and skips padding after the last one, as
+//! Java's `GZIPInputStream` does.
 //!
-//! The header is the library's: no name, no comment, and no time, so that the same records always
-//! compress to the same bytes.
+//! The header has no name, comment or time, so that equal records always compress to equal bytes.
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -14,20 +13,20 @@ use super::error::corrupt;
 use super::{Codec, CompressError, Corruption, DecompressError, GzipLevel, may_be_skipped, reserve, with_capacity};
 use crate::magic::Magic;
 
-/// The largest window there is (32 KiB), which every gzip reader must take.
+/// The largest window (32 KiB), which every gzip reader must support.
 const WINDOW_BITS: u8 = 15;
-/// How a member begins: two bytes to know it by, and 8 for deflate, the only method there is.
+/// The first bytes of a member: the two magic bytes, and 8 for deflate, the only method defined.
 const MEMBER_START: [u8; 3] = [0x1f, 0x8b, 8];
-/// Header and trailer of a member.
+/// The size of a member's header and trailer, in bytes.
 const MEMBER_OVERHEAD: usize = 18;
-/// The most bytes that one byte of deflate can stand for (a match of 258 bytes in two bits).
+/// The maximum expansion of one byte of deflate data (a match of 258 bytes in two bits).
 const MAX_EXPANSION: usize = 1032;
 
 pub(super) fn compress(level: GzipLevel, raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
     // A new compressor for each batch: keeping one saves 5 % at 16 KiB and nothing at 1 MiB, and
     // would hold 380 KB for each thread.
     let mut deflate = Compress::new_gzip(flate2::Compression::new(level.get() as u32), WINDOW_BITS);
-    // Level 1 codes literals in up to 9 bits and never falls back to storing them: hence an eighth.
+    // Level 1 encodes literals in up to 9 bits and never falls back to stored blocks: hence an eighth.
     let mut room = raw.len() + raw.len() / 8 + MEMBER_OVERHEAD + 64;
     loop {
         reserve(out, room, Codec::Gzip, raw)?;
@@ -64,8 +63,8 @@ pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Res
     }
 }
 
-/// What the trailer says is the size of the (last) member. Only a guess that spares growing: the
-/// decompressor checks it.
+/// Returns the size in the trailer of the last member. Only an initial capacity that avoids reallocation; the
+/// decompressor verifies the size.
 fn likely_size(compressed: &[u8]) -> usize {
     match compressed.last_chunk() {
         Some(size) => u32::from_le_bytes(*size) as usize,
@@ -73,7 +72,7 @@ fn likely_size(compressed: &[u8]) -> usize {
     }
 }
 
-/// Appends what the member at `at` holds, and says where it ends.
+/// Appends the decompressed member at `at` to `out`, and returns the position of its end.
 fn member(compressed: &[u8], at: usize, out: &mut Vec<u8>, ceiling: usize) -> Result<usize, DecompressError> {
     let bytes = &compressed[at..];
     let known = bytes.len().min(MEMBER_START.len());
@@ -92,8 +91,8 @@ fn member(compressed: &[u8], at: usize, out: &mut Vec<u8>, ceiling: usize) -> Re
         let step = if had_room {
             inflate.decompress_vec(rest, out, FlushDecompress::Finish)
         } else {
-            // Not one byte more is allowed, but the member's end may still have to be read. With
-            // room for one byte the decompressor gets there, unless there is that byte.
+            // The limit is reached, but the member's end may not be read yet. Decompress into one
+            // spare byte: the decompressor reaches the end unless it has another byte to write.
             let before = inflate.total_out();
             let step = inflate.decompress(rest, &mut [0], FlushDecompress::Finish);
             if inflate.total_out() > before {
@@ -111,7 +110,7 @@ fn member(compressed: &[u8], at: usize, out: &mut Vec<u8>, ceiling: usize) -> Re
                 return Err(corrupt(Codec::Gzip, stopped_at, Corruption::Truncated));
             }
             Err(error) => {
-                let reason = error.message().unwrap_or("this is no deflate stream");
+                let reason = error.message().unwrap_or("the data is not a deflate stream");
                 let what = Corruption::Data(Cow::Owned(reason.to_string()));
                 return Err(corrupt(Codec::Gzip, stopped_at, what));
             }
@@ -119,7 +118,7 @@ fn member(compressed: &[u8], at: usize, out: &mut Vec<u8>, ceiling: usize) -> Re
     }
 }
 
-/// More room in `out`: twice what is there, or what the bytes that are left are likely to need.
+/// Grows `out` up to `ceiling`: by its length, or by what the `left` compressed bytes are likely to need.
 fn grow(out: &mut Vec<u8>, left: usize, ceiling: usize) -> Result<(), DecompressError> {
     let wanted = out.len().max(left.saturating_mul(4)).max(1024);
     let allowed = wanted.min(ceiling - out.len());

@@ -1,28 +1,28 @@
-//! Compression levels, checked when they are made so that no codec is ever handed a wrong one.
+//! Compression levels, validated on construction so that codecs receive only valid ones.
 
 use core::fmt;
 
 use super::Codec;
 
-/// How hard gzip tries: 1 (fastest) to 9 (smallest), 6 by default.
+/// A gzip compression level: 1 (fastest) to 9 (best ratio), 6 by default.
 ///
-/// This is Kafka's `compression.gzip.level` (KIP-390) except that Kafka also takes -1 for "the
-/// default", which here is [`GzipLevel::default`].
+/// This is Kafka's `compression.gzip.level` (KIP-390) except that Kafka also accepts -1 for the default,
+/// which is [`GzipLevel::default`] here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GzipLevel(u8);
 
 impl GzipLevel {
     /// The fastest level, 1.
     pub const MIN: Self = Self(1);
-    /// The level that compresses best, 9.
+    /// The level with the best ratio, 9.
     pub const MAX: Self = Self(9);
-    /// The level of Kafka and of gzip itself when none is given, 6.
+    /// The default level of Kafka and of gzip, 6.
     pub const DEFAULT: Self = Self(6);
 
-    /// The level with this number.
+    /// Creates the level with this number.
     ///
     /// # Errors
-    /// [`LevelError`] if the number is not within 1 to 9.
+    /// Returns [`LevelError`] if the number is not within 1 to 9.
     pub const fn new(level: i32) -> Result<Self, LevelError> {
         if level < Self::MIN.get() || level > Self::MAX.get() {
             return Err(LevelError { codec: Codec::Gzip, given: level, min: Self::MIN.get(), max: Self::MAX.get() });
@@ -31,33 +31,33 @@ impl GzipLevel {
         Ok(Self(level as u8))
     }
 
-    /// The number, 1 to 9.
+    /// Returns the number, 1 to 9.
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0 as i32
     }
 }
 
-/// How hard zstd tries: -131072 (fastest) to 22 (smallest), 3 by default.
+/// A zstd compression level: -131072 (fastest) to 22 (best ratio), 3 by default.
 ///
-/// This is Kafka's `compression.zstd.level` (KIP-390), whose range is that of zstd itself. Levels
-/// below 1 trade ratio for speed, 0 means the default, and from 10 upwards the memory to compress
-/// 1 MiB with passes 10 MiB.
+/// This is Kafka's `compression.zstd.level` (KIP-390), whose range is that of zstd itself. Negative
+/// levels trade ratio for speed, 0 means the default, and from level 10 on compressing 1 MiB takes more
+/// than 10 MiB of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ZstdLevel(i32);
 
 impl ZstdLevel {
     /// The fastest level, -131072.
     pub const MIN: Self = Self(-131_072);
-    /// The level that compresses best, 22.
+    /// The level with the best ratio, 22.
     pub const MAX: Self = Self(22);
-    /// The level of Kafka and of zstd itself when none is given, 3.
+    /// The default level of Kafka and of zstd, 3.
     pub const DEFAULT: Self = Self(3);
 
-    /// The level with this number.
+    /// Creates the level with this number.
     ///
     /// # Errors
-    /// [`LevelError`] if the number is not within -131072 to 22.
+    /// Returns [`LevelError`] if the number is not within -131072 to 22.
     pub const fn new(level: i32) -> Result<Self, LevelError> {
         if level < Self::MIN.get() || level > Self::MAX.get() {
             return Err(LevelError { codec: Codec::Zstd, given: level, min: Self::MIN.get(), max: Self::MAX.get() });
@@ -65,7 +65,7 @@ impl ZstdLevel {
         Ok(Self(level))
     }
 
-    /// The number, -131072 to 22.
+    /// Returns the number, -131072 to 22.
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0
@@ -105,7 +105,7 @@ macro_rules! level_traits {
 level_traits!(GzipLevel);
 level_traits!(ZstdLevel);
 
-/// A compression level outside its codec's range.
+/// An error for a compression level outside its codec's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{codec} has no level {given}: its levels are {min} to {max}")]
 pub struct LevelError {
@@ -116,19 +116,19 @@ pub struct LevelError {
 }
 
 impl LevelError {
-    /// The codec whose level was asked for.
+    /// Returns the codec.
     #[must_use]
     pub const fn codec(&self) -> Codec {
         self.codec
     }
 
-    /// The number that was given.
+    /// Returns the rejected number.
     #[must_use]
     pub const fn given(&self) -> i32 {
         self.given
     }
 
-    /// The lowest and the highest level there is.
+    /// Returns the range of valid levels.
     #[must_use]
     pub const fn range(&self) -> core::ops::RangeInclusive<i32> {
         self.min..=self.max

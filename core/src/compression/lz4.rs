@@ -1,12 +1,12 @@
-//! LZ4 in the LZ4 frame format: one frame is written; one or several are read.
+//! LZ4 in the LZ4 frame format. Writes one frame; reads one or several.
 //!
-//! Written as the Java client does: independent blocks of 64 KiB, no checksums, no content size. On
-//! reading everything that the format has is taken but dictionaries: all block sizes, linked
-//! blocks, checksums of blocks and content (checked), the content size (checked).
+//! Frames are written as the Java client writes them: independent blocks of 64 KiB, no checksums, no
+//! content size. Reading supports the whole format except dictionaries: all block sizes, linked blocks,
+//! block and content checksums (verified), the content size (verified).
 //!
-//! The frame is taken apart here and not by the library, whose reader allocates blocks as large as
-//! the header claims. It is also the only way to Kafka's magic 0, where the header's checksum is
-//! over the wrong bytes (KIP-57, KAFKA-3160).
+//! Frames are parsed here and not by the library, whose reader allocates blocks of the size that the
+//! header claims. Kafka's magic 0 requires it too: there the header checksum covers the wrong bytes
+//! (KIP-57, KAFKA-3160).
 
 mod frame;
 
@@ -20,21 +20,21 @@ use super::{Codec, CompressError, Corruption, DecompressError, may_be_skipped, r
 use crate::magic::Magic;
 use lz4_flex::block::{self, CompressTable, get_maximum_output_size};
 
-/// How a frame begins.
+/// The first bytes of a frame.
 const MAGIC: [u8; 4] = 0x184D_2204u32.to_le_bytes();
-/// What is written as a frame's descriptor: version 1 with independent blocks, of up to 64 KiB.
+/// The frame descriptor that is written: version 1, independent blocks of up to 64 KiB.
 const DESCRIPTOR: [u8; 2] = [0x60, 0x40];
 /// The checksum of [`DESCRIPTOR`].
 const DESCRIPTOR_SUM: u8 = 0x82;
-/// What Kafka before 0.10 takes for that: the checksum of [`MAGIC`] and [`DESCRIPTOR`].
+/// The header checksum of Kafka before 0.10, which covers [`MAGIC`] and [`DESCRIPTOR`].
 const DESCRIPTOR_SUM_V0: u8 = 0x1a;
-/// Bytes in one block before compression.
+/// The size of a block before compression.
 const BLOCK_LEN: usize = 64 * 1024;
-/// A block's length field, which is also the end mark, and a checksum.
+/// The size of a block's length field, of the end mark, and of a checksum.
 const WORD: usize = 4;
-/// Set in a block's length if the block is stored as it is.
+/// The bit of a block's length that marks an uncompressed block.
 const STORED: u32 = 1 << 31;
-/// How far back a block can refer to earlier ones.
+/// The distance up to which a block can refer to earlier ones.
 const DICTIONARY_LEN: usize = 64 * 1024;
 
 pub(super) fn compress(magic: Magic, raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
@@ -49,8 +49,8 @@ pub(super) fn compress(magic: Magic, raw: &[u8], out: &mut Vec<u8>) -> Result<()
         Magic::V1 | Magic::V2 => DESCRIPTOR_SUM,
     });
 
-    // A new table (16 KiB) for each batch: keeping it saves 3 % at 16 KiB. The large kind for short
-    // batches too, since it compresses them better at the same speed.
+    // A new table (16 KiB) for each batch: keeping it would save 3 % at 16 KiB. The large variant, because
+    // it compresses short batches better at the same speed.
     let mut table = CompressTable::large();
     let mut pos = out.len();
     for block in raw.chunks(BLOCK_LEN) {
@@ -99,21 +99,20 @@ pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Res
 
 /// The decompressed bytes.
 struct Output {
-    /// What is there, and perhaps zeroes after it.
+    /// The first `filled` bytes are output; zeros may follow.
     bytes: Vec<u8>,
     filled: usize,
-    /// The most bytes that there may be.
+    /// The maximum of `filled`.
     room: usize,
-    /// The caller's ceiling, if it is what limits `room`.
+    /// The caller's limit, if it determines `room`.
     ceiling: Option<usize>,
-    /// Whether there is just one block.
+    /// Whether the frames have exactly one block.
     single: bool,
 }
 
 impl Output {
-    /// Walks through the frames without decompressing: that finds whatever is cut short, how many bytes
-    /// there can be at most, and where the last frame ends. Java's reader looks at nothing behind the
-    /// first.
+    /// Parses the frames without decompressing them: detects truncation, and determines the maximum
+    /// decompressed size and the end of the last frame. Java's reader reads only the first frame.
     fn for_frames(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<(Self, usize), DecompressError> {
         let (mut most, mut blocks, mut at) = (0usize, 0usize, 0);
         while at < compressed.len() {
@@ -134,7 +133,7 @@ impl Output {
         let room = most.min(ceiling);
         let single = blocks == 1;
         let output = Self {
-            // The library makes its own for a single block.
+            // For a single block the library allocates the output itself.
             bytes: with_capacity(if single { 0 } else { room }, Codec::Lz4)?,
             filled: 0,
             room,
@@ -144,7 +143,7 @@ impl Output {
         Ok((output, at))
     }
 
-    /// Decompresses a block, which can refer to what is there from `reach` on.
+    /// Decompresses a block, which can refer to the output from `reach` on.
     fn append(&mut self, block: &frame::Block<'_>, reach: usize) -> Result<(), DecompressError> {
         let room = block.most.min(self.room - self.filled);
         let written = if block.stored {
@@ -155,7 +154,7 @@ impl Output {
             }
             Ok(room)
         } else if self.single {
-            // Most batches are one block, and here there is a way without zeroing memory first.
+            // Most batches are one block; this variant does not zero the memory first.
             block::decompress(block.bytes, room).map(|bytes| {
                 self.bytes = bytes;
                 self.bytes.len()
@@ -170,7 +169,7 @@ impl Output {
             }
         };
         match written {
-            // The library may make more room than was asked for.
+            // The library may allocate, and fill, more than `room`.
             Ok(written) if written > room => Err(self.too_small(block)),
             Ok(written) => {
                 self.filled += written;
@@ -184,14 +183,14 @@ impl Output {
         }
     }
 
-    /// The error for a block that does not fit, be it for the ceiling or for what the frame says.
+    /// Returns the error for a block that exceeds the caller's limit or the frame's declared size.
     fn too_small(&self, block: &frame::Block<'_>) -> DecompressError {
         match self.ceiling {
             Some(ceiling) if self.room - self.filled < block.most => {
                 DecompressError::TooLarge { codec: Codec::Lz4, ceiling }
             }
             _ => {
-                let what = Corruption::Header("a block is larger than the frame says");
+                let what = Corruption::Header("a block exceeds the size that the frame declares");
                 corrupt(Codec::Lz4, block.at, what)
             }
         }

@@ -1,15 +1,15 @@
 //! Compression of a batch's records: none, gzip, Snappy, LZ4 and zstd.
 //!
-//! [`Codec`] is what a batch's attributes name, [`Compression`] what a batch is told to write. Each
-//! codec but none is behind the cargo feature of its name.
+//! [`Codec`] is the codec number in a batch's attributes; [`Compression`] is the setting for batches to be
+//! written. Each codec except none requires the cargo feature of its name.
 //!
-//! What is read is taken to be hostile: whatever the bytes are, decompressing ends in records or in
-//! a typed error. It allocates no more than the bytes present can expand to and no more than the
-//! caller's ceiling, plus the codec's own working memory, which is constant: about 48 KiB for gzip,
-//! 96 KiB for zstd, nothing for Snappy and LZ4.
+//! Input is treated as hostile: decompressing any bytes returns records or a typed error. It allocates
+//! no more than the bytes present can expand to and no more than the caller's limit, plus the codec's
+//! own working memory, which is constant: about 48 KiB for gzip, 96 KiB for zstd, none for Snappy and
+//! LZ4.
 //!
-//! Only zstd keeps anything between batches: each thread that used it holds 96 KiB for reading and
-//! up to 4 MiB for writing (1.3 MiB at the default level).
+//! Only zstd keeps state between batches: each thread that has used it holds 96 KiB for decompression and
+//! up to 4 MiB for compression (1.3 MiB at the default level).
 
 mod choice;
 mod codec;
@@ -35,17 +35,17 @@ pub use level::{GzipLevel, LevelError, ZstdLevel};
 
 use crate::magic::Magic;
 
-/// The most bytes that one batch can have (its length field is an `i32`).
+/// The maximum size of a batch in bytes: its length field is an `i32`.
 const MAX_BATCH_LEN: usize = i32::MAX as usize;
 
 impl Compression {
-    /// Appends the compressed form of `raw` to `out`, and leaves what is already there alone.
+    /// Appends the compressed form of `raw` to `out`.
     ///
-    /// Room for the worst case is reserved at once, so `out` may end up with far more capacity than
-    /// length.
+    /// Reserves capacity for the worst case, so the capacity of `out` may greatly exceed its length
+    /// afterwards.
     ///
     /// # Errors
-    /// See [`CompressError`]; `out` then has the bytes it had.
+    /// See [`CompressError`]; `out` is unchanged then.
     pub(crate) fn compress(self, magic: Magic, raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
         let codec = self.codec();
         if !codec.fits_magic(magic) {
@@ -55,7 +55,7 @@ impl Compression {
             return Err(CompressError::TooLarge { size: raw.len(), limit: MAX_BATCH_LEN });
         }
         let start = out.len();
-        let done = match self {
+        let result = match self {
             Self::None => reserve(out, raw.len(), codec, raw).map(|()| out.extend_from_slice(raw)),
             #[cfg(feature = "gzip")]
             Self::Gzip(level) => gzip::compress(level, raw, out),
@@ -66,22 +66,23 @@ impl Compression {
             #[cfg(feature = "zstd")]
             Self::Zstd(level) => zstd::compress(level, raw, out),
         };
-        if done.is_err() {
+        if result.is_err() {
             out.truncate(start);
         }
-        done
+        result
     }
 }
 
 impl Codec {
-    /// The decompressed bytes, of which there may be up to and including `ceiling`.
+    /// Returns the decompressed bytes, at most `ceiling` of them.
     ///
-    /// [`Codec::None`] gives a copy, so that a caller need not tell it apart; one that can borrow
-    /// should.
+    /// [`Codec::None`] returns a copy, so that callers need no special case; callers that can borrow
+    /// should do so instead.
+    ///
+    /// gzip members, xerial Snappy streams, LZ4 frames and zstd frames may be concatenated.
     ///
     /// # Errors
-    /// See [`DecompressError`]. gzip members, xerial Snappy streams, LZ4 frames and zstd frames may
-    /// follow one another. Other bytes after the end of the compressed data are an error too, unless
+    /// See [`DecompressError`]. Other bytes after the end of the compressed data are an error too, unless
     /// they [may be skipped](may_be_skipped).
     pub(crate) fn decompress(
         self,
@@ -114,8 +115,8 @@ impl Codec {
             _ => Err(DecompressError::NotCompiled { codec: self, feature: self.name() }),
         }
         .map(|mut out| {
-            // Room was made for all that the bytes can expand to: 128 KiB for a small zstd frame
-            // without its size. Records are kept, so that is given back.
+            // The capacity is what the bytes can expand to: 128 KiB for a small zstd frame without
+            // a content size. Users may keep the records for long, so the excess is freed.
             if out.len() < out.capacity() / 2 {
                 out.shrink_to_fit();
             }
@@ -124,23 +125,23 @@ impl Codec {
     }
 }
 
-/// Returns whether `rest` may be left unread, which is behind a whole member, stream or frame and does
-/// not begin another one. Java's reader leaves it unread for gzip and LZ4, and up to three bytes of it
-/// for xerial Snappy (tests/vectors/java-tolerance); zstd is treated as these are.
+/// Returns whether `rest` may be skipped: bytes after a complete member, stream or frame that do not
+/// begin another one. Java's reader skips them for gzip and LZ4, and up to three bytes for xerial Snappy
+/// (tests/vectors/java-tolerance); zstd is treated in the same way here.
 ///
-/// A second part whose beginning is damaged looks the same. In magic 2 the number of records shows
-/// that it is missing; in magic 0 and 1 nothing would, and so there it has to be zeros.
+/// A second member or frame with a damaged beginning looks the same. In magic 2 the record count shows
+/// that records are missing; magic 0 and 1 have no count, so there only zeros may be skipped.
 #[cfg(any(feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
 fn may_be_skipped(magic: Magic, rest: &[u8]) -> bool {
     magic == Magic::V2 || rest.iter().all(|&byte| byte == 0)
 }
 
-/// Room for `additional` more bytes in `out`, as an error instead of an abort if there is none.
+/// Reserves capacity for `additional` more bytes in `out`; returns an error if the allocation fails, instead of aborting.
 fn reserve(out: &mut Vec<u8>, additional: usize, codec: Codec, raw: &[u8]) -> Result<(), CompressError> {
     out.try_reserve(additional).map_err(|_| CompressError::OutOfMemory { codec, size: raw.len() })
 }
 
-/// An empty vector with room for just `size` bytes.
+/// Returns an empty vector with a capacity of exactly `size` bytes.
 fn with_capacity(size: usize, codec: Codec) -> Result<Vec<u8>, DecompressError> {
     let mut out = Vec::new();
     match out.try_reserve_exact(size) {
@@ -149,11 +150,11 @@ fn with_capacity(size: usize, codec: Codec) -> Result<Vec<u8>, DecompressError> 
     }
 }
 
-/// The `len` bytes of `out` from `pos` on, to be written.
+/// Returns the `len` bytes of `out` from `pos` for writing, extending `out` with zeros if necessary.
 ///
-/// Snappy and LZ4 write into initialised bytes only. Growing `out` no further than this asks for,
-/// and cutting it once at the end instead of after each block, zeroes each byte at most once and
-/// few that are not written afterwards.
+/// Snappy and LZ4 write into initialised bytes only. Extending `out` by no more than each call needs,
+/// and truncating it once at the end instead of after each block, zeroes each byte at most once, and
+/// few bytes that are not written afterwards.
 #[cfg(any(feature = "snappy", feature = "lz4"))]
 fn window(out: &mut Vec<u8>, pos: usize, len: usize) -> &mut [u8] {
     if out.len() < pos + len {

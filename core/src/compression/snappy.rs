@@ -1,13 +1,13 @@
-//! Snappy: written in xerial framing, as the Java client does; read in that and raw, as librdkafka
-//! and franz-go write it.
+//! Snappy. Writes xerial framing, as the Java client does; reads that and raw Snappy, which librdkafka
+//! and franz-go write.
 //!
 //! Xerial framing (that of the snappy-java library) is a header of 16 bytes, [`MAGIC`] and two
 //! versions, then blocks: a length as a big-endian `i32`, and raw Snappy of that length. The two
-//! cannot be mistaken for each other: as raw Snappy, [`MAGIC`] would start with a copy of bytes
-//! that are not there yet.
+//! formats are unambiguous: as raw Snappy, [`MAGIC`] would begin with a copy of bytes that do not exist
+//! yet.
 //!
-//! Streams may stand one behind the other, as snappy-java reads them: where a block could be, a header
-//! is told from it by what would be a negative length.
+//! Streams may be concatenated, as in snappy-java: a header in place of a block is recognised because as
+//! a block it would have a negative length.
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;
@@ -19,21 +19,21 @@ use super::error::corrupt;
 use super::{Codec, CompressError, Corruption, DecompressError, may_be_skipped, reserve, window, with_capacity};
 use crate::magic::Magic;
 
-/// How xerial framing begins.
+/// The first bytes of xerial framing.
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
-/// The version of the framing, and the oldest version that can read it: both are 1.
+/// The version of the framing, and the oldest compatible version: both are 1.
 const VERSION: [u8; 4] = 1i32.to_be_bytes();
 /// The framing's header: [`MAGIC`] and the two versions.
 const HEADER_LEN: usize = MAGIC.len() + 2 * VERSION.len();
-/// A block's length field.
+/// The size of a block's length field.
 const LENGTH_LEN: usize = 4;
-/// Bytes in one block before compression, as snappy-java has it by default.
+/// The size of a block before compression: snappy-java's default.
 const BLOCK_LEN: usize = 32 * 1024;
-/// The most bytes that one byte of Snappy can stand for, rounded up: a copy of 64 bytes takes 3.
+/// The maximum expansion of one byte of Snappy, rounded up: a copy of 64 bytes takes 3.
 const MAX_EXPANSION: usize = 22;
 
 pub(super) fn compress(raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
-    // Even nothing takes one block, since a frame without any is not readable everywhere.
+    // Empty input is written as one block, since not every reader accepts a stream without blocks.
     let blocks = raw.len().div_ceil(BLOCK_LEN).max(1);
     let room = HEADER_LEN + blocks * (LENGTH_LEN + max_compress_len(0)) + max_compress_len(raw.len());
     reserve(out, room, Codec::Snappy, raw)?;
@@ -72,7 +72,7 @@ pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Res
 }
 
 fn framed(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, DecompressError> {
-    // First the sizes alone, so that there is one allocation, and none for a frame that lies.
+    // Sums up the sizes first, so that there is one allocation, and none if a size is invalid.
     let mut total = 0usize;
     let mut at = 0;
     while let Some(block) = Block::read(magic, compressed, &mut at)? {
@@ -89,12 +89,12 @@ fn framed(magic: Magic, compressed: &[u8], ceiling: usize) -> Result<Vec<u8>, De
     Ok(out)
 }
 
-/// Moves on behind the framing's header at `at`.
+/// Validates the framing's header at `at`, and advances `at` past it.
 fn header(compressed: &[u8], at: &mut usize) -> Result<(), DecompressError> {
     let version_at = *at + MAGIC.len();
     let version = field(compressed, version_at)?;
     field(compressed, version_at + VERSION.len())?;
-    // What snappy-java checks, and no more: nobody has ever written another version.
+    // The same check as in snappy-java. No other version was ever published.
     if version < 1 {
         let what = Corruption::Header("the version of the framing is below 1");
         return Err(corrupt(Codec::Snappy, version_at, what));
@@ -103,7 +103,7 @@ fn header(compressed: &[u8], at: &mut usize) -> Result<(), DecompressError> {
     Ok(())
 }
 
-/// The big-endian `i32` at `at`.
+/// Returns the big-endian `i32` at `at`.
 fn field(compressed: &[u8], at: usize) -> Result<i32, DecompressError> {
     match compressed.get(at..).and_then(|bytes| bytes.first_chunk()) {
         Some(bytes) => Ok(i32::from_be_bytes(*bytes)),
@@ -111,7 +111,7 @@ fn field(compressed: &[u8], at: usize) -> Result<i32, DecompressError> {
     }
 }
 
-/// `size` bytes to decompress into.
+/// Returns a buffer of `size` zeros to decompress into.
 fn zeroed(size: usize, ceiling: usize) -> Result<Vec<u8>, DecompressError> {
     if size > ceiling {
         return Err(DecompressError::TooLarge { codec: Codec::Snappy, ceiling });
@@ -121,14 +121,14 @@ fn zeroed(size: usize, ceiling: usize) -> Result<Vec<u8>, DecompressError> {
     Ok(out)
 }
 
-/// A stretch of raw Snappy, and where it stands in the compressed data.
+/// A block of raw Snappy, and its position in the compressed data.
 struct Block<'a> {
     at: usize,
     bytes: &'a [u8],
 }
 
 impl<'a> Block<'a> {
-    /// The block at `at`, or behind the headers that begin there, and moves on to what is after it. `None` at the end.
+    /// Returns the next block at `at`, skipping headers before it, and advances `at` past it. `None` at the end.
     fn read(magic: Magic, compressed: &'a [u8], at: &mut usize) -> Result<Option<Self>, DecompressError> {
         while compressed[*at..].starts_with(&MAGIC) {
             header(compressed, at)?;
@@ -151,7 +151,7 @@ impl<'a> Block<'a> {
         Ok(Some(Self { at: start, bytes }))
     }
 
-    /// Its size when decompressed, as it says itself, if bytes so few can hold so much.
+    /// Returns the decompressed size that the block declares, after checking it against [`MAX_EXPANSION`].
     fn size(&self) -> Result<usize, DecompressError> {
         if self.bytes.is_empty() {
             return Err(corrupt(Codec::Snappy, self.at, Corruption::Empty));
@@ -165,7 +165,7 @@ impl<'a> Block<'a> {
         Ok(size)
     }
 
-    /// Fills `target`, which is of the size that the block says.
+    /// Decompresses into `target`, whose length is [`size`](Self::size).
     fn decompress(&self, target: &mut [u8]) -> Result<(), DecompressError> {
         match Decoder::new().decompress(self.bytes, target) {
             Ok(_) => Ok(()),

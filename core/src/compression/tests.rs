@@ -1,4 +1,4 @@
-//! The laws that hold for every codec. What is special to one is tested here too, by its name.
+//! Properties of every codec; the submodules test what is specific to one.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -22,12 +22,12 @@ mod zstd;
 
 const NO_CEILING: usize = usize::MAX;
 
-/// Each compression that is compiled in but none, at its default level.
+/// Every compression that is compiled in, except none, at its default level.
 fn compressions() -> impl Iterator<Item = Compression> {
     Codec::ALL.into_iter().skip(1).filter_map(Compression::with_default_level)
 }
 
-/// Each of them with each format that it fits.
+/// Every compression with every format that allows it.
 fn cases() -> impl Iterator<Item = (Compression, Magic)> {
     compressions().flat_map(|compression| {
         Magic::ALL
@@ -40,11 +40,11 @@ fn cases() -> impl Iterator<Item = (Compression, Magic)> {
 fn compressed(compression: Compression, magic: Magic, raw: &[u8]) -> Vec<u8> {
     let mut out = b"header".to_vec();
     compression.compress(magic, raw, &mut out).expect("compresses");
-    assert_eq!(&out[..6], b"header", "what was there is still there");
+    assert_eq!(&out[..6], b"header", "the preceding bytes are unchanged");
     out.split_off(6)
 }
 
-/// Bytes like those of a batch: short runs that repeat, in an order that does not.
+/// Bytes similar to a batch's: short repeated sequences in random order.
 fn records(len: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(len + 64);
     let mut seed = 1u32;
@@ -80,7 +80,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_compressed_decompresses_to_the_same(raw in payload()) {
+    fn compressed_bytes_decompress_to_the_input(raw in payload()) {
         for (compression, magic) in cases() {
             let packed = compressed(compression, magic, &raw);
             let read = compression.codec().decompress(magic, &packed, NO_CEILING);
@@ -97,8 +97,8 @@ proptest! {
             prop_assert_eq!(exact.as_ref(), Ok(&raw), "{} {}", compression, magic);
             let Some(ceiling) = raw.len().checked_sub(below) else { continue };
             for ceiling in [raw.len() - 1, ceiling, 0] {
-                let refused = codec.decompress(magic, &packed, ceiling);
-                prop_assert_eq!(refused, Err(DecompressError::TooLarge { codec, ceiling }), "{}", magic);
+                let result = codec.decompress(magic, &packed, ceiling);
+                prop_assert_eq!(result, Err(DecompressError::TooLarge { codec, ceiling }), "{}", magic);
             }
         }
     }
@@ -154,7 +154,7 @@ fn every_proper_prefix_is_an_error() {
                     Err(DecompressError::Corrupt { codec: found, at, .. }) => {
                         assert!(found == codec && at <= end, "{codec} cut to {end}: at {at}");
                     }
-                    // Snappy has no end mark: between two blocks a cut shows only in the records.
+                    // Snappy has no end mark: a cut between two blocks is detected only when records are decoded.
                     Ok(read) if codec == Codec::Snappy => assert_eq!(read, raw[..read.len()]),
                     other => panic!("{codec} cut to {end} of {}: {other:?}", packed.len()),
                 }
@@ -163,10 +163,10 @@ fn every_proper_prefix_is_an_error() {
     }
 }
 
-/// What Java's reader leaves unread (and behind zstd too), in magic 2; in magic 0 and 1, where no count shows that something is missing, only
-/// if it is zeros. Everything else is an error.
+/// In magic 2, the bytes that Java's reader skips are skipped, also after zstd; in magic 0 and 1, which have no record
+/// count, only if they are zeros. All other bytes are an error.
 #[test]
-fn bytes_after_the_end_are_skipped_where_nothing_can_be_missing() {
+fn bytes_after_the_end_are_skipped_if_no_record_can_be_missing() {
     let raw = records(500);
     for (compression, magic) in cases() {
         let codec = compression.codec();
@@ -183,7 +183,7 @@ fn bytes_after_the_end_are_skipped_where_nothing_can_be_missing() {
     }
 }
 
-/// Another member or frame is never taken for padding, however it is damaged behind its beginning.
+/// A second member or frame with an intact beginning is never skipped as padding, whatever its other damage.
 #[test]
 fn a_second_part_that_is_damaged_is_an_error() {
     let (one, two) = (records(5_000), records(300));
@@ -249,7 +249,7 @@ fn the_same_bytes_compress_to_the_same_bytes() {
 #[test]
 fn a_codec_that_is_not_compiled_in_names_its_feature() {
     for codec in Codec::ALL.into_iter().filter(|codec| !codec.is_compiled()) {
-        let error = codec.decompress(Magic::V2, b"x", 10).expect_err("cannot be read");
+        let error = codec.decompress(Magic::V2, b"x", 10).expect_err("is not compiled in");
         assert!(error.to_string().contains(&format!("`{codec}`")), "{error}");
         let error = codec.name().parse::<Compression>().expect_err("does not exist");
         assert!(error.to_string().contains(&format!("`{codec}`")), "{error}");

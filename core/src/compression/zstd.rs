@@ -1,10 +1,9 @@
-//! zstd, RFC 8878: one frame is written, with its content size; one or several are read.
+//! zstd, RFC 8878. Writes one frame, with its content size; reads one or several.
 //!
-//! Reading needs no window buffer. The sizes of a frame's blocks bound what it can decompress to,
-//! and within that bound the library decompresses straight into the result, which serves as the
-//! window. Clients that compress a stream, Java's and librdkafka among them, leave the content size
-//! out, so this is the usual case, and decompressing their frames as a stream would take a window
-//! and a copy.
+//! Decompression needs no window buffer. The sizes of a frame's blocks bound its decompressed size, and
+//! within that bound the library decompresses directly into the result, which serves as the window.
+//! Clients that use the streaming API, Java's and librdkafka among them, omit the content size, so this
+//! is the usual case; streaming decompression of their frames would need a window and a copy.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -20,31 +19,31 @@ use super::error::corrupt;
 use super::{Codec, CompressError, Corruption, DecompressError, ZstdLevel, may_be_skipped, reserve, with_capacity};
 use crate::magic::Magic;
 
-/// Batches longer than this are compressed in a context of their own. What the last batch left in a
-/// kept one's tables leads astray: at level 3, 1 MiB took 1.3 times as long in a kept one as in a
-/// new one, 512 KiB 1.14 times, 64 KiB as long, and 16 KiB 0.8 times.
-const LONGEST_IN_KEPT: usize = 64 * 1024;
+/// Batches longer than this are compressed in a new context, because stale entries in the tables of a
+/// reused one slow it down: at level 3, compared with a new context, 1 MiB took 1.3 times as long,
+/// 512 KiB 1.14 times, 64 KiB as long, and 16 KiB 0.8 times.
+const MAX_REUSED_CONTEXT_BATCH: usize = 64 * 1024;
 
-/// A compression context larger than this is not kept for the next batch: at high levels, where
-/// making a context does not matter beside using it.
+/// The maximum size of a compression context that is kept for the next batch. Larger contexts occur at
+/// high levels, where the cost of creating one is small compared with its use.
 const KEPT_CONTEXT_LEN: usize = 4 * 1024 * 1024;
 
 thread_local! {
-    // The contexts of the last batch, which the next one uses again. Nothing but speed hangs on
-    // them, since each batch sets its own level and begins a frame of its own. With a context made
-    // for each batch, compressing 4 KiB took twice as long and 16 KiB 1.4 times;
-    // decompressing took 3 times as long, 1.7 times and the same.
+    // The contexts of the last batch, reused for the next one. They affect speed only, since each batch
+    // sets its own level and begins a new frame. With a new context for each batch, compressing 4 KiB
+    // took twice as long and 16 KiB 1.4 times; decompressing took 3 times as long, 1.7 times and the
+    // same.
     static COMPRESSOR: Cell<Option<CCtx<'static>>> = const { Cell::new(None) };
     static DECOMPRESSOR: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
 }
 
-/// The context that was kept, or a new one; `None` if there is no memory for that.
+/// Takes the kept context, or creates a new one; `None` if its allocation fails.
 fn context<T>(slot: &'static LocalKey<Cell<Option<T>>>, new: fn() -> Option<T>) -> Option<T> {
-    // `try_with` fails only while the thread ends.
+    // `try_with` fails only during thread shutdown.
     slot.try_with(Cell::take).ok().flatten().or_else(new)
 }
 
-/// Keeps a context for the next batch. One that failed is dropped instead.
+/// Keeps a context for the next batch. Contexts that returned an error are dropped instead.
 fn keep<T>(slot: &'static LocalKey<Cell<Option<T>>>, context: T) {
     let _ = slot.try_with(|kept| kept.set(Some(context)));
 }
@@ -52,34 +51,34 @@ fn keep<T>(slot: &'static LocalKey<Cell<Option<T>>>, context: T) {
 pub(super) fn compress(level: ZstdLevel, raw: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
     let codec = Codec::Zstd;
     reserve(out, compress_bound(raw.len()), codec, raw)?;
-    let keeps = raw.len() <= LONGEST_IN_KEPT;
-    let compressor = if keeps { context(&COMPRESSOR, CCtx::try_create) } else { CCtx::try_create() };
+    let reuses = raw.len() <= MAX_REUSED_CONTEXT_BATCH;
+    let compressor = if reuses { context(&COMPRESSOR, CCtx::try_create) } else { CCtx::try_create() };
     let mut compressor = compressor.ok_or(CompressError::OutOfMemory { codec, size: raw.len() })?;
     let start = out.len();
     compressor
         .set_parameter(CParameter::CompressionLevel(level.get()))
         .and_then(|_| {
-            if keeps {
-                at_once(&mut compressor, raw, out, start)
+            if reuses {
+                in_one_call(&mut compressor, raw, out, start)
             } else {
-                block_by_block(&mut compressor, raw, out, start)
+                streaming(&mut compressor, raw, out, start)
             }
         })
         .map_err(|code| CompressError::Failed { codec, reason: Cow::Borrowed(get_error_name(code)) })?;
-    if keeps && compressor.sizeof() <= KEPT_CONTEXT_LEN {
+    if reuses && compressor.sizeof() <= KEPT_CONTEXT_LEN {
         keep(&COMPRESSOR, compressor);
     }
     Ok(())
 }
 
-fn at_once(compressor: &mut CCtx<'_>, raw: &[u8], out: &mut Vec<u8>, start: usize) -> SafeResult {
+fn in_one_call(compressor: &mut CCtx<'_>, raw: &[u8], out: &mut Vec<u8>, start: usize) -> SafeResult {
     let mut target = Cursor::new(out);
     target.set_position(start as u64);
     compressor.compress2(&mut target, raw)
 }
 
-/// Through the library's own buffer: for 1 MiB 7 % faster than at once, copying included.
-fn block_by_block(compressor: &mut CCtx<'_>, raw: &[u8], out: &mut Vec<u8>, start: usize) -> SafeResult {
+/// Compresses through the library's internal buffer: for 1 MiB 7 % faster than in one call, including the copy.
+fn streaming(compressor: &mut CCtx<'_>, raw: &[u8], out: &mut Vec<u8>, start: usize) -> SafeResult {
     compressor.set_pledged_src_size(Some(raw.len() as u64))?;
     let mut target = OutBuffer::around_pos(out, start);
     let mut source = InBuffer::around(raw);
@@ -113,19 +112,19 @@ pub(super) fn decompress(magic: Magic, compressed: &[u8], ceiling: usize) -> Res
     }
 }
 
-/// What the library answers when the target is too small.
+/// The library's return value if the target is too small.
 const TARGET_TOO_SMALL: usize = (ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall as usize).wrapping_neg();
 
-/// How a frame begins.
+/// The magic number of a frame.
 const FRAME_MAGIC: u32 = 0xFD2F_B528;
-/// How a frame begins that a reader skips, whatever its last four bits are.
+/// The magic number of a skippable frame; its last four bits are arbitrary.
 const SKIPPABLE_MAGIC: u32 = 0x184D_2A50;
-/// The most bytes that a block can decompress to.
+/// The maximum decompressed size of a block.
 const MAX_BLOCK_LEN: u64 = 128 * 1024;
-/// A frame's checksum of its content.
+/// The size of a frame's content checksum.
 const CHECKSUM_LEN: usize = 4;
 
-/// The most bytes that all the frames can decompress to, which their blocks' sizes tell; and where the last one ends.
+/// Returns the maximum decompressed size of all frames, computed from their blocks' sizes, and the end of the last frame.
 fn measure(magic: Magic, compressed: &[u8]) -> Result<(u64, usize), DecompressError> {
     let mut bytes = Bytes { compressed, at: 0 };
     let mut total = 0u64;
@@ -146,14 +145,14 @@ fn begins_frame(bytes: &[u8]) -> bool {
     })
 }
 
-/// Compressed bytes, and how far they were measured.
+/// Compressed bytes with a read position.
 struct Bytes<'a> {
     compressed: &'a [u8],
     at: usize,
 }
 
 impl Bytes<'_> {
-    /// The next `LEN` bytes as a little-endian number.
+    /// Reads the next `LEN` bytes as a little-endian number.
     fn number<const LEN: usize>(&mut self) -> Result<u64, DecompressError> {
         let mut number = [0; 8];
         match self.compressed[self.at..].first_chunk::<LEN>() {
@@ -176,7 +175,7 @@ impl Bytes<'_> {
         corrupt(Codec::Zstd, self.at, what)
     }
 
-    /// Walks one frame (RFC 8878, 3.1) and says how much it can decompress to at most.
+    /// Parses one frame (RFC 8878, 3.1) and returns its maximum decompressed size.
     fn frame(&mut self) -> Result<u64, DecompressError> {
         let start = self.at;
         // Lossless: four bytes.
@@ -201,7 +200,7 @@ impl Bytes<'_> {
             let base = 1u64 << (10 + (field >> 3));
             Some(base + base / 8 * (field & 7))
         };
-        self.skip([0, 1, 2, 4][(descriptor & 3) as usize])?; // the number of a dictionary
+        self.skip([0, 1, 2, 4][(descriptor & 3) as usize])?; // the dictionary id
         let content = match descriptor >> 6 {
             0 if !single_segment => None,
             0 => Some(self.number::<1>()?),
@@ -209,7 +208,7 @@ impl Bytes<'_> {
             2 => Some(self.number::<4>()?),
             _ => Some(self.number::<8>()?),
         };
-        // One of the two is there: without a window it is the content that makes one.
+        // One of the two is present: in a single-segment frame the content size is the window size.
         let window = window.or(content).unwrap_or(MAX_BLOCK_LEN);
         let blocks = self.blocks(window.min(MAX_BLOCK_LEN))?;
         if has_checksum {
@@ -224,8 +223,8 @@ impl Bytes<'_> {
         }
     }
 
-    /// Walks a frame's blocks (RFC 8878, 3.1.1.2), each of which decompresses to `most` bytes at
-    /// most.
+    /// Parses a frame's blocks (RFC 8878, 3.1.1.2), each of which decompresses to at most `most` bytes.
+    /// Returns the sum of their maximum decompressed sizes.
     fn blocks(&mut self, most: u64) -> Result<u64, DecompressError> {
         let mut total = 0u64;
         loop {
@@ -235,7 +234,7 @@ impl Bytes<'_> {
                 0 => (size, size.min(most)),
                 1 => (1, size.min(most)), // one byte, repeated
                 2 => (size, most),
-                _ => return Err(self.corrupt(Corruption::Header("a block is of an unknown kind"))),
+                _ => return Err(self.corrupt(Corruption::Header("a block has the reserved type 3"))),
             };
             // Lossless: 21 bits.
             self.skip(stored as usize)?;

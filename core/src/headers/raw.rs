@@ -1,4 +1,4 @@
-//! Headers whose names are bytes: what a record on the wire has, whether or not it is UTF-8.
+//! Headers with names as bytes, for records whose header names are not UTF-8.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -7,19 +7,19 @@ use core::str::Utf8Error;
 
 use super::{Header, HeaderList, Repr, next_encoded};
 
-/// One header as it is on the wire: a name that should be UTF-8, and bytes or null.
+/// A header as on the wire: a name that should be UTF-8, and a nullable value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RawHeader<'a> {
-    /// The bytes of the name.
+    /// The name.
     pub name: &'a [u8],
     /// The value: `None` is null.
     pub value: Option<&'a [u8]>,
 }
 
 impl<'a> RawHeader<'a> {
-    /// Returns the name as text, with U+FFFD in place of what is not UTF-8, as [`String::from_utf8_lossy`] does.
+    /// Returns the name as text, with invalid UTF-8 replaced by U+FFFD, as [`String::from_utf8_lossy`] does.
     ///
-    /// Java's consumer does nearly the same: for an encoded surrogate it has one U+FFFD, and this has three.
+    /// Java's consumer differs for encoded surrogates only: it returns one U+FFFD for each, and this returns three.
     #[must_use]
     pub fn name_lossy(&self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.name)
@@ -40,34 +40,34 @@ impl<'a> TryFrom<RawHeader<'a>> for Header<'a> {
     }
 }
 
-/// The headers of one record, borrowed, with names that need not be UTF-8.
+/// A borrowed list of one record's headers, with names that need not be UTF-8.
 ///
-/// A producer's records have none such: a [`HeaderList`] converts into this type always, and this one into a
-/// [`HeaderList`] only if all names are UTF-8.
+/// Every [`HeaderList`] converts into this type; this type converts into a [`HeaderList`] only if all names are UTF-8.
+/// Records to be produced always have UTF-8 names.
 #[derive(Clone, Copy)]
 pub struct RawHeaderList<'a>(Repr<'a>);
 
 impl<'a> RawHeaderList<'a> {
-    /// A list whose bytes a decoder has walked through, and whose names it has not looked at.
+    /// Wraps a list whose structure a decoder has validated, but not the encoding of its names.
     ///
-    /// The list that is given must not be handed out: its names may be no text.
+    /// `list` itself must not be returned to users: its names may not be UTF-8.
     pub(crate) const fn unchecked(list: HeaderList<'a>) -> Self {
         Self(list.0)
     }
 
-    /// Returns how many headers there are, repeated names included.
+    /// Returns the number of headers, including repeated names.
     #[must_use]
     pub const fn len(&self) -> usize {
         HeaderList(self.0).len()
     }
 
-    /// Returns whether there is no header at all.
+    /// Returns `true` if the list is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the headers in their order.
+    /// Returns an iterator over the headers, in order.
     #[must_use]
     pub const fn iter(&self) -> RawHeaderIter<'a> {
         RawHeaderIter(self.0)
@@ -83,10 +83,10 @@ impl<'a> From<HeaderList<'a>> for RawHeaderList<'a> {
 impl<'a> TryFrom<RawHeaderList<'a>> for HeaderList<'a> {
     type Error = Utf8Error;
 
-    /// Converts, if all names are UTF-8.
+    /// Converts the list if all names are UTF-8.
     ///
     /// # Errors
-    /// That of the first name that is not.
+    /// Returns the error of the first name that is not UTF-8.
     fn try_from(list: RawHeaderList<'a>) -> Result<Self, Utf8Error> {
         list.iter().try_for_each(|header| core::str::from_utf8(header.name).map(drop)).map(|()| HeaderList(list.0))
     }
@@ -101,7 +101,7 @@ impl<'a> IntoIterator for RawHeaderList<'a> {
     }
 }
 
-/// Equal where the headers are, in whichever form they are held.
+/// Compares the headers, independently of their representation.
 impl PartialEq for RawHeaderList<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
@@ -116,7 +116,7 @@ impl fmt::Debug for RawHeaderList<'_> {
     }
 }
 
-/// The headers of a [`RawHeaderList`], one after another.
+/// An iterator over the headers of a [`RawHeaderList`].
 #[derive(Clone)]
 pub struct RawHeaderIter<'a>(Repr<'a>);
 
@@ -157,7 +157,7 @@ mod tests {
     use crate::headers::EncodedHeaders;
 
     #[test]
-    fn lists_convert_where_all_names_are_text() {
+    fn lists_convert_if_all_names_are_utf8() {
         let headers = [Header::new("a", "1"), Header::null("\u{e9}"), Header::new("", "")];
         let encoded = EncodedHeaders::new(&headers).unwrap();
         for list in [HeaderList::from(&headers), HeaderList::from(&encoded)] {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_text_stay_bytes() {
+    fn names_that_are_not_utf8_stay_bytes() {
         // Two headers: "ok" with a value, and "caf\xe9" in Latin-1 with null.
         let list = RawHeaderList::unchecked(HeaderList::encoded(2, b"\x04ok\x02v\x08caf\xe9\x01"));
         let names: alloc::vec::Vec<_> = list.iter().map(|header| (header.name, header.name_lossy())).collect();

@@ -1,15 +1,15 @@
-//! ApiVersions, key 18: which APIs a broker speaks, in which versions (KIP-35).
+//! ApiVersions, key 18: the APIs and versions that a broker supports (KIP-35).
 //!
 //! | version | broker | what is new |
 //! |---|---|---|
 //! | 0 | 0.10 | |
 //! | 1 | 0.11 | throttle time (KIP-124) |
-//! | 2 | 2.0 | throttling is the client's (KIP-219) |
-//! | 3 | 2.4 | flexible (KIP-482), and the client names its software (KIP-511); features (KIP-584) |
-//! | 4 | 3.9 | features whose lowest version is 0 are listed, too (KAFKA-17011) |
-//! | 5 | 4.4 | the client names the broker it means, and learns if it is another (KIP-1242) |
+//! | 2 | 2.0 | the client throttles itself, not the broker (KIP-219) |
+//! | 3 | 2.4 | flexible (KIP-482); the client's software name (KIP-511); features (KIP-584) |
+//! | 4 | 3.9 | features whose lowest version is 0 are listed as well (KAFKA-17011) |
+//! | 5 | 4.4 | the client names the intended broker, and gets an error if it is another one (KIP-1242) |
 //!
-//! A 0.9 broker does not know this API and hangs up.
+//! A 0.9 broker does not know this API and closes the connection.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -19,25 +19,28 @@ use bytes::Bytes;
 use super::primitives::{Reader, Writer};
 use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, VersionRange, choose_version};
 
-/// Asks what the broker speaks. It is the first request on a connection, before SASL even.
+/// Requests the broker's supported versions. It is the first request on a connection, even before SASL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApiVersionsRequest<'a> {
-    /// Name of the client library. From v3 on; left out before.
+    /// Name of the client library. From v3 on; omitted before.
     ///
-    /// Letters, digits, `-` and `.`, of which the first and the last must be a letter or a digit: otherwise
-    /// the broker answers INVALID_REQUEST (KIP-511).
+    /// Letters, digits, `-` and `.`; the first and last character must be a letter or a digit. Otherwise the
+    /// broker returns INVALID_REQUEST (KIP-511).
     pub client_software_name: &'a str,
-    /// Version of the client library, under the same rule. From v3 on; left out before.
+    /// Version of the client library, with the same restrictions. From v3 on; omitted before.
     pub client_software_version: &'a str,
-    /// The cluster that the client means to talk to, if it knows. From v5 on; left out before.
+    /// The id of the intended cluster, if known. From v5 on; omitted before.
     pub cluster_id: Option<&'a str>,
-    /// The broker that the client means to talk to, or −1. It counts only together with the cluster id: if
-    /// either is another, the answer is REBOOTSTRAP_REQUIRED. From v5 on; left out before.
+    /// The id of the intended broker, or −1. Used only together with the cluster id: if either differs, the
+    /// broker returns REBOOTSTRAP_REQUIRED. From v5 on; omitted before.
     pub node_id: i32,
 }
 
 impl ApiVersionsRequest<'_> {
-    /// The request as one frame.
+    /// Encodes the request as one frame.
+    ///
+    /// # Errors
+    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
     pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::ApiVersions, version, header)?;
         if version >= 3 {
@@ -53,35 +56,35 @@ impl ApiVersionsRequest<'_> {
     }
 }
 
-/// What the broker speaks.
+/// The APIs, versions and features that a broker supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiVersionsResponse {
-    /// [`ErrorCode::NONE`], or [`ErrorCode::UNSUPPORTED_VERSION`]: then ask again, in the version that
-    /// [`choose`](Self::choose) gives for ApiVersions itself, or in v0 if it gives none (before Kafka 2.4
-    /// the list is empty then).
+    /// [`ErrorCode::NONE`], or [`ErrorCode::UNSUPPORTED_VERSION`]. After the latter, repeat the request in the
+    /// version that [`choose`](Self::choose) returns for ApiVersions itself, or in v0 if it returns none
+    /// (before Kafka 2.4 the list is empty in this case).
     pub error_code: ErrorCode,
-    /// The APIs with their versions; also those that this client does not know.
+    /// The APIs with their versions, including those that this client does not know.
     pub api_keys: Vec<ApiVersion>,
-    /// For how many milliseconds the request exceeded a quota; see [`ApiKey::client_throttles`]. From v1 on.
+    /// The throttle time in milliseconds, 0 if no quota was exceeded; see [`ApiKey::client_throttles`]. From v1 on.
     pub throttle_time_ms: i32,
     /// The features that the broker supports (KIP-584). From v3 on.
     pub supported_features: Vec<SupportedFeature>,
-    /// Counts the changes of the finalized features; −1 if that is not known. From v3 on.
+    /// The epoch of the finalized features, which increases with every change; −1 if unknown. From v3 on.
     pub finalized_features_epoch: i64,
-    /// The features that the cluster has switched on; means nothing while the epoch is −1. From v3 on.
+    /// The features enabled in the cluster; meaningless if the epoch is −1. From v3 on.
     pub finalized_features: Vec<FinalizedFeature>,
     /// Whether a KRaft controller is ready for the migration from ZooKeeper (KIP-866). From v3 on.
     pub zk_migration_ready: bool,
 }
 
-/// The versions of one API that a broker claims to speak.
+/// The versions of one API that a broker advertises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiVersion {
-    /// The API's key. It can be one that [`ApiKey`] does not have.
+    /// The API's key, which [`ApiKey`] may not have.
     pub api_key: i16,
-    /// The versions. The lower end is not to be relied on, see [`choose_version`].
+    /// The versions. The lower end is unreliable, see [`choose_version`].
     pub versions: VersionRange,
 }
 
@@ -89,7 +92,7 @@ pub struct ApiVersion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SupportedFeature {
-    /// Its name, such as `transaction.version`.
+    /// The name, such as `transaction.version`.
     pub name: String,
     /// The lowest level that the broker supports.
     pub min_version: i16,
@@ -97,37 +100,40 @@ pub struct SupportedFeature {
     pub max_version: i16,
 }
 
-/// A feature that a cluster has switched on (KIP-584).
+/// A feature enabled in a cluster (KIP-584).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FinalizedFeature {
-    /// Its name, such as `transaction.version`.
+    /// The name, such as `transaction.version`.
     pub name: String,
-    /// The highest level that may be used.
+    /// The highest level enabled.
     pub max_version_level: i16,
-    /// The lowest level that may be used.
+    /// The lowest level enabled.
     pub min_version_level: i16,
 }
 
 impl ApiVersionsResponse {
-    /// What the broker claims of an API, or `None` if it does not list it.
+    /// Returns the versions of an API that the broker advertises, or `None` if it does not list the API.
     #[must_use]
     pub fn versions(&self, api: ApiKey) -> Option<VersionRange> {
         let listed = self.api_keys.iter().find(|each| each.api_key == api.code());
         listed.map(|api| api.versions)
     }
 
-    /// The highest version of an API that the broker and this client both know.
+    /// Returns the highest version of an API that both the broker and this client support.
     #[must_use]
     pub fn choose(&self, api: ApiKey) -> Option<i16> {
         choose_version(api.versions(), self.versions(api)?)
     }
 
-    /// Decodes a frame that answers an [`ApiVersionsRequest`] of this version.
+    /// Decodes the frame of a response to an [`ApiVersionsRequest`] of this version.
     ///
-    /// If the answer is UNSUPPORTED_VERSION, it is in the layout of v0, whatever was asked: the broker could
-    /// not know a better one (KIP-511). That code is then all that counts, so a list that cannot be read (some
-    /// brokers that are not Apache's have it in another layout) is taken for an empty one.
+    /// A response with UNSUPPORTED_VERSION is in the layout of v0, whatever version was requested, since the
+    /// broker does not know the requested one (KIP-511). The list of APIs is optional in this case: if it cannot
+    /// be decoded (some brokers other than Apache Kafka use another layout), it is treated as empty.
+    ///
+    /// # Errors
+    /// Returns [`ProtocolError`] if the frame is malformed.
     pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
         let mut r = Reader::response(ApiKey::ApiVersions, version, frame)?;
         let error_code = r.error_code()?;

@@ -1,4 +1,4 @@
-//! An error that came from a broker, with all that makes it of use: who said it, of what, in which words.
+//! An error returned by a broker, with its context: broker, API, version, code and message.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::{ApiKey, ErrorCode};
 
-/// What a broker answered instead of doing what it was asked.
+/// An error that a broker returned for a request.
 ///
 /// ```
 /// use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
@@ -18,40 +18,41 @@ use super::{ApiKey, ErrorCode};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerError {
-    /// What it was asked.
+    /// The API of the request.
     pub api: ApiKey,
-    /// In which version of the API, where that is known.
+    /// The version of the request, if known.
     pub version: Option<i16>,
-    /// Its node id, where that is known: a bootstrap server has only an address.
+    /// The broker's node id, if known: for a bootstrap server only the address is.
     pub broker: Option<i32>,
-    /// Its code.
+    /// The error code.
     pub code: ErrorCode,
-    /// Its words, if it had any.
+    /// The broker's error message, if the response has one.
     pub message: Option<Box<str>>,
 }
 
 impl BrokerError {
-    /// Some broker answered this, and said no more.
+    /// Creates an error without version, broker and message.
     #[must_use]
     pub const fn new(api: ApiKey, code: ErrorCode) -> Self {
         Self { api, version: None, broker: None, code, message: None }
     }
 
-    /// It was this one.
+    /// Sets the node id of the broker.
     #[must_use]
     pub fn from_broker(mut self, id: impl Into<Option<i32>>) -> Self {
         self.broker = id.into();
         self
     }
 
-    /// It was asked in this version of the API.
+    /// Sets the version of the request.
     #[must_use]
     pub fn in_version(mut self, version: i16) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// In these words, of which the first 1,024 bytes are kept, in one line: control characters become spaces.
+    /// Sets the broker's message: at most its first 1,024 bytes, with control characters replaced by spaces, so that it is
+    /// one line.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Option<String>>) -> Self {
         const MOST: usize = 1_024;
@@ -63,8 +64,8 @@ impl BrokerError {
         self
     }
 
-    /// What can be done about it, where a code means one thing for those who publish. (IdempotentWrite: KIP-679; the bounds
-    /// of timestamps: KIP-937.)
+    /// Returns what to do about the error, for codes with an unambiguous meaning for producers. (IdempotentWrite: KIP-679;
+    /// timestamp bounds: KIP-937.)
     #[must_use]
     pub const fn remedy(&self) -> Option<&'static str> {
         Some(match self.code {
@@ -89,7 +90,7 @@ impl BrokerError {
         })
     }
 
-    /// Whether the same request can succeed later.
+    /// Returns whether the same request can succeed later.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         self.code.is_retriable()
@@ -127,13 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broker_may_say_what_it_likes_and_only_the_beginning_is_kept() {
-        let said = "é".repeat(600); // 1,200 bytes
-        let error = BrokerError::new(ApiKey::Produce, ErrorCode::INVALID_RECORD).with_message(said.clone());
-        assert_eq!(error.message.as_deref(), Some(&said[..1_024]));
-        let odd = String::from("x") + &said;
+    fn long_broker_messages_are_truncated_to_one_line() {
+        let long = "é".repeat(600); // 1,200 bytes
+        let error = BrokerError::new(ApiKey::Produce, ErrorCode::INVALID_RECORD).with_message(long.clone());
+        assert_eq!(error.message.as_deref(), Some(&long[..1_024]));
+        let odd = String::from("x") + &long;
         let error = error.with_message(odd.clone());
-        assert_eq!(error.message.as_deref(), Some(&odd[..1_023]), "no character is cut in two");
+        assert_eq!(error.message.as_deref(), Some(&odd[..1_023]), "truncated at a character boundary");
         let error = error.with_message(String::from("no\r\nWARN all is lost\u{1b}[0m"));
         assert_eq!(error.message.as_deref(), Some("no  WARN all is lost [0m"));
     }

@@ -1,42 +1,42 @@
-//! What can be wrong with a request before it goes out, with a frame, and with a response.
+//! Errors of encoding requests, and of decoding frames and responses.
 
 use super::{ApiKey, VersionRange};
 
-/// A response that is not what its API and version prescribe. The fault is the peer's, and the connection
-/// is of no more use: nobody knows what the bytes after it mean.
+/// An error for a response that violates the definition of its API and version. The peer is at fault, and
+/// the connection must be closed, since later bytes cannot be interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{api} v{version} response, byte {at}: {found}")]
 #[non_exhaustive]
 pub struct ProtocolError {
-    /// The API that was asked.
+    /// The API of the request.
     pub api: ApiKey,
-    /// The version in which the response was read.
+    /// The version in which the response was decoded.
     pub version: i16,
-    /// Where it went wrong, counted from the first byte after the frame's length.
+    /// The position of the error in bytes, counted from the first byte after the frame's length.
     pub at: usize,
-    /// What was found there.
+    /// The kind of violation.
     pub found: Malformed,
 }
 
-/// What was found in a response instead of what belongs there.
+/// The kind of violation in a [`ProtocolError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// The frame (or the tagged field) ends before the value does.
+    /// The frame, or the tagged field, ends before the value.
     #[error("a value of {needed} bytes where {available} are left")]
     Truncated {
-        /// Size of the value in bytes, as its type or its length prefix says.
+        /// Size of the value in bytes, from its type or its length prefix.
         needed: usize,
         /// Bytes that are left.
         available: usize,
     },
-    /// A length below −1, which stands for null.
+    /// A length below −1. (−1 itself is null.)
     #[error("the length {0}")]
     NegativeLength(i32),
-    /// A null where this version allows none.
-    #[error("a null where there must be a value")]
+    /// A null in a field that is not nullable in this version.
+    #[error("a null in a field that is not nullable")]
     UnexpectedNull,
-    /// An array that cannot fit into what is left, even if each element were as small as can be.
+    /// An array that exceeds the bytes left even if every element had its minimum size.
     #[error("an array of {count} elements where {available} bytes are left")]
     TooManyElements {
         /// Number of elements that the peer claims.
@@ -50,69 +50,69 @@ pub enum Malformed {
     /// A string that is not UTF-8.
     #[error("a string that is not UTF-8")]
     NotUtf8,
-    /// The message is complete, and bytes follow it.
+    /// Bytes after the end of the message.
     #[error("{0} bytes after the end")]
     TrailingBytes(usize),
-    /// Nothing was read: [`ApiKey::versions`] does not have this version.
+    /// The version is outside [`ApiKey::versions`]; nothing was decoded.
     #[error("a version that this client does not speak")]
     UnsupportedVersion,
 }
 
-/// A frame whose length cannot be. The fault is the peer's (or it is not a Kafka broker: `HTTP` read as a
-/// length is 1,213,486,160), and the connection must be closed.
+/// An error for a frame with an invalid length. The peer is at fault, or is not a Kafka broker (`HTTP` read as
+/// a length is 1,213,486,160), and the connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The length is below zero.
+    /// The length is negative.
     #[error("a frame of {0} bytes")]
     NegativeLength(i32),
-    /// The length is over the ceiling that the [`FrameReader`](super::FrameReader) was made with.
+    /// The length exceeds the ceiling of the [`FrameReader`](super::FrameReader).
     #[error("a frame of {length} bytes, over the ceiling of {ceiling}")]
     TooLong {
-        /// Length that the peer claims, in bytes, the length field itself not counted.
+        /// The length that the peer sent, in bytes, excluding the length field itself.
         length: usize,
         /// The ceiling in bytes.
         ceiling: usize,
     },
-    /// A response too short for its correlation id.
+    /// The response is too short for a correlation id.
     #[error("a response of {0} bytes, which is too short for a correlation id")]
     NoCorrelationId(usize),
 }
 
-/// A request that cannot be put into the chosen version. The fault is the caller's; nothing was written.
+/// An error for a request that cannot be encoded in the chosen version. The caller is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// [`ApiKey::versions`] does not have this version.
+    /// The version is outside [`ApiKey::versions`].
     #[error("{api} v{version} is not among {spoken}, which this client speaks")]
     UnsupportedVersion {
-        /// The API to be asked.
+        /// The API of the request.
         api: ApiKey,
         /// The version that was chosen.
         version: i16,
-        /// The versions that could have been.
+        /// The supported versions.
         spoken: VersionRange,
     },
-    /// The request says something for which this version has no field.
+    /// The request has a value for which this version has no field.
     #[error("{api} v{version} cannot carry {what}")]
     Unrepresentable {
-        /// The API to be asked.
+        /// The API of the request.
         api: ApiKey,
         /// The version that was chosen.
         version: i16,
-        /// What would be lost.
+        /// The value that would be lost.
         what: &'static str,
     },
-    /// A string, an array, a record set or the whole request is longer than its length field can say.
+    /// A string, an array, a record set or the whole request is longer than its length field allows.
     #[error("{api} v{version}: a length of {length}, where {limit} is the most")]
     TooLong {
-        /// The API to be asked.
+        /// The API of the request.
         api: ApiKey,
         /// The version that was chosen.
         version: i16,
         /// The length, in bytes, or in elements for an array.
         length: usize,
-        /// The greatest length that can be said.
+        /// The maximum length.
         limit: usize,
     },
 }

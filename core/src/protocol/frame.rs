@@ -1,4 +1,4 @@
-//! Frames: four bytes of length, then a message. The same for Kafka messages and for bare SASL tokens.
+//! Frames: a length of four bytes, then a message. Kafka messages and raw SASL tokens have the same framing.
 
 use alloc::vec::Vec;
 use core::{fmt, mem};
@@ -7,24 +7,27 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::{ApiKey, EncodeError, FrameError};
 
-/// The ceiling for received frames that librdkafka has as default, too (`receive.message.max.bytes`).
+/// The default limit for received frames, in bytes: that of librdkafka (`receive.message.max.bytes`).
 ///
 /// A producer's largest response is the metadata of a large cluster: some megabytes.
 pub const DEFAULT_FRAME_CEILING: usize = 100_000_000;
 
-/// Who asks, and which answer is this one's.
+/// The caller's part of a request header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestHeader<'a> {
-    /// Comes back in the response. Any number; it should be unique among the requests in flight on its
-    /// connection.
+    /// The broker copies it into the response. Any number; it should be unique among the requests in flight on
+    /// the connection.
     pub correlation_id: i32,
     /// Kafka's `client.id`: a name for logs, metrics and quotas on the broker.
     pub client_id: Option<&'a str>,
 }
 
-/// Which request a received frame answers: every response begins with the correlation id, in header v0 and v1.
+/// Returns the correlation id of a received frame. Every response begins with it, in header v0 and v1.
 ///
-/// A broker answers the requests of one connection in their order.
+/// A broker answers the requests of one connection in order.
+///
+/// # Errors
+/// Returns [`FrameError::NoCorrelationId`] if the frame has fewer than four bytes.
 pub fn correlation_id(frame: &[u8]) -> Result<i32, FrameError> {
     match frame.first_chunk() {
         Some(id) => Ok(i32::from_be_bytes(*id)),
@@ -32,10 +35,13 @@ pub fn correlation_id(frame: &[u8]) -> Result<i32, FrameError> {
     }
 }
 
-/// A SASL token in a frame of its own, without any Kafka header.
+/// Encodes a SASL token as a frame without a Kafka header.
 ///
-/// So tokens travel, in both directions, after a SaslHandshake in v0 (KIP-43). After v1 they travel in
-/// [`SaslAuthenticateRequest`](super::SaslAuthenticateRequest) instead (KIP-152).
+/// After a SaslHandshake in v0, tokens are exchanged like this in both directions (KIP-43). After v1 they are
+/// exchanged in [`SaslAuthenticateRequest`](super::SaslAuthenticateRequest)s instead (KIP-152).
+///
+/// # Errors
+/// Returns [`EncodeError::TooLong`] if the token exceeds `i32::MAX` bytes.
 pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
     let limit = i32::MAX as usize;
     if token.len() > limit {
@@ -47,10 +53,10 @@ pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
     Ok(frame.freeze())
 }
 
-/// Puts received bytes, cut anywhere, together to whole frames.
+/// Assembles frames from received bytes, however these are fragmented.
 ///
-/// It keeps at most one unfinished frame, which is never longer than the ceiling, and it allocates by the
-/// bytes that have come, not by the length that was claimed.
+/// It buffers at most one incomplete frame, never longer than the ceiling, and allocates for the bytes
+/// received, not for the length that the peer claims.
 ///
 /// ```
 /// # use kafka_batch_core::protocol::{FrameReader, FrameError};
@@ -65,12 +71,12 @@ pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
 pub struct FrameReader {
     ceiling: usize,
     prefix: [u8; 4],
-    /// How many bytes of the prefix have come.
+    /// The number of bytes of the prefix received.
     prefixed: usize,
     payload: Vec<u8>,
 }
 
-/// Without the bytes: a frame can have tokens of SASL in it.
+/// Omits the bytes: a frame can contain SASL tokens.
 impl fmt::Debug for FrameReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ceiling, prefixed, payload, .. } = self;
@@ -83,17 +89,20 @@ impl fmt::Debug for FrameReader {
 }
 
 impl FrameReader {
-    /// A reader for one connection, which refuses frames of more than `ceiling` bytes (the four bytes of the
-    /// length itself not counted).
+    /// Creates a reader for one connection, which rejects frames of more than `ceiling` bytes (excluding the
+    /// four bytes of the length itself).
     #[must_use]
     pub const fn new(ceiling: usize) -> Self {
         Self { ceiling, prefix: [0; 4], prefixed: 0, payload: Vec::new() }
     }
 
-    /// Takes bytes off the front of `received` until a frame is whole, and gives it without its length.
+    /// Consumes bytes from the front of `received` until a frame is complete, and returns it without its length.
     ///
-    /// Call it until it gives `None`: then all of `received` has been taken. After an error the connection
-    /// must be closed; the reader gives the same error for ever.
+    /// Call it until it returns `None`: then all of `received` has been consumed.
+    ///
+    /// # Errors
+    /// Returns [`FrameError`] if a length is negative or exceeds the ceiling. The connection must be closed;
+    /// every later call returns the same error.
     pub fn next_frame(&mut self, received: &mut &[u8]) -> Result<Option<Bytes>, FrameError> {
         while self.prefixed < self.prefix.len() {
             let Some((&byte, rest)) = received.split_first() else {
@@ -115,14 +124,14 @@ impl FrameReader {
         Ok(Some(Bytes::from(mem::take(&mut self.payload))))
     }
 
-    /// Returns the four bytes of the length of the frame that is being received, once they have come.
+    /// Returns the four bytes of the length of the frame being received; `None` until all four are received.
     #[must_use]
     pub const fn length_prefix(&self) -> Option<[u8; 4]> {
         if self.prefixed == self.prefix.len() { Some(self.prefix) } else { None }
     }
 
-    /// Returns how many bytes of an unfinished frame have come, and how many it is to have, both without the four bytes of
-    /// the length. `None` between frames, and after an error.
+    /// Returns the number of bytes received of the incomplete frame, and its size, both excluding the four bytes of the
+    /// length. `None` between frames, and after an error.
     #[must_use]
     pub fn unfinished(&self) -> Option<(usize, usize)> {
         self.length_prefix()?;

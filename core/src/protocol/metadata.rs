@@ -1,4 +1,4 @@
-//! Metadata, key 3: the brokers of the cluster, and which of them leads which partition.
+//! Metadata, key 3: the brokers of the cluster, and the leaders of partitions.
 //!
 //! | version | broker | what is new |
 //! |---|---|---|
@@ -6,16 +6,16 @@
 //! | 1 | 0.10 | "all topics" is a null array, and no longer an empty one; racks, controller, internal topics |
 //! | 2 | 0.10.1 | cluster id (KIP-78) |
 //! | 3 | 0.11 | throttle time (KIP-124) |
-//! | 4 | 0.11 | the client can forbid that the broker creates the topics it asks for |
+//! | 4 | 0.11 | the client can forbid the broker to create the requested topics |
 //! | 5 | 1.0 | offline replicas (KIP-112) |
-//! | 6 | 2.0 | throttling is the client's (KIP-219) |
+//! | 6 | 2.0 | the client throttles itself, not the broker (KIP-219) |
 //! | 7 | 2.1 | leader epochs (KIP-320) |
 //! | 8 | 2.3 | authorized operations (KIP-430) |
 //! | 9 | 2.4 | flexible (KIP-482) |
 //! | 10 | 2.8 | topic ids in the response (KIP-516) |
-//! | 11 | 2.8 | no authorized operations of the cluster any more (KIP-700) |
-//! | 12 | 3.1 | topics can be asked for by id (KIP-516) |
-//! | 13 | 4.0 | an error of the whole response: REBOOTSTRAP_REQUIRED (KIP-1102) |
+//! | 11 | 2.8 | without the authorized operations of the cluster (KIP-700) |
+//! | 12 | 3.1 | topics can be requested by id (KIP-516) |
+//! | 13 | 4.0 | a top-level error: REBOOTSTRAP_REQUIRED (KIP-1102) |
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,36 +25,36 @@ use bytes::Bytes;
 use super::primitives::{Reader, Writer};
 use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
 
-/// Asks for the brokers and for some topics.
+/// Requests the brokers and some topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetadataRequest<'a> {
-    /// Which topics.
+    /// The requested topics.
     pub topics: RequestedTopics<'a>,
-    /// Whether a broker that is configured to (`auto.create.topics.enable`) may create the topics that do
-    /// not exist. Before v4 that cannot be forbidden: only `true` can be said.
+    /// Whether the broker may create topics that do not exist, if `auto.create.topics.enable` is set. Versions
+    /// before v4 cannot forbid it and allow only `true`.
     pub allow_auto_topic_creation: bool,
-    /// Whether the answer should say what the client may do with the cluster (KIP-430). v8 to v10.
+    /// Whether to return the operations that the client may perform on the cluster (KIP-430). v8 to v10.
     pub include_cluster_authorized_operations: bool,
-    /// Whether the answer should say what the client may do with each topic (KIP-430). From v8 on.
+    /// Whether to return the operations that the client may perform on each topic (KIP-430). From v8 on.
     pub include_topic_authorized_operations: bool,
 }
 
-/// The topics that a [`MetadataRequest`] asks for.
+/// The topics of a [`MetadataRequest`].
 ///
-/// By name or by id, never both: as soon as one topic has an id, a broker ignores those that have names only.
+/// By name or by id, never both: if one topic has an id, the broker ignores those with a name only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestedTopics<'a> {
-    /// Every topic that the client may see.
+    /// Every topic that the client may describe.
     All,
-    /// The topics of these names. No name at all asks for the brokers only, which v0 cannot: there an empty
-    /// list means every topic.
+    /// The topics with these names. An empty list requests the brokers only, which v0 cannot express: there an
+    /// empty list means every topic.
     Named(&'a [&'a str]),
-    /// The topics of these ids. From v12 on; v10 and v11 have the field, and brokers refuse it (KIP-516).
+    /// The topics with these ids. From v12 on; v10 and v11 have the field, but brokers reject it (KIP-516).
     ById(&'a [Uuid]),
 }
 
 impl<'a> MetadataRequest<'a> {
-    /// Asks for the brokers and for these topics, and may create none: needs v4, or
+    /// Creates a request for the brokers and these topics that creates no topic. Needs v4, or
     /// `allow_auto_topic_creation` set to true.
     #[must_use]
     pub const fn new(topics: RequestedTopics<'a>) -> Self {
@@ -66,7 +66,10 @@ impl<'a> MetadataRequest<'a> {
         }
     }
 
-    /// The request as one frame.
+    /// Encodes the request as one frame.
+    ///
+    /// # Errors
+    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
     pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::Metadata, version, header)?;
         match self.topics {
@@ -96,55 +99,55 @@ impl<'a> MetadataRequest<'a> {
         if version >= 4 {
             w.bool(self.allow_auto_topic_creation);
         } else if !self.allow_auto_topic_creation {
-            return Err(w.unrepresentable("the ban on creating topics"));
+            return Err(w.unrepresentable("a request that must not create topics"));
         }
         if matches!(version, 8..=10) {
             w.bool(self.include_cluster_authorized_operations);
         } else if self.include_cluster_authorized_operations {
-            return Err(w.unrepresentable("the wish for authorized operations (KIP-430)"));
+            return Err(w.unrepresentable("a request for authorized operations (KIP-430)"));
         }
         if version >= 8 {
             w.bool(self.include_topic_authorized_operations);
         } else if self.include_topic_authorized_operations {
-            return Err(w.unrepresentable("the wish for authorized operations (KIP-430)"));
+            return Err(w.unrepresentable("a request for authorized operations (KIP-430)"));
         }
         w.no_tagged_fields();
         w.finish()
     }
 }
 
-/// The cluster as one broker sees it at this moment.
+/// The state of the cluster as known to the broker that responds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataResponse {
-    /// For how many milliseconds the request exceeded a quota; see [`ApiKey::client_throttles`]. From v3 on.
+    /// The throttle time in milliseconds, 0 if no quota was exceeded; see [`ApiKey::client_throttles`]. From v3 on.
     pub throttle_time_ms: i32,
-    /// The brokers that are up.
+    /// The available brokers.
     pub brokers: Vec<MetadataBroker>,
     /// The id of the cluster, if it has one. From v2 on (KIP-78).
     pub cluster_id: Option<String>,
-    /// The broker that is the controller (with KRaft: some broker that can reach it), or −1. From v1 on.
+    /// The id of the controller (with KRaft: of a broker that forwards to it), or −1. From v1 on.
     pub controller_id: i32,
-    /// The topics that were asked for, also those with an error.
+    /// The requested topics, including those with an error.
     pub topics: Vec<MetadataTopic>,
-    /// What the client may do with the cluster, one bit per operation; `i32::MIN` if it did not ask. v8 to
-    /// v10 (KIP-430).
+    /// The operations that the client may perform on the cluster, one bit each; `i32::MIN` if not requested. v8
+    /// to v10 (KIP-430).
     pub cluster_authorized_operations: i32,
-    /// An error of the whole response. From v13 on (KIP-1102).
+    /// The top-level error. From v13 on (KIP-1102).
     pub error_code: ErrorCode,
 }
 
-/// A broker, and where it can be reached.
+/// A broker and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataBroker {
-    /// Its id.
+    /// The broker's id.
     pub node_id: i32,
-    /// Its host name or address, as advertised for the listener that was asked (`advertised.listeners`).
+    /// The host name or address advertised for the listener of this connection (`advertised.listeners`).
     pub host: String,
-    /// Its port.
+    /// The port.
     pub port: i32,
-    /// Its rack, if it has one. From v1 on.
+    /// The rack, if the broker has one. From v1 on.
     pub rack: Option<String>,
 }
 
@@ -152,18 +155,18 @@ pub struct MetadataBroker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataTopic {
-    /// [`ErrorCode::NONE`], or why nothing is known of the topic.
+    /// [`ErrorCode::NONE`], or the error of the topic.
     pub error_code: ErrorCode,
-    /// Its name. `None`, which is possible from v12 on, if it was asked for by id and there is none.
+    /// The topic's name. `None`, possible from v12 on, if it was requested by id and does not exist.
     pub name: Option<String>,
-    /// Its id, or [`Uuid::ZERO`]. From v10 on (KIP-516). A topic that was deleted and made anew has another.
+    /// The topic's id, or [`Uuid::ZERO`]. From v10 on (KIP-516). A topic that is deleted and created again has a new id.
     pub topic_id: Uuid,
-    /// Whether it is one of Kafka's own. From v1 on.
+    /// Whether the topic is internal to Kafka. From v1 on.
     pub is_internal: bool,
-    /// Its partitions, in any order, and perhaps not all of them.
+    /// The partitions, in any order, possibly incomplete.
     pub partitions: Vec<MetadataPartition>,
-    /// What the client may do with the topic, one bit per operation; `i32::MIN` if it did not ask. From v8 on
-    /// (KIP-430).
+    /// The operations that the client may perform on the topic, one bit each; `i32::MIN` if not requested. From
+    /// v8 on (KIP-430).
     pub topic_authorized_operations: i32,
 }
 
@@ -171,25 +174,29 @@ pub struct MetadataTopic {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataPartition {
-    /// [`ErrorCode::NONE`], or what is wrong. In v0 REPLICA_NOT_AVAILABLE only says that the broker of some
-    /// replica is down; the leader beside it is good.
+    /// [`ErrorCode::NONE`], or the error of the partition. In v0, REPLICA_NOT_AVAILABLE only means that the
+    /// broker of some replica is not available; `leader_id` is valid.
     pub error_code: ErrorCode,
-    /// Its number.
+    /// The partition's number.
     pub partition_index: i32,
-    /// The broker that leads it, or −1.
+    /// The id of the partition leader, or −1.
     pub leader_id: i32,
-    /// Counts the partition's leaders, or −1. From v7 on (KIP-320). An answer with a lower epoch is stale.
+    /// The leader epoch, which increases with every change of leader, or −1. From v7 on (KIP-320). A response with
+    /// a lower epoch is stale.
     pub leader_epoch: i32,
-    /// The brokers that have a replica.
+    /// The ids of the brokers with a replica.
     pub replica_nodes: Vec<i32>,
-    /// The brokers whose replica is in sync.
+    /// The ids of the brokers whose replica is in sync.
     pub isr_nodes: Vec<i32>,
-    /// The brokers whose replica is offline. From v5 on (KIP-112).
+    /// The ids of the brokers whose replica is offline. From v5 on (KIP-112).
     pub offline_replicas: Vec<i32>,
 }
 
 impl MetadataResponse {
-    /// Decodes a frame that answers a [`MetadataRequest`] of this version.
+    /// Decodes the frame of a response to a [`MetadataRequest`] of this version.
+    ///
+    /// # Errors
+    /// Returns [`ProtocolError`] if the frame is malformed.
     pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
         let mut r = Reader::response(ApiKey::Metadata, version, frame)?;
         let response = Self {
@@ -234,7 +241,7 @@ fn topic(r: &mut Reader<'_>) -> Result<MetadataTopic, ProtocolError> {
     Ok(topic)
 }
 
-/// At least 18 bytes: in v0 an error code, an index, a leader and two empty arrays; in v9 as many.
+/// At least 18 bytes: in v0 an error code, an index, a leader and two empty arrays; 18 in v9 as well.
 fn partition(r: &mut Reader<'_>) -> Result<MetadataPartition, ProtocolError> {
     let version = r.version();
     let partition = MetadataPartition {

@@ -1,17 +1,17 @@
-//! Kafka's wire protocol, the client half of it: requests are encoded, responses are decoded.
+//! The client side of Kafka's wire protocol: encodes requests and decodes responses.
 //!
-//! Everything here is a value or a pure function. There is no socket, no clock and no state beyond
-//! [`FrameReader`], which collects received bytes until a whole frame is there. The room knows no record
-//! batch either: a record set is opaque [`Bytes`](bytes::Bytes), handed through without a copy.
+//! This module consists of values and pure functions. It uses no socket and no clock, and its only state is
+//! [`FrameReader`], which buffers received bytes until a frame is complete. It does not interpret record
+//! batches: a record set is opaque [`Bytes`](bytes::Bytes), passed on without a copy.
 //!
-//! # The life of a request
-//! 1. [`ApiVersionsResponse::choose`] says which version to speak with this broker.
-//! 2. `encode(version, header)` makes the frame as a list of segments for one vectored write.
-//! 3. [`FrameReader::next_frame`] gives the frames that come back, and [`correlation_id`] says which request
-//!    one of them answers, and so which version it is in.
-//! 4. `decode(frame, version)` makes the response of it, or a [`ProtocolError`].
+//! # Sending a request
+//! 1. [`ApiVersionsResponse::choose`] returns the version to use with this broker.
+//! 2. `encode(version, header)` returns the frame as a list of segments for one vectored write.
+//! 3. [`FrameReader::next_frame`] returns received frames. [`correlation_id`] identifies the request that a
+//!    frame answers, and thus its version.
+//! 4. `decode(frame, version)` returns the response, or a [`ProtocolError`].
 //!
-//! # What is spoken
+//! # Supported APIs
 //! | API | versions | source |
 //! |---|---|---|
 //! | [Produce](ProduceRequest) | 0–13 | brokers 0.9 to 4.x; v13 addresses topics by id (KIP-516) |
@@ -23,11 +23,11 @@
 //!
 //! Field names, units and sentinels are those of the Kafka protocol guide and of the message definitions in
 //! Apache Kafka. A field that a version does not have is decoded as the default that Kafka documents for it.
-//! What a version cannot say is an [`EncodeError`], unless Kafka itself marks the field as ignorable.
+//! A value that a version has no field for is an [`EncodeError`], unless Kafka marks the field as ignorable.
 //!
 //! # Hostile input
-//! Every byte of a response is the peer's word. No length, count or varint drives an allocation or an index
-//! before it was compared with the bytes that are present.
+//! No byte of a response is trusted. Lengths, counts and varints are compared with the bytes present before
+//! they are used for an allocation or an index.
 
 mod api_key;
 mod api_versions;

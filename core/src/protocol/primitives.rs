@@ -1,7 +1,7 @@
-//! The protocol guide's primitive types: one reader for responses, one writer for requests.
+//! The protocol guide's primitive types: a reader for responses and a writer for requests.
 //!
-//! Both know the API and version they are in, and from that whether lengths are compact (KIP-482). So a
-//! message is written down once, field by field, and the encoding of its fields follows.
+//! Both have the API and version, which determine whether lengths are compact (KIP-482). So the code of a message
+//! lists its fields once, for all versions.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,36 +10,36 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::{ApiKey, EncodeError, ErrorCode, Malformed, ProtocolError, RequestHeader, Uuid};
 
-/// The length of a string fits 15 bits, compact or not: a broker refuses a longer one.
+/// The maximum length of a string, compact or not: brokers reject longer ones.
 const MAX_STRING: usize = i16::MAX as usize;
-/// The length of anything else fits 31 bits.
+/// The maximum of every other length.
 const MAX_LENGTH: usize = i32::MAX as usize;
 
-/// Reads one response, front to back. A method gives its value, or says where and why there is none.
+/// Decodes one response, field by field. Errors have the position and kind of the violation.
 pub(super) struct Reader<'a> {
     api: ApiKey,
     version: i16,
-    /// What has not been read yet.
+    /// The bytes not read yet.
     rest: &'a [u8],
-    /// Where `rest` begins in the frame.
+    /// The position of `rest` in the frame.
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader behind the response header: v0, or v1 with tagged fields if this version has that.
+    /// Creates a reader positioned after the response header: v0, or v1 with tagged fields if this version has it.
     pub(super) fn response(api: ApiKey, version: i16, frame: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut reader = Self { api, version, rest: frame, at: 0 };
         if !api.versions().contains(version) {
             return Err(reader.wrong(0, Malformed::UnsupportedVersion));
         }
-        reader.i32()?; // the correlation id, by which the caller found the version
+        reader.i32()?; // the correlation id, which the caller has already matched
         if api.has_tagged_response_header(version) {
             reader.skip_tagged_fields()?;
         }
         Ok(reader)
     }
 
-    /// The same reader, going on in another version. Only ApiVersions needs it (KIP-511).
+    /// Continues the reader in another version. Only ApiVersions needs it (KIP-511).
     pub(super) fn in_version(self, version: i16) -> Self {
         Self { version, ..self }
     }
@@ -48,13 +48,13 @@ impl<'a> Reader<'a> {
         self.version
     }
 
-    /// The end of a response: nothing may follow. What may all the same is a second empty list of tagged fields, for
-    /// librdkafka's mock cluster leaves one there.
+    /// Checks that the response ends here. A second empty list of tagged fields is accepted, because librdkafka's mock
+    /// cluster writes one.
     pub(super) fn end_of_response(&self) -> Result<(), ProtocolError> {
         if self.api.is_flexible(self.version) && self.rest == [0] { Ok(()) } else { self.end() }
     }
 
-    /// The end of a message or a tagged field: nothing may follow.
+    /// Checks that the message or tagged field ends here.
     pub(super) fn end(&self) -> Result<(), ProtocolError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// As the Java client does, anything but zero is true.
+    /// Reads a bool. As in the Java client, every value except zero is true.
     pub(super) fn bool(&mut self) -> Result<bool, ProtocolError> {
         Ok(self.fixed::<1>()? != [0])
     }
@@ -109,8 +109,8 @@ impl<'a> Reader<'a> {
         Ok(Bytes::copy_from_slice(self.take(length)?))
     }
 
-    /// An array whose elements take at least `smallest` bytes each, in any version. By that the claimed count
-    /// is checked before anything is reserved.
+    /// Reads an array whose elements take at least `smallest` bytes each in every version. The count is checked
+    /// against that before memory is allocated.
     pub(super) fn array<T>(
         &mut self,
         smallest: usize,
@@ -130,10 +130,10 @@ impl<'a> Reader<'a> {
         Ok(elements)
     }
 
-    /// The tagged fields that end every structure of a flexible version; nothing at all in other versions.
+    /// Reads the tagged fields at the end of a structure in flexible versions; does nothing in other versions.
     ///
-    /// `known` gets each tag with a reader of that field alone; what it does not read is skipped, so that
-    /// fields of future brokers do no harm (KIP-482).
+    /// Calls `known` with each tag and a reader limited to that field. Unread bytes of a field are skipped, so
+    /// that fields of future brokers are ignored (KIP-482).
     pub(super) fn tagged_fields(
         &mut self,
         mut known: impl FnMut(u32, &mut Reader<'a>) -> Result<(), ProtocolError>,
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         self.tagged_fields(|_, _| Ok(()))
     }
 
-    /// A length prefix; `None` is null.
+    /// Reads a length prefix; `None` is null.
     fn length(&mut self, prefix: Prefix) -> Result<Option<usize>, ProtocolError> {
         let at = self.at;
         if self.api.is_flexible(self.version) {
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// The only place where the reader moves.
+    /// Takes `needed` bytes. All other methods advance the reader through this one.
     fn take(&mut self, needed: usize) -> Result<&'a [u8], ProtocolError> {
         let Some((taken, rest)) = self.rest.split_at_checked(needed) else {
             let available = self.rest.len();
@@ -212,30 +212,30 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes one request with its length and header. Record sets stay apart, so that they are never copied.
+/// Encodes one request with its length and header. Record sets are kept separate, so that they are not copied.
 pub(super) struct Writer {
     api: ApiKey,
     version: i16,
-    /// Everything but the record sets.
+    /// All bytes except the record sets.
     envelope: BytesMut,
-    /// The record sets, each with its place in the envelope.
+    /// The record sets, each with its position in the envelope.
     record_sets: Vec<(usize, Bytes)>,
 }
 
 impl Writer {
-    /// A writer behind the request header: v1, or v2 with tagged fields if this version is flexible. (Header
-    /// v0 belongs to ControlledShutdown v0 alone, which no client sends.)
+    /// Creates a writer and writes the request header: v1, or v2 with tagged fields if this version is flexible.
+    /// (Only ControlledShutdown v0, which clients do not send, has header v0.)
     pub(super) fn request(api: ApiKey, version: i16, header: RequestHeader<'_>) -> Result<Self, EncodeError> {
         let spoken = api.versions();
         if !spoken.contains(version) {
             return Err(EncodeError::UnsupportedVersion { api, version, spoken });
         }
         let mut writer = Self { api, version, envelope: BytesMut::with_capacity(64), record_sets: Vec::new() };
-        writer.i32(0); // the frame's length, once it is known
+        writer.i32(0); // placeholder for the frame's length
         writer.i16(api.code());
         writer.i16(version);
         writer.i32(header.correlation_id);
-        // The client id is never compact, for an old broker must be able to read this far (KIP-511).
+        // The client id is never compact, since old brokers must be able to decode it (KIP-511).
         match header.client_id {
             None => writer.i16(-1),
             Some(id) => {
@@ -248,7 +248,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The frame in segments: envelope, record set, envelope, … None of them is empty.
+    /// Returns the frame's segments: envelope, record set, envelope, … None of them is empty.
     pub(super) fn finish(mut self) -> Result<Vec<Bytes>, EncodeError> {
         let records: usize = self.record_sets.iter().map(|(_, set)| set.len()).sum();
         let length = self.envelope.len() - 4 + records;
@@ -269,7 +269,7 @@ impl Writer {
         Ok(segments)
     }
 
-    /// The error for something that this version has no field for.
+    /// Returns the error for a value that this version has no field for.
     pub(super) fn unrepresentable(&self, what: &'static str) -> EncodeError {
         EncodeError::Unrepresentable { api: self.api, version: self.version, what }
     }
@@ -316,7 +316,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A record set: its length into the envelope, and the bytes as a segment of their own.
+    /// Writes the length of a record set into the envelope, and adds its bytes as a separate segment.
     pub(super) fn records(&mut self, records: &Bytes) -> Result<(), EncodeError> {
         self.length(Prefix::Long, records.len())?;
         if !records.is_empty() {
@@ -338,7 +338,7 @@ impl Writer {
         self.null(Prefix::Long);
     }
 
-    /// The end of a structure: no tagged fields, in a version that has them.
+    /// Writes an empty list of tagged fields at the end of a structure, in flexible versions.
     pub(super) fn no_tagged_fields(&mut self) {
         if self.api.is_flexible(self.version) {
             self.envelope.put_u8(0);
@@ -389,7 +389,7 @@ impl Writer {
     }
 }
 
-/// How wide a length is where it is not compact.
+/// The width of a length that is not compact.
 #[derive(Clone, Copy)]
 enum Prefix {
     /// 16 bits: strings.
@@ -398,7 +398,7 @@ enum Prefix {
     Long,
 }
 
-/// A claimed size. What does not fit the address space cannot be present, and is refused as truncated.
+/// Converts a size sent by the peer. A size beyond the address space saturates, and is then rejected as truncated.
 fn as_size(claimed: u32) -> usize {
     usize::try_from(claimed).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Produce, key 0: hands record sets to the leaders of their partitions.
+//! Produce, key 0: sends record sets to the leaders of their partitions.
 //!
 //! | version | broker | what is new |
 //! |---|---|---|
@@ -8,16 +8,16 @@
 //! | 3 | 0.11 | magic 2, and only that; transactional id (KIP-98) |
 //! | 4 | 1.0 | may fail with KAFKA_STORAGE_ERROR (KIP-112) |
 //! | 5 | 1.0 | log start offset |
-//! | 6 | 2.0 | throttling is the client's (KIP-219) |
+//! | 6 | 2.0 | the client throttles itself, not the broker (KIP-219) |
 //! | 7 | 2.1 | zstd (KIP-110) |
-//! | 8 | 2.4 | which records were disliked, and why (KIP-467) |
+//! | 8 | 2.4 | errors of single records (KIP-467) |
 //! | 9 | 2.8 | flexible (KIP-482) |
-//! | 10 | 3.7 | who leads the partition now (KIP-951) |
+//! | 10 | 3.7 | the current leader of the partition (KIP-951) |
 //! | 11 | 3.8 | may fail with TRANSACTION_ABORTABLE (KIP-890) |
 //! | 12 | 4.0 | inside a transaction, adds the partition to it (KIP-890) |
 //! | 13 | 4.1 | topics by id in place of names (KIP-516) |
 //!
-//! Kafka 4 lists v0 to v2 and refuses them: see [`choose_version`](super::choose_version).
+//! Kafka 4 lists v0 to v2 but rejects them: see [`choose_version`](super::choose_version).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,10 +27,10 @@ use bytes::Bytes;
 use super::primitives::{Reader, Writer};
 use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
 
-/// Who must have a record set before the broker says so: Kafka's `acks`.
+/// The replicas that must have a record set before the broker acknowledges it: Kafka's `acks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Acks {
-    /// 0: nobody, and **there is no response**. The request is done when it is written.
+    /// 0: none, and **there is no response**. The request is complete once it is written.
     None,
     /// 1: the leader.
     Leader,
@@ -46,20 +46,20 @@ pub struct ProduceRequest<'a> {
     /// From v12 on a transactional request joins its partitions to the transaction, which is right only if
     /// the cluster has `transaction.version` 2; otherwise v11 is the newest to use (KIP-890).
     pub transactional_id: Option<&'a str>,
-    /// Who must have the records before the broker answers.
+    /// The replicas that must have the records before the broker responds.
     pub acks: Acks,
-    /// For how many milliseconds the broker may wait for that.
+    /// The time in milliseconds for which the broker waits for these replicas.
     pub timeout_ms: i32,
-    /// The record sets, by topic. A topic should come once, and in it a partition once.
+    /// The record sets, by topic. Each topic, and each partition within it, should occur once.
     pub topic_data: Vec<TopicProduceData<'a>>,
 }
 
 /// The record sets for one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicProduceData<'a> {
-    /// Its name. Up to v12; left out after.
+    /// The topic's name. Up to v12; omitted after.
     pub name: &'a str,
-    /// Its id. From v13 on, where it must not be [`Uuid::ZERO`]; left out before.
+    /// The topic's id. From v13 on, where it must not be [`Uuid::ZERO`]; omitted before.
     pub topic_id: Uuid,
     /// The record sets, by partition.
     pub partition_data: Vec<PartitionProduceData>,
@@ -75,8 +75,11 @@ pub struct PartitionProduceData {
 }
 
 impl ProduceRequest<'_> {
-    /// The request as one frame, in segments: envelope, record set, envelope, record set, … The segments are
-    /// to be written one after the other; those of the record sets are the given bytes, not copies.
+    /// Encodes the request as one frame of several segments, to be written in order: envelope, record set,
+    /// envelope, record set, … The segments of the record sets share the given bytes, without a copy.
+    ///
+    /// # Errors
+    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
     pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::Produce, version, header)?;
         if version >= 3 {
@@ -112,39 +115,38 @@ impl ProduceRequest<'_> {
     }
 }
 
-/// What became of the record sets. There is none after a request with [`Acks::None`].
+/// The results of a [`ProduceRequest`]. There is no response to a request with [`Acks::None`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProduceResponse {
-    /// What became of them, by topic.
+    /// The results, by topic.
     pub responses: Vec<TopicProduceResponse>,
-    /// For how many milliseconds the request exceeded a quota; see [`ApiKey::client_throttles`]. From v1 on.
+    /// The throttle time in milliseconds, 0 if no quota was exceeded; see [`ApiKey::client_throttles`]. From v1 on.
     pub throttle_time_ms: i32,
-    /// Where to reach the brokers that [`PartitionProduceResponse::current_leader`] names. From v10 on
-    /// (KIP-951).
+    /// The addresses of the brokers in [`PartitionProduceResponse::current_leader`]. From v10 on (KIP-951).
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
-/// What became of the record sets for one topic.
+/// The results for one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicProduceResponse {
-    /// Which topic.
+    /// The topic.
     pub topic: ProducedTopic,
-    /// What became of them, by partition.
+    /// The results, by partition.
     pub partition_responses: Vec<PartitionProduceResponse>,
 }
 
-/// How a [`ProduceResponse`] says which topic it means.
+/// The identification of a topic in a [`ProduceResponse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProducedTopic {
-    /// By its name: up to v12.
+    /// The topic's name: up to v12.
     Name(String),
-    /// By its id: from v13 on (KIP-516).
+    /// The topic's id: from v13 on (KIP-516).
     Id(Uuid),
 }
 
-/// What became of the record set for one partition.
+/// The result for the record set of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionProduceResponse {
@@ -154,27 +156,26 @@ pub struct PartitionProduceResponse {
     pub error_code: ErrorCode,
     /// The offset of the first record, or −1.
     pub base_offset: i64,
-    /// The time at which the broker appended the records, in milliseconds since the epoch, if it replaced
-    /// their timestamps by that (`message.timestamp.type=LogAppendTime`); otherwise −1. From v2 on (KIP-32).
+    /// The time at which the broker appended the records, in milliseconds since the Unix epoch, if it replaced
+    /// their timestamps (`message.timestamp.type=LogAppendTime`); otherwise −1. From v2 on (KIP-32).
     pub log_append_time_ms: i64,
-    /// The first offset that the partition still has, or −1. From v5 on.
+    /// The partition's log start offset, or −1. From v5 on.
     pub log_start_offset: i64,
-    /// The records for whose sake the whole record set was refused. From v8 on (KIP-467).
+    /// The records because of which the whole record set was rejected. From v8 on (KIP-467).
     pub record_errors: Vec<RecordError>,
-    /// What is wrong with them in common. From v8 on (KIP-467).
+    /// The error message for the whole record set. From v8 on (KIP-467).
     pub error_message: Option<String>,
-    /// The broker that leads the partition now, if this one does not and knows who does. From v10 on
-    /// (KIP-951).
+    /// The partition's current leader, if it is another broker and known to this one. From v10 on (KIP-951).
     pub current_leader: Option<LeaderIdAndEpoch>,
 }
 
-/// A record for whose sake a record set was refused (KIP-467): `BatchIndexAndErrorMessage` in Kafka.
+/// A record because of which a record set was rejected (KIP-467): `BatchIndexAndErrorMessage` in Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordError {
-    /// The record's position in its batch, from 0 on.
+    /// The record's index in its batch, from 0.
     pub batch_index: i32,
-    /// What is wrong with it.
+    /// The broker's error message.
     pub message: Option<String>,
 }
 
@@ -182,28 +183,32 @@ pub struct RecordError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeaderIdAndEpoch {
-    /// The broker's id. [`ProduceResponse::node_endpoints`] says where it is.
+    /// The broker's id. [`ProduceResponse::node_endpoints`] has its address.
     pub leader_id: i32,
-    /// Counts the partition's leaders. An epoch that is not above the known one is old news.
+    /// The leader epoch, which increases with every change of leader. Information with an epoch not above the
+    /// known one is stale.
     pub leader_epoch: i32,
 }
 
-/// Where a broker can be reached (KIP-951).
+/// The address of a broker (KIP-951).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeEndpoint {
-    /// Its id.
+    /// The broker's id.
     pub node_id: i32,
-    /// Its host name or address.
+    /// The host name or address.
     pub host: String,
-    /// Its port.
+    /// The port.
     pub port: i32,
-    /// Its rack, if it has one.
+    /// The rack, if the broker has one.
     pub rack: Option<String>,
 }
 
 impl ProduceResponse {
-    /// Decodes a frame that answers a [`ProduceRequest`] of this version.
+    /// Decodes the frame of a response to a [`ProduceRequest`] of this version.
+    ///
+    /// # Errors
+    /// Returns [`ProtocolError`] if the frame is malformed.
     pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
         let mut r = Reader::response(ApiKey::Produce, version, frame)?;
         let responses = r.array(3, topic_response)?;
@@ -263,7 +268,7 @@ fn record_error(r: &mut Reader<'_>) -> Result<RecordError, ProtocolError> {
     Ok(error)
 }
 
-/// The leader −1 stands for "not known", as does the absence of the field.
+/// A leader of −1 means "unknown", as does the absence of the field.
 fn leader(r: &mut Reader<'_>) -> Result<Option<LeaderIdAndEpoch>, ProtocolError> {
     let leader = LeaderIdAndEpoch { leader_id: r.i32()?, leader_epoch: r.i32()? };
     r.skip_tagged_fields()?;

@@ -3,7 +3,7 @@
 //! | version | broker | what is new |
 //! |---|---|---|
 //! | 0 | 1.0 | |
-//! | 1 | 2.2 | how long the session lasts (KIP-368) |
+//! | 1 | 2.2 | session lifetime (KIP-368) |
 //! | 2 | 2.5 | flexible (KIP-482) |
 
 use alloc::string::String;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::primitives::{Reader, Writer};
 use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader};
 
-/// The next token of the client. Its `Debug` shows the size only, for a token can be a password.
+/// Sends the client's next token. `Debug` shows only the size, since a token can contain a password.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SaslAuthenticateRequest<'a> {
     /// The token, as the mechanism defines it.
@@ -23,7 +23,10 @@ pub struct SaslAuthenticateRequest<'a> {
 }
 
 impl SaslAuthenticateRequest<'_> {
-    /// The request as one frame.
+    /// Encodes the request as one frame.
+    ///
+    /// # Errors
+    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
     pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::SaslAuthenticate, version, header)?;
         w.bytes(self.auth_bytes)?;
@@ -39,19 +42,19 @@ impl fmt::Debug for SaslAuthenticateRequest<'_> {
     }
 }
 
-/// The next token of the broker, or why it refuses. Its `Debug` shows the size of the token only, which in SCRAM is
-/// derived from the password.
+/// The broker's next token, or an error. `Debug` shows only the size of the token, which in SCRAM is derived from the
+/// password.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SaslAuthenticateResponse {
-    /// [`ErrorCode::NONE`], or [`ErrorCode::SASL_AUTHENTICATION_FAILED`]; after an error the broker hangs up.
+    /// [`ErrorCode::NONE`], or [`ErrorCode::SASL_AUTHENTICATION_FAILED`]; after an error the broker closes the connection.
     pub error_code: ErrorCode,
-    /// What the broker says of the error.
+    /// The broker's error message.
     pub error_message: Option<String>,
-    /// The token, as the mechanism defines it. It can be empty.
+    /// The token, as the mechanism defines it. May be empty.
     pub auth_bytes: Bytes,
-    /// After how many milliseconds the client must have authenticated anew, or the broker hangs up; 0 for
-    /// never. From v1 on (KIP-368); before, 0.
+    /// The time in milliseconds within which the client must authenticate again, or the broker closes the
+    /// connection; 0 for unlimited. From v1 on (KIP-368); before, 0.
     pub session_lifetime_ms: i64,
 }
 
@@ -67,7 +70,10 @@ impl fmt::Debug for SaslAuthenticateResponse {
 }
 
 impl SaslAuthenticateResponse {
-    /// Decodes a frame that answers a [`SaslAuthenticateRequest`] of this version.
+    /// Decodes the frame of a response to a [`SaslAuthenticateRequest`] of this version.
+    ///
+    /// # Errors
+    /// Returns [`ProtocolError`] if the frame is malformed.
     pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
         let mut r = Reader::response(ApiKey::SaslAuthenticate, version, frame)?;
         let response = Self {

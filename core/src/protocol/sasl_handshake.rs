@@ -1,12 +1,12 @@
-//! SaslHandshake, key 17: which SASL mechanism will be used (KIP-43).
+//! SaslHandshake, key 17: negotiates the SASL mechanism (KIP-43).
 //!
 //! | version | broker | what is new |
 //! |---|---|---|
-//! | 0 | 0.10 | the tokens follow in bare frames, see [`sasl_token_frame`](super::sasl_token_frame) |
+//! | 0 | 0.10 | the tokens follow in raw frames, see [`sasl_token_frame`](super::sasl_token_frame) |
 //! | 1 | 1.0 | the tokens follow in SaslAuthenticate requests (KIP-152); the layout is the same |
 //!
-//! There is no flexible version, and there will be none (KAFKA-9577). A 0.9 broker has no such API: there the
-//! tokens of its one mechanism, GSSAPI, come first on the connection.
+//! There is no flexible version, and there will be none (KAFKA-9577). A 0.9 broker does not have this API: there
+//! the connection begins with the tokens of its only mechanism, GSSAPI.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,7 +24,10 @@ pub struct SaslHandshakeRequest<'a> {
 }
 
 impl SaslHandshakeRequest<'_> {
-    /// The request as one frame.
+    /// Encodes the request as one frame.
+    ///
+    /// # Errors
+    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
     pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
         let mut w = Writer::request(ApiKey::SaslHandshake, version, header)?;
         w.string(self.mechanism)?;
@@ -32,18 +35,21 @@ impl SaslHandshakeRequest<'_> {
     }
 }
 
-/// Whether the mechanism is accepted, and which ones there are.
+/// Whether the broker accepts the mechanism, and the mechanisms it supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SaslHandshakeResponse {
     /// [`ErrorCode::NONE`], or [`ErrorCode::UNSUPPORTED_SASL_MECHANISM`].
     pub error_code: ErrorCode,
-    /// The mechanisms that the broker has switched on.
+    /// The mechanisms enabled on the broker.
     pub mechanisms: Vec<String>,
 }
 
 impl SaslHandshakeResponse {
-    /// Decodes a frame that answers a [`SaslHandshakeRequest`] of this version.
+    /// Decodes the frame of a response to a [`SaslHandshakeRequest`] of this version.
+    ///
+    /// # Errors
+    /// Returns [`ProtocolError`] if the frame is malformed.
     pub fn decode(frame: &[u8], version: i16) -> Result<Self, ProtocolError> {
         let mut r = Reader::response(ApiKey::SaslHandshake, version, frame)?;
         let response = Self {

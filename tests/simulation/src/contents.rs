@@ -1,4 +1,4 @@
-//! What stands in the batches of a simulation, so that each can be recognised wherever it turns up.
+//! The contents of simulated batches, by which each batch can be identified wherever it appears.
 
 use bytes::Bytes;
 use kafka_batch_core::{

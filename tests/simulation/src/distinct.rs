@@ -1,4 +1,4 @@
-//! How many different states there were, over runs without number, in memory that does not grow.
+//! Estimates the number of distinct states over any number of runs, in bounded memory.
 
 /// Counts different hashes, nearly: each sets one bit of a map, and from the bits that are still free follows how many there
 /// were (linear counting, Whang et al. 1990). Up to some hundred million it is right to a fraction of a percent.

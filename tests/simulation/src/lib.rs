@@ -1,11 +1,11 @@
-//! A whole world in one thread, on a clock that only the test moves: the sans-IO producer of `kafka-batch`, a cluster of
-//! fake brokers, the links between them, and everything that can go wrong, from one seed.
+//! A deterministic simulation in one thread with a simulated clock: the sans-IO producer of `kafka-batch`, a cluster of
+//! fake brokers, the links between them, and faults, all generated from one seed.
 //!
 //! ```text
 //! schedule ──commands, faults──▶ world ──┬── machine (under test)
 //!                                        ├── links: latency, stalls, cuts, refusals
-//!                                        ├── brokers: one file an API, interceptors, rules for sequences
-//!                                        └── ledger: what was promised, compared with what is in the logs
+//!                                        ├── brokers: one file per API, interceptors, sequence checks
+//!                                        └── ledger: reported outcomes, compared with the logs
 //! ```
 
 pub mod broker;
@@ -21,5 +21,5 @@ pub mod schedule;
 pub mod wire;
 pub mod world;
 
-/// A point in time: how long after the beginning of the world.
+/// A point in time, as the duration since the start of the simulation.
 pub type Moment = std::time::Duration;

@@ -1,5 +1,5 @@
-//! The links: what is between a socket of the machine and a broker. They keep order and duplicate nothing, as TCP does;
-//! they are slow, stall, and are cut.
+//! The links between the machine's sockets and the brokers. Like TCP, they preserve order and duplicate nothing; they have
+//! latency, stall, and can be cut.
 
 use std::collections::VecDeque;
 

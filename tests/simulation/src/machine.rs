@@ -1,4 +1,4 @@
-//! The machine under test, and nothing of it that the world does not need: should its doors change, this file does.
+//! The machine under test, reduced to the interface that the world needs: only this file depends on its API.
 
 use kafka_batch_core::machine::{
     BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, ProducerConfig, SendErrorKind,

@@ -1,4 +1,4 @@
-//! Runs as many schedules as asked for, on all cores: `--schedules N [--seed S] [--jobs J]`; or one: `--seed S --trace`.
+//! Runs the requested number of schedules on all cores: `--schedules N [--seed S] [--jobs J]`; or one: `--seed S --trace`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Chance, from one seed: the same seed gives the same run.
+//! Pseudo-random numbers from one seed: equal seeds produce equal runs.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Runs a schedule, and shortens one that fails.
+//! Runs a schedule, and shrinks a failing one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

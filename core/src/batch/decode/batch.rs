@@ -1,4 +1,4 @@
-//! One batch that was read: what its header says, and the way to its records.
+//! A decoded batch: its header fields and access to its records.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -15,10 +15,10 @@ use crate::compression::Codec;
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
-/// A batch that was read: its header is checked, and so is its sum; its records wait, still compressed.
+/// A decoded batch: header and checksum are verified, the records are not decompressed or decoded yet.
 ///
-/// In magic 0 and 1, where a compressed message is a batch of its own, plain messages that follow one another count as
-/// one batch here.
+/// In magic 0 and 1 a compressed message is one batch, and a run of uncompressed messages with equal attributes is one
+/// batch too.
 #[derive(Clone)]
 pub struct RecordBatch<'a> {
     pub(super) position: Range<usize>,
@@ -34,16 +34,16 @@ pub(super) enum Kind<'a> {
     Wrapper { magic: Magic, attributes: i8, offset: i64, timestamp: Timestamp, compressed: &'a [u8] },
 }
 
-/// Which time the timestamps of a batch's records say (KIP-32).
+/// The meaning of the timestamps of a batch's records (KIP-32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampType {
-    /// When the producer made them.
+    /// The time at which the producer created the record.
     CreateTime,
-    /// When the broker appended them.
+    /// The time at which the broker appended the batch.
     LogAppendTime,
 }
 
-/// Without its bytes, which are an application's data, and many.
+/// Omits the bytes: they are application data and can be large.
 impl fmt::Debug for RecordBatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("RecordBatch");
@@ -53,19 +53,19 @@ impl fmt::Debug for RecordBatch<'_> {
 }
 
 impl<'a> RecordBatch<'a> {
-    /// Where it stands in the buffer.
+    /// Returns the byte range of the batch in the buffer.
     #[must_use]
     pub fn position(&self) -> Range<usize> {
         self.position.clone()
     }
 
-    /// Its bytes, as they stand in the buffer.
+    /// Returns the bytes of the batch, as they are in the buffer.
     #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Its format.
+    /// Returns the format.
     #[must_use]
     pub const fn magic(&self) -> Magic {
         match self.kind {
@@ -74,13 +74,13 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// How its records are compressed.
+    /// Returns the codec with which the records are compressed.
     #[must_use]
     pub const fn codec(&self) -> Codec {
         self.codec
     }
 
-    /// Its attributes as on the wire; of plain messages of magic 0 and 1, those that they all have.
+    /// Returns the attributes as on the wire. All messages of an uncompressed run of magic 0 or 1 have the same ones.
     #[must_use]
     pub const fn attributes(&self) -> i16 {
         match self.kind {
@@ -89,7 +89,7 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// The header fields that only magic 2 has.
+    /// Returns the header of a magic 2 batch; `None` in magic 0 and 1.
     #[must_use]
     pub const fn header(&self) -> Option<&BatchHeader> {
         match &self.kind {
@@ -98,7 +98,7 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// Which time its timestamps say; magic 0 has none.
+    /// Returns the meaning of the timestamps; `None` in magic 0, which has no timestamps.
     #[must_use]
     pub fn timestamp_type(&self) -> Option<TimestampType> {
         let log_append_time = match self.kind {
@@ -113,19 +113,20 @@ impl<'a> RecordBatch<'a> {
         Some(if log_append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime })
     }
 
-    /// Whether it is part of a transaction.
+    /// Returns whether the batch is part of a transaction.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
         self.has(attribute::TRANSACTIONAL)
     }
 
-    /// Whether its records are the broker's own: see [`RecordView::control`](crate::RecordView::control).
+    /// Returns whether the records are control records, written by a broker: see [`RecordView::control`](crate::RecordView::control).
     #[must_use]
     pub fn is_control(&self) -> bool {
         self.has(attribute::CONTROL)
     }
 
-    /// When its tombstones and transaction markers may go, once a log cleaner has seen it (KIP-534).
+    /// Returns the time from which the log cleaner may remove the tombstones and transaction markers of this batch;
+    /// `None` if no log cleaner has set it (KIP-534).
     #[must_use]
     pub fn delete_horizon(&self) -> Option<Timestamp> {
         let header = self.header().filter(|_| self.has(attribute::DELETE_HORIZON))?;
@@ -136,8 +137,8 @@ impl<'a> RecordBatch<'a> {
         self.header().is_some_and(|header| header.attributes & bit != 0)
     }
 
-    /// The offset of its first record, as the header says it: `None` for compressed messages of magic 0 and 1, where
-    /// only the records tell.
+    /// Returns the offset of the first record from the header; `None` for compressed messages of magic 0 and 1, where
+    /// only the records have it.
     #[must_use]
     pub const fn base_offset(&self) -> Option<i64> {
         match self.kind {
@@ -147,19 +148,20 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// The offset that comes after its last one as the header says it, compacted records included: where the next batch
-    /// can begin. `None` in magic 0 and 1, where only the records tell; and for an offset beyond 64 bits.
+    /// Returns the offset after the batch's last one, computed from the header and counting compacted records: the lowest
+    /// base offset that the next batch can have. `None` in magic 0 and 1, where only the records have offsets, and if the
+    /// offset exceeds 64 bits.
     ///
-    /// Some writers leave a last offset delta of 0 in every header, and then this is not where the records end. Brokers
-    /// and Java's consumer go by it all the same.
+    /// Some writers leave a last offset delta of 0 in every header; the records then end later than this. Brokers and
+    /// Java's consumer use the header's value nevertheless.
     #[must_use]
     pub fn next_offset(&self) -> Option<i64> {
         let header = self.header()?;
         header.base_offset.checked_add(i64::from(header.last_offset_delta) + 1)
     }
 
-    /// How many records it has, as the header says it: `None` for compressed messages of magic 0 and 1, where only the
-    /// records tell.
+    /// Returns the number of records from the header; `None` for compressed messages of magic 0 and 1, which do not store
+    /// it.
     #[must_use]
     pub const fn record_count(&self) -> Option<usize> {
         match self.kind {
@@ -169,18 +171,18 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// Its records: decompressed, if they are compressed, and to `max_decompressed` bytes at most
+    /// Returns the records, decompressing them if necessary, to at most `max_decompressed` bytes
     /// (see [`DEFAULT_MAX_DECOMPRESSED`](crate::DEFAULT_MAX_DECOMPRESSED)).
     ///
-    /// What is behind the end of the compressed data is skipped, as Java's reader does: behind a gzip member, LZ4 frame or
-    /// zstd frame anything that does not begin another one, and behind the last block of a xerial Snappy stream up to
-    /// three bytes. In magic 2 the number of records shows that nothing is missing for it. In magic 0 and 1 nothing would, and
-    /// there only zeros are skipped.
+    /// Bytes after the end of the compressed data are skipped as Java's reader skips them: after a gzip member, LZ4 frame
+    /// or zstd frame, anything that does not begin another one; after the last block of a xerial Snappy stream, up to
+    /// three bytes. In magic 2 the record count shows whether records are missing. Magic 0 and 1 have no such count, so
+    /// only zeros are skipped there.
     ///
     /// # Errors
-    /// The codec finds its bytes damaged, is not compiled in, or would give more bytes than `max_decompressed`. The scope
-    /// is the whole batch: what could be decompressed before the damage is not handed out, since no checksum vouches for
-    /// it.
+    /// Returns an error if the compressed bytes are damaged, the codec is not compiled in, or the records exceed
+    /// `max_decompressed` bytes. Its scope is the whole batch: bytes decompressed before the damage are discarded, because
+    /// no checksum covers them separately.
     pub fn records(&self, max_decompressed: usize) -> Result<Records<'a>, DecodeError> {
         let Range { start: batch_at, end: batch_end } = self.position.clone();
         let start = match &self.kind {
@@ -189,7 +191,7 @@ impl<'a> RecordBatch<'a> {
             Kind::Wrapper { compressed, .. } => self.bytes.len() - compressed.len(),
         };
         let encoded = &self.bytes[start..];
-        // Compaction can leave a header without records behind, and then there is nothing that a codec wrote.
+        // Compaction can leave a header without records; there are no compressed bytes then.
         let plain = self.codec == Codec::None || (encoded.is_empty() && self.record_count() == Some(0));
         let in_buffer = Place { batch_at, batch_end, start: batch_at + start, region: Region::Buffer };
         let (payload, place) = if plain {

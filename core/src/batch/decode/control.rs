@@ -1,26 +1,26 @@
-//! Control records: what brokers write between those of producers (protocol guide, "Control Batches"; KIP-98).
+//! Control records, which brokers write into a partition's log (protocol guide, "Control Batches"; KIP-98).
 
 use crate::record::RecordView;
 
-/// A record that a broker wrote for clients to act on. Its kind stands in the record's key.
+/// A decoded control record. Its type is stored in the record's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ControlRecord {
     /// The version of the key's layout.
     pub version: i16,
-    /// What it says.
+    /// The type.
     pub control_type: ControlType,
-    /// The epoch of the transaction's coordinator: in the markers that end a transaction.
+    /// The epoch of the transaction coordinator; `None` unless the type is `Abort` or `Commit`.
     pub coordinator_epoch: Option<i32>,
 }
 
-/// What a control record says.
+/// The type of a control record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControlType {
-    /// The transaction is aborted (0).
+    /// Ends a transaction by aborting it (0).
     Abort,
-    /// The transaction is committed (1).
+    /// Ends a transaction by committing it (1).
     Commit,
     /// The partition has a new leader (2): metadata logs only (KIP-595).
     LeaderChange,
@@ -32,28 +32,30 @@ pub enum ControlType {
     KRaftVersion,
     /// The voters of the metadata quorum (6) (KIP-853).
     KRaftVoters,
-    /// A number that came after this library.
+    /// A type that this version of the crate does not know.
     Unknown(i16),
 }
 
-/// A record of a control batch whose key or value is too short for what it is.
+/// An error for a control record whose key or value is shorter than its type requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a control record's {part} has {found} bytes, and {least} are the least")]
+#[error("the {part} of the control record has {found} bytes, but at least {least} are required")]
 pub struct ControlRecordError {
-    /// `key` or `value`.
+    /// The part that is too short: `key` or `value`.
     pub part: &'static str,
-    /// Bytes found; 0 for null.
+    /// Its length in bytes; 0 for null.
     pub found: usize,
-    /// Bytes that it has at least.
+    /// The least length that it must have, in bytes.
     pub least: usize,
 }
 
 impl RecordView<'_> {
-    /// What this record says, if it is in a control batch ([`RecordBatch::is_control`](crate::RecordBatch::is_control)):
-    /// in any other batch its key is the application's, and this answer means nothing.
+    /// Decodes this record as a control record.
+    ///
+    /// Call this only for records of a control batch ([`RecordBatch::is_control`](crate::RecordBatch::is_control)): in
+    /// any other batch the key is application data, and the result is meaningless.
     ///
     /// # Errors
-    /// The key, or the value of an end-of-transaction marker, is too short.
+    /// Returns an error if the key, or the value of an end-of-transaction marker, is too short.
     pub fn control(&self) -> Result<ControlRecord, ControlRecordError> {
         let [version, control_type] = numbers(self.key, "key")?;
         let control_type = match control_type {
@@ -77,7 +79,7 @@ impl RecordView<'_> {
     }
 }
 
-/// The first 16-bit numbers of a key or value.
+/// Decodes the first `N` 16-bit numbers of a key or value.
 fn numbers<const N: usize>(bytes: Option<&[u8]>, part: &'static str) -> Result<[i16; N], ControlRecordError> {
     let bytes = bytes.unwrap_or_default();
     let mut numbers = [0; N];

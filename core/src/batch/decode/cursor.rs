@@ -1,9 +1,9 @@
-//! Reading fields out of bytes that nobody vouches for.
+//! Decodes fields from untrusted bytes.
 
 use super::error::{DecodeErrorKind, Field};
 use crate::varint::{self, VarintError};
 
-/// A fault, and the byte at which it stands, counted from the start of the bytes that were read.
+/// A decoding error and its position, counted from the start of the decoded bytes.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) at: usize,
@@ -12,7 +12,7 @@ pub(super) struct Fault {
 
 pub(super) type Read<T> = Result<T, Fault>;
 
-/// Bytes, and how far they are read.
+/// A byte slice with a read position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -40,7 +40,7 @@ impl<'a> Cursor<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// The bytes between `start` and here.
+    /// Returns the bytes from `start` to the current position.
     #[inline]
     pub(super) fn since(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at).unwrap_or_default()
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// As many bytes as `length` says, which was read at `length_at`.
+    /// Takes `length` bytes. An invalid length is reported at `length_at`, where it was read.
     #[inline(always)]
     pub(super) fn take(&mut self, length: i32, length_at: usize, field: Field) -> Read<&'a [u8]> {
         let start = self.at;
@@ -103,7 +103,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Bytes or null, with a varint length in front (magic 2). Null is −1, and with `LENIENT` any negative length.
+    /// Reads nullable bytes with a varint length prefix (magic 2). Null is −1; with `LENIENT`, any negative length.
     #[inline(always)]
     pub(super) fn nullable<const LENIENT: bool>(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
         let length_at = self.at;
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Bytes or null, with a 32-bit length in front (magic 0 and 1). Null is as in [`nullable`](Self::nullable).
+    /// Reads nullable bytes with a 32-bit length prefix (magic 0 and 1). Null is as in [`nullable`](Self::nullable).
     #[inline(always)]
     pub(super) fn nullable_fixed<const LENIENT: bool>(&mut self, field: Field) -> Read<Option<&'a [u8]>> {
         let length_at = self.at;

@@ -1,4 +1,4 @@
-//! What can be wrong with a batch that is read, and where.
+//! Errors of decoding batches: kind, position and extent.
 
 use alloc::boxed::Box;
 use core::error::Error;
@@ -7,73 +7,73 @@ use core::fmt;
 use crate::compression::{Codec, DecompressError};
 use crate::magic::Magic;
 
-/// Bytes that are no valid batch or record: what was found, at which byte, and how much is lost for it.
+/// An error for an invalid batch or record: what was found, at which byte, and how much cannot be decoded because of it.
 ///
-/// An iterator that returns one goes on behind what the error's [`scope`](Self::scope) says is lost.
+/// After returning one, an iterator continues at the end of the error's [`scope`](Self::scope).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DecodeError {
-    /// Where the batch begins that is at fault: a byte of the buffer that was given.
+    /// The start of the invalid batch, as a byte position in the buffer.
     pub batch_at: usize,
-    /// The byte at fault, counted as `region` says.
+    /// The byte position of the error, in `region`.
     pub at: usize,
-    /// What `at` is counted in.
+    /// The bytes that `at` is a position in.
     pub region: Region,
-    /// The record at fault by its number in the batch, counted from 0; `None` where it is the batch itself.
+    /// The index of the invalid record in the batch, from 0; `None` if the batch itself is invalid.
     pub record: Option<u32>,
-    /// What cannot be read for it, and where that ends.
+    /// The bytes that cannot be decoded because of the error.
     pub scope: DecodeErrorScope,
-    /// What is wrong.
+    /// The kind of error.
     pub kind: DecodeErrorKind,
 }
 
-/// An iterator's item has room for an error with every record. With 112 bytes in place of 80, reading plain messages of magic
+/// Every item of an iterator has room for an error. With 112 bytes in place of 80, decoding uncompressed messages of magic
 /// 1 took 1.28 times as long.
 const _: () = assert!(size_of::<DecodeError>() <= 80);
 
-/// How much cannot be read because of a [`DecodeError`].
+/// The extent of a [`DecodeError`]: the bytes that cannot be decoded because of it.
 ///
-/// Kafka's format has no marks to find the beginning of a batch or record by, only lengths. An end is therefore as good
-/// as the length that it is taken from, which no checksum covers in a batch that is damaged: behind a wrong one more
-/// errors follow, until a batch begins where one is expected.
+/// Kafka's format has no markers at the start of a batch or record, only lengths. An end is therefore as reliable as the
+/// length from which it is computed, which no valid checksum covers in a damaged batch: after a wrong length more errors
+/// follow, until a batch begins at an expected position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeErrorScope {
-    /// One record. The next item of [`RecordIter`](crate::RecordIter) is the record behind it.
+    /// One record. The next item of [`RecordIter`](crate::RecordIter) is the record after it.
     Record {
-        /// The record's first byte, counted as the error's region says.
+        /// The record's first byte, in the error's region.
         start: usize,
-        /// The first byte behind it, counted in the same way.
+        /// The first byte after the record, in the error's region.
         end: usize,
     },
-    /// The batch; in an error of [`RecordIter`](crate::RecordIter), what follows in it. The next item of
-    /// [`RecordBatches`](crate::RecordBatches) is the batch behind it.
+    /// The batch; in an error of [`RecordIter`](crate::RecordIter), the rest of the batch. The next item of
+    /// [`RecordBatches`](crate::RecordBatches) is the batch after it.
     Batch {
-        /// The first byte of the buffer behind the batch, which begins at [`DecodeError::batch_at`].
+        /// The first byte in the buffer after the batch, which begins at [`DecodeError::batch_at`].
         end: usize,
     },
-    /// Everything from [`DecodeError::batch_at`] on: the batch's length cannot be right, and so it is not known where the
-    /// next batch begins. [`RecordBatches`](crate::RecordBatches) has ended.
+    /// Everything from [`DecodeError::batch_at`] to the end of the buffer: the batch's length is invalid, and the start of
+    /// the next batch unknown. [`RecordBatches`](crate::RecordBatches) has ended.
     Rest,
 }
 
-/// What the position of a [`DecodeError`] is counted in.
+/// The bytes in which a [`DecodeError`] has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
-    /// The buffer that was given.
+    /// The buffer passed to [`RecordBatches::new`](crate::RecordBatches::new).
     Buffer,
     /// The batch's records after decompression.
     Decompressed,
 }
 
-/// What is wrong with a batch.
+/// The kind of a [`DecodeError`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
-    /// No known message format.
-    #[error("the magic byte is {0}, and 0, 1 and 2 are known")]
+    /// The magic byte is not 0, 1 or 2.
+    #[error("the magic byte is {0}, not 0, 1 or 2")]
     UnknownMagic(i8),
     /// A batch or message is shorter than its own header.
-    #[error("the length is {found}, and a {magic} batch has {least} bytes at least")]
+    #[error("the length is {found}, but a {magic} batch has at least {least} bytes")]
     BatchLength {
         /// The length on the wire.
         found: i32,
@@ -83,18 +83,18 @@ pub enum DecodeErrorKind {
         least: i32,
     },
     /// The checksum does not match the bytes.
-    #[error("the checksum is {stored:#010x}, and that of the bytes is {computed:#010x}")]
+    #[error("the checksum is {stored:#010x}, but the bytes have {computed:#010x}")]
     Checksum {
         /// The checksum on the wire.
         stored: u32,
-        /// That of the bytes.
+        /// The checksum computed over the bytes.
         computed: u32,
     },
-    /// The attributes name a codec that does not exist.
+    /// The attributes have the number of an unknown codec.
     #[error("the attributes name codec {0}, which does not exist")]
     UnknownCodec(u8),
-    /// The attributes name a codec that this format does not have.
-    #[error("{codec} in a batch of {magic}, which does not have it")]
+    /// The attributes have a codec that this format does not allow (zstd before magic 2, KIP-110).
+    #[error("a batch of {magic} cannot be compressed with {codec}")]
     CodecNeedsNewerMagic {
         /// The codec.
         codec: Codec,
@@ -104,26 +104,26 @@ pub enum DecodeErrorKind {
     /// The number of records is negative.
     #[error("the number of records is {0}")]
     RecordCount(i32),
-    /// The batch ends before the number of records that its header says.
-    #[error("the batch ends here, {missing} records before its header says")]
+    /// The batch has fewer records than its header's record count.
+    #[error("the batch ends here, {missing} records short of its header's record count")]
     MissingRecords {
-        /// How many are missing.
+        /// The number of missing records.
         missing: u32,
     },
-    /// A field's bytes end too early.
+    /// The bytes end within a field.
     #[error("the {field} is cut off")]
     Cut {
         /// The field.
         field: Field,
     },
-    /// A field's varint has more bytes or bits than its type.
+    /// A varint is longer than its type allows.
     #[error("the {field} is a varint that is too long")]
     VarintTooLong {
         /// The field.
         field: Field,
     },
-    /// A field's length is negative where it cannot be, or goes past the end of what it is in.
-    #[error("the {field} has length {found}, and {left} bytes are left")]
+    /// A field's length is negative where that is invalid, or exceeds the bytes left.
+    #[error("the {field} has length {found}, but {left} bytes are left")]
     Length {
         /// The field.
         field: Field,
@@ -132,40 +132,40 @@ pub enum DecodeErrorKind {
         /// Bytes left.
         left: usize,
     },
-    /// A record's header name is not UTF-8: [`Records::iter_lenient`](crate::Records::iter_lenient) has names as bytes.
-    #[error("the header name is not UTF-8: `Records::iter_lenient` has names as bytes")]
+    /// A record's header name is not UTF-8. [`Records::iter_lenient`](crate::Records::iter_lenient) returns names as bytes.
+    #[error("the header name is not UTF-8: `Records::iter_lenient` returns names as bytes")]
     HeaderNameNotUtf8,
-    /// An offset is not behind the one before it, or not within what the batch's header says: only
-    /// [`Records::validate`](crate::Records::validate) minds.
-    #[error("the offset delta is {found}, and deltas from {least} to {last} are left")]
+    /// An offset is not greater than the preceding one, or outside the range of the batch's header. Only
+    /// [`Records::validate`](crate::Records::validate) returns this.
+    #[error("the offset delta is {found}, outside of {least} to {last}")]
     OffsetDelta {
         /// The delta found.
         found: i64,
-        /// The least that there could be behind the record before.
+        /// The least delta allowed after the preceding record.
         least: i64,
-        /// The last one that the header allows.
+        /// The header's last offset delta.
         last: i32,
     },
-    /// An offset beyond 64 bits, or the base offset of compressed messages below 0.
+    /// An offset exceeds 64 bits, or the base offset of compressed messages is negative.
     #[error("the offset is outside of 0 to 9223372036854775807")]
     OffsetRange,
-    /// Bytes that belong to nothing.
-    #[error("{count} bytes are left over here")]
+    /// Bytes remain after the end of a record or of the last record.
+    #[error("{count} bytes follow the last field or record")]
     LeftOver {
-        /// How many.
+        /// The number of bytes.
         count: usize,
     },
-    /// The codec could not read its bytes. Boxed, for the sake of iterators of records: see the assertion below.
+    /// The records could not be decompressed. Boxed to keep [`DecodeError`] small: see the assertion on its size.
     #[error("{0}")]
     Decompression(Box<DecompressError>),
-    /// A compressed message of magic 0 or 1 without a value, or with no message in it.
-    #[error("a compressed message has no messages in it")]
+    /// A compressed message of magic 0 or 1 has a null value or contains no message.
+    #[error("a compressed message contains no messages")]
     EmptyWrapper,
     /// A message inside a compressed one is itself compressed.
-    #[error("a compressed message stands inside a compressed message")]
+    #[error("a compressed message contains a compressed message")]
     NestedCompression,
     /// A message inside a compressed one has another format.
-    #[error("a message of magic {found} stands inside a compressed message of {expected}")]
+    #[error("a compressed message of {expected} contains a message of magic {found}")]
     InnerMagic {
         /// The inner message's magic byte.
         found: i8,

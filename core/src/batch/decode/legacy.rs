@@ -1,4 +1,4 @@
-//! Reading magic 0 and 1: messages one after another, and the wrapper around compressed ones.
+//! Decodes magic 0 and 1: messages, and the wrapper message around compressed ones.
 
 use super::cursor::{Cursor, Fault, Read};
 use super::error::{DecodeErrorKind, Field};
@@ -10,7 +10,7 @@ use crate::magic::Magic;
 use crate::record::RecordView;
 use crate::time::Timestamp;
 
-/// A message, read and not yet checked against its sum.
+/// A decoded message whose checksum is not verified here.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RawMessage<'a> {
     pub(super) magic: i8,
@@ -20,7 +20,7 @@ pub(super) struct RawMessage<'a> {
     pub(super) value: Option<&'a [u8]>,
 }
 
-/// The offset and the end of the message at `position`.
+/// Returns the offset of the message at `position` and the position of its end.
 pub(super) fn frame(bytes: &[u8], position: usize) -> Read<(i64, usize)> {
     let mut cursor = Cursor::new(bytes, position);
     let offset = i64::from_be_bytes(cursor.array(Field::Record)?);
@@ -33,7 +33,7 @@ pub(super) fn frame(bytes: &[u8], position: usize) -> Read<(i64, usize)> {
     Ok((offset, cursor.position()))
 }
 
-/// Compares the checksum of the message from `position` to `end`, where its [`frame`] is, with its bytes.
+/// Verifies the checksum of the message from `position` to `end`, as delimited by [`frame`].
 #[inline]
 pub(super) fn check(bytes: &[u8], position: usize, end: usize) -> Read<()> {
     let stored = u32::from_be_bytes(Cursor::new(&bytes[..end], position + PREFIX_LEN).array(Field::Record)?);
@@ -44,7 +44,7 @@ pub(super) fn check(bytes: &[u8], position: usize, end: usize) -> Read<()> {
     Err(Fault { at: position + PREFIX_LEN, kind: DecodeErrorKind::Checksum { stored, computed } })
 }
 
-/// Reads the message from `position` to `end`, where its [`frame`] is.
+/// Decodes the message from `position` to `end`, as delimited by [`frame`].
 #[inline]
 pub(super) fn message<const LENIENT: bool>(bytes: &[u8], position: usize, end: usize) -> Read<RawMessage<'_>> {
     let mut cursor = Cursor::new(&bytes[..end], position + CRC_COVERS_FROM);
@@ -61,10 +61,10 @@ pub(super) fn message<const LENIENT: bool>(bytes: &[u8], position: usize, end: u
     Ok(RawMessage { magic, attributes, timestamp, key, value })
 }
 
-/// How long the message at the start of `bytes` is, if it is all there, has this format and these attributes, and its
-/// checksum is right. What its fields say is looked at when it is read.
+/// Returns the length of the message at the start of `bytes`, if it is complete, has this format and these attributes,
+/// and its checksum matches. Its fields are validated later, when it is decoded.
 #[inline(always)]
-pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> Option<usize> {
+pub(super) fn matching_message_len(bytes: &[u8], magic: Magic, attributes: i8) -> Option<usize> {
     let &[_, _, _, _, _, _, _, _, s0, s1, s2, s3, c0, c1, c2, c3, its_magic, its_attributes] = bytes.first_chunk()?;
     if its_magic as i8 != magic.id() || its_attributes as i8 != attributes {
         return None;
@@ -74,10 +74,10 @@ pub(super) fn len_of_one_like_it(bytes: &[u8], magic: Magic, attributes: i8) -> 
     (checksum::crc32(&message[CRC_COVERS_FROM..]) == u32::from_be_bytes([c0, c1, c2, c3])).then_some(len)
 }
 
-/// The message at the start of `bytes` and its length, after [`len_of_one_like_it`] has found it sound. `None` where its
-/// fields do not add up: then [`message`] says why.
+/// Decodes the message at the start of `bytes`, which [`matching_message_len`] has verified, and returns it with its
+/// length. `None` if its field lengths do not match the message length; [`message`] then returns the error.
 #[inline(always)]
-fn sound(bytes: &[u8], magic: Magic) -> Option<(RecordView<'_>, usize)> {
+fn decode_verified(bytes: &[u8], magic: Magic) -> Option<(RecordView<'_>, usize)> {
     let &[o0, o1, o2, o3, o4, o5, o6, o7, s0, s1, s2, s3] = bytes.first_chunk()?;
     let len = usize::try_from(i32::from_be_bytes([s0, s1, s2, s3])).ok()?.checked_add(PREFIX_LEN)?;
     let mut fields = bytes.get(CRC_COVERS_FROM + 2..len)?;
@@ -93,7 +93,7 @@ fn sound(bytes: &[u8], magic: Magic) -> Option<(RecordView<'_>, usize)> {
     fields.is_empty().then_some((RecordView { offset, timestamp, key, value, headers: HeaderList::EMPTY }, len))
 }
 
-/// Bytes or null with their length in front, and what is behind them.
+/// Splits off nullable bytes with a 32-bit length prefix; returns them and the rest.
 #[inline(always)]
 fn nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
@@ -103,29 +103,29 @@ fn nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     }
 }
 
-/// Where the messages of a batch stand: what their offsets are relative to, and which time counts.
+/// Decoding parameters of a batch's messages: the base of their offsets, and their timestamp.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Messages {
     pub(super) magic: Magic,
     /// Added to each message's own offset.
     pub(super) base_offset: i64,
-    /// Under log-append-time, the timestamp of every inner message.
+    /// With log-append time, the timestamp of every inner message.
     pub(super) append_time: Option<Timestamp>,
-    /// Whether sums, formats and attributes are still to be checked: those of a plain run have been, when its end was
-    /// looked for.
+    /// Whether checksums, formats and attributes must still be verified. Those of an uncompressed run were verified when
+    /// its end was searched for.
     pub(super) unchecked: bool,
 }
 
 impl Messages {
-    /// The message at `position` and its length, where its checksum has been compared and its fields add up: the usual
-    /// case, which needs none of what [`read_and_check`](Self::read_and_check) does.
+    /// Returns the message at `position` and its length, if its checksum was verified before and its field lengths are
+    /// consistent. Fast path without the checks of [`read_and_check`](Self::read_and_check).
     #[inline(always)]
-    pub(super) fn next_sound<'a>(&self, payload: &'a [u8], position: usize) -> Option<(RecordView<'a>, usize)> {
-        if self.unchecked { None } else { sound(&payload[position..], self.magic) }
+    pub(super) fn next_verified<'a>(&self, payload: &'a [u8], position: usize) -> Option<(RecordView<'a>, usize)> {
+        if self.unchecked { None } else { decode_verified(&payload[position..], self.magic) }
     }
 
-    /// Reads the next message out of `payload`. `position` moves on by a message whose length is sound, whatever else is
-    /// wrong with it.
+    /// Decodes the next message of `payload`. Advances `position` past the message if its length is valid, even if the
+    /// message is otherwise invalid.
     #[inline(never)]
     pub(super) fn read_and_check<'a, const LENIENT: bool>(
         &self,
@@ -162,12 +162,12 @@ impl Messages {
     }
 }
 
-/// What the offsets inside a wrapper are relative to. Magic 0 has absolute ones. In magic 1 the wrapper has the last
-/// one's (KIP-31); 0 is what some producers leave there, and then they are taken as they are
+/// Returns the base of the offsets inside a wrapper message. Magic 0 has absolute offsets. In magic 1 the wrapper has the
+/// offset of the last inner message (KIP-31); some producers leave 0 there, and the inner offsets are then absolute
 /// (`AbstractLegacyRecordBatch.DeepRecordsIterator` of the Java client).
 ///
-/// If relative offsets end in a message that is not whole, none of them can be known: Java counts from the last whole one
-/// then, and so gives every record the offset of a later one (4.4.0).
+/// If the last inner message is incomplete, the base cannot be determined, and this is an error. Java's client (4.4.0)
+/// computes it from the last complete message instead, and thus assigns every record the offset of a later one.
 pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8]) -> Read<i64> {
     if payload.is_empty() {
         return Err(Fault { at: 0, kind: DecodeErrorKind::EmptyWrapper });
@@ -195,10 +195,10 @@ mod tests {
     use crate::magic::MagicChoice;
     use crate::record::Record;
 
-    /// A run ends where a message is not like the others. One that is, and whose fields do not add up, is an error when
-    /// its turn comes, and the one behind it is read.
+    /// A run ends at a message with another format or other attributes. A message of the run whose field lengths are
+    /// inconsistent is an error when iteration reaches it, and the message after it is decoded.
     #[test]
-    fn a_message_whose_fields_do_not_add_up_is_an_error_in_its_place() {
+    fn a_message_with_inconsistent_field_lengths_is_an_error_at_its_position() {
         for magic in [Magic::V0, Magic::V1] {
             let options = BatchOptions::default().magic(MagicChoice::Pinned(magic));
             let mut batch = options.build(Timestamp::from_millis(1)).unwrap();

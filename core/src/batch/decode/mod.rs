@@ -1,5 +1,5 @@
-//! Reading batches back: from a log segment, a fetch response, or a batch of one's own. Lazy, without copying, and every
-//! byte is taken for hostile.
+//! Decodes batches: from a log segment, a Fetch response, or a batch encoded by this process. Decoding is lazy, borrows
+//! from its input, and treats every byte as hostile.
 
 mod batch;
 mod control;
@@ -26,15 +26,15 @@ use crate::magic::Magic;
 use batch::Kind;
 use cursor::Fault;
 
-/// A ceiling for [`RecordBatch::records`] that no batch of a broker with usual settings comes near: 64 MiB.
+/// A limit for [`RecordBatch::records`] well above the batches of brokers with usual settings: 64 MiB.
 pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 
-/// Reads the batches in a buffer, one after another and of whatever formats: a log segment, or the records of a fetch
-/// response. A batch that is cut off at the end is no error: [`tail`](Self::tail) tells of it afterwards.
+/// An iterator over the batches in a buffer, of any mixture of formats: a log segment, or the records of a Fetch
+/// response. A batch that is cut off at the end is no error: [`tail`](Self::tail) returns it after the iteration.
 ///
 /// # Examples
 ///
-/// Where every batch has to be sound, the first error ends the reading:
+/// If every batch must be valid, stop at the first error:
 ///
 /// ```
 /// use kafka_batch_core::{KafkaBatch, Record, RecordBatches, Timestamp, DEFAULT_MAX_DECOMPRESSED};
@@ -53,9 +53,8 @@ pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// An error does not end the iteration, unless it is not known where the next batch begins: its
-/// [`scope`](DecodeError::scope) says how much is lost. So a damaged segment is read like this, and what is lost is
-/// counted:
+/// An error ends the iteration only if the start of the next batch is unknown. Its [`scope`](DecodeError::scope) is the
+/// extent of the loss. This reads a damaged segment and counts what is lost:
 ///
 /// ```
 /// use kafka_batch_core::{
@@ -100,13 +99,13 @@ pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 ///         }
 ///     }
 ///     if let Some(tail) = batches.tail() {
-///         eprintln!("{tail}"); // an active segment's end, or a length that is damaged
+///         eprintln!("{tail}"); // the end of an active segment, or a damaged length
 ///         lost.bytes += tail.present;
 ///     }
 ///     (offsets, lost)
 /// }
 ///
-/// // Three batches of two records each, and a bit of the second one changes.
+/// // Three batches of two records each; one bit of the second batch is flipped.
 /// let mut segment = Vec::new();
 /// for base_offset in [0, 2, 4] {
 ///     let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
@@ -126,7 +125,7 @@ pub struct RecordBatches<'a> {
     state: State,
 }
 
-/// Without the bytes, which are an application's data, and many.
+/// Omits the bytes: they are application data and can be large.
 impl fmt::Debug for RecordBatches<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("RecordBatches");
@@ -142,15 +141,15 @@ enum State {
     Tail(IncompleteTail),
 }
 
-/// The beginning of a batch whose end is not in the buffer.
+/// An incomplete batch at the end of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IncompleteTail {
-    /// Where it begins in the buffer.
+    /// The position in the buffer at which it begins.
     pub at: usize,
-    /// Bytes of it that are there.
+    /// The number of its bytes that are in the buffer.
     pub present: usize,
-    /// Bytes that the whole batch has, if its length is among those present.
+    /// The size of the complete batch in bytes; `None` if its length field is cut off.
     pub expected: Option<usize>,
 }
 
@@ -166,17 +165,17 @@ impl fmt::Display for IncompleteTail {
 }
 
 impl<'a> RecordBatches<'a> {
-    /// Reads the batches in `buffer`, from its start.
+    /// Creates an iterator over the batches in `buffer`.
     #[must_use]
     pub const fn new(buffer: &'a [u8]) -> Self {
         Self { buffer, position: 0, state: State::Reading }
     }
 
-    /// What is left at the end, once all whole batches are read.
+    /// Returns the incomplete batch at the end of the buffer, once the iteration has ended.
     ///
-    /// Log segments that a broker is writing and Fetch responses end like this. So does a buffer in which a batch's length
-    /// is damaged and has become too large: if a tail would be larger than batches are
-    /// ([`IncompleteTail::expected`]), there are lost batches in it.
+    /// Log segments that a broker is writing and Fetch responses end like this. So does a buffer in which a damaged batch
+    /// length is too large: if [`IncompleteTail::expected`] exceeds the size that batches have, the tail contains lost
+    /// batches.
     #[must_use]
     pub const fn tail(&self) -> Option<IncompleteTail> {
         match self.state {
@@ -185,8 +184,8 @@ impl<'a> RecordBatches<'a> {
         }
     }
 
-    /// The whole batch or message at the position, or `None` if its end is not there.
-    fn whole(&self) -> Result<Option<(Magic, &'a [u8])>, Fault> {
+    /// Returns the batch or message at the position; `None` if it is incomplete.
+    fn complete_batch(&self) -> Result<Option<(Magic, &'a [u8])>, Fault> {
         let rest = &self.buffer[self.position..];
         let Some(length) = length_field(rest) else { return Ok(None) };
         let too_short = |magic, least| Fault { at: at::LENGTH, kind: length_error(length, magic, least) };
@@ -208,7 +207,7 @@ impl<'a> RecordBatches<'a> {
     }
 
     fn read(&self) -> Result<Option<RecordBatch<'a>>, Fault> {
-        let Some((magic, bytes)) = self.whole()? else { return Ok(None) };
+        let Some((magic, bytes)) = self.complete_batch()? else { return Ok(None) };
         let (bytes, codec, kind) = match magic {
             Magic::V2 => {
                 let header = v2::header(bytes)?;
@@ -220,8 +219,8 @@ impl<'a> RecordBatches<'a> {
         Ok(Some(RecordBatch { position: self.position..self.position + bytes.len(), bytes, codec, kind }))
     }
 
-    /// The end of the batch at the position, if its length says one: the field is the same in every format, so this needs
-    /// no magic that is known.
+    /// Returns the end of the batch at the position, if its length is valid and within the buffer. The length field is the
+    /// same in every format, so this works for unknown magics too.
     fn end(&self) -> Option<usize> {
         let rest = &self.buffer[self.position..];
         let length = length_field(rest).filter(|&length| length >= SHORTEST)?;
@@ -242,11 +241,11 @@ impl<'a> RecordBatches<'a> {
             let timestamp = message.timestamp;
             return Ok((bytes, codec, Kind::Wrapper { magic, attributes, offset, timestamp, compressed }));
         }
-        // The messages behind it that are like it, up to the first one with a wrong checksum: that is the next call's. What
-        // their fields say is looked at when they are read.
+        // Appends the messages after it that have its format and attributes, up to the first one with a wrong checksum,
+        // which the next call reports. Their fields are validated when they are decoded.
         let mut end = self.position + bytes.len();
         let mut count = 1u32;
-        while let Some(len) = legacy::len_of_one_like_it(&self.buffer[end..], magic, attributes) {
+        while let Some(len) = legacy::matching_message_len(&self.buffer[end..], magic, attributes) {
             if count == u32::MAX {
                 break;
             }
@@ -258,14 +257,14 @@ impl<'a> RecordBatches<'a> {
     }
 }
 
-/// The least number behind the prefix that any batch or message has. A smaller one is no length.
+/// The least valid value of the length field, in any format: the size of a magic 0 message after its prefix.
 const SHORTEST: i32 = 14;
 
 const fn length_error(found: i32, magic: Magic, least: i32) -> DecodeErrorKind {
     DecodeErrorKind::BatchLength { found, magic, least }
 }
 
-/// The bytes after the prefix, as the prefix at the start of `bytes` says it; the same place in every format.
+/// Returns the length field: the number of bytes after the prefix at the start of `bytes`. Same position in every format.
 fn length_field(bytes: &[u8]) -> Option<i32> {
     let field = bytes.get(at::LENGTH..PREFIX_LEN)?.first_chunk()?;
     Some(i32::from_be_bytes(*field))
@@ -295,13 +294,13 @@ impl<'a> Iterator for RecordBatches<'a> {
             }
             Ok(None) => {
                 let rest = &self.buffer[self.position..];
-                // Not negative: that would have been a fault.
+                // Not negative: `complete_batch` returns an error for that.
                 let expected = length_field(rest).map(|length| PREFIX_LEN + length as usize);
                 let tail = IncompleteTail { at: self.position, present: rest.len(), expected };
                 self.state = if rest.is_empty() { State::Ended } else { State::Tail(tail) };
                 None
             }
-            // What has a length has an end, whatever else is wrong with it.
+            // With a valid length the end is known, whatever else is invalid.
             Err(Fault { at, kind }) => {
                 let batch_at = self.position;
                 let scope = match self.end() {

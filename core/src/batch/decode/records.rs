@@ -1,4 +1,4 @@
-//! The records of a batch, one after another.
+//! The records of a batch and their iterators.
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -12,17 +12,17 @@ use crate::magic::Magic;
 use crate::record::{RawRecordView, RecordView};
 use crate::time::Timestamp;
 
-/// The records of a batch, decompressed and not yet looked at one by one.
+/// The records of a batch, decompressed but not decoded yet.
 #[derive(Clone)]
 pub struct Records<'a> {
     pub(super) payload: Cow<'a, [u8]>,
     pub(super) place: Place,
     pub(super) layout: Layout,
-    /// As the header says it, in magic 2.
+    /// The header's last offset delta, in magic 2.
     pub(super) last_delta: Option<i32>,
 }
 
-/// What the positions of errors are counted from.
+/// The batch and region that error positions refer to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) batch_at: usize,
@@ -32,15 +32,15 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The error for a fault by which the batch is lost, or what is left of it.
+    /// Returns the error for a fault that makes the batch, or the rest of it, unreadable.
     #[cold]
     #[inline(never)]
     pub(super) fn of_batch(self, fault: Fault) -> DecodeError {
         self.error(None, DecodeErrorScope::Batch { end: self.batch_end }, fault)
     }
 
-    /// The error for a fault in the record from `start` to `end` in the payload. They are the same if the end is not
-    /// known, and then what is left of the batch is lost.
+    /// Returns the error for a fault in the record from `start` to `end` in the payload. `start` equals `end` if the end
+    /// is unknown; the rest of the batch is then unreadable.
     #[cold]
     #[inline(never)]
     fn of_record(self, number: u32, start: usize, end: usize, fault: Fault) -> DecodeError {
@@ -65,23 +65,23 @@ pub(super) enum Layout {
 }
 
 impl Records<'_> {
-    /// The records, in order. What is wrong with one comes up when it is reached, and ends the iteration only if it is not
-    /// known where the next one begins ([`DecodeError::scope`]).
+    /// Returns an iterator over the records, in order. An invalid record is an error when iteration reaches it; it ends
+    /// the iteration only if the start of the next record is unknown ([`DecodeError::scope`]).
     ///
-    /// Offsets are what the batch's base offset and each record's delta give, as in Java's reader: they need not follow one
-    /// another, be different, or stay within what the batch's header says. [`validate`](Self::validate) looks at that.
+    /// Offsets are the sum of the batch's base offset and each record's delta, as in Java's reader: they need not
+    /// increase, be distinct, or lie within the header's range. [`validate`](Self::validate) checks that.
     #[must_use]
     pub fn iter(&self) -> RecordIter<'_> {
         RecordIter { payload: &self.payload, position: 0, number: 0, place: self.place, layout: Some(self.layout) }
     }
 
-    /// The same records, and those too that Java's reader takes and [`iter`](Self::iter) does not, each of which may be
-    /// damage. These are no errors here:
+    /// Returns an iterator that also accepts records which Java's reader accepts and [`iter`](Self::iter) does not. Each
+    /// of these may be a sign of damage, but is no error here:
     ///
-    /// - In magic 2, the name of a header that is not UTF-8 (names are bytes in what this returns), and a length below −1
-    ///   of a key, value or header's value, which is null then.
-    /// - In magic 0 and 1, the same length of a key or value, bytes of a message behind its value, and a message of magic 0
-    ///   inside a compressed one of magic 1, or the other way around.
+    /// - In magic 2, a header name that is not UTF-8 (this iterator returns names as bytes), and a length below −1 of a
+    ///   key, value or header value, which is read as null.
+    /// - In magic 0 and 1, a length below −1 of a key or value, bytes after the value of a message, and a message of magic
+    ///   0 inside a compressed one of magic 1, or the reverse.
     ///
     /// ```
     /// # use kafka_batch_core::{Header, KafkaBatch, Record, RecordBatches, Timestamp, DEFAULT_MAX_DECOMPRESSED};
@@ -91,7 +91,7 @@ impl Records<'_> {
     /// # let batch = RecordBatches::new(stamped.bytes()).next().unwrap()?;
     /// for record in batch.records(DEFAULT_MAX_DECOMPRESSED)?.iter_lenient() {
     ///     for header in record?.headers {
-    ///         // As in Java's consumer, what is not UTF-8 is U+FFFD.
+    ///         // As in Java's consumer, invalid UTF-8 is replaced by U+FFFD.
     ///         assert_eq!(header.name_lossy(), "source");
     ///     }
     /// }
@@ -102,11 +102,11 @@ impl Records<'_> {
         LenientRecordIter(self.iter())
     }
 
-    /// Checks every record, and also what iteration lets pass: that in magic 2 each offset is behind the one before, and
-    /// none outside of what the batch's header says. The gaps that compaction leaves are sound.
+    /// Decodes every record, and checks what iteration does not: that in magic 2 offsets increase and lie within the range
+    /// of the batch's header. Gaps left by compaction are valid.
     ///
     /// # Errors
-    /// The first fault.
+    /// Returns the first error found.
     pub fn validate(&self) -> Result<(), DecodeError> {
         let mut records = self.iter();
         let mut least = 0;
@@ -115,7 +115,7 @@ impl Records<'_> {
             let Some(record) = records.next() else { return Ok(()) };
             let record = record?;
             let (Layout::V2(sequence), Some(last)) = (self.layout, self.last_delta) else { continue };
-            // It is the delta that was added, an `i32`: so this does not wrap.
+            // Cannot wrap: the offset is the base plus an `i32` delta.
             let found = record.offset - sequence.base_offset;
             if found < least || found > i64::from(last) {
                 let fault = Fault { at: start, kind: DecodeErrorKind::OffsetDelta { found, least, last } };
@@ -125,7 +125,7 @@ impl Records<'_> {
         }
     }
 
-    /// Bytes of the records, after decompression.
+    /// Returns the size of the records after decompression, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.payload.len()
@@ -141,25 +141,25 @@ impl<'r> IntoIterator for &'r Records<'_> {
     }
 }
 
-/// The records of a batch, one after another, as views into its bytes.
+/// An iterator over the records of a batch, as views of its bytes ([`Records::iter`]).
 #[derive(Clone)]
 pub struct RecordIter<'r> {
     payload: &'r [u8],
     position: usize,
     number: u32,
     place: Place,
-    /// `None` once it has ended.
+    /// `None` once the iteration has ended.
     layout: Option<Layout>,
 }
 
-/// Without the bytes, which are an application's data, and many.
+/// Omits the bytes: they are application data and can be large.
 impl fmt::Debug for Records<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Records").field("size", &self.size()).field("layout", &self.layout).finish_non_exhaustive()
     }
 }
 
-/// Without the bytes.
+/// Omits the bytes.
 impl fmt::Debug for RecordIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("RecordIter");
@@ -168,11 +168,12 @@ impl fmt::Debug for RecordIter<'_> {
 }
 
 impl<'r> RecordIter<'r> {
-    /// Reads the next record. With `LENIENT` the names of its headers may be no text, so that the view must not be handed
-    /// out as it is.
+    /// Decodes the next record. With `LENIENT`, header names may not be UTF-8, and the view must be converted to a
+    /// [`RawRecordView`] before it is returned to the user.
     #[inline(always)]
     fn step<const LENIENT: bool>(&mut self) -> Option<Result<RecordView<'r>, DecodeError>> {
-        // A local one, since what is called out of line below must not keep the iterator itself out of registers.
+        // A local `position`: a reference to the field, passed to a call that is not inlined, would force the iterator's
+        // state into memory.
         let (start, mut position) = (self.position, self.position);
         let left = self.payload.len() - start;
         let read = match self.layout.as_mut()? {
@@ -197,7 +198,7 @@ impl<'r> RecordIter<'r> {
                 return None;
             }
             Layout::Legacy(messages) => {
-                if let Some((record, len)) = messages.next_sound(self.payload, start) {
+                if let Some((record, len)) = messages.next_verified(self.payload, start) {
                     self.position = start + len;
                     self.number = self.number.wrapping_add(1);
                     return Some(Ok(record));
@@ -228,7 +229,7 @@ impl<'r> Iterator for RecordIter<'r> {
 
 impl core::iter::FusedIterator for RecordIter<'_> {}
 
-/// The records of a batch, one after another, as leniently as Java reads them ([`Records::iter_lenient`]).
+/// An iterator over the records of a batch, as lenient as Java's reader ([`Records::iter_lenient`]).
 #[derive(Clone, Debug)]
 pub struct LenientRecordIter<'r>(RecordIter<'r>);
 
@@ -248,7 +249,7 @@ impl<'r> Iterator for LenientRecordIter<'r> {
 
 impl core::iter::FusedIterator for LenientRecordIter<'_> {}
 
-/// The records of a batch that this process wrote itself.
+/// Returns the records of a batch that this process encoded itself.
 pub(in crate::batch) fn own_records(batch: &KafkaBatch) -> impl Iterator<Item = RecordView<'_>> + '_ {
     let progress = &batch.progress;
     let layout = match batch.magic {

@@ -1,4 +1,4 @@
-//! Reading magic 2: the header, and one record after another.
+//! Decodes magic 2: the batch header and the records.
 
 use super::cursor::{Cursor, Fault, Read};
 use super::error::{DecodeErrorKind, Field};
@@ -20,12 +20,12 @@ pub struct BatchHeader {
     pub crc: u32,
     /// Codec, timestamp type, transactional, control and delete-horizon bits.
     pub attributes: i16,
-    /// Offset of the last record less that of the first: compaction keeps it. Some writers leave 0 here, under however
-    /// many records (Sarama's old versions): readers of records do without it, Java's too.
+    /// Offset of the last record minus that of the first; compaction keeps it. Some writers (old versions of Sarama)
+    /// leave 0 here for any number of records. Decoding records does not use it, nor does Java's.
     pub last_offset_delta: i32,
-    /// The timestamp from which those of the records are counted, in ms; the delete horizon where that bit is set.
+    /// The timestamp to which the records' timestamp deltas are added, in ms; the delete horizon if that bit is set.
     pub base_timestamp: i64,
-    /// The largest timestamp, in ms; that of all records under log-append-time.
+    /// The largest timestamp, in ms; with log-append time, the timestamp of every record.
     pub max_timestamp: i64,
     /// The producer's id, or −1.
     pub producer_id: i64,
@@ -33,11 +33,11 @@ pub struct BatchHeader {
     pub producer_epoch: i16,
     /// The sequence number of the first record, or −1.
     pub base_sequence: i32,
-    /// How many records there are; fewer than offsets, after compaction.
+    /// The number of records; after compaction it can be less than the number of offsets.
     pub record_count: u32,
 }
 
-/// Reads and checks the header of `batch`, which is a whole batch.
+/// Decodes the header of the complete batch `batch` and verifies its checksum.
 pub(super) fn header(batch: &[u8]) -> Read<BatchHeader> {
     let fault = |at, kind| Err(Fault { at, kind });
     let header = BatchHeader {
@@ -64,7 +64,7 @@ pub(super) fn header(batch: &[u8]) -> Read<BatchHeader> {
     }
 }
 
-/// A field of the header. The caller has seen that the batch has a header's length.
+/// Returns the header field at `place`. The caller has checked that `batch` is at least a header long.
 fn field<const N: usize>(batch: &[u8], place: usize) -> [u8; N] {
     const { assert!(N <= HEADER_LEN) };
     let mut field = [0; N];
@@ -72,21 +72,21 @@ fn field<const N: usize>(batch: &[u8], place: usize) -> [u8; N] {
     field
 }
 
-/// Where the records of a batch stand: what their deltas are counted from, and how many are still to come.
+/// Decoding state of a batch's records: the bases of their deltas, and the number of records left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sequence {
     pub(super) base_offset: i64,
     pub(super) base_timestamp: i64,
-    /// Under log-append-time, the timestamp of every record.
+    /// With log-append time, the timestamp of every record.
     pub(super) append_time: Option<Timestamp>,
     pub(super) remaining: u32,
 }
 
 impl Sequence {
-    /// Reads the next record out of `payload`, the batch's records after decompression. `position` moves on by a record
-    /// whose length is sound, whatever else is wrong with it.
+    /// Decodes the next record of `payload`, the batch's decompressed records. Advances `position` past the record if its
+    /// length is valid, even if the record is otherwise invalid.
     ///
-    /// With `LENIENT` the names of its headers may be no text.
+    /// With `LENIENT`, header names are not checked to be UTF-8.
     #[inline(always)]
     pub(super) fn read<'a, const LENIENT: bool>(
         &mut self,
@@ -113,13 +113,13 @@ impl Sequence {
         if cursor.left() > 0 {
             return Err(cursor.fault(DecodeErrorKind::LeftOver { count: cursor.left() }));
         }
-        // Wrapping, as every writer counts: see the encoder.
+        // Wraps, as writers' arithmetic does: see the encoder.
         let own = Timestamp::from_millis(self.base_timestamp.wrapping_add(timestamp_delta));
         Ok(RecordView { offset, timestamp: self.append_time.unwrap_or(own), key, value, headers })
     }
 
-    /// As in Java's `DefaultRecord`, any delta counts from the base offset: that the last one is where the header says,
-    /// or behind the one before, is not looked at.
+    /// Decodes the offset delta and adds it to the base offset. As in Java's `DefaultRecord`, the delta is not checked
+    /// against the header's last offset delta or the preceding record.
     #[inline(always)]
     fn offset(&self, cursor: &mut Cursor<'_>) -> Read<i64> {
         let at = cursor.position();
@@ -128,7 +128,8 @@ impl Sequence {
     }
 }
 
-/// Walks over the headers of a record, so that what is handed out needs no further check; but for names, with `LENIENT`.
+/// Validates the headers of a record, so that iterating the returned list cannot fail. With `LENIENT`, names are not
+/// checked to be UTF-8.
 #[inline(always)]
 fn headers<'a, const LENIENT: bool>(cursor: &mut Cursor<'a>) -> Read<HeaderList<'a>> {
     let count_at = cursor.position();

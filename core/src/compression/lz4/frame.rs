@@ -1,4 +1,4 @@
-//! The LZ4 frame format: headers, blocks and checksums, as they stand in the bytes.
+//! Parses the LZ4 frame format: headers, blocks and checksums.
 
 use twox_hash::XxHash32;
 
@@ -7,10 +7,10 @@ use crate::compression::error::corrupt;
 use crate::compression::{Codec, Corruption, DecompressError};
 use crate::magic::Magic;
 
-/// More bytes than this one byte of a block cannot stand for.
+/// The maximum expansion of one byte of a block.
 const MAX_EXPANSION: usize = 255;
 
-/// Compares the checksum of something at `at` with its bytes, if it has one.
+/// Verifies the checksum of the part at `at`, if it has one.
 pub(super) fn verify(of: &'static str, stored: Option<u32>, at: usize, bytes: &[u8]) -> Result<(), DecompressError> {
     let Some(stored) = stored else {
         return Ok(());
@@ -22,7 +22,7 @@ pub(super) fn verify(of: &'static str, stored: Option<u32>, at: usize, bytes: &[
     Err(corrupt(Codec::Lz4, at, Corruption::Checksum { of, stored, computed }))
 }
 
-/// The next `len` bytes.
+/// Takes the next `len` bytes.
 fn take<'a>(compressed: &'a [u8], at: &mut usize, len: usize) -> Result<&'a [u8], DecompressError> {
     match compressed[*at..].get(..len) {
         Some(bytes) => {
@@ -33,17 +33,17 @@ fn take<'a>(compressed: &'a [u8], at: &mut usize, len: usize) -> Result<&'a [u8]
     }
 }
 
-/// The next little-endian `u32`.
+/// Reads the next little-endian `u32`.
 fn word(compressed: &[u8], at: &mut usize) -> Result<u32, DecompressError> {
     let mut word = [0; WORD];
     word.copy_from_slice(take(compressed, at, WORD)?);
     Ok(u32::from_le_bytes(word))
 }
 
-/// What a frame's header says.
+/// A parsed frame header.
 pub(super) struct Frame {
     pub(super) at: usize,
-    /// Whether blocks refer to the ones before them.
+    /// Whether blocks can refer to preceding blocks.
     pub(super) linked: bool,
     block_sums: bool,
     content_summed: bool,
@@ -58,12 +58,12 @@ pub(super) struct Block<'a> {
     /// Whether the bytes are not compressed.
     pub(super) stored: bool,
     pub(super) sum: Option<u32>,
-    /// The most bytes that it can decompress to.
+    /// The maximum decompressed size.
     pub(super) most: usize,
 }
 
 impl Frame {
-    /// The header at `at`, which moves on to the first block. In magic 0 it may have either checksum.
+    /// Parses the header at `at`, and advances `at` to the first block. Magic 0 allows either header checksum.
     pub(super) fn read(magic: Magic, compressed: &[u8], at: &mut usize) -> Result<Self, DecompressError> {
         let start = *at;
         let fault = |what| Err(corrupt(Codec::Lz4, start, what));
@@ -113,7 +113,7 @@ impl Frame {
         })
     }
 
-    /// The block at `at`, which moves on to the one after it. `None` at the end mark.
+    /// Returns the block at `at`, and advances `at` past it. `None` at the end mark.
     pub(super) fn block<'a>(&self, compressed: &'a [u8], at: &mut usize) -> Result<Option<Block<'a>>, DecompressError> {
         let start = *at;
         let length = word(compressed, at)?;
@@ -138,7 +138,7 @@ impl Frame {
         }))
     }
 
-    /// The checksum after the last block, if the frame has one.
+    /// Reads the content checksum after the last block, if the frame has one.
     pub(super) fn content_sum(&self, compressed: &[u8], at: &mut usize) -> Result<Option<u32>, DecompressError> {
         self.content_summed.then(|| word(compressed, at)).transpose()
     }

@@ -1,11 +1,11 @@
-//! LZ4: the two header checksums, and whatever else a frame can have.
+//! LZ4: the two header checksums, and every optional part of a frame.
 
 use super::*;
 use std::io::Write;
 
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
-/// Bytes that the library's own frame writer makes.
+/// Returns a frame written by the library's own frame encoder.
 fn framed(info: FrameInfo, raw: &[u8]) -> Vec<u8> {
     let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
     encoder.write_all(raw).expect("compresses");
@@ -27,7 +27,7 @@ fn the_header_has_kafkas_historic_sum_in_magic_0_only() {
 }
 
 #[test]
-fn whatever_frames_can_have_is_read_and_checked() {
+fn every_optional_part_of_a_frame_is_read_and_verified() {
     for len in [1, 1000, 70_000, 600_000] {
         let raw = records(len);
         for size in [BlockSize::Max64KB, BlockSize::Max256KB, BlockSize::Max1MB, BlockSize::Max4MB] {
@@ -42,8 +42,8 @@ fn whatever_frames_can_have_is_read_and_checked() {
                 let codec = Codec::Lz4;
                 assert!(codec.decompress(Magic::V2, &packed, len).as_ref() == Ok(&raw));
                 let ceiling = len - 1;
-                let refused = codec.decompress(Magic::V2, &packed, ceiling);
-                assert_eq!(refused, Err(DecompressError::TooLarge { codec, ceiling }));
+                let result = codec.decompress(Magic::V2, &packed, ceiling);
+                assert_eq!(result, Err(DecompressError::TooLarge { codec, ceiling }));
                 for at in (0..packed.len()).filter(|at| sums && (*at < 40 || packed.len() - at < 40)) {
                     let mut wrong = packed.clone();
                     wrong[at] ^= 0x10;
@@ -56,7 +56,7 @@ fn whatever_frames_can_have_is_read_and_checked() {
 }
 
 #[test]
-fn what_the_library_reads_is_what_was_written() {
+fn the_library_reads_what_was_written() {
     let raw = records(200_000);
     let packed = compressed(Compression::Lz4, Magic::V2, &raw);
     let mut read = Vec::new();

@@ -1,4 +1,4 @@
-//! Names, numbers, levels and texts.
+//! Names, numbers, levels and their text forms.
 
 use alloc::format;
 use alloc::string::ToString;

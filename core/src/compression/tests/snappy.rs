@@ -1,4 +1,4 @@
-//! Snappy: the framing, and claims that nothing bears out.
+//! Snappy: the framing, and sizes that the data does not have.
 
 use super::*;
 
@@ -32,9 +32,9 @@ fn is_read_raw_too() {
 }
 
 #[test]
-fn frames_that_lie_are_refused() {
+fn frames_with_false_sizes_are_rejected() {
     assert_eq!(fault(&FRAME[..15]), (12, Corruption::Truncated));
-    // snappy-java takes it too: there is no end mark, and so it cannot be told from a whole stream.
+    // snappy-java accepts it too: without an end mark it is indistinguishable from a complete stream.
     assert_eq!(read(&FRAME), Ok(vec![]));
     let block = |length: i32, data: &[u8]| [&FRAME[..], &length.to_be_bytes(), data].concat();
     assert_eq!(fault(&block(0, b"")), (20, Corruption::Empty));
@@ -56,9 +56,9 @@ fn streams_follow_one_another() {
     assert!(
         matches!(fault(&[&FRAME[..], &a, &of_version_0, &b].concat()), (at, Corruption::Header(_)) if at == second_at + 8)
     );
-    // Less than that is a block's length, which is negative.
+    // Fewer bytes than a header are read as a block's length, which is negative.
     assert!(matches!(fault(&[&FRAME[..], &a, &FRAME[..7]].concat()), (at, Corruption::Header(_)) if at == second_at));
-    // A stream is told from raw Snappy by the first bytes alone.
+    // Only the first bytes distinguish a stream from raw Snappy.
     assert!(read(&[&b"\x01\0a"[..], &FRAME, &b].concat()).is_err());
 }
 

@@ -1,4 +1,4 @@
-//! zstd: levels, formats, and frames with and without a size.
+//! zstd: levels, formats, and frames with and without a content size.
 
 use super::*;
 use std::io::Write;
@@ -46,13 +46,13 @@ fn frames_of_a_stream_are_read_without_a_size_in_them() {
         let read = codec.decompress(Magic::V2, &packed, len).expect("reads");
         assert!(read == raw[..len]);
         let ceiling = len - 1;
-        let refused = codec.decompress(Magic::V2, &packed, ceiling);
-        assert_eq!(refused, Err(DecompressError::TooLarge { codec, ceiling }));
+        let result = codec.decompress(Magic::V2, &packed, ceiling);
+        assert_eq!(result, Err(DecompressError::TooLarge { codec, ceiling }));
     }
 }
 
 #[test]
-fn frames_to_skip_are_skipped() {
+fn skippable_frames_are_skipped() {
     let skip = b"\x5a\x2a\x4d\x18\x03\0\0\0abc";
     let packed = [&skip[..], &compressed(Compression::zstd(), Magic::V2, b"value"), skip].concat();
     assert_eq!(Codec::Zstd.decompress(Magic::V2, &packed, 5), Ok(b"value".to_vec()));
@@ -62,7 +62,7 @@ fn frames_to_skip_are_skipped() {
 fn a_content_size_that_the_blocks_cannot_hold_is_refused_before_it_costs_memory() {
     // A single segment of 2^62 bytes, and one block that is empty.
     let claim = b"\x28\xb5\x2f\xfd\xe0\0\0\0\0\0\0\0\x40\x01\0\0";
-    let error = Codec::Zstd.decompress(Magic::V2, claim, NO_CEILING).expect_err("is refused");
+    let error = Codec::Zstd.decompress(Magic::V2, claim, NO_CEILING).expect_err("is rejected");
     let what = Corruption::Size { of: "content size", stored: 1 << 62, found: 0 };
     assert_eq!(error, DecompressError::Corrupt { codec: Codec::Zstd, at: 0, what });
 }

@@ -1,4 +1,4 @@
-//! ApiVersions, as a broker answers it.
+//! The broker's ApiVersions responses.
 
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;

@@ -1,5 +1,5 @@
-//! Which producer ids and epochs a broker refuses, where it is told to: for good, as brokers do that are not Apache Kafka, or that
-//! have lost what they knew.
+//! Producer ids and epochs that a broker is configured to reject permanently, as brokers other than Apache Kafka do, or
+//! brokers that have lost their state.
 
 use crate::contents::Stamped;
 

@@ -1,4 +1,4 @@
-//! InitProducerId, as a broker answers it: without a transactional id, there is always a new producer id.
+//! The broker's InitProducerId responses: without a transactional id, always a new producer id.
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 

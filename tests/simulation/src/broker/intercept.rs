@@ -1,4 +1,4 @@
-//! What can be done to one request, once.
+//! Faults that a broker applies to one request, once.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Metadata, as a broker answers it: what it knows, what it once knew, or lies.
+//! The broker's Metadata responses: current, stale, or false.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! A broker, as a machine: bytes of connections go in, bytes come out, at moments that it is asked for.
+//! A broker as a state machine: takes the bytes of connections, and returns bytes when it is polled.
 //!
-//! As a real one it works on one request of a connection at a time, and answers in their order.
+//! Like a real broker, it processes one request of a connection at a time, and responds in their order.
 
 mod api_versions;
 pub mod identities;

@@ -1,4 +1,4 @@
-//! Produce, as a broker answers it: it checks, appends, and with acks=all waits for the replicas.
+//! The broker's Produce responses: validates, appends, and with acks=all waits for the replicas.
 
 use bytes::Bytes;
 use kafka_batch_core::{Codec, Magic};

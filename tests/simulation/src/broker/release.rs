@@ -1,4 +1,4 @@
-//! Which release a broker pretends to be: the versions it lists, and the rules it has.
+//! The Kafka release that a broker simulates: the versions it lists, and its rules.
 
 use kafka_batch_core::Magic;
 use kafka_protocol::messages::ApiKey;

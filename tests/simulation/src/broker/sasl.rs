@@ -1,5 +1,5 @@
-//! SASL/PLAIN, as a broker has it: the mechanism is asked for, then the token comes, in a request of its own or (before
-//! 1.0) in a bare frame.
+//! SASL/PLAIN on the broker: the mechanism is negotiated, then the token is received, in a SaslAuthenticate request or
+//! (before 1.0) in a raw frame.
 
 use bytes::Bytes;
 use kafka_batch_core::machine::{Sasl, SaslMechanism};

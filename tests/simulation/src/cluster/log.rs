@@ -1,4 +1,4 @@
-//! The log of one partition at its leader: what every replica has, and behind it what only the leader has yet.
+//! The log of one partition at its leader: the records that every replica has, then those that only the leader has.
 
 use bytes::Bytes;
 

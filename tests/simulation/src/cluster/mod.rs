@@ -1,7 +1,7 @@
-//! What all brokers share: topics, partitions, who leads them, and their logs.
+//! The state shared by all brokers: topics, partitions, their leaders and logs.
 //!
-//! A partition has one log here, not one for each replica: a committed part that survives a change of leaders, and a
-//! tail that only the leader has, of which a new leader keeps a part that chance decides.
+//! A partition has one log here instead of one for each replica: a committed part that survives a change of leader, and a
+//! tail that only the leader has, of which a new leader keeps a random part.
 
 pub mod log;
 pub mod producers;

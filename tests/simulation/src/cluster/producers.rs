@@ -1,4 +1,4 @@
-//! What a partition remembers of each producer, and the rules for what may follow: `ProducerStateManager` and
+//! A partition's state of each producer, and the checks of the next sequence: `ProducerStateManager` and
 //! `ProducerAppendInfo` of Apache Kafka, with what older releases did differently.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,4 +1,4 @@
-//! Producer ids and epochs, as a client may use them: what brokers handed out, and what they have refused.
+//! The producer ids and epochs that a client may use: assigned by brokers, and not rejected since.
 
 use std::collections::BTreeMap;
 

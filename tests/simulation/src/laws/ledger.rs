@@ -1,4 +1,4 @@
-//! What was accepted, what was seen of it on the wire, and what was said of it in the end.
+//! Records every accepted batch, its requests on the wire, and its reported outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
 

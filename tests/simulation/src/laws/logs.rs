@@ -1,4 +1,4 @@
-//! In the end: what was said, compared with what is in the logs.
+//! Compares the reported outcomes with the logs at the end of a run.
 
 use std::collections::BTreeMap;
 

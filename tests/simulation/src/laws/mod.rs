@@ -1,4 +1,4 @@
-//! The laws: what must hold whatever breaks, as seen by somebody who sees everything.
+//! The laws: invariants that hold under all faults, checked by an observer of the whole simulation.
 
 pub mod identities;
 pub mod ledger;

@@ -1,4 +1,4 @@
-//! Listens in on one connection, with another code's eyes: what goes out, what comes back, and which answers count.
+//! Observes one connection, with an independent decoder: requests, responses, and which responses are valid.
 
 use std::collections::{BTreeMap, VecDeque};
 

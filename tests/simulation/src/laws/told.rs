@@ -1,4 +1,4 @@
-//! Who leads, as far as the client was told: by metadata, and by hints (KIP-951). What is older does not count.
+//! The partition leaders known to the client, from metadata and from hints (KIP-951). Older epochs are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 

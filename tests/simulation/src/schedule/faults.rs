@@ -1,4 +1,4 @@
-//! Draws what goes wrong.
+//! Generates faults.
 
 use kafka_batch_core::protocol::Acks;
 use kafka_protocol::messages::ApiKey;

@@ -1,5 +1,5 @@
-//! Draws brokers that refuse producer ids and epochs for good, or hand out unusual ones. They are drawn apart from other
-//! faults, so that the rest of a schedule is the same with them and without.
+//! Generates brokers that permanently reject producer ids and epochs, or assign unusual ones. They are generated separately
+//! from other faults, so that the rest of a schedule is the same with and without them.
 
 use kafka_protocol::messages::ApiKey;
 

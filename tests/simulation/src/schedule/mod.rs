@@ -1,4 +1,4 @@
-//! Schedules: what a run consists of, drawn from a seed. A schedule is a plain list, so that it can be shortened.
+//! Schedules: the actions of a run, generated from a seed. A schedule is a plain list, so that it can be shrunk.
 
 mod faults;
 mod identities;

@@ -1,4 +1,4 @@
-//! Draws the world: which brokers, which settings, how fast.
+//! Generates the world: its brokers, settings and speeds.
 
 use kafka_batch_core::machine::ProducerConfig;
 use kafka_batch_core::protocol::Acks;

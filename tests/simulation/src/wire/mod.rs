@@ -1,5 +1,5 @@
-//! The wire, seen from the broker: `kafka-protocol` takes requests apart and puts answers together, so that what
-//! `kafka-batch-core` encodes is read by somebody else's code. Produce v0 to v2, which it lacks, are in [`produce_old`].
+//! The broker's side of the wire: `kafka-protocol` decodes requests and encodes responses, so that what
+//! `kafka-batch-core` encodes is decoded by an independent implementation. Produce v0 to v2, which it lacks, are in [`produce_old`].
 
 pub mod produce;
 pub mod produce_old;

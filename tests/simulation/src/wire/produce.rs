@@ -1,4 +1,4 @@
-//! Produce v3 and newer, and what all versions of it have in common.
+//! Produce v3 and newer, and what all versions share.
 
 use bytes::Bytes;
 use kafka_protocol::messages::produce_response::{

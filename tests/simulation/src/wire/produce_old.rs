@@ -1,4 +1,4 @@
-//! Produce v0 to v2, by hand: `kafka-protocol` begins at v3. Layouts as in the protocol guide of Kafka 0.10.
+//! Produce v0 to v2, implemented here: `kafka-protocol` begins at v3. Layouts as in the protocol guide of Kafka 0.10.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 

@@ -1,4 +1,4 @@
-//! What a schedule does to a world: commands of the application, and faults.
+//! The actions of a schedule on a world: commands of the application, and faults.
 
 use kafka_batch_core::TopicPartition;
 use kafka_batch_core::machine::{CloseMode, SendErrorKind};

@@ -1,4 +1,4 @@
-//! The world: a machine, brokers, links, and a clock that only [`World::step`] moves.
+//! The world: a machine, brokers, links, and a clock that only [`World::step`] advances.
 
 mod action;
 mod outputs;

@@ -1,4 +1,4 @@
-//! What the machine puts out, and what becomes of it.
+//! Handles the machine's outputs.
 
 use std::hash::Hash as _;
 
