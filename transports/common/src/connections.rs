@@ -90,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
     ) where
         S: Send + 'static,
     {
-        let state = State::Connecting(Box::pin(async { tls.over(attempt.await?).await }));
+        let state = State::Connecting(Box::pin(async { tls.connect(attempt.await?).await }));
         let (reader, writer) = (WakeFlag::new(&self.task), WakeFlag::new(&self.task));
         self.each.insert(connection, Connection { state, reader, writer });
     }

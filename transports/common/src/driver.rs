@@ -125,7 +125,7 @@ impl Driver {
                 Output::Connect { connection, host, port } => {
                     let failures = self.addresses.connect(connection, &host, port);
                     let until = Instant::now() + self.setup_timeout;
-                    let tls = self.security.tls(&host);
+                    let tls = self.security.connector(&host);
                     return Step::Connect { connection, host, port, until, failures, tls };
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },

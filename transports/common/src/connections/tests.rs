@@ -111,7 +111,7 @@ fn driver() -> (Arc<CommandQueue>, Driver) {
 fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
-    let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&queue));
+    let mut driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     queue.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
     (queue, driver)
@@ -136,7 +136,7 @@ fn a_frame_is_written_in_parts_of_any_size_and_flushed_once() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inner().at_once = at_once;
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
         let frame = bytes.concat();
@@ -159,7 +159,7 @@ fn a_frame_counts_as_written_when_it_is_flushed() {
     stream.inner().at_once = 1_000;
     stream.inner().stuck = Some(Waker::noop().clone());
     let id = connect(&mut driver);
-    connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+    connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
     assert!(poll(&mut connections, &mut driver).is_ready());
     let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
     let size = bytes.concat().len();
@@ -189,7 +189,7 @@ fn the_end_of_a_connection_is_an_event_and_is_logged() {
         let (_queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
         assert!(poll(&mut connections, &mut driver).is_pending());
@@ -229,7 +229,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inner().at_once = 1_000;
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
         let correlation = bytes.concat()[8..12].try_into().unwrap();
@@ -262,7 +262,7 @@ fn the_error_of_a_failed_attempt_is_logged() {
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);
     let attempt = std::future::ready(Err(io::Error::other("no such name")));
-    connections.open(id, TlsConnector::CLEAR, attempt);
+    connections.open(id, TlsConnector::PLAINTEXT, attempt);
     assert!(poll(&mut connections, &mut driver).is_ready());
     assert!(matches!(driver.next_step(), Step::Wait(_)));
     let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());

@@ -10,7 +10,7 @@ use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, Topic
 fn queue_and_driver() -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig::new([("broker", 9092)]);
-    let driver = Driver::new(config, Security::Clear, 1, Arc::clone(&queue));
+    let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     (queue, driver)
 }
 
