@@ -1,4 +1,4 @@
-//! From a name to a connection.
+//! Connecting to a host by name.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -13,14 +13,15 @@ use kafka_batch_transport::connect_to_any;
 pub(crate) async fn connect(host: String, port: u16, until: Instant, failures: usize) -> io::Result<Async<TcpStream>> {
     let addresses = blocking::unblock(move || (host, port).to_socket_addrs()).await?.collect();
     connect_to_any(addresses, until, failures, |address, limit| async move {
-        let stream = within(limit, Async::<TcpStream>::connect(address)).await?;
+        let stream = timeout(limit, Async::<TcpStream>::connect(address)).await?;
         stream.get_ref().set_nodelay(true)?;
         Ok(stream)
     })
     .await
 }
 
-async fn within<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+/// Fails with `TimedOut` if the attempt takes longer than `limit`.
+async fn timeout<T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let mut attempt = pin!(attempt);
     let mut timer = Timer::after(limit);
     poll_fn(|context| match attempt.as_mut().poll(context) {
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_goes_out_at_once() {
+    fn small_writes_are_sent_without_delay() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let until = Instant::now() + Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The loop.
+//! The driver's loop.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -26,12 +26,12 @@ pub(crate) async fn drive(mut driver: Driver) {
             }
         };
         alarm.set(deadline, |at| timer.set_at(at));
-        // Whatever comes first; and whatever has come with it, so that it goes into the same requests.
+        // Waits for the first event, and handles all that are ready, so that batches can share a request.
         poll_fn(|context| {
             let command = driver.poll_commands(context);
-            let news = connections.poll(&mut driver, context);
+            let event = connections.poll(&mut driver, context);
             let due = alarm.poll(|| Pin::new(&mut timer).poll(context).map(drop));
-            if command.is_ready() || news.is_ready() || due.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+            if command.is_ready() || event.is_ready() || due.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

@@ -1,6 +1,6 @@
 //! The transport of `kafka-batch` over async-std, smol, and every other executor: its sockets and timers are those of
-//! `async-io`, which brings its own thread to wait for them. **The batch that was filled is the batch that lands**: one on
-//! the wire, one in the log, all of it or nothing.
+//! `async-io`, which waits for them on its own thread. **One batch in the program is one batch on the wire and one in the
+//! log**, stored as a whole or not at all.
 //!
 //! ```
 //! # #[cfg(feature = "async-std")]
@@ -16,7 +16,7 @@
 //! let mut batch = producer.batch();
 //! for reading in ["21.5", "21.7"] {
 //!     if batch.append(Record::new(reading).key("sensor-7"))?.is_full() {
-//!         panic!("two small records are no full batch");
+//!         panic!("two small records do not fill a batch");
 //!     }
 //! }
 //! let accepted = producer.send_batch(batch, TopicPartition::new("readings", 0)).await?;
@@ -35,14 +35,13 @@
 //!   recommend smol ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)); without this feature nothing
 //!   of it is built.
 //! - smol: the feature `smol` and [`SmolProducer`].
-//! - Any other: [`ProducerBuilder::create_with_task`] gives a future, to be spawned wherever futures are. No feature is
-//!   needed.
+//! - Any other: [`ProducerBuilder::create_with_task`] returns a future, to be spawned on that executor. No feature is needed.
 //!
-//! # What it is made of
-//! One task for a producer, which drives the state machine and all of its sockets: a loop of some thirty lines
-//! (`drive.rs`). Handles talk to it over a queue that is bounded in bytes; batches are compressed on the task that sends
-//! them, and written with vectored writes, never copied (but encrypted, with TLS). What [`Producer`] promises, and what
-//! dropping a future means, stands with it. Names of hosts are looked up on a thread of the crate `blocking`.
+//! # Implementation
+//! Each producer has one task, which drives the state machine and all of its sockets in a loop of about thirty lines
+//! (`drive.rs`). Handles send commands to it through a queue that is bounded in bytes. Batches are compressed on the caller's
+//! task, and sent with vectored writes without copying them (TLS encrypts them into its own buffer). [`Producer`] documents
+//! its guarantees, and the effect of dropping a future. Host names are resolved on a thread of the crate `blocking`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -55,10 +54,10 @@ pub use kafka_batch_transport::{
 };
 use kafka_batch_transport::{Driver, ProducerTask, Runtime};
 
-/// A producer over async-std. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
+/// A producer over async-std. See [`ProducerBuilder`] for its settings and [`Producer`] for its guarantees.
 pub type AsyncStdProducer = Producer<AsyncStd>;
 
-/// A producer over smol. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
+/// A producer over smol. See [`ProducerBuilder`] for its settings and [`Producer`] for its guarantees.
 pub type SmolProducer = Producer<Smol>;
 
 /// The runtime of an [`AsyncStdProducer`].
@@ -84,7 +83,7 @@ impl Runtime for Smol {
 #[cfg(feature = "async-std")]
 impl kafka_batch_transport::Spawn for AsyncStd {
     fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
-        drop(async_std::task::spawn(task)); // which detaches it
+        drop(async_std::task::spawn(task)); // dropping the handle detaches the task
         Ok(())
     }
 }

@@ -1,23 +1,23 @@
-//! When a timer has to be set.
+//! Decides when a timer has to be reset.
 
 use std::task::Poll;
 use std::time::Instant;
 
-/// Sets a timer anew only to ring earlier. Deadlines mostly move away, with each request a little: then the timer rings
-/// once too early, which the machine does not mind, instead of being moved each time.
+/// Resets a timer only to an earlier deadline. Deadlines mostly move later, a little with each request. Then the timer fires
+/// once too early, which is harmless to the machine, and is not reset with each request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alarm {
     set_to: Option<Instant>,
 }
 
 impl Alarm {
-    /// Not set.
+    /// Returns an alarm without a deadline.
     #[must_use]
     pub const fn new() -> Self {
         Self { set_to: None }
     }
 
-    /// It should ring at this moment or earlier: `set` sets the timer, if it has to be.
+    /// Ensures that the timer fires at `deadline` or earlier. Calls `set` if the timer has to be reset.
     pub fn set(&mut self, deadline: Option<Instant>, set: impl FnOnce(Instant)) {
         if let Some(deadline) = deadline.filter(|at| self.set_to.is_none_or(|set_to| *at < set_to)) {
             self.set_to = Some(deadline);
@@ -25,16 +25,16 @@ impl Alarm {
         }
     }
 
-    /// Whether it rings, which `timer` knows.
+    /// Polls the timer, by calling `timer`, unless no deadline is set. Clears the deadline if the timer has fired.
     pub fn poll(&mut self, timer: impl FnOnce() -> Poll<()>) -> Poll<()> {
         if self.set_to.is_none() {
             return Poll::Pending;
         }
-        let rang = timer();
-        if rang.is_ready() {
+        let fired = timer();
+        if fired.is_ready() {
             self.set_to = None;
         }
-        rang
+        fired
     }
 }
 
@@ -44,10 +44,10 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn it_is_moved_only_to_ring_earlier_and_anew_once_it_rang() {
+    fn the_timer_is_reset_to_earlier_deadlines_and_after_it_has_fired() {
         let (start, mut alarm, mut sets) = (Instant::now(), Alarm::new(), Vec::new());
         let at = |seconds| Some(start + Duration::from_secs(seconds));
-        assert!(alarm.poll(|| panic!("it is not set")).is_pending());
+        assert!(alarm.poll(|| panic!("polled without a deadline")).is_pending());
         for deadline in [at(5), at(6), None, at(5), at(4)] {
             alarm.set(deadline, |at| sets.push(at));
         }

@@ -1,4 +1,4 @@
-//! Which addresses there are connections to, how far those have come, and what is spoken there.
+//! The addresses of brokers: their connections, failed attempts, and supported versions of Produce.
 
 use std::collections::BTreeMap;
 
@@ -11,28 +11,28 @@ pub(crate) struct Address {
     port: u16,
 }
 
-/// With names `C` of connections.
+/// Generic over the identifier `C` of connections for tests.
 #[derive(Debug)]
 pub(crate) struct BrokerAddresses<C = ConnectionId> {
     connections: BTreeMap<C, Address>,
-    /// The newest version of Produce that is spoken there. Only of those with a connection.
+    /// The newest version of Produce that each broker supports. Only addresses with a connection.
     ready: BTreeMap<Address, i16>,
-    /// The lowest of them; while there is none, the last one that there was.
+    /// The lowest of `ready`; while that is empty, the last known one.
     produce: Option<i16>,
-    /// Connections in a row that ended before they were ready.
+    /// The number of consecutive connections that ended before they were ready.
     failures: BTreeMap<Address, usize>,
 }
 
-/// Of how many addresses failures are counted. More are forgotten all at once: brokers that come and go have other addresses
-/// each time.
-const MOST_FAILURES: usize = 1_000;
+/// The maximum number of addresses in `failures`. It is cleared when it is full: brokers in a changing environment get new
+/// addresses each time, so old ones would accumulate.
+const MAX_FAILURES: usize = 1_000;
 
 impl<C: Copy + Ord> BrokerAddresses<C> {
     pub(crate) const fn new() -> Self {
         Self { connections: BTreeMap::new(), ready: BTreeMap::new(), produce: None, failures: BTreeMap::new() }
     }
 
-    /// An attempt begins. Gives how many of them have failed since the last that has not.
+    /// Records an attempt to connect. Returns how many have failed since the last success.
     pub(crate) fn connect(&mut self, connection: C, host: &str, port: u16) -> usize {
         let address = Address { host: host.to_owned(), port };
         let failures = self.failures.get(&address).copied().unwrap_or(0);
@@ -40,22 +40,22 @@ impl<C: Copy + Ord> BrokerAddresses<C> {
         failures
     }
 
-    /// It is known what is spoken there.
+    /// Records the newest version of Produce that the broker at this address supports.
     pub(crate) fn ready(&mut self, host: String, port: u16, produce: i16) {
         let address = Address { host, port };
         self.failures.remove(&address);
         if self.has_connection_to(&address) {
             self.ready.insert(address, produce);
         } else if self.ready.is_empty() {
-            self.produce = Some(produce); // it is gone already, and all that is known
+            self.produce = Some(produce); // the connection is closed already, but nothing newer is known
         }
     }
 
-    /// The connection is no more, or never was. Whether that is news.
+    /// Records the end of a connection, or of an attempt. Returns whether the connection was known.
     pub(crate) fn gone(&mut self, connection: C) -> bool {
         let Some(address) = self.connections.remove(&connection) else { return false };
         if !self.ready.contains_key(&address) {
-            if self.failures.len() >= MOST_FAILURES {
+            if self.failures.len() >= MAX_FAILURES {
                 self.failures.clear();
             }
             *self.failures.entry(address.clone()).or_insert(0) += 1;
@@ -69,8 +69,7 @@ impl<C: Copy + Ord> BrokerAddresses<C> {
         self.connections.values().any(|each| each == address)
     }
 
-    /// The newest version of Produce that all of those speak to which there is a connection; if there is none to any, the
-    /// last answer.
+    /// Returns the newest version of Produce that all connected brokers support; without connections, the last result.
     pub(crate) fn produce(&mut self) -> Option<i16> {
         self.produce = self.ready.values().copied().min().or(self.produce);
         self.produce
@@ -82,35 +81,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_counted_until_there_is_a_connection_that_is_ready() {
+    fn failures_are_counted_until_a_connection_is_ready() {
         let mut addresses = BrokerAddresses::new();
         for failures in 0..3 {
             assert_eq!(addresses.connect(failures, "a", 1), failures);
             assert_eq!(addresses.connect(100 + failures, "a", 2), 0, "of another port");
             addresses.ready("a".to_owned(), 2, 9);
             assert!(addresses.gone(failures));
-            assert!(!addresses.gone(failures), "it is counted once");
+            assert!(!addresses.gone(failures), "a failure is counted twice");
             addresses.gone(100 + failures);
         }
         addresses.connect(200, "a", 1);
         addresses.ready("a".to_owned(), 1, 9);
         addresses.gone(200);
-        assert_eq!(addresses.connect(201, "a", 1), 0, "the last one was ready");
+        assert_eq!(addresses.connect(201, "a", 1), 0, "the last connection was ready");
     }
 
     #[test]
-    fn failures_are_not_remembered_for_ever() {
+    fn the_number_of_remembered_failures_is_bounded() {
         let mut addresses = BrokerAddresses::new();
         for port in 0..2_500 {
             addresses.connect(port, "a", port);
             addresses.gone(port);
         }
-        assert!(addresses.failures.len() <= MOST_FAILURES, "{}", addresses.failures.len());
+        assert!(addresses.failures.len() <= MAX_FAILURES, "{}", addresses.failures.len());
         assert!(addresses.connections.is_empty() && addresses.ready.is_empty());
     }
 
     #[test]
-    fn what_an_old_broker_speaks_counts_while_there_is_a_connection_to_it() {
+    fn the_version_of_an_old_broker_counts_while_it_is_connected() {
         let mut addresses = BrokerAddresses::new();
         assert_eq!(addresses.produce(), None);
         for (number, host, produce) in [(1, "old", 3), (2, "new", 11), (3, "old", 3)] {
@@ -123,10 +122,10 @@ mod tests {
         addresses.gone(3);
         assert_eq!(addresses.produce(), Some(11));
         addresses.gone(2);
-        assert_eq!(addresses.produce(), Some(11), "there is none at all");
+        assert_eq!(addresses.produce(), Some(11), "no connection is left");
         assert!(addresses.ready.is_empty());
         addresses.ready("gone".to_owned(), 9092, 9);
-        assert_eq!(addresses.produce(), Some(9), "nor is there now");
+        assert_eq!(addresses.produce(), Some(9), "still no connection");
         addresses.connect(4, "new", 9092);
         addresses.ready("new".to_owned(), 9092, 11);
         addresses.ready("gone".to_owned(), 9092, 9);

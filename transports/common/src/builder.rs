@@ -1,4 +1,4 @@
-//! How a producer is made.
+//! The builder of producers, and the traits that a transport implements.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -21,33 +21,33 @@ use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
 use crate::tls_stream::Security;
 use crate::topics::Topics;
 
-/// What a runtime has to do for a producer: one task, from the first connection to the last answer.
+/// The task of a producer. It completes when the producer is closed.
 pub type ProducerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a transport adds to this crate.
+/// An async runtime, as a transport adds it to this crate.
 pub trait Runtime: Sized + 'static {
-    /// The loop that turns a driver until its [`Step::End`](crate::Step::End): the [crate] says how it goes.
+    /// Returns the task that runs a driver until [`Step::End`](crate::Step::End). The [crate] documentation shows the loop.
     fn drive(driver: Driver) -> ProducerTask;
 }
 
-/// A runtime that can be found from anywhere.
+/// A runtime whose current instance is known without a handle.
 pub trait Spawn: Runtime {
     /// Spawns the producer's task on this runtime.
     ///
     /// # Errors
-    /// There is no runtime here.
+    /// There is no current runtime.
     fn spawn(task: ProducerTask) -> Result<(), ConfigError>;
 }
 
 /// Settings of a [`Producer`], by their Kafka names. [`ProducerConfig`] has them with typed values.
 ///
-/// Of two names in a row the others are librdkafka's. Blank space around a value or an item of a list has no meaning, nor has
-/// the case of words such as `gzip` or `true`; numbers are decimal.
+/// Where a row has several names, the second is librdkafka's. Blank space around a value or an item of a list is ignored, and
+/// so is the case of words such as `gzip` or `true`. Numbers are decimal.
 ///
 #[doc = include_str!("settings/table.md")]
 ///
-/// The names of TLS are librdkafka's. Its versions are 1.2 and 1.3; files are read once, when the producer is made. PEM can be
-/// in one line: its line ends can be missing, be spaces, or be spelled out (`\n`), as in a JSON document.
+/// The settings of TLS have librdkafka's names. TLS 1.2 and 1.3 are supported. Files are read once, when the producer is made.
+/// PEM text may be a single line: its line ends can be missing, be spaces, or be escaped (`\n`), as in a JSON document.
 #[must_use]
 pub struct ProducerBuilder<R> {
     settings: Settings,
@@ -78,46 +78,46 @@ impl<R: Runtime> ProducerBuilder<R> {
         self
     }
 
-    /// Sets all settings with typed values. One that is also [set by name](Self::set) has the value that was set by name.
+    /// Sets all settings that have typed values. A value that is [set by name](Self::set) takes precedence.
     pub fn config(mut self, config: ProducerConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// What [`Transport::batch`](kafka_batch_core::Transport::batch) makes batches with. The settings `compression.type`
-    /// and `batch.size` override these options. The hard limit has no setting: set it with
+    /// Sets the options of the batches that [`Transport::batch`](kafka_batch_core::Transport::batch) makes. The settings
+    /// `compression.type` and `batch.size` override these options. The hard limit has no setting: set it with
     /// `.batch_options(BatchOptions::default().max_message_bytes(…))`.
     pub fn batch_options(mut self, options: BatchOptions) -> Self {
         self.batch_options = options;
         self
     }
 
-    /// What may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
+    /// Sets what may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
     pub const fn down_conversion(mut self, policy: DownConversion) -> Self {
         self.down_conversion = policy;
         self
     }
 
-    /// Whether a batch that the broker finds too large (MESSAGE_TOO_LARGE) is split and its parts sent, in order. Default
-    /// false: it fails and comes back. Split it is no longer one batch in the log, nor all or nothing, and
-    /// [`Capabilities::one_batch_on_the_wire`] says so.
+    /// Sets whether a batch that the broker refuses as too large (MESSAGE_TOO_LARGE) is split, and its parts are sent in
+    /// order. Default: `false`, and the batch is returned in the error. A split batch is several batches in the log, of which
+    /// some may be stored and others not; [`Capabilities::one_batch_on_the_wire`] is `false` then.
     pub const fn split_too_large(mut self, split: bool) -> Self {
         self.split_too_large = split;
         self
     }
 
-    /// Seed for partition choice, jitter and SCRAM nonces. With SCRAM it must be unguessable. Default: drawn from the
-    /// randomness of the system.
+    /// Sets the seed of the choice of partitions, jitter and SCRAM nonces. With SCRAM it must be unpredictable. Default: drawn
+    /// from the system's source of randomness.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Makes the producer, and has its task done by the runtime that this is called under. It connects by itself, when
-    /// there is something to do, and does not wait until it has.
+    /// Makes the producer, and spawns its task on the current runtime. Returns without connecting: connections are made
+    /// once they are needed.
     ///
     /// # Errors
-    /// A setting is unknown, out of range or at odds with another one, or there is no runtime here.
+    /// A setting is unknown, out of range or in conflict with another one, or there is no current runtime.
     pub fn create(self) -> Result<Producer<R>, ConfigError>
     where
         R: Spawn,
@@ -127,11 +127,12 @@ impl<R: Runtime> ProducerBuilder<R> {
         Ok(producer)
     }
 
-    /// Makes the producer, and leaves it to the caller to have its task done, by whatever executor. Nothing happens before
-    /// that is begun; dropping it is what a runtime does that is shut down.
+    /// Makes the producer, and returns its task for the caller to spawn on any executor. The producer does nothing before
+    /// the task is polled. Dropping the task is like shutting down its runtime: batches in flight fail with
+    /// [`Stopped`](crate::Stopped).
     ///
     /// # Errors
-    /// As [`create`](Self::create).
+    /// A setting is unknown, out of range or in conflict with another one.
     pub fn create_with_task(self) -> Result<(Producer<R>, ProducerTask), ConfigError> {
         let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
         let ParsedConfig { machine, options: batch_options, tls, brokers } =
@@ -164,7 +165,7 @@ impl<R> Clone for ProducerBuilder<R> {
     }
 }
 
-/// Without secrets, and without the values of settings that are not known: they may be secrets. So is the seed.
+/// Shows neither secrets, nor the values of unknown settings, which may be secrets, nor the seed.
 impl<R> fmt::Debug for ProducerBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = self.settings.iter();

@@ -1,37 +1,35 @@
-//! Where handles and the driver meet: what is asked of the driver, and who may be let in.
+//! The queue of commands from handles to the driver, and the admission of batches to it.
 //!
-//! A batch is accepted here, on the task of whoever sends it: there is no going back and forth with the driver, which
-//! finds it among its commands. The lock is held for as long as it takes to push or to swap; nobody is woken under it,
-//! because a waker is foreign code.
+//! A batch is accepted here, on the caller's task, without a round trip to the driver, which finds it among its commands. The
+//! lock is held only to push or to swap. Wakers are called after it is released, because they are foreign code.
 
 use std::future::poll_fn;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
 
 use crate::error::Stopped;
-use crate::promise::{Accepted, Everything, Promise};
+use crate::oneshot::{Accepted, FlushOrClose, Receiver, Sender, lock, wake};
 use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
-use crate::slot::{Slot, lock, wake};
 use crate::topic_error::TopicError;
 use crate::topics::Topics;
 
-/// What became of a batch.
+/// The outcome of a batch.
 pub(crate) type Answer = Result<Delivery, DeliveryError>;
-/// What became of a flush.
+/// The outcome of a flush or close.
 pub(crate) type Flushed = Result<(), FlushError>;
 
-/// What handles ask of the driver, in this order.
+/// A command of a handle. The driver applies them in the order of the queue.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// The batch is in it.
-    Send(Promise<Accepted>),
-    Flush(Promise<Everything>),
-    /// Asked for, or the last handle is gone: then nobody waits.
-    Close(CloseMode, Option<Promise<Everything>>),
+    /// Sends the batch that the sender holds.
+    Send(Sender<Accepted>),
+    Flush(Sender<FlushOrClose>),
+    /// Closes the producer. Without a sender if the last handle was dropped.
+    Close(CloseMode, Option<Sender<FlushOrClose>>),
     LookupTopic(String),
 }
 
@@ -46,21 +44,19 @@ struct State {
     queue_state: QueueState,
     semaphore: Semaphore,
     commands: Vec<Command>,
-    /// The driver, while it sleeps.
+    /// The driver's waker, while it waits for commands.
     driver_waker: Option<Waker>,
-    /// The newest version of Produce that every broker speaks to which there is a connection, or was of late.
+    /// The newest version of Produce that all connected brokers support; without connections, the last known one.
     produce: Option<i16>,
 }
-
-/// How long it will be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QueueState {
     Open,
-    /// It takes no further batch.
+    /// No further batch is accepted.
     Closing,
-    /// All is through, and there is no driver any more.
+    /// The producer was closed, and the driver has ended.
     Closed,
-    /// There is no driver any more, and nobody had closed it.
+    /// The driver has ended before the producer was closed.
     Stopped,
 }
 
@@ -75,7 +71,7 @@ impl QueueState {
 }
 
 impl CommandQueue {
-    /// So many bytes may be on their way.
+    /// Makes a queue that accepts at most `bytes` bytes of batches in flight.
     pub(crate) fn new(bytes: usize, topics: Topics<TopicError>) -> Self {
         let semaphore = Semaphore::new(Permits { records: usize::MAX, bytes });
         let state =
@@ -83,7 +79,7 @@ impl CommandQueue {
         Self { state: Mutex::new(state), topics }
     }
 
-    /// The newest version of Produce that every broker speaks to which there is a connection, or was of late.
+    /// Returns the newest version of Produce that all connected brokers support; without connections, the last known one.
     pub(crate) fn produce(&self) -> Option<i16> {
         lock(&self.state).produce
     }
@@ -92,22 +88,22 @@ impl CommandQueue {
         lock(&self.state).produce = version;
     }
 
-    /// Why no batch is accepted, if none is.
+    /// Returns why no batch is accepted, or `None` while the queue is open.
     pub(crate) fn refusal(&self) -> Option<SendErrorReason> {
         lock(&self.state).queue_state.refusal()
     }
 
-    /// Waits until there is room for the batch, first come, first served, and accepts it. It stays where it is if it is
-    /// not accepted.
+    /// Waits for memory, in the order of the calls, and accepts the batch. A batch that is not accepted is left in
+    /// `request`.
     pub(crate) async fn send(
         &self,
-        asked: &mut Option<(SealedBatch, TopicPartition)>,
-    ) -> Result<Arc<Slot<Answer>>, SendErrorReason> {
-        let mut line = Acquiring { queue: self, waiter: None };
-        poll_fn(|context| line.poll(asked, context.waker())).await
+        request: &mut Option<(SealedBatch, TopicPartition)>,
+    ) -> Result<Receiver<Answer>, SendErrorReason> {
+        let mut acquiring = Acquiring { queue: self, waiter: None };
+        poll_fn(|context| acquiring.poll(request, context.waker())).await
     }
 
-    /// Asks for the topic.
+    /// Requests the topic's metadata.
     pub(crate) fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
         let mut state = lock(&self.state);
         match state.queue_state.refusal() {
@@ -120,43 +116,43 @@ impl CommandQueue {
         }
     }
 
-    /// Asks for a flush; gives where its end will be told, unless nothing can be on its way any more.
-    pub(crate) fn flush(&self) -> Option<Arc<Slot<Flushed>>> {
+    /// Requests a flush. Returns the receiver of its outcome, or `None` if the driver has ended, when no batch is in flight.
+    pub(crate) fn flush(&self) -> Option<Receiver<Flushed>> {
         let mut state = lock(&self.state);
         if state.is_over() {
             return None;
         }
-        let (promise, slot) = Promise::new(Everything);
-        state.commands.push(Command::Flush(promise));
+        let (sender, receiver) = Sender::new(FlushOrClose);
+        state.commands.push(Command::Flush(sender));
         unlock_and_wake(state);
-        Some(slot)
+        Some(receiver)
     }
 
-    /// Takes no further batch, and has the machine closed. As [`flush`](Self::flush).
-    pub(crate) fn close(&self, mode: CloseMode) -> Option<Arc<Slot<Flushed>>> {
-        let (promise, slot) = Promise::new(Everything);
-        self.begin_close(mode, Some(promise)).then_some(slot)
+    /// Accepts no further batch, and requests that the machine is closed. Returns as [`flush`](Self::flush).
+    pub(crate) fn close(&self, mode: CloseMode) -> Option<Receiver<Flushed>> {
+        let (sender, receiver) = Sender::new(FlushOrClose);
+        self.begin_close(mode, Some(sender)).then_some(receiver)
     }
 
-    /// The last handle is gone: what was accepted goes its way.
+    /// Closes the producer when its last handle is dropped. Accepted batches are still sent.
     pub(crate) fn close_on_drop(&self) {
         self.begin_close(CloseMode::Graceful, None);
     }
 
-    fn begin_close(&self, mode: CloseMode, promise: Option<Promise<Everything>>) -> bool {
+    fn begin_close(&self, mode: CloseMode, sender: Option<Sender<FlushOrClose>>) -> bool {
         let mut state = lock(&self.state);
         if state.is_over() {
             return false;
         }
         state.queue_state = QueueState::Closing;
-        state.commands.push(Command::Close(mode, promise));
+        state.commands.push(Command::Close(mode, sender));
         let rejected = state.semaphore.cancel_all();
         unlock_and_wake(state);
         rejected.into_iter().for_each(wake);
         true
     }
 
-    /// Fetches what was asked in the meantime; waits if that is nothing.
+    /// Swaps the queued commands into `commands`. Pending while there are none.
     pub(crate) fn poll_commands(&self, commands: &mut Vec<Command>, context: &Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
         if !state.commands.is_empty() {
@@ -170,13 +166,14 @@ impl CommandQueue {
         Poll::Pending
     }
 
-    /// A batch is through: there is room for others.
+    /// Releases the memory of a completed batch, and wakes the callers that can be accepted now.
     pub(crate) fn release(&self, permits: Permits) {
         let granted = lock(&self.state).semaphore.release(permits);
         granted.into_iter().for_each(wake);
     }
 
-    /// There is no driver any more; was that in order? Gives what it has not fetched.
+    /// Records the end of the driver; `in_order` if the producer was closed before. Returns the commands that are still
+    /// queued.
     pub(crate) fn end(&self, in_order: bool) -> Vec<Command> {
         let mut state = lock(&self.state);
         state.queue_state = if in_order { QueueState::Closed } else { QueueState::Stopped };
@@ -194,14 +191,14 @@ impl State {
     }
 }
 
-/// Lets go of the desk, and wakes the driver if it sleeps.
+/// Releases the lock, and then wakes the driver if it waits.
 fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
     let driver_waker = state.driver_waker.take();
     drop(state);
     driver_waker.into_iter().for_each(wake);
 }
 
-/// Waits to be let in, and steps out of the queue when it is dropped.
+/// Waits for memory, and leaves the semaphore's queue when it is dropped.
 struct Acquiring<'a> {
     queue: &'a CommandQueue,
     waiter: Option<WaiterId>,
@@ -210,33 +207,33 @@ struct Acquiring<'a> {
 impl Acquiring<'_> {
     fn poll(
         &mut self,
-        asked: &mut Option<(SealedBatch, TopicPartition)>,
+        request: &mut Option<(SealedBatch, TopicPartition)>,
         waker: &Waker,
-    ) -> Poll<Result<Arc<Slot<Answer>>, SendErrorReason>> {
+    ) -> Poll<Result<Receiver<Answer>, SendErrorReason>> {
         let mut state = lock(&self.queue.state);
         if let Some(reason) = state.queue_state.refusal() {
-            self.waiter = None; // the queue was dissolved
+            self.waiter = None; // `cancel_all` has removed it
             return Poll::Ready(Err(reason));
         }
-        let (batch, to) = asked.take().expect("a batch is accepted once");
+        let (batch, to) = request.take().expect("polled after the batch was accepted");
         match state.semaphore.acquire(self.waiter, permits(&batch), waker) {
             Acquire::Acquired => {
                 self.waiter = None;
-                let (promise, slot) = Promise::new(Accepted::new(batch, to));
-                state.commands.push(Command::Send(promise));
+                let (sender, receiver) = Sender::new(Accepted::new(batch, to));
+                state.commands.push(Command::Send(sender));
                 unlock_and_wake(state);
-                Poll::Ready(Ok(slot))
+                Poll::Ready(Ok(receiver))
             }
             Acquire::Waiting(waiter) => {
                 self.waiter = Some(waiter);
-                *asked = Some((batch, to));
+                *request = Some((batch, to));
                 Poll::Pending
             }
         }
     }
 }
 
-/// What a batch counts for.
+/// Returns the permits that a batch needs.
 pub(crate) fn permits(batch: &SealedBatch) -> Permits {
     Permits { records: batch.record_count(), bytes: batch.size() }
 }
@@ -244,7 +241,7 @@ pub(crate) fn permits(batch: &SealedBatch) -> Permits {
 impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter else { return };
-        let (_gone, granted) = lock(&self.queue.state).semaphore.cancel(waiter);
+        let (_own_waker, granted) = lock(&self.queue.state).semaphore.cancel(waiter);
         granted.into_iter().for_each(wake);
     }
 }

@@ -1,4 +1,4 @@
-//! Sockets, as far as they are alike everywhere: each is written and read as far as it goes now, and none waits for another.
+//! Connections, independent of the runtime: each is read and written as far as possible without blocking.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,34 +16,35 @@ use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
 
 use crate::driver::Driver;
 use crate::tls_stream::{MaybeTlsStream, TlsConnector};
-use crate::wake_flag::{Task, WakeFlag};
+use crate::wake_flag::{TaskWaker, WakeFlag};
 use crate::write_queue::WriteQueue;
 
-/// The connections of one driver, over streams of whatever runtime.
+/// The connections of one driver, over streams of any runtime.
 ///
-/// All of them are polled by one task: what comes goes into the machine at once, out of one buffer that they share, and
-/// no news has to travel from task to task. Only those are touched that have rung. Memory is bounded by the machine: it
-/// hands out only so many requests that are not answered (`max.in.flight.requests.per.connection`), and they are kept here
-/// as they are, not copied; TLS encrypts them into a buffer of its own, 64 KiB at a time.
+/// One task polls all of them: received bytes go from one shared buffer to the machine directly, without messages between
+/// tasks. Only connections whose waker was called are polled. The machine bounds the memory, since it limits the requests in
+/// flight (`max.in.flight.requests.per.connection`). Requests are queued here without copying; TLS encrypts them into a
+/// buffer of its own, 64 KiB at a time.
 pub struct Connections<S> {
     each: BTreeMap<ConnectionId, Connection<S>>,
     buffer: Box<[u8]>,
-    task: Task,
+    task: TaskWaker,
 }
 
-/// How many bytes are read at once.
+/// The size of the read buffer in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// How many times a connection that is broken is read: that is more than sockets keep, and yet it ends.
+/// The maximum number of reads from a broken connection. It exceeds what the receive buffers of sockets hold, and bounds the
+/// loop.
 const LAST_READS: usize = 1_024;
 
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<MaybeTlsStream<S>>> + Send>>;
 
 struct Connection<S> {
     state: State<S>,
-    /// Rings when it can be read, or the attempt to make it goes on.
+    /// Set if the stream may be readable, or the attempt to connect can make progress.
     reader: WakeFlag,
-    /// Rings when it can be written, or there is something to write.
+    /// Set if the stream may be writable, or a frame was queued.
     writer: WakeFlag,
 }
 
@@ -52,32 +53,35 @@ enum State<S> {
     Open { stream: MaybeTlsStream<S>, write_queue: WriteQueue, unflushed: Unflushed },
 }
 
-/// What a stream has taken, and may still keep to itself.
+/// What was written to a stream that may still buffer it.
 #[derive(Clone, Copy, Default)]
 struct Unflushed {
-    /// Something.
+    /// Whether any bytes were written.
     any: bool,
-    /// So many frames are whole with it.
+    /// The number of frames that were completed.
     frames: usize,
 }
 
-/// What came of polling a connection.
+/// The result of polling a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    Quiet,
-    News,
-    Gone,
+enum Progress {
+    /// The machine got no event.
+    None,
+    /// The machine got an event.
+    Event,
+    /// The machine got an event: the connection has ended.
+    Ended,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
-    /// None yet.
+    /// Returns an empty set of connections.
     #[must_use]
     pub fn new() -> Self {
-        Self { each: BTreeMap::new(), buffer: vec![0; BUFFER].into_boxed_slice(), task: Task::new() }
+        Self { each: BTreeMap::new(), buffer: vec![0; BUFFER].into_boxed_slice(), task: TaskWaker::new() }
     }
 
-    /// [`Step::Connect`](crate::Step::Connect): this attempt is under way; when it has succeeded, the layer is laid over the
-    /// stream.
+    /// Adds a connection, for [`Step::Connect`](crate::Step::Connect). Polls `attempt`, and then performs the TLS handshake
+    /// over its stream, if `tls` has TLS.
     pub fn open(
         &mut self,
         connection: ConnectionId,
@@ -86,37 +90,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
     ) where
         S: Send + 'static,
     {
-        let state = State::Connecting(Box::pin(async { tls.over(attempt.await?).await }));
+        let state = State::Connecting(Box::pin(async { tls.connect(attempt.await?).await }));
         let (reader, writer) = (WakeFlag::new(&self.task), WakeFlag::new(&self.task));
         self.each.insert(connection, Connection { state, reader, writer });
     }
 
-    /// [`Step::Transmit`](crate::Step::Transmit): to be written behind what is to be written already.
+    /// Queues a frame to be written, for [`Step::Transmit`](crate::Step::Transmit).
     pub fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
         if let Some(Connection { state: State::Open { write_queue, .. }, writer, .. }) = self.each.get_mut(&connection)
         {
             write_queue.push(bytes);
-            writer.ring();
+            writer.set();
         }
     }
 
-    /// [`Step::Close`](crate::Step::Close): drops the connection, or the attempt to make it.
+    /// Drops the connection, or the attempt to connect, for [`Step::Close`](crate::Step::Close).
     pub fn close(&mut self, connection: ConnectionId) {
         self.each.remove(&connection);
     }
 
-    /// Connects, writes and reads as far as it goes now, and tells the driver. Ready when there was any news: then ask it
-    /// for its next step.
+    /// Connects, writes and reads as far as possible without blocking, and passes events to the driver. Ready if there were
+    /// any: then call [`Driver::next_step`].
     pub fn poll(&mut self, driver: &mut Driver, context: &Context<'_>) -> Poll<()> {
-        let mut news = false;
+        let mut has_events = false;
         let Self { each, buffer, task } = self;
-        task.is_polled_with(context.waker());
+        task.register(context.waker());
         each.retain(|&id, connection| {
-            let turn = connection.poll(id, buffer, driver);
-            news |= turn != Turn::Quiet;
-            turn != Turn::Gone
+            let progress = connection.poll(id, buffer, driver);
+            has_events |= progress != Progress::None;
+            progress != Progress::Ended
         });
-        if news { Poll::Ready(()) } else { Poll::Pending }
+        if has_events { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -127,75 +131,75 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Default for Connections<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn poll(&mut self, id: ConnectionId, buffer: &mut [u8], driver: &mut Driver) -> Turn {
+    fn poll(&mut self, id: ConnectionId, buffer: &mut [u8], driver: &mut Driver) -> Progress {
         let Self { state, reader, writer } = self;
         match state {
             State::Connecting(attempt) => {
-                if !reader.answer() {
-                    return Turn::Quiet;
+                if !reader.take() {
+                    return Progress::None;
                 }
                 match attempt.as_mut().poll(&mut reader.context()) {
-                    Poll::Pending => Turn::Quiet,
+                    Poll::Pending => Progress::None,
                     Poll::Ready(Ok(stream)) => {
                         *state =
                             State::Open { stream, write_queue: WriteQueue::default(), unflushed: Unflushed::default() };
-                        reader.ring(); // nobody has looked at the stream yet
+                        reader.set(); // the stream has not been polled yet
                         driver.handle_input(Input::Connected(id));
-                        Turn::News
+                        Progress::Event
                     }
                     Poll::Ready(Err(error)) => {
                         driver.lost(id, Disconnect::NotConnected, Some(&error));
-                        Turn::Gone
+                        Progress::Ended
                     }
                 }
             }
             State::Open { stream, write_queue, unflushed } => {
-                let mut turn = Turn::Quiet;
-                if writer.answer() {
-                    turn = match write(stream, write_queue, unflushed, &mut writer.context()) {
-                        Ok(frames) if frames > 0 && driver.written(id, frames) => Turn::News,
-                        Ok(_) => Turn::Quiet,
+                let mut progress = Progress::None;
+                if writer.take() {
+                    progress = match write(stream, write_queue, unflushed, &mut writer.context()) {
+                        Ok(frames) if frames > 0 && driver.written(id, frames) => Progress::Event,
+                        Ok(_) => Progress::None,
                         Err(error) => {
-                            let told = read_last(id, stream, buffer, driver, reader);
-                            driver.lost(id, Disconnect::Broken, Some(told.as_ref().unwrap_or(&error)));
-                            return Turn::Gone;
+                            let read_error = read_last(id, stream, buffer, driver, reader);
+                            driver.lost(id, Disconnect::Broken, Some(read_error.as_ref().unwrap_or(&error)));
+                            return Progress::Ended;
                         }
                     };
                 }
-                if reader.answer() { read(id, stream, buffer, driver, reader).unwrap_or(turn) } else { turn }
+                if reader.take() { read(id, stream, buffer, driver, reader).unwrap_or(progress) } else { progress }
             }
         }
     }
 }
 
-/// Reads once what can be read now, if anything.
+/// Reads once. `None` if there is nothing to read.
 fn read<S: AsyncRead + Unpin>(
     id: ConnectionId,
     stream: &mut S,
     buffer: &mut [u8],
     driver: &mut Driver,
     reader: &WakeFlag,
-) -> Option<Turn> {
+) -> Option<Progress> {
     match Pin::new(stream).poll_read(&mut reader.context(), buffer) {
         Poll::Pending => None,
         Poll::Ready(Ok(0)) => {
             driver.lost(id, Disconnect::ByPeer, None);
-            Some(Turn::Gone)
+            Some(Progress::Ended)
         }
         Poll::Ready(Ok(count)) => {
-            reader.ring(); // there may be more
+            reader.set(); // there may be more
             driver.handle_input(Input::Received(id, &buffer[..count]));
-            Some(Turn::News)
+            Some(Progress::Event)
         }
         Poll::Ready(Err(error)) => {
             driver.lost(id, Disconnect::Broken, Some(&error));
-            Some(Turn::Gone)
+            Some(Progress::Ended)
         }
     }
 }
 
-/// Nothing can be written any more. What the other end said before is read all the same: a batch that it has acknowledged
-/// would be sent again, and it may say why it hung up. That is the error, if there is one.
+/// Reads what is left after a write has failed: a batch whose acknowledgement has arrived must not be sent again, and the
+/// broker may have sent a TLS alert with the reason. Returns the error of reading, if there was one.
 fn read_last<S: AsyncRead + Unpin>(
     id: ConnectionId,
     stream: &mut S,
@@ -213,8 +217,8 @@ fn read_last<S: AsyncRead + Unpin>(
     None
 }
 
-/// Writes what can be written now. Gives the number of frames that are whole with it and flushed: TLS takes bytes before
-/// they are on their way, and whoever hears that a frame is written may close the connection.
+/// Writes as much as possible. Returns the number of frames that are completely written and flushed. TLS buffers bytes before
+/// it sends them, and the machine may close the connection once a frame counts as written, so frames count when flushed.
 fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     write_queue: &mut WriteQueue,
@@ -246,24 +250,24 @@ impl<S> fmt::Debug for Connections<S> {
     }
 }
 
-/// Tries one address of a broker after another, until one answers. Each has an even share of the time that is left, so
-/// that one that never answers leaves some for the others.
+/// Tries one address of a broker after another, until one accepts a connection. Each attempt gets an equal share of the
+/// remaining time, so that an address that does not respond leaves time for the others.
 ///
-/// An address that takes connections, and is silent then or no broker, is met no sooner: so the one to begin with is another
-/// after each of the `failures` that [`Step::Connect`](crate::Step::Connect) tells of (as in the Java client, with
-/// `client.dns.lookup=use_all_dns_ips`).
+/// An address may accept connections although there is no working broker. That is detected only after connecting, so each of
+/// the `failures` of [`Step::Connect`](crate::Step::Connect) moves the start to the next address (as the Java client does
+/// with `client.dns.lookup=use_all_dns_ips`).
 ///
-/// `connect` makes one attempt, which takes no longer than the time given.
+/// `connect` makes one attempt, within the given time.
 ///
 /// # Errors
-/// That of the last attempt; or there is no address.
+/// The error of the last attempt, or `NotFound` if there is no address.
 pub async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
     mut addresses: Vec<SocketAddr>,
     until: Instant,
     failures: usize,
     connect: impl Fn(SocketAddr, Duration) -> F,
 ) -> io::Result<S> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     let first = failures % addresses.len().max(1);
     addresses.rotate_left(first);
     for (tried, &address) in addresses.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The machine with its surroundings: commands go in, answers go to those who wait, and what is left is what sockets do.
+//! The driver: passes commands to the machine and outcomes to futures, and returns what is left to do on sockets.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,10 +21,11 @@ use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
 use crate::waiters::{Entry, Waiters};
 
-/// One producer's machine, and who waits for what of it. Whoever has it turns it, as the [crate] says.
+/// The machine of one producer, and the futures that wait for it. A transport runs it in a loop, as the [crate]
+/// documentation shows.
 ///
-/// Dropping it before its [`Step::End`] is what happens when a runtime is shut down: every batch that is on its way then
-/// fails with what is known of it, and whoever waits is told.
+/// A runtime that is shut down drops it before its [`Step::End`]. Then every batch in flight fails, with its fate as far as
+/// it is known, and all waiting futures complete.
 pub struct Driver {
     machine: machine::Machine,
     queue: Arc<CommandQueue>,
@@ -32,44 +33,44 @@ pub struct Driver {
     started: Instant,
     setup_timeout: Duration,
     security: Security,
-    /// Without acknowledgements it is the end of a batch that it was written.
+    /// Set if acknowledgements are off (`acks=0`), when a batch is complete once it is written.
     reports_writes: bool,
     commands: Vec<Command>,
     addresses: BrokerAddresses,
     ended: bool,
 }
 
-/// What a runtime is to do next. Exhaustive on purpose: a new kind has to break each loop at compile time. `Debug` shows no
-/// bytes that are to be written, since a password can be among them.
+/// The next action of a runtime's loop. Exhaustive on purpose: a new variant must break each loop at compile time. `Debug`
+/// does not show the bytes to be written, since they may contain a password.
 pub enum Step {
     /// Connect, with `TCP_NODELAY`: [`Connections::open`](crate::Connections::open).
     Connect {
-        /// The name of the attempt.
+        /// Identifies the attempt, and then the connection.
         connection: ConnectionId,
-        /// Host name or address.
+        /// Host name or IP address.
         host: String,
         /// Port.
         port: u16,
-        /// When the machine gives the attempt up (`socket.connection.setup.timeout.ms`).
+        /// When the attempt times out (`socket.connection.setup.timeout.ms`).
         until: Instant,
-        /// How many connections to this host and port in a row have ended before it was known what to speak there: for
-        /// [`connect_to_any`](crate::connect_to_any), which begins with another address each time.
+        /// The number of consecutive connections to this host and port that ended before the broker's API versions were
+        /// known. For [`connect_to_any`](crate::connect_to_any), which starts with another address each time.
         failures: usize,
-        /// What it is secured with: [`Connections::open`](crate::Connections::open) sees to that.
+        /// Secures the connection; for [`Connections::open`](crate::Connections::open).
         tls: TlsConnector,
     },
     /// Write these segments: [`Connections::transmit`](crate::Connections::transmit).
     Transmit {
-        /// On which connection.
+        /// The connection to write to.
         connection: ConnectionId,
         /// One frame.
         bytes: Vec<Bytes>,
     },
     /// Drop the connection: [`Connections::close`](crate::Connections::close).
     Close(ConnectionId),
-    /// There is nothing to do until there is a command, news from a connection, or this moment.
+    /// Wait for a command, an event of a connection, or this deadline, whichever is first.
     Wait(Option<Instant>),
-    /// The producer is closed, and everybody knows: return.
+    /// The producer is closed, and all futures are complete: return.
     End,
 }
 
@@ -83,7 +84,7 @@ impl fmt::Debug for Step {
                 .field("port", port)
                 .field("until", until)
                 .field("failures", failures)
-                .field("layer", tls)
+                .field("tls", tls)
                 .finish(),
             Self::Transmit { connection, bytes } => {
                 let size: usize = bytes.iter().map(Bytes::len).sum();
@@ -115,7 +116,7 @@ impl Driver {
         }
     }
 
-    /// What to do next. Call it until it says [`Step::Wait`], and again when what that says has come.
+    /// Returns the next step. Call it until it returns [`Step::Wait`], and again after one of the events that it waits for.
     pub fn next_step(&mut self) -> Step {
         let now = self.now();
         while !self.ended {
@@ -124,7 +125,7 @@ impl Driver {
                 Output::Connect { connection, host, port } => {
                     let failures = self.addresses.connect(connection, &host, port);
                     let until = Instant::now() + self.setup_timeout;
-                    let tls = self.security.tls(&host);
+                    let tls = self.security.connector(&host);
                     return Step::Connect { connection, host, port, until, failures, tls };
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
@@ -133,7 +134,7 @@ impl Driver {
                     return Step::Close(connection);
                 }
                 Output::Wait(deadline) => {
-                    // A moment that no clock can show never comes.
+                    // A deadline that `Instant` cannot represent is never reached.
                     return Step::Wait(deadline.and_then(|at| self.started.checked_add(at.since_start())));
                 }
             }
@@ -141,20 +142,21 @@ impl Driver {
         Step::End
     }
 
-    /// Takes commands in. Ready when there were any: then ask for the next step.
+    /// Passes queued commands to the machine. Ready if there were any: then call [`next_step`](Self::next_step).
     pub fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
         let polled = self.queue.poll_commands(&mut self.commands, context);
         self.apply_commands();
         polled
     }
 
-    /// Tells the machine what happened on a connection; of its end, [`lost`](Self::lost) tells more.
+    /// Passes an event of a connection to the machine. For the end of a connection, use [`lost`](Self::lost), which
+    /// classifies its error.
     pub fn handle_input(&mut self, input: Input<'_>) {
         let now = self.now();
         self.machine.handle_input(input, now);
     }
 
-    /// So many frames were written on a connection. Says whether that is news.
+    /// Records `frames` completed writes on a connection. Returns whether the machine has to be polled.
     pub fn written(&mut self, connection: ConnectionId, frames: usize) -> bool {
         if self.reports_writes {
             (0..frames).for_each(|_| self.handle_input(Input::Written(connection)));
@@ -162,7 +164,7 @@ impl Driver {
         self.reports_writes
     }
 
-    /// A connection came to its end, or never came about.
+    /// Records the end of a connection, or of a failed attempt to connect.
     pub fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
         let how = match error {
             Some(error) if is_distrust(error) => Disconnect::Untrusted,
@@ -188,58 +190,59 @@ impl Driver {
         let now = self.now();
         for command in self.commands.drain(..) {
             match command {
-                Command::Send(mut promise) => {
-                    let Some((batch, to)) = promise.take_batch() else { continue };
+                Command::Send(mut sender) => {
+                    let Some((batch, to)) = sender.take_batch() else { continue };
                     let permits = command_queue::permits(&batch);
                     match self.machine.send(batch, to.clone(), now) {
-                        Ok(id) => self.waiters.enter(id, Entry { promise, permits }),
+                        Ok(id) => self.waiters.insert(id, Entry { sender, permits }),
                         Err(error) => {
-                            // It was accepted already, so this is how it ends. There was room, so it can only be that
-                            // no topic has such a name.
+                            // The batch was accepted already, so this is its outcome. Memory was acquired before, so the
+                            // only cause left is that the topic's name is invalid.
                             self.queue.release(permits);
                             let reason = FailureReason::Transport(Box::new(error.reason));
                             let batch = error.batch.into_batch();
-                            promise.keep(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
+                            sender.send(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
                         }
                     }
                 }
-                Command::Flush(promise) => {
+                Command::Flush(sender) => {
                     let id = self.machine.flush(now);
-                    self.waiters.enter_flush(id, promise);
+                    self.waiters.insert_flush(id, sender);
                 }
-                Command::Close(mode, promise) => {
+                Command::Close(mode, sender) => {
                     self.machine.close(mode, now);
-                    promise.into_iter().for_each(|promise| self.waiters.enter_close(promise));
+                    sender.into_iter().for_each(|sender| self.waiters.insert_close(sender));
                 }
                 Command::LookupTopic(topic) => self.machine.lookup_topic(&topic, now),
             }
         }
     }
 
-    /// Tells those whom it concerns.
+    /// Passes an event of the machine to the futures that wait for it.
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                if let Some(Entry { promise, permits }) = self.waiters.take(batch) {
+                // Memory is released before the outcome is sent, so that its receiver can use it for the next batch.
+                if let Some(Entry { sender, permits }) = self.waiters.take(batch) {
                     self.queue.release(permits);
-                    promise.keep(Ok(delivery));
+                    sender.send(Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { promise, permits }) = self.waiters.take(batch) {
+                if let Some(Entry { sender, permits }) = self.waiters.take(batch) {
                     self.queue.release(permits);
                     self.forget_topic_if_gone(&error);
-                    promise.keep(Err(error));
+                    sender.send(Err(error));
                 }
             }
             Event::Flushed(flush) => self.waiters.flushed(flush),
             Event::Topic { topic, partitions } => {
                 let answer = partitions.map_err(TopicError::new);
-                let is_of_the_topic = answer.as_ref().err().is_none_or(TopicError::is_of_the_topic);
-                self.queue.topics.answer(&topic, &answer, is_of_the_topic);
+                let concerns_topic = answer.as_ref().err().is_none_or(TopicError::concerns_topic);
+                self.queue.topics.answer(&topic, &answer, concerns_topic);
             }
             Event::Ready { host, port, versions } => {
-                log::debug!("{host}:{port} is ready, and takes {}", versions.magic());
+                log::debug!("{host}:{port} is ready, and accepts {}", versions.magic());
                 self.addresses.ready(host, port, versions.produce);
                 self.queue.set_produce(self.addresses.produce());
             }
@@ -250,7 +253,7 @@ impl Driver {
         }
     }
 
-    /// The next batch for such a topic asks anew, and hears it before anything is sent.
+    /// Forgets a topic that no longer exists, so that the next batch for it looks it up, and fails before it is sent.
     fn forget_topic_if_gone(&self, error: &DeliveryError) {
         if error.reason.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
             self.queue.topics.forget(&error.to.topic);
@@ -262,28 +265,28 @@ impl Driver {
         self.commands.extend(self.queue.end(in_order));
         self.queue.topics.give_up(if in_order { &TopicError::Closed } else { &TopicError::Stopped });
         if in_order {
-            // The last commands came too late to change anything.
+            // Commands that were queued after the machine was closed have no effect, but their futures must complete.
             for command in self.commands.drain(..) {
                 match command {
-                    Command::Flush(promise) | Command::Close(_, Some(promise)) => self.waiters.enter_close(promise),
+                    Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
-                    Command::Send(_) => unreachable!("nothing is accepted once the machine was told to close"),
+                    Command::Send(_) => unreachable!("a batch was accepted after the machine was closed"),
                 }
             }
             self.waiters.closed();
         }
     }
 
-    /// Nobody turns it any more: everything fails now, with what is known of it.
+    /// Stops early, because the task has ended: every batch fails now, with its fate as far as it is known.
     fn stop(&mut self) {
         self.end(false);
         self.apply_commands();
-        self.waiters.stop_waiting();
+        self.waiters.fail_flushes();
         let now = self.now();
         self.machine.close(CloseMode::Immediate, now);
         loop {
             match self.machine.poll_output(now) {
-                Output::Event(event @ Event::Failed { .. }) => self.settle_stopped(event),
+                Output::Event(event @ Event::Failed { .. }) => self.dispatch_stopped(event),
                 Output::Event(Event::Closed) | Output::Wait(_) => break,
                 Output::Event(event) => self.dispatch(event),
                 Output::Connect { .. } | Output::Transmit { .. } | Output::Close(_) => {}
@@ -291,8 +294,9 @@ impl Driver {
         }
     }
 
-    /// As [`dispatch`](Self::dispatch), where the producer was closed because nobody turns it any more.
-    fn settle_stopped(&mut self, mut event: Event) {
+    /// As [`dispatch`](Self::dispatch), but with the reason [`Stopped`] in place of `Closed`, since the application has not
+    /// closed the producer.
+    fn dispatch_stopped(&mut self, mut event: Event) {
         if let Event::Failed { error, .. } = &mut event {
             if let FailureReason::Closed = error.reason {
                 error.reason = FailureReason::Transport(Box::new(Stopped));
@@ -301,13 +305,13 @@ impl Driver {
         self.dispatch(event);
     }
 
-    /// The machine has panicked while it was stopped: returns the batches that it still has.
+    /// Fails the batches that the machine still has, after it has panicked while it was being stopped.
     fn return_unfinished(&mut self) {
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.machine.take_unfinished())) {
-                Ok(Some(event)) => self.settle_stopped(event),
+                Ok(Some(event)) => self.dispatch_stopped(event),
                 Ok(None) => return,
-                Err(_) => {} // that one is lost, and was taken out
+                Err(_) => {} // this batch is lost; it was taken out, so the loop ends
             }
         }
     }
@@ -319,12 +323,12 @@ impl Drop for Driver {
             return;
         }
         if thread::panicking() {
-            // It may be the machine that panicked, so it may again. Of a batch that is lost with it nothing is known, as the
-            // promise says that is dropped with the books.
+            // The panic may come from the machine, so it may panic again. The fate of a batch that is lost with it is
+            // unknown: its sender reports that when it is dropped with `waiters`.
             if catch_unwind(AssertUnwindSafe(|| self.stop())).is_err() {
                 self.return_unfinished();
             }
-            self.waiters.stop_waiting();
+            self.waiters.fail_flushes();
         } else {
             self.stop();
         }
@@ -333,7 +337,7 @@ impl Drop for Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("peers", &self.addresses).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Driver").field("addresses", &self.addresses).field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

@@ -1,46 +1,46 @@
-//! What can go wrong here beside what every transport can have go wrong.
+//! Errors beside those of [`Transport`](kafka_batch_core::Transport).
 
 use kafka_batch_core::OptionsError;
 
-/// A producer could not be made.
+/// Why a producer could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setting is not as it must be.
+    /// A setting is unknown or has an invalid value.
     #[error("{setting} = {found:?}: {remedy}")]
     Setting {
-        /// Its Kafka name.
+        /// The Kafka name of the setting.
         setting: String,
-        /// What it was set to. Not shown: secrets, and the value of a setting that is not known.
+        /// The value. Secrets, and the values of unknown settings, are not shown.
         found: String,
-        /// What is wrong with it, and what to do.
+        /// What is wrong with the value, and what to do.
         remedy: String,
     },
     /// The batch options contradict each other.
     #[error("batch options: {0}")]
     BatchOptions(#[from] OptionsError),
-    /// Each setting by itself is fine, and together they are not.
+    /// Settings are valid each by itself, but in conflict with each other.
     #[error("{0}")]
     Together(String),
-    /// There is no runtime to run on.
-    #[error("there is no runtime here to run on: {0}")]
+    /// There is no current runtime to spawn the producer's task on.
+    #[error("no async runtime to spawn the producer's task on: {0}")]
     NoRuntime(String),
 }
 
-/// Nobody turns the machine any more: its runtime was shut down, or its task was dropped, before the producer was closed.
+/// The producer's task has ended, because its runtime was shut down or the task was dropped, before the producer was closed.
 /// The source of [`FailureReason::Transport`](kafka_batch_core::FailureReason::Transport) and
-/// [`SendErrorReason::Transport`](kafka_batch_core::SendErrorReason::Transport). With the same producer no retry can help.
+/// [`SendErrorReason::Transport`](kafka_batch_core::SendErrorReason::Transport). Retries with the same producer always fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the runtime was shut down before the producer was closed; make a new producer on one that runs")]
+#[error("the runtime was shut down before the producer was closed; make a new producer on a running one")]
 #[non_exhaustive]
 pub struct Stopped;
 
-/// No broker could be asked: the cause in [`SendErrorReason::NoBroker`](kafka_batch_core::SendErrorReason::NoBroker) and of
-/// [`SendErrorReason::Authentication`](kafka_batch_core::SendErrorReason::Authentication).
+/// No broker could be reached. The cause in [`SendErrorReason::NoBroker`](kafka_batch_core::SendErrorReason::NoBroker) and
+/// in [`SendErrorReason::Authentication`](kafka_batch_core::SendErrorReason::Authentication).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{last}")]
 #[non_exhaustive]
 pub struct Unreachable {
-    /// What happened at the last attempt, and to which broker.
+    /// The error of the last attempt, with the broker's address.
     pub last: String,
 }

@@ -1,16 +1,17 @@
-//! What the transports of `kafka-batch` have in common that drive its state machine ([`kafka_batch_core::machine`]): the
-//! handles, the settings, the books. No runtime, no socket, no thread.
+//! The parts that all transports of `kafka-batch` share which drive its state machine ([`kafka_batch_core::machine`]):
+//! producer handles, settings, back-pressure, TLS. This crate depends on no runtime, opens no socket and starts no thread.
 //!
 //! ```text
 //!  Producer ──commands──▶ CommandQueue ──▶ Driver ──▶ the machine
-//!  Pending  ◀────────── answers ────┘  ▲
-//!                                      │ steps, news
+//!  Pending  ◀───────── outcomes ────┘  ▲
+//!                                      │ steps, events
 //!                       a Runtime's loop ◀──▶ Connections ◀──▶ sockets
 //! ```
-//! - [`Producer`] is the handle that users hold: it seals on their task, waits for room, and asks at the desk.
-//! - [`Driver`] has the machine, and knows who waits for what. It says which [`Step`] is next.
-//! - [`Connections`] writes and reads, over whatever streams a runtime has.
-//! - [`Runtime`] is what a transport adds: a loop over these two, a way to connect, a clock that wakes it.
+//! - [`Producer`] is the handle that users hold. It seals batches on the caller's task, waits for buffer memory, and queues
+//!   commands.
+//! - [`Driver`] owns the machine and the futures' result slots. It returns the next [`Step`].
+//! - [`Connections`] writes and reads, over any stream that implements the traits of `futures-io`.
+//! - [`Runtime`] is implemented by a transport: a loop over these two, a way to connect, and a timer.
 //!
 //! # How to write a loop
 //! ```text
@@ -29,8 +30,8 @@
 //!     wait for the first of: driver.poll_commands(…), connections.poll(&mut driver, …), the deadline
 //! }
 //! ```
-//! Applications use it through `kafka-batch-tokio` and `kafka-batch-async-std`; for a runtime that neither serves, use it
-//! directly.
+//! Applications use this crate through `kafka-batch-tokio` and `kafka-batch-async-std`. Use it directly to support another
+//! runtime.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -42,13 +43,12 @@ mod command_queue;
 mod connections;
 mod driver;
 mod error;
+mod oneshot;
 mod producer;
-mod promise;
 mod secrets;
 mod security;
 mod semaphore;
 mod settings;
-mod slot;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_stream;
@@ -67,14 +67,14 @@ pub use producer::{Pending, Producer};
 pub use settings::{ProducerConfig, SecurityProtocol};
 pub use tls_stream::TlsConnector;
 
-/// How the values of settings may be shown: of use also to a transport that has settings of its own.
+/// Redaction of settings in logs and errors, also for transports with settings of their own.
 pub mod redaction {
     pub use crate::secrets::{is_pasted, shown_servers};
 }
 
-/// What handles of producers wait for: of use also to a transport that does not drive the machine.
+/// The synchronization primitives of producer handles, also for transports that do not drive the machine.
 pub mod waiting {
+    pub use crate::oneshot::{Slot, lock};
     pub use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
-    pub use crate::slot::{Slot, lock};
     pub use crate::topics::{Count, Topics, has};
 }

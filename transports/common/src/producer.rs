@@ -1,4 +1,4 @@
-//! The producer: the handle that users hold, and its side of [`Transport`].
+//! The producer handle, and its implementation of [`Transport`].
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -17,38 +17,38 @@ use kafka_batch_core::{
 
 use crate::builder::{ProducerBuilder, Runtime};
 use crate::command_queue::{Answer, CommandQueue, Flushed};
-use crate::slot::Slot;
+use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
 use crate::topics;
 
-/// A producer: **the batch that was filled is the batch that lands**, one on the wire and one in the log, all of it or
-/// nothing.
+/// Sends Kafka batches exactly as they were filled: **one batch in the program is one batch on the wire and one in the
+/// log**, stored as a whole or not at all.
 ///
-/// A cheap handle: clones share one state machine, its connections, and one task of the runtime `R`. It can be used, and
-/// what it gives out awaited, on any thread and under any runtime; only the task needs `R`.
+/// A cheap handle: clones share one state machine, its connections, and one task of the runtime `R`. The handle and its
+/// futures can be used on any thread and under any runtime; only the task needs `R`.
 ///
-/// - **Making batches** ([`batch`](Transport::batch)) needs no broker; once one was met, they have the newest format that
-///   all brokers take to which there is a connection (while there is none, as it was last), and no codec that is too new for
-///   one of them (zstd came with 2.1). A batch that turns out to be too new is converted when it is sent, or fails with what
-///   would be lost.
-/// - **Sending** first makes sure that the topic and the partition exist (the first time; a topic counts as unknown after
-///   `request.timeout.ms`), then compresses the batch, on the task that sends it, and then waits until there is room for
-///   it (`buffer.memory`): first come, first served, so a large batch is not overtaken for ever by small ones. With that
-///   it is accepted. It goes out at once: there is no `linger.ms`.
+/// - **Making batches** ([`batch`](Transport::batch)) needs no broker. Once a broker has answered, new batches have the
+///   newest format that all connected brokers accept (while there is no connection, the format of the last one), and no
+///   codec that is too new for one of them (zstd needs Kafka 2.1). A batch that is too new for its broker is converted when
+///   it is sent, or fails with a list of what the conversion would lose.
+/// - **Sending** first checks that the topic and the partition exist (the first time; a topic counts as unknown after
+///   `request.timeout.ms`), then compresses the batch on the caller's task, and then waits for `buffer.memory`, in the order
+///   of the calls, so that small batches cannot starve a large one. Then the batch is accepted, and is sent immediately:
+///   there is no `linger.ms`.
 /// - **Cancelling** is by dropping. Dropping the future of [`send_batch`](Transport::send_batch) before it resolves sends
-///   nothing and drops the batch with it. To go on after a timeout, keep the pinned future and poll it on, or send a clone.
-///   (One that is kept and not polled may hold the room that it waited for, and nothing more.) Once it has resolved the batch
-///   is on its way, and dropping [`Pending`] loses only the answer.
-/// - **Every accepted batch ends**, at the latest after `delivery.timeout.ms`, delivered or failed; what failed says
-///   whether it was not written, or may have been.
-/// - **Flushing** waits for all that was accepted before; so it ends within `delivery.timeout.ms`, too. It fails only if
-///   the runtime is shut down meanwhile. A flush that is dropped changes nothing.
-/// - **Closing** refuses later batches and those that wait for room, and flushes. It goes on when its future is dropped.
-///   [`close_at_once`](Self::close_at_once) does not wait for answers.
-/// - **Dropping** the last handle takes nothing back: what was accepted goes its way as long as the runtime runs. To be
-///   sure of it at the end of a program, [`close`](Transport::close).
-/// - **A runtime that is shut down** in the middle, or whose task panics, leaves nobody waiting: each batch that is on its
-///   way fails with [`Stopped`](crate::Stopped), as not written or unknown, whichever is true, and comes back.
+///   nothing and drops the batch with it. To continue after a timeout, keep the pinned future and poll it again, or send a
+///   clone. (A future that is kept and not polled may hold the memory that it waited for, and blocks nothing else.) Once it
+///   has resolved, the batch is in flight, and dropping [`Pending`] discards only the outcome.
+/// - **Every accepted batch completes** within `delivery.timeout.ms`, delivered or failed. A failure states whether the
+///   batch was not written, or may have been.
+/// - **Flushing** waits for all batches that were accepted before, so it completes within `delivery.timeout.ms`, too. It
+///   fails only if the runtime is shut down meanwhile. Dropping the future has no effect on the batches.
+/// - **Closing** refuses later batches and those that wait for memory, and flushes. It continues when its future is dropped.
+///   [`close_at_once`](Self::close_at_once) does not wait for responses.
+/// - **Dropping** the last handle cancels nothing: accepted batches are still sent while the runtime runs. At the end of a
+///   program, call [`close`](Transport::close) to be sure of it.
+/// - **If the runtime is shut down** early, or the task panics, no future is left pending: each batch in flight fails with
+///   [`Stopped`](crate::Stopped), as not written or unknown, as the case may be, and is returned in the error.
 pub struct Producer<R> {
     inner: Arc<Inner>,
     runtime: PhantomData<fn() -> R>,
@@ -60,7 +60,7 @@ struct Inner {
     capabilities: Capabilities,
     /// `buffer.memory`.
     limit: usize,
-    /// For people to read.
+    /// The addresses of `bootstrap.servers`, for error messages and `Debug`.
     brokers: String,
 }
 
@@ -71,7 +71,7 @@ impl Drop for Inner {
 }
 
 impl<R: Runtime> Producer<R> {
-    /// Settings for a new producer.
+    /// Returns a builder with default settings.
     pub fn builder() -> ProducerBuilder<R> {
         ProducerBuilder::new()
     }
@@ -89,25 +89,27 @@ impl<R> Producer<R> {
         Self { inner, runtime: PhantomData }
     }
 
-    /// Takes no further batch, and gives back what is on its way: each batch that is not through fails now, as not
-    /// written, or as unknown if its bytes may have gone out. Resolves when every one of them has been told.
+    /// Closes the producer without waiting for responses. It accepts no further batch, and each batch that is not complete
+    /// fails now and is returned in the error: as not written, or as unknown if any of its bytes may have been sent.
+    /// Resolves when all of them have failed.
     ///
     /// # Errors
-    /// The runtime was shut down meanwhile; closed it is all the same.
+    /// The runtime was shut down meanwhile. The producer is closed even if this returns an error.
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        end(self.inner.queue.close(CloseMode::Immediate)).await
+        completion(self.inner.queue.close(CloseMode::Immediate)).await
     }
 }
 
-async fn end(slot: Option<Arc<Slot<Flushed>>>) -> Flushed {
-    match slot {
-        Some(slot) => poll_fn(|context| slot.poll_take(context)).await,
+/// Waits for a flush or close. `None` is one that had nothing to wait for.
+async fn completion(receiver: Option<Receiver<Flushed>>) -> Flushed {
+    match receiver {
+        Some(receiver) => poll_fn(|context| receiver.poll_take(context)).await,
         None => Ok(()),
     }
 }
 
 impl Inner {
-    /// Everything that can keep a batch from being accepted, but that there is no room.
+    /// Seals the batch, and checks everything that can prevent its acceptance, except for available memory.
     async fn prepare(
         &self,
         batch: KafkaBatch,
@@ -117,7 +119,7 @@ impl Inner {
         if let Some(reason) = refusal {
             return Err((reason, batch));
         }
-        if let Err(reason) = self.find(to).await {
+        if let Err(reason) = self.check_partition(to).await {
             return Err((reason, batch));
         }
         let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
@@ -129,13 +131,13 @@ impl Inner {
         Ok(sealed)
     }
 
-    /// Makes sure that there is such a topic and partition: so that it is known before anything is sent, and not when
-    /// `delivery.timeout.ms` is over.
-    async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
+    /// Checks that the topic and the partition exist, so that a wrong name is an error before anything is sent, not after
+    /// `delivery.timeout.ms`.
+    async fn check_partition(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
         if self.queue.topics.has(to) {
             return Ok(());
         }
-        let partitions = self.ask(&to.topic).await?;
+        let partitions = self.request_partitions(&to.topic).await?;
         if topics::has(partitions, to.partition) {
             return Ok(());
         }
@@ -143,14 +145,14 @@ impl Inner {
         Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
     }
 
-    /// What is too old is asked for anew, and serves until there is an answer: as long as no broker answers, batches are
-    /// accepted as before.
+    /// Returns the topic's number of partitions. An expired number is requested again, but is used until there is a
+    /// response, so that batches are accepted as before while no broker responds.
     async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
         let topics = &self.queue.topics;
         if let Some(partitions) = topics.known(topic) {
             return Ok(partitions);
         }
-        let Some(partitions) = topics.remembered(topic) else { return self.ask(topic).await };
+        let Some(partitions) = topics.remembered(topic) else { return self.request_partitions(topic).await };
         if topics.begin_asking(topic) {
             self.lookup_topic(topic)?;
         }
@@ -159,18 +161,19 @@ impl Inner {
 
     fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
         self.queue.lookup_topic(topic).inspect_err(|_| {
-            // Whoever joined meanwhile would wait for ever.
+            // Callers that joined this lookup meanwhile would wait for ever.
             self.queue.topics.give_up(&TopicError::Closed);
         })
     }
 
-    async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        let (slot, is_first) = self.queue.topics.join(topic);
+    /// Waits for the response to a new or a pending lookup of the topic.
+    async fn request_partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        let (receiver, is_first) = self.queue.topics.join(topic);
         if is_first {
             self.lookup_topic(topic)?;
         }
-        let answer = poll_fn(|context| slot.poll_take(context)).await;
-        answer.map_err(|unknown| unknown.into_reason(topic, &self.brokers))
+        let result = poll_fn(|context| receiver.poll_take(context)).await;
+        result.map_err(|error| error.into_reason(topic, &self.brokers))
     }
 }
 
@@ -184,7 +187,7 @@ impl<R> Transport for Producer<R> {
     fn batch(&self) -> KafkaBatch {
         let (options, now) = (self.inner.batch_options.clone(), SystemTime::now());
         if let Some(version) = self.inner.queue.produce() {
-            // What else is too new for this format is the machine's affair, when the batch is sent.
+            // Options that this format does not support are left to the machine, which converts the batch or refuses it.
             if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
                 return batch;
             }
@@ -207,25 +210,25 @@ impl<R> Transport for Producer<R> {
             Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
         };
         let (topic, partition) = (to.topic.clone(), to.partition);
-        let mut asked = Some((sealed, to));
-        match self.inner.queue.send(&mut asked).await {
-            Ok(slot) => {
+        let mut request = Some((sealed, to));
+        match self.inner.queue.send(&mut request).await {
+            Ok(receiver) => {
                 self.inner.queue.topics.sent(&topic, partition);
-                Ok(Pending { slot })
+                Ok(Pending { receiver })
             }
             Err(reason) => {
-                let (sealed, to) = asked.expect("what was not accepted stays where it is");
+                let (sealed, to) = request.expect("a batch that was not accepted is left in place");
                 Err(SendError::new(to, reason, sealed.into_batch()))
             }
         }
     }
 
     async fn flush(&self) -> Result<(), FlushError> {
-        end(self.inner.queue.flush()).await
+        completion(self.inner.queue.flush()).await
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        end(self.inner.queue.close(CloseMode::Graceful)).await
+        completion(self.inner.queue.close(CloseMode::Graceful)).await
     }
 }
 
@@ -241,20 +244,20 @@ impl<R> fmt::Debug for Producer<R> {
     }
 }
 
-/// A batch on its way: resolves when it is known what became of it. Under any runtime, and after its producer is gone.
+/// A batch in flight. Resolves to its outcome, under any runtime, also after its producer was dropped.
 ///
-/// The answer has the batch in it. `buffer.memory` counts a batch until it is answered, and not an answer that nobody takes:
-/// to bound memory, await or drop what is answered.
+/// The outcome contains the batch. `buffer.memory` counts a batch until its outcome is known, but not an outcome that is not
+/// taken yet: to bound memory, await or drop the futures whose batches are complete.
 #[derive(Debug)]
-#[must_use = "it says whether the batch arrived; drop it where that does not matter"]
+#[must_use = "it resolves to the outcome of the batch; drop it where that does not matter"]
 pub struct Pending {
-    slot: Arc<Slot<Answer>>,
+    receiver: Receiver<Answer>,
 }
 
 impl Future for Pending {
     type Output = Result<Delivery, DeliveryError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.slot.poll_take(context)
+        self.receiver.poll_take(context)
     }
 }

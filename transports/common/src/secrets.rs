@@ -1,20 +1,21 @@
-//! Which settings are secret, and how any may be shown in an error, a log line or a `Debug`.
+//! Redaction of settings in errors, log lines and `Debug`.
 
 use crate::settings;
 
-/// Settings whose values nobody is to read in a log.
+/// Settings whose values are never shown.
 const SECRET: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
 
 const NOT_SHOWN: &str = "(not shown)";
 
-/// Values in which nothing is repeated that belongs to them are shorter than this.
-const LONGEST: usize = 256;
-/// Names of files have a full stop, a hyphen or a space sooner than this; keys in base64 or hexadecimal digits have none.
-const LONGEST_RUN: usize = 64;
+/// The longest value that is shown, in bytes. Valid values other than lists are shorter.
+const MAX_LENGTH: usize = 256;
+/// A run of this many characters of base64 is taken for a key. File names contain a full stop, a hyphen or a space earlier;
+/// keys in base64 or hexadecimal digits do not.
+const MAX_RUN: usize = 64;
 
-/// Returns a value as an error message, or a `Debug`, may show it. Secret are passwords and keys; perhaps the value of a
-/// setting that is not known, which may be a misspelled one; PEM, in whatever setting, for a key may be in it; and who logs
-/// in at a server, where that was written into its address.
+/// Returns a value as error messages and `Debug` may show it. Not shown are passwords and keys, values of unknown settings,
+/// whose names may be misspelled ones of secret settings, PEM in any setting, since it may contain a key, and credentials
+/// in the address of a server.
 pub(crate) fn shown(setting: &str, value: &str) -> String {
     if SECRET.contains(&setting) || !settings::is_known(setting) {
         NOT_SHOWN.to_owned()
@@ -31,18 +32,18 @@ fn length(value: &str) -> String {
     format!("({} bytes)", value.len())
 }
 
-/// Returns whether a value is perhaps one that belongs into another setting, such as a key: PEM, the base64 of a key, or
-/// binary.
+/// Returns whether a value may be a key that was put in the wrong setting: PEM, a long run of base64, binary data, or any
+/// value of more than 256 bytes.
 #[must_use]
 pub fn is_pasted(value: &str) -> bool {
     let is_of_keys = |char: char| char.is_ascii_alphanumeric() || matches!(char, '+' | '/' | '=');
-    let has_long_run = || value.split(|char| !is_of_keys(char)).any(|run| run.len() >= LONGEST_RUN);
+    let has_long_run = || value.split(|char| !is_of_keys(char)).any(|run| run.len() >= MAX_RUN);
     let is_binary = || value.chars().any(|char| char.is_control() || char == char::REPLACEMENT_CHARACTER);
-    value.contains("-----") || value.len() > LONGEST || has_long_run() || is_binary()
+    value.contains("-----") || value.len() > MAX_LENGTH || has_long_run() || is_binary()
 }
 
-/// Returns a list of servers as it may be shown: without what is before an `@`, for that may be a password (which can have
-/// commas), and what cannot be a server by its length.
+/// Returns a list of servers as it may be shown. Everything before the last `@` is omitted, since it may be a password (which
+/// can contain commas). Entries that may be keys ([`is_pasted`]) are replaced by their length.
 #[must_use]
 pub fn shown_servers(list: &str) -> String {
     let (login, servers) = match list.rsplit_once('@') {
@@ -53,11 +54,11 @@ pub fn shown_servers(list: &str) -> String {
     login + &servers.split(',').map(shown).collect::<Vec<_>>().join(",")
 }
 
-/// Returns the name of a setting as it may be shown. One that is not known and has other characters than names have, or
-/// whose value is the name of a setting, is perhaps a value.
+/// Returns the name of a setting as it may be shown. An unknown name may be a value in the wrong place, and is not shown, if
+/// it contains characters that names do not have, or if its value is the name of a setting.
 pub(crate) fn shown_name<'n>(name: &'n str, value: &str) -> &'n str {
     let is_name =
-        name.len() <= LONGEST && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        name.len() <= MAX_LENGTH && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if settings::is_known(name) || is_name && !settings::is_known(value) { name } else { NOT_SHOWN }
 }
 
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_secret_is_not_shown() {
+    fn possible_secrets_are_not_shown() {
         for secret in SECRET {
             assert_eq!(shown(secret, "hunter2"), NOT_SHOWN);
         }
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_value_is_not_shown_as_a_name() {
+    fn a_name_that_may_be_a_value_is_not_shown() {
         for name in ["acks", "sasl.password", "sasl.passwrd", "Some-Name_1"] {
             assert_eq!(shown_name(name, "x"), name);
         }

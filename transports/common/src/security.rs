@@ -1,4 +1,4 @@
-//! Names of the settings of TLS.
+//! The names of the settings of TLS.
 
 pub(crate) const CA_LOCATION: &str = "ssl.ca.location";
 pub(crate) const CA_PEM: &str = "ssl.ca.pem";

@@ -1,10 +1,10 @@
-//! How much may be on its way at a time, and who is let in next.
+//! A fair semaphore over records and bytes, which bounds the batches in flight.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{AddAssign, SubAssign};
 use std::task::Waker;
 
-/// Records and bytes of a batch, or of all that are on their way.
+/// A number of records and bytes: of a batch, of all batches in flight, or of their limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permits {
     /// Records.
@@ -27,24 +27,24 @@ impl SubAssign for Permits {
     }
 }
 
-/// The bound on what is accepted and not yet answered: first come, first served, so that a large batch is not overtaken
-/// for ever by small ones. A batch that is larger than the whole window goes in when nothing else is there.
+/// A semaphore that bounds the accepted batches whose outcome is unknown. Permits are granted in the order of requests, so
+/// that small batches cannot starve a large one. A request that exceeds the limit is granted once nothing else is in flight.
 ///
-/// Whoever waits is given room as soon as there is some, and need not ask for it just then: one that is not polled keeps its
-/// own share from others, and nothing more.
+/// Permits are granted to a waiter when they are available, not when it is polled: a waiter that is not polled holds its own
+/// permits, but does not block those after it.
 #[derive(Debug)]
 pub struct Semaphore {
     limit: Permits,
-    /// With what is granted.
+    /// Includes `granted`.
     taken: Permits,
-    /// By place. The first of them does not fit.
+    /// In the order of their ids. The first does not fit.
     queue: VecDeque<Waiting>,
-    /// Those who may go in, and have not yet.
+    /// Waiters that were granted their permits, and have not yet called `acquire` again.
     granted: BTreeMap<WaiterId, Permits>,
     next: u64,
 }
 
-/// A place in the queue.
+/// Identifies a waiter in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaiterId(u64);
 
@@ -55,24 +55,25 @@ struct Waiting {
     waker: Waker,
 }
 
-/// The answer to someone who wants in.
+/// The result of [`Semaphore::acquire`].
 #[derive(Debug)]
 pub enum Acquire {
-    /// Let in.
+    /// The permits were acquired.
     Acquired,
-    /// Not yet. The waker given is called when they may come in.
+    /// The permits are not available yet. Once they are granted, the waiter's waker is returned to be called.
     Waiting(WaiterId),
 }
 
 impl Semaphore {
-    /// Nothing on its way, and at most `limit` of it.
+    /// Returns a semaphore with `limit` permits.
     #[must_use]
     pub const fn new(limit: Permits) -> Self {
         let taken = Permits { records: 0, bytes: 0 };
         Self { limit, taken, queue: VecDeque::new(), granted: BTreeMap::new(), next: 0 }
     }
 
-    /// Lets a load in, or queues it at its `waiter`; who has none yet gets the last one. It has to be the same load each time.
+    /// Acquires permits, or waits for them in the queue. `waiter` is `None` at the first call, and then the id that it
+    /// returned. `permits` must be the same at each call.
     pub fn acquire(&mut self, waiter: Option<WaiterId>, permits: Permits, waker: &Waker) -> Acquire {
         if let Some(waiter) = waiter {
             if self.granted.remove(&waiter).is_some() {
@@ -103,25 +104,25 @@ impl Semaphore {
         self.taken == Permits::default() || (after.records <= self.limit.records && after.bytes <= self.limit.bytes)
     }
 
-    /// Someone who has not come in gave up. Gives their waker, to be dropped where no lock is held, and those of whoever may
-    /// come in now: wake them.
+    /// Removes a waiter that has not acquired its permits. Returns its waker, to be dropped after all locks are released,
+    /// and the wakers of those that were granted permits: wake them.
     pub fn cancel(&mut self, waiter: WaiterId) -> (Option<Waker>, Vec<Waker>) {
         let index = self.index(waiter);
-        let gone = index.and_then(|index| self.queue.remove(index)).map(|gone| gone.waker);
+        let own = index.and_then(|index| self.queue.remove(index)).map(|waiting| waiting.waker);
         if let Some(permits) = self.granted.remove(&waiter) {
             self.taken -= permits;
         }
-        (gone, self.grant())
+        (own, self.grant())
     }
 
-    /// A load is through. Gives the wakers of whoever may come in now: wake them.
-    #[must_use = "whoever may come in has to be woken"]
+    /// Releases acquired permits. Returns the wakers of those that were granted permits: wake them.
+    #[must_use = "the returned wakers have to be called"]
     pub fn release(&mut self, permits: Permits) -> Vec<Waker> {
         self.taken -= permits;
         self.grant()
     }
 
-    /// Everyone who has not come in goes. Gives the wakers of those in the queue: wake them.
+    /// Removes all waiters that have not acquired their permits. Returns the wakers of those in the queue: wake them.
     pub fn cancel_all(&mut self) -> Vec<Waker> {
         while let Some((_, permits)) = self.granted.pop_first() {
             self.taken -= permits;
@@ -129,7 +130,7 @@ impl Semaphore {
         self.queue.drain(..).map(|waiting| waiting.waker).collect()
     }
 
-    /// Gives room to the first in the queue, as long as there is some.
+    /// Grants permits to waiters from the front of the queue, while they are available.
     fn grant(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         while self.queue.front().is_some_and(|first| self.has_room(first.permits)) {
@@ -158,7 +159,7 @@ mod tests {
         Permits { records, bytes: 1 }
     }
 
-    /// `Ok` is in, `Err` is the place in the queue.
+    /// `Ok` if the permits were acquired, `Err` with the waiter's id otherwise.
     fn acquire(semaphore: &mut Semaphore, waiter: Option<WaiterId>, permits: Permits) -> Result<(), WaiterId> {
         match semaphore.acquire(waiter, permits, Waker::noop()) {
             Acquire::Acquired => Ok(()),
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_batch_does_not_overtake_a_large_one_that_waits() {
+    fn a_small_batch_does_not_overtake_a_waiting_large_one() {
         let mut semaphore = Semaphore::new(TEN);
         assert_eq!(acquire(&mut semaphore, None, records(6)), Ok(()));
         let large = acquire(&mut semaphore, None, records(8)).unwrap_err();
@@ -179,24 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_polled_holds_its_own_share_and_nothing_more() {
+    fn a_waiter_that_is_not_polled_holds_its_own_permits_and_blocks_no_other() {
         let mut semaphore = Semaphore::new(TEN);
         assert_eq!(acquire(&mut semaphore, None, records(10)), Ok(()));
         let held = acquire(&mut semaphore, None, records(4)).unwrap_err();
         let behind = acquire(&mut semaphore, None, records(6)).unwrap_err();
         let last = acquire(&mut semaphore, None, records(1)).unwrap_err();
-        assert_eq!(semaphore.release(records(10)).len(), 2, "nobody is woken for whom there is no room");
+        assert_eq!(semaphore.release(records(10)).len(), 2, "only waiters with permits are woken");
         assert_eq!(acquire(&mut semaphore, Some(behind), records(6)), Ok(()), "though the first one was not polled");
         assert_eq!(acquire(&mut semaphore, Some(last), records(1)), Err(last));
-        let (gone, granted) = semaphore.cancel(held);
-        assert!(gone.is_none(), "its waker was given out before");
-        assert_eq!(granted.len(), 1, "it gave its share back");
+        let (own, granted) = semaphore.cancel(held);
+        assert!(own.is_none(), "its waker was returned before");
+        assert_eq!(granted.len(), 1, "its permits were not released");
         assert_eq!(acquire(&mut semaphore, Some(last), records(1)), Ok(()));
         assert_eq!(semaphore.taken.records, 7);
     }
 
     #[test]
-    fn what_is_larger_than_the_window_goes_in_alone() {
+    fn a_request_above_the_limit_is_granted_alone() {
         let mut semaphore = Semaphore::new(TEN);
         for huge in [records(11), Permits { records: 1, bytes: 1_001 }] {
             assert_eq!(acquire(&mut semaphore, None, records(1)), Ok(()));
@@ -204,14 +205,14 @@ mod tests {
             assert_eq!(semaphore.release(records(1)).len(), 1);
             let behind = acquire(&mut semaphore, None, records(1)).unwrap_err();
             assert_eq!(acquire(&mut semaphore, Some(waiter), huge), Ok(()));
-            let (gone, granted) = semaphore.cancel(behind);
-            assert!(gone.is_some() && granted.is_empty());
+            let (own, granted) = semaphore.cancel(behind);
+            assert!(own.is_some() && granted.is_empty());
             assert!(semaphore.release(huge).is_empty());
         }
     }
 
     #[test]
-    fn whoever_leaves_the_head_of_the_queue_lets_the_next_in() {
+    fn cancelling_the_first_waiter_grants_permits_to_the_next() {
         let mut semaphore = Semaphore::new(TEN);
         assert_eq!(acquire(&mut semaphore, None, records(9)), Ok(()));
         let large = acquire(&mut semaphore, None, records(5)).unwrap_err();
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_queue_is_dissolved_what_was_granted_is_given_back() {
+    fn cancel_all_releases_granted_permits() {
         let mut semaphore = Semaphore::new(TEN);
         assert_eq!(acquire(&mut semaphore, None, records(6)), Ok(()));
         assert_eq!(acquire(&mut semaphore, None, records(4)), Ok(()));
@@ -246,87 +247,92 @@ mod tests {
 
     /// Counts how often it was woken.
     #[derive(Default)]
-    struct Bells(AtomicUsize);
+    struct WakeCount(AtomicUsize);
 
-    impl Wake for Bells {
+    impl Wake for WakeCount {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// One who wants in.
-    struct Guest {
+    /// A waiter of the test.
+    struct TestWaiter {
         permits: Permits,
         waiter: WaiterId,
-        wakes: Arc<Bells>,
+        wakes: Arc<WakeCount>,
     }
 
+    /// An index is taken modulo the number of waiters, or of holders of permits.
     #[derive(Clone, Debug)]
-    enum Move {
-        Come(Permits),
-        Ask(usize),
-        Leave(usize),
+    enum Operation {
+        Acquire(Permits),
+        Poll(usize),
+        Cancel(usize),
         Release(usize),
     }
 
-    fn moves() -> impl Strategy<Value = Vec<Move>> {
+    fn operations() -> impl Strategy<Value = Vec<Operation>> {
         let permits = (1..14_usize, 1..1_200_usize).prop_map(|(records, bytes)| Permits { records, bytes });
         let each = prop_oneof![
-            3 => permits.prop_map(Move::Come),
-            2 => any::<usize>().prop_map(Move::Ask),
-            1 => any::<usize>().prop_map(Move::Leave),
-            2 => any::<usize>().prop_map(Move::Release),
+            3 => permits.prop_map(Operation::Acquire),
+            2 => any::<usize>().prop_map(Operation::Poll),
+            1 => any::<usize>().prop_map(Operation::Cancel),
+            2 => any::<usize>().prop_map(Operation::Release),
         ];
         prop::collection::vec(each, 0..60)
     }
 
     proptest! {
-        /// Whoever comes, asks, leaves and is through, in whatever order: no more is out than may be, those first in the queue
-        /// are let in first, and each of them is woken, once.
+        /// After any sequence of operations the limit holds, permits were granted in the order of requests, and each waiter
+        /// that was granted permits was woken once.
         #[test]
-        fn a_fair_window(moves in moves()) {
+        fn a_fair_semaphore(operations in operations()) {
             let mut semaphore = Semaphore::new(TEN);
-            let (mut waiting, mut inside): (Vec<Guest>, Vec<Permits>) = (Vec::new(), Vec::new());
-            for step in moves {
-                let wakers = match step {
-                    Move::Come(permits) => {
-                        let wakes = Arc::new(Bells::default());
+            let (mut waiting, mut acquired): (Vec<TestWaiter>, Vec<Permits>) = (Vec::new(), Vec::new());
+            for operation in operations {
+                let wakers = match operation {
+                    Operation::Acquire(permits) => {
+                        let wakes = Arc::new(WakeCount::default());
                         match semaphore.acquire(None, permits, &Waker::from(Arc::clone(&wakes))) {
-                            Acquire::Acquired => inside.push(permits),
-                            Acquire::Waiting(waiter) => waiting.push(Guest { permits, waiter, wakes }),
+                            Acquire::Acquired => acquired.push(permits),
+                            Acquire::Waiting(waiter) => waiting.push(TestWaiter { permits, waiter, wakes }),
                         }
                         vec![]
                     }
-                    Move::Ask(of) if !waiting.is_empty() => {
+                    Operation::Poll(of) if !waiting.is_empty() => {
                         let at = of % waiting.len();
-                        let Guest { permits, waiter, wakes } = &waiting[at];
+                        let TestWaiter { permits, waiter, wakes } = &waiting[at];
                         let woken = wakes.0.load(Ordering::Relaxed);
                         match semaphore.acquire(Some(*waiter), *permits, &Waker::from(Arc::clone(wakes))) {
                             Acquire::Acquired => {
                                 prop_assert_eq!(woken, 1);
-                                inside.push(waiting.remove(at).permits);
+                                acquired.push(waiting.remove(at).permits);
                             }
                             Acquire::Waiting(same) => prop_assert_eq!((same, woken), (*waiter, 0)),
                         }
                         vec![]
                     }
-                    Move::Leave(of) if !waiting.is_empty() => semaphore.cancel(waiting.remove(of % waiting.len()).waiter).1,
-                    Move::Release(of) if !inside.is_empty() => semaphore.release(inside.swap_remove(of % inside.len())),
+                    Operation::Cancel(of) if !waiting.is_empty() => {
+                        semaphore.cancel(waiting.remove(of % waiting.len()).waiter).1
+                    }
+                    Operation::Release(of) if !acquired.is_empty() => {
+                        semaphore.release(acquired.swap_remove(of % acquired.len()))
+                    }
                     _ => vec![],
                 };
                 wakers.into_iter().for_each(Waker::wake);
-                // In the order in which they came: those with room, then those without.
-                let (granted, queued): (Vec<&Guest>, Vec<&Guest>) =
+                // Waiters with permits precede those without, each in the order of requests.
+                let (granted, queued): (Vec<&TestWaiter>, Vec<&TestWaiter>) =
                     waiting.iter().partition(|waiter| waiter.wakes.0.load(Ordering::Relaxed) > 0);
-                let places: Vec<u64> = granted.iter().chain(&queued).map(|waiter| waiter.waiter.0).collect();
-                prop_assert!(places.is_sorted());
+                let ids: Vec<u64> = granted.iter().chain(&queued).map(|waiter| waiter.waiter.0).collect();
+                prop_assert!(ids.is_sorted());
                 let mut out = Permits::default();
-                inside.iter().copied().chain(granted.iter().map(|waiter| waiter.permits)).for_each(|permits| out += permits);
+                acquired.iter().copied().chain(granted.iter().map(|waiter| waiter.permits)).for_each(|permits| out += permits);
                 prop_assert_eq!(semaphore.taken, out);
-                let alone = inside.len() + granted.len() == 1;
+                let alone = acquired.len() + granted.len() == 1;
                 prop_assert!(alone || (out.records <= TEN.records && out.bytes <= TEN.bytes));
                 if let Some(first) = queued.first() {
-                    prop_assert!(!semaphore.has_room(first.permits), "the first one waits for nothing");
+                    prop_assert!(!semaphore.has_room(first.permits), "the first waiter fits, but was not granted permits");
                 }
             }
         }

@@ -1,6 +1,6 @@
-//! Settings: from Kafka's names and words to plain values. No file is read here, and nothing of TLS is known but names.
+//! Parses settings from Kafka's names and values to typed values. Reads no files; of TLS it knows only the settings' names.
 //!
-//! `table` has every setting, `forms` the ways to write a value, `config` what settings mean together.
+//! `table` lists every setting, `forms` has the syntax of values, `config` combines the settings.
 
 mod codec;
 mod config;
@@ -20,7 +20,7 @@ pub use self::table::ProducerConfig;
 use crate::error::ConfigError;
 use crate::secrets::{shown, shown_name};
 
-/// What was set, by Kafka name.
+/// Settings by their Kafka names.
 pub(crate) type Settings = BTreeMap<String, String>;
 
 pub(crate) const BROKERS: &str = "bootstrap.servers";
@@ -43,6 +43,7 @@ impl<'a> Setting<'a> {
         settings.get(name).map(|found| Self { name, found })
     }
 
+    /// Returns an error about this setting, with its value redacted.
     pub(crate) fn wrong<T>(self, remedy: impl Into<String>) -> Result<T, ConfigError> {
         let found = shown(self.name, self.found);
         let setting = shown_name(self.name, self.found).to_owned();
@@ -50,8 +51,8 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// Parses settings by name, adds them to those that have typed values, and completes the options of batches with them. Where a
-/// setting is among both, the one by name counts.
+/// Parses settings by name, merges them into the typed ones, and applies them to the batch options. A setting by name takes
+/// precedence over a typed one.
 pub(crate) fn parse(
     settings: &Settings,
     typed: &ProducerConfig,
@@ -65,7 +66,7 @@ pub(crate) fn parse(
     for (name, found) in settings {
         let setting = Setting { name, found };
         let Some(row) = table::row(name) else {
-            return setting.wrong("there is no such setting; the documentation of ProducerBuilder has all of them");
+            return setting.wrong("there is no such setting; the documentation of ProducerBuilder lists all of them");
         };
         match (row.read)(&mut config, found) {
             Ok(false) => {}
@@ -80,7 +81,7 @@ pub(crate) fn parse(
     config::complete(config, options)
 }
 
-/// An error about a setting that was parsed already, or never a text.
+/// Returns an error about a setting that was parsed already, or set by a typed value.
 fn wrong<T>(name: &'static str, config: &ProducerConfig, remedy: impl Into<String>) -> Result<T, ConfigError> {
     let found = table::row(name).and_then(|row| (row.show)(config)).unwrap_or_default();
     Setting { name, found: &found }.wrong(remedy)

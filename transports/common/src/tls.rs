@@ -1,4 +1,4 @@
-//! TLS, by rustls: from the settings to a configuration, and from a stream to one with TLS over it.
+//! TLS by rustls: its configuration from the settings, and the handshake over a stream.
 
 mod fault;
 mod key;
@@ -29,7 +29,7 @@ use crate::error::ConfigError;
 use crate::security::{CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM};
 use crate::settings::{Setting, Settings};
 
-/// What all connections of a producer have in common.
+/// The TLS configuration of all connections of a producer.
 #[derive(Clone)]
 pub(crate) struct Tls(Arc<ClientConfig>);
 
@@ -73,14 +73,14 @@ impl Tls {
         Ok(Self(Arc::new(config)))
     }
 
-    /// Shakes hands over a stream to this host.
-    pub(crate) async fn over<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Performs the handshake over a stream to this host.
+    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         self,
         stream: S,
         host: &str,
     ) -> io::Result<TlsStream<S>> {
         let Ok(name) = ServerName::try_from(host.to_owned()) else {
-            let what = format!("TLS: no certificate can be for the name {host:?}");
+            let what = format!("TLS: the host name {host:?} cannot be in a certificate");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         };
         match TlsConnector::from(self.0).connect(name, stream).await {
@@ -90,7 +90,7 @@ impl Tls {
     }
 }
 
-/// What we can sign with (by ring).
+/// The keys that `ring` can sign with.
 const USABLE: &str = "keys can be of RSA (2048 to 4096 bits), ECDSA (P-256 and P-384) and Ed25519";
 
 impl fmt::Debug for Tls {
@@ -99,16 +99,16 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// A PEM text, and the setting that it comes from.
+/// A PEM text, and the setting it was read from.
 struct Pem<'s> {
     setting: Setting<'s>,
     bytes: Vec<u8>,
 }
 
-/// What is in no file's name.
+/// A prefix of PEM texts that file names do not contain.
 const BEGIN: &str = "-----BEGIN";
 
-/// One of two settings, of which one names a file and the other has the text.
+/// Reads a PEM text from either of two settings: the path of a file, or the text itself.
 fn either<'s>(
     settings: &'s Settings,
     location: &'static str,
@@ -129,7 +129,7 @@ fn either<'s>(
 }
 
 impl Pem<'_> {
-    /// Returns the certificates in it, in their order. There is at least one.
+    /// Returns the certificates in the text, in order. There is at least one.
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
         const HOW: &str = "it has to be PEM, with BEGIN CERTIFICATE";
         let sections = match pem::sections(&self.bytes) {
@@ -153,20 +153,20 @@ fn checks_names(settings: &Settings) -> Result<bool, ConfigError> {
     let Some(setting) = Setting::of(settings, IDENTIFICATION) else { return Ok(true) };
     match setting.found.trim().to_ascii_lowercase().as_str() {
         "https" => Ok(true),
-        "none" | "" => Ok(false), // which are librdkafka's word and Java's
+        "none" | "" => Ok(false), // of librdkafka and of the Java client
         _ => setting.wrong("write https or none"),
     }
 }
 
-/// A stream with TLS over it, whose errors of reading say so. Whoever dislikes our certificate says so and hangs up, and in
-/// TLS 1.3 that is after the handshake: then it is writing that fails, and what is still to be read says why.
+/// A TLS stream whose read errors are described. A broker that refuses our certificate sends an alert and closes the
+/// connection. In TLS 1.3 that is after our handshake, so a write may fail first, and the alert is read afterwards.
 #[derive(Debug)]
 pub(crate) struct TlsStream<S>(client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.0).poll_read(context, buffer) {
-            // It hung up without saying so within TLS. No frame can be cut short unnoticed: they have lengths.
+            // Closed without close_notify. That is an end of file here: frames have lengths, so truncation is detected.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
             Poll::Ready(Err(error)) if of_rustls(&error).is_some() => Poll::Ready(Err(explained(&error))),
             other => other,
@@ -200,17 +200,17 @@ fn of_rustls(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether one side does not trust the other.
+/// Returns whether a certificate was refused, by either side.
 pub(crate) fn is_distrust(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|error: &TlsError| error.words.is_distrust)
 }
 
-/// Whether the other side does not take part in a TLS handshake.
+/// Returns whether the other side does not speak TLS.
 pub(crate) fn is_no_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NoTls>())
 }
 
-/// The handshake did not take place.
+/// The other side does not speak TLS.
 #[derive(Debug, thiserror::Error)]
 enum NoTls {
     #[error("the other side closed the connection")]
@@ -219,8 +219,8 @@ enum NoTls {
     Answered,
 }
 
-/// Returns what an error of the handshake means, if it means that the other side does not speak TLS. A broker that takes the
-/// first bytes of TLS for the length of a request closes the connection, and what it leaves unread makes that a reset.
+/// Classifies an error of the handshake, and returns one if the other side does not speak TLS. A broker without TLS takes the
+/// first bytes for the length of a request and closes the connection; unread bytes turn that into a reset.
 fn no_tls(error: &io::Error) -> Option<io::Error> {
     let why = match (of_rustls(error), error.kind()) {
         (Some(rustls::Error::InvalidMessage(_)), _) => NoTls::Answered,
@@ -236,19 +236,19 @@ fn no_tls(error: &io::Error) -> Option<io::Error> {
     Some(io::Error::new(error.kind(), why))
 }
 
-/// What went wrong in TLS.
+/// An error of TLS.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS: {words}")]
 struct TlsError {
     words: Words,
 }
 
-/// The same error in words, saying that it is one of TLS, and what to do where that is known.
+/// Returns the error with a description and, where it is known, a remedy.
 fn explained(error: &io::Error) -> io::Error {
     let words = match of_rustls(error) {
         Some(error) => {
             if let rustls::Error::PeerMisbehaved(_) | rustls::Error::PeerIncompatible(_) = error {
-                log::debug!("rustls: {error:?}"); // of use to who knows TLS, and nothing of it is secret
+                log::debug!("rustls: {error:?}"); // details for experts; contains no secret
             }
             Words::of(error)
         }

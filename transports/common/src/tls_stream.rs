@@ -1,4 +1,4 @@
-//! What is laid over a stream before anything is said on it: nothing, or TLS. And the two behind one type.
+//! Streams with or without TLS, as one type.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,51 +15,50 @@ use crate::tls::{Tls, TlsStream};
 #[cfg(feature = "tls")]
 pub(crate) use crate::tls::{is_distrust, is_no_tls};
 
-/// How all connections of a producer are secured.
+/// The security of all connections of a producer.
 #[derive(Clone, Debug)]
 pub(crate) enum Security {
-    /// Not at all.
-    Clear,
+    Plaintext,
     #[cfg(feature = "tls")]
     Tls(Tls),
 }
 
 impl Security {
     pub(crate) const fn is_tls(&self) -> bool {
-        !matches!(self, Self::Clear)
+        !matches!(self, Self::Plaintext)
     }
 
     /// Reads the files that the settings of TLS name.
     #[cfg(feature = "tls")]
     pub(crate) fn new(tls: Option<&TlsConfig>) -> Result<Self, ConfigError> {
-        tls.map_or(Ok(Self::Clear), |tls| Tls::read(tls.settings()).map(Self::Tls))
+        tls.map_or(Ok(Self::Plaintext), |tls| Tls::read(tls.settings()).map(Self::Tls))
     }
 
     /// Without the feature `tls`, TLS is an error.
     #[cfg(not(feature = "tls"))]
     pub(crate) fn new(tls: Option<&TlsConfig>) -> Result<Self, ConfigError> {
         const HOW: &str =
-            "TLS is not built in: switch on the feature `tls` of kafka-batch, or of the transport's crate";
+            "TLS is not compiled in: enable the feature `tls` of kafka-batch, or of the transport's crate";
         match tls {
-            None => Ok(Self::Clear),
+            None => Ok(Self::Plaintext),
             Some(_) => Setting { name: "security.protocol", found: "ssl" }.wrong(HOW),
         }
     }
 
-    /// The same for one connection, to this host.
-    pub(crate) fn tls(&self, host: &str) -> TlsConnector {
+    /// Returns the connector for one connection to this host.
+    pub(crate) fn connector(&self, host: &str) -> TlsConnector {
         #[cfg(not(feature = "tls"))]
         let _ = host;
         TlsConnector(match self {
-            Self::Clear => Kind::Clear,
+            Self::Plaintext => Kind::Plaintext,
             #[cfg(feature = "tls")]
             Self::Tls(tls) => Kind::Tls(tls.clone(), name_in_certificate(host).to_owned()),
         })
     }
 }
 
-/// The name that a certificate can have for a host. The zone of an IPv6 address (`fe80::1%eth0`) means something on one
-/// machine alone, so no certificate has it.
+/// Returns the name of a host as certificates have it. The zone of an IPv6 address (`fe80::1%eth0`) is local to one computer,
+/// so certificates do not contain it.
 #[cfg(feature = "tls")]
 fn name_in_certificate(host: &str) -> &str {
     match host.split_once('%') {
@@ -68,48 +67,48 @@ fn name_in_certificate(host: &str) -> &str {
     }
 }
 
-/// Without TLS there is no trust that could be lacking.
+/// Without TLS no certificate is refused.
 #[cfg(not(feature = "tls"))]
 pub(crate) const fn is_distrust(_: &io::Error) -> bool {
     false
 }
 
-/// Without TLS there is no handshake that could fail.
+/// Without TLS no handshake fails.
 #[cfg(not(feature = "tls"))]
 pub(crate) const fn is_no_tls(_: &io::Error) -> bool {
     false
 }
 
-/// What a connection is secured with, by `security.protocol`: for [`Connections::open`](crate::Connections::open).
+/// Performs the TLS handshake of one connection, if `security.protocol` asks for TLS. For
+/// [`Connections::open`](crate::Connections::open).
 #[derive(Debug)]
 pub struct TlsConnector(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Clear,
+    Plaintext,
     #[cfg(feature = "tls")]
     Tls(Tls, String),
 }
 
 impl TlsConnector {
-    /// None.
     #[cfg(test)]
-    pub(crate) const CLEAR: Self = Self(Kind::Clear);
+    pub(crate) const PLAINTEXT: Self = Self(Kind::Plaintext);
 
-    /// Lays it over a stream that has just come about: with TLS, after its handshake.
-    pub(crate) async fn over<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<MaybeTlsStream<S>> {
+    /// Wraps a newly connected stream. Resolves after the handshake, if there is one.
+    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) -> io::Result<MaybeTlsStream<S>> {
         match self.0 {
-            Kind::Clear => Ok(MaybeTlsStream::Clear(stream)),
+            Kind::Plaintext => Ok(MaybeTlsStream::Plaintext(stream)),
             #[cfg(feature = "tls")]
-            Kind::Tls(tls, host) => Ok(MaybeTlsStream::Tls(Box::new(tls.over(stream, &host).await?))),
+            Kind::Tls(tls, host) => Ok(MaybeTlsStream::Tls(Box::new(tls.connect(stream, &host).await?))),
         }
     }
 }
 
-/// A stream with what is laid over it.
+/// A stream with or without TLS.
 #[derive(Debug)]
 pub(crate) enum MaybeTlsStream<S> {
-    Clear(S),
+    Plaintext(S),
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream<S>>),
 }
@@ -117,7 +116,7 @@ pub(crate) enum MaybeTlsStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTlsStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Plaintext(stream) => Pin::new(stream).poll_read(context, buffer),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
@@ -135,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Clear(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Plaintext(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
@@ -143,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Clear(stream) => Pin::new(stream).poll_flush(context),
+            Self::Plaintext(stream) => Pin::new(stream).poll_flush(context),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
@@ -151,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
 
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Clear(stream) => Pin::new(stream).poll_close(context),
+            Self::Plaintext(stream) => Pin::new(stream).poll_close(context),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).poll_close(context),
         }
@@ -164,7 +163,7 @@ mod tests {
 
     #[cfg(not(feature = "tls"))]
     #[test]
-    fn without_the_feature_tls_is_refused_and_the_feature_named() {
+    fn without_the_feature_tls_an_error_names_the_feature() {
         use kafka_batch_core::BatchOptions;
 
         let settings = [("bootstrap.servers", "SSL://localhost:9092")];
@@ -172,12 +171,12 @@ mod tests {
         let tls = crate::settings::parse(&settings, &Default::default(), BatchOptions::default()).unwrap().tls;
         let error = Security::new(tls.as_ref()).unwrap_err().to_string();
         assert!(error.starts_with("security.protocol = \"ssl\"") && error.contains("feature `tls`"), "{error}");
-        assert!(matches!(Security::new(None), Ok(Security::Clear)));
+        assert!(matches!(Security::new(None), Ok(Security::Plaintext)));
     }
 
     #[cfg(feature = "tls")]
     #[test]
-    fn a_zone_is_no_part_of_the_name_in_a_certificate() {
+    fn certificates_do_not_contain_the_zone_of_an_address() {
         assert_eq!(name_in_certificate("fe80::1%eth0"), "fe80::1");
         for host in ["fe80::1", "127.0.0.1", "broker-1.example", "odd%name"] {
             assert_eq!(name_in_certificate(host), host);

@@ -1,4 +1,4 @@
-//! Why it is not known how many partitions a topic has.
+//! The errors of a topic's lookup.
 
 use kafka_batch_core::SendErrorReason;
 use kafka_batch_core::machine::TopicLookupError;
@@ -6,49 +6,55 @@ use kafka_batch_core::protocol::ErrorCode;
 
 use crate::error::{Stopped, Unreachable};
 
-/// What the machine has to say, or that it says nothing any more.
+/// Why a topic's number of partitions is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TopicError {
-    Topic,
+    /// The topic does not exist.
+    UnknownTopic,
+    /// No broker could be reached.
     NoBroker(Unreachable),
-    NotLetIn(Unreachable),
-    Refused(TopicLookupError),
+    /// Authentication failed.
+    Authentication(Unreachable),
+    /// The lookup failed for another reason.
+    Lookup(TopicLookupError),
+    /// The producer was closed.
     Closed,
+    /// The driver has ended before the producer was closed.
     Stopped,
 }
 
 impl TopicError {
-    /// What the machine said of a topic that it was to look up.
+    /// Classifies an error of the machine.
     pub(crate) fn new(error: TopicLookupError) -> Self {
         match error {
-            TopicLookupError::Broker(error) if is_not_there(error.code) => Self::Topic,
+            TopicLookupError::Broker(error) if is_unknown_topic(error.code) => Self::UnknownTopic,
             TopicLookupError::TimedOut { .. } => Self::NoBroker(Unreachable { last: error.to_string() }),
-            TopicLookupError::NotLetIn(kind) => Self::NotLetIn(Unreachable { last: kind.to_string() }),
-            error => Self::Refused(error),
+            TopicLookupError::NotLetIn(kind) => Self::Authentication(Unreachable { last: kind.to_string() }),
+            error => Self::Lookup(error),
         }
     }
 
-    /// Whether it says something of the topic.
-    pub(crate) const fn is_of_the_topic(&self) -> bool {
-        matches!(self, Self::Topic | Self::Refused(TopicLookupError::Broker(_) | TopicLookupError::InvalidName))
+    /// Returns whether the error concerns the topic itself, rather than brokers or the producer.
+    pub(crate) const fn concerns_topic(&self) -> bool {
+        matches!(self, Self::UnknownTopic | Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidName))
     }
 
-    /// The same to whoever wants to send, with the addresses that were tried.
+    /// Converts the error into one of sending to the topic. `brokers` are the addresses that were tried.
     pub(crate) fn into_reason(self, topic: &str, brokers: &str) -> SendErrorReason {
         let topic = topic.to_owned();
         match self {
-            Self::Topic => SendErrorReason::UnknownTopic { topic },
+            Self::UnknownTopic => SendErrorReason::UnknownTopic { topic },
             Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: Box::new(error) },
-            Self::Refused(TopicLookupError::Broker(error)) => SendErrorReason::Broker { topic, error },
-            Self::NotLetIn(error) => SendErrorReason::Authentication(Box::new(error)),
-            Self::Refused(error) => SendErrorReason::Transport(Box::new(error)),
+            Self::Lookup(TopicLookupError::Broker(error)) => SendErrorReason::Broker { topic, error },
+            Self::Authentication(error) => SendErrorReason::Authentication(Box::new(error)),
+            Self::Lookup(error) => SendErrorReason::Transport(Box::new(error)),
             Self::Closed => SendErrorReason::Closed,
             Self::Stopped => SendErrorReason::Transport(Box::new(Stopped)),
         }
     }
 }
 
-/// What brokers answer about a topic that does not exist, or that they are just creating.
-const fn is_not_there(code: ErrorCode) -> bool {
+/// Returns whether brokers respond with this code for a topic that does not exist, or that is being created.
+const fn is_unknown_topic(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::LEADER_NOT_AVAILABLE)
 }

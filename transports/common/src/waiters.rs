@@ -1,4 +1,4 @@
-//! Who waits for what of the machine.
+//! The senders of the futures that wait for the machine.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,25 +6,25 @@ use kafka_batch_core::FlushError;
 use kafka_batch_core::machine::{BatchId, FlushId};
 
 use crate::error::Stopped;
-use crate::promise::{Accepted, Everything, Promise};
+use crate::oneshot::{Accepted, FlushOrClose, Sender};
 use crate::semaphore::Permits;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     batches: BTreeMap<BatchId, Entry>,
-    flushes: VecDeque<(FlushId, Promise<Everything>)>,
-    closes: Vec<Promise<Everything>>,
+    flushes: VecDeque<(FlushId, Sender<FlushOrClose>)>,
+    closes: Vec<Sender<FlushOrClose>>,
 }
 
-/// A batch that the machine has.
+/// A batch that the machine has taken.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) promise: Promise<Accepted>,
+    pub(crate) sender: Sender<Accepted>,
     pub(crate) permits: Permits,
 }
 
 impl Waiters {
-    pub(crate) fn enter(&mut self, batch: BatchId, entry: Entry) {
+    pub(crate) fn insert(&mut self, batch: BatchId, entry: Entry) {
         self.batches.insert(batch, entry);
     }
 
@@ -32,33 +32,32 @@ impl Waiters {
         self.batches.remove(&batch)
     }
 
-    pub(crate) fn enter_flush(&mut self, flush: FlushId, promise: Promise<Everything>) {
-        self.flushes.push_back((flush, promise));
+    pub(crate) fn insert_flush(&mut self, flush: FlushId, sender: Sender<FlushOrClose>) {
+        self.flushes.push_back((flush, sender));
     }
 
+    /// Completes a flush.
     pub(crate) fn flushed(&mut self, flush: FlushId) {
         let at = self.flushes.iter().position(|(id, _)| *id == flush);
-        if let Some((_, promise)) = at.and_then(|at| self.flushes.remove(at)) {
-            promise.keep(Ok(()));
+        if let Some((_, sender)) = at.and_then(|at| self.flushes.remove(at)) {
+            sender.send(Ok(()));
         }
     }
 
-    pub(crate) fn enter_close(&mut self, promise: Promise<Everything>) {
-        self.closes.push(promise);
+    pub(crate) fn insert_close(&mut self, sender: Sender<FlushOrClose>) {
+        self.closes.push(sender);
     }
 
-    /// Everything is through.
+    /// Completes all flushes and closes: the machine is closed.
     pub(crate) fn closed(&mut self) {
-        let flushes = self.flushes.drain(..).map(|(_, promise)| promise);
-        flushes.chain(self.closes.drain(..)).for_each(|promise| promise.keep(Ok(())));
+        let flushes = self.flushes.drain(..).map(|(_, sender)| sender);
+        flushes.chain(self.closes.drain(..)).for_each(|sender| sender.send(Ok(())));
     }
 
-    /// Whoever waits for everything to be through waits in vain.
-    pub(crate) fn stop_waiting(&mut self) {
+    /// Fails all flushes and closes, with the number of records whose batches are not complete.
+    pub(crate) fn fail_flushes(&mut self) {
         let outstanding = self.batches.values().map(|entry| entry.permits.records).sum();
-        let flushes = self.flushes.drain(..).map(|(_, promise)| promise);
-        flushes
-            .chain(self.closes.drain(..))
-            .for_each(|promise| promise.keep(Err(FlushError::new(outstanding, Stopped))));
+        let flushes = self.flushes.drain(..).map(|(_, sender)| sender);
+        flushes.chain(self.closes.drain(..)).for_each(|sender| sender.send(Err(FlushError::new(outstanding, Stopped))));
     }
 }

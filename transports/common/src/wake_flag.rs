@@ -1,69 +1,69 @@
-//! Wakes the task of a driver, and remembers what for: so that a task with many sockets touches only those that have news.
+//! Wakers that record which socket they were called for, so that a task with many sockets polls only those with events.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
-use crate::slot::lock;
+use crate::oneshot::lock;
 
-/// The waker of the task, which its bells share.
+/// The current waker of the driver's task, shared by all flags.
 #[derive(Clone, Debug)]
-pub(crate) struct Task(Arc<Mutex<Waker>>);
+pub(crate) struct TaskWaker(Arc<Mutex<Waker>>);
 
-impl Task {
+impl TaskWaker {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(Waker::noop().clone())))
     }
 
-    /// It is polled with this waker now. To be said before any bell is answered: what rang for the waker before is seen
-    /// then.
-    pub(crate) fn is_polled_with(&self, waker: &Waker) {
+    /// Registers the waker of the current poll. Call it before any flag is taken: a flag that is set while the previous
+    /// waker was registered is then seen in this poll, and one that is set later wakes this waker.
+    pub(crate) fn register(&self, waker: &Waker) {
         lock(&self.0).clone_from(waker);
     }
 }
 
-/// The bell of one side of one connection. It has rung when it is made: nobody has looked there yet.
+/// The flag of one direction of one connection. It is initially set, because the direction has not been polled yet.
 #[derive(Debug)]
 pub(crate) struct WakeFlag {
-    inside: Arc<Inside>,
+    shared: Arc<Shared>,
     waker: Waker,
 }
 
 #[derive(Debug)]
-struct Inside {
-    rung: AtomicBool,
-    task: Task,
+struct Shared {
+    is_set: AtomicBool,
+    task: TaskWaker,
 }
 
 impl WakeFlag {
-    pub(crate) fn new(task: &Task) -> Self {
-        let inside = Arc::new(Inside { rung: AtomicBool::new(true), task: task.clone() });
-        Self { waker: Waker::from(Arc::clone(&inside)), inside }
+    pub(crate) fn new(task: &TaskWaker) -> Self {
+        let shared = Arc::new(Shared { is_set: AtomicBool::new(true), task: task.clone() });
+        Self { waker: Waker::from(Arc::clone(&shared)), shared }
     }
 
-    /// There is something to do here, and the task is awake.
-    pub(crate) fn ring(&self) {
-        self.inside.rung.store(true, Ordering::Release);
+    /// Sets the flag without waking the task. For use on the task itself.
+    pub(crate) fn set(&self) {
+        self.shared.is_set.store(true, Ordering::Release);
     }
 
-    /// Whether it has rung since it was answered last.
-    pub(crate) fn answer(&self) -> bool {
-        self.inside.rung.swap(false, Ordering::AcqRel)
+    /// Clears the flag. Returns whether it was set.
+    pub(crate) fn take(&self) -> bool {
+        self.shared.is_set.swap(false, Ordering::AcqRel)
     }
 
-    /// What it rings for is waited for with this.
+    /// Returns a context whose waker sets the flag and wakes the task.
     pub(crate) fn context(&self) -> Context<'_> {
         Context::from_waker(&self.waker)
     }
 }
 
-impl Wake for Inside {
+impl Wake for Shared {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
+        self.is_set.store(true, Ordering::Release);
         let task = lock(&self.task.0).clone();
         task.wake();
     }

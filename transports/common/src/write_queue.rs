@@ -1,21 +1,21 @@
-//! What is still to be written on one connection: frames, each of them segments that are shared and never copied.
+//! The frames that are still to be written on one connection. A frame is a list of shared segments, which are not copied.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-/// How many segments are handed to a socket at once: a request has three or so.
-const AT_ONCE: usize = 64;
+/// The maximum number of segments in one vectored write. A request has about three.
+const MAX_SEGMENTS: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue {
-    /// Each segment, and whether a frame ends with it.
+    /// Each segment, and whether it is the last of its frame.
     segments: VecDeque<(Bytes, bool)>,
 }
 
 impl WriteQueue {
-    /// Puts a frame behind what is there.
+    /// Appends a frame.
     pub(crate) fn push(&mut self, frame: Vec<Bytes>) {
         let last = frame.len().saturating_sub(1);
         self.segments.extend(frame.into_iter().enumerate().map(|(at, segment)| (segment, at == last)));
@@ -25,9 +25,9 @@ impl WriteQueue {
         self.segments.is_empty()
     }
 
-    /// Shows what is next, as slices for one vectored write.
+    /// Calls `write` with the next segments, as slices for one vectored write.
     pub(crate) fn with_slices<R>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
-        let mut slices = [IoSlice::new(&[]); AT_ONCE];
+        let mut slices = [IoSlice::new(&[]); MAX_SEGMENTS];
         let mut count = 0;
         let filled = self.segments.iter().filter(|(segment, _)| !segment.is_empty());
         for (slice, (segment, _)) in slices.iter_mut().zip(filled) {
@@ -37,7 +37,7 @@ impl WriteQueue {
         write(&slices[..count])
     }
 
-    /// So many bytes are written. Gives the number of frames that are whole with them.
+    /// Removes `written` bytes. Returns the number of frames that were completed.
     pub(crate) fn advance(&mut self, mut written: usize) -> usize {
         let mut frames = 0;
         while let Some((segment, ends_frame)) = self.segments.front_mut() {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_in_part_goes_on_where_it_stopped() {
+    fn a_partial_write_continues_where_it_stopped() {
         for step in 1..=10 {
             let mut write_queue = WriteQueue::default();
             write_queue.push(frame(&["ab", "", "cde"]));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_the_ones_that_were_put_in() {
+    fn segments_are_not_copied() {
         let batch = Bytes::from(vec![7; 100]);
         let mut write_queue = WriteQueue::default();
         write_queue.push(vec![Bytes::from_static(b"envelope"), batch.clone()]);
@@ -97,11 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_row_of_segments_goes_in_turns() {
+    fn many_segments_take_several_writes() {
         let mut write_queue = WriteQueue::default();
         (0..100).for_each(|_| write_queue.push(frame(&["x"])));
-        assert_eq!(left(&write_queue).len(), AT_ONCE);
-        assert_eq!(write_queue.advance(AT_ONCE), AT_ONCE);
-        assert_eq!(left(&write_queue).len(), 100 - AT_ONCE);
+        assert_eq!(left(&write_queue).len(), MAX_SEGMENTS);
+        assert_eq!(write_queue.advance(MAX_SEGMENTS), MAX_SEGMENTS);
+        assert_eq!(left(&write_queue).len(), 100 - MAX_SEGMENTS);
     }
 }

@@ -1,4 +1,4 @@
-//! What librdkafka has made of settings: so there is no second idea here of how a value is written.
+//! Settings as librdkafka has parsed them, so that its syntax of values is not implemented twice.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::NativeClientConfig;
@@ -6,7 +6,7 @@ use rdkafka::error::KafkaResult;
 
 use crate::settings::Settings;
 
-/// Names that librdkafka has for one setting (CONFIGURATION.md of 2.12.1, for producers).
+/// Pairs of names for the same setting (CONFIGURATION.md of librdkafka 2.12.1, for producers).
 const SAME: [[&str; 2]; 10] = [
     ["acks", "request.required.acks"],
     ["bootstrap.servers", "metadata.broker.list"],
@@ -20,18 +20,21 @@ const SAME: [[&str; 2]; 10] = [
     ["sasl.oauthbearer.client.credentials.client.secret", "sasl.oauthbearer.client.secret"],
 ];
 
-/// Returns two names of one setting that were both set. Which of them librdkafka sees last, and obeys, is left to chance.
+/// Returns two names of one setting that are both set. librdkafka uses the last one, which is random because `rdkafka` keeps
+/// settings in a hash map.
 pub(crate) fn set_twice(settings: &Settings) -> Option<[&'static str; 2]> {
     SAME.into_iter().find(|names| names.iter().all(|name| settings.contains_key(*name)))
 }
 
-/// Settings as librdkafka took them: numbers are decimal, words are those of its documentation.
+/// Settings as librdkafka has parsed them: numbers are decimal, and words are those of its documentation.
 pub(crate) struct Effective<'s> {
     settings: &'s Settings,
     native: NativeClientConfig,
 }
 
 impl<'s> Effective<'s> {
+    /// Has librdkafka parse the settings.
+    ///
     /// # Errors
     /// librdkafka refuses a name or a value.
     pub(crate) fn new(settings: &'s Settings, config: &ClientConfig) -> KafkaResult<Self> {
@@ -40,10 +43,10 @@ impl<'s> Effective<'s> {
 
     /// Returns the value of a setting, or its default.
     pub(crate) fn get(&self, name: &str) -> String {
-        self.native.get(name).unwrap_or_default() // it has none
+        self.native.get(name).unwrap_or_default() // empty if it has no default either
     }
 
-    /// Returns the value of a setting if it was set, by any of its names.
+    /// Returns the value of a setting if it is set by any of its names.
     pub(crate) fn set(&self, name: &str) -> Option<String> {
         let names = SAME.iter().find(|names| names.contains(&name)).map_or(&[][..], |names| &names[..]);
         let is_set = self.settings.contains_key(name) || names.iter().any(|name| self.settings.contains_key(*name));

@@ -1,4 +1,4 @@
-//! What librdkafka says, without the secrets that it was told: its texts quote settings.
+//! Redaction of secrets in librdkafka's texts, which quote settings.
 
 use kafka_batch_core::Secret;
 use kafka_batch_transport::redaction::{is_pasted, shown_servers};
@@ -14,8 +14,8 @@ const SECRET: [&str; 9] =
 
 const NOT_SHOWN: &str = "(not shown)";
 
-/// Names of settings are no longer than this.
-const LONGEST: usize = 256;
+/// The maximum length of a setting's name in bytes.
+const MAX_NAME: usize = 256;
 
 /// The secret values among the settings of a producer.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Secrets {
             settings.iter().partition(|(name, _)| BROKERS.contains(&name.as_str()));
         let mut secrets: Vec<&str> = Vec::new();
         for (_, servers) in servers {
-            // Not librdkafka's way of logging in: it takes that for the name of a host.
+            // librdkafka does not support credentials here: it takes them for a part of the host name.
             if let Some((login, _)) = servers.rsplit_once('@') {
                 secrets.extend(login.split([':', '/', ',']).chain([login]));
             }
@@ -44,20 +44,20 @@ impl Secrets {
         Self(secrets.into_iter().map(Secret::from).collect())
     }
 
-    /// Returns a text of librdkafka's as it may be shown.
+    /// Returns a text of librdkafka as it may be shown.
     pub(crate) fn hide<'t>(&self, text: &'t str) -> &'t str {
         if self.0.iter().any(|secret| secret.is_repeated_in(text)) {
-            return "(librdkafka's words are not shown: they repeat what is secret)";
+            return "(librdkafka's message is not shown, because it contains a secret)";
         }
-        // Behind it are both signatures, which SCRAM derives from the password (as of 2.12.1).
+        // Followed by both signatures, which SCRAM derives from the password (as of 2.12.1).
         const MISMATCH: &str = "ServerSignature mismatch";
         text.find(MISMATCH).map_or(text, |at| &text[..at + MISMATCH.len()])
     }
 }
 
-/// Returns a value as an error message, or a `Debug`, may show it. Secret are passwords, keys and tokens; perhaps the value of
-/// a setting that librdkafka does not have, which may be a misspelled one; PEM, in whatever setting, for a key may be in it;
-/// and who logs in at a server, where that was written into its address.
+/// Returns a value as error messages and `Debug` may show it. Not shown are passwords, keys and tokens, values of settings that
+/// librdkafka does not have, whose names may be misspelled ones of secret settings, PEM in any setting, since it may contain a
+/// key, and credentials in the address of a server.
 pub(crate) fn shown(setting: &str, value: &str) -> String {
     if SECRET.iter().any(|secret| setting.contains(secret)) || !is_known(setting) {
         NOT_SHOWN.to_owned()
@@ -70,14 +70,15 @@ pub(crate) fn shown(setting: &str, value: &str) -> String {
     }
 }
 
-/// Returns the name of a setting as it may be shown. One that librdkafka does not have, and that has other characters than
-/// names have or whose value is the name of a setting, is perhaps a value.
+/// Returns the name of a setting as it may be shown. A name that librdkafka does not have may be a value in the wrong place,
+/// and is not shown, if its value is the name of a setting. Neither is one with characters that names do not have.
 pub(crate) fn shown_name<'n>(name: &'n str, value: &str) -> &'n str {
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if is_name && name.len() <= LONGEST && (is_known(name) || !is_known(value)) { name } else { NOT_SHOWN }
+    if is_name && name.len() <= MAX_NAME && (is_known(name) || !is_known(value)) { name } else { NOT_SHOWN }
 }
 
-/// Whether librdkafka has a setting of this name. (Asking for its value does not tell: without one it counts as unknown.)
+/// Returns whether librdkafka has a setting of this name. It is set for that, because getting a setting that has no value
+/// fails as if it were unknown.
 fn is_known(setting: &str) -> bool {
     match ClientConfig::new().set(setting, "").create_native_config() {
         Ok(_) => true,
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_secret_is_not_shown() {
+    fn possible_secrets_are_not_shown() {
         for secret in [
             "sasl.password",
             "ssl.key.password",
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_repeat_a_secret_are_not_shown() {
+    fn texts_that_contain_a_secret_are_not_shown() {
         let secrets = secrets(&[
             ("sasl.password", "correct horse"),
             ("sasl.passwrd", "battery staple"),
@@ -133,7 +134,7 @@ mod tests {
             "bob:trombone@b:2/bootstrap: Failed to resolve",
             "No such configuration property: \"sasl.password=xylophone\"",
         ] {
-            assert!(secrets.hide(text).starts_with("(librdkafka's words are not shown"), "{text}");
+            assert!(secrets.hide(text).starts_with("(librdkafka's message is not shown"), "{text}");
         }
         for text in ["not secret at all", "b:2/bootstrap: Failed to resolve"] {
             assert_eq!(secrets.hide(text), text);

@@ -1,4 +1,4 @@
-//! Settings: checked, completed, and shared out between librdkafka and this crate.
+//! Checks settings, applies defaults, and divides them between librdkafka and this crate.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::effective::{Effective, set_twice};
 use crate::error::ConfigError;
 use crate::secrets::{Secrets, shown, shown_name};
 
-/// What was set, by librdkafka name.
+/// Settings by their librdkafka names.
 pub(crate) type Settings = BTreeMap<String, String>;
 
-/// What becomes of the settings.
+/// The settings, divided between librdkafka and this crate.
 pub(crate) struct Shared {
     /// For librdkafka.
     pub(crate) config: ClientConfig,
-    /// For this crate: the bound on what is on its way.
+    /// The limit of records and bytes in flight, which this crate enforces.
     pub(crate) limit: Permits,
-    /// Whether brokers acknowledge what they get.
+    /// Whether brokers acknowledge batches.
     pub(crate) acknowledged: bool,
-    /// The addresses, for people to read.
+    /// The addresses of brokers, for error messages.
     pub(crate) brokers: String,
-    /// What nobody is to read.
+    /// The values that are never shown.
     pub(crate) secrets: Secrets,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     let secrets = Secrets::of(settings);
     let mut config = ClientConfig::new();
     config.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
-    let effective = Effective::new(settings, &config).map_err(|error| refused(error, &secrets))?; // before any of them is replaced
+    let effective = Effective::new(settings, &config).map_err(|error| refused(error, &secrets))?; // before defaults are set
     if effective.get(ONLY_ERROR) == "true" {
         let remedy = "batches are acknowledged by delivery reports, so all are needed: leave this setting out";
         return wrong(ONLY_ERROR, &settings[ONLY_ERROR], remedy);
@@ -47,11 +47,11 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     for (name, value) in defaults(settings, &effective) {
         config.set(name, value);
     }
-    // This crate bounds what is on its way by itself, so librdkafka's queue is never full. It could not be waited for:
-    // librdkafka makes room only after the last callback of a delivery report event, which nobody is told of.
+    // This crate limits what is in flight, so that librdkafka's queue is never full. Waiting for that queue is impossible:
+    // librdkafka frees its entries after the last callback of a delivery report event, without a notification.
     let limit = Permits {
         records: match number(&effective, MAX_MESSAGES) {
-            0 => usize::MAX, // no bound
+            0 => usize::MAX, // no limit
             records => records,
         },
         bytes: number(&effective, MAX_KBYTES).saturating_mul(1_024),
@@ -61,12 +61,12 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     Ok(Shared { config, limit, acknowledged, brokers, secrets })
 }
 
-/// A number, which librdkafka writes in decimal digits and within its range.
+/// Returns a numeric setting, which librdkafka formats in decimal digits and has checked against its range.
 fn number(effective: &Effective<'_>, name: &str) -> usize {
     effective.get(name).parse().unwrap_or(usize::MAX)
 }
 
-/// What was set, under whichever of its names.
+/// Returns the value of the first of these names that is set.
 fn first_of<'a>(settings: &'a Settings, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|&name| settings.get(name)).map(String::as_str)
 }
@@ -76,10 +76,10 @@ fn wrong<T>(setting: &str, found: &str, remedy: &str) -> Result<T, ConfigError> 
     Err(ConfigError::Setting { setting: name, found, remedy: remedy.to_owned() })
 }
 
-/// Settings that this transport cannot work with. Gives the addresses of brokers.
+/// Refuses settings that this transport does not support. Returns the addresses of brokers.
 fn check(settings: &Settings) -> Result<String, ConfigError> {
     if let Some((name, value)) = settings.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
-        return wrong(name, value, "names and values have no NUL");
+        return wrong(name, value, "names and values must not contain NUL");
     }
     if let Some([name, same]) = set_twice(settings) {
         return wrong(
@@ -89,8 +89,7 @@ fn check(settings: &Settings) -> Result<String, ConfigError> {
         );
     }
     if let Some(value) = settings.get("transactional.id") {
-        let remedy =
-            "this transport knows no transactions: leave this setting out (enable.idempotence does not need it)";
+        let remedy = "this transport has no transactions: leave this setting out (enable.idempotence does not need it)";
         return wrong("transactional.id", value, remedy);
     }
     if settings.contains_key("test.mock.num.brokers") {
@@ -102,7 +101,8 @@ fn check(settings: &Settings) -> Result<String, ConfigError> {
     }
 }
 
-/// What this transport sets where the user does not. [`ProducerBuilder`](crate::ProducerBuilder) says why.
+/// Returns this transport's defaults of settings that are not set. [`ProducerBuilder`](crate::ProducerBuilder) gives the
+/// reasons.
 fn defaults(settings: &Settings, effective: &Effective<'_>) -> Vec<(&'static str, String)> {
     let mut defaults = vec![
         ("message.max.bytes", DEFAULT_MAX_MESSAGE_BYTES.to_string()),
@@ -116,7 +116,7 @@ fn defaults(settings: &Settings, effective: &Effective<'_>) -> Vec<(&'static str
     defaults
 }
 
-/// Whether nothing that was set rules idempotence out: as in the Java client, which turns it on unless something does.
+/// Returns whether all settings are compatible with idempotence. If so, it is on by default, as in the Java client.
 fn allows_idempotence(effective: &Effective<'_>) -> bool {
     let is = |name: &str, fits: fn(&str) -> bool| effective.set(name).is_none_or(|value| fits(&value));
     is(ACKS, |acks| acks == "-1")
@@ -125,7 +125,7 @@ fn allows_idempotence(effective: &Effective<'_>) -> bool {
         && is("queuing.strategy", |strategy| strategy == "fifo")
 }
 
-/// librdkafka's refusal of a setting, in this crate's words.
+/// Converts librdkafka's error about a setting.
 pub(crate) fn refused(error: KafkaError, secrets: &Secrets) -> ConfigError {
     match error {
         KafkaError::ClientConfig(_, description, setting, value) => ConfigError::Setting {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_transport_cannot_work_with_is_refused() {
+    fn unsupported_settings_are_refused() {
         assert_eq!(wrong(&[("delivery.report.only.error", "true")]).0, "delivery.report.only.error");
         assert_eq!(wrong(&[("transactional.id", "x")]).0, "transactional.id");
         assert_eq!(wrong(&[("bootstrap.servers", " ")]).0, "bootstrap.servers");
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_what_librdkafka_takes_it_for() {
+    fn values_are_interpreted_as_by_librdkafka() {
         for yes in ["true", "TRUE", "t", "T", "1", " true"] {
             assert_eq!(wrong(&[(ONLY_ERROR, yes)]).0, ONLY_ERROR, "{yes:?}");
         }
@@ -201,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn two_names_of_one_setting_are_not_both_set() {
+    fn two_names_of_one_setting_are_an_error() {
         let (setting, found, remedy) = wrong(&[("acks", "1"), ("request.required.acks", "all")]);
         assert_eq!((setting.as_str(), found.as_str()), ("acks", "1"));
         assert!(remedy.contains("request.required.acks is set too"), "{remedy}");
     }
 
     #[test]
-    fn the_bound_on_what_is_on_its_way_is_ours_and_librdkafkas_queue_has_none() {
+    fn this_crate_limits_what_is_in_flight_and_librdkafkas_queue_has_no_limit() {
         let shared = share_out(&settings(&[(MAX_MESSAGES, "7"), (MAX_KBYTES, "2")])).unwrap();
         assert_eq!(shared.limit, Permits { records: 7, bytes: 2_048 });
         assert_eq!(shared.config.get(MAX_MESSAGES), Some("0"));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn idempotence_is_on_unless_something_rules_it_out() {
+    fn idempotence_is_on_unless_a_setting_excludes_it() {
         let idempotence = |given: &[(&str, &str)]| {
             share_out(&settings(given)).unwrap().config.get("enable.idempotence").map(ToOwned::to_owned)
         };

@@ -1,4 +1,4 @@
-//! From a name to a connection.
+//! Connecting to a host by name.
 
 use std::io;
 use std::time::Instant;
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_goes_out_at_once() {
+    fn small_writes_are_sent_without_delay() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let until = Instant::now() + Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The loop.
+//! The driver's loop.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -27,12 +27,12 @@ pub(crate) async fn drive(mut driver: Driver) {
             }
         };
         alarm.set(deadline, |at| timer.as_mut().reset(at.into()));
-        // Whatever comes first; and whatever has come with it, so that it goes into the same requests.
+        // Waits for the first event, and handles all that are ready, so that batches can share a request.
         poll_fn(|context| {
             let command = driver.poll_commands(context);
-            let news = connections.poll(&mut driver, context);
+            let event = connections.poll(&mut driver, context);
             let due = alarm.poll(|| timer.as_mut().poll(context));
-            if command.is_ready() || news.is_ready() || due.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+            if command.is_ready() || event.is_ready() || due.is_ready() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

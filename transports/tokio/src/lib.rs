@@ -1,5 +1,5 @@
-//! The transport of `kafka-batch` over tokio. **The batch that was filled is the batch that lands**: one on the wire, one
-//! in the log, all of it or nothing.
+//! The transport of `kafka-batch` over tokio. **One batch in the program is one batch on the wire and one in the log**,
+//! stored as a whole or not at all.
 //!
 //! ```
 //! use kafka_batch_core::{Record, TopicPartition, Transport};
@@ -14,7 +14,7 @@
 //! let mut batch = producer.batch();
 //! for reading in ["21.5", "21.7"] {
 //!     if batch.append(Record::new(reading).key("sensor-7"))?.is_full() {
-//!         panic!("two small records are no full batch");
+//!         panic!("two small records do not fill a batch");
 //!     }
 //! }
 //! let accepted = producer.send_batch(batch, TopicPartition::new("readings", 0)).await?;
@@ -25,13 +25,13 @@
 //! # }
 //! ```
 //!
-//! # What it is made of
-//! One task for a producer, which drives the state machine and all of its sockets: a loop of some thirty lines
-//! (`drive.rs`). Handles talk to it over a queue that is bounded in bytes; batches are compressed on the task that sends
-//! them, and written with vectored writes, never copied (but encrypted, with TLS). What [`Producer`] promises, and what
-//! dropping a future means, stands with it.
+//! # Implementation
+//! Each producer has one task, which drives the state machine and all of its sockets in a loop of about thirty lines
+//! (`drive.rs`). Handles send commands to it through a queue that is bounded in bytes. Batches are compressed on the caller's
+//! task, and sent with vectored writes without copying them (TLS encrypts them into its own buffer). [`Producer`] documents
+//! its guarantees, and the effect of dropping a future.
 //!
-//! The runtime needs its drivers for I/O and time (`enable_all`).
+//! The runtime needs its I/O and time drivers (`enable_all`).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -45,7 +45,7 @@ pub use kafka_batch_transport::{
 };
 use kafka_batch_transport::{Driver, ProducerTask, Runtime, Spawn};
 
-/// A producer over tokio. Settings: [`ProducerBuilder`]. What it promises: [`Producer`].
+/// A producer over tokio. See [`ProducerBuilder`] for its settings and [`Producer`] for its guarantees.
 pub type TokioProducer = Producer<Tokio>;
 
 /// The runtime of a [`TokioProducer`].

@@ -1,4 +1,4 @@
-//! tokio's streams under the names that all transports know.
+//! Implements the traits of `futures-io` for tokio's streams.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

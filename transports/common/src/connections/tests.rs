@@ -13,35 +13,35 @@ use kafka_batch_core::machine::ProducerConfig;
 use kafka_batch_core::protocol::Acks;
 use log::Level;
 
-/// A stream that takes so many bytes at a time, and every other time none; and what became of it.
+/// A stream that accepts at most `at_once` bytes per write, and is pending at every other write. Counts its calls.
 #[derive(Clone, Default)]
-struct Slow(Arc<Mutex<Inside>>);
+struct Slow(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
-struct Inside {
+struct Inner {
     at_once: usize,
     full: bool,
     written: Vec<u8>,
-    /// What is to be read: one after another.
+    /// The results of reading, in order.
     read: VecDeque<io::Result<Vec<u8>>>,
     reader: Option<Waker>,
     reads: usize,
     flushes: usize,
-    /// It keeps what it has taken.
+    /// If set, flushing is pending, with this waker.
     stuck: Option<Waker>,
-    /// It takes nothing any more.
+    /// Writing fails.
     broken: bool,
 }
 
 impl Slow {
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap()
     }
 
     fn receives(&self, what: io::Result<Vec<u8>>) {
-        let mut inside = self.inside();
-        inside.read.push_back(what);
-        inside.reader.take().expect("somebody waits for it").wake();
+        let mut inner = self.inner();
+        inner.read.push_back(what);
+        inner.reader.take().expect("the stream was polled for reading").wake();
     }
 }
 
@@ -55,28 +55,28 @@ impl AsyncWrite for Slow {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut inside = self.inside();
-        if inside.broken {
+        let mut inner = self.inner();
+        if inner.broken {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        inside.full = !inside.full;
-        if inside.full {
-            context.waker().wake_by_ref(); // next time it is not
+        inner.full = !inner.full;
+        if inner.full {
+            context.waker().wake_by_ref(); // the next write succeeds
             return Poll::Pending;
         }
-        let before = inside.written.len();
-        let taken = inside.at_once;
-        inside.written.extend(slices.iter().flat_map(|slice| slice.iter()).take(taken));
-        Poll::Ready(Ok(inside.written.len() - before))
+        let before = inner.written.len();
+        let taken = inner.at_once;
+        inner.written.extend(slices.iter().flat_map(|slice| slice.iter()).take(taken));
+        Poll::Ready(Ok(inner.written.len() - before))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut inside = self.inside();
-        if let Some(waker) = &mut inside.stuck {
+        let mut inner = self.inner();
+        if let Some(waker) = &mut inner.stuck {
             waker.clone_from(context.waker());
             return Poll::Pending;
         }
-        inside.flushes += 1;
+        inner.flushes += 1;
         Poll::Ready(Ok(()))
     }
 
@@ -87,11 +87,11 @@ impl AsyncWrite for Slow {
 
 impl AsyncRead for Slow {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut inside = self.inside();
-        inside.reads += 1;
-        match inside.read.pop_front() {
+        let mut inner = self.inner();
+        inner.reads += 1;
+        match inner.read.pop_front() {
             None => {
-                inside.reader = Some(context.waker().clone());
+                inner.reader = Some(context.waker().clone());
                 Poll::Pending
             }
             Some(Err(error)) => Poll::Ready(Err(error)),
@@ -103,7 +103,7 @@ impl AsyncRead for Slow {
     }
 }
 
-/// A driver that wants to connect, since a topic is asked for; and to whom.
+/// Returns a driver that will connect, since a topic was requested.
 fn driver() -> (Arc<CommandQueue>, Driver) {
     driver_with(Acks::All)
 }
@@ -111,14 +111,16 @@ fn driver() -> (Arc<CommandQueue>, Driver) {
 fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
-    let mut driver = Driver::new(config, Security::Clear, 1, Arc::clone(&queue));
+    let mut driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     queue.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
     (queue, driver)
 }
 
 fn connect(driver: &mut Driver) -> ConnectionId {
-    let Step::Connect { connection, host, port: 9092, .. } = driver.next_step() else { panic!("it has to connect") };
+    let Step::Connect { connection, host, port: 9092, .. } = driver.next_step() else {
+        panic!("no attempt to connect")
+    };
     assert_eq!(host, "broker");
     connection
 }
@@ -128,52 +130,52 @@ fn poll(connections: &mut Connections<Slow>, driver: &mut Driver) -> Poll<()> {
 }
 
 #[test]
-fn however_little_is_written_at_once_it_is_the_frame_and_it_is_flushed_once() {
+fn a_frame_is_written_in_parts_of_any_size_and_flushed_once() {
     for at_once in [1, 3, 7, 1_000] {
-        let (_desk, mut driver) = driver();
+        let (_queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
-        stream.inside().at_once = at_once;
+        stream.inner().at_once = at_once;
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
-        let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
+        let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
         let frame = bytes.concat();
         connections.transmit(connection, bytes);
-        while stream.inside().flushes == 0 {
-            assert!(poll(&mut connections, &mut driver).is_pending(), "that it was written is no news");
+        while stream.inner().flushes == 0 {
+            assert!(poll(&mut connections, &mut driver).is_pending(), "a completed write is no event");
         }
         assert!(poll(&mut connections, &mut driver).is_pending());
-        let inside = stream.inside();
-        assert_eq!((&inside.written, inside.flushes), (&frame, 1), "by {at_once}");
-        assert_eq!(inside.reads, 1, "it did not ring for reading");
+        let inner = stream.inner();
+        assert_eq!((&inner.written, inner.flushes), (&frame, 1), "by {at_once}");
+        assert_eq!(inner.reads, 1, "read without a wake-up");
     }
 }
 
-/// Without acks, to be written is the end of a batch: what the stream still keeps to itself is not written.
+/// Without acks, a batch is complete once it is written, which excludes bytes that the stream still buffers.
 #[test]
 fn a_frame_counts_as_written_when_it_is_flushed() {
-    let (_desk, mut driver) = driver_with(Acks::None);
+    let (_queue, mut driver) = driver_with(Acks::None);
     let (mut connections, stream) = (Connections::new(), Slow::default());
-    stream.inside().at_once = 1_000;
-    stream.inside().stuck = Some(Waker::noop().clone());
+    stream.inner().at_once = 1_000;
+    stream.inner().stuck = Some(Waker::noop().clone());
     let id = connect(&mut driver);
-    connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+    connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
     assert!(poll(&mut connections, &mut driver).is_ready());
-    let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
+    let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
     let size = bytes.concat().len();
     connections.transmit(connection, bytes);
     for _ in 0..10 {
         assert!(poll(&mut connections, &mut driver).is_pending());
     }
-    assert_eq!(stream.inside().written.len(), size, "it has taken all of it");
-    let waker = stream.inside().stuck.take().unwrap();
+    assert_eq!(stream.inner().written.len(), size, "the stream has not accepted all bytes");
+    let waker = stream.inner().stuck.take().unwrap();
     waker.wake();
-    assert!(poll(&mut connections, &mut driver).is_ready(), "now it is news");
-    assert!(poll(&mut connections, &mut driver).is_pending(), "and told once");
+    assert!(poll(&mut connections, &mut driver).is_ready(), "no event after the flush");
+    assert!(poll(&mut connections, &mut driver).is_pending(), "a second event");
 }
 
 #[test]
-fn the_end_of_a_connection_is_news_and_another_is_made() {
+fn the_end_of_a_connection_is_an_event_and_is_logged() {
     let ends: [(io::Result<Vec<u8>>, &str); 3] = [
         (Ok(vec![]), "broker:9092: the broker closed the connection while ApiVersions v3 was unanswered; if "),
         (
@@ -184,10 +186,10 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
     ];
     for (end, kind) in ends {
         let lines = log_capture::lines();
-        let (_desk, mut driver) = driver();
+        let (_queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
         while !matches!(driver.next_step(), Step::Wait(Some(_))) {}
         assert!(poll(&mut connections, &mut driver).is_pending());
@@ -206,16 +208,16 @@ fn the_end_of_a_connection_is_news_and_another_is_made() {
     }
 }
 
-/// A broker's answer to what it speaks: Produce up to this version, and what else has to be there.
+/// Returns a response to ApiVersions: Produce up to this version, and the other APIs that the machine needs.
 fn versions(correlation: [u8; 4], produce: u8) -> Vec<u8> {
     let apis = [[0, 0, 0, 3, 0, produce, 0], [0, 3, 0, 1, 0, 5, 0], [0, 18, 0, 0, 0, 3, 0]].concat();
     let body = [&correlation[..], &[0, 0, 4], &apis, &[0; 5]].concat();
     [&(body.len() as u32).to_be_bytes()[..], &body].concat()
 }
 
-/// The broker had answered when it hung up: what it said counts, although nothing more can be said to it.
+/// The broker has responded before it closed the connection.
 #[test]
-fn an_answer_that_is_there_is_read_although_writing_fails() {
+fn a_response_that_has_arrived_is_read_although_writing_fails() {
     let ends: [(Option<io::Result<Vec<u8>>>, &str); 3] = [
         (None, "the connection broke: broken pipe"),
         (Some(Ok(vec![])), "the connection broke: broken pipe"),
@@ -225,42 +227,42 @@ fn an_answer_that_is_there_is_read_although_writing_fails() {
         let lines = log_capture::lines();
         let (queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
-        stream.inside().at_once = 1_000;
+        stream.inner().at_once = 1_000;
         let id = connect(&mut driver);
-        connections.open(id, TlsConnector::CLEAR, std::future::ready(Ok(stream.clone())));
+        connections.open(id, TlsConnector::PLAINTEXT, std::future::ready(Ok(stream.clone())));
         assert!(poll(&mut connections, &mut driver).is_ready());
-        let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("it asks what the broker speaks") };
+        let Step::Transmit { connection, bytes } = driver.next_step() else { panic!("no ApiVersions request") };
         let correlation = bytes.concat()[8..12].try_into().unwrap();
         connections.transmit(connection, bytes);
-        while stream.inside().flushes == 0 {
+        while stream.inner().flushes == 0 {
             assert!(poll(&mut connections, &mut driver).is_pending());
         }
-        let answer = versions(correlation, 7);
-        let (head, tail) = answer.split_at(9);
+        let response = versions(correlation, 7);
+        let (head, tail) = response.split_at(9);
         {
-            let mut inside = stream.inside();
-            inside.broken = true;
-            inside.read.extend([head, tail].map(|part| Ok(part.to_vec())));
-            inside.read.extend(end);
+            let mut inner = stream.inner();
+            inner.broken = true;
+            inner.read.extend([head, tail].map(|part| Ok(part.to_vec())));
+            inner.read.extend(end);
         }
         connections.transmit(id, vec![Bytes::from_static(b"more")]);
         assert!(poll(&mut connections, &mut driver).is_ready());
-        assert!(connections.each.is_empty(), "it is lost");
+        assert!(connections.each.is_empty(), "the connection is kept");
         while !matches!(driver.next_step(), Step::Wait(_)) {}
-        assert_eq!(queue.produce(), Some(7), "the answer was read");
+        assert_eq!(queue.produce(), Some(7), "the response was not read");
         let lines = lines.borrow();
         assert!(lines.iter().any(|(_, line)| line.contains(kind)), "{kind}: {lines:?}");
     }
 }
 
 #[test]
-fn an_attempt_that_fails_says_why() {
+fn the_error_of_a_failed_attempt_is_logged() {
     let lines = log_capture::lines();
-    let (_desk, mut driver) = driver();
+    let (_queue, mut driver) = driver();
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);
     let attempt = std::future::ready(Err(io::Error::other("no such name")));
-    connections.open(id, TlsConnector::CLEAR, attempt);
+    connections.open(id, TlsConnector::PLAINTEXT, attempt);
     assert!(poll(&mut connections, &mut driver).is_ready());
     assert!(matches!(driver.next_step(), Step::Wait(_)));
     let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());
@@ -270,12 +272,12 @@ fn an_attempt_that_fails_says_why() {
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("there is nothing to wait for"),
+        Poll::Pending => panic!("the future is pending"),
     }
 }
 
 #[test]
-fn addresses_are_tried_one_after_another_each_with_its_share_of_the_time() {
+fn addresses_are_tried_in_order_each_with_an_equal_share_of_the_time() {
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let tried = RefCell::new(Vec::new());
     let until = Instant::now() + Duration::from_secs(100);
@@ -288,11 +290,11 @@ fn addresses_are_tried_one_after_another_each_with_its_share_of_the_time() {
     let error = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
     assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
     let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err();
-    assert_eq!(error.to_string(), "the name has no address");
+    assert_eq!(error.to_string(), "the host name has no address");
 }
 
 #[test]
-fn after_a_failure_another_address_is_the_first() {
+fn each_failure_moves_the_start_to_the_next_address() {
     let addresses = || [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port))).into();
     let until = Instant::now() + Duration::from_secs(100);
     let tried = RefCell::new(Vec::new());

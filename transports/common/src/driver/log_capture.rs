@@ -1,4 +1,4 @@
-//! What is logged by the thread of one test.
+//! Captures what the thread of one test logs.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -29,7 +29,7 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Hands each line that this thread logs to `sink`. If that panics, later lines go nowhere.
+/// Passes each line that this thread logs to `sink`. If that panics, later lines are discarded.
 pub(crate) fn to(sink: impl FnMut(Level, String) + 'static) {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
@@ -39,7 +39,7 @@ pub(crate) fn to(sink: impl FnMut(Level, String) + 'static) {
     SINK.set(Some(Box::new(sink)));
 }
 
-/// The lines that this thread logs from now on.
+/// Returns the lines that this thread logs from now on.
 pub(crate) fn lines() -> std::rc::Rc<RefCell<Vec<(Level, String)>>> {
     let lines = std::rc::Rc::<RefCell<Vec<_>>>::default();
     let kept = std::rc::Rc::clone(&lines);

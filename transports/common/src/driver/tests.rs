@@ -3,14 +3,14 @@ use std::pin::pin;
 use std::task::Waker;
 
 use super::*;
-use crate::slot::Slot;
+use crate::oneshot::Receiver;
 use crate::topics::Topics;
 use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
 
-fn desk_and_driver() -> (Arc<CommandQueue>, Driver) {
+fn queue_and_driver() -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
     let config = ProducerConfig::new([("broker", 9092)]);
-    let driver = Driver::new(config, Security::Clear, 1, Arc::clone(&queue));
+    let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     (queue, driver)
 }
 
@@ -24,40 +24,43 @@ fn batch() -> SealedBatch {
     batch.seal().unwrap()
 }
 
-fn send(queue: &CommandQueue) -> Arc<Slot<command_queue::Answer>> {
-    let mut asked = Some((batch(), TopicPartition::new("t", 0)));
-    let Poll::Ready(Ok(slot)) = pin!(queue.send(&mut asked)).poll(&mut context()) else { panic!("there is room") };
-    slot
+fn send(queue: &CommandQueue) -> Receiver<command_queue::Answer> {
+    let mut request = Some((batch(), TopicPartition::new("t", 0)));
+    let Poll::Ready(Ok(receiver)) = pin!(queue.send(&mut request)).poll(&mut context()) else { panic!("not accepted") };
+    receiver
 }
 
-/// As when the driver's task panics between two of them.
+/// As if the driver's task had panicked between two commands.
 #[test]
-fn whose_commands_are_lost_is_told() {
-    let (queue, mut driver) = desk_and_driver();
+fn futures_of_lost_commands_complete() {
+    let (queue, mut driver) = queue_and_driver();
     let (sent, flushed) = (send(&queue), queue.flush().unwrap());
     let closed = queue.close(CloseMode::Graceful).unwrap();
     assert!(queue.poll_commands(&mut driver.commands, &context()).is_ready());
     assert_eq!(driver.commands.len(), 3);
     drop(driver.commands.drain(..));
-    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
-    assert_eq!((error.fate(), error.batch.unwrap().record_count()), (Some(Fate::NotWritten), 1), "nobody took it");
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
+    assert_eq!(
+        (error.fate(), error.batch.unwrap().record_count()),
+        (Some(Fate::NotWritten), 1),
+        "never in the machine"
+    );
     assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(_))));
     assert!(matches!(closed.poll_take(&context()), Poll::Ready(Err(_))));
 }
 
-/// What was not so much as looked at was not written, and comes back.
 #[test]
-fn a_driver_that_is_dropped_gives_back_what_it_has_not_begun() {
-    let (queue, driver) = desk_and_driver();
+fn a_dropped_driver_returns_queued_batches_as_not_written() {
+    let (queue, driver) = queue_and_driver();
     let (sent, flushed) = (send(&queue), queue.flush().unwrap());
     drop(driver);
-    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.batch.unwrap().record_count()), (Some(Fate::NotWritten), 1));
     assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
     assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(error)) if error.outstanding == 1));
 }
 
-/// A driver whose task panics, on a thread of its own, after this was done with it.
+/// Calls `before` on a new thread, which then panics and drops the driver.
 fn panics(driver: Driver, before: impl FnOnce(&mut Driver) + Send + 'static) {
     let task = thread::spawn(move || {
         let mut driver = driver;
@@ -67,62 +70,62 @@ fn panics(driver: Driver, before: impl FnOnce(&mut Driver) + Send + 'static) {
     task.join().unwrap_err();
 }
 
-/// The second panic comes from a logger, in the middle of stopping: the machine has an event to log before the batches.
+/// The second panic comes from a logger while the driver stops: the machine has an event to log before those of the batches.
 #[test]
-fn a_task_that_panics_twice_returns_the_batches_all_the_same() {
-    let (queue, driver) = desk_and_driver();
+fn a_task_that_panics_twice_returns_its_batches() {
+    let (queue, driver) = queue_and_driver();
     let (sent, flushed) = (send(&queue), queue.flush().unwrap());
     panics(driver, |driver| {
         assert!(driver.poll_commands(&context()).is_ready());
-        let Step::Connect { connection, .. } = driver.next_step() else { panic!("it has to connect") };
+        let Step::Connect { connection, .. } = driver.next_step() else { panic!("no attempt to connect") };
         driver.lost(connection, Disconnect::NotConnected, None);
         log_capture::to(|_, _| panic!("the second one"));
     });
-    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.record_count()), (Some(Fate::NotWritten), 1));
     assert_eq!(error.good_remainder().unwrap().record_count(), 1);
     assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
     assert!(flushed.poll_take(&context()).is_ready());
 }
 
-/// As if the machine had panicked with the batch in its hands.
+/// As if the machine had panicked while it held the batch.
 #[test]
-fn a_batch_that_is_lost_is_missing_and_not_empty() {
-    let (queue, mut driver) = desk_and_driver();
+fn a_lost_batch_is_none_and_not_empty() {
+    let (queue, mut driver) = queue_and_driver();
     let sent = send(&queue);
     assert!(driver.poll_commands(&context()).is_ready());
     drop(std::mem::take(&mut driver.waiters));
-    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+    let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
     assert_eq!(
         error.to_string(),
         "the batch of 1 records for t-0 failed: the runtime was shut down before the producer was closed; make a new producer \
-         on one that runs (unknown, perhaps written); the batch is lost: send its records again from their source"
+         on a running one (unknown, perhaps written); the batch is lost: send its records again from their source"
     );
 }
 
-/// A waker is foreign code: one that panics keeps no answer from anybody, nor the driver from going on.
+/// A waker is foreign code. Its panic must neither prevent other outcomes nor stop the driver.
 #[test]
-fn a_waker_that_panics_harms_nobody() {
+fn a_panic_of_a_waker_affects_no_other_future() {
     struct Panics;
     impl std::task::Wake for Panics {
         fn wake(self: Arc<Self>) {
             panic!("a waker");
         }
     }
-    let (queue, driver) = desk_and_driver();
+    let (queue, driver) = queue_and_driver();
     let (first, second) = (send(&queue), send(&queue));
     let waker = Waker::from(Arc::new(Panics));
     assert!(first.poll_take(&Context::from_waker(&waker)).is_pending());
     assert!(second.poll_take(&Context::from_waker(&waker)).is_pending());
     drop(driver);
     for sent in [first, second] {
-        let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("it is answered") };
+        let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
         assert!(error.batch.is_some());
     }
 }
 
-/// What is next besides waiting, for which the time is set forward.
+/// Returns the next step other than `Wait`, and advances the time where the driver waits.
 fn next_action(driver: &mut Driver) -> Step {
     loop {
         match driver.next_step() {
@@ -132,14 +135,16 @@ fn next_action(driver: &mut Driver) -> Step {
     }
 }
 
-/// An address that takes connections and is silent, or ends TLS: only what comes of it shows that another should be tried.
+/// An address may accept connections and then be silent, or close them: that has to count as a failure as well.
 #[test]
-fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
-    let (queue, mut driver) = desk_and_driver();
+fn a_connection_that_ends_before_it_is_ready_counts_as_a_failure() {
+    let (queue, mut driver) = queue_and_driver();
     for expected in 0..6 {
-        queue.lookup_topic("t").unwrap(); // again, if the time is over
+        queue.lookup_topic("t").unwrap(); // again, in case the last lookup has timed out
         assert!(driver.poll_commands(&context()).is_ready());
-        let Step::Connect { connection, failures, .. } = next_action(&mut driver) else { panic!("it has to connect") };
+        let Step::Connect { connection, failures, .. } = next_action(&mut driver) else {
+            panic!("no attempt to connect")
+        };
         assert_eq!(failures, expected);
         match expected % 3 {
             0 => driver.lost(connection, Disconnect::NotConnected, None),
@@ -158,7 +163,7 @@ fn a_connection_that_ends_before_it_is_ready_is_a_failure_of_its_host() {
 }
 
 #[test]
-fn a_future_that_is_kept_and_not_polled_keeps_nobody_from_sending() {
+fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = CommandQueue::new(2 * size, Topics::new(1, Duration::from_secs(300)));
     let (_first, _second) = (send(&queue), send(&queue));
@@ -171,7 +176,7 @@ fn a_future_that_is_kept_and_not_polled_keeps_nobody_from_sending() {
     queue.release(command_queue::permits(&batch()));
     queue.release(command_queue::permits(&batch()));
     assert!(matches!(behind.poll(&mut context()), Poll::Ready(Ok(_))));
-    assert!(last.as_mut().poll(&mut context()).is_pending(), "the one that is kept has its share");
+    assert!(last.as_mut().poll(&mut context()).is_pending(), "the future that is not polled holds its share");
     queue.close(CloseMode::Graceful);
     assert!(matches!(kept.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))), "it was not accepted");
     assert!(matches!(last.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))));

@@ -1,4 +1,4 @@
-//! The codec of the batches that a producer makes: `compression.type` and the levels.
+//! `compression.type` and the compression levels.
 
 use kafka_batch_core::{Codec, Compression, ParseCompressionError};
 
@@ -8,9 +8,9 @@ use crate::error::ConfigError;
 
 const TYPE: &str = "compression.type";
 
-/// What the settings say together. A level that would have no effect is an error.
+/// Combines the settings. A level that would have no effect is an error.
 pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>, ConfigError> {
-    // librdkafka's name, for whichever codec it is; and Kafka's (KIP-390).
+    // The first is librdkafka's, for any codec; the others are Kafka's (KIP-390).
     let levels = [
         ("compression.level", None, config.compression_level),
         ("compression.gzip.level", Some(Codec::Gzip), config.compression_gzip_level),
@@ -30,10 +30,10 @@ pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>
     };
     let Some((name, of, level)) = level else { return Ok(compression) };
     let wrong = |remedy: String| wrong(name, config, remedy);
-    // zstd has a level of this number.
+    // -1 is the default level, except for `compression.zstd.level`, where it is one of zstd's levels.
     let is_default = of != Some(Codec::Zstd) && level == -1;
     let Some(compression) = compression else {
-        return if is_default { Ok(None) } else { wrong("say of which codec: set compression.type too".to_owned()) };
+        return if is_default { Ok(None) } else { wrong("it needs a codec: set compression.type too".to_owned()) };
     };
     let codec = compression.codec();
     if let Some(of) = of.filter(|of| *of != codec) {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_of_another_codec_or_two_of_them_are_a_mistake() {
+    fn a_level_of_another_codec_and_two_levels_are_errors() {
         assert!(wrong(&[(TYPE, "none"), ("compression.gzip.level", "3")]).contains("only with compression.type=gzip"));
         assert!(wrong(&[("compression.level", "3"), ("compression.gzip.level", "3")]).contains("not both"));
     }

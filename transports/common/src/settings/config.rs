@@ -1,4 +1,4 @@
-//! What settings come to together.
+//! Combines settings, checks them against each other, and applies defaults.
 
 use std::fmt;
 
@@ -22,18 +22,18 @@ const PROTOCOL: &str = "security.protocol";
 const USERNAME: &str = "sasl.username";
 const PASSWORD: &str = "sasl.password";
 
-/// Everything that settings say, as plain values. No file has been read for it.
+/// The settings as typed values. The files that they name have not been read.
 #[derive(Debug)]
 pub(crate) struct ParsedConfig {
     pub(crate) machine: machine::ProducerConfig,
     pub(crate) options: BatchOptions,
     /// `None` without TLS.
     pub(crate) tls: Option<TlsConfig>,
-    /// The addresses of `bootstrap.servers`, for people to read.
+    /// The addresses of `bootstrap.servers`, for error messages.
     pub(crate) brokers: String,
 }
 
-/// The settings of TLS, by their names in the table. Names of files are not yet looked at.
+/// The settings of TLS, by their names in the table. The files that they name have not been read.
 pub(crate) struct TlsConfig(Settings);
 
 impl TlsConfig {
@@ -43,14 +43,14 @@ impl TlsConfig {
     }
 }
 
-/// Names alone: among the values are a key and its password.
+/// Shows only the names, since the values include a key and its password.
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
-/// Checks settings against one another, and puts defaults where nothing was set.
+/// Checks settings against each other, and applies defaults.
 pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Result<ParsedConfig, ConfigError> {
     let Some(servers) = config.bootstrap_servers.take() else {
         let missing = Addresses.parse("").expect_err("there is no address in it");
@@ -76,7 +76,7 @@ pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Res
     Ok(ParsedConfig { machine, options, tls, brokers })
 }
 
-/// Puts in place of defaults what was set.
+/// Replaces defaults by the settings.
 fn apply(config: ProducerConfig, machine: &mut machine::ProducerConfig) {
     fn set<T>(to: &mut T, value: Option<T>) {
         if let Some(value) = value {
@@ -103,16 +103,17 @@ fn apply(config: ProducerConfig, machine: &mut machine::ProducerConfig) {
     machine.broker_version_fallback = config.broker_version_fallback;
 }
 
-/// The protocol that was set, and the one that entries of `bootstrap.servers` name: one of them is enough.
+/// Returns the protocol of `security.protocol` or, if it is not set, of the entries of `bootstrap.servers`. They must agree.
 fn protocol(set: Option<SecurityProtocol>, named: Option<SecurityProtocol>) -> Result<SecurityProtocol, ConfigError> {
     match (set, named) {
         (Some(set), Some(named)) if set != named => Err(ConfigError::Together(format!(
-            "{BROKERS} says {named}://, and {PROTOCOL}={set}: make them the same, or leave one of them out"
+            "{BROKERS} has {named}://, but {PROTOCOL}={set}: make them the same, or leave one of them out"
         ))),
         (set, named) => Ok(set.or(named).unwrap_or(SecurityProtocol::Plaintext)),
     }
 }
 
+/// Returns an error if any setting is set that is used only with other protocols.
 fn unused(names: impl IntoIterator<Item = &'static str>, protocols: &str) -> Result<(), ConfigError> {
     match names.into_iter().next() {
         Some(name) => Err(ConfigError::Together(format!("{name} is used only with {PROTOCOL}={protocols}"))),
@@ -157,14 +158,13 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
     })
 }
 
-/// Settings whose defaults give way to others.
+/// Whether the settings are set whose defaults depend on other settings.
 struct IsSet {
     idempotence: bool,
     delivery: bool,
 }
 
-/// Where settings that are fine by themselves are not fine together: as in Java's client, what was not set gives way, and
-/// what was set is an error.
+/// Resolves conflicts between settings as the Java client does: a default is adapted, a value that was set is an error.
 fn reconcile(is_set: &IsSet, config: &mut machine::ProducerConfig) -> Result<(), ConfigError> {
     let wrong = |what: String| Err(ConfigError::Together(what));
     let is_idempotence_wanted = is_set.idempotence && config.enable_idempotence;

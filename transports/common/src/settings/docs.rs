@@ -1,4 +1,4 @@
-//! The table of settings in the documentation, which is made from the table of the code.
+//! Generates the documentation's table of settings from the table in the code.
 
 use std::env;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::table::{Initial, TABLE};
 
-/// If this variable is set, the test writes the table instead of comparing it.
+/// If this environment variable is set, the test writes the table instead of comparing it.
 const WRITE: &str = "KAFKA_BATCH_WRITE_SETTINGS";
 
 fn markdown() -> String {
@@ -25,7 +25,7 @@ fn markdown() -> String {
 }
 
 #[test]
-fn the_table_in_the_documentation_is_the_one_of_the_code() {
+fn the_table_in_the_documentation_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/settings/table.md");
     let expected = markdown();
     if env::var_os(WRITE).is_some() {

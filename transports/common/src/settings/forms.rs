@@ -1,18 +1,18 @@
-//! How values are written. Each kind of value has one form, which all settings of that kind share: so blank space, case and
-//! special numbers mean the same everywhere.
+//! The syntax of values. All settings with the same kind of value share one form, so that blank space, case and special
+//! numbers have the same meaning everywhere.
 
 use std::time::Duration;
 
 use kafka_batch_core::{BrokerVersion, Secret};
 
-/// A way to write values of one type.
+/// The syntax of values of one type.
 pub(super) trait Form {
     type Value;
 
     /// Parses a text.
     ///
     /// # Errors
-    /// The text is no such value; the error says what is accepted, and does not repeat the text.
+    /// The text is not a valid value. The error states what is accepted, and does not repeat the text.
     fn parse(&self, text: &str) -> Result<Self::Value, String>;
 
     /// Writes a value in this form.
@@ -24,12 +24,12 @@ pub(super) trait Form {
     /// Checks a value that was not parsed.
     ///
     /// # Errors
-    /// It could not be written; the error says what is accepted.
+    /// The value is out of range. The error states what is accepted.
     fn check(&self, value: &Self::Value) -> Result<(), String> {
         self.parse(&self.show(value)).map(drop)
     }
 
-    /// Whether a blank text means that the setting is not set.
+    /// Returns whether the text means that the setting is not set.
     fn is_unset(&self, _text: &str) -> bool {
         false
     }
@@ -39,11 +39,11 @@ fn write<T>(form: &impl Form) -> Result<T, String> {
     Err(format!("write {}", form.accepts().replace('`', "")))
 }
 
-/// `true` and `false`, in any case, as in Java's client and in librdkafka, and librdkafka's short words for them.
+/// `true` and `false` in any case, as in the Java client and in librdkafka, and librdkafka's abbreviations.
 pub(super) const SWITCH: Words<bool> =
     Words(&[("true", true), ("false", false), ("t", true), ("f", false), ("1", true), ("0", false)]);
 
-/// One of a few words, in any case. The first word of several for the same value is the one that is shown.
+/// One of several words, in any case. If several words have the same value, the first is shown.
 #[derive(Debug)]
 pub(super) struct Words<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
@@ -74,8 +74,8 @@ impl<T: Copy + PartialEq> Form for Words<T> {
     }
 }
 
-/// A whole number in decimal digits. Java's client takes no more than that either; librdkafka takes octal and hexadecimal
-/// numbers too, and ignores what follows the digits, such as the unit in `5s`.
+/// A whole number in decimal digits, as in the Java client. librdkafka also accepts octal and hexadecimal numbers, and
+/// ignores characters after the digits, such as the unit in `5s`.
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) least: u64,
@@ -143,7 +143,7 @@ impl Form for Level {
 #[derive(Debug)]
 pub(super) struct Millis {
     pub(super) range: Whole,
-    /// Numbers that stand for a time that never ends: [`Duration::MAX`].
+    /// Numbers that mean an infinite duration, [`Duration::MAX`].
     pub(super) never: &'static [i64],
 }
 
@@ -190,7 +190,7 @@ impl Form for Millis {
     }
 }
 
-/// One number: a setting of other clients that is always so here.
+/// A single number: a setting of other clients that is fixed here.
 #[derive(Debug)]
 pub(super) struct Always {
     pub(super) number: u32,
@@ -201,7 +201,7 @@ impl Form for Always {
     type Value = ();
 
     fn parse(&self, text: &str) -> Result<(), String> {
-        // librdkafka has fractions of milliseconds: `0.0`.
+        // librdkafka accepts fractions of milliseconds, such as `0.0`.
         if text.trim().parse() == Ok(f64::from(self.number)) {
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl Form for Text {
     fn parse(&self, text: &str) -> Result<String, String> {
         match text.trim() {
             text if text.len() <= self.longest => Ok(text.to_owned()),
-            text => Err(format!("it has {} bytes, and {} is the most", text.len(), self.longest)),
+            text => Err(format!("it has {} bytes, and the maximum is {}", text.len(), self.longest)),
         }
     }
 
@@ -243,7 +243,7 @@ impl Form for Text {
     }
 }
 
-/// A text in which blank space counts.
+/// A text in which blank space is significant.
 #[derive(Debug)]
 pub(super) struct Verbatim;
 
@@ -263,10 +263,10 @@ impl Form for Verbatim {
     }
 }
 
-/// A text that no message may show.
+/// A secret text.
 #[derive(Debug)]
 pub(super) enum Hidden {
-    /// Blank space counts.
+    /// With the blank space around it.
     Verbatim,
     /// Without the blank space around it.
     Trimmed,
@@ -294,7 +294,7 @@ impl Form for Hidden {
     }
 }
 
-/// A form of which a blank text means that nothing was set, as in librdkafka: so a template can have an empty place.
+/// A form in which a blank text leaves the setting unset, as in librdkafka, for templates with optional values.
 #[derive(Debug)]
 pub(super) struct OrUnset<F>(pub(super) F);
 

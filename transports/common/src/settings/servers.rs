@@ -1,21 +1,21 @@
-//! `bootstrap.servers`: a list of addresses, each perhaps with a security protocol before it.
+//! `bootstrap.servers`: a list of addresses, each with an optional security protocol.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::forms::{Form, Words};
 
-/// `security.protocol`.
+/// The values of `security.protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecurityProtocol {
-    /// Neither TLS nor a login.
+    /// Neither TLS nor authentication.
     Plaintext,
     /// TLS.
     Ssl,
-    /// A login by SASL, without TLS.
+    /// SASL authentication without TLS.
     SaslPlaintext,
-    /// A login by SASL, within TLS.
+    /// SASL authentication over TLS.
     SaslSsl,
 }
 
@@ -36,14 +36,14 @@ impl SecurityProtocol {
     }
 }
 
-/// In small letters, as in the setting.
+/// In lower case, as in the documentation of the setting.
 impl fmt::Display for SecurityProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&PROTOCOL.show(self))
     }
 }
 
-/// Addresses of brokers, each once.
+/// Addresses of brokers, without duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Servers {
     pub(super) addresses: Vec<(String, u16)>,
@@ -51,11 +51,10 @@ pub(super) struct Servers {
     pub(super) protocol: Option<SecurityProtocol>,
 }
 
-/// The port of Kafka, as in librdkafka. Java's client takes no address without a port.
+/// The default port, as in librdkafka. The Java client does not accept an address without a port.
 const DEFAULT_PORT: u16 = 9092;
 
-/// Addresses, separated by commas. Blank space around them and empty entries have no meaning; an address that comes again is
-/// left out.
+/// Addresses, separated by commas. Blank space around them, empty entries and duplicates are ignored.
 #[derive(Debug)]
 pub(super) struct Addresses;
 
@@ -68,19 +67,19 @@ impl Form for Addresses {
         }
         let mut servers = Servers { addresses: Vec::new(), protocol: None };
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        for (waiter, entry) in entries.enumerate() {
-            // Without the entry itself: it can have a password in it, as addresses elsewhere can.
-            let wrong = |what: String| format!("its entry {} {what}", waiter + 1);
+        for (index, entry) in entries.enumerate() {
+            // Errors do not show the entry: it may contain a password, as URLs of other systems do.
+            let wrong = |what: String| format!("its entry {} {what}", index + 1);
             let address = match entry.split_once("://") {
                 None => entry,
                 Some((name, address)) => {
                     let Ok(protocol) = PROTOCOL.parse(name) else {
                         let accepts = PROTOCOL.accepts().replace('`', "");
-                        return Err(wrong(format!("has :// behind another word than {accepts}")));
+                        return Err(wrong(format!("has :// after another word than {accepts}")));
                     };
                     if let Some(other) = servers.protocol.replace(protocol).filter(|other| *other != protocol) {
                         return Err(wrong(format!(
-                            "says {protocol}:// and one before it {other}://: all brokers are connected to in one way"
+                            "has {protocol}:// and an earlier one {other}://: all brokers need the same protocol"
                         )));
                     }
                     address
@@ -107,11 +106,11 @@ impl Form for Addresses {
     }
 }
 
-/// For people to read: as it could be written in a setting.
+/// As in the setting.
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (waiter, (host, port)) in self.addresses.iter().enumerate() {
-            let comma = if waiter == 0 { "" } else { "," };
+        for (index, (host, port)) in self.addresses.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
             match host.contains(':') {
                 true => write!(f, "{comma}[{host}]:{port}")?,
                 false => write!(f, "{comma}{host}:{port}")?,
@@ -139,7 +138,7 @@ fn parse_address(address: &str) -> Result<(String, u16), &'static str> {
                 Some((host, port)) => (host, Some(port)),
                 None => (address, None),
             };
-            // Which of an IPv6 address's colons would be the one before the port?
+            // Without brackets, the colon before the port is ambiguous in an IPv6 address.
             if port.is_some_and(|port| port.contains(':')) {
                 return Err("has more than one colon: write an IPv6 address as [address]:port");
             }
@@ -149,25 +148,24 @@ fn parse_address(address: &str) -> Result<(String, u16), &'static str> {
     let Some(port) = port else { return Ok((host, DEFAULT_PORT)) };
     let port =
         Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit())).and_then(|port| port.parse().ok());
-    port.filter(|port| *port != 0).map(|port| (host, port)).ok_or("has no port from 1 to 65535 behind its colon")
+    port.filter(|port| *port != 0).map(|port| (host, port)).ok_or("has no port from 1 to 65535 after its colon")
 }
 
-/// Longest name of a host, in bytes (RFC 1035, section 2.3.4). What is longer is some other value.
-const LONGEST_NAME: usize = 255;
+/// The maximum length of a host name in bytes (RFC 1035, section 2.3.4).
+const MAX_NAME: usize = 255;
 
 fn named(host: &str) -> Option<String> {
     let is_fine = |each: char| each.is_alphanumeric() || "-._".contains(each);
-    (!host.is_empty() && host.len() <= LONGEST_NAME && host.chars().all(is_fine)).then(|| host.to_owned())
+    (!host.is_empty() && host.len() <= MAX_NAME && host.chars().all(is_fine)).then(|| host.to_owned())
 }
 
-/// An IP address. One of IPv6 can have a zone (RFC 4007, section 11): the interface through which it is reached.
+/// Parses an IP address. An IPv6 address may have a zone (RFC 4007, section 11), which names the network interface.
 fn bracketed(host: &str) -> Option<String> {
     let Some((address, zone)) = host.split_once('%') else {
         return host.parse().ok().map(|address: IpAddr| address.to_string());
     };
-    let is_zone = !zone.is_empty()
-        && zone.len() <= LONGEST_NAME
-        && zone.chars().all(|each| each.is_ascii_graphic() && each != '%');
+    let is_zone =
+        !zone.is_empty() && zone.len() <= MAX_NAME && zone.chars().all(|each| each.is_ascii_graphic() && each != '%');
     let address: Ipv6Addr = address.parse().ok().filter(|_| is_zone)?;
     Some(format!("{address}%{zone}"))
 }

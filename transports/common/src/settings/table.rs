@@ -1,5 +1,4 @@
-//! Every setting, once: its names, how its value is written, its default, and what it is. Parsing, the documentation and the
-//! tests are all made from this table.
+//! The table of settings, with names, syntax, defaults and descriptions. Parsing, documentation and tests use this table.
 
 use std::time::Duration;
 
@@ -18,11 +17,11 @@ pub(super) struct Row {
     pub(super) name: &'static str,
     /// librdkafka's other names for it.
     pub(super) aliases: &'static [&'static str],
-    /// Parses a value. Returns whether the setting is set by it; an error says what is accepted.
+    /// Parses a value and sets the setting. Returns whether it is set; an error states what is accepted.
     pub(super) read: fn(&mut ProducerConfig, &str) -> Result<bool, String>,
-    /// Checks the value that is there, if there is one.
+    /// Checks the value, if the setting is set.
     pub(super) check: fn(&ProducerConfig) -> Result<(), String>,
-    /// Returns the value as a text, if there is one.
+    /// Returns the value as a text, if the setting is set.
     pub(super) show: fn(&ProducerConfig) -> Option<String>,
     /// For the documentation and the tests.
     #[cfg(test)]
@@ -30,7 +29,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// All its names.
+    /// Returns all names of the setting.
     #[cfg(test)]
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         [self.name].into_iter().chain(self.aliases.iter().copied())
@@ -41,33 +40,33 @@ impl Row {
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) default: Initial,
-    /// What it is, in Markdown.
+    /// The description, in Markdown.
     pub(super) about: &'static str,
-    /// Which values it can have, in Markdown.
+    /// The accepted values, in Markdown.
     pub(super) accepts: fn() -> String,
 }
 
-/// What holds where a setting is not set.
+/// The default of a setting.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Initial {
-    /// The same as with this value.
+    /// This value.
     Value(&'static str),
-    /// Something that no value says.
+    /// A default that no value expresses.
     Described(&'static str),
 }
 
-/// A row is: the field, in parentheses the argument of its method if it has one, the field's type, how the value is written,
-/// names, default, description.
+/// A row consists of: the field, in parentheses the argument of its method if it has one, the field's type, the form, names,
+/// default, description.
 macro_rules! settings {
     ($($field:ident $(($arg:ty))?: $type:ty = $form:expr,
         $name:literal $(| $alias:literal)*, $default:ident($text:literal), $about:literal;)+) => {
         /// Settings of a [`Producer`](crate::Producer) as typed values, for
-        /// [`ProducerBuilder::config`](crate::ProducerBuilder::config). What is not set here has the default that
-        /// [`ProducerBuilder`](crate::ProducerBuilder) tells; values out of range are errors of
-        /// [`create`](crate::ProducerBuilder::create), as there.
+        /// [`ProducerBuilder::config`](crate::ProducerBuilder::config). Defaults are those of
+        /// [`ProducerBuilder`](crate::ProducerBuilder); values out of range are errors of
+        /// [`create`](crate::ProducerBuilder::create).
         ///
-        /// Codec and size of batches are in [`BatchOptions`](kafka_batch_core::BatchOptions).
+        /// Codec and size of batches are set in [`BatchOptions`](kafka_batch_core::BatchOptions).
         ///
         /// ```
         /// use std::time::Duration;
@@ -123,7 +122,7 @@ macro_rules! settings {
 }
 
 impl ProducerConfig {
-    /// Sets `bootstrap.servers`, host and port of brokers to connect to first, and nothing else.
+    /// Returns settings with `bootstrap.servers`, host and port of brokers to connect to first, and no others.
     pub fn new<H: Into<String>>(bootstrap_servers: impl IntoIterator<Item = (H, u16)>) -> Self {
         let addresses = bootstrap_servers.into_iter().map(|(host, port)| (host.into(), port)).collect();
         Self { bootstrap_servers: Some(Servers { addresses, protocol: None }), ..Self::default() }
@@ -146,44 +145,44 @@ const MECHANISM: Words<SaslMechanism> = Words(&[
     ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
 ]);
 
-/// Whether host names are verified. The last is how Java's client writes `none`.
+/// Whether host names are verified. The Java client writes `none` as an empty text.
 const IDENTIFICATION: Words<bool> = Words(&[("https", true), ("none", false), ("", false)]);
 
 const RETRIES: Always =
     Always { number: i32::MAX as u32, why: "there is no count of retries, and delivery.timeout.ms is their bound" };
 const LINGER: Always =
-    Always { number: 0, why: "batches are sent when they are handed over; RollingBatch and BatchStream can linger" };
+    Always { number: 0, why: "batches are sent immediately; RollingBatch and BatchStream can linger" };
 
-/// A file, or a text in PEM.
+/// The path of a file, or PEM text.
 const OPTIONAL: OrUnset<Text> = OrUnset(Text { longest: usize::MAX });
 
-/// A wait before the next attempt. Java's client has it as a `long`.
+/// A wait before the next attempt, which is a `long` in the Java client.
 const BACKOFF: Millis = Millis::new(0, LONG);
 
 settings! {
     bootstrap_servers: Servers = Addresses, "bootstrap.servers" | "metadata.broker.list", Described("none; it must be set"),
-        "Brokers to connect to first; the others are learned from them. The port can be left out, and is 9092 then. An IPv6 \
-         address is written as `[address]:port`, with a zone as `[address%zone]:port`. With `SASL_SSL://` or another security \
-         protocol before an address, that is the protocol; `security.protocol` and other entries must agree";
+        "Brokers to connect to first; they provide the addresses of the others. The default port is 9092. An IPv6 address is \
+         written as `[address]:port`, with a zone as `[address%zone]:port`. A prefix such as `SASL_SSL://` sets the security \
+         protocol; `security.protocol` and other entries must agree";
     client_id(impl Into<String>): String = Text { longest: i16::MAX as usize }, "client.id", Value("kafka-batch"),
         "A name for the brokers' logs, metrics and quotas";
     acks(Acks): Acks = ACKS, "acks" | "request.required.acks", Value("all"),
-        "Which replicas must have a batch before it counts as delivered: those in sync, the leader, or none";
+        "Which replicas must store a batch before it counts as delivered: all in-sync replicas, the leader, or none";
     enable_idempotence(bool): bool = SWITCH, "enable.idempotence", Value("true"),
-        "Whether a retry can neither double nor reorder batches. If it is not set, it is off with other `acks` than `all` and \
+        "Prevents retries from duplicating or reordering batches. If it is not set, it is off with other `acks` than `all` and \
          with more than 5 requests in flight; if it is set, these are errors";
     max_in_flight_requests_per_connection(usize): usize = Whole { least: 1, most: 1_000_000 },
         "max.in.flight.requests.per.connection" | "max.in.flight", Value("5"),
-        "Requests on one connection that wait for a response";
+        "Maximum number of requests on one connection without a response";
     request_timeout(Duration): Duration = Millis::new(1, INT), "request.timeout.ms", Value("30000"),
-        "How long to wait for a response; also how long to look for a topic before it counts as unknown";
+        "Maximum wait for a response; also for a topic to be found before it counts as unknown";
     delivery_timeout(Duration): Duration = Millis::new(1, INT).never(&[0]), "delivery.timeout.ms" | "message.timeout.ms", Value("120000"),
-        "How long after it was accepted a batch fails. If it is not set, at least `request.timeout.ms`; if it is set, less is \
-         an error. `0` as in librdkafka";
+        "Time from the acceptance of a batch until it fails. If it is not set, at least `request.timeout.ms`; if it is set, \
+         less is an error. `0` as in librdkafka";
     retries: () = RETRIES, "retries" | "message.send.max.retries", Value("2147483647"),
         "Retries are not counted: `delivery.timeout.ms` bounds them";
     linger: () = LINGER, "linger.ms" | "queue.buffering.max.ms", Value("0"),
-        "A batch is sent when it is handed over. A [`RollingBatch`](kafka_batch_core::stream::RollingBatch) or a \
+        "A batch is sent immediately. A [`RollingBatch`](kafka_batch_core::stream::RollingBatch) or a \
          [`BatchStream`](kafka_batch_core::stream::BatchStream) can linger";
     retry_backoff(Duration): Duration = BACKOFF, "retry.backoff.ms", Value("100"), "Wait before the first retry; doubles with each";
     retry_backoff_max(Duration): Duration = BACKOFF, "retry.backoff.max.ms", Value("1000"), "Longest wait before a retry";
@@ -192,22 +191,22 @@ settings! {
     reconnect_backoff_max(Duration): Duration = BACKOFF, "reconnect.backoff.max.ms", Value("1000"),
         "Longest wait before an attempt to connect again";
     socket_connection_setup_timeout(Duration): Duration = Millis::new(1, INT), "socket.connection.setup.timeout.ms", Value("10000"),
-        "How long connecting may take, all addresses of a name together";
+        "Maximum time to connect, for all addresses of a host name together";
     connections_max_idle(Duration): Duration = Millis::new(1, LONG).never(&[-1, 0]), "connections.max.idle.ms", Value("540000"),
         "An unused connection is closed after this time. `-1` as in Java's client, `0` as in librdkafka";
     metadata_max_age(Duration): Duration = Millis::new(1, LONG), "metadata.max.age.ms", Value("300000"),
         "Metadata of the cluster is requested again after this time";
     metadata_max_idle(Duration): Duration = Millis::new(1, LONG), "metadata.max.idle.ms", Value("300000"),
-        "Metadata of a topic to which nothing is sent is forgotten after this time";
+        "Metadata of a topic is removed after this time without use";
     max_request_size(usize): usize = Whole { least: 1, most: INT }, "max.request.size", Value("1048576"),
-        "Bytes of one request; a batch that is over it is sent alone";
+        "Maximum bytes of one request; a larger batch is sent alone";
     buffer_memory(usize): usize = Whole { least: 1, most: LONG }, "buffer.memory", Value("33554432"),
-        "Bytes of accepted batches that are not yet delivered: over it, sending waits. A batch counts until its outcome is \
-         known; an outcome that is not yet taken keeps its batch in memory, and does not count";
+        "Maximum bytes of batches in flight; above it, sending waits. A batch counts until its outcome is known. An outcome \
+         that is not yet taken keeps its batch in memory, but does not count";
     receive_message_max_bytes(usize): usize = Whole { least: 1_000, most: INT }, "receive.message.max.bytes", Value("100000000"),
-        "Bytes of the longest response that is read (librdkafka's name)";
+        "Maximum bytes of a response (librdkafka's name)";
     broker_version_fallback(BrokerVersion): BrokerVersion = Version, "broker.version.fallback", Described("none"),
-        "The version of brokers before 0.10, which cannot be asked for it (librdkafka's name)";
+        "The version of brokers before 0.10, which do not support ApiVersions requests (librdkafka's name)";
     compression_type: Codec = CODEC, "compression.type" | "compression.codec",
         Described("as the [batch options](Self::batch_options)"),
         "The codec of batches that the producer makes. Each needs the feature of its name";
@@ -215,34 +214,34 @@ settings! {
         "The level of that codec (librdkafka's name): 1 to 9 for gzip, −131072 to 22 for zstd, `-1` for the default; the others \
          have none";
     compression_gzip_level: i32 = Level, "compression.gzip.level", Described("the codec's"),
-        "The same by Kafka's name, if the codec is gzip";
+        "The level of gzip, by Kafka's name";
     compression_zstd_level: i32 = Level, "compression.zstd.level", Described("the codec's"),
-        "The same by Kafka's name, if the codec is zstd; `-1` is one of its levels";
+        "The level of zstd, by Kafka's name; `-1` is one of its levels";
     compression_lz4_level: i32 = Level, "compression.lz4.level", Described("the codec's"),
-        "The same by Kafka's name, if the codec is lz4: only `-1`, since lz4 has no levels here";
+        "The level of lz4, by Kafka's name: only `-1`, since lz4 has no levels here";
     batch_size: usize = Whole { least: 0, most: INT }, "batch.size", Described("as the [batch options](Self::batch_options)"),
         "The soft limit of batches that the producer makes, in bytes. The hard one, `max.message.bytes`, is \
          [among the options](Self::batch_options)";
     security_protocol(SecurityProtocol): SecurityProtocol = PROTOCOL, "security.protocol", Value("plaintext"),
-        "With TLS if it ends in `ssl`, which needs the feature `tls`; with a login if it begins with `sasl`";
+        "`ssl` and `sasl_ssl` use TLS and need the feature `tls`; `sasl_plaintext` and `sasl_ssl` authenticate by SASL";
     sasl_mechanism(SaslMechanism): SaslMechanism = MECHANISM, "sasl.mechanism" | "sasl.mechanisms", Value("PLAIN"),
-        "How to log in. PLAIN sends the password itself, so use it with TLS alone";
-    sasl_username(impl Into<String>): String = Verbatim, "sasl.username", Described("none"), "The user; with SCRAM, printable ASCII";
+        "The SASL mechanism. PLAIN sends the password itself, so use it only with TLS";
+    sasl_username(impl Into<String>): String = Verbatim, "sasl.username", Described("none"), "The user name; with SCRAM, printable ASCII";
     sasl_password(impl Into<Secret>): Secret = Hidden::Verbatim, "sasl.password", Described("none"), "The password; with SCRAM, printable ASCII";
     ssl_ca_location(impl Into<String>): String = OPTIONAL, "ssl.ca.location", Described("the system's"),
         "Trusted authorities, or brokers' own certificates: a PEM file, or a directory of such files; `probe` for the system's";
     ssl_ca_pem(impl Into<String>): String = OPTIONAL, "ssl.ca.pem", Described("the system's"), "The same as PEM text";
     ssl_certificate_location(impl Into<String>): String = OPTIONAL, "ssl.certificate.location", Described("none"),
-        "The producer's certificate, and those between it and its authority: a PEM file";
+        "The producer's certificate, followed by the intermediate certificates: a PEM file";
     ssl_certificate_pem(impl Into<String>): String = OPTIONAL, "ssl.certificate.pem", Described("none"), "The same as PEM text";
     ssl_key_location(impl Into<String>): String = OPTIONAL, "ssl.key.location", Described("none"),
-        "The key of that certificate: a PEM file. Plain, or encrypted as PKCS#8 (`BEGIN ENCRYPTED PRIVATE KEY`) by PBES2 with \
+        "The private key of that certificate: a PEM file. Plain, or encrypted as PKCS#8 (`BEGIN ENCRYPTED PRIVATE KEY`) by PBES2 with \
          AES and PBKDF2-HMAC-SHA-2 or scrypt, as `openssl pkcs8 -topk8 -v2 aes-256-cbc` does";
     ssl_key_pem(impl Into<Secret>): Secret = OrUnset(Hidden::Trimmed), "ssl.key.pem", Described("none"), "The same as PEM text";
     ssl_key_password(impl Into<Secret>): Secret = OrUnset(Hidden::Verbatim), "ssl.key.password", Described("none"),
         "The password of an encrypted key";
     ssl_endpoint_identification(bool): bool = IDENTIFICATION, "ssl.endpoint.identification.algorithm", Value("https"),
-        "`https`: a broker's certificate must have its host name. `none`: any that a trusted authority signed is accepted";
+        "`https`: a broker's certificate must contain its host name. `none`: any certificate of a trusted authority is accepted";
 }
 
 /// Returns the row of a setting, by any of its names.
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_core_are_all_there_and_the_same() {
+    fn all_codecs_and_mechanisms_of_the_core_are_accepted() {
         for codec in Codec::ALL {
             assert_eq!(CODEC.parse(codec.name()), Ok(codec));
             assert_eq!(CODEC.show(&codec), codec.name());

@@ -19,7 +19,7 @@ fn alone(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
     parse(&settings, &ProducerConfig::default(), BatchOptions::default())
 }
 
-/// Parses these settings, beside an address, which they can replace.
+/// Parses these settings and an address, which they can override.
 fn given(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
     alone(&[&[SERVER], settings].concat())
 }
@@ -33,9 +33,9 @@ fn wrong(settings: &[(&str, &str)]) -> String {
     given(settings).unwrap_err().to_string()
 }
 
-/// Both settings are fine, and together they are not.
+/// Returns the error of settings that are valid each by itself, but in conflict with each other.
 #[track_caller]
-fn quarrel(settings: &[(&str, &str)]) -> String {
+fn conflict(settings: &[(&str, &str)]) -> String {
     match given(settings) {
         Err(ConfigError::Together(what)) => what,
         other => panic!("{settings:?}: {other:?}"),
@@ -172,18 +172,18 @@ fn a_protocol_before_an_address_is_the_security_protocol() {
         let parsed = given(&[&[(BROKERS, servers)], login].concat()).unwrap();
         assert_eq!((parsed.tls.is_some(), parsed.machine.sasl.is_some()), (has_tls, has_sasl), "{servers}");
     }
-    let what = quarrel(&[(BROKERS, "SSL://a:1"), ("security.protocol", "sasl_ssl")]);
+    let what = conflict(&[(BROKERS, "SSL://a:1"), ("security.protocol", "sasl_ssl")]);
     assert!(what.contains("ssl://") && what.contains("security.protocol=sasl_ssl"), "{what}");
     let what = wrong(&[(BROKERS, "a:1,SSL://b:2,PLAINTEXT://c:3")]);
-    assert!(what.contains("entry 3 says plaintext:// and one before it ssl://"), "{what}");
+    assert!(what.contains("entry 3 has plaintext:// and an earlier one ssl://"), "{what}");
     let what = wrong(&[(BROKERS, "http://a:1")]);
     assert!(what.contains("entry 1") && what.contains("plaintext, ssl, sasl_plaintext or sasl_ssl"), "{what}");
-    assert!(quarrel(&[(BROKERS, "SASL_SSL://a:1")]).contains("security.protocol=sasl_ssl needs sasl.username"));
-    assert!(quarrel(&[(BROKERS, "SSL://a:1"), USER]).contains("sasl.username is used only with"));
+    assert!(conflict(&[(BROKERS, "SASL_SSL://a:1")]).contains("security.protocol=sasl_ssl needs sasl.username"));
+    assert!(conflict(&[(BROKERS, "SSL://a:1"), USER]).contains("sasl.username is used only with"));
 }
 
 #[test]
-fn addresses_for_people_and_for_the_resolver() {
+fn addresses_in_messages_and_for_the_resolver() {
     let parsed = given(&[(BROKERS, "b:9093, [fe80::1%1]:9092,[::1],b:9093,B:9093")]).unwrap();
     assert_eq!(parsed.brokers, "b:9093,[fe80::1%1]:9092,[::1]:9092");
     let (host, port) = &parsed.machine.bootstrap_servers[1];
@@ -192,7 +192,7 @@ fn addresses_for_people_and_for_the_resolver() {
 }
 
 #[test]
-fn what_is_wrong_with_an_address_is_said_without_repeating_a_password() {
+fn errors_of_an_address_do_not_repeat_a_password() {
     for (servers, expected) in [
         ("", "such as \"localhost:9092\""),
         ("a:1,b:c", "entry 2 has no port from 1 to 65535"),
@@ -213,7 +213,7 @@ fn what_is_wrong_with_an_address_is_said_without_repeating_a_password() {
 }
 
 #[test]
-fn some_numbers_stand_for_never() {
+fn some_numbers_mean_never() {
     for never in ["-1", "0", " 0 "] {
         assert_eq!(machine(&[("connections.max.idle.ms", never)]).connections_max_idle, Duration::MAX);
     }
@@ -222,7 +222,7 @@ fn some_numbers_stand_for_never() {
 }
 
 #[test]
-fn an_error_names_the_setting_what_was_found_and_what_is_accepted() {
+fn an_error_names_the_setting_its_value_and_what_is_accepted() {
     for (name, value, expected) in [
         ("acks", "2", "acks = \"2\": write all, -1, 1 or 0"),
         ("enable.idempotence", "on", "enable.idempotence = \"on\": write true, false, t, f, 1 or 0"),
@@ -248,7 +248,7 @@ fn an_error_names_the_setting_what_was_found_and_what_is_accepted() {
 }
 
 #[test]
-fn no_error_shows_what_may_be_a_secret() {
+fn no_error_shows_a_possible_secret() {
     let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required password=\"hunter2\";";
     for unknown in ["sasl.jaas.config", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config", "sasl.passwords"] {
         let error = wrong(&[(unknown, jaas)]);
@@ -262,7 +262,7 @@ fn no_error_shows_what_may_be_a_secret() {
 }
 
 #[test]
-fn settings_that_quarrel() {
+fn conflicting_settings_are_errors() {
     for (settings, expected) in [
         (&[("enable.idempotence", "1"), ("acks", "1")][..], "needs acks=all"),
         (&[("enable.idempotence", "t"), ("max.in.flight", "6")], "to be 5 at most"),
@@ -272,7 +272,7 @@ fn settings_that_quarrel() {
         (&[USER, PASSWORD], "sasl.username is used only with security.protocol=sasl_plaintext or sasl_ssl"),
         (&[("ssl.ca.location", "ca.pem")], "ssl.ca.location is used only with security.protocol=ssl or sasl_ssl"),
     ] {
-        let what = quarrel(settings);
+        let what = conflict(settings);
         assert!(what.contains(expected), "{what}");
     }
     assert!(
@@ -281,7 +281,7 @@ fn settings_that_quarrel() {
 }
 
 #[test]
-fn what_was_not_set_gives_way_to_what_was() {
+fn defaults_are_adapted_to_settings() {
     assert!(!machine(&[("acks", "1")]).is_idempotent());
     let most_in_flight = |most| machine(&[("max.in.flight.requests.per.connection", most)]);
     assert!(most_in_flight("5").is_idempotent());
@@ -294,7 +294,7 @@ fn what_was_not_set_gives_way_to_what_was() {
 }
 
 #[test]
-fn an_empty_place_in_a_template_is_not_set() {
+fn an_empty_optional_value_is_not_set() {
     let nothing = format!("{:?}", given(&[]).unwrap());
     for name in ["ssl.ca.location", "ssl.certificate.pem", "ssl.key.location", "ssl.key.pem", "ssl.key.password"] {
         for blank in ["", "  "] {
@@ -337,7 +337,7 @@ fn typed_values_are_the_same_as_those_by_name() {
     assert_eq!(format!("{parsed:?}"), format!("{:?}", by_name.unwrap()));
     assert_eq!(parsed.tls.unwrap().settings()["ssl.endpoint.identification.algorithm"], "none");
     let machine = with(&[("acks", "all"), (BROKERS, "a:1")]).unwrap().machine;
-    assert_eq!((machine.acks, &*machine.client_id), (Acks::All, "me"), "a name comes after the typed values");
+    assert_eq!((machine.acks, &*machine.client_id), (Acks::All, "me"), "a setting by name takes precedence");
     assert_eq!(machine.bootstrap_servers, [("a".to_owned(), 1)]);
     assert!(matches!(with(&[(BROKERS, "SSL://a:1")]), Err(ConfigError::Together(_))));
 }

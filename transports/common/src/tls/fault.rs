@@ -1,5 +1,5 @@
-//! Faults of a broker's certificate that the TLS library has no words for, with the way to make a good one. The options are
-//! those of OpenSSL 3.
+//! Faults of a broker's certificate that the TLS library does not describe, with instructions to make a valid one. The options
+//! are those of OpenSSL 3.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,27 +7,27 @@ use std::ops::RangeInclusive;
 
 use super::x509::Facts;
 
-/// What is wrong with a certificate.
+/// A fault of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is older than version 3, the first with extensions.
+    /// Its X.509 version is below 3, the first with extensions.
     Version { version: u8 },
-    /// It has no subjectAltName; perhaps a common name.
+    /// It has no subjectAltName, but may have a common name.
     NoNames { host: String, common_name: Option<String> },
-    /// It has a subjectAltName that does not have the host.
+    /// Its subjectAltName does not contain the host.
     OtherNames { host: String, names: Vec<String> },
-    /// Its key, or that of a certificate that signed it, is an RSA key of a size that is not supported.
+    /// Its key, or that of an issuer in its chain, is an RSA key of an unsupported size.
     RsaSize { bits: usize, of_issuer: bool },
 }
 
-/// Names that are shown of a certificate that has many.
-const MOST_NAMES: usize = 8;
+/// The maximum number of names that are shown.
+const MAX_NAMES: usize = 8;
 
 impl Fault {
-    /// Sizes of RSA keys that `ring` verifies signatures with, in bits.
+    /// The sizes in bits of RSA keys whose signatures `ring` verifies.
     pub(super) const SUPPORTED_RSA: RangeInclusive<usize> = 2_048..=8_192;
 
-    /// The certificate does not have this host's name.
+    /// Returns the fault of a certificate that does not contain this host.
     pub(super) fn name(host: &str, facts: &Facts<'_>) -> Self {
         let host = host.to_owned();
         match facts.alternative_names() {
@@ -37,7 +37,7 @@ impl Fault {
     }
 }
 
-/// How a host is written in the extension subjectAltName.
+/// A host in the syntax of the extension subjectAltName.
 struct AltName<'h>(&'h str);
 
 impl fmt::Display for AltName<'_> {
@@ -79,8 +79,8 @@ impl fmt::Display for Fault {
                 )
             }
             Self::OtherNames { host, names } => {
-                let list = names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let more = if names.len() > MOST_NAMES { ", …" } else { "" };
+                let list = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if names.len() > MAX_NAMES { ", …" } else { "" };
                 let list = if list.is_empty() { "no host" } else { &list };
                 write!(
                     f,

@@ -1,4 +1,4 @@
-//! Our key: plain, or encrypted with a password.
+//! The producer's private key: plain, or encrypted with a password.
 
 use futures_rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use pkcs8::der::ErrorKind;
@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 use crate::security::KEY_PASSWORD;
 use crate::settings::Setting;
 
-/// Why a text has no key that can be used. The errors of the crates that read it are not passed on: they may quote it.
+/// Why a text contains no usable key. The errors of the libraries that parse it are not passed on, since they may quote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum KeyError {
     #[error("there is no key in it that can be read: {0}; {HOW}")]
@@ -27,7 +27,8 @@ enum KeyError {
 
 const HOW: &str = "`openssl pkcs8 -topk8 -v2 aes-256-cbc` makes one that can be";
 
-/// Takes the first key out of a PEM text. The text says how much work it is to decrypt it; it is the user's own.
+/// Returns the first key of a PEM text. The text determines the work of decrypting it, which is acceptable because it comes
+/// from the user.
 pub(super) fn read(pem: &Pem<'_>, password: Option<Setting<'_>>) -> Result<PrivateKeyDer<'static>, ConfigError> {
     let wrong = |error: KeyError| pem.setting.wrong(error.to_string());
     let section = match find(pem) {
@@ -62,7 +63,7 @@ fn find<'t>(pem: &'t Pem<'_>) -> Result<Section<'t>, KeyError> {
     found.copied().ok_or(KeyError::NoKey(sections[0].label))
 }
 
-/// Decrypts a key. Without an error where it is the password that is wrong.
+/// Decrypts a key. Fails with `None` if the password is wrong.
 fn decrypt(der: &[u8], password: &str) -> Result<PrivatePkcs8KeyDer<'static>, Option<KeyError>> {
     let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| match error {
         pkcs8::Error::Asn1(error) if matches!(error.kind(), ErrorKind::OidUnknown { .. }) => {
@@ -72,7 +73,7 @@ fn decrypt(der: &[u8], password: &str) -> Result<PrivatePkcs8KeyDer<'static>, Op
     })?;
     match encrypted.decrypt(password) {
         Ok(key) => Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec())),
-        // What it gives with another password seldom looks like a key, but may.
+        // A wrong password may pass the check of the padding; then the plaintext is not a key.
         Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_)) => Err(None),
         Err(_) => Err(Some(KeyError::UnsupportedEncryption)),
     }
@@ -148,7 +149,7 @@ fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
     }
 
     #[test]
-    fn a_wrong_password_or_none_is_said() {
+    fn a_wrong_or_missing_password_is_reported() {
         for text in [PBKDF2, SCRYPT] {
             let said = wrong(text, None);
             assert!(said.starts_with("ssl.key.pem") && said.contains("set ssl.key.password too"), "{said}");
@@ -161,7 +162,7 @@ fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
     }
 
     #[test]
-    fn what_cannot_be_read_is_said_with_what_to_do() {
+    fn errors_of_unreadable_keys_have_a_remedy() {
         let garbled = PBKDF2.replace("MIHs", "MIHt");
         let cut = PBKDF2.replace("yQvsqe0O70ijkhQEv4Fhw1rAiN9RHHzygqqKGTEjn5BUQRnwcy/z2CAjFZXHpLA=\n", "");
         for text in [OLD, &garbled, &cut] {

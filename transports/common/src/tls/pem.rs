@@ -1,32 +1,33 @@
-//! PEM as people have it: in a file, in one line of a JSON document or an environment variable, indented, with any line ends.
+//! A tolerant PEM parser: for files, for single lines in JSON documents or environment variables, indented text, and any line
+//! ends.
 //!
-//! The text between the labels is base64, so white space in it means nothing, and neither does a backslash: `\n` that is
-//! spelled out, as in JSON, is a line end. The text outside of the labels is passed over, as OpenSSL does.
+//! The text between the labels is base64, so white space in it is ignored, and so are backslashes: an escaped `\n`, as in
+//! JSON, is a line end. The text outside of the labels is ignored, as in OpenSSL.
 //!
-//! Errors have labels that are known and nothing else of the text: it can be a private key, whatever setting it is in.
+//! Errors contain known labels and nothing else of the text, since it may be a private key, whatever setting it is in.
 
 use futures_rustls::pki_types::pem::{PemObject, SectionKind};
 
-/// What a section of a PEM text has, by its label.
+/// The label of a section of a PEM text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {
     Certificate,
     /// PKCS#8.
     PrivateKey,
-    /// PKCS#8 with a password.
+    /// PKCS#8, encrypted.
     EncryptedPrivateKey,
     /// PKCS#1.
     RsaPrivateKey,
     /// SEC 1.
     EcPrivateKey,
-    /// A label of which no more is known than its text.
+    /// A known label whose contents are not used.
     Other(&'static str),
-    /// A label that is not on the list.
-    TopicError,
+    /// A label that is not in the list.
+    Unknown,
 }
 
 impl Label {
-    /// Every label that is known, and what it stands for.
+    /// All known labels.
     const ALL: [(&'static str, Self); 17] = [
         ("CERTIFICATE", Self::Certificate),
         ("X509 CERTIFICATE", Self::Certificate), // OpenSSL's old name for it
@@ -47,28 +48,25 @@ impl Label {
         ("PKCS7", Self::Other("PKCS7")),
     ];
 
-    /// Returns the label with this text; its white space may be lost, too.
+    /// Returns the label with this text, ignoring white space, which may be missing in it too.
     fn find(text: &[u8]) -> Self {
         let letters =
             |text: &[u8]| -> Vec<u8> { text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect() };
         let found = letters(text);
-        Self::ALL
-            .iter()
-            .find(|(name, _)| letters(name.as_bytes()) == found)
-            .map_or(Self::TopicError, |(_, label)| *label)
+        Self::ALL.iter().find(|(name, _)| letters(name.as_bytes()) == found).map_or(Self::Unknown, |(_, label)| *label)
     }
 
     /// Returns the text of the label.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::TopicError => "(unknown)",
+            Self::Unknown => "(unknown)",
             Self::Other(name) => name,
             label => Self::ALL.iter().find(|(_, known)| *known == label).map_or("", |(name, _)| name),
         }
     }
 }
 
-/// Why a text cannot be read as PEM. It has nothing of the text.
+/// Why a text cannot be read as PEM. Contains nothing of the text, except for known labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PemError {
     #[error("it is empty")]
@@ -96,7 +94,7 @@ pub(super) enum PemError {
     NotBase64(Label),
 }
 
-/// A section of a PEM text: not decoded yet, so that one that is of no interest can be as it likes.
+/// A section of a PEM text. It is decoded on demand, so that errors in unused sections do not matter.
 #[derive(Clone, Copy)]
 pub(super) struct Section<'t> {
     pub(super) label: Label,
@@ -106,10 +104,10 @@ pub(super) struct Section<'t> {
 const BEGIN: &[u8] = b"-----BEGIN";
 const END: &[u8] = b"-----END";
 const DASHES: &[u8] = b"-----";
-/// Labels are no longer than this.
-const LONGEST_LABEL: usize = 64;
+/// The maximum length of a label in bytes.
+const MAX_LABEL: usize = 64;
 
-/// Finds the sections of a text, in their order. There is at least one.
+/// Returns the sections of a text, in order. There is at least one.
 pub(super) fn sections(text: &[u8]) -> Result<Vec<Section<'_>>, PemError> {
     let mut sections = Vec::new();
     let mut rest = text;
@@ -130,15 +128,15 @@ pub(super) fn sections(text: &[u8]) -> Result<Vec<Section<'_>>, PemError> {
     if sections.is_empty() { Err(why_none(text)) } else { Ok(sections) }
 }
 
-/// Takes a label and its dashes off the front of a text.
+/// Parses a label and the dashes after it. Returns the rest of the text.
 fn label(text: &[u8]) -> Result<(Label, &[u8]), PemError> {
-    let near = &text[..text.len().min(LONGEST_LABEL + DASHES.len())];
+    let near = &text[..text.len().min(MAX_LABEL + DASHES.len())];
     let end = find(near, DASHES).ok_or(PemError::BrokenLabel)?;
     Ok((Label::find(&text[..end]), &text[end + DASHES.len()..]))
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|semaphore| semaphore == what)
+    text.windows(what.len()).position(|window| window == what)
 }
 
 fn why_none(text: &[u8]) -> PemError {
@@ -146,7 +144,7 @@ fn why_none(text: &[u8]) -> PemError {
     match text {
         _ if text.iter().all(u8::is_ascii_whitespace) => PemError::Empty,
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => PemError::Utf16,
-        [0x30, 0x80..=0xff, ..] => PemError::Binary, // DER begins so
+        [0x30, 0x80..=0xff, ..] => PemError::Binary, // a SEQUENCE in DER
         _ if text.contains(&0) || std::str::from_utf8(text).is_err() => PemError::Binary,
         _ if has_end => PemError::BrokenLabel,
         _ => PemError::NoLabels,
@@ -159,17 +157,17 @@ impl Section<'_> {
         if find(self.body, b"DEK-Info").is_some() || find(self.body, b"Proc-Type").is_some() {
             return Err(PemError::OldEncryption(self.label));
         }
-        // As a private key, whatever it is: that is decoded in a time that does not depend on what it says.
+        // Decoded as a private key, whatever it is, because that is done in constant time.
         let pem = [b"-----BEGIN PRIVATE KEY-----\n", &*base64(self.body), b"\n-----END PRIVATE KEY-----\n"].concat();
         match <(SectionKind, Vec<u8>)>::from_pem_slice(&pem) {
             Ok((_, der)) if !der.is_empty() => Ok(der),
-            // The error of the other crate can have a line of the text in it.
+            // The error of the library is not passed on, since it may contain a line of the text.
             _ => Err(PemError::NotBase64(self.label)),
         }
     }
 }
 
-/// The text without white space, also where that is spelled out, and without the backslashes that some write before `/`.
+/// Returns the text without white space, escaped white space, and the backslashes that some JSON encoders write before `/`.
 fn base64(body: &[u8]) -> Vec<u8> {
     let mut bytes = body.iter().copied().peekable();
     let mut kept = Vec::with_capacity(body.len());

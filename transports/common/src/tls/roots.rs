@@ -1,4 +1,4 @@
-//! Whom to trust: `ssl.ca.location` and `ssl.ca.pem`.
+//! Trusted certificates: `ssl.ca.location` and `ssl.ca.pem`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use crate::settings::{Setting, Settings};
 /// Trusted certificates: of authorities, or of brokers themselves.
 pub(super) struct Roots {
     pub(super) store: RootCertStore,
-    /// The same as they are, for a broker whose certificate is one of them.
+    /// The same certificates in DER, for brokers whose certificate is one of them.
     pub(super) certificates: Vec<CertificateDer<'static>>,
 }
 
-/// For `ssl.ca.location`, as in librdkafka: the certificates that the system trusts.
+/// A value of `ssl.ca.location`, as in librdkafka: use the certificates that the system trusts.
 const PROBE: &str = "probe";
 
 impl Roots {
@@ -38,9 +38,9 @@ impl Roots {
         Self { store: RootCertStore { roots: Vec::new() }, certificates: Vec::new() }
     }
 
-    /// Adds a certificate, or says what is wrong with it.
+    /// Adds a certificate, or returns what is wrong with it.
     fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Words> {
-        // Not `add_parsable_certificates`: it logs what it cannot parse.
+        // Not `add_parsable_certificates`, which logs what it cannot parse.
         self.store.add(certificate.clone()).map_err(|error| Words::of(&error))?;
         self.certificates.push(certificate);
         Ok(())
@@ -48,16 +48,16 @@ impl Roots {
 
     fn of_a_text(pem: &Pem<'_>) -> Result<Self, ConfigError> {
         let mut roots = Self::none();
-        for (waiter, certificate) in pem.certificates()?.into_iter().enumerate() {
+        for (index, certificate) in pem.certificates()?.into_iter().enumerate() {
             if let Err(words) = roots.add(certificate) {
-                return pem.setting.wrong(format!("its certificate {} cannot be used: {words}", waiter + 1));
+                return pem.setting.wrong(format!("its certificate {} cannot be used: {words}", index + 1));
             }
         }
         Ok(roots)
     }
 
-    /// All certificates in the files of a directory, whatever the files are called: OpenSSL finds those alone that
-    /// `openssl rehash` has named.
+    /// Reads all certificates in the files of a directory, whatever their names. OpenSSL finds only files that were named by
+    /// `openssl rehash`.
     fn of_a_directory(location: Setting<'_>) -> Result<Self, ConfigError> {
         let files = match files(Path::new(location.found)) {
             Ok(files) => files,
@@ -65,7 +65,7 @@ impl Roots {
         };
         let mut roots = Self::none();
         for file in &files {
-            // Others may be there: keys, README, what this user may not read.
+            // Other files are skipped: keys, a README, or files without read permission.
             let Ok(bytes) = fs::read(file) else { continue };
             let Ok(certificates) = (Pem { setting: location, bytes }).certificates() else { continue };
             for certificate in certificates {
@@ -73,7 +73,7 @@ impl Roots {
                     continue;
                 }
                 if let Err(words) = roots.add(certificate) {
-                    log::debug!("{}: a certificate is left out: {words}", file.display());
+                    log::debug!("{}: a certificate is skipped: {words}", file.display());
                 }
             }
         }
@@ -90,14 +90,14 @@ impl Roots {
         let mut roots = Self::none();
         for certificate in found.certs {
             if let Err(words) = roots.add(certificate) {
-                log::debug!("a certificate of the system is left out: {words}");
+                log::debug!("a certificate of the system is skipped: {words}");
             }
         }
         if !roots.certificates.is_empty() {
             return Ok(roots);
         }
         let setting = Setting { name: CA_LOCATION, found: "" };
-        // The errors of the other crate may quote a file.
+        // The errors of the library are not passed on, since they may quote a file.
         let unreadable = match found.errors.len() {
             0 => String::new(),
             count => format!(" ({count} of its files or entries cannot be read)"),
@@ -107,7 +107,8 @@ impl Roots {
     }
 }
 
-/// The files of a directory, each once, by their names: hashed directories have links to them.
+/// Returns the files of a directory, sorted and without duplicates. Links are resolved, since directories made by
+/// `openssl rehash` have links to each file.
 fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {

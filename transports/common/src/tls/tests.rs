@@ -15,7 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use super::*;
 use crate::security::{CA_LOCATION, CA_PEM};
 
-/// An authority, and what it signs.
+/// A certificate authority.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -58,12 +58,12 @@ fn given(settings: &[(&str, &str)]) -> Result<Tls, ConfigError> {
 fn wrong(settings: &[(&str, &str)]) -> String {
     match given(settings) {
         Err(error) => error.to_string(),
-        Ok(_) => panic!("these settings are taken: {settings:?}"),
+        Ok(_) => panic!("these settings are accepted: {settings:?}"),
     }
 }
 
 #[test]
-fn what_is_wrong_with_a_file_or_a_text_is_said_when_the_producer_is_made() {
+fn invalid_files_and_texts_are_errors_when_the_producer_is_made() {
     let authority = Authority::new();
     let ours = authority.signs("us", |_| {});
     let others = authority.signs("others", |_| {});
@@ -102,12 +102,12 @@ fn a_key_may_be_encrypted() {
     assert!(wrong(&[&identity[..], &[(KEY_PASSWORD, "guessed")]].concat()).starts_with("ssl.key.password"));
 }
 
-/// A broker's end of a connection, which does all it can whenever our end moves. So nobody ever waits for it.
+/// A broker's end of a connection. It makes all possible progress within each call, so that futures over it are never pending.
 #[derive(Debug)]
 struct Peer {
     session: ServerConnection,
     heard: Vec<u8>,
-    /// It takes no more than so many bytes at once, if it says so; and at 0 it is stuck.
+    /// The maximum number of bytes per write. With 0, writes are pending.
     at_once: Option<usize>,
     hung_up: bool,
 }
@@ -162,7 +162,7 @@ impl AsyncWrite for Peer {
             let mut heard = vec![0; state.plaintext_bytes_to_read()];
             self.session.reader().read_exact(&mut heard).unwrap();
             self.heard.extend(heard);
-        } // and if not, an alert is to be written, which says why
+        } // otherwise the session has an alert to send
         Poll::Ready(Ok(taken))
     }
 
@@ -187,7 +187,7 @@ impl AsyncRead for Peer {
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the peer does all it can at once"),
+        Poll::Pending => panic!("the future is pending"),
     }
 }
 
@@ -196,19 +196,19 @@ fn context() -> Context<'static> {
 }
 
 fn connected(settings: &[(&str, &str)], peer: Peer) -> io::Result<TlsStream<Peer>> {
-    now(given(settings).unwrap().over(peer, "broker"))
+    now(given(settings).unwrap().connect(peer, "broker"))
 }
 
 #[track_caller]
 fn refused(settings: &[(&str, &str)], peer: Peer) -> String {
     match connected(settings, peer) {
         Err(error) => error.to_string(),
-        Ok(_) => panic!("it is trusted"),
+        Ok(_) => panic!("the broker is trusted"),
     }
 }
 
 #[test]
-fn frames_go_through_whole_whatever_the_stream_takes_at_once() {
+fn frames_are_complete_whatever_the_stream_accepts_per_write() {
     let authority = Authority::new();
     let broker = authority.signs("broker", |_| {});
     let batch: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
@@ -237,9 +237,9 @@ fn frames_go_through_whole_whatever_the_stream_takes_at_once() {
     }
 }
 
-/// What TLS has taken and the stream has not is not written: whoever asks for it to be flushed waits.
+/// Bytes that TLS has accepted and the stream has not are not flushed.
 #[test]
-fn what_is_stuck_is_not_flushed() {
+fn flushing_is_pending_while_the_stream_accepts_nothing() {
     let authority = Authority::new();
     let broker = authority.signs("broker", |_| {});
     let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
@@ -253,7 +253,7 @@ fn what_is_stuck_is_not_flushed() {
 }
 
 #[test]
-fn a_broker_that_cannot_be_trusted_is_not_and_the_error_says_why() {
+fn an_untrusted_broker_is_refused_with_the_reason() {
     let (authority, other) = (Authority::new(), Authority::named("other"));
     let ca = (CA_PEM, authority.pem.as_str());
     for foreign in [&other, &Authority::new()] {
@@ -266,17 +266,17 @@ fn a_broker_that_cannot_be_trusted_is_not_and_the_error_says_why() {
     let expired = authority.signs("broker", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
     let expired = refused(&[ca], Peer::new(&expired, None));
     assert!(expired.contains("expired"), "{expired}");
-    // Without names, the authority still counts, and the time.
+    // Without the check of names, authority and validity period are still checked.
     let any_name = (IDENTIFICATION, "none");
     assert!(connected(&[ca, any_name], elsewhere()).is_ok());
     let foreign = refused(&[ca, any_name], Peer::new(&other.signs("broker", |_| {}), None));
     assert!(foreign.contains("ssl.ca.location"), "{foreign}");
-    let nameless = now(given(&[ca]).unwrap().over(elsewhere(), "no name:")).unwrap_err();
+    let nameless = now(given(&[ca]).unwrap().connect(elsewhere(), "no name:")).unwrap_err();
     assert!(nameless.to_string().contains("\"no name:\""), "{nameless}");
 }
 
 #[test]
-fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so() {
+fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let broker = authority.signs("broker", |_| {});
     let ours = clients.signs("us", |_| {});
@@ -285,9 +285,9 @@ fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so()
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     assert!(Pin::new(&mut stream).poll_write(&mut context(), b"frame").is_ready());
     assert_eq!(stream.0.get_ref().0.heard, b"frame");
-    // The handshake is over for us before the broker has an opinion of it.
+    // Our handshake completes before the broker has verified our certificate.
     let read = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_read(&mut context(), &mut [0; 100]);
-    // Writing that fails takes nothing of it: it is there to be read.
+    // A failed write does not consume the alert.
     let write = |stream: &mut TlsStream<Peer>| {
         assert!(matches!(Pin::new(&mut *stream).poll_write(&mut context(), b"frame"), Poll::Ready(Err(_))));
         read(stream)
@@ -308,7 +308,7 @@ fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so()
     }
 }
 
-/// With the words of the standards for it; other alerts say nothing of certificates.
+/// Other alerts do not concern certificates.
 #[test]
 fn each_alert_about_our_certificate_is_distrust() {
     let of_ours = [
@@ -332,7 +332,7 @@ fn each_alert_about_our_certificate_is_distrust() {
     }
 }
 
-/// It is our certificate's time that is over, and the broker that says so.
+/// The broker refuses our certificate as expired.
 #[test]
 fn an_expired_certificate_of_ours_is_distrusted() {
     let (authority, clients) = (Authority::new(), Authority::new());
@@ -341,13 +341,13 @@ fn an_expired_certificate_of_ours_is_distrusted() {
     let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) else {
-        panic!("the alert is there to be read")
+        panic!("no alert")
     };
     assert!(error.to_string().contains("certificate_expired (45)") && is_distrust(&error), "{error}");
 }
 
 #[test]
-fn hanging_up_is_an_end_with_or_without_saying_so() {
+fn a_closed_connection_is_an_end_of_file_with_or_without_close_notify() {
     let authority = Authority::new();
     let broker = authority.signs("broker", |_| {});
     for says_so in [true, false] {
@@ -361,12 +361,12 @@ fn hanging_up_is_an_end_with_or_without_saying_so() {
         assert!(matches!(Pin::new(&mut stream).poll_write(&mut context(), b"more"), Poll::Ready(Err(_))));
         let mut buffer = [0; 100];
         let mut read = || Pin::new(&mut stream).poll_read(&mut context(), &mut buffer);
-        assert!(matches!(read(), Poll::Ready(Ok(4))), "writing took nothing of it");
+        assert!(matches!(read(), Poll::Ready(Ok(4))), "the failed write consumed data");
         assert!(matches!(read(), Poll::Ready(Ok(0))), "{says_so}");
     }
 }
 
-/// Something that is no TLS.
+/// A peer without TLS.
 #[derive(Debug)]
 struct Clear(&'static [u8]);
 
@@ -391,7 +391,7 @@ impl AsyncWrite for Clear {
 }
 
 #[test]
-fn a_broker_that_speaks_no_tls_at_this_port_is_asked_after() {
+fn a_peer_without_tls_is_detected() {
     let authority = Authority::new();
     const CLOSED: &str = "the other side closed the connection";
     const ANSWERED: &str = "the other side answered with something that is not TLS";
@@ -401,7 +401,7 @@ fn a_broker_that_speaks_no_tls_at_this_port_is_asked_after() {
         (b"\0\0\0\x04\0\0\0\x01", ANSWERED),
         (b"SSH-2.0-OpenSSH_9.2\r\n", ANSWERED),
     ] {
-        let error = now(given(&[(CA_PEM, &authority.pem)]).unwrap().over(Clear(answer), "broker")).unwrap_err();
+        let error = now(given(&[(CA_PEM, &authority.pem)]).unwrap().connect(Clear(answer), "broker")).unwrap_err();
         assert_eq!((error.to_string().as_str(), is_no_tls(&error)), (said, true), "{answer:?}");
     }
 }

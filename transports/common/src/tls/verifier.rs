@@ -1,4 +1,4 @@
-//! Whether a broker is who it should be, by its certificate.
+//! The verification of brokers' certificates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::fault::Fault;
 use super::roots::Roots;
 use super::x509::{self, Facts};
 
-/// Verifies brokers' certificates. A certificate is good if a trusted one has signed it, perhaps by way of others that the
-/// broker sends; or if it is itself, byte by byte, one of the trusted ones and valid at this time. (OpenSSL does the same
-/// with self-signed certificates; Java with all, and does not look at their validity period.) Then it has to have the host's
-/// name, unless `ssl.endpoint.identification.algorithm` is `none`; and the broker has to sign the handshake with its key.
+/// Verifies brokers' certificates. A certificate is accepted if it has a chain to a trusted one, through intermediate
+/// certificates that the broker sends, or if it is itself, byte by byte, a trusted one and currently valid. (OpenSSL does the
+/// same for self-signed certificates; Java for all, and without checking their validity period.) It must also contain the host
+/// name, unless `ssl.endpoint.identification.algorithm` is `none`, and the broker must sign the handshake with its key.
 pub(super) struct Verifier {
     pub(super) roots: Roots,
     pub(super) checks_names: bool,
@@ -43,7 +43,7 @@ impl Verifier {
         if self.checks_names { verify_server_name(&certificate, name) } else { Ok(()) }
     }
 
-    /// The same error, or a fault of the certificate that it comes from.
+    /// Replaces an error by the fault of the certificate that causes it, if that can be found.
     fn explained(
         &self,
         error: Error,
@@ -56,7 +56,7 @@ impl Verifier {
                 CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName,
             ) => Some(Fault::name(&name?.to_str(), &facts)),
             Error::InvalidCertificate(CertificateError::BadSignature) => {
-                // The one that the handshake is signed with, or one that a certificate is.
+                // The key that signed the handshake (without a name), or one that signed a certificate.
                 let bits = if name.is_none() { facts.rsa_bits } else { self.unsupported_issuer(&facts, intermediates) };
                 bits.filter(|bits| !Fault::SUPPORTED_RSA.contains(bits))
                     .map(|bits| Fault::RsaSize { bits, of_issuer: name.is_some() })
@@ -70,7 +70,7 @@ impl Verifier {
         }
     }
 
-    /// Returns the size of an RSA key that is of no supported size, of a certificate that has signed others of a chain.
+    /// Returns the size of the first RSA key of an unsupported size among the issuers of the chain.
     fn unsupported_issuer(&self, end_entity: &Facts<'_>, intermediates: &[CertificateDer<'_>]) -> Option<usize> {
         let sent: Vec<Facts<'_>> = intermediates.iter().filter_map(|certificate| Facts::read(certificate)).collect();
         let is_issuer =

@@ -1,4 +1,4 @@
-//! What goes wrong in TLS, in words. The TLS library's own texts are in part the `Debug` of its types: none is passed on.
+//! Descriptions of TLS errors. The library's own texts are not passed on, since some are the `Debug` output of its types.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use pkcs8::der::DateTime;
 use super::fault::Fault;
 use super::x509;
 
-/// An error of TLS: what is wrong, what helps, and whether one side does not trust the other.
+/// The description of a TLS error: its cause, a remedy, and whether a certificate was refused.
 #[derive(Debug)]
 pub(super) struct Words {
     said: Cow<'static, str>,
@@ -50,13 +50,13 @@ impl Words {
         Self { said: said.into(), remedy, is_distrust: false }
     }
 
-    /// An error of the stream below TLS.
+    /// Describes an error of the underlying stream.
     pub(super) fn of_stream(said: String, remedy: &'static str) -> Self {
         Self { said: said.into(), remedy, is_distrust: false }
     }
 }
 
-/// Of what is said in TLS. Some of it can only be a fault of a program, and gets one sentence.
+/// Describes errors of the protocol. Those that only a programming error can cause share one generic description.
 fn of_protocol(error: &Error) -> (&'static str, &'static str) {
     match error {
         Error::InvalidMessage(_) => ("what it sends is no message of TLS", IS_IT_TLS),
@@ -86,7 +86,7 @@ fn of_protocol(error: &Error) -> (&'static str, &'static str) {
     }
 }
 
-/// For what the TLS library may have errors of in a later version.
+/// For errors that later versions of the TLS library may add.
 const GENERIC: &str = "the TLS library gives an error that has no description here";
 
 fn of_incompatibility(why: &PeerIncompatible) -> (&'static str, &'static str) {
@@ -111,7 +111,7 @@ fn of_incompatibility(why: &PeerIncompatible) -> (&'static str, &'static str) {
     }
 }
 
-/// Of a broker's certificate.
+/// Describes errors of a broker's certificate.
 fn of_certificate(error: &CertificateError) -> (Cow<'static, str>, &'static str) {
     let (said, remedy) = match error {
         CertificateError::BadEncoding => ("the broker's certificate is not encoded as X.509 prescribes", NO_REMEDY),
@@ -186,7 +186,7 @@ const UNSUPPORTED: &str = "the broker's certificate is signed by an algorithm th
 const PURPOSE: &str = "the broker's certificate is not for servers (its extendedKeyUsage)";
 const PURPOSE_REMEDY: &str = "make one with -addext \"extendedKeyUsage=serverAuth\" for `openssl req`";
 
-/// What the library for certificates has an error for and the TLS library has none.
+/// Describes errors of `webpki` for which the TLS library has no variant.
 fn of_webpki(error: &webpki::Error) -> (Cow<'static, str>, &'static str) {
     use webpki::Error as E;
     let (said, remedy) = match error {
@@ -226,14 +226,14 @@ fn of_webpki(error: &webpki::Error) -> (Cow<'static, str>, &'static str) {
         E::UnsupportedCriticalExtension => {
             ("the broker's certificate has a critical extension that is not known", NO_REMEDY)
         }
-        // Those that the TLS library has words for, those about lists of revoked certificates, which are not asked for, and
-        // those of later versions.
+        // Errors that the TLS library has variants for, errors about revocation lists, which are not used, and errors of later
+        // versions.
         _ => (CANNOT_VERIFY, NO_REMEDY),
     };
     (said.into(), remedy)
 }
 
-/// The name of an algorithm for signatures that is refused: `identifier` is the contents of its AlgorithmIdentifier.
+/// Returns the name of an unsupported signature algorithm. `identifier` is the contents of its AlgorithmIdentifier.
 fn algorithm(identifier: &[u8]) -> Option<&'static str> {
     const NAMES: [(&str, &str); 8] = [
         ("1.2.840.113549.1.1.4", "RSA with MD5"),
@@ -255,12 +255,12 @@ fn date(time: UnixTime) -> String {
         .map_or_else(|_| "a time after the year 9999".to_owned(), |date| date.to_string())
 }
 
-/// What the broker ended the connection with.
+/// Describes an alert with which the broker closed the connection.
 fn of_alert(alert: AlertDescription) -> (Cow<'static, str>, &'static str, bool) {
     let number = u8::from(alert);
     let name = ALERTS.iter().find(|(known, _)| *known == number).map_or("unknown", |(_, name)| name);
     let (remedy, is_distrust) = match alert {
-        // Java says that ours is bad where there is none.
+        // Java sends bad_certificate if there is no certificate.
         AlertDescription::CertificateRequired
         | AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate

@@ -1,7 +1,7 @@
-//! What a certificate says of itself, as far as `webpki` does not tell it: for error messages, and for the validity period of
-//! a certificate that is trusted for itself.
+//! Reads those fields of a certificate that `webpki` does not provide: for error messages, and for the validity period of a
+//! certificate that is itself trusted.
 //!
-//! Whom to trust is decided by `webpki`. What cannot be read here is left out.
+//! Chains are verified by `webpki`. Fields that cannot be parsed here are omitted.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,21 +14,21 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// Names are shown up to this many characters: RFC 5280 allows a common name 64, and DNS a name 253.
-const LONGEST_NAME: usize = 253;
+/// The number of characters of a name that are shown. RFC 5280 allows 64 in a common name, and DNS 253 in a name.
+const MAX_NAME: usize = 253;
 
-/// A certificate's statements (RFC 5280, section 4.1).
+/// Fields of a certificate (RFC 5280, section 4.1).
 #[derive(Clone, Debug)]
 pub(super) struct Facts<'c> {
     /// 1 to 3.
     pub(super) version: u8,
-    /// The name of who signed it, in DER.
+    /// In DER.
     pub(super) issuer: &'c [u8],
-    /// The name of who has its key, in DER.
+    /// In DER.
     pub(super) subject: &'c [u8],
-    /// From and until when it is valid, since 1970.
+    /// The times notBefore and notAfter, since 1970.
     pub(super) validity: (Duration, Duration),
-    /// The size of its key, if that is of RSA.
+    /// The size of the key in bits, if it is an RSA key.
     pub(super) rsa_bits: Option<usize>,
     extensions: &'c [u8],
 }
@@ -38,7 +38,7 @@ impl<'c> Facts<'c> {
         let signed = items(AnyRef::from_der(certificate).ok()?.value()).next()?;
         let mut items = items(signed.value()).peekable();
         let version = items.next_if(|item| numbered(item) == Some(TagNumber(0)));
-        // Left out in version 1; 0 stands for 1.
+        // The field is missing in version 1; its values start at 0 for version 1.
         let version = version.map_or(Some(1), |item| Some(self::items(item.value()).next()?.value().last()? + 1))?;
         let _serial = items.next()?;
         let _algorithm = items.next()?;
@@ -51,7 +51,7 @@ impl<'c> Facts<'c> {
         Some(Self { version, issuer, subject, validity, rsa_bits, extensions })
     }
 
-    /// Returns the last common name of its subject.
+    /// Returns the last common name of the subject.
     pub(super) fn common_name(&self) -> Option<String> {
         let attributes = items(self.subject).flat_map(|set| items(set.value()));
         let names = attributes.filter_map(|attribute| {
@@ -63,12 +63,12 @@ impl<'c> Facts<'c> {
         names.last()
     }
 
-    /// Returns the host names and addresses of its extension subjectAltName, or `None` if it has no such extension.
+    /// Returns the host names and addresses of the extension subjectAltName, or `None` if there is no such extension.
     pub(super) fn alternative_names(&self) -> Option<Vec<String>> {
         let names = items(self.extensions).flat_map(|list| items(list.value())).find_map(|extension| {
             let mut parts = items(extension.value());
             let kind = parts.next()?.decode_as::<ObjectIdentifier>().ok()?;
-            (kind == SUBJECT_ALT_NAME).then(|| parts.last()).flatten() // behind whether it is critical
+            (kind == SUBJECT_ALT_NAME).then(|| parts.last()).flatten() // after the optional flag `critical`
         })?;
         let list = items(names.value()).next().map_or(&[][..], AnyRef::value);
         let name = |name: AnyRef<'_>| match numbered(&name)? {
@@ -80,7 +80,7 @@ impl<'c> Facts<'c> {
     }
 }
 
-/// Returns the size of a key in a SubjectPublicKeyInfo (its contents, without tag and length), if it is one of RSA.
+/// Returns the size in bits of an RSA key in a SubjectPublicKeyInfo (its contents, without tag and length).
 pub(super) fn rsa_bits(key_info: &[u8]) -> Option<usize> {
     let mut parts = items(key_info);
     let algorithm = items(parts.next()?.value()).next()?.decode_as::<ObjectIdentifier>().ok()?;
@@ -91,13 +91,13 @@ pub(super) fn rsa_bits(key_info: &[u8]) -> Option<usize> {
     (algorithm == RSA).then(|| rest.len() * 8 + 8 - first.leading_zeros() as usize)
 }
 
-/// The elements of a constructed value, as far as they can be read.
+/// Iterates over the elements of a constructed value, up to the first that cannot be parsed.
 pub(super) fn items(value: &[u8]) -> impl Iterator<Item = AnyRef<'_>> {
     let mut reader = SliceReader::new(value).ok();
     std::iter::from_fn(move || reader.as_mut().filter(|reader| !reader.is_finished())?.decode().ok())
 }
 
-/// The number of a context-specific tag.
+/// Returns the number of a context-specific tag.
 fn numbered(item: &AnyRef<'_>) -> Option<TagNumber> {
     match item.tag() {
         Tag::ContextSpecific { number, .. } => Some(number),
@@ -110,10 +110,10 @@ fn time(item: AnyRef<'_>) -> Option<Duration> {
     utc.or_else(|_| item.decode_as::<GeneralizedTime>().map(|time| time.to_unix_duration())).ok()
 }
 
-/// A name as it may be shown: it comes from the network.
+/// Returns a name with control characters escaped and limited in length, since it comes from the network.
 fn shown(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
-    name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect()
+    name.chars().take(MAX_NAME).flat_map(char::escape_debug).collect()
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A certificate and a key that are used nowhere; only their form counts.
+/// A certificate and a key that are used only for their syntax.
 const CERTIFICATE: &str = include_str!("../tests/certificates/copied.pem");
 const KEY: &str = include_str!("../tests/certificates/copied.key");
 
@@ -16,7 +16,7 @@ fn with(text: &str, line_end: &str) -> String {
 }
 
 #[test]
-fn each_way_in_which_people_have_it_is_read_the_same() {
+fn all_variants_of_a_text_are_read_the_same() {
     let both = format!("{KEY}{CERTIFICATE}");
     let expected = decoded(both.as_bytes()).unwrap();
     assert_eq!(expected.iter().map(|(label, _)| *label).collect::<Vec<_>>(), [Label::PrivateKey, Label::Certificate]);
@@ -52,7 +52,7 @@ fn each_way_in_which_people_have_it_is_read_the_same() {
 }
 
 #[test]
-fn what_is_no_pem_is_called_by_its_name() {
+fn texts_that_are_not_pem_have_specific_errors() {
     let lines = KEY.lines().collect::<Vec<_>>();
     let utf16: Vec<u8> = "\u{feff}-----BEGIN".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let cases: [(&[u8], PemError); 19] = [
@@ -90,7 +90,7 @@ fn what_is_no_pem_is_called_by_its_name() {
 }
 
 #[test]
-fn a_section_that_is_of_no_interest_can_be_as_it_likes() {
+fn an_unused_section_may_be_invalid() {
     let text = format!("-----BEGIN DH PARAMETERS-----***-----END DH PARAMETERS-----{KEY}");
     let sections = sections(text.as_bytes()).unwrap();
     assert_eq!(sections[0].label, Label::Other("DH PARAMETERS"));
@@ -107,14 +107,14 @@ fn each_label_has_its_name() {
 }
 
 proptest! {
-    /// No panic, and no text of its own but known labels, for whatever text.
+    /// No text causes a panic, or an error with anything of the text but known labels.
     #[test]
-    fn an_error_has_nothing_of_the_text(mut text in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), label in 0..7_usize) {
+    fn an_error_contains_nothing_of_the_text(mut text in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), label in 0..7_usize) {
         let piece = ["-----BEGIN ", "-----END ", "-----", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "\\", "\\n"][label];
         let at = at.index(text.len() + 1);
         text.splice(at..at, piece.bytes());
         if let Err(error) = decoded(&text) {
-            let is_known = |label: Label| Label::ALL.iter().any(|(_, known)| *known == label) || label == Label::TopicError;
+            let is_known = |label: Label| Label::ALL.iter().any(|(_, known)| *known == label) || label == Label::Unknown;
             let is_of_labels = match error {
                 PemError::NoEnd(label) | PemError::NotBase64(label) | PemError::OldEncryption(label) => is_known(label),
                 PemError::OtherEnd(one, other) => is_known(one) && is_known(other),
@@ -124,16 +124,16 @@ proptest! {
         }
     }
 
-    /// White space of any kind, at any places within the text, changes nothing.
+    /// White space of any kind, anywhere between the labels.
     #[test]
-    fn white_space_between_the_labels_means_nothing(
+    fn white_space_between_the_labels_is_ignored(
         pieces in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(vec![" ", "\n", "\r\n", "\t", "\\n", "\\r\\n", "\\"])), 0..20)
     ) {
         let body: String = KEY.lines().filter(|line| !line.starts_with('-')).collect();
         let mut broken = body.clone();
         for (at, piece) in pieces {
             let at = at.index(broken.len() + 1);
-            // A backslash belongs to what is behind it.
+            // A backslash must not be separated from the character after it.
             if at == 0 || broken.as_bytes()[at - 1] != b'\\' && !(piece == "\\" && broken[at..].starts_with(['n', 'r', 't'])) {
                 broken.insert_str(at, piece);
             }

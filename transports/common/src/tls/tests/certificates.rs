@@ -22,7 +22,7 @@ fn broker(certificate: &str, key: &str) -> Peer {
 
 /// What [`connected`] says of a broker called `host`.
 fn answer(settings: &[(&str, &str)], peer: Peer, host: &str) -> Result<(), String> {
-    let answer = now(given(settings).unwrap().over(peer, host));
+    let answer = now(given(settings).unwrap().connect(peer, host));
     answer.map(drop).map_err(|error| {
         assert!(is_distrust(&error), "{error}");
         let text = format!("{error:?}");

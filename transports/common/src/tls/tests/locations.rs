@@ -37,7 +37,7 @@ impl Drop for Directory {
 }
 
 #[test]
-fn a_directory_of_certificates_whatever_their_files_are_called() {
+fn a_directory_of_certificates_with_any_file_names() {
     let (one, two) = (Authority::named("one"), Authority::named("two"));
     let key = one.signs("broker", |_| {}).key;
     let files: [(&str, &[u8]); 5] = [
@@ -61,7 +61,7 @@ fn a_directory_of_certificates_whatever_their_files_are_called() {
     let foreign = refused(&[location], Peer::new(&Authority::named("three").signs("broker", |_| {}), None));
     assert!(foreign.contains("no authority that is trusted here"), "{foreign}");
     let roots = Roots::read(&[location].map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap();
-    assert_eq!(roots.certificates.len(), 2, "each once, and what is not PEM is passed over");
+    assert_eq!(roots.certificates.len(), 2, "duplicates, or files that are not PEM");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_directory_without_certificates_is_an_error() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_passed_over_in_a_directory() {
+fn unusable_certificates_in_a_directory_are_skipped() {
     let good = Authority::new();
     let nonsense = b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
     let directory = Directory::new(&[("a.pem", nonsense), ("b.pem", good.pem.as_bytes())]);
@@ -89,7 +89,7 @@ fn probe_is_the_systems() {
 }
 
 #[test]
-fn a_text_where_a_file_s_name_belongs_is_not_shown() {
+fn a_text_in_place_of_a_path_is_not_shown() {
     let ours = Authority::new().signs("us", |_| {});
     for (location, pem) in [(KEY_LOCATION, KEY_PEM), (CERTIFICATE_LOCATION, CERTIFICATE_PEM)] {
         let other = if location == KEY_LOCATION { (CERTIFICATE_PEM, &ours.certificate) } else { (KEY_PEM, &ours.key) };
@@ -99,9 +99,9 @@ fn a_text_where_a_file_s_name_belongs_is_not_shown() {
     }
 }
 
-/// In whatever form, from a file as from the setting itself.
+/// The tolerant PEM parser is used for both.
 #[test]
-fn files_are_read_as_texts_are() {
+fn files_are_parsed_like_texts() {
     let authority = Authority::new();
     let ours = authority.signs("us", |_| {});
     let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
