@@ -139,7 +139,7 @@ impl Connection {
 
     /// Whether another Produce request may go out now.
     pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
-        self.may_be_asked(now) && self.load() < config.most_in_flight()
+        self.may_be_asked(now) && self.load() < config.max_in_flight()
     }
 
     /// Whether the broker may be asked something now. How much is in flight does not matter: a backlog of batches must not
