@@ -262,7 +262,9 @@ pub struct SendError {
 #[non_exhaustive]
 pub enum SendErrorKind {
     /// Too many bytes are unfinished. Send the batch again after the next event.
-    #[error("{waiting} bytes are unfinished, {needed} more exceed buffer.memory ({limit} bytes): send it again after an event")]
+    #[error(
+        "{waiting} bytes are unfinished, {needed} more exceed buffer.memory ({limit} bytes): send it again after an event"
+    )]
     Full {
         /// Bytes of unfinished batches.
         waiting: usize,
