@@ -142,8 +142,8 @@ impl ProducerConfig {
 
     /// Returns how many requests may be in flight on one connection.
     pub(super) fn max_in_flight(&self) -> usize {
-        // A broker remembers the last 5 batches of a producer: with more in flight, it could
-        // not detect a duplicate (KAFKA-5494).
+        // A broker remembers the last 5 batches of a producer: with more in flight it could not detect a
+        // duplicate (KAFKA-5494).
         let most = if self.is_idempotent() { 5 } else { usize::MAX };
         self.max_in_flight_requests_per_connection.clamp(1, most)
     }

@@ -204,8 +204,8 @@ impl Connection {
                 Ok(None) => None,
                 Err(error) => Some(error),
             };
-            // Independent of the frame ceiling: below it, the client would wait for a response as long as "HTTP", read
-            // as a length, says.
+            // Independent of the frame ceiling: "HTTP" read as a length can be below it, and the client would then wait for
+            // a response of that length.
             let first = self.frames.length_prefix().filter(|_| !self.is_answered);
             if let Some(foreign) = first.and_then(ForeignProtocol::recognise) {
                 return self.fail(ConnectionErrorKind::Foreign(foreign), events);

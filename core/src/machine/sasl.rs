@@ -54,7 +54,7 @@ impl FromStr for SaslMechanism {
 
 /// The name is of no supported SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unsupported SASL mechanism: use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")]
+#[error("write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: no other SASL mechanism is supported")]
 #[non_exhaustive]
 pub struct ParseSaslMechanismError;
 

@@ -81,8 +81,8 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Resequence,
         // Brokers answer with all of these before they append anything. The first three mean that the producer id or
         // epoch is unknown, or is used by another producer by now. The last two are about transactions, which this
-        // producer does not use: the broker has one open under this producer id (Kafka's `ProducerAppendInfo`), and we
-        // cannot end it.
+        // producer does not use: the broker has one open under this producer id (Kafka's `ProducerAppendInfo`), and this
+        // client cannot end it.
         ErrorCode::INVALID_PRODUCER_EPOCH
         | ErrorCode::INVALID_PRODUCER_ID_MAPPING
         | ErrorCode::PRODUCER_FENCED
