@@ -338,7 +338,7 @@ impl Schedule {
                     }
                 }
                 Fate::NotWritten => {
-                    assert!(offsets.is_empty(), "seed {seed}: batch {batch} is reported as not written")
+                    assert!(offsets.is_empty(), "seed {seed}: batch {batch} is reported as not written");
                 }
                 Fate::Unknown => {}
             }
