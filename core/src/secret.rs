@@ -147,7 +147,12 @@ fn hex(text: &str) -> Vec<Vec<u8>> {
     for char in text.chars() {
         let run = runs.last_mut().expect("there is always one");
         match char {
-            'x' | 'X' => drop(run.pop_if(|digit| *digit == 0)), // of `0x`; `\x` has none
+            // Removes the 0 of `0x`; `\x` has none. (`Vec::pop_if` is newer than the minimum Rust version.)
+            'x' | 'X' => {
+                if run.last() == Some(&0) {
+                    run.pop();
+                }
+            }
             char if char.is_ascii_alphanumeric() => match char.to_digit(16) {
                 Some(digit) => run.push(digit as u8),
                 None => runs.push(Vec::new()),
