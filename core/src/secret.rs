@@ -1,4 +1,4 @@
-//! Passwords, keys and tokens: values that no message may repeat.
+//! Passwords, keys and tokens: values that no error or log may contain.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -13,7 +13,7 @@ use core::fmt;
 /// let password = Secret::from("correct horse");
 /// assert_eq!(format!("{password:?}"), "Secret(not shown)");
 /// assert_eq!(password.expose(), "correct horse");
-/// assert!(password.is_repeated_in("the broker says: no user bob/correct horse"));
+/// assert!(password.is_repeated_in("the broker answered: no user bob/correct horse"));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -31,11 +31,11 @@ impl Secret {
         &self.0
     }
 
-    /// Returns `true` if `text` has any 8 bytes of the value in a row, or all of a shorter one: as they are, escaped as
-    /// `Debug` does, as a list of decimal numbers, in hexadecimal digits or in base64.
+    /// Returns `true` if `text` contains any 8 consecutive bytes of the value, or all of a shorter value: verbatim,
+    /// escaped as by `Debug`, as a list of decimal numbers, in hexadecimal digits or in base64.
     ///
-    /// For text by others (brokers, other libraries) that is to be passed on. Values of fewer than 4 bytes are not looked
-    /// for: a text has them by chance.
+    /// For text from brokers and other libraries, before it is passed on. Values of fewer than 4 bytes are not searched
+    /// for, because text contains them by chance.
     #[must_use]
     pub fn is_repeated_in(&self, text: &str) -> bool {
         is_repeated(self.0.as_bytes(), text)
@@ -54,15 +54,15 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// In place of words by others that repeat a secret.
-pub(crate) const NOT_SHOWN: &str = "(its words are not shown: they repeat what is secret)";
+/// Replaces a message that repeats a secret.
+pub(crate) const NOT_SHOWN: &str = "(the message is not shown: it repeats a secret)";
 
-/// How many bytes in a row count as repeated.
+/// How many consecutive bytes count as a repetition.
 const WINDOW: usize = 8;
-/// Shorter values are not looked for.
+/// The least length of a value to search for, in bytes.
 const SHORTEST: usize = 4;
 
-/// [`Secret::is_repeated_in`], of bytes that need not be text.
+/// [`Secret::is_repeated_in`], for bytes that need not be text.
 pub(crate) fn is_repeated(secret: &[u8], text: &str) -> bool {
     if secret.len() < SHORTEST {
         return false;
@@ -77,7 +77,7 @@ pub(crate) fn is_repeated(secret: &[u8], text: &str) -> bool {
         || base64(text).iter().any(|bytes| has(bytes))
 }
 
-/// The text without the backslashes of `Debug`.
+/// Returns the text with the escapes of `Debug` decoded.
 fn unescaped(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut chars = text.chars();
@@ -115,7 +115,7 @@ fn unescaped(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The lists of numbers up to 255 in the text, separated by spaces and punctuation.
+/// Returns the lists of numbers up to 255 in the text, separated by spaces and punctuation.
 fn decimals(text: &str) -> Vec<Vec<u8>> {
     let mut lists = Vec::from([Vec::new()]);
     let mut number: Option<u16> = None;
@@ -140,8 +140,8 @@ fn decimals(text: &str) -> Vec<Vec<u8>> {
     lists
 }
 
-/// The runs of hexadecimal digits in the text, with `0x`, `\x`, spaces and punctuation left out, from the first digit and
-/// from the second.
+/// Decodes the runs of hexadecimal digits in the text, skipping `0x`, `\x`, spaces and punctuation, each from its first
+/// digit and from its second.
 fn hex(text: &str) -> Vec<Vec<u8>> {
     let mut runs: Vec<Vec<u8>> = Vec::from([Vec::new()]);
     for char in text.chars() {
@@ -160,7 +160,7 @@ fn hex(text: &str) -> Vec<Vec<u8>> {
     runs.iter().flat_map(|run| [bytes(run), bytes(run.get(1..).unwrap_or_default())]).collect()
 }
 
-/// The runs of base64 characters in the text (of either alphabet), decoded from each of the first four.
+/// Decodes the runs of base64 characters in the text (of either alphabet), each from its first four characters on.
 fn base64(text: &str) -> Vec<Vec<u8>> {
     let mut decoded = Vec::new();
     for run in text.split(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '+' | '/' | '-' | '_')) {
@@ -168,8 +168,8 @@ fn base64(text: &str) -> Vec<Vec<u8>> {
         for from in 0..sextets.len().min(4) {
             let quads = sextets[from..].chunks(4).flat_map(|quad| {
                 let bits = quad.iter().fold(0, |bits, sextet| bits << 6 | sextet) << (6 * (4 - quad.len()));
-                let whole = quad.len() * 6 / 8;
-                bits.to_be_bytes().into_iter().skip(1).take(whole)
+                let complete_bytes = quad.len() * 6 / 8;
+                bits.to_be_bytes().into_iter().skip(1).take(complete_bytes)
             });
             decoded.push(quads.collect());
         }
@@ -199,14 +199,14 @@ mod tests {
     const PASSWORD: &str = "\"p\\ä\n\0|correct=horse~battery";
 
     #[test]
-    fn nothing_shows_it() {
+    fn debug_does_not_show_it() {
         let secret = Secret::from(PASSWORD);
         assert_eq!(format!("{secret:?}"), "Secret(not shown)");
         assert_eq!(format!("{:#?}", Some(&secret)), "Some(\n    Secret(not shown),\n)");
     }
 
     #[test]
-    fn it_is_found_in_each_form_and_any_eight_bytes_of_it_are_enough() {
+    fn any_eight_bytes_of_it_are_found_in_each_encoding() {
         let secret = Secret::from(PASSWORD);
         let join = |bytes: &[u8], before: &str, between: &str| {
             let bytes: Vec<String> = bytes.iter().map(|byte| format!("{before}{byte:02x}")).collect();
@@ -231,14 +231,14 @@ mod tests {
                 forms.extend([STANDARD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)]);
             }
             for form in forms {
-                let text = format!("the broker says: {form}!");
+                let text = format!("the broker answered: {form}!");
                 assert!(secret.is_repeated_in(&text), "{text}");
             }
         }
     }
 
     #[test]
-    fn a_short_one_is_found_whole_and_a_shorter_one_is_not_looked_for() {
+    fn a_short_value_is_found_whole_and_one_below_four_bytes_is_not_searched_for() {
         assert!(Secret::from("hunter2").is_repeated_in("no user bob:hunter2"));
         assert!(!Secret::from("hunter2").is_repeated_in("no user bob:hunter"));
         assert!(!Secret::from("bob").is_repeated_in("no user bob"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_repeat_it_may_be_shown() {
+    fn text_that_does_not_repeat_it_may_be_shown() {
         let secret = Secret::from("correct horse battery staple");
         for text in [
             "",

@@ -1,12 +1,13 @@
-//! The generator of pseudo-random numbers in this crate. The same seed gives the same numbers.
+//! The pseudo-random number generator of this crate. The same seed gives the same numbers.
 
 /// A SplitMix64 generator (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
 ///
-/// Its numbers are no secret: the seed can be calculated from them.
+/// Not cryptographically secure: the seed can be calculated from the numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
+    /// Creates a generator with this seed.
     pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -39,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bound_is_too_small() {
+    fn bounds_0_and_1_give_0() {
         assert_eq!([0, 1].map(|bound| SplitMix64::new(3).below(bound)), [0, 0]);
     }
 }

@@ -1,5 +1,5 @@
-//! What is on its way: one queue a partition, oldest first. A batch stays in its place until it is through, whether it
-//! waits, is in flight, or waits again: so the order is kept whatever is retried.
+//! The unfinished batches: one queue per partition, oldest first. A batch keeps its place until it was delivered or has
+//! failed, whether it waits, is in flight, or waits for a retry, so retries keep the order.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,72 +15,74 @@ use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
 use crate::time::Instant;
 
-/// A partition's place in [`Accumulator`]. One that was not used for long is taken out, and another may get its place.
+/// The index of a partition in [`Accumulator`]. An unused partition is removed after a while, and its index reused.
 pub(super) type PartitionIndex = usize;
 
-/// What keeps a partition from sending its next batch. It is looked at again when that comes, and not before.
+/// What a partition waits for before it can send its next batch. It is not examined again before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BlockedOn {
-    /// Its own affairs: an answer, or another batch.
+    /// An event of the partition itself: a response, or another batch.
     Itself,
-    /// The end of its back-off.
+    /// The end of its retry backoff.
     Until(Instant),
     /// Metadata that names its leader.
     Leader,
-    /// Metadata of any kind, since leaders may move; or its own affairs.
+    /// Any metadata response, since leaders may move; or an event of the partition itself.
     News,
     /// A connection to its leader.
     Node(Node),
-    /// Room on this connection, or the end of a throttling.
+    /// Capacity on this connection, or the end of its throttle time.
     Capacity(ConnectionId),
-    /// A producer id, which can be had over this connection.
+    /// A producer id, which can be requested on this connection.
     Identity(ConnectionId),
 }
 
-/// One batch on the wire: a batch that was accepted, or a part of one that was split.
+/// The id of an [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryId(u64);
 
-/// A batch in the queue of its partition.
+/// A batch in the queue of its partition: an accepted batch, or a part of one that was split.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: EntryId,
     pub(super) batch: BatchId,
-    /// Where in the batch that was accepted this part begins.
+    /// The position of its first record in the accepted batch.
     pub(super) position: usize,
     pub(super) payload: Payload,
-    /// Once it is stamped: how many were before it, under the same identity.
+    /// Once it is stamped: how many batches of the partition were stamped before it under the same identity.
     pub(super) number: u64,
     pub(super) deadline: Instant,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
-    /// Its identity was refused, and it was tried again under another without a back-off. The next time it waits.
+    /// Set once it was retried without backoff because its identity was refused. The next time it waits.
     pub(super) renewed: bool,
-    /// Some attempt may have been written, or still be.
+    /// Some attempt may have been written, or may yet be.
     pub(super) maybe_written: bool,
-    /// While a later one was on its way, it was refused, perhaps: a broker that had forgotten us may have taken that one alone.
+    /// Set if a broker may have accepted a later batch without this one: this one failed while that was in flight, and
+    /// a broker that has forgotten the producer accepts any sequence number.
     pub(super) passed_over: bool,
-    /// This broker does not remember it, and remembers something later: see [`Entry::awaits_proof`].
+    /// The broker that refused it as out of order although it may be in the log: see [`Entry::awaits_proof`].
     pub(super) overtaken: Option<i32>,
-    /// After which it was tried again.
+    /// The last error after which it was retried.
     pub(super) last_error: Option<Box<BrokerError>>,
-    /// When that came.
+    /// When `last_error` occurred.
     pub(super) last_error_at: Instant,
-    /// The node from which the last attempt got no answer.
+    /// The node that did not answer the last attempt.
     pub(super) unanswered_by: Option<Node>,
 }
 
 impl Entry {
-    /// Whether it is left out as long as this broker leads. The broker has answered OUT_OF_ORDER_SEQUENCE_NUMBER, though all
-    /// before it is in the log: so it is there itself, most likely, and the broker remembers only what came after it, as one
-    /// that was restarted does. The later ones go on. If the broker takes one of them, under the same counting, and at an
-    /// offset that leaves room for this one, this one is in the log too, for nothing is taken behind a gap.
+    /// Returns `true` if it is not sent while this broker leads. The broker has answered OUT_OF_ORDER_SEQUENCE_NUMBER
+    /// although all earlier batches are in the log: most likely this one is in the log too, and the broker remembers
+    /// only later batches, as after a restart. Later batches are still sent. If the broker accepts one of them, under
+    /// the same identity and at an offset that leaves room for this one, this one is in the log too, because brokers
+    /// accept nothing after a gap.
     pub(super) fn awaits_proof(&self, leader: Option<i32>) -> bool {
         self.overtaken.is_some() && self.overtaken == leader
     }
 
-    /// Whether it may yet prove that an earlier one is in the log.
+    /// Returns `true` if its outcome may yet prove that an earlier batch is in the log.
     pub(super) fn may_prove(&self, identity: Identity) -> bool {
         self.payload.identity() == Some(identity)
             && self.overtaken.is_none()
@@ -88,21 +90,21 @@ impl Entry {
     }
 }
 
-/// A batch, sealed or stamped.
+/// The batch of an entry, by its state.
 #[derive(Debug)]
 pub(super) enum Payload {
-    /// It has never been sent, or all that was sent of it is void.
+    /// It has never been sent, or certainly no attempt was written.
     Sealed(SealedBatch),
-    /// These very bytes were sent, and will be again.
+    /// These bytes were sent, and are sent again on a retry.
     Stamped(StampedBatch, Option<Identity>),
-    /// It could not be converted or sealed, and is about to fail or to be split.
+    /// It could not be converted or sealed, and will fail or be split.
     Open(KafkaBatch),
-    /// Within one function only, which puts another in its place.
+    /// Taken out temporarily, within one function, which replaces it.
     Gone,
 }
 
 impl Payload {
-    /// The identity under which it is stamped.
+    /// Returns the identity under which it is stamped.
     pub(super) fn identity(&self) -> Option<Identity> {
         match self {
             Self::Stamped(_, identity) => *identity,
@@ -133,42 +135,43 @@ impl Payload {
             Self::Sealed(batch) => batch.into_batch(),
             Self::Stamped(batch, _) => batch.into_batch(),
             Self::Open(batch) => batch,
-            Self::Gone => unreachable!("whoever takes a payload puts another in its place before anybody looks"),
+            Self::Gone => unreachable!("a payload is replaced in the function that takes it"),
         }
     }
 }
 
-/// A partition's queue and how it counts.
+/// A partition's queue and its sequence numbers.
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) to: TopicPartition,
     pub(super) queue: VecDeque<Entry>,
     pub(super) sequence: Sequence,
-    /// Whether a batch was accepted for it since [`Accumulator::forget_unused`] looked last.
+    /// Whether a batch was accepted for it since the last call of [`Accumulator::forget_unused`].
     used: bool,
 }
 
 impl Partition {
-    /// Where in the queue an entry is.
+    /// Returns the position of an entry in the queue.
     pub(super) fn find(&self, id: EntryId) -> Option<usize> {
         self.queue.iter().position(|entry| entry.id == id)
     }
 
-    /// The next one to send to this leader: the first that is not in flight. None while one behind it is: its answer comes
-    /// first.
+    /// Returns the position of the next entry to send to this leader: the first that is not in flight. `None` while a
+    /// later one is in flight, whose response must arrive first.
     pub(super) fn next(&self, leader: Option<i32>) -> Option<usize> {
         let next = self.queue.iter().position(|entry| entry.in_flight.is_none() && !entry.awaits_proof(leader))?;
         self.queue.iter().skip(next).all(|entry| entry.in_flight.is_none()).then_some(next)
     }
 
-    /// This one was refused, perhaps: a broker that has forgotten us may take what is on its way behind it all the same.
+    /// Records that this entry may not have been written: a broker that has forgotten the producer may still accept a
+    /// later entry that is in flight, see [`Entry::passed_over`].
     pub(super) fn may_be_passed(&mut self, at: usize) {
         let is_followed = |identity| self.queue.iter().skip(at + 1).any(|later| later.may_prove(identity));
         let passed_over = self.queue[at].payload.identity().is_some_and(is_followed);
         self.queue[at].passed_over |= passed_over;
     }
 
-    /// The first batch that waits for proof, and none behind it can give it.
+    /// Returns the first entry that [awaits proof](Entry::awaits_proof) which no later entry can give any more.
     pub(super) fn unproven(&self) -> Option<usize> {
         self.queue.iter().enumerate().position(|(at, entry)| {
             let identity = entry.payload.identity().filter(|_| entry.overtaken.is_some() && entry.in_flight.is_none());
@@ -176,9 +179,9 @@ impl Partition {
         })
     }
 
-    /// The first batch that has to be stamped anew: under a lost identity, and always refused. What may be in the log stays
-    /// as it is, also behind a batch that is missing: brokers take no batch behind a gap, but one that has forgotten the
-    /// producer sees no gap.
+    /// Returns the first entry that must be stamped again: it was stamped under a lost identity, and certainly not
+    /// written. An entry that may be in the log is kept as it is, even after a missing one: brokers accept no batch
+    /// after a gap, but a broker that has forgotten the producer sees no gap.
     pub(super) fn void(&self) -> Option<usize> {
         let lost = self.sequence.lost()?;
         self.queue.iter().position(|entry| {
@@ -187,20 +190,20 @@ impl Partition {
     }
 }
 
-/// Everything that was accepted and is not through yet.
+/// All accepted batches that were neither delivered nor have failed.
 #[derive(Debug, Default)]
 pub(super) struct Accumulator {
     partitions: Vec<Partition>,
     by_name: BTreeMap<TopicPartition, PartitionIndex>,
-    /// Places of partitions that were taken out.
+    /// Indices of removed partitions.
     free: Vec<PartitionIndex>,
     /// Partitions whose queue is not empty.
     pub(super) active: BTreeSet<PartitionIndex>,
-    /// Those of the active ones that have to be looked at.
+    /// Those of the active partitions that must be examined.
     runnable: BTreeSet<PartitionIndex>,
-    /// The others, if it is not themselves that they wait for.
+    /// The other active partitions, unless they wait for an event of their own or a backoff.
     parked: BTreeMap<BlockedOn, BTreeSet<PartitionIndex>>,
-    /// Batches that are not through, each with the bytes that it counts for.
+    /// The unfinished batches, each with the size that it was accepted with, in bytes.
     unfinished: BTreeMap<BatchId, usize>,
     bytes: usize,
     next_batch: u64,
@@ -208,7 +211,7 @@ pub(super) struct Accumulator {
 }
 
 impl Accumulator {
-    /// Takes a batch. The partition's index, and whether it is the only one in its queue.
+    /// Appends a batch to the queue of its partition. Returns its id, and the partition's index.
     pub(super) fn accept(
         &mut self,
         batch: SealedBatch,
@@ -245,59 +248,59 @@ impl Accumulator {
         index
     }
 
-    /// Takes out the partitions for which nothing was accepted since the last call and nothing is left. Gives the
-    /// identities under which they counted, the latest of each.
+    /// Removes the partitions for which nothing was accepted since the last call and nothing is queued. Returns the
+    /// last identity of each, without duplicates.
     pub(super) fn forget_unused(&mut self) -> Vec<Identity> {
-        let mut counted = Vec::new();
+        let mut identities = Vec::new();
         let Self { partitions, by_name, free, .. } = self;
         by_name.retain(|_, index| {
             let partition = &mut partitions[*index];
             let keep = core::mem::take(&mut partition.used) || !partition.queue.is_empty();
             if !keep {
-                counted.extend(partition.sequence.identity().filter(|identity| !counted.contains(identity)));
+                identities.extend(partition.sequence.identity().filter(|identity| !identities.contains(identity)));
                 free.push(*index);
             }
             keep
         });
-        counted
+        identities
     }
 
-    /// Places that partitions take, or have taken.
+    /// Returns the number of indices in use or free.
     #[cfg(test)]
     pub(super) fn places(&self) -> usize {
         self.partitions.len()
     }
 
-    /// Whether no partition is known.
+    /// Returns `true` if no partition is known.
     pub(super) fn is_unused(&self) -> bool {
         self.by_name.is_empty()
     }
 
-    /// The partitions to be looked at, beginning with this one or the next.
+    /// Returns the partitions to examine, from this one on, and then those before it.
     pub(super) fn ripe_from(&self, turn: PartitionIndex) -> Vec<PartitionIndex> {
         self.runnable.range(turn..).chain(self.runnable.range(..turn)).copied().collect()
     }
 
-    /// Something of this partition has changed: look at it.
+    /// Marks a partition to be examined, because something of it has changed.
     pub(super) fn look_at(&mut self, index: PartitionIndex) {
         if self.active.contains(&index) {
             self.runnable.insert(index);
         }
     }
 
-    /// It was looked at, and waits for this.
-    pub(super) fn park(&mut self, index: PartitionIndex, awaited: BlockedOn) {
+    /// Records that a partition was examined, and what it waits for.
+    pub(super) fn park(&mut self, index: PartitionIndex, blocked_on: BlockedOn) {
         self.runnable.remove(&index);
-        if !matches!(awaited, BlockedOn::Itself | BlockedOn::Until(_)) {
-            self.parked.entry(awaited).or_default().insert(index);
+        if !matches!(blocked_on, BlockedOn::Itself | BlockedOn::Until(_)) {
+            self.parked.entry(blocked_on).or_default().insert(index);
         }
     }
 
-    /// What was waited for has come, or will not: those that waited are looked at.
-    pub(super) fn wake(&mut self, has_come: impl Fn(&BlockedOn) -> bool) {
+    /// Marks the partitions to be examined that wait for something that has happened, or will not.
+    pub(super) fn wake(&mut self, has_happened: impl Fn(&BlockedOn) -> bool) {
         let Self { parked, runnable, active, .. } = self;
-        parked.retain(|awaited, waiting| {
-            let stays = !has_come(awaited);
+        parked.retain(|blocked_on, waiting| {
+            let stays = !has_happened(blocked_on);
             if !stays {
                 runnable.extend(waiting.intersection(active));
             }
@@ -305,18 +308,18 @@ impl Accumulator {
         });
     }
 
-    /// Whether some batch waits for metadata that names a leader.
+    /// Returns `true` if any partition waits for metadata that names its leader.
     pub(super) fn lacks_leader(&self) -> bool {
         self.parked.get(&BlockedOn::Leader).is_some_and(|waiting| !waiting.is_disjoint(&self.active))
     }
 
-    /// Whether it was looked at, and has not been woken since.
+    /// Returns `true` if a partition was examined, and not marked again since.
     #[cfg(debug_assertions)]
     pub(super) fn is_parked(&self, index: PartitionIndex) -> bool {
         !self.runnable.contains(&index)
     }
 
-    /// A new entry, in no queue yet.
+    /// Creates an entry, which is in no queue yet.
     pub(super) fn entry(&mut self, batch: BatchId, position: usize, sealed: SealedBatch, deadline: Instant) -> Entry {
         let id = EntryId(self.next_entry);
         self.next_entry += 1;
@@ -340,8 +343,8 @@ impl Accumulator {
         }
     }
 
-    /// Lets no partition stamp anything more under the identities that this refusal applies to. Returns those of the active
-    /// ones that counted under one.
+    /// Stops all partitions from stamping batches under the identities that this refusal applies to. Returns the active
+    /// partitions that used one of them.
     pub(super) fn disown(&mut self, disowned: Disowned) -> Vec<PartitionIndex> {
         let Self { partitions, active, .. } = self;
         let mut affected = Vec::new();
@@ -361,27 +364,27 @@ impl Accumulator {
         &mut self.partitions[index]
     }
 
-    /// Partitions of a topic.
+    /// Returns the known partitions of a topic.
     pub(super) fn of_topic(&self, topic: &str) -> Vec<PartitionIndex> {
         let first = TopicPartition::new(topic, i32::MIN);
         let range = self.by_name.range(first..).take_while(|(to, _)| to.topic == topic);
         range.map(|(_, &index)| index).collect()
     }
 
-    /// Whether any partition of the topic is known.
+    /// Returns `true` if any partition of the topic is known.
     pub(super) fn knows(&self, topic: &str) -> bool {
         let first = TopicPartition::new(topic, i32::MIN);
         self.by_name.range(first..).next().is_some_and(|(to, _)| to.topic == topic)
     }
 
-    /// Puts an entry into a queue, in this place.
+    /// Inserts an entry into a queue, at this position.
     pub(super) fn insert(&mut self, index: PartitionIndex, at: usize, entry: Entry) {
         self.partitions[index].queue.insert(at, entry);
         self.active.insert(index);
         self.look_at(index);
     }
 
-    /// Takes an entry out of its queue, wherever it stands.
+    /// Removes the entry at this position from a queue.
     pub(super) fn remove(&mut self, index: PartitionIndex, at: usize) -> Option<Entry> {
         let queue = &mut self.partitions[index].queue;
         let entry = queue.remove(at);
@@ -394,7 +397,7 @@ impl Accumulator {
         entry
     }
 
-    /// Takes the first entry out of any queue, and does nothing else: after a panic.
+    /// Removes the first entry of any queue, and does nothing else: for use after a panic.
     pub(super) fn pop(&mut self) -> Option<(TopicPartition, Entry)> {
         self.partitions.iter_mut().find_map(|partition| {
             let entry = partition.queue.pop_front()?;
@@ -402,29 +405,29 @@ impl Accumulator {
         })
     }
 
-    /// The topics of all that is not through.
+    /// Returns the topics of all unfinished batches.
     pub(super) fn topics(&self) -> BTreeSet<&str> {
         self.active.iter().map(|&index| self.partitions[index].to.topic.as_str()).collect()
     }
 
-    /// A batch is through.
+    /// Records that a batch was delivered or has failed.
     pub(super) fn finish(&mut self, batch: BatchId) {
         if let Some(size) = self.unfinished.remove(&batch) {
             self.bytes -= size;
         }
     }
 
-    /// Bytes that are on their way.
+    /// Returns the size of all unfinished batches, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The oldest batch that is not through.
+    /// Returns the oldest unfinished batch.
     pub(super) fn oldest(&self) -> Option<BatchId> {
         self.unfinished.keys().next().copied()
     }
 
-    /// The batch that will be accepted next.
+    /// Returns the id of the next batch to be accepted.
     pub(super) fn next_batch(&self) -> BatchId {
         BatchId(self.next_batch)
     }

@@ -1,11 +1,11 @@
-//! How long to wait before the next try: exponential, with jitter, from a seed.
+//! Exponential backoff with jitter, drawn from a seed.
 
 use core::fmt;
 use core::time::Duration;
 
 use crate::splitmix64::SplitMix64;
 
-/// What all chance is drawn from. With SCRAM nobody may be able to guess it: `Debug` does not show it.
+/// The seed of all random numbers. With SCRAM it must be unpredictable, so `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub(super) struct Seed(pub(super) u64);
 
@@ -15,7 +15,7 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// Chance that one connection has for itself, so that what it draws disturbs no other draw.
+/// The random numbers of one connection. They are independent of those of the machine and of other connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionRng {
     pub(super) seed: Seed,
@@ -23,13 +23,14 @@ pub(super) struct ConnectionRng {
 }
 
 impl ConnectionRng {
-    /// Numbers of this connection's own. They are no secret: of what was drawn, one can tell the seed.
+    /// Returns a generator for this connection. Its numbers must not be disclosed: the seed can be calculated from
+    /// them.
     pub(super) const fn random(self) -> SplitMix64 {
         SplitMix64::new(self.seed.0.rotate_left(32) ^ self.connection)
     }
 }
 
-/// Doubling from `first` up to `most`, give or take a fifth: as the Java client's `ExponentialBackoff`.
+/// A backoff that doubles from `first` up to `most`, with a jitter of ±20 %, as the Java client's `ExponentialBackoff`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     pub(super) first: Duration,
@@ -37,11 +38,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// How long to wait after so many failures in a row.
+    /// Returns how long to wait after this number of consecutive failures.
     pub(super) fn after(&self, failures: u32, random: &mut SplitMix64) -> Duration {
         let doubled = self.first.saturating_mul(1 << failures.saturating_sub(1).min(30));
         let nanos = doubled.min(self.most).as_nanos().min(u128::from(u64::MAX / 2)) as u64;
-        // 0.8 to 1.2, in steps of a thousandth of the range; no floating point, so that every machine gets the same.
+        // 0.8 to 1.2, in steps of 0.001; without floating point, so that every platform computes the same.
         let thousandths = 800 + random.below(401) as u64;
         let jittered = u128::from(nanos) * u128::from(thousandths) / 1000;
         Duration::from_nanos(jittered as u64).min(self.most)
@@ -55,7 +56,7 @@ mod tests {
     const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
 
     #[test]
-    fn it_doubles_stays_within_a_fifth_and_never_passes_the_most() {
+    fn it_doubles_within_the_jitter_and_never_exceeds_the_maximum() {
         let mut random = SplitMix64::new(7);
         for (failures, middle) in
             [(0, 100), (1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (40, 1000), (u32::MAX, 1000)]

@@ -1,4 +1,4 @@
-//! Why time ran out: what was waited for at that moment, and the last error before it.
+//! The cause of a timeout: what was waited for when it passed, and the last error before it.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::event::ConnectionError;
 use crate::protocol::{ApiKey, BrokerError};
 
-/// The address of a broker, and its id where that is known. Of a bootstrap server only the address is known.
+/// The address of a broker, and its id if it is known. Of a bootstrap server only the address is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerAddress {
@@ -31,12 +31,12 @@ impl fmt::Display for BrokerAddress {
         if let Some(id) = id {
             write!(f, "broker {id} at ")?;
         }
-        let host = host.replace(char::is_control, "?"); // a broker may name what it likes
+        let host = host.replace(char::is_control, "?"); // a broker may advertise any string
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
 
-/// A request that is not complete: it was not answered yet or, where no answer is asked for (`acks=0`), not written yet.
+/// A request that is not complete: not answered yet or, if it has no response (`acks=0`), not written yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingRequest {
@@ -44,7 +44,7 @@ pub struct PendingRequest {
     pub api: ApiKey,
     /// The version of the API.
     pub version: i16,
-    /// Whether the broker answers it. With `acks=0` it does not answer Produce.
+    /// Whether the broker responds to it. With `acks=0` there is no response to Produce.
     pub is_answered: bool,
     /// How long it has been pending.
     pub pending: Duration,
@@ -60,33 +60,33 @@ impl fmt::Display for PendingRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitingFor {
-    /// A connection that was being made.
+    /// A connection that was being established.
     Connection {
-        /// To this broker.
+        /// The broker.
         broker: BrokerAddress,
         /// How long the attempt had lasted.
         pending: Duration,
     },
     /// The next attempt to connect (`reconnect.backoff.ms`).
     Reconnect {
-        /// To this broker.
+        /// The broker.
         broker: BrokerAddress,
     },
-    /// The response to a request, of the handshake or after it.
+    /// The response to a request, in the handshake or after it.
     Response {
-        /// Of this broker.
+        /// The broker.
         broker: BrokerAddress,
         /// The request.
         request: PendingRequest,
     },
-    /// The end of a throttling (KIP-219).
+    /// The end of the broker's throttle time (KIP-219).
     Throttle {
-        /// By this broker.
+        /// The broker.
         broker: BrokerAddress,
     },
-    /// A response to Metadata, while no broker could be asked; or one that names a leader of the partition.
+    /// A response to Metadata, while no broker was reachable; or metadata that names a leader of the partition.
     Metadata,
-    /// A producer id, while no broker could be asked.
+    /// A producer id, while no broker was reachable.
     ProducerId,
 }
 
@@ -116,31 +116,31 @@ impl fmt::Display for WaitingFor {
 pub struct LastError {
     /// The error.
     pub error: LastErrorKind,
-    /// How long before the moment it occurred.
+    /// How long before that moment it occurred.
     pub before: Duration,
 }
 
-/// An error after which the machine tried again.
+/// An error after which the machine retried.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LastErrorKind {
-    /// Of a connection.
+    /// A connection failed.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    /// A broker answered with an error that may be gone at the next attempt.
+    /// A broker answered with a retriable error.
     #[error(transparent)]
     Broker(#[from] BrokerError),
 }
 
-/// Why a time limit passed: the source in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and of
+/// Why a timeout passed: the source in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and of
 /// [`TopicLookupError::TimedOut`](super::TopicLookupError::TimedOut).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeoutCause {
-    /// What was waited for when the limit passed, as far as it is known.
+    /// What was waited for when the timeout passed, if it is known.
     pub waiting_for: Option<WaitingFor>,
-    /// The last error on the way, if there was one: that of the request itself, of the partition leader's connection or, as
-    /// long as no leader is known, of any connection.
+    /// The last error before that, if there was one: of the request itself, of the partition leader's connection or,
+    /// while no leader is known, of any connection.
     pub last_error: Option<LastError>,
 }
 
@@ -167,7 +167,7 @@ impl fmt::Display for TimeoutCause {
 
 impl core::error::Error for TimeoutCause {}
 
-/// A duration in whole milliseconds, as Kafka's settings have them.
+/// A duration in whole milliseconds, the unit of Kafka's settings.
 pub(super) struct Millis(pub(super) Duration);
 
 impl fmt::Display for Millis {

@@ -1,4 +1,4 @@
-//! What is known of the cluster: brokers, who leads which partition, ids of topics. Answers that are old news change nothing.
+//! The known metadata of the cluster: brokers, partition leaders, topic ids. Stale metadata responses change nothing.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -19,7 +19,7 @@ pub(super) struct Address {
     pub(super) port: u16,
 }
 
-/// The cluster, as far as is known.
+/// The known metadata of the cluster.
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
     brokers: BTreeMap<i32, Address>,
@@ -28,74 +28,74 @@ pub(super) struct Cluster {
 
 #[derive(Debug)]
 struct Topic {
-    /// Whether it was asked for since [`Cluster::forget_unused`] looked last.
+    /// Whether it was requested since the last call of [`Cluster::forget_unused`].
     used: bool,
     id: Uuid,
-    /// Why nothing is known of it, from the last answer.
+    /// The error of the topic in the last response.
     error: Option<BrokerError>,
     partitions: BTreeMap<i32, Leadership>,
-    /// Why partitions have no leader, from the last answer.
+    /// Why partitions have no leader, by the last response.
     leaderless: BTreeMap<i32, BrokerError>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Leadership {
     leader: Option<i32>,
-    /// −1 where brokers do not count them.
+    /// −1 if the brokers report no leader epochs.
     epoch: i32,
-    /// How many answers in a row named a leader with a lower epoch, while nobody was known to lead.
-    passed_over: u8,
+    /// How many consecutive responses named a leader with a lower epoch while no leader was known.
+    stale_responses: u8,
 }
 
 impl Leadership {
     const fn new(leader: Option<i32>, epoch: i32) -> Self {
-        Self { leader, epoch, passed_over: 0 }
+        Self { leader, epoch, stale_responses: 0 }
     }
 
-    /// What is known after an answer with a lower epoch.
-    const fn after_old_news(mut self, leader: Option<i32>, epoch: i32) -> Self {
+    /// Returns what is known after a response with a lower epoch.
+    const fn after_stale(mut self, leader: Option<i32>, epoch: i32) -> Self {
         if self.leader.is_some() || leader.is_none() {
             return self;
         }
-        self.passed_over += 1;
-        if self.passed_over < OLD_NEWS_BELIEVED_AFTER { self } else { Self::new(leader, epoch) }
+        self.stale_responses += 1;
+        if self.stale_responses < STALE_EPOCHS_ACCEPTED_AFTER { self } else { Self::new(leader, epoch) }
     }
 }
 
-/// Where an answer comes from, and what it answers.
+/// The origin of a metadata response, and what was requested.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
-    /// The broker, which may not have told its id yet.
+    /// The broker, if its id is known.
     pub(super) broker: Option<i32>,
     /// The version of Metadata.
     pub(super) version: i16,
-    /// The topics that were asked for: of others nothing is learned.
+    /// The requested topics. Others in the response are ignored.
     pub(super) asked: &'a [String],
 }
 
-/// Before it, brokers may name old epochs while replicas are reassigned (KAFKA-9212): they are not believed, as in the Java
-/// client.
-const GOOD_EPOCHS_SINCE: i16 = 9;
+/// The first version of Metadata whose leader epochs are used, as in the Java client. With older versions, brokers may
+/// report old epochs while replicas are reassigned (KAFKA-9212).
+const RELIABLE_EPOCHS_SINCE: i16 = 9;
 
-/// So many answers in a row make a lower epoch believed, where nobody is known to lead: a topic that was made anew on a
-/// broker without topic ids counts from 0 (KAFKA-12257).
-const OLD_NEWS_BELIEVED_AFTER: u8 = 5;
+/// After how many consecutive responses a lower epoch is accepted while no leader is known: on brokers without topic
+/// ids, the epochs of a recreated topic start at 0 (KAFKA-12257).
+const STALE_EPOCHS_ACCEPTED_AFTER: u8 = 5;
 
-/// What an answer brought.
+/// What a metadata response changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
-    /// It is of no use: no brokers are in it.
+    /// The response contains no brokers, and is ignored.
     pub(super) useless: bool,
-    /// Begin anew with the bootstrap servers.
+    /// Start again from the bootstrap servers.
     pub(super) rebootstrap: bool,
-    /// Topics that will not be there, with the error that says so.
+    /// Topics that a broker refused, with the error, which is not retriable.
     pub(super) refused: Vec<(String, BrokerError)>,
-    /// Topics that were made anew: another id under the same name.
+    /// Topics that were recreated: another id under the same name.
     pub(super) made_anew: Vec<String>,
 }
 
 impl Cluster {
-    /// Takes an answer in.
+    /// Applies a metadata response.
     pub(super) fn apply(&mut self, response: &MetadataResponse, source: Source<'_>) -> News {
         let mut news = News::default();
         if metadata(response.error_code) == TopicVerdict::Rebootstrap {
@@ -133,11 +133,11 @@ impl Cluster {
         news
     }
 
-    /// Whether it is another topic of the same name.
-    fn learn(&mut self, name: &str, told: &MetadataTopic, source: Source<'_>) -> bool {
-        let counts_epochs = source.version >= GOOD_EPOCHS_SINCE;
+    /// Applies the metadata of one topic. Returns `true` if the topic was recreated.
+    fn learn(&mut self, name: &str, update: &MetadataTopic, source: Source<'_>) -> bool {
+        let has_reliable_epochs = source.version >= RELIABLE_EPOCHS_SINCE;
         let known = self.topics.entry(name.into()).or_insert_with(|| Topic::unknown(None));
-        let made_anew = !known.id.is_zero() && !told.topic_id.is_zero() && known.id != told.topic_id;
+        let made_anew = !known.id.is_zero() && !update.topic_id.is_zero() && known.id != update.topic_id;
         let mut before = core::mem::take(&mut known.partitions);
         if made_anew {
             before.clear();
@@ -145,11 +145,11 @@ impl Cluster {
         known.used = true;
         known.error = None;
         known.leaderless.clear();
-        if !told.topic_id.is_zero() {
-            known.id = told.topic_id;
+        if !update.topic_id.is_zero() {
+            known.id = update.topic_id;
         }
-        for partition in &told.partitions {
-            // REPLICA_NOT_AVAILABLE: some replica is down, and the leader beside it is good.
+        for partition in &update.partitions {
+            // REPLICA_NOT_AVAILABLE: some replica is down, and the leader is valid.
             let good = matches!(partition.error_code, ErrorCode::NONE | ErrorCode::REPLICA_NOT_AVAILABLE);
             let leader = Some(partition.leader_id).filter(|id| good && self.brokers.contains_key(id));
             if leader.is_none() {
@@ -159,9 +159,9 @@ impl Cluster {
                 let message = format!("partition {} has no leader", partition.partition_index);
                 known.leaderless.insert(partition.partition_index, error.with_message(message));
             }
-            let epoch = if counts_epochs { partition.leader_epoch } else { -1 };
+            let epoch = if has_reliable_epochs { partition.leader_epoch } else { -1 };
             let now = match before.remove(&partition.partition_index) {
-                Some(before) if epoch >= 0 && epoch < before.epoch => before.after_old_news(leader, epoch),
+                Some(before) if epoch >= 0 && epoch < before.epoch => before.after_stale(leader, epoch),
                 _ => Leadership::new(leader, epoch),
             };
             known.partitions.insert(partition.partition_index, now);
@@ -169,12 +169,12 @@ impl Cluster {
         made_anew
     }
 
-    /// Why a partition has no leader, if a broker said so.
+    /// Returns why a partition has no leader, if a broker reported it.
     pub(super) fn leaderless(&self, to: &TopicPartition) -> Option<&BrokerError> {
         self.topics.get(&to.topic)?.leaderless.get(&to.partition)
     }
 
-    /// The broker said itself who leads now (KIP-951). True if that is news.
+    /// Applies the current leader of a Produce response (KIP-951). Returns `true` if it is newer than what was known.
     pub(super) fn hint(&mut self, to: &TopicPartition, hint: LeaderIdAndEpoch, endpoints: &[NodeEndpoint]) -> bool {
         let Some(known) = self.topics.get_mut(&to.topic).and_then(|topic| topic.partitions.get_mut(&to.partition))
         else {
@@ -194,8 +194,8 @@ impl Cluster {
         true
     }
 
-    /// The broker does not lead the partition: nobody does until metadata says so. If it does not even know the
-    /// partition, what epochs were counted until now means nothing.
+    /// Records that the broker does not lead the partition: no leader is known until the next metadata. If the broker
+    /// does not even know the partition, the known epoch is discarded too.
     pub(super) fn forget_leader(&mut self, to: &TopicPartition, leader: i32, code: Option<ErrorCode>) {
         let Some(topic) = self.topics.get_mut(&to.topic) else { return };
         if let Some(known) = topic.partitions.get_mut(&to.partition).filter(|known| known.leader == Some(leader)) {
@@ -212,35 +212,35 @@ impl Cluster {
         }
     }
 
-    /// Forgets the topics that were not asked for since the last call, and that are of no use.
+    /// Forgets the topics that were not requested since the last call and are not in use.
     pub(super) fn forget_unused(&mut self, is_used: impl Fn(&str) -> bool) {
         self.topics.retain(|name, topic| core::mem::take(&mut topic.used) || is_used(name));
     }
 
-    /// Whether no topic is known.
+    /// Returns `true` if no topic is known.
     pub(super) fn is_unused(&self) -> bool {
         self.topics.is_empty()
     }
 
-    /// Who leads the partition.
+    /// Returns the leader of the partition, if it is known.
     pub(super) fn leader(&self, to: &TopicPartition) -> Option<i32> {
         let leader = self.topics.get(&to.topic)?.partitions.get(&to.partition)?.leader?;
         self.brokers.contains_key(&leader).then_some(leader)
     }
 
-    /// The topic's id; zero if it is not known.
+    /// Returns the topic's id, or zero if it is not known.
     pub(super) fn topic_id(&self, topic: &str) -> Uuid {
         self.topics.get(topic).map_or(Uuid::ZERO, |topic| topic.id)
     }
 
-    /// How many partitions a topic has, if it is known.
+    /// Returns the number of partitions of a topic, if it is known.
     pub(super) fn partition_count(&self, topic: &str) -> Option<u32> {
         let known = self.topics.get(topic).filter(|known| known.error.is_none())?;
         let last = known.partitions.keys().next_back()?;
         u32::try_from(*last).ok()?.checked_add(1)
     }
 
-    /// What the last answer said against a topic.
+    /// Returns the error of the topic in the last response, if there was one.
     pub(super) fn error(&self, topic: &str) -> Option<&BrokerError> {
         self.topics.get(topic)?.error.as_ref()
     }
@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    fn told(brokers: &[i32], topics: Vec<MetadataTopic>) -> MetadataResponse {
+    fn response(brokers: &[i32], topics: Vec<MetadataTopic>) -> MetadataResponse {
         let broker = |&id: &i32| MetadataBroker { node_id: id, host: "h".into(), port: 9000 + id, rack: None };
         MetadataResponse {
             throttle_time_ms: 0,
@@ -317,16 +317,16 @@ mod tests {
     }
 
     #[test]
-    fn leaders_are_learned_and_old_news_changes_nothing() {
+    fn leaders_are_learned_and_stale_metadata_changes_nothing() {
         let mut cluster = Cluster::default();
         cluster.apply(
-            &told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]),
+            &response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]),
             from(),
         );
         assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1)), cluster.leader(&to(2))), (Some(1), Some(2), None));
         assert_eq!(cluster.partition_count("t"), Some(2));
         cluster.apply(
-            &told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]),
+            &response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]),
             from(),
         );
         assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1))), (Some(1), Some(1)));
@@ -334,9 +334,9 @@ mod tests {
     }
 
     #[test]
-    fn an_old_epoch_is_believed_in_the_end_if_nobody_leads() {
+    fn a_lower_epoch_is_accepted_in_the_end_if_no_leader_is_known() {
         let mut cluster = Cluster::default();
-        let answer = |epoch| told(&[1], vec![topic(ErrorCode::NONE, 0, vec![partition(0, 1, epoch)])]);
+        let answer = |epoch| response(&[1], vec![topic(ErrorCode::NONE, 0, vec![partition(0, 1, epoch)])]);
         cluster.apply(&answer(i32::MAX), from());
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         let leaders = [0; 5].map(|_| {
@@ -345,62 +345,67 @@ mod tests {
         });
         assert_eq!(leaders, [None, None, None, None, Some(1)]);
         cluster.apply(&answer(3), from());
-        assert_eq!(cluster.leader(&to(0)), Some(1), "the known one stays");
+        assert_eq!(cluster.leader(&to(0)), Some(1), "the known leader is kept");
     }
 
     #[test]
-    fn epochs_of_old_brokers_are_not_counted() {
+    fn epochs_of_old_metadata_versions_are_ignored() {
         let mut cluster = Cluster::default();
-        let answer = |leader, epoch| told(&[1, 2], vec![topic(ErrorCode::NONE, 0, vec![partition(0, leader, epoch)])]);
+        let answer =
+            |leader, epoch| response(&[1, 2], vec![topic(ErrorCode::NONE, 0, vec![partition(0, leader, epoch)])]);
         cluster.apply(&answer(1, 5), Source { version: 8, ..from() });
         cluster.apply(&answer(2, 4), Source { version: 8, ..from() });
         assert_eq!(cluster.leader(&to(0)), Some(2));
     }
 
     #[test]
-    fn what_was_not_asked_for_is_not_learned_and_what_is_gone_is_forgotten() {
+    fn topics_not_requested_are_ignored_and_removed_partitions_are_forgotten() {
         let mut cluster = Cluster::default();
-        let two = told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 1), partition(1, 1, 1)])]);
+        let two = response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 1), partition(1, 1, 1)])]);
         cluster.apply(&two, Source { asked: &[], ..from() });
         assert!(cluster.is_unused());
         cluster.apply(&two, from());
         assert_eq!(cluster.partition_count("t"), Some(2));
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 2)])]), from());
+        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 2)])]), from());
         assert_eq!(cluster.partition_count("t"), Some(1));
     }
 
     #[test]
-    fn a_leader_that_is_no_broker_is_none() {
+    fn a_leader_that_is_not_among_the_brokers_is_unknown() {
         let mut cluster = Cluster::default();
-        cluster
-            .apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]), from());
+        cluster.apply(
+            &response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]),
+            from(),
+        );
         assert_eq!(cluster.leader(&to(0)), None);
-        cluster.apply(&told(&[2], vec![]), from());
+        cluster.apply(&response(&[2], vec![]), from());
         assert_eq!(cluster.leader(&to(1)), None, "it left the cluster");
     }
 
     #[test]
-    fn without_brokers_an_answer_is_useless() {
+    fn a_response_without_brokers_is_ignored() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
+        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
         assert!(
-            cluster.apply(&told(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), from()).useless
+            cluster
+                .apply(&response(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), from())
+                .useless
         );
         assert_eq!(cluster.leader(&to(0)), Some(1));
     }
 
     #[test]
-    fn topics_come_go_are_refused_and_made_anew() {
+    fn topics_become_known_are_recreated_and_refused() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::LEADER_NOT_AVAILABLE, 0, vec![])]), from());
+        cluster.apply(&response(&[1], vec![topic(ErrorCode::LEADER_NOT_AVAILABLE, 0, vec![])]), from());
         assert_eq!(cluster.error("t").unwrap().code, ErrorCode::LEADER_NOT_AVAILABLE);
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), from());
+        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), from());
         assert_eq!((cluster.error("t"), cluster.topic_id("t")), (None, Uuid([1; 16])));
-        let news = cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
+        let news = cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
         assert_eq!(news.made_anew, ["t"]);
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
-        let news = cluster.apply(&told(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
+        let news = cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
         assert_eq!(
             news.refused,
             [("t".into(), BrokerError::new(ApiKey::Metadata, denied).in_version(12).from_broker(1))]
@@ -409,32 +414,32 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_leader_comes_back_with_metadata() {
+    fn a_forgotten_leader_is_known_again_after_metadata() {
         let mut cluster = Cluster::default();
-        let answer = told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]);
+        let answer = response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]);
         cluster.apply(&answer, from());
         cluster.forget_leader(&to(0), 2, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-        assert_eq!(cluster.leader(&to(0)), Some(1), "another one was meant");
+        assert_eq!(cluster.leader(&to(0)), Some(1), "another broker leads");
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         assert_eq!(cluster.leader(&to(0)), None);
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]), from());
-        assert_eq!(cluster.leader(&to(0)), None, "old news");
+        cluster.apply(&response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]), from());
+        assert_eq!(cluster.leader(&to(0)), None, "stale metadata");
         cluster.apply(&answer, from());
         assert_eq!(cluster.leader(&to(0)), Some(1));
         cluster.forget_leader(&to(0), 1, Some(ErrorCode::UNKNOWN_TOPIC_ID));
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (None, Uuid::ZERO));
-        cluster.apply(&told(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]), from());
-        assert_eq!(cluster.leader(&to(0)), Some(2), "epochs count anew");
+        cluster.apply(&response(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]), from());
+        assert_eq!(cluster.leader(&to(0)), Some(2), "epochs start again");
     }
 
     #[test]
-    fn hints_are_followed_if_they_are_news_and_say_where() {
+    fn leader_hints_are_followed_if_they_are_newer_and_have_an_address() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
+        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
         let hint = |leader_id, leader_epoch| LeaderIdAndEpoch { leader_id, leader_epoch };
         let endpoint = NodeEndpoint { node_id: 3, host: "new".into(), port: 9003, rack: None };
-        assert!(!cluster.hint(&to(0), hint(3, 5), core::slice::from_ref(&endpoint)), "old");
-        assert!(!cluster.hint(&to(0), hint(4, 6), core::slice::from_ref(&endpoint)), "nobody knows where");
+        assert!(!cluster.hint(&to(0), hint(3, 5), core::slice::from_ref(&endpoint)), "not newer");
+        assert!(!cluster.hint(&to(0), hint(4, 6), core::slice::from_ref(&endpoint)), "no address is known");
         assert!(cluster.hint(&to(0), hint(3, 6), &[endpoint]));
         assert_eq!((cluster.leader(&to(0)), cluster.address(3).unwrap().host.as_str()), (Some(3), "new"));
     }
@@ -442,8 +447,8 @@ mod tests {
     #[test]
     fn after_rebootstrap_nothing_is_known() {
         let mut cluster = Cluster::default();
-        cluster.apply(&told(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
-        let answer = MetadataResponse { error_code: ErrorCode::REBOOTSTRAP_REQUIRED, ..told(&[], vec![]) };
+        cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
+        let answer = MetadataResponse { error_code: ErrorCode::REBOOTSTRAP_REQUIRED, ..response(&[], vec![]) };
         assert!(cluster.apply(&answer, from()).rebootstrap);
         assert_eq!(cluster.brokers().count(), 0);
     }

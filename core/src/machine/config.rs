@@ -1,4 +1,4 @@
-//! What a producer is told before it starts. Each setting names its Kafka key and its default.
+//! The configuration of a producer. Each setting names its Kafka key and its default.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,35 +10,35 @@ use crate::batch::DownConversion;
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, DEFAULT_FRAME_CEILING};
 
-/// The settings of a [`Machine`](super::Machine), with Kafka's defaults. Not spoken of here: the linger and the size of
-/// batches are their owner's, TLS is the transport's, and there are no transactions.
+/// The settings of a [`Machine`](super::Machine), with Kafka's defaults. The linger and the size of batches are up to
+/// the caller, TLS is up to the transport, and there are no transactions.
 ///
 /// ```
 /// use kafka_batch_core::machine::ProducerConfig;
 /// use kafka_batch_core::protocol::Acks;
 ///
 /// let config = ProducerConfig { acks: Acks::Leader, ..ProducerConfig::new([("localhost", 9092)]) };
-/// assert!(!config.is_idempotent(), "only acks=all can be");
+/// assert!(!config.is_idempotent(), "only acks=all can be idempotent");
 /// ```
 #[derive(Clone, Debug)]
 pub struct ProducerConfig {
-    /// `bootstrap.servers`: where to begin asking who is in the cluster. No default.
+    /// `bootstrap.servers`: the brokers to ask first for the brokers of the cluster. No default.
     pub bootstrap_servers: Vec<(String, u16)>,
-    /// `client.id`: a name for the brokers' logs, metrics and quotas. Default `kafka-batch`.
+    /// `client.id`: the client's name in the brokers' logs, metrics and quotas. Default `kafka-batch`.
     pub client_id: String,
-    /// `acks`: who must have a batch before it counts as delivered. Default all.
+    /// `acks`: which replicas must have a batch before it counts as delivered. Default all.
     pub acks: Acks,
-    /// `enable.idempotence`: no duplicates, whatever is retried. Default true, and then it is so wherever the broker knows
-    /// of it (0.11 and newer) and `acks` is all. Where it is, at most 5 requests are in flight on a connection; where it
-    /// is not, a retry can write a batch twice, and only one request is in flight on a partition, which keeps the order.
+    /// `enable.idempotence`: retries write no duplicates. Default true, which takes effect if the broker supports it
+    /// (0.11 and newer) and `acks` is all. With it, at most 5 requests are in flight per connection. Without it, a
+    /// retry can write a batch twice, and only one request is in flight per partition, which keeps the order.
     pub enable_idempotence: bool,
     /// `max.in.flight.requests.per.connection`. Default 5; 0 counts as 1.
     pub max_in_flight_requests_per_connection: usize,
-    /// `request.timeout.ms`: how long to wait for an answer before the connection is given up; also how long a broker may
-    /// wait for its followers. Default 30 s.
+    /// `request.timeout.ms`: how long to wait for a response before the connection is closed; also how long a broker
+    /// may wait for its followers. Default 30 s.
     pub request_timeout: Duration,
-    /// `delivery.timeout.ms`: how long after it was accepted a batch has failed if it is not through. Default 120 s. Kafka
-    /// wants it to be no less than [`request_timeout`](Self::request_timeout). [`Duration::MAX`]: never.
+    /// `delivery.timeout.ms`: how long after its acceptance an undelivered batch fails. Default 120 s. Kafka requires
+    /// it to be no less than [`request_timeout`](Self::request_timeout). [`Duration::MAX`]: never.
     pub delivery_timeout: Duration,
     /// `retry.backoff.ms`: how long to wait before the first retry; doubles with each. Default 100 ms.
     pub retry_backoff: Duration,
@@ -50,45 +50,48 @@ pub struct ProducerConfig {
     pub reconnect_backoff_max: Duration,
     /// `connections.max.idle.ms`: an unused connection is closed after this. Default 9 min. [`Duration::MAX`]: never.
     pub connections_max_idle: Duration,
-    /// `metadata.max.age.ms`: what is known of the cluster is asked anew after this, if it is still needed. Default 5 min.
+    /// `metadata.max.age.ms`: metadata that is still needed is requested again after this. Default 5 min.
     pub metadata_max_age: Duration,
-    /// `metadata.max.idle.ms`: topics and partitions for which nothing was sent are forgotten after this, or at most twice
-    /// this, and learned anew when they are needed again. Default 5 min.
+    /// `metadata.max.idle.ms`: topics and partitions for which nothing was sent are forgotten after this time, at the
+    /// latest after twice this time, and requested again when they are needed again. Default 5 min.
     pub metadata_max_idle: Duration,
-    /// `max.request.size`: how many bytes one request may have. Default 1 048 576. A batch that is over it goes alone.
+    /// `max.request.size`: the size limit of a request in bytes. Default 1 048 576. A larger batch is sent in a request
+    /// of its own.
     pub max_request_size: usize,
-    /// `buffer.memory`: how many bytes of batches may be on their way. Default 33 554 432.
+    /// `buffer.memory`: how many bytes of unfinished batches are accepted. Default 33 554 432.
     pub buffer_memory: usize,
     /// `socket.connection.setup.timeout.ms`: how long connecting may take. Default 10 s.
     pub socket_connection_setup_timeout: Duration,
-    /// librdkafka's `receive.message.max.bytes`: the longest answer that is read. Default 100 000 000.
+    /// librdkafka's `receive.message.max.bytes`: the size limit of a response in bytes. Default 100 000 000.
     pub frame_ceiling: usize,
-    /// librdkafka's `broker.version.fallback`: how to speak with a broker that hangs up when it is asked what it speaks, or
-    /// keeps silent, as those before 0.10 do. Default `None`: ask again. A broker that dies at this moment looks the same,
-    /// so give a version only if there are brokers so old. The answer is then waited for no longer than
-    /// [`socket_connection_setup_timeout`](Self::socket_connection_setup_timeout), at each new connection: with 0.9, which
-    /// keeps silent, a shorter one makes a faster start. Without effect beside
-    /// [`sasl`](Self::sasl), which brokers so old do not have.
+    /// librdkafka's `broker.version.fallback`: the version to assume of a broker that closes the connection on
+    /// ApiVersions, or does not respond to it, as brokers before 0.10 do. Default `None`: send ApiVersions again. A
+    /// broker that crashes at this moment looks the same, so set a version only if there are such old brokers. The
+    /// response to ApiVersions is then awaited no longer than
+    /// [`socket_connection_setup_timeout`](Self::socket_connection_setup_timeout), on each new connection: with 0.9,
+    /// which does not respond, a shorter timeout makes a faster start. Without effect if [`sasl`](Self::sasl) is set,
+    /// which such old brokers do not support.
     pub broker_version_fallback: Option<BrokerVersion>,
     /// What may be lost when a batch has to be converted for an older broker. Default: timestamps, for magic 0.
     pub down_conversion: DownConversion,
-    /// Whether a batch that the broker finds too large (MESSAGE_TOO_LARGE) is split and its parts sent, in order. Default
-    /// false: it fails and comes back. Split it is no longer one batch in the log, nor all or nothing; its one event
-    /// tells each record's offset, or fate, by position.
+    /// Whether a batch that the broker refuses as too large (MESSAGE_TOO_LARGE) is split and its parts sent, in order.
+    /// Default false: it fails, and its event returns it. A split batch is no longer one batch in the log, nor is it
+    /// written all or nothing; its one event reports the offset, or the fate, of each record by position.
     pub split_too_large: bool,
-    /// `sasl.mechanism`, `sasl.username` and `sasl.password`: who we are to the brokers. Default `None`. With SCRAM the seed
-    /// of [`Machine::new`](super::Machine::new) has to be one that nobody can guess: nonces are drawn from it.
+    /// `sasl.mechanism`, `sasl.username` and `sasl.password`: the credentials for the brokers. Default `None`. With
+    /// SCRAM the seed of [`Machine::new`](super::Machine::new) must be unpredictable, because nonces are derived from
+    /// it.
     ///
-    /// Where the broker limits how long that holds (`connections.max.reauth.ms`, KIP-368), a connection is used for 85 to
-    /// 95 % of that time; then its last answers are awaited, it is closed, and the next request makes a new one.
+    /// If the broker limits the session (`connections.max.reauth.ms`, KIP-368), a connection is used for 85 to 95 % of
+    /// that time; then its pending responses are awaited, it is closed, and the next request opens a new one.
     pub sasl: Option<Sasl>,
-    /// Whether the driver encrypts connections with TLS. Only errors differ: they name the `security.protocol` in use, and
-    /// the one to try. Default false.
+    /// Whether the driver encrypts connections with TLS. Affects only errors, which name the `security.protocol` in use
+    /// and the one to try. Default false.
     pub over_tls: bool,
 }
 
 impl ProducerConfig {
-    /// Kafka's defaults, with these bootstrap servers.
+    /// Returns Kafka's defaults, with these bootstrap servers.
     pub fn new<H: Into<String>>(bootstrap_servers: impl IntoIterator<Item = (H, u16)>) -> Self {
         Self {
             bootstrap_servers: bootstrap_servers.into_iter().map(|(host, port)| (host.into(), port)).collect(),
@@ -117,7 +120,7 @@ impl ProducerConfig {
         }
     }
 
-    /// Whether it will be idempotent wherever the broker can.
+    /// Returns `true` if the producer is idempotent with each broker that supports it.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         self.enable_idempotence && self.acks == Acks::All
@@ -129,7 +132,7 @@ impl ProducerConfig {
         SecurityProtocol::new(self.over_tls, self.sasl.is_some())
     }
 
-    /// How long to wait for the answer to what a broker speaks.
+    /// Returns how long to wait for the response to ApiVersions.
     pub(super) fn versions_timeout(&self) -> Duration {
         match self.broker_version_fallback {
             Some(_) => self.request_timeout.min(self.socket_connection_setup_timeout),
@@ -137,9 +140,10 @@ impl ProducerConfig {
         }
     }
 
-    /// Requests that may be in flight on one connection.
-    pub(super) fn most_in_flight(&self) -> usize {
-        // A broker remembers the last 5 batches of a producer: of more it could not tell a duplicate (KAFKA-5494).
+    /// Returns how many requests may be in flight on one connection.
+    pub(super) fn max_in_flight(&self) -> usize {
+        // A broker remembers the last 5 batches of a producer: with more in flight it could not detect a
+        // duplicate (KAFKA-5494).
         let most = if self.is_idempotent() { 5 } else { usize::MAX };
         self.max_in_flight_requests_per_connection.clamp(1, most)
     }

@@ -1,5 +1,5 @@
-//! One connection to one broker: its handshake, its correlation ids, what is in flight on it. It knows no topic and no
-//! batch: whoever sends a request gets the number under which the answer will come.
+//! One connection to one broker: its handshake, its correlation ids, its requests in flight. It is independent of
+//! topics and batches: the sender of a request gets the correlation id of the response.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -25,41 +25,43 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) node: Node,
-    /// The address that it was made to. That of the broker may have changed since.
+    /// The address that it was opened to. The address of the broker may have changed since.
     pub(super) address: BrokerAddress,
-    /// Speak as with a broker of this version, and do not ask.
+    /// If set: skip ApiVersions, and assume a broker of this version.
     fallback: Option<BrokerVersion>,
     rng: ConnectionRng,
     state: State,
     frames: FrameReader,
-    /// Whether a frame has come.
+    /// Whether a frame was received.
     is_answered: bool,
     next_correlation: i32,
-    /// What will be answered, in this order.
+    /// Requests with a response, in the order of the responses.
     in_flight: VecDeque<Request>,
-    /// What was handed out and not reported as written, in this order; requests only where no answer comes.
+    /// Outputs that are not reported as written, in order; `Some` for requests without a response.
     unwritten: VecDeque<Option<Request>>,
-    silent: usize,
-    /// Whether Produce was sent with `acks=0`, to which the broker can answer only by closing the connection.
-    sends_unanswered: bool,
+    /// How many requests in `unwritten` have no response.
+    without_response: usize,
+    /// Whether Produce was sent with `acks=0`, which a broker can refuse only by closing the connection.
+    sent_without_response: bool,
     pub(super) begun: Instant,
     last_used: Instant,
     pub(super) throttled_until: Option<Instant>,
-    /// From then on nothing more is asked, because the broker hangs up soon after (KIP-368).
+    /// No request is sent after this, because the broker closes the connection soon after (KIP-368).
     session_until: Option<Instant>,
 }
 
-/// However short a session the broker grants, it is used for so long: nobody connects over and over for nothing.
+/// The least time for which a session is used, however short the broker makes it: without a minimum the client would
+/// reconnect continuously without sending anything.
 const SHORTEST_SESSION: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum State {
-    /// Until it stands, or this moment.
+    /// Being established, with this deadline.
     Connecting(Instant),
-    /// Until it is answered, or this moment.
+    /// Awaiting a response of the handshake, with this deadline.
     Handshake(Handshake, Instant),
     Ready(Versions),
-    /// Nothing more will come of it.
+    /// Failed, to be closed.
     Failed,
 }
 
@@ -72,18 +74,18 @@ struct Request {
     deadline: Instant,
 }
 
-/// What became of bytes that came, or went.
+/// The result of an input.
 #[derive(Debug)]
 pub(super) enum ConnectionEvent {
-    /// Write this.
+    /// These bytes are to be written.
     Transmit(Vec<Bytes>),
-    /// It can be used.
+    /// The handshake is complete.
     Ready(Versions),
-    /// The answer to a request.
+    /// The response to a request arrived.
     Answer { correlation: i32, version: i16, frame: Bytes },
-    /// A request that gets no answer is written.
+    /// A request without a response is written.
     Written { correlation: i32 },
-    /// It is of no more use, and must be closed.
+    /// The connection failed, and must be closed.
     Failed(ConnectionErrorKind),
 }
 
@@ -107,8 +109,8 @@ impl Connection {
             next_correlation: 0,
             in_flight: VecDeque::new(),
             unwritten: VecDeque::new(),
-            silent: 0,
-            sends_unanswered: false,
+            without_response: 0,
+            sent_without_response: false,
             begun: now,
             last_used: now,
             throttled_until: None,
@@ -116,7 +118,7 @@ impl Connection {
         }
     }
 
-    /// What it speaks, once it is ready.
+    /// Returns the API versions in use, or `None` before the connection is ready.
     pub(super) fn versions(&self) -> Option<Versions> {
         match self.state {
             State::Ready(versions) => Some(versions),
@@ -124,8 +126,8 @@ impl Connection {
         }
     }
 
-    /// Whether the broker hangs up on the very question what it speaks, if it hangs up now; or keeps silent at it.
-    pub(super) fn hangs_up_on_versions(&self) -> bool {
+    /// Returns `true` while ApiVersions is unanswered.
+    pub(super) fn awaits_api_versions(&self) -> bool {
         matches!(&self.state, State::Handshake(handshake, _) if handshake.asks_versions())
     }
 
@@ -134,28 +136,28 @@ impl Connection {
     }
 
     pub(super) fn load(&self) -> usize {
-        self.in_flight.len() + self.silent
+        self.in_flight.len() + self.without_response
     }
 
-    /// Whether another Produce request may go out now.
+    /// Returns `true` if another Produce request may be sent now.
     pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
-        self.may_be_asked(now) && self.load() < config.most_in_flight()
+        self.may_be_asked(now) && self.load() < config.max_in_flight()
     }
 
-    /// Whether the broker may be asked something now. How much is in flight does not matter: a backlog of batches must not
-    /// keep metadata away.
+    /// Returns `true` if a request other than Produce may be sent now. The number of requests in flight does not
+    /// matter: a backlog of batches must not delay metadata.
     pub(super) fn may_be_asked(&self, now: Instant) -> bool {
         let throttled = self.throttled_until.is_some_and(|until| now < until);
-        let over = self.session_until.is_some_and(|until| until <= now);
-        !throttled && !over
+        let expired = self.session_until.is_some_and(|until| until <= now);
+        !throttled && !expired
     }
 
-    /// The correlation id for the next request.
+    /// Returns the header of the next request.
     pub(super) fn header<'c>(&self, config: &'c ProducerConfig) -> RequestHeader<'c> {
         RequestHeader { correlation_id: self.next_correlation, client_id: Some(&config.client_id) }
     }
 
-    /// A request with [`header`](Self::header) goes out.
+    /// Records that a request with this [`header`](Self::header) is sent. Returns its correlation id.
     pub(super) fn sent(
         &mut self,
         api: ApiKey,
@@ -169,24 +171,19 @@ impl Connection {
         let request = Request { correlation, api, version, sent: now, deadline: now + config.request_timeout };
         if answered {
             self.in_flight.push_back(request);
-            self.handed_out(config);
+            self.record_output(config);
         } else {
             self.unwritten.push_back(Some(request));
-            self.silent += 1;
-            self.sends_unanswered = true;
+            self.without_response += 1;
+            self.sent_without_response = true;
         }
         self.last_used = now;
         correlation
     }
 
-    pub(super) fn on_connected(
-        &mut self,
-        config: &ProducerConfig,
-        now: Instant,
-        happenings: &mut Vec<ConnectionEvent>,
-    ) {
+    pub(super) fn on_connected(&mut self, config: &ProducerConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         if self.is_connecting() {
-            self.step(Handshake::begin(config, self.fallback), config, now, happenings);
+            self.step(Handshake::begin(config, self.fallback), config, now, events);
         }
     }
 
@@ -195,49 +192,50 @@ impl Connection {
         mut bytes: &[u8],
         config: &ProducerConfig,
         now: Instant,
-        happenings: &mut Vec<ConnectionEvent>,
+        events: &mut Vec<ConnectionEvent>,
     ) {
         while !matches!(self.state, State::Failed) {
             let error = match self.frames.next_frame(&mut bytes) {
                 Ok(Some(frame)) => {
                     self.is_answered = true;
-                    self.on_frame(frame, config, now, happenings);
+                    self.on_frame(frame, config, now, events);
                     continue;
                 }
                 Ok(None) => None,
                 Err(error) => Some(error),
             };
-            // Whatever the ceiling is: a response as long as "HTTP" claims to be would be waited for.
+            // Independent of the frame ceiling: "HTTP" read as a length can be below it, and the client would then wait for
+            // a response of that length.
             let first = self.frames.length_prefix().filter(|_| !self.is_answered);
             if let Some(foreign) = first.and_then(ForeignProtocol::recognise) {
-                return self.spoil(ConnectionErrorKind::Foreign(foreign), happenings);
+                return self.fail(ConnectionErrorKind::Foreign(foreign), events);
             }
             return match (error, first, self.pending(now)) {
                 (None, ..) => {}
                 (Some(_), Some(first), _) => {
-                    self.spoil(ConnectionErrorKind::Foreign(ForeignProtocol::Unknown(first)), happenings);
+                    self.fail(ConnectionErrorKind::Foreign(ForeignProtocol::Unknown(first)), events);
                 }
                 (Some(error), None, Some(request)) => {
                     let what = format!("{error}, where the response to {request} is next");
-                    self.spoil(ConnectionErrorKind::Protocol(what), happenings);
+                    self.fail(ConnectionErrorKind::Protocol(what), events);
                 }
-                (Some(error), None, None) => self.spoil(ConnectionErrorKind::Protocol(error.to_string()), happenings),
+                (Some(error), None, None) => self.fail(ConnectionErrorKind::Protocol(error.to_string()), events),
             };
         }
     }
 
-    pub(super) fn on_written(&mut self, now: Instant, happenings: &mut Vec<ConnectionEvent>) {
+    pub(super) fn on_written(&mut self, now: Instant, events: &mut Vec<ConnectionEvent>) {
         if let Some(Some(request)) = self.unwritten.pop_front() {
-            self.silent -= 1;
+            self.without_response -= 1;
             self.last_used = now;
-            happenings.push(ConnectionEvent::Written { correlation: request.correlation });
+            events.push(ConnectionEvent::Written { correlation: request.correlation });
         }
     }
 
-    fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, happenings: &mut Vec<ConnectionEvent>) {
+    fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         match mem::replace(&mut self.state, State::Failed) {
             State::Handshake(handshake, _) => {
-                self.step(handshake.on_frame(config, self.rng, &frame), config, now, happenings);
+                self.step(handshake.on_frame(config, self.rng, &frame), config, now, events);
             }
             State::Ready(versions) => {
                 self.last_used = now;
@@ -248,27 +246,34 @@ impl Connection {
                         let Request { correlation, version, .. } = *request;
                         self.in_flight.pop_front();
                         self.state = State::Ready(versions);
-                        happenings.push(ConnectionEvent::Answer { correlation, version, frame });
+                        events.push(ConnectionEvent::Answer { correlation, version, frame });
                     }
                     // librdkafka's mock cluster answers requests with acks=0 as well.
                     (Ok(found), _) if config.acks == Acks::None && (0..self.next_correlation).contains(&found) => {
                         self.state = State::Ready(versions);
                     }
                     (Ok(found), Some(Request { correlation, api, version, .. })) => {
-                        let what = format!("it answers request {found} where {correlation} ({api} v{version}) is next");
-                        self.spoil(ConnectionErrorKind::Protocol(what), happenings);
+                        let what = format!(
+                            "it answers request {found}, where the response to {correlation} ({api} v{version}) is next"
+                        );
+                        self.fail(ConnectionErrorKind::Protocol(what), events);
                     }
                     (Ok(found), None) => {
-                        self.spoil(
-                            ConnectionErrorKind::Protocol(format!("it answers request {found}, and none is open")),
-                            happenings,
+                        self.fail(
+                            ConnectionErrorKind::Protocol(format!(
+                                "it answers request {found}, and no request is pending"
+                            )),
+                            events,
                         );
                     }
-                    (Err(error), _) => self.spoil(ConnectionErrorKind::Protocol(error), happenings),
+                    (Err(error), _) => self.fail(ConnectionErrorKind::Protocol(error), events),
                 }
             }
             State::Connecting(_) | State::Failed => {
-                self.spoil(ConnectionErrorKind::Protocol("it speaks before it is connected".into()), happenings);
+                self.fail(
+                    ConnectionErrorKind::Protocol("bytes were received before the connection was established".into()),
+                    events,
+                );
             }
         }
     }
@@ -278,46 +283,47 @@ impl Connection {
         step: Result<Step, ConnectionErrorKind>,
         config: &ProducerConfig,
         now: Instant,
-        happenings: &mut Vec<ConnectionEvent>,
+        events: &mut Vec<ConnectionEvent>,
     ) {
         self.last_used = now;
         match step {
             Ok(Step::Send(bytes, handshake)) => {
-                self.handed_out(config);
+                self.record_output(config);
                 let asks_versions = handshake.asks_versions();
                 let limit = if asks_versions { config.versions_timeout() } else { config.request_timeout };
                 self.state = State::Handshake(handshake, now + limit);
-                happenings.push(ConnectionEvent::Transmit(bytes));
+                events.push(ConnectionEvent::Transmit(bytes));
             }
             Ok(Step::Ready { versions, session }) => {
-                self.session_until = session.map(|session| now + self.usable(session));
+                self.session_until = session.map(|session| now + self.usable_time(session));
                 self.state = State::Ready(versions);
-                happenings.push(ConnectionEvent::Ready(versions));
+                events.push(ConnectionEvent::Ready(versions));
             }
-            Err(kind) => self.spoil(kind, happenings),
+            Err(kind) => self.fail(kind, events),
         }
     }
 
-    /// How much of a session is used: 85 to 95 %, as the Java client does, and not of all connections the same.
-    fn usable(&self, session: Duration) -> Duration {
+    /// Returns how much of a session is used: 85 to 95 %, as in the Java client, at random, so that connections do not
+    /// all expire at once.
+    fn usable_time(&self, session: Duration) -> Duration {
         let thousandths = 850 + self.rng.random().below(101) as u32;
         session.saturating_mul(thousandths).checked_div(1_000).unwrap_or(session).max(SHORTEST_SESSION)
     }
 
-    /// Something that will be answered goes out. Its place among what is written counts only where something else is not
-    /// answered.
-    fn handed_out(&mut self, config: &ProducerConfig) {
+    /// Records the output of a request with a response. Needed only with `acks=0`, where write reports must be matched
+    /// with the requests that have no response.
+    fn record_output(&mut self, config: &ProducerConfig) {
         if config.acks == Acks::None {
             self.unwritten.push_back(None);
         }
     }
 
-    fn spoil(&mut self, kind: ConnectionErrorKind, happenings: &mut Vec<ConnectionEvent>) {
+    fn fail(&mut self, kind: ConnectionErrorKind, events: &mut Vec<ConnectionEvent>) {
         self.state = State::Failed;
-        happenings.push(ConnectionEvent::Failed(kind));
+        events.push(ConnectionEvent::Failed(kind));
     }
 
-    /// The oldest request that is pending, of the handshake or after it.
+    /// Returns the oldest pending request, in the handshake or after it.
     pub(super) fn pending(&self, now: Instant) -> Option<PendingRequest> {
         let pending =
             |api, version, is_answered, since| PendingRequest { api, version, is_answered, pending: now.since(since) };
@@ -331,7 +337,7 @@ impl Connection {
         oldest.map(|(Request { api, version, sent, .. }, is_answered)| pending(*api, *version, is_answered, *sent))
     }
 
-    /// The request with this correlation id, if it is pending.
+    /// Returns the request with this correlation id, if it is pending.
     pub(super) fn pending_request(&self, correlation: i32, now: Instant) -> Option<PendingRequest> {
         let answered = self.in_flight.iter().map(|request| (request, true));
         let unwritten = self.unwritten.iter().flatten().map(|request| (request, false));
@@ -341,42 +347,42 @@ impl Connection {
         Some(PendingRequest { api, version, is_answered, pending: now.since(sent) })
     }
 
-    /// Whether InitProducerId is pending on it.
+    /// Returns `true` if InitProducerId is pending.
     pub(super) fn asks_producer_id(&self) -> bool {
         self.in_flight.iter().any(|request| request.api == ApiKey::InitProducerId)
     }
 
-    /// How much of an unfinished response has come: bytes, and how many it is to have.
+    /// Returns how much of an incomplete response has arrived: bytes received, and the length of the response.
     pub(super) fn partial(&self) -> Option<(usize, usize)> {
         self.frames.unfinished()
     }
 
-    /// How long nothing was pending, if the broker may close the connection now without a fault of anybody: it is ready and
-    /// idle. After Produce with `acks=0` closing is how a broker refuses a batch (KafkaApis.handleProduceRequest), which it
-    /// does as soon as it has read the request.
+    /// Returns how long nothing was pending, if it is no error that the broker closes the connection now: the
+    /// connection is ready and idle. After Produce with `acks=0`, a broker refuses a batch by closing the connection
+    /// (`KafkaApis.handleProduceRequest`), as soon as it has read the request.
     pub(super) fn idle_for(&self, config: &ProducerConfig, now: Instant) -> Option<Duration> {
         let idle = now.since(self.last_used);
-        let may_be_refusal = self.sends_unanswered && idle < config.request_timeout;
+        let may_be_refusal = self.sent_without_response && idle < config.request_timeout;
         let is_idle = matches!(self.state, State::Ready(_)) && self.load() == 0 && !may_be_refusal;
         is_idle.then_some(idle)
     }
 
-    /// When it is to be given up, unless something comes before.
+    /// Returns the deadline after which the connection is closed, unless input arrives before.
     pub(super) fn overdue_at(&self) -> Option<Instant> {
         match &self.state {
             State::Connecting(deadline) | State::Handshake(_, deadline) => Some(*deadline),
             State::Ready(_) => {
-                let silent = self.unwritten.iter().flatten().next();
-                self.in_flight.front().into_iter().chain(silent).map(|request| request.deadline).min()
+                let without_response = self.unwritten.iter().flatten().next();
+                self.in_flight.front().into_iter().chain(without_response).map(|request| request.deadline).min()
             }
             State::Failed => None,
         }
     }
 
-    /// When it will have been of no use for long, or its session is over; `None` while it is in use.
+    /// Returns when the idle timeout or the session ends; `None` while the connection is in use.
     pub(super) fn idle_at(&self, config: &ProducerConfig) -> Option<Instant> {
         let unused = matches!(self.state, State::Ready(_)) && self.load() == 0;
         let idle = self.last_used + config.connections_max_idle;
-        unused.then(|| self.session_until.map_or(idle, |over| over.min(idle)))
+        unused.then(|| self.session_until.map_or(idle, |expiry| expiry.min(idle)))
     }
 }

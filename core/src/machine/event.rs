@@ -1,4 +1,4 @@
-//! What the application hears from the machine, and the names it uses for what it has handed over.
+//! The events of the machine for the application, the ids in them, and their errors.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -19,7 +19,7 @@ use crate::protocol::{ApiKey, BrokerError};
 use crate::record::TopicPartition;
 use crate::time::{Instant, Timestamp};
 
-/// A batch that was accepted. Numbered in the order of acceptance, from 0.
+/// The id of an accepted batch. Ids count up from 0 in the order of acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub(super) u64);
 
@@ -29,14 +29,14 @@ impl fmt::Display for BatchId {
     }
 }
 
-/// A call of [`Machine::flush`](super::Machine::flush). Numbered in the order of the calls, from 0.
+/// The id of a call of [`Machine::flush`](super::Machine::flush). Ids count up from 0 in the order of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlushId(pub(super) u64);
 
 /// The driver's two clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// The moment, as the driver counts it.
+    /// The moment on the monotonic clock.
     pub now: Instant,
     /// The same moment on the wall clock.
     pub wall: Timestamp,
@@ -45,17 +45,17 @@ pub struct Clock {
 /// How to close a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseMode {
-    /// See everything through that was accepted, one way or the other, and then close.
+    /// Close once every accepted batch was delivered or has failed.
     Graceful,
-    /// Fail whatever is not through yet, truthfully, and close.
+    /// Fail all unfinished batches, each with what is known of its records, and close.
     Immediate,
 }
 
-/// What the application hears.
+/// An event for the application.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The batch is in the log (with `acks=0`: was written to the connection).
+    /// The batch is in the log (with `acks=0`: it was written to the connection).
     Delivered {
         /// Which batch.
         batch: BatchId,
@@ -69,37 +69,37 @@ pub enum Event {
         /// Why, what is known of its records, and the batch itself.
         error: DeliveryError,
     },
-    /// Everything that was accepted before the flush is through.
+    /// Every batch that was accepted before the flush was delivered or has failed.
     Flushed(FlushId),
-    /// What the cluster says of a topic that was [looked up](super::Machine::lookup_topic).
+    /// The result for a topic that was [looked up](super::Machine::lookup_topic).
     Topic {
         /// The topic.
         topic: String,
         /// How many partitions it has, or why that is not known.
         partitions: Result<NonZeroU32, TopicLookupError>,
     },
-    /// A broker was reached, and it is known what to speak with it. For logs, and for batches that are still to be made:
-    /// [`Versions::magic`] is the format that this broker takes.
+    /// A connection to a broker is ready, and the versions to use on it are known. For logs, and for batches that are
+    /// yet to be built: [`Versions::magic`] is the format that this broker takes.
     Ready {
         /// The broker's host.
         host: String,
         /// The broker's port.
         port: u16,
-        /// What is spoken on this connection.
+        /// The API versions used on this connection.
         versions: Versions,
     },
-    /// A broker could not be reached, or a connection to it was lost. The machine tries again by itself: this is for logs,
-    /// and for telling people why nothing gets through.
+    /// A broker could not be reached, or a connection to it was lost. The machine retries by itself: this is for logs,
+    /// and for telling users why nothing is delivered.
     ConnectionErrorKind(ConnectionError),
     /// A broker closed a connection on which nothing was pending. Brokers do that to idle connections
-    /// (`connections.max.idle.ms` of the broker): the next batch makes a new one, and nothing is amiss.
+    /// (`connections.max.idle.ms` of the broker). It is no error: the next batch opens a new one.
     ClosedIdle {
         /// The broker, and how the connection ended.
         end: ConnectionError,
         /// How long nothing had been pending.
         idle: Duration,
     },
-    /// The producer is closed: nothing comes after this.
+    /// The producer is closed. This is the last event.
     Closed,
 }
 
@@ -113,7 +113,7 @@ pub struct ConnectionError {
     pub kind: ConnectionErrorKind,
     /// The oldest request that was pending when the connection ended.
     pub pending: Option<PendingRequest>,
-    /// How much of a response had come when the connection ended: bytes, and how many it was to have.
+    /// How much of a response had arrived when the connection ended: bytes received, and the length of the response.
     pub partial: Option<(usize, usize)>,
     /// Set if `security.protocol` seems not to fit the port.
     pub mismatch: Option<SecurityMismatch>,
@@ -149,20 +149,21 @@ impl fmt::Display for ConnectionError {
 
 impl core::error::Error for ConnectionError {}
 
-/// Why it is not known how many partitions a topic has.
+/// Why the number of partitions of a topic is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicLookupError {
-    /// A broker said so.
+    /// A broker answered with this error.
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
     #[error("no topic has a name that is empty or longer than 249 characters")]
     InvalidName,
-    /// A broker does not let us in, or is not to be trusted: with the same credentials no retry can help.
+    /// The broker refused the credentials, or its certificate is not trusted: a retry with the same settings cannot
+    /// help.
     #[error("{0}")]
     NotLetIn(Box<ConnectionError>),
-    /// Nobody answered within `request.timeout.ms`.
+    /// No broker answered within `request.timeout.ms`.
     #[error("no answer came within request.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
         /// What the lookup was waiting for, and the last error.
@@ -171,7 +172,7 @@ pub enum TopicLookupError {
 }
 
 impl TopicLookupError {
-    /// Whether asking again can help.
+    /// Returns `true` if another lookup may succeed.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         match self {
@@ -182,40 +183,40 @@ impl TopicLookupError {
     }
 }
 
-/// What can go wrong with a connection.
+/// The kind of a [`ConnectionError`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionErrorKind {
-    /// It ended, or never came about.
+    /// The connection ended, or could not be established.
     #[error("{how}{}", DueTo(details.as_ref()))]
     Disconnected {
         /// How it ended.
         how: Disconnect,
-        /// What the system or the TLS library said of it, if the driver passed that on.
+        /// The message of the operating system or the TLS library, if the driver passed it on.
         details: Option<String>,
     },
-    /// It did not come about within `socket.connection.setup.timeout.ms`.
+    /// The connection was not established within `socket.connection.setup.timeout.ms`.
     #[error("could not connect within socket.connection.setup.timeout.ms")]
     SetupTimeout,
-    /// A request was not answered within `request.timeout.ms`. [`ConnectionError::pending`] says which.
+    /// A request was not answered within `request.timeout.ms`. [`ConnectionError::pending`] is the request.
     #[error("a request was not answered within request.timeout.ms")]
     RequestTimeout,
-    /// What came is not what the protocol prescribes.
+    /// The received bytes violate the protocol.
     #[error("it does not keep to the protocol: {0}")]
     Protocol(String),
-    /// The first bytes that came are not Kafka's protocol.
+    /// The first bytes received are not of Kafka's protocol.
     #[error("{0}")]
     Foreign(ForeignProtocol),
     /// The broker offers no version of this API that this client speaks.
     #[error("it offers no version of {0} that this client speaks ({versions})", versions = _0.versions())]
     Incompatible(ApiKey),
-    /// It refused to say what it speaks, or the credentials; or told us to begin anew with the bootstrap servers (KIP-1102).
+    /// The broker refused ApiVersions or the credentials, or requires a rebootstrap (KIP-1102).
     #[error(transparent)]
     Refused(#[from] BrokerError),
-    /// With SCRAM, it did not believe us, or was not to be believed.
+    /// SCRAM authentication failed, on either side.
     #[error("SCRAM: {0}")]
     Scram(ScramError),
-    /// Its response to InitProducerId has no producer id that can be used.
+    /// The response to InitProducerId has no usable producer id.
     #[error(transparent)]
     ProducerId(#[from] ProducerIdError),
 }
@@ -227,12 +228,12 @@ impl From<ScramError> for ConnectionErrorKind {
 }
 
 impl ConnectionErrorKind {
-    /// Whether the other side ended the connection, in order or not.
+    /// Returns `true` if the peer ended the connection, by an orderly shutdown or a reset.
     pub(super) const fn is_by_peer(&self) -> bool {
         matches!(self, Self::Disconnected { how: Disconnect::ByPeer | Disconnect::Broken, .. })
     }
 
-    /// Whether it is about who we are, or they: then trying again with the same credentials does not help.
+    /// Returns `true` for authentication failures, of either side: a retry with the same credentials cannot help.
     #[must_use]
     pub const fn is_authentication(&self) -> bool {
         match self {
@@ -243,12 +244,12 @@ impl ConnectionErrorKind {
     }
 }
 
-/// A batch that was not accepted. Nothing of it was sent, and it comes back.
+/// A batch that was not accepted. Nothing of it was sent; it is returned in [`batch`](Self::batch).
 #[derive(Debug, thiserror::Error)]
 #[error("the batch for {to} was not accepted: {reason}")]
 #[non_exhaustive]
 pub struct SendError {
-    /// Where it should have gone.
+    /// The partition that it was for.
     pub to: TopicPartition,
     /// Why it was not accepted.
     pub reason: SendErrorKind,
@@ -260,26 +261,28 @@ pub struct SendError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendErrorKind {
-    /// Too many bytes are on their way already. Hand it over again after the next event.
-    #[error("{waiting} bytes are on their way and {needed} more are over the limit of {limit} (buffer.memory)")]
+    /// Too many bytes are unfinished. Send the batch again after the next event.
+    #[error(
+        "{waiting} bytes are unfinished, {needed} more exceed buffer.memory ({limit} bytes): send it again after an event"
+    )]
     Full {
-        /// Bytes that are on their way.
+        /// Bytes of unfinished batches.
         waiting: usize,
         /// Bytes of this batch.
         needed: usize,
         /// The limit.
         limit: usize,
     },
-    /// It is larger than all that may be on its way at once.
-    #[error("its {needed} bytes are over the limit of {limit} (buffer.memory) already alone")]
+    /// The batch is larger than `buffer.memory`.
+    #[error("its {needed} bytes exceed buffer.memory ({limit} bytes): make smaller batches, or raise the setting")]
     NeverFits {
         /// Bytes of this batch.
         needed: usize,
         /// The limit.
         limit: usize,
     },
-    /// No topic can have this name, or no partition this number.
-    #[error("no topic has such a name, or no partition such a number")]
+    /// The topic name or the partition number is invalid.
+    #[error("no topic can have this name, or no partition this number")]
     Invalid,
     /// The producer was closed.
     #[error("the producer is closed")]
@@ -287,7 +290,7 @@ pub enum SendErrorKind {
 }
 
 impl SendErrorKind {
-    /// Whether handing the same batch over again, later, can help.
+    /// Returns `true` if sending the same batch again later may succeed.
     #[must_use]
     pub const fn is_retriable(self) -> bool {
         matches!(self, Self::Full { .. })

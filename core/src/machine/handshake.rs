@@ -1,11 +1,11 @@
-//! What is said on a connection before it is of use: states as types, each with only what it needs, each giving the next.
+//! The handshake of a connection, as a typestate: each state has only the data that it needs, and returns the next.
 //!
 //! ```text
 //! AskVersions ──UNSUPPORTED_VERSION──▶ AskVersions (older)
 //!      │ ├──────────────────────────────no SASL──────────────────────────▶ Ready
 //!      └──▶ Mechanism ──▶ Authenticate ─────────────────────────────────────▲
 //!                            │     ▲ └──────────────────────────────────────┘
-//!                            └─────┘ token by token: in requests of their own (v1), or in bare frames (v0)
+//!                            └─────┘ token by token: in SaslAuthenticate requests (v1), or in bare frames (v0)
 //! ```
 
 use alloc::format;
@@ -26,49 +26,49 @@ use crate::protocol::{
     sasl_token_frame,
 };
 
-/// The versions to speak with one broker: of each API the newest that both sides know, or what
-/// [`broker_version_fallback`](ProducerConfig::broker_version_fallback) says.
+/// The API versions to use with one broker: of each API the newest that both sides support, or those of
+/// [`broker_version_fallback`](ProducerConfig::broker_version_fallback).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Versions {
-    /// Of Produce. From 13 on topics have ids instead of names; as long as the cluster has told none, 12 is spoken.
+    /// The version of Produce. Since 13, topics have ids instead of names; 12 is used while a topic id is unknown.
     pub produce: i16,
-    /// Of Metadata.
+    /// The version of Metadata.
     pub metadata: i16,
-    /// Of InitProducerId; `None` where the broker knows nothing of idempotence, as those before 0.11.
+    /// The version of InitProducerId; `None` if the broker does not support idempotence, as before 0.11.
     pub init_producer_id: Option<i16>,
 }
 
 impl Versions {
-    /// The format in which batches go to this broker.
+    /// Returns the format of batches for this broker.
     #[must_use]
     pub const fn magic(&self) -> Magic {
         Magic::for_produce_version(self.produce)
     }
 
-    fn of(response: &ApiVersionsResponse) -> Result<Self, ConnectionErrorKind> {
-        let needed = |api| response.choose(api).ok_or(ConnectionErrorKind::Incompatible(api));
+    fn from_response(response: &ApiVersionsResponse) -> Result<Self, ConnectionErrorKind> {
+        let required = |api| response.choose(api).ok_or(ConnectionErrorKind::Incompatible(api));
         Ok(Self {
-            produce: needed(ApiKey::Produce)?,
-            metadata: needed(ApiKey::Metadata)?,
+            produce: required(ApiKey::Produce)?,
+            metadata: required(ApiKey::Metadata)?,
             init_producer_id: response.choose(ApiKey::InitProducerId),
         })
     }
 
-    /// What a broker of this version speaks, without asking it.
+    /// Returns the versions to use with a broker of this Kafka version, without ApiVersions.
     pub(super) fn fallback(version: BrokerVersion) -> Self {
-        let speaks = |produce, metadata, init_producer_id| Self { produce, metadata, init_producer_id };
+        let versions = |produce, metadata, init_producer_id| Self { produce, metadata, init_producer_id };
         let no_throttle_time = "0.9".parse().is_ok_and(|nine: BrokerVersion| version < nine);
         match version.magic() {
-            Magic::V0 if no_throttle_time => speaks(0, 0, None),
-            Magic::V0 => speaks(1, 0, None),
-            Magic::V1 => speaks(2, 1, None),
-            Magic::V2 => speaks(3, 4, Some(0)),
+            Magic::V0 if no_throttle_time => versions(0, 0, None),
+            Magic::V0 => versions(1, 0, None),
+            Magic::V1 => versions(2, 1, None),
+            Magic::V2 => versions(3, 4, Some(0)),
         }
     }
 }
 
-/// A handshake that waits for an answer.
+/// A handshake that waits for a response.
 #[derive(Debug)]
 pub(super) enum Handshake {
     AskVersions(AskVersions),
@@ -76,12 +76,12 @@ pub(super) enum Handshake {
     Authenticate(Authenticate),
 }
 
-/// What comes next.
+/// The next step of a connection.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Send this, and wait for the answer.
+    /// Send these bytes, and wait for the response.
     Send(Vec<Bytes>, Handshake),
-    /// The connection is ready, for so long, or for ever.
+    /// The connection is ready. `session`: how long it may be used, if that is limited.
     Ready { versions: Versions, session: Option<Duration> },
 }
 
@@ -91,14 +91,14 @@ impl Step {
     }
 }
 
-/// ApiVersions was asked in this version.
+/// ApiVersions was sent, in this version.
 #[derive(Debug)]
 pub(super) struct AskVersions {
     version: i16,
     correlation: i32,
 }
 
-/// SaslHandshake was asked in this version.
+/// SaslHandshake was sent, in this version.
 #[derive(Debug)]
 pub(super) struct Mechanism {
     version: i16,
@@ -108,7 +108,7 @@ pub(super) struct Mechanism {
     versions: Versions,
 }
 
-/// A token was sent.
+/// A SASL token was sent.
 #[derive(Debug)]
 pub(super) struct Authenticate {
     sasl: Sasl,
@@ -117,32 +117,34 @@ pub(super) struct Authenticate {
     versions: Versions,
 }
 
-/// How tokens travel.
+/// How SASL tokens are sent.
 #[derive(Clone, Copy, Debug)]
 enum Channel {
     /// In frames without a header.
     Bare,
-    /// In SaslAuthenticate, in this version; the next one under this number.
+    /// In SaslAuthenticate, in this version; the next one with this correlation id.
     Requests { version: i16, correlation: i32 },
 }
 
-/// With v3 every broker since 2.4 answers at once; v4 and v5 tell nothing that a producer needs.
-const FIRST_ASKED: i16 = 3;
-/// Beyond the correlation ids that requests begin with, so that the handshake's answers are never taken for theirs.
+/// The version of ApiVersions to send first. Each broker since 2.4 answers v3 without a second request; v4 and v5 add
+/// nothing that a producer needs.
+const FIRST_VERSION: i16 = 3;
+/// Negative, unlike the correlation ids after the handshake, so that its responses are never taken for theirs.
 const MECHANISM: i32 = -3;
-const AUTHENTICATE: i32 = -4; // and downwards, token by token
+const AUTHENTICATE: i32 = -4; // counts down, token by token
 
 impl Handshake {
-    /// The connection stands. With `fallback` nobody is asked: the broker is known not to answer. But whoever is asked for
-    /// a mechanism (0.10 and newer, KIP-43) does answer.
+    /// Starts the handshake on an established connection. With `fallback` ApiVersions is skipped, because the broker
+    /// did not respond to it, unless SASL is configured: brokers with SaslHandshake (0.10 and newer, KIP-43) answer
+    /// ApiVersions.
     pub(super) fn begin(config: &ProducerConfig, fallback: Option<BrokerVersion>) -> Result<Step, ConnectionErrorKind> {
         match fallback.filter(|_| config.sasl.is_none()) {
             Some(version) => Ok(Step::ready(Versions::fallback(version))),
-            None => ask_versions(config, FIRST_ASKED, -1),
+            None => send_api_versions(config, FIRST_VERSION, -1),
         }
     }
 
-    /// The request that waits for a response: API and version. A bare SASL token belongs to SaslHandshake v0.
+    /// Returns the pending request: API and version. A bare SASL token belongs to SaslHandshake v0.
     pub(super) const fn request(&self) -> (ApiKey, i16) {
         match self {
             Self::AskVersions(AskVersions { version, .. }) => (ApiKey::ApiVersions, *version),
@@ -154,7 +156,8 @@ impl Handshake {
         }
     }
 
-    /// Whether a broker that hangs up now, or keeps silent, may be one that does not know the question.
+    /// Returns `true` while ApiVersions is unanswered: a broker that closes the connection now, or does not respond,
+    /// may not support it.
     pub(super) const fn asks_versions(&self) -> bool {
         matches!(self, Self::AskVersions(_))
     }
@@ -179,15 +182,15 @@ impl AskVersions {
         let response = ApiVersionsResponse::decode(frame, self.version).map_err(garbled)?;
         match response.error_code {
             ErrorCode::NONE => {
-                let versions = Versions::of(&response)?;
+                let versions = Versions::from_response(&response)?;
                 match &config.sasl {
                     None => Ok(Step::ready(versions)),
-                    Some(sasl) => ask_mechanism(config, sasl, &response, versions),
+                    Some(sasl) => send_sasl_handshake(config, sasl, &response, versions),
                 }
             }
             ErrorCode::UNSUPPORTED_VERSION if self.version > 0 => {
                 let older = response.choose(ApiKey::ApiVersions).unwrap_or(0).clamp(0, self.version - 1);
-                ask_versions(config, older, self.correlation - 1)
+                send_api_versions(config, older, self.correlation - 1)
             }
             code => Err(BrokerError::new(ApiKey::ApiVersions, code).in_version(self.version).into()),
         }
@@ -200,8 +203,8 @@ impl Mechanism {
         let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
         let Self { version, sasl, channel, versions, .. } = self;
         if response.error_code.is_error() {
-            // A port that takes no SASL lists none.
-            let offers = (!response.mechanisms.is_empty()).then(|| sasl.shown(response.mechanisms.join(", ")));
+            // A port without SASL lists no mechanisms.
+            let offers = (!response.mechanisms.is_empty()).then(|| sasl.redacted(response.mechanisms.join(", ")));
             let message =
                 offers.map(|offers| format!("it offers {offers}, and not {} (sasl.mechanism)", sasl.mechanism()));
             let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
@@ -213,13 +216,13 @@ impl Mechanism {
 }
 
 impl Authenticate {
-    /// The next token goes out.
+    /// Returns the step that sends a token.
     fn send(self, config: &ProducerConfig, token: &[u8]) -> Result<Step, ConnectionErrorKind> {
         let bytes = match self.channel {
-            Channel::Bare => Vec::from([sasl_token_frame(token).map_err(unsayable)?]),
+            Channel::Bare => Vec::from([sasl_token_frame(token).map_err(encode_error)?]),
             Channel::Requests { version, correlation } => {
                 let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
-                SaslAuthenticateRequest { auth_bytes: token }.encode(version, header).map_err(unsayable)?
+                SaslAuthenticateRequest { auth_bytes: token }.encode(version, header).map_err(encode_error)?
             }
         };
         Ok(Step::Send(bytes, Handshake::Authenticate(self)))
@@ -235,22 +238,22 @@ impl Authenticate {
                 response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
                 if response.error_code.is_error() {
                     let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).in_version(*version);
-                    let words = response.error_message.map(|words| conversation.shown(&sasl, words));
-                    return Err(error.with_message(words).into());
+                    let message = response.error_message.map(|message| conversation.redacted(&sasl, message));
+                    return Err(error.with_message(message).into());
                 }
                 *correlation -= 1;
                 let lifetime = u64::try_from(response.session_lifetime_ms).ok().filter(|millis| *millis > 0);
                 (&*response.auth_bytes, lifetime.map(Duration::from_millis))
             }
         };
-        match conversation.go_on(&sasl, token)? {
+        match conversation.on_token(&sasl, token)? {
             Some((token, conversation)) => Self { sasl, channel, conversation, versions }.send(config, &token),
             None => Ok(Step::Ready { versions, session }),
         }
     }
 }
 
-fn ask_versions(config: &ProducerConfig, version: i16, correlation: i32) -> Result<Step, ConnectionErrorKind> {
+fn send_api_versions(config: &ProducerConfig, version: i16, correlation: i32) -> Result<Step, ConnectionErrorKind> {
     let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
     let request = ApiVersionsRequest {
         client_software_name: "kafka-batch",
@@ -258,11 +261,11 @@ fn ask_versions(config: &ProducerConfig, version: i16, correlation: i32) -> Resu
         cluster_id: None,
         node_id: -1,
     };
-    let frame = request.encode(version, header).map_err(unsayable)?;
+    let frame = request.encode(version, header).map_err(encode_error)?;
     Ok(Step::Send(frame, Handshake::AskVersions(AskVersions { version, correlation })))
 }
 
-fn ask_mechanism(
+fn send_sasl_handshake(
     config: &ProducerConfig,
     sasl: &Sasl,
     response: &ApiVersionsResponse,
@@ -270,7 +273,7 @@ fn ask_mechanism(
 ) -> Result<Step, ConnectionErrorKind> {
     let version =
         response.choose(ApiKey::SaslHandshake).ok_or(ConnectionErrorKind::Incompatible(ApiKey::SaslHandshake))?;
-    // After v1 tokens travel in SaslAuthenticate, which has to be there then.
+    // After SaslHandshake v1, tokens are sent in SaslAuthenticate, which the broker must support then.
     let (version, channel) = match response.choose(ApiKey::SaslAuthenticate) {
         Some(authenticate) if version >= 1 => {
             (version, Channel::Requests { version: authenticate, correlation: AUTHENTICATE })
@@ -279,7 +282,7 @@ fn ask_mechanism(
     };
     let header = RequestHeader { correlation_id: MECHANISM, client_id: Some(&config.client_id) };
     let mechanism = sasl.mechanism().name();
-    let frame = SaslHandshakeRequest { mechanism }.encode(version, header).map_err(unsayable)?;
+    let frame = SaslHandshakeRequest { mechanism }.encode(version, header).map_err(encode_error)?;
     let next = Mechanism { version, correlation: MECHANISM, sasl: sasl.clone(), channel, versions };
     Ok(Step::Send(frame, Handshake::Mechanism(next)))
 }
@@ -287,7 +290,9 @@ fn ask_mechanism(
 fn expect(correlation: i32, frame: &[u8]) -> Result<(), ConnectionErrorKind> {
     match correlation_id(frame) {
         Ok(id) if id == correlation => Ok(()),
-        Ok(id) => Err(ConnectionErrorKind::Protocol(format!("it answers request {id} where {correlation} was asked"))),
+        Ok(id) => Err(ConnectionErrorKind::Protocol(format!(
+            "it answers request {id}, where the response to {correlation} is next"
+        ))),
         Err(error) => Err(ConnectionErrorKind::Protocol(error.to_string())),
     }
 }
@@ -296,7 +301,7 @@ pub(super) fn garbled(error: ProtocolError) -> ConnectionErrorKind {
     ConnectionErrorKind::Protocol(error.to_string())
 }
 
-fn unsayable(error: EncodeError) -> ConnectionErrorKind {
+fn encode_error(error: EncodeError) -> ConnectionErrorKind {
     ConnectionErrorKind::Protocol(error.to_string())
 }
 

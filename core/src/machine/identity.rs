@@ -1,5 +1,5 @@
-//! Who the producer is to the brokers: its producer id and epoch, where they come from, and which of them brokers have
-//! refused (KIP-98, KIP-360).
+//! The producer ids and epochs of the producer: how they are obtained, and which of them brokers have refused (KIP-98,
+//! KIP-360).
 
 use alloc::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use super::sequence::Sequence;
 use crate::protocol::BrokerError;
 use crate::time::Instant;
 
-/// A producer id and its epoch. Under a new one a partition counts from 0 again.
+/// A producer id and its epoch. Under a new identity the sequence numbers of a partition start at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) id: i64,
@@ -18,7 +18,7 @@ pub(super) struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProducerIdError {
-    /// The broker reported success, with an id or an epoch below 0.
+    /// The broker reported success, with a negative id or epoch.
     #[error("the broker answered InitProducerId with producer id {id} and epoch {epoch}, which no producer can have")]
     Invalid {
         /// The id.
@@ -26,19 +26,19 @@ pub enum ProducerIdError {
         /// The epoch.
         epoch: i16,
     },
-    /// The broker handed out an id and epoch that this producer had before: under them its sequences are taken.
+    /// The broker assigned an id and epoch that this producer had before: under them its sequence numbers are used up.
     #[error("the broker answered InitProducerId with producer id {id} and epoch {epoch} again, {}", After(refusal.as_ref()))]
     Repeated {
         /// The id.
         id: i64,
         /// The epoch.
         epoch: i16,
-        /// How a broker refused this producer's id last, if one did.
+        /// The last refusal of this producer's id by a broker, if there was one.
         refusal: Option<BrokerError>,
     },
 }
 
-/// Why another id was asked for.
+/// Displays why another id was requested.
 struct After<'a>(Option<&'a BrokerError>);
 
 impl core::fmt::Display for After<'_> {
@@ -50,33 +50,33 @@ impl core::fmt::Display for After<'_> {
     }
 }
 
-/// Earlier producer ids that are remembered, so that none is used twice. Brokers hand out ids from blocks of 1,000
-/// (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`), and none twice: this guards against one that does.
+/// How many earlier producer ids are remembered, so that none is used twice. Brokers assign ids from blocks of 1,000
+/// (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`), and none twice: this guards against a broker that does.
 const REMEMBERED_IDS: usize = 1_000;
 
-/// The current identity, the next one, and those that are used up.
+/// The current identity, and earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Identities {
     current: Option<Identity>,
-    /// The epoch that came with the current id from a broker. Later epochs of it are our own (KIP-360).
+    /// The epoch that a broker assigned with the current id. Later epochs of the id are bumped locally (KIP-360).
     granted_epoch: i16,
-    /// A broker has taken a batch under the current id.
+    /// A broker has accepted a batch under the current id.
     is_proven: bool,
-    /// A broker has refused the current id: ask for another.
+    /// A broker has refused the current id: another must be requested.
     disowned: bool,
-    /// A broker has refused an epoch that we had taken by ourselves, so it only takes those that brokers hand out. From then on
-    /// each identity is asked for.
-    own_epochs_refused: bool,
-    /// A partition that has counted under the current one was forgotten. Should it come back, it would count from 0 again,
-    /// and its batches would be taken for duplicates: so no partition begins to count under it any more.
-    complete: bool,
-    /// Earlier identities, the latest last.
+    /// A broker has refused an epoch that was bumped locally, so brokers accept only epochs that they assigned. From
+    /// then on each identity is requested.
+    local_epochs_refused: bool,
+    /// A partition that used the current identity was forgotten. If it is used again, its sequence numbers would start
+    /// at 0, and its batches would be taken for duplicates, so no other partition starts to use the current identity.
+    retired: bool,
+    /// Earlier identities, the most recent last.
     earlier: VecDeque<Earlier>,
-    /// How a broker refused the current id.
+    /// The refusal of the current id by a broker.
     refusal: Option<BrokerError>,
-    /// A request is under way.
+    /// InitProducerId is in flight.
     pub(super) asked: bool,
-    /// Requests in a row, up to now, that came to no identity under which a batch was taken.
+    /// How many consecutive requests led to no identity under which a batch was accepted.
     pub(super) failures: u32,
     pub(super) not_before: Instant,
 }
@@ -84,7 +84,7 @@ pub(super) struct Identities {
 /// An identity that was the current one before.
 #[derive(Clone, Copy, Debug)]
 struct Earlier {
-    /// With the highest epoch that was used of its id.
+    /// With the highest used epoch of its id.
     identity: Identity,
     disowned: bool,
 }
@@ -93,49 +93,52 @@ struct Earlier {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Disowned {
     id: i64,
-    /// Epochs of the same id from this one on were handed out after the refused one.
+    /// If set, the refusal does not apply to epochs of the id from this one on, which were assigned after the refused
+    /// one.
     before: Option<i16>,
-    /// The id was the current one, and no broker has ever taken a batch under it.
+    /// The id was the current one, and no broker has ever accepted a batch under it.
     pub(super) was_never_taken: bool,
 }
 
 impl Disowned {
-    /// Whether the refusal applies to this identity.
+    /// Returns `true` if the refusal applies to this identity.
     pub(super) fn applies_to(self, identity: Identity) -> bool {
         identity.id == self.id && self.before.is_none_or(|before| identity.epoch < before)
     }
 }
 
 impl Identities {
-    /// Returns the identity for the next new batch of a partition that counts so: its own, while that is good, since what
-    /// another partition has lost does not concern it; then the current one.
+    /// Returns the identity for the next new batch of a partition with these sequence numbers: the partition's last
+    /// identity while that is usable, since a loss in another partition does not affect it, and otherwise the current
+    /// one.
     pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
         let own = sequence.identity().filter(|&own| sequence.allows(own));
-        let current = || self.current.filter(|&current| sequence.allows(current) && !self.complete && !self.disowned);
+        let current = || self.current.filter(|&current| sequence.allows(current) && !self.retired && !self.disowned);
         own.or_else(current)
     }
 
-    /// Makes the next epoch the current one, as the Java client does for producers without transactions: brokers accept it
-    /// from any producer with this id, and then nothing late of the epoch before. Returns false if a new id has to be asked
-    /// for: after the last epoch, and where brokers have refused the id, or an epoch that they had not handed out.
+    /// Bumps the epoch locally, as the Java client does for producers without transactions: brokers accept a higher
+    /// epoch from any producer with this id, and afterwards no delayed batch of the epoch before. Returns `false` if a
+    /// new id must be requested: after the last epoch, or if brokers have refused the id, or an epoch that they had not
+    /// assigned.
     pub(super) fn bump(&mut self) -> bool {
-        let current = self.current.filter(|_| !self.disowned && !self.own_epochs_refused);
+        let current = self.current.filter(|_| !self.disowned && !self.local_epochs_refused);
         let Some(Identity { id, epoch }) = current else { return false };
         let Some(epoch) = epoch.checked_add(1) else { return false };
         self.current = Some(Identity { id, epoch });
-        self.complete = false;
+        self.retired = false;
         true
     }
 
-    /// A partition that has counted under this identity is forgotten.
+    /// Records that a partition with this identity is forgotten.
     pub(super) fn forget_counting(&mut self, identity: Identity) {
-        self.complete |= self.current == Some(identity);
+        self.retired |= self.current == Some(identity);
     }
 
-    /// Takes an identity that a broker handed out.
+    /// Makes an identity that a broker assigned the current one.
     ///
     /// # Errors
-    /// It cannot be used: it is none, or one that we have, or had, which would count from 0 in ranges that are taken.
+    /// The identity is invalid, or is the current one or an earlier one, whose sequence numbers from 0 on are used up.
     pub(super) fn obtain(&mut self, identity: Identity) -> Result<(), ProducerIdError> {
         let Identity { id, epoch } = identity;
         if id < 0 || epoch < 0 {
@@ -146,16 +149,16 @@ impl Identities {
             return Err(ProducerIdError::Repeated { id, epoch, refusal: self.refusal.clone() });
         }
         let mut earlier = core::mem::take(&mut self.earlier);
-        if let Some(former) = self.current {
-            earlier.retain(|used| used.identity.id != former.id);
-            earlier.push_back(Earlier { identity: former, disowned: self.disowned });
+        if let Some(previous) = self.current {
+            earlier.retain(|used| used.identity.id != previous.id);
+            earlier.push_back(Earlier { identity: previous, disowned: self.disowned });
             earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
         }
-        let Self { own_epochs_refused, failures, not_before, .. } = *self;
+        let Self { local_epochs_refused, failures, not_before, .. } = *self;
         *self = Self {
             current: Some(identity),
             granted_epoch: epoch,
-            own_epochs_refused,
+            local_epochs_refused,
             earlier,
             failures,
             not_before,
@@ -164,7 +167,7 @@ impl Identities {
         Ok(())
     }
 
-    /// A broker has taken a batch under this identity.
+    /// Records that a broker accepted a batch under this identity.
     pub(super) fn confirm(&mut self, identity: Identity) {
         if self.is_current_grant(identity) {
             self.is_proven = true;
@@ -172,8 +175,8 @@ impl Identities {
         }
     }
 
-    /// A broker has refused this identity, so it is to be used no more, nor is any other epoch of its id that we had by then.
-    /// Returns what the refusal applies to, or `None` if that was refused before.
+    /// Records that a broker refused this identity: neither it nor any other epoch of its id known by then is used
+    /// again. Returns what the refusal applies to, or `None` if that was refused before.
     pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) -> Option<Disowned> {
         let Identity { id, epoch } = refused;
         if !self.is_current_grant(refused) {
@@ -184,13 +187,13 @@ impl Identities {
             let before = self.current.filter(|current| current.id == id).map(|_| self.granted_epoch);
             return Some(Disowned { id, before, was_never_taken: false });
         }
-        self.own_epochs_refused |= epoch > self.granted_epoch;
+        self.local_epochs_refused |= epoch > self.granted_epoch;
         self.refusal = Some(refusal);
         let is_new = !core::mem::replace(&mut self.disowned, true);
         is_new.then_some(Disowned { id, before: None, was_never_taken: !self.is_proven })
     }
 
-    /// Whether it came with the current id, or is an epoch that we took after that one.
+    /// Returns `true` if a broker assigned it with the current id, or its epoch was bumped locally after that.
     fn is_current_grant(&self, identity: Identity) -> bool {
         self.current.is_some_and(|current| current.id == identity.id) && identity.epoch >= self.granted_epoch
     }
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_bumped_and_never_taken_twice() {
+    fn an_identity_is_bumped_and_never_obtained_twice() {
         assert!(!Identities::default().bump());
         let mut identities = with(ONE);
         identities.obtain(ONE).unwrap_err();
@@ -226,17 +229,17 @@ mod tests {
             identities.obtain(used).unwrap_err();
         }
         identities.disown(ONE, refusal());
-        assert!(!identities.bump(), "of this id nothing will be taken");
+        assert!(!identities.bump(), "the id is refused");
         assert_eq!(identities.usable_by(&Sequence::default()), None);
         identities.obtain(Identity { id: 8, epoch: i16::MAX }).unwrap();
-        assert!(!identities.bump(), "there is no epoch after the last");
+        assert!(!identities.bump(), "i16::MAX is the last epoch");
         for used in [ONE, TWO] {
             identities.obtain(used).unwrap_err();
         }
     }
 
     #[test]
-    fn after_an_own_epoch_was_refused_no_other_is_taken() {
+    fn after_a_local_epoch_was_refused_epochs_are_not_bumped_locally() {
         let mut identities = with(ONE);
         assert!(identities.bump());
         identities.disown(TWO, refusal());
@@ -245,18 +248,18 @@ mod tests {
         let mut identities = with(ONE);
         identities.disown(ONE, refusal());
         identities.obtain(OTHER).unwrap();
-        assert!(identities.bump(), "the epoch that was refused was the broker's own");
+        assert!(identities.bump(), "the refused epoch was assigned by the broker");
     }
 
     #[test]
-    fn a_refusal_applies_to_the_epochs_that_were_there_before_it() {
+    fn a_refusal_applies_to_the_epochs_known_before_it() {
         let mut identities = with(ONE);
         let all = identities.disown(TWO, refusal()).unwrap();
-        assert!(identities.disown(ONE, refusal()).is_none(), "once");
+        assert!(identities.disown(ONE, refusal()).is_none(), "refused before");
         let later = Identity { id: 7, epoch: 5 };
         assert_eq!([ONE, TWO, later, OTHER].map(|identity| all.applies_to(identity)), [true, true, true, false]);
         identities.obtain(later).unwrap();
-        assert!(identities.disown(TWO, refusal()).is_none(), "once, also when it comes late");
+        assert!(identities.disown(TWO, refusal()).is_none(), "refused before, also after a new epoch was assigned");
         assert_eq!(identities.usable_by(&Sequence::default()), Some(later));
 
         let mut identities = with(ONE);
@@ -269,21 +272,21 @@ mod tests {
     }
 
     #[test]
-    fn only_an_id_that_was_never_taken_counts_as_a_failure_when_it_is_refused() {
+    fn only_the_refusal_of_an_id_that_was_never_accepted_counts_as_a_failure() {
         let mut identities = with(ONE);
         assert!(identities.disown(ONE, refusal()).unwrap().was_never_taken);
         identities.failures += 1;
         identities.obtain(OTHER).unwrap();
-        assert_eq!(identities.failures, 1, "to be handed out is not to be taken");
+        assert_eq!(identities.failures, 1, "an assigned id is not yet an accepted one");
         identities.confirm(ONE);
-        assert_eq!(identities.failures, 1, "that was the other id");
+        assert_eq!(identities.failures, 1, "the other id was confirmed");
         identities.confirm(OTHER);
         assert_eq!(identities.failures, 0);
         assert!(!identities.disown(OTHER, refusal()).unwrap().was_never_taken);
     }
 
     #[test]
-    fn a_refusal_does_not_end_the_request_that_is_under_way() {
+    fn a_refusal_does_not_end_the_request_in_flight() {
         let mut identities = with(ONE);
         identities.asked = true;
         identities.disown(ONE, refusal());
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_partition_loses_is_no_affair_of_another() {
+    fn an_identity_lost_in_one_partition_stays_usable_in_another() {
         let mut identities = with(ONE);
         let (mut loser, mut other) = (Sequence::default(), Sequence::default());
         loser.take(ONE, 1);
@@ -319,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_partition_was_forgotten_none_begins_under_the_same_identity() {
+    fn after_a_partition_was_forgotten_none_starts_to_use_its_identity() {
         let mut identities = with(ONE);
         let (mut old, new) = (Sequence::default(), Sequence::default());
         old.take(ONE, 1);

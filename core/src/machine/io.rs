@@ -1,4 +1,4 @@
-//! The two doors: what goes in, what comes out. A driver is a `match` over [`Output`] and a source of [`Input`].
+//! The inputs and outputs of the machine. A driver is a `match` over [`Output`] and a source of [`Input`].
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::event::Event;
 use crate::time::Instant;
 
-/// One attempt to reach one address. The machine mints it with [`Output::Connect`] and never uses it again, so what comes
-/// late from a connection that is gone names nobody, and is ignored.
+/// The id of one attempt to connect, and of the connection that results. The machine assigns it with
+/// [`Output::Connect`] and never reuses it, so late input from a connection that was dropped is ignored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
@@ -32,19 +32,19 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
-/// What a driver tells the machine. Exhaustive on purpose. `Debug` shows no bytes of a connection, since they can be secret.
+/// An input from the driver. Exhaustive on purpose. `Debug` shows no bytes of a connection, since they can be secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Input<'a> {
-    /// The connection stands, TLS included: bytes can go both ways.
+    /// The connection is established, TLS included.
     Connected(ConnectionId),
-    /// Bytes have come, cut anywhere.
+    /// Bytes were received. They may be cut anywhere.
     Received(ConnectionId, &'a [u8]),
-    /// All bytes of the oldest [`Output::Transmit`] on this connection that has not been reported yet are written: one
-    /// report for each, in their order. With `acks=0` that is all the confirmation there is; otherwise it changes nothing,
-    /// and a driver that cannot tell may leave it out.
+    /// All bytes of the oldest unreported [`Output::Transmit`] on this connection are written: one report for each, in
+    /// their order. With `acks=0` this is the only confirmation; otherwise it has no effect, and a driver that cannot
+    /// report writes may omit it.
     Written(ConnectionId),
-    /// The connection came to its end, or never came about. Not to be said of one that [`Output::Close`] has named. The text
-    /// says why, in the words of the system or the TLS library; errors pass it on to people.
+    /// The connection ended, or could not be established. Not to be reported after [`Output::Close`] of the connection.
+    /// The text is the message of the operating system or the TLS library; errors include it.
     Closed(ConnectionId, Disconnect, Option<&'a str>),
 }
 
@@ -64,16 +64,16 @@ impl fmt::Debug for Input<'_> {
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Disconnect {
-    /// It never came about: nobody listens, the name is unknown, TLS failed.
+    /// It was not established: connection refused, unknown host name, TLS failure.
     NotConnected,
-    /// One side does not trust the other: a certificate is not to be believed, or ours is refused. Whoever
-    /// [asks for a topic](super::Machine::lookup_topic) hears it at once, for trying again does not help.
+    /// One side does not trust the other's certificate. [Lookups of topics](super::Machine::lookup_topic) fail with it
+    /// at once, because a retry cannot help.
     Untrusted,
-    /// The other side does not take part in a TLS handshake: it answers with something else, or closes the connection.
+    /// The peer does not take part in the TLS handshake: it answers with something else, or closes the connection.
     NoTls,
-    /// The peer ended it in order: end of stream.
+    /// The peer shut it down: end of stream.
     ByPeer,
-    /// It broke: reset, unreachable, an error of the socket.
+    /// It was lost: reset, unreachable, a socket error.
     Broken,
 }
 
@@ -89,32 +89,31 @@ impl fmt::Display for Disconnect {
     }
 }
 
-/// What the machine wants done. Exhaustive on purpose: a new kind has to break each driver at compile time. `Debug` shows no
-/// bytes that are to be written, since a password can be among them.
-#[expect(clippy::large_enum_variant, reason = "it is matched where it is returned, and nobody keeps a row of them")]
+/// An action for the driver. Exhaustive on purpose: a new kind must break each driver at compile time. `Debug` shows no
+/// bytes to write, since they can contain a password.
+#[expect(clippy::large_enum_variant, reason = "it is matched where it is returned, and never stored in a collection")]
 pub enum Output {
-    /// Connect to this address; answer with [`Input::Connected`] or [`Input::Closed`].
+    /// Connect to this address; report [`Input::Connected`] or [`Input::Closed`].
     Connect {
-        /// The name of the attempt.
+        /// The id of the attempt.
         connection: ConnectionId,
         /// Host name or address, as configured or as the cluster advertises it.
         host: String,
         /// Port.
         port: u16,
     },
-    /// Write these segments, one after the other, behind what was to be written before.
+    /// Write these segments, in order, after those of earlier outputs.
     Transmit {
-        /// On which connection.
+        /// The connection.
         connection: ConnectionId,
         /// One frame: envelope, batch, envelope, … The segments of batches are the batches' own bytes, not copies.
         bytes: Vec<Bytes>,
     },
-    /// Drop the connection, or the attempt to make it, with all that is still to be written. Needs no answer.
+    /// Drop the connection, or the attempt to make it, with all unwritten bytes. Needs no report.
     Close(ConnectionId),
-    /// Something happened that the application wants to know.
+    /// Pass this event to the application.
     Event(Event),
-    /// There is nothing to do until there is input, a command, or this moment; `None`: no such moment. Only ever at the
-    /// end of the drain.
+    /// Wait for input, a command, or this deadline; `None`: no deadline. Always the last output of a drain.
     Wait(Option<Instant>),
 }
 

@@ -1,4 +1,4 @@
-//! Signs that a port speaks another protocol than the one that was configured: TLS, SASL, or none of Kafka's.
+//! Detection of a port with another protocol than the configured one: TLS, SASL, or not Kafka's.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -28,13 +28,13 @@ impl SecurityProtocol {
         }
     }
 
-    /// Whether connections are encrypted.
+    /// Returns `true` if connections are encrypted.
     #[must_use]
     pub const fn has_tls(self) -> bool {
         matches!(self, Self::Ssl | Self::SaslSsl)
     }
 
-    /// Whether clients authenticate by SASL.
+    /// Returns `true` if clients authenticate by SASL.
     #[must_use]
     pub const fn has_sasl(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
@@ -58,7 +58,7 @@ impl fmt::Display for SecurityProtocol {
     }
 }
 
-/// A setting of `security.protocol` that does not fit the port, as far as can be told, and which values to try.
+/// A value of `security.protocol` that probably does not fit the port, and the values to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecurityMismatch {
@@ -80,8 +80,8 @@ pub enum MismatchEvidence {
     NoTls,
     /// It closed the connection before it answered the first request, as ports do that expect TLS.
     ClosedAtOnce,
-    /// It closed the connection before it answered the first request after ApiVersions. Kafka does so if the client should
-    /// have authenticated.
+    /// It closed the connection before it answered the first request after ApiVersions. Kafka does so if the client
+    /// should have authenticated.
     ClosedAfterApiVersions,
     /// It refuses SASL: ILLEGAL_SASL_STATE, or it does not list SaslHandshake.
     RefusesSasl,
@@ -137,8 +137,8 @@ impl fmt::Display for SecurityMismatch {
     }
 }
 
-/// What a port speaks that is no Kafka broker's, by the first four bytes that came from it: a broker's first response is too
-/// short to begin like this.
+/// The protocol of a port that is not Kafka's, by the first four bytes received: the first response of a broker is too
+/// short to start with these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForeignProtocol {
@@ -148,12 +148,12 @@ pub enum ForeignProtocol {
     TlsHandshake,
     /// `HTTP`: a web server.
     Http,
-    /// Anything else that cannot be the length of a first response.
+    /// Any other bytes that cannot be the length of a first response.
     Unknown([u8; 4]),
 }
 
 impl ForeignProtocol {
-    /// Recognises a protocol by the first four bytes.
+    /// Returns the protocol that starts with these four bytes, if it is known.
     pub(super) const fn recognise(first: [u8; 4]) -> Option<Self> {
         match first {
             [0x15, 3, ..] => Some(Self::TlsAlert),

@@ -1,47 +1,48 @@
-//! A Kafka producer as a pure state machine: no socket, no clock, no thread, no chance but from a seed. Whoever has those
-//! drives it; a driver knows sockets and no Kafka.
+//! A Kafka producer as a sans-IO state machine: it has no socket, no clock and no thread, and draws random numbers from
+//! a seed only. A driver owns sockets and clock and calls the machine; it needs no knowledge of Kafka.
 //!
-//! There are two doors. [`Machine::handle_input`] takes in what happened, [`Machine::poll_output`] says what to do next,
-//! and neither can fail: failures are events. Commands ([`send`](Machine::send), [`flush`](Machine::flush),
-//! [`close`](Machine::close)) only queue, at any time and in any number; requests are formed when output is polled, so ten
-//! batches that were sent before make one request a broker.
+//! There are two entry points. [`Machine::handle_input`] takes what happened, [`Machine::poll_output`] returns what to
+//! do next, and neither can fail: failures are events. Commands ([`send`](Machine::send), [`flush`](Machine::flush),
+//! [`close`](Machine::close)) only queue, at any time and in any number. Requests are formed when output is polled, so
+//! ten batches that were sent before a poll make one request per broker.
 //!
 //! # How to drive it
 //! ```text
 //! loop {
-//!     let deadline = loop {                                  // the drain
+//!     let deadline = loop {                                  // drain the outputs
 //!         match producer.poll_output(now()) {
-//!             Output::Connect { connection, host, port } => begin to connect,
+//!             Output::Connect { connection, host, port } => start to connect,
 //!             Output::Transmit { connection, bytes }     => write the segments, in order,
 //!             Output::Close(connection)                  => drop the connection,
-//!             Output::Event(event)                       => tell the application,
+//!             Output::Event(event)                       => pass it to the application,
 //!             Output::Wait(deadline)                     => break deadline,
 //!         }
 //!     };
-//!     wait for the first of: a command, while producer.has_room(); news from a connection; the deadline
-//!     hand it over: producer.send(…), or producer.handle_input(…); for the deadline nothing
+//!     wait for the first of: a command, while producer.has_room(); input from a connection; the deadline
+//!     call producer.send(…) or producer.handle_input(…); nothing is to be called for the deadline
 //! }
 //! ```
-//! The deadline comes only at the end of the drain: one cannot sleep while there is something to do. Names of connections
-//! are never used twice, so what comes late from one that is gone is ignored.
+//! [`Output::Wait`] is the last output of each drain, because a driver must not sleep while there is something to do.
+//! Connection ids are never reused, so late input from a connection that was dropped is ignored.
 //!
-//! `examples/blocking/driver.rs` is this loop over `std::net`, without any runtime, and with a reason beside each step.
+//! `examples/blocking/driver.rs` is this loop over `std::net`, without an async runtime, and gives a reason for each
+//! step.
 //!
-//! # The life of a connection
+//! # The states of a connection
 //! ```text
-//!              Connected              answered               (SASL, if wanted)
+//!              Connected              answered               (SASL, if configured)
 //! Connecting ────────────▶ AskVersions ────────▶ Mechanism ──▶ Authenticate ──▶ Ready
 //!     │                     │  │    ▲                                             │
-//!     │                     │  └────┘ UNSUPPORTED_VERSION: in an older one        │ requests, at most
-//!     │                     │ hung up, or silent: next time as configured         │ max.in.flight…
+//!     │                     │  └────┘ UNSUPPORTED_VERSION: in an older version    │ requests, at most
+//!     │                     │ closed, or no response: next time the fallback      │ max.in.flight…
 //!     ▼                     ▼                                                     ▼
-//!    gone ◀── refused, broken, garbled, no answer within request.timeout.ms, idle, its session over, closed
+//!   closed ◀── refused, reset, malformed, no response within request.timeout.ms, idle, session expired, closed
 //!      └──▶ again after reconnect.backoff.ms, doubling, with jitter
 //! ```
 //!
-//! # The life of a batch
+//! # The states of a batch
 //! ```text
-//!            leader known, connection ready, producer id there, first in line
+//!            leader known, connection ready, producer id known, first in the queue
 //!  waiting ─────────────────────────────────────────────────────────────────▶ in flight
 //!  (sealed)                                                                    (stamped)
 //!     ▲                                                                            │
@@ -50,23 +51,23 @@
 //!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
-//!     └── Resequence: certainly in no log; stamped anew under a new epoch ◀───────────┘
-//!         (perhaps in the log: waits until a later one proves that it is there, or fails as unknown)
+//!     └── Resequence: certainly in no log; stamped again under a new epoch ◀────────┘
+//!         (possibly in the log: waits for a later batch to prove that it is, or fails as unknown)
 //!
-//!  delivery.timeout.ms ends each of them: Failed, not written if that is certain, and unknown if it is not
+//!  delivery.timeout.ms ends each state: Failed, as not written if that is certain, otherwise as unknown
 //! ```
-//! What an answer or silence means stands in one table (`verdict.rs`).
+//! `verdict.rs` maps each response, and the lack of one, to one of these transitions.
 //!
-//! # What it promises
-//! - Each batch that was accepted ends in exactly one event.
-//! - A batch is sent as it is, in its own record set; its bytes are not copied after it was stamped.
-//! - Batches of a partition go out in the order of acceptance, and stay in it whatever is retried.
-//! - Idempotent (the default, where brokers can): written once. What is reported as written is there, what is reported as
-//!   not written is not and will not be, and unknown is said where it could be either.
-//!   Brokers do the remembering, and one that crashes forgets producers by the timestamps of their records (after
-//!   `producer.id.expiration.ms`, a day): a retry of records of the past can then be written twice.
-//! - Same clock, seed, commands and inputs: same outputs. How received bytes are cut makes no difference, as long as
-//!   output is polled at the same points between the frames.
+//! # Guarantees
+//! - Each accepted batch ends in exactly one event.
+//! - A batch is sent unchanged, in its own record set; its bytes are not copied after they are stamped.
+//! - Batches of a partition are sent in the order of acceptance, and retries keep that order.
+//! - Idempotent (the default, if the brokers support it): each batch is written once. A batch reported as written is in
+//!   the log, one reported as not written is not and will not be, and unknown is reported if either is possible.
+//!   Brokers do the bookkeeping, and one that crashes expires producers by the timestamps of their records (after
+//!   `producer.id.expiration.ms`, one day): a retry of records with old timestamps can then be written twice.
+//! - Deterministic: the same clock, seed, commands and inputs give the same outputs. How received bytes are cut makes
+//!   no difference, provided that output is polled at the same points between the frames.
 //!
 //! ```
 //! use kafka_batch_core::machine::{Clock, Event, Input, Instant, Output, Machine, ProducerConfig};
@@ -74,24 +75,24 @@
 //!
 //! let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_700_000_000_000) };
 //! let mut producer = Machine::new(ProducerConfig::new([("localhost", 9092)]), clock, 42);
-//! assert!(matches!(producer.poll_output(clock.now), Output::Wait(None)), "nothing to do yet");
+//! assert!(matches!(producer.poll_output(clock.now), Output::Wait(None)), "nothing is to be done yet");
 //!
 //! let mut batch = KafkaBatch::new(producer.wall_time(clock.now));
 //! batch.extend([Record::new("hello")])?;
 //! let id = producer.send(batch.seal()?, TopicPartition::new("greetings", 0), clock.now)?;
 //!
 //! let Output::Connect { connection, port: 9092, .. } = producer.poll_output(clock.now) else { panic!() };
-//! let Output::Wait(Some(_until)) = producer.poll_output(clock.now) else { panic!("it waits for the connection") };
+//! let Output::Wait(Some(_deadline)) = producer.poll_output(clock.now) else { panic!("the connection is pending") };
 //! producer.handle_input(Input::Connected(connection), clock.now);
-//! let Output::Transmit { bytes, .. } = producer.poll_output(clock.now) else { panic!("it asks what the broker speaks") };
+//! let Output::Transmit { bytes, .. } = producer.poll_output(clock.now) else { panic!("ApiVersions is sent") };
 //! assert_eq!(bytes[0][4..6], [0, 18]); // ApiVersions
 //! # drop(bytes);
 //!
-//! // Nobody answers. When the time for that is over, the batch comes back.
+//! // There is no response. After `delivery.timeout.ms` the batch fails, and the event returns it.
 //! let mut now = clock.now;
 //! let error = loop {
 //!     match producer.poll_output(now) {
-//!         Output::Wait(next) => now = next.expect("there is something to wait for"),
+//!         Output::Wait(next) => now = next.expect("a timer is set"),
 //!         Output::Event(Event::Failed { batch, error }) if batch == id => break error,
 //!         _ => {}
 //!     }

@@ -1,4 +1,4 @@
-//! Which nodes there are, which connection leads to each, and when one may be tried again.
+//! The nodes that the machine connects to, the connection to each, and when to reconnect.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -14,61 +14,64 @@ use crate::magic::BrokerVersion;
 use crate::splitmix64::SplitMix64;
 use crate::time::Instant;
 
-/// Somebody to connect to.
+/// A server to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
-    /// A bootstrap server, by its place in the list. Who it is in the cluster is not known.
+    /// A bootstrap server, by its index in the list. Its broker id is not known.
     Bootstrap(usize),
     /// A broker, by its id.
     Broker(i32),
 }
 
-/// All connections.
+/// All connections, and the state of each node.
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     nodes: BTreeMap<Node, NodeState>,
     next_connection: u64,
-    /// Whom to try first among equals: moves on with each attempt.
+    /// The index of the node to try first among equals. Advances with each attempt.
     turn: usize,
-    /// What chance of the connections' own is made from.
+    /// The seed of each connection's [`ConnectionRng`].
     seed: Seed,
-    /// Whether any broker has answered a request after a handshake: then `security.protocol` is right.
+    /// Whether any broker has answered a request after a handshake, which shows that `security.protocol` is right.
     pub(super) is_proven: bool,
 }
 
-/// The way to a node.
+/// The state of a node.
 #[derive(Debug, Default)]
 struct NodeState {
     connection: Option<ConnectionId>,
     failures: u32,
     not_before: Instant,
-    /// It hung up when it was asked what it speaks, or kept silent: next time it is not asked.
-    hung_up: bool,
+    /// It closed the connection on ApiVersions, or did not respond to it: next time ApiVersions is skipped, if there is
+    /// a fallback version.
+    rejected_api_versions: bool,
     last_error: Option<NodeError>,
 }
 
-/// The last error on the way to a node.
+/// The last error of a connection to a node.
 #[derive(Clone, Debug)]
 pub(super) struct NodeError {
     pub(super) at: Instant,
     pub(super) error: ConnectionError,
-    /// Whether there was no connection that was ready since.
+    /// Whether no connection to the node has become ready since.
     is_current: bool,
 }
 
-/// How far one is from speaking with a node.
+/// Whether a node can be used, or connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
+    /// This connection is ready.
     Ready(ConnectionId),
+    /// A connection is being established.
     Underway,
-    /// It can be tried.
+    /// An attempt may start now.
     Free,
-    /// It can be tried then.
+    /// An attempt may start at this moment.
     NotBefore(Instant),
 }
 
-/// So long an attempt to connect may take before another broker is tried beside it.
+/// The delay before a second broker is tried in parallel.
 const CONNECT_STAGGER: Duration = Duration::from_secs(1);
 
 impl Network {
@@ -77,19 +80,20 @@ impl Network {
         Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
     }
 
+    /// Returns whether the node can be used, or connected to.
     pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
-        let Some(path) = self.nodes.get(&node) else { return Reach::Free };
-        match path.connection {
+        let Some(state) = self.nodes.get(&node) else { return Reach::Free };
+        match state.connection {
             Some(id) if self.connections.get(&id).is_some_and(|connection| connection.versions().is_some()) => {
                 Reach::Ready(id)
             }
             Some(_) => Reach::Underway,
-            None if path.not_before > now => Reach::NotBefore(path.not_before),
+            None if state.not_before > now => Reach::NotBefore(state.not_before),
             None => Reach::Free,
         }
     }
 
-    /// A new attempt, to this address.
+    /// Starts an attempt to connect to this address.
     pub(super) fn connect(
         &mut self,
         node: Node,
@@ -101,36 +105,37 @@ impl Network {
         let rng = ConnectionRng { seed: self.seed, connection: self.next_connection };
         self.next_connection += 1;
         self.turn = self.turn.wrapping_add(1);
-        let path = self.nodes.entry(node).or_default();
-        path.connection = Some(id);
-        let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| path.hung_up);
-        path.hung_up = false;
+        let state = self.nodes.entry(node).or_default();
+        state.connection = Some(id);
+        let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| state.rejected_api_versions);
+        state.rejected_api_versions = false;
         self.connections.insert(id, Connection::new(node, address, fallback, rng, config, now));
         id
     }
 
-    /// It can be used. The last error is kept: it may be why a batch was delayed that is still waiting.
+    /// Records that the connection to this node is ready. The last error is kept: it may be why a waiting batch is
+    /// late.
     pub(super) fn ready(&mut self, node: Node) {
-        if let Some(path) = self.nodes.get_mut(&node) {
-            path.failures = 0;
-            if let Some(last) = &mut path.last_error {
+        if let Some(state) = self.nodes.get_mut(&node) {
+            state.failures = 0;
+            if let Some(last) = &mut state.last_error {
                 last.is_current = false;
             }
         }
     }
 
-    /// Records an error on the way to this node.
+    /// Records an error of a connection to this node.
     pub(super) fn failed(&mut self, node: Node, error: ConnectionError, at: Instant) {
         self.nodes.entry(node).or_default().last_error = Some(NodeError { at, error, is_current: true });
     }
 
-    /// Returns the last error on the way to this node, or to any, if it can be why something is late that waits since
-    /// `since`: it occurred later, or there was no connection that was ready after it.
+    /// Returns the last error of this node, or of any node, if it can be the reason why something has waited since
+    /// `since`: it occurred later, or no connection has become ready after it.
     pub(super) fn last_error(&self, of: Option<Node>, since: Instant) -> Option<&NodeError> {
-        // Other nodes may be good, and this one is then of no importance.
+        // If any connection is ready, the current error of another node does not delay anything.
         let counts = of.is_some() || self.connections.values().all(|connection| connection.versions().is_none());
         let nodes = self.nodes.iter().filter(|(node, _)| of.is_none_or(|of| of == **node));
-        let errors = nodes.filter_map(|(_, path)| path.last_error.as_ref());
+        let errors = nodes.filter_map(|(_, state)| state.last_error.as_ref());
         errors.filter(|last| last.is_current && counts || last.at >= since).max_by_key(|last| last.at)
     }
 
@@ -139,7 +144,7 @@ impl Network {
         self.connections.get(&self.nodes.get(&node)?.connection?)
     }
 
-    /// The id of the broker at the other end, where it is known.
+    /// Returns the id of the broker that this connection leads to, if it is known.
     pub(super) fn broker(&self, id: ConnectionId) -> Option<i32> {
         match self.connections.get(&id)?.node {
             Node::Broker(id) => Some(id),
@@ -147,17 +152,17 @@ impl Network {
         }
     }
 
-    /// Takes a connection out that was of no use any more, and no fault of anybody.
+    /// Removes a connection that is not needed any more. Does not count as a failure.
     pub(super) fn retire(&mut self, id: ConnectionId) -> Option<Connection> {
         let connection = self.connections.remove(&id)?;
-        if let Some(path) = self.nodes.get_mut(&connection.node) {
-            path.connection = None;
+        if let Some(state) = self.nodes.get_mut(&connection.node) {
+            state.connection = None;
         }
         Some(connection)
     }
 
-    /// Takes a connection out that has failed: and waits before the next attempt, until the moment given back. `by_peer`:
-    /// the peer ended it, or kept silent.
+    /// Removes a failed connection. Returns it, and the earliest moment of the next attempt. `by_peer`: the peer closed
+    /// it, or did not respond.
     pub(super) fn lose(
         &mut self,
         id: ConnectionId,
@@ -167,14 +172,14 @@ impl Network {
         now: Instant,
     ) -> Option<(Connection, Instant)> {
         let connection = self.retire(id)?;
-        let path = self.nodes.entry(connection.node).or_default();
-        path.failures = path.failures.saturating_add(1);
-        path.not_before = now + backoff.after(path.failures, random);
-        path.hung_up = by_peer && connection.hangs_up_on_versions();
-        Some((connection, path.not_before))
+        let state = self.nodes.entry(connection.node).or_default();
+        state.failures = state.failures.saturating_add(1);
+        state.not_before = now + backoff.after(state.failures, random);
+        state.rejected_api_versions = by_peer && connection.awaits_api_versions();
+        Some((connection, state.not_before))
     }
 
-    /// The address of a node, as it is known now. A connection has the one that it was made to.
+    /// Returns the current address of a node. The address of a connection is the one that it was opened to.
     pub(super) fn address(node: Node, config: &ProducerConfig, cluster: &Cluster) -> Option<BrokerAddress> {
         match node {
             Node::Bootstrap(at) => {
@@ -186,29 +191,33 @@ impl Network {
         }
     }
 
-    /// A connection over which anything can be asked now: the one with the least to do.
+    /// Returns the connection with the fewest requests in flight, of those on which a request may be sent now.
     pub(super) fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
         let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
-        let willing = ready.filter(|(_, connection)| connection.may_be_asked(now));
-        willing.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
+        let available = ready.filter(|(_, connection)| connection.may_be_asked(now));
+        available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 
-    /// Whether some connection will be ready soon: until when that may be hoped of the youngest. One that takes longer must
-    /// not keep us from trying others: its broker may be silent for good.
+    /// Returns how long to wait for a pending connection, the most recent one, before another broker is tried; `None`
+    /// if no longer. A slower attempt must not prevent others: its broker may never respond.
     pub(super) fn hopes_until(&self, now: Instant) -> Option<Instant> {
         let underway = self.connections.values().filter(|connection| connection.versions().is_none());
         underway.map(|connection| connection.begun + CONNECT_STAGGER).max().filter(|&until| now < until)
     }
 
-    /// Whom to connect to when anybody will do: known brokers before bootstrap servers, unless all of those have failed.
-    /// Otherwise: when somebody can be tried again.
+    /// Returns a node to connect to when any broker will do: a known broker or, if all of them have failed, a bootstrap
+    /// server as well.
+    ///
+    /// # Errors
+    /// No attempt may start now. Returns when the next one may, or `None` if connections to all nodes exist or are
+    /// pending.
     pub(super) fn anybody(
         &self,
         config: &ProducerConfig,
         cluster: &Cluster,
         now: Instant,
     ) -> Result<Node, Option<Instant>> {
-        let failed = |node: &Node| self.nodes.get(node).is_some_and(|path| path.failures > 0);
+        let failed = |node: &Node| self.nodes.get(node).is_some_and(|state| state.failures > 0);
         let brokers = || cluster.brokers().map(Node::Broker);
         let bootstrap = (0..config.bootstrap_servers.len()).map(Node::Bootstrap);
         let bootstrap = bootstrap.filter(|_| brokers().all(|node| failed(&node)));
@@ -218,7 +227,7 @@ impl Network {
             let node = nodes[self.turn.wrapping_add(step) % nodes.len()];
             match self.reach(node, now) {
                 Reach::Free => return Ok(node),
-                Reach::NotBefore(at) => soonest = Some(soonest.map_or(at, |sooner| sooner.min(at))),
+                Reach::NotBefore(at) => soonest = Some(soonest.map_or(at, |earlier| earlier.min(at))),
                 Reach::Ready(_) | Reach::Underway => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Who we are to the brokers: a mechanism, credentials that it can carry, and what is said in it.
+//! SASL: the mechanisms, their credentials, and the exchange of tokens.
 
 use alloc::format;
 use alloc::string::String;
@@ -10,24 +10,24 @@ use super::backoff::ConnectionRng;
 use super::scram::{AwaitsSalt, AwaitsSignature, Hash, ScramError};
 use crate::secret::{NOT_SHOWN, Secret};
 
-/// How one says who one is: Kafka's `sasl.mechanism`.
+/// A SASL mechanism: Kafka's `sasl.mechanism`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SaslMechanism {
-    /// `PLAIN` (RFC 4616): the password itself, so whoever reads along has it. Use it within TLS alone.
+    /// `PLAIN` (RFC 4616): sends the password itself, so an eavesdropper can read it. Use it only with TLS.
     Plain,
-    /// `SCRAM-SHA-256` (RFC 7677, KIP-84): the password is never sent, and the broker has to prove that it knows it too.
-    /// Whoever reads along can guess at leisure whether a password is the one, so weak passwords want TLS.
+    /// `SCRAM-SHA-256` (RFC 7677, KIP-84): the password is never sent, and the broker must prove that it knows it too.
+    /// An eavesdropper can guess the password offline, so weak passwords require TLS.
     ScramSha256,
-    /// `SCRAM-SHA-512`: the same with the longer hash.
+    /// `SCRAM-SHA-512`: the same with a longer hash.
     ScramSha512,
 }
 
 impl SaslMechanism {
-    /// All of them.
+    /// All mechanisms.
     pub const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
 
-    /// Its name in Kafka's settings and on the wire.
+    /// Returns the name in Kafka's settings and on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,14 +52,14 @@ impl FromStr for SaslMechanism {
     }
 }
 
-/// There is no such mechanism here.
+/// The name is of no supported SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: there is no other mechanism here")]
+#[error("write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: no other SASL mechanism is supported")]
 #[non_exhaustive]
 pub struct ParseSaslMechanismError;
 
-/// `sasl.mechanism`, `sasl.username` and `sasl.password`: credentials that the mechanism can carry. `Debug` does not show
-/// the password.
+/// `sasl.mechanism`, `sasl.username` and `sasl.password`: credentials that the mechanism supports. `Debug` does not
+/// show the password.
 ///
 /// ```
 /// use kafka_batch_core::machine::{CredentialsError, Sasl, SaslMechanism};
@@ -77,12 +77,12 @@ pub struct Sasl {
 }
 
 impl Sasl {
-    /// These credentials, for this mechanism.
+    /// Creates credentials for this mechanism.
     ///
     /// # Errors
-    /// It cannot carry them: neither may be empty, PLAIN ends each with a NUL, and SCRAM takes printable ASCII alone. (For
-    /// other characters its standard wants them prepared, by RFC 4013, and Kafka takes them as they come: what one of the
-    /// two sides makes of them may not be what the other does.)
+    /// The mechanism does not support them: neither may be empty, with PLAIN neither may contain a NUL, which ends
+    /// each, and SCRAM supports only printable ASCII. (SCRAM's standard requires that other characters are prepared by
+    /// RFC 4013, and Kafka uses them unprepared, so the two sides may disagree on them.)
     pub fn new(
         mechanism: SaslMechanism,
         username: impl Into<String>,
@@ -106,21 +106,21 @@ impl Sasl {
         Ok(Self { mechanism, username, password: Secret::new(password) })
     }
 
-    /// How they are told.
+    /// Returns the mechanism.
     #[must_use]
     pub const fn mechanism(&self) -> SaslMechanism {
         self.mechanism
     }
 
-    /// The user name.
+    /// Returns the user name.
     #[must_use]
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// Returns words of a broker as they may be shown: one that was sent the password may repeat it.
-    pub(super) fn shown(&self, words: String) -> String {
-        if self.password.is_repeated_in(&words) { String::from(NOT_SHOWN) } else { words }
+    /// Returns a broker's message, redacted if it repeats the password: a broker that was sent it may do so.
+    pub(super) fn redacted(&self, message: String) -> String {
+        if self.password.is_repeated_in(&message) { String::from(NOT_SHOWN) } else { message }
     }
 }
 
@@ -131,7 +131,7 @@ impl fmt::Debug for Sasl {
     }
 }
 
-/// One of the two.
+/// The user name or the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The user name.
@@ -149,23 +149,23 @@ impl fmt::Display for Credential {
     }
 }
 
-/// Credentials that a mechanism cannot carry. With the same ones no retry can help.
+/// Why a mechanism does not support these credentials. A retry with the same credentials cannot help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
-    /// Brokers refuse that.
+    /// It is empty, which brokers refuse.
     #[error("the {0} is empty")]
     Empty(Credential),
-    /// PLAIN would end there.
-    #[error("the {0} has a NUL in it, which PLAIN cannot carry")]
+    /// It contains a NUL, which PLAIN uses as the separator.
+    #[error("the {0} contains a NUL, which PLAIN does not support")]
     Nul(Credential),
-    /// SCRAM wants such characters prepared, and Kafka does not.
-    #[error("the {0} has a character that is not printable ASCII, which is all that SCRAM can carry here")]
+    /// It contains a character that SCRAM requires to be prepared, which Kafka does not do.
+    #[error("the {0} contains a character that is not printable ASCII, which SCRAM does not support here")]
     NotPrintableAscii(Credential),
 }
 
 impl CredentialsError {
-    /// Which of the two it is about.
+    /// Returns which of the two is not supported.
     #[must_use]
     pub const fn credential(self) -> Credential {
         match self {
@@ -174,17 +174,19 @@ impl CredentialsError {
     }
 }
 
-/// What is said once the mechanism is agreed upon: it waits for an answer.
+/// The exchange of tokens, waiting for one from the broker.
 #[derive(Debug)]
 pub(super) enum Conversation {
-    /// The password is out, and whatever is answered, if it is no refusal, means yes.
+    /// The password was sent. Any response that is not an error means success.
     Plain,
+    /// The first SCRAM message was sent.
     Salt(AwaitsSalt),
+    /// The SCRAM proof was sent.
     Signature(AwaitsSignature),
 }
 
 impl Conversation {
-    /// The first token, and what to do with the answer.
+    /// Returns the first token, and the state that handles the response.
     pub(super) fn begin(sasl: &Sasl, rng: ConnectionRng) -> (Vec<u8>, Self) {
         let hash = match sasl.mechanism {
             SaslMechanism::Plain => {
@@ -198,17 +200,18 @@ impl Conversation {
         (token, Self::Salt(next))
     }
 
-    /// Returns words of the broker as they may be shown, now that it has our tokens.
-    pub(super) fn shown(&self, sasl: &Sasl, words: String) -> String {
-        let words = sasl.shown(words);
+    /// Returns a broker's message, redacted if it repeats the password or a token that was sent.
+    pub(super) fn redacted(&self, sasl: &Sasl, message: String) -> String {
+        let message = sasl.redacted(message);
         match self {
-            Self::Signature(state) => state.shown(words),
-            Self::Plain | Self::Salt(_) => words,
+            Self::Signature(state) => state.redacted(message),
+            Self::Plain | Self::Salt(_) => message,
         }
     }
 
-    /// The next token, or `None`: we are who we say, and so is the broker, as far as the mechanism tells.
-    pub(super) fn go_on(self, sasl: &Sasl, token: &[u8]) -> Result<Option<(Vec<u8>, Self)>, ScramError> {
+    /// Handles a token of the broker. Returns the next token to send, or `None` once authentication is complete, of
+    /// both sides if the mechanism supports that.
+    pub(super) fn on_token(self, sasl: &Sasl, token: &[u8]) -> Result<Option<(Vec<u8>, Self)>, ScramError> {
         let next = match self {
             Self::Plain => Ok(None),
             Self::Salt(state) => {
@@ -216,7 +219,7 @@ impl Conversation {
             }
             Self::Signature(state) => state.on_token(token).map(|()| None),
         };
-        next.map_err(|error| error.with_words(|words| sasl.shown(words)))
+        next.map_err(|error| error.map_message(|message| sasl.redacted(message)))
     }
 }
 
@@ -225,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mechanism_is_read_by_its_name() {
+    fn a_mechanism_is_parsed_from_its_name() {
         for mechanism in SaslMechanism::ALL {
             assert_eq!(mechanism.name().parse(), Ok(mechanism));
         }
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_what_the_mechanism_can_carry() {
+    fn credentials_must_be_supported_by_the_mechanism() {
         use Credential::{Password, Username};
         use CredentialsError::{Empty, NotPrintableAscii, Nul};
         use SaslMechanism::{Plain, ScramSha256, ScramSha512};

@@ -3,12 +3,12 @@
 //! ```text
 //! client                                     server
 //!   n,,n=user,r=nonce            ──▶
-//!                                ◀──  r=nonce and more,s=salt,i=iterations           AwaitsSalt
-//!   c=biws,r=…,p=our proof       ──▶
-//!                                ◀──  v=its signature                                AwaitsSignature
+//!                                ◀──  r=nonce + suffix,s=salt,i=iterations           AwaitsSalt
+//!   c=biws,r=…,p=proof           ──▶
+//!                                ◀──  v=signature                                    AwaitsSignature
 //! ```
 //!
-//! What comes from the server is bounded before anything is done with it: its length, and how often we hash for it.
+//! Messages of the server are bounded before they are processed: in length, and in the number of iterations.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -24,44 +24,44 @@ use sha2::{Sha256, Sha512};
 use super::backoff::ConnectionRng;
 use crate::secret;
 
-/// What SCRAM-SHA-256 asks for at least (RFC 7677), and Kafka of every user.
+/// The minimum of SCRAM-SHA-256 (RFC 7677), and of Kafka for each user.
 const LEAST_ITERATIONS: u64 = 4_096;
-/// Kafka stores no more than 16 384; others may, and some tenths of a second of hashing are enough for any of them.
+/// The maximum: Kafka stores no more than 16 384, others may, and this many take some tenths of a second of hashing.
 const MOST_ITERATIONS: u64 = 131_072;
-/// Nonces and salts have some dozens of bytes.
+/// The maximum length of a message in bytes. Nonces and salts have some dozens of bytes.
 const LONGEST_MESSAGE: usize = 4_096;
-/// No channel binding, and nobody to act for (RFC 5802: gs2-header).
+/// No channel binding, and no authorization id (RFC 5802: gs2-header).
 const HEADER: &str = "n,,";
 
-/// Why a broker was not believed, or did not believe us, with SCRAM.
+/// Why SCRAM authentication failed, on either side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScramError {
-    /// It does not believe us, or knows no such user; in its own words.
+    /// The broker refused the credentials, with this message.
     #[error("the broker refuses the credentials: {0}")]
     Refused(String),
-    /// What it says is longer than anything that a broker has to say here.
-    #[error("a message of {0} bytes, where {LONGEST_MESSAGE} are the most")]
+    /// A message of the broker is longer than any valid one.
+    #[error("the broker sent a message of {0} bytes, where at most {LONGEST_MESSAGE} are accepted")]
     TooLong(usize),
-    /// What it says is not what RFC 5802 prescribes.
-    #[error("a message that is not as RFC 5802 prescribes: {0}")]
+    /// A message of the broker violates RFC 5802.
+    #[error("the broker sent a message that violates RFC 5802: {0}")]
     Malformed(&'static str),
-    /// It answers to somebody else, or what somebody recorded.
-    #[error("its nonce does not begin with ours, or does not go on")]
+    /// The nonce is of another exchange, as in a replay.
+    #[error("the broker's nonce does not extend the client's nonce")]
     ForeignNonce,
-    /// So few would give the password away, and so many would keep us busy.
-    #[error("{0} iterations, where {LEAST_ITERATIONS} are the least and {MOST_ITERATIONS} the most")]
+    /// Fewer iterations would expose the password, and more would take too much time.
+    #[error("the broker requires {0} iterations, where {LEAST_ITERATIONS} to {MOST_ITERATIONS} are accepted")]
     Iterations(u64),
-    /// It does not know the password, so it is not the broker that it seems to be.
-    #[error("its signature is wrong: whoever answers does not know the password")]
+    /// The signature is wrong: the server does not know the password, so it may be an impostor.
+    #[error("the broker's signature is wrong: it does not know the password")]
     WrongSignature,
 }
 
 impl ScramError {
-    /// The same error, with what this function makes of the broker's words.
-    pub(super) fn with_words(self, shown: impl FnOnce(String) -> String) -> Self {
+    /// Applies a function to the broker's message.
+    pub(super) fn map_message(self, map: impl FnOnce(String) -> String) -> Self {
         match self {
-            Self::Refused(words) => Self::Refused(shown(words)),
+            Self::Refused(message) => Self::Refused(map(message)),
             other => other,
         }
     }
@@ -74,24 +74,25 @@ pub(super) enum Hash {
     Sha512,
 }
 
-/// The user name and our nonce are out.
+/// The user name and the nonce were sent.
 #[derive(Debug)]
 pub(super) struct AwaitsSalt {
     hash: Hash,
     nonce: String,
-    /// What was said, without the header: part of what both sides sign.
-    said: String,
+    /// The first message without the header: part of what both sides sign.
+    first: String,
 }
 
-/// Our proof is out.
+/// The proof was sent.
 pub(super) struct AwaitsSignature {
     expected: Vec<u8>,
-    /// Our proof, which the broker has, and may repeat.
+    /// The proof, which the broker may repeat in a message.
     proof: Vec<u8>,
 }
 
 impl ConnectionRng {
-    /// 24 characters that no other connection has. They tell nothing of the seed, and disturb no other draw.
+    /// Returns a nonce of 24 characters, unique to this connection. It does not disclose the seed, and does not affect
+    /// other random numbers.
     pub(super) fn nonce(self) -> String {
         let drawn = mac::<Sha256>(&self.seed.0.to_be_bytes(), &[b"client nonce", &self.connection.to_be_bytes()]);
         BASE64.encode(&drawn[..18])
@@ -99,23 +100,23 @@ impl ConnectionRng {
 }
 
 impl AwaitsSalt {
-    /// The first message, and what to do with the answer.
+    /// Returns the first message, and the state that handles the response.
     pub(super) fn begin(hash: Hash, username: &str, nonce: String) -> (Vec<u8>, Self) {
         let name = username.replace('=', "=3D").replace(',', "=2C");
-        let said = format!("n={name},r={nonce}");
-        (format!("{HEADER}{said}").into_bytes(), Self { hash, nonce, said })
+        let first = format!("n={name},r={nonce}");
+        (format!("{HEADER}{first}").into_bytes(), Self { hash, nonce, first })
     }
 
-    /// The last message, with our proof.
+    /// Handles the challenge. Returns the last message, with the proof.
     pub(super) fn on_token(self, password: &str, token: &[u8]) -> Result<(Vec<u8>, AwaitsSignature), ScramError> {
-        let heard = text(token)?;
-        let Challenge { nonce, salt, iterations } = Challenge::read(heard)?;
+        let challenge = text(token)?;
+        let Challenge { nonce, salt, iterations } = Challenge::read(challenge)?;
         if nonce.strip_prefix(self.nonce.as_str()).is_none_or(str::is_empty) {
             return Err(ScramError::ForeignNonce);
         }
         let channel = BASE64.encode(HEADER);
         let last = format!("c={channel},r={nonce}");
-        let signed = format!("{},{heard},{last}", self.said);
+        let signed = format!("{},{challenge},{last}", self.first);
         let prove = match self.hash {
             Hash::Sha256 => prove::<Sha256>,
             Hash::Sha512 => prove::<Sha512>,
@@ -126,20 +127,21 @@ impl AwaitsSalt {
 }
 
 impl AwaitsSignature {
-    /// Returns words of the broker as they may be shown: they may repeat our proof, or its signature.
-    pub(super) fn shown(&self, words: String) -> String {
-        let is_repeated = [&self.proof, &self.expected].into_iter().any(|derived| secret::is_repeated(derived, &words));
-        if is_repeated { secret::NOT_SHOWN.to_string() } else { words }
+    /// Returns a broker's message, redacted if it repeats the proof or the signature.
+    pub(super) fn redacted(&self, message: String) -> String {
+        let is_repeated =
+            [&self.proof, &self.expected].into_iter().any(|derived| secret::is_repeated(derived, &message));
+        if is_repeated { secret::NOT_SHOWN.to_string() } else { message }
     }
 
-    /// Whether the broker knows the password too.
+    /// Verifies that the broker knows the password too.
     pub(super) fn on_token(self, token: &[u8]) -> Result<(), ScramError> {
-        let text = text(token).map_err(|error| error.with_words(|words| self.shown(words)))?;
+        let text = text(token).map_err(|error| error.map_message(|message| self.redacted(message)))?;
         let mut attributes = text.split(',');
         let signature = attributes.next().and_then(|first| first.strip_prefix("v="));
-        let signature = signature.ok_or(ScramError::Malformed("a signature has to come first"))?;
-        let signature = BASE64.decode(signature).map_err(|_| ScramError::Malformed("the signature is no base64"))?;
-        // In the same time wherever they differ.
+        let signature = signature.ok_or(ScramError::Malformed("a signature must come first"))?;
+        let signature = BASE64.decode(signature).map_err(|_| ScramError::Malformed("the signature is not base64"))?;
+        // In constant time, wherever they differ.
         let differing = self.expected.iter().zip(&signature).fold(0, |bits, (one, two)| bits | (one ^ two));
         if differing == 0 && signature.len() == self.expected.len() { Ok(()) } else { Err(ScramError::WrongSignature) }
     }
@@ -159,23 +161,23 @@ struct Challenge<'t> {
 }
 
 impl<'t> Challenge<'t> {
-    /// Attributes have their order; what comes behind them are extensions, which may be passed over. One that may not
-    /// (`m=`) comes first, and so takes the place of the nonce.
+    /// Parses the message. Attributes have a fixed order; extensions after them may be ignored. A mandatory extension
+    /// (`m=`) comes first, in the place of the nonce, and is therefore refused.
     fn read(message: &'t str) -> Result<Self, ScramError> {
         let mut attributes = message.split(',');
         let mut next = |name, missing| {
             let value = attributes.next().and_then(|attribute| attribute.strip_prefix(name));
             value.ok_or(ScramError::Malformed(missing))
         };
-        let nonce = next("r=", "a nonce has to come first")?;
-        let salt = next("s=", "a salt has to come second")?;
-        let iterations = next("i=", "a number of iterations has to come third")?;
-        let salt = BASE64.decode(salt).map_err(|_| ScramError::Malformed("the salt is no base64"))?;
+        let nonce = next("r=", "a nonce must come first")?;
+        let salt = next("s=", "a salt must come second")?;
+        let iterations = next("i=", "a number of iterations must come third")?;
+        let salt = BASE64.decode(salt).map_err(|_| ScramError::Malformed("the salt is not base64"))?;
         if salt.is_empty() {
             return Err(ScramError::Malformed("the salt is empty"));
         }
         if iterations.is_empty() || !iterations.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ScramError::Malformed("the number of iterations is none"));
+            return Err(ScramError::Malformed("the number of iterations is not a decimal number"));
         }
         let iterations = iterations.parse().unwrap_or(u64::MAX);
         match u32::try_from(iterations) {
@@ -187,19 +189,19 @@ impl<'t> Challenge<'t> {
     }
 }
 
-/// A message that is short enough, is text, and does not refuse.
+/// Returns a message as text, if it is short enough, valid UTF-8 and not a refusal.
 fn text(token: &[u8]) -> Result<&str, ScramError> {
     if token.len() > LONGEST_MESSAGE {
         return Err(ScramError::TooLong(token.len()));
     }
-    let text = core::str::from_utf8(token).map_err(|_| ScramError::Malformed("it is no UTF-8"))?;
+    let text = core::str::from_utf8(token).map_err(|_| ScramError::Malformed("it is not UTF-8"))?;
     match text.strip_prefix("e=") {
         Some(why) => Err(ScramError::Refused(why.to_string())),
         None => Ok(text),
     }
 }
 
-/// Our proof, and the signature by which the server proves the same: the formulas of RFC 5802, section 3.
+/// Returns the proof of the client, and the expected signature of the server: the formulas of RFC 5802, section 3.
 fn prove<D: EagerHash>(password: &[u8], salt: &[u8], iterations: u32, signed: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let salted = salted::<D>(password, salt, iterations);
     let client_key = mac::<D>(&salted, &[b"Client Key"]);
@@ -209,7 +211,7 @@ fn prove<D: EagerHash>(password: &[u8], salt: &[u8], iterations: u32, signed: &[
     (proof, mac::<D>(&server_key, &[signed]).to_vec())
 }
 
-/// `Hi` of RFC 5802: PBKDF2, of one block.
+/// `Hi` of RFC 5802: PBKDF2 with one block of output.
 fn salted<D: EagerHash>(password: &[u8], salt: &[u8], iterations: u32) -> Output<Hmac<D>> {
     let keyed = keyed::<D>(password);
     let mut last = keyed.clone().chain_update(salt).chain_update([0, 0, 0, 1]).finalize().into_bytes();
@@ -226,7 +228,7 @@ fn mac<D: EagerHash>(key: &[u8], parts: &[&[u8]]) -> Output<Hmac<D>> {
 }
 
 fn keyed<D: EagerHash>(key: &[u8]) -> Hmac<D> {
-    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+    Hmac::new_from_slice(key).expect("HMAC accepts keys of any length")
 }
 
 #[cfg(test)]

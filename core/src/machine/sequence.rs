@@ -1,73 +1,76 @@
-//! How a partition counts under a producer id and epoch: its sequence numbers (KIP-98).
+//! The sequence numbers of a partition under a producer id and epoch (KIP-98).
 
 use super::identity::Identity;
 
-/// The sequence number `records` after this one: 31 bits, then 0 again.
+/// Returns the sequence number `records` after this one. Wraps from `i32::MAX` to 0.
 pub(super) const fn advance(sequence: i32, records: usize) -> i32 {
     const MODULUS: u64 = 1 << 31;
     ((sequence as u64 + records as u64 % MODULUS) % MODULUS) as i32
 }
 
-/// So many batches of a producer a broker remembers, the last ones of each partition
+/// How many batches of a producer a broker remembers, the last ones of each partition
 /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
 const REMEMBERED_BATCHES: u64 = 5;
 
-/// How one partition counts.
+/// The sequence numbers of one partition.
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     identity: Option<Identity>,
+    /// The next sequence number.
     next: i32,
     /// How many batches were stamped under this identity.
     batches: u64,
-    /// What was stamped under this identity is not all accounted for: nothing new may be stamped under it here.
+    /// A batch stamped under this identity is missing from the log, or may be: no other may be stamped under it.
     lost: bool,
-    /// The broker that has taken a batch under this identity last.
+    /// The last broker that accepted a batch under this identity.
     confirmed_by: Option<i32>,
-    /// The offset after that batch, if the broker said where it is.
+    /// The offset after that batch, if the broker reported it.
     confirmed_end: Option<i64>,
 }
 
 impl Sequence {
-    /// The next range for so many records, under this identity: its first number, and how many batches were stamped before.
+    /// Assigns sequence numbers to the records of one batch, under this identity. Returns the first of them, and how
+    /// many batches were stamped before it. A new identity starts at 0.
     pub(super) fn take(&mut self, identity: Identity, records: usize) -> (i32, u64) {
         if self.identity != Some(identity) {
             *self = Self { identity: Some(identity), ..Self::default() };
         }
-        let taken = (self.next, self.batches);
+        let assigned = (self.next, self.batches);
         self.next = advance(self.next, records);
         self.batches += 1;
-        taken
+        assigned
     }
 
-    /// Whether the broker will still remember the batch with this number once another one is stamped: so that it takes a
-    /// repeat of it for what it is.
+    /// Returns `true` if the broker will still remember the batch with this number after another one is stamped, so
+    /// that it detects a retry as a duplicate.
     pub(super) fn is_remembered(&self, number: u64) -> bool {
         self.batches < number + REMEMBERED_BATCHES
     }
 
-    /// The identity under which it has counted last.
+    /// Returns the identity of the last batch that was stamped.
     pub(super) fn identity(&self) -> Option<Identity> {
         self.identity
     }
 
-    /// Whether something new may be stamped under this identity.
+    /// Returns `true` if another batch may be stamped under this identity.
     pub(super) fn allows(&self, identity: Identity) -> bool {
         !(self.lost && self.identity == Some(identity))
     }
 
-    /// A range under this identity was given out and is not in the log, or nobody knows: never count on from there.
+    /// Records that a batch stamped under this identity is not in the log, or may not be: its sequence is never
+    /// continued.
     pub(super) fn lose(&mut self, identity: Identity) {
         if self.identity == Some(identity) {
             self.lost = true;
         }
     }
 
-    /// The identity under which nothing new may be stamped.
+    /// Returns the identity under which no other batch may be stamped.
     pub(super) fn lost(&self) -> Option<Identity> {
         self.identity.filter(|_| self.lost)
     }
 
-    /// This broker has taken a batch under this identity, up to this offset.
+    /// Records that this broker accepted a batch under this identity. `end` is the offset after it, if it is known.
     pub(super) fn confirm(&mut self, identity: Identity, broker: i32, end: Option<i64>) {
         if self.identity == Some(identity) {
             self.confirmed_by = Some(broker);
@@ -75,18 +78,18 @@ impl Sequence {
         }
     }
 
-    /// The offset after the last batch that was taken under this identity, if it is known.
+    /// Returns the offset after the last batch that was accepted under this identity, if it is known.
     pub(super) fn confirmed_end(&self, identity: Identity) -> Option<i64> {
         self.confirmed_end.filter(|_| self.identity == Some(identity))
     }
 
-    /// Whether this broker knows where this identity is in its counting. One that does not takes **any** first sequence:
-    /// with two requests in flight the second could come first.
+    /// Returns `true` if this broker has accepted a batch under this identity. A broker that has not accepts **any**
+    /// first sequence number, so with two requests in flight the second could be written first.
     pub(super) fn is_confirmed(&self, identity: Identity, broker: i32) -> bool {
         self.identity == Some(identity) && self.confirmed_by == Some(broker)
     }
 
-    /// The topic was made anew: its brokers know nothing of us.
+    /// Records that the topic was recreated: its brokers do not know the producer.
     pub(super) fn doubt(&mut self) {
         self.confirmed_by = None;
     }
@@ -110,14 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn ranges_follow_on_each_other_and_a_new_identity_counts_from_0() {
+    fn sequences_are_consecutive_and_a_new_identity_starts_at_0() {
         let mut sequence = Sequence::default();
         assert_eq!([3, 2, 1].map(|records| sequence.take(ONE, records).0), [0, 3, 5]);
         assert_eq!([4, 1].map(|records| sequence.take(TWO, records)), [(0, 0), (4, 1)]);
     }
 
     #[test]
-    fn nothing_new_is_stamped_under_a_lost_identity() {
+    fn no_batch_is_stamped_under_a_lost_identity() {
         let mut sequence = Sequence::default();
         sequence.take(ONE, 3);
         sequence.lose(TWO);

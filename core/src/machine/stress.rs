@@ -1,5 +1,5 @@
-//! The laws over random schedules, against a broker that keeps a log and knows Kafka's rules for sequences. A small
-//! version of the simulation in `tests/`: it runs with the unit tests, so that it is at hand while the machine changes.
+//! Tests the guarantees of the machine over random schedules, against a model of a broker with a log and Kafka's rules
+//! for sequence numbers. A small version of the simulation in `tests/` that runs with the unit tests.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -12,15 +12,15 @@ use crate::protocol::ErrorCode;
 use crate::splitmix64::SplitMix64 as Random;
 use crate::{Fate, RecordBatches};
 
-/// One partition: what is stored, and what is known of each producer id.
+/// One partition: its records, and the state of each producer id.
 #[derive(Default)]
 struct Log {
     values: Vec<String>,
-    producers: BTreeMap<i64, Known>,
+    producers: BTreeMap<i64, ProducerState>,
 }
 
 #[derive(Default)]
-struct Known {
+struct ProducerState {
     epoch: i16,
     last: i32,
     recent: VecDeque<(i32, usize)>,
@@ -67,31 +67,32 @@ impl Log {
     }
 }
 
-/// What has been sent on a connection and not been looked at yet.
+/// The requests on a connection that the broker has not handled yet.
 #[derive(Default)]
-struct Link {
+struct Connection {
     queue: VecDeque<Asked>,
-    mute: bool,
+    /// Whether the broker no longer handles or answers requests on it.
+    is_stalled: bool,
 }
 
-struct Chaos {
+struct Schedule {
     seed: u64,
     world: World,
     random: Random,
     logs: BTreeMap<i32, Log>,
-    links: BTreeMap<ConnectionId, Link>,
-    /// Requests of connections that are gone, which the broker has still to look at.
+    links: BTreeMap<ConnectionId, Connection>,
+    /// Requests of closed connections that the broker has not handled yet.
     late: VecDeque<Asked>,
-    kind: usize,
+    failure_rate: usize,
     ids: i64,
     bump: bool,
-    /// Epochs that were not handed out get this error code.
-    own_epochs: ErrorCode,
+    /// The error code for epochs that the broker did not assign.
+    on_local_epoch: ErrorCode,
 }
 
 const PARTITIONS: i32 = 3;
 
-impl Chaos {
+impl Schedule {
     fn new(seed: u64, change: impl FnOnce(&mut ProducerConfig)) -> Self {
         let mut world = World::new(|config| {
             config.delivery_timeout = Duration::from_secs(3);
@@ -100,10 +101,10 @@ impl Chaos {
         });
         world.partitions = PARTITIONS;
         let mut random = Random::new(seed);
-        let kind = random.below(30);
+        let failure_rate = random.below(30);
         let bump = random.below(2) == 0;
-        // NONE: they are taken (KIP-360).
-        let own_epochs = [
+        // NONE: the broker accepts them (KIP-360).
+        let on_local_epoch = [
             ErrorCode::NONE,
             ErrorCode::NONE,
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -111,12 +112,12 @@ impl Chaos {
             ErrorCode::INVALID_PRODUCER_ID_MAPPING,
             ErrorCode::PRODUCER_FENCED,
         ];
-        let own_epochs = own_epochs[random.below(own_epochs.len())];
+        let on_local_epoch = on_local_epoch[random.below(on_local_epoch.len())];
         let (logs, links, late) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        Self { seed, world, random, logs, links, late, kind, ids: 0, bump, own_epochs }
+        Self { seed, world, random, logs, links, late, failure_rate, ids: 0, bump, on_local_epoch }
     }
 
-    fn rng(&mut self, percent: usize) -> bool {
+    fn chance(&mut self, percent: usize) -> bool {
         self.random.below(100) < percent
     }
 
@@ -124,11 +125,11 @@ impl Chaos {
         loop {
             match self.world.producer.poll_output(self.world.now) {
                 Output::Connect { connection, .. } => {
-                    if self.rng(self.kind / 2) {
+                    if self.chance(self.failure_rate / 2) {
                         let how = [Disconnect::NotConnected, Disconnect::Untrusted][self.random.below(2)];
                         self.world.producer.handle_input(Input::Closed(connection, how, None), self.world.now);
                     } else {
-                        self.links.insert(connection, Link::default());
+                        self.links.insert(connection, Connection::default());
                         self.world.producer.handle_input(Input::Connected(connection), self.world.now);
                     }
                 }
@@ -136,11 +137,11 @@ impl Chaos {
                     let asked = Asked::parse(connection, &bytes);
                     self.links
                         .get_mut(&connection)
-                        .expect("nothing goes to a closed connection")
+                        .expect("nothing is sent on a closed connection")
                         .queue
                         .push_back(asked);
                 }
-                Output::Close(connection) => self.cut(connection),
+                Output::Close(connection) => self.remove(connection),
                 Output::Event(event) => self.world.events.push(event),
                 Output::Wait(wait) => {
                     assert!(wait.is_none_or(|wait| wait > self.world.now));
@@ -151,30 +152,30 @@ impl Chaos {
         }
     }
 
-    /// The connection is gone; what was sent on it may still be looked at.
-    fn cut(&mut self, connection: ConnectionId) {
+    /// Removes a connection. The broker may still handle Produce requests that were sent on it.
+    fn remove(&mut self, connection: ConnectionId) {
         let link = self.links.remove(&connection).unwrap_or_default();
-        if self.rng(50) {
+        if self.chance(50) {
             self.late.extend(link.queue.into_iter().filter(|asked| asked.api == 0));
         }
     }
 
-    fn lose(&mut self, connection: ConnectionId) {
-        self.cut(connection);
+    fn disconnect(&mut self, connection: ConnectionId) {
+        self.remove(connection);
         self.world.producer.handle_input(Input::Closed(connection, Disconnect::Broken, None), self.world.now);
     }
 
-    /// The broker looks at one request.
+    /// Lets the broker handle one request.
     fn serve(&mut self, connection: ConnectionId) {
         let Some(link) = self.links.get_mut(&connection) else { return };
-        if link.mute {
+        if link.is_stalled {
             return;
         }
         let Some(asked) = link.queue.pop_front() else { return };
         let answer = match asked.api {
             0 => self.produce(&asked),
             22 => {
-                // Either way is legal: the next epoch, or a new id.
+                // Both are valid responses: the next epoch, or a new id.
                 let (id, epoch) = (self.ids, 0);
                 self.ids += 1;
                 self.world.ids = VecDeque::from([(id, epoch)]);
@@ -185,11 +186,11 @@ impl Chaos {
             }
             _ => self.world.answer(&asked),
         };
-        let kind = self.kind;
-        if self.rng(kind / 3) {
-            self.links.get_mut(&connection).unwrap().mute = true;
-        } else if self.rng(kind / 3) {
-            self.lose(connection);
+        let failure_rate = self.failure_rate;
+        if self.chance(failure_rate / 3) {
+            self.links.get_mut(&connection).unwrap().is_stalled = true;
+        } else if self.chance(failure_rate / 3) {
+            self.disconnect(connection);
         } else if let Some(answer) = answer {
             self.world.producer.handle_input(Input::Received(connection, &answer), self.world.now);
         }
@@ -216,14 +217,14 @@ impl Chaos {
                 ErrorCode::KAFKA_STORAGE_ERROR,
                 ErrorCode::UNKNOWN_SERVER_ERROR,
             ];
-            let (code, offset) = if self.rng(self.kind) {
+            let (code, offset) = if self.chance(self.failure_rate) {
                 (before[self.random.below(before.len())], 0)
             } else {
                 let (code, offset) = match self.identity_check(&batch) {
                     ErrorCode::NONE => self.logs.entry(partition).or_default().append(&batch),
                     code => (code, 0),
                 };
-                if code == ErrorCode::NONE && self.rng(self.kind / 2) {
+                if code == ErrorCode::NONE && self.chance(self.failure_rate / 2) {
                     (after[self.random.below(after.len())], 0)
                 } else {
                     (code, offset)
@@ -242,8 +243,8 @@ impl Chaos {
         let batch = RecordBatches::new(batch).next().unwrap().unwrap();
         let header = batch.header().unwrap();
         let identity = (header.producer_id, header.producer_epoch);
-        let is_own = identity.0 >= 0 && !self.world.handed_out.contains(&identity);
-        if is_own { self.own_epochs } else { ErrorCode::NONE }
+        let is_local = identity.0 >= 0 && !self.world.handed_out.contains(&identity);
+        if is_local { self.on_local_epoch } else { ErrorCode::NONE }
     }
 
     fn run(mut self, steps: usize, idempotent: bool) {
@@ -272,14 +273,14 @@ impl Chaos {
                     self.world.now = self.world.now + Duration::from_millis(millis);
                 }
                 _ => {
-                    if self.rng(10) {
+                    if self.chance(10) {
                         self.world.leader = 3 - self.world.leader;
                     }
                 }
             }
             self.drain();
         }
-        if self.rng(20) {
+        if self.chance(20) {
             self.world.producer.close(CloseMode::Immediate, self.world.now);
         } else {
             self.world.producer.close(CloseMode::Graceful, self.world.now);
@@ -294,11 +295,11 @@ impl Chaos {
                 self.serve(id);
             }
             self.drain();
-            if self.links.values().all(|link| link.mute || link.queue.is_empty()) {
+            if self.links.values().all(|link| link.is_stalled || link.queue.is_empty()) {
                 self.world.now = self.world.wait.unwrap_or(self.world.now);
             }
         }
-        assert!(matches!(self.world.events.last(), Some(Event::Closed)), "seed {}: it comes to an end", self.seed);
+        assert!(matches!(self.world.events.last(), Some(Event::Closed)), "seed {}: the producer closes", self.seed);
         while let Some(late) = self.late.pop_front() {
             self.produce(&late);
         }
@@ -314,29 +315,31 @@ impl Chaos {
                 Event::Failed { batch, error } => (batch.0, error.fate().unwrap()),
                 _ => continue,
             };
-            assert!(fates.insert(batch, fate).is_none(), "seed {seed}: one event for batch {batch}");
+            assert!(fates.insert(batch, fate).is_none(), "seed {seed}: batch {batch} ends in exactly one event");
         }
-        assert_eq!(fates.len(), names.len(), "seed {seed}: one event for each");
+        assert_eq!(fates.len(), names.len(), "seed {seed}: each batch ends in one event");
         let mut last: BTreeMap<i32, usize> = BTreeMap::new();
         for (batch, fate) in fates {
             let (partition, name) = &names[batch as usize];
-            let places: Vec<usize> = self
+            let offsets: Vec<usize> = self
                 .logs
                 .get(partition)
                 .map_or(Vec::new(), |log| (0..log.values.len()).filter(|&at| log.values[at] == *name).collect());
             match fate {
                 Fate::Written => {
-                    assert!(!places.is_empty(), "seed {seed}: batch {batch} is reported as written and is missing");
+                    assert!(!offsets.is_empty(), "seed {seed}: batch {batch} is reported as written and is missing");
                     if idempotent {
-                        assert_eq!(places.len(), 1, "seed {seed}: batch {batch} is there more than once");
-                        let before = last.insert(*partition, places[0]);
+                        assert_eq!(offsets.len(), 1, "seed {seed}: batch {batch} is in the log more than once");
+                        let before = last.insert(*partition, offsets[0]);
                         assert!(
-                            before.is_none_or(|before| before < places[0]),
+                            before.is_none_or(|before| before < offsets[0]),
                             "seed {seed}: batch {batch} is out of order"
                         );
                     }
                 }
-                Fate::NotWritten => assert!(places.is_empty(), "seed {seed}: batch {batch} is reported as not written"),
+                Fate::NotWritten => {
+                    assert!(offsets.is_empty(), "seed {seed}: batch {batch} is reported as not written");
+                }
                 Fate::Unknown => {}
             }
         }
@@ -344,15 +347,15 @@ impl Chaos {
 }
 
 #[test]
-fn idempotent_batches_are_there_once_and_in_order_whatever_breaks() {
+fn idempotent_batches_are_written_once_and_in_order_despite_failures() {
     for seed in 0..300 {
-        Chaos::new(seed, |_| {}).run(400, true);
+        Schedule::new(seed, |_| {}).run(400, true);
     }
 }
 
 #[test]
-fn without_idempotence_nothing_that_was_acknowledged_is_missing() {
+fn without_idempotence_each_acknowledged_batch_is_in_the_log() {
     for seed in 0..100 {
-        Chaos::new(seed, |config| config.enable_idempotence = false).run(400, false);
+        Schedule::new(seed, |config| config.enable_idempotence = false).run(400, false);
     }
 }

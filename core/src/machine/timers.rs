@@ -1,4 +1,4 @@
-//! Timers, each with a name. The next deadline is the least.
+//! The timers of the machine, each with at most one deadline.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -7,44 +7,44 @@ use super::io::ConnectionId;
 use super::network::Node;
 use crate::time::Instant;
 
-/// What a deadline is for.
+/// The identity of a timer: what its deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// A connection is overdue: it does not come about, or does not answer.
+    /// A connection was not established in time, or a response did not arrive in time.
     Overdue(ConnectionId),
-    /// A connection has been of no use for long, or its session is over.
+    /// A connection has been idle for too long, or its session has expired.
     Idle(ConnectionId),
-    /// A broker asked for silence until now.
+    /// The throttle time of a broker is over.
     Throttle(ConnectionId),
     /// A node may be connected to again.
     Reconnect(Node),
-    /// A partition's next batch may be tried again.
+    /// The retry backoff of a partition's next batch is over.
     Retry(PartitionIndex),
-    /// A partition's oldest batch is out of time.
+    /// The delivery timeout of a partition's oldest batch.
     Delivery(PartitionIndex),
-    /// Metadata may be asked for again.
+    /// Metadata may be requested again.
     MetadataRetry,
     /// Metadata is too old.
     MetadataAge,
-    /// What was not used for long is forgotten.
+    /// Unused topics and partitions are forgotten.
     MetadataIdle,
-    /// A topic that was looked up is not there.
+    /// The timeout of the lookups of topics.
     LookupTopic,
-    /// A producer id may be asked for again.
+    /// A producer id may be requested again.
     ProducerId,
 }
 
-/// At most one deadline for each name.
+/// The timers that are set.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    by_name: BTreeMap<Timer, Instant>,
+    deadlines: BTreeMap<Timer, Instant>,
     by_time: BTreeSet<(Instant, Timer)>,
 }
 
 impl Timers {
-    /// Sets it, or moves it.
+    /// Sets the deadline of a timer, or moves it.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        match self.by_name.insert(timer, at) {
+        match self.deadlines.insert(timer, at) {
             Some(before) if before == at => return,
             Some(before) => self.by_time.remove(&(before, timer)),
             None => false,
@@ -53,11 +53,11 @@ impl Timers {
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.by_name.contains_key(&timer)
+        self.deadlines.contains_key(&timer)
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {
-        if let Some(before) = self.by_name.remove(&timer) {
+        if let Some(before) = self.deadlines.remove(&timer) {
             self.by_time.remove(&(before, timer));
         }
     }
@@ -73,12 +73,13 @@ impl Timers {
         *self = Self::default();
     }
 
-    /// The next deadline.
+    /// Returns the next deadline.
     pub(super) fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|&(at, _)| at)
     }
 
-    /// One that is due, taken off: the earliest first, and at the same moment in the order of the names.
+    /// Removes a timer that is due and returns it: the earliest first, and those of one moment in the order of
+    /// [`Timer`].
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
         let &(at, timer) = self.by_time.first()?;
         if at > now {
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_deadline_is_the_least_and_each_name_has_one() {
+    fn the_next_deadline_is_the_earliest_and_each_timer_has_one() {
         let mut timers = Timers::default();
         assert_eq!(timers.next(), None);
         timers.set(Timer::MetadataAge, at(30));
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_comes_by_time_and_then_by_name() {
+    fn due_timers_are_ordered_by_time_and_then_by_kind() {
         let mut timers = Timers::default();
         timers.set(Timer::ProducerId, at(1));
         timers.set(Timer::Delivery(2), at(1));

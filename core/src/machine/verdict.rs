@@ -1,17 +1,17 @@
-//! What a broker's answer, or its silence, means. All of it is here, and all of it is pure.
+//! Maps each response of a broker, and the lack of one, to what happens next. Pure functions, without state.
 
 use crate::protocol::{Acks, ErrorCode};
 
-/// What happened to one batch that was sent, or waited to be.
+/// The outcome of one attempt to send a batch, or of waiting for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The broker answered.
+    /// The broker answered with this code.
     Answered(ErrorCode),
-    /// Its bytes went out, and the connection ended, or nobody answered in time, or the answer left it out.
+    /// The batch was sent, and the connection ended, no response arrived in time, or the response does not contain it.
     NoAnswer,
-    /// With `acks=0`: its bytes are written.
+    /// With `acks=0`: the batch is written to the connection.
     Written,
-    /// `delivery.timeout.ms` is over, or the producer is closed at once. `out`: some attempt of it may have been written.
+    /// `delivery.timeout.ms` has passed, or the producer is closed immediately. `out`: the batch is in flight.
     GivenUp { out: bool },
 }
 
@@ -20,26 +20,28 @@ pub(super) enum Outcome {
 pub(super) enum Verdict {
     /// It is in the log.
     Done,
-    /// The same bytes again. `refresh`: ask who leads first. `maybe_written`: this attempt may have been written, or still be.
+    /// Send the same bytes again. `refresh`: request metadata first. `maybe_written`: this attempt may have been
+    /// written, or may yet be.
     Retry { refresh: bool, maybe_written: bool },
-    /// It failed for good. `maybe_written`: this attempt may have been written, or still be.
+    /// It failed. `maybe_written`: this attempt may have been written, or may yet be.
     Fail { maybe_written: bool },
-    /// It was refused for its size.
+    /// The broker refused it for its size.
     TooLarge,
-    /// It was refused, for our counting is not the broker's: if it is the next in line, count anew under a new epoch;
-    /// if not, an earlier one has to go first.
+    /// The broker refused it because its sequence number is not the one that the broker expects: if no earlier batch is
+    /// unacknowledged, assign new sequence numbers under a new epoch; otherwise an earlier batch must be sent first.
     Resequence,
-    /// It was refused, for the broker does not take our producer id or epoch, whatever the sequence: no partition uses them
-    /// any more, and a new producer id is asked for.
+    /// The broker refused it because of its producer id or epoch, whatever the sequence number: no partition uses them
+    /// any more, and a new producer id is requested.
     IdentityRefused,
 }
 
-/// A batch's fate. The table of section "Produce", one row a code; a code of the future fails, and we know nothing of it.
+/// Returns what to do with a batch after a Produce attempt. An unknown error code fails it, with an unknown fate.
 pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict {
     use Verdict::{Done, Fail, IdentityRefused, Resequence, Retry, TooLarge};
-    // After its own write a leader waits for its followers only with acks=all. It can lose the partition while it waits,
-    // and says so with the very codes with which it would refuse beforehand. The next leader may have the records.
-    let waited = acks == Acks::All;
+    // Only with acks=all does a leader wait for its followers after its own write. It can lose leadership while it
+    // waits, and answers then with the same codes as for a refusal before the write. The next leader may have the
+    // records.
+    let appended_first = acks == Acks::All;
     let code = match outcome {
         Outcome::Answered(code) => code,
         Outcome::NoAnswer => return Retry { refresh: true, maybe_written: true },
@@ -48,17 +50,17 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
     };
     match code {
         ErrorCode::NONE => Done,
-        // The log has it, too far back for the broker to tell the offset.
+        // The batch is in the log, but the broker no longer remembers its offset.
         ErrorCode::DUPLICATE_SEQUENCE_NUMBER if idempotent => Done,
 
         ErrorCode::NOT_LEADER_OR_FOLLOWER
         | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         | ErrorCode::REPLICA_NOT_AVAILABLE
-        | ErrorCode::FENCED_LEADER_EPOCH => Retry { refresh: true, maybe_written: waited },
+        | ErrorCode::FENCED_LEADER_EPOCH => Retry { refresh: true, maybe_written: appended_first },
         ErrorCode::LEADER_NOT_AVAILABLE | ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID => {
             Retry { refresh: true, maybe_written: false }
         }
-        // The last three are no codes of Produce's: who knows what such a broker has done.
+        // The last three are not error codes of Produce, so nothing is known of what such a broker has done.
         ErrorCode::KAFKA_STORAGE_ERROR
         | ErrorCode::NETWORK_EXCEPTION
         | ErrorCode::LISTENER_NOT_FOUND
@@ -77,9 +79,10 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { refresh: false, maybe_written: false },
 
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Resequence,
-        // All before anything is appended. The first three mean that our id or epoch is unknown, or another's by now. The
-        // last two are about transactions, of which we have none: the broker has one open under our id (Kafka's
-        // `ProducerAppendInfo`), and we cannot end it.
+        // Brokers answer with all of these before they append anything. The first three mean that the producer id or
+        // epoch is unknown, or is used by another producer by now. The last two are about transactions, which this
+        // producer does not use: the broker has one open under this producer id (Kafka's `ProducerAppendInfo`), and this
+        // client cannot end it.
         ErrorCode::INVALID_PRODUCER_EPOCH
         | ErrorCode::INVALID_PRODUCER_ID_MAPPING
         | ErrorCode::PRODUCER_FENCED
@@ -112,25 +115,25 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         | ErrorCode::PRODUCER_FENCED
         | ErrorCode::TRANSACTION_ABORTABLE => Fail { maybe_written: false },
 
-        // UNKNOWN_SERVER_ERROR among them: the broker failed at it, at some point.
+        // Includes UNKNOWN_SERVER_ERROR: the broker failed at an unknown point.
         _ => Fail { maybe_written: true },
     }
 }
 
-/// What metadata says of a topic, or of everything.
+/// What an error code of Metadata, of a topic or of the response, means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TopicVerdict {
-    /// It is known.
+    /// The topic is known.
     Known,
-    /// Not yet: ask again.
+    /// Retriable: request metadata again.
     AskAgain,
-    /// It will not be: its batches fail.
+    /// Not retriable: the batches of the topic fail.
     Fail,
-    /// What we know of the cluster is void: begin anew with the bootstrap servers (KIP-1102).
+    /// Discard all metadata, and start again from the bootstrap servers (KIP-1102).
     Rebootstrap,
 }
 
-/// The table of section "Metadata".
+/// Returns what an error code of Metadata means.
 pub(super) fn metadata(code: ErrorCode) -> TopicVerdict {
     match code {
         ErrorCode::NONE => TopicVerdict::Known,
@@ -140,24 +143,24 @@ pub(super) fn metadata(code: ErrorCode) -> TopicVerdict {
         | ErrorCode::UNSUPPORTED_VERSION
         | ErrorCode::INVALID_REQUEST => TopicVerdict::Fail,
         ErrorCode::REBOOTSTRAP_REQUIRED => TopicVerdict::Rebootstrap,
-        // UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_ID, and whatever may come: a topic that is not
-        // there can be there at the next try, and the batch's own time-out ends the waiting.
+        // UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_ID, and unknown codes: a missing topic may
+        // exist at the next attempt, and the delivery timeout of the batch ends the retries.
         _ => TopicVerdict::AskAgain,
     }
 }
 
-/// What the answer to InitProducerId means.
+/// What an error code of InitProducerId means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdentityVerdict {
-    /// There it is.
+    /// The response has a producer id.
     Obtained,
-    /// Not yet: ask again.
+    /// Retriable: request a producer id again.
     AskAgain,
-    /// There will be none: what waits for it fails.
+    /// Not retriable: the batches that need a producer id fail.
     Fail,
 }
 
-/// The table of section "InitProducerId".
+/// Returns what an error code of InitProducerId means.
 pub(super) fn identity(code: ErrorCode) -> IdentityVerdict {
     match code {
         ErrorCode::NONE => IdentityVerdict::Obtained,
@@ -178,12 +181,12 @@ mod tests {
     use super::*;
 
     const REFUSED: Verdict = Verdict::Fail { maybe_written: false };
-    const AGAIN: Verdict = Verdict::Retry { refresh: false, maybe_written: false };
-    const AGAIN_UNSURE: Verdict = Verdict::Retry { refresh: false, maybe_written: true };
-    const ELSEWHERE: Verdict = Verdict::Retry { refresh: true, maybe_written: false };
-    const ELSEWHERE_UNSURE: Verdict = Verdict::Retry { refresh: true, maybe_written: true };
+    const RETRY: Verdict = Verdict::Retry { refresh: false, maybe_written: false };
+    const RETRY_MAYBE_WRITTEN: Verdict = Verdict::Retry { refresh: false, maybe_written: true };
+    const REFRESH: Verdict = Verdict::Retry { refresh: true, maybe_written: false };
+    const REFRESH_MAYBE_WRITTEN: Verdict = Verdict::Retry { refresh: true, maybe_written: true };
 
-    /// One test a row: name, code, then the verdicts for acks=all idempotent, acks=all, acks=1.
+    /// One test per row: name, code, then the verdicts for acks=all idempotent, acks=all, acks=1.
     macro_rules! produce_rows {
         ($($name:ident $code:ident $idempotent:expr, $all:expr, $leader:expr;)*) => {
             mod produce_row {
@@ -202,28 +205,28 @@ mod tests {
     produce_rows! {
         none NONE Verdict::Done, Verdict::Done, Verdict::Done;
         duplicate_sequence_number DUPLICATE_SEQUENCE_NUMBER Verdict::Done, Verdict::Fail { maybe_written: true }, Verdict::Fail { maybe_written: true };
-        not_leader_or_follower NOT_LEADER_OR_FOLLOWER ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
-        unknown_topic_or_partition UNKNOWN_TOPIC_OR_PARTITION ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
-        replica_not_available REPLICA_NOT_AVAILABLE ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
-        fenced_leader_epoch FENCED_LEADER_EPOCH ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE;
-        leader_not_available LEADER_NOT_AVAILABLE ELSEWHERE, ELSEWHERE, ELSEWHERE;
-        listener_not_found LISTENER_NOT_FOUND ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
-        preferred_leader_not_available PREFERRED_LEADER_NOT_AVAILABLE ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
-        eligible_leaders_not_available ELIGIBLE_LEADERS_NOT_AVAILABLE ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
-        unknown_topic_id UNKNOWN_TOPIC_ID ELSEWHERE, ELSEWHERE, ELSEWHERE;
-        inconsistent_topic_id INCONSISTENT_TOPIC_ID ELSEWHERE, ELSEWHERE, ELSEWHERE;
-        kafka_storage_error KAFKA_STORAGE_ERROR ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
-        network_exception NETWORK_EXCEPTION ELSEWHERE_UNSURE, ELSEWHERE_UNSURE, ELSEWHERE_UNSURE;
-        request_timed_out REQUEST_TIMED_OUT AGAIN_UNSURE, AGAIN_UNSURE, AGAIN_UNSURE;
-        not_enough_replicas_after_append NOT_ENOUGH_REPLICAS_AFTER_APPEND AGAIN_UNSURE, AGAIN_UNSURE, AGAIN_UNSURE;
-        not_enough_replicas NOT_ENOUGH_REPLICAS AGAIN, AGAIN, AGAIN;
-        corrupt_message CORRUPT_MESSAGE AGAIN, AGAIN, AGAIN;
-        unknown_leader_epoch UNKNOWN_LEADER_EPOCH AGAIN, AGAIN, AGAIN;
-        coordinator_load_in_progress COORDINATOR_LOAD_IN_PROGRESS AGAIN, AGAIN, AGAIN;
-        coordinator_not_available COORDINATOR_NOT_AVAILABLE AGAIN, AGAIN, AGAIN;
-        not_coordinator NOT_COORDINATOR AGAIN, AGAIN, AGAIN;
-        concurrent_transactions CONCURRENT_TRANSACTIONS AGAIN, AGAIN, AGAIN;
-        throttling_quota_exceeded THROTTLING_QUOTA_EXCEEDED AGAIN_UNSURE, AGAIN_UNSURE, AGAIN_UNSURE;
+        not_leader_or_follower NOT_LEADER_OR_FOLLOWER REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
+        unknown_topic_or_partition UNKNOWN_TOPIC_OR_PARTITION REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
+        replica_not_available REPLICA_NOT_AVAILABLE REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
+        fenced_leader_epoch FENCED_LEADER_EPOCH REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
+        leader_not_available LEADER_NOT_AVAILABLE REFRESH, REFRESH, REFRESH;
+        listener_not_found LISTENER_NOT_FOUND REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
+        preferred_leader_not_available PREFERRED_LEADER_NOT_AVAILABLE REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
+        eligible_leaders_not_available ELIGIBLE_LEADERS_NOT_AVAILABLE REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
+        unknown_topic_id UNKNOWN_TOPIC_ID REFRESH, REFRESH, REFRESH;
+        inconsistent_topic_id INCONSISTENT_TOPIC_ID REFRESH, REFRESH, REFRESH;
+        kafka_storage_error KAFKA_STORAGE_ERROR REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
+        network_exception NETWORK_EXCEPTION REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
+        request_timed_out REQUEST_TIMED_OUT RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN;
+        not_enough_replicas_after_append NOT_ENOUGH_REPLICAS_AFTER_APPEND RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN;
+        not_enough_replicas NOT_ENOUGH_REPLICAS RETRY, RETRY, RETRY;
+        corrupt_message CORRUPT_MESSAGE RETRY, RETRY, RETRY;
+        unknown_leader_epoch UNKNOWN_LEADER_EPOCH RETRY, RETRY, RETRY;
+        coordinator_load_in_progress COORDINATOR_LOAD_IN_PROGRESS RETRY, RETRY, RETRY;
+        coordinator_not_available COORDINATOR_NOT_AVAILABLE RETRY, RETRY, RETRY;
+        not_coordinator NOT_COORDINATOR RETRY, RETRY, RETRY;
+        concurrent_transactions CONCURRENT_TRANSACTIONS RETRY, RETRY, RETRY;
+        throttling_quota_exceeded THROTTLING_QUOTA_EXCEEDED RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN;
         out_of_order_sequence_number OUT_OF_ORDER_SEQUENCE_NUMBER Verdict::Resequence, REFUSED, REFUSED;
         unknown_producer_id UNKNOWN_PRODUCER_ID Verdict::Resequence, REFUSED, REFUSED;
         invalid_producer_epoch INVALID_PRODUCER_EPOCH Verdict::IdentityRefused, REFUSED, REFUSED;
@@ -249,9 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_retried_and_may_have_been_written() {
+    fn no_answer_is_retried_and_may_have_been_written() {
         for acks in [Acks::None, Acks::Leader, Acks::All] {
-            assert_eq!(produce(Outcome::NoAnswer, acks, false), ELSEWHERE_UNSURE);
+            assert_eq!(produce(Outcome::NoAnswer, acks, false), REFRESH_MAYBE_WRITTEN);
         }
     }
 
@@ -261,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn given_up_is_as_sure_as_the_bytes_are() {
+    fn a_batch_given_up_in_flight_may_have_been_written() {
         for out in [false, true] {
             assert_eq!(produce(Outcome::GivenUp { out }, Acks::All, true), Verdict::Fail { maybe_written: out });
         }
     }
 
     #[test]
-    fn of_a_code_of_the_future_we_know_nothing() {
+    fn an_unknown_code_fails_a_batch_as_unknown_and_is_retried_elsewhere() {
         let outcome = Outcome::Answered(ErrorCode(9999));
         assert_eq!(produce(outcome, Acks::All, true), Verdict::Fail { maybe_written: true });
         assert_eq!(metadata(ErrorCode(9999)), TopicVerdict::AskAgain);

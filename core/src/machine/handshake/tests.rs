@@ -33,8 +33,8 @@ fn apis(correlation: i32, code: i16, apis: &[(i16, i16)]) -> Vec<u8> {
     frame
 }
 
-/// Through the questions what it speaks, to the mechanism: asked in v3, told that only v0 will do, asked again.
-fn asked_twice(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
+/// Completes ApiVersions: sent in v3, refused in favour of v0, sent again.
+fn after_api_versions(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
     let (first, waiting) = sent(Handshake::begin(config, None));
     assert_eq!(first[4..12], [0, 18, 0, 3, 255, 255, 255, 255]);
     assert!(waiting.asks_versions());
@@ -44,8 +44,8 @@ fn asked_twice(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, C
 }
 
 #[test]
-fn an_old_broker_is_asked_in_its_own_version() {
-    match asked_twice(&config(false), &[(0, 2), (3, 1), (18, 0)]) {
+fn an_old_broker_gets_api_versions_in_its_own_version() {
+    match after_api_versions(&config(false), &[(0, 2), (3, 1), (18, 0)]) {
         Ok(Step::Ready { versions, .. }) => {
             assert_eq!(versions, Versions { produce: 2, metadata: 1, init_producer_id: None });
             assert_eq!(versions.magic(), Magic::V1);
@@ -54,9 +54,9 @@ fn an_old_broker_is_asked_in_its_own_version() {
     }
 }
 
-/// librdkafka's mock cluster answers so: it lays the list out as it was asked, and counts its entries wrong.
+/// librdkafka's mock cluster answers like this: the list has the layout of the requested version, and a wrong count.
 #[test]
-fn a_broker_that_refuses_the_version_in_a_layout_of_its_own_is_asked_in_v0() {
+fn a_broker_that_refuses_the_version_in_another_layout_gets_api_versions_v0() {
     let config = config(false);
     let (_, waiting) = sent(Handshake::begin(&config, None));
     let answer = [&(-1_i32).to_be_bytes()[..], &[0, 35, 1, 0, 18, 0, 0, 0, 2, 0, 0, 0, 0]].concat();
@@ -67,17 +67,17 @@ fn a_broker_that_refuses_the_version_in_a_layout_of_its_own_is_asked_in_v0() {
 }
 
 #[test]
-fn a_broker_that_cannot_take_batches_is_of_no_use() {
+fn a_broker_without_produce_is_incompatible() {
     assert!(matches!(
-        asked_twice(&config(false), &[(3, 1), (18, 0)]),
+        after_api_versions(&config(false), &[(3, 1), (18, 0)]),
         Err(ConnectionErrorKind::Incompatible(ApiKey::Produce))
     ));
 }
 
 #[test]
-fn plain_in_requests_of_its_own() {
+fn plain_in_sasl_authenticate() {
     let config = config(true);
-    let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 0)]));
+    let (mechanism, waiting) = sent(after_api_versions(&config, &[(0, 7), (3, 5), (17, 1), (36, 0)]));
     assert_eq!(mechanism[4..8], [0, 17, 0, 1]);
     assert!(mechanism.ends_with(b"\0\x05PLAIN"));
     let answer = [&MECHANISM.to_be_bytes()[..], &[0, 0, 0, 0, 0, 1, 0, 5], b"PLAIN"].concat();
@@ -93,7 +93,7 @@ fn plain_in_requests_of_its_own() {
 #[test]
 fn plain_in_a_bare_frame_before_kafka_1_0() {
     let config = config(true);
-    let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 2), (3, 1), (17, 0)]));
+    let (mechanism, waiting) = sent(after_api_versions(&config, &[(0, 2), (3, 1), (17, 0)]));
     assert_eq!(mechanism[4..8], [0, 17, 0, 0]);
     let answer = [&MECHANISM.to_be_bytes()[..], &[0, 0, 0, 0, 0, 0]].concat();
     let (token, waiting) = sent(waiting.on_frame(&config, RNG, &answer));
@@ -102,15 +102,15 @@ fn plain_in_a_bare_frame_before_kafka_1_0() {
 }
 
 #[test]
-fn refusals_say_why() {
+fn refusals_name_the_reason() {
     let config = config(true);
-    let (_, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 0)]));
+    let (_, waiting) = sent(after_api_versions(&config, &[(0, 7), (3, 5), (17, 1), (36, 0)]));
     let answer = [&MECHANISM.to_be_bytes()[..], &[0, 33, 0, 0, 0, 1, 0, 6], b"GSSAPI"].concat();
     match waiting.on_frame(&config, RNG, &answer) {
         Err(refused @ ConnectionErrorKind::Refused(_)) => {
-            let said = "the broker answered SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers GSSAPI, and not PLAIN \
+            let text = "the broker answered SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers GSSAPI, and not PLAIN \
                         (sasl.mechanism)";
-            assert_eq!(refused.to_string(), said);
+            assert_eq!(refused.to_string(), text);
             assert!(refused.is_authentication());
         }
         other => panic!("{other:?}"),
@@ -130,7 +130,7 @@ fn refusals_say_why() {
 }
 
 #[test]
-fn who_is_not_asked_is_spoken_to_as_its_version_can() {
+fn without_api_versions_the_fallback_versions_are_used() {
     for (version, produce, metadata, init_producer_id) in
         [("0.8.2", 0, 0, None), ("0.9", 1, 0, None), ("0.10.2", 2, 1, None), ("2.8", 3, 4, Some(0))]
     {
@@ -141,20 +141,20 @@ fn who_is_not_asked_is_spoken_to_as_its_version_can() {
 }
 
 #[test]
-fn with_credentials_every_broker_is_asked() {
-    let (asked, _) = sent(Handshake::begin(&config(true), Some("0.9".parse().unwrap())));
-    assert_eq!(asked[4..8], [0, 18, 0, 3]);
+fn with_credentials_api_versions_is_always_sent() {
+    let (request, _) = sent(Handshake::begin(&config(true), Some("0.9".parse().unwrap())));
+    assert_eq!(request[4..8], [0, 18, 0, 3]);
 }
 
 #[test]
-fn an_answer_to_another_question_is_none() {
+fn a_response_with_another_correlation_id_is_an_error() {
     let (_, waiting) = sent(Handshake::begin(&config(false), None));
     assert!(matches!(waiting.on_frame(&config(false), RNG, &apis(7, 0, &[])), Err(ConnectionErrorKind::Protocol(_))));
     let (_, waiting) = sent(Handshake::begin(&config(false), None));
     assert!(matches!(waiting.on_frame(&config(false), RNG, &[0; 3]), Err(ConnectionErrorKind::Protocol(_))));
 }
 
-/// A SaslAuthenticate request's token, in v1; and a frame with the answer, likewise.
+/// Returns the token of a SaslAuthenticate v1 request.
 fn token_of(request: &[u8]) -> String {
     let client = usize::from(request[13]);
     let token = &request[14 + client..];
@@ -162,21 +162,22 @@ fn token_of(request: &[u8]) -> String {
     String::from_utf8(token[4..].to_vec()).unwrap()
 }
 
+/// A SaslAuthenticate v1 response.
 fn authenticated(correlation: i32, token: &str, session: i64) -> Vec<u8> {
     let head = [&correlation.to_be_bytes()[..], &[0, 0, 255, 255], &(token.len() as i32).to_be_bytes()].concat();
     [&head[..], token.as_bytes(), &session.to_be_bytes()].concat()
 }
 
-/// As far as the first SCRAM message, in SaslAuthenticate v1.
+/// Returns the request with the first SCRAM message, in SaslAuthenticate v1.
 fn scram_begun(config: &ProducerConfig) -> (Vec<u8>, Handshake) {
-    let (mechanism, waiting) = sent(asked_twice(config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
+    let (mechanism, waiting) = sent(after_api_versions(config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
     assert!(mechanism.ends_with(config.sasl.as_ref().unwrap().mechanism().name().as_bytes()));
     let answer = [&MECHANISM.to_be_bytes()[..], &[0; 6]].concat();
     sent(waiting.on_frame(config, RNG, &answer))
 }
 
 #[test]
-fn scram_in_requests_of_its_own_each_with_its_number() {
+fn scram_in_sasl_authenticate_each_with_its_correlation_id() {
     for mechanism in [SaslMechanism::ScramSha256, SaslMechanism::ScramSha512] {
         let config = config_with(Some(mechanism));
         let (first, waiting) = scram_begun(&config);
@@ -195,7 +196,7 @@ fn scram_in_requests_of_its_own_each_with_its_number() {
 #[test]
 fn scram_in_bare_frames_before_kafka_1_0() {
     let config = config_with(Some(SaslMechanism::ScramSha256));
-    let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 2), (3, 1), (17, 0)]));
+    let (mechanism, waiting) = sent(after_api_versions(&config, &[(0, 2), (3, 1), (17, 0)]));
     assert_eq!(mechanism[4..8], [0, 17, 0, 0]);
     let (first, waiting) = sent(waiting.on_frame(&config, RNG, &[&MECHANISM.to_be_bytes()[..], &[0; 6]].concat()));
     let bare = |frame: &[u8]| String::from_utf8(frame[4..].to_vec()).unwrap();
@@ -207,22 +208,22 @@ fn scram_in_bare_frames_before_kafka_1_0() {
 }
 
 #[test]
-fn a_broker_that_does_not_know_the_password_is_not_believed() {
+fn a_broker_that_does_not_know_the_password_fails_authentication() {
     let config = config_with(Some(SaslMechanism::ScramSha256));
     let (first, waiting) = scram_begun(&config);
     let (server, challenge) = Server::new(SaslMechanism::ScramSha256, "me", "guessed").on_first(&token_of(&first));
     let (last, waiting) = sent(waiting.on_frame(&config, RNG, &authenticated(-4, &challenge, 0)));
-    assert_eq!(server.on_last(&token_of(&last)), None, "nor would an honest one believe us");
+    assert_eq!(server.on_last(&token_of(&last)), None, "an honest broker refuses the proof");
     let signature = server.signature();
     let kind = waiting.on_frame(&config, RNG, &authenticated(-5, &signature, 0)).unwrap_err();
     assert_eq!(kind, ConnectionErrorKind::Scram(ScramError::WrongSignature));
 }
 
 #[test]
-fn a_session_of_no_or_negative_length_is_none() {
+fn a_session_lifetime_of_0_or_less_is_no_limit() {
     let config = config(true);
     for session in [0, -1, i64::MIN] {
-        let (mechanism, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
+        let (mechanism, waiting) = sent(after_api_versions(&config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
         assert!(mechanism.ends_with(b"PLAIN"));
         let (_, waiting) = sent(waiting.on_frame(&config, RNG, &[&MECHANISM.to_be_bytes()[..], &[0; 6]].concat()));
         let ready = waiting.on_frame(&config, RNG, &authenticated(-4, "", session));
@@ -230,13 +231,13 @@ fn a_session_of_no_or_negative_length_is_none() {
     }
 }
 
-/// A SaslAuthenticate response, v1, that refuses in these words.
-fn refusal(correlation: i32, words: &str) -> Vec<u8> {
-    let head = [&correlation.to_be_bytes()[..], &[0, 58], &(words.len() as i16).to_be_bytes()].concat();
-    [&head[..], words.as_bytes(), &[0; 12]].concat()
+/// A SaslAuthenticate v1 response that refuses with this message.
+fn refusal(correlation: i32, message: &str) -> Vec<u8> {
+    let head = [&correlation.to_be_bytes()[..], &[0, 58], &(message.len() as i16).to_be_bytes()].concat();
+    [&head[..], message.as_bytes(), &[0; 12]].concat()
 }
 
-/// The texts of a failure: what people see of it, and what they find in a log.
+/// Returns the `Display` and `Debug` texts of a failure.
 fn texts(step: Result<Step, ConnectionErrorKind>) -> String {
     let kind = step.unwrap_err();
     format!("{kind} {kind:?}")
@@ -248,20 +249,20 @@ fn a_broker_that_repeats_the_password_is_not_quoted() {
     for mechanism in SaslMechanism::ALL {
         let sasl = Sasl::new(mechanism, "me", PASSWORD).unwrap();
         let config = ProducerConfig { sasl: Some(sasl), ..ProducerConfig::new([("h", 1)]) };
-        // Among the mechanisms that it offers, having heard it on another connection.
-        let (_, waiting) = sent(asked_twice(&config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
+        // In its list of mechanisms: it has the password from another connection.
+        let (_, waiting) = sent(after_api_versions(&config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
         let offers = [&[0, 33, 0, 0, 0, 1, 0, PASSWORD.len() as u8], PASSWORD.as_bytes()].concat();
-        let said = texts(waiting.on_frame(&config, RNG, &[&MECHANISM.to_be_bytes()[..], &offers].concat()));
-        assert!(said.contains("not shown") && !said.contains("horse"), "{said}");
-        // In its refusal.
-        for words in [format!("no user me/{PASSWORD}"), format!("{:?}", PASSWORD.as_bytes())] {
+        let text = texts(waiting.on_frame(&config, RNG, &[&MECHANISM.to_be_bytes()[..], &offers].concat()));
+        assert!(text.contains("not shown") && !text.contains("horse"), "{text}");
+        // In the message of its refusal.
+        for message in [format!("no user me/{PASSWORD}"), format!("{:?}", PASSWORD.as_bytes())] {
             let (_, waiting) = scram_begun(&config);
-            let said = texts(waiting.on_frame(&config, RNG, &refusal(-4, &words)));
-            assert!(said.contains("not shown") && !said.contains(&words), "{said}");
+            let text = texts(waiting.on_frame(&config, RNG, &refusal(-4, &message)));
+            assert!(text.contains("not shown") && !text.contains(&message), "{text}");
         }
         let (_, waiting) = scram_begun(&config);
-        let said = texts(waiting.on_frame(&config, RNG, &refusal(-4, "Invalid username or password")));
-        assert!(said.contains("Invalid username or password"), "{said}");
+        let text = texts(waiting.on_frame(&config, RNG, &refusal(-4, "Invalid username or password")));
+        assert!(text.contains("Invalid username or password"), "{text}");
     }
 }
 
@@ -282,13 +283,13 @@ fn a_broker_that_repeats_what_is_derived_from_the_password_is_not_quoted() {
             let in_a_token = authenticated(-5, &format!("e=not {repeated}"), 0);
             for answer in [in_an_error, in_a_token] {
                 let (waiting, ..) = proven();
-                let said = texts(waiting.on_frame(&config, RNG, &answer));
-                assert!(said.contains("not shown") && !said.contains(repeated), "{said}");
+                let text = texts(waiting.on_frame(&config, RNG, &answer));
+                assert!(text.contains("not shown") && !text.contains(repeated), "{text}");
             }
         }
         let (waiting, ..) = proven();
-        let said = texts(waiting.on_frame(&config, RNG, &authenticated(-5, "e=invalid-proof", 0)));
-        assert!(said.contains("invalid-proof"), "{said}");
+        let text = texts(waiting.on_frame(&config, RNG, &authenticated(-5, "e=invalid-proof", 0)));
+        assert!(text.contains("invalid-proof"), "{text}");
     }
 }
 

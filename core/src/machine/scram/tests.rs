@@ -2,7 +2,7 @@ use super::*;
 use crate::machine::SaslMechanism;
 use crate::machine::backoff::Seed;
 
-/// The example of RFC 7677: what is said, in turn.
+/// The example of RFC 7677: the messages, in order.
 const RFC_7677: [&str; 4] = [
     "n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
     "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
@@ -19,7 +19,7 @@ const SHA_512: [&str; 4] = [
     "v=ZQnYEgWQMFmmsM8aQMF0nDDCy/AgCzkwk8CmMZYcMg0vSVlKDanekLtifDSeVGT4+5ZxXnJq199RVG2rR7N7Zw==",
 ];
 
-/// With signs that have to be escaped in a name, and only there; likewise.
+/// With characters that must be escaped in a user name only; also made with `hashlib`.
 const SIGNS: [&str; 4] = [
     "n,,n=a=3Db=2Cc,r=nonce",
     "r=nonce+,s=AAECAwQFBgcICQoLDA0ODw==,i=16384",
@@ -27,16 +27,16 @@ const SIGNS: [&str; 4] = [
     "v=I9C76C/8+0wVn8Er/RfKqQfgkbMsWpF3rIdLZGPbJce7n2i3sAgBt0Xmqddud68ZKk/GcCm9pwUqB8wBt9i3ow==",
 ];
 
-fn exchange(hash: Hash, username: &str, password: &str, nonce: &str, said: [&str; 4]) {
+fn exchange(hash: Hash, username: &str, password: &str, nonce: &str, messages: [&str; 4]) {
     let (first, state) = AwaitsSalt::begin(hash, username, nonce.to_string());
-    assert_eq!(str::from_utf8(&first), Ok(said[0]));
-    let (last, state) = state.on_token(password, said[1].as_bytes()).unwrap();
-    assert_eq!(str::from_utf8(&last), Ok(said[2]));
-    assert_eq!(state.on_token(said[3].as_bytes()), Ok(()));
+    assert_eq!(str::from_utf8(&first), Ok(messages[0]));
+    let (last, state) = state.on_token(password, messages[1].as_bytes()).unwrap();
+    assert_eq!(str::from_utf8(&last), Ok(messages[2]));
+    assert_eq!(state.on_token(messages[3].as_bytes()), Ok(()));
 }
 
 #[test]
-fn the_exchanges_of_others() {
+fn exchanges_match_the_test_vectors() {
     exchange(Hash::Sha256, "user", "pencil", "rOprNGfwEbeRWgbNEkqO", RFC_7677);
     exchange(Hash::Sha512, "user", "pencil", "rOprNGfwEbeRWgbNEkqO", SHA_512);
     exchange(Hash::Sha512, "a=b,c", "p, =~", "nonce", SIGNS);
@@ -48,7 +48,7 @@ fn on_challenge(challenge: &[u8]) -> Result<String, ScramError> {
 }
 
 #[test]
-fn extensions_that_may_be_passed_over_are() {
+fn optional_extensions_are_ignored() {
     let more = format!("{},x=y,z", RFC_7677[1]);
     assert!(on_challenge(more.as_bytes()).unwrap().starts_with("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)"));
 }
@@ -58,19 +58,19 @@ fn a_hostile_challenge_is_refused_before_anything_is_hashed() {
     use ScramError::{ForeignNonce, Iterations, Malformed, Refused, TooLong};
     let good = RFC_7677[1];
     let cases: [(String, ScramError); 19] = [
-        (String::new(), Malformed("a nonce has to come first")),
+        (String::new(), Malformed("a nonce must come first")),
         ("e=unknown-user".into(), Refused("unknown-user".into())),
         ("e=".into(), Refused(String::new())),
-        (format!("m=ext,{good}"), Malformed("a nonce has to come first")),
-        (good.replace(",s=", ",t="), Malformed("a salt has to come second")),
-        (good.replace("s=W22ZaJ0SNY7soEsUEjb6gQ==,", ""), Malformed("a salt has to come second")),
-        (good.replace("gQ==", "gQ="), Malformed("the salt is no base64")),
-        (good.replace("W22Z", "W22*"), Malformed("the salt is no base64")),
+        (format!("m=ext,{good}"), Malformed("a nonce must come first")),
+        (good.replace(",s=", ",t="), Malformed("a salt must come second")),
+        (good.replace("s=W22ZaJ0SNY7soEsUEjb6gQ==,", ""), Malformed("a salt must come second")),
+        (good.replace("gQ==", "gQ="), Malformed("the salt is not base64")),
+        (good.replace("W22Z", "W22*"), Malformed("the salt is not base64")),
         (good.replace("W22ZaJ0SNY7soEsUEjb6gQ==", ""), Malformed("the salt is empty")),
-        (good.replace(",i=4096", ""), Malformed("a number of iterations has to come third")),
-        (good.replace("4096", ""), Malformed("the number of iterations is none")),
-        (good.replace("4096", "+4096"), Malformed("the number of iterations is none")),
-        (good.replace("4096", "-1"), Malformed("the number of iterations is none")),
+        (good.replace(",i=4096", ""), Malformed("a number of iterations must come third")),
+        (good.replace("4096", ""), Malformed("the number of iterations is not a decimal number")),
+        (good.replace("4096", "+4096"), Malformed("the number of iterations is not a decimal number")),
+        (good.replace("4096", "-1"), Malformed("the number of iterations is not a decimal number")),
         (good.replace("4096", "4095"), Iterations(4_095)),
         (good.replace("4096", "131073"), Iterations(131_073)),
         (good.replace("4096", "99999999999999999999999"), Iterations(u64::MAX)),
@@ -81,20 +81,20 @@ fn a_hostile_challenge_is_refused_before_anything_is_hashed() {
     for (challenge, expected) in cases {
         assert_eq!(on_challenge(challenge.as_bytes()), Err(expected), "{challenge}");
     }
-    assert_eq!(on_challenge(b"r=\xff"), Err(Malformed("it is no UTF-8")));
+    assert_eq!(on_challenge(b"r=\xff"), Err(Malformed("it is not UTF-8")));
 }
 
 #[test]
-fn a_hostile_signature_is_none() {
+fn a_hostile_signature_is_refused() {
     use ScramError::{Malformed, Refused, TooLong, WrongSignature};
     let cases: [(String, ScramError); 8] = [
-        (String::new(), Malformed("a signature has to come first")),
+        (String::new(), Malformed("a signature must come first")),
         ("e=invalid-proof".into(), Refused("invalid-proof".into())),
         ("v=".into(), WrongSignature),
-        ("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4".into(), Malformed("the signature is no base64")),
+        ("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4".into(), Malformed("the signature is not base64")),
         (RFC_7677[3].replace("6rri", "6rrj"), WrongSignature),
         (SHA_512[3].into(), WrongSignature),
-        ("v=6rri".into(), WrongSignature), // the beginning of the right one
+        ("v=6rri".into(), WrongSignature), // a prefix of the right one
         (format!("v={}", "A".repeat(5_000)), TooLong(5_002)),
     ];
     for (signature, expected) in cases {
@@ -105,7 +105,7 @@ fn a_hostile_signature_is_none() {
 }
 
 #[test]
-fn a_nonce_is_the_same_for_the_same_connection_and_no_other() {
+fn a_nonce_is_unique_to_its_seed_and_connection() {
     let nonce = |seed, connection| ConnectionRng { seed: Seed(seed), connection }.nonce();
     assert_eq!(nonce(1, 2), nonce(1, 2));
     assert_eq!(nonce(1, 2).len(), 24);
@@ -113,7 +113,7 @@ fn a_nonce_is_the_same_for_the_same_connection_and_no_other() {
     assert!(nonce(1, 2) != nonce(2, 1) && nonce(1, 2) != nonce(1, 3) && nonce(1, 2) != nonce(2, 2));
 }
 
-/// A broker that knows one user.
+/// A broker with one user.
 pub(in crate::machine) struct Server {
     mechanism: SaslMechanism,
     username: &'static str,
@@ -129,16 +129,16 @@ impl Server {
         Self { mechanism, username, password, signed: String::new() }
     }
 
-    /// What it answers to a first message.
+    /// Returns the response to a first message.
     pub(in crate::machine) fn on_first(mut self, message: &str) -> (Self, String) {
-        let said = message.strip_prefix("n,,").unwrap();
-        let nonce = said.strip_prefix(&format!("n={},r=", self.username)).unwrap();
+        let first = message.strip_prefix("n,,").unwrap();
+        let nonce = first.strip_prefix(&format!("n={},r=", self.username)).unwrap();
         let challenge = format!("r={nonce}more,s={},i={}", BASE64.encode(Self::SALT), Self::ITERATIONS);
-        self.signed = format!("{said},{challenge},c=biws,r={nonce}more");
+        self.signed = format!("{first},{challenge},c=biws,r={nonce}more");
         (self, challenge)
     }
 
-    /// What it answers to a last one, if that proves the password.
+    /// Returns the response to a last message, if that proves the password.
     pub(in crate::machine) fn on_last(&self, message: &str) -> Option<String> {
         let (_, proof) = message.split_once(",p=").unwrap();
         (BASE64.decode(proof).unwrap() == self.prove().0).then(|| self.signature())
