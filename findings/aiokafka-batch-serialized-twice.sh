@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# aiokafka lets send() append to a batch that was given to send_batch() and is open and waiting. With a value_serializer, on
-# librdkafka's mock cluster. Needs Python; ten seconds.
+# aiokafka's send() can append to an open batch that was passed to send_batch() and waits to be sent. With a
+# value_serializer, on librdkafka's mock cluster. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 aiokafka=0.14.0 confluent=2.16.1
 python_with "aiokafka==$aiokafka" "confluent-kafka==$confluent"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# aiokafka has its record formats twice, compiled and in Python (with AIOKAFKA_NO_EXTENSIONS, or where there is no compiled
-# one). The same calls with both. Needs Python; ten seconds.
+# aiokafka implements its record formats twice, compiled and in Python (used with AIOKAFKA_NO_EXTENSIONS, or where there is
+# no compiled one). Makes the same calls with both. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 aiokafka=0.14.0
 python_with "aiokafka==$aiokafka"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fills a batch of aiokafka until a record does not fit, and then appends one that does. Needs Python; ten seconds.
+# Fills a batch of aiokafka until a record does not fit, and then appends one that would fit. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 aiokafka=0.14.0
 python_with "aiokafka==$aiokafka"

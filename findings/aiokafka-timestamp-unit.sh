@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What BatchBuilder.append's documentation says of its timestamp, and what it does with one. Needs Python; ten seconds.
+# Compares the documentation of BatchBuilder.append's timestamp with its effect. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 aiokafka=0.14.0
 python_with "aiokafka==$aiokafka"

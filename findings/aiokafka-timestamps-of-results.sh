@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sends three records of one batch with times of their own to a topic with CreateTime, and compares what send() returns with
-# what a consumer reads. Needs Java 17, Maven and Python; half a minute.
+# Sends three records of one batch with their own timestamps to a topic with CreateTime, and compares what send() returns
+# with what a consumer reads. Needs Java 17, Maven and Python; half a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0 aiokafka=0.14.0
 python_with "aiokafka==$aiokafka"

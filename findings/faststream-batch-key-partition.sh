@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Publishes twenty times with one key, through a publisher of batches and through one of single messages, to a topic with four
+# Publishes twenty times with one key, with a batch publisher and with a publisher of single messages, to a topic with four
 # partitions of librdkafka's mock cluster. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 faststream=0.7.8 aiokafka=0.14.0 confluent=2.16.1

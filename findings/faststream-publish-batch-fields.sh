@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Publishes a KafkaPublishMessage, whose documentation says that in publish_batch it sets attributes of single messages, on
-# librdkafka's mock cluster. Needs Python; ten seconds.
+# Publishes a KafkaPublishMessage, which according to its documentation sets attributes of single messages in publish_batch,
+# on librdkafka's mock cluster. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 faststream=0.7.8 aiokafka=0.14.0 confluent=2.16.1
 python_with "faststream[kafka]==$faststream" "aiokafka==$aiokafka" "confluent-kafka==$confluent"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Publishes batches with None in different places, on librdkafka's mock cluster. Needs Python; ten seconds.
+# Publishes batches with None at different positions, on librdkafka's mock cluster. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 faststream=0.7.8 aiokafka=0.14.0 confluent=2.16.1
 python_with "faststream[kafka]==$faststream" "aiokafka==$aiokafka" "confluent-kafka==$confluent"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# 200 transactions of one record each, one after the other. After each commit is acknowledged, the end of the partition is
-# asked for as a read_committed consumer would. Needs Java 17, Maven and Python; a minute.
+# Commits 200 transactions of one record each, one after the other. After each acknowledged commit, requests the end offset
+# of the partition as a read_committed consumer does. Needs Java 17, Maven and Python; a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0 confluent=2.16.1
 python_with "confluent-kafka==$confluent"

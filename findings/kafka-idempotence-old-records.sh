@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# An idempotent producer's records have times of two days ago, as in a backfill, and it repeats its last request, as it does
-# if the response was lost. The broker looks for expired producers every second, not every ten minutes, to save time here.
-# Needs Java 17, Maven and Python; half a minute.
+# An idempotent producer sends records that are 23 or 25 hours old, as in a backfill, and repeats its last request, as after
+# a lost response. The broker expires producers by the timestamps of their records, and checks every second here, not every
+# ten minutes, to save time. Needs Java 17, Maven and Python; half a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0
 python_with

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A producer has three batches in the log and has lost the responses of the last two. The broker is restarted in good order,
-# and the producer repeats both. Needs Java 17, Maven and Python; a minute.
+# A producer has three batches in the log and has lost the responses to the last two. The broker is restarted cleanly, and
+# the producer repeats both. Needs Java 17, Maven and Python; a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0
 python_with

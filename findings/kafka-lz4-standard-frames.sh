@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The same records compressed by the LZ4 library's Python binding in four ways that the LZ4 frame format allows, and sent to a
+# Sends the same records, compressed by the LZ4 library's Python binding in four ways that the LZ4 frame format allows, to a
 # broker. Java's consumer decompresses with the same class as the broker. Needs Java 17, Maven and Python; half a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0 lz4=4.4.5 aiokafka=0.14.0

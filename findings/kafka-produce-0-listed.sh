@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Asks a broker which versions of Produce it speaks, and sends one request in each. Needs Java 17, Maven and Python; half a
-# minute.
+# Requests the versions of Produce that a broker supports, and sends one request in each. Needs Java 17, Maven and Python;
+# half a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0
 python_with

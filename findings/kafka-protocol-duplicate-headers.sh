@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Decodes a batch of aiokafka, whose one record has two headers of the same name, with the crate kafka-protocol.
-# Needs Python and a Rust toolchain; half a minute.
+# Decodes a batch of aiokafka, whose only record has two headers of the same name, with the crate kafka-protocol. Needs
+# Python and a Rust toolchain; half a minute.
 source "$(dirname "$0")/lib.sh"
 crate=0.18.0 aiokafka=0.14.0
 python_with "aiokafka==$aiokafka"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sends two records with times of their own to a topic with message.timestamp.type=LogAppendTime. Then decodes what is in the
-# log with the crate kafka-protocol, and with aiokafka. Needs Java 17, Maven, Python and a Rust toolchain; a minute.
+# Sends two records with their own timestamps to a topic with message.timestamp.type=LogAppendTime. Then decodes the log
+# with the crate kafka-protocol and with aiokafka. Needs Java 17, Maven, Python and a Rust toolchain; a minute.
 source "$(dirname "$0")/lib.sh"
 crate=0.18.0 kafka=4.4.0 aiokafka=0.14.0
 python_with "aiokafka==$aiokafka"

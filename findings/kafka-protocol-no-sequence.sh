@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Encodes three records of a producer that is not idempotent with the crate kafka-protocol, in the only way that its constants
-# suggest: NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE. Needs a Rust toolchain; half a minute.
+# Encodes three records of a producer that is not idempotent with the crate kafka-protocol, as its constants suggest:
+# NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE. Needs a Rust toolchain; half a minute.
 source "$(dirname "$0")/lib.sh"
 crate=0.18.0
 rust_program "kafka-protocol = { version = \"=$crate\", default-features = false }" 'bytes = "1"' <<'RUST'

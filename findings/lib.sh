@@ -1,7 +1,7 @@
-# Sourced by every finding: a temporary folder, the programs to run in it, and the verdict.
+# Sourced by every finding: a temporary directory, functions that install and run programs in it, and the comparison.
 #
-# Exit codes: 0 the behaviour is still as described, 1 it has changed, 2 the script could not run.
-# Packages come from the registries that pip, Maven and cargo are set up for, at the versions that the script names.
+# Exit codes: 0 the behaviour is as described, 1 it has changed, 2 the script could not run.
+# Packages are installed from the registries configured for pip, Maven and cargo, at the versions that the script names.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,7 +30,7 @@ need() {
 # Runs a command whose output matters only if it fails.
 quietly() { "$@" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 2; }; }
 
-# python_with PACKAGE==VERSION...: a virtual environment with these packages. Afterwards `python` runs in it, and finds raw.py.
+# python_with PACKAGE==VERSION...: creates a virtual environment with these packages. Afterwards `python` runs in it and can import raw.py.
 python_with() {
     need python3
     quietly python3 -m venv "$work/python"
@@ -52,7 +52,7 @@ rust_program() {
     mv "$work/rust/target/debug/program" "$work/rust/program"
 }
 
-# jars_of GROUP:NAME:VERSION...: puts these and what they need into the class path.
+# jars_of GROUP:NAME:VERSION...: adds these and their dependencies to the class path.
 jars_of() {
     need java mvn
     local folder artifact
@@ -111,10 +111,10 @@ stop_broker() {
     broker_pid=
 }
 
-# judge TITLE VERSIONS EXPECTED SEEN PATTERN: SEEN is the surprise as long as it matches PATTERN, a glob.
+# judge TITLE VERSIONS EXPECTED SEEN PATTERN: the behaviour is unchanged if SEEN matches PATTERN, a glob.
 judge() {
     printf '%s\n  versions: %s\n  expected: %s\n  seen:     %s\n' "$1" "$2" "$3" "${4//$'\n'/$'\n'            }"
-    # shellcheck disable=SC2053 # a pattern it shall be
+    # shellcheck disable=SC2053 # a pattern is intended
     if [[ $4 == $5 ]]; then
         verdict=0 && echo "  unchanged"
     else

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What librdkafka's mock cluster answers to Produce requests sent by hand: the bytes behind the last field that each version
-# should have, and the timestamp. Needs Python; ten seconds.
+# Sends hand-written Produce requests to librdkafka's mock cluster and checks its responses: missing bytes at the end,
+# according to the fields of each version, and the timestamp. Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 confluent=2.16.1
 python_with "confluent-kafka==$confluent"

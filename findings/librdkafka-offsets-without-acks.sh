@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Delivery reports of 1100 messages with acks=0, on librdkafka's mock cluster. No offset is known to a client then.
+# Prints the delivery reports of 1100 messages with acks=0, on librdkafka's mock cluster. A client knows no offsets then.
 # Needs Python; ten seconds.
 source "$(dirname "$0")/lib.sh"
 confluent=2.16.1

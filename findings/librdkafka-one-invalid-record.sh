@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Batches of three messages to a compacted topic, which takes none without a key. Kafka's response lists the positions of the
-# invalid ones (KIP-467). Needs Java 17, Maven and Python; half a minute.
+# Sends batches of three messages to a compacted topic, which accepts none without a key. Kafka's response lists the
+# positions of the invalid ones (KIP-467). Needs Java 17, Maven and Python; half a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0 confluent=2.16.1
 python_with "confluent-kafka==$confluent"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The only producer of its transactional id commits after transaction.timeout.ms has passed and the broker has aborted the
-# transaction. The broker looks for such every 0.2 seconds, not every ten, to save time here. Needs Java 17, Maven and Python;
-# half a minute.
+# transaction. The broker checks for timeouts every 0.2 seconds here, not every ten, to save time. Needs Java 17, Maven and
+# Python; half a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0 confluent=2.16.1
 python_with "confluent-kafka==$confluent"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Produces a record whose header has the value null with librdkafka, and reads it with rskafka from librdkafka's mock cluster.
-# Needs Python, a Rust and a C toolchain; a minute or two.
+# Produces a record whose header has the value null with librdkafka, and reads it with rskafka from librdkafka's mock
+# cluster. Needs Python, a Rust and a C toolchain; a minute or two.
 source "$(dirname "$0")/lib.sh"
 crate=0.6.0 confluent=2.16.1
 python_with "confluent-kafka==$confluent"

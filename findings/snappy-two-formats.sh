@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same value sent with compression.type=snappy by the Java client and by librdkafka, and taken from the broker's log.
-# Needs Java 17, Maven and Python; half a minute.
+# Sends the same value with compression.type=snappy with the Java client and with librdkafka, and reads it from the broker's
+# log. Needs Java 17, Maven and Python; half a minute.
 source "$(dirname "$0")/lib.sh"
 kafka=4.4.0 confluent=2.16.1 cramjam=2.14.0
 python_with "confluent-kafka==$confluent" "cramjam==$cramjam"

@@ -39,19 +39,19 @@ pub use kafka_batch_async_std::SmolProducer;
 #[cfg(feature = "rdkafka")]
 pub use kafka_batch_rdkafka::RdkafkaProducer;
 
-/// The transport crates, each as a module: settings, errors, and what the transport promises.
+/// The transport crates as modules: settings, errors, and the guarantees of each transport.
 ///
-/// They are in a module of their own so that `use kafka_batch::*` does not import the names `tokio` or `rdkafka`.
+/// A separate module, so that `use kafka_batch::*` does not import the names `tokio` or `rdkafka`.
 pub mod transports {
-    /// The transport over tokio. The batch that you fill is the batch in the log.
+    /// The transport over tokio. The batch that is sent is the batch in the log.
     #[cfg(feature = "tokio")]
     pub use kafka_batch_tokio as tokio;
 
-    /// The transport over async-std and smol. The batch that you fill is the batch in the log.
+    /// The transport over async-std and smol. The batch that is sent is the batch in the log.
     #[cfg(any(feature = "async-std", feature = "smol"))]
     pub use kafka_batch_async_std as async_std;
 
-    /// The transport over librdkafka. Its first paragraph says what it cannot promise.
+    /// The transport over librdkafka. The first paragraph of its documentation lists what it cannot guarantee.
     #[cfg(feature = "rdkafka")]
     pub use kafka_batch_rdkafka as rdkafka;
 }
@@ -60,11 +60,11 @@ pub mod transports {
 #[cfg(any(doc, doctest))]
 pub mod guide {}
 
-/// How to drive the producer's state machine without an async runtime: the source of the example `blocking`, which does it
-/// with `std::net` and threads. [`machine`] has the rules that a driver keeps.
+/// How to drive [`machine::Machine`] without an async runtime: the source of the example `blocking`, which uses `std::net` and
+/// threads. [`machine`] has the rules for a driver.
 ///
-/// It implements no [`Transport`]. To write one for another async runtime, use the crate
-/// [kafka-batch-transport](https://docs.rs/kafka-batch-transport): a [`Transport`] is then a loop and a way to connect.
+/// The example implements no [`Transport`]. To write one for another async runtime, use the crate
+/// [kafka-batch-transport](https://docs.rs/kafka-batch-transport): a [`Transport`] is then a loop and a function that connects.
 ///
 #[doc = concat!("```rust,ignore\n", include_str!("../examples/blocking/driver.rs"), "\n```")]
 #[cfg(any(doc, doctest))]
