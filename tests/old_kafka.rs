@@ -66,7 +66,7 @@ impl Driven {
         let event = self.producer.next_event(Duration::from_secs(100)).expect("something happens");
         match &event {
             Event::Ready { versions, .. } => self.versions.push(*versions),
-            Event::ConnectionErrorKind(found) => self.troubles.push(found.kind.clone()),
+            Event::ConnectionError(found) => self.troubles.push(found.kind.clone()),
             _ => {}
         }
         event

@@ -277,7 +277,7 @@ impl Accumulator {
     }
 
     /// Returns the partitions to examine, from this one on, and then those before it.
-    pub(super) fn ripe_from(&self, turn: PartitionIndex) -> Vec<PartitionIndex> {
+    pub(super) fn runnable_from(&self, turn: PartitionIndex) -> Vec<PartitionIndex> {
         self.runnable.range(turn..).chain(self.runnable.range(..turn)).copied().collect()
     }
 

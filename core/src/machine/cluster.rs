@@ -85,13 +85,13 @@ const STALE_EPOCHS_ACCEPTED_AFTER: u8 = 5;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
     /// The response contains no brokers, and is ignored.
-    pub(super) useless: bool,
+    pub(super) has_no_brokers: bool,
     /// Start again from the bootstrap servers.
     pub(super) rebootstrap: bool,
     /// Topics that a broker refused, with the error, which is not retriable.
     pub(super) refused: Vec<(String, BrokerError)>,
     /// Topics that were recreated: another id under the same name.
-    pub(super) made_anew: Vec<String>,
+    pub(super) recreated: Vec<String>,
 }
 
 impl Cluster {
@@ -104,7 +104,7 @@ impl Cluster {
             return news;
         }
         if response.brokers.is_empty() {
-            news.useless = true;
+            news.has_no_brokers = true;
             return news;
         }
         self.brokers = response.brokers.iter().filter_map(address).collect();
@@ -118,7 +118,7 @@ impl Cluster {
             match metadata(topic.error_code) {
                 TopicVerdict::Known => {
                     if self.learn(name, topic, source) {
-                        news.made_anew.push(name.clone());
+                        news.recreated.push(name.clone());
                     }
                 }
                 TopicVerdict::Fail => {
@@ -137,9 +137,9 @@ impl Cluster {
     fn learn(&mut self, name: &str, update: &MetadataTopic, source: Source<'_>) -> bool {
         let has_reliable_epochs = source.version >= RELIABLE_EPOCHS_SINCE;
         let known = self.topics.entry(name.into()).or_insert_with(|| Topic::unknown(None));
-        let made_anew = !known.id.is_zero() && !update.topic_id.is_zero() && known.id != update.topic_id;
+        let recreated = !known.id.is_zero() && !update.topic_id.is_zero() && known.id != update.topic_id;
         let mut before = core::mem::take(&mut known.partitions);
-        if made_anew {
+        if recreated {
             before.clear();
         }
         known.used = true;
@@ -166,7 +166,7 @@ impl Cluster {
             };
             known.partitions.insert(partition.partition_index, now);
         }
-        made_anew
+        recreated
     }
 
     /// Returns why a partition has no leader, if a broker reported it.
@@ -389,7 +389,7 @@ mod tests {
         assert!(
             cluster
                 .apply(&response(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), from())
-                .useless
+                .has_no_brokers
         );
         assert_eq!(cluster.leader(&to(0)), Some(1));
     }
@@ -402,7 +402,7 @@ mod tests {
         cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), from());
         assert_eq!((cluster.error("t"), cluster.topic_id("t")), (None, Uuid([1; 16])));
         let news = cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
-        assert_eq!(news.made_anew, ["t"]);
+        assert_eq!(news.recreated, ["t"]);
         assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
         let news = cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });

@@ -90,7 +90,7 @@ pub enum Event {
     },
     /// A broker could not be reached, or a connection to it was lost. The machine retries by itself: this is for logs,
     /// and for telling users why nothing is delivered.
-    ConnectionErrorKind(ConnectionError),
+    ConnectionError(ConnectionError),
     /// A broker closed a connection on which nothing was pending. Brokers do that to idle connections
     /// (`connections.max.idle.ms` of the broker). It is no error: the next batch opens a new one.
     ClosedIdle {

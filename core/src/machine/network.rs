@@ -200,7 +200,7 @@ impl Network {
 
     /// Returns how long to wait for a pending connection, the most recent one, before another broker is tried; `None`
     /// if no longer. A slower attempt must not prevent others: its broker may never respond.
-    pub(super) fn hopes_until(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn stagger_deadline(&self, now: Instant) -> Option<Instant> {
         let underway = self.connections.values().filter(|connection| connection.versions().is_none());
         underway.map(|connection| connection.begun + CONNECT_STAGGER).max().filter(|&until| now < until)
     }
@@ -211,7 +211,7 @@ impl Network {
     /// # Errors
     /// No attempt may start now. Returns when the next one may, or `None` if connections to all nodes exist or are
     /// pending.
-    pub(super) fn anybody(
+    pub(super) fn any_node(
         &self,
         config: &ProducerConfig,
         cluster: &Cluster,

@@ -407,7 +407,7 @@ fn other_protocols_are_recognised_by_their_first_bytes_with_any_frame_ceiling() 
                     world.producer.handle_input(Input::Received(connection, piece), world.now);
                 }
                 world.run();
-                let [Event::ConnectionErrorKind(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
+                let [Event::ConnectionError(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
                 assert_eq!(kind.to_string(), expected, "{ceiling} {piece}");
                 assert_eq!(world.closed, [connection]);
             }
@@ -425,7 +425,7 @@ fn security_protocol_mismatches_are_distinguished() {
         world.producer = Machine::new(config, clock, 42);
         world.producer.lookup_topic("t", world.now);
         drive(&mut world, reply, |event| match event {
-            Event::ConnectionErrorKind(kind) => Some(kind.to_string()),
+            Event::ConnectionError(kind) => Some(kind.to_string()),
             _ => None,
         })
     };
@@ -476,7 +476,7 @@ fn after_any_response_a_closed_connection_is_no_security_protocol_mismatch() {
     world.run();
     world.send(&["y"], 0);
     let kind = drive(&mut world, on(API_VERSIONS, |_| Reply::Close), |event| match event {
-        Event::ConnectionErrorKind(kind) => Some(kind),
+        Event::ConnectionError(kind) => Some(kind),
         _ => None,
     });
     assert_eq!(kind.mismatch, None, "{kind}");
@@ -507,7 +507,7 @@ fn tls_to_a_plaintext_port_is_reported() {
         let connection = world.connects[0].0;
         world.producer.handle_input(Input::Closed(connection, Disconnect::NoTls, Some("closed")), world.now);
         world.run();
-        let [Event::ConnectionErrorKind(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
+        let [Event::ConnectionError(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
         assert_eq!(kind.to_string(), expected);
     }
 }
@@ -540,7 +540,7 @@ fn a_connection_that_ends_while_a_request_is_pending_is_an_error() {
     world.events.clear();
     world.disconnect(world.connects[1].0);
     world.run();
-    let [Event::ConnectionErrorKind(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
+    let [Event::ConnectionError(kind)] = &world.events[..] else { panic!("{:?}", world.events) };
     let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
     assert_eq!(kind.to_string(), expected);
 }
@@ -556,12 +556,7 @@ fn without_acks_a_connection_that_ends_soon_after_a_batch_is_an_error() {
         world.events.clear();
         world.producer.handle_input(Input::Closed(world.connects[1].0, Disconnect::ByPeer, None), world.now);
         world.run();
-        assert_eq!(
-            matches!(world.events[..], [Event::ConnectionErrorKind(_)]),
-            is_error,
-            "{millis}: {:?}",
-            world.events
-        );
+        assert_eq!(matches!(world.events[..], [Event::ConnectionError(_)]), is_error, "{millis}: {:?}", world.events);
     }
 }
 
@@ -589,8 +584,8 @@ fn an_error_names_the_address_of_its_connection() {
     world.events.clear();
     world.disconnect(old);
     world.run();
-    let errors: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::ConnectionErrorKind(_))).collect();
-    let [Event::ConnectionErrorKind(kind)] = errors[..] else { panic!("{:?}", world.events) };
+    let errors: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::ConnectionError(_))).collect();
+    let [Event::ConnectionError(kind)] = errors[..] else { panic!("{:?}", world.events) };
     let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
     assert_eq!(kind.to_string(), expected);
     world.pass(at(12_000));

@@ -56,7 +56,7 @@ fn the_fallback_version_is_used_after_a_broker_ignored_api_versions() {
                     requests.push((api, version));
                     first_sent.get_or_insert(world.now);
                 }
-                Output::Event(Event::ConnectionErrorKind(found)) => {
+                Output::Event(Event::ConnectionError(found)) => {
                     assert_eq!((found.kind, world.now), (ConnectionErrorKind::RequestTimeout, at(until)));
                 }
                 Output::Wait(Some(next)) if next < at(until + 1_000) => world.now = next,
@@ -175,7 +175,7 @@ fn lookups_fail_immediately_if_authentication_fails() {
     world.producer.handle_input(Input::Closed(connection, Disconnect::Untrusted, None), world.now);
     world.events.clear();
     world.run();
-    let [Event::Topic { partitions: Err(error), .. }, Event::ConnectionErrorKind(_)] = &world.events[..] else {
+    let [Event::Topic { partitions: Err(error), .. }, Event::ConnectionError(_)] = &world.events[..] else {
         panic!("{:?}", world.events)
     };
     assert_eq!(error.to_string(), "boot:9092: one side does not trust the other's certificate");

@@ -172,7 +172,7 @@ impl Machine {
         if connection.asks_producer_id() {
             self.identity_error = Some((self.now, error.clone()));
         }
-        self.outputs.push_back(Output::Event(Event::ConnectionErrorKind(error)));
+        self.outputs.push_back(Output::Event(Event::ConnectionError(error)));
     }
 
     /// Returns the mismatch of `security.protocol` that the error of a connection indicates. Once any broker has

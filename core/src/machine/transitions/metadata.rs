@@ -89,12 +89,12 @@ impl Machine {
     }
 
     fn connect_any(&mut self) {
-        let mut next = self.network.hopes_until(self.now);
+        let mut next = self.network.stagger_deadline(self.now);
         if next.is_none() {
-            match self.network.anybody(&self.config, &self.cluster, self.now) {
+            match self.network.any_node(&self.config, &self.cluster, self.now) {
                 Ok(node) => {
                     self.connect(node);
-                    next = self.network.hopes_until(self.now);
+                    next = self.network.stagger_deadline(self.now);
                 }
                 Err(soonest) => next = soonest,
             }
@@ -118,13 +118,13 @@ impl Machine {
         let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked: topics });
         self.accumulator.wake(|_| true);
         self.watch_unused();
-        if news.useless {
+        if news.has_no_brokers {
             self.record_error(
                 id,
                 ConnectionErrorKind::Protocol(format!("its response to Metadata v{version} lists no brokers")),
             );
         }
-        if news.useless || news.rebootstrap {
+        if news.has_no_brokers || news.rebootstrap {
             // At the next poll, because responses that arrived together with this one still count.
             self.refresh.rebootstrap_required |= news.rebootstrap;
             return self.metadata_failed();
@@ -152,7 +152,7 @@ impl Machine {
     }
 
     fn apply_news(&mut self, news: &News, topics: &[String]) {
-        for topic in &news.made_anew {
+        for topic in &news.recreated {
             for index in self.accumulator.of_topic(topic) {
                 self.accumulator.partition_mut(index).sequence.doubt();
             }

@@ -32,7 +32,7 @@ impl Machine {
         let mut chosen: Option<(ConnectionId, i32, Versions)> = None;
         let mut size = OVERHEAD * 4 + self.config.client_id.len();
         let mut members = Vec::new();
-        for index in self.accumulator.ripe_from(self.turn) {
+        for index in self.accumulator.runnable_from(self.turn) {
             let (id, broker, versions) = match self.ready(index) {
                 Ok(found) => found,
                 Err(blocked_on) => {
