@@ -37,7 +37,7 @@ fn codecs_have_the_numbers_and_names_of_kafka() {
 }
 
 #[test]
-fn wrong_levels_and_texts_say_what_is_wrong() {
+fn invalid_levels_and_texts_are_typed_errors() {
     assert_eq!(
         GzipLevel::new(0).map_err(|error| error.to_string()),
         Err("gzip has no level 0: its levels are 1 to 9".to_string())

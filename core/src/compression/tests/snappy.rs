@@ -63,7 +63,7 @@ fn streams_follow_one_another() {
 }
 
 #[test]
-fn a_claim_of_4_gib_in_a_few_bytes_is_refused_before_it_costs_memory() {
+fn a_size_of_4_gib_in_a_few_bytes_is_rejected_before_allocating() {
     let claim = b"\xff\xff\xff\xff\x0f\0a";
     let stored = u64::from(u32::MAX);
     assert!(matches!(fault(claim), (0, Corruption::Size { stored: s, .. }) if s == stored));

@@ -59,7 +59,7 @@ fn skippable_frames_are_skipped() {
 }
 
 #[test]
-fn a_content_size_that_the_blocks_cannot_hold_is_refused_before_it_costs_memory() {
+fn a_content_size_beyond_the_blocks_is_rejected_before_allocating() {
     // A single segment of 2^62 bytes, and one block that is empty.
     let claim = b"\x28\xb5\x2f\xfd\xe0\0\0\0\0\0\0\0\x40\x01\0\0";
     let error = Codec::Zstd.decompress(Magic::V2, claim, NO_CEILING).expect_err("is rejected");
