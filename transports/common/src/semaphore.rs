@@ -184,10 +184,10 @@ mod tests {
         let mut semaphore = Semaphore::new(TEN);
         assert_eq!(acquire(&mut semaphore, None, records(10)), Ok(()));
         let held = acquire(&mut semaphore, None, records(4)).unwrap_err();
-        let behind = acquire(&mut semaphore, None, records(6)).unwrap_err();
+        let next = acquire(&mut semaphore, None, records(6)).unwrap_err();
         let last = acquire(&mut semaphore, None, records(1)).unwrap_err();
         assert_eq!(semaphore.release(records(10)).len(), 2, "only waiters with permits are woken");
-        assert_eq!(acquire(&mut semaphore, Some(behind), records(6)), Ok(()), "though the first one was not polled");
+        assert_eq!(acquire(&mut semaphore, Some(next), records(6)), Ok(()), "though the first one was not polled");
         assert_eq!(acquire(&mut semaphore, Some(last), records(1)), Err(last));
         let (own, granted) = semaphore.cancel(held);
         assert!(own.is_none(), "its waker was returned before");
@@ -203,9 +203,9 @@ mod tests {
             assert_eq!(acquire(&mut semaphore, None, records(1)), Ok(()));
             let waiter = acquire(&mut semaphore, None, huge).unwrap_err();
             assert_eq!(semaphore.release(records(1)).len(), 1);
-            let behind = acquire(&mut semaphore, None, records(1)).unwrap_err();
+            let next = acquire(&mut semaphore, None, records(1)).unwrap_err();
             assert_eq!(acquire(&mut semaphore, Some(waiter), huge), Ok(()));
-            let (own, granted) = semaphore.cancel(behind);
+            let (own, granted) = semaphore.cancel(next);
             assert!(own.is_some() && granted.is_empty());
             assert!(semaphore.release(huge).is_empty());
         }

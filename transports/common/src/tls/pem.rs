@@ -112,18 +112,18 @@ pub(super) fn sections(text: &[u8]) -> Result<Vec<Section<'_>>, PemError> {
     let mut sections = Vec::new();
     let mut rest = text;
     while let Some(begin) = find(rest, BEGIN) {
-        let (label, behind) = label(&rest[begin + BEGIN.len()..])?;
-        let end = find(behind, END).ok_or(PemError::NoEnd(label))?;
-        let body = &behind[..end];
+        let (label, after) = label(&rest[begin + BEGIN.len()..])?;
+        let end = find(after, END).ok_or(PemError::NoEnd(label))?;
+        let body = &after[..end];
         if find(body, BEGIN).is_some() {
             return Err(PemError::NoEnd(label));
         }
-        let (other, behind) = self::label(&behind[end + END.len()..])?;
+        let (other, after) = self::label(&after[end + END.len()..])?;
         if other != label {
             return Err(PemError::OtherEnd(label, other));
         }
         sections.push(Section { label, body });
-        rest = behind;
+        rest = after;
     }
     if sections.is_empty() { Err(why_none(text)) } else { Ok(sections) }
 }

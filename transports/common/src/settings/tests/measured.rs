@@ -176,7 +176,7 @@ mod with_tls {
             self.values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
         }
 
-        /// The same the other way round. A text is shown without the line end behind it.
+        /// The inverse of `put_in`. A text is shown without the line end after it.
         pub(super) fn leave_out(&self, text: String) -> String {
             let in_place =
                 |text: String, (name, value): &(String, String)| text.replace(value, name).replace(value.trim(), name);

@@ -136,7 +136,7 @@ fn of_all() -> Vec<Error> {
     others.into_iter().chain(alerts).chain(certificates).collect()
 }
 
-/// The names of Rust's enums have an upper-case letter behind a lower-case one.
+/// The names of Rust's enums have an upper-case letter after a lower-case one.
 fn looks_like_debug(text: &str) -> bool {
     const NAMES: [&str; 6] =
         ["subjectAltName", "basicConstraints", "extendedKeyUsage", "serverAuth", "nameConstraints", "ClientHello"];
