@@ -215,7 +215,7 @@ fn what_a_version_cannot_say_is_an_error() {
         other => panic!("{other:?}"),
     };
     let metadata = MetadataRequest::new(RequestedTopics::All);
-    assert!(lost(metadata.encode(3, HEADER)).contains("creating topics"));
+    assert!(lost(metadata.encode(3, HEADER)).contains("must not create topics"));
     let metadata = MetadataRequest { allow_auto_topic_creation: true, ..metadata };
     let none = MetadataRequest { topics: RequestedTopics::Named(&[]), ..metadata };
     assert!(lost(none.encode(0, HEADER)).contains("no topics"));
