@@ -39,16 +39,16 @@ fn to(partition: i32) -> TopicPartition {
 
 /// What a request is, as far as these tests want to know.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Asked {
-    pub(super) connection: ConnectionId,
-    pub(super) api: i16,
+struct Asked {
+    connection: ConnectionId,
+    api: i16,
     version: i16,
-    pub(super) correlation: i32,
+    correlation: i32,
     body: Vec<u8>,
 }
 
 impl Asked {
-    pub(super) fn parse(connection: ConnectionId, bytes: &[bytes::Bytes]) -> Self {
+    fn parse(connection: ConnectionId, bytes: &[bytes::Bytes]) -> Self {
         let frame = bytes.concat();
         let short = |from: usize| i16::from_be_bytes([frame[from], frame[from + 1]]);
         assert_eq!(i32::from_be_bytes(frame[..4].try_into().unwrap()) as usize, frame.len() - 4);
@@ -59,7 +59,7 @@ impl Asked {
     }
 
     /// Partition and batch of each record set of a Produce request without topic ids, v3 to v8.
-    pub(super) fn produced(&self) -> Vec<(i32, Vec<u8>)> {
+    fn produced(&self) -> Vec<(i32, Vec<u8>)> {
         let mut rest = &self.body[if self.version >= 3 { 8 } else { 6 }..];
         let mut int = |length: usize| -> (Vec<u8>, i32) {
             let (taken, left) = rest.split_at(length);
@@ -85,14 +85,14 @@ fn stamp_of(batch: &[u8]) -> (i64, i16, i32) {
     (header.producer_id, header.producer_epoch, header.base_sequence)
 }
 
-pub(super) fn frame(correlation: i32, body: &[u8]) -> Vec<u8> {
+fn frame(correlation: i32, body: &[u8]) -> Vec<u8> {
     let mut frame = ((body.len() + 4) as i32).to_be_bytes().to_vec();
     frame.extend(correlation.to_be_bytes());
     frame.extend(body);
     frame
 }
 
-pub(super) fn string(text: &str) -> Vec<u8> {
+fn string(text: &str) -> Vec<u8> {
     [&(text.len() as i16).to_be_bytes()[..], text.as_bytes()].concat()
 }
 
@@ -101,9 +101,9 @@ pub(super) fn string(text: &str) -> Vec<u8> {
 type IdentityCheck = Box<dyn Fn(i32, (i64, i16), &[(i64, i16)]) -> ErrorCode>;
 
 /// What the brokers of a test are like, and what came out of the machine.
-pub(super) struct World {
-    pub(super) producer: Machine,
-    pub(super) now: Instant,
+struct World {
+    producer: Machine,
+    now: Instant,
     /// Highest Produce version: 3 and more comes with Metadata v1 and InitProducerId v0, less without the latter.
     produce: i16,
     init_producer_id: i16,
@@ -111,10 +111,10 @@ pub(super) struct World {
     session: Option<i64>,
     /// They do not take us for who we say.
     refuses_us: bool,
-    pub(super) leader: i32,
+    leader: i32,
     /// The leader of this partition, if it is another one.
     other_leader: Option<(i32, i32)>,
-    pub(super) partitions: i32,
+    partitions: i32,
     topic_error: i16,
     /// Answers to Produce requests; `None` stays silent. Without one: success at this offset.
     answers: VecDeque<Option<i16>>,
@@ -122,10 +122,10 @@ pub(super) struct World {
     /// When they say that they appended it; −1: each record keeps its own time.
     append_time: i64,
     /// The next identities that are handed out; then ids from 1,000 on, with epoch 0.
-    pub(super) ids: VecDeque<(i64, i16)>,
+    ids: VecDeque<(i64, i16)>,
     /// What InitProducerId answers, if not an identity.
     init_errors: VecDeque<ErrorCode>,
-    pub(super) handed_out: Vec<(i64, i16)>,
+    handed_out: Vec<(i64, i16)>,
     check_identity: IdentityCheck,
     throttle: i32,
     deaf: bool,
@@ -136,12 +136,12 @@ pub(super) struct World {
     closed: Vec<ConnectionId>,
     /// What was negotiated with each broker that was reached.
     ready: Vec<(u16, Versions)>,
-    pub(super) events: Vec<Event>,
-    pub(super) wait: Option<Instant>,
+    events: Vec<Event>,
+    wait: Option<Instant>,
 }
 
 impl World {
-    pub(super) fn new(change: impl FnOnce(&mut ProducerConfig)) -> Self {
+    fn new(change: impl FnOnce(&mut ProducerConfig)) -> Self {
         let mut config = ProducerConfig::new([("boot", 9092)]);
         change(&mut config);
         let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    pub(super) fn send(&mut self, values: &[&str], partition: i32) -> BatchId {
+    fn send(&mut self, values: &[&str], partition: i32) -> BatchId {
         self.producer.send(batch(values), to(partition), self.now).unwrap()
     }
 
@@ -222,7 +222,7 @@ impl World {
         self.run();
     }
 
-    pub(super) fn answer(&mut self, asked: &Asked) -> Option<Vec<u8>> {
+    fn answer(&mut self, asked: &Asked) -> Option<Vec<u8>> {
         let body = match asked.api {
             18 => {
                 let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1)];
