@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use kafka_batch_core::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Output, Machine, ProducerConfig, Sasl,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, ProducerConfig, Sasl,
     SaslMechanism,
 };
 use kafka_batch_core::protocol::Acks;
