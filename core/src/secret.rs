@@ -55,7 +55,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Replaces a message that repeats a secret.
-pub(crate) const NOT_SHOWN: &str = "(the message is not shown: it repeats a secret)";
+pub(crate) const NOT_SHOWN: &str = "(the message is not shown: it may repeat a secret)";
 
 /// How many consecutive bytes count as a repetition.
 const WINDOW: usize = 8;
@@ -75,6 +75,22 @@ pub(crate) fn is_repeated(secret: &[u8], text: &str) -> bool {
         || decimals(text).iter().any(|bytes| has(bytes))
         || hex(text).iter().any(|bytes| has(bytes))
         || base64(text).iter().any(|bytes| has(bytes))
+}
+
+/// The least number of consecutive letters and digits that count as encoded bytes: longer than any word of a broker's messages.
+const ENCODED: usize = 20;
+/// The same, of digits alone.
+const ENCODED_DIGITS: usize = 9;
+
+/// Returns true if a text has what may be encoded bytes: hexadecimal digits, base64, numbers without separators, or escapes.
+///
+/// For messages of brokers during authentication. They know what is derived from a password (RFC 5802: SaltedPassword,
+/// StoredKey, ServerKey), which this side need not have calculated, so it cannot be searched for.
+pub(crate) fn has_encoded(text: &str) -> bool {
+    let is_encoded = |char: char| char.is_ascii_alphanumeric() || matches!(char, '+' | '/' | '=');
+    text.contains('\\')
+        || text.split(|char| !is_encoded(char)).any(|run| run.len() >= ENCODED)
+        || text.split(|char: char| !char.is_ascii_digit()).any(|run| run.len() >= ENCODED_DIGITS)
 }
 
 /// Returns the text with the escapes of `Debug` decoded.
@@ -243,6 +259,28 @@ mod tests {
         assert!(!Secret::from("hunter2").is_repeated_in("no user bob:hunter"));
         assert!(!Secret::from("bob").is_repeated_in("no user bob"));
         assert!(!Secret::from("").is_repeated_in(""));
+    }
+
+    #[test]
+    fn encoded_bytes_in_a_message_are_recognised() {
+        for text in [
+            "no: XE1zq4dYjlyLD47kHGGE1M47rB0=",
+            "no: 5c4d73ab87588e5c8b0f8ee41c6184d4",
+            "no: 084114048117",
+            "no: \\124\\162",
+            "no: \\u0054\\u0072",
+        ] {
+            assert!(has_encoded(text), "{text}");
+        }
+        for text in [
+            "Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256",
+            "Authentication failed: Invalid username or password",
+            "invalid-username-encoding",
+            "server-does-support-channel-binding",
+            "broker-1.example.org:9092: 20261129",
+        ] {
+            assert!(!has_encoded(text), "{text}");
+        }
     }
 
     #[test]

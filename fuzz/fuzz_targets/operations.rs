@@ -1,7 +1,7 @@
-//! A list of operations on a batch, beside a plain list of records.
+//! A list of operations on a batch, beside its reference model.
 #![no_main]
 
-use kafka_batch_fuzz::model::{Checked, Setup, Step};
+use kafka_batch_fuzz::operations::{Checked, Setup, Step};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Setup, Vec<Step>)| {

@@ -1,11 +1,11 @@
 //! What the fuzz targets share: an input that is a batch already ([`input`]), everything that must hold when bytes are
-//! read ([`reader`]), and what a batch is checked against while it is filled ([`model`]).
+//! read ([`reader`]), and operations on a batch ([`operations`]).
 
 pub mod frames;
 pub mod heap;
 pub mod input;
 pub mod machine;
-pub mod model;
+pub mod operations;
 pub mod pack;
 pub mod reader;
 pub mod wire;

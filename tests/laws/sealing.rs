@@ -27,6 +27,11 @@ proptest! {
     }
 
     #[test]
+    fn stamped_batches_are_read_and_reopened(spec in strategy::limited_batches(), stamp in strategy::stamps()) {
+        laws::stamped_batches_round_trip(&spec.batch(), stamp)?;
+    }
+
+    #[test]
     fn what_needs_only_a_batch_holds_under_any_limits(spec in strategy::limited_batches()) {
         laws::all(&spec.batch())?;
     }

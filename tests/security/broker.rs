@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use kafka_batch_brokers::{Broker, Listener, Options, Release};
+use kafka_batch_certificates::Identity;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
@@ -47,8 +48,8 @@ impl Secured {
         let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
         let mut config = vec![
             ("ssl.keystore.type".to_owned(), "PEM".to_owned()),
-            ("ssl.keystore.certificate.chain".to_owned(), in_a_line(&certificates.broker.0)),
-            ("ssl.keystore.key".to_owned(), in_a_line(&certificates.broker.1)),
+            ("ssl.keystore.certificate.chain".to_owned(), in_a_line(&certificates.broker.certificate)),
+            ("ssl.keystore.key".to_owned(), in_a_line(&certificates.broker.key)),
             ("ssl.truststore.type".to_owned(), "PEM".to_owned()),
             ("ssl.truststore.certificates".to_owned(), in_a_line(&certificates.ca)),
             ("listener.name.mutual.ssl.client.auth".to_owned(), "required".to_owned()),
@@ -97,7 +98,7 @@ impl Secured {
     }
 
     pub(crate) fn with_our_certificate(&self) -> Vec<(&str, &str)> {
-        let (certificate, key) = &self.certificates.ours;
+        let Identity { certificate, key } = &self.certificates.ours;
         [self.over_tls(), vec![("ssl.certificate.pem", certificate), ("ssl.key.pem", key)]].concat()
     }
 

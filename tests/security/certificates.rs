@@ -3,59 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use kafka_batch_certificates::{Authority, Identity};
 
 /// All in PEM.
 pub(crate) struct Certificates {
     /// Who signed the broker's, and ours.
     pub(crate) ca: String,
-    /// The broker's, for 127.0.0.1, and its key.
-    pub(crate) broker: (String, String),
+    /// The broker's, for 127.0.0.1.
+    pub(crate) broker: Identity,
     /// Ours.
-    pub(crate) ours: (String, String),
+    pub(crate) ours: Identity,
     /// Another authority.
     pub(crate) foreign_ca: String,
     /// And what that one signed for us.
-    foreign: (String, String),
-}
-
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    fn signs(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
+    foreign: Identity,
 }
 
 impl Certificates {
     pub(crate) fn new() -> Self {
         let (authority, foreign) = (Authority::new("authority"), Authority::new("foreign authority"));
         Self {
-            broker: authority.signs("127.0.0.1"),
-            ours: authority.signs("us"),
-            foreign: foreign.signs("us"),
-            ca: authority.pem,
-            foreign_ca: foreign.pem,
+            broker: authority.sign("127.0.0.1"),
+            ours: authority.sign("us"),
+            foreign: foreign.sign("us"),
+            ca: authority.certificate,
+            foreign_ca: foreign.certificate,
         }
     }
 
     pub(crate) fn foreign_identity(&self) -> Vec<(&str, &str)> {
-        vec![("ssl.certificate.pem", &self.foreign.0), ("ssl.key.pem", &self.foreign.1)]
+        vec![("ssl.certificate.pem", &self.foreign.certificate), ("ssl.key.pem", &self.foreign.key)]
     }
 
     /// The same in files.
@@ -65,7 +42,8 @@ impl Certificates {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("security-{}-{number}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let files = Files { folder };
-        for (path, text) in [(files.ca(), &self.ca), (files.certificate(), &self.ours.0), (files.key(), &self.ours.1)] {
+        let Identity { certificate, key } = &self.ours;
+        for (path, text) in [(files.ca(), &self.ca), (files.certificate(), certificate), (files.key(), key)] {
             fs::write(path, text).unwrap();
         }
         files

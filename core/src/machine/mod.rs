@@ -117,8 +117,6 @@ mod sasl;
 mod scram;
 mod sequence;
 #[cfg(test)]
-mod stress;
-#[cfg(test)]
 mod tests;
 mod timers;
 mod transitions;

@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 use super::backoff::ConnectionRng;
 use super::scram::{AwaitsSalt, AwaitsSignature, Hash, ScramError};
-use crate::secret::{NOT_SHOWN, Secret};
+use crate::secret::{NOT_SHOWN, Secret, has_encoded};
 
 /// A SASL mechanism: Kafka's `sasl.mechanism`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,7 +120,8 @@ impl Sasl {
 
     /// Returns a broker's message, redacted if it repeats the password: a broker that was sent it may do so.
     pub(super) fn redacted(&self, message: String) -> String {
-        if self.password.is_repeated_in(&message) { String::from(NOT_SHOWN) } else { message }
+        let is_secret = self.password.is_repeated_in(&message) || has_encoded(&message);
+        if is_secret { String::from(NOT_SHOWN) } else { message }
     }
 }
 

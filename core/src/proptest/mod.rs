@@ -66,7 +66,7 @@ mod spec;
 pub mod strategy;
 
 pub use model::{Model, ModelMark, StoredRecord};
-pub use operation::{Operation, run};
+pub use operation::{CheckedBatch, Operation, run};
 pub use outcome::AppendOutcome;
 pub use record::{BorrowedRecord, OwnedHeader, OwnedRecord, expected_merge};
 pub use spec::BatchSpec;

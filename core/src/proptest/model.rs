@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::size::{self, BATCH_HEADER};
 use super::{AppendOutcome, OwnedRecord};
-use crate::batch::{BatchOptions, Boundary, FullReason, KafkaBatch, SizePolicy};
+use crate::batch::{BatchOptions, Boundary, FullReason, KafkaBatch, Loss, RollbackError, SizePolicy};
 use crate::compression::Compression;
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;
@@ -59,10 +59,11 @@ pub struct StoredRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelMark(usize);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct MarkState {
     count: usize,
-    valid: bool,
+    /// Why the batch must refuse to roll back to it, if it must.
+    invalid: Option<RollbackError>,
 }
 
 impl Model {
@@ -160,21 +161,25 @@ impl Model {
 
     /// Returns a mark at the current end, for [`rollback`](Self::rollback).
     pub fn mark(&mut self) -> ModelMark {
-        self.marks.push(MarkState { count: self.stored.len(), valid: true });
+        self.marks.push(MarkState { count: self.stored.len(), invalid: None });
         ModelMark(self.marks.len() - 1)
     }
 
-    /// Rolls the model back to the mark. Returns `false`, and changes nothing, if [`KafkaBatch::rollback`] must fail.
-    pub fn rollback(&mut self, mark: ModelMark) -> bool {
-        let Some(MarkState { count, valid: true }) = self.marks.get(mark.0).cloned() else { return false };
-        if self.closed {
-            return false;
+    /// Rolls the model back to the mark.
+    ///
+    /// # Errors
+    /// [`KafkaBatch::rollback`] must fail with this error. The model is unchanged.
+    pub fn rollback(&mut self, mark: ModelMark) -> Result<(), RollbackError> {
+        let MarkState { count, invalid } = *self.marks.get(mark.0).ok_or(RollbackError::OtherBatch)?;
+        let closed = self.closed.then_some(RollbackError::Closed);
+        if let Some(error) = invalid.or(closed) {
+            return Err(error);
         }
         self.stored.truncate(count);
-        for mark in &mut self.marks {
-            mark.valid &= mark.count <= count;
+        for mark in self.marks.iter_mut().filter(|mark| mark.count > count) {
+            mark.invalid = mark.invalid.or(Some(RollbackError::MarkRemoved));
         }
-        true
+        Ok(())
     }
 
     /// Closes the model, as [`KafkaBatch::close`].
@@ -193,10 +198,17 @@ impl Model {
         self.now = now.into();
     }
 
-    /// Returns the model of the batch that [`KafkaBatch::without`] must return. It has no marks.
+    /// Returns the model of the batch that [`KafkaBatch::next_batch`] must return. The marks made so far are not its own.
+    #[must_use]
+    pub fn next_batch(&self) -> Self {
+        Self { marks: self.foreign_marks(), ..Self::new(self.options.clone(), self.now) }
+    }
+
+    /// Returns the model of the batch that [`KafkaBatch::without`] must return. The marks made so far are not its own.
     #[must_use]
     pub fn without(&self, positions: &[usize]) -> Self {
-        let mut rest = Self { stored: Vec::new(), marks: Vec::new(), kept_base: self.base(), ..self.clone() };
+        let marks = self.foreign_marks();
+        let mut rest = Self { stored: Vec::new(), marks, kept_base: self.base(), ..self.clone() };
         for (position, stored) in self.stored.iter().enumerate() {
             if !positions.contains(&position) {
                 let offset = rest.stored.len() as u32;
@@ -211,12 +223,60 @@ impl Model {
         rest
     }
 
-    /// Models sealing and reopening the batch: it is open afterwards, and its marks are invalid.
+    /// Predicts [`KafkaBatch::losses_at`].
+    #[must_use]
+    pub fn losses_at(&self, magic: Magic) -> Vec<Loss> {
+        let mut losses = Vec::new();
+        let codec = self.options.compression.codec();
+        if !codec.fits_magic(magic) {
+            losses.push(Loss::Compression { codec });
+        }
+        if magic != Magic::V2 {
+            losses.extend(self.options.delete_horizon.map(|horizon| Loss::DeleteHorizon { horizon }));
+        }
+        for (position, stored) in self.stored.iter().enumerate() {
+            let count = stored.record.headers.len();
+            if count > 0 && !magic.has_headers() {
+                losses.push(Loss::Headers { position, count });
+            }
+            let timestamp = self.timestamp_of(&stored.record);
+            if timestamp != Timestamp::NO_TIMESTAMP && !magic.has_timestamps() {
+                losses.push(Loss::Timestamp { position, timestamp });
+            }
+        }
+        losses
+    }
+
+    /// Returns the model of the batch that [`KafkaBatch::convert`] must return, if the losses are allowed. Unless the batch
+    /// has this format already, the marks made so far are not its own.
+    #[must_use]
+    pub fn convert(&self, magic: Magic) -> Self {
+        if magic == self.magic {
+            return self.clone();
+        }
+        let mut options = self.options.clone();
+        if !options.compression.codec().fits_magic(magic) {
+            options.compression = Compression::None;
+        }
+        options.delete_horizon = options.delete_horizon.filter(|_| magic == Magic::V2);
+        let (marks, kept_base) = (self.foreign_marks(), options.delete_horizon);
+        let mut converted = Self { options, magic, stored: Vec::new(), marks, kept_base, ..self.clone() };
+        for StoredRecord { offset, record, .. } in &self.stored {
+            let record = record.clone().for_magic(magic).stored(magic, self.now);
+            let size = converted.size_at(*offset, converted.timestamp_of(&record), &record) as usize;
+            converted.stored.push(StoredRecord { offset: *offset, size, record });
+        }
+        converted
+    }
+
+    /// Models sealing and reopening the batch: it is open afterwards, and the marks made so far are not its own.
     pub fn reopen(&mut self) {
         self.closed = false;
-        for mark in &mut self.marks {
-            mark.valid = false;
-        }
+        self.marks = self.foreign_marks();
+    }
+
+    fn foreign_marks(&self) -> Vec<MarkState> {
+        self.marks.iter().map(|mark| MarkState { invalid: Some(RollbackError::OtherBatch), ..*mark }).collect()
     }
 
     /// Compares a batch with the model. Returns the name of the first property that differs; `None` if none does.
@@ -304,7 +364,8 @@ impl Model {
 
     /// Returns the size of the record as the first of a batch with these settings, in bytes.
     fn size_as_first(&self, record: &OwnedRecord) -> usize {
-        Self::new(self.options.clone(), self.now).size_at(0, self.timestamp_of(record), record) as usize
+        let empty = Self { magic: self.magic, ..Self::new(self.options.clone(), self.now) };
+        empty.size_at(0, self.timestamp_of(record), record) as usize
     }
 
     fn size_at(&self, offset: u32, timestamp: Timestamp, record: &OwnedRecord) -> u64 {

@@ -67,7 +67,17 @@ impl Tls {
         let config = match identity {
             None => config.with_no_client_auth(),
             Some((certificates, key, setting)) => config.with_client_auth_cert(certificates, key).or_else(|error| {
-                setting.wrong(format!("it cannot be used with this key: {}; {USABLE}", Words::of(&error)))
+                let why = match &error {
+                    // What ring says of a key, without a reason that could be told apart.
+                    rustls::Error::General(_) => "the key is damaged, or of a kind that is not supported".to_owned(),
+                    rustls::Error::InvalidCertificate(_) => {
+                        "the certificate is damaged, or of X.509 version 1: make it with \
+                         an extension file (openssl x509 -req -extfile)"
+                            .to_owned()
+                    }
+                    error => Words::of(error).to_string(),
+                };
+                setting.wrong(format!("it cannot be used with this key: {why}; {USABLE}"))
             })?,
         };
         Ok(Self(Arc::new(config)))

@@ -40,16 +40,16 @@ fn to(partition: i32) -> TopicPartition {
 
 /// A request that the machine sent, as far as these tests decode it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Request {
-    pub(super) connection: ConnectionId,
-    pub(super) api: i16,
+struct Request {
+    connection: ConnectionId,
+    api: i16,
     version: i16,
-    pub(super) correlation: i32,
+    correlation: i32,
     body: Vec<u8>,
 }
 
 impl Request {
-    pub(super) fn parse(connection: ConnectionId, bytes: &[bytes::Bytes]) -> Self {
+    fn parse(connection: ConnectionId, bytes: &[bytes::Bytes]) -> Self {
         let frame = bytes.concat();
         let short = |from: usize| i16::from_be_bytes([frame[from], frame[from + 1]]);
         assert_eq!(i32::from_be_bytes(frame[..4].try_into().unwrap()) as usize, frame.len() - 4);
@@ -60,7 +60,7 @@ impl Request {
     }
 
     /// Returns the partition and the batch of each record set of a Produce request without topic ids, v3 to v8.
-    pub(super) fn produced(&self) -> Vec<(i32, Vec<u8>)> {
+    fn produced(&self) -> Vec<(i32, Vec<u8>)> {
         let mut rest = &self.body[if self.version >= 3 { 8 } else { 6 }..];
         let mut int = |length: usize| -> (Vec<u8>, i32) {
             let (taken, left) = rest.split_at(length);
@@ -86,14 +86,14 @@ fn stamp_of(batch: &[u8]) -> (i64, i16, i32) {
     (header.producer_id, header.producer_epoch, header.base_sequence)
 }
 
-pub(super) fn frame(correlation: i32, body: &[u8]) -> Vec<u8> {
+fn frame(correlation: i32, body: &[u8]) -> Vec<u8> {
     let mut frame = ((body.len() + 4) as i32).to_be_bytes().to_vec();
     frame.extend(correlation.to_be_bytes());
     frame.extend(body);
     frame
 }
 
-pub(super) fn string(text: &str) -> Vec<u8> {
+fn string(text: &str) -> Vec<u8> {
     [&(text.len() as i16).to_be_bytes()[..], text.as_bytes()].concat()
 }
 
@@ -102,9 +102,9 @@ pub(super) fn string(text: &str) -> Vec<u8> {
 type IdentityCheck = Box<dyn Fn(i32, (i64, i16), &[(i64, i16)]) -> ErrorCode>;
 
 /// A machine, the simulated brokers of a test, and what the machine has output.
-pub(super) struct World {
-    pub(super) producer: Machine,
-    pub(super) now: Instant,
+struct World {
+    producer: Machine,
+    now: Instant,
     /// The latest Produce version. Metadata is v1; InitProducerId is supported only with Produce v3 and later.
     produce: i16,
     init_producer_id: i16,
@@ -112,10 +112,10 @@ pub(super) struct World {
     session: Option<i64>,
     /// Whether SASL authentication fails.
     rejects_credentials: bool,
-    pub(super) leader: i32,
+    leader: i32,
     /// A partition with another leader, and that leader.
     other_leader: Option<(i32, i32)>,
-    pub(super) partitions: i32,
+    partitions: i32,
     topic_error: i16,
     /// Error codes for the next Produce requests, 0 for success; `None` sends no response. When empty: success.
     responses: VecDeque<Option<i16>>,
@@ -124,10 +124,10 @@ pub(super) struct World {
     /// The log append time in responses; −1: each record keeps its own timestamp.
     append_time: i64,
     /// The next identities to issue; when empty: ids from 1,000 on, with epoch 0.
-    pub(super) ids: VecDeque<(i64, i16)>,
+    ids: VecDeque<(i64, i16)>,
     /// Error codes for the next InitProducerId requests; when empty: an identity is issued.
     init_errors: VecDeque<ErrorCode>,
-    pub(super) handed_out: Vec<(i64, i16)>,
+    handed_out: Vec<(i64, i16)>,
     check_identity: IdentityCheck,
     throttle: i32,
     ignores_connects: bool,
@@ -138,12 +138,12 @@ pub(super) struct World {
     closed: Vec<ConnectionId>,
     /// The versions negotiated with each broker, by port.
     ready: Vec<(u16, Versions)>,
-    pub(super) events: Vec<Event>,
-    pub(super) wait: Option<Instant>,
+    events: Vec<Event>,
+    wait: Option<Instant>,
 }
 
 impl World {
-    pub(super) fn new(change: impl FnOnce(&mut ProducerConfig)) -> Self {
+    fn new(change: impl FnOnce(&mut ProducerConfig)) -> Self {
         let mut config = ProducerConfig::new([("boot", 9092)]);
         change(&mut config);
         let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    pub(super) fn send(&mut self, values: &[&str], partition: i32) -> BatchId {
+    fn send(&mut self, values: &[&str], partition: i32) -> BatchId {
         self.producer.send(batch(values), to(partition), self.now).unwrap()
     }
 
@@ -228,7 +228,7 @@ impl World {
         self.run();
     }
 
-    pub(super) fn answer(&mut self, request: &Request) -> Option<Vec<u8>> {
+    fn answer(&mut self, request: &Request) -> Option<Vec<u8>> {
         let body = match request.api {
             18 => {
                 let apis = [(0, self.produce), (3, 1), (22, self.init_producer_id), (17, 1), (36, 1)];

@@ -18,6 +18,7 @@ pub use headers::{header_representations_agree, headers_merge_by_name};
 pub use parts::{remainder_excludes_written_and_rejected, split_keeps_records_within_limit, without_removes_positions};
 pub use seal::{
     compression_never_enlarges, decoding_round_trips, hard_limit_holds, sealed_batches_reopen, size_is_exact,
+    stamped_batches_round_trip,
 };
 
 use alloc::format;

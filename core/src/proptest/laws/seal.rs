@@ -6,10 +6,11 @@ use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
-use crate::batch::{Boundary, KafkaBatch, RecordBatches, SealErrorReason, SealedBatch};
+use crate::batch::{Boundary, KafkaBatch, RecordBatches, SealErrorReason, SealedBatch, Stamp, TimestampType};
 use crate::compression::{Codec, Compression};
 use crate::magic::Magic;
 use crate::proptest::{OwnedRecord, size};
+use crate::time::Timestamp;
 
 /// Checks that [`KafkaBatch::size`] is the size of the sealed batch without a codec, or of its decompressed records with one.
 ///
@@ -101,7 +102,7 @@ pub fn decoding_round_trips(batch: &KafkaBatch) -> TestCaseResult {
     if let Some(header) = read.header() {
         let (last, latest) = (batch.records().last(), batch.records().map(|record| record.timestamp).max());
         prop_assert_eq!(Some(i64::from(header.last_offset_delta)), last.map(|record| record.offset));
-        prop_assert_eq!(Some(header.max_timestamp), latest.map(crate::time::Timestamp::millis));
+        prop_assert_eq!(Some(header.max_timestamp), latest.map(Timestamp::millis));
     }
     let records = read.records(uncompressed).map_err(fail)?;
     records.validate().map_err(fail)?;
@@ -130,6 +131,45 @@ pub fn sealed_batches_reopen(batch: &KafkaBatch) -> TestCaseResult {
         same(&opened, batch, "sealed and reopened")?;
     }
     Ok(())
+}
+
+/// Checks that stamping a sealed batch does not change its size; that its records are decoded with the base offset and the
+/// log-append-time of its header; and that it is reopened as the batch that it was. Magic 0 and 1 refuse a stamp other than
+/// [`Stamp::NONE`], and the error has the batch.
+///
+/// # Errors
+/// The law is broken.
+pub fn stamped_batches_round_trip(batch: &KafkaBatch, stamp: Stamp) -> TestCaseResult {
+    let Ok(sealed) = batch.clone().seal() else { return Ok(()) };
+    let (size, uncompressed) = (sealed.size(), sealed.uncompressed_size());
+    let stamped = match sealed.stamp(stamp) {
+        Ok(stamped) => stamped,
+        Err(error) => {
+            prop_assert!(error.magic == batch.magic() && error.magic != Magic::V2 && stamp != Stamp::NONE);
+            error.batch.without_producer_id()
+        }
+    };
+    prop_assert_eq!((stamped.size(), stamped.bytes().len()), (size, size));
+    let read = read_one(stamped.bytes())?;
+    prop_assert_eq!((read.magic(), read.codec()), (stamped.magic(), stamped.codec()));
+    let base_offset = read.header().map_or(0, |header| header.base_offset);
+    let by_broker = read.timestamp_type() == Some(TimestampType::LogAppendTime);
+    let append_time = read.header().filter(|_| by_broker).map(|header| Timestamp::from_millis(header.max_timestamp));
+    let records = read.records(uncompressed).map_err(fail)?;
+    records.validate().map_err(fail)?;
+    let decoded: Vec<_> = records.iter().collect::<Result<_, _>>().map_err(fail)?;
+    prop_assert_eq!(decoded.len(), batch.record_count());
+    for (decoded, appended) in decoded.into_iter().zip(batch.records()) {
+        prop_assert_eq!(decoded.offset, base_offset + appended.offset);
+        let timestamp = Some(append_time.unwrap_or(appended.timestamp));
+        prop_assert_eq!(OwnedRecord::from(decoded), OwnedRecord { timestamp, ..appended.into() });
+    }
+    let mut opened = stamped.into_batch();
+    prop_assert!(!opened.is_closed());
+    if batch.is_closed() {
+        opened.close();
+    }
+    same(&opened, batch, "stamped and reopened")
 }
 
 /// Decodes bytes that must be exactly one batch.

@@ -12,7 +12,7 @@ use ::proptest::prelude::*;
 use ::proptest::sample::select;
 
 use super::records::{record, records, timestamps};
-use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
+use crate::batch::{BatchOptions, Boundary, CompressionRatio, DownConversion, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
 use crate::magic::{Magic, MagicChoice};
 use crate::proptest::{BatchSpec, Model, Operation, OwnedRecord};
@@ -153,6 +153,9 @@ pub fn near_limit() -> impl Strategy<Value = NearLimit> {
     )
 }
 
+const CONVERSIONS: [DownConversion; 3] =
+    [DownConversion::Lossless, DownConversion::DropTimestamps, DownConversion::DropAll];
+
 /// Generates lists of up to `max_count` operations on a batch.
 pub fn operations(max_count: usize) -> impl Strategy<Value = Vec<Operation>> {
     let offset = prop_oneof![8 => 0..40_u32, 1 => select(&[0x7fff_fffe, 0x7fff_ffff, u32::MAX][..])];
@@ -167,6 +170,8 @@ pub fn operations(max_count: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => Just(Operation::RollbackToForeignMark),
         1 => timestamps().prop_map(Operation::SetNow),
         1 => vec(0..12_usize, 0..6).prop_map(Operation::Without),
+        1 => (magics(), select(&CONVERSIONS[..])).prop_map(|(magic, allowed)| Operation::Convert(magic, allowed)),
+        1 => Just(Operation::NextBatch),
         1 => Just(Operation::Reopen),
         1 => Just(Operation::Close),
     ];

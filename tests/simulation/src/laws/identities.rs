@@ -57,7 +57,9 @@ impl Identities {
         if self.is_refused(stamp) {
             return Breach::of("a refused identity is not used again", format!("{what} goes out as {stamp:?}"));
         }
-        if self.own_epochs_refused && !self.granted.contains(&(stamp.producer, stamp.epoch)) {
+        // A partition keeps an own epoch that a broker has accepted: nothing is known against it until it is refused itself.
+        let is_used = self.used.get(&stamp.producer).is_some_and(|used| *used >= stamp.epoch);
+        if self.own_epochs_refused && !is_used && !self.granted.contains(&(stamp.producer, stamp.epoch)) {
             let what = format!("{what} goes out as {stamp:?}");
             return Breach::of("after an own epoch was refused, epochs are asked for", what);
         }

@@ -8,6 +8,7 @@ use futures_rustls::rustls::RootCertStore;
 
 use super::Pem;
 use super::words::Words;
+use super::x509::Facts;
 use crate::error::ConfigError;
 use crate::security::{CA_LOCATION, CA_PEM};
 use crate::settings::{Setting, Settings};
@@ -25,7 +26,7 @@ const PROBE: &str = "probe";
 impl Roots {
     pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
         match Setting::of(settings, CA_LOCATION).filter(|_| !settings.contains_key(CA_PEM)) {
-            Some(location) if location.found.trim() == PROBE => Self::of_the_system(),
+            Some(location) if location.found.trim().eq_ignore_ascii_case(PROBE) => Self::of_the_system(),
             Some(location) if Path::new(location.found).is_dir() => Self::of_a_directory(location),
             _ => match super::either(settings, CA_LOCATION, CA_PEM)? {
                 Some(pem) => Self::of_a_text(&pem),
@@ -41,7 +42,13 @@ impl Roots {
     /// Adds a certificate, or returns what is wrong with it.
     fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Words> {
         // Not `add_parsable_certificates`, which logs what it cannot parse.
-        self.store.add(certificate.clone()).map_err(|error| Words::of(&error))?;
+        let mut store = RootCertStore::empty();
+        store.add(certificate.clone()).map_err(|error| Words::of(&error))?;
+        // rustls takes any certificate for an authority. One that says CA:FALSE is trusted as a broker's own alone, as by
+        // OpenSSL and Java: else its key could sign for any name.
+        if !Facts::read(&certificate).is_some_and(|facts| facts.denies_authority()) {
+            self.store.roots.append(&mut store.roots);
+        }
         self.certificates.push(certificate);
         Ok(())
     }
@@ -120,4 +127,25 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     files.sort_unstable();
     files.dedup();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+
+    /// Its key could sign certificates for any name.
+    #[test]
+    fn a_certificate_that_says_that_it_is_no_authority_is_trusted_for_itself_alone() {
+        let key = KeyPair::generate().unwrap();
+        let cases = [(IsCa::ExplicitNoCa, 0), (IsCa::NoCa, 1), (IsCa::Ca(BasicConstraints::Unconstrained), 1)];
+        for (is_ca, authorities) in cases {
+            let mut params = CertificateParams::new(["broker".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            let mut roots = Roots::none();
+            roots.add(params.self_signed(&key).unwrap().der().clone()).unwrap();
+            assert_eq!((roots.store.len(), roots.certificates.len()), (authorities, 1));
+        }
+    }
 }

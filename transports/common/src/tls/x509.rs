@@ -11,6 +11,7 @@ use pkcs8::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
 use pkcs8::der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
@@ -39,7 +40,8 @@ impl<'c> Facts<'c> {
         let mut items = items(signed.value()).peekable();
         let version = items.next_if(|item| numbered(item) == Some(TagNumber(0)));
         // The field is missing in version 1; its values start at 0 for version 1.
-        let version = version.map_or(Some(1), |item| Some(self::items(item.value()).next()?.value().last()? + 1))?;
+        let version =
+            version.map_or(Some(1), |item| self::items(item.value()).next()?.value().last()?.checked_add(1))?;
         let _serial = items.next()?;
         let _algorithm = items.next()?;
         let issuer = items.next()?.value();
@@ -63,13 +65,27 @@ impl<'c> Facts<'c> {
         names.last()
     }
 
-    /// Returns the host names and addresses of the extension subjectAltName, or `None` if there is no such extension.
-    pub(super) fn alternative_names(&self) -> Option<Vec<String>> {
-        let names = items(self.extensions).flat_map(|list| items(list.value())).find_map(|extension| {
+    /// Returns true if the extension basicConstraints says that the certificate is not one of an authority (CA:FALSE).
+    pub(super) fn denies_authority(&self) -> bool {
+        let Some(constraints) = self.extension(BASIC_CONSTRAINTS) else { return false };
+        let Some(sequence) = items(constraints.value()).next() else { return false };
+        // cA is a BOOLEAN whose default, FALSE, is left out in DER.
+        let is_authority = items(sequence.value()).next().is_some_and(|first| first.decode_as::<bool>() == Ok(true));
+        !is_authority
+    }
+
+    /// Returns the value of an extension.
+    fn extension(&self, wanted: ObjectIdentifier) -> Option<AnyRef<'c>> {
+        items(self.extensions).flat_map(|list| items(list.value())).find_map(|extension| {
             let mut parts = items(extension.value());
             let kind = parts.next()?.decode_as::<ObjectIdentifier>().ok()?;
-            (kind == SUBJECT_ALT_NAME).then(|| parts.last()).flatten() // after the optional flag `critical`
-        })?;
+            (kind == wanted).then(|| parts.last()).flatten() // after the optional flag `critical`
+        })
+    }
+
+    /// Returns the host names and addresses of the extension subjectAltName, or `None` if there is no such extension.
+    pub(super) fn alternative_names(&self) -> Option<Vec<String>> {
+        let names = self.extension(SUBJECT_ALT_NAME)?;
         let list = items(names.value()).next().map_or(&[][..], AnyRef::value);
         let name = |name: AnyRef<'_>| match numbered(&name)? {
             TagNumber(2) => Some(format!("DNS:{}", shown(name.value()))),
@@ -119,4 +135,22 @@ fn shown(name: &[u8]) -> String {
 fn address(octets: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_out_of_range_is_no_version() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["broker".to_owned()]).unwrap();
+        let mut der = params.self_signed(&key).unwrap().der().to_vec();
+        let field = [0xa0, 3, 2, 1, 2];
+        let at = der.windows(field.len()).position(|bytes| bytes == field).unwrap() + field.len() - 1;
+        for (byte, version) in [(2, Some(3)), (0, Some(1)), (0xff, None)] {
+            der[at] = byte;
+            assert_eq!(Facts::read(&der).map(|facts| facts.version), version, "{byte:#x}");
+        }
+    }
 }

@@ -47,16 +47,21 @@ pub enum Extend {
 #[derive(Arbitrary, Clone, Copy, Debug, Default)]
 pub struct Stamping {
     producer: Option<(i64, i16, i32)>,
-    transactional: bool,
-    control: bool,
+    pub(super) transactional: bool,
+    pub(super) control: bool,
     pub(super) base_offset: u32,
-    leader_epoch: Option<i32>,
+    pub(super) leader_epoch: Option<i32>,
     pub(super) log_append_time: Option<i64>,
 }
 
 impl Stamping {
+    /// Returns producer id, epoch and sequence.
+    pub(super) fn identity(&self) -> (i64, i16, i32) {
+        self.producer.unwrap_or((-1, -1, -1))
+    }
+
     pub(super) fn stamp(&self) -> Stamp {
-        let (id, epoch, sequence) = self.producer.unwrap_or((-1, -1, -1));
+        let (id, epoch, sequence) = self.identity();
         let stamp = Stamp::NONE
             .producer(id, epoch, sequence)
             .transactional(self.transactional)
