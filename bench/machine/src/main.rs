@@ -7,10 +7,10 @@ mod broker;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::time::Instant as Clock;
+use std::time::Instant as SystemInstant;
 
 use broker::{Broker, TOPIC};
-use kafka_batch::machine::{self, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
+use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
 use kafka_batch::{KafkaBatch, Record, SealedBatch, Stamp, Timestamp, TopicPartition};
 use kafka_batch_bench_shared::{Environment, median, results};
 
@@ -59,7 +59,7 @@ const NOW: Instant = Instant::START;
 impl World {
     fn new(row: &Row) -> Self {
         let config = ProducerConfig { buffer_memory: usize::MAX, ..ProducerConfig::new([(broker::HOST, 9_001)]) };
-        let clock = producer::Clock { now: NOW, wall: Timestamp::from_millis(0) };
+        let clock = Clock { now: NOW, wall: Timestamp::from_millis(0) };
         let partitions = (row.busy + row.waiting) as i32;
         let mut world = Self {
             machine: Machine::new(config, clock, 1),
@@ -112,14 +112,14 @@ fn measure(row: &Row, batches: usize) -> (f64, f64, f64) {
     let (mut without, mut through, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let before = world.delivered;
     for _ in 0..batches / SAMPLE {
-        let begun = Clock::now();
+        let begun = SystemInstant::now();
         for sequence in 0..SAMPLE {
             let stamp = Stamp::NONE.producer(7, 0, sequence as i32);
             black_box(sealed(row.records).stamp(stamp).expect("magic 2"));
         }
         let one = begun.elapsed().as_nanos() as f64 / SAMPLE as f64;
 
-        let begun = Clock::now();
+        let begun = SystemInstant::now();
         for sequence in 0..SAMPLE {
             world.send(sealed(row.records), sequence % row.busy);
             // As many as a loop would find waiting for it.
