@@ -141,7 +141,7 @@ fn texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted<S: Subje
     let topic = broker.topic();
     let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
     let [own, certificate, key] =
-        [&broker.certificates.broker.0, &broker.certificates.ours.0, &broker.certificates.ours.1]
+        [&broker.certificates.broker.certificate, &broker.certificates.ours.certificate, &broker.certificates.ours.key]
             .map(|text| in_a_line(text));
     let settings = [
         ("security.protocol", "ssl"),

@@ -26,7 +26,7 @@ const PROBE: &str = "probe";
 impl Roots {
     pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
         match Setting::of(settings, CA_LOCATION).filter(|_| !settings.contains_key(CA_PEM)) {
-            Some(location) if location.found.trim().eq_ignore_ascii_case(PROBE) => Self::of_the_system(),
+            Some(location) if location.found.trim() == PROBE => Self::of_the_system(),
             Some(location) if Path::new(location.found).is_dir() => Self::of_a_directory(location),
             _ => match super::either(settings, CA_LOCATION, CA_PEM)? {
                 Some(pem) => Self::of_a_text(&pem),

@@ -7,15 +7,47 @@ use std::pin::pin;
 use std::task::Waker;
 
 use futures_rustls::pki_types::PrivateKeyDer;
-use futures_rustls::rustls::server::WebPkiClientVerifier;
-use futures_rustls::rustls::{ServerConfig, ServerConnection};
-use kafka_batch_certificates::{Authority, Identity, date_time_ymd};
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use futures_rustls::rustls::{AlertDescription, RootCertStore, ServerConfig, ServerConnection};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::*;
 use crate::security::{CA_LOCATION, CA_PEM};
 
-fn new_authority() -> Authority {
-    Authority::new("authority")
+/// A certificate authority.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+/// A certificate and its key.
+struct Signed {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        Self::named("authority")
+    }
+
+    fn named(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn signs(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Signed {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Signed { certificate, key: key.serialize_pem() }
+    }
 }
 
 fn given(settings: &[(&str, &str)]) -> Result<Tls, ConfigError> {
@@ -31,24 +63,24 @@ fn wrong(settings: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_or_a_text_is_said_when_the_producer_is_made() {
-    let authority = new_authority();
-    let ours = authority.sign("us");
-    let others = authority.sign("others");
-    let ca = (CA_PEM, authority.certificate.as_str());
+fn invalid_files_and_texts_are_errors_when_the_producer_is_made() {
+    let authority = Authority::new();
+    let ours = authority.signs("us", |_| {});
+    let others = authority.signs("others", |_| {});
+    let ca = (CA_PEM, authority.pem.as_str());
     assert!(given(&[ca]).is_ok());
     assert!(given(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)]).is_ok());
     assert!(wrong(&[(CA_LOCATION, "/no/such/ca.pem")]).starts_with("ssl.ca.location = \"/no/such/ca.pem\": this file"));
     assert!(wrong(&[ca, (CA_LOCATION, "ca.pem")]).contains("not both"));
     assert!(wrong(&[(CA_PEM, "")]).contains("no certificate in it"));
     assert!(wrong(&[(CA_PEM, &ours.key)]).contains("no certificate in it"));
-    let broken = authority.certificate.replace("MII", "!!!");
-    assert!(wrong(&[(CA_PEM, &broken)]).contains("no PEM that can be read"));
+    let broken = authority.pem.replace("MII", "!!!");
+    assert!(wrong(&[(CA_PEM, &broken)]).contains("a certificate in it cannot be read"));
     let nonsense = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
     assert!(wrong(&[(CA_PEM, nonsense)]).contains("certificate 1 cannot be used"));
     assert!(wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate)]).contains("ssl.key.location"));
     assert!(wrong(&[ca, (KEY_PEM, &ours.key)]).contains("ssl.certificate.location"));
-    let no_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &authority.certificate)]);
+    let no_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &authority.pem)]);
     assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("BEGIN PRIVATE KEY"), "{no_key}");
     let other_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &others.key)]);
     assert!(other_key.contains("cannot be used with this key"), "{other_key}");
@@ -58,10 +90,13 @@ fn what_is_wrong_with_a_file_or_a_text_is_said_when_the_producer_is_made() {
 
 #[test]
 fn a_key_may_be_encrypted() {
-    let authority = new_authority();
-    let ours = authority.sign("us");
-    let key = ours.encrypted_key("hunter2");
-    let identity = [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &key)];
+    let authority = Authority::new();
+    let ours = authority.signs("us", |_| {});
+    let key = KeyPair::from_pem(&ours.key).unwrap().serialize_der();
+    let way = pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).unwrap();
+    let key = pkcs8::PrivateKeyInfoRef::try_from(&key[..]).unwrap().encrypt_with_params(way, "hunter2").unwrap();
+    let key = key.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF).unwrap();
+    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &key)];
     assert!(given(&[&identity[..], &[(KEY_PASSWORD, "hunter2")]].concat()).is_ok());
     assert!(wrong(&identity).contains("set ssl.key.password too"));
     assert!(wrong(&[&identity[..], &[(KEY_PASSWORD, "guessed")]].concat()).starts_with("ssl.key.password"));
@@ -78,7 +113,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(signed: &Identity, clients_of: Option<&Authority>) -> Self {
+    fn new(signed: &Signed, clients_of: Option<&Authority>) -> Self {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions().unwrap();
@@ -86,7 +121,7 @@ impl Peer {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
+                roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
                 builder.with_client_cert_verifier(verifier)
             }
@@ -173,12 +208,12 @@ fn refused(settings: &[(&str, &str)], peer: Peer) -> String {
 }
 
 #[test]
-fn frames_go_through_whole_whatever_the_stream_takes_at_once() {
-    let authority = new_authority();
-    let broker = authority.sign("broker");
+fn frames_are_complete_whatever_the_stream_accepts_per_write() {
+    let authority = Authority::new();
+    let broker = authority.signs("broker", |_| {});
     let batch: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
     for at_once in [None, Some(1_000), Some(33)] {
-        let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
+        let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
         stream.0.get_mut().0.at_once = at_once;
         let mut left: &[u8] = &batch;
         while !left.is_empty() {
@@ -204,10 +239,10 @@ fn frames_go_through_whole_whatever_the_stream_takes_at_once() {
 
 /// Bytes that TLS has accepted and the stream has not are not flushed.
 #[test]
-fn what_is_stuck_is_not_flushed() {
-    let authority = new_authority();
-    let broker = authority.sign("broker");
-    let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
+fn flushing_is_pending_while_the_stream_accepts_nothing() {
+    let authority = Authority::new();
+    let broker = authority.signs("broker", |_| {});
+    let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
     stream.0.get_mut().0.at_once = Some(0);
     let written = Pin::new(&mut stream).poll_write(&mut context(), b"frame");
     assert!(matches!(written, Poll::Ready(Ok(5))), "{written:?}");
@@ -218,34 +253,34 @@ fn what_is_stuck_is_not_flushed() {
 }
 
 #[test]
-fn a_broker_that_cannot_be_trusted_is_not_and_the_error_says_why() {
-    let (authority, other) = (new_authority(), Authority::new("other"));
-    let ca = (CA_PEM, authority.certificate.as_str());
-    for foreign in [&other, &new_authority()] {
-        let foreign = refused(&[ca], Peer::new(&foreign.sign("broker"), None));
+fn an_untrusted_broker_is_refused_with_the_reason() {
+    let (authority, other) = (Authority::new(), Authority::named("other"));
+    let ca = (CA_PEM, authority.pem.as_str());
+    for foreign in [&other, &Authority::new()] {
+        let foreign = refused(&[ca], Peer::new(&foreign.signs("broker", |_| {}), None));
         assert!(foreign.starts_with("TLS: ") && foreign.contains("ssl.ca.location"), "{foreign}");
     }
-    let elsewhere = || Peer::new(&authority.sign("elsewhere"), None);
+    let elsewhere = || Peer::new(&authority.signs("elsewhere", |_| {}), None);
     let misnamed = refused(&[ca], elsewhere());
     assert!(misnamed.contains("elsewhere") && misnamed.contains("called by a name"), "{misnamed}");
-    let expired = authority.sign_with("broker", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let expired = authority.signs("broker", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
     let expired = refused(&[ca], Peer::new(&expired, None));
     assert!(expired.contains("expired"), "{expired}");
     // Without the check of names, authority and validity period are still checked.
     let any_name = (IDENTIFICATION, "none");
     assert!(connected(&[ca, any_name], elsewhere()).is_ok());
-    let foreign = refused(&[ca, any_name], Peer::new(&other.sign("broker"), None));
+    let foreign = refused(&[ca, any_name], Peer::new(&other.signs("broker", |_| {}), None));
     assert!(foreign.contains("ssl.ca.location"), "{foreign}");
     let nameless = now(given(&[ca]).unwrap().connect(elsewhere(), "no name:")).unwrap_err();
     assert!(nameless.to_string().contains("\"no name:\""), "{nameless}");
 }
 
 #[test]
-fn a_broker_that_wants_a_certificate_gets_it_and_without_one_the_error_says_so() {
-    let (authority, clients) = (new_authority(), new_authority());
-    let broker = authority.sign("broker");
-    let ours = clients.sign("us");
-    let ca = (CA_PEM, authority.certificate.as_str());
+fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let broker = authority.signs("broker", |_| {});
+    let ours = clients.signs("us", |_| {});
+    let ca = (CA_PEM, authority.pem.as_str());
     let identity = [ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     assert!(Pin::new(&mut stream).poll_write(&mut context(), b"frame").is_ready());
@@ -300,11 +335,10 @@ fn each_alert_about_our_certificate_is_distrust() {
 /// The broker refuses our certificate as expired.
 #[test]
 fn an_expired_certificate_of_ours_is_distrusted() {
-    let (authority, clients) = (new_authority(), new_authority());
-    let broker = authority.sign("broker");
-    let ours = clients.sign_with("us", |params| params.not_after = date_time_ymd(2020, 1, 1));
-    let identity =
-        [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let broker = authority.signs("broker", |_| {});
+    let ours = clients.signs("us", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) else {
         panic!("no alert")
@@ -313,11 +347,11 @@ fn an_expired_certificate_of_ours_is_distrusted() {
 }
 
 #[test]
-fn hanging_up_is_an_end_with_or_without_saying_so() {
-    let authority = new_authority();
-    let broker = authority.sign("broker");
+fn a_closed_connection_is_an_end_of_file_with_or_without_close_notify() {
+    let authority = Authority::new();
+    let broker = authority.signs("broker", |_| {});
     for says_so in [true, false] {
-        let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
+        let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
         let peer = stream.0.get_mut().0;
         peer.says(b"last");
         if says_so {
@@ -357,8 +391,8 @@ impl AsyncWrite for Clear {
 }
 
 #[test]
-fn a_broker_that_speaks_no_tls_at_this_port_is_asked_after() {
-    let authority = new_authority();
+fn a_peer_without_tls_is_detected() {
+    let authority = Authority::new();
     const CLOSED: &str = "the other side closed the connection";
     const ANSWERED: &str = "the other side answered with something that is not TLS";
     for (answer, said) in [
@@ -367,7 +401,7 @@ fn a_broker_that_speaks_no_tls_at_this_port_is_asked_after() {
         (b"\0\0\0\x04\0\0\0\x01", ANSWERED),
         (b"SSH-2.0-OpenSSH_9.2\r\n", ANSWERED),
     ] {
-        let error = now(given(&[(CA_PEM, &authority.certificate)]).unwrap().over(Clear(answer), "broker")).unwrap_err();
+        let error = now(given(&[(CA_PEM, &authority.pem)]).unwrap().connect(Clear(answer), "broker")).unwrap_err();
         assert_eq!((error.to_string().as_str(), is_no_tls(&error)), (said, true), "{answer:?}");
     }
 }

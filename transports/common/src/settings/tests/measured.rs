@@ -129,7 +129,7 @@ mod with_tls {
     use std::fs;
     use std::path::PathBuf;
 
-    use kafka_batch_certificates::{Authority, Identity};
+    use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
     use crate::tls::Tls;
@@ -144,17 +144,19 @@ mod with_tls {
         pub(super) fn new() -> Self {
             let directory = std::env::temp_dir().join(format!("kafka-batch-settings-{}", std::process::id()));
             fs::create_dir_all(directory.join("directory")).unwrap();
-            let authority = Authority::new("authority");
-            let ours = authority.sign("us");
-            let encrypted = ours.encrypted_key("password");
-            let Identity { certificate, key } = ours;
+            let key = KeyPair::generate().unwrap();
+            let [ca, certificate] = ["authority", "us"]
+                .map(|name| CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem());
+            fs::write(directory.join("directory/ca.pem"), &ca).unwrap();
+            let way = pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).unwrap();
+            let der = key.serialize_der();
+            let encrypted = pkcs8::PrivateKeyInfoRef::try_from(&der[..]).unwrap();
+            let encrypted = encrypted.encrypt_with_params(way, "password").unwrap();
+            let encrypted = encrypted.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF).unwrap();
             let mut values = Vec::new();
-            for (name, text) in [
-                ("ca", &authority.certificate),
-                ("certificate", &certificate),
-                ("key", &key),
-                ("encrypted", &encrypted),
-            ] {
+            let key = key.serialize_pem();
+            for (name, text) in [("ca", &ca), ("certificate", &certificate), ("key", &key), ("encrypted", &*encrypted)]
+            {
                 let file = directory.join(format!("{name}.pem"));
                 fs::write(&file, text).unwrap();
                 values.push((format!("{{{name}.pem}}"), file.to_str().unwrap().to_owned()));
