@@ -116,3 +116,10 @@ fn what_is_proven_at_once_is_proven() {
 fn what_is_cut_stays_cut() {
     holds(1_010_061_901);
 }
+
+/// The law was wrong: an id was replaced after its last epoch, and an own epoch of the next id was refused. Another partition
+/// still counted under an own epoch of the first id, under which a broker had taken its batches: it may continue there.
+#[test]
+fn a_partition_keeps_an_own_epoch_that_was_accepted_although_one_of_another_id_is_refused() {
+    holds(2_000_254_764);
+}

@@ -1,6 +1,6 @@
 //! The producer ids and epochs that a client may use: assigned by brokers, and not rejected since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Breach;
 use crate::contents::Stamped;
@@ -16,6 +16,8 @@ pub struct Identities {
     refused: BTreeMap<i64, Option<i16>>,
     /// An epoch was refused that no broker had handed out.
     own_epochs_refused: bool,
+    /// The partitions on which a broker has accepted a batch under an id and epoch.
+    accepted: BTreeSet<(String, i32, i64, i16)>,
 }
 
 impl Identities {
@@ -49,22 +51,90 @@ impl Identities {
         of_this_id.is_some_and(|before| before.is_none_or(|before| stamp.epoch < before))
     }
 
-    /// A batch is stamped.
+    /// A broker has accepted a batch for this partition under this id and epoch.
+    pub fn accept(&mut self, to: &(String, i32), stamp: Stamped) {
+        self.accepted.insert((to.0.clone(), to.1, stamp.producer, stamp.epoch));
+    }
+
+    /// A batch for this partition is stamped.
+    ///
+    /// After an own epoch was refused, no other own epoch is taken. A partition that continues under one is no breach, if
+    /// a broker has accepted a batch for it there and the id was not refused since: the refusal is of another id, and to
+    /// leave an epoch that works would gain nothing.
     ///
     /// # Errors
     /// It may not be, with this.
-    pub fn stamped(&mut self, stamp: Stamped, what: &str) -> Result<(), Breach> {
+    pub fn stamped(&mut self, to: &(String, i32), stamp: Stamped, what: &str) -> Result<(), Breach> {
         if self.is_refused(stamp) {
             return Breach::of("a refused identity is not used again", format!("{what} goes out as {stamp:?}"));
         }
-        // A partition keeps an own epoch that a broker has accepted: nothing is known against it until it is refused itself.
-        let is_used = self.used.get(&stamp.producer).is_some_and(|used| *used >= stamp.epoch);
-        if self.own_epochs_refused && !is_used && !self.granted.contains(&(stamp.producer, stamp.epoch)) {
+        let is_granted = self.granted.contains(&(stamp.producer, stamp.epoch));
+        let is_accepted = || self.accepted.contains(&(to.0.clone(), to.1, stamp.producer, stamp.epoch));
+        if self.own_epochs_refused && !is_granted && !is_accepted() {
             let what = format!("{what} goes out as {stamp:?}");
             return Breach::of("after an own epoch was refused, epochs are asked for", what);
         }
         let used = self.used.entry(stamp.producer).or_insert(stamp.epoch);
         *used = stamp.epoch.max(*used);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAW: &str = "after an own epoch was refused, epochs are asked for";
+
+    fn under(producer: i64, epoch: i16) -> Stamped {
+        Stamped { producer, epoch, sequence: 0 }
+    }
+
+    fn orders(partition: i32) -> (String, i32) {
+        ("orders".into(), partition)
+    }
+
+    /// Id 1 came with epoch 0; epoch 1 was accepted on partition 0, and used on partition 1. Then an own epoch of id 2 was
+    /// refused.
+    fn after_a_refusal() -> Identities {
+        let mut identities = Identities::default();
+        identities.granted(1, 0);
+        for partition in [0, 1] {
+            identities.stamped(&orders(partition), under(1, 1), "a batch").unwrap();
+        }
+        identities.accept(&orders(0), under(1, 1));
+        identities.granted(2, 0);
+        identities.stamped(&orders(2), under(2, 1), "a batch").unwrap();
+        identities.refuse(under(2, 1));
+        identities
+    }
+
+    fn broken(identities: &mut Identities, partition: i32, stamp: Stamped) -> Option<&'static str> {
+        identities.stamped(&orders(partition), stamp, "a batch").err().map(|breach| breach.law)
+    }
+
+    #[test]
+    fn only_the_partition_on_which_an_own_epoch_was_accepted_may_keep_it() {
+        let mut identities = after_a_refusal();
+        assert_eq!(broken(&mut identities, 0, under(1, 1)), None);
+        assert_eq!(broken(&mut identities, 1, under(1, 1)), Some(LAW), "used there, but not accepted");
+        assert_eq!(broken(&mut identities, 2, under(1, 1)), Some(LAW), "accepted elsewhere");
+        assert_eq!(broken(&mut identities, 0, under(1, 2)), Some(LAW), "another own epoch");
+    }
+
+    #[test]
+    fn after_the_refusal_of_an_id_its_accepted_epochs_are_not_kept() {
+        let mut identities = after_a_refusal();
+        identities.refuse(under(1, 1));
+        assert_eq!(broken(&mut identities, 0, under(1, 1)), Some("a refused identity is not used again"));
+    }
+
+    #[test]
+    fn a_new_id_is_used_as_it_was_handed_out() {
+        let mut identities = after_a_refusal();
+        identities.granted(3, 0);
+        assert_eq!(broken(&mut identities, 0, under(3, 0)), None);
+        identities.accept(&orders(0), under(3, 0));
+        assert_eq!(broken(&mut identities, 0, under(3, 1)), Some(LAW));
     }
 }

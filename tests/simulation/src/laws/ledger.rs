@@ -159,7 +159,7 @@ impl Ledger {
             self.never_stamped_anew(serial, &to, &attempt)?;
             let is_doubtful = promise.attempts.iter().filter(again).any(Attempt::may_be_written);
             if !is_doubtful {
-                self.identities.stamped(stamp, &format!("{serial:?}"))?;
+                self.identities.stamped(&to, stamp, &format!("{serial:?}"))?;
             }
             let key = (to.0, to.1, stamp);
             if !self.stamps.contains_key(&key)
@@ -279,6 +279,10 @@ impl Ledger {
                 && (code == 59 || code == 45 && !self.may_be_written(serial, attempt));
         if let Some(stamp) = stamp.filter(|_| is_open && is_refused) {
             self.identities.refuse(stamp);
+        }
+        let is_accepted = matches!(ErrorCode(code), ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
+        if let Some(stamp) = stamp.filter(|_| is_open && is_accepted) {
+            self.identities.accept(&self.promises[&serial].to, stamp);
         }
     }
 
