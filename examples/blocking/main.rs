@@ -158,7 +158,7 @@ impl Application {
             Event::Ready { ref host, port, versions } => {
                 print(format_args!("{host}:{port}: {}", spoken(&versions)));
             }
-            Event::ConnectionError(ref kind) => print_error(format_args!("{kind}")),
+            Event::ConnectionError(ref error) => print_error(format_args!("{error}")),
             _ => {}
         }
         Ok(Some(event))

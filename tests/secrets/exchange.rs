@@ -32,7 +32,7 @@ fn log_in(mechanism: SaslMechanism, password: &str, mut broker: Hostile) {
                     seen.push(format!("{machine:?} {machine:#?}"));
                 }
             }
-            Output::Event(Event::ConnectionError(kind)) => seen.push(format!("{kind}")),
+            Output::Event(Event::ConnectionError(error)) => seen.push(format!("{error}")),
             Output::Event(Event::Topic { partitions: Err(error), .. }) => seen.push(format!("{error}")),
             Output::Wait(_) => break,
             _ => {}

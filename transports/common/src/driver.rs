@@ -246,7 +246,7 @@ impl Driver {
                 self.addresses.ready(host, port, versions.produce);
                 self.queue.set_produce(self.addresses.produce());
             }
-            Event::ConnectionError(kind) => log::warn!("{kind}"),
+            Event::ConnectionError(error) => log::warn!("{error}"),
             Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}

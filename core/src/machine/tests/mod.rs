@@ -3,6 +3,7 @@
 
 mod causes;
 mod commands;
+mod connection_errors;
 mod connections;
 mod identities;
 mod never;
