@@ -47,7 +47,7 @@ impl Tls {
                 None => None,
             },
             (Some(certificate), Some(key)) => {
-                Some((certificate.certificates()?, key::read(&key, password)?, certificate.setting))
+                Some((certificate.certificates()?, key::read(&key, password)?, certificate.setting, key.setting))
             }
             (Some(certificate), None) => {
                 return certificate.setting.wrong("its key is missing: set ssl.key.location or ssl.key.pem too");
@@ -66,19 +66,9 @@ impl Tls {
         let config = config.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let config = match identity {
             None => config.with_no_client_auth(),
-            Some((certificates, key, setting)) => config.with_client_auth_cert(certificates, key).or_else(|error| {
-                let why = match &error {
-                    // What ring says of a key, without a reason that could be told apart.
-                    rustls::Error::General(_) => "the key is damaged, or of a kind that is not supported".to_owned(),
-                    rustls::Error::InvalidCertificate(_) => {
-                        "the certificate is damaged, or of X.509 version 1: make it with \
-                         an extension file (openssl x509 -req -extfile)"
-                            .to_owned()
-                    }
-                    error => Words::of(error).to_string(),
-                };
-                setting.wrong(format!("it cannot be used with this key: {why}; {USABLE}"))
-            })?,
+            Some((certificates, key, certificate_setting, key_setting)) => config
+                .with_client_auth_cert(certificates, key)
+                .or_else(|error| unusable(&error, certificate_setting, key_setting))?,
         };
         Ok(Self(Arc::new(config)))
     }
@@ -102,6 +92,17 @@ impl Tls {
 
 /// The keys that `ring` can sign with.
 const USABLE: &str = "keys can be of RSA (2048 to 4096 bits), ECDSA (P-256 and P-384) and Ed25519";
+
+/// Returns the error for a client certificate that cannot be used with its key, naming the setting of the one at fault.
+fn unusable<T>(error: &rustls::Error, certificate: Setting<'_>, key: Setting<'_>) -> Result<T, ConfigError> {
+    match error {
+        // ring's only error for a key.
+        rustls::Error::General(_) => key.wrong(format!("it is damaged, or of a kind that is not supported: {USABLE}")),
+        rustls::Error::InvalidCertificate(_) => certificate
+            .wrong("it is damaged, or of X.509 version 1: make it with an extension file (openssl x509 -req -extfile)"),
+        error => certificate.wrong(format!("it cannot be used with this key: {}; {USABLE}", Words::of(error))),
+    }
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -84,6 +84,13 @@ fn invalid_files_and_texts_are_errors_when_the_producer_is_made() {
     assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("BEGIN PRIVATE KEY"), "{no_key}");
     let other_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &others.key)]);
     assert!(other_key.contains("cannot be used with this key"), "{other_key}");
+    let version_1 = include_str!("tests/certificates/v1.pem");
+    let version_1 = wrong(&[ca, (CERTIFICATE_PEM, version_1), (KEY_PEM, include_str!("tests/certificates/v1.key"))]);
+    assert!(version_1.starts_with("ssl.certificate.pem = ") && version_1.contains("-extfile"), "{version_1}");
+    // Well-formed PEM of a key that is cut short.
+    let (begin, end) = ("-----BEGIN PRIVATE KEY-----\n", "\n-----END PRIVATE KEY-----\n");
+    let damaged = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &format!("{begin}MIGHAgEA{end}"))]);
+    assert!(damaged.starts_with("ssl.key.pem = \"(not shown)\": it is damaged"), "{damaged}");
     assert!(wrong(&[ca, (KEY_PASSWORD, "hunter2")]).contains("only with ssl.key.location"));
     assert!(wrong(&[ca, (IDENTIFICATION, "ldap")]).contains("https or none"));
 }
