@@ -46,10 +46,12 @@ pub mod protocol;
 mod publish;
 mod record;
 mod secret;
+mod send_error;
 mod splitmix64;
 pub mod stream;
 mod time;
 mod transport;
+mod transport_error;
 mod varint;
 
 pub use batch::{
@@ -75,5 +77,7 @@ pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
 pub use publish::{PreparedBatch, Publish, PublishError};
 pub use record::{AsRecord, RawRecordView, Record, RecordView, TopicPartition};
 pub use secret::Secret;
+pub use send_error::{AuthenticationError, FlushError, FlushErrorReason, NoBrokerCause, SendError, SendErrorReason};
 pub use time::Timestamp;
-pub use transport::{Capabilities, FlushError, SendError, SendErrorReason, Transport};
+pub use transport::{BoxPending, BoxTransport, Capabilities, Transport};
+pub use transport_error::TransportError;

@@ -236,7 +236,7 @@ impl Machine {
             Err(error) => {
                 self.dirty = true;
                 for (index, at) in members {
-                    let reason = FailureReason::Transport(Box::new(error));
+                    let reason = FailureReason::Request(error);
                     self.fail_at(index, at, false, reason, Vec::new());
                 }
                 None
@@ -303,11 +303,11 @@ fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConve
             }
             Err(error) => {
                 let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
-                (FailureReason::Transport(Box::new(error.reason)), too_large, error.batch)
+                (FailureReason::Seal(error.reason), too_large, error.batch)
             }
         },
         Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
-        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Transport(Box::new(reason)), true, batch),
+        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(reason), true, batch),
     };
     entry.payload = Payload::Open(*batch);
     Err(Refused { reason, too_large })
