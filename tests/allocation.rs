@@ -361,7 +361,7 @@ fn an_uncompressed_batch_is_sealed_stamped_and_opened_again_where_it_lies() {
 fn handing_a_batch_over_to_librdkafka_takes_no_memory_for_each_record() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build().unwrap();
     let encoded = EncodedHeaders::new(&NAMES).unwrap();
     for of_each in [1, 200] {
         let mut batch = empty(BatchOptions::default().batch_size(500_000));

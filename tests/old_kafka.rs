@@ -186,7 +186,7 @@ fn tokio_producer(kafka: &OldKafka, compression: Compression) -> TokioProducer {
     if let Some(version) = kafka.fallback() {
         builder = builder.set("broker.version.fallback", version.to_string());
     }
-    builder.create().unwrap()
+    builder.build().unwrap()
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ fn failure<S: Subject>(port: u16) -> DeliveryError {
 
 fn cause(error: &DeliveryError) -> &TimeoutCause {
     match &error.reason {
-        FailureReason::TimedOut { cause: Some(cause) } => cause.downcast_ref().unwrap(),
+        FailureReason::TimedOut { cause: Some(cause) } => cause,
         reason => panic!("{reason:?}"),
     }
 }

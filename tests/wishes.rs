@@ -85,7 +85,7 @@ fn librdkafka_204_build_the_batch_and_be_told_when_it_is_full() -> Outcome {
 #[tokio::test]
 async fn aiokafka_216_one_batch_is_through_before_the_next_is_tried() -> Outcome {
     let cluster = MockCluster::new(1)?;
-    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create()?;
+    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
     let mut next_offset = 0;
     for chunk in [["1", "2"], ["3", "4"]] {
         let mut batch = producer.batch();

@@ -115,10 +115,10 @@ pub enum FailureReason {
     },
     /// The batch was converted for an older broker, or split, and could not be sealed again. Nothing was sent.
     #[error(transparent)]
-    Seal(#[from] SealErrorReason),
+    Seal(Box<SealErrorReason>),
     /// A record exceeds what the format allows that the broker requires. Nothing was sent.
     #[error(transparent)]
-    Append(#[from] AppendError),
+    Append(Box<AppendError>),
     /// No Produce request can carry the batch to this broker.
     #[error(transparent)]
     Request(#[from] EncodeError),

@@ -62,7 +62,7 @@ pub(crate) fn producer(servers: &str, seed: u64, settings: &[(&str, &str)]) -> T
         .set("retry.backoff.max.ms", "200")
         .set("socket.connection.setup.timeout.ms", "2000")
         .seed(seed);
-    settings.iter().fold(builder, |builder, (name, value)| builder.set(*name, *value)).create().unwrap()
+    settings.iter().fold(builder, |builder, (name, value)| builder.set(*name, *value)).build().unwrap()
 }
 
 impl Load {

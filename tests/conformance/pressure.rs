@@ -134,7 +134,7 @@ async fn closing_at_once_gives_back_what_was_not_sent<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
     let pending = producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap();
-    S::close_at_once(&producer).await;
+    producer.close_at_once().await.unwrap();
     let error = pending.await.unwrap_err();
     assert!(matches!(error.reason, FailureReason::Closed), "{error}");
     assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch(["a"])));

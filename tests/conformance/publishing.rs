@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use kafka_batch::message::OutgoingMessage;
 use kafka_batch::partitioner::partition_for_key;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
-use kafka_batch::{AppendError, BatchOptions, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport};
+use kafka_batch::{
+    AppendError, BatchOptions, BoxTransport, Publish, PublishError, Record, SendErrorReason, Timestamp, Transport,
+};
 
 use crate::cluster::Cluster;
 use crate::log::batch;
@@ -21,6 +23,7 @@ over_each_transport_and_to_kafka! {
     without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there
     keys_route_as_the_java_client_routes_them
     a_producer_makes_batches_with_its_options
+    a_boxed_transport_does_the_same
 }
 
 async fn a_batch_filled_beforehand<S: Subject>(cluster: Cluster) {
@@ -163,4 +166,26 @@ async fn a_producer_makes_batches_with_its_options<S: Subject>(cluster: Cluster)
     let batch = S::create(crate::subject::Wanted { options: options.clone(), ..cluster.wanted() }).batch();
     assert!(batch.is_empty());
     assert_eq!(batch.options(), &options);
+}
+
+async fn a_boxed_transport_does_the_same<S: Subject>(cluster: Cluster) {
+    let producer = cluster.producer::<S>();
+    let transport: BoxTransport = producer.clone().boxed();
+    assert_eq!(transport.capabilities(), producer.capabilities());
+    assert_eq!(transport.partition_count(cluster.topic()).await.unwrap().get(), 3);
+    let mut keyed = transport.keyed_batch(cluster.topic()).await.unwrap();
+    keyed.extend([Record::new("a").key("k")]).unwrap();
+    let partition = keyed.routed_partition().unwrap();
+    let delivery = transport.publish_batch(Publish::to(cluster.topic()).batch(keyed)).await.unwrap();
+    assert_eq!((delivery.topic_partition().partition, delivery.offset(0)), (partition, Some(0)));
+    let picked = transport.pick_partition(cluster.topic()).await.unwrap();
+    let mut batch = transport.batch();
+    batch.extend([Record::new("b")]).unwrap();
+    let pending = transport.send_batch(batch, cluster.partition(picked)).await.unwrap();
+    transport.flush().await.unwrap();
+    assert_eq!(pending.await.unwrap().record_count(), 1);
+    transport.close().await.unwrap();
+    transport.clone().close_at_once().await.unwrap();
+    let error = producer.send_batch(producer.batch(), cluster.partition(0)).await.unwrap_err();
+    assert!(matches!(error.reason, SendErrorReason::Closed), "it is the same producer: {error}");
 }

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use kafka_batch::transports::tokio::Producer;
 use kafka_batch::{AsyncStdProducer, BatchOptions, RdkafkaProducer, TokioProducer, Transport};
 
 use crate::futures;
@@ -37,9 +36,6 @@ pub(crate) trait Subject: Sized + 'static {
 
     /// The timer of its runtime, or of whatever it runs under here.
     fn sleep(time: Duration) -> Boxed<()>;
-
-    /// Does not wait for answers.
-    fn close_at_once(producer: &Self::Producer) -> Boxed<()>;
 }
 
 /// The settings that the machine's transports have in common.
@@ -57,14 +53,9 @@ macro_rules! create {
             .set("acks", $wanted.acks)
             .batch_options($wanted.options)
             .seed($wanted.seed)
-            .create()
+            .build()
             .unwrap()
     };
-}
-
-fn at_once<R: 'static>(producer: &Producer<R>) -> Boxed<()> {
-    let producer = producer.clone();
-    Box::pin(async move { producer.close_at_once().await.unwrap() })
 }
 
 pub(crate) struct Tokio;
@@ -89,10 +80,6 @@ impl Subject for Tokio {
     fn sleep(time: Duration) -> Boxed<()> {
         Box::pin(tokio::time::sleep(time))
     }
-
-    fn close_at_once(producer: &TokioProducer) -> Boxed<()> {
-        at_once(producer)
-    }
 }
 
 pub(crate) struct AsyncStd;
@@ -114,10 +101,6 @@ impl Subject for AsyncStd {
 
     fn sleep(time: Duration) -> Boxed<()> {
         Box::pin(async_std::task::sleep(time))
-    }
-
-    fn close_at_once(producer: &AsyncStdProducer) -> Boxed<()> {
-        at_once(producer)
     }
 }
 
@@ -141,7 +124,7 @@ impl Subject for Rdkafka {
             .metadata_timeout(wanted.patience)
             .batch_options(wanted.options)
             .seed(wanted.seed)
-            .create()
+            .build()
             .unwrap()
     }
 
@@ -155,10 +138,5 @@ impl Subject for Rdkafka {
 
     fn sleep(time: Duration) -> Boxed<()> {
         Box::pin(async_std::task::sleep(time))
-    }
-
-    fn close_at_once(producer: &RdkafkaProducer) -> Boxed<()> {
-        let producer = producer.clone();
-        Box::pin(async move { producer.close_at_once().await.unwrap() })
     }
 }

@@ -4,7 +4,6 @@ use kafka_batch::protocol::ErrorCode;
 use kafka_batch::transports::rdkafka::ConfigError;
 use kafka_batch::{
     Codec, Compression, Delivery, Fate, Magic, Publish, PublishError, RdkafkaProducer, SendErrorReason, TopicPartition,
-    Transport as _,
 };
 use tokio::runtime::Runtime;
 
@@ -15,7 +14,7 @@ use super::{codecs, segments, tools};
 
 fn producer(kafka: &Kafka, codec: Codec) -> Result<RdkafkaProducer, ConfigError> {
     let builder = RdkafkaProducer::builder().set("bootstrap.servers", &kafka.address);
-    builder.set("compression.type", codec.name()).create()
+    builder.set("compression.type", codec.name()).build()
 }
 
 /// The codecs that librdkafka was built with: all but perhaps zstd.

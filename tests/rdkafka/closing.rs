@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_batch::{DeliveryError, FailureReason, Fate, RdkafkaProducer, SendErrorReason, Transport};
+use kafka_batch::{DeliveryError, FailureReason, Fate, RdkafkaProducer, SendErrorReason};
 
 use crate::cluster::{Cluster, t0};
 use crate::futures::{block_on, poll_once};
@@ -50,7 +50,7 @@ fn while_the_broker_is_down_nothing_is_written_and_every_batch_comes_back() {
 #[test]
 fn later_batches_and_those_that_wait_for_room_are_refused() {
     let cluster = Cluster::held();
-    let producer = cluster.builder().set("queue.buffering.max.messages", "1").create().unwrap();
+    let producer = cluster.builder().set("queue.buffering.max.messages", "1").build().unwrap();
     let first = block_on(producer.send_batch(batch(["a"]), t0())).unwrap();
     let mut waits = Box::pin(producer.send_batch(batch(["b"]), t0()));
     assert!(poll_once(waits.as_mut()).is_pending());
@@ -120,7 +120,7 @@ fn what_is_on_its_way_to_a_broker_may_have_been_written() {
     let (_, prompt) = servers.split_once(',').unwrap();
     let begun = Instant::now();
     for attempt in 0.. {
-        let producer = cluster.builder().set("linger.ms", "0").create().unwrap();
+        let producer = cluster.builder().set("linger.ms", "0").build().unwrap();
         block_on(block_on(producer.send_batch(batch(["connected"]), t0())).unwrap()).unwrap();
         cluster.mock.broker_round_trip_time(1, NEVER).unwrap();
         let value = format!("attempt {attempt}");
@@ -145,7 +145,7 @@ fn what_is_said_of_each_record_is_true_of_the_log() {
     const RECORDS: usize = 5;
     for batches in (0..200).step_by(20) {
         let cluster = Cluster::new();
-        let producer = cluster.builder().set("linger.ms", "0").set("batch.num.messages", "3").create().unwrap();
+        let producer = cluster.builder().set("linger.ms", "0").set("batch.num.messages", "3").build().unwrap();
         let values = |number: usize| (0..RECORDS).map(move |position| format!("{number}/{position}"));
         let send = |number| block_on(producer.send_batch(batch(values(number)), t0())).unwrap();
         let pending: Vec<_> = (0..batches).map(send).collect();

@@ -36,7 +36,7 @@ impl Cluster {
     }
 
     pub(crate) fn producer(&self) -> RdkafkaProducer {
-        self.builder().create().unwrap()
+        self.builder().build().unwrap()
     }
 
     pub(crate) fn builder(&self) -> ProducerBuilder {

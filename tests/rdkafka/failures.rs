@@ -29,7 +29,7 @@ fn a_partial_failure_says_which_records_landed() {
         .set("batch.num.messages", "2")
         .set("max.in.flight", "1")
         .set("enable.idempotence", "false")
-        .create()
+        .build()
         .unwrap();
     cluster.mock.request_errors(RDKafkaApiKey::Produce, &[OK, TOO_LARGE]);
     let values = counted(9);
@@ -45,7 +45,7 @@ fn a_partial_failure_says_which_records_landed() {
 #[test]
 fn records_behind_one_that_librdkafka_refuses_are_not_written() {
     let cluster = Cluster::new();
-    let producer = cluster.builder().set("message.max.bytes", "1000").create().unwrap();
+    let producer = cluster.builder().set("message.max.bytes", "1000").build().unwrap();
     let values = [vec![b'a'; 10], vec![b'b'; 20], vec![b'c'; 2_000], vec![b'd'; 10]];
     let error = failed(&producer, &batch(&values));
     let fates: Vec<_> = (0..4).filter_map(|position| error.fate_of(position)).collect();

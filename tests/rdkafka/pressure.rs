@@ -3,8 +3,6 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use kafka_batch::Transport;
-
 use crate::cluster::{Cluster, t0};
 use crate::futures::{block_on, poll_once};
 use crate::log::{batch, counted};
@@ -12,7 +10,7 @@ use crate::log::{batch, counted};
 #[test]
 fn a_full_queue_makes_the_next_batch_wait_and_is_no_error() {
     let cluster = Cluster::held();
-    let producer = cluster.builder().set("queue.buffering.max.messages", "10").create().unwrap();
+    let producer = cluster.builder().set("queue.buffering.max.messages", "10").build().unwrap();
     let first = block_on(producer.send_batch(batch(counted(6)), t0())).unwrap();
     let fits = block_on(producer.send_batch(batch(counted(4)), t0())).unwrap();
     let mut waits = pin!(producer.send_batch(batch(["waited"]), t0()));
@@ -27,7 +25,7 @@ fn a_full_queue_makes_the_next_batch_wait_and_is_no_error() {
 #[test]
 fn a_batch_larger_than_the_queue_goes_alone() {
     let cluster = Cluster::new();
-    let producer = cluster.builder().set("queue.buffering.max.messages", "10").create().unwrap();
+    let producer = cluster.builder().set("queue.buffering.max.messages", "10").build().unwrap();
     let values = counted(2_000);
     for round in 0..3 {
         let delivery = block_on(block_on(producer.send_batch(batch(&values), t0())).unwrap()).unwrap();
@@ -42,7 +40,7 @@ fn a_flush_ends_with_the_last_answer_and_not_in_steps() {
     const STEP: Duration = Duration::from_millis(100);
     const FLUSHES: u32 = 20;
     let cluster = Cluster::new();
-    let producer = cluster.builder().set("linger.ms", "0").create().unwrap();
+    let producer = cluster.builder().set("linger.ms", "0").build().unwrap();
     block_on(block_on(producer.send_batch(batch(["connected"]), t0())).unwrap()).unwrap();
     let begun = Instant::now();
     for value in counted(FLUSHES as usize) {

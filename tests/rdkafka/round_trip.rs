@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kafka_batch::proptest::proptest::prelude::*;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
-use kafka_batch::{BatchOptions, KafkaBatch, Magic, MagicChoice, Record, Timestamp, Transport};
+use kafka_batch::{BatchOptions, KafkaBatch, Magic, MagicChoice, Record, Timestamp};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::UnknownTopicHandling;
 
@@ -86,7 +86,7 @@ fn a_batch_of_an_old_format_goes_out_in_the_brokers() {
 fn librdkafka_compresses_with_what_it_was_built_with() {
     for codec in ["none", "gzip", "snappy", "lz4"] {
         let cluster = Cluster::new();
-        let producer = cluster.builder().set("compression.type", codec).create().unwrap();
+        let producer = cluster.builder().set("compression.type", codec).build().unwrap();
         let values = vec!["the same again"; 500];
         block_on(block_on(producer.send_batch(batch(&values), t0())).unwrap()).unwrap();
         assert_eq!(cluster.values(), values, "{codec}");

@@ -6,7 +6,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use kafka_batch::transports::rdkafka::Pending;
-use kafka_batch::{Capabilities, Publish, RdkafkaProducer, Transport};
+use kafka_batch::{Capabilities, Publish, RdkafkaProducer};
 
 use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;
@@ -30,7 +30,7 @@ async fn walk_through(producer: RdkafkaProducer) -> usize {
 }
 
 fn producer(cluster: &Cluster) -> RdkafkaProducer {
-    cluster.builder().set("queue.buffering.max.messages", "10").create().unwrap()
+    cluster.builder().set("queue.buffering.max.messages", "10").build().unwrap()
 }
 
 #[tokio::test]

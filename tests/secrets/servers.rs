@@ -114,7 +114,7 @@ fn try_each(hostile: &Hostile, tls: Option<(&str, Arc<ServerConfig>)>, mechanism
                 .fold($producer::builder().set("request.timeout.ms", "2000"), |builder, (name, value)| {
                     builder.set(*name, *value)
                 })
-                .create()
+                .build()
                 .unwrap()
         };
     }
@@ -129,7 +129,7 @@ fn try_each(hostile: &Hostile, tls: Option<(&str, Arc<ServerConfig>)>, mechanism
         let builder =
             RdkafkaProducer::builder().set("debug", "all").metadata_timeout(std::time::Duration::from_secs(2));
         let builder = settings.iter().fold(builder, |builder, (name, value)| builder.set(*name, *value));
-        texts.push(log_in(builder.create().unwrap(), &|future| smol::block_on(future), batch.clone()));
+        texts.push(log_in(builder.build().unwrap(), &|future| smol::block_on(future), batch.clone()));
     }
     let mut needles = Needles::of([PASSWORD.as_bytes(), ours.private()]);
     server.heard.lock().unwrap().iter().for_each(|secret| needles.add(secret));

@@ -46,7 +46,7 @@ macro_rules! try_one {
         let builder = $producer::builder().seed(0x5ec3_e75e_ed5e_c2e7);
         let builder = $settings.iter().fold(builder, |builder, (name, value)| builder.set(*name, *value));
         $needles.are_not_in_debug_of(&builder, &whence);
-        match builder.create_with_task() {
+        match builder.build_with_task() {
             Ok((producer, _)) => $needles.are_not_in_debug_of(&producer, &whence),
             Err(error) => $needles.are_not_in_error(&error, &whence),
         }
@@ -76,7 +76,7 @@ fn try_librdkafka(needles: &Needles, settings: &[Setting<'_>]) {
     let mark = log::mark();
     let builder = settings.iter().fold(RdkafkaProducer::builder(), |builder, (name, value)| builder.set(*name, *value));
     needles.are_not_in_debug_of(&builder, &whence);
-    match builder.create() {
+    match builder.build() {
         Ok(producer) => needles.are_not_in_debug_of(&producer, &whence),
         Err(error) => needles.are_not_in_error(&error, &whence),
     }

@@ -91,10 +91,4 @@ pub enum Unsendable {
         /// The record's position in the batch.
         position: usize,
     },
-    /// The topic name is invalid.
-    #[error("invalid topic name {topic:?}: a name has 1 to 249 bytes and no NUL")]
-    TopicName {
-        /// The name.
-        topic: String,
-    },
 }

@@ -210,7 +210,7 @@ impl Machine {
                 }
             }
             Err(error) => {
-                split_batch.reason.get_or_insert(FailureReason::Seal(error.reason.into()));
+                split_batch.reason.get_or_insert(FailureReason::Seal(Box::new(error.reason.into())));
             }
         }
         self.dirty = true;

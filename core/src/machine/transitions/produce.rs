@@ -303,11 +303,11 @@ fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConve
             }
             Err(error) => {
                 let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
-                (FailureReason::Seal(error.reason), too_large, error.batch)
+                (FailureReason::Seal(Box::new(error.reason)), too_large, error.batch)
             }
         },
         Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
-        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(reason), true, batch),
+        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(Box::new(reason)), true, batch),
     };
     entry.payload = Payload::Open(*batch);
     Err(Refused { reason, too_large })

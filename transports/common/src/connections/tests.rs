@@ -1,8 +1,8 @@
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
+use std::time::Duration;
 
 use super::*;
 use crate::command_queue::CommandQueue;
@@ -267,43 +267,4 @@ fn the_error_of_a_failed_attempt_is_logged() {
     assert!(matches!(driver.next_step(), Step::Wait(_)));
     let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());
     assert_eq!(*lines.borrow(), [expected]);
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("the future is pending"),
-    }
-}
-
-#[test]
-fn addresses_are_tried_in_order_each_with_an_equal_share_of_the_time() {
-    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let tried = RefCell::new(Vec::new());
-    let until = Instant::now() + Duration::from_secs(100);
-    let connect = |address: SocketAddr, limit: Duration| {
-        tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
-        async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
-    };
-    assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, connect)).unwrap(), 3);
-    assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
-    let error = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
-    assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
-    let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err();
-    assert_eq!(error.to_string(), "the host name has no address");
-}
-
-#[test]
-fn each_failure_moves_the_start_to_the_next_address() {
-    let addresses = || [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port))).into();
-    let until = Instant::now() + Duration::from_secs(100);
-    let tried = RefCell::new(Vec::new());
-    let connect = |address: SocketAddr, _| {
-        tried.borrow_mut().push(address.port());
-        async move { if address.port() == 3 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) } }
-    };
-    for failures in [0, 1, 2, 3, 7] {
-        block_on(connect_to_any(addresses(), until, failures, connect)).unwrap();
-    }
-    assert_eq!(tried.take(), [1, 2, 3, 1, 1, 2]);
 }
