@@ -69,7 +69,9 @@ struct Corrupt {
     bytes: usize,
     sha256: String,
     broken: String,
+    #[serde(default)]
     incomplete: bool,
+    #[serde(default)]
     strict_only: bool,
 }
 
