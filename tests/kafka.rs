@@ -7,6 +7,8 @@
 mod broker;
 #[path = "kafka/cleaner.rs"]
 mod cleaner;
+#[path = "kafka/driven.rs"]
+mod driven;
 #[path = "../examples/blocking/driver.rs"]
 mod driver;
 #[path = "kafka/environment.rs"]
@@ -21,6 +23,8 @@ mod machine;
 mod old_fetch;
 #[path = "kafka/producers.rs"]
 mod producers;
+#[path = "kafka/restart.rs"]
+mod restart;
 #[path = "kafka/rows.rs"]
 mod rows;
 #[path = "kafka/run.rs"]
