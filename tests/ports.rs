@@ -57,7 +57,7 @@ fn batch() -> KafkaBatch {
 
 /// Why a batch is not accepted for a topic that no broker has been asked for.
 fn refusal<S: Subject>(port: u16, settings: &[(&str, &str)]) -> String {
-    log::keep();
+    log::capture();
     let settings = [&[("request.timeout.ms", "2000"), ("delivery.timeout.ms", "2000")], settings].concat();
     S::block_on(async {
         let producer = S::create(format!("127.0.0.1:{port}"), &settings);
@@ -132,7 +132,7 @@ fn tls_to_a_port_in_the_clear_is_recognised<S: Subject>() {
 
 /// How a batch ends that was accepted.
 fn failure<S: Subject>(port: u16) -> DeliveryError {
-    log::keep();
+    log::capture();
     let settings = [("delivery.timeout.ms", "2000"), ("request.timeout.ms", "2000")];
     S::block_on(async {
         let producer = S::create(format!("127.0.0.1:{port}"), &settings);
@@ -216,7 +216,7 @@ async fn yield_now() {
 
 /// The broker ends the connection when the test says so: nothing is pending on it then.
 fn a_broker_that_closes_an_idle_connection_is_no_warning<S: Subject>() {
-    log::keep();
+    log::capture();
     let (port, ends) = server::closing_when_told();
     S::block_on(async {
         let producer = S::create(format!("127.0.0.1:{port}"), &[]);

@@ -7,8 +7,6 @@
 mod broker;
 #[path = "security/certificates.rs"]
 mod certificates;
-#[path = "security/log.rs"]
-mod log;
 #[path = "security/subject.rs"]
 mod subject;
 
@@ -17,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use broker::{PASSWORD, PLAIN_USER, Secured, USER};
 use kafka_batch::{BatchOptions, KafkaBatch, Publish, Record, SendErrorReason, TopicPartition, Transport};
+use kafka_batch_log_capture as log_capture;
 use subject::{AsyncStd, Smol, Subject, Tokio};
 
 /// Each case, with both releases and under each runtime.
@@ -239,6 +238,7 @@ fn sessions_end_and_nobody_notices<S: Subject>(broker: &Secured) {
     let topic = broker.topic();
     let settings = with_password("sasl_plaintext", "SCRAM-SHA-256", PASSWORD);
     let address = broker.address("SHORT");
+    let mark = log_capture::mark();
     let mut sent = Vec::new();
     S::block_on(async {
         let producer = S::create(address.clone(), &settings);
@@ -252,8 +252,8 @@ fn sessions_end_and_nobody_notices<S: Subject>(broker: &Secured) {
         producer.close().await.unwrap();
     });
     assert!(broker.read(&topic) == sent, "{} are sent", sent.len());
-    let connections = log::of_connections_to(&address);
-    let ready = connections.iter().filter(|line| line.contains("is ready")).count();
+    let connections = log_capture::lines(mark, |line| line.text.contains(&address));
+    let ready = connections.iter().filter(|line| line.text.contains("is ready")).count();
     assert!(ready > 4, "one after the other took its place: {connections:?}");
     assert_eq!(ready, connections.len(), "nothing else happened: {connections:?}");
 }

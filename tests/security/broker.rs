@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use kafka_batch_brokers::{Broker, Listener, Options, Release};
 use kafka_batch_certificates::Identity;
+use log::LevelFilter;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use crate::certificates::Certificates;
-use crate::log;
 
 /// With a sign that SCRAM has to escape in a name. (The other one is the comma, with which Kafka's tool cannot make any.)
 pub(crate) const USER: &str = "alice=a";
@@ -43,7 +43,7 @@ pub(crate) struct Secured {
 
 impl Secured {
     pub(crate) fn start(release: &str) -> Self {
-        log::keep();
+        kafka_batch_log_capture::start("kafka_batch", LevelFilter::Debug);
         let certificates = Certificates::new();
         let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
         let mut config = vec![

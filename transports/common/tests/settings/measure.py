@@ -91,7 +91,7 @@ def main():
             versions.append(version)
             for row, answer in zip(rows, answers):
                 row[column] = answer
-    header = [f"# Measured with {' and '.join(versions)}: README.md says how.", "# " + "\t".join(COLUMNS)]
+    header = [f"# Measured with {' and '.join(versions)}, as README.md describes.", "# " + "\t".join(COLUMNS)]
     body = ["\t".join(row[column] for column in COLUMNS) for row in rows]
     table.write_text("\n".join(header + body) + "\n")
 
