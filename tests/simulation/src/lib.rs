@@ -5,7 +5,7 @@
 //! schedule ──commands, faults──▶ world ──┬── machine (under test)
 //!                                        ├── links: latency, stalls, cuts, refusals
 //!                                        ├── brokers: one file per API, interceptors, sequence checks
-//!                                        └── ledger: reported outcomes, compared with the logs
+//!                                        └── history: reported outcomes, compared with the logs
 //! ```
 
 pub mod broker;
