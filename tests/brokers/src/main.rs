@@ -1,4 +1,4 @@
-//! Runs a command with a real Apache Kafka beside it; see `--help`, and the library's
+//! Runs a command with a real Apache Kafka; see `--help`, and the library's
 //! documentation for the environment.
 
 #![forbid(unsafe_code)]
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Starts the broker, runs the command and gives the exit code. No signal is handled
+/// Starts the broker, runs the command and returns the exit code. No signal is handled
 /// here: one that ends this process ends the broker too, see the library's `guarded.rs`.
 fn with_broker(run: &Run) -> Result<u8, StartError> {
     let version = run.release.version;
@@ -67,14 +67,14 @@ fn with_broker(run: &Run) -> Result<u8, StartError> {
     })
 }
 
-/// As a shell has it: 128 and more stand for the signal that ended the command.
+/// Returns the exit code as a shell does: 128 plus the number of the signal that ended the command.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 fn say(text: &str) {
-    // In one piece, for several of these programs may run at the same time.
+    // In one write, because several of these programs may run at the same time.
     let line = format!("kafka-batch-brokers: {text}\n");
     eprint!("{line}");
 }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_exit_code_is_that_of_the_command() {
-        // As `wait` gives them: the code in the second byte, the signal in the first.
+        // As returned by `wait`: the code in the second byte, the signal in the first.
         assert_eq!(exit_code(ExitStatus::from_raw(0)), 0);
         assert_eq!(exit_code(ExitStatus::from_raw(7 << 8)), 7);
         assert_eq!(exit_code(ExitStatus::from_raw(9)), 137);
