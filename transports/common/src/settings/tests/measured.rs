@@ -15,7 +15,7 @@ struct Line {
     with: &'static str,
     java: &'static str,
     librdkafka: &'static str,
-    ours: &'static str,
+    this_crate: &'static str,
     why: &'static str,
 }
 
@@ -25,8 +25,10 @@ fn lines() -> impl Iterator<Item = Line> {
     let lines = FORMS.lines().zip(1..).filter(|(line, _)| !line.starts_with('#'));
     lines.map(|(line, number)| {
         let cells: Vec<_> = line.split('\t').collect();
-        let [setting, value, with, java, librdkafka, ours, why] = cells[..] else { panic!("line {number}: {line}") };
-        Line { number, setting, value, with, java, librdkafka, ours, why }
+        let [setting, value, with, java, librdkafka, this_crate, why] = cells[..] else {
+            panic!("line {number}: {line}")
+        };
+        Line { number, setting, value, with, java, librdkafka, this_crate, why }
     })
 }
 
@@ -63,9 +65,9 @@ fn every_form_is_parsed_as_the_table_says() {
     let mut failures = Vec::new();
     for line in lines().filter(|line| files.can_test(line)) {
         let found = outcome(&line, &files);
-        if found != line.ours {
-            let Line { number, setting, value, ours, .. } = line;
-            failures.push(format!("line {number}: {setting} = {value}: {found}, and the table says {ours}"));
+        if found != line.this_crate {
+            let Line { number, setting, value, this_crate, .. } = line;
+            failures.push(format!("line {number}: {setting} = {value}: {found}, and the table says {this_crate}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -74,12 +76,12 @@ fn every_form_is_parsed_as_the_table_says() {
 #[test]
 fn each_difference_from_both_clients_has_a_reason_in_the_table() {
     let mut failures = Vec::new();
-    for Line { number, java, librdkafka, ours, why, .. } in lines() {
+    for Line { number, java, librdkafka, this_crate, why, .. } in lines() {
         // A client that does not know the setting is not compared.
-        let is_other = ours != java && ours != librdkafka && (java, librdkafka) != ("unknown", "unknown");
+        let is_other = this_crate != java && this_crate != librdkafka && (java, librdkafka) != ("unknown", "unknown");
         if is_other == why.is_empty() {
             failures.push(format!(
-                "line {number}: Java {java}, librdkafka {librdkafka}, this crate {ours}, reason {why:?}"
+                "line {number}: Java {java}, librdkafka {librdkafka}, this crate {this_crate}, reason {why:?}"
             ));
         }
     }
