@@ -97,15 +97,15 @@ proptest! {
 
     #[test]
     fn no_text_contains_a_key_however_it_is_damaged_and_wherever_it_is_set(at in any::<usize>()) {
-        let (ours, other) = (Identity::new(), Identity::new());
-        let texts = [("PRIVATE KEY", ours.der.clone()), ("ENCRYPTED PRIVATE KEY", ours.encrypted("open sesame"))];
+        let (client, other) = (Identity::new(), Identity::new());
+        let texts = [("PRIVATE KEY", client.der.clone()), ("ENCRYPTED PRIVATE KEY", client.encrypted("open sesame"))];
         for (label, der) in texts {
             let text = pem(label, &der);
             // The text itself, and the key in it, which may be written in other forms.
-            let needles = Needles::of([body(&text).as_bytes(), &der, &ours.der]);
+            let needles = Needles::of([body(&text).as_bytes(), &der, &client.der]);
             for damaged_text in damaged_forms(&text, at) {
                 let tls = [SERVER, ("security.protocol", "ssl")];
-                let (certificate, ca) = (("ssl.certificate.pem", &*ours.certificate), ("ssl.ca.pem", &*other.certificate));
+                let (certificate, ca) = (("ssl.certificate.pem", &*client.certificate), ("ssl.ca.pem", &*other.certificate));
                 let file = File::new(damaged_text.as_bytes());
                 for (in_text, in_file) in [
                     ("ssl.key.pem", "ssl.key.location"),
@@ -138,20 +138,20 @@ proptest! {
 
     #[test]
     fn no_text_contains_a_key_of_a_file_that_is_not_text(at in any::<usize>()) {
-        let ours = Identity::new();
-        let needles = Needles::of([&ours.der]);
-        let encrypted = ours.encrypted("open sesame");
-        let text = ours.pem().into_bytes();
+        let client = Identity::new();
+        let needles = Needles::of([&client.der]);
+        let encrypted = client.encrypted("open sesame");
+        let text = client.pem().into_bytes();
         let mut latin_1 = text.clone();
         latin_1.insert(at % text.len(), 0xe9);
-        let utf16: Vec<u8> = ours.pem().encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for bytes in [ours.der.clone(), encrypted, latin_1, utf16] {
+        let utf16: Vec<u8> = client.pem().encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [client.der.clone(), encrypted, latin_1, utf16] {
             let file = File::new(&bytes);
             for setting in ["ssl.key.location", "ssl.certificate.location", "ssl.ca.location"] {
                 let settings = [SERVER, ("security.protocol", "ssl"), (setting, file.path())];
-                let ours = [("ssl.ca.pem", &*ours.certificate), ("ssl.certificate.pem", &*ours.certificate)];
+                let client = [("ssl.ca.pem", &*client.certificate), ("ssl.certificate.pem", &*client.certificate)];
                 check_tokio(&needles, &settings);
-                check_tokio(&needles, &[&settings[..], &ours].concat());
+                check_tokio(&needles, &[&settings[..], &client].concat());
                 check_librdkafka(&needles, &settings);
             }
         }
@@ -161,9 +161,9 @@ proptest! {
     fn no_text_contains_the_password_of_a_key_or_the_decrypted_key(
         right in password(), wrong in password(), at in any::<prop::sample::Index>()
     ) {
-        let ours = Identity::new();
-        let encrypted = ours.encrypted(&right);
-        let needles = Needles::of([right.as_bytes(), wrong.as_bytes(), &ours.der, &encrypted]);
+        let client = Identity::new();
+        let encrypted = client.encrypted(&right);
+        let needles = Needles::of([right.as_bytes(), wrong.as_bytes(), &client.der, &encrypted]);
         let mut damaged = encrypted.clone();
         damaged[at.index(encrypted.len())] ^= 0x15;
         let mut unsupported = encrypted.clone();
@@ -179,8 +179,8 @@ proptest! {
             let identity = [
                 SERVER,
                 ("security.protocol", "ssl"),
-                ("ssl.ca.pem", &ours.certificate),
-                ("ssl.certificate.pem", &ours.certificate),
+                ("ssl.ca.pem", &client.certificate),
+                ("ssl.certificate.pem", &client.certificate),
                 ("ssl.key.pem", &key),
             ];
             check_each(&needles, &identity);
@@ -190,7 +190,7 @@ proptest! {
             }
         }
         check_each(&needles, &[SERVER, ("ssl.key.password", &right)]);
-        let tls = [SERVER, ("security.protocol", "ssl"), ("ssl.ca.pem", &ours.certificate)];
+        let tls = [SERVER, ("security.protocol", "ssl"), ("ssl.ca.pem", &client.certificate)];
         check_each(&needles, &[&tls[..], &[("ssl.key.password", &right)]].concat());
     }
 

@@ -30,31 +30,31 @@ fn wrong(settings: &[(&str, &str)]) -> String {
 #[test]
 fn invalid_files_and_texts_are_errors_when_the_producer_is_made() {
     let authority = Authority::new("authority");
-    let ours = authority.sign("us");
+    let client = authority.sign("us");
     let others = authority.sign("others");
     let ca = (CA_PEM, authority.certificate.as_str());
     assert!(config(&[ca]).is_ok());
-    assert!(config(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)]).is_ok());
+    assert!(config(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)]).is_ok());
     assert!(wrong(&[(CA_LOCATION, "/no/such/ca.pem")]).starts_with("ssl.ca.location = \"/no/such/ca.pem\": this file"));
     assert!(wrong(&[ca, (CA_LOCATION, "ca.pem")]).contains("not both"));
     assert!(wrong(&[(CA_PEM, "")]).contains("no certificate found"));
-    assert!(wrong(&[(CA_PEM, &ours.key)]).contains("no certificate found"));
+    assert!(wrong(&[(CA_PEM, &client.key)]).contains("no certificate found"));
     let broken = authority.certificate.replace("MII", "!!!");
     assert!(wrong(&[(CA_PEM, &broken)]).contains("a certificate cannot be read"));
     let nonsense = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
     assert!(wrong(&[(CA_PEM, nonsense)]).contains("certificate 1 cannot be used"));
-    assert!(wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate)]).contains("ssl.key.location"));
-    assert!(wrong(&[ca, (KEY_PEM, &ours.key)]).contains("ssl.certificate.location"));
-    let no_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &authority.certificate)]);
+    assert!(wrong(&[ca, (CERTIFICATE_PEM, &client.certificate)]).contains("ssl.key.location"));
+    assert!(wrong(&[ca, (KEY_PEM, &client.key)]).contains("ssl.certificate.location"));
+    let no_key = wrong(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &authority.certificate)]);
     assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("BEGIN PRIVATE KEY"), "{no_key}");
-    let other_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &others.key)]);
+    let other_key = wrong(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &others.key)]);
     assert!(other_key.contains("cannot be used with this key"), "{other_key}");
     let version_1 = include_str!("tests/certificates/v1.pem");
     let version_1 = wrong(&[ca, (CERTIFICATE_PEM, version_1), (KEY_PEM, include_str!("tests/certificates/v1.key"))]);
     assert!(version_1.starts_with("ssl.certificate.pem = ") && version_1.contains("-extfile"), "{version_1}");
-    // Well-formed PEM of a key that is cut short.
+    // Well-formed PEM of a truncated key.
     let (begin, end) = ("-----BEGIN PRIVATE KEY-----\n", "\n-----END PRIVATE KEY-----\n");
-    let damaged = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &format!("{begin}MIGHAgEA{end}"))]);
+    let damaged = wrong(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &format!("{begin}MIGHAgEA{end}"))]);
     assert!(damaged.starts_with("ssl.key.pem = \"(not shown)\": the key is damaged"), "{damaged}");
     assert!(wrong(&[ca, (KEY_PASSWORD, "hunter2")]).contains("only with ssl.key.location"));
     assert!(wrong(&[ca, (IDENTIFICATION, "ldap")]).contains("https or none"));
@@ -63,9 +63,9 @@ fn invalid_files_and_texts_are_errors_when_the_producer_is_made() {
 #[test]
 fn a_key_may_be_encrypted() {
     let authority = Authority::new("authority");
-    let ours = authority.sign("us");
-    let key = ours.encrypted_key("hunter2");
-    let identity = [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &key)];
+    let client = authority.sign("us");
+    let key = client.encrypted_key("hunter2");
+    let identity = [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &key)];
     assert!(config(&[&identity[..], &[(KEY_PASSWORD, "hunter2")]].concat()).is_ok());
     assert!(wrong(&identity).contains("set ssl.key.password too"));
     assert!(wrong(&[&identity[..], &[(KEY_PASSWORD, "guessed")]].concat()).starts_with("ssl.key.password"));
@@ -248,9 +248,9 @@ fn an_untrusted_broker_is_refused_with_the_reason() {
 fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
     let (authority, clients) = (Authority::new("authority"), Authority::new("authority"));
     let broker = authority.sign("broker");
-    let ours = clients.sign("us");
+    let client = clients.sign("us");
     let ca = (CA_PEM, authority.certificate.as_str());
-    let identity = [ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+    let identity = [ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     assert!(Pin::new(&mut stream).poll_write(&mut context(), b"frame").is_ready());
     assert_eq!(stream.0.get_ref().0.received, b"frame");
@@ -306,9 +306,9 @@ fn each_alert_about_our_certificate_is_distrust() {
 fn an_expired_certificate_of_ours_is_distrusted() {
     let (authority, clients) = (Authority::new("authority"), Authority::new("authority"));
     let broker = authority.sign("broker");
-    let ours = clients.sign_with("us", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let client = clients.sign_with("us", |params| params.not_after = date_time_ymd(2020, 1, 1));
     let identity =
-        [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+        [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) else {
         panic!("no alert")

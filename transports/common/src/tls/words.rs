@@ -30,7 +30,7 @@ impl fmt::Display for Words {
 }
 
 const NO_REMEDY: &str = "";
-pub(super) const IS_IT_TLS: &str = "check that this port of the broker is a TLS listener";
+const CHECK_LISTENER: &str = "check that this port of the broker is a TLS listener";
 const AUTHORITY: &str = "set ssl.ca.location to the authority that signed it, or to the certificate itself";
 const SUPPORTED: &str =
     "supported keys are RSA (2048 to 8192 bits), ECDSA (P-256 and P-384) and Ed25519, with SHA-256 or better";
@@ -60,8 +60,10 @@ impl Words {
 /// Describes errors of the protocol. Those that only a programming error can cause share one generic description.
 fn of_protocol(error: &Error) -> (&'static str, &'static str) {
     match error {
-        Error::InvalidMessage(_) => ("the broker sent data that is not a TLS message", IS_IT_TLS),
-        Error::PeerSentOversizedRecord => ("the broker sent a TLS message that exceeds the maximum length", IS_IT_TLS),
+        Error::InvalidMessage(_) => ("the broker sent data that is not a TLS message", CHECK_LISTENER),
+        Error::PeerSentOversizedRecord => {
+            ("the broker sent a TLS message that exceeds the maximum length", CHECK_LISTENER)
+        }
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             ("the broker sent an unexpected TLS message", NO_REMEDY)
         }

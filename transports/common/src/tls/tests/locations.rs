@@ -90,15 +90,16 @@ fn probe_is_the_systems() {
 
 #[test]
 fn a_text_in_place_of_a_path_is_not_shown() {
-    let ours = Authority::new("authority").sign("us");
+    let client = Authority::new("authority").sign("us");
     for (location, pem) in [(KEY_LOCATION, KEY_PEM), (CERTIFICATE_LOCATION, CERTIFICATE_PEM)] {
-        let other = if location == KEY_LOCATION { (CERTIFICATE_PEM, &ours.certificate) } else { (KEY_PEM, &ours.key) };
-        let message = wrong(&[(CA_PEM, &ours.certificate), (location, &ours.key), (other.0, other.1)]);
+        let other =
+            if location == KEY_LOCATION { (CERTIFICATE_PEM, &client.certificate) } else { (KEY_PEM, &client.key) };
+        let message = wrong(&[(CA_PEM, &client.certificate), (location, &client.key), (other.0, other.1)]);
         assert!(
             message.contains(&format!("set {pem} to the text instead")) && message.contains(" bytes)\""),
             "{message}"
         );
-        assert!(!message.contains(&ours.key[40..60]), "{message}");
+        assert!(!message.contains(&client.key[40..60]), "{message}");
     }
 }
 
@@ -106,9 +107,9 @@ fn a_text_in_place_of_a_path_is_not_shown() {
 #[test]
 fn files_are_parsed_like_texts() {
     let authority = Authority::new("authority");
-    let ours = authority.sign("us");
+    let client = authority.sign("us");
     let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
-    let [ca, certificate, key] = [&authority.certificate, &ours.certificate, &ours.key].map(|text| in_a_line(text));
+    let [ca, certificate, key] = [&authority.certificate, &client.certificate, &client.key].map(|text| in_a_line(text));
     assert!(config(&[(CA_PEM, &ca), (CERTIFICATE_PEM, &certificate), (KEY_PEM, &key)]).is_ok());
     let directory =
         Directory::new(&[("ca", ca.as_bytes()), ("certificate", certificate.as_bytes()), ("key", key.as_bytes())]);
