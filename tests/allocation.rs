@@ -1,8 +1,7 @@
 //! Which operations allocate memory, measured with a counting allocator.
 //!
 //! The allocator is written here because it has to count per thread: tests run in parallel, and the existing crates
-//! count
-//! for the whole process.
+//! count for the whole process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;

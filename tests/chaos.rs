@@ -16,8 +16,7 @@
 //! at most once, and a batch completely or not at all. All records of the producer with the long timeout are written.
 //!
 //! Nothing waits for a fixed time: the next kill waits for a number of records acknowledged since the last one, for
-//! leaders,
-//! and for in-sync replicas, as in the cluster's metadata.
+//! leaders, and for in-sync replicas, as in the cluster's metadata.
 //!
 //! The short mode takes one to two minutes:
 //! ```console

@@ -1,11 +1,11 @@
-//! One suite for each transport: the results of the same calls, over librdkafka's mock cluster
-//! with its faults and, if a broker is given (`ignored`), over a real Apache Kafka. Where the rdkafka
-//! transport differs, because librdkafka builds its own batches, the suite describes its behaviour.
+//! One suite for each transport: the results of the same calls, over librdkafka's mock cluster with its faults and, if
+//! a broker is given (`ignored`), over a real Apache Kafka. Where the rdkafka transport differs, because librdkafka
+//! builds its own batches, the suite describes its behaviour.
 //!
 //! Run the second half with `cargo with-kafka --kafka 4 -- cargo test --test conformance -- --ignored`.
 //!
-//! No test waits for a fixed time to observe what follows: if something must stay in flight, its
-//! partition has no leader until the test elects one.
+//! No test waits for a fixed time to observe what follows: if something must stay in flight, its partition has no
+//! leader until the test elects one.
 
 /// A case for each transport: `module::transport::case`.
 macro_rules! over_each_transport {

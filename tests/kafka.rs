@@ -277,8 +277,7 @@ fn rejected_records_are_named_and_the_remainder_can_be_sent() {
 }
 
 /// All that a broker writes itself (its metadata log, transactions, group offsets), and what the other tests have
-/// written
-/// so far.
+/// written so far.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
 fn every_segment_of_the_broker_is_read_to_its_end() {
@@ -297,8 +296,7 @@ fn every_segment_of_the_broker_is_read_to_its_end() {
                 continue;
             }
             // A copy, because the broker continues to write: an incomplete end is cut off, and files that the cleaner
-            // has deleted
-            // meanwhile are left out.
+            // has deleted meanwhile are left out.
             let mut log = match fs::read(&file) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 log => log.unwrap(),

@@ -1,8 +1,7 @@
 //! The laws of a batch, tested with the strategies of `kafka_batch::proptest`.
 //!
 //! Most laws are functions of that module, so that users can test their own code with them; these tests supply the
-//! inputs, and
-//! contain the laws that need more than a batch.
+//! inputs, and contain the laws that need more than a batch.
 
 #[path = "laws/damage.rs"]
 mod damage;

@@ -1,6 +1,5 @@
 //! Against old releases of Apache Kafka: the machine detects the format that the broker accepts, and the tools of that
-//! release
-//! read what it sends.
+//! release read what it sends.
 //!
 //! Run with `cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored`, and with `--kafka 0.10`, `0.11`,
 //! `1.1` and `2.8`.

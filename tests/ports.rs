@@ -1,6 +1,5 @@
 //! Errors and log lines for a port that does not match `security.protocol` or is not a broker, and for a broker that
-//! does not
-//! respond: over real sockets.
+//! does not respond: over real sockets.
 
 #[path = "ports/log.rs"]
 mod log;

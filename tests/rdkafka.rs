@@ -1,9 +1,8 @@
 //! The transport over librdkafka, with librdkafka's mock cluster: what is specific to it. What all transports have in
-//! common
-//! is in the suite `conformance`. Logs are read with `rdkafka`'s consumer.
+//! common is in the suite `conformance`. Logs are read with `rdkafka`'s consumer.
 //!
-//! No test waits for a fixed time to observe what follows: if something must stay in flight, its
-//! partition has no leader until the test elects one.
+//! No test waits for a fixed time to observe what follows: if something must stay in flight, its partition has no
+//! leader until the test elects one.
 
 #[path = "rdkafka/closing.rs"]
 mod closing;

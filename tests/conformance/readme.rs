@@ -1,6 +1,5 @@
 //! The code blocks of the README and the guide, compiled and run. Each block is a file in `shown/`, and a page must
-//! contain
-//! the whole file.
+//! contain the whole file.
 
 use kafka_batch::{DeliveryError, FailureReason, Fate, RecordError, TopicPartition};
 

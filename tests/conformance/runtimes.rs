@@ -140,8 +140,7 @@ fn under_no_runtime() {
 }
 
 /// Before a broker is known, a batch is filled as magic 2; after that in the brokers' format, unless a format was
-/// pinned, and
-/// without a codec that they do not support.
+/// pinned, and without a codec that they do not support.
 #[test]
 fn a_producer_creates_batches_in_the_format_of_its_brokers() {
     let cluster = Cluster::new();

@@ -151,8 +151,7 @@ fn lz4_frames_have_the_checksum_of_their_format() {
 }
 
 /// A broker that stores magic 2 checks the size of what was sent, message by message (a compressed one counts as one),
-/// and of the
-/// result of the conversion: its limit must allow the larger one.
+/// and of the result of the conversion: its limit must allow the larger one.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
 fn the_limit_applies_to_what_is_sent_and_to_what_is_stored() {

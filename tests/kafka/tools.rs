@@ -18,8 +18,7 @@ pub(crate) fn of_partition(consumed: &[Consumed], partition: i32) -> Vec<Row> {
 /// Returns the first `count` records of a topic as read by Kafka's console consumer, in order within each partition.
 pub(crate) fn consume(kafka: &Kafka, topic: &str, count: usize, committed: bool) -> Vec<Consumed> {
     // This deserializer prints bytes as text, with unprintable ones escaped. It does not handle null, so null is
-    // printed as
-    // a text that no value has.
+    // printed as a text that no value has.
     const ESCAPING: &str = "org.apache.kafka.common.serialization.BytesDeserializer";
     let property = if kafka.major() >= 4 { "--formatter-property" } else { "--property" };
     let properties: Vec<String> = ["timestamp", "partition", "offset", "headers", "key", "value"]
@@ -94,8 +93,7 @@ impl DumpedBatch {
 }
 
 /// Returns the output of Kafka's dump tool for segments, file by file, with each batch decompressed and each record
-/// shown. Fails
-/// if the tool reports an invalid batch.
+/// shown. Fails if the tool reports an invalid batch.
 pub(crate) fn dump(segments: &[PathBuf]) -> Vec<Vec<DumpedBatch>> {
     let files: Vec<_> = segments.iter().map(|segment| segment.to_str().unwrap()).collect();
     let arguments = ["--deep-iteration", "--print-data-log", "--files", &files.join(",")];

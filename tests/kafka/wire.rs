@@ -1,6 +1,5 @@
 //! A plain connection to the broker: requests of this library's protocol module where it has them, otherwise of the
-//! crate
-//! `kafka-protocol`.
+//! crate `kafka-protocol`.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;

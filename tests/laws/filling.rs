@@ -99,8 +99,7 @@ proptest! {
     }
 
     /// `MemoryRecordsBuilder.hasRoomFor`: (int) (bytes · ratio · 1.05) + header + the new record uncompressed, compared
-    /// with
-    /// the limit; the first record is always accepted.
+    /// with the limit; the first record is always accepted.
     #[test]
     fn the_estimate_equals_that_of_the_java_client(
         ratio in 0.0..1.5_f32,

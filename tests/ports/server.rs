@@ -47,8 +47,7 @@ pub(crate) fn http() -> u16 {
 }
 
 /// A plaintext broker like Kafka's: it takes the beginning of a TLS handshake for the length of a request, which
-/// exceeds its
-/// limit (socket.request.max.bytes), and closes the connection.
+/// exceeds its limit (socket.request.max.bytes), and closes the connection.
 pub(crate) fn plaintext() -> u16 {
     listen(|mut stream| {
         let mut length = [0; 4];
@@ -85,8 +84,7 @@ pub(crate) enum Reply {
 }
 
 /// A broker with a topic `t` of one partition, which supports ApiVersions v3, Metadata v1, InitProducerId v0 and
-/// Produce v3.
-/// `reply` determines the replies to the last two.
+/// Produce v3. `reply` determines the replies to the last two.
 pub(crate) fn broker(reply: impl Fn(i16) -> Reply + Send + Sync + 'static) -> u16 {
     let reply = Arc::new(reply);
     listen(move |stream| {

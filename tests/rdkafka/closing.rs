@@ -110,8 +110,7 @@ fn while_others_send_each_batch_is_returned_or_rejected() {
 }
 
 /// A broker that has a batch and has not responded. The time until a batch arrives is unknown, so the test is repeated
-/// until one
-/// was in the log when its producer was closed.
+/// until one was in the log when its producer was closed.
 #[test]
 fn what_is_in_flight_may_have_been_written() {
     let cluster = Cluster::of(2);

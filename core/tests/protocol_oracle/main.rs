@@ -1,10 +1,9 @@
 //! The protocol compared with an independent implementation.
 //!
 //! The crate `kafka-protocol` is the oracle for every version that it has: it decodes what this crate encodes, and
-//! encodes
-//! what this crate decodes. For the others (Produce v0 to v2, ApiVersions v5, the newest error codes), the bytes are
-//! written out from the protocol guide, and were compared with the output of Apache Kafka's classes
-//! (3.9.1 for Produce, 4.4.0 for the others).
+//! encodes what this crate decodes. For the others (Produce v0 to v2, ApiVersions v5, the newest error codes), the
+//! bytes are written out from the protocol guide, and were compared with the output of Apache Kafka's classes (3.9.1
+//! for Produce, 4.4.0 for the others).
 
 mod api_versions;
 mod by_hand;

@@ -32,8 +32,7 @@ pub(super) fn check<O, T>(
 }
 
 /// Checks that this crate decodes what the oracle decodes. `back` converts to the oracle's type, so that a missing
-/// field
-/// is noticed.
+/// field is noticed.
 pub(super) fn same<O, T>(
     version: i16,
     response: &O,
@@ -63,8 +62,7 @@ pub(super) fn framed<O: Encodable + HeaderVersion>(response: &O, version: i16, t
 }
 
 /// Every truncation is an error, an additional byte is an error (except for a second empty list of tagged fields, which
-/// librdkafka's
-/// mock cluster sends), and no flipped byte causes a panic.
+/// librdkafka's mock cluster sends), and no flipped byte causes a panic.
 pub(super) fn withstands<T: Debug>(version: i16, frame: &[u8], decode: fn(&[u8], i16) -> Result<T, ProtocolError>) {
     for end in 0..frame.len() {
         let error = decode(&frame[..end], version).unwrap_err();

@@ -42,8 +42,8 @@ impl Default for Options {
     }
 }
 
-/// A further listener. Its settings besides the name are in [`Options::config`], as
-/// `listener.name.NAME.…` in lower case.
+/// A further listener. Its settings besides the name are in [`Options::config`], as `listener.name.NAME.…` in lower
+/// case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listener {
     /// The name, in upper case.
@@ -55,8 +55,8 @@ pub struct Listener {
 /// A real Apache Kafka: a cluster of one node. Dropping it kills it and removes its data.
 #[derive(Debug)]
 pub struct Broker {
-    // The process precedes the directory: fields are dropped in this order, and the
-    // directory cannot be removed reliably while a broker writes to it.
+    // The process precedes the directory: fields are dropped in this order, and the directory cannot be removed
+    // reliably while a broker writes to it.
     process: Option<Guarded>,
     _zookeeper: Option<Guarded>,
     node: Node,
@@ -71,8 +71,7 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker and waits until it responds and topics can be created.
     ///
-    /// The first start of a release downloads its jars with Maven, and reports that on
-    /// standard error.
+    /// The first start of a release downloads its jars with Maven, and reports that on standard error.
     pub fn start(release: &Release, options: &Options) -> Result<Broker, StartError> {
         let java = programs::java()?;
         let jars = Jars::prepare(release)?;
@@ -169,8 +168,7 @@ impl Broker {
         self.process = None;
     }
 
-    /// Shuts it down cleanly, and keeps its data. After `limit` it is killed;
-    /// returns whether that was not necessary.
+    /// Shuts it down cleanly, and keeps its data. After `limit` it is killed; returns whether that was not necessary.
     pub fn stop(&mut self, limit: Duration) -> bool {
         let Some(mut process) = self.process.take() else {
             return true;
@@ -181,10 +179,9 @@ impl Broker {
 
     /// Restarts it with the same address and data, after killing it if it is running.
     ///
-    /// After a kill this takes about ten seconds: the controller first has to time out the
-    /// earlier broker, after `broker.session.timeout.ms` (9000). A test that restarts often
-    /// may set it lower. A release with ZooKeeper does not wait: after a kill it
-    /// can be restarted only when its session with ZooKeeper has expired (6 s).
+    /// After a kill this takes about ten seconds: the controller first has to time out the earlier broker, after
+    /// `broker.session.timeout.ms` (9000). A test that restarts often may set it lower. A release with ZooKeeper does
+    /// not wait: after a kill it can be restarted only when its session with ZooKeeper has expired (6 s).
     pub fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
         self.process = Some(self.node.start(self.address)?);
@@ -200,8 +197,7 @@ impl Broker {
         command
     }
 
-    /// Returns the environment variables for a test in another process. The crate's
-    /// documentation lists them.
+    /// Returns the environment variables for a test in another process. The crate's documentation lists them.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let tools = &self.release.tools;

@@ -26,8 +26,7 @@ pub struct ClusterOptions {
     /// The number of nodes, each of them broker and controller. Three remain available if one is down.
     pub nodes: u16,
     /// The address that each node advertises to its clients, in the order of the nodes: for example a proxy. If empty,
-    /// the
-    /// node's own address. The brokers connect to each other directly.
+    /// the node's own address. The brokers connect to each other directly.
     pub advertised: Vec<SocketAddr>,
     /// The options of each node.
     pub each: Options,
@@ -40,8 +39,7 @@ impl Default for ClusterOptions {
 }
 
 /// A real Apache Kafka of several KRaft nodes. Nodes are identified by their ids, which start at 0. Dropping the
-/// cluster kills
-/// all of them and removes their data.
+/// cluster kills all of them and removes their data.
 #[derive(Debug)]
 pub struct Cluster {
     // The processes precede the directory, as in `Broker`.

@@ -9,9 +9,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Removes the directory when the pipe it reads ends without a message, because then the process
-/// that owned the directory was killed. A broker is killed by the same event at the same time
-/// (see `guarded.rs`), so there is a delay, and a second attempt for its last files.
+/// Removes the directory when the pipe it reads ends without a message, because then the process that owned the
+/// directory was killed. A broker is killed by the same event at the same time (see `guarded.rs`), so there is a delay,
+/// and a second attempt for its last files.
 const JANITOR: &str = r#"
 trap '' HUP INT TERM
 read -r _ && exit 0
@@ -23,8 +23,7 @@ while [ -e "$1" ] && [ $tries -lt 50 ]; do
 done
 "#;
 
-/// A new directory, removed with its contents when this is dropped or when this
-/// process ends in any way.
+/// A new directory, removed with its contents when this is dropped or when this process ends in any way.
 #[derive(Debug)]
 pub(crate) struct TempFolder {
     path: PathBuf,
@@ -64,8 +63,7 @@ impl Drop for TempFolder {
         {
             let _ = pipe.write_all(b"done\n");
         }
-        // The pipe is closed now. If the directory still exists, the janitor tries to
-        // remove it.
+        // The pipe is closed now. If the directory still exists, the janitor tries to remove it.
         let _ = self.janitor.wait();
     }
 }

@@ -1,8 +1,7 @@
 //! A child process that cannot outlive this one.
 //!
-//! The child is started by a shell that first starts a watcher and then
-//! becomes the program. The watcher reads a pipe that only this process can write to.
-//! When this process ends in any way, the system closes the pipe, and the watcher
+//! The child is started by a shell that first starts a watcher and then becomes the program. The watcher reads a pipe
+//! that only this process can write to. When this process ends in any way, the system closes the pipe, and the watcher
 //! kills the program.
 
 use std::{
@@ -16,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// `$$` remains the id of the outer shell inside the parentheses, and that shell becomes
-/// the program. The watcher closes the caller's output, so that nothing waits for it.
+/// `$$` remains the id of the outer shell inside the parentheses, and that shell becomes the program. The watcher
+/// closes the caller's output, so that nothing waits for it.
 const SCRIPT: &str = r#"
 exec 3<&0
 (
@@ -59,8 +58,8 @@ impl Guarded {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log.try_clone()?)
-            // Its own process group: a signal of a terminal or a time limit to this process's
-            // group must not end the watcher too early.
+            // Its own process group: a signal of a terminal or a time limit to this process's group must not end the
+            // watcher too early.
             .process_group(0)
             .spawn()?;
         Ok(Guarded { child, status: None })

@@ -1,7 +1,7 @@
 //! Downloads the jars of a release with Maven, once, and caches their class paths.
 //!
-//! The jars stay in Maven's repository. The cache directory contains, for each class path, the
-//! `pom.xml` that requested it and the resulting list of jars.
+//! The jars stay in Maven's repository. The cache directory contains, for each class path, the `pom.xml` that requested
+//! it and the resulting list of jars.
 
 use crate::{Quorum, Release, StartError, guarded::Guarded, node, programs};
 use std::{
@@ -14,8 +14,7 @@ use std::{
 /// The Maven plugin that prints the paths of the jars, in a tested version.
 const GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
 
-/// Binds Kafka's logging to standard error. Every release's `slf4j-api` is a 1.7
-/// version.
+/// Binds Kafka's logging to standard error. Every release's `slf4j-api` is a 1.7 version.
 const LOGGING: &str = "org.slf4j:slf4j-simple:1.7.36";
 
 /// Other bindings that some of the artifacts depend on; there must be only one. Also log4j 1, see [`BESIDE_OLD`].
@@ -71,8 +70,8 @@ fn cache_folder() -> PathBuf {
         .join("kafka")
 }
 
-/// Returns the class path of artifacts (`group:name:version`): the list in `folder` if it
-/// is still valid, otherwise Maven's. `level` is the log level.
+/// Returns the class path of artifacts (`group:name:version`): the list in `folder` if it is still valid, otherwise
+/// Maven's. `level` is the log level.
 fn class_path(folder: &Path, artifacts: &[String], level: &str) -> Result<String, StartError> {
     let folder = std::path::absolute(folder).map_err(StartError::io("find the cache folder"))?;
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));

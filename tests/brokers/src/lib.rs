@@ -1,10 +1,9 @@
 //! Starts real Apache Kafka brokers for the tests of `kafka-batch`.
 //!
-//! A broker is a single KRaft node (broker and controller in one Java process), or for
-//! releases before 3 one with ZooKeeper, on free ports of 127.0.0.1, with a
-//! new data directory that is removed at the end. Its jars are downloaded from Maven Central
-//! by `mvn`. Requirements: a Unix shell, Java 17 or newer, and Maven for
-//! the first start of each release.
+//! A broker is a single KRaft node (broker and controller in one Java process), or for releases before 3 one with
+//! ZooKeeper, on free ports of 127.0.0.1, with a new data directory that is removed at the end. Its jars are downloaded
+//! from Maven Central by `mvn`. Requirements: a Unix shell, Java 17 or newer, and Maven for the first start of each
+//! release.
 //!
 //! ```no_run
 //! use kafka_batch_brokers::{Broker, Options, Release};
@@ -19,13 +18,11 @@
 //! # }
 //! ```
 //!
-//! A [`Cluster`] is several KRaft nodes, each of which can be killed, stopped and restarted
-//! separately; the caller chooses the addresses that they advertise to clients, so a proxy can
-//! be used.
+//! A [`Cluster`] is several KRaft nodes, each of which can be killed, stopped and restarted separately; the caller
+//! chooses the addresses that they advertise to clients, so a proxy can be used.
 //!
-//! Nothing outlives the process that started it: a broker is killed and its directory removed
-//! when the [`Broker`] is dropped, and also when the process is ended by a signal,
-//! including `SIGKILL`.
+//! Nothing outlives the process that started it: a broker is killed and its directory removed when the [`Broker`] is
+//! dropped, and also when the process is ended by a signal, including `SIGKILL`.
 //!
 //! # The environment
 //!
@@ -37,8 +34,7 @@
 //! | `KAFKA_BATCH_KAFKA_CACHE` | the directory of the class paths; otherwise `kafka` in cargo's target directory |
 //! | `TMPDIR` | the parent of the data directories; otherwise the system's |
 //!
-//! Set by [`Broker::environment`], and so for the command that the
-//! program `kafka-batch-brokers` runs:
+//! Set by [`Broker::environment`], and so for the command that the program `kafka-batch-brokers` runs:
 //!
 //! | variable | meaning |
 //! | --- | --- |

@@ -1,5 +1,4 @@
-//! Runs a command with a real Apache Kafka; see `--help`, and the library's
-//! documentation for the environment.
+//! Runs a command with a real Apache Kafka; see `--help`, and the library's documentation for the environment.
 
 #![forbid(unsafe_code)]
 
@@ -41,8 +40,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Starts the broker, runs the command and returns the exit code. No signal is handled
-/// here: one that ends this process ends the broker too, see the library's `guarded.rs`.
+/// Starts the broker, runs the command and returns the exit code. No signal is handled here: one that ends this process
+/// ends the broker too, see the library's `guarded.rs`.
 fn with_broker(run: &Run) -> Result<u8, StartError> {
     let version = run.release.version;
     say(&format!("starting Apache Kafka {version}"));

@@ -59,8 +59,8 @@ impl Node {
         self.folder.join("broker.log")
     }
 
-    /// Returns Java's directory for temporary files. Kafka unpacks its native libraries there, and
-    /// leaves them behind when it is killed.
+    /// Returns Java's directory for temporary files. Kafka unpacks its native libraries there, and leaves them behind
+    /// when it is killed.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.folder.join("tmp")
     }

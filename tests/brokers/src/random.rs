@@ -5,8 +5,8 @@ use std::{
     hash::{BuildHasher, Hasher},
 };
 
-/// Returns a random number. The standard library has no source of
-/// random numbers, but seeds the hasher of each map with one.
+/// Returns a random number. The standard library has no source of random numbers, but seeds the hasher of each map with
+/// one.
 pub(crate) fn number() -> u64 {
     RandomState::new().build_hasher().finish()
 }

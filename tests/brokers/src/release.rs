@@ -20,17 +20,16 @@ pub struct Release {
 pub enum Quorum {
     /// The broker's own process is the controller.
     KRaft,
-    /// A ZooKeeper, in the version that the broker's artifact depends on. Such releases are older than
-    /// Java 17; what it lacks is added (see `jars.rs`).
+    /// A ZooKeeper, in the version that the broker's artifact depends on. Such releases are older than Java 17; what it
+    /// lacks is added (see `jars.rs`).
     ZooKeeper,
 }
 
 /// Kafka's command-line tools, whose location differs between releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tools {
-    /// Version of the artifact `kafka-tools` (with ZooKeeper: of the broker, which contains the
-    /// tools) and of everything in its class path. It is the broker's
-    /// version if that one is published.
+    /// Version of the artifact `kafka-tools` (with ZooKeeper: of the broker, which contains the tools) and of
+    /// everything in its class path. It is the broker's version if that one is published.
     pub version: &'static str,
     /// Main class of the tool that prints log segments.
     pub dump_log_segments: &'static str,
@@ -49,8 +48,8 @@ pub const RELEASES: &[Release] = &[
         scala: "2.13",
         quorum: Quorum::KRaft,
         tools: Tools {
-            // Maven Central has the broker of 4.4.0, but its newest `kafka-tools` is
-            // this one. The tools have a separate class path, all of one version.
+            // Maven Central has the broker of 4.4.0, but its newest `kafka-tools` is this one. The tools have a
+            // separate class path, all of one version.
             version: "4.3.1",
             dump_log_segments: "org.apache.kafka.tools.DumpLogSegments",
             console_producer: "org.apache.kafka.tools.ConsoleProducer",
@@ -101,8 +100,8 @@ const fn with_zookeeper(version: &'static str, scala: &'static str) -> Release {
 }
 
 impl Release {
-    /// Returns the release with this version, or the newest one that starts with it: `4.4.0`,
-    /// `4.4` and `4` return the same.
+    /// Returns the release with this version, or the newest one that starts with it: `4.4.0`, `4.4` and `4` return the
+    /// same.
     pub fn find(wanted: &str) -> Result<&'static Release, UnknownRelease> {
         RELEASES
             .iter()

@@ -31,8 +31,7 @@ const SMALL: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.min.isr", "1"),
     ("share.coordinator.state.topic.num.partitions", "1"),
     // By default, records older than a week by their timestamps are deleted from 30 s after the start on, and records
-    // in tests
-    // may have any timestamp.
+    // in tests may have any timestamp.
     ("log.retention.ms", "-1"),
     // By default the cleaner allocates 128 MiB of heap at once.
     ("log.cleaner.dedupe.buffer.size", "4194304"),
@@ -40,8 +39,8 @@ const SMALL: &[(&str, &str)] = &[
     ("num.io.threads", "4"),
 ];
 
-/// Returns the text of `server.properties` for a node that is broker and controller.
-/// `extra` settings replace those with the same name.
+/// Returns the text of `server.properties` for a node that is broker and controller. `extra` settings replace those
+/// with the same name.
 pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> String {
     let broker = format!("127.0.0.1:{}", places.broker_port);
     let controller = format!("127.0.0.1:{}", places.controller_port);
@@ -63,8 +62,7 @@ pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> St
 }
 
 /// Returns the text of `server.properties` for a broker with this id and ZooKeeper. Old releases ignore settings that
-/// they
-/// do not know.
+/// they do not know.
 pub(crate) fn with_zookeeper(places: &Places<'_>, broker_id: u16, extra: &[(String, String)]) -> String {
     let broker = format!("PLAINTEXT://127.0.0.1:{}", places.broker_port);
     let node = [

@@ -1,14 +1,12 @@
 //! Detects when a broker is ready, by requests to it.
 //!
-//! Two requests of the Kafka protocol are sent: ApiVersions, to check that it responds, and
-//! Metadata, to check that it lists itself among the brokers of the cluster. A broker does
-//! so once the controller assigns partitions to it, so topics can be created then. The response
-//! also has the cluster id, which shows that it is this broker and not another process
-//! that has taken its port.
+//! Two requests of the Kafka protocol are sent: ApiVersions, to check that it responds, and Metadata, to check that it
+//! lists itself among the brokers of the cluster. A broker does so once the controller assigns partitions to it, so
+//! topics can be created then. The response also has the cluster id, which shows that it is this broker and not another
+//! process that has taken its port.
 //!
-//! Brokers with ZooKeeper may be too old for ApiVersions, and generate the cluster id
-//! themselves. They are sent Metadata v0, which all of them support,
-//! and identified by the broker id.
+//! Brokers with ZooKeeper may be too old for ApiVersions, and generate the cluster id themselves. They are sent
+//! Metadata v0, which all of them support, and identified by the broker id.
 
 use crate::guarded::Guarded;
 use std::{

@@ -1,5 +1,5 @@
-//! Starts real brokers. Run with `cargo test -p kafka-batch-brokers -- --ignored`; Maven
-//! downloads the jars the first time.
+//! Starts real brokers. Run with `cargo test -p kafka-batch-brokers -- --ignored`; Maven downloads the jars the first
+//! time.
 
 use kafka_batch_brokers::{Broker, Cluster, ClusterOptions, Options, Quorum, RELEASES, Release};
 use std::{

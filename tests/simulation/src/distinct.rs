@@ -1,8 +1,7 @@
 //! Estimates the number of distinct states over any number of runs, in bounded memory.
 
 /// Estimates the number of distinct hashes: each sets one bit of a map, and the number follows from the bits that are
-/// still 0
-/// (linear counting, Whang et al. 1990). Up to some hundred million hashes the error is below a percent.
+/// still 0 (linear counting, Whang et al. 1990). Up to some hundred million hashes the error is below a percent.
 #[derive(Debug)]
 pub struct Distinct {
     map: Vec<u64>,

@@ -68,8 +68,7 @@ pub fn run(schedule: &Schedule, cut_anywhere: bool, traced: bool) -> Report {
 }
 
 /// Runs a schedule twice: as it is, and with received bytes split anywhere. The outputs must be the same. (So they must
-/// be
-/// for the same seed and the same inputs.)
+/// be for the same seed and the same inputs.)
 #[must_use]
 pub fn run_twice(schedule: &Schedule) -> Report {
     let mut first = run(schedule, false, false);
@@ -132,8 +131,8 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Violation> {
 }
 
 /// Sends a batch to each partition, which must be delivered. Returns whether some remain unknown: a response was too
-/// late, or a
-/// former leader was tried first, and then the broker rejected the identity. The batches after them must be delivered.
+/// late, or a former leader was tried first, and then the broker rejected the identity. The batches after them must be
+/// delivered.
 fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, Violation> {
     let recipe = BatchSpec { records: 1, ..BatchSpec::default() };
     if world.lacks_credentials() {

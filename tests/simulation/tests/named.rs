@@ -1,6 +1,5 @@
 //! Seeds that once failed, each with the cause. A seed stands for the same schedule only while the generator is
-//! unchanged, so each
-//! cause is described, and has a scenario where one can be written.
+//! unchanged, so each cause is described, and has a scenario where one can be written.
 
 use kafka_batch_simulation::run::run_twice;
 use kafka_batch_simulation::schedule::Schedule;
@@ -26,8 +25,7 @@ fn a_duplicate_of_an_old_broker_may_still_be_lost() {
 }
 
 /// The machine was wrong: a part of a split batch was acknowledged without an offset (DUPLICATE_SEQUENCE_NUMBER), and
-/// its records
-/// were reported at offset −1.
+/// its records were reported at offset −1.
 #[test]
 fn records_without_a_known_offset_have_none() {
     holds(10_047_377);
@@ -42,10 +40,8 @@ fn a_lost_connection_is_not_closed_again() {
 }
 
 /// The machine was wrong: a batch was rejected, a later one accepted nevertheless, because its broker had forgotten the
-/// producer,
-/// and the response to a third one was lost. The gap before the third seemed to prove that it was not in the log: it
-/// was stamped
-/// again, and written twice.
+/// producer, and the response to a third one was lost. The gap before the third seemed to prove that it was not in the
+/// log: it was stamped again, and written twice.
 #[test]
 fn an_accepted_gap_proves_nothing() {
     for seed in [40_054_873, 60_097_481, 60_220_294] {
@@ -75,16 +71,14 @@ fn a_broker_that_forgot_the_producer_rejects_no_sequence_as_out_of_order() {
 }
 
 /// The law was wrong: without acknowledgements the machine tolerates unexpected responses, and what follows them
-/// counts. The
-/// observer considered the connection corrupted, and missed who led then.
+/// counts. The observer considered the connection corrupted, and missed who led then.
 #[test]
 fn an_unexpected_response_without_acks_is_ignored() {
     holds(60_086_915);
 }
 
 /// The machine and a law were wrong: garbage happened to be a readable InitProducerId response. (It is excluded since,
-/// and brokers
-/// request absurd throttling on purpose.)
+/// and brokers request absurd throttling on purpose.)
 #[test]
 fn garbage_that_is_a_readable_response_does_not_stop_the_producer() {
     for seed in [100_199_716, 100_952_144] {
@@ -100,10 +94,9 @@ fn a_response_received_with_a_rebootstrap_counts() {
 }
 
 /// The machine was wrong: a batch whose response was lost was rejected as out of order, and a later one was accepted,
-/// which seemed to prove
-/// that the first is in the log. But the topic had been created again meanwhile, and its broker accepted the second one
-/// alone. The proof
-/// now requires room in the log between what was confirmed before and the batch that proves.
+/// which seemed to prove that the first is in the log. But the topic had been created again meanwhile, and its broker
+/// accepted the second one alone. The proof now requires room in the log between what was confirmed before and the
+/// batch that proves.
 #[test]
 fn a_later_batch_proves_nothing_without_room_for_the_earlier_one() {
     for seed in [1_010_086_636, 1_010_131_076] {
@@ -127,8 +120,8 @@ fn a_cut_link_stays_cut() {
 }
 
 /// The law was wrong: an id was replaced after its last epoch, and a self-assigned epoch of the next id was rejected.
-/// Another partition
-/// still used a self-assigned epoch of the first id, under which a broker had accepted its batches: it may continue.
+/// Another partition still used a self-assigned epoch of the first id, under which a broker had accepted its batches:
+/// it may continue.
 #[test]
 fn a_partition_keeps_an_accepted_epoch_although_one_of_another_id_is_rejected() {
     holds(2_000_254_764);

@@ -345,8 +345,7 @@ fn a_topic_that_is_created_again_gets_its_batches_under_its_new_id() {
 }
 
 /// Where Produce contains topic names (before 4.0), only metadata shows that a topic is another one; its epochs start
-/// again, and
-/// are lower than those known.
+/// again, and are lower than those known.
 #[test]
 fn the_leaders_of_a_topic_that_is_created_again_are_used_although_their_epochs_are_lower() {
     for release in [Release::V2_8, Release::V3_7, Release::V3_9] {
@@ -364,8 +363,7 @@ fn the_leaders_of_a_topic_that_is_created_again_are_used_although_their_epochs_a
 }
 
 /// Why the new leader's batches wait for the old leader's responses, although brokers check sequence numbers: a broker
-/// that has forgotten
-/// the producer accepts any first number.
+/// that has forgotten the producer accepts any first number.
 #[test]
 fn no_batch_overtakes_one_without_a_response_of_the_old_leader() {
     let mut scenario = with(Release::V4_1, 2, |config| config.metadata_max_age = ms(100));

@@ -31,8 +31,7 @@ pub struct Log {
 
 impl Log {
     /// Appends a batch, or returns why it is rejected. Returns the offset of its first record, and the end of the log
-    /// that must be committed
-    /// before a response with acks=all.
+    /// that must be committed before a response with acks=all.
     pub fn append(&mut self, identity: Identity, bytes: Bytes, rules: Rules) -> Result<(i64, i64), i16> {
         if let Some(stamp) = identity.stamp {
             match self.producers.check_batch(stamp, identity.records, rules) {
@@ -67,8 +66,7 @@ impl Log {
     }
 
     /// Makes another replica the leader, which has `kept` of the batches that were not committed. The others are lost.
-    /// If it was
-    /// `restarted`, it remembers only the last batch of each producer, which is what a snapshot contains.
+    /// If it was `restarted`, it remembers only the last batch of each producer, which is what a snapshot contains.
     pub fn change_leader(&mut self, kept: usize, restarted: bool) -> Vec<Stored> {
         self.committed = self.stored.len().min(self.committed + kept);
         let lost = self.stored.split_off(self.committed);
@@ -90,8 +88,7 @@ impl Log {
     }
 
     /// Applies retention: everything committed is deleted, and the state of the producers with it. (The batches remain
-    /// here, for
-    /// the laws, which need everything that was ever written.)
+    /// here, for the laws, which need everything that was ever written.)
     pub fn expire(&mut self) {
         if self.uncommitted() == 0 {
             self.start = self.end;
@@ -107,10 +104,8 @@ impl Log {
     }
 
     /// Returns true if producers were ever forgotten here. Since then the broker accepts any first sequence of an
-    /// unknown producer, so a batch
-    /// may be written before an earlier one that was rejected because of its size, for example. No client can prevent
-    /// that, except with
-    /// a single request in flight.
+    /// unknown producer, so a batch may be written before an earlier one that was rejected because of its size, for
+    /// example. No client can prevent that, except with a single request in flight.
     #[must_use]
     pub const fn has_forgotten(&self) -> bool {
         self.expired

@@ -52,8 +52,7 @@ pub struct Attempt {
     /// The positions of the rejected records.
     pub rejected_records: Vec<i32>,
     /// True if the broker rejected its sequence number and no earlier batch could change that: sending the same again
-    /// to this broker is
-    /// useless.
+    /// to this broker is useless.
     pub hopeless: bool,
     /// True if no response can follow: the request was responded to, or the connection is closed.
     pub over: bool,
@@ -205,8 +204,7 @@ impl BatchHistory {
     }
 
     /// A new leader waits for the old leader's responses: the batches of a partition are in flight on one connection at
-    /// a time.
-    /// (Batches that have failed are not waited for.)
+    /// a time. (Batches that have failed are not waited for.)
     fn one_leader_at_a_time(&self, serial: Serial, to: &(String, i32), attempt: &Attempt) -> Result<(), Violation> {
         for (other, accepted) in
             self.accepted_batches.iter().filter(|(_, accepted)| accepted.to == *to && accepted.outcome.is_none())
@@ -237,8 +235,7 @@ impl BatchHistory {
     }
 
     /// Returns true if anything may be in the log under this sequence number: not if all attempts were certainly
-    /// rejected, and not if that
-    /// is true of the batch before it, since brokers accept nothing after a gap.
+    /// rejected, and not if that is true of the batch before it, since brokers accept nothing after a gap.
     fn may_be_taken(&self, place: &Place) -> bool {
         let mut place = place;
         loop {
@@ -288,8 +285,7 @@ impl BatchHistory {
             attempt.hopeless = hopeless;
         }
         // The first sequence cannot be out of order, so the identity is rejected. (If the batch may be in the log, the
-        // broker may
-        // remember only later ones.)
+        // broker may remember only later ones.)
         let is_refused = of_the_identity
             || stamp.is_some_and(|stamp| stamp.sequence == 0)
                 && (code == 59 || code == 45 && !self.may_be_written(serial, attempt));

@@ -59,10 +59,8 @@ impl Identities {
     /// Checks the stamp of a batch for this partition.
     ///
     /// After a self-assigned epoch was rejected, no other self-assigned epoch may be used. A partition may continue
-    /// under one if
-    /// a broker has accepted a batch under it there and the id was not rejected since: the rejection concerns another
-    /// id, and
-    /// abandoning an epoch that works would have no advantage.
+    /// under one if a broker has accepted a batch under it there and the id was not rejected since: the rejection
+    /// concerns another id, and abandoning an epoch that works would have no advantage.
     ///
     /// # Errors
     /// The stamp is not permitted.
@@ -97,8 +95,7 @@ mod tests {
     }
 
     /// Id 1 was assigned with epoch 0; epoch 1 was accepted in partition 0, and used in partition 1. Then a
-    /// self-assigned epoch of
-    /// id 2 was rejected.
+    /// self-assigned epoch of id 2 was rejected.
     fn after_a_refusal() -> Identities {
         let mut identities = Identities::default();
         identities.granted(1, 0);

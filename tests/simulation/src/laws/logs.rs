@@ -104,8 +104,8 @@ fn places(history: &BatchHistory, cluster: &Cluster) -> Result<BTreeMap<Serial, 
 }
 
 /// Checks that the batches delivered to a partition have offsets in the order of acceptance. With acks=1 a change of
-/// leader can
-/// reassign offsets, with acks=0 there are none; see also [`has_forgotten`](crate::cluster::log::Log::has_forgotten).
+/// leader can reassign offsets, with acks=0 there are none; see also
+/// [`has_forgotten`](crate::cluster::log::Log::has_forgotten).
 fn in_order(history: &BatchHistory, cluster: &Cluster, strictness: Guarantees) -> Result<(), Violation> {
     let mut ends: BTreeMap<&(String, i32), (i64, Serial)> = BTreeMap::new();
     for (serial, accepted) in history.accepted_batches.iter().filter(|_| strictness.acks == -1) {

@@ -33,11 +33,9 @@ impl fmt::Display for Violation {
 /// Returns true if this error code proves that the attempt has written nothing to a log.
 ///
 /// Proof are only the codes that a broker returns before it appends (14 to 16 and 51 only for transactions). No proof
-/// are those
-/// that it also returns after it has appended: it ceased to be the leader while it waited for replicas (3, 6), the wait
-/// timed out (7, 20), or it failed at an unknown point (−1, 56).
-/// DUPLICATE_SEQUENCE_NUMBER proves the contrary. Codes that do not belong to Produce, and future codes, prove
-/// nothing.
+/// are those that it also returns after it has appended: it ceased to be the leader while it waited for replicas (3,
+/// 6), the wait timed out (7, 20), or it failed at an unknown point (−1, 56). DUPLICATE_SEQUENCE_NUMBER proves the
+/// contrary. Codes that do not belong to Produce, and future codes, prove nothing.
 #[must_use]
 pub fn surely_not_written(code: i16, acks: i16) -> bool {
     match code {

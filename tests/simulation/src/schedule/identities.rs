@@ -12,8 +12,7 @@ use crate::random::Random;
 use crate::world::Action;
 
 /// Generates a fault that makes the producer give up a sequence and continue under another epoch: a batch that is
-/// rejected for good,
-/// or one without a response.
+/// rejected for good, or one without a response.
 fn lost_sequence(random: &mut Random) -> Intercept {
     match random.below(3) {
         0 => Intercept::DropResponse,
