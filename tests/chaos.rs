@@ -78,8 +78,8 @@ const PARTITIONS: i32 = 6;
 #[ignore = "starts three real brokers, producer_kind jars Maven has to get; takes minutes"]
 fn the_log_equals_the_reported_outcomes() {
     let plan = Plan::from_environment();
-    let begun = Instant::now();
-    let say = |what: &str| println!("{:>6.1} s  {what}", begun.elapsed().as_secs_f64());
+    let started = Instant::now();
+    let report_progress = |what: &str| println!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
     println!("{plan}");
     // If anything below panics, the seed is printed above, and the message contains the counts so far.
     let proxies: Vec<Proxy> = (0..3).map(|node| Proxy::start(plan.seed, node)).collect();
@@ -90,21 +90,21 @@ fn the_log_equals_the_reported_outcomes() {
     let view = View::new(&cluster.internal_addresses());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(view.create_topic(cluster.node_count()));
-    say("three running nodes");
+    report_progress("three running nodes");
 
     let servers: Vec<String> = proxies.iter().map(|proxy| proxy.address().to_string()).collect();
     let load = Load::start(&runtime, &servers.join(","), &plan);
-    let kills = storm::rage(&mut cluster, &view, load.progress(), &plan, &say);
+    let kills = storm::kill_and_restart(&mut cluster, &view, load.progress(), &plan, &report_progress);
     let mut outcomes = load.stop(&runtime);
-    say("the end of the load");
+    report_progress("the end of the load");
     let outage = outage::endure(&runtime, &mut cluster, &view, &servers.join(","), &proxies, &mut outcomes);
-    say("the end of the outage");
+    report_progress("the end of the outage");
 
     view.wait_until_whole();
     let (outcome_text, failed_with_long_timeout) = (outcomes.to_string(), outcomes.failed_with_long_timeout);
     let mut audit = Audit::new(outcomes.batches);
     view.read_all(|partition, offset, value| audit.read(partition, offset, value));
-    say("the topic's records");
+    report_progress("the topic's records");
     let findings = audit.conclude();
     let cuts = Tally::sum(proxies.iter().map(Proxy::tally));
     let report = format!("{plan}\n{outcome_text}\n{findings}\n{kills}\n{cuts}\n{outage}");

@@ -149,9 +149,9 @@ fn cause(error: &DeliveryError) -> &TimeoutCause {
 }
 
 /// Starts a broker that replies in this way to one API, and as usual to the others.
-fn broker_with(asked: ApiKey, reply: fn() -> Reply) -> u16 {
+fn broker_with(requested: ApiKey, reply: fn() -> Reply) -> u16 {
     server::broker(move |api| match api {
-        api if api == asked.code() => reply(),
+        api if api == requested.code() => reply(),
         22 => server::producer_id(5),
         _ => server::produced(),
     })

@@ -192,7 +192,7 @@ fn rejected_at_once<S: Subject>(broker: &Secured, address: String, settings: Set
 
 fn an_invalid_password_or_mechanism_is_rejected_at_once<S: Subject>(broker: &Secured) {
     let rejected = |listener, settings, expected: &[&str]| {
-        rejected_at_once::<S>(broker, broker.address(listener), settings, expected)
+        rejected_at_once::<S>(broker, broker.address(listener), settings, expected);
     };
     let expected = ["the broker answered SaslAuthenticate v2 with SASL_AUTHENTICATION_FAILED (58): "];
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {

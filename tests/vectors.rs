@@ -202,7 +202,7 @@ fn every_header_equals_that_of_its_manifest() {
             assert_eq!(batch.codec().name(), expected.compression, "{file}");
             assert_eq!(batch.attributes(), expected.attributes, "{file}");
         }
-        let all = |says: &dyn Fn(&kafka_batch::RecordBatch<'_>) -> bool| batches.iter().all(says);
+        let all = |predicate: &dyn Fn(&kafka_batch::RecordBatch<'_>) -> bool| batches.iter().all(predicate);
         assert!(vector.magic.is_none_or(|magic| all(&|batch| batch.magic().id() == magic)), "{file}");
         assert!(vector.compression.as_ref().is_none_or(|codec| all(&|batch| batch.codec().name() == codec)), "{file}");
         assert!(vector.attributes.is_none_or(|attributes| all(&|batch| batch.attributes() == attributes)), "{file}");

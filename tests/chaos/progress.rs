@@ -61,11 +61,11 @@ impl Progress {
 /// Polls for a state, with a pause so that others make progress. The time that it takes has no effect, except that
 /// it fails after [`PATIENCE`].
 pub(crate) fn look_until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         match look() {
             Ok(seen) => return seen,
-            Err(seen) => assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}; last seen: {seen}"),
+            Err(seen) => assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}; last seen: {seen}"),
         }
         std::thread::park_timeout(LOOK);
     }

@@ -165,7 +165,7 @@ impl Pump {
         if self.is_late.load(Relaxed) {
             // There is no receiver for the broker's responses.
             if self.direction == Direction::Response {
-                swallow(&mut self.from);
+                discard(&mut self.from);
             }
             return;
         }
@@ -212,7 +212,7 @@ impl Pump {
             Fault::Truncate => drop(counters.truncated.fetch_add(1, Relaxed)),
             Fault::Stall => {
                 counters.stalled.fetch_add(1, Relaxed);
-                swallow(&mut self.from); // until one side gives up
+                discard(&mut self.from); // until one side gives up
             }
             Fault::Late => {
                 counters.late.fetch_add(1, Relaxed);
@@ -227,7 +227,7 @@ impl Pump {
 }
 
 /// Reads to the end, and discards everything.
-fn swallow(from: &mut TcpStream) {
+fn discard(from: &mut TcpStream) {
     let _ = io::copy(from, &mut io::sink());
 }
 
@@ -331,9 +331,9 @@ mod tests {
         let cut = Cut { direction: Direction::Response, after: 3, fault: Fault::Drop };
         let (mut client, mut broker, shared) = joined(cut);
         client.write_all(FRAME).unwrap();
-        let mut heard = [0; 10];
-        broker.read_exact(&mut heard).unwrap();
-        assert_eq!(heard, FRAME);
+        let mut received = [0; 10];
+        broker.read_exact(&mut received).unwrap();
+        assert_eq!(received, FRAME);
         broker.write_all(FRAME).unwrap();
         assert_eq!((rest(client).recv().unwrap(), rest(broker).recv().unwrap()), (vec![], vec![]));
         assert_eq!(shared.counters.dropped.load(Relaxed), 1);
@@ -344,8 +344,8 @@ mod tests {
         let cut = Cut { direction: Direction::Response, after: 4, fault: Fault::Stall };
         let (mut client, mut broker, shared) = joined(cut);
         broker.write_all(FRAME).unwrap();
-        let mut begun = [0; 4];
-        client.read_exact(&mut begun).unwrap();
+        let mut started = [0; 4];
+        client.read_exact(&mut started).unwrap();
         client.write_all(b"goes on").unwrap();
         client.shutdown(Shutdown::Both).unwrap();
         assert_eq!(rest(broker).recv().unwrap(), b"goes on");

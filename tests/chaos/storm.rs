@@ -32,7 +32,13 @@ impl fmt::Display for Kills {
     }
 }
 
-pub(crate) fn rage(cluster: &mut Cluster, view: &View, progress: &Progress, plan: &Plan, say: &dyn Fn(&str)) -> Kills {
+pub(crate) fn kill_and_restart(
+    cluster: &mut Cluster,
+    view: &View,
+    progress: &Progress,
+    plan: &Plan,
+    report_progress: &dyn Fn(&str),
+) -> Kills {
     let mut random = Random::new(plan.seed, 1);
     let mut kills = Kills::default();
     let mut since = 0;
@@ -45,7 +51,9 @@ pub(crate) fn rage(cluster: &mut Cluster, view: &View, progress: &Progress, plan
         let led = partitions.iter().filter(|partition| partition.leader == victim).count() as u64;
         since = counts.written;
         cluster.kill(victim as usize);
-        say(&format!("kill {number}: node {victim}, the leader of {led} partitions of {TOPIC:?}; {counts:?}"));
+        report_progress(&format!(
+            "kill {number}: node {victim}, the leader of {led} partitions of {TOPIC:?}; {counts:?}"
+        ));
         view.wait_until_without(victim);
         wait_for_each_partition(progress);
         restart(cluster, victim as usize);
@@ -56,7 +64,7 @@ pub(crate) fn rage(cluster: &mut Cluster, view: &View, progress: &Progress, plan
     for node in 0..cluster.node_count() {
         wait_for_each_partition(progress);
         assert!(cluster.stop(node, LIMIT), "node {node} did not shut down cleanly:\n{}", cluster.end_of_log(node));
-        say(&format!("node {node} has shut down cleanly; {:?}", progress.counts()));
+        report_progress(&format!("node {node} has shut down cleanly; {:?}", progress.counts()));
         view.wait_until_without(node as i32);
         wait_for_each_partition(progress);
         restart(cluster, node);

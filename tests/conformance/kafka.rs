@@ -150,11 +150,11 @@ async fn a_compacted_topic_rejects_records_without_a_key_by_position<S: Subject>
     assert_eq!(error.reason.code(), Some(ErrorCode::INVALID_RECORD), "{error}");
     let disliked: Vec<_> = error.record_errors.iter().map(|error| error.position).collect();
     assert_eq!(disliked, [1, 3], "{error}");
-    let said = |error: &RecordError| error.message.as_ref().is_some_and(|message| message.contains("key"));
+    let has_message = |error: &RecordError| error.message.as_ref().is_some_and(|message| message.contains("key"));
     if producer.capabilities().one_batch_on_the_wire {
-        assert!(error.record_errors.iter().all(said), "{error}");
+        assert!(error.record_errors.iter().all(has_message), "{error}");
     } else {
-        assert!(!error.record_errors.iter().any(said), "librdkafka does not return the messages");
+        assert!(!error.record_errors.iter().any(has_message), "librdkafka does not return the messages");
     }
     sent::<S>(&cluster, &producer, error.good_remainder().unwrap()).await;
     assert_eq!(cluster.values(), ["0", "2"]);
@@ -188,25 +188,25 @@ async fn the_limit_of_a_topic_rejects_a_batch_which_is_then_split<S: Subject>() 
 
 /// A separate broker, killed twice while three tasks continue to send, each to its own partition.
 async fn a_broker_that_is_killed_and_restarted_has_each_batch_once<S: Subject>() {
-    let (through, heard) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
+    let (delivered, received) = mpsc::channel();
+    let (address_sender, address) = mpsc::channel();
     let killer = thread::spawn(move || {
         let _turn = ONE_AT_A_TIME.lock_blocking();
         let config = vec![("broker.session.timeout.ms".to_owned(), "3000".to_owned())];
         let mut broker = Broker::start(release(), &Options { config, ..Options::default() }).unwrap();
-        tell.send(broker.address().to_string()).unwrap();
+        address_sender.send(broker.address().to_string()).unwrap();
         for batches in [200, 800] {
-            assert_eq!(heard.iter().take(batches).count(), batches);
+            assert_eq!(received.iter().take(batches).count(), batches);
             broker.kill();
             broker.restart().unwrap();
         }
-        heard.iter().count() // until the case ends
+        received.iter().count() // until the case ends
     });
-    let cluster = Cluster::at(told.recv().unwrap(), &[]);
+    let cluster = Cluster::at(address.recv().unwrap(), &[]);
     let producer = S::create(Wanted { patience: Duration::from_secs(120), ..cluster.wanted() });
     let tasks: Vec<_> = (0..3)
         .map(|partition| {
-            let (producer, to, through) = (producer.clone(), cluster.partition(partition), through.clone());
+            let (producer, to, delivered) = (producer.clone(), cluster.partition(partition), delivered.clone());
             S::spawn(async move {
                 let mut on_their_way = Vec::new();
                 for number in 0..600 {
@@ -218,7 +218,7 @@ async fn a_broker_that_is_killed_and_restarted_has_each_batch_once<S: Subject>()
                     if on_their_way.len() == 50 {
                         for pending in mem::take(&mut on_their_way) {
                             pending.await.unwrap();
-                            through.send(()).unwrap();
+                            delivered.send(()).unwrap();
                         }
                     }
                 }
@@ -234,6 +234,6 @@ async fn a_broker_that_is_killed_and_restarted_has_each_batch_once<S: Subject>()
         let values: Vec<_> = values.map(|value| String::from_utf8(value).unwrap()).collect();
         assert!(values == expected, "partition {partition} has {} records", values.len());
     }
-    drop(through);
+    drop(delivered);
     assert_eq!(killer.join().unwrap(), 800);
 }

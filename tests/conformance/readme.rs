@@ -166,7 +166,7 @@ fn undeliverable_batches_of_a_stream_are_kept() {
 
 #[test]
 fn a_batch_that_cannot_succeed_is_kept() {
-    for (errors, landed, kept) in [
+    for (errors, written, kept) in [
         (vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 0, 3), // sending the same again is useless
         (vec![], 3, 0),
     ] {
@@ -180,7 +180,7 @@ fn a_batch_that_cannot_succeed_is_kept() {
             drop(sender);
             guide::stream::run(cluster.producer::<Tokio>(), cluster.partition(0), receiver).await
         });
-        assert_eq!(cluster.log().len(), landed);
+        assert_eq!(cluster.log().len(), written);
         assert_eq!(left.iter().map(kafka_batch::KafkaBatch::record_count).sum::<usize>(), kept);
     }
 }

@@ -173,10 +173,10 @@ proptest! {
             }
             prop_assert_eq!(batch.routed_partition(), routed);
         }
-        let asked = routed.unwrap_or(0);
+        let requested = routed.unwrap_or(0);
         let to = |partition| Publish::to("topic").partition(partition).batch(batch.clone()).prepare(|| unreachable!());
-        prop_assert_eq!(to(asked)?.partition, Some(asked));
-        prop_assert_eq!(to(asked + 1).is_err(), routed.is_some(), "a partition that the keys do not select");
+        prop_assert_eq!(to(requested)?.partition, Some(requested));
+        prop_assert_eq!(to(requested + 1).is_err(), routed.is_some(), "a partition that the keys do not select");
     }
 }
 

@@ -64,14 +64,14 @@ proptest! {
         records in strategy::records(1..6),
     ) {
         let mut batch = batch(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
-        let mut told = Vec::new();
+        let mut returned = Vec::new();
         for record in records {
             let metadata = batch.append(record.for_magic(magic).borrowed())?.taken().expect("accepted");
-            told.push((metadata.size, metadata.crc.expect("every message has a checksum")));
+            returned.push((metadata.size, metadata.crc.expect("every message has a checksum")));
         }
         let stamped = batch.seal()?.without_producer_id();
         let mut bytes = &stamped.bytes()[..];
-        for (size, crc) in told {
+        for (size, crc) in returned {
             let (message, rest) = bytes.split_at(size);
             prop_assert_eq!(&message[12..16], &crc.to_be_bytes()[..]);
             prop_assert_eq!(crc32(&message[16..]), crc);

@@ -19,9 +19,9 @@ const NEVER: Duration = Duration::from_secs(300);
 
 #[track_caller]
 fn close_at_once(producer: &RdkafkaProducer) {
-    let begun = Instant::now();
+    let started = Instant::now();
     block_on(producer.close_at_once()).unwrap();
-    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
 }
 
 #[track_caller]
@@ -118,7 +118,7 @@ fn what_is_in_flight_may_have_been_written() {
     cluster.mock.partition_leader("t", 1, Some(2)).unwrap();
     let servers = cluster.mock.bootstrap_servers();
     let (_, prompt) = servers.split_once(',').unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     for attempt in 0.. {
         let producer = cluster.builder().set("linger.ms", "0").create().unwrap();
         block_on(block_on(producer.send_batch(batch(["connected"]), t0())).unwrap()).unwrap();
@@ -135,7 +135,7 @@ fn what_is_in_flight_may_have_been_written() {
             assert_eq!(error.fate(), Some(Fate::Unknown));
             return;
         }
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(started.elapsed() < PATIENCE);
     }
 }
 

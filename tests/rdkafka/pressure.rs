@@ -44,11 +44,11 @@ fn a_flush_ends_with_the_last_response_and_not_at_intervals() {
     let cluster = Cluster::new();
     let producer = cluster.builder().set("linger.ms", "0").create().unwrap();
     block_on(block_on(producer.send_batch(batch(["connected"]), t0())).unwrap()).unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     for value in counted(FLUSHES as usize) {
         drop(block_on(producer.send_batch(batch([value]), t0())).unwrap());
         block_on(producer.flush()).unwrap();
     }
-    assert!(begun.elapsed() < FLUSHES * STEP, "{FLUSHES} flushes took {:?}", begun.elapsed());
+    assert!(started.elapsed() < FLUSHES * STEP, "{FLUSHES} flushes took {:?}", started.elapsed());
     assert_eq!(cluster.log().len(), 1 + FLUSHES as usize);
 }

@@ -92,8 +92,8 @@ fn the_response_to_an_unsupported_version_is_in_v0() {
     let itself = ApiVersion::default().with_api_key(18).with_max_version(2);
     let response = Oracle::default().with_error_code(35).with_api_keys(vec![itself]);
     let frame = framed(&response, 0, false);
-    for asked in 0..=5 {
-        let decoded = ApiVersionsResponse::decode(&frame, asked).unwrap();
+    for requested in 0..=5 {
+        let decoded = ApiVersionsResponse::decode(&frame, requested).unwrap();
         assert_eq!(decoded.error_code, ErrorCode::UNSUPPORTED_VERSION);
         assert_eq!(decoded.choose(ApiKey::ApiVersions), Some(2));
         assert_eq!(decoded.choose(ApiKey::Produce), None);

@@ -50,14 +50,14 @@ fn response(version: i16) -> impl Strategy<Value = Oracle> {
     let lists = (vec(broker, 0..4), vec(topic(version), 0..4));
     (any::<[i32; 3]>(), nullable(), lists, any::<i16>()).prop_map(
         move |([throttle, controller, operations], cluster, (brokers, topics), error)| {
-            let asked = (8..=10).contains(&version);
+            let requested = (8..=10).contains(&version);
             Oracle::default()
                 .with_throttle_time_ms(throttle)
                 .with_brokers(brokers)
                 .with_cluster_id(cluster)
                 .with_controller_id(controller.into())
                 .with_topics(topics)
-                .with_cluster_authorized_operations(if asked { operations } else { i32::MIN })
+                .with_cluster_authorized_operations(if requested { operations } else { i32::MIN })
                 .with_error_code(error)
         },
     )

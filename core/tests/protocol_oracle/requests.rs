@@ -58,9 +58,9 @@ proptest! {
         };
         let segments = request.encode(version, HEADER).unwrap();
         let theirs: oracle::ApiVersionsRequest = decoded_by_oracle(ApiKey::ApiVersions, version, &segments);
-        let said = |text: &str| if version >= 3 { text.to_owned() } else { String::new() };
-        prop_assert_eq!(theirs.client_software_name.as_str(), said(&name));
-        prop_assert_eq!(theirs.client_software_version.as_str(), said(&software));
+        let if_supported = |text: &str| if version >= 3 { text.to_owned() } else { String::new() };
+        prop_assert_eq!(theirs.client_software_name.as_str(), if_supported(&name));
+        prop_assert_eq!(theirs.client_software_version.as_str(), if_supported(&software));
     }
 
     #[test]
@@ -88,7 +88,7 @@ proptest! {
         let theirs: oracle::MetadataRequest = decoded_by_oracle(ApiKey::Metadata, version, &segments);
 
         let entry = oracle::metadata_request::MetadataRequestTopic::default;
-        let asked = match topics {
+        let requested = match topics {
             RequestedTopics::All if version == 0 => Some(Vec::new()),
             RequestedTopics::All => None,
             RequestedTopics::Named(names) => {
@@ -100,7 +100,7 @@ proptest! {
             }
         };
         let expected = oracle::MetadataRequest::default()
-            .with_topics(asked)
+            .with_topics(requested)
             .with_allow_auto_topic_creation(request.allow_auto_topic_creation)
             .with_include_cluster_authorized_operations(request.include_cluster_authorized_operations)
             .with_include_topic_authorized_operations(request.include_topic_authorized_operations);

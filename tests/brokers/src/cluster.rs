@@ -181,10 +181,7 @@ fn check(release: &Release, options: &ClusterOptions) -> Result<(), StartError> 
         return no("it has no node".to_owned());
     }
     if !advertised.is_empty() && advertised.len() != usize::from(*nodes) {
-        return no(format!(
-            "{} addresses to tell clients, and {nodes} nodes: give one a node, or none",
-            advertised.len()
-        ));
+        return no(format!("{} advertised addresses, and {nodes} nodes: give one a node, or none", advertised.len()));
     }
     Ok(())
 }
@@ -240,6 +237,6 @@ mod tests {
     fn an_impossible_cluster_is_rejected_before_anything_is_started() {
         assert!(refused("2.8", 3, 0).contains("2.8.2 has no KRaft"));
         assert!(refused("4", 0, 0).contains("no node"));
-        assert!(refused("4", 3, 2).contains("2 addresses to tell clients, and 3 nodes"));
+        assert!(refused("4", 3, 2).contains("2 advertised addresses, and 3 nodes"));
     }
 }

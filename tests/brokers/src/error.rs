@@ -83,13 +83,13 @@ impl fmt::Display for StartError {
             StartError::Jars { artifacts, output } => write!(
                 f,
                 "Maven could not get {artifacts}; check that `mvn` reaches Maven Central. \
-                 The end of what it said:\n{output}"
+                 The end of its output:\n{output}"
             ),
             StartError::Format { version, output } => write!(
                 f,
                 "the storage tool of Apache Kafka {version} could not prepare the data folder; \
                  check the extra settings, and the Java (Kafka 4 needs 17 or newer). \
-                 The end of what it said:\n{output}"
+                 The end of its output:\n{output}"
             ),
             StartError::Died { version, status, log } => write!(
                 f,

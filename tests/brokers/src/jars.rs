@@ -117,18 +117,18 @@ fn resolve(folder: &Path, artifacts: &[String], pom: &str) -> Result<String, Sta
     let maven = programs::maven()?;
     eprintln!("kafka-batch-brokers: getting {} with Maven (a minute or two the first time)", artifacts.join(" and "));
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
-    let (asked, found) = (folder.join("pom.xml"), folder.join("classpath"));
+    let (pom_file, found) = (folder.join("pom.xml"), folder.join("classpath"));
     let output = folder.join("maven.log");
     // An existing list belongs to other artifacts, or its jars are missing.
     let _ = fs::remove_file(&found);
-    fs::write(&asked, pom).map_err(in_folder())?;
+    fs::write(&pom_file, pom).map_err(in_folder())?;
     let log = File::create(&output).map_err(in_folder())?;
     let arguments = [
         "-q".to_owned(),
         "-B".to_owned(),
         "-Dstyle.color=never".to_owned(),
         "-f".to_owned(),
-        asked.display().to_string(),
+        pom_file.display().to_string(),
         GOAL.to_owned(),
         format!("-Dmdep.outputFile={}", found.display()),
         "-Dmdep.pathSeparator=:".to_owned(),

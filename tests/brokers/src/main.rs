@@ -27,13 +27,13 @@ fn main() -> ExitCode {
         }
         Ok(Request::Run(run)) => {
             let code = with_broker(&run).unwrap_or_else(|error| {
-                say(&error.to_string());
+                report(&error.to_string());
                 NO_BROKER
             });
             return ExitCode::from(code);
         }
         Err(error) => {
-            say(&error.to_string());
+            report(&error.to_string());
             return ExitCode::from(CALLED_WRONGLY);
         }
     }
@@ -44,10 +44,10 @@ fn main() -> ExitCode {
 /// ends the broker too, see the library's `guarded.rs`.
 fn with_broker(run: &Run) -> Result<u8, StartError> {
     let version = run.release.version;
-    say(&format!("starting Apache Kafka {version}"));
+    report(&format!("starting Apache Kafka {version}"));
     let begin = Instant::now();
     let mut broker = Broker::start(run.release, &run.options)?;
-    say(&format!(
+    report(&format!(
         "Apache Kafka {version} is ready at {} after {:.1} s",
         broker.address(),
         begin.elapsed().as_secs_f64()
@@ -55,12 +55,12 @@ fn with_broker(run: &Run) -> Result<u8, StartError> {
     let result = Command::new(&run.program).args(&run.arguments).envs(broker.environment()).status();
     if !broker.is_running() {
         let log = broker.end_of_log();
-        say(&format!("the broker ended before the command did:\n{log}"));
+        report(&format!("the broker ended before the command did:\n{log}"));
     }
     Ok(match result {
         Ok(status) => exit_code(status),
         Err(error) => {
-            say(&format!("could not run {:?}: {error}", run.program));
+            report(&format!("could not run {:?}: {error}", run.program));
             NO_COMMAND
         }
     })
@@ -72,7 +72,7 @@ fn exit_code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-fn say(text: &str) {
+fn report(text: &str) {
     // In one write, because several of these programs may run at the same time.
     let line = format!("kafka-batch-brokers: {text}\n");
     eprint!("{line}");

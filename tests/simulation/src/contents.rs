@@ -18,7 +18,7 @@ pub struct BatchSpec {
     /// The number of bytes that each value has beyond its number.
     pub padding: usize,
     /// The compression.
-    pub packing: CompressionKind,
+    pub compression: CompressionKind,
     /// True if each record has a header, which formats before magic 2 cannot carry.
     pub headers: bool,
     /// The format that it is pinned to, if any.
@@ -71,16 +71,16 @@ const CEILING: usize = 1 << 22;
 /// Creates a batch.
 ///
 /// # Panics
-/// The recipe does not fit into a batch.
+/// The spec does not fit into a batch.
 #[must_use]
-pub fn fill(serial: Serial, recipe: BatchSpec) -> KafkaBatch {
-    let compression = match recipe.packing {
+pub fn fill(serial: Serial, spec: BatchSpec) -> KafkaBatch {
+    let compression = match spec.compression {
         CompressionKind::Plain => Compression::None,
         CompressionKind::Gzip => Compression::Gzip(GzipLevel::default()),
         CompressionKind::Zstd => Compression::Zstd(ZstdLevel::default()),
     };
     let mut options = BatchOptions::default().batch_size(1 << 20).compression(compression);
-    if let Some(magic) = recipe.magic {
+    if let Some(magic) = spec.magic {
         let version = match magic {
             Magic::V0 => "0.9",
             Magic::V1 => "0.10",
@@ -89,15 +89,15 @@ pub fn fill(serial: Serial, recipe: BatchSpec) -> KafkaBatch {
         options = options.magic(version.parse::<BrokerVersion>().expect("a version"));
     }
     let mut batch = options.build(Timestamp::from_millis(1_000)).expect("valid options");
-    for position in 0..recipe.records {
-        let mut value = vec![0x2e; 13 + recipe.padding];
+    for position in 0..spec.records {
+        let mut value = vec![0x2e; 13 + spec.padding];
         value[..8].copy_from_slice(&serial.0.to_be_bytes());
         value[8..12].copy_from_slice(&position.to_be_bytes());
-        let headers = &[Header::new("h", "v")][..usize::from(recipe.headers)];
+        let headers = &[Header::new("h", "v")][..usize::from(spec.headers)];
         value[12] = headers.len() as u8;
         let _ = batch.append(Record::new(&value).headers(headers)).expect("valid in every format");
     }
-    assert_eq!(batch.record_count(), recipe.records as usize, "the recipe fits into a batch");
+    assert_eq!(batch.record_count(), spec.records as usize, "the spec fits into a batch");
     batch
 }
 

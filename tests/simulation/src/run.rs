@@ -134,7 +134,7 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Violation> {
 /// late, or a former leader was tried first, and then the broker rejected the identity. The batches after them must be
 /// delivered.
 fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, Violation> {
-    let recipe = BatchSpec { records: 1, ..BatchSpec::default() };
+    let spec = BatchSpec { records: 1, ..BatchSpec::default() };
     if world.lacks_credentials() {
         return Ok(false);
     }
@@ -147,7 +147,7 @@ fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, V
         if refuses && forgotten {
             continue;
         }
-        if let Some(serial) = world.send(&topic, partition, recipe)? {
+        if let Some(serial) = world.send(&topic, partition, spec)? {
             probes.push((serial, format!("{topic}-{partition}")));
         }
     }

@@ -79,8 +79,8 @@ impl Dialogue {
         let patience = self.now + Duration::from_secs(10);
         loop {
             self.cluster.turn(self.now);
-            for deed in self.broker.turn(&mut self.cluster, self.now) {
-                match deed {
+            for action in self.broker.turn(&mut self.cluster, self.now) {
+                match action {
                     BrokerAction::Send { bytes, .. } => return Received::Frame(bytes.slice(4..)),
                     BrokerAction::CloseConnection(_) => return Received::Closed,
                     BrokerAction::Intercepted(_) => {}

@@ -90,13 +90,13 @@ fn a_batch_of_a_megabyte_is_sent_three_times_and_returned_without_a_copy() {
             }
             Output::Event(Event::Delivered { delivery, .. }) => break delivery,
             Output::Wait(deadline) => {
-                let deeds = broker.turn(&mut cluster, now);
-                if deeds.is_empty() {
+                let actions = broker.turn(&mut cluster, now);
+                if actions.is_empty() {
                     let next = [broker.wakes_at(), cluster.wakes_at(), deadline.map(Instant::since_start)];
                     now = now.max(next.into_iter().flatten().min().expect("a deadline"));
                 }
-                for deed in deeds {
-                    if let BrokerAction::Send { connection, bytes, .. } = deed {
+                for action in actions {
+                    if let BrokerAction::Send { connection, bytes, .. } = action {
                         let input = Input::Received(names[&connection], &bytes);
                         taken += counted(|| producer.handle_input(input, Instant::from_start(now))).1;
                     }

@@ -60,8 +60,8 @@ impl Scenario {
         self.send_batch(topic, BatchSpec { records, padding: 10, ..BatchSpec::default() })
     }
 
-    fn send_batch(&mut self, topic: &str, recipe: BatchSpec) -> Serial {
-        self.0.send(topic, 0, recipe).unwrap().expect("accepted")
+    fn send_batch(&mut self, topic: &str, spec: BatchSpec) -> Serial {
+        self.0.send(topic, 0, spec).unwrap().expect("accepted")
     }
 
     /// Returns how many lines of the trace, from this one on, contain all of these words.
@@ -300,10 +300,10 @@ fn zstd_is_not_sent_to_a_broker_without_it() {
         (Release::V4_1, "delivered at Some(0)"),
     ] {
         let mut scenario = with(release, 1, |_| {});
-        let packing = CompressionKind::Zstd;
+        let compression = CompressionKind::Zstd;
         let batch = scenario
             .run_until(10)
-            .send_batch("t", BatchSpec { records: 6, padding: 200, packing, ..BatchSpec::default() });
+            .send_batch("t", BatchSpec { records: 6, padding: 200, compression, ..BatchSpec::default() });
         assert_eq!(scenario.run_until(5_000).outcome_of(batch), expected, "{release:?}");
     }
 }

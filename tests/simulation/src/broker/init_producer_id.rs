@@ -15,7 +15,7 @@ impl Broker {
         cluster: &mut Cluster,
     ) -> Done {
         match wire::body::<InitProducerIdRequest>(request) {
-            Ok(asked) if asked.transactional_id.is_some() => {
+            Ok(decoded) if decoded.transactional_id.is_some() => {
                 self.report_violation("a transactional id, where there is no transaction".into());
             }
             Ok(_) => {}

@@ -37,17 +37,17 @@ impl Broker {
         cluster: &mut Cluster,
         now: Moment,
     ) -> Done {
-        let asked: MetadataRequest = match wire::body(request) {
-            Ok(asked) => asked,
+        let decoded: MetadataRequest = match wire::body(request) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a Metadata request that cannot be read: {error}"));
                 return Done::CloseConnection;
             }
         };
-        let all = asked.topics.as_ref().is_none_or(|topics| request.version == 0 && topics.is_empty());
-        let may_create = cluster.settings.auto_create && (request.version < 4 || asked.allow_auto_topic_creation);
+        let all = decoded.topics.as_ref().is_none_or(|topics| request.version == 0 && topics.is_empty());
+        let may_create = cluster.settings.auto_create && (request.version < 4 || decoded.allow_auto_topic_creation);
         let mut wanted: Vec<TopicRef> = Vec::new();
-        for topic in asked.topics.iter().flatten() {
+        for topic in decoded.topics.iter().flatten() {
             match &topic.name {
                 Some(name) => {
                     if may_create && !cluster.topics.contains_key(name.as_str()) {

@@ -194,16 +194,16 @@ impl Broker {
 
     /// Does what is due.
     pub fn turn(&mut self, cluster: &mut Cluster, now: Moment) -> Vec<BrokerAction> {
-        let mut deeds = Vec::new();
+        let mut actions = Vec::new();
         let ids: Vec<u64> = self.connections.keys().copied().collect();
         for id in ids {
             // Removed meanwhile, so that the broker can be borrowed.
             let mut connection = self.connections.remove(&id).expect("only this function removes connections here");
-            if self.work(id, &mut connection, cluster, now, &mut deeds) {
+            if self.work(id, &mut connection, cluster, now, &mut actions) {
                 self.connections.insert(id, connection);
             }
         }
-        deeds
+        actions
     }
 
     /// Works on a connection until nothing is due. Returns whether it stays open.
@@ -213,7 +213,7 @@ impl Broker {
         connection: &mut Connection,
         cluster: &mut Cluster,
         now: Moment,
-        deeds: &mut Vec<BrokerAction>,
+        actions: &mut Vec<BrokerAction>,
     ) -> bool {
         loop {
             let next = match connection.phase.take() {
@@ -224,7 +224,7 @@ impl Broker {
                         let answer = Phase::Answering { at: now, answer: sasl::BARE_ANSWER, corrupted: false };
                         Some(if sasl::is_right(&token) { answer } else { Phase::Closing })
                     }
-                    Some(frame) => self.begin(frame, now, deeds),
+                    Some(frame) => self.begin(frame, now, actions),
                 },
                 Some(Phase::Accepted { request, at, intercept }) if at <= now => {
                     match self.execute(&request, intercept.as_ref(), &mut connection.login, cluster, now) {
@@ -244,13 +244,13 @@ impl Broker {
                         connection.login = SaslState::Undefined;
                     }
                     if !connection.client_closed {
-                        deeds.push(BrokerAction::Send { connection: id, bytes: answer, corrupted });
+                        actions.push(BrokerAction::Send { connection: id, bytes: answer, corrupted });
                     }
                     None
                 }
                 Some(Phase::Resting { at }) if at <= now => None,
                 Some(Phase::Closing) => {
-                    deeds.push(BrokerAction::CloseConnection(id));
+                    actions.push(BrokerAction::CloseConnection(id));
                     return false;
                 }
                 later @ Some(_) => {
@@ -262,7 +262,7 @@ impl Broker {
         }
     }
 
-    fn begin(&mut self, frame: Bytes, now: Moment, deeds: &mut Vec<BrokerAction>) -> Option<Phase> {
+    fn begin(&mut self, frame: Bytes, now: Moment, actions: &mut Vec<BrokerAction>) -> Option<Phase> {
         let request = match wire::open(frame) {
             Ok(request) => request,
             Err(error) => {
@@ -270,7 +270,7 @@ impl Broker {
                 return Some(Phase::Closing);
             }
         };
-        let intercept = self.take_interceptor(request.api, deeds);
+        let intercept = self.take_interceptor(request.api, actions);
         let mut at = now + self.random.millis(0, self.slowness);
         match &intercept {
             Some(Intercept::DropRequest) => return Some(Phase::Unresponsive),
@@ -282,14 +282,14 @@ impl Broker {
         Some(Phase::Accepted { request, at, intercept })
     }
 
-    fn take_interceptor(&mut self, api: ApiKey, deeds: &mut Vec<BrokerAction>) -> Option<Intercept> {
+    fn take_interceptor(&mut self, api: ApiKey, actions: &mut Vec<BrokerAction>) -> Option<Intercept> {
         let position = self.interceptors.iter().position(|waiting| waiting.api == api)?;
         if let Some(less) = self.interceptors[position].after.checked_sub(1) {
             self.interceptors[position].after = less;
             return None;
         }
         let taken = self.interceptors.remove(position);
-        deeds.push(BrokerAction::Intercepted(taken.clone()));
+        actions.push(BrokerAction::Intercepted(taken.clone()));
         Some(taken.what)
     }
 

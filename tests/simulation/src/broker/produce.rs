@@ -8,7 +8,7 @@ use crate::Moment;
 use crate::cluster::Cluster;
 use crate::contents;
 use crate::wire::Request;
-use crate::wire::produce::{DecodedResponse, Set, SetResponse, TopicRef, ask, tell};
+use crate::wire::produce::{DecodedResponse, Set, SetResponse, TopicRef, decode_request, encode_response};
 
 const UNKNOWN_TOPIC: i16 = 3;
 const NOT_LEADER: i16 = 6;
@@ -50,19 +50,19 @@ impl Broker {
         cluster: &mut Cluster,
         now: Moment,
     ) -> Done {
-        let asked = match ask(request) {
-            Ok(asked) => asked,
+        let decoded = match decode_request(request) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a Produce request that cannot be read: {error}"));
                 return Done::CloseConnection;
             }
         };
-        if asked.sets.is_empty() {
+        if decoded.sets.is_empty() {
             self.report_violation("a Produce request without record sets".into());
         }
-        for (position, set) in asked.sets.iter().enumerate() {
+        for (position, set) in decoded.sets.iter().enumerate() {
             let same = |other: &Set| (&other.topic, other.partition) == (&set.topic, set.partition);
-            if asked.sets[..position].iter().any(same) {
+            if decoded.sets[..position].iter().any(same) {
                 self.report_violation(format!("partition {} comes twice in a Produce request", set.partition));
             }
         }
@@ -70,14 +70,14 @@ impl Broker {
             request: request.clone(),
             answers: DecodedResponse { throttle_ms: self.throttle.take().unwrap_or(0), ..DecodedResponse::default() },
             awaited: Vec::new(),
-            until: now + Moment::from_millis(u64::try_from(asked.timeout_ms).unwrap_or(0)),
+            until: now + Moment::from_millis(u64::try_from(decoded.timeout_ms).unwrap_or(0)),
             lie: None,
             omit: intercept == Some(&Intercept::Omit),
         };
         if let Some(Intercept::DoAndRefuse { code }) = intercept {
             pending.lie = Some(*code);
         }
-        for (position, set) in asked.sets.iter().enumerate() {
+        for (position, set) in decoded.sets.iter().enumerate() {
             let refused = match intercept {
                 Some(Intercept::Refuse { code, all })
                     if (*all || position == 0) && (*code != OUT_OF_ORDER || counts(set, cluster)) =>
@@ -107,7 +107,7 @@ impl Broker {
                     Ok((topic, base_offset, epoch, end, log_start)) => {
                         answered.base_offset = base_offset;
                         answered.log_start = log_start;
-                        if asked.acks == -1 {
+                        if decoded.acks == -1 {
                             let partition = set.partition;
                             pending.awaited.push(BlockedOn { set: position, topic, partition, epoch, end });
                         }
@@ -120,7 +120,7 @@ impl Broker {
             }
             pending.answers.sets.push(answered);
         }
-        if asked.acks == 0 {
+        if decoded.acks == 0 {
             // There is no response; an error closes the connection.
             return if pending.answers.sets.iter().any(|set| set.code != 0) {
                 Done::CloseConnection
@@ -239,7 +239,7 @@ impl Broker {
         if pending.request.version < 1 {
             pending.answers.throttle_ms = 0;
         }
-        Done::Answer(tell(&pending.request, &pending.answers))
+        Done::Answer(encode_response(&pending.request, &pending.answers))
     }
 }
 

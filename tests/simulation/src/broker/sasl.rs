@@ -61,8 +61,8 @@ impl Broker {
         intercept: Option<&Intercept>,
         login: &mut SaslState,
     ) -> Done {
-        let asked: SaslHandshakeRequest = match wire::body(request) {
-            Ok(asked) => asked,
+        let decoded: SaslHandshakeRequest = match wire::body(request) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a SaslHandshake request that cannot be read: {error}"));
                 return Done::CloseConnection;
@@ -71,7 +71,7 @@ impl Broker {
         let code = match intercept {
             Some(Intercept::Refuse { code, .. } | Intercept::DoAndRefuse { code }) => *code,
             _ if *login != SaslState::Mechanism => ILLEGAL_SASL_STATE,
-            _ if asked.mechanism.as_str() != "PLAIN" => UNSUPPORTED_SASL_MECHANISM,
+            _ if decoded.mechanism.as_str() != "PLAIN" => UNSUPPORTED_SASL_MECHANISM,
             _ => 0,
         };
         if code == 0 {
@@ -91,8 +91,8 @@ impl Broker {
         intercept: Option<&Intercept>,
         login: &mut SaslState,
     ) -> Done {
-        let asked: SaslAuthenticateRequest = match wire::body(request) {
-            Ok(asked) => asked,
+        let decoded: SaslAuthenticateRequest = match wire::body(request) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a SaslAuthenticate request that cannot be read: {error}"));
                 return Done::CloseConnection;
@@ -101,7 +101,7 @@ impl Broker {
         let code = match intercept {
             Some(Intercept::Refuse { code, .. } | Intercept::DoAndRefuse { code }) => *code,
             _ if *login != SaslState::Token => ILLEGAL_SASL_STATE,
-            _ if !is_right(&asked.auth_bytes) => SASL_AUTHENTICATION_FAILED,
+            _ if !is_right(&decoded.auth_bytes) => SASL_AUTHENTICATION_FAILED,
             _ => 0,
         };
         *login = if code == 0 { SaslState::Done } else { SaslState::Mechanism };

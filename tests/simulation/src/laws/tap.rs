@@ -12,7 +12,7 @@ use super::known_leaders::KnownLeaders;
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::contents::{Serial, identify};
-use crate::wire::produce::{SetResponse, TopicRef, ask, listen};
+use crate::wire::produce::{SetResponse, TopicRef, decode_request, decode_response};
 use crate::wire::{Frames, answer_header_version, open};
 
 /// The maximum time for which a producer obeys throttling, whatever a broker requests.
@@ -47,7 +47,7 @@ pub struct ClientRules {
 pub struct Tap {
     connection: u64,
     broker: i32,
-    manners: ClientRules,
+    rules: ClientRules,
     incoming: Frames,
     /// All requests sent so far have smaller numbers.
     next_correlation: i32,
@@ -64,11 +64,11 @@ pub struct Tap {
 impl Tap {
     /// Observes this connection with this broker.
     #[must_use]
-    pub fn new(connection: u64, broker: i32, manners: ClientRules) -> Self {
+    pub fn new(connection: u64, broker: i32, rules: ClientRules) -> Self {
         Self {
             connection,
             broker,
-            manners,
+            rules,
             incoming: Frames::default(),
             next_correlation: 0,
             outstanding: VecDeque::new(),
@@ -94,7 +94,7 @@ impl Tap {
         known_leaders: &KnownLeaders,
         now: Moment,
     ) -> Result<String, Violation> {
-        let manners = self.manners;
+        let rules = self.rules;
         let whole = segments.concat();
         let mut frames = Frames::default();
         frames.push(&whole);
@@ -119,15 +119,15 @@ impl Tap {
         let mut line = format!("{:?} v{} #{}", request.api, request.version, request.correlation);
         let mut answered = true;
         if request.api == ApiKey::Produce {
-            let asked = ask(&request).or_else(|error| Violation::of("requests can be decoded", error))?;
-            if asked.acks != manners.acks {
-                return Violation::of("acks are those of the settings", asked.acks.to_string());
+            let decoded = decode_request(&request).or_else(|error| Violation::of("requests can be decoded", error))?;
+            if decoded.acks != rules.acks {
+                return Violation::of("acks are those of the settings", decoded.acks.to_string());
             }
-            if asked.sets.len() > 1 && whole.len() > manners.most_bytes {
+            if decoded.sets.len() > 1 && whole.len() > rules.most_bytes {
                 return Violation::of("max.request.size is not exceeded", format!("{} bytes", whole.len()));
             }
-            answered = asked.acks != 0;
-            for set in asked.sets {
+            answered = decoded.acks != 0;
+            for set in decoded.sets {
                 let identity =
                     identify(&set.records).or_else(|error| Violation::of("batches can be decoded", error))?;
                 // A topic that the cluster does not know (yet) is named; only ids need the cluster.
@@ -138,7 +138,7 @@ impl Tap {
                 let attempt = Attempt {
                     connection: self.connection,
                     broker: self.broker,
-                    acks: asked.acks,
+                    acks: decoded.acks,
                     stamp: identity.stamp,
                     first: identity.first,
                     records: identity.records,
@@ -150,7 +150,7 @@ impl Tap {
                 };
                 line += &format!(" {topic}-{}:{}", set.partition, identity.serial.0);
                 let outdated =
-                    known_leaders.is_outdated(&topic, set.partition, self.broker).filter(|_| manners.remembers);
+                    known_leaders.is_outdated(&topic, set.partition, self.broker).filter(|_| rules.remembers);
                 if let Some(epoch) = outdated {
                     let what = format!("{line} to broker {}, although epoch {epoch} is known", self.broker);
                     return Violation::of("a leader of an older epoch is not used", what);
@@ -169,7 +169,7 @@ impl Tap {
             let (api, version, correlation) = (request.api, request.version, request.correlation);
             self.token_next = api == ApiKey::SaslHandshake && version == 0;
             self.outstanding.push_back(Outstanding { api, version, correlation, bare: false, sets });
-            if self.in_flight() > manners.most_in_flight {
+            if self.in_flight() > rules.most_in_flight {
                 return Violation::of("max.in.flight is not exceeded", format!("{} requests", self.in_flight()));
             }
         }
@@ -229,7 +229,7 @@ impl Tap {
         let correlation = i32::from_be_bytes(*frame.first_chunk()?);
         if self.outstanding.front().is_none_or(|request| request.correlation != correlation) {
             // Without acknowledgements the machine tolerates unexpected responses.
-            let is_borne = self.manners.acks == 0 && (0..self.next_correlation).contains(&correlation);
+            let is_borne = self.rules.acks == 0 && (0..self.next_correlation).contains(&correlation);
             return is_borne.then(|| format!("an unexpected response #{correlation}"));
         }
         let request = self.outstanding.pop_front()?;
@@ -248,7 +248,7 @@ impl Tap {
         if request.api != ApiKey::Produce {
             return Some(line);
         }
-        let answers = listen(request.version, frame.slice(header..)).ok()?;
+        let answers = decode_response(request.version, frame.slice(header..)).ok()?;
         // Responses for batches that have failed are ignored.
         let is_open = |set: &&SetResponse| {
             let sent = request.sets.get(&(set.topic.clone(), set.partition));

@@ -52,8 +52,8 @@ fn related_faults(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mu
     let mut at = begin;
     // Batches that are in flight meanwhile.
     for _ in 0..random.between(2, 8) {
-        let recipe = BatchSpec { records: random.between(1, 3) as u32, ..BatchSpec::default() };
-        actions.push((at, Action::Send { topic: topic.clone(), partition, recipe }));
+        let spec = BatchSpec { records: random.between(1, 3) as u32, ..BatchSpec::default() };
+        actions.push((at, Action::Send { topic: topic.clone(), partition, spec }));
         at += gap / 2;
     }
     let mut at = begin + gap;
@@ -70,8 +70,8 @@ fn related_faults(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mu
                 let to = || (topic.clone(), partition);
                 actions.extend(everywhere(Intercept::DelayRequest(delay), 0).map(|action| (at, action)));
                 for _ in 0..2 {
-                    let recipe = BatchSpec { records: 1, ..BatchSpec::default() };
-                    actions.push((at, Action::Send { topic: to().0, partition, recipe }));
+                    let spec = BatchSpec { records: 1, ..BatchSpec::default() };
+                    actions.push((at, Action::Send { topic: to().0, partition, spec }));
                 }
                 actions.push((at + pause / 3, Action::RemoveLeader(to().0, to().1, Moment::from_millis(1))));
                 actions.push((at + pause / 2, Action::LookupTopic(format!("unheard-of-{turn}"))));

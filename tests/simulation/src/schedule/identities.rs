@@ -39,10 +39,10 @@ pub(super) fn draw(scene: &ScheduleContext<'_>, random: &mut Random, actions: &m
         // Batches that are in flight meanwhile, in several partitions.
         let (topic, partitions) = random.pick(&scene.targets).clone();
         for _ in 0..random.below(8) {
-            let recipe = BatchSpec { records: random.between(1, 3) as u32, ..BatchSpec::default() };
+            let spec = BatchSpec { records: random.between(1, 3) as u32, ..BatchSpec::default() };
             let partition = random.below(partitions as u64) as i32;
             let before = random.millis(0, 40);
-            actions.push((at.saturating_sub(before), Action::Send { topic: topic.clone(), partition, recipe }));
+            actions.push((at.saturating_sub(before), Action::Send { topic: topic.clone(), partition, spec }));
         }
     }
     for _ in 0..random.below(4) {

@@ -92,16 +92,16 @@ fn commands(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mut Vec<
                 let (topic, partitions) = random.pick(&scene.targets).clone();
                 (topic, random.below(partitions as u64) as i32)
             };
-            let packing = if random.percent(10) { codec } else { CompressionKind::Plain };
-            let pinned = legacy && packing != CompressionKind::Zstd && random.percent(50);
-            let recipe = BatchSpec {
+            let compression = if random.percent(10) { codec } else { CompressionKind::Plain };
+            let pinned = legacy && compression != CompressionKind::Zstd && random.percent(50);
+            let spec = BatchSpec {
                 records: random.between(1, 6) as u32,
                 padding: if large { random.below(2_000) as usize } else { random.below(60) as usize },
-                packing,
+                compression,
                 headers: !pinned && random.percent(5),
                 magic: pinned.then(|| scene.settings.releases[0].magic()),
             };
-            actions.push((at, Action::Send { topic, partition, recipe }));
+            actions.push((at, Action::Send { topic, partition, spec }));
             if random.percent(30) {
                 at += random.millis(0, 30);
             }

@@ -73,13 +73,13 @@ pub struct DecodedResponse {
 }
 
 /// Decodes a request.
-pub fn ask(request: &Request) -> Result<DecodedRequest, String> {
+pub fn decode_request(request: &Request) -> Result<DecodedRequest, String> {
     if request.version < 3 {
-        return produce_old::ask(request);
+        return produce_old::decode_request(request);
     }
-    let asked: ProduceRequest = body(request)?;
+    let decoded: ProduceRequest = body(request)?;
     let mut sets = Vec::new();
-    for topic in asked.topic_data {
+    for topic in decoded.topic_data {
         let name = match request.version {
             ..=12 => TopicRef::Name(topic.name.to_string()),
             _ => TopicRef::Id(topic.topic_id.into_bytes()),
@@ -89,7 +89,7 @@ pub fn ask(request: &Request) -> Result<DecodedRequest, String> {
             sets.push(Set { topic: name.clone(), partition: partition.index, records });
         }
     }
-    Ok(DecodedRequest { acks: asked.acks, timeout_ms: asked.timeout_ms, sets })
+    Ok(DecodedRequest { acks: decoded.acks, timeout_ms: decoded.timeout_ms, sets })
 }
 
 /// Encodes a response.
@@ -97,10 +97,10 @@ pub fn ask(request: &Request) -> Result<DecodedRequest, String> {
 /// # Panics
 /// A topic's id is not 16 bytes long: never.
 #[must_use]
-pub fn tell(request: &Request, answers: &DecodedResponse) -> Bytes {
+pub fn encode_response(request: &Request, answers: &DecodedResponse) -> Bytes {
     let version = request.version;
     if version < 3 {
-        return produce_old::tell(request, answers);
+        return produce_old::encode_response(request, answers);
     }
     let mut topics: Vec<(TopicRef, TopicProduceResponse)> = Vec::new();
     for set in &answers.sets {
@@ -152,9 +152,9 @@ fn partition(set: &SetResponse, version: i16) -> PartitionProduceResponse {
 }
 
 /// Decodes a response, as the client does, for the observer. `bytes` start after the header.
-pub fn listen(version: i16, mut bytes: Bytes) -> Result<DecodedResponse, String> {
+pub fn decode_response(version: i16, mut bytes: Bytes) -> Result<DecodedResponse, String> {
     if version < 3 {
-        return produce_old::listen(version, &bytes);
+        return produce_old::decode_response(version, &bytes);
     }
     let response = ProduceResponse::decode(&mut bytes, version).map_err(|error| error.to_string())?;
     if !bytes.is_empty() {

@@ -31,7 +31,7 @@ impl Cursor {
 }
 
 /// Decodes a request.
-pub fn ask(request: &Request) -> Result<DecodedRequest, String> {
+pub fn decode_request(request: &Request) -> Result<DecodedRequest, String> {
     let mut bytes = Cursor(request.body.clone());
     let acks = bytes.number::<2>()? as i16;
     let timeout_ms = bytes.number::<4>()? as i32;
@@ -50,7 +50,7 @@ pub fn ask(request: &Request) -> Result<DecodedRequest, String> {
 
 /// Encodes a response. Each set is in a separate topic entry, which is permitted and rarely used.
 #[must_use]
-pub fn tell(request: &Request, answers: &DecodedResponse) -> Bytes {
+pub fn encode_response(request: &Request, answers: &DecodedResponse) -> Bytes {
     let mut body = BytesMut::new();
     body.put_i32(answers.sets.len() as i32);
     for set in &answers.sets {
@@ -73,7 +73,7 @@ pub fn tell(request: &Request, answers: &DecodedResponse) -> Bytes {
 }
 
 /// Decodes a response.
-pub fn listen(version: i16, bytes: &Bytes) -> Result<DecodedResponse, String> {
+pub fn decode_response(version: i16, bytes: &Bytes) -> Result<DecodedResponse, String> {
     let mut bytes = Cursor(bytes.clone());
     let mut answers = DecodedResponse::default();
     for _ in 0..bytes.number::<4>()? {

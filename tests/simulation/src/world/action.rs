@@ -21,7 +21,7 @@ pub enum Action {
         /// The partition.
         partition: i32,
         /// The contents.
-        recipe: BatchSpec,
+        spec: BatchSpec,
     },
     /// The application requests a flush.
     Flush,
@@ -65,8 +65,8 @@ impl World {
         self.note(|| format!("== {action:?}"));
         let now = self.now;
         match action {
-            Action::Send { topic, partition, recipe } => {
-                self.send(topic, *partition, *recipe)?;
+            Action::Send { topic, partition, spec } => {
+                self.send(topic, *partition, *spec)?;
             }
             Action::Flush => {
                 let at = self.perhaps_earlier();
@@ -172,9 +172,9 @@ impl World {
     }
 
     /// Sends a batch. Returns its number, if it was accepted.
-    pub fn send(&mut self, topic: &str, partition: i32, recipe: BatchSpec) -> Result<Option<Serial>, Violation> {
+    pub fn send(&mut self, topic: &str, partition: i32, spec: BatchSpec) -> Result<Option<Serial>, Violation> {
         let serial = Serial(self.next_serial);
-        let sealed = fill(serial, recipe).seal().expect("a batch that can be sealed");
+        let sealed = fill(serial, spec).seal().expect("a batch that can be sealed");
         let (size, records) = (sealed.size(), sealed.record_count() as u32);
         let limit = self.settings.producer.buffer_memory;
         let at = self.perhaps_earlier();

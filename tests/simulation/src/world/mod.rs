@@ -176,7 +176,7 @@ impl World {
     /// Returns `acks`, as in the protocol.
     #[must_use]
     pub const fn acks(&self) -> i16 {
-        self.manners().acks
+        self.rules().acks
     }
 
     /// Returns the settings.
@@ -197,12 +197,12 @@ impl World {
     }
 
     /// Returns what the machine may do on a connection.
-    const fn manners(&self) -> ClientRules {
+    const fn rules(&self) -> ClientRules {
         use kafka_batch_core::protocol::Acks;
         let producer = &self.settings.producer;
-        let asked = producer.max_in_flight_requests_per_connection;
+        let decoded = producer.max_in_flight_requests_per_connection;
         ClientRules {
-            most_in_flight: if asked == 0 { 1 } else { asked },
+            most_in_flight: if decoded == 0 { 1 } else { decoded },
             most_bytes: producer.max_request_size,
             remembers: producer.metadata_max_idle.as_secs() >= 300,
             acks: match producer.acks {
@@ -291,9 +291,9 @@ impl World {
             }
         }
         for position in 0..self.brokers.len() {
-            let deeds = self.brokers[position].turn(&mut self.cluster, self.now);
-            for deed in deeds {
-                self.done(self.brokers[position].id, deed);
+            let actions = self.brokers[position].turn(&mut self.cluster, self.now);
+            for action in actions {
+                self.done(self.brokers[position].id, action);
             }
             if let Some(violation) = self.brokers[position].violations.pop() {
                 return Violation::of("brokers accept what is sent", violation);
@@ -302,8 +302,8 @@ impl World {
         Ok(())
     }
 
-    fn done(&mut self, broker: i32, deed: BrokerAction) {
-        match deed {
+    fn done(&mut self, broker: i32, action: BrokerAction) {
+        match action {
             BrokerAction::Send { connection, bytes, corrupted } => {
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.answer(bytes, corrupted, self.now);

@@ -62,7 +62,7 @@ impl World {
                 self.names.insert(number, connection);
                 let found = self.brokers.iter().find(|broker| crate::broker::host(broker.id) == host);
                 let id = found.filter(|_| i32::from(port) == PORT).map_or(0, |broker| broker.id);
-                self.taps.insert(number, Tap::new(number, id, self.manners()));
+                self.taps.insert(number, Tap::new(number, id, self.rules()));
                 let up = id != 0 && self.cluster.member(id).up;
                 let (refused, swallowed) = match self.refusing.get(&id) {
                     Some((until, silently)) if *until > self.now => (true, *silently),

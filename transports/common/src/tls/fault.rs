@@ -70,7 +70,7 @@ impl fmt::Display for Fault {
                         "the broker's certificate has no subjectAltName, only the common name (CN) {name:?}, and is not valid for {host:?}"
                     )?,
                     None => {
-                        write!(f, "the broker's certificate has no subjectAltName, so it is not valid for {host:?}")?
+                        write!(f, "the broker's certificate has no subjectAltName, so it is not valid for {host:?}")?;
                     }
                 }
                 let name = AltName(host);
