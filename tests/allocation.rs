@@ -292,12 +292,12 @@ fn messages_allocate_nothing_each() {
     let mut writer = batch.messages(&defaults);
     let _ = writer.append("the first message allocates batch and headers").unwrap();
     assert_allocates_nothing("texts", || {
-        (0..1_000).for_each(|_| assert!(writer.append("text").unwrap().taken().is_some()))
+        (0..1_000).for_each(|_| assert!(writer.append("text").unwrap().taken().is_some()));
     });
     let numbers = Json([1, 2, 3]);
     let _ = writer.append(&numbers).unwrap(); // another content type
     assert_allocates_nothing("JSON", || {
-        (0..1_000).for_each(|_| assert!(writer.append(&numbers).unwrap().taken().is_some()))
+        (0..1_000).for_each(|_| assert!(writer.append(&numbers).unwrap().taken().is_some()));
     });
 }
 

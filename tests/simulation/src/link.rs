@@ -260,7 +260,7 @@ impl Link {
 
     /// Returns true if nothing will arrive any more.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         self.to_broker.closed && self.to_client.closed && self.wakes_at().is_none()
     }
 }

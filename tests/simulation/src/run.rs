@@ -158,7 +158,7 @@ fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, V
         match &world.history.accepted_batches[&serial].outcome {
             Some(Outcome::Delivered(_)) => {}
             Some(Outcome::Failed(fates, _))
-                if !is_second && world.refuses_identities() && fates.contains(&Fate::Unknown) =>
+                if !is_second && world.rejects_identities() && fates.contains(&Fate::Unknown) =>
             {
                 in_doubt = true;
             }

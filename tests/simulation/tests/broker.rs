@@ -262,12 +262,12 @@ fn identities_are_rejected_permanently_with_any_code() {
             let stamp = Stamp::NONE.producer(id, epoch, sequence);
             dialogue.produces(13, Acks::All, serial, stamp).hears_of_produce(13).error_code.0
         };
-        dialogue.broker.refuse(RejectedIdentities::OwnEpochs, code, &dialogue.cluster);
+        dialogue.broker.reject(RejectedIdentities::OwnEpochs, code, &dialogue.cluster);
         assert_eq!(produce(&mut dialogue, 1, (9, 0), 0), 0);
         assert_eq!(produce(&mut dialogue, 2, (9, 1), 0), code);
         dialogue.broker.end_faults(false);
         assert_eq!(produce(&mut dialogue, 3, (9, 1), 0), code);
-        dialogue.broker.refuse(RejectedIdentities::Forgotten, code, &dialogue.cluster);
+        dialogue.broker.reject(RejectedIdentities::Forgotten, code, &dialogue.cluster);
         assert_eq!(produce(&mut dialogue, 4, (9, 0), 3), code);
         dialogue.cluster.assign(10, 0);
         assert_eq!(produce(&mut dialogue, 5, (10, 0), 0), 0);

@@ -2,7 +2,7 @@
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
-use super::{AssignedIdentity, Broker, Done, Intercept};
+use super::{AssignedIdentity, Broker, ExecuteResult, Intercept};
 use crate::cluster::Cluster;
 use crate::wire::{self, Request};
 
@@ -13,7 +13,7 @@ impl Broker {
         request: &Request,
         intercept: Option<&Intercept>,
         cluster: &mut Cluster,
-    ) -> Done {
+    ) -> ExecuteResult {
         match wire::body::<InitProducerIdRequest>(request) {
             Ok(decoded) if decoded.transactional_id.is_some() => {
                 self.report_violation("a transactional id, where there is no transaction".into());
@@ -21,7 +21,7 @@ impl Broker {
             Ok(_) => {}
             Err(error) => {
                 self.report_violation(format!("an InitProducerId request that cannot be read: {error}"));
-                return Done::CloseConnection;
+                return ExecuteResult::CloseConnection;
             }
         }
         let body = InitProducerIdResponse::default().with_throttle_time_ms(self.throttle.take().unwrap_or(0));
@@ -35,7 +35,7 @@ impl Broker {
                 body.with_producer_id(id.into()).with_producer_epoch(epoch)
             }
         };
-        Done::Answer(wire::answer(request, request.version, &body))
+        ExecuteResult::Answer(wire::answer(request, request.version, &body))
     }
 }
 

@@ -8,7 +8,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 
 use super::intercept::FalseMetadata;
-use super::{Broker, Done, Intercept};
+use super::{Broker, ExecuteResult, Intercept};
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::wire::produce::{IntoUuid as _, TopicRef};
@@ -36,12 +36,12 @@ impl Broker {
         intercept: Option<&Intercept>,
         cluster: &mut Cluster,
         now: Moment,
-    ) -> Done {
+    ) -> ExecuteResult {
         let decoded: MetadataRequest = match wire::body(request) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a Metadata request that cannot be read: {error}"));
-                return Done::CloseConnection;
+                return ExecuteResult::CloseConnection;
             }
         };
         let all = decoded.topics.as_ref().is_none_or(|topics| request.version == 0 && topics.is_empty());
@@ -109,7 +109,7 @@ impl Broker {
         body.topics = topics;
         let throttle = self.throttle.take().unwrap_or(0);
         body.throttle_time_ms = if request.version >= 3 { throttle } else { 0 };
-        Done::Answer(wire::answer(request, request.version, &body))
+        ExecuteResult::Answer(wire::answer(request, request.version, &body))
     }
 
     fn topic(

@@ -63,7 +63,7 @@ enum Phase {
     /// The response is sent at this time.
     Answering { at: Moment, answer: Bytes, corrupted: bool },
     /// There is no response, but the next request waits until this time.
-    Resting { at: Moment },
+    Pausing { at: Moment },
     /// The connection is to be closed.
     Closing,
     /// Nothing is ever sent again on this connection.
@@ -81,7 +81,7 @@ struct Connection {
 }
 
 /// The result of executing a request.
-enum Done {
+enum ExecuteResult {
     Answer(Bytes),
     Silent,
     CloseConnection,
@@ -100,7 +100,7 @@ pub struct Broker {
     /// True if clients have to authenticate.
     pub sasl: bool,
     /// The maximum time that a request takes, in milliseconds.
-    pub slowness: u64,
+    pub max_delay: u64,
     interceptors: Vec<Interceptor>,
     /// The identities that it rejects permanently.
     rules: Vec<Rule>,
@@ -120,7 +120,7 @@ impl Broker {
             release,
             violations: Vec::new(),
             sasl: false,
-            slowness: 4,
+            max_delay: 4,
             interceptors: Vec::new(),
             rules: Vec::new(),
             connections: BTreeMap::new(),
@@ -136,21 +136,21 @@ impl Broker {
     }
 
     /// Rejects these identities from now on, with this error code.
-    pub fn refuse(&mut self, which: RejectedIdentities, code: i16, cluster: &Cluster) {
+    pub fn reject(&mut self, which: RejectedIdentities, code: i16, cluster: &Cluster) {
         self.rules.push(Rule { which, code, assigned: cluster.assigned.len() });
     }
 
     /// Returns true if it rejects any identities.
     #[must_use]
-    pub const fn refuses_identities(&self) -> bool {
+    pub const fn rejects_identities(&self) -> bool {
         !self.rules.is_empty()
     }
 
     /// Ends the faults, except for rejected identities: removes all interceptors and, if requested, closes unresponsive
     /// connections.
-    pub fn end_faults(&mut self, close_mute: bool) {
+    pub fn end_faults(&mut self, close_unresponsive: bool) {
         self.interceptors.clear();
-        for connection in self.connections.values_mut().filter(|_| close_mute) {
+        for connection in self.connections.values_mut().filter(|_| close_unresponsive) {
             if matches!(connection.phase, Some(Phase::Unresponsive)) {
                 connection.phase = Some(Phase::Closing);
             }
@@ -159,7 +159,7 @@ impl Broker {
 
     /// Accepts a connection of a client.
     pub fn accept(&mut self, connection: u64) {
-        let login = if self.sasl { SaslState::Mechanism } else { SaslState::Done };
+        let login = if self.sasl { SaslState::Mechanism } else { SaslState::ExecuteResult };
         self.connections.insert(connection, Connection { login, ..Connection::default() });
     }
 
@@ -220,7 +220,7 @@ impl Broker {
                 None => match connection.requests.pop_front() {
                     None => return !connection.client_closed,
                     Some(token) if connection.login == SaslState::BareToken => {
-                        connection.login = SaslState::Done;
+                        connection.login = SaslState::ExecuteResult;
                         let answer = Phase::Answering { at: now, answer: sasl::BARE_ANSWER, corrupted: false };
                         Some(if sasl::is_right(&token) { answer } else { Phase::Closing })
                     }
@@ -228,12 +228,12 @@ impl Broker {
                 },
                 Some(Phase::Accepted { request, at, intercept }) if at <= now => {
                     match self.execute(&request, intercept.as_ref(), &mut connection.login, cluster, now) {
-                        Done::Wait(pending) => Some(Phase::Waiting { request, pending, intercept }),
+                        ExecuteResult::Wait(pending) => Some(Phase::Waiting { request, pending, intercept }),
                         done => self.finish(&request, intercept.as_ref(), done, now),
                     }
                 }
                 Some(Phase::Waiting { request, pending, intercept }) => match self.wait(*pending, cluster, now) {
-                    Done::Wait(pending) => {
+                    ExecuteResult::Wait(pending) => {
                         connection.phase = Some(Phase::Waiting { request, pending, intercept });
                         return true;
                     }
@@ -248,7 +248,7 @@ impl Broker {
                     }
                     None
                 }
-                Some(Phase::Resting { at }) if at <= now => None,
+                Some(Phase::Pausing { at }) if at <= now => None,
                 Some(Phase::Closing) => {
                     actions.push(BrokerAction::CloseConnection(id));
                     return false;
@@ -271,7 +271,7 @@ impl Broker {
             }
         };
         let intercept = self.take_interceptor(request.api, actions);
-        let mut at = now + self.random.millis(0, self.slowness);
+        let mut at = now + self.random.millis(0, self.max_delay);
         match &intercept {
             Some(Intercept::DropRequest) => return Some(Phase::Unresponsive),
             Some(Intercept::CloseConnection { done: false }) => return Some(Phase::Closing),
@@ -300,19 +300,19 @@ impl Broker {
         login: &mut SaslState,
         cluster: &mut Cluster,
         now: Moment,
-    ) -> Done {
+    ) -> ExecuteResult {
         let is_open = matches!(request.api, ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate);
         if *login == SaslState::Undefined && !is_open && self.sasl {
-            return Done::CloseConnection;
+            return ExecuteResult::CloseConnection;
         }
-        if !matches!(login, SaslState::Done | SaslState::Undefined) && !is_open {
+        if !matches!(login, SaslState::ExecuteResult | SaslState::Undefined) && !is_open {
             self.report_violation(format!("{:?} of an unauthenticated client", request.api));
-            return Done::CloseConnection;
+            return ExecuteResult::CloseConnection;
         }
         if request.api != ApiKey::ApiVersions && !self.release.supports(request.api, request.version) {
             let release = self.release.version();
             self.report_violation(format!("{:?} v{}, which {release} does not support", request.api, request.version));
-            return Done::CloseConnection;
+            return ExecuteResult::CloseConnection;
         }
         match request.api {
             ApiKey::ApiVersions => self.api_versions(request, intercept),
@@ -321,16 +321,22 @@ impl Broker {
             ApiKey::Metadata => self.metadata(request, intercept, cluster, now),
             ApiKey::InitProducerId => self.init_producer_id(request, intercept, cluster),
             ApiKey::Produce => self.produce(request, intercept, cluster, now),
-            _ => Done::CloseConnection,
+            _ => ExecuteResult::CloseConnection,
         }
     }
 
-    fn finish(&mut self, request: &Request, intercept: Option<&Intercept>, done: Done, now: Moment) -> Option<Phase> {
+    fn finish(
+        &mut self,
+        request: &Request,
+        intercept: Option<&Intercept>,
+        done: ExecuteResult,
+        now: Moment,
+    ) -> Option<Phase> {
         let answer = match done {
-            Done::Answer(answer) => answer,
-            Done::Silent => return Some(Phase::Resting { at: now }),
-            Done::CloseConnection => return Some(Phase::Closing),
-            Done::Wait(_) => unreachable!("a waiting request is not finished"),
+            ExecuteResult::Answer(answer) => answer,
+            ExecuteResult::Silent => return Some(Phase::Pausing { at: now }),
+            ExecuteResult::CloseConnection => return Some(Phase::Closing),
+            ExecuteResult::Wait(_) => unreachable!("a waiting request is not finished"),
         };
         let mut at = now;
         let mut corrupted = false;
@@ -388,7 +394,7 @@ impl Broker {
     #[must_use]
     pub fn wakes_at(&self) -> Option<Moment> {
         let of = |connection: &Connection| match &connection.phase {
-            Some(Phase::Accepted { at, .. } | Phase::Answering { at, .. } | Phase::Resting { at }) => Some(*at),
+            Some(Phase::Accepted { at, .. } | Phase::Answering { at, .. } | Phase::Pausing { at }) => Some(*at),
             Some(Phase::Waiting { pending, .. }) => Some(pending.until()),
             _ => None,
         };

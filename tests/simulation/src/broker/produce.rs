@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka_batch_core::{Codec, Magic};
 
-use super::{Broker, Done, Intercept};
+use super::{Broker, ExecuteResult, Intercept};
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::contents;
@@ -49,12 +49,12 @@ impl Broker {
         intercept: Option<&Intercept>,
         cluster: &mut Cluster,
         now: Moment,
-    ) -> Done {
+    ) -> ExecuteResult {
         let decoded = match decode_request(request) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a Produce request that cannot be read: {error}"));
-                return Done::CloseConnection;
+                return ExecuteResult::CloseConnection;
             }
         };
         if decoded.sets.is_empty() {
@@ -123,9 +123,9 @@ impl Broker {
         if decoded.acks == 0 {
             // There is no response; an error closes the connection.
             return if pending.answers.sets.iter().any(|set| set.code != 0) {
-                Done::CloseConnection
+                ExecuteResult::CloseConnection
             } else {
-                Done::Silent
+                ExecuteResult::Silent
             };
         }
         self.wait(pending, cluster, now)
@@ -203,7 +203,7 @@ impl Broker {
     }
 
     /// Returns the response if nothing has to be awaited any more.
-    pub(super) fn wait(&mut self, mut pending: Pending, cluster: &Cluster, now: Moment) -> Done {
+    pub(super) fn wait(&mut self, mut pending: Pending, cluster: &Cluster, now: Moment) -> ExecuteResult {
         let mut waiting = Vec::new();
         for awaited in std::mem::take(&mut pending.awaited) {
             let partition = cluster.partition(&awaited.topic, awaited.partition);
@@ -226,7 +226,7 @@ impl Broker {
         }
         pending.awaited = waiting;
         if !pending.awaited.is_empty() {
-            return Done::Wait(Box::new(pending));
+            return ExecuteResult::Wait(Box::new(pending));
         }
         // Only a batch that was appended can be denied.
         if let (Some(code), Some(first)) = (pending.lie, pending.answers.sets.first_mut().filter(|set| set.code == 0)) {
@@ -239,7 +239,7 @@ impl Broker {
         if pending.request.version < 1 {
             pending.answers.throttle_ms = 0;
         }
-        Done::Answer(encode_response(&pending.request, &pending.answers))
+        ExecuteResult::Answer(encode_response(&pending.request, &pending.answers))
     }
 }
 

@@ -8,7 +8,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Broker, Done, Intercept};
+use super::{Broker, ExecuteResult, Intercept};
 use crate::wire::{self, Request};
 
 const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
@@ -34,7 +34,7 @@ pub fn credentials(password: &str) -> Sasl {
 pub(super) enum SaslState {
     /// Any request is accepted: SASL is not used, or has succeeded.
     #[default]
-    Done,
+    ExecuteResult,
     /// A SaslHandshake request is expected.
     Mechanism,
     /// The token is expected in a request.
@@ -60,12 +60,12 @@ impl Broker {
         request: &Request,
         intercept: Option<&Intercept>,
         login: &mut SaslState,
-    ) -> Done {
+    ) -> ExecuteResult {
         let decoded: SaslHandshakeRequest = match wire::body(request) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a SaslHandshake request that cannot be read: {error}"));
-                return Done::CloseConnection;
+                return ExecuteResult::CloseConnection;
             }
         };
         let code = match intercept {
@@ -81,7 +81,7 @@ impl Broker {
         let body = SaslHandshakeResponse::default()
             .with_error_code(code)
             .with_mechanisms(vec![StrBytes::from_static_str(mechanisms)]);
-        Done::Answer(wire::answer(request, request.version, &body))
+        ExecuteResult::Answer(wire::answer(request, request.version, &body))
     }
 
     /// Responds to a SaslAuthenticate request.
@@ -90,12 +90,12 @@ impl Broker {
         request: &Request,
         intercept: Option<&Intercept>,
         login: &mut SaslState,
-    ) -> Done {
+    ) -> ExecuteResult {
         let decoded: SaslAuthenticateRequest = match wire::body(request) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.report_violation(format!("a SaslAuthenticate request that cannot be read: {error}"));
-                return Done::CloseConnection;
+                return ExecuteResult::CloseConnection;
             }
         };
         let code = match intercept {
@@ -104,9 +104,9 @@ impl Broker {
             _ if !is_right(&decoded.auth_bytes) => SASL_AUTHENTICATION_FAILED,
             _ => 0,
         };
-        *login = if code == 0 { SaslState::Done } else { SaslState::Mechanism };
+        *login = if code == 0 { SaslState::ExecuteResult } else { SaslState::Mechanism };
         let words = (code != 0).then(|| StrBytes::from_static_str("no"));
         let body = SaslAuthenticateResponse::default().with_error_code(code).with_error_message(words);
-        Done::Answer(wire::answer(request, request.version, &body))
+        ExecuteResult::Answer(wire::answer(request, request.version, &body))
     }
 }

@@ -53,7 +53,7 @@ pub struct Attempt {
     pub rejected_records: Vec<i32>,
     /// True if the broker rejected its sequence number and no earlier batch could change that: sending the same again
     /// to this broker is useless.
-    pub hopeless: bool,
+    pub cannot_succeed: bool,
     /// True if no response can follow: the request was responded to, or the connection is closed.
     pub over: bool,
 }
@@ -153,7 +153,11 @@ impl BatchHistory {
         if let Some(stamp) = attempt.stamp {
             self.one_leader_at_a_time(serial, &to, &attempt)?;
             let again = |each: &&Attempt| each.stamp == attempt.stamp && each.first == attempt.first;
-            if accepted.attempts.iter().rfind(again).is_some_and(|last| last.hopeless && last.broker == attempt.broker)
+            if accepted
+                .attempts
+                .iter()
+                .rfind(again)
+                .is_some_and(|last| last.cannot_succeed && last.broker == attempt.broker)
             {
                 return Violation::of(
                     "a batch that cannot be accepted is not sent again",
@@ -273,16 +277,16 @@ impl BatchHistory {
         let has_earlier = before.any(|(earlier, other)| {
             // Another part of the same batch may precede it.
             let is_other = *earlier != serial || other.attempts.iter().any(|each| each.records < other.records);
-            let stands_aside = other.attempts.last().is_some_and(|last| last.hopeless && last.broker == broker);
+            let stands_aside = other.attempts.last().is_some_and(|last| last.cannot_succeed && last.broker == broker);
             is_other && !stands_aside && other.outcome.is_none() && other.attempts.iter().any(same)
         });
         let of_the_identity = matches!(code, 47 | 48 | 49 | 90 | 120);
-        let hopeless = stamp.is_some() && (of_the_identity || matches!(code, 45 | 59) && !has_earlier);
+        let cannot_succeed = stamp.is_some() && (of_the_identity || matches!(code, 45 | 59) && !has_earlier);
         let is_open = accepted.outcome.is_none();
         if let Some(attempt) = self.attempt_mut(serial, attempt) {
             attempt.answer.get_or_insert((code, base_offset));
             attempt.rejected_records = rejected_records;
-            attempt.hopeless = hopeless;
+            attempt.cannot_succeed = cannot_succeed;
         }
         // The first sequence cannot be out of order, so the identity is rejected. (If the batch may be in the log, the
         // broker may remember only later ones.)
@@ -290,7 +294,7 @@ impl BatchHistory {
             || stamp.is_some_and(|stamp| stamp.sequence == 0)
                 && (code == 59 || code == 45 && !self.may_be_written(serial, attempt));
         if let Some(stamp) = stamp.filter(|_| is_open && is_refused) {
-            self.identities.refuse(stamp);
+            self.identities.reject(stamp);
         }
         let is_accepted = matches!(ErrorCode(code), ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
         if let Some(stamp) = stamp.filter(|_| is_open && is_accepted) {

@@ -34,7 +34,7 @@ impl Identities {
     }
 
     /// Records that a broker has rejected a producer id or epoch (not its sequence).
-    pub fn refuse(&mut self, stamp: Stamped) {
+    pub fn reject(&mut self, stamp: Stamped) {
         let later = self.granted.iter().filter(|(id, epoch)| *id == stamp.producer && *epoch > stamp.epoch);
         let later = later.map(|(_, epoch)| *epoch).min();
         let before = self.refused.entry(stamp.producer).or_insert(later);
@@ -105,7 +105,7 @@ mod tests {
         identities.accept(&orders(0), under(1, 1));
         identities.granted(2, 0);
         identities.stamped(&orders(2), under(2, 1), "a batch").unwrap();
-        identities.refuse(under(2, 1));
+        identities.reject(under(2, 1));
         identities
     }
 
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn after_the_rejection_of_an_id_its_accepted_epochs_are_not_kept() {
         let mut identities = after_a_refusal();
-        identities.refuse(under(1, 1));
+        identities.reject(under(1, 1));
         assert_eq!(broken(&mut identities, 0, under(1, 1)), Some("a rejected identity is not used again"));
     }
 

@@ -43,18 +43,18 @@ impl KnownLeaders {
             return;
         }
         self.brokers = response.brokers.iter().map(|broker| broker.node_id.into()).collect();
-        for known_leaders in &response.topics {
-            let Some(name) = &known_leaders.name else { continue };
-            if known_leaders.error_code != 0 {
+        for described in &response.topics {
+            let Some(name) = &described.name else { continue };
+            if described.error_code != 0 {
                 self.topics.remove(name.as_str());
                 continue;
             }
             let topic = self.topics.entry(name.to_string()).or_default();
-            let id = known_leaders.topic_id.as_bytes().to_vec();
+            let id = described.topic_id.as_bytes().to_vec();
             if topic.id != id {
                 *topic = Topic { id, partitions: BTreeMap::new() };
             }
-            for partition in &known_leaders.partitions {
+            for partition in &described.partitions {
                 let leader = i32::from(partition.leader_id);
                 let good = matches!(partition.error_code, 0 | REPLICA_NOT_AVAILABLE) && self.brokers.contains(&leader);
                 topic.learn(partition.partition_index, partition.leader_epoch, Some(leader).filter(|_| good));

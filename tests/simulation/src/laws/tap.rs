@@ -145,7 +145,7 @@ impl Tap {
                     written: false,
                     answer: None,
                     rejected_records: Vec::new(),
-                    hopeless: false,
+                    cannot_succeed: false,
                     over: false,
                 };
                 line += &format!(" {topic}-{}:{}", set.partition, identity.serial.0);

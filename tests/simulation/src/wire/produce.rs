@@ -137,13 +137,13 @@ fn partition(set: &SetResponse, version: i16) -> PartitionProduceResponse {
         .with_log_append_time_ms(set.append_time)
         .with_log_start_offset(if version >= 5 { set.log_start } else { -1 });
     if version >= 8 {
-        let rejected_records = |&position: &i32| {
+        let record_error = |&position: &i32| {
             let message = StrBytes::from_static_str("invalid");
             BatchIndexAndErrorMessage::default()
                 .with_batch_index(position)
                 .with_batch_index_error_message(Some(message))
         };
-        partition.record_errors = set.rejected_records.iter().map(rejected_records).collect();
+        partition.record_errors = set.rejected_records.iter().map(record_error).collect();
     }
     if let Some((leader, epoch)) = set.leader.filter(|_| version >= 10) {
         partition.current_leader = LeaderIdAndEpoch::default().with_leader_id(leader.into()).with_leader_epoch(epoch);

@@ -147,7 +147,7 @@ impl World {
             Action::RejectIdentities(broker, which, code) => {
                 self.count(which.name());
                 for refusing in self.brokers.iter_mut().filter(|other| broker.is_none_or(|broker| other.id == broker)) {
-                    refusing.refuse(*which, *code, &self.cluster);
+                    refusing.reject(*which, *code, &self.cluster);
                 }
             }
             Action::EndFaults => {

@@ -84,7 +84,7 @@ pub struct World {
     flushes: BTreeMap<FlushId, Vec<Serial>>,
     deadline: Option<Moment>,
     /// The latest time that was passed to the machine.
-    known_leaders: Moment,
+    latest_now: Moment,
     /// How often in a row a deadline was due and nothing was done.
     idle: u32,
     /// The hash of the outputs at that time.
@@ -135,7 +135,7 @@ impl World {
             next_serial: 0,
             flushes: BTreeMap::new(),
             deadline: None,
-            known_leaders: now,
+            latest_now: now,
             idle: 0,
             idle_since: 0,
             closed: false,
@@ -169,8 +169,8 @@ impl World {
 
     /// Returns true if a broker rejects producer ids or epochs permanently.
     #[must_use]
-    pub fn refuses_identities(&self) -> bool {
-        self.brokers.iter().any(Broker::refuses_identities)
+    pub fn rejects_identities(&self) -> bool {
+        self.brokers.iter().any(Broker::rejects_identities)
     }
 
     /// Returns `acks`, as in the protocol.
@@ -200,9 +200,9 @@ impl World {
     const fn rules(&self) -> ClientRules {
         use kafka_batch_core::protocol::Acks;
         let producer = &self.settings.producer;
-        let decoded = producer.max_in_flight_requests_per_connection;
+        let limit = producer.max_in_flight_requests_per_connection;
         ClientRules {
-            most_in_flight: if decoded == 0 { 1 } else { decoded },
+            most_in_flight: if limit == 0 { 1 } else { limit },
             most_bytes: producer.max_request_size,
             remembers: producer.metadata_max_idle.as_secs() >= 300,
             acks: match producer.acks {
@@ -286,7 +286,7 @@ impl World {
                     self.drain()?;
                 }
             }
-            if self.links.get(&number).is_some_and(Link::is_over) {
+            if self.links.get(&number).is_some_and(Link::is_finished) {
                 self.links.remove(&number);
             }
         }
@@ -354,9 +354,9 @@ impl World {
             }
             Arrival::AtClient(bytes, corrupted) => {
                 let tap = self.taps.get_mut(&number).expect("each connection is observed");
-                self.known_leaders = self.known_leaders.max(now);
+                self.latest_now = self.latest_now.max(now);
                 let sources = (&mut self.leaders, &self.cluster);
-                for line in tap.received(&bytes, corrupted, &mut self.history, sources, self.known_leaders) {
+                for line in tap.received(&bytes, corrupted, &mut self.history, sources, self.latest_now) {
                     self.note(|| format!("{number} <- {line}"));
                 }
                 if corrupted {

@@ -17,17 +17,17 @@ const ENDLESS: usize = 20_000;
 impl World {
     /// Processes the machine's outputs until there are no more.
     pub(super) fn drain(&mut self) -> Result<(), Violation> {
-        self.known_leaders = self.now;
+        self.latest_now = self.now;
         for _ in 0..ENDLESS {
             match self.machine.poll_output(self.now) {
-                Output::Wait(deadline) => return self.drained(deadline.map(|deadline| deadline.since_start())),
-                output => self.put_out(output)?,
+                Output::Wait(deadline) => return self.check_deadline(deadline.map(|deadline| deadline.since_start())),
+                output => self.handle_output(output)?,
             }
         }
         Violation::of("draining ends", format!("more than {ENDLESS} outputs"))
     }
 
-    fn drained(&mut self, deadline: Option<Moment>) -> Result<(), Violation> {
+    fn check_deadline(&mut self, deadline: Option<Moment>) -> Result<(), Violation> {
         self.deadline = deadline;
         if deadline.is_some_and(|deadline| deadline <= self.now) {
             return Violation::of("after all outputs the deadline is in the future", format!("{deadline:?}"));
@@ -45,7 +45,7 @@ impl World {
         Ok(())
     }
 
-    fn put_out(&mut self, output: Output) -> Result<(), Violation> {
+    fn handle_output(&mut self, output: Output) -> Result<(), Violation> {
         if self.closed {
             return Violation::of("no output follows Closed", format!("{output:?}"));
         }
