@@ -55,7 +55,7 @@ fn batch() -> KafkaBatch {
     batch
 }
 
-/// Returns the error for a batch whose topic no broker has been requested for.
+/// Returns the error for a batch to a topic that was not looked up before.
 fn refusal<S: Subject>(port: u16, settings: &[(&str, &str)]) -> String {
     log::capture();
     let settings = [&[("request.timeout.ms", "2000"), ("delivery.timeout.ms", "2000")], settings].concat();

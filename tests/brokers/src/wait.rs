@@ -113,7 +113,7 @@ fn exchange(stream: &mut TcpStream, api_key: i16, api_version: i16, body: &[u8])
     // No client id.
     request.extend((-1_i16).to_be_bytes());
     request.extend(body);
-    let length = i32::try_from(request.len()).map_err(|_| bad("a request too long"))?;
+    let length = i32::try_from(request.len()).map_err(|_| invalid_data("a request too long"))?;
     stream.write_all(&[&length.to_be_bytes(), &request[..]].concat())?;
 
     let mut length = [0; 4];
@@ -121,12 +121,12 @@ fn exchange(stream: &mut TcpStream, api_key: i16, api_version: i16, body: &[u8])
     let length = usize::try_from(i32::from_be_bytes(length))
         .ok()
         .filter(|length| (4..=LONGEST_ANSWER).contains(length))
-        .ok_or_else(|| bad("an answer of no possible length"))?;
+        .ok_or_else(|| invalid_data("an answer of no possible length"))?;
     let mut response = vec![0; length];
     stream.read_exact(&mut response)?;
     let body = response.split_off(4);
     if response != CORRELATION_ID.to_be_bytes() {
-        return Err(bad("an answer to another request"));
+        return Err(invalid_data("an answer to another request"));
     }
     Ok(body)
 }
@@ -135,7 +135,7 @@ fn exchange(stream: &mut TcpStream, api_key: i16, api_version: i16, body: &[u8])
 fn check_api_versions(body: &[u8]) -> io::Result<()> {
     let mut fields = Fields(body);
     if fields.i16()? != 0 {
-        return Err(bad("ApiVersions was answered with an error"));
+        return Err(invalid_data("ApiVersions was answered with an error"));
     }
     for _ in 0..fields.i32()? {
         let (key, _min, _max) = (fields.i16()?, fields.i16()?, fields.i16()?);
@@ -143,7 +143,7 @@ fn check_api_versions(body: &[u8]) -> io::Result<()> {
             return Ok(());
         }
     }
-    Err(bad("it does not offer CreateTopics"))
+    Err(invalid_data("it does not offer CreateTopics"))
 }
 
 /// Checks a Metadata v2 response: the right cluster, this node in it or at least one broker, and a controller.
@@ -158,16 +158,16 @@ fn check_metadata(body: &[u8], cluster_id: &str, wanted: Option<i32>) -> io::Res
         let _rack = fields.string()?;
     }
     if fields.string()? != cluster_id.as_bytes() {
-        return Err(bad("another cluster answers at this address"));
+        return Err(invalid_data("another cluster answers at this address"));
     }
     if brokers < 1 {
-        return Err(bad("the cluster has no broker yet"));
+        return Err(invalid_data("the cluster has no broker yet"));
     }
     if !is_there {
-        return Err(bad("it does not count itself among the brokers yet"));
+        return Err(invalid_data("it does not count itself among the brokers yet"));
     }
     if fields.i32()? < 0 {
-        return Err(bad("the cluster has no controller yet"));
+        return Err(invalid_data("the cluster has no controller yet"));
     }
     Ok(())
 }
@@ -182,10 +182,10 @@ fn check_brokers(body: &[u8], id: u16, port: u16) -> io::Result<()> {
             return Ok(());
         }
     }
-    Err(bad("it does not count itself among the brokers yet"))
+    Err(invalid_data("it does not count itself among the brokers yet"))
 }
 
-fn bad(what: &str) -> io::Error {
+fn invalid_data(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
@@ -194,7 +194,8 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(|| bad("an answer that ends too early"))?;
+        let (taken, rest) =
+            self.0.split_at_checked(count).ok_or_else(|| invalid_data("an answer that ends too early"))?;
         self.0 = rest;
         Ok(taken)
     }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! schedule ──commands, faults──▶ world ──┬── machine (under test)
-//!                                        ├── links: latency, stalls, cuts, refusals
+//!                                        ├── links: latency, stalls, cuts, refused connections
 //!                                        ├── brokers: one file per API, interceptors, sequence checks
 //!                                        └── history: reported outcomes, compared with the logs
 //! ```

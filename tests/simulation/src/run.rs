@@ -141,10 +141,10 @@ fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, V
     let mut probes: Vec<(Serial, String)> = Vec::new();
     // A broker before 2.5 that has forgotten a producer rejects it (UNKNOWN_PRODUCER_ID). A batch that a former leader
     // may have accepted before remains unknown then.
-    let refuses = world.settings().releases.iter().any(|release| release.rules().unknown.is_some());
+    let rejection_code = world.settings().releases.iter().any(|release| release.rules().unknown.is_some());
     for (topic, partition) in world.cluster.all_partitions() {
         let forgotten = world.cluster.partition(&topic, partition).is_some_and(|found| found.log.has_forgotten());
-        if refuses && forgotten {
+        if rejection_code && forgotten {
             continue;
         }
         if let Some(serial) = world.send(&topic, partition, spec)? {

@@ -94,12 +94,12 @@ impl Dialogue {
         }
     }
 
-    fn produces(&mut self, version: i16, acks: Acks, serial: u64, stamp: Stamp) -> &mut Self {
+    fn send_produce(&mut self, version: i16, acks: Acks, serial: u64, stamp: Stamp) -> &mut Self {
         let request = produce(&self.cluster, version, acks, serial, stamp);
         self.request(&request)
     }
 
-    fn hears_of_produce(&mut self, version: i16) -> PartitionProduceResponse {
+    fn produce_response(&mut self, version: i16) -> PartitionProduceResponse {
         let response = ProduceResponse::decode(&self.responses().frame(), version).unwrap();
         response.responses[0].partition_responses[0].clone()
     }
@@ -147,9 +147,9 @@ fn every_produce_version_is_accepted_by_the_brokers_that_support_it() {
     for release in Release::ALL {
         for version in 0..=13 {
             let mut dialogue = with(release);
-            dialogue.at(1).produces(version, Acks::All, 1, Stamp::NONE);
+            dialogue.at(1).send_produce(version, Acks::All, 1, Stamp::NONE);
             if release.supports(TheirKey::Produce, version) {
-                let answer = dialogue.hears_of_produce(version);
+                let answer = dialogue.produce_response(version);
                 assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, 0), "{release:?} v{version}");
                 assert_eq!(dialogue.stored(), [1]);
             } else {
@@ -163,10 +163,10 @@ fn every_produce_version_is_accepted_by_the_brokers_that_support_it() {
 fn a_duplicate_gets_the_original_offset() {
     let mut dialogue = with(Release::V3_9);
     let stamp = |sequence| Stamp::NONE.producer(9, 0, sequence);
-    assert_eq!(dialogue.at(1).produces(9, Acks::All, 1, stamp(0)).hears_of_produce(9).base_offset, 0);
-    assert_eq!(dialogue.at(100).produces(9, Acks::All, 2, stamp(3)).hears_of_produce(9).base_offset, 3);
-    assert_eq!(dialogue.at(200).produces(9, Acks::All, 1, stamp(0)).hears_of_produce(9).base_offset, 0);
-    let answer = dialogue.at(300).produces(9, Acks::All, 4, stamp(9)).hears_of_produce(9);
+    assert_eq!(dialogue.at(1).send_produce(9, Acks::All, 1, stamp(0)).produce_response(9).base_offset, 0);
+    assert_eq!(dialogue.at(100).send_produce(9, Acks::All, 2, stamp(3)).produce_response(9).base_offset, 3);
+    assert_eq!(dialogue.at(200).send_produce(9, Acks::All, 1, stamp(0)).produce_response(9).base_offset, 0);
+    let answer = dialogue.at(300).send_produce(9, Acks::All, 4, stamp(9)).produce_response(9);
     assert_eq!(answer.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
     assert_eq!(dialogue.stored(), [1, 2]);
 }
@@ -174,7 +174,7 @@ fn a_duplicate_gets_the_original_offset() {
 #[test]
 fn acks_0_has_no_response() {
     let mut dialogue = with(Release::V4_1);
-    assert_eq!(dialogue.at(1).produces(13, Acks::None, 1, Stamp::NONE).responses(), Received::Nothing);
+    assert_eq!(dialogue.at(1).send_produce(13, Acks::None, 1, Stamp::NONE).responses(), Received::Nothing);
     assert_eq!(dialogue.stored(), [1]);
 }
 
@@ -182,13 +182,13 @@ fn acks_0_has_no_response() {
 fn a_leader_that_is_replaced_while_it_waits_cannot_report_the_outcome() {
     let mut dialogue = with(Release::V4_1);
     dialogue.cluster.partition_mut("t", 0).unwrap().frozen_until = Duration::from_secs(60);
-    dialogue.at(1).produces(13, Acks::All, 1, Stamp::NONE);
+    dialogue.at(1).send_produce(13, Acks::All, 1, Stamp::NONE);
     dialogue.broker.turn(&mut dialogue.cluster, dialogue.now);
     dialogue.at(10);
     dialogue.broker.turn(&mut dialogue.cluster, dialogue.now);
     assert_eq!(dialogue.stored(), [1]);
     dialogue.cluster.remove_leader("t", 0, Duration::from_millis(100), dialogue.now);
-    assert_eq!(dialogue.hears_of_produce(13).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    assert_eq!(dialogue.produce_response(13).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
     assert_eq!(dialogue.stored().len() + dialogue.cluster.lost.len(), 1);
 }
 
@@ -196,7 +196,7 @@ fn a_leader_that_is_replaced_while_it_waits_cannot_report_the_outcome() {
 fn a_wait_for_replicas_that_times_out_does_not_remove_the_batch() {
     let mut dialogue = with(Release::V2_8);
     dialogue.cluster.partition_mut("t", 0).unwrap().frozen_until = Duration::from_secs(60);
-    let answer = dialogue.at(1).produces(9, Acks::All, 1, Stamp::NONE).hears_of_produce(9);
+    let answer = dialogue.at(1).send_produce(9, Acks::All, 1, Stamp::NONE).produce_response(9);
     assert_eq!(answer.error_code, ErrorCode::REQUEST_TIMED_OUT);
     assert_eq!(dialogue.stored(), [1]);
 }
@@ -260,7 +260,7 @@ fn identities_are_rejected_permanently_with_any_code() {
         dialogue.cluster.assign(9, 0);
         let produce = |dialogue: &mut Dialogue, serial, (id, epoch), sequence| {
             let stamp = Stamp::NONE.producer(id, epoch, sequence);
-            dialogue.produces(13, Acks::All, serial, stamp).hears_of_produce(13).error_code.0
+            dialogue.send_produce(13, Acks::All, serial, stamp).produce_response(13).error_code.0
         };
         dialogue.broker.reject(RejectedIdentities::OwnEpochs, code, &dialogue.cluster);
         assert_eq!(produce(&mut dialogue, 1, (9, 0), 0), 0);

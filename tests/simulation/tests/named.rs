@@ -71,7 +71,7 @@ fn a_broker_that_forgot_the_producer_rejects_no_sequence_as_out_of_order() {
 }
 
 /// The law was wrong: without acknowledgements the machine tolerates unexpected responses, and what follows them
-/// counts. The observer considered the connection corrupted, and missed who led then.
+/// counts. The observer considered the connection corrupted, and missed the leader of that time.
 #[test]
 fn an_unexpected_response_without_acks_is_ignored() {
     holds(60_086_915);

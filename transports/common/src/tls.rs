@@ -168,7 +168,7 @@ fn checks_names(settings: &Settings) -> Result<bool, ConfigError> {
     }
 }
 
-/// A TLS stream whose read errors are described. A broker that refuses our certificate sends an alert and closes the
+/// A TLS stream whose read errors are described. A broker that rejects the client certificate sends an alert and closes the
 /// connection. In TLS 1.3 that is after our handshake, so a write may fail first, and the alert is read afterwards.
 #[derive(Debug)]
 pub(crate) struct TlsStream<S>(client::TlsStream<S>);
@@ -210,12 +210,12 @@ fn of_rustls(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Returns whether a certificate was refused, by either side.
+/// Returns true if a certificate was rejected, by either side.
 pub(crate) fn is_distrust(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|error: &TlsError| error.words.is_distrust)
 }
 
-/// Returns whether the other side does not speak TLS.
+/// Returns true if the other side does not use TLS.
 pub(crate) fn is_no_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NoTls>())
 }

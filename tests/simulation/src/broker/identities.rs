@@ -20,7 +20,7 @@ impl RejectedIdentities {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::OwnEpochs => "own epochs refused",
+            Self::OwnEpochs => "self-assigned epochs rejected",
             Self::Forgotten => "producer ids forgotten",
         }
     }
@@ -37,15 +37,15 @@ pub(super) struct Rule {
 
 impl Rule {
     /// Returns the error code for a batch with this stamp, if it is rejected.
-    pub(super) fn refuses(&self, stamp: Stamped, assigned: &[(i64, i16)]) -> Option<i16> {
+    pub(super) fn rejection_code(&self, stamp: Stamped, assigned: &[(i64, i16)]) -> Option<i16> {
         let of_this_id = |(_, (id, epoch)): &(usize, &(i64, i16))| *id == stamp.producer && *epoch <= stamp.epoch;
         let (place, (_, granted)) =
             assigned.iter().enumerate().filter(of_this_id).max_by_key(|(_, (_, epoch))| *epoch)?;
-        let is_refused = match self.which {
+        let is_rejected = match self.which {
             RejectedIdentities::OwnEpochs => *granted != stamp.epoch,
             RejectedIdentities::Forgotten => place < self.assigned,
         };
-        is_refused.then_some(self.code)
+        is_rejected.then_some(self.code)
     }
 }
 
@@ -56,13 +56,13 @@ mod tests {
     #[test]
     fn self_assigned_epochs_and_forgotten_ids_are_distinguished_from_others() {
         let assigned = [(7, 0), (8, 0), (7, 3)];
-        let refuses = |which, handed_out_then, producer, epoch| {
+        let rejection_code = |which, handed_out_then, producer, epoch| {
             let rule = Rule { which, code: 49, assigned: handed_out_then };
-            rule.refuses(Stamped { producer, epoch, sequence: 0 }, &assigned).is_some()
+            rule.rejection_code(Stamped { producer, epoch, sequence: 0 }, &assigned).is_some()
         };
-        let own = |producer, epoch| refuses(RejectedIdentities::OwnEpochs, 0, producer, epoch);
+        let own = |producer, epoch| rejection_code(RejectedIdentities::OwnEpochs, 0, producer, epoch);
         assert_eq!([own(7, 0), own(7, 1), own(7, 3), own(7, 4), own(8, 0)], [false, true, false, true, false]);
-        let forgotten = |producer, epoch| refuses(RejectedIdentities::Forgotten, 2, producer, epoch);
+        let forgotten = |producer, epoch| rejection_code(RejectedIdentities::Forgotten, 2, producer, epoch);
         assert_eq!([forgotten(7, 0), forgotten(7, 2), forgotten(7, 3), forgotten(8, 1)], [true, true, false, true]);
     }
 }

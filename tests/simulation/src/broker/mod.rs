@@ -365,8 +365,8 @@ impl Broker {
     fn corrupt(&mut self, request: &Request, garbage: Garbage, answer: &Bytes) -> Bytes {
         let mut bytes = BytesMut::from(&answer[..]);
         // A response with UNSUPPORTED_VERSION need not be readable: only the rejection counts.
-        let is_refused = request.api == ApiKey::ApiVersions && answer.get(8..10) == Some(&[0, 35]);
-        match if is_refused { Garbage::Correlation } else { garbage } {
+        let is_rejected = request.api == ApiKey::ApiVersions && answer.get(8..10) == Some(&[0, 35]);
+        match if is_rejected { Garbage::Correlation } else { garbage } {
             Garbage::Body => {
                 // Any 16 bytes are a response to InitProducerId, and a plausible one is not garbage.
                 let longest = if request.api == ApiKey::InitProducerId { 15 } else { 40 };

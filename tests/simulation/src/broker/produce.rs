@@ -63,7 +63,7 @@ impl Broker {
         for (position, set) in decoded.sets.iter().enumerate() {
             let same = |other: &Set| (&other.topic, other.partition) == (&set.topic, set.partition);
             if decoded.sets[..position].iter().any(same) {
-                self.report_violation(format!("partition {} comes twice in a Produce request", set.partition));
+                self.report_violation(format!("partition {} occurs twice in a Produce request", set.partition));
             }
         }
         let mut pending = Pending {
@@ -177,7 +177,7 @@ impl Broker {
             if stamp.epoch < 0 {
                 self.violations.push(format!("epoch {} of producer {}", stamp.epoch, stamp.producer));
             }
-            if let Some(code) = self.rules.iter().find_map(|rule| rule.refuses(stamp, &cluster.assigned)) {
+            if let Some(code) = self.rules.iter().find_map(|rule| rule.rejection_code(stamp, &cluster.assigned)) {
                 return Err(code);
             }
         }

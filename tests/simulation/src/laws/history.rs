@@ -230,7 +230,7 @@ impl BatchHistory {
             let Some(stamp) = each.stamp.filter(|stamp| Some(*stamp) != attempt.stamp && overlaps(each)) else {
                 continue;
             };
-            if each.may_be_written() && self.may_be_taken(&(to.0.clone(), to.1, stamp)) {
+            if each.may_be_written() && self.may_be_used(&(to.0.clone(), to.1, stamp)) {
                 let what = format!("{serial:?} is sent as {:?} after {each:?}", attempt.stamp);
                 return Violation::of("what may be in the log is not stamped again", what);
             }
@@ -240,7 +240,7 @@ impl BatchHistory {
 
     /// Returns true if anything may be in the log under this sequence number: not if all attempts were certainly
     /// rejected, and not if that is true of the batch before it, since brokers accept nothing after a gap.
-    fn may_be_taken(&self, place: &Place) -> bool {
+    fn may_be_used(&self, place: &Place) -> bool {
         let mut place = place;
         loop {
             let Some((serial, first, _)) = self.stamps.get(place) else { return false };
@@ -290,10 +290,10 @@ impl BatchHistory {
         }
         // The first sequence cannot be out of order, so the identity is rejected. (If the batch may be in the log, the
         // broker may remember only later ones.)
-        let is_refused = of_the_identity
+        let is_rejected = of_the_identity
             || stamp.is_some_and(|stamp| stamp.sequence == 0)
                 && (code == 59 || code == 45 && !self.may_be_written(serial, attempt));
-        if let Some(stamp) = stamp.filter(|_| is_open && is_refused) {
+        if let Some(stamp) = stamp.filter(|_| is_open && is_rejected) {
             self.identities.reject(stamp);
         }
         let is_accepted = matches!(ErrorCode(code), ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER);

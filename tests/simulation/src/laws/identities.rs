@@ -46,7 +46,7 @@ impl Identities {
 
     /// Returns true if it was rejected and not assigned again.
     #[must_use]
-    pub fn is_refused(&self, stamp: Stamped) -> bool {
+    pub fn is_rejected(&self, stamp: Stamped) -> bool {
         let of_this_id = self.refused.get(&stamp.producer);
         of_this_id.is_some_and(|before| before.is_none_or(|before| stamp.epoch < before))
     }
@@ -65,7 +65,7 @@ impl Identities {
     /// # Errors
     /// The stamp is not permitted.
     pub fn stamped(&mut self, to: &(String, i32), stamp: Stamped, what: &str) -> Result<(), Violation> {
-        if self.is_refused(stamp) {
+        if self.is_rejected(stamp) {
             return Violation::of("a rejected identity is not used again", format!("{what} is sent as {stamp:?}"));
         }
         let is_granted = self.granted.contains(&(stamp.producer, stamp.epoch));
@@ -96,7 +96,7 @@ mod tests {
 
     /// Id 1 was assigned with epoch 0; epoch 1 was accepted in partition 0, and used in partition 1. Then a
     /// self-assigned epoch of id 2 was rejected.
-    fn after_a_refusal() -> Identities {
+    fn after_a_rejection() -> Identities {
         let mut identities = Identities::default();
         identities.granted(1, 0);
         for partition in [0, 1] {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn only_a_partition_that_accepted_a_self_assigned_epoch_may_keep_it() {
-        let mut identities = after_a_refusal();
+        let mut identities = after_a_rejection();
         assert_eq!(broken(&mut identities, 0, under(1, 1)), None);
         assert_eq!(broken(&mut identities, 1, under(1, 1)), Some(LAW), "used there, but not accepted");
         assert_eq!(broken(&mut identities, 2, under(1, 1)), Some(LAW), "accepted elsewhere");
@@ -124,14 +124,14 @@ mod tests {
 
     #[test]
     fn after_the_rejection_of_an_id_its_accepted_epochs_are_not_kept() {
-        let mut identities = after_a_refusal();
+        let mut identities = after_a_rejection();
         identities.reject(under(1, 1));
         assert_eq!(broken(&mut identities, 0, under(1, 1)), Some("a rejected identity is not used again"));
     }
 
     #[test]
     fn a_new_id_is_used_as_it_was_assigned() {
-        let mut identities = after_a_refusal();
+        let mut identities = after_a_rejection();
         identities.granted(3, 0);
         assert_eq!(broken(&mut identities, 0, under(3, 0)), None);
         identities.accept(&orders(0), under(3, 0));

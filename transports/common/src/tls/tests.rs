@@ -169,7 +169,7 @@ fn connected(settings: &[(&str, &str)], peer: Peer) -> io::Result<TlsStream<Peer
 }
 
 #[track_caller]
-fn refused(settings: &[(&str, &str)], peer: Peer) -> String {
+fn rejected(settings: &[(&str, &str)], peer: Peer) -> String {
     match connected(settings, peer) {
         Err(error) => error.to_string(),
         Ok(_) => panic!("the broker is trusted"),
@@ -222,23 +222,23 @@ fn flushing_is_pending_while_the_stream_accepts_nothing() {
 }
 
 #[test]
-fn an_untrusted_broker_is_refused_with_the_reason() {
+fn an_untrusted_broker_is_rejected_with_the_reason() {
     let (authority, other) = (Authority::new("authority"), Authority::new("other"));
     let ca = (CA_PEM, authority.certificate.as_str());
     for foreign in [&other, &Authority::new("authority")] {
-        let foreign = refused(&[ca], Peer::new(&foreign.sign("broker"), None));
+        let foreign = rejected(&[ca], Peer::new(&foreign.sign("broker"), None));
         assert!(foreign.starts_with("TLS: ") && foreign.contains("ssl.ca.location"), "{foreign}");
     }
     let elsewhere = || Peer::new(&authority.sign("elsewhere"), None);
-    let misnamed = refused(&[ca], elsewhere());
+    let misnamed = rejected(&[ca], elsewhere());
     assert!(misnamed.contains("elsewhere") && misnamed.contains("use a name in the certificate"), "{misnamed}");
     let expired = authority.sign_with("broker", |params| params.not_after = date_time_ymd(2020, 1, 1));
-    let expired = refused(&[ca], Peer::new(&expired, None));
+    let expired = rejected(&[ca], Peer::new(&expired, None));
     assert!(expired.contains("expired"), "{expired}");
     // Without the check of names, authority and validity period are still checked.
     let any_name = (IDENTIFICATION, "none");
     assert!(connected(&[ca, any_name], elsewhere()).is_ok());
-    let foreign = refused(&[ca, any_name], Peer::new(&other.sign("broker"), None));
+    let foreign = rejected(&[ca, any_name], Peer::new(&other.sign("broker"), None));
     assert!(foreign.contains("ssl.ca.location"), "{foreign}");
     let nameless = ready(config(&[ca]).unwrap().connect(elsewhere(), "no name:")).unwrap_err();
     assert!(nameless.to_string().contains("\"no name:\""), "{nameless}");
@@ -254,7 +254,7 @@ fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     assert!(Pin::new(&mut stream).poll_write(&mut context(), b"frame").is_ready());
     assert_eq!(stream.0.get_ref().0.received, b"frame");
-    // Our handshake completes before the broker has verified our certificate.
+    // The client's handshake completes before the broker has verified its certificate.
     let read = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_read(&mut context(), &mut [0; 100]);
     // A failed write does not consume the alert.
     let write = |stream: &mut TlsStream<Peer>| {
@@ -279,8 +279,8 @@ fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
 
 /// Other alerts do not concern certificates.
 #[test]
-fn each_alert_about_our_certificate_is_distrust() {
-    let of_ours = [
+fn each_alert_about_the_client_certificate_is_distrust() {
+    let of_certificates = [
         AlertDescription::CertificateRequired,
         AlertDescription::BadCertificate,
         AlertDescription::UnsupportedCertificate,
@@ -292,7 +292,7 @@ fn each_alert_about_our_certificate_is_distrust() {
     ];
     let others =
         [AlertDescription::HandshakeFailure, AlertDescription::ProtocolVersion, AlertDescription::InternalError];
-    for (alerts, is_distrusted) in [(&of_ours[..], true), (&others, false)] {
+    for (alerts, is_distrusted) in [(&of_certificates[..], true), (&others, false)] {
         for &alert in alerts {
             let error = explained(&io::Error::other(rustls::Error::AlertReceived(alert)));
             assert_eq!(is_distrust(&error), is_distrusted, "{error}");
@@ -301,9 +301,9 @@ fn each_alert_about_our_certificate_is_distrust() {
     }
 }
 
-/// The broker refuses our certificate as expired.
+/// The broker rejects the client certificate as expired.
 #[test]
-fn an_expired_certificate_of_ours_is_distrusted() {
+fn an_expired_client_certificate_is_distrust() {
     let (authority, clients) = (Authority::new("authority"), Authority::new("authority"));
     let broker = authority.sign("broker");
     let client = clients.sign_with("us", |params| params.not_after = date_time_ymd(2020, 1, 1));

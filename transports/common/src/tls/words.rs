@@ -13,7 +13,7 @@ use pkcs8::der::DateTime;
 use super::fault::Fault;
 use super::x509;
 
-/// The description of a TLS error: its cause, a remedy, and whether a certificate was refused.
+/// The description of a TLS error: its cause, a remedy, and whether a certificate was rejected.
 #[derive(Debug)]
 pub(super) struct Words {
     cause: Cow<'static, str>,

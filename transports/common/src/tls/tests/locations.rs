@@ -58,7 +58,7 @@ fn a_directory_of_certificates_with_any_file_names() {
     for authority in [&one, &two] {
         assert!(connected(&[location], Peer::new(&authority.sign("broker"), None)).is_ok());
     }
-    let foreign = refused(&[location], Peer::new(&Authority::new("three").sign("broker"), None));
+    let foreign = rejected(&[location], Peer::new(&Authority::new("three").sign("broker"), None));
     assert!(foreign.contains("not signed by a trusted authority"), "{foreign}");
     let roots = Roots::read(&[location].map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap();
     assert_eq!(roots.certificates.len(), 2, "duplicates, or files that are not PEM");
