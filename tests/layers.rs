@@ -1,13 +1,13 @@
-//! The imports between core's modules, which must go to lower layers. Checks every path in core's source that begins with
-//! `crate`, `super` or `self`.
+//! Who may import whom in core: downwards only. Reads every path in core's source that begins with `crate`, `super` or
+//! `self`, so that a line that breaks the order fails here and not in a review.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The layers of core, lowest first: a name, the modules of the layer, which may import each other, and the names of the lower
-/// layers that they may import from. Layers side by side (such as `protocol` and `batch`) do not import each other.
-const LAYERS: [(&str, &[&str], &[&str]); 7] = [
+/// The rooms of core, lowest first: a name for some rooms that may import each other, the rooms, and the names of those
+/// below that they may import from. Where two stand side by side (`protocol` and `batch`, say), neither knows the other.
+const ROOMS: [(&str, &[&str], &[&str]); 7] = [
     (
         "values",
         &[
@@ -34,7 +34,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 7] = [
     ("machine", &["machine"], &["values", "protocol", "batch", "publishing"]),
 ];
 
-/// What single files must not import, although their layer may: a connection knows no topic and no batch.
+/// What single files must not know, though their room may: a connection knows no topic and no batch.
 const UNKNOWN_TO: [(&str, &[&str]); 2] =
     [("machine/connection", &["batch", "delivery", "record"]), ("machine/handshake", &["batch", "delivery", "record"])];
 
@@ -43,7 +43,7 @@ fn core_imports_downwards_only() {
     let root: PathBuf = [env!("CARGO_MANIFEST_DIR"), "core", "src"].iter().collect();
     let mut files = Vec::new();
     find_sources(&root, &mut files);
-    assert!(files.len() > 30, "core's source is not in {}", root.display());
+    assert!(files.len() > 30, "core's source is in {}", root.display());
     let reexports = reexports(&fs::read_to_string(root.join("lib.rs")).expect("lib.rs"));
 
     let mut broken = Vec::new();
@@ -52,8 +52,8 @@ fn core_imports_downwards_only() {
         let mut module: Vec<_> = place.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         module.retain(|name| name != "mod");
         for (line, name) in heads(&fs::read_to_string(file).expect("text"), &module) {
-            let imported = reexports.get(&name).unwrap_or(&name);
-            if let Some(fault) = fault(&module, imported) {
+            let room = reexports.get(&name).unwrap_or(&name);
+            if let Some(fault) = fault(&module, room) {
                 broken.push(format!("{}:{line}: {fault}", file.display()));
             }
         }
@@ -61,19 +61,19 @@ fn core_imports_downwards_only() {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
-/// Returns what is wrong with importing `imported` into `module`, if anything is.
-fn fault(module: &[String], imported: &str) -> Option<String> {
-    let layer = |name: &str| LAYERS.iter().find(|(_, modules, _)| modules.contains(&name));
-    let Some((own, _, below)) = layer(&module[0]) else {
-        return Some(format!("the module {} is not in LAYERS", module[0]));
+/// What is wrong with importing `room` into `module`, if anything is.
+fn fault(module: &[String], room: &str) -> Option<String> {
+    let group = |room: &str| ROOMS.iter().find(|(_, rooms, _)| rooms.contains(&room));
+    let Some((own, _, below)) = group(&module[0]) else {
+        return Some(format!("the room {} is not in ROOMS", module[0]));
     };
-    let Some((other, ..)) = layer(imported) else {
-        return Some(format!("{imported} is in no layer of LAYERS"));
+    let Some((other, ..)) = group(room) else {
+        return Some(format!("{room} is in no room that ROOMS has"));
     };
     let file = module.join("/");
-    let unknown = UNKNOWN_TO.iter().any(|(place, modules)| file.starts_with(place) && modules.contains(&imported));
+    let unknown = UNKNOWN_TO.iter().any(|(place, rooms)| file.starts_with(place) && rooms.contains(&room));
     let allowed = (own == other || below.contains(other)) && !unknown;
-    (!allowed).then(|| format!("{file} must not import {imported}"))
+    (!allowed).then(|| format!("{file} must not know {room}"))
 }
 
 fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -87,25 +87,25 @@ fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the module of each name that `lib.rs` re-exports: `crate::Magic` is an import of `magic`.
+/// The room of each name that `lib.rs` gives out: `crate::Magic` is an import of `magic`.
 fn reexports(lib: &str) -> BTreeMap<String, String> {
     let tokens = tokens(lib);
     let words: Vec<&str> = tokens.iter().map(|(_, token)| token.as_str()).collect();
     let mut found = BTreeMap::new();
     for start in (0..words.len()).filter(|&at| words[at..].starts_with(&["pub", "use"])) {
-        let module = words[start + 2];
+        let room = words[start + 2];
         let names = words[start + 3..].iter().take_while(|word| **word != ";");
-        found.extend(names.filter(|name| is_name(name)).map(|name| ((*name).to_owned(), module.to_owned())));
+        found.extend(names.filter(|name| is_name(name)).map(|name| ((*name).to_owned(), room.to_owned())));
     }
     found
 }
 
-/// Returns the first name below the crate's root of every path that reaches it, with its line: `time` of
-/// `crate::time::Timestamp`, and of `super::time` in a module just below the root. `module` is the module of the source.
+/// The first name below the crate's root of every path that reaches it, with its line: `time` of `crate::time::Timestamp`,
+/// and of `super::time` in a module just below the root. `module` is where the source stands.
 fn heads(source: &str, module: &[String]) -> Vec<(usize, String)> {
     let tokens = tokens(source);
     let words: Vec<&str> = tokens.iter().map(|(_, token)| token.as_str()).collect();
-    // The inline modules around the current position: for each, how many braces are open before it.
+    // The modules written out in this source around the place: of each, how many braces are open in front of it.
     let mut inline: Vec<usize> = Vec::new();
     let mut open = 0;
     let mut found = Vec::new();
@@ -133,9 +133,9 @@ fn heads(source: &str, module: &[String]) -> Vec<(usize, String)> {
     found
 }
 
-/// Follows the path (or tree of paths) at `at` in a module `depth` below the root, calls `found` with the position of the first
-/// name below the root of each branch, and returns the position after it. Branches below the module itself have none.
-fn follow(words: &[&str], mut at: usize, mut depth: usize, found: &mut dyn FnMut(usize)) -> usize {
+/// Follows the path (or tree of paths) at `at` in a module `depth` below the root, tells where each branch has its first
+/// name below the root, and gives the place behind it. Branches that stay below the module's own room have none.
+fn follow(words: &[&str], mut at: usize, mut depth: usize, tell: &mut dyn FnMut(usize)) -> usize {
     loop {
         match words.get(at).copied() {
             Some("crate") => depth = 0,
@@ -144,19 +144,19 @@ fn follow(words: &[&str], mut at: usize, mut depth: usize, found: &mut dyn FnMut
             Some("{") => {
                 at += 1;
                 while words.get(at).is_some_and(|word| *word != "}") {
-                    at = follow(words, at, depth, found);
+                    at = follow(words, at, depth, tell);
                     at += usize::from(words.get(at) == Some(&","));
                 }
                 return at + 1;
             }
             Some(_) => {
                 if depth == 0 {
-                    found(at);
+                    tell(at);
                 }
-                // The rest of this branch is within the same module.
+                // On to the end of this branch; what is below a room is the room's.
                 at += 1;
                 if words.get(at) == Some(&"::") && words.get(at + 1).is_some_and(|next| is_name(next) || *next == "{") {
-                    return follow(words, at + 1, usize::MAX, found);
+                    return follow(words, at + 1, usize::MAX, tell);
                 }
                 if words.get(at) == Some(&"as") {
                     at += 2;
@@ -177,7 +177,7 @@ fn is_name(word: &str) -> bool {
     word.starts_with(|letter: char| letter.is_alphabetic() || letter == '_')
 }
 
-/// Returns the words and symbols of Rust source with their lines, counted from 1; without comments, strings and characters.
+/// Words and signs of Rust source with their lines, counted from 1; without comments, texts and single characters.
 fn tokens(source: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut rest = source;
@@ -210,7 +210,7 @@ fn tokens(source: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Returns the length of the string that `source` begins with, including its quotes.
+/// How long the text is that `source` begins with, quotes included.
 fn text_len(source: &str) -> usize {
     let mut letters = source.char_indices().skip(1);
     while let Some((at, letter)) = letters.next() {
@@ -223,7 +223,7 @@ fn text_len(source: &str) -> usize {
     source.len()
 }
 
-/// Returns the length of the character that `source` begins with; for a lifetime, of its quote only.
+/// How long the character is that `source` begins with; of a lifetime, the tick alone.
 fn character_len(source: &str) -> usize {
     let mut letters = source.char_indices().skip(1);
     match (letters.next(), letters.next()) {
@@ -234,7 +234,7 @@ fn character_len(source: &str) -> usize {
 }
 
 #[test]
-fn every_form_of_an_import_is_found() {
+fn every_way_to_write_an_import_is_seen() {
     let seen = |source: &str, module: &[&str]| {
         let module: Vec<_> = module.iter().map(|&name| name.to_owned()).collect();
         heads(source, &module).into_iter().map(|(line, name)| format!("{line} {name}")).collect::<Vec<_>>()
@@ -248,7 +248,7 @@ fn every_form_of_an_import_is_found() {
         seen("fn f(d: &'a X) { crate::Timestamp::from(crate::varint::len('\\'')) }", &["headers"]),
         ["1 Timestamp", "1 varint"]
     );
-    // `super` in a module of one file is the root; in a submodule it is the module.
+    // `super` in a room of one file is the root; in a module of a room it is the room.
     assert_eq!(seen("use super::{batch, time::Timestamp};", &["headers"]), ["1 batch", "1 time"]);
     assert_eq!(seen("use super::{options, encode::{v2}}; use super::super::time::Y;", &["batch", "seal"]), ["1 time"]);
     assert_eq!(
@@ -272,7 +272,7 @@ fn an_import_upwards_is_a_fault() {
     assert!(!allowed("message", "batch"), "upwards");
     assert!(!allowed("batch/seal", "publish"), "upwards");
     assert!(!allowed("batch", "protocol") && !allowed("protocol", "batch"), "side by side");
-    assert!(!allowed("protocol/frame", "time"), "protocol imports nothing else");
+    assert!(!allowed("protocol/frame", "time"), "protocol knows itself alone");
     assert!(!allowed("machine/connection", "batch") && allowed("machine/transitions", "batch"));
-    assert!(!allowed("unlisted", "time") && !allowed("batch", "Nameless"), "unknown names are not allowed");
+    assert!(!allowed("attic", "time") && !allowed("batch", "Nameless"), "what is unknown is not allowed");
 }
