@@ -9,7 +9,7 @@ use kafka_batch_core::protocol::{
 use super::HEADER;
 use super::responses::withstands;
 
-/// Concatenates fields, each written with its name beside it.
+/// Concatenates fields, each annotated with its name.
 fn bytes(fields: &[&[u8]]) -> Vec<u8> {
     fields.concat()
 }

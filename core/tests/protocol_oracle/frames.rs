@@ -1,4 +1,4 @@
-//! Frames, cut anywhere.
+//! Frames, split anywhere.
 
 use bytes::Bytes;
 use kafka_batch_core::protocol::{DEFAULT_FRAME_CEILING, FrameError, FrameReader, correlation_id, sasl_token_frame};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn frames_are_the_same_wherever_they_are_cut(
+    fn frames_are_the_same_however_they_are_split(
         payloads in vec(vec(any::<u8>(), 0..40), 0..8),
         cuts in vec(1usize..12, 1..8),
     ) {
@@ -30,7 +30,7 @@ proptest! {
 }
 
 #[test]
-fn a_frame_that_cannot_be_ends_the_connection() {
+fn an_invalid_frame_length_is_an_error() {
     let mut reader = FrameReader::new(1_000);
     let mut received: &[u8] = b"\0\0\0\x01xHTTP/1.1 400 Bad Request";
     assert_eq!(reader.next_frame(&mut received).unwrap().unwrap(), "x");

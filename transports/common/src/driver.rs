@@ -340,6 +340,4 @@ impl fmt::Debug for Driver {
 }
 
 #[cfg(test)]
-pub(crate) mod log_capture;
-#[cfg(test)]
 mod tests;

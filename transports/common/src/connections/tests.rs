@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::command_queue::CommandQueue;
-use crate::driver::{Step, log_capture};
+use crate::driver::Step;
 use crate::tls_stream::Security;
 use crate::topics::Topics;
 use kafka_batch_core::machine::ProducerConfig;
@@ -185,7 +185,7 @@ fn the_end_of_a_connection_is_an_event_and_is_logged() {
         (Ok(vec![0xff; 8]), "broker:9092: it answered with ff ff ff ff, which is not Kafka's protocol: correct "),
     ];
     for (end, kind) in ends {
-        let lines = log_capture::lines();
+        let lines = kafka_batch_log_capture::of_this_thread();
         let (_queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
@@ -224,7 +224,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
         (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection broke: connection reset"),
     ];
     for (end, kind) in ends {
-        let lines = log_capture::lines();
+        let lines = kafka_batch_log_capture::of_this_thread();
         let (queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inner().at_once = 1_000;
@@ -257,7 +257,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
 
 #[test]
 fn the_error_of_a_failed_attempt_is_logged() {
-    let lines = log_capture::lines();
+    let lines = kafka_batch_log_capture::of_this_thread();
     let (_queue, mut driver) = driver();
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);

@@ -81,7 +81,7 @@ fn a_task_that_panics_twice_returns_its_batches() {
         assert!(driver.poll_commands(&context()).is_ready());
         let Step::Connect { connection, .. } = driver.next_step() else { panic!("no attempt to connect") };
         driver.lost(connection, Disconnect::NotConnected, None);
-        log_capture::to(|_, _| panic!("the second one"));
+        kafka_batch_log_capture::on_this_thread(|_| panic!("the second one"));
     });
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.record_count()), (Some(Fate::NotWritten), 1));

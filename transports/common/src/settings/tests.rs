@@ -122,14 +122,14 @@ fn a_default_can_be_written_and_changes_nothing() {
             _ => &[],
         };
         settings.extend(needed);
-        let (said, unsaid) = (given(&settings).unwrap(), given(needed).unwrap());
+        let (explicit, implicit) = (given(&settings).unwrap(), given(needed).unwrap());
         if row.name == "ssl.endpoint.identification.algorithm" {
             // The rest of TLS is not read here, and neither is this one's default.
-            assert_eq!(said.tls.unwrap().settings().get(row.name).map(String::as_str), Some(value));
+            assert_eq!(explicit.tls.unwrap().settings().get(row.name).map(String::as_str), Some(value));
             continue;
         }
-        assert_eq!(format!("{said:?}"), format!("{unsaid:?}"), "{}", row.name);
-        assert!(!needed.is_empty() || format!("{said:?}") == nothing, "{}", row.name);
+        assert_eq!(format!("{explicit:?}"), format!("{implicit:?}"), "{}", row.name);
+        assert!(!needed.is_empty() || format!("{explicit:?}") == nothing, "{}", row.name);
     }
     let machine = machine(&[]);
     let expected = machine::ProducerConfig::new([("localhost", 9092)]);
