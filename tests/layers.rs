@@ -13,6 +13,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 7] = [
         &[
             "checksum",
             "compression",
+            "due_to",
             "field",
             "headers",
             "magic",

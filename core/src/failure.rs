@@ -8,6 +8,7 @@ use core::fmt;
 
 use crate::batch::{KafkaBatch, LossyConversion};
 use crate::compression::Codec;
+use crate::due_to::DueTo;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 
@@ -137,15 +138,6 @@ impl CodecRefused {
     #[must_use]
     pub const fn new(codec: Codec, produce: i16) -> Self {
         Self { codec, produce }
-    }
-}
-
-/// Displays `: ` and the cause, or nothing if there is none.
-pub(crate) struct DueTo<T>(pub(crate) Option<T>);
-
-impl<T: fmt::Display> fmt::Display for DueTo<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
 }
 

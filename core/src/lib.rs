@@ -33,6 +33,7 @@ mod batch;
 mod checksum;
 mod compression;
 mod delivery;
+mod due_to;
 mod failure;
 mod field;
 mod headers;
