@@ -30,6 +30,7 @@ extern crate alloc;
 extern crate std;
 
 mod batch;
+mod cause;
 mod checksum;
 mod compression;
 mod delivery;

@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::mismatch::SecurityProtocol;
 use super::sasl::Sasl;
 use crate::batch::DownConversion;
+use crate::cause::SecurityProtocol;
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, DEFAULT_FRAME_CEILING};
 

@@ -11,12 +11,11 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
-use super::cause::{BrokerAddress, PendingRequest};
 use super::config::ProducerConfig;
-use super::event::ConnectionErrorKind;
-use super::handshake::{Handshake, Step, Versions};
-use super::mismatch::ForeignProtocol;
-use super::network::Node;
+use super::handshake::{Handshake, Step};
+use super::node::Node;
+use super::versions::Versions;
+use crate::cause::{BrokerAddress, ConnectionErrorKind, ForeignProtocol, PendingRequest};
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, ApiKey, FrameReader, RequestHeader, correlation_id};
 use crate::time::Instant;

@@ -6,17 +6,11 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use super::cause::{BrokerAddress, Millis, PendingRequest, TimeoutCause};
-use super::handshake::Versions;
-use super::identity::ProducerIdError;
-use super::io::Disconnect;
-use super::mismatch::{ForeignProtocol, SecurityMismatch};
-use super::scram::ScramError;
+use super::versions::Versions;
 use crate::batch::SealedBatch;
+use crate::cause::{ConnectionError, TopicLookupError};
 use crate::delivery::Delivery;
-use crate::due_to::DueTo;
 use crate::failure::DeliveryError;
-use crate::protocol::{ApiKey, BrokerError};
 use crate::record::TopicPartition;
 use crate::time::{Instant, Timestamp};
 
@@ -102,147 +96,6 @@ pub enum Event {
     },
     /// The producer is closed. This is the last event.
     Closed,
-}
-
-/// A broker could not be reached, or a connection to it was lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConnectionError {
-    /// The address that the connection was made to.
-    pub broker: BrokerAddress,
-    /// What went wrong.
-    pub kind: ConnectionErrorKind,
-    /// The oldest request that was pending when the connection ended.
-    pub pending: Option<PendingRequest>,
-    /// How much of a response had arrived when the connection ended: bytes received, and the length of the response.
-    pub partial: Option<(usize, usize)>,
-    /// Set if `security.protocol` seems not to fit the port.
-    pub mismatch: Option<SecurityMismatch>,
-}
-
-impl ConnectionError {
-    pub(super) const fn new(broker: BrokerAddress, kind: ConnectionErrorKind) -> Self {
-        Self { broker, kind, pending: None, partial: None, mismatch: None }
-    }
-}
-
-impl fmt::Display for ConnectionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { broker, kind, pending, partial, mismatch } = self;
-        write!(f, "{broker}: ")?;
-        match (kind, pending) {
-            (ConnectionErrorKind::RequestTimeout, Some(request)) => {
-                let verb = if request.is_answered { "answered" } else { "written" };
-                write!(f, "{request} was not {verb} within {}", Millis(request.pending))?;
-            }
-            (ConnectionErrorKind::Disconnected { .. }, Some(request)) => {
-                let verb = if request.is_answered { "unanswered" } else { "not written yet" };
-                write!(f, "{kind} while {request} was {verb}")?;
-            }
-            _ => write!(f, "{kind}")?,
-        }
-        if let Some((length, claimed)) = partial {
-            write!(f, " ({length} of {claimed} bytes of a response had come)")?;
-        }
-        mismatch.as_ref().map_or(Ok(()), |mismatch| write!(f, "; {mismatch}"))
-    }
-}
-
-impl core::error::Error for ConnectionError {}
-
-/// Why the number of partitions of a topic is not known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TopicLookupError {
-    /// A broker answered with this error.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-    /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
-    #[error("no topic has a name that is empty or longer than 249 characters")]
-    InvalidName,
-    /// The broker refused the credentials, or its certificate is not trusted: a retry with the same settings cannot
-    /// help.
-    #[error("{0}")]
-    NotLetIn(Box<ConnectionError>),
-    /// No broker answered within `request.timeout.ms`.
-    #[error("no answer came within request.timeout.ms{}", DueTo(cause.as_ref()))]
-    TimedOut {
-        /// What the lookup was waiting for, and the last error.
-        cause: Option<Box<TimeoutCause>>,
-    },
-}
-
-impl TopicLookupError {
-    /// Returns `true` if another lookup may succeed.
-    #[must_use]
-    pub const fn is_retriable(&self) -> bool {
-        match self {
-            Self::Broker(error) => error.is_retriable(),
-            Self::InvalidName | Self::NotLetIn(_) => false,
-            Self::TimedOut { .. } => true,
-        }
-    }
-}
-
-/// The kind of a [`ConnectionError`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectionErrorKind {
-    /// The connection ended, or could not be established.
-    #[error("{how}{}", DueTo(details.as_ref()))]
-    Disconnected {
-        /// How it ended.
-        how: Disconnect,
-        /// The message of the operating system or the TLS library, if the driver passed it on.
-        details: Option<String>,
-    },
-    /// The connection was not established within `socket.connection.setup.timeout.ms`.
-    #[error("could not connect within socket.connection.setup.timeout.ms")]
-    SetupTimeout,
-    /// A request was not answered within `request.timeout.ms`. [`ConnectionError::pending`] is the request.
-    #[error("a request was not answered within request.timeout.ms")]
-    RequestTimeout,
-    /// The received bytes violate the protocol.
-    #[error("it does not keep to the protocol: {0}")]
-    Protocol(String),
-    /// The first bytes received are not of Kafka's protocol.
-    #[error("{0}")]
-    Foreign(ForeignProtocol),
-    /// The broker offers no version of this API that this client speaks.
-    #[error("it offers no version of {0} that this client speaks ({versions})", versions = _0.versions())]
-    Incompatible(ApiKey),
-    /// The broker refused ApiVersions or the credentials, or requires a rebootstrap (KIP-1102).
-    #[error(transparent)]
-    Refused(#[from] BrokerError),
-    /// SCRAM authentication failed, on either side.
-    #[error("SCRAM: {0}")]
-    Scram(ScramError),
-    /// The response to InitProducerId has no usable producer id.
-    #[error(transparent)]
-    ProducerId(#[from] ProducerIdError),
-}
-
-impl From<ScramError> for ConnectionErrorKind {
-    fn from(error: ScramError) -> Self {
-        Self::Scram(error)
-    }
-}
-
-impl ConnectionErrorKind {
-    /// Returns `true` if the peer ended the connection, by an orderly shutdown or a reset.
-    pub(super) const fn is_by_peer(&self) -> bool {
-        matches!(self, Self::Disconnected { how: Disconnect::ByPeer | Disconnect::Broken, .. })
-    }
-
-    /// Returns `true` for authentication failures, of either side: a retry with the same credentials cannot help.
-    #[must_use]
-    pub const fn is_authentication(&self) -> bool {
-        match self {
-            Self::Refused(error) => matches!(error.api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate),
-            Self::Scram(_) | Self::Disconnected { how: Disconnect::Untrusted, .. } => true,
-            _ => false,
-        }
-    }
 }
 
 /// A batch that was not accepted. Nothing of it was sent; it is returned in [`batch`](Self::batch).

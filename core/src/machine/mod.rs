@@ -103,7 +103,6 @@
 
 mod accumulator;
 mod backoff;
-mod cause;
 mod cluster;
 mod config;
 mod connection;
@@ -111,8 +110,9 @@ mod event;
 mod handshake;
 mod identity;
 mod io;
-mod mismatch;
 mod network;
+mod node;
+mod producer_id;
 mod sasl;
 mod scram;
 mod sequence;
@@ -121,18 +121,17 @@ mod tests;
 mod timers;
 mod transitions;
 mod verdict;
+mod versions;
 
-pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};
 pub use self::config::ProducerConfig;
-pub use self::event::{
-    BatchId, Clock, CloseMode, ConnectionError, ConnectionErrorKind, Event, FlushId, SendError, SendErrorKind,
-    TopicLookupError,
-};
-pub use self::handshake::Versions;
-pub use self::identity::ProducerIdError;
-pub use self::io::{ConnectionId, Disconnect, Input, Output};
-pub use self::mismatch::{ForeignProtocol, MismatchEvidence, SecurityMismatch, SecurityProtocol};
+pub use self::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
+pub use self::io::{ConnectionId, Input, Output};
 pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};
-pub use self::scram::ScramError;
 pub use self::transitions::Machine;
+pub use self::versions::Versions;
+pub use crate::cause::{
+    BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, ForeignProtocol, LastError, LastErrorKind,
+    MismatchEvidence, PendingRequest, ProducerIdError, ScramError, SecurityMismatch, SecurityProtocol, TimeoutCause,
+    TopicLookupError, WaitingFor,
+};
 pub use crate::time::Instant;

@@ -7,7 +7,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use super::backoff::ConnectionRng;
-use super::scram::{AwaitsSalt, AwaitsSignature, Hash, ScramError};
+use super::scram::{AwaitsSalt, AwaitsSignature, Hash};
+use crate::cause::ScramError;
 use crate::secret::{NOT_SHOWN, Secret, has_encoded};
 
 /// A SASL mechanism: Kafka's `sasl.mechanism`.

@@ -4,6 +4,7 @@ use super::*;
 use crate::machine::backoff::Seed;
 use crate::machine::scram::tests::Server;
 use crate::machine::{SaslMechanism, ScramError};
+use crate::magic::Magic;
 
 fn config(sasl: bool) -> ProducerConfig {
     config_with(sasl.then_some(SaslMechanism::Plain))

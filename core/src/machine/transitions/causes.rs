@@ -2,12 +2,12 @@
 
 use super::Machine;
 use super::responses::PendingRequest;
+use crate::cause::{ConnectionError, ConnectionErrorKind, LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex};
-use crate::machine::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::machine::connection::Connection;
-use crate::machine::event::{ConnectionError, ConnectionErrorKind};
 use crate::machine::io::ConnectionId;
-use crate::machine::network::{Network, Node, NodeError};
+use crate::machine::network::{Network, NodeError};
+use crate::machine::node::Node;
 use crate::time::Instant;
 
 /// An error and when it occurred.

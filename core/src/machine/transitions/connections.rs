@@ -5,15 +5,17 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Machine;
+use crate::cause::{
+    BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, SecurityMismatch,
+};
 use crate::machine::accumulator::BlockedOn;
-use crate::machine::cause::BrokerAddress;
 use crate::machine::connection::{Connection, ConnectionEvent};
-use crate::machine::event::{ConnectionError, ConnectionErrorKind, Event};
-use crate::machine::handshake::Versions;
-use crate::machine::io::{ConnectionId, Disconnect, Output};
-use crate::machine::mismatch::{MismatchEvidence, SecurityMismatch};
-use crate::machine::network::{Network, Node, Reach};
+use crate::machine::event::Event;
+use crate::machine::io::{ConnectionId, Output};
+use crate::machine::network::{Network, Reach};
+use crate::machine::node::Node;
 use crate::machine::timers::Timer;
+use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
 /// The longest throttle time that is obeyed. Brokers throttle for at most one quota window, which is 11 s by default

@@ -11,12 +11,13 @@ use bytes::Bytes;
 
 use super::Machine;
 use super::responses::PendingRequest;
+use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
 use crate::machine::accumulator::BlockedOn;
 use crate::machine::cluster::{News, Source};
-use crate::machine::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
+use crate::machine::event::Event;
 use crate::machine::handshake::garbled;
-use crate::machine::identity::Identity;
 use crate::machine::io::{ConnectionId, Output};
+use crate::machine::producer_id::Identity;
 use crate::machine::timers::Timer;
 use crate::machine::verdict::{self, IdentityVerdict};
 use crate::protocol::{

@@ -7,13 +7,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Machine;
+use crate::cause::ConnectionErrorKind;
 use crate::failure::RecordError;
 use crate::machine::accumulator::{Entry, EntryId, PartitionIndex};
-use crate::machine::event::ConnectionErrorKind;
 use crate::machine::handshake::garbled;
-use crate::machine::identity::Identity;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::Node;
+use crate::machine::node::Node;
+use crate::machine::producer_id::Identity;
 use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
     ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,

@@ -1,60 +1,13 @@
-//! The cause of a timeout: what was waited for when it passed, and the last error before it.
+//! The cause of a timeout: what was waited for when it expired, and the last error before it.
 
-use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
-use super::event::ConnectionError;
-use crate::protocol::{ApiKey, BrokerError};
-
-/// The address of a broker, and its id if it is known. Of a bootstrap server only the address is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BrokerAddress {
-    /// The broker's node id.
-    pub id: Option<i32>,
-    /// Host name or IP address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl BrokerAddress {
-    pub(super) const fn new(id: Option<i32>, host: String, port: u16) -> Self {
-        Self { id, host, port }
-    }
-}
-
-impl fmt::Display for BrokerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, host, port } = self;
-        if let Some(id) = id {
-            write!(f, "broker {id} at ")?;
-        }
-        let host = host.replace(char::is_control, "?"); // a broker may advertise any string
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-    }
-}
-
-/// A request that is not complete: not answered yet or, if it has no response (`acks=0`), not written yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PendingRequest {
-    /// The API.
-    pub api: ApiKey,
-    /// The version of the API.
-    pub version: i16,
-    /// Whether the broker responds to it. With `acks=0` there is no response to Produce.
-    pub is_answered: bool,
-    /// How long it has been pending.
-    pub pending: Duration,
-}
-
-impl fmt::Display for PendingRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} v{}", self.api.name(), self.version)
-    }
-}
+use super::broker_address::BrokerAddress;
+use super::connection::ConnectionError;
+use super::millis::Millis;
+use super::pending_request::PendingRequest;
+use crate::protocol::BrokerError;
 
 /// What a batch, or the lookup of a topic, was waiting for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,12 +85,12 @@ pub enum LastErrorKind {
     Broker(#[from] BrokerError),
 }
 
-/// Why a timeout passed: the source in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and of
+/// Why a timeout expired: the source in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and of
 /// [`TopicLookupError::TimedOut`](super::TopicLookupError::TimedOut).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeoutCause {
-    /// What was waited for when the timeout passed, if it is known.
+    /// What was waited for when the timeout expired, if it is known.
     pub waiting_for: Option<WaitingFor>,
     /// The last error before that, if there was one: of the request itself, of the partition leader's connection or,
     /// while no leader is known, of any connection.
@@ -146,7 +99,7 @@ pub struct TimeoutCause {
 
 impl TimeoutCause {
     /// Returns `None` if nothing is known.
-    pub(super) fn new(waiting_for: Option<WaitingFor>, last_error: Option<LastError>) -> Option<Self> {
+    pub(crate) fn new(waiting_for: Option<WaitingFor>, last_error: Option<LastError>) -> Option<Self> {
         (waiting_for.is_some() || last_error.is_some()).then_some(Self { waiting_for, last_error })
     }
 }
@@ -166,31 +119,3 @@ impl fmt::Display for TimeoutCause {
 }
 
 impl core::error::Error for TimeoutCause {}
-
-/// A duration in whole milliseconds, the unit of Kafka's settings.
-pub(super) struct Millis(pub(super) Duration);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ms", self.0.as_millis())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::string::ToString;
-
-    use super::*;
-
-    #[test]
-    fn addresses_are_written_as_in_bootstrap_servers() {
-        for (id, host, expected) in [
-            (None, "kafka.example", "kafka.example:9092"),
-            (Some(3), "10.0.0.1", "broker 3 at 10.0.0.1:9092"),
-            (Some(0), "::1", "broker 0 at [::1]:9092"),
-            (Some(0), "a\nb", "broker 0 at a?b:9092"),
-        ] {
-            assert_eq!(BrokerAddress::new(id, host.into(), 9092).to_string(), expected);
-        }
-    }
-}

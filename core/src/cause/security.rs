@@ -89,7 +89,7 @@ pub enum MismatchEvidence {
 
 impl SecurityMismatch {
     /// Returns the mismatch for this evidence, if there is another value to try.
-    pub(super) fn new(configured: SecurityProtocol, evidence: MismatchEvidence) -> Option<Self> {
+    pub(crate) fn new(configured: SecurityProtocol, evidence: MismatchEvidence) -> Option<Self> {
         let (tls, sasl) = (configured.has_tls(), configured.has_sasl());
         let of = SecurityProtocol::new;
         let suggested = match evidence {
@@ -154,7 +154,7 @@ pub enum ForeignProtocol {
 
 impl ForeignProtocol {
     /// Returns the protocol that starts with these four bytes, if it is known.
-    pub(super) const fn recognise(first: [u8; 4]) -> Option<Self> {
+    pub(crate) const fn recognise(first: [u8; 4]) -> Option<Self> {
         match first {
             [0x15, 3, ..] => Some(Self::TlsAlert),
             [0x16, 3, ..] => Some(Self::TlsHandshake),
@@ -163,7 +163,7 @@ impl ForeignProtocol {
         }
     }
 
-    pub(super) const fn is_tls(self) -> bool {
+    pub(crate) const fn is_tls(self) -> bool {
         matches!(self, Self::TlsAlert | Self::TlsHandshake)
     }
 }
