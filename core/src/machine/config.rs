@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::sasl::Sasl;
+use super::credentials::Sasl;
 use crate::batch::DownConversion;
 use crate::cause::SecurityProtocol;
 use crate::magic::BrokerVersion;

@@ -17,7 +17,8 @@ use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
 use super::config::ProducerConfig;
-use super::sasl::{Conversation, Sasl};
+use super::credentials::Sasl;
+use super::sasl::Conversation;
 use super::versions::Versions;
 use crate::cause::ConnectionErrorKind;
 use crate::magic::BrokerVersion;
@@ -70,7 +71,6 @@ pub(super) struct Mechanism {
 /// A SASL token was sent.
 #[derive(Debug)]
 pub(super) struct Authenticate {
-    sasl: Sasl,
     channel: Channel,
     conversation: Conversation,
     versions: Versions,
@@ -169,8 +169,8 @@ impl Mechanism {
             let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
             return Err(error.with_message(message).into());
         }
-        let (token, conversation) = Conversation::begin(&sasl, rng);
-        Authenticate { sasl, channel, conversation, versions }.send(config, &token)
+        let (token, conversation) = Conversation::begin(sasl, rng);
+        Authenticate { channel, conversation, versions }.send(config, &token)
     }
 }
 
@@ -188,7 +188,7 @@ impl Authenticate {
     }
 
     fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
-        let Self { sasl, mut channel, conversation, versions } = self;
+        let Self { mut channel, conversation, versions } = self;
         let response;
         let (token, session) = match &mut channel {
             Channel::Bare => (frame, None),
@@ -197,7 +197,7 @@ impl Authenticate {
                 response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
                 if response.error_code.is_error() {
                     let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).in_version(*version);
-                    let message = response.error_message.map(|message| conversation.redacted(&sasl, message));
+                    let message = response.error_message.map(|message| conversation.redacted(message));
                     return Err(error.with_message(message).into());
                 }
                 *correlation -= 1;
@@ -205,8 +205,8 @@ impl Authenticate {
                 (&*response.auth_bytes, lifetime.map(Duration::from_millis))
             }
         };
-        match conversation.on_token(&sasl, token)? {
-            Some((token, conversation)) => Self { sasl, channel, conversation, versions }.send(config, &token),
+        match conversation.on_token(token)? {
+            Some((token, conversation)) => Self { channel, conversation, versions }.send(config, &token),
             None => Ok(Step::Ready { versions, session }),
         }
     }

@@ -106,6 +106,7 @@ mod backoff;
 mod cluster;
 mod config;
 mod connection;
+mod credentials;
 mod event;
 mod handshake;
 mod identity;
@@ -124,9 +125,12 @@ mod verdict;
 mod versions;
 
 pub use self::config::ProducerConfig;
+pub use self::credentials::{
+    Credential, CredentialsError, ParseSaslMechanismError, PlainCredentials, Sasl, SaslMechanism, ScramCredentials,
+    ScramHash,
+};
 pub use self::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
 pub use self::io::{ConnectionId, Input, Output};
-pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};
 pub use self::transitions::Machine;
 pub use self::versions::Versions;
 pub use crate::cause::{

@@ -22,23 +22,17 @@ use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 
 use super::backoff::ConnectionRng;
+use super::credentials::ScramHash;
 use crate::cause::{LEAST_ITERATIONS, LONGEST_MESSAGE, MOST_ITERATIONS, ScramError};
 use crate::secret;
 
 /// No channel binding, and no authorization id (RFC 5802: gs2-header).
 const HEADER: &str = "n,,";
 
-/// The hash that the mechanism is named after.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Hash {
-    Sha256,
-    Sha512,
-}
-
 /// The user name and the nonce were sent.
 #[derive(Debug)]
 pub(super) struct AwaitsSalt {
-    hash: Hash,
+    hash: ScramHash,
     nonce: String,
     /// The first message without the header: part of what both sides sign.
     first: String,
@@ -62,7 +56,7 @@ impl ConnectionRng {
 
 impl AwaitsSalt {
     /// Returns the first message, and the state that handles the response.
-    pub(super) fn begin(hash: Hash, username: &str, nonce: String) -> (Vec<u8>, Self) {
+    pub(super) fn begin(hash: ScramHash, username: &str, nonce: String) -> (Vec<u8>, Self) {
         let name = username.replace('=', "=3D").replace(',', "=2C");
         let first = format!("n={name},r={nonce}");
         (format!("{HEADER}{first}").into_bytes(), Self { hash, nonce, first })
@@ -79,8 +73,8 @@ impl AwaitsSalt {
         let last = format!("c={channel},r={nonce}");
         let signed = format!("{},{challenge},{last}", self.first);
         let prove = match self.hash {
-            Hash::Sha256 => prove::<Sha256>,
-            Hash::Sha512 => prove::<Sha512>,
+            ScramHash::Sha256 => prove::<Sha256>,
+            ScramHash::Sha512 => prove::<Sha512>,
         };
         let (proof, expected) = prove(password.as_bytes(), &salt, iterations, signed.as_bytes());
         Ok((format!("{last},p={}", BASE64.encode(&proof)).into_bytes(), AwaitsSignature { expected, proof }))

@@ -117,9 +117,8 @@ fn refusals_name_the_reason() {
         other => panic!("{other:?}"),
     }
     let waiting = Authenticate {
-        sasl: config.sasl.clone().unwrap(),
         channel: Channel::Requests { version: 0, correlation: AUTHENTICATE },
-        conversation: Conversation::Plain,
+        conversation: Conversation::begin(config.sasl.clone().unwrap(), RNG).1,
         versions: Versions { produce: 7, metadata: 5, init_producer_id: None },
     };
     let answer = [&AUTHENTICATE.to_be_bytes()[..], &[0, 58, 0, 2], b"no", &[0; 4]].concat();
@@ -247,7 +246,7 @@ fn texts(step: Result<Step, ConnectionErrorKind>) -> String {
 #[test]
 fn a_broker_that_repeats_the_password_is_not_quoted() {
     const PASSWORD: &str = "correct horse";
-    for mechanism in SaslMechanism::ALL {
+    for &mechanism in SaslMechanism::ALL {
         let sasl = Sasl::new(mechanism, "me", PASSWORD).unwrap();
         let config = ProducerConfig { sasl: Some(sasl), ..ProducerConfig::new([("h", 1)]) };
         // In its list of mechanisms: it has the password from another connection.

@@ -155,6 +155,8 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
     Sasl::new(mechanism, username, password.expose()).map(Some).or_else(|error| match error.credential() {
         Credential::Username => wrong(USERNAME, config, error.to_string()),
         Credential::Password => wrong(PASSWORD, config, error.to_string()),
+        // Another credential has no setting here yet.
+        _ => Err(ConfigError::Together(format!("sasl.mechanism={mechanism}: {error}"))),
     })
 }
 
