@@ -172,12 +172,12 @@ pub enum SendErrorReason {
     #[error(transparent)]
     Seal(#[from] SealErrorReason),
     /// The keys in the batch route to another partition than the requested one.
-    #[error("the keys in the batch route to partition {routed}, but partition {asked} was requested")]
+    #[error("the keys in the batch route to partition {routed}, but partition {requested} was requested")]
     RoutedElsewhere {
         /// The partition of its keys.
         routed: i32,
         /// The requested partition.
-        asked: i32,
+        requested: i32,
     },
     /// The topic does not exist.
     #[error("topic {topic:?} does not exist; create it, or let the broker create topics (auto.create.topics.enable)")]
@@ -227,11 +227,11 @@ pub enum SendErrorReason {
 
 impl SendErrorReason {
     /// Returns the reason to refuse a batch whose keys [route](crate::BatchOptions::route_by_key) to another partition
-    /// than `asked`. Every transport checks this first.
+    /// than `requested`. Every transport checks this first.
     #[must_use]
-    pub const fn of_routing(batch: &KafkaBatch, asked: i32) -> Option<Self> {
+    pub const fn of_routing(batch: &KafkaBatch, requested: i32) -> Option<Self> {
         match batch.routed_partition() {
-            Some(routed) if routed != asked => Some(Self::RoutedElsewhere { routed, asked }),
+            Some(routed) if routed != requested => Some(Self::RoutedElsewhere { routed, requested }),
             _ => None,
         }
     }

@@ -123,7 +123,7 @@ impl Application {
     fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<(), Failure> {
         let mut sent = self.producer.send(batch, to);
         while let Err(rejected) = sent {
-            if !matches!(rejected.reason, SendErrorKind::Full { .. }) {
+            if !matches!(rejected.kind, SendErrorKind::Full { .. }) {
                 return Err(Failure::new(rejected, "give a smaller --batch-size"));
             }
             self.next_event()?;

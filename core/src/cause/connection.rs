@@ -40,11 +40,11 @@ impl fmt::Display for ConnectionError {
         write!(f, "{broker}: ")?;
         match (kind, pending) {
             (ConnectionErrorKind::RequestTimeout, Some(request)) => {
-                let verb = if request.is_answered { "answered" } else { "written" };
-                write!(f, "{request} was not {verb} within {}", Millis(request.pending))?;
+                let verb = if request.expects_response { "answered" } else { "written" };
+                write!(f, "{request} was not {verb} within {}", Millis(request.elapsed))?;
             }
             (ConnectionErrorKind::Disconnected { .. }, Some(request)) => {
-                let verb = if request.is_answered { "unanswered" } else { "not written yet" };
+                let verb = if request.expects_response { "unanswered" } else { "not written yet" };
                 write!(f, "{kind} while {request} was {verb}")?;
             }
             _ => write!(f, "{kind}")?,

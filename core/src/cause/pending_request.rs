@@ -14,9 +14,9 @@ pub struct PendingRequest {
     /// The version of the API.
     pub version: i16,
     /// Whether the broker responds to it. With `acks=0` there is no response to Produce.
-    pub is_answered: bool,
+    pub expects_response: bool,
     /// How long it has been pending.
-    pub pending: Duration,
+    pub elapsed: Duration,
 }
 
 impl fmt::Display for PendingRequest {

@@ -24,7 +24,7 @@ pub enum ScramError {
     Malformed(&'static str),
     /// The nonce is of another exchange, as in a replay.
     #[error("the broker's nonce does not extend the client's nonce")]
-    ForeignNonce,
+    NonceMismatch,
     /// Fewer iterations would expose the password, and more would take too much time.
     #[error("the broker requires {0} iterations, where {LEAST_ITERATIONS} to {MOST_ITERATIONS} are accepted")]
     Iterations(u64),

@@ -18,7 +18,7 @@ pub enum WaitingFor {
         /// The broker.
         broker: BrokerAddress,
         /// How long the attempt had lasted.
-        pending: Duration,
+        elapsed: Duration,
     },
     /// The next attempt to connect (`reconnect.backoff.ms`).
     Reconnect {
@@ -46,15 +46,15 @@ pub enum WaitingFor {
 impl fmt::Display for WaitingFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection { broker, pending } => {
-                write!(f, "waiting for a connection to {broker}, begun {} before", Millis(*pending))
+            Self::Connection { broker, elapsed } => {
+                write!(f, "waiting for a connection to {broker}, begun {} before", Millis(*elapsed))
             }
             Self::Reconnect { broker } => write!(f, "waiting to connect to {broker} again"),
-            Self::Response { broker, request } if request.is_answered => {
-                write!(f, "waiting for {broker} to answer {request}, sent {} before", Millis(request.pending))
+            Self::Response { broker, request } if request.expects_response => {
+                write!(f, "waiting for {broker} to answer {request}, sent {} before", Millis(request.elapsed))
             }
             Self::Response { broker, request } => {
-                write!(f, "waiting to write {request} to {broker}, begun {} before", Millis(request.pending))
+                write!(f, "waiting to write {request} to {broker}, begun {} before", Millis(request.elapsed))
             }
             Self::Throttle { broker } => write!(f, "waiting because {broker} throttles this client"),
             Self::Metadata => f.write_str("waiting for Metadata"),
@@ -70,7 +70,7 @@ pub struct LastError {
     /// The error.
     pub error: LastErrorKind,
     /// How long before that moment it occurred.
-    pub before: Duration,
+    pub age: Duration,
 }
 
 /// An error after which the machine retried.
@@ -110,9 +110,9 @@ impl fmt::Display for TimeoutCause {
         if let Some(waiting_for) = waiting_for {
             write!(f, "{waiting_for}")?;
         }
-        if let Some(LastError { error, before }) = last_error {
+        if let Some(LastError { error, age }) = last_error {
             let separator = if waiting_for.is_some() { "; " } else { "" };
-            write!(f, "{separator}last error {} before: {error}", Millis(*before))?;
+            write!(f, "{separator}last error {} before: {error}", Millis(*age))?;
         }
         Ok(())
     }

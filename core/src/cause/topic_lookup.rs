@@ -16,11 +16,11 @@ pub enum TopicLookupError {
     Broker(#[from] BrokerError),
     /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
     #[error("no topic has a name that is empty or longer than 249 characters")]
-    InvalidName,
+    InvalidTopic,
     /// The broker refused the credentials, or its certificate is not trusted: a retry with the same settings cannot
     /// help.
     #[error("{0}")]
-    NotLetIn(Box<ConnectionError>),
+    Authentication(Box<ConnectionError>),
     /// No broker answered within `request.timeout.ms`.
     #[error("no answer came within request.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
@@ -35,7 +35,7 @@ impl TopicLookupError {
     pub const fn is_retriable(&self) -> bool {
         match self {
             Self::Broker(error) => error.is_retriable(),
-            Self::InvalidName | Self::NotLetIn(_) => false,
+            Self::InvalidTopic | Self::Authentication(_) => false,
             Self::TimedOut { .. } => true,
         }
     }

@@ -90,7 +90,7 @@ pub enum Event {
     /// (`connections.max.idle.ms` of the broker). It is no error: the next batch opens a new one.
     ClosedIdle {
         /// The broker, and how the connection ended.
-        end: ConnectionError,
+        error: ConnectionError,
         /// How long nothing had been pending.
         idle: Duration,
     },
@@ -100,13 +100,13 @@ pub enum Event {
 
 /// A batch that was not accepted. Nothing of it was sent; it is returned in [`batch`](Self::batch).
 #[derive(Debug, thiserror::Error)]
-#[error("the batch for {to} was not accepted: {reason}")]
+#[error("the batch for {to} was not accepted: {kind}")]
 #[non_exhaustive]
 pub struct SendError {
     /// The partition that it was for.
     pub to: TopicPartition,
     /// Why it was not accepted.
-    pub reason: SendErrorKind,
+    pub kind: SendErrorKind,
     /// The batch.
     pub batch: Box<SealedBatch>,
 }
@@ -117,11 +117,11 @@ pub struct SendError {
 pub enum SendErrorKind {
     /// Too many bytes are unfinished. Send the batch again after the next event.
     #[error(
-        "{waiting} bytes are unfinished, {needed} more exceed buffer.memory ({limit} bytes): send it again after an event"
+        "{in_flight} bytes are unfinished, {needed} more exceed buffer.memory ({limit} bytes): send it again after an event"
     )]
     Full {
         /// Bytes of unfinished batches.
-        waiting: usize,
+        in_flight: usize,
         /// Bytes of this batch.
         needed: usize,
         /// The limit.
@@ -129,15 +129,18 @@ pub enum SendErrorKind {
     },
     /// The batch is larger than `buffer.memory`.
     #[error("its {needed} bytes exceed buffer.memory ({limit} bytes): make smaller batches, or raise the setting")]
-    NeverFits {
+    ExceedsBufferMemory {
         /// Bytes of this batch.
         needed: usize,
         /// The limit.
         limit: usize,
     },
-    /// The topic name or the partition number is invalid.
-    #[error("no topic can have this name, or no partition this number")]
-    Invalid,
+    /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
+    #[error("no topic has a name that is empty or longer than 249 characters")]
+    InvalidTopic,
+    /// No partition can have this number: it is negative.
+    #[error("no partition has a negative number")]
+    InvalidPartition,
     /// The producer was closed.
     #[error("the producer is closed")]
     Closed,

@@ -151,7 +151,7 @@ impl AskVersions {
                 let older = response.choose(ApiKey::ApiVersions).unwrap_or(0).clamp(0, self.version - 1);
                 send_api_versions(config, older, self.correlation - 1)
             }
-            code => Err(BrokerError::new(ApiKey::ApiVersions, code).in_version(self.version).into()),
+            code => Err(BrokerError::new(ApiKey::ApiVersions, code).with_version(self.version).into()),
         }
     }
 }
@@ -166,7 +166,7 @@ impl Mechanism {
             let offers = (!response.mechanisms.is_empty()).then(|| sasl.redacted(response.mechanisms.join(", ")));
             let message =
                 offers.map(|offers| format!("it offers {offers}, and not {} (sasl.mechanism)", sasl.mechanism()));
-            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
+            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).with_version(version);
             return Err(error.with_message(message).into());
         }
         let (token, conversation) = Conversation::begin(sasl, rng);
@@ -196,7 +196,7 @@ impl Authenticate {
                 expect(*correlation, frame)?;
                 response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
                 if response.error_code.is_error() {
-                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).in_version(*version);
+                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).with_version(*version);
                     let message = response.error_message.map(|message| conversation.redacted(message));
                     return Err(error.with_message(message).into());
                 }

@@ -302,7 +302,7 @@ mod tests {
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, under which this producer has \
              sent batches before"
         );
-        identities.disown(ONE, refusal().from_broker(2));
+        identities.disown(ONE, refusal().with_broker(2));
         assert_eq!(
             text(identities.obtain(ONE).unwrap_err()),
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, after broker 2 answered Produce with \

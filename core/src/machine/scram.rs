@@ -67,7 +67,7 @@ impl AwaitsSalt {
         let challenge = text(token)?;
         let Challenge { nonce, salt, iterations } = Challenge::read(challenge)?;
         if nonce.strip_prefix(self.nonce.as_str()).is_none_or(str::is_empty) {
-            return Err(ScramError::ForeignNonce);
+            return Err(ScramError::NonceMismatch);
         }
         let channel = BASE64.encode(HEADER);
         let last = format!("c={channel},r={nonce}");

@@ -33,7 +33,7 @@ struct Properties {
 
 impl ApiKey {
     /// Every API that this client supports, by ascending key.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &'static [Self] = &[
         Self::Produce,
         Self::Metadata,
         Self::SaslHandshake,

@@ -48,7 +48,7 @@ pub enum RequestedTopics<'a> {
     All,
     /// The topics with these names. An empty list requests the brokers only, which v0 cannot express: there an
     /// empty list means every topic.
-    Named(&'a [&'a str]),
+    ByName(&'a [&'a str]),
     /// The topics with these ids. From v12 on; v10 and v11 have the field, but brokers reject it (KIP-516).
     ById(&'a [Uuid]),
 }
@@ -75,10 +75,10 @@ impl<'a> MetadataRequest<'a> {
         match self.topics {
             RequestedTopics::All if version == 0 => w.array::<()>(&[], |_, ()| Ok(()))?,
             RequestedTopics::All => w.null_array(),
-            RequestedTopics::Named([]) if version == 0 => {
+            RequestedTopics::ByName([]) if version == 0 => {
                 return Err(w.unrepresentable("a list of no topics"));
             }
-            RequestedTopics::Named(names) => w.array(names, |w, name| {
+            RequestedTopics::ByName(names) => w.array(names, |w, name| {
                 if version >= 10 {
                     w.uuid(Uuid::ZERO);
                 }

@@ -132,14 +132,14 @@ pub struct ProduceResponse {
 #[non_exhaustive]
 pub struct TopicProduceResponse {
     /// The topic.
-    pub topic: ProducedTopic,
+    pub topic: TopicNameOrId,
     /// The results, by partition.
     pub partition_responses: Vec<PartitionProduceResponse>,
 }
 
 /// The identification of a topic in a [`ProduceResponse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProducedTopic {
+pub enum TopicNameOrId {
     /// The topic's name: up to v12.
     Name(String),
     /// The topic's id: from v13 on (KIP-516).
@@ -228,7 +228,7 @@ impl ProduceResponse {
 
 /// At least 3 bytes: in v9 an empty name, no partitions and no tagged fields.
 fn topic_response(r: &mut Reader<'_>) -> Result<TopicProduceResponse, ProtocolError> {
-    let topic = if r.version() >= 13 { ProducedTopic::Id(r.uuid()?) } else { ProducedTopic::Name(r.string()?) };
+    let topic = if r.version() >= 13 { TopicNameOrId::Id(r.uuid()?) } else { TopicNameOrId::Name(r.string()?) };
     let partition_responses = r.array(14, partition_response)?;
     r.skip_tagged_fields()?;
     Ok(TopicProduceResponse { topic, partition_responses })

@@ -30,7 +30,7 @@ impl Machine {
 
     /// Hands a batch over.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, SendErrorKind> {
-        self.0.send(batch, to, instant(now)).map_err(|error| error.reason)
+        self.0.send(batch, to, instant(now)).map_err(|error| error.kind)
     }
 
     /// Asks to hear when everything is through.

@@ -202,7 +202,7 @@ fn a_wait_for_replicas_that_is_too_long_ends_but_the_batch_stays() {
 #[test]
 fn a_topic_is_made_when_it_is_asked_for_and_has_leaders_some_time_later() {
     let mut dialogue = with(Release::V3_9);
-    let mut request = MetadataRequest::new(RequestedTopics::Named(&["new"]));
+    let mut request = MetadataRequest::new(RequestedTopics::ByName(&["new"]));
     let mut ask = |dialogue: &mut Dialogue, allowed| {
         request.allow_auto_topic_creation = allowed;
         let frame = dialogue.asks(&request.encode(12, HEADER).unwrap()).hears().frame();

@@ -199,7 +199,7 @@ impl Driver {
                             // The batch was accepted already, so this is its outcome. Memory was acquired before, so the
                             // only cause left is that the topic's name is invalid.
                             self.queue.release(permits);
-                            let reason = FailureReason::Transport(Box::new(error.reason));
+                            let reason = FailureReason::Transport(Box::new(error.kind));
                             let batch = error.batch.into_batch();
                             sender.send(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
                         }
@@ -247,7 +247,7 @@ impl Driver {
                 self.queue.set_produce(self.addresses.produce());
             }
             Event::ConnectionError(error) => log::warn!("{error}"),
-            Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
+            Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
         }

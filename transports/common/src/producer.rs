@@ -125,7 +125,7 @@ impl Inner {
         let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
         let (needed, limit) = (sealed.size(), self.limit);
         if needed > limit {
-            let reason = SendErrorReason::Transport(Box::new(SendErrorKind::NeverFits { needed, limit }));
+            let reason = SendErrorReason::Transport(Box::new(SendErrorKind::ExceedsBufferMemory { needed, limit }));
             return Err((reason, sealed.into_batch()));
         }
         Ok(sealed)

@@ -29,14 +29,14 @@ impl TopicError {
         match error {
             TopicLookupError::Broker(error) if is_unknown_topic(error.code) => Self::UnknownTopic,
             TopicLookupError::TimedOut { .. } => Self::NoBroker(Unreachable { last: error.to_string() }),
-            TopicLookupError::NotLetIn(kind) => Self::Authentication(Unreachable { last: kind.to_string() }),
+            TopicLookupError::Authentication(kind) => Self::Authentication(Unreachable { last: kind.to_string() }),
             error => Self::Lookup(error),
         }
     }
 
     /// Returns whether the error concerns the topic itself, rather than brokers or the producer.
     pub(crate) const fn concerns_topic(&self) -> bool {
-        matches!(self, Self::UnknownTopic | Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidName))
+        matches!(self, Self::UnknownTopic | Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidTopic))
     }
 
     /// Converts the error into one of sending to the topic. `brokers` are the addresses that were tried.

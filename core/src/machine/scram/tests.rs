@@ -55,7 +55,7 @@ fn optional_extensions_are_ignored() {
 
 #[test]
 fn a_hostile_challenge_is_refused_before_anything_is_hashed() {
-    use ScramError::{ForeignNonce, Iterations, Malformed, Refused, TooLong};
+    use ScramError::{Iterations, Malformed, NonceMismatch, Refused, TooLong};
     let good = RFC_7677[1];
     let cases: [(String, ScramError); 19] = [
         (String::new(), Malformed("a nonce must come first")),
@@ -74,8 +74,8 @@ fn a_hostile_challenge_is_refused_before_anything_is_hashed() {
         (good.replace("4096", "4095"), Iterations(4_095)),
         (good.replace("4096", "131073"), Iterations(131_073)),
         (good.replace("4096", "99999999999999999999999"), Iterations(u64::MAX)),
-        (good.replace("rOpr", "sOpr"), ForeignNonce),
-        (good.replace("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", ""), ForeignNonce),
+        (good.replace("rOpr", "sOpr"), NonceMismatch),
+        (good.replace("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", ""), NonceMismatch),
         (format!("{good},x={}", "y".repeat(5_000)), TooLong(good.len() + 5_003)),
     ];
     for (challenge, expected) in cases {

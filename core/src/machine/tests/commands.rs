@@ -37,9 +37,9 @@ fn bytes_in_flight_are_bounded_and_a_rejected_batch_is_returned() {
     world.send(&["x"], 0);
     assert!(world.producer.has_room());
     let refused = world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err();
-    assert!(refused.reason.is_retriable() && refused.batch.record_count() == 1, "{refused}");
+    assert!(refused.kind.is_retriable() && refused.batch.record_count() == 1, "{refused}");
     let never = world.producer.send(batch(&["y".repeat(200).as_str()]), to(0), world.now).unwrap_err();
-    assert!(matches!(never.reason, SendErrorKind::NeverFits { .. }));
+    assert!(matches!(never.kind, SendErrorKind::ExceedsBufferMemory { .. }));
     world.run();
     world.producer.send(*refused.batch, to(0), world.now).unwrap();
 }
@@ -66,7 +66,7 @@ fn close_flushes_or_fails_each_batch_with_its_fate() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.producer.close(CloseMode::Graceful, world.now);
-    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().reason, SendErrorKind::Closed));
+    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().kind, SendErrorKind::Closed));
     world.run();
     assert_eq!(world.fates(), [(0, DONE)]);
     assert!(matches!(world.events.last(), Some(Event::Closed)));

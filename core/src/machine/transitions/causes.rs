@@ -29,7 +29,7 @@ impl Machine {
     }
 
     fn dated(&self, (at, error): Dated) -> LastError {
-        LastError { error, before: self.now.since(at) }
+        LastError { error, age: self.now.since(at) }
     }
 
     fn last_error_of(&self, index: PartitionIndex, entry: &Entry, accepted: Instant) -> Option<Dated> {
@@ -101,7 +101,7 @@ impl Machine {
     fn response_wait(&self, connection: &Connection) -> Option<WaitingFor> {
         let broker = connection.address.clone();
         if connection.is_connecting() {
-            return Some(WaitingFor::Connection { broker, pending: self.now.since(connection.begun) });
+            return Some(WaitingFor::Connection { broker, elapsed: self.now.since(connection.begun) });
         }
         Some(WaitingFor::Response { broker, request: connection.pending(self.now)? })
     }

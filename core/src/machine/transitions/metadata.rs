@@ -72,8 +72,10 @@ impl Machine {
         let connection = self.network.connections.get(&id)?;
         let version = connection.versions()?.metadata;
         // As in the Java producer: the broker decides whether to create missing topics (auto.create.topics.enable).
-        let request =
-            MetadataRequest { allow_auto_topic_creation: true, ..MetadataRequest::new(RequestedTopics::Named(&names)) };
+        let request = MetadataRequest {
+            allow_auto_topic_creation: true,
+            ..MetadataRequest::new(RequestedTopics::ByName(&names))
+        };
         let encoded = request.encode(version, connection.header(&self.config));
         let topics = names.into_iter().map(String::from).collect();
         match encoded {
@@ -221,7 +223,7 @@ impl Machine {
             self.refresh.not_before = self.refresh.not_before.max(soonest);
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
-            return self.topic_event(topic.into(), Err(TopicLookupError::InvalidName));
+            return self.topic_event(topic.into(), Err(TopicLookupError::InvalidTopic));
         }
         let until = self.now + self.config.request_timeout;
         self.lookups.entry(topic.into()).or_insert(until);
@@ -251,7 +253,7 @@ impl Machine {
     /// when they time out.
     pub(super) fn fail_lookups(&mut self, error: &ConnectionError) {
         for topic in core::mem::take(&mut self.lookups).into_keys() {
-            self.topic_event(topic, Err(TopicLookupError::NotLetIn(Box::new(error.clone()))));
+            self.topic_event(topic, Err(TopicLookupError::Authentication(Box::new(error.clone()))));
         }
         self.watch_lookups();
     }
@@ -307,7 +309,7 @@ impl Machine {
             self.throttle(id, response.throttle_time_ms);
         }
         let broker = self.network.broker(id);
-        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
+        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).with_version(version);
         match verdict::identity(response.error_code) {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
@@ -328,7 +330,7 @@ impl Machine {
                 let active = self.accumulator.active.iter().copied();
                 let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
                 let message = String::from("and idempotence needs a producer id (enable.idempotence)");
-                let error = error.from_broker(broker).with_message(message);
+                let error = error.with_broker(broker).with_message(message);
                 for index in waiting {
                     self.fail_waiting(index, || error.clone().into());
                 }

@@ -16,7 +16,7 @@ use crate::machine::node::Node;
 use crate::machine::producer_id::Identity;
 use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
-    ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
+    ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid,
 };
 
 /// A request without a response.
@@ -63,7 +63,7 @@ impl Response<'_> {
 
     fn error(&self) -> BrokerError {
         let PartitionProduceResponse { error_code, error_message, .. } = self.response;
-        let error = BrokerError::new(ApiKey::Produce, *error_code).in_version(self.version).from_broker(self.broker);
+        let error = BrokerError::new(ApiKey::Produce, *error_code).with_version(self.version).with_broker(self.broker);
         error.with_message(error_message.clone())
     }
 }
@@ -118,8 +118,8 @@ impl Machine {
         for topic in &decoded.responses {
             for response in &topic.partition_responses {
                 match &topic.topic {
-                    ProducedTopic::Name(name) => by_name.entry((name, response.index)).or_insert(response),
-                    ProducedTopic::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
+                    TopicNameOrId::Name(name) => by_name.entry((name, response.index)).or_insert(response),
+                    TopicNameOrId::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
                 };
             }
         }

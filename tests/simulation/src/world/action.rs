@@ -201,7 +201,7 @@ impl World {
                     SendErrorKind::Full { .. } if waiting + size <= limit => {
                         Breach::of("full is only said when it is full", format!("{waiting} + {size} of {limit}"))
                     }
-                    SendErrorKind::NeverFits { .. } if size <= limit => {
+                    SendErrorKind::ExceedsBufferMemory { .. } if size <= limit => {
                         Breach::of("full is only said when it is full", format!("{size} of {limit}"))
                     }
                     _ => Ok(None),

@@ -99,7 +99,7 @@ fn apply(config: ProducerConfig, machine: &mut machine::ProducerConfig) {
     set(&mut machine.metadata_max_idle, config.metadata_max_idle);
     set(&mut machine.max_request_size, config.max_request_size);
     set(&mut machine.buffer_memory, config.buffer_memory);
-    set(&mut machine.frame_ceiling, config.receive_message_max_bytes);
+    set(&mut machine.receive_message_max_bytes, config.receive_message_max_bytes);
     machine.broker_version_fallback = config.broker_version_fallback;
 }
 
