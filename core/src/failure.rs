@@ -14,6 +14,7 @@ use crate::record::TopicPartition;
 
 /// Whether a record of a failed batch is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: a caller that decides whether to send a record again must handle each fate.
 pub enum Fate {
     /// It is not in the log, and will not be.
     NotWritten,

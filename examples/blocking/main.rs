@@ -50,12 +50,10 @@ fn main() -> ExitCode {
 /// Publishes all records in batches, many of which are in flight at once. Returns a summary.
 fn publish(args: &Args) -> Result<String, Failure> {
     let cluster = Cluster::find(args)?;
-    let config = ProducerConfig {
-        acks: args.acks,
-        request_timeout: args.timeout,
-        delivery_timeout: args.timeout,
-        ..ProducerConfig::new(cluster.addresses.clone())
-    };
+    let mut config = ProducerConfig::new(cluster.addresses.clone());
+    config.acks = args.acks;
+    config.request_timeout = args.timeout;
+    config.delivery_timeout = args.timeout;
     let mut application = Application { producer: BlockingProducer::new(config), deliveries: Vec::new() };
     let partitions = application.partitions(args)?;
 

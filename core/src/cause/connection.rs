@@ -121,6 +121,7 @@ impl ConnectionErrorKind {
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Disconnect {
     /// It was not established: connection refused, unknown host name, TLS failure.
     NotConnected,

@@ -5,6 +5,7 @@ use core::fmt;
 
 /// Kafka's `security.protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: these are the combinations of TLS and SASL.
 pub enum SecurityProtocol {
     /// `plaintext`: neither TLS nor SASL.
     Plaintext,

@@ -17,10 +17,12 @@ use crate::protocol::{Acks, DEFAULT_MAX_FRAME_SIZE};
 /// use kafka_batch_core::machine::ProducerConfig;
 /// use kafka_batch_core::protocol::Acks;
 ///
-/// let config = ProducerConfig { acks: Acks::Leader, ..ProducerConfig::new([("localhost", 9092)]) };
+/// let mut config = ProducerConfig::new([("localhost", 9092)]);
+/// config.acks = Acks::Leader;
 /// assert!(!config.is_idempotent(), "only acks=all can be idempotent");
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ProducerConfig {
     /// `bootstrap.servers`: the brokers to ask first for the brokers of the cluster. No default.
     pub bootstrap_servers: Vec<(String, u16)>,

@@ -30,6 +30,7 @@ pub struct FlushId(pub(super) u64);
 
 /// The driver's two clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: it is made by drivers, and there are no other clocks.
 pub struct Clock {
     /// The moment on the monotonic clock.
     pub now: Instant,
@@ -39,6 +40,7 @@ pub struct Clock {
 
 /// How to close a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CloseMode {
     /// Close once every accepted batch was delivered or has failed.
     Graceful,

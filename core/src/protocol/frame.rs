@@ -14,6 +14,7 @@ pub const DEFAULT_MAX_FRAME_SIZE: usize = 100_000_000;
 
 /// The caller's part of a request header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct RequestHeader<'a> {
     /// The broker copies it into the response. Any number; it should be unique among the requests in flight on
     /// the connection.

@@ -27,6 +27,7 @@ use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
 
 /// Requests the brokers and some topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct MetadataRequest<'a> {
     /// The requested topics.
     pub topics: RequestedTopics<'a>,
@@ -43,6 +44,7 @@ pub struct MetadataRequest<'a> {
 ///
 /// By name or by id, never both: if one topic has an id, the broker ignores those with a name only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub enum RequestedTopics<'a> {
     /// Every topic that the client may describe.
     All,

@@ -11,6 +11,9 @@
 //!    frame answers, and thus its version.
 //! 4. `decode(frame, version)` returns the response, or a [`ProtocolError`].
 //!
+//! Requests are exhaustive on purpose: they are written as literals, and a field that a new version adds does not compile
+//! until the caller has decided what it contains. Responses are `#[non_exhaustive]`.
+//!
 //! # Supported APIs
 //! | API | versions | source |
 //! |---|---|---|

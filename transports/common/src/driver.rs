@@ -99,8 +99,8 @@ impl fmt::Debug for Step {
 }
 
 impl Driver {
-    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
-        let config = ProducerConfig { over_tls: security.is_tls(), ..config };
+    pub(crate) fn new(mut config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
+        config.over_tls = security.is_tls();
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
             started: Instant::now(),

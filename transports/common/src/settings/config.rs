@@ -68,7 +68,8 @@ pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Res
     };
     let tls = tls(&mut config, protocol)?;
     let brokers = servers.to_string();
-    let mut machine = machine::ProducerConfig { sasl, ..machine::ProducerConfig::new(servers.addresses) };
+    let mut machine = machine::ProducerConfig::new(servers.addresses);
+    machine.sasl = sasl;
     let is_set =
         IsSet { idempotence: config.enable_idempotence.is_some(), delivery: config.delivery_timeout.is_some() };
     apply(config, &mut machine);
