@@ -1,6 +1,6 @@
 //! Errors of connections.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::broker_address::BrokerAddress;
@@ -10,7 +10,7 @@ use super::producer_id::ProducerIdError;
 use super::scram::ScramError;
 use super::security::{ForeignProtocol, SecurityMismatch};
 use crate::due_to::DueTo;
-use crate::protocol::{ApiKey, BrokerError};
+use crate::protocol::{ApiKey, BrokerError, ProtocolError};
 
 /// A broker could not be reached, or a connection to it was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,12 @@ pub enum ConnectionErrorKind {
     /// The response to InitProducerId has no usable producer id.
     #[error(transparent)]
     ProducerId(#[from] ProducerIdError),
+}
+
+impl From<ProtocolError> for ConnectionErrorKind {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error.to_string())
+    }
 }
 
 impl From<ScramError> for ConnectionErrorKind {

@@ -125,7 +125,7 @@ impl Cluster {
                     news.refused.push((name.clone(), error()));
                     self.topics.remove(name);
                 }
-                TopicVerdict::AskAgain | TopicVerdict::Rebootstrap => {
+                TopicVerdict::Retry | TopicVerdict::Rebootstrap => {
                     self.topics.insert(name.clone(), Topic::unknown(Some(error())));
                 }
             }

@@ -127,7 +127,7 @@ impl Connection {
 
     /// Returns `true` while ApiVersions is unanswered.
     pub(super) fn awaits_api_versions(&self) -> bool {
-        matches!(&self.state, State::Handshake(handshake, _) if handshake.asks_versions())
+        matches!(&self.state, State::Handshake(handshake, _) if handshake.awaits_api_versions())
     }
 
     pub(super) fn is_connecting(&self) -> bool {
@@ -288,8 +288,8 @@ impl Connection {
         match step {
             Ok(Step::Send(bytes, handshake)) => {
                 self.record_output(config);
-                let asks_versions = handshake.asks_versions();
-                let limit = if asks_versions { config.versions_timeout() } else { config.request_timeout };
+                let awaits_api_versions = handshake.awaits_api_versions();
+                let limit = if awaits_api_versions { config.versions_timeout() } else { config.request_timeout };
                 self.state = State::Handshake(handshake, now + limit);
                 events.push(ConnectionEvent::Transmit(bytes));
             }

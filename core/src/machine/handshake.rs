@@ -1,7 +1,7 @@
 //! The handshake of a connection, as a typestate: each state has only the data that it needs, and returns the next.
 //!
 //! ```text
-//! AskVersions ──UNSUPPORTED_VERSION──▶ AskVersions (older)
+//! ApiVersions ──UNSUPPORTED_VERSION──▶ ApiVersions (older)
 //!      │ ├──────────────────────────────no SASL──────────────────────────▶ Ready
 //!      └──▶ Mechanism ──▶ Authenticate ─────────────────────────────────────▲
 //!                            │     ▲ └──────────────────────────────────────┘
@@ -23,7 +23,7 @@ use super::versions::Versions;
 use crate::cause::ConnectionErrorKind;
 use crate::magic::BrokerVersion;
 use crate::protocol::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, EncodeError, ErrorCode, ProtocolError, RequestHeader,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, EncodeError, ErrorCode, RequestHeader,
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, correlation_id,
     sasl_token_frame,
 };
@@ -31,7 +31,7 @@ use crate::protocol::{
 /// A handshake that waits for a response.
 #[derive(Debug)]
 pub(super) enum Handshake {
-    AskVersions(AskVersions),
+    ApiVersions(ApiVersions),
     Mechanism(Mechanism),
     Authenticate(Authenticate),
 }
@@ -53,7 +53,7 @@ impl Step {
 
 /// ApiVersions was sent, in this version.
 #[derive(Debug)]
-pub(super) struct AskVersions {
+pub(super) struct ApiVersions {
     version: i16,
     correlation: i32,
 }
@@ -106,7 +106,7 @@ impl Handshake {
     /// Returns the pending request: API and version. A bare SASL token belongs to SaslHandshake v0.
     pub(super) const fn request(&self) -> (ApiKey, i16) {
         match self {
-            Self::AskVersions(AskVersions { version, .. }) => (ApiKey::ApiVersions, *version),
+            Self::ApiVersions(ApiVersions { version, .. }) => (ApiKey::ApiVersions, *version),
             Self::Mechanism(Mechanism { version, .. }) => (ApiKey::SaslHandshake, *version),
             Self::Authenticate(Authenticate { channel: Channel::Bare, .. }) => (ApiKey::SaslHandshake, 0),
             Self::Authenticate(Authenticate { channel: Channel::Requests { version, .. }, .. }) => {
@@ -117,8 +117,8 @@ impl Handshake {
 
     /// Returns `true` while ApiVersions is unanswered: a broker that closes the connection now, or does not respond,
     /// may not support it.
-    pub(super) const fn asks_versions(&self) -> bool {
-        matches!(self, Self::AskVersions(_))
+    pub(super) const fn awaits_api_versions(&self) -> bool {
+        matches!(self, Self::ApiVersions(_))
     }
 
     pub(super) fn on_frame(
@@ -128,17 +128,17 @@ impl Handshake {
         frame: &[u8],
     ) -> Result<Step, ConnectionErrorKind> {
         match self {
-            Self::AskVersions(state) => state.on_frame(config, frame),
+            Self::ApiVersions(state) => state.on_frame(config, frame),
             Self::Mechanism(state) => state.on_frame(config, rng, frame),
             Self::Authenticate(state) => state.on_frame(config, frame),
         }
     }
 }
 
-impl AskVersions {
+impl ApiVersions {
     fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
-        let response = ApiVersionsResponse::decode(frame, self.version).map_err(garbled)?;
+        let response = ApiVersionsResponse::decode(frame, self.version)?;
         match response.error_code {
             ErrorCode::NONE => {
                 let versions = Versions::from_response(&response)?;
@@ -159,7 +159,7 @@ impl AskVersions {
 impl Mechanism {
     fn on_frame(self, config: &ProducerConfig, rng: ConnectionRng, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
-        let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
+        let response = SaslHandshakeResponse::decode(frame, self.version)?;
         let Self { version, sasl, channel, versions, .. } = self;
         if response.error_code.is_error() {
             // A port without SASL lists no mechanisms.
@@ -194,7 +194,7 @@ impl Authenticate {
             Channel::Bare => (frame, None),
             Channel::Requests { version, correlation } => {
                 expect(*correlation, frame)?;
-                response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
+                response = SaslAuthenticateResponse::decode(frame, *version)?;
                 if response.error_code.is_error() {
                     let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).with_version(*version);
                     let message = response.error_message.map(|message| conversation.redacted(message));
@@ -221,7 +221,7 @@ fn send_api_versions(config: &ProducerConfig, version: i16, correlation: i32) ->
         node_id: -1,
     };
     let frame = request.encode(version, header).map_err(encode_error)?;
-    Ok(Step::Send(frame, Handshake::AskVersions(AskVersions { version, correlation })))
+    Ok(Step::Send(frame, Handshake::ApiVersions(ApiVersions { version, correlation })))
 }
 
 fn send_sasl_handshake(
@@ -254,10 +254,6 @@ fn expect(correlation: i32, frame: &[u8]) -> Result<(), ConnectionErrorKind> {
         ))),
         Err(error) => Err(ConnectionErrorKind::Protocol(error.to_string())),
     }
-}
-
-pub(super) fn garbled(error: ProtocolError) -> ConnectionErrorKind {
-    ConnectionErrorKind::Protocol(error.to_string())
 }
 
 fn encode_error(error: EncodeError) -> ConnectionErrorKind {

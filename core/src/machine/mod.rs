@@ -31,7 +31,7 @@
 //! # The states of a connection
 //! ```text
 //!              Connected              answered               (SASL, if configured)
-//! Connecting ────────────▶ AskVersions ────────▶ Mechanism ──▶ Authenticate ──▶ Ready
+//! Connecting ────────────▶ ApiVersions ────────▶ Mechanism ──▶ Authenticate ──▶ Ready
 //!     │                     │  │    ▲                                             │
 //!     │                     │  └────┘ UNSUPPORTED_VERSION: in an older version    │ requests, at most
 //!     │                     │ closed, or no response: next time the fallback      │ max.in.flight…

@@ -59,7 +59,7 @@ pub enum DecodeErrorScope {
 
 /// The bytes in which a [`DecodeError`] has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+// Exhaustive on purpose: bytes are those that were read, or what was decompressed from them.
 pub enum Region {
     /// The buffer passed to [`RecordBatches::new`](crate::RecordBatches::new).
     Buffer,

@@ -38,7 +38,7 @@ fn apis(correlation: i32, code: i16, apis: &[(i16, i16)]) -> Vec<u8> {
 fn after_api_versions(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
     let (first, waiting) = sent(Handshake::begin(config, None));
     assert_eq!(first[4..12], [0, 18, 0, 3, 255, 255, 255, 255]);
-    assert!(waiting.asks_versions());
+    assert!(waiting.awaits_api_versions());
     let (second, waiting) = sent(waiting.on_frame(config, RNG, &apis(-1, 35, &[])));
     assert_eq!(second[4..12], [0, 18, 0, 0, 255, 255, 255, 254]);
     waiting.on_frame(config, RNG, &apis(-2, 0, listed))

@@ -15,7 +15,6 @@ use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
 use crate::machine::accumulator::BlockedOn;
 use crate::machine::cluster::{News, Source};
 use crate::machine::event::Event;
-use crate::machine::handshake::garbled;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::producer_id::Identity;
 use crate::machine::timers::Timer;
@@ -112,7 +111,7 @@ impl Machine {
             Ok(response) => response,
             Err(error) => {
                 self.metadata_failed();
-                return self.fail_connection(id, garbled(error));
+                return self.fail_connection(id, error.into());
             }
         };
         if ApiKey::Metadata.client_throttles(version) {
@@ -300,9 +299,9 @@ impl Machine {
         let response = match InitProducerIdResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
-                self.record_identity_error(id, garbled(error));
+                self.record_identity_error(id, error.into());
                 self.identity_failed();
-                return self.fail_connection(id, garbled(error));
+                return self.fail_connection(id, error.into());
             }
         };
         if ApiKey::InitProducerId.client_throttles(version) {
@@ -321,7 +320,7 @@ impl Machine {
                     }
                 }
             }
-            IdentityVerdict::AskAgain => {
+            IdentityVerdict::Retry => {
                 self.record_identity_error(id, error.into());
                 self.identity_failed();
             }

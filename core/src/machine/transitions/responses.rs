@@ -10,7 +10,6 @@ use super::Machine;
 use crate::cause::ConnectionErrorKind;
 use crate::failure::RecordError;
 use crate::machine::accumulator::{Entry, EntryId, PartitionIndex};
-use crate::machine::handshake::garbled;
 use crate::machine::io::ConnectionId;
 use crate::machine::node::Node;
 use crate::machine::producer_id::Identity;
@@ -107,7 +106,7 @@ impl Machine {
                 for part in parts {
                     self.on_part_result(part, broker, PartResult::NoResponse);
                 }
-                return self.fail_connection(id, garbled(error));
+                return self.fail_connection(id, error.into());
             }
         };
         if ApiKey::Produce.client_throttles(version) {
