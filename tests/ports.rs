@@ -194,9 +194,9 @@ fn is_last_error<S: Subject>(port: u16, name: &str, partial: &str) {
     let expected =
         format!("broker 7 at 127.0.0.1:{port}: the broker closed the connection while {name} was unanswered{partial}");
     match &cause(&error).last_error {
-        Some(LastError { error: LastErrorKind::Connection(kind), before, .. }) => {
+        Some(LastError { error: LastErrorKind::Connection(kind), age, .. }) => {
             assert_eq!(kind.to_string(), expected);
-            assert!(before.as_millis() <= 2_000, "{error}");
+            assert!(age.as_millis() <= 2_000, "{error}");
         }
         other => panic!("{other:?}"),
     }

@@ -12,6 +12,7 @@ pub use raw::{RawHeader, RawHeaderIter, RawHeaderList};
 
 /// One header: a UTF-8 name, and a value that is bytes or null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: a header is a name and a value in every format.
 pub struct Header<'a> {
     /// The name: any text, including the empty one. Names may repeat within a record.
     pub name: &'a str,

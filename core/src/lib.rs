@@ -30,9 +30,11 @@ extern crate alloc;
 extern crate std;
 
 mod batch;
+mod cause;
 mod checksum;
 mod compression;
 mod delivery;
+mod due_to;
 mod failure;
 mod field;
 mod headers;

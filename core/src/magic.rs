@@ -7,6 +7,7 @@ use core::str::FromStr;
 
 /// A message format of Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// Exhaustive on purpose: code that reads or writes a format must handle each of them, and a new one is a new format.
 pub enum Magic {
     /// Kafka 0.8 and 0.9: no timestamps, no headers, absolute inner offsets.
     V0,

@@ -182,6 +182,7 @@ impl<'a> Overrides<'a> {
 
 /// The key that a message sets itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// Exhaustive on purpose: a message has a key, has none, or leaves it to the defaults.
 pub enum KeyOverride<'a> {
     /// The message takes the key of the call.
     #[default]

@@ -38,6 +38,7 @@ use crate::time::Timestamp;
 /// # Ok::<(), kafka_batch_core::AppendError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: these are the fields of every format, and a record is made and matched as a literal.
 pub struct Record<'a, K = &'a [u8], V = &'a [u8]> {
     /// The key, or null.
     pub key: Option<K>,
@@ -230,6 +231,7 @@ impl<'a> TryFrom<RawRecordView<'a>> for RecordView<'a> {
 
 /// A partition of a topic: where a batch is sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// Exhaustive on purpose: a topic and a partition, nothing else, identify a log.
 pub struct TopicPartition {
     /// The name of the topic.
     pub topic: String,

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use kafka_batch::StampedBatch;
 use kafka_batch::protocol::{
-    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_FRAME_CEILING, EncodeError, ErrorCode, FrameReader,
+    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_MAX_FRAME_SIZE, EncodeError, ErrorCode, FrameReader,
     InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse, PartitionProduceData,
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, ProducedTopic, RequestHeader, RequestedTopics,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, RequestHeader, RequestedTopics, TopicNameOrId,
     TopicProduceData, Uuid, correlation_id,
 };
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -48,7 +48,7 @@ impl Wire {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.set_nodelay(true).unwrap();
         let unknown = ApiVersionsResponse::decode(&[0; 10], 0).unwrap();
-        let mut wire = Self { stream, frames: FrameReader::new(DEFAULT_FRAME_CEILING), requests: 0, listed: unknown };
+        let mut wire = Self { stream, frames: FrameReader::new(DEFAULT_MAX_FRAME_SIZE), requests: 0, listed: unknown };
         let mut version = ApiKey::ApiVersions.versions().max;
         let mut listed = wire.api_versions(version);
         if listed.error_code == ErrorCode::UNSUPPORTED_VERSION {
@@ -178,7 +178,7 @@ impl Wire {
         let theirs = self.listed.versions(ApiKey::Metadata).unwrap();
         let names = [topic.name.as_str()];
         for version in theirs.min..=self.newest(ApiKey::Metadata) {
-            let mut request = MetadataRequest::new(RequestedTopics::Named(&names));
+            let mut request = MetadataRequest::new(RequestedTopics::ByName(&names));
             request.allow_auto_topic_creation = version < 4;
             let frame = self.exchange(|header| request.encode(version, header)).unwrap();
             let answer = MetadataResponse::decode(&frame, version).unwrap();
@@ -210,7 +210,7 @@ impl Wire {
         let frame = self.exchange(|header| request.encode(version, header))?;
         let mut response = ProduceResponse::decode(&frame, version).unwrap();
         let mut answered = response.responses.pop().unwrap();
-        let named = if version < 13 { ProducedTopic::Name(topic.name.clone()) } else { ProducedTopic::Id(topic.id) };
+        let named = if version < 13 { TopicNameOrId::Name(topic.name.clone()) } else { TopicNameOrId::Id(topic.id) };
         assert_eq!((answered.topic, response.responses.len()), (named, 0));
         assert_eq!((answered.partition_responses[0].index, answered.partition_responses.len()), (partition, 1));
         Ok(answered.partition_responses.remove(0))

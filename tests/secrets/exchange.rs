@@ -11,7 +11,8 @@ use crate::needles::Needles;
 fn log_in(mechanism: SaslMechanism, password: &str, mut broker: Hostile) {
     let context = format!("{mechanism} at {:?}", broker.answer);
     let sasl = Sasl::new(mechanism, "bob", password).unwrap();
-    let config = ProducerConfig { sasl: Some(sasl), ..ProducerConfig::new([("localhost", 1)]) };
+    let mut config = ProducerConfig::new([("localhost", 1)]);
+    config.sasl = Some(sasl);
     let now = Instant::START;
     let mut texts = vec![format!("{config:?}")];
     let mut machine = Machine::new(config, Clock { now, wall: Timestamp::from_millis(0) }, 7);

@@ -58,7 +58,8 @@ const NOW: Instant = Instant::START;
 
 impl World {
     fn new(row: &Row) -> Self {
-        let config = ProducerConfig { buffer_memory: usize::MAX, ..ProducerConfig::new([(broker::HOST, 9_001)]) };
+        let mut config = ProducerConfig::new([(broker::HOST, 9_001)]);
+        config.buffer_memory = usize::MAX;
         let clock = Clock { now: NOW, wall: Timestamp::from_millis(0) };
         let partitions = (row.busy + row.waiting) as i32;
         let mut world = Self {

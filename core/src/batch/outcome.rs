@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 ///
 /// A full batch is not an error, because it is how every batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: a record is appended, or the batch is full.
 #[must_use = "a full batch has not taken the record"]
 pub enum Append {
     /// The record is in the batch.

@@ -46,6 +46,7 @@ pub struct Model {
 
 /// A record in a [`Model`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredRecord {
     /// The record's offset, relative to the first record of the batch.
     pub offset: u32,

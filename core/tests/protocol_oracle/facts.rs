@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 #[test]
 fn versions_and_headers_equal_those_of_the_oracle() {
-    for api in ApiKey::ALL {
+    for &api in ApiKey::ALL {
         let theirs = oracle::ApiKey::try_from(api.code()).unwrap();
         assert_eq!(format!("{theirs:?}"), api.name());
         let VersionRange { min, max } = api.versions();
@@ -67,7 +67,8 @@ fn the_highest_common_version_is_chosen() {
 #[test]
 fn the_client_throttles_from_the_version_of_kip_219_on() {
     let first = |api: ApiKey| (0..=13).find(|version| api.client_throttles(*version));
-    assert_eq!(ApiKey::ALL.map(first), [Some(6), Some(6), None, Some(2), Some(1), None]);
+    let found: Vec<_> = ApiKey::ALL.iter().copied().map(first).collect();
+    assert_eq!(found, [Some(6), Some(6), None, Some(2), Some(1), None]);
 }
 
 proptest! {

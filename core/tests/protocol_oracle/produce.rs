@@ -1,6 +1,6 @@
 //! Produce responses, encoded by the oracle.
 
-use kafka_batch_core::protocol::{ProduceResponse, ProducedTopic, Uuid};
+use kafka_batch_core::protocol::{ProduceResponse, TopicNameOrId, Uuid};
 use kafka_protocol::messages::ProduceResponse as Oracle;
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
@@ -92,8 +92,8 @@ fn back(decoded: ProduceResponse) -> Oracle {
         });
         let response = TopicProduceResponse::default().with_partition_responses(partitions.collect());
         match topic.topic {
-            ProducedTopic::Name(name) => response.with_name(str_bytes(name).into()),
-            ProducedTopic::Id(id) => response.with_topic_id(uuid(&id)),
+            TopicNameOrId::Name(name) => response.with_name(str_bytes(name).into()),
+            TopicNameOrId::Id(id) => response.with_topic_id(uuid(&id)),
         }
     });
     let endpoints = decoded.node_endpoints.into_iter().map(|endpoint| {

@@ -75,7 +75,7 @@ proptest! {
         let ids: Vec<Uuid> = ids.into_iter().map(Uuid).collect();
         let topics = match &names {
             _ if by_id && version >= 12 => RequestedTopics::ById(&ids),
-            Some(names) if version >= 1 || !names.is_empty() => RequestedTopics::Named(&named),
+            Some(names) if version >= 1 || !names.is_empty() => RequestedTopics::ByName(&named),
             _ => RequestedTopics::All,
         };
         let request = MetadataRequest {
@@ -91,7 +91,7 @@ proptest! {
         let requested = match topics {
             RequestedTopics::All if version == 0 => Some(Vec::new()),
             RequestedTopics::All => None,
-            RequestedTopics::Named(names) => {
+            RequestedTopics::ByName(names) => {
                 Some(names.iter().map(|each| entry().with_name(Some(name(each)))).collect())
             }
             RequestedTopics::ById(ids) => {
@@ -211,13 +211,13 @@ fn a_request_without_a_client_id() {
 #[test]
 fn what_a_version_cannot_carry_is_an_error() {
     let lost = |result: Result<Vec<Bytes>, EncodeError>| match result {
-        Err(EncodeError::Unrepresentable { what, .. }) => what,
+        Err(EncodeError::Unrepresentable { value, .. }) => value,
         other => panic!("{other:?}"),
     };
     let metadata = MetadataRequest::new(RequestedTopics::All);
     assert!(lost(metadata.encode(3, HEADER)).contains("must not create topics"));
     let metadata = MetadataRequest { allow_auto_topic_creation: true, ..metadata };
-    let none = MetadataRequest { topics: RequestedTopics::Named(&[]), ..metadata };
+    let none = MetadataRequest { topics: RequestedTopics::ByName(&[]), ..metadata };
     assert!(lost(none.encode(0, HEADER)).contains("no topics"));
     let by_id = MetadataRequest { topics: RequestedTopics::ById(&[Uuid([1; 16])]), ..metadata };
     assert!(lost(by_id.encode(11, HEADER)).contains("KIP-516"));

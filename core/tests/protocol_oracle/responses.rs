@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use bytes::{Bytes, BytesMut};
-use kafka_batch_core::protocol::{Malformed, ProtocolError, correlation_id};
+use kafka_batch_core::protocol::{ProtocolError, ProtocolErrorKind, correlation_id};
 use kafka_protocol::messages::ResponseHeader;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 
@@ -67,14 +67,14 @@ pub(super) fn withstands<T: Debug>(version: i16, frame: &[u8], decode: fn(&[u8],
     for end in 0..frame.len() {
         let error = decode(&frame[..end], version).unwrap_err();
         assert_eq!(error.version, version);
-        assert!(error.at <= end, "{error} in {end} bytes");
+        assert!(error.position <= end, "{error} in {end} bytes");
     }
     let flexible = decode(&[], version).unwrap_err().api.is_flexible(version);
     for more in [&[0][..], &[1], &[0, 0]] {
         match decode(&[frame, more].concat(), version) {
             Ok(_) => assert!(flexible && more == [0]),
             Err(error) => {
-                assert_eq!((error.at, error.found), (frame.len(), Malformed::TrailingBytes(more.len())));
+                assert_eq!((error.position, error.kind), (frame.len(), ProtocolErrorKind::TrailingBytes(more.len())));
                 assert!(!flexible || more != [0]);
             }
         }

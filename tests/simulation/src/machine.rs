@@ -30,7 +30,7 @@ impl Machine {
 
     /// Passes a batch to the machine.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, SendErrorKind> {
-        self.0.send(batch, to, instant(now)).map_err(|error| error.reason)
+        self.0.send(batch, to, instant(now)).map_err(|error| error.kind)
     }
 
     /// Requests an event after the completion of all batches.

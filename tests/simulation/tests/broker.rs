@@ -204,7 +204,7 @@ fn a_wait_for_replicas_that_times_out_does_not_remove_the_batch() {
 #[test]
 fn a_topic_is_created_on_request_and_has_leaders_later() {
     let mut dialogue = with(Release::V3_9);
-    let mut request = MetadataRequest::new(RequestedTopics::Named(&["new"]));
+    let mut request = MetadataRequest::new(RequestedTopics::ByName(&["new"]));
     let mut ask = |dialogue: &mut Dialogue, allowed| {
         request.allow_auto_topic_creation = allowed;
         let frame = dialogue.request(&request.encode(12, HEADER).unwrap()).responses().frame();

@@ -97,8 +97,8 @@ impl fmt::Debug for Step {
 }
 
 impl Driver {
-    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
-        let config = ProducerConfig { over_tls: security.is_tls(), ..config };
+    pub(crate) fn new(mut config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
+        config.over_tls = security.is_tls();
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
             started: Instant::now(),
@@ -197,7 +197,7 @@ impl Driver {
                             // The batch was accepted already, so this is its outcome. Memory was acquired before, so the
                             // only cause left is that the topic's name is invalid.
                             self.queue.release(permits);
-                            let reason = FailureReason::Transport(TransportError::new(error.reason));
+                            let reason = FailureReason::Transport(TransportError::new(error.kind));
                             let batch = error.batch.into_batch();
                             sender.send(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
                         }
@@ -245,7 +245,7 @@ impl Driver {
                 self.queue.set_produce(self.addresses.produce());
             }
             Event::ConnectionError(error) => log::warn!("{error}"),
-            Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
+            Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
         }

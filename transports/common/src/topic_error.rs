@@ -18,7 +18,7 @@ pub(crate) enum TopicError {
 impl TopicError {
     /// Returns whether the error concerns the topic itself, rather than brokers or the producer.
     pub(crate) const fn concerns_topic(&self) -> bool {
-        matches!(self, Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidName))
+        matches!(self, Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidTopic))
     }
 
     /// Converts the error into one of sending to the topic. `brokers` are the addresses that were tried.
@@ -32,8 +32,8 @@ impl TopicError {
         match error {
             TopicLookupError::Broker(error) if is_unknown_topic(error.code) => SendErrorReason::UnknownTopic { topic },
             TopicLookupError::Broker(error) => SendErrorReason::Broker { topic, error },
-            TopicLookupError::InvalidName => SendErrorReason::InvalidTopic { topic },
-            TopicLookupError::NotLetIn(error) => SendErrorReason::Authentication(error.into()),
+            TopicLookupError::InvalidTopic => SendErrorReason::InvalidTopic { topic },
+            TopicLookupError::Authentication(error) => SendErrorReason::Authentication(error.into()),
             TopicLookupError::TimedOut { cause } => {
                 SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: NoBrokerCause::TimedOut(cause) }
             }

@@ -63,7 +63,7 @@ fn reason_of(failure: &Failure) -> FailureReason {
         RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { cause: None },
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
         code => match broker_code(code) {
-            Some(code) => BrokerError::new(ApiKey::Produce, code).from_broker(failure.broker).into(),
+            Some(code) => BrokerError::new(ApiKey::Produce, code).with_broker(failure.broker).into(),
             None => FailureReason::Transport(TransportError::new(LibrdkafkaError::new(code, None))),
         },
     }

@@ -36,6 +36,7 @@ pub(super) enum Kind<'a> {
 
 /// The meaning of the timestamps of a batch's records (KIP-32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: it is one bit of the attributes.
 pub enum TimestampType {
     /// The time at which the producer created the record.
     CreateTime,

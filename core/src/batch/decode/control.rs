@@ -39,6 +39,7 @@ pub enum ControlType {
 /// An error for a control record whose key or value is shorter than its type requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {part} of the control record has {found} bytes, but at least {least} are required")]
+#[non_exhaustive]
 pub struct ControlRecordError {
     /// The part that is too short: `key` or `value`.
     pub part: &'static str,

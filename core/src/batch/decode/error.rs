@@ -37,6 +37,7 @@ const _: () = assert!(size_of::<DecodeError>() <= 80);
 /// length from which it is computed, which no valid checksum covers in a damaged batch: after a wrong length more errors
 /// follow, until a batch begins at an expected position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: a reader that continues after an error must handle each extent.
 pub enum DecodeErrorScope {
     /// One record. The next item of [`RecordIter`](crate::RecordIter) is the record after it.
     Record {
@@ -58,6 +59,7 @@ pub enum DecodeErrorScope {
 
 /// The bytes in which a [`DecodeError`] has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: bytes are those that were read, or what was decompressed from them.
 pub enum Region {
     /// The buffer passed to [`RecordBatches::new`](crate::RecordBatches::new).
     Buffer,

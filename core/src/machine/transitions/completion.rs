@@ -120,7 +120,7 @@ impl Machine {
 
     fn fail_first(&mut self, index: PartitionIndex, reason: FailureReason) {
         let Some(entry) = self.accumulator.partition(index).queue.front() else { return };
-        let outcome = Outcome::GivenUp { out: entry.in_flight.is_some() };
+        let outcome = Outcome::Abandoned { in_flight: entry.in_flight.is_some() };
         let verdict = verdict::produce(outcome, self.config.acks, entry.payload.identity().is_some());
         self.fail_at(index, 0, verdict == Verdict::Fail { maybe_written: true }, reason, Vec::new());
     }

@@ -10,11 +10,12 @@ use super::responses::{Part, PendingRequest};
 use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
 use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};
-use crate::machine::handshake::Versions;
-use crate::machine::identity::Identity;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::{Node, Reach};
+use crate::machine::network::Reach;
+use crate::machine::node::Node;
+use crate::machine::producer_id::Identity;
 use crate::machine::timers::Timer;
+use crate::machine::versions::Versions;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
 };

@@ -104,6 +104,7 @@ pub struct NearLimit {
 
 /// Where a batch ends, relative to its soft limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: a size is below its limit, at it, or above it.
 pub enum LimitCase {
     /// One byte below the soft limit: the record fits.
     Below,

@@ -204,7 +204,7 @@ impl World {
                         "full is reported only if the buffer is full",
                         format!("{waiting} + {size} of {limit}"),
                     ),
-                    SendErrorKind::NeverFits { .. } if size <= limit => {
+                    SendErrorKind::ExceedsBufferMemory { .. } if size <= limit => {
                         Violation::of("full is reported only if the buffer is full", format!("{size} of {limit}"))
                     }
                     _ => Ok(None),

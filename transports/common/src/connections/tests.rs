@@ -110,7 +110,8 @@ fn driver() -> (Arc<CommandQueue>, Driver) {
 
 fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
-    let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
+    let mut config = ProducerConfig::new([("broker", 9092)]);
+    config.acks = acks;
     let mut driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     queue.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());

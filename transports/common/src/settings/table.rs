@@ -267,7 +267,7 @@ mod tests {
             assert_eq!(CODEC.parse(codec.name()), Ok(codec));
             assert_eq!(CODEC.show(&codec), codec.name());
         }
-        for mechanism in SaslMechanism::ALL {
+        for &mechanism in SaslMechanism::ALL {
             assert_eq!(MECHANISM.parse(mechanism.name()), Ok(mechanism));
             assert_eq!(MECHANISM.show(&mechanism), mechanism.name());
         }

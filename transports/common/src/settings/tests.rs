@@ -96,7 +96,7 @@ fn every_setting_has_its_effect() {
     assert_eq!((machine.socket_connection_setup_timeout, machine.connections_max_idle), (millis(9), millis(10)));
     assert_eq!((machine.metadata_max_age, machine.metadata_max_idle), (millis(11), millis(16)));
     assert_eq!(machine.max_request_size, 12);
-    assert_eq!((machine.buffer_memory, machine.frame_ceiling), (13, 1_400));
+    assert_eq!((machine.buffer_memory, machine.receive_message_max_bytes), (13, 1_400));
     assert_eq!(machine.broker_version_fallback, "0.9".parse().ok());
     assert_eq!(machine.sasl, Sasl::new(SaslMechanism::ScramSha256, "u", "p").ok());
     let compression = "gzip:9".parse().unwrap();
