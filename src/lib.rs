@@ -5,21 +5,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::{
-    Append, AppendError, AsRecord, AuthenticationError, BatchHeader, BatchLost, BatchOptions, BatchOverflow, Boundary,
-    BoxPending, BoxTransport, BrokerVersion, Capabilities, Codec, CodecRefused, CompressError, Compression,
-    CompressionRatio, ControlRecord, ControlRecordError, ControlType, ConvertError, Corruption, DEFAULT_BATCH_SIZE,
-    DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope,
-    DecompressError, DeliveredRecord, Delivery, DeliveryError, DownConversion, EncodedHeaders, ExtendError,
-    FailureReason, Fate, Field, FillOutcome, FlushError, FlushErrorReason, FromMessagesError, Full, FullReason,
-    GzipLevel, Header, HeaderIter, HeaderList, HeaderTooLong, IncompleteTail, IntoField, InvalidBrokerVersion,
-    KafkaBatch, LenientRecordIter, LevelError, Loss, LossyConversion, Magic, MagicChoice, Mark, MessageWriter,
-    NoBrokerCause, OptionsError, ParseCodecError, ParseCompressionError, PreparedBatch, Publish, PublishError,
-    RawHeader, RawHeaderIter, RawHeaderList, RawRecordView, Record, RecordBatch, RecordBatches, RecordError,
-    RecordIter, RecordMetadata, RecordTooLarge, RecordView, Records, Region, RollbackError, SealError, SealErrorReason,
-    SealedBatch, SendError, SendErrorReason, SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, Timestamp,
-    TimestampType, TopicPartition, Transport, TransportError, ZstdLevel,
+    Append, AppendError, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities, Compression, DEFAULT_BATCH_SIZE,
+    DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, ExtendError, FailureReason, Fate, FillOutcome,
+    FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch, Publish,
+    PublishError, Record, RecordError, RecordMetadata, SealError, SealErrorReason, SealedBatch, SendError,
+    SendErrorReason, SizePolicy, Timestamp, TopicPartition, Transport,
 };
-pub use kafka_batch_core::{machine, message, partitioner, protocol, stream};
+pub use kafka_batch_core::{
+    batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,
+};
 
 #[cfg(feature = "proptest")]
 pub use kafka_batch_core::proptest;

@@ -1,25 +1,4 @@
-//! Messages: values of an application that know their content type, published with defaults for a whole call.
-//!
-//! A [`Record`] is what Kafka stores: bytes, a key, headers. A [`Message`] is a level above: text, JSON, or a type of your
-//! own, which is encoded when it is appended. [`Publish`](crate::Publish), [`KafkaBatch::messages`] and
-//! [`BatchStream`](crate::stream::BatchStream) take messages, together with [`Defaults`] for those that do not set their own
-//! key, timestamp or headers.
-//!
-//! # Headers that are not Kafka's
-//!
-//! Kafka gives no meaning to any header. The three that this module writes are conventions of FastStream, a Python framework,
-//! so that its consumers understand the messages:
-//!
-//! - `content-type`, from the message's [`Payload`],
-//! - `correlation_id`, to match a reply with its request,
-//! - `reply_to`, the topic for the reply.
-//!
-//! *Publisher headers* ([`Defaults::publisher_headers`]) are FastStream's as well: headers that all calls of one publisher
-//! have in common. [`merge_headers`] specifies how headers of several origins are merged.
-//!
-//! An application that needs none of this appends [`Record`]s.
-//!
-//! [`KafkaBatch::messages`]: crate::KafkaBatch::messages
+//! Messages and the defaults of a call: the values that are turned into records. The module `message` exports them.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -30,7 +9,6 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::field::IntoField;
-pub use crate::headers::merge_headers;
 use crate::headers::{Header, HeaderList};
 use crate::record::{AsRecord, Record};
 use crate::time::Timestamp;

@@ -1,45 +1,19 @@
-//! The batch: filled record by record, closed, sealed and stamped; and read from bytes.
-
-mod append;
-mod convert;
-mod decode;
-mod encode;
-mod mark;
-mod messages;
-mod options;
-mod outcome;
-mod seal;
-mod split;
-mod timestamp_range;
+//! The batch itself: its state and what can be asked of it. Appending, sealing, splitting and converting are in files of
+//! their own.
 
 use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU32;
 use core::ops::RangeInclusive;
 
-pub use convert::{ConvertError, DownConversion, Loss, LossyConversion};
-pub use decode::{
-    BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,
-    DecodeErrorKind, DecodeErrorScope, Field, IncompleteTail, LenientRecordIter, RecordBatch, RecordBatches,
-    RecordIter, Records, Region, TimestampType,
-};
-pub use mark::{Mark, RollbackError};
-pub(crate) use messages::RecordComposer;
-pub use messages::{FromMessagesError, MessageWriter};
-pub use options::{
-    BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
-};
-pub use outcome::{Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata};
-
-pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
-pub use split::{RecordTooLarge, Split, SplitError};
-
+use super::encode::{legacy, v2};
+use super::mark::{Mark, Marks, RollbackError};
+use super::timestamp_range::TimestampRange;
+use super::{BatchOptions, Boundary, SizePolicy, decode};
+use crate::compression::Compression;
 use crate::magic::{Magic, MagicChoice};
 use crate::record::RecordView;
 use crate::time::Timestamp;
-use encode::{legacy, v2};
-use mark::Marks;
-use timestamp_range::TimestampRange;
 
 /// A batch of records for one partition.
 ///
@@ -67,16 +41,16 @@ use timestamp_range::TimestampRange;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct KafkaBatch {
-    options: BatchOptions,
-    magic: Magic,
-    now: Timestamp,
+    pub(super) options: BatchOptions,
+    pub(super) magic: Magic,
+    pub(super) now: Timestamp,
     /// Magic 2: space for the header, then the records. Magic 0 and 1: messages. Empty until the first append.
-    buffer: Vec<u8>,
-    progress: Progress,
-    closed: bool,
+    pub(super) buffer: Vec<u8>,
+    pub(super) progress: Progress,
+    pub(super) closed: bool,
     /// Bytes of records up to which an append needs no check but the fast path's; 0 before the first record.
-    fast_path_end: u64,
-    marks: Marks,
+    pub(super) fast_path_end: u64,
+    pub(super) marks: Marks,
 }
 
 /// What a batch knows about its records: the state that a rollback restores.
@@ -100,7 +74,7 @@ impl KafkaBatch {
         Self::empty(BatchOptions::default(), MagicChoice::Auto.initial(), now.into())
     }
 
-    fn empty(options: BatchOptions, magic: Magic, now: Timestamp) -> Self {
+    pub(super) fn empty(options: BatchOptions, magic: Magic, now: Timestamp) -> Self {
         // With a delete horizon, the header's base timestamp holds the horizon, and deltas are relative to it (KIP-534).
         let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
         let marks = Marks::new();
@@ -248,7 +222,7 @@ impl KafkaBatch {
         Ok(())
     }
 
-    fn truncate(&mut self, progress: Progress) {
+    pub(super) fn truncate(&mut self, progress: Progress) {
         self.buffer.truncate(self.buffer_reserve() + progress.len);
         self.progress = progress;
         self.fast_path_end = 0; // the next record may be the first one, which the slow path handles
@@ -265,7 +239,7 @@ impl KafkaBatch {
     }
 
     /// Returns the number of bytes in front of the first record in the buffer.
-    const fn buffer_reserve(&self) -> usize {
+    pub(super) const fn buffer_reserve(&self) -> usize {
         match self.magic {
             Magic::V2 => v2::HEADER_LEN,
             Magic::V0 | Magic::V1 => 0,
@@ -273,7 +247,7 @@ impl KafkaBatch {
     }
 
     /// Returns the number of bytes that count towards the limits in addition to the records.
-    fn header_len(&self) -> usize {
+    pub(super) fn header_len(&self) -> usize {
         match self.magic {
             Magic::V2 => v2::HEADER_LEN,
             Magic::V0 | Magic::V1 if self.is_compressed() && self.options.boundary == Boundary::Inclusive => {
@@ -283,12 +257,12 @@ impl KafkaBatch {
         }
     }
 
-    fn is_compressed(&self) -> bool {
-        self.options.compression != crate::compression::Compression::None
+    pub(super) fn is_compressed(&self) -> bool {
+        self.options.compression != Compression::None
     }
 
     /// Returns the largest counted size that the soft limit allows.
-    const fn soft_limit(&self) -> usize {
+    pub(super) const fn soft_limit(&self) -> usize {
         match self.options.boundary {
             Boundary::Inclusive => self.options.batch_size,
             Boundary::Aiokafka => self.options.batch_size.saturating_sub(1),

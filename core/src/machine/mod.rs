@@ -138,4 +138,5 @@ pub use crate::cause::{
     MismatchEvidence, PendingRequest, ProducerIdError, ScramError, SecurityMismatch, SecurityProtocol, TimeoutCause,
     TopicLookupError, WaitingFor,
 };
+pub use crate::secret::Secret;
 pub use crate::time::Instant;
