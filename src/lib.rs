@@ -5,11 +5,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::{
-    Append, AppendError, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities, Compression, DEFAULT_BATCH_SIZE,
-    DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, ExtendError, FailureReason, Fate, FillOutcome,
-    FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch, Publish,
-    PublishError, Record, RecordError, RecordMetadata, SealError, SealErrorReason, SealedBatch, SendError,
-    SendErrorReason, SizePolicy, Timestamp, TopicPartition, Transport,
+    Append, AppendError, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities,
+    Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, ExtendError,
+    FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch,
+    Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record, RecordError, RecordMetadata, SealError,
+    SealErrorReason, SealedBatch, SendError, SendErrorReason, SizePolicy, Timestamp, TopicPartition, Transport,
 };
 pub use kafka_batch_core::{
     batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,

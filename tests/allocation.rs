@@ -9,7 +9,10 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use bytes::Bytes;
+use kafka_batch::batch::Boundary;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches, RecordView};
 use kafka_batch::message::*;
+use kafka_batch::record::EncodedHeaders;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 

@@ -30,6 +30,9 @@ mod stub_broker;
 
 use ::proptest::prelude::*;
 use ::proptest::test_runner::TestCaseError;
+use kafka_batch::batch::StampedBatch;
+use kafka_batch::compression::Codec;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
 use kafka_batch::*;
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use kafka_batch::{
+use kafka_batch::decode::{
     DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorKind, DecodeErrorScope, RawRecordView, RecordBatches, Records,
 };
 use serde::Deserialize;

@@ -43,10 +43,13 @@ use std::fs;
 use std::io::ErrorKind;
 
 use broker::{Kafka, scratch};
+use kafka_batch::batch::StampedBatch;
+use kafka_batch::compression::Codec;
+use kafka_batch::decode::{RecordBatches, TimestampType};
 use kafka_batch::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch::{
-    AppendError, BatchOptions, Codec, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, Fate, Magic,
-    Record, RecordBatches, RecordError, SealErrorReason, StampedBatch, TimestampType, TopicPartition,
+    AppendError, BatchOptions, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, Fate, Magic, Record,
+    RecordError, SealErrorReason, TopicPartition,
 };
 use rows::{Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample};
 use wire::Wire;

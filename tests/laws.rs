@@ -20,6 +20,10 @@ use std::num::NonZeroU32;
 
 use ::proptest::prelude::*;
 use ::proptest::test_runner::{FileFailurePersistence, TestCaseResult};
+use kafka_batch::batch::{Boundary, CompressionRatio, Stamp};
+use kafka_batch::compression::Codec;
+use kafka_batch::convert::DownConversion;
+use kafka_batch::decode::{DecodeError, DecodeErrorScope, RecordBatches, RecordView, TimestampType};
 use kafka_batch::message::*;
 use kafka_batch::partitioner::partition_for_key;
 use kafka_batch::proptest::{

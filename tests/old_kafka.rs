@@ -19,11 +19,12 @@ use std::fs;
 use std::time::Duration;
 
 use driver::BlockingProducer;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch::machine::{BatchId, CloseMode, ConnectionErrorKind, Event, ProducerConfig, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
-    BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic,
-    Publish, Record, RecordBatches, TokioProducer, TopicPartition, Transport,
+    BatchOptions, Compression, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic, Publish, Record,
+    TokioProducer, TopicPartition, Transport,
 };
 use release::OldKafka;
 use tools::Seen;

@@ -3,10 +3,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use kafka_batch::{
-    Append, BatchOptions, Boundary, Codec, Compression, DEFAULT_MAX_DECOMPRESSED, DecodeError, Header, KafkaBatch,
-    Magic, MagicChoice, Record, RecordBatches, Stamp, Timestamp, TimestampType,
-};
+use kafka_batch::batch::{Boundary, Stamp};
+use kafka_batch::compression::Codec;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, DecodeError, RecordBatches, TimestampType};
+use kafka_batch::{Append, BatchOptions, Compression, Header, KafkaBatch, Magic, MagicChoice, Record, Timestamp};
 use serde::Deserialize;
 
 use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, good, large, sha256, unbase64};
@@ -202,7 +202,7 @@ fn every_header_equals_that_of_its_manifest() {
             assert_eq!(batch.codec().name(), expected.compression, "{file}");
             assert_eq!(batch.attributes(), expected.attributes, "{file}");
         }
-        let all = |predicate: &dyn Fn(&kafka_batch::RecordBatch<'_>) -> bool| batches.iter().all(predicate);
+        let all = |predicate: &dyn Fn(&kafka_batch::decode::RecordBatch<'_>) -> bool| batches.iter().all(predicate);
         assert!(vector.magic.is_none_or(|magic| all(&|batch| batch.magic().id() == magic)), "{file}");
         assert!(vector.compression.as_ref().is_none_or(|codec| all(&|batch| batch.codec().name() == codec)), "{file}");
         assert!(vector.attributes.is_none_or(|attributes| all(&|batch| batch.attributes() == attributes)), "{file}");

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use kafka_batch::batch::CompressionRatio;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch::message::*;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;

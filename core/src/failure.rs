@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::batch::{AppendError, KafkaBatch, LossyConversion, SealErrorReason};
+use crate::batch::convert::LossyConversion;
+use crate::batch::{AppendError, KafkaBatch, SealErrorReason};
 use crate::cause::TimeoutCause;
 use crate::compression::Codec;
 use crate::due_to::DueTo;
@@ -341,7 +342,7 @@ mod tests {
         let errors: [Box<dyn Error>; 3] = [
             Box::new(crate::SendError::new(to.clone(), empty.reason.into(), (*empty.batch).clone())),
             Box::new(DeliveryError::new(to, broker.into(), Fate::NotWritten, batch)),
-            Box::new(AppendError::from(crate::message::EncodeError::new("no bytes"))),
+            Box::new(AppendError::from(crate::outgoing::EncodeError::new("no bytes"))),
         ];
         for error in errors {
             let text = error.to_string();

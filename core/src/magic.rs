@@ -114,7 +114,7 @@ impl From<BrokerVersion> for MagicChoice {
 /// assert_eq!("v3.7.0".parse::<BrokerVersion>()?.magic(), Magic::V2);
 /// assert_eq!("4.0.0-IV3".parse::<BrokerVersion>()?.magic(), Magic::V2);
 /// assert!("latest".parse::<BrokerVersion>().is_err());
-/// # Ok::<(), kafka_batch_core::InvalidBrokerVersion>(())
+/// # Ok::<(), kafka_batch_core::error::InvalidBrokerVersion>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BrokerVersion([u32; 4]);

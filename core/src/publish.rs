@@ -7,7 +7,7 @@ use crate::batch::{AppendError, BatchOverflow, ExtendError, Full, KafkaBatch};
 use crate::failure::DeliveryError;
 use crate::field::IntoField;
 use crate::headers::HeaderList;
-use crate::message::{Defaults, Message};
+use crate::outgoing::{Defaults, Message};
 use crate::record::TopicPartition;
 use crate::send_error::{SendError, SendErrorReason};
 use crate::time::Timestamp;

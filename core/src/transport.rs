@@ -9,7 +9,7 @@ pub use self::boxed::{BoxPending, BoxTransport};
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
-use crate::message::Message;
+use crate::outgoing::Message;
 use crate::publish::{Publish, PublishError};
 use crate::record::TopicPartition;
 use crate::send_error::{FlushError, SendError, SendErrorReason};

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, process};
 
+use kafka_batch::decode::RecordBatches;
 use kafka_batch::proptest::OwnedRecord;
-use kafka_batch::{BatchOptions, RecordBatches, TopicPartition};
+use kafka_batch::{BatchOptions, TopicPartition};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;

@@ -3,6 +3,9 @@
 use ::proptest::prelude::*;
 use ::proptest::sample::select;
 use ::proptest::test_runner::TestCaseResult;
+use kafka_batch::batch::{Stamp, StampedBatch};
+use kafka_batch::compression::Codec;
+use kafka_batch::decode::RecordBatches;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::*;
 use kafka_protocol::records::{

@@ -3,6 +3,8 @@
 use ::proptest::prelude::*;
 use ::proptest::sample::select;
 use ::proptest::test_runner::{TestCaseResult, TestRunner};
+use kafka_batch::batch::{Stamp, StampedBatch};
+use kafka_batch::compression::Codec;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::*;
 use rskafka::chrono::DateTime;

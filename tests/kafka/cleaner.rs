@@ -1,6 +1,8 @@
 //! Batches sealed by this library after the log cleaner has compacted them.
 
-use kafka_batch::{Codec, Compression, Stamp};
+use kafka_batch::Compression;
+use kafka_batch::batch::Stamp;
+use kafka_batch::compression::Codec;
 
 use super::broker::{Kafka, until};
 use super::producers::stamped;

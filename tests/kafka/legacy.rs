@@ -2,8 +2,12 @@
 
 use std::slice;
 
+use kafka_batch::batch::StampedBatch;
+use kafka_batch::compression::Codec;
+use kafka_batch::convert::DownConversion;
+use kafka_batch::decode::TimestampType;
 use kafka_batch::protocol::{ApiKey, ErrorCode};
-use kafka_batch::{Codec, Compression, DownConversion, Magic, StampedBatch, Timestamp, TimestampType};
+use kafka_batch::{Compression, Magic, Timestamp};
 
 use super::broker::Kafka;
 use super::old_fetch::{self, magic_of_fetch};

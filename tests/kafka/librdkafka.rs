@@ -1,9 +1,10 @@
 //! The transport over librdkafka: what it delivers is in the log as the [`Delivery`] reports.
 
+use kafka_batch::compression::Codec;
 use kafka_batch::protocol::ErrorCode;
 use kafka_batch::transports::rdkafka::ConfigError;
 use kafka_batch::{
-    Codec, Compression, Delivery, Fate, Magic, Publish, PublishError, RdkafkaProducer, SendErrorReason, TopicPartition,
+    Compression, Delivery, Fate, Magic, Publish, PublishError, RdkafkaProducer, SendErrorReason, TopicPartition,
 };
 use tokio::runtime::Runtime;
 

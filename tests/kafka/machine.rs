@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kafka_batch::decode::TimestampType;
 use kafka_batch::machine::{CloseMode, TopicLookupError};
 use kafka_batch::protocol::{Acks, ApiKey, ErrorCode};
-use kafka_batch::{Compression, FailureReason, Fate, Magic, TimestampType, TopicPartition};
+use kafka_batch::{Compression, FailureReason, Fate, Magic, TopicPartition};
 
 use super::broker::{Kafka, unique, until};
 use super::driven::{Driven, assert_consecutive_sequences, numbered, places, places_of, read_by_librdkafka};

@@ -1,8 +1,9 @@
 //! Fetch v0 to v3, encoded and decoded here because no library at hand supports them. A broker that supports them
 //! converts records to the format of such a client.
 
+use kafka_batch::Magic;
+use kafka_batch::decode::RecordBatches;
 use kafka_batch::protocol::ErrorCode;
-use kafka_batch::{Magic, RecordBatches};
 
 use super::wire::{Topic, Wire};
 

@@ -1,7 +1,9 @@
 //! Producer ids: sequences, duplicates, transactions.
 
+use kafka_batch::batch::{Stamp, StampedBatch};
+use kafka_batch::decode::{ControlType, DEFAULT_MAX_DECOMPRESSED, RecordBatch};
 use kafka_batch::protocol::{ApiKey, ErrorCode};
-use kafka_batch::{Compression, ControlType, DEFAULT_MAX_DECOMPRESSED, Magic, RecordBatch, Stamp, StampedBatch};
+use kafka_batch::{Compression, Magic};
 
 use super::broker::Kafka;
 use super::rows::{Row, at_offsets, batch, batches, bulk, options, records, sample};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use kafka_batch::Compression;
+use kafka_batch::batch::Stamp;
 use kafka_batch::protocol::{ApiKey, ErrorCode};
-use kafka_batch::{Compression, Stamp};
 use kafka_batch_brokers::{Broker, Options, Release};
 
 use super::broker::{Kafka, until};

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use kafka_batch::{
-    Append, BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Header, KafkaBatch, Magic, MagicChoice, Record,
-    RecordBatch, RecordBatches, RecordView,
-};
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatch, RecordBatches, RecordView};
+use kafka_batch::{Append, BatchOptions, Compression, Header, KafkaBatch, Magic, MagicChoice, Record};
 use kafka_protocol::records::RecordBatchDecoder;
 
 /// 2023-11-14. Topics of these tests keep records for ever, whatever their timestamps.

@@ -1,6 +1,6 @@
 //! Log segments, read by this library and by Kafka's dump tool.
 
-use kafka_batch::{RecordBatch, TimestampType};
+use kafka_batch::decode::{RecordBatch, TimestampType};
 
 use super::rows::{Row, batches, records};
 use super::tools::{DumpedBatch, dump};

@@ -1,7 +1,8 @@
 //! Producer ids, and a transactional producer, request by request (KIP-98, KIP-890).
 
+use kafka_batch::KafkaBatch;
+use kafka_batch::batch::Stamp;
 use kafka_batch::protocol::{ErrorCode, InitProducerIdResponse};
-use kafka_batch::{KafkaBatch, Stamp};
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::{
     AddPartitionsToTxnRequest, EndTxnRequest, FindCoordinatorRequest, ProducerId, TopicName, TransactionalId,

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use kafka_batch::StampedBatch;
+use kafka_batch::batch::StampedBatch;
 use kafka_batch::protocol::{
     Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_MAX_FRAME_SIZE, EncodeError, ErrorCode, FrameReader,
     InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse, PartitionProduceData,

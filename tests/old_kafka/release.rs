@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use kafka_batch::{BrokerVersion, Codec, Compression, Magic};
+use kafka_batch::compression::Codec;
+use kafka_batch::{BrokerVersion, Compression, Magic};
 
 use super::environment::variable;
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use kafka_batch::error::NoBrokerCause;
 use kafka_batch::transports::rdkafka::{ConfigError, LibrdkafkaError, Unsendable};
 use kafka_batch::{
-    BatchOptions, KafkaBatch, Magic, MagicChoice, NoBrokerCause, RdkafkaProducer, Record, SendError, SendErrorReason,
-    TopicPartition,
+    BatchOptions, KafkaBatch, Magic, MagicChoice, RdkafkaProducer, Record, SendError, SendErrorReason, TopicPartition,
 };
 use rdkafka::types::RDKafkaRespErr;
 

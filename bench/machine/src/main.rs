@@ -10,8 +10,9 @@ use std::hint::black_box;
 use std::time::Instant as SystemInstant;
 
 use broker::{Broker, TOPIC};
+use kafka_batch::batch::Stamp;
 use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
-use kafka_batch::{KafkaBatch, Record, SealedBatch, Stamp, Timestamp, TopicPartition};
+use kafka_batch::{KafkaBatch, Record, SealedBatch, Timestamp, TopicPartition};
 use kafka_batch_bench_shared::{Environment, median, results};
 
 /// Batches that are measured at once.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::magic::Magic;
-use crate::message::EncodeError;
+use crate::outgoing::EncodeError;
 use crate::time::Timestamp;
 
 /// The outcome of [`KafkaBatch::append`](crate::KafkaBatch::append).

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::credentials::Sasl;
-use crate::batch::DownConversion;
+use crate::batch::convert::DownConversion;
 use crate::cause::SecurityProtocol;
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, DEFAULT_MAX_FRAME_SIZE};

@@ -12,9 +12,9 @@ use core::ffi::c_int;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use kafka_batch_core::{
-    Append, DEFAULT_MAX_DECOMPRESSED, Header, KafkaBatch, Magic, Record, RecordBatches, Stamp, Timestamp,
-};
+use kafka_batch_core::batch::Stamp;
+use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+use kafka_batch_core::{Append, Header, KafkaBatch, Magic, Record, Timestamp};
 
 #[link(name = "c")]
 unsafe extern "C" {

@@ -1,10 +1,9 @@
 //! The contents of simulated batches, by which each batch can be identified wherever it appears.
 
 use bytes::Bytes;
-use kafka_batch_core::{
-    BatchOptions, BrokerVersion, Codec, Compression, GzipLevel, Header, KafkaBatch, Magic, Record, RecordBatches,
-    RecordView, Timestamp, ZstdLevel,
-};
+use kafka_batch_core::compression::{Codec, GzipLevel, ZstdLevel};
+use kafka_batch_core::decode::{RecordBatches, RecordView};
+use kafka_batch_core::{BatchOptions, BrokerVersion, Compression, Header, KafkaBatch, Magic, Record, Timestamp};
 
 /// The number that the world assigns to a batch. Each of its records contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

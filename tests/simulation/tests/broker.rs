@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_batch_core::Magic;
+use kafka_batch_core::batch::Stamp;
 use kafka_batch_core::protocol::{
     Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, InitProducerIdRequest, InitProducerIdResponse,
     MetadataRequest, MetadataResponse, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     RequestHeader, RequestedTopics, TopicProduceData, Uuid,
 };
-use kafka_batch_core::{Magic, Stamp};
 use kafka_batch_simulation::broker::identities::CODES;
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::{

@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
+use kafka_batch_core::convert::DownConversion;
+use kafka_batch_core::{BatchOptions, Capabilities};
 
 use crate::command_queue::CommandQueue;
 use crate::drive::drive;

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
 use bytes::Bytes;
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
-use kafka_batch_core::{DeliveryError, FailureReason, Fate, TransportError};
+use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};

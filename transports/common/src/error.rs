@@ -1,6 +1,6 @@
 //! The error of building a producer.
 
-use kafka_batch_core::OptionsError;
+use kafka_batch_core::batch::OptionsError;
 
 /// Why a producer could not be made.
 #[derive(Debug, thiserror::Error)]

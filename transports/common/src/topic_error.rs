@@ -1,8 +1,9 @@
 //! The errors of a topic's lookup.
 
+use kafka_batch_core::SendErrorReason;
+use kafka_batch_core::error::{NoBrokerCause, TransportError};
 use kafka_batch_core::machine::TopicLookupError;
 use kafka_batch_core::protocol::ErrorCode;
-use kafka_batch_core::{NoBrokerCause, SendErrorReason, TransportError};
 
 /// Why a topic's number of partitions is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]

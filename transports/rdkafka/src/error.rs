@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use kafka_batch_core::OptionsError;
+use kafka_batch_core::batch::OptionsError;
 use rdkafka::error::RDKafkaErrorCode;
 
 /// Error: the producer could not be created.

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::SystemTime;
 
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
 use kafka_batch_core::{
     BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
-    SealErrorReason, SendError, SendErrorReason, TopicPartition, Transport, TransportError,
+    SealErrorReason, SendError, SendErrorReason, TopicPartition, Transport,
 };
 use kafka_batch_transport::waiting::{self, Lookup, Permits, Slot, lock};
 use rdkafka::error::RDKafkaErrorCode;

@@ -21,8 +21,9 @@
 //! | failed, but is in the log (`MSG_STATUS_PERSISTED`) | [`Written`](Fate::Written) |
 //! | was refused by `produce()`, or follows one that was | [`NotWritten`](Fate::NotWritten) |
 
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
-use kafka_batch_core::{FailureReason, Fate, RecordError, TransportError};
+use kafka_batch_core::{FailureReason, Fate, RecordError};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::error::LibrdkafkaError;

@@ -52,8 +52,9 @@ pub struct ControlRecordError {
 impl RecordView<'_> {
     /// Decodes this record as a control record.
     ///
-    /// Call this only for records of a control batch ([`RecordBatch::is_control`](crate::RecordBatch::is_control)): in
-    /// any other batch the key is application data, and the result is meaningless.
+    /// Call this only for records of a control batch
+    /// ([`RecordBatch::is_control`](crate::decode::RecordBatch::is_control)): in any other batch the key is application
+    /// data, and the result is meaningless.
     ///
     /// # Errors
     /// Returns an error if the key, or the value of an end-of-transaction marker, is too short.

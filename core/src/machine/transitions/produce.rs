@@ -291,8 +291,13 @@ struct Refused {
 }
 
 /// Opens a batch and seals it again, without producer id and sequence: nothing sent of it may be in the log.
-fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConversion) -> Result<(), Refused> {
-    use crate::batch::{ConvertError, SealErrorReason};
+fn open(
+    entry: &mut Entry,
+    magic: Option<crate::Magic>,
+    policy: crate::batch::convert::DownConversion,
+) -> Result<(), Refused> {
+    use crate::batch::SealErrorReason;
+    use crate::batch::convert::ConvertError;
 
     let batch = core::mem::replace(&mut entry.payload, Payload::Gone).into_batch();
     let magic = magic.unwrap_or(batch.magic());

@@ -12,7 +12,8 @@ use ::proptest::prelude::*;
 use ::proptest::sample::select;
 
 use super::records::{record, records, timestamps};
-use crate::batch::{BatchOptions, Boundary, CompressionRatio, DownConversion, SizePolicy, Stamp};
+use crate::batch::convert::DownConversion;
+use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
 use crate::magic::{Magic, MagicChoice};
 use crate::proptest::{BatchSpec, Model, Operation, OwnedRecord};

@@ -1,7 +1,8 @@
 //! The broker's Produce responses: validates, appends, and with acks=all waits for the replicas.
 
 use bytes::Bytes;
-use kafka_batch_core::{Codec, Magic};
+use kafka_batch_core::Magic;
+use kafka_batch_core::compression::Codec;
 
 use super::{Broker, ExecuteResult, Intercept};
 use crate::Moment;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::machine::SaslMechanism;
+use kafka_batch_core::BrokerVersion;
+use kafka_batch_core::compression::Codec;
+use kafka_batch_core::machine::{SaslMechanism, Secret};
 use kafka_batch_core::protocol::Acks;
-use kafka_batch_core::{BrokerVersion, Codec, Secret};
 
 use super::forms::{
     Always, Form, Hidden, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
