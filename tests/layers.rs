@@ -16,9 +16,9 @@ mod paths;
 #[path = "layers/tokens.rs"]
 mod tokens;
 
-/// The rooms of core, lowest first: a name for some rooms that may import each other, the rooms, and the names of those
-/// below that they may import from. Where two stand side by side (`protocol` and `batch`, say), neither knows the other.
-const ROOMS: [(&str, &[&str], &[&str]); 8] = [
+/// The layers of core, lowest first: a name, the modules of the layer, which may import each other, and the names of the
+/// lower layers that they may import from. Layers side by side (such as `protocol` and `batch`) do not import each other.
+const LAYERS: [(&str, &[&str], &[&str]); 9] = [
     (
         "values",
         &[
@@ -53,7 +53,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 8] = [
     ("for users", &["convert", "decode", "error", "message"], &["values", "batch", "publishing"]),
 ];
 
-/// What single files must not know, though their room may: a connection knows no topic and no batch.
+/// What single files must not import, although their layer may: a connection knows no topic and no batch.
 const UNKNOWN_TO: [(&str, &[&str]); 2] =
     [("machine/connection", &["batch", "delivery", "record"]), ("machine/handshake", &["batch", "delivery", "record"])];
 
@@ -68,8 +68,8 @@ fn core_imports_downwards_only() {
     for file in files.iter().filter(|file| **file != root.join("lib.rs")) {
         let module = module(&root, file);
         for (line, name) in heads(&fs::read_to_string(file).expect("text"), &module) {
-            let room = reexports.get(&name).unwrap_or(&name);
-            if let Some(fault) = fault(&module, room) {
+            let imported = reexports.get(&name).unwrap_or(&name);
+            if let Some(fault) = fault(&module, imported) {
                 broken.push(format!("{}:{line}: {fault}", file.display()));
             }
         }
@@ -77,19 +77,19 @@ fn core_imports_downwards_only() {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
-/// What is wrong with importing `room` into `module`, if anything is.
-fn fault(module: &[String], room: &str) -> Option<String> {
-    let group = |room: &str| ROOMS.iter().find(|(_, rooms, _)| rooms.contains(&room));
-    let Some((own, _, below)) = group(&module[0]) else {
-        return Some(format!("the room {} is not in ROOMS", module[0]));
+/// Returns what is wrong with importing `imported` into `module`, if anything is.
+fn fault(module: &[String], imported: &str) -> Option<String> {
+    let layer = |name: &str| LAYERS.iter().find(|(_, modules, _)| modules.contains(&name));
+    let Some((own, _, below)) = layer(&module[0]) else {
+        return Some(format!("the module {} is not in LAYERS", module[0]));
     };
-    let Some((other, ..)) = group(room) else {
-        return Some(format!("{room} is in no room that ROOMS has"));
+    let Some((other, ..)) = layer(imported) else {
+        return Some(format!("{imported} is in no layer of LAYERS"));
     };
     let file = module.join("/");
-    let unknown = UNKNOWN_TO.iter().any(|(place, rooms)| file.starts_with(place) && rooms.contains(&room));
+    let unknown = UNKNOWN_TO.iter().any(|(place, modules)| file.starts_with(place) && modules.contains(&imported));
     let allowed = (own == other || below.contains(other)) && !unknown;
-    (!allowed).then(|| format!("{file} must not know {room}"))
+    (!allowed).then(|| format!("{file} must not import {imported}"))
 }
 
 /// The source files below a folder.
@@ -114,7 +114,7 @@ fn module(root: &Path, file: &Path) -> Vec<String> {
     names
 }
 
-/// The first name of every path in this module that leads out of its room, with its line: `time` of
+/// The first name of every path in this module that leads out of its module, with its line: `time` of
 /// `crate::time::Timestamp`, and of `super::time` in a module just below the root.
 fn heads(source: &str, module: &[String]) -> Vec<(usize, String)> {
     let references = references(source, module).into_iter();
@@ -122,15 +122,15 @@ fn heads(source: &str, module: &[String]) -> Vec<(usize, String)> {
     heads.filter(|(_, head)| *head != module[0]).collect()
 }
 
-/// The room of each name that `lib.rs` gives out: `crate::Magic` is an import of `magic`.
+/// Returns the module of each name that `lib.rs` re-exports: `crate::Magic` is an import of `magic`.
 fn reexports(lib: &str) -> BTreeMap<String, String> {
     let tokens = tokens(lib);
     let words: Vec<&str> = tokens.iter().map(|(_, token)| token.as_str()).collect();
     let mut found = BTreeMap::new();
     for start in (0..words.len()).filter(|&at| words[at..].starts_with(&["pub", "use"])) {
-        let room = words[start + 2];
+        let module = words[start + 2];
         let names = words[start + 3..].iter().take_while(|word| **word != ";");
-        found.extend(names.filter(|name| is_name(name)).map(|name| ((*name).to_owned(), room.to_owned())));
+        found.extend(names.filter(|name| is_name(name)).map(|name| ((*name).to_owned(), module.to_owned())));
     }
     found
 }
@@ -150,7 +150,7 @@ fn every_way_to_write_an_import_is_seen() {
         seen("fn f(d: &'a X) { crate::Timestamp::from(crate::varint::len('\\'')) }", &["headers"]),
         ["1 Timestamp", "1 varint"]
     );
-    // `super` in a room of one file is the root; in a module of a room it is the room.
+    // `super` in a module of one file is the root; in a submodule it is the module.
     assert_eq!(seen("use super::{batch, time::Timestamp};", &["headers"]), ["1 batch", "1 time"]);
     assert_eq!(seen("use super::{options, encode::{v2}}; use super::super::time::Y;", &["batch", "seal"]), ["1 time"]);
     assert_eq!(
@@ -180,5 +180,5 @@ fn an_import_upwards_is_a_fault() {
     assert!(!allowed("machine/connection", "batch") && allowed("machine/transitions", "batch"));
     assert!(allowed("failure", "cause") && allowed("machine/io", "cause"));
     assert!(!allowed("cause/timeout", "machine") && !allowed("cause/timeout", "failure"), "upwards");
-    assert!(!allowed("attic", "time") && !allowed("batch", "Nameless"), "what is unknown is not allowed");
+    assert!(!allowed("unlisted", "time") && !allowed("batch", "Nameless"), "unknown names are not allowed");
 }

@@ -1,6 +1,6 @@
 //! Redaction of settings in errors, log lines and `Debug`.
 
-use crate::settings;
+use crate::settings::table::{self, BROKERS};
 
 /// Settings whose values are never shown.
 const SECRET: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
@@ -13,13 +13,17 @@ const MAX_LENGTH: usize = 256;
 /// keys in base64 or hexadecimal digits do not.
 const MAX_RUN: usize = 64;
 
+fn is_known(setting: &str) -> bool {
+    table::row(setting).is_some()
+}
+
 /// Returns a value as error messages and `Debug` may show it. Not shown are passwords and keys, values of unknown settings,
 /// whose names may be misspelled ones of secret settings, PEM in any setting, since it may contain a key, and credentials
 /// in the address of a server.
 pub(crate) fn shown(setting: &str, value: &str) -> String {
-    if SECRET.contains(&setting) || !settings::is_known(setting) {
+    if SECRET.contains(&setting) || !is_known(setting) {
         NOT_SHOWN.to_owned()
-    } else if setting == settings::BROKERS {
+    } else if setting == BROKERS {
         shown_servers(value)
     } else if setting.ends_with(".pem") || is_pasted(value) {
         length(value)
@@ -59,7 +63,7 @@ pub fn shown_servers(list: &str) -> String {
 pub(crate) fn shown_name<'n>(name: &'n str, value: &str) -> &'n str {
     let is_name =
         name.len() <= MAX_LENGTH && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if settings::is_known(name) || is_name && !settings::is_known(value) { name } else { NOT_SHOWN }
+    if is_known(name) || is_name && !is_known(value) { name } else { NOT_SHOWN }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use kafka_batch_core::protocol::Acks;
 
 use super::forms::Form;
 use super::servers::{Addresses, SecurityProtocol};
-use super::table::ProducerConfig;
-use super::{BROKERS, Setting, Settings, codec, wrong};
+use super::table::{BROKERS, ProducerConfig};
+use super::{Setting, Settings, codec, wrong};
 use crate::error::ConfigError;
 use crate::security::{
     CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,

@@ -12,6 +12,8 @@ use super::forms::{
 };
 use super::servers::{Addresses, PROTOCOL, SecurityProtocol, Servers};
 
+pub(crate) const BROKERS: &str = "bootstrap.servers";
+
 /// One setting.
 #[derive(Debug)]
 pub(super) struct Row {
