@@ -112,3 +112,38 @@ pub fn of_this_thread() -> Rc<RefCell<Vec<(Level, String)>>> {
     on_this_thread(move |line| captured.borrow_mut().push((line.level, line.text.clone())));
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_after_a_mark_are_found_with_their_thread() {
+        start("", LevelFilter::Trace);
+        log::info!("before the mark");
+        let mark = mark();
+        log::warn!(target: "elsewhere", "on this thread");
+        thread::spawn(|| log::debug!("on another thread")).join().unwrap();
+        let text = |line: &Line| line.text.clone();
+        let all = lines(mark, |line| line.text.contains("thread"));
+        assert_eq!(all.iter().map(text).collect::<Vec<_>>(), ["on this thread", "on another thread"]);
+        assert_eq!(all[0].to_string(), "WARN elsewhere: on this thread");
+        let own = lines(mark, Line::is_of_this_thread);
+        assert_eq!(own.iter().map(text).collect::<Vec<_>>(), ["on this thread"]);
+    }
+
+    #[test]
+    fn a_hook_gets_the_lines_of_its_thread() {
+        let captured = of_this_thread();
+        thread::spawn(|| log::error!("on another thread")).join().unwrap();
+        log::error!("on this thread");
+        assert_eq!(*captured.borrow(), [(Level::Error, "on this thread".to_owned())]);
+    }
+
+    #[test]
+    fn a_hook_that_panics_is_not_called_again() {
+        on_this_thread(|line| panic!("{line}"));
+        std::panic::catch_unwind(|| log::error!("first")).unwrap_err();
+        log::error!("second");
+    }
+}

@@ -328,7 +328,7 @@ fn rejected_records_are_named_by_position() {
         let batch = scenario.send("t", 5);
         assert_eq!(scenario.run_until(5_000).outcome_of(batch), "not written");
         let Some(Outcome::Failed(_, words)) = &scenario.0.history.accepted_batches[&batch].outcome else { panic!() };
-        assert_eq!(words.contains("record 1: invalid (and 1 more)"), named, "{release:?}: {words}");
+        assert_eq!(words.contains("record 1: rejected (and 1 more)"), named, "{release:?}: {words}");
         scenario.close();
     }
 }

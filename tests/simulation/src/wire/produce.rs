@@ -138,7 +138,7 @@ fn partition(set: &SetResponse, version: i16) -> PartitionProduceResponse {
         .with_log_start_offset(if version >= 5 { set.log_start } else { -1 });
     if version >= 8 {
         let record_error = |&position: &i32| {
-            let message = StrBytes::from_static_str("invalid");
+            let message = StrBytes::from_static_str("rejected");
             BatchIndexAndErrorMessage::default()
                 .with_batch_index(position)
                 .with_batch_index_error_message(Some(message))
