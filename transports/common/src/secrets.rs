@@ -1,6 +1,6 @@
 //! Redaction of settings in errors, log lines and `Debug`.
 
-use crate::settings::table::{self, BROKERS};
+use crate::settings::table::{BROKERS, is_known};
 
 /// Settings whose values are never shown.
 const SECRET: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
@@ -12,10 +12,6 @@ const MAX_LENGTH: usize = 256;
 /// A run of this many characters of base64 is taken for a key. File names contain a full stop, a hyphen or a space earlier;
 /// keys in base64 or hexadecimal digits do not.
 const MAX_RUN: usize = 64;
-
-fn is_known(setting: &str) -> bool {
-    table::row(setting).is_some()
-}
 
 /// Returns a value as error messages and `Debug` may show it. Not shown are passwords and keys, values of unknown settings,
 /// whose names may be misspelled ones of secret settings, PEM in any setting, since it may contain a key, and credentials

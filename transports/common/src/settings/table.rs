@@ -247,6 +247,11 @@ settings! {
         "`https`: a broker's certificate must contain its host name. `none`: any certificate of a trusted authority is accepted";
 }
 
+/// Returns whether there is a setting of this name.
+pub(crate) fn is_known(name: &str) -> bool {
+    row(name).is_some()
+}
+
 /// Returns the row of a setting, by any of its names.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name == name || row.aliases.contains(&name))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kafka_batch_core::machine::{self as machine, Sasl, SaslMechanism};
 use kafka_batch_core::protocol::Acks;
 
-use super::table::{Initial, TABLE};
+use super::table::{BROKERS, Initial, TABLE};
 use super::*;
 
 const SERVER: (&str, &str) = (BROKERS, "localhost:9092");
@@ -105,7 +105,7 @@ fn every_setting_has_its_effect() {
     let tls = tls.unwrap();
     let of_tls: Vec<_> = tls.settings().values().map(String::as_str).collect();
     assert_eq!(of_tls, ["a", "b", "c", "d", "none", "e", "g", "f"]);
-    assert!(tls.settings().keys().all(|name| is_known(name)));
+    assert!(tls.settings().keys().all(|name| table::is_known(name)));
     let shown = format!("{tls:?}");
     assert!(shown.contains("ssl.key.pem") && !shown.contains("\"f\"") && !shown.contains("\"g\""), "{shown}");
 }
@@ -140,7 +140,7 @@ fn a_default_can_be_written_and_changes_nothing() {
 fn an_alias_is_the_same_setting() {
     for row in TABLE {
         for alias in row.aliases {
-            assert!(is_known(alias));
+            assert!(table::is_known(alias));
             let value = match row.described.default {
                 Initial::Value(value) => value,
                 Initial::Described(_) if row.name == BROKERS => SERVER.1,

@@ -94,7 +94,7 @@ fn the_table_contains_every_name_of_every_setting() {
         assert!(lines().any(|line| line.setting == name), "{name}");
     }
     for line in lines() {
-        assert!(is_known(line.setting), "line {}", line.number);
+        assert!(table::is_known(line.setting), "line {}", line.number);
     }
 }
 
