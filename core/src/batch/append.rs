@@ -40,7 +40,7 @@ impl KafkaBatch {
     /// [`BatchOptions::capacity`](super::BatchOptions::capacity)).
     ///
     /// # Errors
-    /// No batch with these settings can hold the record, however empty it is: see [`AppendError`]. The batch is unchanged.
+    /// The record cannot be in this batch, whether or not it is full: see [`AppendError`]. The batch is unchanged.
     #[inline(always)] // so that the fields of the record stay in registers and the record is never built in memory
     pub fn append(&mut self, record: impl AsRecord) -> Result<Append, AppendError> {
         self.append_record(&record.as_record(), self.progress.next_offset_delta)

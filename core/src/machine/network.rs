@@ -71,7 +71,7 @@ impl Network {
         Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
     }
 
-    /// Returns whether the node can be used, or connected to.
+    /// Returns `true` if the node can be used, or connected to.
     pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
         let Some(state) = self.nodes.get(&node) else { return Reach::Free };
         match state.connection {

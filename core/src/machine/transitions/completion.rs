@@ -54,7 +54,7 @@ impl Machine {
             split_batch.log_start_offset = split_batch.log_start_offset.max(log_start_offset);
             return self.part_finished(entry.batch);
         }
-        let Payload::Stamped(batch, _) = entry.payload else { return };
+        let Payload::Stamped(batch, _) = entry.payload else { unreachable!("only a stamped batch is sent") };
         let mut delivery = Delivery::as_one(to, offset, batch);
         if let Some(response) = response {
             delivery = delivery
