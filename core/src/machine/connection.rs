@@ -141,12 +141,12 @@ impl Connection {
 
     /// Returns `true` if another Produce request may be sent now.
     pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
-        self.may_be_asked(now) && self.load() < config.max_in_flight()
+        self.accepts_requests(now) && self.load() < config.max_in_flight()
     }
 
     /// Returns `true` if a request other than Produce may be sent now. The number of requests in flight does not
     /// matter: a backlog of batches must not delay metadata.
-    pub(super) fn may_be_asked(&self, now: Instant) -> bool {
+    pub(super) fn accepts_requests(&self, now: Instant) -> bool {
         let throttled = self.throttled_until.is_some_and(|until| now < until);
         let expired = self.session_until.is_some_and(|until| until <= now);
         !throttled && !expired

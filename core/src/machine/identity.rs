@@ -3,12 +3,12 @@
 
 use alloc::collections::VecDeque;
 
+use super::query::Query;
 use super::sequence::Sequence;
 use crate::protocol::BrokerError;
-use crate::time::Instant;
 
 /// A producer id and its epoch. Under a new identity the sequence numbers of a partition start at 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Identity {
     pub(super) id: i64,
     pub(super) epoch: i16,
@@ -74,11 +74,8 @@ pub(super) struct Identities {
     earlier: VecDeque<Earlier>,
     /// The refusal of the current id by a broker.
     refusal: Option<BrokerError>,
-    /// InitProducerId is in flight.
-    pub(super) asked: bool,
-    /// How many consecutive requests led to no identity under which a batch was accepted.
-    pub(super) failures: u32,
-    pub(super) not_before: Instant,
+    /// InitProducerId. A request has failed if it led to no identity under which a batch was accepted.
+    pub(super) query: Query,
 }
 
 /// An identity that was the current one before.
@@ -154,14 +151,15 @@ impl Identities {
             earlier.push_back(Earlier { identity: previous, disowned: self.disowned });
             earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
         }
-        let Self { local_epochs_refused, failures, not_before, .. } = *self;
+        let mut query = core::mem::take(&mut self.query);
+        query.answered();
+        let local_epochs_refused = self.local_epochs_refused;
         *self = Self {
             current: Some(identity),
             granted_epoch: epoch,
             local_epochs_refused,
             earlier,
-            failures,
-            not_before,
+            query,
             ..Self::default()
         };
         Ok(())
@@ -171,7 +169,7 @@ impl Identities {
     pub(super) fn confirm(&mut self, identity: Identity) {
         if self.is_current_grant(identity) {
             self.is_proven = true;
-            self.failures = 0;
+            self.query.succeeded();
         }
     }
 
@@ -202,7 +200,13 @@ impl Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::backoff::Backoff;
     use crate::protocol::{ApiKey, ErrorCode};
+    use crate::splitmix64::SplitMix64;
+    use crate::time::Instant;
+    use core::time::Duration;
+
+    const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
 
     const ONE: Identity = Identity { id: 7, epoch: 0 };
     const TWO: Identity = Identity { id: 7, epoch: 1 };
@@ -275,24 +279,24 @@ mod tests {
     fn only_the_refusal_of_an_id_that_was_never_accepted_counts_as_a_failure() {
         let mut identities = with(ONE);
         assert!(identities.disown(ONE, refusal()).unwrap().was_never_taken);
-        identities.failures += 1;
+        identities.query.postpone(Instant::START, BACKOFF, &mut SplitMix64::new(1));
         identities.obtain(OTHER).unwrap();
-        assert_eq!(identities.failures, 1, "an assigned id is not yet an accepted one");
+        assert_eq!(identities.query.failures(), 1, "an assigned id is not yet an accepted one");
         identities.confirm(ONE);
-        assert_eq!(identities.failures, 1, "the other id was confirmed");
+        assert_eq!(identities.query.failures(), 1, "the other id was confirmed");
         identities.confirm(OTHER);
-        assert_eq!(identities.failures, 0);
+        assert_eq!(identities.query.failures(), 0);
         assert!(!identities.disown(OTHER, refusal()).unwrap().was_never_taken);
     }
 
     #[test]
     fn a_refusal_does_not_end_the_request_in_flight() {
         let mut identities = with(ONE);
-        identities.asked = true;
+        identities.query.asked();
         identities.disown(ONE, refusal());
-        assert!(identities.asked);
-        identities.asked = false;
-        assert!(!identities.asked);
+        assert!(identities.query.is_in_flight());
+        identities.obtain(OTHER).unwrap();
+        assert!(!identities.query.is_in_flight());
     }
 
     #[test]

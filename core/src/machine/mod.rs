@@ -107,19 +107,26 @@ mod cause;
 mod cluster;
 mod config;
 mod connection;
+mod entry;
 mod event;
 mod handshake;
 mod identity;
 mod io;
 mod mismatch;
 mod network;
+mod partition;
+mod query;
+mod queue;
 mod sasl;
+mod schedule;
 mod scram;
 mod sequence;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod topics;
 mod transitions;
+mod unfinished;
 mod verdict;
 
 pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Machine;
-use crate::machine::accumulator::BlockedOn;
 use crate::machine::cause::BrokerAddress;
 use crate::machine::connection::{Connection, ConnectionEvent};
 use crate::machine::event::{ConnectionError, ConnectionErrorKind, Event};
@@ -13,6 +12,7 @@ use crate::machine::handshake::Versions;
 use crate::machine::io::{ConnectionId, Disconnect, Output};
 use crate::machine::mismatch::{MismatchEvidence, SecurityMismatch};
 use crate::machine::network::{Network, Node, Reach};
+use crate::machine::schedule;
 use crate::machine::timers::Timer;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
@@ -83,7 +83,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
             if let Some(connection) = self.network.retire(id) {
-                self.wake_blocked_on(id, connection.node);
+                self.connection_ended(connection.node);
             }
             self.clear_timers(id);
             self.outputs.push_back(Output::Close(id));
@@ -99,11 +99,11 @@ impl Machine {
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
                 ConnectionEvent::Answer { correlation, version, frame } => {
                     self.network.is_proven = true;
-                    self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id));
+                    self.capacity_changed(id);
                     self.on_response(id, correlation, version, &frame);
                 }
                 ConnectionEvent::Written { correlation } => {
-                    self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id));
+                    self.capacity_changed(id);
                     self.on_request_written(id, correlation);
                 }
                 ConnectionEvent::Failed(kind) => self.fail_connection(id, kind),
@@ -116,7 +116,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
-        self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Node(node));
+        self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
     }
 
@@ -135,7 +135,7 @@ impl Machine {
         let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
         let Some((connection, again)) = lost else { return };
         self.clear_timers(id);
-        self.wake_blocked_on(id, connection.node);
+        self.connection_ended(connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
         let idle = connection.idle_for(&self.config, self.now).filter(|_| kind.is_by_peer());
@@ -202,15 +202,16 @@ impl Machine {
         }
     }
 
-    /// Wakes the partitions that were blocked on a connection that has ended: they are now blocked on something else.
-    fn wake_blocked_on(&mut self, id: ConnectionId, node: Node) {
-        let causes = [BlockedOn::Node(node), BlockedOn::Capacity(id), BlockedOn::Identity(id)];
-        self.accumulator.wake(|blocked_on| causes.contains(blocked_on));
+    /// Has those examined that waited for a connection which has ended, or for a producer id, which may have been
+    /// requested on it: they now wait for something else.
+    fn connection_ended(&mut self, node: Node) {
+        self.accumulator.schedule.node_changed(node);
+        self.accumulator.schedule.wake(schedule::Event::Identity);
     }
 
     fn clear_timers(&mut self, id: ConnectionId) {
         for timer in [Timer::Overdue(id), Timer::Idle(id), Timer::Throttle(id)] {
-            self.timers.clear(timer);
+            self.timers.remove(timer);
         }
     }
 
