@@ -134,9 +134,8 @@ fn table(measured: &[Measured], baseline: Option<&str>) -> String {
     let kind = |row: Row| std::mem::discriminant(&row);
     let mut text = String::from(
         "Time inside the machine only: `send`, `poll_output` and `handle_input`, less what stamping the same batches \
-         takes; the broker's time is not in it. One broker, idempotent, five requests of up to 1 MiB in flight. \
-         *Partitions*: each has one batch of 16 KiB at any time. *Waiting*: one partition always has so many batches of \
-         1 KiB. *Burst*: all batches, of one record, are accepted for 100 partitions before the first is sent. Each \
+         takes; the broker's time is not in it. One broker, idempotent, five requests in flight, of up to 64 batches. \
+         *Partitions*: each has one batch of 1 KiB at any time. *Waiting*: one partition always has so many. *Burst*: all batches, of one record, are accepted for 100 partitions before the first is sent. Each \
          figure is the median of turns in processes of their own, of this machine and the baseline alternately.\n\n",
     );
     if let Some(baseline) = baseline {

@@ -33,7 +33,7 @@ const ROWS: [Row; 6] = [
 
 /// Nanoseconds a batch: without the machine, through it, and the ratio; each the median of its samples.
 fn measure(row: &Row, batches: usize) -> (f64, f64, f64) {
-    let mut world = World::new(row.busy, row.waiting);
+    let mut world = World::new(row.busy, row.waiting, 1_048_576);
     let (mut without, mut through, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let before = world.delivered;
     for _ in 0..batches / SAMPLE {

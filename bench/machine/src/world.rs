@@ -33,8 +33,12 @@ pub const NOW: Instant = Instant::START;
 impl World {
     /// Creates a machine that has delivered a batch to each of the `busy` partitions, and has one for each of the
     /// `waiting` ones, whose broker cannot be reached.
-    pub fn new(busy: usize, waiting: usize) -> Self {
-        let config = ProducerConfig { buffer_memory: usize::MAX, ..ProducerConfig::new([(broker::HOST, 9_001)]) };
+    pub fn new(busy: usize, waiting: usize, max_request_size: usize) -> Self {
+        let config = ProducerConfig {
+            buffer_memory: usize::MAX,
+            max_request_size,
+            ..ProducerConfig::new([(broker::HOST, 9_001)])
+        };
         let clock = Clock { now: NOW, wall: Timestamp::from_millis(0) };
         let partitions = (busy + waiting) as i32;
         let mut world = Self {

@@ -48,6 +48,8 @@ pub(super) struct Connection {
     pub(super) throttled_until: Option<Instant>,
     /// No request is sent after this, because the broker closes the connection soon after (KIP-368).
     session_until: Option<Instant>,
+    /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
+    pub(super) watched: (Option<Instant>, Option<Instant>),
 }
 
 /// The least time for which a session is used, however short the broker makes it: without a minimum the client would
@@ -115,6 +117,7 @@ impl Connection {
             last_used: now,
             throttled_until: None,
             session_until: None,
+            watched: (None, None),
         }
     }
 

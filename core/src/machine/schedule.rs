@@ -164,6 +164,7 @@ impl Schedule {
             }
             self.node_changed(node);
         }
+        self.lists.turns.retain(|_, turns| turns.is_due || turns.list.first.is_some());
     }
 
     /// Returns the partition whose turn is next at this node.
@@ -174,7 +175,7 @@ impl Schedule {
     /// Records that a request may be possible at a node where none was: a connection is ready or was lost, a response
     /// has arrived, or a time is over.
     pub(super) fn node_changed(&mut self, node: Node) {
-        if let Some(turns) = self.lists.turns.get_mut(&node) {
+        if let Some(turns) = self.lists.turns.get_mut(&node).filter(|turns| turns.list.first.is_some()) {
             if !core::mem::replace(&mut turns.is_due, true) {
                 self.due.push_back(node);
             }
@@ -187,8 +188,7 @@ impl Schedule {
             if self.first_turn(node).is_some() {
                 return Some(node);
             }
-            self.due.pop_front();
-            self.lists.turns.remove(&node);
+            self.settle_due_node();
         }
         None
     }

@@ -114,6 +114,8 @@ impl Timers {
     /// Removes a timer that is due and returns it: the earliest first, and those of one moment in the order of
     /// [`Timer`].
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+        // No deadline is earlier than the first time in the heap.
+        self.heap.peek().filter(|first| first.0.0 <= now)?;
         let (_, timer) = self.first().filter(|&(at, _)| at <= now)?;
         self.timers.remove(&timer);
         self.heap.pop();

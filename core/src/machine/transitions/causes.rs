@@ -59,8 +59,7 @@ impl Machine {
                 PendingRequest::Produce { parts, .. } => parts.iter().any(|part| part.entry == entry.id),
                 PendingRequest::Metadata { .. } | PendingRequest::Identity => false,
             };
-            let mut requests = self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX));
-            let (&(_, correlation), _) = requests.find(|(_, request)| contains_entry(request))?;
+            let (correlation, _) = self.pending_requests.of(id).find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;
             let request = connection.pending_request(correlation, self.now)?;
             return Some(WaitingFor::Response { broker: connection.address.clone(), request });
@@ -114,7 +113,7 @@ impl Machine {
 
     /// Returns the response that is pending for the first request which matches.
     fn response_to(&self, matches: impl Fn(&PendingRequest) -> bool) -> Option<WaitingFor> {
-        let (&(id, correlation), _) = self.pending_requests.iter().find(|(_, request)| matches(request))?;
+        let (id, correlation, _) = self.pending_requests.iter().find(|(_, _, request)| matches(request))?;
         let connection = self.network.connections.get(&id)?;
         let request = connection.pending_request(correlation, self.now)?;
         Some(WaitingFor::Response { broker: connection.address.clone(), request })

@@ -45,7 +45,7 @@ impl Machine {
     pub(super) fn apply_effects(&mut self) {
         while let Some((index, effect)) = self.effects.pop_front() {
             match effect {
-                Effect::Completed(entry, written) => self.complete(index, *entry, written),
+                Effect::Completed(entry, written) => self.complete(index, entry, written),
                 Effect::Failed(failed) => self.fail(index, *failed),
                 Effect::Split(split) => self.split(index, *split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
@@ -54,7 +54,7 @@ impl Machine {
         }
     }
 
-    fn complete(&mut self, index: PartitionIndex, entry: Entry, written: Written) {
+    fn complete(&mut self, index: PartitionIndex, entry: Box<Entry>, written: Written) {
         let Written { offset, append_time, log_start_offset } = written;
         if let Some(split_batch) = self.split_batches.get_mut(&entry.batch).filter(|_| entry.is_part) {
             for record in 0..entry.payload.record_count() {
@@ -66,11 +66,12 @@ impl Machine {
             split_batch.log_start_offset = split_batch.log_start_offset.max(log_start_offset);
             return self.part_finished(entry.batch);
         }
-        let Payload::Stamped(batch, _) = entry.payload else { return };
+        let Entry { batch: id, place, payload, .. } = *entry;
+        let Payload::Stamped(batch, _) = payload else { return };
         let delivery = Delivery::as_one(self.accumulator.partition(index).to(), offset, batch)
             .with_log_append_time(append_time)
             .with_log_start_offset(log_start_offset);
-        self.finish(entry.batch, entry.place, Event::Delivered { batch: entry.batch, delivery });
+        self.finish(id, place, Event::Delivered { batch: id, delivery });
     }
 
     fn fail(&mut self, index: PartitionIndex, failed: Failed) {

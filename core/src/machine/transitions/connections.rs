@@ -43,7 +43,7 @@ impl Machine {
     }
 
     pub(super) fn on_received(&mut self, id: ConnectionId, bytes: &[u8]) {
-        let mut events = Vec::new();
+        let mut events = core::mem::take(&mut self.events);
         if let Some(connection) = self.network.connections.get_mut(&id) {
             connection.on_received(bytes, &self.config, self.now, &mut events);
         }
@@ -66,7 +66,8 @@ impl Machine {
     }
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
-        let Some(connection) = self.network.connections.get(&id) else { return };
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        connection.watched.0 = None;
         match connection.overdue_at() {
             Some(at) if at <= self.now => {}
             _ => return self.watch(id),
@@ -80,7 +81,8 @@ impl Machine {
     }
 
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
-        let Some(connection) = self.network.connections.get(&id) else { return };
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        connection.watched.1 = None;
         if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
             if let Some(connection) = self.network.retire(id) {
                 self.connection_ended(connection.node);
@@ -92,8 +94,8 @@ impl Machine {
         }
     }
 
-    fn apply_events(&mut self, id: ConnectionId, events: Vec<ConnectionEvent>) {
-        for event in events {
+    fn apply_events(&mut self, id: ConnectionId, mut events: Vec<ConnectionEvent>) {
+        for event in events.drain(..) {
             match event {
                 ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
@@ -109,6 +111,7 @@ impl Machine {
                 ConnectionEvent::Failed(kind) => self.fail_connection(id, kind),
             }
         }
+        self.events = events;
         self.watch(id);
     }
 
@@ -145,12 +148,8 @@ impl Machine {
         } else {
             self.report(&connection, kind);
         }
-        let correlations =
-            self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, correlation), _)| correlation);
-        for correlation in correlations.collect::<Vec<i32>>() {
-            if let Some(request) = self.pending_requests.remove(&(id, correlation)) {
-                self.on_no_response(request);
-            }
+        while let Some(request) = self.pending_requests.pop(id) {
+            self.on_no_response(request);
         }
         if matches!(connection.node, Node::Broker(_)) {
             self.suspect_metadata();
@@ -217,9 +216,15 @@ impl Machine {
 
     /// Sets the timers of a connection from its present state.
     pub(super) fn watch(&mut self, id: ConnectionId) {
-        let Some(connection) = self.network.connections.get(&id) else { return };
-        self.timers.set_or_clear(Timer::Overdue(id), connection.overdue_at());
-        self.timers.set_or_clear(Timer::Idle(id), connection.idle_at(&self.config));
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        let (overdue, idle) = (connection.overdue_at(), connection.idle_at(&self.config));
+        let (watched_overdue, watched_idle) = core::mem::replace(&mut connection.watched, (overdue, idle));
+        if overdue != watched_overdue {
+            self.timers.set_or_clear(Timer::Overdue(id), overdue);
+        }
+        if idle != watched_idle {
+            self.timers.set_or_clear(Timer::Idle(id), idle);
+        }
     }
 
     /// Sends nothing on this connection for the throttle time of a response (KIP-219), at most [`LONGEST_THROTTLE`].

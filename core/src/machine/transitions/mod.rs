@@ -16,11 +16,13 @@ use core::time::Duration;
 
 use self::completion::SplitBatch;
 use self::metadata::Refresh;
-use self::responses::PendingRequest;
+use self::produce::Member;
+use self::responses::PendingRequests;
 use super::accumulator::{Accumulator, PartitionIndex};
 use super::backoff::{Backoff, Seed};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
+use super::connection::ConnectionEvent;
 use super::entry::EntryIds;
 use super::event::{BatchId, Clock, CloseMode, ConnectionError, Event, FlushId, SendError, SendErrorKind};
 use super::identity::Identities;
@@ -55,13 +57,16 @@ pub struct Machine {
     identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and of which some parts have no outcome yet.
     split_batches: BTreeMap<BatchId, SplitBatch>,
-    /// Requests without a response, by connection and correlation id.
-    pending_requests: BTreeMap<(ConnectionId, i32), PendingRequest>,
+    pending_requests: PendingRequests,
     flushes: VecDeque<(FlushId, BatchId)>,
     next_flush: u64,
     /// Topics that the application looks up, each with its deadline.
     lookups: BTreeMap<String, Instant>,
     outputs: VecDeque<Output>,
+    /// Empty: kept for its memory.
+    events: Vec<ConnectionEvent>,
+    /// Empty: kept for its memory.
+    members: Vec<Member>,
     /// Set if something has changed since the machine last checked whether a request can be sent.
     dirty: bool,
     lifecycle: Lifecycle,
@@ -107,11 +112,13 @@ impl Machine {
             identities: Identities::default(),
             identity_error: None,
             split_batches: BTreeMap::new(),
-            pending_requests: BTreeMap::new(),
+            pending_requests: PendingRequests::default(),
             flushes: VecDeque::new(),
             next_flush: 0,
             lookups: BTreeMap::new(),
             outputs: VecDeque::new(),
+            events: Vec::new(),
+            members: Vec::new(),
             dirty: false,
             lifecycle: Lifecycle::Open,
         }
@@ -338,7 +345,7 @@ impl Machine {
             self.outputs.push_back(Output::Close(id));
         }
         self.timers.clear_all();
-        self.pending_requests.clear();
+        self.pending_requests = PendingRequests::default();
         self.outputs.push_back(Output::Event(Event::Closed));
     }
 

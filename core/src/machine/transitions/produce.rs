@@ -15,6 +15,7 @@ use crate::machine::network::{Node, Reach};
 use crate::machine::partition::{BlockedOn, Route};
 use crate::machine::schedule::{Event, Wait};
 use crate::machine::timers::Timer;
+use crate::machine::topics::TopicIndex;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData, Uuid,
 };
@@ -25,8 +26,14 @@ const LAST_VERSION_BY_NAME: i16 = 12;
 /// Upper bound of the bytes that a request has per partition besides its batch, and per topic besides its name.
 const OVERHEAD: usize = 32;
 
-/// The partitions with a batch in a request, with the batch's position.
-type Members = Vec<(PartitionIndex, usize)>;
+/// A partition with a batch in a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    partition: PartitionIndex,
+    /// The position of the batch.
+    at: usize,
+    topic_id: Uuid,
+}
 
 impl Machine {
     /// Returns the next Produce request, if a batch can be sent.
@@ -51,11 +58,12 @@ impl Machine {
             };
             let members = self.take_turns(node, &route);
             if members.is_empty() {
+                self.members = members;
                 continue; // no partition is left there, or some must be examined again
             }
             self.accumulator.schedule.rotate_due_nodes();
-            for &(index, at) in &members {
-                self.accumulator.partition_mut(index).stamp(at, &route, &self.identities);
+            for &Member { partition, at, .. } in &members {
+                self.accumulator.partition_mut(partition).stamp(at, &route, &self.identities);
             }
             if let Some(request) = self.send_produce(&route, members) {
                 return Some(request);
@@ -112,8 +120,9 @@ impl Machine {
     }
 
     /// Lets the partitions of a node have their turn until the request is full. Returns those that can send.
-    fn take_turns(&mut self, node: Node, route: &Route) -> Members {
-        let mut members = Members::new();
+    fn take_turns(&mut self, node: Node, route: &Route) -> Vec<Member> {
+        let mut members = core::mem::take(&mut self.members);
+        let mut last_topic: Option<(TopicIndex, Uuid)> = None;
         let mut size = OVERHEAD * 4 + self.config.client_id.len();
         while let Some(index) = self.accumulator.schedule.first_turn(node) {
             let leader = self.leader(index);
@@ -142,7 +151,10 @@ impl Machine {
                 break;
             }
             size = size.saturating_add(more);
-            members.push((index, at));
+            let known = last_topic.filter(|(topic, _)| *topic == partition.topic_index);
+            let topic = known.unwrap_or_else(|| (partition.topic_index, self.cluster.topic_id(partition.topic())));
+            last_topic = Some(topic);
+            members.push(Member { partition: index, at, topic_id: topic.1 });
             // It has had its turn. The next one is after all others'.
             self.accumulator.schedule.set(index, Wait::Examination);
         }
@@ -166,27 +178,27 @@ impl Machine {
         self.config.is_idempotent() && versions.init_producer_id.is_some() && versions.magic() == crate::Magic::V2
     }
 
-    fn send_produce(&mut self, route: &Route, mut members: Members) -> Option<(ConnectionId, Vec<Bytes>)> {
+    fn send_produce(&mut self, route: &Route, mut members: Vec<Member>) -> Option<(ConnectionId, Vec<Bytes>)> {
         let &Route { connection: id, broker, versions, .. } = route;
-        let accumulator = &self.accumulator;
-        members.sort_by(|(one, _), (two, _)| accumulator.partition(*one).compare(accumulator.partition(*two)));
-        let topic_ids = self.topic_ids(&members);
-        let ids_known = topic_ids.iter().all(|id| !id.is_zero());
+        let partition = |member: &Member| self.accumulator.partition(member.partition);
+        members.sort_by(|one, two| partition(one).compare(partition(two)));
+        let ids_known = members.iter().all(|member| !member.topic_id.is_zero());
         let version = if ids_known { versions.produce } else { versions.produce.min(LAST_VERSION_BY_NAME) };
         let header = self.network.connections.get(&id)?.header(&self.config);
-        match self.encode(version, header, &members, &topic_ids) {
+        match self.encode(version, header, &members) {
             Ok(bytes) => {
-                let parts = members.into_iter().zip(topic_ids).map(|((index, at), topic_id)| {
-                    let entry = self.accumulator.partition_mut(index).sent(at, id);
-                    Part { partition: index, entry, topic_id }
+                let parts = members.drain(..).map(|Member { partition, at, topic_id }| {
+                    let entry = self.accumulator.partition_mut(partition).sent(at, id);
+                    Part { partition, entry, topic_id }
                 });
                 let parts = parts.collect();
+                self.members = members;
                 self.register(id, ApiKey::Produce, version, PendingRequest::Produce { broker, parts });
                 Some((id, bytes))
             }
             Err(error) => {
                 self.dirty = true;
-                for (index, at) in members {
+                for Member { partition: index, at, .. } in members {
                     let reason = FailureReason::Transport(Box::new(error));
                     self.transition(index, |partition, context| partition.fail_unsendable(at, reason, context));
                     self.finish_transition(index);
@@ -196,38 +208,19 @@ impl Machine {
         }
     }
 
-    /// Returns the id of each member's topic.
-    fn topic_ids(&self, members: &Members) -> Vec<Uuid> {
-        let mut last = None;
-        let id = |&(index, _): &(PartitionIndex, usize)| {
-            let partition = self.accumulator.partition(index);
-            let known = last.filter(|(topic, _)| *topic == partition.topic_index).map(|(_, id)| id);
-            let id = known.unwrap_or_else(|| self.cluster.topic_id(partition.topic()));
-            last = Some((partition.topic_index, id));
-            id
-        };
-        members.iter().map(id).collect()
-    }
-
-    fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-        members: &Members,
-        topic_ids: &[Uuid],
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    fn encode(&self, version: i16, header: RequestHeader<'_>, members: &[Member]) -> Result<Vec<Bytes>, EncodeError> {
         let mut topic_data: Vec<TopicProduceData<'_>> = Vec::new();
-        let mut last = None;
-        for (&(index, at), &topic_id) in members.iter().zip(topic_ids) {
+        let mut last_topic = None;
+        for &Member { partition: index, at, topic_id } in members {
             let partition = self.accumulator.partition(index);
             let Some(batch) = partition.stamped(at) else { continue };
             let data = PartitionProduceData { index: partition.number(), records: batch.bytes().clone() };
-            let is_same = last.replace(partition.topic_index) == Some(partition.topic_index);
+            let is_same = last_topic.replace(partition.topic_index) == Some(partition.topic_index);
             match topic_data.last_mut().filter(|_| is_same) {
                 Some(topic) => topic.partition_data.push(data),
                 None => {
-                    let name = partition.topic();
-                    topic_data.push(TopicProduceData { name, topic_id, partition_data: Vec::from([data]) });
+                    let partition_data = Vec::from([data]);
+                    topic_data.push(TopicProduceData { name: partition.topic(), topic_id, partition_data });
                 }
             }
         }
@@ -241,7 +234,7 @@ impl Machine {
         let expects_response = api != ApiKey::Produce || self.config.acks != Acks::None;
         if let Some(connection) = self.network.connections.get_mut(&id) {
             let correlation = connection.sent(api, version, expects_response, &self.config, self.now);
-            self.pending_requests.insert((id, correlation), request);
+            self.pending_requests.push(id, correlation, request);
         }
     }
 }

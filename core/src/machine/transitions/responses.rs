@@ -1,6 +1,6 @@
 //! Responses, and missing responses: to whom they are passed.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,6 +22,46 @@ pub(super) enum PendingRequest {
     Identity,
 }
 
+/// The requests without a response, of each connection in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(super) struct PendingRequests {
+    /// With their correlation ids.
+    by_connection: BTreeMap<ConnectionId, VecDeque<(i32, PendingRequest)>>,
+}
+
+impl PendingRequests {
+    pub(super) fn push(&mut self, id: ConnectionId, correlation: i32, request: PendingRequest) {
+        self.by_connection.entry(id).or_default().push_back((correlation, request));
+    }
+
+    /// Removes a request. It is the first of its connection, unless some have no response (`acks=0`).
+    fn remove(&mut self, id: ConnectionId, correlation: i32) -> Option<PendingRequest> {
+        let requests = self.by_connection.get_mut(&id)?;
+        let at = requests.iter().position(|(of_request, _)| *of_request == correlation)?;
+        requests.remove(at).map(|(_, request)| request)
+    }
+
+    /// Removes the first request of a connection that has ended.
+    pub(super) fn pop(&mut self, id: ConnectionId) -> Option<PendingRequest> {
+        let first = self.by_connection.get_mut(&id)?.pop_front();
+        if first.is_none() {
+            self.by_connection.remove(&id);
+        }
+        first.map(|(_, request)| request)
+    }
+
+    /// Returns the requests of a connection, with their correlation ids.
+    pub(super) fn of(&self, id: ConnectionId) -> impl Iterator<Item = (i32, &PendingRequest)> {
+        self.by_connection.get(&id).into_iter().flatten().map(|(correlation, request)| (*correlation, request))
+    }
+
+    /// Returns all requests, with their connections and correlation ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, i32, &PendingRequest)> {
+        let all = self.by_connection.keys();
+        all.flat_map(|&id| self.of(id).map(move |(correlation, request)| (id, correlation, request)))
+    }
+}
+
 /// One batch in a Produce request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
@@ -32,7 +72,7 @@ pub(super) struct Part {
 
 impl Machine {
     pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
-        match self.pending_requests.remove(&(id, correlation)) {
+        match self.pending_requests.remove(id, correlation) {
             Some(PendingRequest::Produce { broker, parts }) => self.on_produced(id, version, frame, broker, &parts),
             Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
@@ -55,7 +95,7 @@ impl Machine {
 
     /// Handles a request without a response (`acks=0`) that was written to the connection.
     pub(super) fn on_request_written(&mut self, id: ConnectionId, correlation: i32) {
-        if let Some(PendingRequest::Produce { broker, parts }) = self.pending_requests.remove(&(id, correlation)) {
+        if let Some(PendingRequest::Produce { broker, parts }) = self.pending_requests.remove(id, correlation) {
             for part in &parts {
                 self.on_answer(part, broker, Answer::Written);
             }
