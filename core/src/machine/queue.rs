@@ -88,3 +88,104 @@ impl Queue {
         debug_assert!(self.entries.iter().skip(self.window).all(|entry| entry.is_unsent()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::entry::{EntryIds, Payload};
+    use crate::machine::io::ConnectionId;
+    use crate::machine::unfinished::Unfinished;
+    use crate::time::{Instant, Timestamp};
+    use crate::{KafkaBatch, Record};
+    use alloc::vec::Vec;
+
+    /// A queue, and the ids of its entries from 0 on.
+    #[derive(Default)]
+    struct World {
+        queue: Queue,
+        ids: EntryIds,
+        made: Vec<EntryId>,
+    }
+
+    impl World {
+        fn entry(&mut self) -> Box<Entry> {
+            let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+            batch.extend([Record::new("x")]).unwrap();
+            let (batch_id, place) = Unfinished::default().accept(1, Instant::START, 0);
+            let entry = Entry::new(self.ids.next(), batch_id, place, batch.seal().unwrap(), Instant::START);
+            self.made.push(entry.id);
+            entry
+        }
+
+        fn push(&mut self, count: usize) {
+            for _ in 0..count {
+                let entry = self.entry();
+                self.queue.push(entry);
+            }
+        }
+
+        fn send(&mut self, at: usize) {
+            self.queue.update(at, |entry| {
+                let Payload::Sealed(batch) = core::mem::replace(&mut entry.payload, Payload::Gone) else { return };
+                entry.payload = Payload::Stamped(batch.without_producer_id(), None);
+                entry.in_flight = Some(ConnectionId::new(0));
+            });
+        }
+
+        fn reseal(&mut self, at: usize) {
+            self.queue.update(at, |entry| {
+                entry.in_flight = None;
+                let batch = core::mem::replace(&mut entry.payload, Payload::Gone).into_batch();
+                entry.payload = Payload::Sealed(batch.seal().unwrap());
+            });
+        }
+
+        /// The length of the window, and the position of the first entry after it.
+        fn window(&self) -> (usize, Option<usize>) {
+            #[cfg(debug_assertions)]
+            self.queue.assert_window();
+            (self.queue.window().count(), self.queue.first_after_window())
+        }
+    }
+
+    #[test]
+    fn the_window_has_what_was_sent_and_what_is_before_it() {
+        let mut world = World::default();
+        assert_eq!(world.window(), (0, None));
+        world.push(4);
+        assert_eq!(world.window(), (0, Some(0)));
+        world.send(0);
+        world.send(2);
+        assert_eq!(world.window(), (3, Some(3)));
+        assert_eq!([0, 2, 3].map(|at| world.queue.find(world.made[at])), [Some(0), Some(2), None]);
+        world.reseal(0);
+        assert_eq!(world.window(), (3, Some(3)));
+        world.reseal(2);
+        assert_eq!(world.window(), (0, Some(0)), "nothing is stamped any more");
+    }
+
+    #[test]
+    fn the_window_moves_with_what_is_inserted_and_removed_before_its_end() {
+        let mut world = World::default();
+        world.push(5);
+        world.send(0);
+        world.send(1);
+        world.send(2);
+        assert_eq!(world.queue.remove(1).map(|entry| entry.id), Some(world.made[1]));
+        assert_eq!(world.window(), (2, Some(2)));
+        for expected in [3, 4] {
+            let part = world.entry();
+            world.queue.insert(1, part);
+            assert_eq!(world.window(), (expected, Some(expected)));
+        }
+        assert_eq!(world.queue.find(world.made[2]), Some(3));
+        let part = world.entry();
+        world.queue.insert(4, part);
+        assert_eq!(world.window(), (4, Some(4)));
+        assert!(world.queue.remove(3).is_some());
+        assert_eq!(world.window(), (1, Some(1)), "the parts are not sent yet");
+        assert!(world.queue.remove(0).is_some());
+        assert_eq!(world.window(), (0, Some(0)));
+        assert!(world.queue.remove(9).is_none());
+    }
+}

@@ -44,6 +44,9 @@ pub(super) struct Schedule {
     lists: Lists,
     /// Nodes with partitions whose turn may have come, each once: the nodes take turns, too.
     due: VecDeque<Node>,
+    /// How often it was set what a partition waits for.
+    #[cfg(test)]
+    changes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +106,10 @@ impl Schedule {
 
     /// Sets what a partition waits for. It is the last of those that wait for the same.
     pub(super) fn set(&mut self, index: PartitionIndex, wait: Wait) {
+        #[cfg(test)]
+        {
+            self.changes += 1;
+        }
         if index >= self.links.len() {
             self.links.resize(index + 1, Link::default());
         }
@@ -119,6 +126,12 @@ impl Schedule {
         if let Wait::Turn(node) = wait {
             self.node_changed(node);
         }
+    }
+
+    /// Returns how often [`set`](Self::set) was called.
+    #[cfg(test)]
+    pub(super) fn changes(&self) -> usize {
+        self.changes
     }
 
     fn unlink(&mut self, index: PartitionIndex) {

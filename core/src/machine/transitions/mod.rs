@@ -303,6 +303,12 @@ impl Machine {
         self.accumulator.places()
     }
 
+    /// Returns how often it has changed what a partition waits for.
+    #[cfg(test)]
+    pub(super) fn schedule_changes(&self) -> usize {
+        self.accumulator.schedule.changes()
+    }
+
     /// Removes the topics and partitions that were not used since the last call.
     fn forget_unused(&mut self) {
         for identity in self.accumulator.forget_unused() {
