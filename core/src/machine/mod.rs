@@ -108,20 +108,27 @@ mod cluster;
 mod config;
 mod connection;
 mod credentials;
+mod entry;
 mod event;
 mod handshake;
 mod identity;
 mod io;
 mod network;
 mod node;
+mod partition;
 mod producer_id;
+mod query;
+mod queue;
 mod sasl;
+mod schedule;
 mod scram;
 mod sequence;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod topics;
 mod transitions;
+mod unfinished;
 mod verdict;
 mod versions;
 

@@ -185,7 +185,7 @@ impl Network {
     /// Returns the connection with the fewest requests in flight, of those on which a request may be sent now.
     pub(super) fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
         let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
-        let available = ready.filter(|(_, connection)| connection.may_be_asked(now));
+        let available = ready.filter(|(_, connection)| connection.accepts_requests(now));
         available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 
