@@ -116,6 +116,7 @@ mod io;
 mod network;
 mod node;
 mod partition;
+mod partition_index;
 mod producer_id;
 mod query;
 mod queue;

@@ -15,12 +15,12 @@ use core::fmt;
 
 pub(super) use self::answers::{Answer, Response};
 pub(super) use self::outcomes::{Effect, Failed, Split, Written};
-use super::accumulator::PartitionIndex;
 use super::config::ProducerConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
 use super::identity::{Disowned, Identities};
 use super::io::ConnectionId;
 use super::node::Node;
+use super::partition_index::PartitionIndex;
 use super::producer_id::Identity;
 use super::queue::Queue;
 use super::sequence::Sequence;
