@@ -53,7 +53,7 @@ mod transport;
 mod varint;
 
 pub use batch::{
-    Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
+    Append, AppendError, Appended, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
     ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
     DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope, DownConversion, ExtendError, Field,
     FillOutcome, FromMessagesError, Full, FullReason, IncompleteTail, KafkaBatch, LenientRecordIter, Loss,

@@ -4,6 +4,7 @@ mod append;
 mod convert;
 mod decode;
 mod encode;
+mod growth;
 mod mark;
 mod messages;
 mod options;
@@ -29,7 +30,9 @@ pub use messages::{FromMessagesError, MessageWriter};
 pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };
-pub use outcome::{Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata};
+pub use outcome::{
+    Append, AppendError, Appended, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata,
+};
 
 pub use seal::{SealError, SealErrorReason, SealedBatch, Stamp, StampError, StampedBatch};
 pub use split::{RecordTooLarge, Split, SplitError};
@@ -74,8 +77,10 @@ pub struct KafkaBatch {
     buffer: Vec<u8>,
     progress: Progress,
     closed: bool,
-    /// Bytes of records up to which an append needs no check but the fast path's; 0 before the first record.
+    /// Bytes of records up to which an append needs no check but the fast path's, and no memory; 0 before the first record.
     fast_path_end: u64,
+    /// Bytes of records for which the first append reserves memory: those of the batch before it.
+    expected_len: usize,
     marks: Marks,
 }
 
@@ -104,13 +109,27 @@ impl KafkaBatch {
         // With a delete horizon, the header's base timestamp holds the horizon, and deltas are relative to it (KIP-534).
         let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
         let marks = Marks::new();
-        Self { options, magic, now, buffer: Vec::new(), progress, closed: false, fast_path_end: 0, marks }
+        Self {
+            options,
+            magic,
+            now,
+            buffer: Vec::new(),
+            progress,
+            closed: false,
+            fast_path_end: 0,
+            expected_len: 0,
+            marks,
+        }
     }
 
     /// Creates an empty batch with the settings and the time of this one, for records that do not fit into this one.
+    ///
+    /// Its first append reserves as much memory as this batch has filled: a full batch is probably followed by another one.
     #[must_use]
     pub fn next_batch(&self) -> Self {
-        Self::empty(self.options.clone(), self.options.magic.initial(), self.now)
+        let mut next = Self::empty(self.options.clone(), self.options.magic.initial(), self.now);
+        next.expected_len = if self.is_empty() { self.expected_len } else { self.progress.len };
+        next
     }
 
     /// Returns the batch with this size policy.
@@ -306,7 +325,8 @@ impl Clone for KafkaBatch {
             buffer: self.buffer.clone(),
             progress: self.progress,
             closed: self.closed,
-            fast_path_end: self.fast_path_end,
+            fast_path_end: 0, // the clone's buffer has no spare memory
+            expected_len: self.expected_len,
             marks: Marks::new(),
         }
     }
