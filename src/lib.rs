@@ -5,18 +5,19 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::{
-    Append, AppendError, AsRecord, BatchHeader, BatchLost, BatchOptions, BatchOverflow, Boundary, BrokerVersion,
-    Capabilities, Codec, CodecRefused, CompressError, Compression, CompressionRatio, ControlRecord, ControlRecordError,
-    ControlType, ConvertError, Corruption, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES,
-    DecodeError, DecodeErrorKind, DecodeErrorScope, DecompressError, DeliveredRecord, Delivery, DeliveryError,
-    DownConversion, EncodedHeaders, ExtendError, FailureReason, Fate, Field, FillOutcome, FlushError,
-    FromMessagesError, Full, FullReason, GzipLevel, Header, HeaderIter, HeaderList, HeaderTooLong, IncompleteTail,
-    IntoField, InvalidBrokerVersion, KafkaBatch, LenientRecordIter, LevelError, Loss, LossyConversion, Magic,
-    MagicChoice, Mark, MessageWriter, OptionsError, ParseCodecError, ParseCompressionError, PreparedBatch, Publish,
-    PublishError, RawHeader, RawHeaderIter, RawHeaderList, RawRecordView, Record, RecordBatch, RecordBatches,
-    RecordError, RecordIter, RecordMetadata, RecordTooLarge, RecordView, Records, Region, RollbackError, SealError,
-    SealErrorReason, SealedBatch, SendError, SendErrorReason, SizePolicy, Split, SplitError, Stamp, StampError,
-    StampedBatch, Timestamp, TimestampType, TopicPartition, Transport, ZstdLevel,
+    Append, AppendError, AsRecord, AsValue, BatchHeader, BatchLost, BatchOptions, BatchOverflow, Boundary,
+    BrokerVersion, BulkWriter, Capabilities, Codec, CodecRefused, CompressError, Compression, CompressionRatio,
+    ContiguousIter, ContiguousValues, ControlRecord, ControlRecordError, ControlType, ConvertError, Corruption,
+    DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind,
+    DecodeErrorScope, DecompressError, DeliveredRecord, Delivery, DeliveryError, DownConversion, EncodedHeaders,
+    ExtendError, FailureReason, Fate, Field, FillOutcome, FlushError, FromMessagesError, Full, FullReason, GzipLevel,
+    Header, HeaderIter, HeaderList, HeaderTooLong, IncompleteTail, IntoField, InvalidBrokerVersion, KafkaBatch,
+    LenientRecordIter, LevelError, Loss, LossyConversion, Magic, MagicChoice, Mark, MessageWriter, OffsetsError,
+    OptionsError, ParseCodecError, ParseCompressionError, PreparedBatch, Publish, PublishError, RawHeader,
+    RawHeaderIter, RawHeaderList, RawRecordView, Record, RecordBatch, RecordBatches, RecordError, RecordIter,
+    RecordMetadata, RecordTooLarge, RecordView, Records, Region, RollbackError, SealError, SealErrorReason,
+    SealedBatch, SendError, SendErrorReason, SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, Timestamp,
+    TimestampType, TopicPartition, Transport, ZstdLevel,
 };
 pub use kafka_batch_core::{machine, message, partitioner, protocol, stream};
 

@@ -53,13 +53,14 @@ mod transport;
 mod varint;
 
 pub use batch::{
-    Append, AppendError, Appended, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
-    ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
-    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope, DownConversion, ExtendError, Field,
-    FillOutcome, FromMessagesError, Full, FullReason, IncompleteTail, KafkaBatch, LenientRecordIter, Loss,
-    LossyConversion, Mark, MessageWriter, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
-    RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split,
-    SplitError, Stamp, StampError, StampedBatch, TimestampType,
+    Append, AppendError, Appended, AsValue, BatchHeader, BatchOptions, BatchOverflow, Boundary, BulkWriter,
+    CompressionRatio, ContiguousIter, ContiguousValues, ControlRecord, ControlRecordError, ControlType, ConvertError,
+    DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind,
+    DecodeErrorScope, DownConversion, ExtendError, Field, FillOutcome, FromMessagesError, Full, FullReason,
+    IncompleteTail, KafkaBatch, LenientRecordIter, Loss, LossyConversion, Mark, MessageWriter, OffsetsError,
+    OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata, RecordTooLarge, Records, Region,
+    RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split, SplitError, Stamp, StampError,
+    StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,

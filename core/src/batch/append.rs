@@ -386,12 +386,12 @@ impl KafkaBatch {
     /// Returns the number of bytes of records up to which [`is_below_limits`](Self::is_below_limits) suffices and the buffer
     /// has memory; 0 if the settings need every record to be checked.
     fn compute_fast_path_end(&self) -> u64 {
-        match self.options.size_policy {
-            SizePolicy::Uncompressed if self.options.partitions.is_none() => {
-                self.max_len().min(self.memory_len()) as u64
-            }
-            _ => 0,
-        }
+        if self.has_fast_path() { self.max_len().min(self.memory_len()) as u64 } else { 0 }
+    }
+
+    /// Returns `false` if the settings need every record to be checked.
+    pub(super) fn has_fast_path(&self) -> bool {
+        self.options.size_policy == SizePolicy::Uncompressed && self.options.partitions.is_none()
     }
 
     #[inline(always)]

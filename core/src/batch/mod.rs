@@ -1,6 +1,7 @@
 //! The batch: filled record by record, closed, sealed and stamped; and read from bytes.
 
 mod append;
+mod bulk;
 mod convert;
 mod decode;
 mod encode;
@@ -18,6 +19,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::ops::RangeInclusive;
 
+pub use bulk::{AsValue, BulkWriter, ContiguousIter, ContiguousValues, OffsetsError};
 pub use convert::{ConvertError, DownConversion, Loss, LossyConversion};
 pub use decode::{
     BatchHeader, ControlRecord, ControlRecordError, ControlType, DEFAULT_MAX_DECOMPRESSED, DecodeError,
@@ -265,6 +267,12 @@ impl KafkaBatch {
         self.truncate(mark.progress);
         self.marks.cut(mark.progress.len);
         Ok(())
+    }
+
+    /// Returns the memory of the batch, for another one: see [`BatchOptions::build_with_buffer`].
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 
     fn truncate(&mut self, progress: Progress) {

@@ -8,11 +8,12 @@ use core::ops::Range;
 use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 use ::proptest::{prop_assert, prop_assert_eq};
 
-use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedRecord, laws};
+use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedHeader, OwnedRecord, laws};
 use crate::batch::{
-    Appended, BatchOptions, BatchOverflow, ConvertError, DownConversion, ExtendError, FillOutcome, KafkaBatch, Mark,
-    OptionsError, RecordMetadata, RollbackError,
+    Appended, AsValue, BatchOptions, BatchOverflow, BulkWriter, ConvertError, DownConversion, ExtendError, FillOutcome,
+    KafkaBatch, Mark, OptionsError, RecordMetadata, RollbackError,
 };
+use crate::headers::Header;
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
@@ -30,6 +31,9 @@ pub enum Operation {
     TryExtend(Vec<OwnedRecord>),
     /// [`KafkaBatch::fill_from`]. The records that are left in the iterator are dropped.
     FillFrom(Vec<OwnedRecord>),
+    /// [`KafkaBatch::bulk`], with the key, headers and timestamp of the first record, and the values and timestamps of the
+    /// others: `fill_from`, and on a clone `extend` and `try_extend`.
+    Bulk(OwnedRecord, Vec<OwnedRecord>),
     /// [`KafkaBatch::mark`].
     Mark,
     /// [`KafkaBatch::rollback`] to one of the marks made so far: the one at this index, modulo their number.
@@ -145,6 +149,7 @@ impl CheckedBatch {
             Operation::Extend(records) => self.extend(records)?,
             Operation::TryExtend(records) => self.try_extend(records)?,
             Operation::FillFrom(records) => self.fill_from(records)?,
+            Operation::Bulk(common, values) => self.bulk(common, values)?,
             Operation::Mark => {
                 let (mark, model_mark) = (self.batch.mark(), self.model.mark());
                 self.marks.push(Marked { mark, model_mark, batch: self.batch.clone() });
@@ -236,6 +241,36 @@ impl CheckedBatch {
         self.same_as_one_by_one(before, &borrowed[..outcome.taken.len()])
     }
 
+    fn bulk(&mut self, common: &OwnedRecord, values: &[OwnedRecord]) -> Result<bool, TestCaseError> {
+        let records: Vec<_> = values.iter().map(|value| common.with_value_of(value)).collect();
+        let values: Vec<_> = values.iter().map(Value).collect();
+        let headers: Vec<_> = common.headers.iter().map(OwnedHeader::borrowed).collect();
+        let (before, borrowed) = (self.batch.clone(), borrowed(&records));
+        let [mut extended, mut tried] = [self.batch.clone(), self.batch.clone()];
+
+        let predicted = ExtendOutcome::predict(&mut self.model, &records);
+        let mut rest = values.iter().peekable();
+        let outcome = match bulk(&mut self.batch, common, &headers).fill_from(&mut rest) {
+            Ok(FillOutcome { taken, full }) => {
+                ExtendOutcome::new(&self.batch, taken, full.map(|full| (taken.len(), full.into())))
+            }
+            Err(error) => ExtendOutcome::of(&self.batch, Err(error)),
+        };
+        prop_assert_eq!(&outcome, &predicted);
+        prop_assert_eq!(rest.len(), records.len() - outcome.taken.len(), "what is left in the iterator");
+
+        let outcome = bulk(&mut extended, common, &headers).extend(&values);
+        prop_assert_eq!(&ExtendOutcome::of(&extended, outcome), &predicted);
+        laws::same(&extended, &self.batch, "`extend` and `fill_from`")?;
+
+        let outcome = bulk(&mut tried, common, &headers).try_extend(&values);
+        let whole = predicted.refused.is_none();
+        let taken = predicted.taken.len();
+        prop_assert_eq!(ExtendOutcome::of(&tried, outcome), predicted.all_or_nothing());
+        laws::same(&tried, if whole { &self.batch } else { &before }, "`try_extend`")?;
+        self.same_as_one_by_one(before, &borrowed[..taken])
+    }
+
     /// Checks that the batch is byte for byte what appending the records one by one makes of the earlier batch. Returns whether
     /// there were any.
     fn same_as_one_by_one(&self, mut before: KafkaBatch, taken: &[BorrowedRecord<'_>]) -> Result<bool, TestCaseError> {
@@ -290,6 +325,23 @@ impl CheckedBatch {
                 false
             }
         }
+    }
+}
+
+/// The value of a record, with its timestamp, if it has one.
+struct Value<'a>(&'a OwnedRecord);
+
+impl AsValue for &Value<'_> {
+    fn as_value(&self) -> (Option<&[u8]>, Option<Timestamp>) {
+        (self.0.value.as_deref(), self.0.timestamp)
+    }
+}
+
+fn bulk<'b, 'a>(batch: &'b mut KafkaBatch, common: &'a OwnedRecord, headers: &'a [Header<'a>]) -> BulkWriter<'b, 'a> {
+    let writer = batch.bulk().key(common.key.as_deref()).headers(headers);
+    match common.timestamp {
+        Some(timestamp) => writer.timestamp(timestamp),
+        None => writer,
     }
 }
 
