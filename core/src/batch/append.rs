@@ -201,15 +201,24 @@ impl KafkaBatch {
         append: &mut impl AppendTo<I::Item>,
     ) -> Result<FillOutcome, ExtendError> {
         let before = self.progress;
+        let refusal = self.append_until_refused(items, append);
+        self.filled(&before, refusal)
+    }
+
+    /// Appends items from the front of an iterator. Returns why the next one was refused.
+    #[inline(always)]
+    pub(super) fn append_until_refused<I: Iterator>(
+        &mut self,
+        items: &mut Peekable<I>,
+        append: &mut impl AppendTo<I::Item>,
+    ) -> Result<Option<Full>, AppendError> {
         while let Some(item) = items.peek() {
-            match append.append_to(self, item) {
-                Ok(Append::Taken(_)) => {}
-                Ok(Append::Full(full)) => return self.filled(&before, Ok(Some(full))),
-                Err(error) => return self.filled(&before, Err(error)),
+            if let Append::Full(full) = append.append_to(self, item)? {
+                return Ok(Some(full));
             }
             items.next();
         }
-        self.filled(&before, Ok(None))
+        Ok(None)
     }
 
     #[inline(always)]

@@ -110,41 +110,39 @@ impl<'a> BulkWriter<'_, 'a> {
     where
         I: Iterator<Item: AsValue>,
     {
+        let before = self.batch.progress;
         // Runs pay for short values. The first value decides, because looking at each would cost long ones more than it saves.
         let first = values.peek().and_then(|item| item.as_value().0);
-        if Run::takes(first) && Run::is_possible(self.batch, &self.common) {
-            return self.append_runs(values);
-        }
-        let Common { key, headers, timestamp } = self.common;
-        match key {
-            None if headers.is_empty() => return self.batch.append_from(values, &mut Plain { timestamp }),
-            Some(key) if headers.is_empty() => return self.batch.append_from(values, &mut Keyed { key, timestamp }),
-            _ => {}
-        }
-        match EncodedHeaders::new(self.common.headers) {
-            // Encoded once, and not for each record.
-            Ok(headers) => self.batch.append_from(values, &mut Common { headers: (&headers).into(), ..self.common }),
-            Err(_) => self.batch.append_from(values, &mut self.common), // too long: the first record is refused
-        }
+        let refusal = if Run::takes(first) && Run::is_possible(self.batch, &self.common) {
+            self.append_runs(values)
+        } else {
+            self.append_each(values)
+        };
+        self.batch.filled(&before, refusal)
     }
 
-    fn append_runs<I>(&mut self, values: &mut Peekable<I>) -> Result<FillOutcome, ExtendError>
+    /// Appends records in runs. Returns why the next one was refused.
+    fn append_runs<I>(&mut self, values: &mut Peekable<I>) -> Result<Option<Full>, AppendError>
     where
         I: Iterator<Item: AsValue>,
     {
-        let (before, common, key) = (self.batch.progress, self.common, SharedKey::new(self.common.key));
-        let (mut refusal, mut may_run) = (Ok(None), true);
+        let (common, key) = (self.common, SharedKey::new(self.common.key));
+        let (mut refusal, mut may_run, mut empty_runs) = (Ok(None), true, 0);
         while let Some(item) = values.peek() {
             let (value, timestamp) = item.as_value();
             if may_run && Run::takes(value) {
                 if let Some(mut run) = Run::begin(self.batch, key, common.timestamp) {
                     let mut appended = run.append(value, timestamp);
+                    empty_runs = if appended { 0 } else { empty_runs + 1 };
                     while appended {
                         values.next();
                         let Some(item) = values.peek() else { break };
                         let (value, timestamp) = item.as_value();
                         appended = run.append(value, timestamp);
                     }
+                }
+                if empty_runs > MAX_EMPTY_RUNS {
+                    return self.append_each(values);
                 }
                 may_run = false; // the next one needs the ordinary path
                 continue;
@@ -155,9 +153,32 @@ impl<'a> BulkWriter<'_, 'a> {
             }
             values.next();
         }
-        self.batch.filled(&before, refusal)
+        refusal
+    }
+
+    /// Appends records by the ordinary path. Returns why the next one was refused.
+    fn append_each<I>(&mut self, values: &mut Peekable<I>) -> Result<Option<Full>, AppendError>
+    where
+        I: Iterator<Item: AsValue>,
+    {
+        let Common { key, headers, timestamp } = self.common;
+        match key {
+            None if headers.is_empty() => self.batch.append_until_refused(values, &mut Plain { timestamp }),
+            Some(key) if headers.is_empty() => self.batch.append_until_refused(values, &mut Keyed { key, timestamp }),
+            _ => match EncodedHeaders::new(headers) {
+                // Encoded once, and not for each record.
+                Ok(encoded) => {
+                    let headers = HeaderList::from(&encoded);
+                    self.batch.append_until_refused(values, &mut Common { headers, ..self.common })
+                }
+                Err(_) => self.batch.append_until_refused(values, &mut self.common), // the first record is refused
+            },
+        }
     }
 }
+
+/// After so many runs without a record, something about the records is unusual, such as timestamps far apart.
+const MAX_EMPTY_RUNS: u32 = 8;
 
 impl Common<'_> {
     /// Appends a record between two runs. Returns `false` if it is refused.
