@@ -184,3 +184,61 @@ impl Accumulator {
         self.unfinished.next_batch()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use crate::{KafkaBatch, Record};
+
+    fn batch() -> SealedBatch {
+        let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+        batch.extend([Record::new("x")]).unwrap();
+        batch.seal().unwrap()
+    }
+
+    #[test]
+    fn a_partition_keeps_its_place_at_its_leader_and_only_there() {
+        let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
+        accumulator.accept(batch(), &TopicPartition::new("t", 0), Instant::START, &mut ids);
+        assert_eq!(accumulator.schedule.wait(0), Wait::Examination);
+        let turn = Wait::Turn(Node::Broker(1));
+        for (leader, expected) in [(Some(1), turn), (Some(2), Wait::Examination), (None, Wait::Examination)] {
+            accumulator.schedule.set(0, turn);
+            assert_eq!(accumulator.examine_unless_queued(0, leader), turn);
+            assert_eq!(accumulator.schedule.wait(0), expected, "{leader:?}");
+        }
+    }
+
+    #[test]
+    fn another_batch_has_a_partition_examined_only_if_it_can_be_the_next() {
+        let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
+        let to = TopicPartition::new("t", 0);
+        accumulator.accept(batch(), &to, Instant::START, &mut ids);
+        for (wait, expected) in [
+            (Wait::Itself, Wait::Examination),
+            (Wait::Backoff, Wait::Backoff),
+            (Wait::Turn(Node::Broker(1)), Wait::Turn(Node::Broker(1))),
+        ] {
+            accumulator.schedule.set(0, wait);
+            accumulator.accept(batch(), &to, Instant::START, &mut ids);
+            assert_eq!(accumulator.schedule.wait(0), expected);
+        }
+    }
+
+    #[test]
+    fn a_topic_is_active_until_its_last_batch_has_left_its_queue() {
+        let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
+        for _ in 0..2 {
+            accumulator.accept(batch(), &TopicPartition::new("t", 0), Instant::START, &mut ids);
+        }
+        for active in [1, 0] {
+            assert!(accumulator.is_active());
+            accumulator.partition_mut(0).pop();
+            accumulator.examine(0);
+            assert_eq!((accumulator.active().count(), accumulator.topics.active().count()), (active, active));
+        }
+        assert!(!accumulator.is_active());
+        assert_eq!(accumulator.schedule.wait(0), Wait::Batch);
+    }
+}

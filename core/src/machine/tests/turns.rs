@@ -111,3 +111,57 @@ fn what_is_done_for_a_batch_does_not_grow_with_those_that_wait_in_its_partition(
     let changes = world.producer.schedule_changes() - before;
     assert!(changes < 4 * 2_000, "{changes}");
 }
+
+#[test]
+fn a_batch_that_is_accepted_while_others_are_in_flight_is_pipelined() {
+    let mut world = World::new(|_| {});
+    world.send(&["x"], 0);
+    world.run();
+    world.responses.extend([None; 3]);
+    for value in ["a", "b", "c"] {
+        world.requests.clear();
+        world.send(&[value], 0);
+        world.run();
+        assert_eq!(world.produced().len(), 1, "{value}");
+    }
+}
+
+#[test]
+fn a_partition_whose_old_leader_leads_again_sends_without_waiting_for_a_response() {
+    let mut world = World::new(|_| {});
+    world.send(&["x"], 0);
+    world.run();
+    let leader = world.pipeline(&["in flight"])[0].connection;
+    world.silent_connections.push(leader);
+    for (moment, leads) in [(200, 2), (400, 1)] {
+        world.requests.clear();
+        world.leader = leads;
+        world.producer.lookup_topic("t", world.now);
+        world.pass(at(moment));
+        if leads == 2 {
+            world.send(&["y"], 0);
+            world.run();
+            assert!(world.produced().is_empty(), "nothing is sent to the new leader before the old one has responded");
+        }
+    }
+    assert_eq!(world.stamps(), [(7, 0, 2)]);
+}
+
+#[test]
+fn the_next_deadline_is_that_of_the_oldest_batch_without_an_outcome() {
+    let mut world = World::new(|config| {
+        config.delivery_timeout = Duration::from_secs(10);
+        config.request_timeout = Duration::from_secs(60);
+    });
+    world.send(&["x"], 0);
+    world.run();
+    let oldest = world.pipeline(&["in flight"]).remove(0);
+    world.pass(at(5_000));
+    world.silent_connections.push(oldest.connection);
+    world.send(&["later"], 1);
+    world.run();
+    world.silent_connections.clear();
+    assert_eq!(world.wait, Some(at(10_000)));
+    world.reply(&oldest, ErrorCode::NONE);
+    assert_eq!(world.wait, Some(at(15_000)));
+}
