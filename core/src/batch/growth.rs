@@ -17,7 +17,8 @@ const SMALL: usize = 8 << 10;
 const LARGE: usize = 1 << 20;
 const FACTOR: usize = 4;
 
-/// A buffer of more than this part of the largest one is not made: it would soon have to be copied into that one.
+/// Unless the limit is large, a buffer of more than this part of the largest one is not made: it would soon have to be copied
+/// into that one.
 const LAST_STEP: usize = 5;
 
 impl KafkaBatch {
@@ -47,7 +48,8 @@ impl KafkaBatch {
             (current, _) if current <= SMALL => current * FACTOR,
             (current, _) => LARGE.max(current.saturating_mul(2)),
         };
-        let capacity = if capacity > largest / LAST_STEP { largest } else { capacity };
+        let is_last = largest <= 2 * LARGE && capacity > largest / LAST_STEP;
+        let capacity = if is_last { largest } else { capacity.min(largest) };
         capacity.max(needed)
     }
 
