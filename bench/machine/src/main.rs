@@ -10,8 +10,9 @@ use std::hint::black_box;
 use std::time::Instant as SystemInstant;
 
 use broker::{Broker, TOPIC};
+use kafka_batch::batch::Stamp;
 use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
-use kafka_batch::{KafkaBatch, Record, SealedBatch, Stamp, Timestamp, TopicPartition};
+use kafka_batch::{KafkaBatch, Record, SealedBatch, Timestamp, TopicPartition};
 use kafka_batch_bench_shared::{Environment, median, results};
 
 /// Batches that are measured at once.
@@ -58,7 +59,8 @@ const NOW: Instant = Instant::START;
 
 impl World {
     fn new(row: &Row) -> Self {
-        let config = ProducerConfig { buffer_memory: usize::MAX, ..ProducerConfig::new([(broker::HOST, 9_001)]) };
+        let mut config = ProducerConfig::new([(broker::HOST, 9_001)]);
+        config.buffer_memory = usize::MAX;
         let clock = Clock { now: NOW, wall: Timestamp::from_millis(0) };
         let partitions = (row.busy + row.waiting) as i32;
         let mut world = Self {

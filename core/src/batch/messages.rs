@@ -7,7 +7,7 @@ use core::iter::Peekable;
 use super::append::AppendTo;
 use super::{Append, AppendError, Appended, BatchOptions, ExtendError, FillOutcome, KafkaBatch, OptionsError};
 use crate::headers::{EncodedHeaders, Header, HeaderList, HeaderTooLong, merge_headers};
-use crate::message::{Defaults, EncodeError, KeyOverride, Message, Overrides};
+use crate::outgoing::{Defaults, EncodeError, KeyOverride, Message, Overrides};
 use crate::record::Record;
 use crate::time::Timestamp;
 

@@ -6,9 +6,10 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::event::BatchId;
-use super::identity::{Disowned, Identity};
+use super::identity::Disowned;
 use super::io::ConnectionId;
-use super::network::Node;
+use super::node::Node;
+use super::producer_id::Identity;
 use super::sequence::Sequence;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;

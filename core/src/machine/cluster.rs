@@ -112,8 +112,8 @@ impl Cluster {
             let Some(name) = topic.name.as_ref().filter(|name| source.asked.contains(name)) else { continue };
             let error = || {
                 BrokerError::new(ApiKey::Metadata, topic.error_code)
-                    .in_version(source.version)
-                    .from_broker(source.broker)
+                    .with_version(source.version)
+                    .with_broker(source.broker)
             };
             match metadata(topic.error_code) {
                 TopicVerdict::Known => {
@@ -125,7 +125,7 @@ impl Cluster {
                     news.refused.push((name.clone(), error()));
                     self.topics.remove(name);
                 }
-                TopicVerdict::AskAgain | TopicVerdict::Rebootstrap => {
+                TopicVerdict::Retry | TopicVerdict::Rebootstrap => {
                     self.topics.insert(name.clone(), Topic::unknown(Some(error())));
                 }
             }
@@ -155,7 +155,7 @@ impl Cluster {
             if leader.is_none() {
                 let code = if good { ErrorCode::LEADER_NOT_AVAILABLE } else { partition.error_code };
                 let error =
-                    BrokerError::new(ApiKey::Metadata, code).in_version(source.version).from_broker(source.broker);
+                    BrokerError::new(ApiKey::Metadata, code).with_version(source.version).with_broker(source.broker);
                 let message = format!("partition {} has no leader", partition.partition_index);
                 known.leaderless.insert(partition.partition_index, error.with_message(message));
             }
@@ -408,7 +408,7 @@ mod tests {
         let news = cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
         assert_eq!(
             news.refused,
-            [("t".into(), BrokerError::new(ApiKey::Metadata, denied).in_version(12).from_broker(1))]
+            [("t".into(), BrokerError::new(ApiKey::Metadata, denied).with_version(12).with_broker(1))]
         );
         assert_eq!(cluster.leader(&to(0)), None);
     }

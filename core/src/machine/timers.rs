@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::accumulator::PartitionIndex;
 use super::io::ConnectionId;
-use super::network::Node;
+use super::node::Node;
 use crate::time::Instant;
 
 /// The identity of a timer: what its deadline is for.

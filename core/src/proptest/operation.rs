@@ -9,9 +9,10 @@ use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedHeader, OwnedRecord, laws};
+use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{
-    Appended, AsValue, BatchOptions, BatchOverflow, BulkWriter, ConvertError, DownConversion, ExtendError, FillOutcome,
-    KafkaBatch, Mark, OptionsError, RecordMetadata, RollbackError,
+    Appended, AsValue, BatchOptions, BatchOverflow, BulkWriter, ExtendError, FillOutcome, KafkaBatch, Mark,
+    OptionsError, RecordMetadata, RollbackError,
 };
 use crate::headers::Header;
 use crate::magic::Magic;

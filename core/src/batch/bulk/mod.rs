@@ -70,7 +70,7 @@ impl<'a> BulkWriter<'_, 'a> {
         self
     }
 
-    /// Sets the headers of the records, in order. [`EncodedHeaders`](crate::EncodedHeaders) are copied into each record
+    /// Sets the headers of the records, in order. [`EncodedHeaders`](crate::record::EncodedHeaders) are copied into each record
     /// at once. Default: none.
     #[must_use]
     pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {

@@ -5,7 +5,6 @@ use alloc::collections::btree_map::Entry as Slot;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::error::Error;
 use core::ops::Range;
 
 use super::Machine;
@@ -121,7 +120,7 @@ impl Machine {
 
     fn fail_first(&mut self, index: PartitionIndex, reason: FailureReason) {
         let Some(entry) = self.accumulator.partition(index).queue.front() else { return };
-        let outcome = Outcome::GivenUp { out: entry.in_flight.is_some() };
+        let outcome = Outcome::Abandoned { in_flight: entry.in_flight.is_some() };
         let verdict = verdict::produce(outcome, self.config.acks, entry.payload.identity().is_some());
         self.fail_at(index, 0, verdict == Verdict::Fail { maybe_written: true }, reason, Vec::new());
     }
@@ -138,7 +137,7 @@ impl Machine {
             return error.with_message(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)).into();
         }
         let cause = queue.front().and_then(|entry| self.delivery_timeout_cause(index, entry));
-        FailureReason::TimedOut { cause: cause.map(boxed) }
+        FailureReason::TimedOut { cause: cause.map(Box::new) }
     }
 
     /// Fails every batch without an outcome, because the producer is closed immediately.
@@ -211,7 +210,7 @@ impl Machine {
                 }
             }
             Err(error) => {
-                split_batch.reason.get_or_insert(FailureReason::Transport(Box::new(error.reason)));
+                split_batch.reason.get_or_insert(FailureReason::Seal(Box::new(error.reason.into())));
             }
         }
         self.dirty = true;
@@ -248,8 +247,4 @@ impl Machine {
         self.outputs.push_back(Output::Event(event));
         self.dirty = true;
     }
-}
-
-fn boxed(error: impl Error + Send + Sync + 'static) -> Box<dyn Error + Send + Sync> {
-    Box::new(error)
 }

@@ -10,11 +10,12 @@ use super::responses::{Part, PendingRequest};
 use crate::batch::Stamp;
 use crate::failure::{CodecRefused, FailureReason};
 use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};
-use crate::machine::handshake::Versions;
-use crate::machine::identity::Identity;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::{Node, Reach};
+use crate::machine::network::Reach;
+use crate::machine::node::Node;
+use crate::machine::producer_id::Identity;
 use crate::machine::timers::Timer;
+use crate::machine::versions::Versions;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
 };
@@ -236,7 +237,7 @@ impl Machine {
             Err(error) => {
                 self.dirty = true;
                 for (index, at) in members {
-                    let reason = FailureReason::Transport(Box::new(error));
+                    let reason = FailureReason::Request(error);
                     self.fail_at(index, at, false, reason, Vec::new());
                 }
                 None
@@ -290,8 +291,13 @@ struct Refused {
 }
 
 /// Opens a batch and seals it again, without producer id and sequence: nothing sent of it may be in the log.
-fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConversion) -> Result<(), Refused> {
-    use crate::batch::{ConvertError, SealErrorReason};
+fn open(
+    entry: &mut Entry,
+    magic: Option<crate::Magic>,
+    policy: crate::batch::convert::DownConversion,
+) -> Result<(), Refused> {
+    use crate::batch::SealErrorReason;
+    use crate::batch::convert::ConvertError;
 
     let batch = core::mem::replace(&mut entry.payload, Payload::Gone).into_batch();
     let magic = magic.unwrap_or(batch.magic());
@@ -303,11 +309,11 @@ fn open(entry: &mut Entry, magic: Option<crate::Magic>, policy: crate::DownConve
             }
             Err(error) => {
                 let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
-                (FailureReason::Transport(Box::new(error.reason)), too_large, error.batch)
+                (FailureReason::Seal(Box::new(error.reason)), too_large, error.batch)
             }
         },
         Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
-        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Transport(Box::new(reason)), true, batch),
+        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(Box::new(reason)), true, batch),
     };
     entry.payload = Payload::Open(*batch);
     Err(Refused { reason, too_large })

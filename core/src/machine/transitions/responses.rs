@@ -7,16 +7,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Machine;
+use crate::cause::ConnectionErrorKind;
 use crate::failure::RecordError;
 use crate::machine::accumulator::{Entry, EntryId, PartitionIndex};
-use crate::machine::event::ConnectionErrorKind;
-use crate::machine::handshake::garbled;
-use crate::machine::identity::Identity;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::Node;
+use crate::machine::node::Node;
+use crate::machine::producer_id::Identity;
 use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{
-    ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid,
+    ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid,
 };
 
 /// A request without a response.
@@ -63,7 +62,7 @@ impl Response<'_> {
 
     fn error(&self) -> BrokerError {
         let PartitionProduceResponse { error_code, error_message, .. } = self.response;
-        let error = BrokerError::new(ApiKey::Produce, *error_code).in_version(self.version).from_broker(self.broker);
+        let error = BrokerError::new(ApiKey::Produce, *error_code).with_version(self.version).with_broker(self.broker);
         error.with_message(error_message.clone())
     }
 }
@@ -107,7 +106,7 @@ impl Machine {
                 for part in parts {
                     self.on_part_result(part, broker, PartResult::NoResponse);
                 }
-                return self.fail_connection(id, garbled(error));
+                return self.fail_connection(id, error.into());
             }
         };
         if ApiKey::Produce.client_throttles(version) {
@@ -118,8 +117,8 @@ impl Machine {
         for topic in &decoded.responses {
             for response in &topic.partition_responses {
                 match &topic.topic {
-                    ProducedTopic::Name(name) => by_name.entry((name, response.index)).or_insert(response),
-                    ProducedTopic::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
+                    TopicNameOrId::Name(name) => by_name.entry((name, response.index)).or_insert(response),
+                    TopicNameOrId::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
                 };
             }
         }
