@@ -126,7 +126,7 @@ fn fill(batch: &mut KafkaBatch, record: Record<'_>) -> Full {
 }
 
 #[test]
-fn with_a_capacity_a_batch_takes_no_memory_from_the_first_append_until_it_is_full() {
+fn with_a_capacity_appending_until_full_allocates_nothing_after_the_first_append() {
     let encoded = EncodedHeaders::new(&NAMES).unwrap();
     for options in formats() {
         let limits = [
@@ -238,7 +238,7 @@ fn appending_owned_shared_and_optional_fields_allocates_nothing() {
     let text = || String::from("a value of this length");
     let (bytes, cow) = (Bytes::from(text()), Cow::<str>::Owned(text()));
     let mut batch = empty(BatchOptions::default().batch_size(1 << 20).capacity(1 << 20));
-    let _ = batch.append(Record::new("the first record takes memory for the batch")).unwrap();
+    let _ = batch.append(Record::new("the first record allocates the batch")).unwrap();
     let before = batch.record_count();
     for _ in 0..100 {
         let (string, vec, shared, owned_cow) = (text(), text().into_bytes(), bytes.clone(), cow.clone());
@@ -358,7 +358,7 @@ fn nested_marks_allocate_once() {
 }
 
 #[test]
-fn appending_several_records_takes_no_memory() {
+fn appending_several_records_allocates_nothing() {
     let mut batch = empty(BatchOptions::default().batch_size(100_000).capacity(100_000));
     let _ = batch.append(Record::new("first")).unwrap();
     let values = ["one of many"; 500];
