@@ -194,10 +194,7 @@ fn steady(partitions: usize, depth: usize, budget: Duration) -> f64 {
     let together = partitions.min(64);
     let stamping = stamping(partitions * depth, together, records, budget / 2);
     let mut driver = Driver::new(World::new(partitions, 0, MAX_REQUEST_SIZE));
-    for _ in 1..depth {
-        driver.run((0..partitions).map(|partition| (sealed(records), to(partition))).collect(), &[]);
-    }
-    driver.run((0..partitions).map(|partition| (sealed(records), to(partition))).collect(), &[]);
+    driver.run((0..partitions * depth).map(|number| (sealed(records), to(number % partitions))).collect(), &[]);
     driver.stopwatch.lap(1);
     let mut figures = Vec::new();
     let begun = SystemInstant::now();
