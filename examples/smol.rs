@@ -29,7 +29,7 @@ async fn publish(brokers: &str) -> Result<(), Box<dyn Error>> {
         .set("bootstrap.servers", brokers)
         .set("compression.type", "lz4")
         .set("batch.size", "1000")
-        .create()?;
+        .build()?;
 
     // The program decides what to do when a batch is full: here it sends the batch and begins the next one. A `Pending`
     // that is not awaited keeps its batch in memory, so the oldest ones are awaited in the loop.

@@ -5,23 +5,21 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::{
-    Append, AppendError, AsRecord, BatchHeader, BatchLost, BatchOptions, BatchOverflow, Boundary, BrokerVersion,
-    Capabilities, Codec, CodecRefused, CompressError, Compression, CompressionRatio, ControlRecord, ControlRecordError,
-    ControlType, ConvertError, Corruption, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES,
-    DecodeError, DecodeErrorKind, DecodeErrorScope, DecompressError, DeliveredRecord, Delivery, DeliveryError,
-    DownConversion, EncodedHeaders, ExtendError, FailureReason, Fate, Field, FillOutcome, FlushError,
-    FromMessagesError, Full, FullReason, GzipLevel, Header, HeaderIter, HeaderList, HeaderTooLong, IncompleteTail,
-    IntoField, InvalidBrokerVersion, KafkaBatch, LenientRecordIter, LevelError, Loss, LossyConversion, Magic,
-    MagicChoice, Mark, MessageWriter, OptionsError, ParseCodecError, ParseCompressionError, PreparedBatch, Publish,
-    PublishError, RawHeader, RawHeaderIter, RawHeaderList, RawRecordView, Record, RecordBatch, RecordBatches,
-    RecordError, RecordIter, RecordMetadata, RecordTooLarge, RecordView, Records, Region, RollbackError, SealError,
-    SealErrorReason, SealedBatch, SendError, SendErrorReason, SizePolicy, Split, SplitError, Stamp, StampError,
-    StampedBatch, Timestamp, TimestampType, TopicPartition, Transport, ZstdLevel,
+    Append, AppendError, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities,
+    Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, ExtendError,
+    FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch,
+    Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record, RecordError, RecordMetadata, SealError,
+    SealErrorReason, SealedBatch, SendError, SendErrorReason, SizePolicy, Timestamp, TopicPartition, Transport,
 };
-pub use kafka_batch_core::{machine, message, partitioner, protocol, stream};
+pub use kafka_batch_core::{
+    batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,
+};
 
 #[cfg(feature = "proptest")]
 pub use kafka_batch_core::proptest;
+
+#[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
+pub use kafka_batch_transport::{Producer, ProducerConfig};
 
 /// A producer over tokio.
 #[cfg(feature = "tokio")]
@@ -64,7 +62,8 @@ pub mod guide {}
 /// threads. [`machine`] has the rules for a driver.
 ///
 /// The example implements no [`Transport`]. To write one for another async runtime, use the crate
-/// [kafka-batch-transport](https://docs.rs/kafka-batch-transport): a [`Transport`] is then a loop and a function that connects.
+/// [kafka-batch-transport](https://docs.rs/kafka-batch-transport), which has the driver loop: a runtime adds connecting, a timer
+/// and spawning.
 ///
 #[doc = concat!("```rust,ignore\n", include_str!("../examples/blocking/driver.rs"), "\n```")]
 #[cfg(any(doc, doctest))]

@@ -216,8 +216,8 @@ impl Delivery {
     }
 
     /// Returns the compressed size ÷ the uncompressed size of the records as sent, for
-    /// [`CompressionRatio::observe`](crate::CompressionRatio::observe). 1 if the batch was not compressed; `None` if it
-    /// was split, or if the transport formed batches of its own.
+    /// [`CompressionRatio::observe`](crate::batch::CompressionRatio::observe). 1 if the batch was not compressed;
+    /// `None` if it was split, or if the transport formed batches of its own.
     #[must_use]
     pub fn compression_ratio(&self) -> Option<f32> {
         match (&self.batch, &self.offsets) {

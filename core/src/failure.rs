@@ -6,13 +6,19 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::batch::{KafkaBatch, LossyConversion};
+use crate::batch::convert::LossyConversion;
+use crate::batch::{AppendError, KafkaBatch, SealErrorReason};
+use crate::cause::TimeoutCause;
 use crate::compression::Codec;
-use crate::protocol::{BrokerError, ErrorCode};
+use crate::due_to::DueTo;
+use crate::protocol::{BrokerError, EncodeError, ErrorCode};
 use crate::record::TopicPartition;
+use crate::send_error::STOPPED;
+use crate::transport_error::TransportError;
 
 /// Whether a record of a failed batch is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: a caller that decides whether to send a record again must handle each fate.
 pub enum Fate {
     /// It is not in the log, and will not be.
     NotWritten,
@@ -106,16 +112,29 @@ pub enum FailureReason {
     /// The batch was not acknowledged within `delivery.timeout.ms`.
     #[error("it was not acknowledged within delivery.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
-        /// What the batch was waiting for when the timeout expired, and the last error before:
-        /// a [`TimeoutCause`](crate::machine::TimeoutCause). `None` if that is not known, as with librdkafka.
-        cause: Option<Box<dyn Error + Send + Sync>>,
+        /// What the batch was waiting for when the timeout expired, and the last error before. `None` if that is not
+        /// known, as with librdkafka.
+        cause: Option<Box<TimeoutCause>>,
     },
+    /// The batch was converted for an older broker, or split, and could not be sealed again. Nothing was sent.
+    #[error(transparent)]
+    Seal(Box<SealErrorReason>),
+    /// A record exceeds what the format allows that the broker requires. Nothing was sent.
+    #[error(transparent)]
+    Append(Box<AppendError>),
+    /// No Produce request can carry the batch to this broker.
+    #[error(transparent)]
+    Request(#[from] EncodeError),
     /// The producer was closed before the batch was acknowledged.
     #[error("the producer was closed before the batch was acknowledged")]
     Closed,
-    /// Another failure of the transport.
+    /// The task that sends batches has ended before the producer was closed, because its runtime was shut down, or
+    /// because it panicked. Retrying with the same producer always fails.
+    #[error("{STOPPED}")]
+    Stopped,
+    /// An error that is particular to the transport.
     #[error(transparent)]
-    Transport(Box<dyn Error + Send + Sync>),
+    Transport(#[from] TransportError),
 }
 
 /// The broker does not support the codec of the batch: it would respond UNSUPPORTED_COMPRESSION_TYPE.
@@ -140,22 +159,13 @@ impl CodecRefused {
     }
 }
 
-/// Displays `: ` and the cause, or nothing if there is none.
-pub(crate) struct DueTo<T>(pub(crate) Option<T>);
-
-impl<T: fmt::Display> fmt::Display for DueTo<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
-    }
-}
-
 impl FailureReason {
     /// Returns the broker's error code, if a broker responded with an error.
     #[must_use]
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Broker(error) => Some(error.code),
-            Self::Conversion(_) | Self::Codec(_) | Self::TimedOut { .. } | Self::Closed | Self::Transport(_) => None,
+            _ => None,
         }
     }
 
@@ -165,7 +175,7 @@ impl FailureReason {
         match self {
             Self::Broker(error) => error.is_retriable(),
             Self::TimedOut { .. } => true,
-            Self::Conversion(_) | Self::Codec(_) | Self::Closed | Self::Transport(_) => false,
+            _ => false,
         }
     }
 }
@@ -332,7 +342,7 @@ mod tests {
         let errors: [Box<dyn Error>; 3] = [
             Box::new(crate::SendError::new(to.clone(), empty.reason.into(), (*empty.batch).clone())),
             Box::new(DeliveryError::new(to, broker.into(), Fate::NotWritten, batch)),
-            Box::new(crate::AppendError::from(crate::message::EncodeError::new("no bytes"))),
+            Box::new(AppendError::from(crate::outgoing::EncodeError::new("no bytes"))),
         ];
         for error in errors {
             let text = error.to_string();

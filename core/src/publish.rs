@@ -7,10 +7,10 @@ use crate::batch::{AppendError, BatchOverflow, ExtendError, Full, KafkaBatch};
 use crate::failure::DeliveryError;
 use crate::field::IntoField;
 use crate::headers::HeaderList;
-use crate::message::{Defaults, Message};
+use crate::outgoing::{Defaults, Message};
 use crate::record::TopicPartition;
+use crate::send_error::{SendError, SendErrorReason};
 use crate::time::Timestamp;
-use crate::transport::{SendError, SendErrorReason};
 
 /// What to publish, and to which topic: the argument of [`Transport::publish_batch`](crate::Transport::publish_batch).
 ///

@@ -1,20 +1,24 @@
 //! The trait of transports, so that the same application code runs over any of them.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-use core::error::Error;
+mod boxed;
+
 use core::future::Future;
 use core::num::NonZeroU32;
 
-use crate::batch::{KafkaBatch, SealErrorReason};
+pub use self::boxed::{BoxPending, BoxTransport};
+use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
-use crate::message::Message;
-use crate::protocol::BrokerError;
+use crate::outgoing::Message;
 use crate::publish::{Publish, PublishError};
 use crate::record::TopicPartition;
+use crate::send_error::{FlushError, SendError, SendErrorReason};
 
-/// Sends batches to brokers and reports the outcome of each.
+/// Sends batches to brokers and reports the outcome of each: what all transports have in common, for generic code.
+///
+/// Producers have these methods also as inherent ones, so that an application that names its producer needs no trait in
+/// scope. Where the type of the transport must not appear, as in a struct that holds any of them, use
+/// [`boxed`](Self::boxed).
 ///
 /// Every method takes `&self`, so a handle can be shared.
 ///
@@ -84,6 +88,36 @@ pub trait Transport: Sync {
     /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
     fn close(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
 
+    /// Closes the producer without waiting for responses. It accepts no further batch, and each batch without an outcome
+    /// fails now and is returned in its error: as not written, or as unknown if any of its bytes may have been sent.
+    /// Completes when all of them have failed.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
+    fn close_at_once(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
+
+    /// Returns this transport without its type: every future is allocated, at about the cost of one allocation for each
+    /// batch.
+    ///
+    /// ```
+    /// use kafka_batch_core::{BoxTransport, Transport};
+    ///
+    /// struct Service {
+    ///     transport: BoxTransport, // of any producer, or of a fake one in tests
+    /// }
+    ///
+    /// fn service(transport: impl Transport + Send + 'static) -> Service {
+    ///     Service { transport: transport.boxed() }
+    /// }
+    /// ```
+    fn boxed(self) -> BoxTransport
+    where
+        Self: Sized + Send + 'static,
+        Self::Pending: 'static,
+    {
+        BoxTransport::new(self)
+    }
+
     /// Publishes a batch, messages, or both, as [`Publish`] specifies, and waits for the acknowledgement.
     ///
     /// # Errors
@@ -134,133 +168,5 @@ impl Capabilities {
     #[must_use]
     pub const fn new(one_batch_on_the_wire: bool) -> Self {
         Self { one_batch_on_the_wire }
-    }
-}
-
-/// Why a batch was not accepted. Nothing of it was sent, and the error has the batch.
-#[derive(Debug, thiserror::Error)]
-#[error("the batch for {to} was not accepted: {reason}")]
-#[non_exhaustive]
-pub struct SendError {
-    /// The topic and partition.
-    pub to: TopicPartition,
-    /// The reason.
-    pub reason: SendErrorReason,
-    /// The batch.
-    pub batch: Box<KafkaBatch>,
-}
-
-impl SendError {
-    /// Creates the error.
-    #[must_use]
-    pub fn new(to: TopicPartition, reason: SendErrorReason, batch: KafkaBatch) -> Self {
-        Self { to, reason, batch: Box::new(batch) }
-    }
-
-    /// Returns `true` if sending the same batch again may succeed.
-    #[must_use]
-    pub const fn is_retriable(&self) -> bool {
-        self.reason.is_retriable()
-    }
-}
-
-/// Why a batch was not accepted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendErrorReason {
-    /// The batch could not be sealed: it is empty or too large, or the codec failed.
-    #[error(transparent)]
-    Seal(#[from] SealErrorReason),
-    /// The keys in the batch route to another partition than the requested one.
-    #[error("the keys in the batch route to partition {routed}, but partition {asked} was requested")]
-    RoutedElsewhere {
-        /// The partition of its keys.
-        routed: i32,
-        /// The requested partition.
-        asked: i32,
-    },
-    /// The topic does not exist.
-    #[error("topic {topic:?} does not exist; create it, or let the broker create topics (auto.create.topics.enable)")]
-    UnknownTopic {
-        /// The topic.
-        topic: String,
-    },
-    /// The topic has no such partition.
-    #[error(
-        "topic {topic:?} has partitions 0 to {}, but partition {partition} was requested",
-        partitions.saturating_sub(1)
-    )]
-    UnknownPartition {
-        /// The topic.
-        topic: String,
-        /// The requested partition.
-        partition: i32,
-        /// The number of partitions of the topic.
-        partitions: u32,
-    },
-    /// No broker responds.
-    #[error("no broker responds ({brokers}): {cause}")]
-    NoBroker {
-        /// The addresses that were tried.
-        brokers: String,
-        /// The last failure.
-        cause: Box<dyn Error + Send + Sync>,
-    },
-    /// A broker refused, for example because the producer is not authorized to write to the topic.
-    #[error("topic {topic:?}: {error}")]
-    Broker {
-        /// The topic.
-        topic: String,
-        /// The broker's error, and the API that returned it.
-        error: BrokerError,
-    },
-    /// Authentication failed, on either side. Retrying with the same credentials and certificates fails again.
-    #[error("authentication failed: {0}")]
-    Authentication(Box<dyn Error + Send + Sync>),
-    /// The producer is closed.
-    #[error("the producer is closed")]
-    Closed,
-    /// Another failure of the transport.
-    #[error(transparent)]
-    Transport(Box<dyn Error + Send + Sync>),
-}
-
-impl SendErrorReason {
-    /// Returns the reason to refuse a batch whose keys [route](crate::BatchOptions::route_by_key) to another partition
-    /// than `asked`. Every transport checks this first.
-    #[must_use]
-    pub const fn of_routing(batch: &KafkaBatch, asked: i32) -> Option<Self> {
-        match batch.routed_partition() {
-            Some(routed) if routed != asked => Some(Self::RoutedElsewhere { routed, asked }),
-            _ => None,
-        }
-    }
-
-    /// Returns `true` if sending the same batch again may succeed.
-    #[must_use]
-    pub const fn is_retriable(&self) -> bool {
-        match self {
-            Self::NoBroker { .. } | Self::UnknownTopic { .. } | Self::UnknownPartition { .. } => true,
-            Self::Broker { error, .. } => error.is_retriable(),
-            _ => false,
-        }
-    }
-}
-
-/// Why a flush ended before every batch had an outcome.
-#[derive(Debug, thiserror::Error)]
-#[error("{outstanding} records were still in flight when the flush ended: {reason}")]
-#[non_exhaustive]
-pub struct FlushError {
-    /// The number of records without an outcome.
-    pub outstanding: usize,
-    /// The reason.
-    pub reason: Box<dyn Error + Send + Sync>,
-}
-
-impl FlushError {
-    /// Creates the error.
-    pub fn new(outstanding: usize, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { outstanding, reason: reason.into() }
     }
 }

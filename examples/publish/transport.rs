@@ -21,13 +21,13 @@ pub(crate) enum TransportName {
 pub(crate) fn over_tokio(args: &Args, brokers: &str) -> Result<TokioProducer, Failure> {
     let builder = TokioProducer::builder().batch_options(options(args));
     let builder = settings(args, brokers).into_iter().fold(builder, |builder, (name, value)| builder.set(name, value));
-    builder.create().map_err(|error| Failure::new(error, "see to --brokers"))
+    builder.build().map_err(|error| Failure::new(error, "see to --brokers"))
 }
 
 pub(crate) fn over_async_std(args: &Args, brokers: &str) -> Result<AsyncStdProducer, Failure> {
     let builder = AsyncStdProducer::builder().batch_options(options(args));
     let builder = settings(args, brokers).into_iter().fold(builder, |builder, (name, value)| builder.set(name, value));
-    builder.create().map_err(|error| Failure::new(error, "see to --brokers"))
+    builder.build().map_err(|error| Failure::new(error, "see to --brokers"))
 }
 
 fn settings(args: &Args, brokers: &str) -> [(&'static str, String); 3] {
@@ -50,7 +50,7 @@ pub(crate) fn over_rdkafka(args: &Args, brokers: &str) -> Result<RdkafkaProducer
         .set("message.timeout.ms", args.timeout.as_millis().to_string())
         .metadata_timeout(args.timeout)
         .batch_options(options(args));
-    builder.create().map_err(|error| misconfigured(args, &error))
+    builder.build().map_err(|error| misconfigured(args, &error))
 }
 
 fn options(args: &Args) -> BatchOptions {

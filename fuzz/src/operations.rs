@@ -7,9 +7,10 @@ mod step;
 pub use setup::{Record, Setup};
 pub use step::{Extend, Stamping, Step};
 
+use kafka_batch_core::decode::RecordBatches;
 use kafka_batch_core::proptest::proptest::test_runner::TestCaseResult;
 use kafka_batch_core::proptest::{CheckedBatch, Operation, OwnedRecord, laws};
-use kafka_batch_core::{KafkaBatch, Magic, RecordBatches};
+use kafka_batch_core::{KafkaBatch, Magic};
 
 /// A batch beside its model.
 #[derive(Debug)]

@@ -1,25 +1,24 @@
-//! The transports, as far as the suite has to tell them apart: how each is made, and which runtime it is under.
+//! The transports under test: how each is created, and its runtime.
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use kafka_batch::transports::tokio::Producer;
 use kafka_batch::{AsyncStdProducer, BatchOptions, RdkafkaProducer, TokioProducer, Transport};
 
 use crate::futures;
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What a case asks of a producer.
+/// The settings that a case needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) servers: String,
     pub(crate) options: BatchOptions,
-    /// How much may be on its way: `buffer.memory`, in bytes, and for librdkafka as many kibibytes as that is.
+    /// The limit of `buffer.memory`, in bytes, and for librdkafka the same in kibibytes.
     pub(crate) buffer: usize,
-    /// How long an accepted batch may take, and how long a topic is asked for.
+    /// The time limits for accepted batches and for topic lookups.
     pub(crate) patience: Duration,
     pub(crate) acks: &'static str,
     pub(crate) seed: u64,
@@ -35,14 +34,11 @@ pub(crate) trait Subject: Sized + 'static {
 
     fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T>;
 
-    /// The timer of its runtime, or of whatever it runs under here.
+    /// The timer of its runtime.
     fn sleep(time: Duration) -> Boxed<()>;
-
-    /// Does not wait for answers.
-    fn close_at_once(producer: &Self::Producer) -> Boxed<()>;
 }
 
-/// The settings that the machine's transports have in common.
+/// The common settings of the transports over the machine.
 macro_rules! create {
     ($producer:ident, $wanted:ident) => {
         $producer::builder()
@@ -57,14 +53,9 @@ macro_rules! create {
             .set("acks", $wanted.acks)
             .batch_options($wanted.options)
             .seed($wanted.seed)
-            .create()
+            .build()
             .unwrap()
     };
-}
-
-fn at_once<R: 'static>(producer: &Producer<R>) -> Boxed<()> {
-    let producer = producer.clone();
-    Box::pin(async move { producer.close_at_once().await.unwrap() })
 }
 
 pub(crate) struct Tokio;
@@ -89,10 +80,6 @@ impl Subject for Tokio {
     fn sleep(time: Duration) -> Boxed<()> {
         Box::pin(tokio::time::sleep(time))
     }
-
-    fn close_at_once(producer: &TokioProducer) -> Boxed<()> {
-        at_once(producer)
-    }
 }
 
 pub(crate) struct AsyncStd;
@@ -114,10 +101,6 @@ impl Subject for AsyncStd {
 
     fn sleep(time: Duration) -> Boxed<()> {
         Box::pin(async_std::task::sleep(time))
-    }
-
-    fn close_at_once(producer: &AsyncStdProducer) -> Boxed<()> {
-        at_once(producer)
     }
 }
 
@@ -141,7 +124,7 @@ impl Subject for Rdkafka {
             .metadata_timeout(wanted.patience)
             .batch_options(wanted.options)
             .seed(wanted.seed)
-            .create()
+            .build()
             .unwrap()
     }
 
@@ -155,10 +138,5 @@ impl Subject for Rdkafka {
 
     fn sleep(time: Duration) -> Boxed<()> {
         Box::pin(async_std::task::sleep(time))
-    }
-
-    fn close_at_once(producer: &RdkafkaProducer) -> Boxed<()> {
-        let producer = producer.clone();
-        Box::pin(async move { producer.close_at_once().await.unwrap() })
     }
 }

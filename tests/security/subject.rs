@@ -1,4 +1,4 @@
-//! The transports, as far as this suite has to tell them apart.
+//! The transports under test.
 
 use std::future::Future;
 
@@ -21,7 +21,7 @@ macro_rules! subject {
 
             fn create(brokers: String, settings: &[(&str, &str)]) -> $producer {
                 let builder = $producer::builder().set("bootstrap.servers", brokers);
-                settings.iter().fold(builder, |builder, &(name, value)| builder.set(name, value)).create().unwrap()
+                settings.iter().fold(builder, |builder, &(name, value)| builder.set(name, value)).build().unwrap()
             }
 
             fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant as SystemInstant};
 
 use bytes::Bytes;
 use kafka_batch::machine::{ConnectionId, Event, Input, Output};
-use kafka_batch::{Delivery, SealedBatch, Stamp, TopicPartition};
+use kafka_batch::{Delivery, SealedBatch, TopicPartition};
 
 use crate::broker::TOPIC;
 use crate::world::{NOW, World, sealed};
@@ -124,7 +124,7 @@ fn stamping(waiting: usize, together: usize, records: usize, budget: Duration) -
         while count < SAMPLE {
             stopwatch.start();
             for batch in queue.drain(..together) {
-                stamped.push(batch.stamp(Stamp::NONE.producer(7, 0, 0)).expect("magic 2"));
+                stamped.push(batch.stamp(Default::default()).expect("magic 2"));
             }
             stopwatch.stop();
             count += together;

@@ -6,7 +6,7 @@ use core::iter::Peekable;
 
 use super::{Append, AppendError, BatchOptions, ExtendError, FillOutcome, KafkaBatch, OptionsError, RecordMetadata};
 use crate::headers::{EncodedHeaders, Header, HeaderList, HeaderTooLong, merge_headers};
-use crate::message::{Defaults, EncodeError, KeyOverride, Message, Overrides};
+use crate::outgoing::{Defaults, EncodeError, KeyOverride, Message, Overrides};
 use crate::record::Record;
 use crate::time::Timestamp;
 

@@ -24,7 +24,7 @@ pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
 /// let now = Timestamp::from_millis(1_700_000_000_000);
 /// let batch = BatchOptions::default().batch_size(1_000_000).max_records(500).build(now)?;
 /// assert_eq!(batch.room(), 1_000_000 - 61);
-/// # Ok::<(), kafka_batch_core::OptionsError>(())
+/// # Ok::<(), kafka_batch_core::batch::OptionsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchOptions {
@@ -243,7 +243,7 @@ pub enum SizePolicy {
 /// # Examples
 ///
 /// ```
-/// use kafka_batch_core::CompressionRatio;
+/// use kafka_batch_core::batch::CompressionRatio;
 ///
 /// let mut ratio = CompressionRatio::default();
 /// ratio.observe(0.4);

@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::magic::Magic;
-use crate::message::EncodeError;
+use crate::outgoing::EncodeError;
 use crate::time::Timestamp;
 
 /// The outcome of [`KafkaBatch::append`](crate::KafkaBatch::append).
 ///
 /// A full batch is not an error, because it is how every batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: a record is appended, or the batch is full.
 #[must_use = "a full batch has not taken the record"]
 pub enum Append {
     /// The record is in the batch.

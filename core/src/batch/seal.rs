@@ -46,7 +46,8 @@ struct Contents {
 /// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{KafkaBatch, Record, Stamp, Timestamp};
+/// use kafka_batch_core::batch::Stamp;
+/// use kafka_batch_core::{KafkaBatch, Record, Timestamp};
 ///
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
 /// batch.extend([Record::new("one"), Record::new("two")])?;

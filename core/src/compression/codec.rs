@@ -14,6 +14,7 @@ use crate::magic::Magic;
 /// The setting for batches to be written is a [`Compression`](super::Compression) instead, which has
 /// levels and exists only for codecs that are compiled in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+// Exhaustive on purpose: code that reads batches must handle each codec that the format can name.
 pub enum Codec {
     /// No compression: number 0.
     #[default]

@@ -6,18 +6,17 @@ use alloc::vec::Vec;
 
 use super::entry::{Entry, EntryIds};
 use super::event::BatchId;
-use super::identity::{Disowned, Identity};
-use super::network::Node;
+use super::identity::Disowned;
+use super::index::PartitionIndex;
+use super::node::Node;
 use super::partition::Partition;
+use super::producer_id::Identity;
 use super::schedule::{Schedule, Wait};
 use super::topics::Topics;
 use super::unfinished::{Place, Unfinished, UnfinishedBatch};
 use crate::batch::SealedBatch;
 use crate::record::TopicPartition;
 use crate::time::Instant;
-
-/// The index of a partition in [`Accumulator`]. An unused partition is removed after a while, and its index reused.
-pub(super) type PartitionIndex = usize;
 
 /// All accepted batches that were neither delivered nor have failed.
 #[derive(Debug, Default)]

@@ -116,8 +116,8 @@ impl Cluster {
             };
             let error = || {
                 BrokerError::new(ApiKey::Metadata, topic.error_code)
-                    .in_version(source.version)
-                    .from_broker(source.broker)
+                    .with_version(source.version)
+                    .with_broker(source.broker)
             };
             match metadata(topic.error_code) {
                 TopicVerdict::Known => {
@@ -159,7 +159,7 @@ impl Cluster {
             if leader.is_none() {
                 let code = if good { ErrorCode::LEADER_NOT_AVAILABLE } else { partition.error_code };
                 let error =
-                    BrokerError::new(ApiKey::Metadata, code).in_version(source.version).from_broker(source.broker);
+                    BrokerError::new(ApiKey::Metadata, code).with_version(source.version).with_broker(source.broker);
                 let message = format!("partition {} has no leader", partition.partition_index);
                 known.leaderless.insert(partition.partition_index, error.with_message(message));
             }
@@ -421,7 +421,7 @@ mod tests {
         let news = cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
         assert_eq!(
             news.refused,
-            [("t".into(), BrokerError::new(ApiKey::Metadata, denied).in_version(12).from_broker(1))]
+            [("t".into(), BrokerError::new(ApiKey::Metadata, denied).with_version(12).with_broker(1))]
         );
         assert_eq!(cluster.leader("t", 0), None);
     }

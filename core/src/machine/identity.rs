@@ -3,52 +3,11 @@
 
 use alloc::collections::VecDeque;
 
+use super::producer_id::Identity;
 use super::query::Query;
 use super::sequence::Sequence;
+use crate::cause::ProducerIdError;
 use crate::protocol::BrokerError;
-
-/// A producer id and its epoch. Under a new identity the sequence numbers of a partition start at 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
-    pub(super) id: i64,
-    pub(super) epoch: i16,
-}
-
-/// Why a response to InitProducerId has no usable producer id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProducerIdError {
-    /// The broker reported success, with a negative id or epoch.
-    #[error("the broker answered InitProducerId with producer id {id} and epoch {epoch}, which no producer can have")]
-    Invalid {
-        /// The id.
-        id: i64,
-        /// The epoch.
-        epoch: i16,
-    },
-    /// The broker assigned an id and epoch that this producer had before: under them its sequence numbers are used up.
-    #[error("the broker answered InitProducerId with producer id {id} and epoch {epoch} again, {}", After(refusal.as_ref()))]
-    Repeated {
-        /// The id.
-        id: i64,
-        /// The epoch.
-        epoch: i16,
-        /// The last refusal of this producer's id by a broker, if there was one.
-        refusal: Option<BrokerError>,
-    },
-}
-
-/// Displays why another id was requested.
-struct After<'a>(Option<&'a BrokerError>);
-
-impl core::fmt::Display for After<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.0 {
-            Some(refusal) => write!(f, "after {refusal}"),
-            None => f.write_str("under which this producer has sent batches before"),
-        }
-    }
-}
 
 /// How many earlier producer ids are remembered, so that none is used twice. Brokers assign ids from blocks of 1,000
 /// (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`), and none twice: this guards against a broker that does.
@@ -347,7 +306,7 @@ mod tests {
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, under which this producer has \
              sent batches before"
         );
-        identities.disown(ONE, refusal().from_broker(2));
+        identities.disown(ONE, refusal().with_broker(2));
         assert_eq!(
             text(identities.obtain(ONE).unwrap_err()),
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, after broker 2 answered Produce with \

@@ -4,24 +4,15 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use super::backoff::{Backoff, ConnectionRng, Seed};
-use super::cause::BrokerAddress;
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
 use super::connection::Connection;
-use super::event::ConnectionError;
 use super::io::ConnectionId;
+use super::node::Node;
+use crate::cause::{BrokerAddress, ConnectionError};
 use crate::magic::BrokerVersion;
 use crate::splitmix64::SplitMix64;
 use crate::time::Instant;
-
-/// A server to connect to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Node {
-    /// A bootstrap server, by its index in the list. Its broker id is not known.
-    Bootstrap(usize),
-    /// A broker, by its id.
-    Broker(i32),
-}
 
 /// All connections, and the state of each node.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use alloc::collections::{BTreeMap, BinaryHeap};
 use core::cmp::Reverse;
 
-use super::accumulator::PartitionIndex;
+use super::index::PartitionIndex;
 use super::io::ConnectionId;
-use super::network::Node;
+use super::node::Node;
 use crate::time::Instant;
 
 /// The identity of a timer: what its deadline is for.

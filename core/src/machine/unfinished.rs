@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::accumulator::PartitionIndex;
 use super::event::BatchId;
+use super::index::PartitionIndex;
 use crate::time::Instant;
 
 /// The place of a batch in [`Unfinished`]. It is reused after the batch has finished.

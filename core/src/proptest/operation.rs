@@ -8,9 +8,10 @@ use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedRecord, laws};
+use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{
-    BatchOptions, BatchOverflow, ConvertError, DownConversion, ExtendError, FillOutcome, KafkaBatch, Mark,
-    OptionsError, RecordMetadata, RollbackError,
+    BatchOptions, BatchOverflow, ExtendError, FillOutcome, KafkaBatch, Mark, OptionsError, RecordMetadata,
+    RollbackError,
 };
 use crate::magic::Magic;
 use crate::time::Timestamp;

@@ -28,6 +28,7 @@ use crate::time::Timestamp;
 /// # Ok::<(), kafka_batch_core::AppendError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
+// Exhaustive on purpose: it has the fields of a [`Record`](crate::Record).
 pub struct OwnedRecord {
     /// The key, or null.
     pub key: Option<Vec<u8>>,
@@ -41,6 +42,7 @@ pub struct OwnedRecord {
 
 /// A header that owns its bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
+// Exhaustive on purpose: a header is a name and a value in every format.
 pub struct OwnedHeader {
     /// The name.
     pub name: String,

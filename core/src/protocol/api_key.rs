@@ -33,7 +33,7 @@ struct Properties {
 
 impl ApiKey {
     /// Every API that this client supports, by ascending key.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &'static [Self] = &[
         Self::Produce,
         Self::Metadata,
         Self::SaslHandshake,
@@ -104,6 +104,7 @@ impl fmt::Display for ApiKey {
 
 /// A range of versions, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: a range has two ends.
 pub struct VersionRange {
     /// The oldest version.
     pub min: i16,

@@ -2,7 +2,9 @@
 
 use super::Record;
 use arbitrary::{Arbitrary, Unstructured};
-use kafka_batch_core::{DownConversion, Magic, Stamp};
+use kafka_batch_core::Magic;
+use kafka_batch_core::batch::Stamp;
+use kafka_batch_core::convert::DownConversion;
 
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Step {

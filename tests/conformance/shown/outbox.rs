@@ -1,5 +1,5 @@
 use kafka_batch::transports::tokio::Pending;
-use kafka_batch::{KafkaBatch, TokioProducer, TopicPartition, Transport};
+use kafka_batch::{KafkaBatch, TokioProducer, TopicPartition};
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 

@@ -1,7 +1,7 @@
-use kafka_batch::{Publish, Record, Transport};
+use kafka_batch::{Publish, Record};
 
 async fn publish(brokers: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let producer = Producer::builder().set("bootstrap.servers", brokers).create()?;
+    let producer = Producer::builder().set("bootstrap.servers", brokers).build()?;
 
     let mut batch = producer.batch();
     batch.extend([Record::new("21.5").key("sensor-7"), Record::new("21.7").key("sensor-7")])?;

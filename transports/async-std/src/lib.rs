@@ -6,12 +6,12 @@
 //! # #[cfg(feature = "async-std")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use kafka_batch_async_std::AsyncStdProducer;
-//! use kafka_batch_core::{Record, TopicPartition, Transport};
+//! use kafka_batch_core::{Record, TopicPartition};
 //!
 //! # let cluster = rdkafka::mocking::MockCluster::new(1)?;
 //! # let brokers = cluster.bootstrap_servers();
 //! # async_std::task::block_on(async {
-//! let producer = AsyncStdProducer::builder().set("bootstrap.servers", brokers).create()?; // "localhost:9092"
+//! let producer = AsyncStdProducer::builder().set("bootstrap.servers", brokers).build()?; // "localhost:9092"
 //!
 //! let mut batch = producer.batch();
 //! for reading in ["21.5", "21.7"] {
@@ -35,30 +35,37 @@
 //!   recommend smol ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)); without this feature nothing
 //!   of it is built.
 //! - smol: the feature `smol` and [`SmolProducer`].
-//! - Any other: [`ProducerBuilder::create_with_task`] returns a future, to be spawned on that executor. No feature is needed.
+//! - Any other: [`ProducerBuilder::build_with_task`] returns a future, to be spawned on that executor. No feature is needed.
 //!
 //! # Implementation
-//! Each producer has one task, which drives the state machine and all of its sockets in a loop of about thirty lines
-//! (`drive.rs`). Handles send commands to it through a queue that is bounded in bytes. Batches are compressed on the caller's
+//! Each producer has one task, which drives the state machine and all of its sockets: the driver loop of the crate
+//! `kafka-batch-transport`. This crate adds connecting, a timer and spawning. Handles send commands to it through a queue that is bounded in bytes. Batches are compressed on the caller's
 //! task, and sent with vectored writes without copying them (TLS encrypts them into its own buffer). [`Producer`] documents
 //! its guarantees, and the effect of dropping a future. Host names are resolved on a thread of the crate `blocking`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod connect;
-mod drive;
+mod sockets;
 
-pub use kafka_batch_transport::{
-    ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol, Stopped, Unreachable,
-};
-use kafka_batch_transport::{Driver, ProducerTask, Runtime};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::time::Instant;
 
-/// A producer over async-std. See [`ProducerBuilder`] for its settings and [`Producer`] for its guarantees.
-pub type AsyncStdProducer = Producer<AsyncStd>;
+use async_io::{Async, Timer};
+pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol};
+use kafka_batch_transport::{Runtime, runtime_producer};
 
-/// A producer over smol. See [`ProducerBuilder`] for its settings and [`Producer`] for its guarantees.
-pub type SmolProducer = Producer<Smol>;
+runtime_producer! {
+    /// A producer over async-std. See [`ProducerBuilder`] for its settings.
+    AsyncStdProducer, AsyncStd
+}
+
+runtime_producer! {
+    /// A producer over smol. See [`ProducerBuilder`] for its settings.
+    SmolProducer, Smol
+}
 
 /// The runtime of an [`AsyncStdProducer`].
 #[derive(Clone, Copy, Debug)]
@@ -68,21 +75,38 @@ pub enum AsyncStd {}
 #[derive(Clone, Copy, Debug)]
 pub enum Smol {}
 
-impl Runtime for AsyncStd {
-    fn drive(driver: Driver) -> ProducerTask {
-        Box::pin(drive::drive(driver))
-    }
+macro_rules! over_async_io {
+    ($runtime:ty, $producer:ty) => {
+        impl Runtime for $runtime {
+            type Producer = $producer;
+            type Stream = Async<TcpStream>;
+            type Timer = Timer;
+
+            async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+                sockets::resolve(host, port).await
+            }
+
+            async fn connect(address: SocketAddr) -> io::Result<Async<TcpStream>> {
+                sockets::connect(address).await
+            }
+
+            fn timer(at: Instant) -> Timer {
+                Timer::at(at)
+            }
+
+            fn reset(mut timer: Pin<&mut Timer>, at: Instant) {
+                timer.set_at(at);
+            }
+        }
+    };
 }
 
-impl Runtime for Smol {
-    fn drive(driver: Driver) -> ProducerTask {
-        Box::pin(drive::drive(driver))
-    }
-}
+over_async_io!(AsyncStd, AsyncStdProducer);
+over_async_io!(Smol, SmolProducer);
 
 #[cfg(feature = "async-std")]
 impl kafka_batch_transport::Spawn for AsyncStd {
-    fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
+    fn spawn(task: kafka_batch_transport::ProducerTask) -> Result<(), ConfigError> {
         drop(async_std::task::spawn(task)); // dropping the handle detaches the task
         Ok(())
     }
@@ -90,7 +114,7 @@ impl kafka_batch_transport::Spawn for AsyncStd {
 
 #[cfg(feature = "smol")]
 impl kafka_batch_transport::Spawn for Smol {
-    fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
+    fn spawn(task: kafka_batch_transport::ProducerTask) -> Result<(), ConfigError> {
         smol::spawn(task).detach();
         Ok(())
     }

@@ -1,43 +1,25 @@
-//! The builder of producers, and the traits that a transport implements.
+//! The builder of producers.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::future::Future;
 use std::hash::BuildHasher;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::machine;
-use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
+use kafka_batch_core::convert::DownConversion;
+use kafka_batch_core::{BatchOptions, Capabilities};
 
 use crate::command_queue::CommandQueue;
+use crate::drive::drive;
 use crate::driver::Driver;
 use crate::error::ConfigError;
 use crate::producer::Producer;
+use crate::runtime::{ProducerTask, Runtime, Spawn};
 use crate::secrets::{shown, shown_name};
 use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
 use crate::tls_stream::Security;
 use crate::topics::Topics;
-
-/// The task of a producer. It completes when the producer is closed.
-pub type ProducerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// An async runtime, as a transport adds it to this crate.
-pub trait Runtime: Sized + 'static {
-    /// Returns the task that runs a driver until [`Step::End`](crate::Step::End). The [crate] documentation shows the loop.
-    fn drive(driver: Driver) -> ProducerTask;
-}
-
-/// A runtime whose current instance is known without a handle.
-pub trait Spawn: Runtime {
-    /// Spawns the producer's task on this runtime.
-    ///
-    /// # Errors
-    /// There is no current runtime.
-    fn spawn(task: ProducerTask) -> Result<(), ConfigError>;
-}
 
 /// Settings of a [`Producer`], by their Kafka names. [`ProducerConfig`] has them with typed values.
 ///
@@ -60,7 +42,8 @@ pub struct ProducerBuilder<R> {
 }
 
 impl<R: Runtime> ProducerBuilder<R> {
-    pub(crate) fn new() -> Self {
+    /// Returns a builder with default settings.
+    pub fn new() -> Self {
         Self {
             settings: Settings::new(),
             config: ProducerConfig::default(),
@@ -84,7 +67,7 @@ impl<R: Runtime> ProducerBuilder<R> {
         self
     }
 
-    /// Sets the options of the batches that [`Transport::batch`](kafka_batch_core::Transport::batch) makes. The settings
+    /// Sets the options of the batches that [`Producer::batch`] makes. The settings
     /// `compression.type` and `batch.size` override these options. The hard limit has no setting: set it with
     /// `.batch_options(BatchOptions::default().max_message_bytes(…))`.
     pub fn batch_options(mut self, options: BatchOptions) -> Self {
@@ -113,40 +96,47 @@ impl<R: Runtime> ProducerBuilder<R> {
         self
     }
 
-    /// Makes the producer, and spawns its task on the current runtime. Returns without connecting: connections are made
+    /// Builds the producer, and spawns its task on the current runtime. Returns without connecting: connections are made
     /// once they are needed.
     ///
     /// # Errors
     /// A setting is unknown, out of range or in conflict with another one, or there is no current runtime.
-    pub fn create(self) -> Result<Producer<R>, ConfigError>
+    pub fn build(self) -> Result<R::Producer, ConfigError>
     where
         R: Spawn,
     {
-        let (producer, task) = self.create_with_task()?;
+        let (producer, task) = self.build_with_task()?;
         R::spawn(task)?;
         Ok(producer)
     }
 
-    /// Makes the producer, and returns its task for the caller to spawn on any executor. The producer does nothing before
+    /// Builds the producer, and returns its task for the caller to spawn on any executor. The producer does nothing before
     /// the task is polled. Dropping the task is like shutting down its runtime: batches in flight fail with
-    /// [`Stopped`](crate::Stopped).
+    /// [`FailureReason::Stopped`](kafka_batch_core::FailureReason::Stopped).
     ///
     /// # Errors
     /// A setting is unknown, out of range or in conflict with another one.
-    pub fn create_with_task(self) -> Result<(Producer<R>, ProducerTask), ConfigError> {
+    pub fn build_with_task(self) -> Result<(R::Producer, ProducerTask), ConfigError> {
         let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let ParsedConfig { machine, options: batch_options, tls, brokers } =
+        let ParsedConfig { machine: mut config, options: batch_options, tls, brokers } =
             settings::parse(&settings, &config, batch_options)?;
         let security = Security::new(tls.as_ref())?;
         batch_options.clone().build(UNIX_EPOCH)?;
-        let config = machine::ProducerConfig { down_conversion, split_too_large, ..machine };
+        config.down_conversion = down_conversion;
+        config.split_too_large = split_too_large;
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
         let queue = Arc::new(CommandQueue::new(limit, topics));
         let driver = Driver::new(config, security, seed, Arc::clone(&queue));
         let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
-        Ok((producer, R::drive(driver)))
+        Ok((producer.into(), Box::pin(drive::<R>(driver))))
+    }
+}
+
+impl<R: Runtime> Default for ProducerBuilder<R> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -185,26 +175,19 @@ impl<R> fmt::Debug for ProducerBuilder<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    enum Nowhere {}
-
-    impl Runtime for Nowhere {
-        fn drive(_: Driver) -> ProducerTask {
-            Box::pin(std::future::ready(()))
-        }
-    }
+    use crate::alarm::tests::Manual;
 
     #[test]
     fn debug_shows_no_secret() {
         let secrets = ["sasl.password", "sasl.jaas.config", "sasl.oauthbearer.client.secret", "ssl.key.pem"];
-        let builder = Producer::<Nowhere>::builder().set("client.id", "me");
+        let builder = ProducerBuilder::<Manual>::new().set("client.id", "me");
         let builder = secrets.iter().fold(builder, |builder, secret| builder.set(*secret, "hunter2"));
         let shown = format!("{builder:?}");
         assert!(shown.contains("\"client.id\": \"me\"") && !shown.contains("hunter2"), "{shown}");
         for secret in secrets {
             assert!(shown.contains(secret), "{shown}");
         }
-        let error = builder.create_with_task().map(drop).unwrap_err();
+        let error = builder.build_with_task().map(drop).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
 }

@@ -9,18 +9,13 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use kafka_batch_core::machine::CloseMode;
-use kafka_batch_core::{Delivery, DeliveryError, FlushError, SealedBatch, SendErrorReason, TopicPartition};
+use kafka_batch_core::{SealedBatch, SendErrorReason, TopicPartition};
 
-use crate::error::Stopped;
-use crate::oneshot::{Accepted, FlushOrClose, Receiver, Sender, lock, wake};
-use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
+use crate::accepted::{Accepted, Answer, FlushOrClose, Flushed};
+use crate::oneshot::{Receiver, Sender, lock, wake};
+use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
 use crate::topic_error::TopicError;
 use crate::topics::Topics;
-
-/// The outcome of a batch.
-pub(crate) type Answer = Result<Delivery, DeliveryError>;
-/// The outcome of a flush or close.
-pub(crate) type Flushed = Result<(), FlushError>;
 
 /// A command of a handle. The driver applies them in the order of the queue.
 #[derive(Debug)]
@@ -49,6 +44,7 @@ struct State {
     /// The newest version of Produce that all connected brokers support; without connections, the last known one.
     produce: Option<i16>,
 }
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QueueState {
     Open,
@@ -60,12 +56,20 @@ enum QueueState {
     Stopped,
 }
 
+/// A batch that was not accepted.
+#[derive(Debug)]
+pub(crate) struct NotAccepted {
+    pub(crate) reason: SendErrorReason,
+    pub(crate) batch: SealedBatch,
+    pub(crate) to: TopicPartition,
+}
+
 impl QueueState {
     fn refusal(self) -> Option<SendErrorReason> {
         match self {
             Self::Open => None,
             Self::Closing | Self::Closed => Some(SendErrorReason::Closed),
-            Self::Stopped => Some(SendErrorReason::Transport(Box::new(Stopped))),
+            Self::Stopped => Some(SendErrorReason::Stopped),
         }
     }
 }
@@ -93,14 +97,23 @@ impl CommandQueue {
         lock(&self.state).queue_state.refusal()
     }
 
-    /// Waits for memory, in the order of the calls, and accepts the batch. A batch that is not accepted is left in
-    /// `request`.
-    pub(crate) async fn send(
-        &self,
-        request: &mut Option<(SealedBatch, TopicPartition)>,
-    ) -> Result<Receiver<Answer>, SendErrorReason> {
-        let mut acquiring = Acquiring { queue: self, waiter: None };
-        poll_fn(|context| acquiring.poll(request, context.waker())).await
+    /// Waits for memory, in the order of the calls, and accepts the batch.
+    ///
+    /// # Errors
+    /// The producer is closed or has stopped. The error has the batch.
+    pub(crate) async fn send(&self, batch: SealedBatch, to: TopicPartition) -> Result<Receiver<Answer>, NotAccepted> {
+        let needed = permits(&batch);
+        let mut acquiring = Acquiring::new(&self.state);
+        let acquired = poll_fn(|context| acquiring.poll(needed, context.waker(), |state| state.queue_state.refusal()));
+        match acquired.await {
+            Ok(mut state) => {
+                let (sender, receiver) = Sender::new(Accepted::new(batch, to));
+                state.commands.push(Command::Send(sender));
+                unlock_and_wake(state);
+                Ok(receiver)
+            }
+            Err(reason) => Err(NotAccepted { reason, batch, to }),
+        }
     }
 
     /// Requests the topic's metadata.
@@ -185,6 +198,12 @@ impl CommandQueue {
     }
 }
 
+impl HasSemaphore for State {
+    fn semaphore(&mut self) -> &mut Semaphore {
+        &mut self.semaphore
+    }
+}
+
 impl State {
     fn is_over(&self) -> bool {
         matches!(self.queue_state, QueueState::Closed | QueueState::Stopped)
@@ -198,50 +217,7 @@ fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
     driver_waker.into_iter().for_each(wake);
 }
 
-/// Waits for memory, and leaves the semaphore's queue when it is dropped.
-struct Acquiring<'a> {
-    queue: &'a CommandQueue,
-    waiter: Option<WaiterId>,
-}
-
-impl Acquiring<'_> {
-    fn poll(
-        &mut self,
-        request: &mut Option<(SealedBatch, TopicPartition)>,
-        waker: &Waker,
-    ) -> Poll<Result<Receiver<Answer>, SendErrorReason>> {
-        let mut state = lock(&self.queue.state);
-        if let Some(reason) = state.queue_state.refusal() {
-            self.waiter = None; // `cancel_all` has removed it
-            return Poll::Ready(Err(reason));
-        }
-        let (batch, to) = request.take().expect("polled after the batch was accepted");
-        match state.semaphore.acquire(self.waiter, permits(&batch), waker) {
-            Acquire::Acquired => {
-                self.waiter = None;
-                let (sender, receiver) = Sender::new(Accepted::new(batch, to));
-                state.commands.push(Command::Send(sender));
-                unlock_and_wake(state);
-                Poll::Ready(Ok(receiver))
-            }
-            Acquire::Waiting(waiter) => {
-                self.waiter = Some(waiter);
-                *request = Some((batch, to));
-                Poll::Pending
-            }
-        }
-    }
-}
-
 /// Returns the permits that a batch needs.
 pub(crate) fn permits(batch: &SealedBatch) -> Permits {
     Permits { records: batch.record_count(), bytes: batch.size() }
-}
-
-impl Drop for Acquiring<'_> {
-    fn drop(&mut self) {
-        let Some(waiter) = self.waiter else { return };
-        let (_own_waker, granted) = lock(&self.queue.state).semaphore.cancel(waiter);
-        granted.into_iter().for_each(wake);
-    }
 }

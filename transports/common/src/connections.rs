@@ -5,10 +5,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
@@ -25,7 +23,7 @@ use crate::write_queue::WriteQueue;
 /// tasks. Only connections whose waker was called are polled. The machine bounds the memory, since it limits the requests in
 /// flight (`max.in.flight.requests.per.connection`). Requests are queued here without copying; TLS encrypts them into a
 /// buffer of its own, 64 KiB at a time.
-pub struct Connections<S> {
+pub(crate) struct Connections<S> {
     each: BTreeMap<ConnectionId, Connection<S>>,
     buffer: Box<[u8]>,
     task: TaskWaker,
@@ -75,14 +73,13 @@ enum Progress {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
     /// Returns an empty set of connections.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { each: BTreeMap::new(), buffer: vec![0; BUFFER].into_boxed_slice(), task: TaskWaker::new() }
     }
 
-    /// Adds a connection, for [`Step::Connect`](crate::Step::Connect). Polls `attempt`, and then performs the TLS handshake
+    /// Adds a connection, for [`Step::Connect`](crate::driver::Step::Connect). Polls `attempt`, and then performs the TLS handshake
     /// over its stream, if `tls` has TLS.
-    pub fn open(
+    pub(crate) fn open(
         &mut self,
         connection: ConnectionId,
         tls: TlsConnector,
@@ -95,8 +92,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
         self.each.insert(connection, Connection { state, reader, writer });
     }
 
-    /// Queues a frame to be written, for [`Step::Transmit`](crate::Step::Transmit).
-    pub fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
+    /// Queues a frame to be written, for [`Step::Transmit`](crate::driver::Step::Transmit).
+    pub(crate) fn transmit(&mut self, connection: ConnectionId, bytes: Vec<Bytes>) {
         if let Some(Connection { state: State::Open { write_queue, .. }, writer, .. }) = self.each.get_mut(&connection)
         {
             write_queue.push(bytes);
@@ -104,14 +101,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
         }
     }
 
-    /// Drops the connection, or the attempt to connect, for [`Step::Close`](crate::Step::Close).
-    pub fn close(&mut self, connection: ConnectionId) {
+    /// Drops the connection, or the attempt to connect, for [`Step::Close`](crate::driver::Step::Close).
+    pub(crate) fn close(&mut self, connection: ConnectionId) {
         self.each.remove(&connection);
     }
 
     /// Connects, writes and reads as far as possible without blocking, and passes events to the driver. Ready if there were
     /// any: then call [`Driver::next_step`].
-    pub fn poll(&mut self, driver: &mut Driver, context: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, driver: &mut Driver, context: &Context<'_>) -> Poll<()> {
         let mut has_events = false;
         let Self { each, buffer, task } = self;
         task.register(context.waker());
@@ -121,12 +118,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
             progress != Progress::Ended
         });
         if has_events { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Default for Connections<S> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -248,37 +239,6 @@ impl<S> fmt::Debug for Connections<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.each.keys()).finish()
     }
-}
-
-/// Tries one address of a broker after another, until one accepts a connection. Each attempt gets an equal share of the
-/// remaining time, so that an address that does not respond leaves time for the others.
-///
-/// An address may accept connections although there is no working broker. That is detected only after connecting, so each of
-/// the `failures` of [`Step::Connect`](crate::Step::Connect) moves the start to the next address (as the Java client does
-/// with `client.dns.lookup=use_all_dns_ips`).
-///
-/// `connect` makes one attempt, within the given time.
-///
-/// # Errors
-/// The error of the last attempt, or `NotFound` if there is no address.
-pub async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
-    mut addresses: Vec<SocketAddr>,
-    until: Instant,
-    failures: usize,
-    connect: impl Fn(SocketAddr, Duration) -> F,
-) -> io::Result<S> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    let first = failures % addresses.len().max(1);
-    addresses.rotate_left(first);
-    for (tried, &address) in addresses.iter().enumerate() {
-        let left = (addresses.len() - tried) as u32;
-        let share = until.saturating_duration_since(Instant::now()) / left;
-        match connect(address, share).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
-        }
-    }
-    Err(last)
 }
 
 #[cfg(test)]

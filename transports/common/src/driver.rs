@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
 use bytes::Bytes;
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
 };
@@ -16,17 +17,15 @@ use kafka_batch_core::{DeliveryError, FailureReason, Fate};
 
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
-use crate::error::Stopped;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
 use crate::waiters::{Entry, Waiters};
 
-/// The machine of one producer, and the futures that wait for it. A transport runs it in a loop, as the [crate]
-/// documentation shows.
+/// The machine of one producer, and the futures that wait for it. [`drive`](crate::drive::drive) runs it.
 ///
 /// A runtime that is shut down drops it before its [`Step::End`]. Then every batch in flight fails, with its fate as far as
 /// it is known, and all waiting futures complete.
-pub struct Driver {
+pub(crate) struct Driver {
     machine: machine::Machine,
     queue: Arc<CommandQueue>,
     waiters: Waiters,
@@ -42,8 +41,8 @@ pub struct Driver {
 
 /// The next action of a runtime's loop. Exhaustive on purpose: a new variant must break each loop at compile time. `Debug`
 /// does not show the bytes to be written, since they may contain a password.
-pub enum Step {
-    /// Connect, with `TCP_NODELAY`: [`Connections::open`](crate::Connections::open).
+pub(crate) enum Step {
+    /// Connect, with `TCP_NODELAY`: [`Connections::open`](crate::connections::Connections::open).
     Connect {
         /// Identifies the attempt, and then the connection.
         connection: ConnectionId,
@@ -54,19 +53,19 @@ pub enum Step {
         /// When the attempt times out (`socket.connection.setup.timeout.ms`).
         until: Instant,
         /// The number of consecutive connections to this host and port that ended before the broker's API versions were
-        /// known. For [`connect_to_any`](crate::connect_to_any), which starts with another address each time.
+        /// known. For [`connect`](crate::connect::connect), which starts with another address each time.
         failures: usize,
-        /// Secures the connection; for [`Connections::open`](crate::Connections::open).
+        /// Secures the connection; for [`Connections::open`](crate::connections::Connections::open).
         tls: TlsConnector,
     },
-    /// Write these segments: [`Connections::transmit`](crate::Connections::transmit).
+    /// Write these segments: [`Connections::transmit`](crate::connections::Connections::transmit).
     Transmit {
         /// The connection to write to.
         connection: ConnectionId,
         /// One frame.
         bytes: Vec<Bytes>,
     },
-    /// Drop the connection: [`Connections::close`](crate::Connections::close).
+    /// Drop the connection: [`Connections::close`](crate::connections::Connections::close).
     Close(ConnectionId),
     /// Wait for a command, an event of a connection, or this deadline, whichever is first.
     Wait(Option<Instant>),
@@ -99,8 +98,8 @@ impl fmt::Debug for Step {
 }
 
 impl Driver {
-    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
-        let config = ProducerConfig { over_tls: security.is_tls(), ..config };
+    pub(crate) fn new(mut config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
+        config.over_tls = security.is_tls();
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
             started: Instant::now(),
@@ -117,7 +116,7 @@ impl Driver {
     }
 
     /// Returns the next step. Call it until it returns [`Step::Wait`], and again after one of the events that it waits for.
-    pub fn next_step(&mut self) -> Step {
+    pub(crate) fn next_step(&mut self) -> Step {
         let now = self.now();
         while !self.ended {
             match self.machine.poll_output(now) {
@@ -143,7 +142,7 @@ impl Driver {
     }
 
     /// Passes queued commands to the machine. Ready if there were any: then call [`next_step`](Self::next_step).
-    pub fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
         let polled = self.queue.poll_commands(&mut self.commands, context);
         self.apply_commands();
         polled
@@ -151,13 +150,13 @@ impl Driver {
 
     /// Passes an event of a connection to the machine. For the end of a connection, use [`lost`](Self::lost), which
     /// classifies its error.
-    pub fn handle_input(&mut self, input: Input<'_>) {
+    pub(crate) fn handle_input(&mut self, input: Input<'_>) {
         let now = self.now();
         self.machine.handle_input(input, now);
     }
 
     /// Records `frames` completed writes on a connection. Returns whether the machine has to be polled.
-    pub fn written(&mut self, connection: ConnectionId, frames: usize) -> bool {
+    pub(crate) fn written(&mut self, connection: ConnectionId, frames: usize) -> bool {
         if self.reports_writes {
             (0..frames).for_each(|_| self.handle_input(Input::Written(connection)));
         }
@@ -165,7 +164,7 @@ impl Driver {
     }
 
     /// Records the end of a connection, or of a failed attempt to connect.
-    pub fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
+    pub(crate) fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
         let how = match error {
             Some(error) if is_distrust(error) => Disconnect::Untrusted,
             Some(error) if is_no_tls(error) => Disconnect::NoTls,
@@ -199,7 +198,7 @@ impl Driver {
                             // The batch was accepted already, so this is its outcome. Memory was acquired before, so the
                             // only cause left is that the topic's name is invalid.
                             self.queue.release(permits);
-                            let reason = FailureReason::Transport(Box::new(error.reason));
+                            let reason = FailureReason::Transport(TransportError::new(error.kind));
                             let batch = error.batch.into_batch();
                             sender.send(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
                         }
@@ -237,7 +236,7 @@ impl Driver {
             }
             Event::Flushed(flush) => self.waiters.flushed(flush),
             Event::Topic { topic, partitions } => {
-                let answer = partitions.map_err(TopicError::new);
+                let answer = partitions.map_err(TopicError::Lookup);
                 let concerns_topic = answer.as_ref().err().is_none_or(TopicError::concerns_topic);
                 self.queue.topics.answer(&topic, &answer, concerns_topic);
             }
@@ -247,7 +246,7 @@ impl Driver {
                 self.queue.set_produce(self.addresses.produce());
             }
             Event::ConnectionError(error) => log::warn!("{error}"),
-            Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
+            Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
         }
@@ -294,12 +293,12 @@ impl Driver {
         }
     }
 
-    /// As [`dispatch`](Self::dispatch), but with the reason [`Stopped`] in place of `Closed`, since the application has not
+    /// As [`dispatch`](Self::dispatch), but with the reason `Stopped` in place of `Closed`, since the application has not
     /// closed the producer.
     fn dispatch_stopped(&mut self, mut event: Event) {
         if let Event::Failed { error, .. } = &mut event {
             if let FailureReason::Closed = error.reason {
-                error.reason = FailureReason::Transport(Box::new(Stopped));
+                error.reason = FailureReason::Stopped;
             }
         }
         self.dispatch(event);
@@ -341,7 +340,5 @@ impl fmt::Debug for Driver {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod log_capture;
 #[cfg(test)]
 mod tests;

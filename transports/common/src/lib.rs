@@ -1,50 +1,92 @@
 //! The parts that all transports of `kafka-batch` share which drive its state machine ([`kafka_batch_core::machine`]):
-//! producer handles, settings, back-pressure, TLS. This crate depends on no runtime, opens no socket and starts no thread.
+//! producer handles, settings, back-pressure, the driver loop, TLS. This crate depends on no runtime, opens no socket and
+//! starts no thread.
 //!
 //! ```text
-//!  Producer ──commands──▶ CommandQueue ──▶ Driver ──▶ the machine
-//!  Pending  ◀───────── outcomes ────┘  ▲
-//!                                      │ steps, events
-//!                       a Runtime's loop ◀──▶ Connections ◀──▶ sockets
+//!  Producer ──commands──▶ command queue ──▶ driver ──▶ the machine
+//!  Pending  ◀───────── outcomes ────────┘  ▲
+//!                                          │ steps, events
+//!                            the driver loop ◀──▶ connections ◀──▶ sockets of a Runtime
 //! ```
 //! - [`Producer`] is the handle that users hold. It seals batches on the caller's task, waits for buffer memory, and queues
 //!   commands.
-//! - [`Driver`] owns the machine and the futures' result slots. It returns the next [`Step`].
-//! - [`Connections`] writes and reads, over any stream that implements the traits of `futures-io`.
-//! - [`Runtime`] is implemented by a transport: a loop over these two, a way to connect, and a timer.
+//! - [`ProducerBuilder`] takes the settings and starts the producer's task, which drives the machine and its sockets.
+//! - [`Runtime`] is what a transport implements: connecting, and a timer.
 //!
-//! # How to write a loop
-//! ```text
-//! loop {
-//!     let deadline = loop {                                               // the drain
-//!         match driver.next_step() {
-//!             Step::Connect { connection, host, port, until, failures, tls } => {
-//!                 connections.open(connection, tls, connect(host, port, until, failures))
-//!             }
-//!             Step::Transmit { connection, bytes } => connections.transmit(connection, bytes),
-//!             Step::Close(connection)              => connections.close(connection),
-//!             Step::Wait(deadline)                 => break deadline,
-//!             Step::End                            => return,
-//!         }
-//!     };
-//!     wait for the first of: driver.poll_commands(…), connections.poll(&mut driver, …), the deadline
-//! }
+//! Applications use this crate through `kafka-batch-tokio` and `kafka-batch-async-std`.
+//!
+//! # How to support another runtime
 //! ```
-//! Applications use this crate through `kafka-batch-tokio` and `kafka-batch-async-std`. Use it directly to support another
-//! runtime.
+//! use std::io;
+//! use std::net::{SocketAddr, TcpStream};
+//! use std::pin::Pin;
+//! use std::time::Instant;
+//!
+//! use async_io::{Async, Timer};
+//! use kafka_batch_transport::{ConfigError, ProducerTask, Runtime, Spawn, runtime_producer};
+//!
+//! runtime_producer! {
+//!     /// A producer whose task runs on a thread of its own.
+//!     ThreadProducer, Threads
+//! }
+//!
+//! /// Sockets and timers of the crate `async-io`, and one thread for each producer.
+//! #[derive(Debug)]
+//! pub enum Threads {}
+//!
+//! impl Runtime for Threads {
+//!     type Producer = ThreadProducer;
+//!     type Stream = Async<TcpStream>;
+//!     type Timer = Timer;
+//!
+//!     async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+//!         use std::net::ToSocketAddrs; // a real transport does this without blocking the thread
+//!         Ok((host, port).to_socket_addrs()?.collect())
+//!     }
+//!
+//!     async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
+//!         let stream = Async::<TcpStream>::connect(address).await?;
+//!         stream.get_ref().set_nodelay(true)?;
+//!         Ok(stream)
+//!     }
+//!
+//!     fn timer(at: Instant) -> Timer {
+//!         Timer::at(at)
+//!     }
+//!
+//!     fn reset(mut timer: Pin<&mut Timer>, at: Instant) {
+//!         timer.set_at(at);
+//!     }
+//! }
+//!
+//! impl Spawn for Threads {
+//!     fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
+//!         std::thread::spawn(|| async_io::block_on(task));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let producer = ThreadProducer::builder().set("bootstrap.servers", "localhost:9092").build()?;
+//! assert!(producer.batch().is_empty()); // nothing connects before the first batch is sent
+//! # Ok::<(), ConfigError>(())
+//! ```
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod accepted;
 mod alarm;
 mod broker_addresses;
 mod builder;
 mod command_queue;
+mod connect;
 mod connections;
+mod drive;
 mod driver;
 mod error;
 mod oneshot;
 mod producer;
+mod runtime;
 mod secrets;
 mod security;
 mod semaphore;
@@ -58,14 +100,14 @@ mod waiters;
 mod wake_flag;
 mod write_queue;
 
-pub use alarm::Alarm;
-pub use builder::{ProducerBuilder, ProducerTask, Runtime, Spawn};
-pub use connections::{Connections, connect_to_any};
-pub use driver::{Driver, Step};
-pub use error::{ConfigError, Stopped, Unreachable};
+pub use builder::ProducerBuilder;
+pub use error::ConfigError;
+/// For the expansion of [`runtime_producer!`].
+#[doc(hidden)]
+pub use kafka_batch_core as __core;
 pub use producer::{Pending, Producer};
+pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::{ProducerConfig, SecurityProtocol};
-pub use tls_stream::TlsConnector;
 
 /// Redaction of settings in logs and errors, also for transports with settings of their own.
 pub mod redaction {
@@ -74,7 +116,7 @@ pub mod redaction {
 
 /// The synchronization primitives of producer handles, also for transports that do not drive the machine.
 pub mod waiting {
-    pub use crate::oneshot::{Slot, lock};
-    pub use crate::semaphore::{Acquire, Permits, Semaphore, WaiterId};
-    pub use crate::topics::{Count, Topics, has};
+    pub use crate::oneshot::{Slot, lock, wake};
+    pub use crate::semaphore::{Acquire, Acquiring, HasSemaphore, Permits, Semaphore, WaiterId};
+    pub use crate::topics::{Count, Lookup, Topics};
 }

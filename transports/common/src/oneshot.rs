@@ -4,11 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use kafka_batch_core::{DeliveryError, FailureReason, Fate, FlushError, SealedBatch, TopicPartition};
-
-use crate::command_queue::{Answer, Flushed};
-use crate::error::Stopped;
-
 /// Locks a mutex, and ignores that it is poisoned: every critical section of this crate keeps the guarded value consistent
 /// at each of its steps, so it is usable after a panic.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -17,7 +12,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Wakes a task. A waker is foreign code and may panic; the panic is caught, so that other tasks are still woken, and has
 /// been reported by the panic hook.
-pub(crate) fn wake(waker: Waker) {
+pub fn wake(waker: Waker) {
     drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 
@@ -79,47 +74,7 @@ pub(crate) trait OnDrop {
     fn on_drop(self) -> Self::Answer;
 }
 
-/// An accepted batch. Holds the batch until the machine takes it.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    to: TopicPartition,
-    record_count: usize,
-    batch: Option<SealedBatch>,
-}
-
-impl Accepted {
-    pub(crate) fn new(batch: SealedBatch, to: TopicPartition) -> Self {
-        Self { to, record_count: batch.record_count(), batch: Some(batch) }
-    }
-}
-
-/// A batch that the machine has not taken is not written. The fate of one that it has taken and not returned is unknown.
-impl OnDrop for Accepted {
-    type Answer = Answer;
-
-    fn on_drop(self) -> Answer {
-        let reason = FailureReason::Transport(Box::new(Stopped));
-        let Self { to, record_count, batch } = self;
-        Err(match batch {
-            Some(batch) => DeliveryError::new(to, reason, Fate::NotWritten, batch.into_batch()),
-            None => DeliveryError::without_batch(to, reason, Fate::Unknown, record_count),
-        })
-    }
-}
-
-/// A flush or close, which waits for all batches that were accepted before.
-#[derive(Debug)]
-pub(crate) struct FlushOrClose;
-
-impl OnDrop for FlushOrClose {
-    type Answer = Flushed;
-
-    fn on_drop(self) -> Flushed {
-        Err(FlushError::new(0, Stopped))
-    }
-}
-
-/// The sending side. If it is dropped without sending, the receiver gets the error that the driver has stopped.
+/// The sending side. If it is dropped without sending, the receiver gets the answer of [`OnDrop`].
 #[derive(Debug)]
 pub(crate) struct Sender<S: OnDrop>(Option<(Arc<Slot<S::Answer>>, S)>);
 
@@ -130,18 +85,15 @@ impl<S: OnDrop> Sender<S> {
         (Self(Some((Arc::clone(&slot), subject))), slot)
     }
 
+    /// Returns the subject.
+    pub(crate) fn subject_mut(&mut self) -> Option<&mut S> {
+        self.0.as_mut().map(|(_, subject)| subject)
+    }
+
     pub(crate) fn send(mut self, answer: S::Answer) {
         if let Some((slot, _)) = self.0.take() {
             slot.fill(answer);
         }
-    }
-}
-
-impl Sender<Accepted> {
-    /// Takes the batch and its destination out. `None` after the first call.
-    pub(crate) fn take_batch(&mut self) -> Option<(SealedBatch, TopicPartition)> {
-        let (_, accepted) = self.0.as_mut()?;
-        Some((accepted.batch.take()?, accepted.to.clone()))
     }
 }
 
@@ -150,50 +102,5 @@ impl<S: OnDrop> Drop for Sender<S> {
         if let Some((slot, subject)) = self.0.take() {
             slot.fill(subject.on_drop());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use kafka_batch_core::{KafkaBatch, Record};
-
-    fn taken<T>(slot: &Slot<T>) -> Poll<T> {
-        slot.poll_take(&Context::from_waker(Waker::noop()))
-    }
-
-    fn accepted() -> Accepted {
-        let mut batch = KafkaBatch::new(0);
-        batch.extend([Record::new("x"), Record::new("y")]).unwrap();
-        Accepted::new(batch.seal().unwrap(), TopicPartition::new("t", 3))
-    }
-
-    #[test]
-    fn a_dropped_sender_sends_that_the_driver_stopped() {
-        for is_taken in [false, true] {
-            let (mut sender, receiver) = Sender::new(accepted());
-            assert!(taken(&receiver).is_pending());
-            if is_taken {
-                assert!(sender.take_batch().is_some() && sender.take_batch().is_none());
-            }
-            drop(sender);
-            let Poll::Ready(Err(error)) = taken(&receiver) else { panic!("nothing was sent on drop") };
-            let fate = if is_taken { Fate::Unknown } else { Fate::NotWritten };
-            assert_eq!((&error.to, error.fate()), (&TopicPartition::new("t", 3), Some(fate)));
-            assert_eq!((error.record_count(), error.batch.is_none()), (2, is_taken), "a lost batch is not empty");
-            assert_eq!(error.good_remainder().is_err(), is_taken);
-            assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
-        }
-        let (sender, receiver) = Sender::new(FlushOrClose);
-        drop(sender);
-        assert!(matches!(taken(&receiver), Poll::Ready(Err(error)) if error.reason.is::<Stopped>()));
-    }
-
-    #[test]
-    fn a_sender_that_has_sent_sends_nothing_on_drop() {
-        let (sender, receiver) = Sender::new(FlushOrClose);
-        sender.send(Ok(()));
-        assert!(matches!(taken(&receiver), Poll::Ready(Ok(()))));
-        assert!(taken(&receiver).is_pending());
     }
 }

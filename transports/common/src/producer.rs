@@ -2,32 +2,33 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use kafka_batch_core::machine::{CloseMode, SendErrorKind};
+use kafka_batch_core::machine::CloseMode;
+use kafka_batch_core::message::Message;
 use kafka_batch_core::{
-    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealError, SealedBatch, SendError,
-    SendErrorReason, TopicPartition, Transport,
+    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError, SealError,
+    SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
 };
 
-use crate::builder::{ProducerBuilder, Runtime};
-use crate::command_queue::{Answer, CommandQueue, Flushed};
+use crate::accepted::{Answer, Flushed};
+use crate::command_queue::{CommandQueue, NotAccepted};
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
-use crate::topics;
+use crate::topics::{Lookup, Topics};
 
 /// Sends Kafka batches exactly as they were filled: **one batch in the program is one batch on the wire and one in the
 /// log**, stored as a whole or not at all.
 ///
-/// A cheap handle: clones share one state machine, its connections, and one task of the runtime `R`. The handle and its
-/// futures can be used on any thread and under any runtime; only the task needs `R`.
+/// A cheap handle: clones share one state machine, its connections, and one task of a runtime. The handle is one type whatever
+/// that runtime is: it and its futures can be used on any thread and under any runtime; only the task needs its own. The
+/// runtimes' crates make it, as `TokioProducer`, `AsyncStdProducer` and `SmolProducer`, which dereference and convert to it.
 ///
-/// - **Making batches** ([`batch`](Transport::batch)) needs no broker. Once a broker has answered, new batches have the
+/// - **Making batches** ([`batch`](Self::batch)) needs no broker. Once a broker has answered, new batches have the
 ///   newest format that all connected brokers accept (while there is no connection, the format of the last one), and no
 ///   codec that is too new for one of them (zstd needs Kafka 2.1). A batch that is too new for its broker is converted when
 ///   it is sent, or fails with a list of what the conversion would lose.
@@ -35,7 +36,7 @@ use crate::topics;
 ///   `request.timeout.ms`), then compresses the batch on the caller's task, and then waits for `buffer.memory`, in the order
 ///   of the calls, so that small batches cannot starve a large one. Then the batch is accepted, and is sent immediately:
 ///   there is no `linger.ms`.
-/// - **Cancelling** is by dropping. Dropping the future of [`send_batch`](Transport::send_batch) before it resolves sends
+/// - **Cancelling** is by dropping. Dropping the future of [`send_batch`](Self::send_batch) before it resolves sends
 ///   nothing and drops the batch with it. To continue after a timeout, keep the pinned future and poll it again, or send a
 ///   clone. (A future that is kept and not polled may hold the memory that it waited for, and blocks nothing else.) Once it
 ///   has resolved, the batch is in flight, and dropping [`Pending`] discards only the outcome.
@@ -46,12 +47,12 @@ use crate::topics;
 /// - **Closing** refuses later batches and those that wait for memory, and flushes. It continues when its future is dropped.
 ///   [`close_at_once`](Self::close_at_once) does not wait for responses.
 /// - **Dropping** the last handle cancels nothing: accepted batches are still sent while the runtime runs. At the end of a
-///   program, call [`close`](Transport::close) to be sure of it.
+///   program, call [`close`](Self::close) to be sure of it.
 /// - **If the runtime is shut down** early, or the task panics, no future is left pending: each batch in flight fails with
-///   [`Stopped`](crate::Stopped), as not written or unknown, as the case may be, and is returned in the error.
-pub struct Producer<R> {
+///   [`FailureReason::Stopped`](kafka_batch_core::FailureReason::Stopped), as not written or unknown, as the case may be, and is returned in the error.
+#[derive(Clone)]
+pub struct Producer {
     inner: Arc<Inner>,
-    runtime: PhantomData<fn() -> R>,
 }
 
 struct Inner {
@@ -70,14 +71,7 @@ impl Drop for Inner {
     }
 }
 
-impl<R: Runtime> Producer<R> {
-    /// Returns a builder with default settings.
-    pub fn builder() -> ProducerBuilder<R> {
-        ProducerBuilder::new()
-    }
-}
-
-impl<R> Producer<R> {
+impl Producer {
     pub(crate) fn new(
         queue: Arc<CommandQueue>,
         batch_options: BatchOptions,
@@ -85,16 +79,119 @@ impl<R> Producer<R> {
         limit: usize,
         brokers: String,
     ) -> Self {
-        let inner = Arc::new(Inner { queue, batch_options, capabilities, limit, brokers });
-        Self { inner, runtime: PhantomData }
+        Self { inner: Arc::new(Inner { queue, batch_options, capabilities, limit, brokers }) }
     }
 
-    /// Closes the producer without waiting for responses. It accepts no further batch, and each batch that is not complete
-    /// fails now and is returned in the error: as not written, or as unknown if any of its bytes may have been sent.
-    /// Resolves when all of them have failed.
+    /// Returns what this transport guarantees.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities
+    }
+
+    /// Creates an empty batch with the settings of this producer, at the current time.
+    #[must_use]
+    pub fn batch(&self) -> KafkaBatch {
+        let (options, now) = (self.inner.batch_options.clone(), SystemTime::now());
+        if let Some(version) = self.inner.queue.produce() {
+            // Options that this format does not support are left to the machine, which converts the batch or refuses it.
+            if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
+                return batch;
+            }
+        }
+        options.build(now).expect("the options were checked when the producer was built")
+    }
+
+    /// Creates an empty batch that the keys of its records route to one partition of `topic`, as with
+    /// [`BatchOptions::route_by_key`]. Published without a partition, it is sent there.
     ///
     /// # Errors
-    /// The runtime was shut down meanwhile. The producer is closed even if this returns an error.
+    /// As [`partition_count`](Self::partition_count).
+    pub async fn keyed_batch(&self, topic: &str) -> Result<KafkaBatch, SendErrorReason> {
+        Transport::keyed_batch(self, topic).await
+    }
+
+    /// Returns the number of partitions of a topic, for [`BatchOptions::route_by_key`].
+    ///
+    /// # Errors
+    /// The topic does not exist, or no broker responds within `request.timeout.ms`.
+    pub async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        self.inner.partitions(topic).await
+    }
+
+    /// Returns the partition to which a batch without one is sent next. It stays the same until a batch was sent there.
+    ///
+    /// # Errors
+    /// As [`partition_count`](Self::partition_count).
+    pub async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
+        let partitions = self.inner.partitions(topic).await?;
+        Ok(self.inner.queue.topics.pick(topic, partitions))
+    }
+
+    /// Sends a batch to this partition. Completes when the batch is accepted; await the returned handle for the
+    /// [`Delivery`].
+    ///
+    /// Back-pressure applies here: while `buffer.memory` is full, the future is pending.
+    ///
+    /// # Errors
+    /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
+    pub async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
+        let sealed = match self.inner.prepare(batch, &to).await {
+            Ok(sealed) => sealed,
+            Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
+        };
+        let (topic, partition) = (to.topic.clone(), to.partition);
+        match self.inner.queue.send(sealed, to).await {
+            Ok(receiver) => {
+                self.inner.queue.topics.sent(&topic, partition);
+                Ok(Pending { receiver })
+            }
+            Err(NotAccepted { reason, batch, to }) => Err(SendError::new(to, reason, batch.into_batch())),
+        }
+    }
+
+    /// Publishes a batch, messages, or both, as [`Publish`] specifies, and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// The messages overflow the batch (then nothing is sent), the batch was not accepted, or its delivery failed. The
+    /// error has the batch.
+    pub async fn publish_batch<M: Message + Sync>(&self, publish: Publish<'_, M>) -> Result<Delivery, PublishError> {
+        Transport::publish_batch(self, publish).await
+    }
+
+    /// Publishes as [`publish_batch`](Self::publish_batch), but returns when the batch is accepted. The returned handle
+    /// completes with the outcome; it may be dropped.
+    ///
+    /// # Errors
+    /// The messages overflow the batch (then nothing is sent), or the batch was not accepted. The error has the batch.
+    pub async fn publish_batch_no_confirm<M: Message + Sync>(
+        &self,
+        publish: Publish<'_, M>,
+    ) -> Result<Pending, PublishError> {
+        Transport::publish_batch_no_confirm(self, publish).await
+    }
+
+    /// Waits until every batch that was accepted before this call is delivered or has failed.
+    ///
+    /// # Errors
+    /// The producer's task has ended meanwhile.
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        completion(self.inner.queue.flush()).await
+    }
+
+    /// Flushes, and accepts no further batches.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
+    pub async fn close(&self) -> Result<(), FlushError> {
+        completion(self.inner.queue.close(CloseMode::Graceful)).await
+    }
+
+    /// Closes the producer without waiting for responses. It accepts no further batch, and each batch without an outcome
+    /// fails now and is returned in its error: as not written, or as unknown if any of its bytes may have been sent.
+    /// Completes when all of them have failed.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
         completion(self.inner.queue.close(CloseMode::Immediate)).await
     }
@@ -123,122 +220,70 @@ impl Inner {
             return Err((reason, batch));
         }
         let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
-        let (needed, limit) = (sealed.size(), self.limit);
-        if needed > limit {
-            let reason = SendErrorReason::Transport(Box::new(SendErrorKind::NeverFits { needed, limit }));
-            return Err((reason, sealed.into_batch()));
+        let (size, limit) = (sealed.size(), self.limit);
+        if size > limit {
+            return Err((SendErrorReason::ExceedsBufferMemory { size, limit }, sealed.into_batch()));
         }
         Ok(sealed)
     }
+}
 
-    /// Checks that the topic and the partition exist, so that a wrong name is an error before anything is sent, not after
-    /// `delivery.timeout.ms`.
-    async fn check_partition(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
-        if self.queue.topics.has(to) {
-            return Ok(());
-        }
-        let partitions = self.request_partitions(&to.topic).await?;
-        if topics::has(partitions, to.partition) {
-            return Ok(());
-        }
-        let TopicPartition { topic, partition } = to.clone();
-        Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
+impl Lookup for Inner {
+    type Error = TopicError;
+
+    fn topics(&self) -> &Topics<TopicError> {
+        &self.queue.topics
     }
 
-    /// Returns the topic's number of partitions. An expired number is requested again, but is used until there is a
-    /// response, so that batches are accepted as before while no broker responds.
-    async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        let topics = &self.queue.topics;
-        if let Some(partitions) = topics.known(topic) {
-            return Ok(partitions);
-        }
-        let Some(partitions) = topics.remembered(topic) else { return self.request_partitions(topic).await };
-        if topics.begin_asking(topic) {
-            self.lookup_topic(topic)?;
-        }
-        Ok(partitions)
-    }
-
-    fn lookup_topic(&self, topic: &str) -> Result<(), SendErrorReason> {
+    fn request(&self, topic: &str) -> Result<(), SendErrorReason> {
         self.queue.lookup_topic(topic).inspect_err(|_| {
             // Callers that joined this lookup meanwhile would wait for ever.
             self.queue.topics.give_up(&TopicError::Closed);
         })
     }
 
-    /// Waits for the response to a new or a pending lookup of the topic.
-    async fn request_partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        let (receiver, is_first) = self.queue.topics.join(topic);
-        if is_first {
-            self.lookup_topic(topic)?;
-        }
-        let result = poll_fn(|context| receiver.poll_take(context)).await;
-        result.map_err(|error| error.into_reason(topic, &self.brokers))
+    fn reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
+        error.into_reason(topic, &self.brokers)
     }
 }
 
-impl<R> Transport for Producer<R> {
+impl Transport for Producer {
     type Pending = Pending;
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities
+        self.capabilities()
     }
 
     fn batch(&self) -> KafkaBatch {
-        let (options, now) = (self.inner.batch_options.clone(), SystemTime::now());
-        if let Some(version) = self.inner.queue.produce() {
-            // Options that this format does not support are left to the machine, which converts the batch or refuses it.
-            if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
-                return batch;
-            }
-        }
-        options.build(now).expect("the options were checked when the producer was made")
+        self.batch()
     }
 
     async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        self.inner.partitions(topic).await
+        self.partition_count(topic).await
     }
 
     async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
-        let partitions = self.inner.partitions(topic).await?;
-        Ok(self.inner.queue.topics.pick(topic, partitions))
+        self.pick_partition(topic).await
     }
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
-        let sealed = match self.inner.prepare(batch, &to).await {
-            Ok(sealed) => sealed,
-            Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
-        };
-        let (topic, partition) = (to.topic.clone(), to.partition);
-        let mut request = Some((sealed, to));
-        match self.inner.queue.send(&mut request).await {
-            Ok(receiver) => {
-                self.inner.queue.topics.sent(&topic, partition);
-                Ok(Pending { receiver })
-            }
-            Err(reason) => {
-                let (sealed, to) = request.expect("a batch that was not accepted is left in place");
-                Err(SendError::new(to, reason, sealed.into_batch()))
-            }
-        }
+        self.send_batch(batch, to).await
     }
 
     async fn flush(&self) -> Result<(), FlushError> {
-        completion(self.inner.queue.flush()).await
+        self.flush().await
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        completion(self.inner.queue.close(CloseMode::Graceful)).await
+        self.close().await
+    }
+
+    async fn close_at_once(&self) -> Result<(), FlushError> {
+        self.close_at_once().await
     }
 }
 
-impl<R> Clone for Producer<R> {
-    fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), runtime: PhantomData }
-    }
-}
-
-impl<R> fmt::Debug for Producer<R> {
+impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer").field("brokers", &self.inner.brokers).finish_non_exhaustive()
     }

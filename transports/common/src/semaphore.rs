@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{AddAssign, SubAssign};
-use std::task::Waker;
+use std::sync::{Mutex, MutexGuard};
+use std::task::{Poll, Waker};
+
+use crate::oneshot::{lock, wake};
 
 /// A number of records and bytes: of a batch, of all batches in flight, or of their limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,6 +143,62 @@ impl Semaphore {
             wakers.push(waker);
         }
         wakers
+    }
+}
+
+/// A state that contains a semaphore.
+pub trait HasSemaphore {
+    /// Returns the semaphore.
+    fn semaphore(&mut self) -> &mut Semaphore;
+}
+
+/// Acquires permits of a semaphore in a state behind a mutex: what a future polls. Leaves the queue when it is dropped.
+#[derive(Debug)]
+pub struct Acquiring<'a, T: HasSemaphore> {
+    state: &'a Mutex<T>,
+    waiter: Option<WaiterId>,
+}
+
+impl<'a, T: HasSemaphore> Acquiring<'a, T> {
+    /// Returns a waiter that is not in the queue yet.
+    pub const fn new(state: &'a Mutex<T>) -> Self {
+        Self { state, waiter: None }
+    }
+
+    /// Acquires the permits, or waits for them. Returns the locked state once they are acquired. `permits` must be the same at
+    /// each call.
+    ///
+    /// # Errors
+    /// `refusal` returned an error. Then [`Semaphore::cancel_all`] must have been called, or this waiter has never waited.
+    pub fn poll<E>(
+        &mut self,
+        permits: Permits,
+        waker: &Waker,
+        refusal: impl FnOnce(&T) -> Option<E>,
+    ) -> Poll<Result<MutexGuard<'a, T>, E>> {
+        let mut state = lock(self.state);
+        if let Some(error) = refusal(&state) {
+            self.waiter = None; // `cancel_all` has removed it
+            return Poll::Ready(Err(error));
+        }
+        match state.semaphore().acquire(self.waiter, permits, waker) {
+            Acquire::Acquired => {
+                self.waiter = None;
+                Poll::Ready(Ok(state))
+            }
+            Acquire::Waiting(waiter) => {
+                self.waiter = Some(waiter);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T: HasSemaphore> Drop for Acquiring<'_, T> {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter else { return };
+        let (_own_waker, granted) = lock(self.state).semaphore().cancel(waiter);
+        granted.into_iter().for_each(wake);
     }
 }
 

@@ -80,9 +80,9 @@ pub(crate) const fn is_no_tls(_: &io::Error) -> bool {
 }
 
 /// Performs the TLS handshake of one connection, if `security.protocol` asks for TLS. For
-/// [`Connections::open`](crate::Connections::open).
+/// [`Connections::open`](crate::connections::Connections::open).
 #[derive(Debug)]
-pub struct TlsConnector(Kind);
+pub(crate) struct TlsConnector(Kind);
 
 #[derive(Debug)]
 enum Kind {

@@ -1,12 +1,13 @@
 //! A cache of the topics' numbers of partitions, and the choice of a partition for batches without one.
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kafka_batch_core::TopicPartition;
 use kafka_batch_core::partitioner::StickyPartitioner;
+use kafka_batch_core::{SendErrorReason, TopicPartition};
 
 use crate::oneshot::{Slot, lock};
 
@@ -80,18 +81,18 @@ impl<E: Clone> Topics<E> {
     }
 
     /// Returns the number of partitions, unless it is unknown or expired.
-    pub fn known(&self, topic: &str) -> Option<NonZeroU32> {
+    fn known(&self, topic: &str) -> Option<NonZeroU32> {
         let (partitions, at) = lock(&self.state).each.get(topic)?.known?;
         (at.elapsed() < self.max_age).then_some(partitions)
     }
 
     /// Returns the last known number of partitions, also if it is expired.
-    pub fn remembered(&self, topic: &str) -> Option<NonZeroU32> {
+    fn remembered(&self, topic: &str) -> Option<NonZeroU32> {
         Some(lock(&self.state).each.get(topic)?.known?.0)
     }
 
     /// Returns whether the partition is known to exist, also if that is expired: Kafka never removes partitions of a topic.
-    pub fn has(&self, to: &TopicPartition) -> bool {
+    fn has(&self, to: &TopicPartition) -> bool {
         let state = lock(&self.state);
         let known = state.each.get(&to.topic).and_then(|topic| topic.known);
         known.is_some_and(|(partitions, _)| has(partitions, to.partition))
@@ -99,7 +100,7 @@ impl<E: Clone> Topics<E> {
 
     /// Begins a lookup without waiting for its result. Returns `false` if one is pending already; otherwise the caller has to
     /// request the topic's metadata.
-    pub fn begin_asking(&self, topic: &str) -> bool {
+    fn begin_asking(&self, topic: &str) -> bool {
         let mut state = lock(&self.state);
         let asking = &mut state.topic(topic, Instant::now(), self.max_idle).asking;
         let is_first = asking.is_none();
@@ -109,7 +110,7 @@ impl<E: Clone> Topics<E> {
 
     /// Joins the pending lookup, or begins one. Returns where its result will be, and whether it was begun, in which case the
     /// caller has to request the topic's metadata.
-    pub fn join(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
+    fn join(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
         let slot = Arc::new(Slot::new());
         let mut state = lock(&self.state);
         let topic = state.topic(topic, Instant::now(), self.max_idle);
@@ -163,9 +164,79 @@ impl<E: Clone> Topics<E> {
     }
 }
 
+/// Looks up topics, by a cache and requests for metadata.
+pub trait Lookup: Sync {
+    /// The error of a failed lookup.
+    type Error: Clone + Send;
+
+    /// Returns the cache.
+    fn topics(&self) -> &Topics<Self::Error>;
+
+    /// Requests the topic's metadata. The result is passed to [`Topics::answer`].
+    ///
+    /// # Errors
+    /// The producer is closed. Then all lookups fail ([`Topics::give_up`]).
+    fn request(&self, topic: &str) -> Result<(), SendErrorReason>;
+
+    /// Converts the error of a lookup.
+    fn reason(&self, topic: &str, error: Self::Error) -> SendErrorReason;
+
+    /// Checks that the topic and the partition exist, so that a wrong name is an error before anything is sent, not after
+    /// `delivery.timeout.ms`.
+    ///
+    /// # Errors
+    /// They do not exist, or no broker responds.
+    fn check_partition(&self, to: &TopicPartition) -> impl Future<Output = Result<(), SendErrorReason>> + Send {
+        async move {
+            if self.topics().has(to) {
+                return Ok(());
+            }
+            let partitions = self.requested(&to.topic).await?;
+            if has(partitions, to.partition) {
+                return Ok(());
+            }
+            let TopicPartition { topic, partition } = to.clone();
+            Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
+        }
+    }
+
+    /// Returns the topic's number of partitions. An expired number is requested again, but is used until there is a response,
+    /// so that batches are accepted as before while no broker responds.
+    ///
+    /// # Errors
+    /// The topic does not exist, or no broker responds.
+    fn partitions(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
+        async move {
+            let topics = self.topics();
+            if let Some(partitions) = topics.known(topic) {
+                return Ok(partitions);
+            }
+            let Some(partitions) = topics.remembered(topic) else { return self.requested(topic).await };
+            if topics.begin_asking(topic) {
+                self.request(topic)?;
+            }
+            Ok(partitions)
+        }
+    }
+
+    /// Waits for the response to a new or a pending lookup of the topic.
+    ///
+    /// # Errors
+    /// The topic does not exist, or no broker responds.
+    fn requested(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
+        async move {
+            let (slot, is_first) = self.topics().join(topic);
+            if is_first {
+                self.request(topic)?;
+            }
+            let result = poll_fn(|context| slot.poll_take(context)).await;
+            result.map_err(|error| self.reason(topic, error))
+        }
+    }
+}
+
 /// Returns whether `partition` is one of a topic's `partitions`, which are numbered from 0.
-#[must_use]
-pub fn has(partitions: NonZeroU32, partition: i32) -> bool {
+fn has(partitions: NonZeroU32, partition: i32) -> bool {
     u32::try_from(partition).is_ok_and(|partition| partition < partitions.get())
 }
 

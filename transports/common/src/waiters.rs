@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kafka_batch_core::FlushError;
 use kafka_batch_core::machine::{BatchId, FlushId};
+use kafka_batch_core::{FlushError, FlushErrorReason};
 
-use crate::error::Stopped;
-use crate::oneshot::{Accepted, FlushOrClose, Sender};
+use crate::accepted::{Accepted, FlushOrClose};
+use crate::oneshot::Sender;
 use crate::semaphore::Permits;
 
 #[derive(Debug, Default)]
@@ -58,6 +58,7 @@ impl Waiters {
     pub(crate) fn fail_flushes(&mut self) {
         let outstanding = self.batches.values().map(|entry| entry.permits.records).sum();
         let flushes = self.flushes.drain(..).map(|(_, sender)| sender);
-        flushes.chain(self.closes.drain(..)).for_each(|sender| sender.send(Err(FlushError::new(outstanding, Stopped))));
+        let failed = || Err(FlushError::new(outstanding, FlushErrorReason::Stopped));
+        flushes.chain(self.closes.drain(..)).for_each(|sender| sender.send(failed()));
     }
 }

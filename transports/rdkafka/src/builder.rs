@@ -38,13 +38,12 @@ use crate::topics::Topics;
 /// there is room for all of it, and one that is larger than the limit is sent alone.
 ///
 /// **These are librdkafka's settings and do not affect the batches that are filled.** `batch.size` and `compression.type`
-/// control librdkafka's message sets; [`Transport::batch`] ignores them. Use [`batch_options`](Self::batch_options) for the
+/// control librdkafka's message sets; [`RdkafkaProducer::batch`] ignores them. Use [`batch_options`](Self::batch_options) for the
 /// latter.
 ///
 /// `delivery.report.only.error=true`, `transactional.id`, and two names of one setting (`acks` and `request.required.acks`, of
 /// which librdkafka would use either) are refused.
 ///
-/// [`Transport::batch`]: kafka_batch_core::Transport::batch
 /// [librdkafka names]: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
 #[derive(Clone)]
 #[must_use]
@@ -78,13 +77,13 @@ impl ProducerBuilder {
         self
     }
 
-    /// Sets the options of batches made by [`Transport::batch`]. Default: [`BatchOptions::default`].
+    /// Sets the options of batches made by [`RdkafkaProducer::batch`]. Default: [`BatchOptions::default`].
     ///
     /// Over the other transports the settings `batch.size` and `compression.type` override these options; over this one they
     /// apply to librdkafka alone.
     ///
     /// ```
-    /// use kafka_batch_core::{BatchOptions, Transport};
+    /// use kafka_batch_core::BatchOptions;
     /// use kafka_batch_rdkafka::RdkafkaProducer;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,7 +91,7 @@ impl ProducerBuilder {
     ///     .set("bootstrap.servers", "localhost:9092")
     ///     .set("batch.size", "1000000") // librdkafka's message sets
     ///     .batch_options(BatchOptions::default().batch_size(100_000)) // batches of producer.batch()
-    ///     .create()?;
+    ///     .build()?;
     /// assert_eq!(producer.batch().options(), &BatchOptions::default().batch_size(100_000));
     /// # Ok(())
     /// # }
@@ -101,7 +100,6 @@ impl ProducerBuilder {
     /// The limits apply; format and codec do not reach the wire. librdkafka writes the newest format that the broker supports,
     /// with its own `compression.type`. A codec here affects only [`SizePolicy::Estimated`].
     ///
-    /// [`Transport::batch`]: kafka_batch_core::Transport::batch
     /// [`SizePolicy::Estimated`]: kafka_batch_core::SizePolicy::Estimated
     pub fn batch_options(mut self, options: BatchOptions) -> Self {
         self.batch_options = options;
@@ -120,11 +118,11 @@ impl ProducerBuilder {
         self
     }
 
-    /// Creates the producer. It connects in the background.
+    /// Builds the producer. It connects in the background.
     ///
     /// # Errors
     /// A setting is unknown, out of range, contradicts another one, or is not supported by this transport.
-    pub fn create(self) -> Result<RdkafkaProducer, ConfigError> {
+    pub fn build(self) -> Result<RdkafkaProducer, ConfigError> {
         let Self { settings, batch_options, metadata_timeout, seed } = self;
         batch_options.clone().build(UNIX_EPOCH)?;
         let shared = settings::share_out(&settings)?;

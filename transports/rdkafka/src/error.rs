@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use kafka_batch_core::OptionsError;
+use kafka_batch_core::batch::OptionsError;
 use rdkafka::error::RDKafkaErrorCode;
 
 /// Error: the producer could not be created.
@@ -90,11 +90,5 @@ pub enum Unsendable {
     TimestampZero {
         /// The record's position in the batch.
         position: usize,
-    },
-    /// The topic name is invalid.
-    #[error("invalid topic name {topic:?}: a name has 1 to 249 bytes and no NUL")]
-    TopicName {
-        /// The name.
-        topic: String,
     },
 }

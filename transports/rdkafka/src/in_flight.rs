@@ -7,11 +7,11 @@
 use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
-use kafka_batch_transport::waiting::{Acquire, Permits, Semaphore, Slot, WaiterId, lock};
+use kafka_batch_transport::waiting::{Acquiring, HasSemaphore, Permits, Semaphore, Slot, lock, wake};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::catch_panic;
@@ -106,8 +106,10 @@ impl InFlight {
 
     /// Waits until there is room for a batch and registers it, which accepts it.
     pub(crate) async fn acquire(&self, to: &TopicPartition, permits: Permits) -> Result<Accepted, Closed> {
-        let mut line = Acquiring { in_flight: self, waiter: None };
-        poll_fn(|context| line.poll(to, permits, context.waker())).await
+        let mut acquiring = Acquiring::new(&self.state);
+        let closed = |state: &State| state.closed.map(|_| Closed);
+        let mut state = poll_fn(|context| acquiring.poll(permits, context.waker(), closed)).await?;
+        Ok(state.open(to, permits))
     }
 
     /// Records that librdkafka has taken the batch's records, up to the refused one, if any.
@@ -192,7 +194,13 @@ impl InFlight {
         }
         let rejected = state.semaphore.cancel_all();
         drop(state);
-        rejected.into_iter().for_each(catch_panic::wake);
+        rejected.into_iter().for_each(wake);
+    }
+}
+
+impl HasSemaphore for State {
+    fn semaphore(&mut self) -> &mut Semaphore {
+        &mut self.semaphore
     }
 }
 
@@ -279,41 +287,7 @@ struct Released {
 impl Released {
     fn notify(self) {
         self.flushed.iter().for_each(|slot| catch_panic::catch_panic(|| slot.fill(())));
-        self.admitted.into_iter().for_each(catch_panic::wake);
-    }
-}
-
-/// Waits for room; leaves the queue when dropped.
-struct Acquiring<'a> {
-    in_flight: &'a InFlight,
-    waiter: Option<WaiterId>,
-}
-
-impl Acquiring<'_> {
-    fn poll(&mut self, to: &TopicPartition, permits: Permits, waker: &Waker) -> Poll<Result<Accepted, Closed>> {
-        let mut state = lock(&self.in_flight.state);
-        if state.closed.is_some() {
-            self.waiter = None; // closing emptied the queue
-            return Poll::Ready(Err(Closed));
-        }
-        match state.semaphore.acquire(self.waiter, permits, waker) {
-            Acquire::Acquired => {
-                self.waiter = None;
-                Poll::Ready(Ok(state.open(to, permits)))
-            }
-            Acquire::Waiting(waiter) => {
-                self.waiter = Some(waiter);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Drop for Acquiring<'_> {
-    fn drop(&mut self) {
-        let Some(waiter) = self.waiter else { return };
-        let (_gone, granted) = lock(&self.in_flight.state).semaphore.cancel(waiter);
-        granted.into_iter().for_each(catch_panic::wake);
+        self.admitted.into_iter().for_each(wake);
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`Capabilities::one_batch_on_the_wire`] is `false` for this transport.
 //!
 //! ```
-//! use kafka_batch_core::{Append, Header, Record, TopicPartition, Transport};
+//! use kafka_batch_core::{Append, Header, Record, TopicPartition};
 //! use kafka_batch_rdkafka::RdkafkaProducer;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -15,7 +15,7 @@
 //! let producer = RdkafkaProducer::builder()
 //!     .set("bootstrap.servers", brokers) // "localhost:9092"
 //!     .set("linger.ms", "1")
-//!     .create()?;
+//!     .build()?;
 //!
 //! let mut batch = producer.batch();
 //! let headers = [Header::new("unit", "°C")];
@@ -96,7 +96,7 @@ pub use producer::{Pending, RdkafkaProducer};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let cluster = MockCluster::new(1)?; // one broker, stopped when this is dropped
 /// cluster.create_topic("readings", 3, 1)?; // 3 partitions, replication factor 1
-/// let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).create()?;
+/// let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
 /// # Ok(())
 /// # }
 /// ```

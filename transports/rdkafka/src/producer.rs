@@ -8,21 +8,23 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 use std::time::SystemTime;
 
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::CloseMode;
+use kafka_batch_core::message::Message;
 use kafka_batch_core::{
-    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, SealErrorReason, SendError,
-    SendErrorReason, TopicPartition, Transport,
+    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
+    SealErrorReason, SendError, SendErrorReason, TopicPartition, Transport,
 };
-use kafka_batch_transport::waiting::{Permits, Slot, has, lock};
+use kafka_batch_transport::waiting::{self, Lookup, Permits, Slot, lock};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
 use crate::builder::ProducerBuilder;
 use crate::context::Context;
-use crate::error::{LibrdkafkaError, Unsendable};
+use crate::error::LibrdkafkaError;
 use crate::in_flight::{Accepted, Answer, InFlight};
 use crate::produce;
-use crate::topics::Topics;
+use crate::topics::{TopicError, Topics};
 use crate::verdict::Refusal;
 
 /// A producer over librdkafka. The [crate documentation](crate) lists what differs from the other transports.
@@ -37,7 +39,7 @@ use crate::verdict::Refusal;
 /// - **Closing** refuses later batches and those waiting for room, and flushes.
 ///   [`close_at_once`](Self::close_at_once) does not wait for delivery reports.
 /// - **Dropping** the last handle cancels nothing: accepted batches are delivered in the background while the process
-///   runs. Call [`close`](Transport::close) before the process exits.
+///   runs. Call [`close`](Self::close) before the process exits.
 #[derive(Clone)]
 pub struct RdkafkaProducer {
     inner: Arc<Inner>,
@@ -70,6 +72,98 @@ impl RdkafkaProducer {
         let produce_lock = Mutex::new(());
         let inner = Inner { client, in_flight, topics: Arc::new(topics), batch_options, brokers, produce_lock };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Returns what this transport guarantees.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities::new(false)
+    }
+
+    /// Creates an empty batch with the [batch options](ProducerBuilder::batch_options), at the current time.
+    #[must_use]
+    pub fn batch(&self) -> KafkaBatch {
+        let options = self.inner.batch_options.clone();
+        options.build(SystemTime::now()).expect("the options were checked when the producer was built")
+    }
+
+    /// Creates an empty batch that the keys of its records route to one partition of `topic`, as with
+    /// [`BatchOptions::route_by_key`]. Published without a partition, it is sent there.
+    ///
+    /// # Errors
+    /// As [`partition_count`](Self::partition_count).
+    pub async fn keyed_batch(&self, topic: &str) -> Result<KafkaBatch, SendErrorReason> {
+        Transport::keyed_batch(self, topic).await
+    }
+
+    /// Returns the number of partitions of a topic, for [`BatchOptions::route_by_key`].
+    ///
+    /// # Errors
+    /// The topic does not exist, or no broker responds within [`ProducerBuilder::metadata_timeout`].
+    pub async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        self.inner.partitions(topic).await
+    }
+
+    /// Returns the partition to which a batch without one is sent next. It stays the same until a batch was sent there.
+    ///
+    /// # Errors
+    /// As [`partition_count`](Self::partition_count).
+    pub async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
+        let partitions = self.inner.partitions(topic).await?;
+        Ok(self.inner.topics.cache.pick(topic, partitions))
+    }
+
+    /// Sends the records of a batch to this partition. Completes when librdkafka has taken them; await the returned handle
+    /// for the [`Delivery`].
+    ///
+    /// Back-pressure applies here: while there is no room for the whole batch, the future is pending.
+    ///
+    /// # Errors
+    /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
+    pub async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
+        match self.inner.accept(&batch, &to).await {
+            Ok(accepted) => self.inner.produce(batch, to, accepted),
+            Err(reason) => Err(SendError::new(to, reason, batch)),
+        }
+    }
+
+    /// Publishes a batch, messages, or both, as [`Publish`] specifies, and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// The messages overflow the batch (then nothing is sent), the batch was not accepted, or its delivery failed. The
+    /// error has the batch.
+    pub async fn publish_batch<M: Message + Sync>(&self, publish: Publish<'_, M>) -> Result<Delivery, PublishError> {
+        Transport::publish_batch(self, publish).await
+    }
+
+    /// Publishes as [`publish_batch`](Self::publish_batch), but returns when the batch is accepted. The returned handle
+    /// completes with the outcome; it may be dropped.
+    ///
+    /// # Errors
+    /// The messages overflow the batch (then nothing is sent), or the batch was not accepted. The error has the batch.
+    pub async fn publish_batch_no_confirm<M: Message + Sync>(
+        &self,
+        publish: Publish<'_, M>,
+    ) -> Result<Pending, PublishError> {
+        Transport::publish_batch_no_confirm(self, publish).await
+    }
+
+    /// Waits until every batch that was accepted before this call is delivered or has failed.
+    ///
+    /// # Errors
+    /// None at present: librdkafka reports each record within `message.timeout.ms`.
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        self.inner.in_flight.flush().await;
+        Ok(())
+    }
+
+    /// Flushes, and accepts no further batches.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
+    pub async fn close(&self) -> Result<(), FlushError> {
+        self.inner.in_flight.close(CloseMode::Graceful);
+        self.flush().await
     }
 
     /// Closes the producer without waiting for acknowledgements.
@@ -111,37 +205,13 @@ impl Inner {
         if batch.is_empty() {
             return Err(SendErrorReason::Seal(SealErrorReason::Empty));
         }
-        produce::check(batch).map_err(unsendable)?;
-        self.find(to).await?;
+        produce::check(batch).map_err(|error| SendErrorReason::Transport(TransportError::new(error)))?;
+        produce::check_topic(&to.topic)?;
+        // librdkafka itself would report an unknown topic only after `topic.metadata.propagation.max.ms` (default 30 000), and
+        // would treat partition −1 as "any partition", per record.
+        self.check_partition(to).await?;
         let permits = Permits { records: batch.record_count(), bytes: batch.size() };
         self.in_flight.acquire(to, permits).await.map_err(|_closed| SendErrorReason::Closed)
-    }
-
-    /// Checks that the topic and the partition exist. librdkafka itself would report an unknown topic only after
-    /// `topic.metadata.propagation.max.ms` (default 30 000), and would treat partition −1 as "any partition", per record.
-    async fn find(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
-        if self.topics.cache.has(to) {
-            return Ok(());
-        }
-        let partitions = self.ask(&to.topic).await?;
-        if has(partitions, to.partition) {
-            return Ok(());
-        }
-        let TopicPartition { topic, partition } = to.clone();
-        Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
-    }
-
-    async fn partitions(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        match self.topics.cache.known(topic) {
-            Some(partitions) => Ok(partitions),
-            None => self.ask(topic).await,
-        }
-    }
-
-    async fn ask(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        produce::check_topic(topic).map_err(unsendable)?;
-        let answer = self.topics.ask(&self.client, topic).await;
-        answer.map_err(|error| error.into_reason(topic, &self.brokers))
     }
 
     fn produce(
@@ -179,50 +249,60 @@ fn refused(to: &TopicPartition, error: LibrdkafkaError) -> SendErrorReason {
     if error.code == RDKafkaErrorCode::UnknownTopic as i32 {
         SendErrorReason::UnknownTopic { topic: to.topic.clone() }
     } else {
-        SendErrorReason::Transport(Box::new(error))
+        SendErrorReason::Transport(TransportError::new(error))
     }
 }
 
-fn unsendable(what: Unsendable) -> SendErrorReason {
-    SendErrorReason::Transport(Box::new(what))
+impl Lookup for Inner {
+    type Error = TopicError;
+
+    fn topics(&self) -> &waiting::Topics<TopicError> {
+        &self.topics.cache
+    }
+
+    fn request(&self, topic: &str) -> Result<(), SendErrorReason> {
+        self.topics.request(&self.client, topic);
+        Ok(())
+    }
+
+    fn reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
+        error.into_reason(topic, &self.brokers)
+    }
 }
 
 impl Transport for RdkafkaProducer {
     type Pending = Pending;
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(false)
+        self.capabilities()
     }
 
     fn batch(&self) -> KafkaBatch {
-        let options = self.inner.batch_options.clone();
-        options.build(SystemTime::now()).expect("the options were checked when the producer was made")
+        self.batch()
     }
 
     async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        self.inner.partitions(topic).await
+        self.partition_count(topic).await
     }
 
     async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
-        let partitions = self.inner.partitions(topic).await?;
-        Ok(self.inner.topics.cache.pick(topic, partitions))
+        self.pick_partition(topic).await
     }
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
-        match self.inner.accept(&batch, &to).await {
-            Ok(accepted) => self.inner.produce(batch, to, accepted),
-            Err(reason) => Err(SendError::new(to, reason, batch)),
-        }
+        self.send_batch(batch, to).await
     }
 
     async fn flush(&self) -> Result<(), FlushError> {
-        self.inner.in_flight.flush().await;
-        Ok(())
+        self.flush().await
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        self.inner.in_flight.close(CloseMode::Graceful);
-        self.flush().await
+        self.close().await
+    }
+
+    async fn close_at_once(&self) -> Result<(), FlushError> {
+        self.close_at_once().await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Redaction of secrets in librdkafka's texts, which quote settings.
 
-use kafka_batch_core::Secret;
+use kafka_batch_core::machine::Secret;
 use kafka_batch_transport::redaction::{is_pasted, shown_servers};
 use rdkafka::ClientConfig;
 use rdkafka::bindings::rd_kafka_conf_res_t as RDKafkaConfRes;

@@ -1,12 +1,12 @@
 //! Topic metadata: partition counts, looked up through librdkafka and cached.
 
-use std::future::poll_fn;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_batch_core::SendErrorReason;
+use kafka_batch_core::error::{NoBrokerCause, TransportError};
 use kafka_batch_core::protocol::{ApiKey, BrokerError};
 use kafka_batch_transport::waiting::{self, Count};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::context::Context;
 use crate::error::LibrdkafkaError;
+use crate::produce;
 use crate::verdict;
 
 /// Maximum age of a cached partition count: librdkafka's own refresh interval (`topic.metadata.refresh.interval.ms`).
@@ -39,6 +40,7 @@ pub(crate) enum TopicError {
     Authentication(LibrdkafkaError),
     Refused(BrokerError),
     Other(LibrdkafkaError),
+    Invalid,
     Thread(String),
 }
 
@@ -48,22 +50,19 @@ impl Topics {
         Self { cache: waiting::Topics::new(seed, MAX_AGE), timeout: timeout.min(longest) }
     }
 
-    /// Looks up a topic. Concurrent lookups of the same topic share one request.
-    ///
-    /// librdkafka's metadata call blocks, so it runs on a thread of its own; lookups are rare.
-    pub(crate) async fn ask(self: &Arc<Self>, client: &Arc<BaseProducer<Context>>, topic: &str) -> Answer {
-        let (slot, is_first) = self.cache.join(topic);
-        if is_first {
-            let (topics, client, asked) = (Arc::clone(self), Arc::clone(client), topic.to_owned());
-            let thread = thread::Builder::new().name("kafka-batch metadata".to_owned()).spawn(move || {
-                let answer = fetch_partition_count(&client, &asked, topics.timeout);
-                topics.answer(&asked, &answer);
-            });
-            if let Err(error) = thread {
-                self.answer(topic, &Err(TopicError::Thread(error.to_string())));
-            }
+    /// Begins to look up a topic. librdkafka's metadata call blocks, so it runs on a thread of its own; lookups are rare.
+    pub(crate) fn request(self: &Arc<Self>, client: &Arc<BaseProducer<Context>>, topic: &str) {
+        if produce::check_topic(topic).is_err() {
+            return self.answer(topic, &Err(TopicError::Invalid));
         }
-        poll_fn(|context| slot.poll_take(context)).await
+        let (topics, client, requested) = (Arc::clone(self), Arc::clone(client), topic.to_owned());
+        let thread = thread::Builder::new().name("kafka-batch metadata".to_owned()).spawn(move || {
+            let answer = fetch_partition_count(&client, &requested, topics.timeout);
+            topics.answer(&requested, &answer);
+        });
+        if let Err(error) = thread {
+            self.answer(topic, &Err(TopicError::Thread(error.to_string())));
+        }
     }
 
     fn answer(&self, topic: &str, answer: &Answer) {
@@ -128,11 +127,17 @@ impl TopicError {
     pub(crate) fn into_reason(self, topic: &str, brokers: &str) -> SendErrorReason {
         match self {
             Self::Topic => SendErrorReason::UnknownTopic { topic: topic.to_owned() },
-            Self::NoBroker(error) => SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: Box::new(error) },
-            Self::Authentication(error) => SendErrorReason::Authentication(Box::new(error)),
+            Self::NoBroker(error) => {
+                let cause = NoBrokerCause::Transport(TransportError::new(error));
+                SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause }
+            }
+            Self::Authentication(error) => SendErrorReason::Authentication(TransportError::new(error).into()),
             Self::Refused(error) => SendErrorReason::Broker { topic: topic.to_owned(), error },
-            Self::Other(error) => SendErrorReason::Transport(Box::new(error)),
-            Self::Thread(error) => SendErrorReason::Transport(error.into()),
+            Self::Other(error) => SendErrorReason::Transport(TransportError::new(error)),
+            Self::Invalid => SendErrorReason::InvalidTopic { topic: topic.to_owned() },
+            Self::Thread(error) => SendErrorReason::Transport(TransportError::new(format!(
+                "no thread could be started to look up topic {topic:?}: {error}"
+            ))),
         }
     }
 }

@@ -21,6 +21,7 @@
 //! | failed, but is in the log (`MSG_STATUS_PERSISTED`) | [`Written`](Fate::Written) |
 //! | was refused by `produce()`, or follows one that was | [`NotWritten`](Fate::NotWritten) |
 
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch_core::{FailureReason, Fate, RecordError};
 use rdkafka::error::RDKafkaErrorCode;
@@ -53,7 +54,7 @@ pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>) -> FailureR
     match (first, refusal) {
         (Some(first), None) => reason_of(first),
         (Some(first), Some(_)) if !is_secondary(first) => reason_of(first),
-        (_, Some(refusal)) => FailureReason::Transport(Box::new(refusal.error)),
+        (_, Some(refusal)) => FailureReason::Transport(TransportError::new(refusal.error)),
         (None, None) => unreachable!("a failed batch has a failed or refused record"),
     }
 }
@@ -63,8 +64,8 @@ fn reason_of(failure: &Failure) -> FailureReason {
         RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { cause: None },
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
         code => match broker_code(code) {
-            Some(code) => BrokerError::new(ApiKey::Produce, code).from_broker(failure.broker).into(),
-            None => FailureReason::Transport(Box::new(LibrdkafkaError::new(code, None))),
+            Some(code) => BrokerError::new(ApiKey::Produce, code).with_broker(failure.broker).into(),
+            None => FailureReason::Transport(TransportError::new(LibrdkafkaError::new(code, None))),
         },
     }
 }
@@ -160,7 +161,7 @@ mod tests {
     fn any_other_code_is_a_librdkafka_error() {
         let reason = because(failed(0, Code::UnknownPartition, Fate::NotWritten));
         let FailureReason::Transport(error) = reason else { panic!("{reason:?}") };
-        let error = error.downcast::<LibrdkafkaError>().unwrap();
+        let error = error.downcast_ref::<LibrdkafkaError>().unwrap();
         assert_eq!(error.code, -190);
         assert!(error.to_string().contains("the topic has fewer partitions"), "{error}");
     }

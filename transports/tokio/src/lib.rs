@@ -2,14 +2,14 @@
 //! stored as a whole or not at all.
 //!
 //! ```
-//! use kafka_batch_core::{Record, TopicPartition, Transport};
+//! use kafka_batch_core::{Record, TopicPartition};
 //! use kafka_batch_tokio::TokioProducer;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let cluster = rdkafka::mocking::MockCluster::new(1)?;
 //! # let brokers = cluster.bootstrap_servers();
-//! let producer = TokioProducer::builder().set("bootstrap.servers", brokers).create()?; // "localhost:9092"
+//! let producer = TokioProducer::builder().set("bootstrap.servers", brokers).build()?; // "localhost:9092"
 //!
 //! let mut batch = producer.batch();
 //! for reading in ["21.5", "21.7"] {
@@ -26,8 +26,8 @@
 //! ```
 //!
 //! # Implementation
-//! Each producer has one task, which drives the state machine and all of its sockets in a loop of about thirty lines
-//! (`drive.rs`). Handles send commands to it through a queue that is bounded in bytes. Batches are compressed on the caller's
+//! Each producer has one task, which drives the state machine and all of its sockets: the driver loop of the crate
+//! `kafka-batch-transport`. This crate adds connecting, a timer and spawning. Handles send commands to it through a queue that is bounded in bytes. Batches are compressed on the caller's
 //! task, and sent with vectored writes without copying them (TLS encrypts them into its own buffer). [`Producer`] documents
 //! its guarantees, and the effect of dropping a future.
 //!
@@ -36,25 +36,50 @@
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod connect;
-mod drive;
 mod stream;
 
-pub use kafka_batch_transport::{
-    ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol, Stopped, Unreachable,
-};
-use kafka_batch_transport::{Driver, ProducerTask, Runtime, Spawn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Instant;
 
-/// A producer over tokio. See [`ProducerBuilder`] for its settings and [`Producer`] for its guarantees.
-pub type TokioProducer = Producer<Tokio>;
+pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol};
+use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Sleep, sleep_until};
+
+use crate::stream::Stream;
+
+runtime_producer! {
+    /// A producer over tokio. See [`ProducerBuilder`] for its settings.
+    TokioProducer, Tokio
+}
 
 /// The runtime of a [`TokioProducer`].
 #[derive(Clone, Copy, Debug)]
 pub enum Tokio {}
 
 impl Runtime for Tokio {
-    fn drive(driver: Driver) -> ProducerTask {
-        Box::pin(drive::drive(driver))
+    type Producer = TokioProducer;
+    type Stream = Stream<TcpStream>;
+    type Timer = Sleep;
+
+    async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host((host, port)).await?.collect())
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Stream(stream))
+    }
+
+    fn timer(at: Instant) -> Sleep {
+        sleep_until(at.into())
+    }
+
+    fn reset(timer: Pin<&mut Sleep>, at: Instant) {
+        timer.reset(at.into());
     }
 }
 
@@ -65,5 +90,17 @@ impl Spawn for Tokio {
             Err(error) => return Err(ConfigError::NoRuntime(error.to_string())),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn small_writes_are_sent_without_delay() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = Tokio::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(stream.0.nodelay().unwrap(), "TCP_NODELAY");
     }
 }

@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// A stream of tokio.
 #[derive(Debug)]
-pub(crate) struct Stream<T>(pub(crate) T);
+pub struct Stream<T>(pub(crate) T);
 
 impl<T: AsyncRead + Unpin> futures_io::AsyncRead for Stream<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -15,7 +15,7 @@ use crate::meter::Meter;
 pub fn tokio(job: &Job) -> Outcome {
     super::on_one_thread(async {
         let producer = TokioProducer::builder().set("bootstrap.servers", &job.brokers).set("acks", job.acks.setting());
-        publish(producer.batch_options(options(job)?).create()?, job).await
+        publish(producer.batch_options(options(job)?).build()?, job).await
     })
 }
 
@@ -23,7 +23,7 @@ pub fn async_std(job: &Job) -> Outcome {
     async_std::task::block_on(async {
         let producer = AsyncStdProducer::builder().set("bootstrap.servers", &job.brokers);
         let producer = producer.set("acks", job.acks.setting());
-        publish(producer.batch_options(options(job)?).create()?, job).await
+        publish(producer.batch_options(options(job)?).build()?, job).await
     })
 }
 
@@ -32,7 +32,7 @@ pub fn rdkafka(job: &Job) -> Outcome {
         let settings = super::librdkafka::settings(job);
         let builder = RdkafkaProducer::builder().batch_options(options(job)?);
         let builder = settings.into_iter().fold(builder, |builder, (name, value)| builder.set(name, value));
-        publish(builder.create()?, job).await
+        publish(builder.build()?, job).await
     })
 }
 

@@ -8,8 +8,8 @@ use super::{Context, Partition};
 use crate::failure::RecordError;
 use crate::machine::backoff::Backoff;
 use crate::machine::entry::{Entry, EntryId};
-use crate::machine::identity::Identity;
-use crate::machine::network::Node;
+use crate::machine::node::Node;
+use crate::machine::producer_id::Identity;
 use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse};
 
@@ -41,7 +41,7 @@ impl Response<'_> {
 
     fn error(&self) -> BrokerError {
         let PartitionProduceResponse { error_code, error_message, .. } = self.response;
-        let error = BrokerError::new(ApiKey::Produce, *error_code).in_version(self.version).from_broker(self.broker);
+        let error = BrokerError::new(ApiKey::Produce, *error_code).with_version(self.version).with_broker(self.broker);
         error.with_message(error_message.clone())
     }
 

@@ -4,14 +4,15 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Context, Partition};
-use crate::batch::{ConvertError, DownConversion, KafkaBatch, SealErrorReason};
+use crate::batch::convert::{ConvertError, DownConversion};
+use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::failure::{CodecRefused, FailureReason, RecordError};
 use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::BatchId;
-use crate::machine::handshake::Versions;
-use crate::machine::identity::Identity;
+use crate::machine::producer_id::Identity;
 use crate::machine::unfinished::Place;
 use crate::machine::verdict::{self, Outcome, Verdict};
+use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
 /// An effect of a partition's transition on the rest of the machine, in the order in which they must be applied.
@@ -255,7 +256,7 @@ impl Partition {
                     self.queue.insert(at + step, part);
                 }
             }
-            Err(error) => split.reason = Some(FailureReason::Transport(Box::new(error.reason))),
+            Err(error) => split.reason = Some(FailureReason::Seal(Box::new(error.reason.into()))),
         }
         context.effect(Effect::Split(Box::new(split)));
     }
@@ -279,11 +280,11 @@ fn reopen(entry: &mut Entry, magic: Option<crate::Magic>, policy: DownConversion
             }
             Err(error) => {
                 let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
-                (FailureReason::Transport(Box::new(error.reason)), too_large, error.batch)
+                (FailureReason::Seal(Box::new(error.reason)), too_large, error.batch)
             }
         },
         Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
-        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Transport(Box::new(reason)), true, batch),
+        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(Box::new(reason)), true, batch),
     };
     entry.payload = Payload::Open(*batch);
     Err(Refused { reason, too_large })

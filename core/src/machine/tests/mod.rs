@@ -21,10 +21,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::*;
+use crate::batch::decode::RecordBatches;
 use crate::protocol::{Acks, ErrorCode};
-use crate::{
-    FailureReason, Fate, Header, KafkaBatch, Magic, Record, RecordBatches, SealedBatch, Timestamp, TopicPartition,
-};
+use crate::{FailureReason, Fate, Header, KafkaBatch, Magic, Record, SealedBatch, Timestamp, TopicPartition};
 
 fn at(millis: u64) -> Instant {
     Instant::START + Duration::from_millis(millis)

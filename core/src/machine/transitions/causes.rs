@@ -2,13 +2,13 @@
 
 use super::Machine;
 use super::responses::PendingRequest;
-use crate::machine::accumulator::PartitionIndex;
-use crate::machine::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
+use crate::cause::{ConnectionError, ConnectionErrorKind, LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::machine::connection::Connection;
 use crate::machine::entry::Entry;
-use crate::machine::event::{ConnectionError, ConnectionErrorKind};
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::{Network, Node, NodeError};
+use crate::machine::network::{Network, NodeError};
+use crate::machine::node::Node;
 use crate::machine::partition::BlockedOn;
 use crate::time::Instant;
 
@@ -31,7 +31,7 @@ impl Machine {
     }
 
     fn dated(&self, (at, error): Dated) -> LastError {
-        LastError { error, before: self.now.since(at) }
+        LastError { error, age: self.now.since(at) }
     }
 
     fn last_error_of(&self, index: PartitionIndex, entry: &Entry, accepted: Instant) -> Option<Dated> {
@@ -106,7 +106,7 @@ impl Machine {
     fn response_wait(&self, connection: &Connection) -> Option<WaitingFor> {
         let broker = connection.address.clone();
         if connection.is_connecting() {
-            return Some(WaitingFor::Connection { broker, pending: self.now.since(connection.begun) });
+            return Some(WaitingFor::Connection { broker, elapsed: self.now.since(connection.begun) });
         }
         Some(WaitingFor::Response { broker, request: connection.pending(self.now)? })
     }

@@ -5,16 +5,15 @@ use alloc::collections::btree_map::Entry as Slot;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::error::Error;
 use core::ops::Range;
 
 use super::Machine;
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
-use crate::machine::accumulator::PartitionIndex;
 use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::{BatchId, Event};
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
 use crate::machine::partition::{Effect, Failed, Split, Written};
 use crate::machine::timers::Timer;
@@ -130,7 +129,7 @@ impl Machine {
             return error.with_message(format!("topic {topic:?} has partitions 0 to {}", count - 1)).into();
         }
         let cause = partition.oldest().and_then(|entry| self.delivery_timeout_cause(index, entry));
-        FailureReason::TimedOut { cause: cause.map(boxed) }
+        FailureReason::TimedOut { cause: cause.map(Box::new) }
     }
 
     /// Fails every batch without an outcome, because the producer is closed immediately.
@@ -218,8 +217,4 @@ impl Machine {
         self.outputs.push_back(Output::Event(event));
         self.dirty = true;
     }
-}
-
-fn boxed(error: impl Error + Send + Sync + 'static) -> Box<dyn Error + Send + Sync> {
-    Box::new(error)
 }

@@ -5,15 +5,17 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Machine;
-use crate::machine::cause::BrokerAddress;
+use crate::cause::{
+    BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, SecurityMismatch,
+};
 use crate::machine::connection::{Connection, ConnectionEvent};
-use crate::machine::event::{ConnectionError, ConnectionErrorKind, Event};
-use crate::machine::handshake::Versions;
-use crate::machine::io::{ConnectionId, Disconnect, Output};
-use crate::machine::mismatch::{MismatchEvidence, SecurityMismatch};
-use crate::machine::network::{Network, Node, Reach};
+use crate::machine::event::Event;
+use crate::machine::io::{ConnectionId, Output};
+use crate::machine::network::{Network, Reach};
+use crate::machine::node::Node;
 use crate::machine::schedule;
 use crate::machine::timers::Timer;
+use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
 /// The longest throttle time that is obeyed. Brokers throttle for at most one quota window, which is 11 s by default
@@ -143,8 +145,8 @@ impl Machine {
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
         let idle = connection.idle_for(&self.config, self.now).filter(|_| kind.is_by_peer());
         if let Some(idle) = idle {
-            let end = ConnectionError::new(connection.address.clone(), kind);
-            self.outputs.push_back(Output::Event(Event::ClosedIdle { end, idle }));
+            let error = ConnectionError::new(connection.address.clone(), kind);
+            self.outputs.push_back(Output::Event(Event::ClosedIdle { error, idle }));
         } else {
             self.report(&connection, kind);
         }
@@ -179,13 +181,13 @@ impl Machine {
     fn mismatch(&self, error: &ConnectionError) -> Option<SecurityMismatch> {
         let api = error.pending.map(|request| request.api);
         let evidence = match &error.kind {
-            ConnectionErrorKind::Foreign(foreign) if foreign.is_tls() => MismatchEvidence::AnswersInTls,
+            ConnectionErrorKind::Foreign(foreign) if foreign.is_tls() => MismatchEvidence::TlsResponse,
             ConnectionErrorKind::Disconnected { how: Disconnect::NoTls, .. } => MismatchEvidence::NoTls,
             ConnectionErrorKind::Refused(BrokerError { code: ErrorCode::ILLEGAL_SASL_STATE, .. })
-            | ConnectionErrorKind::Incompatible(ApiKey::SaslHandshake) => MismatchEvidence::RefusesSasl,
+            | ConnectionErrorKind::Incompatible(ApiKey::SaslHandshake) => MismatchEvidence::SaslRefused,
             kind if self.network.is_proven || !kind.is_by_peer() => return None,
             _ => match api? {
-                ApiKey::ApiVersions => MismatchEvidence::ClosedAtOnce,
+                ApiKey::ApiVersions => MismatchEvidence::ClosedOnApiVersions,
                 ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => return None,
                 _ => MismatchEvidence::ClosedAfterApiVersions,
             },

@@ -11,13 +11,13 @@ use bytes::Bytes;
 
 use super::Machine;
 use super::responses::PendingRequest;
-use crate::machine::accumulator::PartitionIndex;
+use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
 use crate::machine::cluster::{News, Source};
-use crate::machine::event::{ConnectionError, ConnectionErrorKind, Event, TopicLookupError};
-use crate::machine::handshake::garbled;
-use crate::machine::identity::Identity;
+use crate::machine::event::Event;
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::partition::BlockedOn;
+use crate::machine::producer_id::Identity;
 use crate::machine::query::{Ask, Query};
 use crate::machine::schedule;
 use crate::machine::timers::Timer;
@@ -74,8 +74,10 @@ impl Machine {
         let connection = self.network.connections.get(&id)?;
         let version = connection.versions()?.metadata;
         // As in the Java producer: the broker decides whether to create missing topics (auto.create.topics.enable).
-        let request =
-            MetadataRequest { allow_auto_topic_creation: true, ..MetadataRequest::new(RequestedTopics::Named(&names)) };
+        let request = MetadataRequest {
+            allow_auto_topic_creation: true,
+            ..MetadataRequest::new(RequestedTopics::ByName(&names))
+        };
         let encoded = request.encode(version, connection.header(&self.config));
         let topics = names.into_iter().map(String::from).collect();
         match encoded {
@@ -112,7 +114,7 @@ impl Machine {
             Ok(response) => response,
             Err(error) => {
                 self.metadata_failed();
-                return self.fail_connection(id, garbled(error));
+                return self.fail_connection(id, error.into());
             }
         };
         if ApiKey::Metadata.client_throttles(version) {
@@ -228,7 +230,7 @@ impl Machine {
             self.refresh.query.wait_until(self.refresh.last_response + self.config.retry_backoff);
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
-            return self.topic_event(topic.into(), Err(TopicLookupError::InvalidName));
+            return self.topic_event(topic.into(), Err(TopicLookupError::InvalidTopic));
         }
         let until = self.now + self.config.request_timeout;
         self.lookups.entry(topic.into()).or_insert(until);
@@ -258,7 +260,7 @@ impl Machine {
     /// when they time out.
     pub(super) fn fail_lookups(&mut self, error: &ConnectionError) {
         for topic in core::mem::take(&mut self.lookups).into_keys() {
-            self.topic_event(topic, Err(TopicLookupError::NotLetIn(Box::new(error.clone()))));
+            self.topic_event(topic, Err(TopicLookupError::Authentication(Box::new(error.clone()))));
         }
         self.watch_lookups();
     }
@@ -313,16 +315,16 @@ impl Machine {
         let response = match InitProducerIdResponse::decode(frame, version) {
             Ok(response) => response,
             Err(error) => {
-                self.record_identity_error(id, garbled(error));
+                self.record_identity_error(id, error.into());
                 self.identity_failed();
-                return self.fail_connection(id, garbled(error));
+                return self.fail_connection(id, error.into());
             }
         };
         if ApiKey::InitProducerId.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
         let broker = self.network.broker(id);
-        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).in_version(version);
+        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).with_version(version);
         match verdict::identity(response.error_code) {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
@@ -344,7 +346,7 @@ impl Machine {
                     |index: &PartitionIndex| self.accumulator.partition(*index).waits_for_identity(&self.identities);
                 let waiting: Vec<PartitionIndex> = self.accumulator.active().filter(waits).collect();
                 let message = String::from("and idempotence needs a producer id (enable.idempotence)");
-                let error = error.from_broker(broker).with_message(message);
+                let error = error.with_broker(broker).with_message(message);
                 for index in waiting {
                     self.fail_waiting(index, || error.clone().into());
                 }

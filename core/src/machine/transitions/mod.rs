@@ -18,20 +18,22 @@ use self::completion::SplitBatch;
 use self::metadata::Refresh;
 use self::produce::Member;
 use self::responses::PendingRequests;
-use super::accumulator::{Accumulator, PartitionIndex};
+use super::accumulator::Accumulator;
 use super::backoff::{Backoff, Seed};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
 use super::connection::ConnectionEvent;
 use super::entry::EntryIds;
-use super::event::{BatchId, Clock, CloseMode, ConnectionError, Event, FlushId, SendError, SendErrorKind};
+use super::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
 use super::identity::Identities;
+use super::index::PartitionIndex;
 use super::io::{ConnectionId, Input, Output};
 use super::network::Network;
 use super::partition::{Context, Effect, Partition};
 use super::schedule::Wait;
 use super::timers::{Timer, Timers};
 use crate::batch::SealedBatch;
+use crate::cause::ConnectionError;
 use crate::record::TopicPartition;
 use crate::splitmix64::SplitMix64;
 use crate::time::{Instant, Timestamp};
@@ -132,8 +134,8 @@ impl Machine {
     /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, SendError> {
         self.advance(now);
-        if let Some(reason) = self.refusal(batch.size(), &to) {
-            return Err(SendError { to, reason, batch: Box::new(batch) });
+        if let Some(kind) = self.refusal(batch.size(), &to) {
+            return Err(SendError { to, kind, batch: Box::new(batch) });
         }
         let deadline = self.now + self.config.delivery_timeout;
         let is_first = self.accumulator.oldest().is_none();
@@ -147,15 +149,17 @@ impl Machine {
     }
 
     fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<SendErrorKind> {
-        let (waiting, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
+        let (in_flight, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
         if self.lifecycle != Lifecycle::Open {
             Some(SendErrorKind::Closed)
-        } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC || to.partition < 0 {
-            Some(SendErrorKind::Invalid)
+        } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC {
+            Some(SendErrorKind::InvalidTopic)
+        } else if to.partition < 0 {
+            Some(SendErrorKind::InvalidPartition)
         } else if needed > limit {
-            Some(SendErrorKind::NeverFits { needed, limit })
-        } else if needed > limit - waiting.min(limit) {
-            Some(SendErrorKind::Full { waiting, needed, limit })
+            Some(SendErrorKind::ExceedsBufferMemory { needed, limit })
+        } else if needed > limit - in_flight.min(limit) {
+            Some(SendErrorKind::Full { in_flight, needed, limit })
         } else {
             None
         }
@@ -170,7 +174,7 @@ impl Machine {
 
     /// Returns the bytes of accepted batches without an outcome: at most `buffer.memory`.
     #[must_use]
-    pub fn bytes_on_their_way(&self) -> usize {
+    pub fn bytes_in_flight(&self) -> usize {
         self.accumulator.bytes()
     }
 

@@ -1,6 +1,5 @@
 //! Building Produce requests: one per broker, with the next batch of each partition that it leads.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -8,14 +7,15 @@ use bytes::Bytes;
 use super::Machine;
 use super::responses::{Part, PendingRequest};
 use crate::failure::FailureReason;
-use crate::machine::accumulator::PartitionIndex;
-use crate::machine::handshake::Versions;
+use crate::machine::index::PartitionIndex;
+use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::{Node, Reach};
+use crate::machine::network::Reach;
+use crate::machine::node::Node;
 use crate::machine::partition::{BlockedOn, Route};
 use crate::machine::schedule::{Event, Wait};
 use crate::machine::timers::Timer;
-use crate::machine::topics::TopicIndex;
+use crate::machine::versions::Versions;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData, Uuid,
 };
@@ -199,7 +199,7 @@ impl Machine {
             Err(error) => {
                 self.dirty = true;
                 for Member { partition: index, at, .. } in members {
-                    let reason = FailureReason::Transport(Box::new(error));
+                    let reason = FailureReason::Request(error);
                     self.transition(index, |partition, context| partition.fail_unsendable(at, reason, context));
                     self.finish_transition(index);
                 }

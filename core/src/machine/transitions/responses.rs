@@ -6,13 +6,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Machine;
-use crate::machine::accumulator::PartitionIndex;
+use crate::cause::ConnectionErrorKind;
 use crate::machine::entry::EntryId;
-use crate::machine::event::ConnectionErrorKind;
-use crate::machine::handshake::garbled;
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::partition::{Answer, Response};
-use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, ProducedTopic, Uuid};
+use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.
 #[derive(Debug)]
@@ -109,7 +108,7 @@ impl Machine {
                 for part in parts {
                     self.on_answer(part, broker, Answer::NoResponse);
                 }
-                return self.fail_connection(id, garbled(error));
+                return self.fail_connection(id, error.into());
             }
         };
         if ApiKey::Produce.client_throttles(version) {
@@ -127,8 +126,8 @@ impl Machine {
         if !is_in_order {
             for (topic, response) in answers() {
                 match topic {
-                    ProducedTopic::Name(name) => by_name.entry((name, response.index)).or_insert(response),
-                    ProducedTopic::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
+                    TopicNameOrId::Name(name) => by_name.entry((name, response.index)).or_insert(response),
+                    TopicNameOrId::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
                 };
             }
         }
@@ -156,11 +155,11 @@ impl Machine {
     }
 
     /// Returns `true` if a part of a response is for this part of the request.
-    fn answers_part(&self, topic: &ProducedTopic, number: i32, part: &Part) -> bool {
+    fn answers_part(&self, topic: &TopicNameOrId, number: i32, part: &Part) -> bool {
         let partition = self.accumulator.partition(part.partition);
         let is_topic = match topic {
-            ProducedTopic::Name(name) => name == partition.topic(),
-            ProducedTopic::Id(id) => *id == part.topic_id,
+            TopicNameOrId::Name(name) => name == partition.topic(),
+            TopicNameOrId::Id(id) => *id == part.topic_id,
         };
         is_topic && number == partition.number()
     }

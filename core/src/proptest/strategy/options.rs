@@ -12,7 +12,8 @@ use ::proptest::prelude::*;
 use ::proptest::sample::select;
 
 use super::records::{record, records, timestamps};
-use crate::batch::{BatchOptions, Boundary, CompressionRatio, DownConversion, SizePolicy, Stamp};
+use crate::batch::convert::DownConversion;
+use crate::batch::{BatchOptions, Boundary, CompressionRatio, SizePolicy, Stamp};
 use crate::compression::{Codec, Compression};
 use crate::magic::{Magic, MagicChoice};
 use crate::proptest::{BatchSpec, Model, Operation, OwnedRecord};
@@ -104,6 +105,7 @@ pub struct NearLimit {
 
 /// Where a batch ends, relative to its soft limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: a size is below its limit, at it, or above it.
 pub enum LimitCase {
     /// One byte below the soft limit: the record fits.
     Below,

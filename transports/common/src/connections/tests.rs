@@ -1,12 +1,12 @@
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
+use std::time::Duration;
 
 use super::*;
 use crate::command_queue::CommandQueue;
-use crate::driver::{Step, log_capture};
+use crate::driver::Step;
 use crate::tls_stream::Security;
 use crate::topics::Topics;
 use kafka_batch_core::machine::ProducerConfig;
@@ -110,7 +110,8 @@ fn driver() -> (Arc<CommandQueue>, Driver) {
 
 fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
-    let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
+    let mut config = ProducerConfig::new([("broker", 9092)]);
+    config.acks = acks;
     let mut driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     queue.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
@@ -185,7 +186,7 @@ fn the_end_of_a_connection_is_an_event_and_is_logged() {
         (Ok(vec![0xff; 8]), "broker:9092: it answered with ff ff ff ff, which is not Kafka's protocol: correct "),
     ];
     for (end, kind) in ends {
-        let lines = log_capture::lines();
+        let lines = kafka_batch_log_capture::of_this_thread();
         let (_queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
@@ -224,7 +225,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
         (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection broke: connection reset"),
     ];
     for (end, kind) in ends {
-        let lines = log_capture::lines();
+        let lines = kafka_batch_log_capture::of_this_thread();
         let (queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inner().at_once = 1_000;
@@ -257,7 +258,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
 
 #[test]
 fn the_error_of_a_failed_attempt_is_logged() {
-    let lines = log_capture::lines();
+    let lines = kafka_batch_log_capture::of_this_thread();
     let (_queue, mut driver) = driver();
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);
@@ -267,43 +268,4 @@ fn the_error_of_a_failed_attempt_is_logged() {
     assert!(matches!(driver.next_step(), Step::Wait(_)));
     let expected = (Level::Warn, "broker:9092: could not connect: no such name".to_owned());
     assert_eq!(*lines.borrow(), [expected]);
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("the future is pending"),
-    }
-}
-
-#[test]
-fn addresses_are_tried_in_order_each_with_an_equal_share_of_the_time() {
-    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let tried = RefCell::new(Vec::new());
-    let until = Instant::now() + Duration::from_secs(100);
-    let connect = |address: SocketAddr, limit: Duration| {
-        tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
-        async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
-    };
-    assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, connect)).unwrap(), 3);
-    assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
-    let error = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
-    assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
-    let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err();
-    assert_eq!(error.to_string(), "the host name has no address");
-}
-
-#[test]
-fn each_failure_moves_the_start_to_the_next_address() {
-    let addresses = || [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port))).into();
-    let until = Instant::now() + Duration::from_secs(100);
-    let tried = RefCell::new(Vec::new());
-    let connect = |address: SocketAddr, _| {
-        tried.borrow_mut().push(address.port());
-        async move { if address.port() == 3 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) } }
-    };
-    for failures in [0, 1, 2, 3, 7] {
-        block_on(connect_to_any(addresses(), until, failures, connect)).unwrap();
-    }
-    assert_eq!(tried.take(), [1, 2, 3, 1, 1, 2]);
 }

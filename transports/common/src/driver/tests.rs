@@ -3,6 +3,8 @@ use std::pin::pin;
 use std::task::Waker;
 
 use super::*;
+use crate::accepted::Answer;
+use crate::command_queue::NotAccepted;
 use crate::oneshot::Receiver;
 use crate::topics::Topics;
 use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
@@ -24,9 +26,9 @@ fn batch() -> SealedBatch {
     batch.seal().unwrap()
 }
 
-fn send(queue: &CommandQueue) -> Receiver<command_queue::Answer> {
-    let mut request = Some((batch(), TopicPartition::new("t", 0)));
-    let Poll::Ready(Ok(receiver)) = pin!(queue.send(&mut request)).poll(&mut context()) else { panic!("not accepted") };
+fn send(queue: &CommandQueue) -> Receiver<Answer> {
+    let to = TopicPartition::new("t", 0);
+    let Poll::Ready(Ok(receiver)) = pin!(queue.send(batch(), to)).poll(&mut context()) else { panic!("not accepted") };
     receiver
 }
 
@@ -56,7 +58,7 @@ fn a_dropped_driver_returns_queued_batches_as_not_written() {
     drop(driver);
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.batch.unwrap().record_count()), (Some(Fate::NotWritten), 1));
-    assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
+    assert!(matches!(error.reason, FailureReason::Stopped));
     assert!(matches!(flushed.poll_take(&context()), Poll::Ready(Err(error)) if error.outstanding == 1));
 }
 
@@ -79,12 +81,12 @@ fn a_task_that_panics_twice_returns_its_batches() {
         assert!(driver.poll_commands(&context()).is_ready());
         let Step::Connect { connection, .. } = driver.next_step() else { panic!("no attempt to connect") };
         driver.lost(connection, Disconnect::NotConnected, None);
-        log_capture::to(|_, _| panic!("the second one"));
+        kafka_batch_log_capture::on_this_thread(|_| panic!("the second one"));
     });
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.record_count()), (Some(Fate::NotWritten), 1));
     assert_eq!(error.good_remainder().unwrap().record_count(), 1);
-    assert!(matches!(error.reason, FailureReason::Transport(why) if why.is::<Stopped>()));
+    assert!(matches!(error.reason, FailureReason::Stopped));
     assert!(flushed.poll_take(&context()).is_ready());
 }
 
@@ -99,8 +101,9 @@ fn a_lost_batch_is_none_and_not_empty() {
     assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
     assert_eq!(
         error.to_string(),
-        "the batch of 1 records for t-0 failed: the runtime was shut down before the producer was closed; make a new producer \
-         on a running one (unknown, perhaps written); the batch is lost: send its records again from their source"
+        "the batch of 1 records for t-0 failed: the producer's task has ended before the producer was closed (its runtime \
+         was shut down, or it panicked): build a new producer on a running one (unknown, perhaps written); the batch is lost: \
+         send its records again from their source"
     );
 }
 
@@ -167,9 +170,8 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = CommandQueue::new(2 * size, Topics::new(1, Duration::from_secs(300)));
     let (_first, _second) = (send(&queue), send(&queue));
-    let [mut kept, mut next, mut last] = [(); 3].map(|()| Some((batch(), TopicPartition::new("t", 0))));
-    let (mut kept, mut next) = (pin!(queue.send(&mut kept)), pin!(queue.send(&mut next)));
-    let mut last = pin!(queue.send(&mut last));
+    let send_next = || queue.send(batch(), TopicPartition::new("t", 0));
+    let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(next.as_mut().poll(&mut context()).is_pending());
     assert!(last.as_mut().poll(&mut context()).is_pending());
@@ -178,6 +180,10 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     assert!(matches!(next.poll(&mut context()), Poll::Ready(Ok(_))));
     assert!(last.as_mut().poll(&mut context()).is_pending(), "the future that is not polled holds its share");
     queue.close(CloseMode::Graceful);
-    assert!(matches!(kept.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))), "it was not accepted");
-    assert!(matches!(last.poll(&mut context()), Poll::Ready(Err(SendErrorReason::Closed))));
+    for refused in [kept.poll(&mut context()), last.poll(&mut context())] {
+        let Poll::Ready(Err(NotAccepted { reason: SendErrorReason::Closed, batch, .. })) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(batch.record_count(), 1, "the batch is in the error");
+    }
 }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::{BrokerVersion, Secret};
+use kafka_batch_core::BrokerVersion;
+use kafka_batch_core::machine::Secret;
 
 /// The syntax of values of one type.
 pub(super) trait Form {

@@ -4,6 +4,8 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake};
 
+use std::task::Poll;
+
 use super::*;
 use kafka_batch_core::{FailureReason, Record};
 

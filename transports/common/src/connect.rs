@@ -1,0 +1,110 @@
+//! Connecting to a broker by host name.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crate::runtime::Runtime;
+
+/// Connects to a host by name.
+pub(crate) async fn connect<R: Runtime>(
+    host: String,
+    port: u16,
+    until: Instant,
+    failures: usize,
+) -> io::Result<R::Stream> {
+    let addresses = R::resolve(host, port).await?;
+    connect_to_any(addresses, until, failures, |address, limit| timeout::<R, _>(limit, R::connect(address))).await
+}
+
+/// Fails with `TimedOut` if the attempt takes longer than `limit`.
+async fn timeout<R: Runtime, T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut attempt = pin!(attempt);
+    let mut timer = pin!(R::timer(Instant::now() + limit));
+    poll_fn(|context| match attempt.as_mut().poll(context) {
+        Poll::Pending => timer.as_mut().poll(context).map(|_| Err(io::ErrorKind::TimedOut.into())),
+        ended => ended,
+    })
+    .await
+}
+
+/// Tries one address of a broker after another, until one accepts a connection. Each attempt gets an equal share of the
+/// remaining time, so that an address that does not respond leaves time for the others.
+///
+/// An address may accept connections although there is no working broker. That is detected only after connecting, so each of
+/// the `failures` of [`Step::Connect`](crate::driver::Step::Connect) moves the start to the next address (as the Java client does with
+/// `client.dns.lookup=use_all_dns_ips`).
+///
+/// `connect` makes one attempt, within the given time.
+///
+/// # Errors
+/// The error of the last attempt, or `NotFound` if there is no address.
+async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
+    mut addresses: Vec<SocketAddr>,
+    until: Instant,
+    failures: usize,
+    connect: impl Fn(SocketAddr, Duration) -> F,
+) -> io::Result<S> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    let first = failures % addresses.len().max(1);
+    addresses.rotate_left(first);
+    for (tried, &address) in addresses.iter().enumerate() {
+        let left = (addresses.len() - tried) as u32;
+        let share = until.saturating_duration_since(Instant::now()) / left;
+        match connect(address, share).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("the future is pending"),
+        }
+    }
+
+    #[test]
+    fn addresses_are_tried_in_order_each_with_an_equal_share_of_the_time() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let tried = RefCell::new(Vec::new());
+        let until = Instant::now() + Duration::from_secs(100);
+        let connect = |address: SocketAddr, limit: Duration| {
+            tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
+            async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
+        };
+        assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, connect)).unwrap(), 3);
+        assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
+        let error = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
+        let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err();
+        assert_eq!(error.to_string(), "the host name has no address");
+    }
+
+    #[test]
+    fn each_failure_moves_the_start_to_the_next_address() {
+        let addresses = || [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port))).into();
+        let until = Instant::now() + Duration::from_secs(100);
+        let tried = RefCell::new(Vec::new());
+        let connect = |address: SocketAddr, _| {
+            tried.borrow_mut().push(address.port());
+            async move { if address.port() == 3 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) } }
+        };
+        for failures in [0, 1, 2, 3, 7] {
+            block_on(connect_to_any(addresses(), until, failures, connect)).unwrap();
+        }
+        assert_eq!(tried.take(), [1, 2, 3, 1, 1, 2]);
+    }
+}
