@@ -4,8 +4,8 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::index::PartitionIndex;
 use super::node::Node;
-use super::partition_index::PartitionIndex;
 
 /// What a partition waits for. Each partition waits for one thing at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
