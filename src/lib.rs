@@ -19,7 +19,7 @@ pub use kafka_batch_core::{
 pub use kafka_batch_core::proptest;
 
 #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
-pub use kafka_batch_transport::{Producer, ProducerConfig};
+pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig};
 
 /// A producer over tokio.
 #[cfg(feature = "tokio")]
@@ -48,6 +48,10 @@ pub mod transports {
     /// The transport over async-std and smol. The batch that is sent is the batch in the log.
     #[cfg(any(feature = "async-std", feature = "smol"))]
     pub use kafka_batch_async_std as async_std;
+
+    /// What these transports share, and what another async runtime implements.
+    #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
+    pub use kafka_batch_transport as common;
 
     /// The transport over librdkafka. The first paragraph of its documentation lists what it cannot guarantee.
     #[cfg(feature = "rdkafka")]

@@ -1,5 +1,5 @@
-//! Which partitions are to be examined, and what the others wait for. Whatever ends a wait finds those that wait for it
-//! here, without looking at any other partition.
+//! Which partitions are to be examined, and what the others wait for. An event that ends a wait finds the partitions that
+//! wait for it here, without a search over all of them.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
