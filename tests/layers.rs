@@ -29,7 +29,7 @@ const ROOMS: [(&str, &[&str], &[&str]); 7] = [
     ("protocol", &["protocol"], &[]),
     ("batch", &["batch"], &["values"]),
     ("stream", &["stream"], &["values", "batch"]),
-    ("publishing", &["delivery", "failure", "publish", "transport"], &["values", "protocol", "batch"]),
+    ("publishing", &["delivery", "failure", "publish", "send_message", "transport"], &["values", "protocol", "batch"]),
     ("proptest", &["proptest"], &["values", "protocol", "batch", "publishing"]),
     ("machine", &["machine"], &["values", "protocol", "batch", "publishing"]),
 ];

@@ -47,6 +47,7 @@ mod publish;
 mod record;
 mod secret;
 mod send_error;
+mod send_message;
 mod splitmix64;
 pub mod stream;
 mod time;
@@ -59,9 +60,9 @@ pub use batch::{
     ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
     DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope, DownConversion, ExtendError, Field,
     FillOutcome, FromMessagesError, Full, FullReason, IncompleteTail, KafkaBatch, LenientRecordIter, Loss,
-    LossyConversion, Mark, MessageWriter, OptionsError, RecordBatch, RecordBatches, RecordIter, RecordMetadata,
-    RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch, SizePolicy, Split,
-    SplitError, Stamp, StampError, StampedBatch, TimestampType,
+    LossyConversion, Mark, MessageWriter, OptionsError, RecordBatch, RecordBatches, RecordComposer, RecordIter,
+    RecordMetadata, RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch,
+    SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,
 };
 pub use compression::{
     Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
@@ -78,6 +79,9 @@ pub use publish::{PreparedBatch, Publish, PublishError};
 pub use record::{AsRecord, RawRecordView, Record, RecordView, TopicPartition};
 pub use secret::Secret;
 pub use send_error::{AuthenticationError, FlushError, FlushErrorReason, NoBrokerCause, SendError, SendErrorReason};
+pub use send_message::{
+    Destination, EnqueueError, EnqueueErrorReason, RecordDelivery, RecordDeliveryError, Rejection, SendMessageError,
+};
 pub use time::Timestamp;
 pub use transport::{BoxPending, BoxTransport, Capabilities, Transport};
 pub use transport_error::TransportError;

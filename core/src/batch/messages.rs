@@ -140,8 +140,21 @@ impl MessageWriter<'_, '_> {
 ///
 /// The memory of values and headers is reused from message to message. The merged headers themselves are reused too, for
 /// messages that have no headers of their own and the content type of the message before: they are encoded only once.
+///
+/// [`MessageWriter`] appends the records to a batch. This type is for transports that choose the batch by the record.
+///
+/// ```
+/// use kafka_batch_core::RecordComposer;
+/// use kafka_batch_core::message::{Defaults, OutgoingMessage};
+///
+/// let message = OutgoingMessage::new("21.5").key("sensor-7");
+/// let mut composer = RecordComposer::new(Defaults::default());
+/// let record = composer.compose(&message)?;
+/// assert_eq!((record.key, record.value), (Some(&b"sensor-7"[..]), Some(&b"21.5"[..])));
+/// # Ok::<(), kafka_batch_core::message::EncodeError>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct RecordComposer<'d> {
+pub struct RecordComposer<'d> {
     defaults: Defaults<'d>,
     value: Vec<u8>,
     headers: EncodedHeaders,
@@ -150,11 +163,17 @@ pub(crate) struct RecordComposer<'d> {
 }
 
 impl<'d> RecordComposer<'d> {
-    pub(crate) const fn new(defaults: Defaults<'d>) -> Self {
+    /// Creates a composer for messages with these defaults.
+    #[must_use]
+    pub const fn new(defaults: Defaults<'d>) -> Self {
         Self { defaults, value: Vec::new(), headers: EncodedHeaders::EMPTY, shared_for: None }
     }
 
-    pub(crate) fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
+    /// Returns the record of a message.
+    ///
+    /// # Errors
+    /// The message cannot be encoded.
+    pub fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
         let Self { defaults, value, headers, shared_for } = self;
         value.clear();
         let payload = message.payload(value)?;

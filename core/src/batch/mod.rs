@@ -24,8 +24,7 @@ pub use decode::{
     RecordIter, Records, Region, TimestampType,
 };
 pub use mark::{Mark, RollbackError};
-pub(crate) use messages::RecordComposer;
-pub use messages::{FromMessagesError, MessageWriter};
+pub use messages::{FromMessagesError, MessageWriter, RecordComposer};
 pub use options::{
     BatchOptions, Boundary, CompressionRatio, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, OptionsError, SizePolicy,
 };
