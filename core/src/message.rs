@@ -372,6 +372,16 @@ impl<'a> Defaults<'a> {
     }
 }
 
+impl Defaults<'_> {
+    /// Returns `true` if messages without headers of their own get any.
+    pub(crate) const fn has_headers(&self) -> bool {
+        self.correlation_id.is_some()
+            || self.reply_to.is_some()
+            || !self.publisher_headers.is_empty()
+            || !self.headers.is_empty()
+    }
+}
+
 impl Message for [u8] {
     fn payload<'a>(&'a self, _: &'a mut Vec<u8>) -> Result<Payload<'a>, EncodeError> {
         Ok(Payload::new(self))

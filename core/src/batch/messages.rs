@@ -182,7 +182,11 @@ impl<'d> RecordComposer<'d> {
         let encoded = matches!(shared_for, Some(shared) if shared.as_deref() == payload.content_type);
         if !(shareable && encoded) {
             *shared_for = None;
-            encode_layers(headers, defaults, payload.content_type, &own).map_err(EncodeError::new)?;
+            if shareable && payload.content_type.is_none() && !defaults.has_headers() {
+                headers.clear();
+            } else {
+                encode_layers(headers, defaults, payload.content_type, &own).map_err(EncodeError::new)?;
+            }
             if shareable {
                 *shared_for = Some(payload.content_type.map(String::from));
             }

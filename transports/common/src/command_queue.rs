@@ -369,6 +369,15 @@ impl CommandQueue {
     }
 }
 
+#[cfg(test)]
+impl CommandQueue {
+    /// Returns `true` if no memory is acquired, and no message is gathered.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = lock(&self.state);
+        state.semaphore.is_idle() && state.gathering.is_empty()
+    }
+}
+
 impl HasSemaphore for State {
     fn semaphore(&mut self) -> &mut Semaphore {
         &mut self.semaphore

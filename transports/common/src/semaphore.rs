@@ -142,6 +142,12 @@ impl Semaphore {
         self.queue.drain(..).map(|waiting| waiting.waker).collect()
     }
 
+    /// Returns `true` if no permits are acquired or waited for.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.taken == Permits::default() && self.queue.is_empty()
+    }
+
     /// Grants permits to waiters from the front of the queue, while they are available.
     fn grant(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();

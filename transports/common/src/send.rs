@@ -1,6 +1,8 @@
 //! Sending single messages: `Producer::send` and `Producer::enqueue`.
 
+use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 
 use kafka_batch_core::message::{Defaults, Message};
 use kafka_batch_core::{
@@ -68,7 +70,12 @@ impl Producer {
         to: impl Into<Destination<'t>>,
         message: M,
     ) -> Result<RecordDelivery, SendMessageError> {
-        let pending = self.enqueue(to, message).await?;
+        let to = to.into();
+        let pending = match self.inner.try_enqueue(to, &message, None, &mut None) {
+            Ok(Ok(pending)) => pending,
+            Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await?,
+            Err(reason) => return Err(EnqueueError::new(to, reason).into()),
+        };
         Ok(pending.await?)
     }
 
@@ -99,8 +106,9 @@ impl Producer {
         message: M,
     ) -> Result<PendingRecord, EnqueueError> {
         let to = to.into();
-        match self.inner.enqueue(to, message).await {
-            Ok(pending) => Ok(pending),
+        match self.inner.try_enqueue(to, &message, None, &mut None) {
+            Ok(Ok(pending)) => Ok(pending),
+            Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await,
             Err(reason) => Err(EnqueueError::new(to, reason)),
         }
     }
@@ -114,22 +122,38 @@ enum WaitFor {
 }
 
 impl Inner {
-    async fn enqueue<M: Message>(&self, to: Destination<'_>, message: M) -> Result<PendingRecord, EnqueueErrorReason> {
-        let (mut known, mut held) = (None, None);
-        loop {
-            // The record is composed again after a wait, rather than kept: then this future is small, and it can move to
-            // another thread although the message cannot be shared with one.
-            match self.try_enqueue(to, &message, known, &mut held)? {
-                Ok(pending) => return Ok(pending),
-                Err(WaitFor::Topic) => known = Some(self.look_up(to).await?),
-                Err(WaitFor::Memory(bytes)) => {
-                    drop(held.take());
-                    held = Some(self.queue.acquire(bytes).await?);
+    /// Accepts a message once what it waits for is there. Allocated, because few messages wait, and the futures of all
+    /// others are small and cheap to move without this part.
+    fn enqueue_after<'f, M: Message + 'f>(
+        &'f self,
+        mut wait: WaitFor,
+        to: Destination<'f>,
+        message: M,
+    ) -> Pin<Box<impl Future<Output = Result<PendingRecord, EnqueueError>>>> {
+        Box::pin(async move {
+            let (mut known, mut held) = (None, None);
+            loop {
+                let waited = match wait {
+                    WaitFor::Topic => self.look_up(to).await.map(|count| known = Some(count)),
+                    WaitFor::Memory(bytes) => {
+                        drop(held.take());
+                        self.queue.acquire(bytes).await.map(|acquired| held = Some(acquired))
+                    }
+                };
+                // The record is composed again, rather than kept while waiting: then the future can move to another
+                // thread also if the message cannot be shared with one.
+                let tried = waited.map_err(EnqueueErrorReason::from);
+                match tried.and_then(|()| self.try_enqueue(to, &message, known, &mut held)) {
+                    Ok(Ok(pending)) => return Ok(pending),
+                    Ok(Err(again)) => wait = again,
+                    Err(reason) => return Err(EnqueueError::new(to, reason)),
                 }
             }
-        }
+        })
     }
 
+    /// Accepts a message, or returns what it has to wait for. `known` is the topic's number of partitions, if it was just
+    /// looked up, and `held` is memory that was acquired before.
     fn try_enqueue<'q, M: Message>(
         &'q self,
         to: Destination<'_>,
@@ -169,3 +193,6 @@ impl Inner {
         self.partitions(to.topic).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,7 +167,7 @@ fn by_hand(job: &Job) -> Outcome {
             let mut first = receiver.recv().await;
             let answer = |delivery: Delivery, waiting: Vec<oneshot::Sender<i64>>| {
                 for (position, sender) in waiting.into_iter().enumerate() {
-                    drop(sender.send(delivery.offset(position).expect("acknowledged")));
+                    let _ = sender.send(delivery.offset(position).expect("acknowledged"));
                 }
             };
             loop {
