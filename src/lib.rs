@@ -26,7 +26,7 @@ pub use kafka_batch_core::{machine, message, partitioner, protocol, stream};
 pub use kafka_batch_core::proptest;
 
 #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
-pub use kafka_batch_transport::{Producer, ProducerConfig};
+pub use kafka_batch_transport::{PendingRecord, Producer, ProducerConfig};
 
 /// A producer over tokio.
 #[cfg(feature = "tokio")]

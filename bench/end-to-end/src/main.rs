@@ -52,9 +52,7 @@ fn main() -> ExitCode {
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["broker", ..] => cores::pin(Side::Broker).and_then(|()| broker::serve(&words[1..])),
         ["one-message", ..] => one_message::Plan::parse(&words[1..]).and_then(|plan| one_message::measure(&plan)),
-        ["one-message-client", name, job] => {
-            cores::pin(Side::Client).and_then(|()| one_message::run_client(name, job))
-        }
+        ["one-message-client", name, job] => cores::pin(Side::Client).and_then(|()| one_message::run_client(name, job)),
         ["client", name, job] => cores::pin(Side::Client).and_then(|()| run_client(name, job)),
         _ => plan(words).and_then(|plan| measure(&plan)),
     };

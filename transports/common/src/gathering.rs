@@ -2,9 +2,12 @@
 //! locks, no I/O: times are parameters, and due batches are returned.
 //!
 //! A partition has at most one open batch. It is due when `linger.ms` has passed since its first record. A due batch is
-//! taken at the driver's next turn, so that records of one turn share it, if fewer than [`Gathering::max_in_flight`]
-//! batches of the partition are in flight: otherwise it continues to gather until one of them completes, or for
-//! [`MAX_HOLD`]. A full batch is taken at once.
+//! taken at the driver's next turn, so that records of one turn share it, if no batch of the partition is in flight, or if
+//! fewer than [`Gathering::max_in_flight`] are and it has at least half the size of the largest of them. Otherwise it
+//! continues to gather until some of them complete, or for [`MAX_HOLD`]. Thus batches are as large as the load allows,
+//! and a message that comes alone is sent at once. (The condition is similar to Nagle's for TCP, RFC 896. Without that on the
+//! size, a thousand tasks that each await their offset were sent in batches of 70 instead of 500, which took twice the
+//! processor time.) A full batch is taken at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -57,7 +60,10 @@ struct Partition {
     topic: Arc<str>,
     partition: i32,
     open: Option<Open>,
-    in_flight: usize,
+    /// The sizes in bytes of the batches in flight, oldest first.
+    in_flight: VecDeque<usize>,
+    /// The largest of these.
+    largest: usize,
 }
 
 #[derive(Debug)]
@@ -149,7 +155,8 @@ impl Gathering {
         let id = self.free.pop().unwrap_or(self.partitions.len());
         topic.partitions.insert(partition, id);
         let (name, _) = self.topics.get_key_value(to.topic)?;
-        let new = Some(Partition { topic: Arc::clone(name), partition, open: None, in_flight: 0 });
+        let new =
+            Some(Partition { topic: Arc::clone(name), partition, open: None, in_flight: VecDeque::new(), largest: 0 });
         match self.partitions.get_mut(id) {
             Some(place) => *place = new,
             None => self.partitions.push(new),
@@ -196,17 +203,14 @@ impl Gathering {
         };
         let bytes = open.batch.size() - before;
         let pending = open.completer.pending(metadata.position, metadata.timestamp).expect("it is not completed");
-        // It is due without waiting for the record that does not fit.
-        let is_full = open.batch.room() == 0 && !open.is_due;
-        if is_full {
-            open.is_due = true;
-        }
+        // A full batch does not wait for the record that does not fit.
+        open.is_due |= open.batch.room() == 0;
         let wakes = match opened {
             Some(now) => {
                 self.next_number += 1;
                 self.begin(id, number, now)
             }
-            None => is_full && self.set_ready(id, false),
+            None => self.set_ready(id, false),
         };
         Ok(Placed::Taken { pending, bytes, wakes })
     }
@@ -224,12 +228,15 @@ impl Gathering {
         self.set_ready(partition, false) || is_first
     }
 
-    /// Moves a due batch to `ready`, unless too many are in flight. Returns whether it was moved.
+    /// Moves a due batch to `ready`, if the batches in flight allow it. Returns whether it was moved.
     fn set_ready(&mut self, id: PartitionId, is_forced: bool) -> bool {
         let Some(partition) = &mut self.partitions[id] else { return false };
         let Some(open) = &mut partition.open else { return false };
-        let may = is_forced || partition.in_flight < self.max_in_flight;
-        if !open.is_due || open.is_ready || !may {
+        if !open.is_due || open.is_ready {
+            return false;
+        }
+        let follows = || partition.in_flight.len() < self.max_in_flight && 2 * open.batch.size() >= partition.largest;
+        if !is_forced && !partition.in_flight.is_empty() && !follows() {
             return false;
         }
         open.is_ready = true;
@@ -241,7 +248,8 @@ impl Gathering {
     fn take(&mut self, id: PartitionId) -> Option<Gathered> {
         let partition = self.partitions.get_mut(id)?.as_mut()?;
         let Open { batch, completer, .. } = partition.open.take()?;
-        partition.in_flight += 1;
+        partition.in_flight.push_back(batch.size());
+        partition.largest = partition.largest.max(batch.size());
         if let Some(topic) = self.topics.get_mut(&partition.topic) {
             topic.count = None;
             topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
@@ -312,7 +320,9 @@ impl Gathering {
     /// Records that a batch that was taken is complete. A batch that waited for it can be taken now.
     pub(crate) fn completed(&mut self, id: PartitionId) {
         if let Some(partition) = &mut self.partitions[id] {
-            partition.in_flight -= 1;
+            // Batches of a partition complete in order, as a rule.
+            partition.in_flight.pop_front();
+            partition.largest = partition.in_flight.iter().copied().max().unwrap_or(0);
         }
         self.set_ready(id, false);
         self.remove_if_unused(id);
@@ -333,7 +343,7 @@ impl Gathering {
     fn remove_if_unused(&mut self, id: PartitionId) {
         let place = &mut self.partitions[id];
         let Some(Partition { topic, partition, .. }) =
-            place.take_if(|partition| partition.open.is_none() && partition.in_flight == 0)
+            place.take_if(|partition| partition.open.is_none() && partition.in_flight.is_empty())
         else {
             return;
         };

@@ -1,11 +1,10 @@
 //! The clients: how each sends one message and awaits its offset.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::future::Future;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kafka_batch::{Append, BatchOptions, Delivery, Record, TokioProducer, TopicPartition};
@@ -16,7 +15,6 @@ use rskafka::client::partition::{Compression, UnknownTopicHandling};
 use rskafka::client::producer::BatchProducerBuilder;
 use rskafka::client::producer::aggregator::RecordAggregator;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 
 use crate::job::Report;
 use crate::meter::Meter;
@@ -70,50 +68,49 @@ pub const CLIENTS: [Client; 4] = [
 /// Of so many messages of a task the time of one is taken: reading the clock takes a part of what sending takes.
 const SAMPLED: u64 = 16;
 
+/// An error of one message.
+type Failed = Box<dyn Error + Send + Sync>;
+
 /// Runs the tasks, each of which sends one message after the other by `send`, until the time is over.
-async fn run_tasks<F: Future<Output = Result<(), Box<dyn Error>>>>(
-    job: &Job,
-    send: impl Fn() -> F + Clone + 'static,
-) -> Outcome {
+async fn run_tasks<F>(job: &Job, send: impl Fn() -> F + Clone + Send + 'static) -> Outcome
+where
+    F: Future<Output = Result<(), Failed>> + Send,
+{
     for _ in 0..3 {
-        send().await?; // connections, metadata, producer id
+        send().await.map_err(|error| error.to_string())?; // connections, metadata, producer id
     }
-    let meter = Rc::new(Cell::new(Some(Meter::begin(job.seconds, 3))));
-    let (is_over, trips) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(Vec::new())));
+    let mut meter = Meter::begin(job.seconds, 3);
+    let (is_over, trips) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
     let tasks: Vec<_> = (0..job.tasks)
         .map(|task| {
-            let (send, is_over, trips) = (send.clone(), Rc::clone(&is_over), Rc::clone(&trips));
-            tokio::task::spawn_local(async move {
+            let (send, is_over, trips) = (send.clone(), Arc::clone(&is_over), Arc::clone(&trips));
+            tokio::spawn(async move {
                 let mut count = 0;
-                while !is_over.get() {
-                    let begun = ((count + task as u64) % SAMPLED == 0).then(Instant::now);
-                    send().await.map_err(|error| error.to_string())?;
+                while !is_over.load(Ordering::Relaxed) {
+                    let begun = (count + task as u64).is_multiple_of(SAMPLED).then(Instant::now);
+                    send().await?;
                     if let Some(begun) = begun {
-                        let mut all: Vec<Duration> = trips.take();
-                        all.push(begun.elapsed());
-                        trips.set(all);
+                        trips.lock().expect("no panic").push(begun.elapsed());
                     }
                     count += 1;
                 }
-                Ok::<u64, String>(count)
+                Ok::<u64, Failed>(count)
             })
         })
         .collect();
     tokio::time::sleep(Duration::from_secs_f64(job.seconds)).await;
-    is_over.set(true);
+    is_over.store(true, Ordering::Relaxed);
     let mut records = 0;
     for task in tasks {
-        records += task.await??;
+        records += task.await?.map_err(|error| error.to_string())?;
     }
-    let mut meter = meter.take().expect("it was put there");
-    meter.trips(trips.take());
+    meter.trips(std::mem::take(&mut *trips.lock().expect("no panic")));
     Ok(meter.stop(records))
 }
 
 /// All clients have one core, so their tasks have one thread.
 fn on_one_thread<F: Future<Output = Outcome>>(work: impl FnOnce() -> F) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async { work().await })
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work())
 }
 
 fn value(len: usize) -> Vec<u8> {
@@ -138,10 +135,10 @@ fn producer(job: &Job) -> Result<TokioProducer, Box<dyn Error>> {
 
 fn ours(job: &Job) -> Outcome {
     on_one_thread(|| async {
-        let (producer, topic, value): (_, Rc<str>, Rc<[u8]>) =
+        let (producer, topic, value): (_, Arc<str>, Arc<[u8]>) =
             (producer(job)?, job.topic.as_str().into(), value(job.value_len).into());
         let send = move || {
-            let (producer, topic, value) = (producer.clone(), Rc::clone(&topic), Rc::clone(&value));
+            let (producer, topic, value) = (producer.clone(), Arc::clone(&topic), Arc::clone(&value));
             async move {
                 let delivery = producer.send((&*topic, 0), Record::new(&*value)).await?;
                 assert!(delivery.offset.is_some());
@@ -156,13 +153,13 @@ fn ours(job: &Job) -> Outcome {
 /// which are in flight.
 fn by_hand(job: &Job) -> Outcome {
     const IN_FLIGHT: usize = 5;
-    type Message = (Rc<[u8]>, oneshot::Sender<i64>);
+    type Message = (Arc<[u8]>, oneshot::Sender<i64>);
     on_one_thread(|| async {
         let producer = producer(job)?;
         let to = TopicPartition::new(&job.topic, 0);
-        let value: Rc<[u8]> = value(job.value_len).into();
+        let value: Arc<[u8]> = value(job.value_len).into();
         let (sender, mut receiver) = mpsc::unbounded_channel::<Message>();
-        tokio::task::spawn_local(async move {
+        tokio::spawn(async move {
             let mut in_flight = VecDeque::new();
             let mut first = receiver.recv().await;
             let answer = |delivery: Delivery, waiting: Vec<oneshot::Sender<i64>>| {
@@ -212,7 +209,7 @@ fn by_hand(job: &Job) -> Outcome {
             }
         });
         let send = move || {
-            let (sender, value) = (sender.clone(), Rc::clone(&value));
+            let (sender, value) = (sender.clone(), Arc::clone(&value));
             async move {
                 let (answer, offset) = oneshot::channel();
                 sender.send((value, answer)).map_err(|_| "the queue is closed")?;
@@ -241,9 +238,9 @@ fn rdkafka(job: &Job) -> Outcome {
     }
     on_one_thread(|| async {
         let producer: FutureProducer = config.create()?;
-        let (topic, value): (Rc<str>, Rc<[u8]>) = (job.topic.as_str().into(), value(job.value_len).into());
+        let (topic, value): (Arc<str>, Arc<[u8]>) = (job.topic.as_str().into(), value(job.value_len).into());
         let send = move || {
-            let (producer, topic, value) = (producer.clone(), Rc::clone(&topic), Rc::clone(&value));
+            let (producer, topic, value) = (producer.clone(), Arc::clone(&topic), Arc::clone(&value));
             async move {
                 let record = FutureRecord::<(), [u8]>::to(&topic).payload(&value).partition(0);
                 producer.send(record, Duration::from_secs(60)).await.map_err(|(error, _)| error)?;
@@ -263,9 +260,9 @@ fn rskafka(job: &Job) -> Outcome {
             .with_compression(Compression::NoCompression)
             .with_linger(Duration::from_millis(linger_ms))
             .build(RecordAggregator::new(batch_size));
-        let (producer, value): (_, Rc<[u8]>) = (Rc::new(producer), value(job.value_len).into());
+        let (producer, value): (_, Arc<[u8]>) = (Arc::new(producer), value(job.value_len).into());
         let send = move || {
-            let (producer, value) = (Rc::clone(&producer), Rc::clone(&value));
+            let (producer, value) = (Arc::clone(&producer), Arc::clone(&value));
             async move {
                 let headers = BTreeMap::new();
                 let timestamp = chrono::Utc::now();

@@ -13,7 +13,9 @@ impl Row {
     /// The settings of a client with the most messages a second.
     fn best(&self, client: &str) -> Option<&Measured> {
         let of_client = self.measured.iter().filter(|measured| measured.client == client);
-        of_client.filter(|measured| measured.rate().is_some()).max_by(|one, other| one.rate().unwrap_or(0.0).total_cmp(&other.rate().unwrap_or(0.0)))
+        of_client
+            .filter(|measured| measured.rate().is_some())
+            .max_by(|one, other| one.rate().unwrap_or(0.0).total_cmp(&other.rate().unwrap_or(0.0)))
     }
 
     fn best_peer(&self) -> Option<&Measured> {
