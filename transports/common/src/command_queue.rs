@@ -206,7 +206,7 @@ impl CommandQueue {
             match state.gathering.append(partition, record, now.into(), new_batch) {
                 Ok(Placed::Taken { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
                 Ok(Placed::Full(gathered)) => {
-                    self.push_gathered(state, gathered);
+                    self.push_gathered(state, *gathered);
                     is_command = true;
                     // Without a key, the next batch is one of another partition.
                     match state.gathering.route(to, record.key, known, pick) {
@@ -223,9 +223,9 @@ impl CommandQueue {
         let granted = state.semaphore.release(surplus);
         let wakes = is_command || placed.as_ref().is_ok_and(|(.., wakes)| *wakes);
         if wakes {
-            unlock_and_wake(guard)
+            unlock_and_wake(guard);
         } else {
-            drop(guard)
+            drop(guard);
         }
         granted.into_iter().for_each(wake);
         match placed {

@@ -100,7 +100,7 @@ pub(crate) enum Placed {
     /// batches or at the next deadline.
     Taken { pending: PendingRecord, bytes: usize, wakes: bool },
     /// The open batch is full, and was taken. The record is in no batch: choose a partition, and append it again.
-    Full(Gathered),
+    Full(Box<Gathered>),
 }
 
 impl Gathering {
@@ -189,7 +189,9 @@ impl Gathering {
         open.batch.set_now(timestamp);
         let metadata = match open.batch.append(record) {
             Ok(Append::Taken(metadata)) => metadata,
-            Ok(Append::Full(_)) if opened.is_none() => return Ok(Placed::Full(self.take(id).expect("it is open"))),
+            Ok(Append::Full(_)) if opened.is_none() => {
+                return Ok(Placed::Full(Box::new(self.take(id).expect("it is open"))));
+            }
             Ok(Append::Full(_)) => {
                 unreachable!("an empty batch takes any record that a batch with its settings can hold")
             }

@@ -101,7 +101,7 @@ fn a_lost_batch_is_none_and_not_empty() {
     let (queue, mut driver) = queue_and_driver();
     let sent = send(&queue);
     assert!(driver.poll_commands(&context()).is_ready());
-    drop(std::mem::take(&mut driver.waiters));
+    drop(mem::take(&mut driver.waiters));
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
     assert_eq!(

@@ -24,7 +24,7 @@ impl Subject {
     }
 
     /// Appends to a partition. Returns the full batch that was taken before, and whether the driver has to know.
-    fn append(&mut self, partition: i32, value: &str) -> (Option<Gathered>, bool) {
+    fn append(&mut self, partition: i32, value: &str) -> (Option<Box<Gathered>>, bool) {
         let mut full = None;
         loop {
             let id = self.route(("t", partition).into(), None, 0).unwrap();
@@ -263,7 +263,7 @@ proptest! {
                     let value = number.to_string();
                     appended[partition as usize].push(value.clone());
                     let (full, _) = subject.append(partition, &value);
-                    take(full.into_iter().collect(), &mut in_flight);
+                    take(full.into_iter().map(|full| *full).collect(), &mut in_flight);
                 }
                 Step::Advance(millis) => subject.advance(millis),
                 Step::Turn => {

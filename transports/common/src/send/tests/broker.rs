@@ -30,7 +30,7 @@ impl Broker {
         match frame[5] {
             0 => {
                 self.produced(&frame, &mut response);
-                self.held.push_back(framed(response));
+                self.held.push_back(framed(&response));
                 return None;
             }
             3 => self.metadata(&mut response),
@@ -47,7 +47,7 @@ impl Broker {
             }
             other => panic!("API {other}"),
         }
-        Some(framed(response))
+        Some(framed(&response))
     }
 
     fn metadata(&self, response: &mut Vec<u8>) {
@@ -98,7 +98,7 @@ impl Broker {
             response.extend((-1_i64).to_be_bytes());
             for batch in RecordBatches::new(take(length)) {
                 self.batches += 1;
-                for record in batch.unwrap().records(1 << 20).unwrap().iter() {
+                for record in &batch.unwrap().records(1 << 20).unwrap() {
                     log.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
                 }
             }
@@ -112,6 +112,6 @@ fn string(response: &mut Vec<u8>, text: &str) {
     response.extend(text.as_bytes());
 }
 
-fn framed(response: Vec<u8>) -> Vec<u8> {
-    [&(response.len() as i32).to_be_bytes()[..], &response].concat()
+fn framed(response: &[u8]) -> Vec<u8> {
+    [&(response.len() as i32).to_be_bytes()[..], response].concat()
 }
