@@ -49,6 +49,8 @@ struct State {
     commands: Vec<Command>,
     /// Messages that are not in a command yet. Empty once the queue is not open.
     gathering: Gathering,
+    /// Whether the driver has let other tasks run since a batch of messages became due.
+    has_yielded: bool,
     /// The driver's waker, while it waits for commands.
     driver_waker: Option<Waker>,
     /// The newest version of Produce that all connected brokers support; without connections, the last known one.
@@ -117,6 +119,7 @@ impl CommandQueue {
             semaphore: Semaphore::new(Permits { records: usize::MAX, bytes }),
             commands: Vec::new(),
             gathering,
+            has_yielded: false,
             driver_waker: None,
             produce: None,
         };
@@ -324,7 +327,8 @@ impl CommandQueue {
     }
 
     /// Swaps the queued commands into `commands`, among them those to send batches of messages that are due. Pending while
-    /// there are none. Sets `deadline` to when it has to be called again; ready if that is earlier than before.
+    /// there are none. If only messages are due, other tasks run once before they are taken, so that those that are about to
+    /// send share the batch: some runtimes run a task that is woken next, ahead of all others. Sets `deadline` to when it has to be called again; ready if that is earlier than before.
     pub(crate) fn poll_commands(
         &self,
         commands: &mut Vec<Command>,
@@ -333,6 +337,13 @@ impl CommandQueue {
     ) -> Poll<()> {
         let now = Instant::now();
         let mut state = lock(&self.state);
+        if state.commands.is_empty() && !state.has_yielded && state.gathering.has_due(now) {
+            state.has_yielded = true;
+            drop(state);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        state.has_yielded = false;
         while let Some(gathered) = state.gathering.take_due(now) {
             self.push_gathered(&mut state, gathered);
         }

@@ -274,8 +274,8 @@ impl Gathering {
         (0..self.partitions.len()).filter_map(|id| self.take(id)).collect()
     }
 
-    /// Takes the next batch that is due.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Gathered> {
+    /// Returns `true` if [`take_due`](Self::take_due) would return a batch.
+    pub(crate) fn has_due(&mut self, now: Instant) -> bool {
         while let Some(deadline) = self.lingering.pop_front_if_due(now) {
             if self.open(deadline).map(|open| open.is_due = true).is_some() {
                 self.set_ready(deadline.partition, false);
@@ -286,16 +286,23 @@ impl Gathering {
                 self.set_ready(deadline.partition, true);
             }
         }
-        while let Some((id, number)) = self.ready.pop_front() {
-            if self.partitions[id]
-                .as_ref()
-                .and_then(|partition| partition.open.as_ref())
-                .is_some_and(|open| open.number == number)
-            {
-                return self.take(id);
+        while let Some(&(id, number)) = self.ready.front() {
+            let open = self.partitions[id].as_ref().and_then(|partition| partition.open.as_ref());
+            if open.is_some_and(|open| open.number == number) {
+                return true;
             }
+            self.ready.pop_front(); // it was taken before
         }
-        None
+        false
+    }
+
+    /// Takes the next batch that is due.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Gathered> {
+        if !self.has_due(now) {
+            return None;
+        }
+        let (id, _) = self.ready.pop_front()?;
+        self.take(id)
     }
 
     /// Returns when [`take_due`](Self::take_due) has to be called again, if nothing happens before. It may be too early.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use kafka_batch_core::machine::{ConnectionId, Input, ProducerConfig};
@@ -27,6 +28,16 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
 fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Whether a task is to be polled again.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 struct World {
@@ -63,7 +74,10 @@ impl World {
                 }
                 Step::Close(_) => {}
                 Step::Wait(_) => {
-                    if driver.poll_commands(&Context::from_waker(Waker::noop())).is_pending() {
+                    let woken = Arc::new(Woken::default());
+                    let waker = Waker::from(Arc::clone(&woken));
+                    let is_pending = driver.poll_commands(&Context::from_waker(&waker)).is_pending();
+                    if is_pending && !woken.0.load(Ordering::SeqCst) {
                         return;
                     }
                 }
