@@ -2,12 +2,9 @@
 //! locks, no I/O: times are parameters, and due batches are returned.
 //!
 //! A partition has at most one open batch. It is due when `linger.ms` has passed since its first record. A due batch is
-//! taken at the driver's next turn, so that records of one turn share it, if no batch of the partition is in flight, or if
-//! fewer than [`Gathering::max_in_flight`] are and it has at least half the size of the largest of them. Otherwise it
-//! continues to gather until some of them complete, or for [`MAX_HOLD`]. Thus batches are as large as the load allows,
-//! and a message that comes alone is sent at once. (The condition is similar to Nagle's for TCP, RFC 896. Without that on the
-//! size, a thousand tasks that each await their offset were sent in batches of 70 instead of 500, which took twice the
-//! processor time.) A full batch is taken at once.
+//! taken at the driver's next turn, so that records of one turn share it, if fewer than `max_in_flight` batches of the
+//! partition are in flight. Otherwise it continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches
+//! grow with the load, and a message that comes alone is sent at once. A full batch is taken at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -60,10 +57,8 @@ struct Partition {
     topic: Arc<str>,
     partition: i32,
     open: Option<Open>,
-    /// The sizes in bytes of the batches in flight, oldest first.
-    in_flight: VecDeque<usize>,
-    /// The largest of these.
-    largest: usize,
+    /// The number of batches in flight.
+    in_flight: usize,
 }
 
 #[derive(Debug)]
@@ -155,8 +150,7 @@ impl Gathering {
         let id = self.free.pop().unwrap_or(self.partitions.len());
         topic.partitions.insert(partition, id);
         let (name, _) = self.topics.get_key_value(to.topic)?;
-        let new =
-            Some(Partition { topic: Arc::clone(name), partition, open: None, in_flight: VecDeque::new(), largest: 0 });
+        let new = Some(Partition { topic: Arc::clone(name), partition, open: None, in_flight: 0 });
         match self.partitions.get_mut(id) {
             Some(place) => *place = new,
             None => self.partitions.push(new),
@@ -206,14 +200,13 @@ impl Gathering {
         let bytes = open.batch.size() - before;
         let pending = open.completer.pending(metadata.position, metadata.timestamp).expect("it is not completed");
         // A full batch does not wait for the record that does not fit.
-        open.is_due |= open.batch.room() == 0;
-        let wakes = match opened {
-            Some(now) => {
-                self.next_number += 1;
-                self.begin(id, number, now)
-            }
-            None => self.set_ready(id, false),
-        };
+        let is_full = open.batch.room() == 0;
+        open.is_due |= is_full;
+        let mut wakes = is_full && self.set_ready(id, true);
+        if let Some(now) = opened {
+            self.next_number += 1;
+            wakes |= self.begin(id, number, now);
+        }
         Ok(Placed::Taken { pending, bytes, wakes })
     }
 
@@ -234,11 +227,7 @@ impl Gathering {
     fn set_ready(&mut self, id: PartitionId, is_forced: bool) -> bool {
         let Some(partition) = &mut self.partitions[id] else { return false };
         let Some(open) = &mut partition.open else { return false };
-        if !open.is_due || open.is_ready {
-            return false;
-        }
-        let follows = || partition.in_flight.len() < self.max_in_flight && 2 * open.batch.size() >= partition.largest;
-        if !is_forced && !partition.in_flight.is_empty() && !follows() {
+        if !open.is_due || open.is_ready || !(is_forced || partition.in_flight < self.max_in_flight) {
             return false;
         }
         open.is_ready = true;
@@ -250,8 +239,7 @@ impl Gathering {
     fn take(&mut self, id: PartitionId) -> Option<Gathered> {
         let partition = self.partitions.get_mut(id)?.as_mut()?;
         let Open { batch, completer, .. } = partition.open.take()?;
-        partition.in_flight.push_back(batch.size());
-        partition.largest = partition.largest.max(batch.size());
+        partition.in_flight += 1;
         if let Some(topic) = self.topics.get_mut(&partition.topic) {
             topic.count = None;
             topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
@@ -329,9 +317,7 @@ impl Gathering {
     /// Records that a batch that was taken is complete. A batch that waited for it can be taken now.
     pub(crate) fn completed(&mut self, id: PartitionId) {
         if let Some(partition) = &mut self.partitions[id] {
-            // Batches of a partition complete in order, as a rule.
-            partition.in_flight.pop_front();
-            partition.largest = partition.in_flight.iter().copied().max().unwrap_or(0);
+            partition.in_flight -= 1;
         }
         self.set_ready(id, false);
         self.remove_if_unused(id);
@@ -352,7 +338,7 @@ impl Gathering {
     fn remove_if_unused(&mut self, id: PartitionId) {
         let place = &mut self.partitions[id];
         let Some(Partition { topic, partition, .. }) =
-            place.take_if(|partition| partition.open.is_none() && partition.in_flight.is_empty())
+            place.take_if(|partition| partition.open.is_none() && partition.in_flight == 0)
         else {
             return;
         };

@@ -96,25 +96,6 @@ fn records_gather_while_batches_are_in_flight() {
 }
 
 #[test]
-fn a_small_batch_does_not_follow_a_large_one_before_it_has_half_its_size() {
-    let mut subject = Subject::new(Duration::ZERO, 5);
-    subject.append(0, &"x".repeat(400));
-    let large = subject.due();
-    subject.append(0, "a");
-    assert!(subject.due().is_empty());
-    assert!(!subject.append(0, "b").1);
-    assert!(subject.append(0, &"y".repeat(200)).1, "the driver is woken");
-    let second = subject.due();
-    assert_eq!(second[0].batch.record_count(), 3);
-    subject.append(0, "c");
-    assert!(subject.due().is_empty());
-    subject.gathering.completed(large[0].partition);
-    assert!(subject.due().is_empty(), "the other one is large, too");
-    subject.gathering.completed(second[0].partition);
-    assert_eq!(all_values(&subject.due()), [of(0, &["c"])]);
-}
-
-#[test]
 fn a_batch_is_not_held_for_ever() {
     let mut subject = Subject::new(LINGER, 1);
     subject.append(0, "a");
