@@ -216,7 +216,6 @@ impl Gathering {
         let (until, hold) = (after(self.linger), after(self.linger.saturating_add(MAX_HOLD)));
         let is_first = self.next_deadline().is_none();
         if !self.linger.is_zero() {
-            // Times are those of several threads, so that they may be out of order by a little, which does no harm.
             self.lingering.extend(until);
         }
         self.held.extend(hold);
