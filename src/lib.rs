@@ -5,22 +5,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::{
-    Append, AppendError, AsRecord, AuthenticationError, BatchHeader, BatchLost, BatchOptions, BatchOverflow, Boundary,
-    BoxPending, BoxTransport, BrokerVersion, Capabilities, Codec, CodecRefused, CompressError, Compression,
-    CompressionRatio, ControlRecord, ControlRecordError, ControlType, ConvertError, Corruption, DEFAULT_BATCH_SIZE,
-    DEFAULT_MAX_DECOMPRESSED, DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope,
-    DecompressError, DeliveredRecord, Delivery, DeliveryError, Destination, DownConversion, EncodedHeaders,
-    EnqueueError, EnqueueErrorReason, ExtendError, FailureReason, Fate, Field, FillOutcome, FlushError,
-    FlushErrorReason, FromMessagesError, Full, FullReason, GzipLevel, Header, HeaderIter, HeaderList, HeaderTooLong,
-    IncompleteTail, IntoField, InvalidBrokerVersion, KafkaBatch, LenientRecordIter, LevelError, Loss, LossyConversion,
-    Magic, MagicChoice, Mark, MessageWriter, NoBrokerCause, OptionsError, ParseCodecError, ParseCompressionError,
-    PreparedBatch, Publish, PublishError, RawHeader, RawHeaderIter, RawHeaderList, RawRecordView, Record, RecordBatch,
-    RecordBatches, RecordComposer, RecordDelivery, RecordDeliveryError, RecordError, RecordIter, RecordMetadata,
-    RecordTooLarge, RecordView, Records, Region, Rejection, RollbackError, SealError, SealErrorReason, SealedBatch,
-    SendError, SendErrorReason, SendMessageError, SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch,
-    Timestamp, TimestampType, TopicPartition, Transport, TransportError, ZstdLevel,
+    Append, AppendError, Appended, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities,
+    Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, Destination,
+    EnqueueError, EnqueueErrorReason, ExtendError, FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason,
+    Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record,
+    RecordDelivery, RecordDeliveryError, RecordError, RecordMetadata, SealError, SealErrorReason, SealedBatch,
+    SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
 };
-pub use kafka_batch_core::{machine, message, partitioner, protocol, stream};
+pub use kafka_batch_core::{
+    batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,
+};
 
 #[cfg(feature = "proptest")]
 pub use kafka_batch_core::proptest;

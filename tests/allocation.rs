@@ -1,7 +1,7 @@
-//! What takes memory, and what does not: seen by an allocator that counts.
+//! Which operations allocate memory, measured with a counting allocator.
 //!
-//! It is written here, in a dozen lines, because it has to count for each thread by itself: tests run beside each other,
-//! and the crates that there are for this count for the whole process.
+//! The allocator is written here because it has to count per thread: tests run in parallel, and the existing crates
+//! count for the whole process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
@@ -9,7 +9,11 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use bytes::Bytes;
+use kafka_batch::batch::Boundary;
+use kafka_batch::compression::Codec;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches, RecordView};
 use kafka_batch::message::*;
+use kafka_batch::record::EncodedHeaders;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 
@@ -19,7 +23,7 @@ thread_local! {
     static TAKEN: Cell<Taken> = const { Cell::new(Taken { times: 0, bytes: 0 }) };
 }
 
-/// What a piece of code took from the allocator.
+/// The allocations of a piece of code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Taken {
     times: usize,
@@ -29,18 +33,18 @@ struct Taken {
 const NOTHING: Taken = Taken { times: 0, bytes: 0 };
 
 fn count(bytes: usize) {
-    // In a thread that ends there is nobody left to count for.
+    // A thread that is ending has no counter.
     let _ = TAKEN.try_with(|taken| {
         let before = taken.get();
         taken.set(Taken { times: before.times + 1, bytes: before.bytes + bytes });
     });
 }
 
-// SAFETY: every call goes on to the system's allocator as it came.
+// SAFETY: every call is forwarded to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller keeps to the contract, which is the same.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
@@ -65,7 +69,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `run` gives, and what it took.
+/// Returns the result of `run`, and its allocations.
 fn counted<T>(run: impl FnOnce() -> T) -> (T, Taken) {
     let before = TAKEN.get();
     let result = black_box(run());
@@ -74,7 +78,7 @@ fn counted<T>(run: impl FnOnce() -> T) -> (T, Taken) {
 }
 
 #[track_caller]
-fn takes_nothing<T>(what: &str, run: impl FnOnce() -> T) -> T {
+fn assert_allocates_nothing<T>(what: &str, run: impl FnOnce() -> T) -> T {
     let (result, taken) = counted(run);
     assert_eq!(taken, NOTHING, "{what}");
     result
@@ -91,10 +95,10 @@ fn now() -> Timestamp {
 }
 
 fn empty(options: BatchOptions) -> KafkaBatch {
-    options.build(now()).expect("options that go together")
+    options.build(now()).expect("valid options")
 }
 
-/// Options of each format, with a codec and without: appending is the same, whatever comes of it when it is sealed.
+/// Returns options of each format, with a codec and without: appending is the same for both.
 fn formats() -> impl Iterator<Item = BatchOptions> {
     Magic::ALL.into_iter().flat_map(|magic| {
         [Compression::None, Compression::gzip(), Compression::Snappy, Compression::Lz4]
@@ -102,10 +106,10 @@ fn formats() -> impl Iterator<Item = BatchOptions> {
     })
 }
 
-/// Records of every kind that this format can carry.
+/// Returns records of every kind that this format can carry.
 fn records(magic: Magic, encoded: &EncodedHeaders) -> Vec<Record<'_>> {
-    let plain = Record::new("a value of some length").key("key-17").timestamp(now());
-    let mut records = vec![plain, Record::tombstone("key"), Record::default(), Record::new("no timestamp of its own")];
+    let plain = Record::new("a value of this length").key("key-17").timestamp(now());
+    let mut records = vec![plain, Record::tombstone("key"), Record::default(), Record::new("without a timestamp")];
     if magic.has_headers() {
         records.extend([plain.headers(&NAMES), plain.headers(encoded)]);
     }
@@ -115,59 +119,148 @@ fn records(magic: Magic, encoded: &EncodedHeaders) -> Vec<Record<'_>> {
 /// Appends `record` until the batch is full.
 fn fill(batch: &mut KafkaBatch, record: Record<'_>) -> Full {
     loop {
-        if let Append::Full(full) = batch.append(record).expect("a record for this format") {
+        if let Append::Full(full) = batch.append(record).expect("valid in this format") {
             return full;
         }
     }
 }
 
 #[test]
-fn from_the_first_append_until_it_is_full_a_batch_takes_no_memory() {
+fn with_a_capacity_a_batch_takes_no_memory_from_the_first_append_until_it_is_full() {
     let encoded = EncodedHeaders::new(&NAMES).unwrap();
     for options in formats() {
         let limits = [
-            options.clone(),
-            options.clone().boundary(Boundary::Aiokafka),
-            options.clone().batch_size(1_048_588),
-            options.clone().max_records(300),
+            options.clone().capacity(DEFAULT_BATCH_SIZE),
+            options.clone().boundary(Boundary::Aiokafka).capacity(DEFAULT_BATCH_SIZE),
+            options.clone().batch_size(1_048_588).capacity(1_048_588),
+            options.clone().max_records(300).capacity(DEFAULT_BATCH_SIZE),
         ];
         for options in limits {
             for record in records(empty(options.clone()).magic(), &encoded) {
-                let mut batch = takes_nothing("a new batch", || empty(options.clone()));
-                let (_, first) = counted(|| batch.append(record).unwrap().taken().expect("there is room"));
-                assert_eq!(first.times, 1, "the first append takes what is needed, at once");
-                takes_nothing("appending until full, and being refused", || fill(&mut batch, record));
+                let mut batch = assert_allocates_nothing("a new batch", || empty(options.clone()));
+                let (_, first) = counted(|| batch.append(record).unwrap().taken().expect("accepted"));
+                assert_eq!(first.times, 1, "the first append allocates all memory at once");
+                assert_allocates_nothing("appending until full, and a rejected append", || fill(&mut batch, record));
                 assert!(batch.record_count() > 100, "{batch}");
             }
         }
     }
 }
 
-/// Keys and values of every type are encoded from where they are: owned ones are neither copied first nor converted.
+/// Many batches may be open, most of them with a record or a few: a producer with many partitions has one for each.
 #[test]
-fn appending_owned_shared_and_optional_fields_takes_no_memory() {
-    let text = || String::from("a value of some length");
+fn a_thousand_open_batches_with_a_record_each_take_a_mebibyte_at_most() {
+    const MEBIBYTE: usize = 1 << 20;
+    let value = [b'x'; 100];
+    let options = BatchOptions::default().batch_size(MEBIBYTE).max_message_bytes(MEBIBYTE);
+    let mut batches = Vec::with_capacity(1_000);
+    let ((), taken) = counted(|| {
+        for _ in 0..1_000 {
+            let mut batch = empty(options.clone());
+            assert!(batch.append(Record::new(&value)).unwrap().taken().is_some());
+            batches.push(batch);
+        }
+    });
+    assert_eq!(taken.times, batches.len());
+    assert!(taken.bytes <= MEBIBYTE, "{taken:?}");
+}
+
+/// In few steps, of which none is larger than the limits need; and what is copied on the way is less than the batch.
+#[test]
+fn a_batch_takes_memory_as_it_fills() {
+    const SLACK: usize = 100; // header, and what wide stores need
+    for options in formats() {
+        for limit in [1_000, DEFAULT_BATCH_SIZE, 100_000, 1 << 20] {
+            for len in [0, 10, 100, 1_000, 5_000] {
+                let value = vec![b'x'; len];
+                let record = Record::new(&value);
+                let options = options.clone().batch_size(limit);
+                let (mut batch, mut sum, mut steps, mut largest) = (empty(options.clone()), 0, 0, 0);
+                loop {
+                    let held = batch.size();
+                    let (append, taken) = counted(|| batch.append(record).unwrap());
+                    assert!(taken.times <= 1);
+                    if taken.times == 1 {
+                        assert!(taken.bytes <= limit.max(batch.size()) + SLACK, "{taken:?} for {batch}");
+                        // A step is at most to the size of the limit, and before 8 KiB are filled to a fourfold.
+                        let next = (4 * largest).max(8 * (batch.size() - held)).max(512);
+                        assert!(largest > 8 << 10 || taken.bytes <= 5 * next, "{held}, then {taken:?} for {batch}");
+                        (sum, steps, largest) = (sum + largest, steps + 1, taken.bytes);
+                    }
+                    if append.is_full() {
+                        break;
+                    }
+                }
+                assert!(sum <= batch.size() && steps <= 5, "{steps} steps, up to {sum} bytes copied, for {batch}");
+
+                // The next batch is expected to become as large.
+                let mut next = batch.next_batch();
+                let (_, taken) = counted(|| fill(&mut next, record));
+                assert!(taken.times <= 1 && next.record_count() == batch.record_count(), "{taken:?} for {next}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_in_the_memory_of_another_one_takes_none() {
+    for options in formats() {
+        let record = Record::new("a value of some length");
+        let filled = || {
+            let mut batch = empty(options.clone());
+            fill(&mut batch, record);
+            batch
+        };
+        let stamped = || filled().seal().unwrap().without_producer_id();
+        let is_compressed = stamped().codec() != Codec::None;
+        let delivery = Delivery::as_one(TopicPartition::new("t", 0), 0, stamped());
+        for (buffer, is_whole) in [
+            (Some(filled().into_buffer()), true),
+            (stamped().into_buffer(), !is_compressed),
+            (delivery.into_buffer(), !is_compressed),
+        ] {
+            let mut batch = options.clone().build_with_buffer(now(), buffer.expect("nobody shares it")).unwrap();
+            let (_, taken) = counted(|| fill(&mut batch, record));
+            assert!(batch == filled());
+            assert!(!is_whole || taken == NOTHING, "{taken:?}");
+        }
+    }
+    let mut batch = empty(BatchOptions::default());
+    fill(&mut batch, Record::new("value"));
+    let stamped = batch.seal().unwrap().without_producer_id();
+    let shared = stamped.bytes().clone();
+    assert!(stamped.into_buffer().is_none() && !shared.is_empty(), "others still read it");
+}
+
+/// Keys and values of every type are encoded in place: owned ones are neither copied nor converted first.
+#[test]
+fn appending_owned_shared_and_optional_fields_allocates_nothing() {
+    let text = || String::from("a value of this length");
     let (bytes, cow) = (Bytes::from(text()), Cow::<str>::Owned(text()));
-    let mut batch = empty(BatchOptions::default().batch_size(1 << 20));
+    let mut batch = empty(BatchOptions::default().batch_size(1 << 20).capacity(1 << 20));
     let _ = batch.append(Record::new("the first record takes memory for the batch")).unwrap();
     let before = batch.record_count();
     for _ in 0..100 {
         let (string, vec, shared, owned_cow) = (text(), text().into_bytes(), bytes.clone(), cow.clone());
         let optional = Some(text());
-        takes_nothing("a `String`", || batch.append(Record::new(string).key(7_u64.to_be_bytes())).unwrap().taken());
-        takes_nothing("a `Vec`", || batch.append(Record::new(vec).key(optional.as_deref())).unwrap().taken());
-        takes_nothing("a `Bytes`", || batch.append(Record::new(shared).key(None::<&str>)).unwrap().taken());
-        takes_nothing("a `Cow`", || batch.append(Record::new(owned_cow).key(b"key")).unwrap().taken());
-        takes_nothing("an `Option`", || batch.append(Record::new(&bytes).key(optional)).unwrap().taken());
+        assert_allocates_nothing("a `String`", || {
+            batch.append(Record::new(string).key(7_u64.to_be_bytes())).unwrap().taken()
+        });
+        assert_allocates_nothing("a `Vec`", || {
+            batch.append(Record::new(vec).key(optional.as_deref())).unwrap().taken()
+        });
+        assert_allocates_nothing("a `Bytes`", || batch.append(Record::new(shared).key(None::<&str>)).unwrap().taken());
+        assert_allocates_nothing("a `Cow`", || batch.append(Record::new(owned_cow).key(b"key")).unwrap().taken());
+        assert_allocates_nothing("an `Option`", || batch.append(Record::new(&bytes).key(optional)).unwrap().taken());
         let record = Record::new(text()).key(text());
-        takes_nothing("a reference to an owned record", || batch.append(&record).unwrap().taken());
+        assert_allocates_nothing("a reference to an owned record", || batch.append(&record).unwrap().taken());
     }
     assert_eq!(batch.record_count() - before, 600);
 }
 
-/// Fields are written in stores that are longer than they: also at the very end there is memory for that.
+/// Fields are written with stores wider than the field: there is room for that at the very end too.
 #[test]
-fn filling_the_last_byte_that_was_asked_for_takes_no_memory() {
+fn filling_up_to_the_last_requested_byte_allocates_nothing() {
     for record in [Record::tombstone("key"), Record::default(), Record::new("value"), Record::new("v").headers(&NAMES)]
     {
         let filled = |options: BatchOptions| {
@@ -189,7 +282,7 @@ fn filling_the_last_byte_that_was_asked_for_takes_no_memory() {
 }
 
 #[test]
-fn a_batch_without_a_size_to_go_by_grows_in_few_steps() {
+fn a_batch_without_a_size_hint_grows_in_few_steps() {
     let record = Record::new(&[b'x'; 1_000]);
     for options in [BatchOptions::default().capacity(0), BatchOptions::default().batch_size(100 << 20)] {
         let options = options.max_message_bytes(40 << 20).batch_size(30 << 20);
@@ -200,13 +293,13 @@ fn a_batch_without_a_size_to_go_by_grows_in_few_steps() {
 }
 
 #[test]
-fn asking_takes_no_memory() {
+fn queries_allocate_nothing() {
     let encoded = EncodedHeaders::new(&NAMES).unwrap();
     for options in formats() {
         for record in records(empty(options.clone()).magic(), &encoded) {
             let mut batch = empty(options.clone());
             for full in [false, true] {
-                takes_nothing("cost, fits, room, sizes", || {
+                assert_allocates_nothing("cost, fits, room, sizes", || {
                     (batch.cost(record).unwrap(), batch.fits(record), batch.room(), batch.size(), batch.counted_size())
                 });
                 let _ = batch.append(record).unwrap();
@@ -219,21 +312,21 @@ fn asking_takes_no_memory() {
 }
 
 #[test]
-fn an_append_that_fails_takes_no_memory() {
+fn a_failing_append_allocates_nothing() {
     let mut old = empty(BatchOptions::default().magic(MagicChoice::Pinned(Magic::V0)).max_message_bytes(500));
     let _ = old.append(Record::new("x")).unwrap();
     let large = [0; 1_000];
     for record in [Record::new("x").headers(&NAMES), Record::new(&large)] {
-        takes_nothing("a failing append", || old.append(record).unwrap_err());
+        assert_allocates_nothing("a failing append", || old.append(record).unwrap_err());
     }
 }
 
 #[test]
-fn marking_and_going_back_takes_no_memory() {
+fn marks_and_rollbacks_allocate_nothing() {
     for options in formats() {
         let mut batch = empty(options);
         let _ = batch.append(Record::new("first")).unwrap();
-        takes_nothing("a mark, appends, and back, again and again", || {
+        assert_allocates_nothing("a mark, appends and a rollback, repeatedly", || {
             for _ in 0..100 {
                 let mark = batch.mark();
                 for _ in 0..10 {
@@ -246,10 +339,10 @@ fn marking_and_going_back_takes_no_memory() {
     }
 }
 
-/// Which marks are gone has to be remembered where marks stand behind the place that is gone back to: once for each such
-/// place still in the batch, in memory that is kept.
+/// If marks were set after the position of a rollback, their invalidation is recorded: once for each such
+/// position still in the batch, in memory that is kept.
 #[test]
-fn marks_within_marks_take_memory_once() {
+fn nested_marks_allocate_once() {
     let mut batch = empty(BatchOptions::default());
     let mut round = || {
         let outer = batch.mark();
@@ -261,56 +354,61 @@ fn marks_within_marks_take_memory_once() {
         batch.rollback(&inner).unwrap_err();
     };
     round();
-    takes_nothing("marks within marks, again", || (0..100).for_each(|_| round()));
+    assert_allocates_nothing("nested marks, repeated", || (0..100).for_each(|_| round()));
 }
 
 #[test]
-fn extending_takes_memory_for_its_answer_only() {
-    let options = BatchOptions::default().batch_size(100_000);
-    let mut batch = empty(options);
+fn appending_several_records_takes_no_memory() {
+    let mut batch = empty(BatchOptions::default().batch_size(100_000).capacity(100_000));
     let _ = batch.append(Record::new("first")).unwrap();
-    let records = [Record::new("one of many"); 500];
-    let answer = size_of::<RecordMetadata>() * records.len();
-    for taken in [
-        counted(|| batch.extend(records).unwrap()).1,
-        counted(|| batch.try_extend(records).unwrap()).1,
-        counted(|| batch.fill_from(&mut records.into_iter().peekable()).unwrap()).1,
-    ] {
-        assert!(taken.times <= 10 && taken.bytes <= 4 * answer, "{taken:?}");
-    }
+    let values = ["one of many"; 500];
+    let records = values.map(Record::new);
+    assert_allocates_nothing("extend", || batch.extend(records).unwrap());
+    assert_allocates_nothing("try_extend", || batch.try_extend(records).unwrap());
+    let mut rest = records.into_iter().peekable();
+    let filled = assert_allocates_nothing("fill_from", || batch.fill_from(&mut rest).unwrap());
+    assert_eq!(assert_allocates_nothing("metadata", || batch.metadata(filled.taken.positions()).count()), 500);
+    assert_allocates_nothing("values in bulk", || batch.bulk().key("key").timestamp(5).extend(values).unwrap());
+    assert_allocates_nothing("long values in bulk", || batch.bulk().extend([[0; 500]; 10]).unwrap());
+    assert_eq!(batch.record_count(), 1 + 4 * 500 + 10);
 }
 
 #[test]
-fn messages_take_no_memory_each() {
+fn messages_allocate_nothing_each() {
     let headers = [Header::new("source", "app")];
     let defaults = Defaults::default().key("k").correlation_id("42").headers(&headers);
-    let mut batch = empty(BatchOptions::default().batch_size(500_000));
+    let mut batch = empty(BatchOptions::default().batch_size(500_000).capacity(500_000));
     let mut writer = batch.messages(&defaults);
-    let _ = writer.append("the first message takes memory for batch and headers").unwrap();
-    takes_nothing("texts", || (0..1_000).for_each(|_| assert!(writer.append("text").unwrap().taken().is_some())));
+    let _ = writer.append("the first message allocates batch and headers").unwrap();
+    assert_allocates_nothing("texts", || {
+        (0..1_000).for_each(|_| assert!(writer.append("text").unwrap().taken().is_some()));
+    });
     let numbers = Json([1, 2, 3]);
     let _ = writer.append(&numbers).unwrap(); // another content type
-    takes_nothing("JSON", || (0..1_000).for_each(|_| assert!(writer.append(&numbers).unwrap().taken().is_some())));
+    assert_allocates_nothing("JSON", || {
+        (0..1_000).for_each(|_| assert!(writer.append(&numbers).unwrap().taken().is_some()));
+    });
 }
 
-/// A look at everything in a record.
+/// Reads everything in a record.
 fn look(record: &RecordView<'_>) -> usize {
     let headers = record.headers.iter().map(|header| header.name.len() + header.value.map_or(0, <[u8]>::len));
     record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers.sum::<usize>()
 }
 
 #[test]
-fn reading_takes_no_memory() {
+fn reading_allocates_nothing() {
     let encoded = EncodedHeaders::new(&NAMES).unwrap();
     for magic in Magic::ALL {
         let mut batch = empty(BatchOptions::default().magic(MagicChoice::Pinned(magic)));
         for record in records(magic, &encoded).into_iter().cycle().take(200) {
             assert!(batch.append(record).unwrap().taken().is_some());
         }
-        let own =
-            takes_nothing("views into a batch of one's own", || batch.records().map(|view| look(&view)).sum::<usize>());
+        let own = assert_allocates_nothing("views into an open batch", || {
+            batch.records().map(|view| look(&view)).sum::<usize>()
+        });
         let wire = batch.seal().unwrap().without_producer_id();
-        let read = takes_nothing("views into a buffer", || {
+        let read = assert_allocates_nothing("views into a buffer", || {
             let mut sum = 0;
             for batch in RecordBatches::new(wire.bytes()) {
                 let records = batch.unwrap().records(DEFAULT_MAX_DECOMPRESSED).unwrap();
@@ -322,43 +420,43 @@ fn reading_takes_no_memory() {
     }
 }
 
-/// Many may wait, and each counts for its size: one that keeps a mebibyte for ten bytes would make that a lie.
+/// Many sealed batches may be queued, and each counts for its size: one of ten bytes must not keep a mebibyte.
 #[test]
-fn a_batch_that_is_not_full_gives_back_the_rest_when_it_is_sealed() {
+fn sealing_releases_the_unused_capacity_of_a_batch() {
     for magic in Magic::ALL {
         let mut batch = empty(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
-        assert!(batch.append(Record::new("a value of some length")).unwrap().taken().is_some());
+        assert!(batch.append(Record::new("a value of this length")).unwrap().taken().is_some());
         let (sealed, taken) = counted(|| batch.seal().unwrap());
-        assert_eq!(taken, Taken { times: 1, bytes: sealed.size() }, "its memory was made so small");
+        assert_eq!(taken, Taken { times: 1, bytes: sealed.size() }, "the capacity was reduced to this");
     }
 }
 
-/// Where a batch's first value lies, which is where its buffer lies.
+/// Returns the address of a batch's first value, which is in its buffer.
 fn place_of_value(batch: &KafkaBatch) -> *const u8 {
-    batch.records().next().expect("it has a record").value.expect("which has a value").as_ptr()
+    batch.records().next().expect("a record").value.expect("which has a value").as_ptr()
 }
 
 #[test]
-fn an_uncompressed_batch_is_sealed_stamped_and_opened_again_where_it_lies() {
+fn an_uncompressed_batch_is_sealed_stamped_and_reopened_in_place() {
     for magic in Magic::ALL {
         let mut batch = empty(BatchOptions::default().batch_size(100_000).magic(MagicChoice::Pinned(magic)));
-        fill(&mut batch, Record::new("a value of some length"));
+        fill(&mut batch, Record::new("a value of this length"));
         let place = place_of_value(&batch);
-        let sealed = takes_nothing("sealing", || batch.seal().unwrap());
+        let sealed = assert_allocates_nothing("sealing", || batch.seal().unwrap());
         let (stamped, taken) = counted(|| sealed.without_producer_id());
-        assert!(taken.times <= 1 && taken.bytes < 100, "a count of who shares the bytes, and no bytes: {taken:?}");
-        assert!(stamped.bytes().as_ptr_range().contains(&place), "the bytes lie where they were appended");
-        let (shared, retry) = takes_nothing("a retry", || (stamped.bytes().clone(), stamped.clone()));
+        assert!(taken.times <= 1 && taken.bytes < 100, "a reference count, and no bytes: {taken:?}");
+        assert!(stamped.bytes().as_ptr_range().contains(&place), "the bytes have not moved");
+        let (shared, retry) = assert_allocates_nothing("a retry", || (stamped.bytes().clone(), stamped.clone()));
         assert_eq!((shared.as_ptr(), retry.bytes().as_ptr()), (stamped.bytes().as_ptr(), stamped.bytes().as_ptr()));
         drop((shared, retry));
-        let opened = takes_nothing("opening it again", || stamped.into_batch());
+        let opened = assert_allocates_nothing("reopening it", || stamped.into_batch());
         assert_eq!(place_of_value(&opened), place);
     }
 }
 
-/// librdkafka itself takes memory for each record, from C's allocator.
+/// librdkafka itself allocates memory for each record, with C's allocator.
 #[test]
-fn handing_a_batch_over_to_librdkafka_takes_no_memory_for_each_record() {
+fn passing_a_batch_to_librdkafka_allocates_nothing_for_each_record() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
     let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build().unwrap();
@@ -370,7 +468,7 @@ fn handing_a_batch_over_to_librdkafka_takes_no_memory_for_each_record() {
         }
         let (pending, taken) = counted(|| smol::block_on(producer.send_batch(batch, TopicPartition::new("t", 0))));
         smol::block_on(pending.unwrap()).unwrap();
-        // The first batch has the topic looked up besides.
+        // The first batch also looks up the topic.
         assert!(of_each == 1 || taken.times <= 20, "{taken:?}");
     }
 }

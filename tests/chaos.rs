@@ -1,39 +1,40 @@
-//! A cluster that loses its leaders, connections that are cut, and a producer that still tells the truth.
+//! A cluster that loses its leaders, connections that are cut, and a producer producer_kind reports must stay correct.
 //!
 //! Three KRaft nodes of the newest Kafka, a topic with replication 3 and `min.insync.replicas` 2, and a steady load of
-//! numbered records over tokio, from several tasks, by two idempotent producers: a patient one, and one whose
-//! `delivery.timeout.ms` is shorter than an election takes, so that its batches fail in every way. Meanwhile
+//! numbered records over tokio, from several tasks, by two idempotent producers: one with a long timeout, and one producer_kind
+//! `delivery.timeout.ms` is shorter than an election, so that its batches fail in every way. Meanwhile
 //!
-//! - a TCP proxy before each node drops connections, truncates what they carry, stalls them, and delivers requests that
-//!   their sender has given up, all from a seed;
-//! - leaders are killed (`SIGKILL`) and started again, one after the other;
-//! - each node is restarted in good order;
-//! - the whole cluster is down while the application publishes on: memory stays bounded.
+//! - a TCP proxy in front of each node drops connections, truncates their data, stalls them, and delivers requests late
+//!   that the client has given up, all from a seed;
+//! - leaders are killed (`SIGKILL`) and restarted, one after the other;
+//! - each node is restarted cleanly;
+//! - the whole cluster is down while the application continues to publish: memory stays bounded.
 //!
-//! Afterwards another client (librdkafka) reads the whole topic, and every record is compared with what its producer said:
-//! *written* is there exactly once, in order, at the offset that was told; *not written* is not there; *unknown* is there
-//! at most once, and a batch as a whole or not at all. Of the patient producer all of it is written.
+//! Afterwards another client (librdkafka) reads the whole topic, and every record is compared with the reported
+//! outcome:
+//! *written* occurs exactly once, in order, at the reported offset; *not written* does not occur; *unknown* occurs
+//! at most once, and a batch completely or not at all. All records of the producer with the long timeout are written.
 //!
-//! Nothing waits for a time to pass: the next kill waits for so many records acknowledged since the last one, for leaders,
-//! and for in-sync replicas, as the cluster's metadata shows them.
+//! Nothing waits for a fixed time: the next kill waits for a number of records acknowledged since the last one, for
+//! leaders, and for in-sync replicas, as in the cluster's metadata.
 //!
-//! The short mode takes a minute or two:
+//! The short mode takes one to two minutes:
 //! ```console
 //! $ cargo test --test chaos -- --ignored --nocapture
 //! ```
-//! The long mode, of 2 million records and 10 kills, takes some five to ten:
+//! The long mode, with 2 million records and 10 kills, takes five to ten minutes:
 //! ```console
 //! $ KAFKA_BATCH_CHAOS_RECORDS=2000000 KAFKA_BATCH_CHAOS_KILLS=10 cargo test --test chaos -- --ignored --nocapture
 //! ```
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `KAFKA_BATCH_CHAOS_RECORDS` | 200 000 | records that are to be acknowledged, at least |
-//! | `KAFKA_BATCH_CHAOS_KILLS` | 2 | leaders that are killed |
-//! | `KAFKA_BATCH_CHAOS_RATE` | 12 000 | records a second that the tasks offer together |
-//! | `KAFKA_BATCH_CHAOS_SEED` | the time | what faults, sizes and victims are drawn from; a failure prints it |
+//! | `KAFKA_BATCH_CHAOS_RECORDS` | 200 000 | minimum number of acknowledged records |
+//! | `KAFKA_BATCH_CHAOS_KILLS` | 2 | number of leaders that are killed |
+//! | `KAFKA_BATCH_CHAOS_RATE` | 12 000 | records that all tasks together offer per second |
+//! | `KAFKA_BATCH_CHAOS_SEED` | the time | seed of faults, sizes and victims; a failure prints it |
 //!
-//! The seed repeats what is drawn, not how processes and the network take turns.
+//! The seed repeats what is drawn, not the scheduling of processes and the network.
 
 #[path = "chaos/audit.rs"]
 mod audit;
@@ -74,13 +75,13 @@ const TOPIC: &str = "chaos";
 const PARTITIONS: i32 = 6;
 
 #[test]
-#[ignore = "starts three real brokers, whose jars Maven has to get; takes minutes"]
-fn every_record_is_where_its_producer_said() {
+#[ignore = "starts three real brokers, producer_kind jars Maven has to get; takes minutes"]
+fn the_log_equals_the_reported_outcomes() {
     let plan = Plan::from_environment();
-    let begun = Instant::now();
-    let say = |what: &str| println!("{:>6.1} s  {what}", begun.elapsed().as_secs_f64());
+    let started = Instant::now();
+    let report_progress = |what: &str| println!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
     println!("{plan}");
-    // Whatever panics below: the seed stands above, and the counts so far are in the message.
+    // If anything below panics, the seed is printed above, and the message contains the counts so far.
     let proxies: Vec<Proxy> = (0..3).map(|node| Proxy::start(plan.seed, node)).collect();
     let mut cluster = Cluster::start(Release::find("4").unwrap(), &options(&proxies)).unwrap();
     for (node, proxy) in proxies.iter().enumerate() {
@@ -89,32 +90,32 @@ fn every_record_is_where_its_producer_said() {
     let view = View::new(&cluster.internal_addresses());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(view.create_topic(cluster.node_count()));
-    say("three nodes run");
+    report_progress("three running nodes");
 
     let servers: Vec<String> = proxies.iter().map(|proxy| proxy.address().to_string()).collect();
     let load = Load::start(&runtime, &servers.join(","), &plan);
-    let kills = storm::rage(&mut cluster, &view, load.progress(), &plan, &say);
-    let mut books = load.stop(&runtime);
-    say("the load has ended");
-    let outage = outage::endure(&runtime, &mut cluster, &view, &servers.join(","), &proxies, &mut books);
-    say("the outage is over");
+    let kills = storm::kill_and_restart(&mut cluster, &view, load.progress(), &plan, &report_progress);
+    let mut outcomes = load.stop(&runtime);
+    report_progress("the end of the load");
+    let outage = outage::endure(&runtime, &mut cluster, &view, &servers.join(","), &proxies, &mut outcomes);
+    report_progress("the end of the outage");
 
     view.wait_until_whole();
-    let (said, failed_in_spite_of_patience) = (books.to_string(), books.failed_in_spite_of_patience);
-    let mut audit = Audit::new(books.batches);
+    let (outcome_text, failed_with_long_timeout) = (outcomes.to_string(), outcomes.failed_with_long_timeout);
+    let mut audit = Audit::new(outcomes.batches);
     view.read_all(|partition, offset, value| audit.read(partition, offset, value));
-    say("the topic is read");
+    report_progress("the topic's records");
     let findings = audit.conclude();
     let cuts = Tally::sum(proxies.iter().map(Proxy::tally));
-    let report = format!("{plan}\n{said}\n{findings}\n{kills}\n{cuts}\n{outage}");
+    let report = format!("{plan}\n{outcome_text}\n{findings}\n{kills}\n{cuts}\n{outage}");
 
-    assert!(findings.is_lawful(), "the producer did not tell the truth:\n{report}");
-    assert!(failed_in_spite_of_patience == 0, "a producer that had the time gave up:\n{report}");
-    assert!(findings.written >= plan.records, "too few were written to tell:\n{report}");
-    assert!(kills.leaders == plan.kills && kills.in_good_order == 3, "too little was killed to tell:\n{report}");
+    assert!(findings.is_lawful(), "a reported outcome is wrong:\n{report}");
+    assert!(failed_with_long_timeout == 0, "the producer with the long timeout has failed batches:\n{report}");
+    assert!(findings.written >= plan.records, "too few records were written:\n{report}");
+    assert!(kills.leaders == plan.kills && kills.in_good_order == 3, "too few leaders were killed:\n{report}");
     assert!(
         cuts.requests_in_the_middle > 0 && cuts.responses_in_the_middle > 0,
-        "too little was cut to tell:\n{report}"
+        "too few connections were cut:\n{report}"
     );
     assert!(outage.is_bounded(), "memory is not bounded:\n{report}");
     println!("{report}");
@@ -125,10 +126,10 @@ fn options(proxies: &[Proxy]) -> ClusterOptions {
     let mut options = ClusterOptions { advertised, ..ClusterOptions::default() };
     options.each.heap_mib = 400;
     for (name, value) in [
-        // How soon another node leads.
+        // The time until another node leads.
         ("broker.session.timeout.ms", "3000"),
         ("broker.heartbeat.interval.ms", "500"),
-        // How soon a node that is gone or slow is no in-sync replica any more.
+        // The time after which a node that is down or slow is no longer in sync.
         ("replica.lag.time.max.ms", "5000"),
         ("min.insync.replicas", "2"),
         ("auto.create.topics.enable", "false"),

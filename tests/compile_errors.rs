@@ -1,4 +1,4 @@
-//! What the compiler says about keys, values and records of types that are not accepted.
+//! The compiler's messages for keys, values and records of types that are not accepted.
 //!
 //! Compiles snippets against core's metadata, which `cargo check` writes into the target directory, and looks for the text
 //! of the crate's `#[diagnostic::on_unimplemented]` attributes.
@@ -38,7 +38,7 @@ fn compile(name: &str, body: &str) -> (bool, String) {
         "#![allow(unused)]\nuse kafka_batch_core::{{KafkaBatch, Record, Timestamp}};\n\
          pub fn snippet(batch: &mut KafkaBatch, id: u64, text: String, option: &Option<String>) {{\n{body}\n}}\n"
     );
-    std::fs::write(&source, code).expect("the target directory is writable");
+    std::fs::write(&source, code).expect("a writable target directory");
     let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "--color", "never"])
         .arg("--out-dir")
@@ -54,7 +54,7 @@ fn compile(name: &str, body: &str) -> (bool, String) {
 }
 
 #[track_caller]
-fn assert_refused(name: &str, body: &str, expected: &[&str]) {
+fn assert_rejected(name: &str, body: &str, expected: &[&str]) {
     let (compiles, text) = compile(name, body);
     assert!(!compiles, "it compiles: {body}");
     for expected in expected {
@@ -82,26 +82,26 @@ fn bytes_and_text_are_accepted_owned_borrowed_and_optional() {
 }
 
 #[test]
-fn an_integer_is_refused_with_both_of_its_encodings() {
+fn an_integer_is_rejected_with_both_of_its_encodings() {
     let encodings = ["`n.to_string()`", "`n.to_be_bytes()`", "neither bytes nor text"];
-    assert_refused("integer_key", "let _ = Record::new(\"v\").key(id);", &encodings);
-    assert_refused("integer_reference", "let _ = Record::new(\"v\").key(&id);", &encodings);
-    assert_refused("integer_literal", "let _ = Record::new(7);", &encodings);
-    assert_refused("optional_integer", "let _ = Record::new(Some(id));", &encodings);
-    assert_refused("integer_tombstone", "let _ = Record::tombstone(id);", &encodings);
+    assert_rejected("integer_key", "let _ = Record::new(\"v\").key(id);", &encodings);
+    assert_rejected("integer_reference", "let _ = Record::new(\"v\").key(&id);", &encodings);
+    assert_rejected("integer_literal", "let _ = Record::new(7);", &encodings);
+    assert_rejected("optional_integer", "let _ = Record::new(Some(id));", &encodings);
+    assert_rejected("integer_tombstone", "let _ = Record::tombstone(id);", &encodings);
 }
 
 #[test]
-fn a_reference_to_an_option_is_refused_with_as_deref() {
-    assert_refused("option_reference", "let _ = Record::new(\"v\").key(option);", &["`value.as_deref()`"]);
+fn a_reference_to_an_option_is_rejected_with_as_deref() {
+    assert_rejected("option_reference", "let _ = Record::new(\"v\").key(option);", &["`value.as_deref()`"]);
 }
 
 #[test]
-fn a_value_that_is_no_record_is_refused_with_the_way_to_make_one() {
-    assert_refused(
+fn a_value_that_is_not_a_record_is_rejected_with_the_way_to_make_one() {
+    assert_rejected(
         "text_record",
         "let _ = batch.append(\"text\");",
         &["`&str` is not a record", "`Record::new(value)`"],
     );
-    assert_refused("texts", "let _ = batch.extend([text]);", &["`String` is not a record", "`Record::new(value)`"]);
+    assert_rejected("texts", "let _ = batch.extend([text]);", &["`String` is not a record", "`Record::new(value)`"]);
 }

@@ -1,13 +1,13 @@
-//! One suite, mounted once for each transport: what each of them does with the same calls, over librdkafka's mock cluster
-//! with its faults, and, where a broker is asked for by name (`ignored`), over a real Apache Kafka. Where the rdkafka
-//! transport cannot, since librdkafka batches by itself, the suite says what it does instead.
+//! One suite for each transport: the results of the same calls, over librdkafka's mock cluster with its faults and, if
+//! a broker is given (`ignored`), over a real Apache Kafka. Where the rdkafka transport differs, because librdkafka
+//! builds its own batches, the suite describes its behaviour.
 //!
 //! Run the second half with `cargo with-kafka --kafka 4 -- cargo test --test conformance -- --ignored`.
 //!
-//! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, its
-//! partition has no leader until the test gives it one.
+//! No test waits for a fixed time to observe what follows: if something must stay in flight, its partition has no
+//! leader until the test elects one.
 
-/// A case for each transport: `room::transport::case`.
+/// A case for each transport: `module::transport::case`.
 macro_rules! over_each_transport {
     ($($case:ident)*) => {
         mount! { over_tokio Tokio () [] $($case)* }
@@ -25,7 +25,7 @@ macro_rules! over_each_transport_to_kafka {
     };
 }
 
-/// The same for cases that hold over any broker, and take the cluster that they are given.
+/// The same for cases that hold over any broker, which get the cluster as an argument.
 macro_rules! over_each_transport_and_to_kafka {
     ($($case:ident)*) => {
         mount! { over_tokio_to_mock Tokio (crate::cluster::Cluster::new()) [] $($case)* }

@@ -1,5 +1,5 @@
-//! Batches that a writer got wrong or that were damaged: what Java's reader makes of each, as measured
-//! (`tests/vectors/java-tolerance`), and what this library does.
+//! Batches that a writer encoded incorrectly or that were damaged: what Java's reader returns, as measured
+//! (`tests/vectors/java-tolerance`), and what this library returns.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use kafka_batch::{
+use kafka_batch::decode::{
     DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorKind, DecodeErrorScope, RawRecordView, RecordBatches, Records,
 };
 use serde::Deserialize;
@@ -21,14 +21,14 @@ struct Vector {
     reader: String,
     /// From memory, as a consumer reads a Fetch response.
     java: Java,
-    /// From a log segment, where that is different.
+    /// From a log segment, if that is different.
     java_file: Option<Java>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
 struct Java {
     batches: Vec<JavaBatch>,
-    /// What ended the reading early.
+    /// The error that ended reading early.
     error: Option<String>,
 }
 
@@ -82,7 +82,7 @@ fn entry(record: &RawRecordView<'_>) -> Entry {
     }
 }
 
-/// What can be read of a buffer: the records, and the errors.
+/// The readable contents of a buffer: the records, and the errors.
 #[derive(Debug, Default)]
 struct Read {
     records: Vec<Entry>,
@@ -127,7 +127,7 @@ impl Read {
         self.records.iter().map(|record| record.offset).collect()
     }
 
-    /// `record 1 at 75..86`, `batch 104..208`, `rest from 207`; and the rest of a batch from a record on.
+    /// Formats `record 1 at 75..86`, `batch 104..208`, `rest from 207`; and the rest of a batch from a record on.
     fn scopes(&self) -> Vec<String> {
         let scope = |error: &DecodeError| match (error.record, error.scope) {
             (Some(record), DecodeErrorScope::Record { start, end }) => format!("record {record} at {start}..{end}"),
@@ -140,34 +140,35 @@ impl Read {
     }
 }
 
-/// Where the lenient reading and Java's differ: the offsets that we read, the scopes of our errors, and why.
+/// Differences between the lenient reading and Java's: the offsets that are read here, the scopes of the errors, and
+/// the reason.
 const DIFFERENCES: &[(&str, &[i64], &[&str], &str)] = &[
-    // Java stops in a batch at the first record that it cannot read; here the next one follows.
-    ("header-name-null", &[100, 102], &["record 1 at 75..86"], "behind the record"),
-    ("header-count-minus-1", &[100, 102], &["record 1 at 75..83"], "behind the record"),
-    ("header-count-too-large", &[100, 102], &["record 1 at 75..87"], "behind the record"),
-    ("value-too-long", &[100, 102], &["record 1 at 75..85"], "behind the record"),
-    ("record-left-over", &[100, 102], &["record 1 at 75..87"], "behind the record"),
-    ("record-empty", &[100, 102], &["record 1 at 75..76"], "behind the record"),
-    ("v1-inner-checksum", &[100, 102], &["record 1 at 39..79"], "behind the record"),
-    ("v1-inner-compressed", &[100, 102], &["record 1 at 39..123"], "behind the record"),
-    // Java loses sound records before the fault, too.
+    // Java ends a batch at the first record that it cannot read; here the next one follows.
+    ("header-name-null", &[100, 102], &["record 1 at 75..86"], "after the record"),
+    ("header-count-minus-1", &[100, 102], &["record 1 at 75..83"], "after the record"),
+    ("header-count-too-large", &[100, 102], &["record 1 at 75..87"], "after the record"),
+    ("value-too-long", &[100, 102], &["record 1 at 75..85"], "after the record"),
+    ("record-left-over", &[100, 102], &["record 1 at 75..87"], "after the record"),
+    ("record-empty", &[100, 102], &["record 1 at 75..76"], "after the record"),
+    ("v1-inner-checksum", &[100, 102], &["record 1 at 39..79"], "after the record"),
+    ("v1-inner-compressed", &[100, 102], &["record 1 at 39..123"], "after the record"),
+    // Java also loses valid records before the fault.
     ("count-one-less", &[100, 101], &["batch 0..104"], "Java drops the last record that is counted"),
     ("v0-inner-length", &[100], &["batch from record 1"], "Java drops the messages before it"),
-    // Java ends silently, and here there is an error.
+    // Java ends without an error, and here there is one.
     ("count-0", &[], &["batch 0..104"], "Java ignores three records"),
     ("v0-inner-cut", &[100, 101], &["batch from record 2"], "Java ignores a message that is cut"),
     ("v1-inner-cut-wrapper-0", &[0, 1], &["batch from record 2"], "Java ignores a message that is cut"),
     ("v1-inner-cut", &[], &["batch 0..114"], "Java gives the records wrong offsets: 101, 102 for 100, 101"),
     ("offset-overflow", &[i64::MAX - 1, i64::MAX], &["record 2 at 90..104"], "Java's offset is negative"),
-    // The format's framing is the same for every magic byte, so reading goes on (Java does so in log segments).
-    ("segment-magic-3", &[0, 1, 2, 6, 7, 8], &["batch 104..208"], "behind the batch"),
-    ("segment-magic-minus-1", &[0, 1, 2, 6, 7, 8], &["batch 104..208"], "behind the batch"),
+    // The framing is the same for every magic byte, so reading continues (in Java, for log segments).
+    ("segment-magic-3", &[0, 1, 2, 6, 7, 8], &["batch 104..208"], "after the batch"),
+    ("segment-magic-minus-1", &[0, 1, 2, 6, 7, 8], &["batch 104..208"], "after the batch"),
     // More is decompressed.
     ("lz4-two-frames", &[100, 101, 102], &[], "Java reads one frame"),
-    ("zstd-zeros-1", &[100, 101, 102], &[], "padding is skipped as behind gzip and LZ4"),
-    ("zstd-zeros-40", &[100, 101, 102], &[], "padding is skipped as behind gzip and LZ4"),
-    ("zstd-garbage", &[100, 101, 102], &[], "padding is skipped as behind gzip and LZ4"),
+    ("zstd-zeros-1", &[100, 101, 102], &[], "padding is skipped as after gzip and LZ4"),
+    ("zstd-zeros-40", &[100, 101, 102], &[], "padding is skipped as after gzip and LZ4"),
+    ("zstd-garbage", &[100, 101, 102], &[], "padding is skipped as after gzip and LZ4"),
     // Less is decompressed.
     ("gzip-second-cut", &[], &["batch 0..132"], "Java hands out what it has before it finds the damage"),
     ("gzip-second-sum", &[], &["batch 0..144"], "Java hands out what it has before it finds the damage"),
@@ -177,11 +178,11 @@ const DIFFERENCES: &[(&str, &[i64], &[&str], &str)] = &[
     ("zstd-no-end", &[], &["batch 0..112"], "Java hands out what it has before it finds the damage"),
     ("snappy-second-magic", &[], &["batch 0..148"], "Java compares half of the magic bytes"),
     ("v1-gzip-garbage", &[], &["batch 0..152"], "magic 1 has no count that shows that nothing is missing"),
-    // As many records, with another text.
+    // As many records, with a different text.
     ("header-not-utf8", &[100, 101, 102], &[], "Java has one U+FFFD for an encoded surrogate, and Rust three"),
 ];
 
-/// Scopes of the errors where Java reads the same records, and has an error too.
+/// Scopes of the errors where Java reads the same records and also has an error.
 const SCOPES: &[(&str, &[&str])] = &[
     ("record-length-negative", &["batch from record 1"]),
     ("record-length-too-long", &["batch from record 1"]),
@@ -224,7 +225,7 @@ fn row<'t, T>(table: &'t [T], name: impl Fn(&T) -> &str, file: &str) -> Option<&
 }
 
 #[test]
-fn what_java_reads_is_read_and_every_difference_is_on_the_list() {
+fn java_s_records_are_read_and_every_difference_is_listed() {
     let manifest = manifest();
     assert_eq!(manifest.len(), 129);
     let mut listed = 0;
@@ -232,29 +233,29 @@ fn what_java_reads_is_read_and_every_difference_is_on_the_list() {
         let file = &vector.file;
         let bytes = bytes_of(file);
         assert_eq!((bytes.len(), vector.reader.as_str()), (vector.bytes, "kafka-clients 4.4.0"), "{file}");
-        let ours = Read::lenient(&bytes);
+        let crate_reading = Read::lenient(&bytes);
         let java = vector.java.records();
         if let Some((_, offsets, scopes, why)) = row(DIFFERENCES, |row| row.0, file) {
             listed += 1;
-            assert_eq!(ours.offsets(), *offsets, "{file}: {why}");
-            assert_eq!(ours.scopes(), *scopes, "{file}: {why}");
-            let same = ours.records == java && ours.errors.is_empty() == vector.java.is_sound();
+            assert_eq!(crate_reading.offsets(), *offsets, "{file}: {why}");
+            assert_eq!(crate_reading.scopes(), *scopes, "{file}: {why}");
+            let same = crate_reading.records == java && crate_reading.errors.is_empty() == vector.java.is_sound();
             assert!(!same, "{file} is read as Java reads it, and is on the list of differences");
         } else {
             let scopes = row(SCOPES, |row| row.0, file).map_or(&[][..], |row| row.1);
             listed += usize::from(!scopes.is_empty());
-            assert_eq!(ours.records, java, "{file}: {:?}", ours.errors);
-            assert_eq!(ours.scopes(), scopes, "{file}");
-            // Java ends silently at a length that goes past the end, and here there is a tail.
-            assert_eq!(ours.errors.is_empty(), vector.java.is_sound(), "{file}");
+            assert_eq!(crate_reading.records, java, "{file}: {:?}", crate_reading.errors);
+            assert_eq!(crate_reading.scopes(), scopes, "{file}");
+            // At a length beyond the end, Java ends without an error, and here there is a tail.
+            assert_eq!(crate_reading.errors.is_empty(), vector.java.is_sound(), "{file}");
         }
     }
-    assert_eq!(listed, DIFFERENCES.len() + SCOPES.len(), "every row is about a vector");
+    assert_eq!(listed, DIFFERENCES.len() + SCOPES.len(), "a row without a vector");
 }
 
-/// What only the lenient reading takes: the record is an error in the other one, and the records around it are not.
+/// What only the lenient reading accepts: the record is an error in the other one, and the records around it are not.
 #[test]
-fn what_may_hide_damage_is_read_only_when_asked_for() {
+fn what_may_hide_damage_is_read_only_on_request() {
     const ONLY_LENIENT: [(&str, &[i64], &str); 12] = [
         ("header-latin1", &[100, 102], "record 1 at 75..108"),
         ("header-latin1-gzip", &[100, 102], "record 1 at 14..34"),
@@ -283,9 +284,9 @@ fn what_may_hide_damage_is_read_only_when_asked_for() {
     }
 }
 
-/// The names of a record's headers as they are on the wire.
+/// The names of a record's headers as bytes.
 #[test]
-fn header_names_are_there_as_bytes() {
+fn header_names_are_available_as_bytes() {
     let bytes = bytes_of("header-latin1");
     let batch = RecordBatches::new(&bytes).next().unwrap().unwrap();
     let records = batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
@@ -298,7 +299,7 @@ fn header_names_are_there_as_bytes() {
     assert!(text.contains("iter_lenient"), "{text}");
 }
 
-/// What `validate` finds and iteration lets pass: offsets that no producer gives its records.
+/// What `validate` reports and iteration accepts: offsets that no producer assigns.
 #[test]
 fn odd_offsets_are_read_and_do_not_validate() {
     const ODD: [(&str, u32); 10] = [
@@ -317,7 +318,7 @@ fn odd_offsets_are_read_and_do_not_validate() {
         let name = vector.file.strip_suffix(".bin").expect("a vector");
         let bytes = bytes_of(name);
         let batch = RecordBatches::new(&bytes).next().unwrap().unwrap();
-        // As in Java, it is the header that says where the next batch begins. Java's can overflow.
+        // As in Java, the header determines where the next batch starts. Java's can overflow.
         assert_eq!(batch.next_offset(), vector.java.batches[0].next_offset.filter(|&next| next >= 0), "{name}");
         let valid = batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap().validate();
         match ODD.iter().find(|(odd, _)| *odd == name) {
@@ -331,10 +332,10 @@ fn odd_offsets_are_read_and_do_not_validate() {
     }
 }
 
-/// What the manifest says of Java is what Java does: the program beside it is run again.
+/// The manifest describes what Java does: the program that wrote it is run again.
 #[test]
 #[ignore = "needs Java and the jars of Kafka 4.4.0: cargo with-kafka --kafka 4 -- cargo test --test java_tolerance -- --ignored"]
-fn java_reads_the_vectors_as_the_manifest_says() {
+fn java_reads_the_vectors_as_the_manifest_describes() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     let output = Command::new(variable("KAFKA_BATCH_JAVA"))
         .arg("-cp")

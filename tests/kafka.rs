@@ -1,12 +1,15 @@
-//! Against a real Apache Kafka: what this library writes, Kafka takes and reads; what Kafka writes, this library reads.
+//! Against a real Apache Kafka: Kafka accepts and reads what this library writes, and this library reads what Kafka
+//! writes.
 //!
 //! Run with `cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored`, and with
-//! `--kafka 3.9` for the formats that Kafka 4 has given up.
+//! `--kafka 3.9` for the formats that Kafka 4 has dropped.
 
 #[path = "kafka/broker.rs"]
 mod broker;
 #[path = "kafka/cleaner.rs"]
 mod cleaner;
+#[path = "kafka/driven.rs"]
+mod driven;
 #[path = "../examples/blocking/driver.rs"]
 mod driver;
 #[path = "kafka/environment.rs"]
@@ -21,6 +24,8 @@ mod machine;
 mod old_fetch;
 #[path = "kafka/producers.rs"]
 mod producers;
+#[path = "kafka/restart.rs"]
+mod restart;
 #[path = "kafka/rows.rs"]
 mod rows;
 #[path = "kafka/run.rs"]
@@ -38,15 +43,18 @@ use std::fs;
 use std::io::ErrorKind;
 
 use broker::{Kafka, scratch};
+use kafka_batch::batch::StampedBatch;
+use kafka_batch::compression::Codec;
+use kafka_batch::decode::{RecordBatches, TimestampType};
 use kafka_batch::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch::{
-    AppendError, BatchOptions, Codec, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, Fate, Magic,
-    Record, RecordBatches, RecordError, SealErrorReason, StampedBatch, TimestampType, TopicPartition,
+    AppendError, BatchOptions, Compression, DEFAULT_MAX_MESSAGE_BYTES, Delivery, DeliveryError, Fate, Magic, Record,
+    RecordError, SealErrorReason, TopicPartition,
 };
 use rows::{Row, at_offsets, batch, batches, bulk, options, rows, rows_of_another_decoder, sample};
 use wire::Wire;
 
-/// Every codec, and of those with levels the extremes.
+/// Every codec; those with levels also at the lowest and highest.
 const COMPRESSIONS: [&str; 11] =
     ["none", "gzip", "gzip:1", "gzip:9", "snappy", "lz4", "zstd", "zstd:-7", "zstd:1", "zstd:19", "zstd:22"];
 
@@ -61,7 +69,7 @@ fn sealed(rows: &[Row], compression: Compression) -> StampedBatch {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn what_this_library_seals_kafka_reads() {
+fn kafka_reads_what_this_library_seals() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("sealed", COMPRESSIONS.len() as i32, &[]);
@@ -94,7 +102,7 @@ fn what_this_library_seals_kafka_reads() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn every_produce_version_from_3_on_takes_a_batch() {
+fn every_produce_version_from_3_on_accepts_a_batch() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("versions", 1, &[]);
@@ -115,7 +123,7 @@ fn every_produce_version_from_3_on_takes_a_batch() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn zstd_before_produce_7_is_refused() {
+fn zstd_before_produce_7_is_rejected() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("early-zstd", 1, &[]);
@@ -125,7 +133,7 @@ fn zstd_before_produce_7_is_refused() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn timestamps_of_all_kinds_come_back() {
+fn timestamps_of_all_kinds_are_read_back() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("timestamps", 2, &[]);
@@ -138,11 +146,11 @@ fn timestamps_of_all_kinds_come_back() {
     }
 }
 
-/// A batch as large as the limit is taken, and the same batch is refused where the limit is one byte lower: by the
+/// A batch of exactly the limit is accepted, and the same batch is rejected if the limit is one byte lower: by the
 /// broker, and before that by this library.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn max_message_bytes_counts_what_the_broker_counts() {
+fn max_message_bytes_counts_as_the_broker_does() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     for compression in codecs() {
@@ -157,7 +165,7 @@ fn max_message_bytes_counts_what_the_broker_counts() {
         assert_eq!(answer.error_code, ErrorCode::MESSAGE_TOO_LARGE, "{compression}");
 
         if compression.codec() == Codec::None {
-            // Without a codec the limit is seen to at every append: the last record is one too many.
+            // Without a codec the limit is checked at every append: the last record exceeds it.
             let (last, rest) = sample().split_last().map(|(last, rest)| (last.clone(), rest.to_vec())).unwrap();
             let mut full = batch(&rest, options(Magic::V2, compression).max_message_bytes(below));
             assert!(rows::append(&mut full, &last).is_full());
@@ -179,12 +187,12 @@ fn max_message_bytes_counts_what_the_broker_counts() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn the_default_limit_is_the_brokers_own() {
+fn the_default_limit_is_that_of_the_broker() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("default-limit", 1, &[]);
     let empty = BatchOptions::default().build(rows::NOON).unwrap();
-    // What stands around a value of about that length.
+    // The overhead of a value of about that length.
     let around = empty.cost(Record::new(&vec![0; 1_000_000])).unwrap() - 1_000_000;
     let value = vec![b'x'; DEFAULT_MAX_MESSAGE_BYTES - empty.size() - around];
     let larger = [&value[..], b"x"].concat();
@@ -235,10 +243,10 @@ fn log_append_time_is_the_timestamp_of_every_record() {
     segments::compare_with_dump(&[0, 1, 2, 3, 4].map(|partition| kafka.segment(&topic.name, partition)));
 }
 
-/// A compacted topic takes no record without a key. The broker says which they are, and the others can go.
+/// A compacted topic rejects records without a key. The broker names them, and the others can be sent.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn disliked_records_are_named_and_the_remainder_can_be_sent() {
+fn rejected_records_are_named_and_the_remainder_can_be_sent() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("compacted", 1, &[("cleanup.policy", "compact")]);
@@ -252,10 +260,10 @@ fn disliked_records_are_named_and_the_remainder_can_be_sent() {
             assert_eq!(answer.base_offset, -1);
             let positions: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
             assert_eq!(positions, if version < 8 { vec![] } else { vec![1, 3, 4] }, "v{version} {compression}");
-            let told = |message: &Option<String>| message.as_deref().is_some_and(|message| !message.is_empty());
-            assert!(answer.record_errors.iter().all(|error| told(&error.message)), "{answer:?}");
-            assert_eq!(told(&answer.error_message), version >= 8);
-            assert_eq!(rows(&wire.log(&topic, 0)), [], "all or nothing");
+            let has_text = |message: &Option<String>| message.as_deref().is_some_and(|message| !message.is_empty());
+            assert!(answer.record_errors.iter().all(|error| has_text(&error.message)), "{answer:?}");
+            assert_eq!(has_text(&answer.error_message), version >= 8);
+            assert_eq!(rows(&wire.log(&topic, 0)), [], "a rejected batch was written in part");
         }
     }
 
@@ -271,8 +279,8 @@ fn disliked_records_are_named_and_the_remainder_can_be_sent() {
     assert_eq!(rows(&wire.log(&topic, 0)), at_offsets(&[keyed("a"), keyed(""), keyed("b")], 0));
 }
 
-/// Everything that a broker writes for itself (its metadata log, transactions, group offsets), and what all the other
-/// tests have left so far.
+/// All that a broker writes itself (its metadata log, transactions, group offsets), and what the other tests have
+/// written so far.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
 fn every_segment_of_the_broker_is_read_to_its_end() {
@@ -290,8 +298,8 @@ fn every_segment_of_the_broker_is_read_to_its_end() {
             if !file.extension().is_some_and(|kind| kind == "log" || kind == "checkpoint") {
                 continue;
             }
-            // A copy, for the broker goes on writing: what it has not finished is cut off, and what the cleaner has
-            // taken away in the meantime is left out.
+            // A copy, because the broker continues to write: an incomplete end is cut off, and files that the cleaner
+            // has deleted meanwhile are left out.
             let mut log = match fs::read(&file) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 log => log.unwrap(),

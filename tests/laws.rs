@@ -1,7 +1,7 @@
-//! The laws of a batch, tried on whatever the strategies of `kafka_batch::proptest` come up with.
+//! The laws of a batch, tested with the strategies of `kafka_batch::proptest`.
 //!
-//! Most laws are functions of the kit, so that users can hold their own code to them; what stands here is what they are
-//! tried on, and the laws that need more than a batch.
+//! Most laws are functions of that module, so that users can test their own code with them; these tests supply the
+//! inputs, and contain the laws that need more than a batch.
 
 #[path = "laws/damage.rs"]
 mod damage;
@@ -20,6 +20,10 @@ use std::num::NonZeroU32;
 
 use ::proptest::prelude::*;
 use ::proptest::test_runner::{FileFailurePersistence, TestCaseResult};
+use kafka_batch::batch::{Boundary, CompressionRatio, Stamp};
+use kafka_batch::compression::Codec;
+use kafka_batch::convert::DownConversion;
+use kafka_batch::decode::{DecodeError, DecodeErrorScope, RecordBatches, RecordView, TimestampType};
 use kafka_batch::message::*;
 use kafka_batch::partitioner::partition_for_key;
 use kafka_batch::proptest::{
@@ -27,7 +31,7 @@ use kafka_batch::proptest::{
 };
 use kafka_batch::*;
 
-/// The usual number of cases (or what `PROPTEST_CASES` says) divided by `costs`.
+/// Returns the default number of cases (or `PROPTEST_CASES`) divided by `divisor`.
 fn config(costs: u32) -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig {
@@ -42,35 +46,35 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn batch(options: BatchOptions) -> KafkaBatch {
-    options.build(at(0)).expect("options that go together")
+    options.build(at(0)).expect("valid options")
 }
 
-/// A batch with all these records in it, without the headers that its format cannot carry.
+/// Returns a batch with all these records, without the headers that its format cannot carry.
 fn batch_of(options: BatchOptions, records: &[OwnedRecord]) -> KafkaBatch {
     let mut batch = batch(options);
     for record in records {
         let record = record.clone().for_magic(batch.magic());
-        assert!(batch.append(record.borrowed()).expect("a record for this format").taken().is_some());
+        assert!(batch.append(record.borrowed()).expect("valid in this format").taken().is_some());
     }
     batch
 }
 
-/// Every format with every codec that it can have.
+/// Returns every format with every codec that it supports.
 fn formats() -> impl Iterator<Item = BatchOptions> {
-    let codecs = || Codec::ALL.map(|codec| Compression::with_default_level(codec).expect("all are compiled in"));
+    let codecs = || Codec::ALL.map(|codec| Compression::with_default_level(codec).expect("every codec is enabled"));
     let all = Magic::ALL.into_iter().flat_map(move |magic| codecs().map(|codec| (magic, codec)));
     all.filter(|(magic, compression)| compression.codec().fits_magic(*magic)).map(|(magic, compression)| {
         BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)).compression(compression)
     })
 }
 
-/// What these laws have found, each in its smallest form.
+/// Earlier failures of these laws, each minimized.
 mod found {
     use super::*;
 
-    /// A ratio is a plain value that the caller owns; one that is beyond all measure makes every estimate so, no more.
+    /// A ratio is a plain value set by the caller; an infinite one makes every estimate infinite, and nothing else.
     #[test]
-    fn a_ratio_beyond_all_measure_fills_a_batch_and_does_not_overflow() {
+    fn an_infinite_ratio_fills_a_batch_and_does_not_overflow() {
         let policy = SizePolicy::Estimated(CompressionRatio::new(f32::INFINITY));
         let mut batch = batch(BatchOptions::default().size_policy(policy).compression(Compression::Snappy));
         let _ = batch.append(Record::new("first")).unwrap();
@@ -78,26 +82,26 @@ mod found {
         assert!(batch.append(Record::new("second")).unwrap().is_full());
     }
 
-    /// At offset 0 this record would fit, so it is not too large for every batch; at its own offset it would not.
+    /// At offset 0 this record would fit, so it is not too large for every batch; at its offset it does not fit.
     #[test]
-    fn a_first_record_that_outgrows_the_hard_limit_by_its_offset_is_refused() {
+    fn a_first_record_that_exceeds_the_hard_limit_by_its_offset_is_rejected() {
         let mut batch = batch(BatchOptions::default().max_message_bytes(69));
         let Append::Full(full) = batch.append_at(255, Record::new(&[0_u8])).unwrap() else { panic!("taken") };
         assert_eq!((full.needed, full.reason), (9, FullReason::MaxMessageBytes { limit: 69 }));
         assert!(batch.is_empty() && batch.append(Record::new(&[0_u8])).unwrap().taken().is_some());
     }
 
-    /// Timestamps are counted from the delete horizon, so a record alone takes what they take from there.
+    /// Timestamps are relative to the delete horizon, so the first record's timestamp takes space too.
     #[test]
-    fn a_first_record_that_outgrows_the_hard_limit_by_its_distance_to_the_delete_horizon_is_refused() {
+    fn a_first_record_that_exceeds_the_hard_limit_by_its_distance_to_the_delete_horizon_is_rejected() {
         let record = Record::new("x").timestamp(at(i64::MAX));
         let mut batch = batch(BatchOptions::default().delete_horizon(at(0)).max_message_bytes(61 + 8));
         assert!(matches!(batch.append(record), Err(AppendError::TooLarge { size: 78, limit: 69 })));
     }
 
-    /// Without any record left, nothing is there for timestamps to be counted from.
+    /// Without records, there is no base timestamp.
     #[test]
-    fn a_batch_without_all_its_records_is_as_good_as_a_new_one() {
+    fn a_batch_without_all_its_records_equals_a_new_one() {
         let mut batch = batch(BatchOptions::default());
         let _ = batch.append(Record::new("x").timestamp(at(i64::MAX))).unwrap();
         let emptied = batch.without(&[0]);
@@ -106,9 +110,9 @@ mod found {
     }
 }
 
-/// The kit's own promise: what it says of a record is what `run` compares.
+/// A property of the module: `run` compares what the model returns.
 #[test]
-fn a_model_that_is_wrong_is_told_by_where() -> TestCaseResult {
+fn a_wrong_model_is_reported_with_the_position() -> TestCaseResult {
     let model = Model::new(BatchOptions::default(), at(0));
     prop_assert_eq!(model.difference(&KafkaBatch::new(at(0))), None);
     prop_assert_eq!(model.difference(&KafkaBatch::new(at(1))), Some("now"));

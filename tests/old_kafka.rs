@@ -1,5 +1,5 @@
-//! Against Apache Kafka of former times: the machine finds out which format the broker takes, and what it sends is what the
-//! broker's own tools of that release read.
+//! Against old releases of Apache Kafka: the machine detects the format that the broker accepts, and the tools of that
+//! release read what it sends.
 //!
 //! Run with `cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored`, and with `--kafka 0.10`, `0.11`,
 //! `1.1` and `2.8`.
@@ -19,11 +19,12 @@ use std::fs;
 use std::time::Duration;
 
 use driver::BlockingProducer;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch::machine::{BatchId, CloseMode, ConnectionErrorKind, Event, ProducerConfig, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
-    BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic,
-    Publish, Record, RecordBatches, TokioProducer, TopicPartition, Transport,
+    BatchOptions, Compression, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic, Publish, Record,
+    TokioProducer, TopicPartition, Transport,
 };
 use release::OldKafka;
 use tools::Seen;
@@ -31,11 +32,11 @@ use tools::Seen;
 /// 2023-11-14.
 const NOON: i64 = 1_700_000_000_000;
 
-/// A producer, and what was negotiated for it.
+/// A producer, and the versions that it negotiated.
 struct Driven {
     producer: BlockingProducer,
     versions: Vec<Versions>,
-    troubles: Vec<ConnectionErrorKind>,
+    errors: Vec<ConnectionErrorKind>,
 }
 
 impl Driven {
@@ -43,16 +44,16 @@ impl Driven {
         let (host, port) = kafka.address.rsplit_once(':').unwrap();
         let mut config = ProducerConfig::new([(host, port.parse().unwrap())]);
         config.broker_version_fallback = kafka.fallback();
-        config.socket_connection_setup_timeout = Duration::from_secs(1); // so long 0.9 is given for its answer
+        config.socket_connection_setup_timeout = Duration::from_secs(1); // the time that 0.9 has for its response
         change(&mut config);
-        Self { producer: BlockingProducer::new(config), versions: Vec::new(), troubles: Vec::new() }
+        Self { producer: BlockingProducer::new(config), versions: Vec::new(), errors: Vec::new() }
     }
 
-    /// The topic is made by the broker when it is first asked for it.
+    /// Looks up a topic, which the broker creates at the first request.
     fn lookup_topic(&mut self, topic: &str) {
         self.producer.lookup_topic(topic);
         loop {
-            if let Event::Topic { partitions, .. } = self.hear() {
+            if let Event::Topic { partitions, .. } = self.handle_event() {
                 return assert_eq!(partitions.unwrap().get(), 1);
             }
         }
@@ -62,20 +63,20 @@ impl Driven {
         self.producer.send(batch.seal().unwrap(), TopicPartition::new(topic, 0)).unwrap()
     }
 
-    fn hear(&mut self) -> Event {
+    fn handle_event(&mut self) -> Event {
         let event = self.producer.next_event(Duration::from_secs(100)).expect("something happens");
         match &event {
             Event::Ready { versions, .. } => self.versions.push(*versions),
-            Event::ConnectionError(found) => self.troubles.push(found.kind.clone()),
+            Event::ConnectionError(found) => self.errors.push(found.kind.clone()),
             _ => {}
         }
         event
     }
 
-    /// What became of this batch, which is the next that something becomes of.
+    /// Returns the outcome of this batch, which is the next outcome.
     fn end(&mut self, id: BatchId) -> Result<Delivery, DeliveryError> {
         loop {
-            match self.hear() {
+            match self.handle_event() {
                 Event::Delivered { batch, delivery } if batch == id => return Ok(delivery),
                 Event::Failed { batch, error } if batch == id => return Err(error),
                 Event::Delivered { batch, .. } | Event::Failed { batch, .. } => panic!("{batch} is not {id}"),
@@ -86,13 +87,13 @@ impl Driven {
 
     fn close(mut self) {
         self.producer.close(CloseMode::Graceful);
-        while !matches!(self.hear(), Event::Closed) {}
+        while !matches!(self.handle_event(), Event::Closed) {}
     }
 }
 
-/// Records that any format can carry, each one told from the others; null and empty keys and values among them.
+/// Returns distinct records that every format can carry, also with null and empty keys and values.
 fn records(numbers: std::ops::Range<i64>) -> Vec<Seen> {
-    let text = |kind: &str, n: i64| Some(format!("{kind} {n} of a sensor that says the same again and again"));
+    let text = |kind: &str, n: i64| Some(format!("{kind} {n} of a sensor that sends the same again and again"));
     let record = |n: i64| Seen {
         offset: n,
         timestamp: Some(NOON + n % 7 * 1_000),
@@ -113,13 +114,13 @@ fn batch(records: &[Seen], compression: Compression) -> KafkaBatch {
     batch
 }
 
-/// Magic 0 has no timestamps.
+/// Returns the records as stored in this format. Magic 0 has no timestamps.
 fn as_stored(records: &[Seen], magic: Magic) -> Vec<Seen> {
     let timestamp = |seen: &Seen| seen.timestamp.filter(|_| magic.has_timestamps());
     records.iter().map(|seen| Seen { timestamp: timestamp(seen), ..seen.clone() }).collect()
 }
 
-/// What this library reads in a segment: the format of its batches, and the records.
+/// Reads a segment with this library, and checks the format of its batches.
 fn read(segment: &[u8], magic: Magic, compression: Compression) -> Vec<Seen> {
     let mut found = Vec::new();
     for batch in RecordBatches::new(segment).map(Result::unwrap) {
@@ -139,16 +140,16 @@ fn read(segment: &[u8], magic: Magic, compression: Compression) -> Vec<Seen> {
 }
 
 #[test]
-#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
-fn the_format_is_the_brokers_and_the_records_come_back_in_every_codec() {
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn the_format_is_the_broker_s_and_the_records_are_read_back_in_every_codec() {
     let kafka = OldKafka::here();
     let magic = kafka.magic();
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|codec| codec.parse::<Compression>().unwrap());
-    for compression in codecs.into_iter().filter(|compression| kafka.takes(*compression)) {
+    for compression in codecs.into_iter().filter(|compression| kafka.supports(*compression)) {
         let topic = format!("codec-{}", compression.codec());
         let mut driven = Driven::new(&kafka, |_| {});
         driven.lookup_topic(&topic);
-        // Several in flight, filled before anybody knew the format.
+        // Several batches in flight, filled before the format was known.
         let parts: Vec<_> = (0..20).map(|n| records(n * 40..n * 40 + 40)).collect();
         let sent: Vec<_> = parts.iter().map(|part| driven.send(&topic, batch(part, compression))).collect();
         for (id, part) in sent.into_iter().zip(&parts) {
@@ -157,7 +158,7 @@ fn the_format_is_the_brokers_and_the_records_come_back_in_every_codec() {
             assert_eq!(delivery.batch().magic(), magic, "{compression}");
         }
         for versions in &driven.versions {
-            assert_eq!((versions.produce, versions.init_producer_id), kafka.speaks(), "{versions:?}");
+            assert_eq!((versions.produce, versions.init_producer_id), kafka.newest_versions(), "{versions:?}");
             assert_eq!(versions.magic(), magic);
         }
         println!("Kafka {}, {compression}: {:?}", kafka.version, driven.versions[0]);
@@ -171,7 +172,7 @@ fn the_format_is_the_brokers_and_the_records_come_back_in_every_codec() {
         let as_shown = |seen: &Seen| Seen { key: seen.key.clone().filter(|_| !no_key(seen)), ..seen.clone() };
         assert_eq!(dump.records, expected.iter().map(as_shown).collect::<Vec<_>>(), "{compression}");
         assert_eq!(dump.magics, [magic.id()], "{compression}");
-        let idempotent = kafka.speaks().1.is_some();
+        let idempotent = kafka.newest_versions().1.is_some();
         assert_eq!(dump.producers.len(), usize::from(idempotent), "{:?}", dump.producers);
         assert!(!idempotent || dump.producers[0] >= 0);
         assert_eq!(tools::consume(&kafka, &topic, expected.len()), expected, "{compression}");
@@ -190,33 +191,33 @@ fn tokio_producer(kafka: &OldKafka, compression: Compression) -> TokioProducer {
 }
 
 #[tokio::test]
-#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
 async fn batches_of_a_producer_fit_its_brokers() {
     let kafka = OldKafka::here();
     let producer = tokio_producer(&kafka, Compression::zstd());
-    let unmet = producer.batch();
+    let unknown = producer.batch();
     assert_eq!(
-        (unmet.magic(), unmet.options()),
+        (unknown.magic(), unknown.options()),
         (Magic::V2, &BatchOptions::default().compression(Compression::zstd()))
     );
     producer.partition_count("fitting").await.unwrap();
-    let mut met = producer.batch();
-    assert_eq!(met.magic(), kafka.magic());
-    let is_compressed = met.options() == unmet.options();
-    assert_eq!(is_compressed, kafka.takes(Compression::zstd()), "{:?}", met.options());
-    met.extend([Record::new("fits")]).unwrap();
-    let delivery = producer.publish_batch(Publish::to("fitting").partition(0).batch(met)).await.unwrap();
+    let mut known = producer.batch();
+    assert_eq!(known.magic(), kafka.magic());
+    let is_compressed = known.options() == unknown.options();
+    assert_eq!(is_compressed, kafka.supports(Compression::zstd()), "{:?}", known.options());
+    known.extend([Record::new("fits")]).unwrap();
+    let delivery = producer.publish_batch(Publish::to("fitting").partition(0).batch(known)).await.unwrap();
     assert_eq!(delivery.base_offset(), Some(0));
     producer.close().await.unwrap();
 }
 
 #[tokio::test]
-#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
-async fn the_tokio_transport_gets_the_same_through_in_every_codec() {
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+async fn the_tokio_transport_delivers_the_same_in_every_codec() {
     let kafka = OldKafka::here();
     let magic = kafka.magic();
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"].map(|codec| codec.parse::<Compression>().unwrap());
-    for compression in codecs.into_iter().filter(|compression| kafka.takes(*compression)) {
+    for compression in codecs.into_iter().filter(|compression| kafka.supports(*compression)) {
         let topic = format!("tokio-{}", compression.codec());
         let producer = tokio_producer(&kafka, compression);
         let parts: Vec<_> = (0..20).map(|n| records(n * 40..n * 40 + 40)).collect();
@@ -238,12 +239,12 @@ async fn the_tokio_transport_gets_the_same_through_in_every_codec() {
 }
 
 #[test]
-#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
-fn headers_come_back_or_are_refused_and_never_dropped() {
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn headers_are_stored_or_rejected_and_never_dropped() {
     let kafka = OldKafka::here();
     let headers = [Header::new("trace", "1"), Header::new("unit", "°C"), Header::new("trace", "2")];
     let mut with_headers = KafkaBatch::new(kafka_batch::Timestamp::from_millis(NOON));
-    with_headers.extend([Record::new("plain"), Record::new("headed").headers(&headers)]).unwrap();
+    with_headers.extend([Record::new("plain"), Record::new("second").headers(&headers)]).unwrap();
     let mut driven = Driven::new(&kafka, |_| {});
     driven.lookup_topic("headers");
     let id = driven.send("headers", with_headers);
@@ -253,27 +254,27 @@ fn headers_come_back_or_are_refused_and_never_dropped() {
             let segment = fs::read(kafka.segment("headers")).unwrap();
             let stored = RecordBatches::new(&segment).next().unwrap().unwrap();
             let records = stored.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
-            let headed = records.iter().nth(1).unwrap().unwrap();
-            let read: Vec<_> = headed.headers.iter().map(|header| (header.name, header.value.unwrap())).collect();
+            let second = records.iter().nth(1).unwrap().unwrap();
+            let read: Vec<_> = second.headers.iter().map(|header| (header.name, header.value.unwrap())).collect();
             assert_eq!(read, [("trace", &b"1"[..]), ("unit", "°C".as_bytes()), ("trace", b"2")]);
             assert!(tools::dump(&kafka, &kafka.segment("headers")).text.contains("headerKeys: [trace,unit,trace]"));
         }
         Err(failed) => {
             assert!(kafka.magic() < Magic::V2);
             assert_eq!(failed.fate(), Some(Fate::NotWritten));
-            let said = failed.to_string();
-            assert!(said.contains("cannot carry the 3 headers of record 1"), "{said}");
+            let message = failed.to_string();
+            assert!(message.contains("cannot carry the 3 headers of record 1"), "{message}");
             assert!(fs::read(kafka.segment("headers")).unwrap().is_empty());
         }
     }
 }
 
 #[test]
-#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
-fn zstd_is_refused_before_it_is_sent_where_the_broker_is_too_old() {
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn zstd_is_rejected_before_it_is_sent_if_the_broker_is_too_old() {
     let kafka = OldKafka::here();
-    if kafka.takes(Compression::zstd()) {
-        return; // then it is among the codecs above
+    if kafka.supports(Compression::zstd()) {
+        return; // zstd is among the codecs above
     }
     let mut driven = Driven::new(&kafka, |_| {});
     driven.lookup_topic("zstd");
@@ -285,8 +286,8 @@ fn zstd_is_refused_before_it_is_sent_where_the_broker_is_too_old() {
 }
 
 #[test]
-#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
-fn fewer_acks_and_too_large_a_batch() {
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn fewer_acks_and_a_batch_that_is_too_large() {
     let kafka = OldKafka::here();
     for acks in [Acks::Leader, Acks::None] {
         let topic = format!("acks-{acks:?}");
@@ -300,7 +301,7 @@ fn fewer_acks_and_too_large_a_batch() {
         }
         let expected = as_stored(&records(0..800), kafka.magic());
         assert_eq!(tools::consume(&kafka, &topic, expected.len()), expected, "{acks:?}");
-        driven.close(); // not before: a broker of 0.9 forgets requests that it has read, once their connection has ended
+        driven.close(); // not earlier: 0.9 discards requests that it has read when their connection ends
     }
 
     // The broker's limit is that of message.max.bytes, 1 000 012 before 2.4.
@@ -316,28 +317,28 @@ fn fewer_acks_and_too_large_a_batch() {
     assert_eq!(failed.fate(), Some(Fate::NotWritten));
 }
 
-/// A broker that knows no ApiVersions keeps silent when it is asked, and nothing is guessed.
+/// A broker without ApiVersions does not respond to it, and nothing is assumed.
 #[test]
-#[ignore = "needs a broker of old: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
-fn without_a_fallback_nothing_is_sent_to_a_broker_that_does_not_say_what_it_speaks() {
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+fn without_a_fallback_nothing_is_sent_to_a_broker_that_does_not_report_its_versions() {
     let kafka = OldKafka::here();
     let mut driven = Driven::new(&kafka, |config| {
         config.broker_version_fallback = None;
         config.request_timeout = Duration::from_secs(2);
         config.delivery_timeout = Duration::from_secs(2);
     });
-    let id = driven.send("unsaid", batch(&records(0..40), Compression::None));
+    let id = driven.send("unsupported", batch(&records(0..40), Compression::None));
     match driven.end(id) {
-        Ok(_) => assert!(kafka.fallback().is_none() && driven.troubles.is_empty()),
+        Ok(_) => assert!(kafka.fallback().is_none() && driven.errors.is_empty()),
         Err(failed) => {
             assert!(kafka.fallback().is_some(), "{failed}");
             assert_eq!((failed.fate(), driven.versions.len()), (Some(Fate::NotWritten), 0), "{failed}");
             assert!(
-                driven.troubles.iter().all(|kind| *kind == ConnectionErrorKind::RequestTimeout),
+                driven.errors.iter().all(|kind| *kind == ConnectionErrorKind::RequestTimeout),
                 "{:?}",
-                driven.troubles
+                driven.errors
             );
-            assert!(!kafka.segment("unsaid").exists());
+            assert!(!kafka.segment("unsupported").exists());
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What is said of a port that is not what `security.protocol` says, or no broker at all, and of a broker that does not
-//! answer: over real sockets, in logs and in errors.
+//! Errors and log lines for a port that does not match `security.protocol` or is not a broker, and for a broker that
+//! does not respond: over real sockets.
 
 #[path = "ports/log.rs"]
 mod log;
@@ -41,12 +41,12 @@ macro_rules! cases {
 }
 
 cases! {
-    a_port_that_is_something_else_is_recognised
-    a_port_that_does_not_answer_is_named
-    tls_to_a_port_in_the_clear_is_recognised
-    a_broker_that_does_not_answer_is_named_with_api_and_version
-    a_broker_that_closes_an_idle_connection_is_no_warning
-    nobody_at_a_port_is_no_broker_and_the_system_says_why
+    a_port_with_another_protocol_is_detected
+    a_port_that_does_not_respond_is_named
+    tls_to_a_plaintext_port_is_detected
+    a_broker_that_does_not_respond_is_named_with_api_and_version
+    a_broker_that_closes_an_idle_connection_is_not_a_warning
+    a_port_without_a_listener_is_reported_with_the_error_of_the_system
 }
 
 fn batch() -> KafkaBatch {
@@ -55,9 +55,9 @@ fn batch() -> KafkaBatch {
     batch
 }
 
-/// Why a batch is not accepted for a topic that no broker has been asked for.
+/// Returns the error for a batch to a topic that was not looked up before.
 fn refusal<S: Subject>(port: u16, settings: &[(&str, &str)]) -> String {
-    log::keep();
+    log::capture();
     let settings = [&[("request.timeout.ms", "2000"), ("delivery.timeout.ms", "2000")], settings].concat();
     S::block_on(async {
         let producer = S::create(format!("127.0.0.1:{port}"), &settings);
@@ -68,9 +68,9 @@ fn refusal<S: Subject>(port: u16, settings: &[(&str, &str)]) -> String {
 const SASL: [(&str, &str); 3] =
     [("security.protocol", "sasl_plaintext"), ("sasl.username", "me"), ("sasl.password", "secret")];
 
-/// Both the error and a warning say so.
+/// Checks both the error and a warning in the log.
 #[track_caller]
-fn is_told<S: Subject>(port: u16, settings: &[(&str, &str)], expected: &str) {
+fn is_reported<S: Subject>(port: u16, settings: &[(&str, &str)], expected: &str) {
     let error = refusal::<S>(port, settings);
     let expected = format!("127.0.0.1:{port}: {expected}");
     assert!(error.contains(&expected), "{expected:?} is not in: {error}");
@@ -79,23 +79,23 @@ fn is_told<S: Subject>(port: u16, settings: &[(&str, &str)], expected: &str) {
     assert!(level == Level::Warn && line.starts_with(&expected), "{level} {line}");
 }
 
-type Told<'t> = (u16, &'t [(&'t str, &'t str)], String);
+type Case<'t> = (u16, &'t [(&'t str, &'t str)], String);
 
-/// All at once, since each takes as long as its time limit is.
-fn are_told<S: Subject>(told: &[Told<'_>]) {
+/// Runs all checks in parallel, since each takes as long as its timeout.
+fn are_reported<S: Subject>(cases: &[Case<'_>]) {
     thread::scope(|scope| {
-        for (port, settings, expected) in told {
-            scope.spawn(|| is_told::<S>(*port, settings, expected));
+        for (port, settings, expected) in cases {
+            scope.spawn(|| is_reported::<S>(*port, settings, expected));
         }
     });
 }
 
-fn a_port_that_is_something_else_is_recognised<S: Subject>() {
+fn a_port_with_another_protocol_is_detected<S: Subject>() {
     let tls = "it answered with a TLS alert (15 03); this port wants TLS: set security.protocol to ";
     let http = "a web server answered (HTTP), not a Kafka broker: correct the address in bootstrap.servers, or in the broker's \
                 advertised.listeners";
     let closed = "the broker closed the connection while ApiVersions v3 was unanswered; if this port wants TLS";
-    are_told::<S>(&[
+    are_reported::<S>(&[
         (server::tls(), &[], format!("{tls}ssl (it is plaintext)")),
         (server::tls(), &SASL, format!("{tls}sasl_ssl (it is sasl_plaintext)")),
         (server::http(), &[], http.to_owned()),
@@ -108,31 +108,31 @@ fn a_port_that_is_something_else_is_recognised<S: Subject>() {
     ]);
 }
 
-fn a_port_that_does_not_answer_is_named<S: Subject>() {
+fn a_port_that_does_not_respond_is_named<S: Subject>() {
     let port = server::silent();
     let error = refusal::<S>(port, &[]);
     let expected = format!("waiting for 127.0.0.1:{port} to answer ApiVersions v3, sent ");
     assert!(error.contains(&expected), "{error}");
 }
 
-fn tls_to_a_port_in_the_clear_is_recognised<S: Subject>() {
+fn tls_to_a_plaintext_port_is_detected<S: Subject>() {
     let tls = [("security.protocol", "ssl")];
     let sasl_and_tls = [("security.protocol", "sasl_ssl"), SASL[1], SASL[2]];
     let closed = "the TLS handshake failed: the other side closed the connection; this port seems to speak plaintext, not TLS: \
                   set security.protocol to ";
     let answered = "the TLS handshake failed: the other side answered with something that is not TLS; this port seems to speak \
                     plaintext, not TLS: set security.protocol to plaintext (it is ssl)";
-    are_told::<S>(&[
-        // What is left unread makes the end a reset, which is the same to us.
+    are_reported::<S>(&[
+        // Unread bytes turn the end of the connection into a reset, which is reported in the same way.
         (server::plaintext(), &tls, format!("{closed}plaintext (it is ssl)")),
         (server::closing(), &sasl_and_tls, format!("{closed}sasl_plaintext (it is sasl_ssl)")),
         (server::http(), &tls, answered.to_owned()),
     ]);
 }
 
-/// How a batch ends that was accepted.
+/// Returns the error of an accepted batch.
 fn failure<S: Subject>(port: u16) -> DeliveryError {
-    log::keep();
+    log::capture();
     let settings = [("delivery.timeout.ms", "2000"), ("request.timeout.ms", "2000")];
     S::block_on(async {
         let producer = S::create(format!("127.0.0.1:{port}"), &settings);
@@ -148,16 +148,16 @@ fn cause(error: &DeliveryError) -> &TimeoutCause {
     }
 }
 
-/// A broker that replies so to this API, and as usual to the others.
-fn broker_with(asked: ApiKey, reply: fn() -> Reply) -> u16 {
+/// Starts a broker that replies in this way to one API, and as usual to the others.
+fn broker_with(requested: ApiKey, reply: fn() -> Reply) -> u16 {
     server::broker(move |api| match api {
-        api if api == asked.code() => reply(),
+        api if api == requested.code() => reply(),
         22 => server::producer_id(5),
         _ => server::produced(),
     })
 }
 
-fn a_broker_that_does_not_answer_is_named_with_api_and_version<S: Subject>() {
+fn a_broker_that_does_not_respond_is_named_with_api_and_version<S: Subject>() {
     thread::scope(|scope| {
         for (api, name) in [(ApiKey::InitProducerId, "InitProducerId v0"), (ApiKey::Produce, "Produce v3")] {
             scope.spawn(move || is_pending::<S>(broker_with(api, || Reply::Silence), api, name));
@@ -168,11 +168,11 @@ fn a_broker_that_does_not_answer_is_named_with_api_and_version<S: Subject>() {
         scope.spawn(|| {
             let port = broker_with(ApiKey::InitProducerId, || server::producer_id(-1));
             let error = failure::<S>(port);
-            let said = format!(
+            let expected = format!(
                 "broker 7 at 127.0.0.1:{port}: the broker answered InitProducerId with producer id -1 and epoch 0, which no \
                  producer can have"
             );
-            assert!(error.to_string().contains(&said), "{error}");
+            assert!(error.to_string().contains(&expected), "{error}");
         });
     });
 }
@@ -185,26 +185,26 @@ fn is_pending<S: Subject>(port: u16, api: ApiKey, name: &str) {
         }
         other => panic!("{other:?}"),
     }
-    let said = format!("waiting for broker 7 at 127.0.0.1:{port} to answer {name}, sent ");
-    assert!(error.to_string().contains(&said), "{error}");
+    let expected = format!("waiting for broker 7 at 127.0.0.1:{port} to answer {name}, sent ");
+    assert!(error.to_string().contains(&expected), "{error}");
 }
 
 fn is_last_error<S: Subject>(port: u16, name: &str, partial: &str) {
     let error = failure::<S>(port);
-    let said =
+    let expected =
         format!("broker 7 at 127.0.0.1:{port}: the broker closed the connection while {name} was unanswered{partial}");
     match &cause(&error).last_error {
-        Some(LastError { error: LastErrorKind::Connection(kind), before, .. }) => {
-            assert_eq!(kind.to_string(), said);
-            assert!(before.as_millis() <= 2_000, "{error}");
+        Some(LastError { error: LastErrorKind::Connection(kind), age, .. }) => {
+            assert_eq!(kind.to_string(), expected);
+            assert!(age.as_millis() <= 2_000, "{error}");
         }
         other => panic!("{other:?}"),
     }
-    assert!(error.to_string().contains(&format!(" ms before: {said}")), "{error}");
-    assert_eq!(log::line(port, &["broker 7 at"]), (Level::Warn, said));
+    assert!(error.to_string().contains(&format!(" ms before: {expected}")), "{error}");
+    assert_eq!(log::line(port, &["broker 7 at"]), (Level::Warn, expected));
 }
 
-/// Lets other tasks have their turn.
+/// Lets other tasks run.
 async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|context| {
@@ -214,16 +214,16 @@ async fn yield_now() {
     .await;
 }
 
-/// The broker ends the connection when the test says so: nothing is pending on it then.
-fn a_broker_that_closes_an_idle_connection_is_no_warning<S: Subject>() {
-    log::keep();
-    let (port, ends) = server::closing_when_told();
+/// The broker closes the connection when the test requests it: nothing is pending on it then.
+fn a_broker_that_closes_an_idle_connection_is_not_a_warning<S: Subject>() {
+    log::capture();
+    let (port, ends) = server::closing_on_request();
     S::block_on(async {
         let producer = S::create(format!("127.0.0.1:{port}"), &[]);
         let to = TopicPartition::new("t", 0);
         producer.send_batch(batch(), to.clone()).await.unwrap().await.unwrap();
         ends();
-        // The runtime sees it whenever it likes, and at the next batch at the latest.
+        // The runtime notices it at any time, and at the next batch at the latest.
         while log::find(port, &["after it was idle for "]).is_none() {
             yield_now().await;
         }
@@ -235,10 +235,10 @@ fn a_broker_that_closes_an_idle_connection_is_no_warning<S: Subject>() {
     assert_eq!(log::warnings(port), [""; 0]);
 }
 
-fn nobody_at_a_port_is_no_broker_and_the_system_says_why<S: Subject>() {
-    // A port that was just free, and is asked for no more.
+fn a_port_without_a_listener_is_reported_with_the_error_of_the_system<S: Subject>() {
+    // A port that was just free, and is not used again.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = refusal::<S>(port, &[]);
-    let said = format!("127.0.0.1:{port}: could not connect: 127.0.0.1:{port}: Connection refused (os error 111)");
-    assert!(error.contains(&said), "{error}");
+    let expected = format!("127.0.0.1:{port}: could not connect: 127.0.0.1:{port}: Connection refused (os error 111)");
+    assert!(error.contains(&expected), "{error}");
 }

@@ -1,8 +1,8 @@
-//! The transport over librdkafka, against librdkafka's own mock cluster: what is its own. What it does as every transport
-//! does is in the suite `conformance`. Read back with `rdkafka`'s consumer, which is not ours.
+//! The transport over librdkafka, with librdkafka's mock cluster: what is specific to it. What all transports have in
+//! common is in the suite `conformance`. Logs are read with `rdkafka`'s consumer.
 //!
-//! Nothing here waits for a time to pass in order to see what happens then: where something must still be on its way, its
-//! partition has no leader until the test gives it one.
+//! No test waits for a fixed time to observe what follows: if something must stay in flight, its partition has no
+//! leader until the test elects one.
 
 #[path = "rdkafka/closing.rs"]
 mod closing;

@@ -1,6 +1,7 @@
-//! No text that this library gives holds a secret: random keys and passwords, in every setting that takes one, wrong in every
-//! way that we know of; brokers that repeat what they were sent. The text of each error, of its sources, of each `Debug` and
-//! of each log line is searched for any eight bytes of a secret in a row, plain and in each way in which bytes are written.
+//! No text that this library produces contains a secret: random keys and passwords in every setting that accepts one,
+//! malformed in every known way, and brokers that repeat what they received. The text of each error, of its sources, each
+//! `Debug` text and each log line is searched for any eight consecutive bytes of a secret, plain and in each form in which
+//! bytes are written.
 
 #[path = "secrets/answers.rs"]
 mod answers;

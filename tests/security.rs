@@ -1,14 +1,12 @@
-//! TLS and SASL with real brokers, over each transport that drives the machine: whoever is let in publishes, and reads back
-//! what was published; whoever is not hears why, and soon.
+//! TLS and SASL with real brokers, over each transport over the machine: an accepted client publishes, and its records
+//! are read back; a rejected one gets an error with the reason, without a delay.
 //!
-//! Run with `cargo test --test security -- --ignored`. It starts a Kafka 4 and a 3.9, whose certificates and users it makes.
+//! Run with `cargo test --test security -- --ignored`. It starts Kafka 4 and 3.9, and creates certificates and users.
 
 #[path = "security/broker.rs"]
 mod broker;
 #[path = "security/certificates.rs"]
 mod certificates;
-#[path = "security/log.rs"]
-mod log;
 #[path = "security/subject.rs"]
 mod subject;
 
@@ -17,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use broker::{PASSWORD, PLAIN_USER, Secured, USER};
 use kafka_batch::{BatchOptions, KafkaBatch, Publish, Record, SendErrorReason, TopicPartition, Transport};
+use kafka_batch_log_capture as log_capture;
 use subject::{AsyncStd, Smol, Subject, Tokio};
 
 /// Each case, with both releases and under each runtime.
@@ -57,21 +56,21 @@ macro_rules! cases {
 }
 
 cases! {
-    whoever_is_let_in_publishes
-    files_are_read_as_well_as_texts
+    accepted_clients_publish
+    files_are_read_like_texts
     texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted
-    a_wrong_password_or_mechanism_is_refused_at_once
-    a_broker_that_is_not_trusted_hears_nothing
-    a_certificate_that_is_missing_is_asked_for
-    protocols_that_do_not_meet_are_told_apart
-    sessions_end_and_nobody_notices
+    an_invalid_password_or_mechanism_is_rejected_at_once
+    nothing_is_sent_to_a_broker_that_is_not_trusted
+    a_missing_certificate_is_reported
+    different_security_protocols_are_detected
+    expired_sessions_are_replaced_without_errors
 }
 
 type Settings<'s> = Vec<(&'s str, &'s str)>;
 
-/// Each listener, and what one needs to be let in there.
-fn ways_in(broker: &Secured) -> Vec<(&'static str, Settings<'_>)> {
-    let mut ways = vec![("TLS", broker.over_tls()), ("MUTUAL", broker.with_our_certificate())];
+/// Returns each listener, with the settings that it requires.
+fn listeners(broker: &Secured) -> Vec<(&'static str, Settings<'_>)> {
+    let mut ways = vec![("TLS", broker.over_tls()), ("MUTUAL", broker.with_client_certificate())];
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         ways.push(("SASL", with_password("sasl_plaintext", mechanism, PASSWORD)));
         let within_tls = [broker.over_tls(), with_password("sasl_ssl", mechanism, PASSWORD)].concat();
@@ -90,15 +89,15 @@ fn with_password<'s>(protocol: &'s str, mechanism: &'s str, password: &'s str) -
     ]
 }
 
-/// A batch of a few records, or of several hundred kilobytes.
+/// Returns a batch of these values.
 fn batch(values: &[String]) -> KafkaBatch {
     let mut batch = BatchOptions::default().batch_size(1 << 20).build(1_700_000_000_000).unwrap();
     batch.extend(values.iter().map(Record::new)).unwrap();
     batch
 }
 
-fn whoever_is_let_in_publishes<S: Subject>(broker: &Secured) {
-    for (way, (listener, settings)) in ways_in(broker).into_iter().enumerate() {
+fn accepted_clients_publish<S: Subject>(broker: &Secured) {
+    for (way, (listener, settings)) in listeners(broker).into_iter().enumerate() {
         let topic = broker.topic();
         let large = (0..200).map(|number| format!("{number:0>4000}")).collect::<Vec<_>>();
         let values = [vec![format!("first, {way}")], large, vec!["last".to_owned()]];
@@ -120,7 +119,7 @@ fn whoever_is_let_in_publishes<S: Subject>(broker: &Secured) {
     }
 }
 
-fn files_are_read_as_well_as_texts<S: Subject>(broker: &Secured) {
+fn files_are_read_like_texts<S: Subject>(broker: &Secured) {
     let topic = broker.topic();
     let files = broker.certificates.files();
     let [ca, certificate, key] = [files.ca(), files.certificate(), files.key()];
@@ -140,9 +139,12 @@ fn files_are_read_as_well_as_texts<S: Subject>(broker: &Secured) {
 fn texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted<S: Subject>(broker: &Secured) {
     let topic = broker.topic();
     let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
-    let [own, certificate, key] =
-        [&broker.certificates.broker.certificate, &broker.certificates.ours.certificate, &broker.certificates.ours.key]
-            .map(|text| in_a_line(text));
+    let [own, certificate, key] = [
+        &broker.certificates.broker.certificate,
+        &broker.certificates.client.certificate,
+        &broker.certificates.client.key,
+    ]
+    .map(|text| in_a_line(text));
     let settings = [
         ("security.protocol", "ssl"),
         ("ssl.ca.pem", &own),
@@ -156,89 +158,102 @@ fn texts_in_one_line_are_read_and_a_broker_s_own_certificate_is_trusted<S: Subje
     assert_eq!(broker.read(&topic), ["pinned"]);
 }
 
-/// What is heard instead of an answer: soon, and in words that say what is wrong.
+/// Returns the error of a rejected client, which must occur soon and contain these texts.
 #[track_caller]
-fn refused<S: Subject>(broker: &Secured, address: String, settings: &[(&str, &str)], said: &[&str]) -> SendErrorReason {
+fn rejected<S: Subject>(
+    broker: &Secured,
+    address: String,
+    settings: &[(&str, &str)],
+    expected: &[&str],
+) -> SendErrorReason {
     let settings = [&[("request.timeout.ms", "3000"), ("delivery.timeout.ms", "3000")], settings].concat();
     let began = Instant::now();
     let error = S::block_on(async {
         let producer = S::create(address, &settings);
         let to = TopicPartition::new(broker.topic(), 0);
-        producer.send_batch(batch(&["not for you".to_owned()]), to).await.map(drop).unwrap_err()
+        producer.send_batch(batch(&["rejected".to_owned()]), to).await.map(drop).unwrap_err()
     });
     let whole = error.to_string();
-    for said in said {
-        assert!(whole.contains(said), "{said:?} is not in: {whole}");
+    for text in expected {
+        assert!(whole.contains(text), "{text:?} is not in: {whole}");
     }
     assert!(began.elapsed() < Duration::from_secs(20), "after {:?}", began.elapsed());
     error.reason
 }
 
-/// Not when the time is over that a broker has to answer: as soon as one side has said no.
+/// Checks that the error occurs as soon as one side rejects the other, and not after a timeout.
 #[track_caller]
-fn refused_at_once<S: Subject>(broker: &Secured, address: String, settings: Settings<'_>, said: &[&str]) {
-    let patient = [settings, vec![("request.timeout.ms", "600000"), ("delivery.timeout.ms", "900000")]].concat();
-    let reason = refused::<S>(broker, address, &patient, said);
+fn rejected_at_once<S: Subject>(broker: &Secured, address: String, settings: Settings<'_>, expected: &[&str]) {
+    let long_timeouts = [settings, vec![("request.timeout.ms", "600000"), ("delivery.timeout.ms", "900000")]].concat();
+    let reason = rejected::<S>(broker, address, &long_timeouts, expected);
     assert!(matches!(reason, SendErrorReason::Authentication(_)), "{reason:?}");
     assert!(!reason.is_retriable());
 }
 
-fn a_wrong_password_or_mechanism_is_refused_at_once<S: Subject>(broker: &Secured) {
-    let refused =
-        |listener, settings, said: &[&str]| refused_at_once::<S>(broker, broker.address(listener), settings, said);
-    let said = ["the broker answered SaslAuthenticate v2 with SASL_AUTHENTICATION_FAILED (58): "];
+fn an_invalid_password_or_mechanism_is_rejected_at_once<S: Subject>(broker: &Secured) {
+    let rejected = |listener, settings, expected: &[&str]| {
+        rejected_at_once::<S>(broker, broker.address(listener), settings, expected);
+    };
+    let expected = ["the broker answered SaslAuthenticate v2 with SASL_AUTHENTICATION_FAILED (58): "];
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
-        refused("SASL", with_password("sasl_plaintext", mechanism, "guessed"), &said);
+        rejected("SASL", with_password("sasl_plaintext", mechanism, "guessed"), &expected);
     }
     let guessed = [broker.over_tls(), with_password("sasl_ssl", "SCRAM-SHA-512", "guessed")].concat();
-    refused("SASLTLS", guessed, &said);
-    let said = ["SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers SCRAM-SHA-256, and not PLAIN"];
-    refused("SCRAM", with_password("sasl_plaintext", "PLAIN", PASSWORD), &said);
+    rejected("SASLTLS", guessed, &expected);
+    let expected = ["SaslHandshake v1 with UNSUPPORTED_SASL_MECHANISM (33): it offers SCRAM-SHA-256, and not PLAIN"];
+    rejected("SCRAM", with_password("sasl_plaintext", "PLAIN", PASSWORD), &expected);
 }
 
-fn a_broker_that_is_not_trusted_hears_nothing<S: Subject>(broker: &Secured) {
+fn nothing_is_sent_to_a_broker_that_is_not_trusted<S: Subject>(broker: &Secured) {
     let foreign = vec![("security.protocol", "ssl"), ("ssl.ca.pem", &broker.certificates.foreign_ca)];
-    refused_at_once::<S>(broker, broker.address("TLS"), foreign, &["TLS: ", "ssl.ca.location has to name"]);
-    // Its certificate has its address alone.
+    rejected_at_once::<S>(broker, broker.address("TLS"), foreign, &["TLS: ", "set ssl.ca.location to the authority"]);
+    // The certificate contains only the IP address.
     let by_name = format!("localhost:{}", broker.port("TLS"));
-    refused_at_once::<S>(broker, by_name.clone(), broker.over_tls(), &["TLS: ", "localhost", "called by a name"]);
+    rejected_at_once::<S>(
+        broker,
+        by_name.clone(),
+        broker.over_tls(),
+        &["TLS: ", "localhost", "use a name in the certificate"],
+    );
     let any_name = [broker.over_tls(), vec![("ssl.endpoint.identification.algorithm", "none")]].concat();
     let topic = broker.topic();
     S::block_on(async {
         let producer = S::create(by_name, &any_name);
-        producer.publish_batch(Publish::to(&topic).partition(0).messages(&["whoever"])).await.unwrap();
+        producer.publish_batch(Publish::to(&topic).partition(0).messages(&["any name"])).await.unwrap();
     });
-    assert_eq!(broker.read(&topic), ["whoever"]);
+    assert_eq!(broker.read(&topic), ["any name"]);
 }
 
-fn a_certificate_that_is_missing_is_asked_for<S: Subject>(broker: &Secured) {
-    let said = ["TLS: ", "the broker ended it with the alert", "ssl.certificate.location"];
-    refused_at_once::<S>(broker, broker.address("MUTUAL"), broker.over_tls(), &said);
+fn a_missing_certificate_is_reported<S: Subject>(broker: &Secured) {
+    let expected = ["TLS: ", "the broker ended the connection with the TLS alert", "ssl.certificate.location"];
+    rejected_at_once::<S>(broker, broker.address("MUTUAL"), broker.over_tls(), &expected);
     let foreign = [broker.over_tls(), broker.certificates.foreign_identity()].concat();
-    refused_at_once::<S>(broker, broker.address("MUTUAL"), foreign, &said);
+    rejected_at_once::<S>(broker, broker.address("MUTUAL"), foreign, &expected);
 }
 
-fn protocols_that_do_not_meet_are_told_apart<S: Subject>(broker: &Secured) {
-    let said = ["the TLS handshake failed", "set security.protocol to plaintext (it is ssl)"];
-    refused::<S>(broker, broker.in_the_clear(), &broker.over_tls(), &said);
-    // To who listens with TLS it is no TLS, and it says so or closes the connection.
-    refused::<S>(broker, broker.address("TLS"), &[], &["TLS", "set security.protocol to ssl", "(it is plaintext)"]);
-    // Who wants SASL closes the connection on the first request that is none of it.
-    let said = ["closed the connection while Metadata v", "set security.protocol to sasl_plaintext (it is plaintext)"];
-    refused::<S>(broker, broker.address("SASL"), &[], &said);
-    // Who wants none says so at once.
-    let said =
+fn different_security_protocols_are_detected<S: Subject>(broker: &Secured) {
+    let expected = ["the TLS handshake failed", "set security.protocol to plaintext (it is ssl)"];
+    rejected::<S>(broker, broker.in_the_clear(), &broker.over_tls(), &expected);
+    // A TLS listener responds to other protocols with an alert, or closes the connection.
+    rejected::<S>(broker, broker.address("TLS"), &[], &["TLS", "set security.protocol to ssl", "(it is plaintext)"]);
+    // A SASL listener closes the connection on the first request that is not SASL.
+    let expected =
+        ["closed the connection while Metadata v", "set security.protocol to sasl_plaintext (it is plaintext)"];
+    rejected::<S>(broker, broker.address("SASL"), &[], &expected);
+    // A listener without SASL rejects it at once.
+    let expected =
         ["SaslHandshake v1 with ILLEGAL_SASL_STATE (34)", "set security.protocol to plaintext (it is sasl_plaintext)"];
-    refused::<S>(broker, broker.in_the_clear(), &with_password("sasl_plaintext", "PLAIN", PASSWORD), &said);
+    rejected::<S>(broker, broker.in_the_clear(), &with_password("sasl_plaintext", "PLAIN", PASSWORD), &expected);
 }
 
-/// As long as it takes for several sessions to be over: each batch is through, in order, and no connection is lost.
-fn sessions_end_and_nobody_notices<S: Subject>(broker: &Secured) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(()); // since what they log of the address is theirs
+/// Lasts for several sessions: each batch is delivered, in order, and no connection is lost.
+fn expired_sessions_are_replaced_without_errors<S: Subject>(broker: &Secured) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(()); // the log lines about this address must be those of one test
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let topic = broker.topic();
     let settings = with_password("sasl_plaintext", "SCRAM-SHA-256", PASSWORD);
     let address = broker.address("SHORT");
+    let mark = log_capture::mark();
     let mut sent = Vec::new();
     S::block_on(async {
         let producer = S::create(address.clone(), &settings);
@@ -251,9 +266,9 @@ fn sessions_end_and_nobody_notices<S: Subject>(broker: &Secured) {
         }
         producer.close().await.unwrap();
     });
-    assert!(broker.read(&topic) == sent, "{} are sent", sent.len());
-    let connections = log::of_connections_to(&address);
-    let ready = connections.iter().filter(|line| line.contains("is ready")).count();
-    assert!(ready > 4, "one after the other took its place: {connections:?}");
-    assert_eq!(ready, connections.len(), "nothing else happened: {connections:?}");
+    assert!(broker.read(&topic) == sent, "{} records were sent", sent.len());
+    let connections = log_capture::lines(mark, |line| line.text.contains(&address));
+    let ready = connections.iter().filter(|line| line.text.contains("is ready")).count();
+    assert!(ready > 4, "too few connections: {connections:?}");
+    assert_eq!(ready, connections.len(), "other log lines: {connections:?}");
 }

@@ -1,12 +1,12 @@
-//! Bytes that other people's encoders made (`tests/vectors/README.md` says whose): decoded, rebuilt and refused as their
-//! manifests say.
+//! Bytes of other encoders (`tests/vectors/README.md` lists them), decoded, rebuilt and rejected as their
+//! manifests describe.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use kafka_batch::{
-    Append, BatchOptions, Boundary, Codec, Compression, DEFAULT_MAX_DECOMPRESSED, DecodeError, Header, KafkaBatch,
-    Magic, MagicChoice, Record, RecordBatches, Stamp, Timestamp, TimestampType,
-};
+use kafka_batch::batch::{Boundary, Stamp};
+use kafka_batch::compression::Codec;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, DecodeError, RecordBatches, TimestampType};
+use kafka_batch::{Append, BatchOptions, Compression, Header, KafkaBatch, Magic, MagicChoice, Record, Timestamp};
 use serde::Deserialize;
 
 use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, good, large, sha256, unbase64};
@@ -44,7 +44,7 @@ struct Vector {
 }
 
 impl Vector {
-    /// Reads the records out of the file, which are what the manifest says.
+    /// Reads the records of the file, and checks them against the manifest.
     fn records(&self) -> Vec<RecordEntry> {
         let (records, tail) = decode(&bytes_of(&self.file)).unwrap_or_else(|error| panic!("{}: {error}", self.file));
         self.expected.assert_are(&records, &self.file);
@@ -69,7 +69,9 @@ struct Corrupt {
     bytes: usize,
     sha256: String,
     broken: String,
+    #[serde(default)]
     incomplete: bool,
+    #[serde(default)]
     strict_only: bool,
 }
 
@@ -105,7 +107,7 @@ fn base64(bytes: Option<&[u8]>) -> Option<String> {
     bytes.map(|bytes| BASE64.encode(bytes))
 }
 
-/// All records of a buffer, and the bytes of its incomplete tail.
+/// Returns all records of a buffer, and the number of bytes of its incomplete tail.
 fn decode(bytes: &[u8]) -> Result<(Vec<RecordEntry>, usize), DecodeError> {
     let mut batches = RecordBatches::new(bytes);
     let mut records = Vec::new();
@@ -158,7 +160,7 @@ fn pinned(magic: i8) -> MagicChoice {
 }
 
 #[test]
-fn every_vector_decodes_to_its_manifest() {
+fn every_vector_decodes_to_the_records_of_its_manifest() {
     let vectors: Vec<Vector> = good();
     assert_eq!(vectors.len(), 392);
     for vector in &vectors {
@@ -166,9 +168,9 @@ fn every_vector_decodes_to_its_manifest() {
     }
 }
 
-/// No file is there that no manifest names.
+/// Every file is in a manifest.
 #[test]
-fn every_file_is_the_one_that_its_manifest_means() {
+fn every_file_is_the_one_in_its_manifest() {
     let good = good::<Vector>().into_iter().map(|vector| (vector.file, vector.bytes, vector.sha256));
     let broken = entries::<Corrupt>("corrupt.json").into_iter().map(|entry| (entry.file, entry.bytes, entry.sha256));
     let mut named: Vec<_> = good.chain(broken).collect();
@@ -188,7 +190,7 @@ fn every_file_is_the_one_that_its_manifest_means() {
 }
 
 #[test]
-fn every_header_is_as_its_manifest_says() {
+fn every_header_equals_that_of_its_manifest() {
     for vector in &good::<Vector>() {
         let file = &vector.file;
         let bytes = bytes_of(file);
@@ -200,7 +202,7 @@ fn every_header_is_as_its_manifest_says() {
             assert_eq!(batch.codec().name(), expected.compression, "{file}");
             assert_eq!(batch.attributes(), expected.attributes, "{file}");
         }
-        let all = |says: &dyn Fn(&kafka_batch::RecordBatch<'_>) -> bool| batches.iter().all(says);
+        let all = |predicate: &dyn Fn(&kafka_batch::decode::RecordBatch<'_>) -> bool| batches.iter().all(predicate);
         assert!(vector.magic.is_none_or(|magic| all(&|batch| batch.magic().id() == magic)), "{file}");
         assert!(vector.compression.as_ref().is_none_or(|codec| all(&|batch| batch.codec().name() == codec)), "{file}");
         assert!(vector.attributes.is_none_or(|attributes| all(&|batch| batch.attributes() == attributes)), "{file}");
@@ -261,7 +263,7 @@ fn every_byte_exact_vector_is_rebuilt_byte_for_byte() {
 }
 
 #[test]
-fn every_broken_vector_is_refused_as_its_entry_says() {
+fn every_broken_vector_is_rejected_as_its_entry_describes() {
     let mut lenient = Vec::new();
     for entry in entries::<Corrupt>("corrupt.json") {
         match decode(&bytes_of(&entry.file)) {
@@ -271,15 +273,15 @@ fn every_broken_vector_is_refused_as_its_entry_says() {
             }
             Ok((_, tail)) if entry.incomplete => assert!(tail > 0, "{} ({})", entry.file, entry.broken),
             Ok(_) if entry.strict_only => lenient.push(entry.file),
-            Ok(_) => panic!("{} was taken: {}", entry.file, entry.broken),
+            Ok(_) => panic!("{} was accepted: {}", entry.file, entry.broken),
         }
     }
-    // Raw Snappy has no checksum of its own: a flipped byte can decompress to well-formed records that nobody wrote.
+    // Raw Snappy has no checksum: a flipped byte can decompress to well-formed records.
     assert_eq!(lenient, ["c112-v2-snappy-flip.bin"]);
 }
 
 #[test]
-fn every_overflow_scenario_ends_where_aiokafkas_did() {
+fn every_overflow_scenario_ends_as_with_aiokafka() {
     let mut scenarios: Vec<Overflow> = entries("overflow.json");
     scenarios.extend(entries("overflow-large.json"));
     assert_eq!(scenarios.len(), 75);
@@ -318,9 +320,9 @@ fn every_overflow_scenario_ends_where_aiokafkas_did() {
     }
 }
 
-/// A batch of ours is read by the same rules as everyone's.
+/// A reopened batch equals the original.
 #[test]
-fn a_batch_that_was_opened_again_is_what_it_was() {
+fn a_reopened_batch_equals_the_original() {
     for vector in good::<Vector>().iter().filter(|vector| vector.byte_exact) {
         let mut batch = BatchOptions::default()
             .batch_size(1 << 30)

@@ -1,7 +1,9 @@
-//! What users of other clients have asked for, each as the lines that they would write here.
+//! Requests of users of other clients, each as the code that they would write here.
 
 use std::error::Error;
 
+use kafka_batch::batch::CompressionRatio;
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch::message::*;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
@@ -16,9 +18,9 @@ fn values(batch: &KafkaBatch) -> Vec<String> {
     batch.records().map(|record| String::from_utf8_lossy(record.value.unwrap_or(b"null")).into_owned()).collect()
 }
 
-/// FastStream 1991: developers who watch the overflow of a batch themselves, since it is part of their business logic.
+/// FastStream 1991: developers who handle the overflow of a batch themselves, since it is part of their business logic.
 #[test]
-fn faststream_1991_fill_until_full_seal_and_go_on_with_the_same_iterator() -> Outcome {
+fn faststream_1991_fill_until_full_seal_and_continue_with_the_same_iterator() -> Outcome {
     let orders: Vec<String> = (0..1_000).map(|n| format!("order {n}")).collect();
     let mut records = orders.iter().map(Record::new).peekable();
     let mut batch = KafkaBatch::new(now());
@@ -33,9 +35,9 @@ fn faststream_1991_fill_until_full_seal_and_go_on_with_the_same_iterator() -> Ou
     Ok(())
 }
 
-/// FastStream 1991: its three shapes of `publish_batch`, up to the batch that goes out.
+/// FastStream 1991: the three forms of `publish_batch`, up to the batch that is sent.
 #[test]
-fn faststream_1991_three_shapes_of_publish() -> Outcome {
+fn faststream_1991_three_forms_of_publish() -> Outcome {
     let small = || BatchOptions::default().max_records(3).build(now()).unwrap();
     let mut filled = small();
     filled.extend([Record::new("1"), Record::new("2")])?;
@@ -52,14 +54,14 @@ fn faststream_1991_three_shapes_of_publish() -> Outcome {
 }
 
 /// FastStream 1991: its prototype, line by line. A constructor that takes messages, with key, headers, correlation id
-/// and reply address for all of them; `append`, which answers with metadata or nothing; `extend`, which fails by position.
+/// and reply address for all of them; `append`, which returns metadata or nothing; `extend`, which fails by position.
 #[test]
 fn faststream_1991_the_prototype() -> Outcome {
     let call = Defaults::default().key("k").correlation_id("42").reply_to("answers").headers(&[]);
     let options = BatchOptions::default().batch_size(300);
     let mut batch = KafkaBatch::from_messages(options, now(), &call, &["first", "second"])?;
 
-    let metadata = batch.messages(&call).append("third")?.taken().expect("there is room");
+    let metadata = batch.messages(&call).append("third")?.taken().expect("accepted");
     assert_eq!((metadata.position, metadata.timestamp), (2, now()));
 
     let error = batch.messages(&call).extend(&["fourth", "fifth"]).unwrap_err();
@@ -68,9 +70,9 @@ fn faststream_1991_the_prototype() -> Outcome {
     Ok(())
 }
 
-/// librdkafka 204: let me build the batch, and tell me when it is full.
+/// librdkafka 204: let me build the batch, and report when it is full.
 #[test]
-fn librdkafka_204_build_the_batch_and_be_told_when_it_is_full() -> Outcome {
+fn librdkafka_204_build_the_batch_and_get_full_as_a_value() -> Outcome {
     let mut batch = BatchOptions::default().batch_size(100).build(now())?;
     while batch.fits(Record::new("payload")) {
         assert!(batch.append(Record::new("payload"))?.taken().is_some());
@@ -81,9 +83,9 @@ fn librdkafka_204_build_the_batch_and_be_told_when_it_is_full() -> Outcome {
     Ok(())
 }
 
-/// aiokafka 216: know that this batch was delivered before the next one is tried.
+/// aiokafka 216: know that this batch was delivered before the next one is sent.
 #[tokio::test]
-async fn aiokafka_216_one_batch_is_through_before_the_next_is_tried() -> Outcome {
+async fn aiokafka_216_one_batch_is_delivered_before_the_next_is_sent() -> Outcome {
     let cluster = MockCluster::new(1)?;
     let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
     let mut next_offset = 0;
@@ -91,7 +93,7 @@ async fn aiokafka_216_one_batch_is_through_before_the_next_is_tried() -> Outcome
         let mut batch = producer.batch();
         batch.extend(chunk.iter().map(Record::new))?;
         let delivery = producer.publish_batch(Publish::to("steps").partition(0).batch(batch)).await?;
-        assert_eq!(delivery.base_offset(), Some(next_offset)); // in the log, and only now comes the next
+        assert_eq!(delivery.base_offset(), Some(next_offset)); // the next one follows only when this one is in the log
         next_offset += 2;
     }
     Ok(())
@@ -113,7 +115,7 @@ fn loki_21781_all_of_these_or_none() -> Outcome {
 #[test]
 fn franz_go_1129_limit_by_compressed_size() -> Outcome {
     let mut ratio = CompressionRatio::default();
-    ratio.observe(0.995); // as earlier batches taught it
+    ratio.observe(0.995); // as measured with earlier batches
     let options = BatchOptions::default()
         .compression("gzip".parse()?)
         .size_policy(SizePolicy::Estimated(CompressionRatio::new(0.01)))
@@ -128,9 +130,9 @@ fn franz_go_1129_limit_by_compressed_size() -> Outcome {
     Ok(())
 }
 
-/// kafka-backup 156: repeated headers survive, in their order, and null is not empty.
+/// kafka-backup 156: repeated headers are preserved, in their order, and null differs from empty.
 #[test]
-fn kafka_backup_156_repeated_headers_survive() -> Outcome {
+fn kafka_backup_156_repeated_headers_are_preserved() -> Outcome {
     let headers =
         [Header::new("trace", "1"), Header::new("trace", "2"), Header::null("trace"), Header::new("trace", "")];
     let mut batch = KafkaBatch::new(now());
@@ -141,20 +143,20 @@ fn kafka_backup_156_repeated_headers_survive() -> Outcome {
     Ok(())
 }
 
-/// librdkafka 488: one record that is too large does not take its neighbours down.
+/// librdkafka 488: a record that is too large does not affect its neighbours.
 #[test]
-fn librdkafka_488_one_record_too_large_spares_its_neighbours() -> Outcome {
+fn librdkafka_488_one_record_too_large_does_not_affect_others() -> Outcome {
     let large = vec![7; 2_000];
     let mut batch = KafkaBatch::new(now());
     batch.extend([Record::new("before"), Record::new(&large), Record::new("after")])?;
-    let split = batch.split(1_000)?; // the broker said MESSAGE_TOO_LARGE: it takes 1 000 bytes
+    let split = batch.split(1_000)?; // the broker returned MESSAGE_TOO_LARGE: its limit is 1 000 bytes
     assert_eq!(split.too_large.iter().map(|record| record.position).collect::<Vec<_>>(), [1]);
     let sent: Vec<_> = split.parts.into_iter().flat_map(|(_, part)| values(&part.into_batch())).collect();
     assert_eq!(sent, ["before", "after"]);
     Ok(())
 }
 
-/// FastStream 2514: keys and headers of their own for the messages of a batch.
+/// FastStream 2514: individual keys and headers for the messages of a batch.
 #[test]
 fn faststream_2514_keys_and_headers_for_each_message() -> Outcome {
     let headers = [Header::new("source", "app"), Header::new("v", "1")];

@@ -219,8 +219,8 @@ impl Delivery {
     }
 
     /// Returns the compressed size ÷ the uncompressed size of the records as sent, for
-    /// [`CompressionRatio::observe`](crate::CompressionRatio::observe). 1 if the batch was not compressed; `None` if it
-    /// was split, or if the transport formed batches of its own.
+    /// [`CompressionRatio::observe`](crate::batch::CompressionRatio::observe). 1 if the batch was not compressed;
+    /// `None` if it was split, or if the transport formed batches of its own.
     #[must_use]
     pub fn compression_ratio(&self) -> Option<f32> {
         match (&self.batch, &self.offsets) {
@@ -235,6 +235,16 @@ impl Delivery {
     #[must_use]
     pub fn batch(&self) -> &KafkaBatch {
         self.batch.batch()
+    }
+
+    /// Returns the memory of the batch, for another one: see
+    /// [`BatchOptions::build_with_buffer`](crate::BatchOptions::build_with_buffer). Returns `None` if the bytes are shared.
+    #[must_use]
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.batch {
+            DeliveredBatch::Open(batch) => Some(batch.into_buffer()),
+            DeliveredBatch::Compressed { stamped, .. } => stamped.into_buffer(),
+        }
     }
 
     /// Returns the batch, and drops the rest.

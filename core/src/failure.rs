@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::batch::{AppendError, KafkaBatch, LossyConversion, SealErrorReason};
+use crate::batch::convert::LossyConversion;
+use crate::batch::{AppendError, KafkaBatch, SealErrorReason};
+use crate::cause::TimeoutCause;
 use crate::compression::Codec;
-use crate::machine::TimeoutCause;
+use crate::due_to::DueTo;
 use crate::protocol::{BrokerError, EncodeError, ErrorCode};
 use crate::record::TopicPartition;
 use crate::send_error::STOPPED;
@@ -16,6 +18,7 @@ use crate::transport_error::TransportError;
 
 /// Whether a record of a failed batch is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: a caller that decides whether to send a record again must handle each fate.
 pub enum Fate {
     /// It is not in the log, and will not be.
     NotWritten,
@@ -153,15 +156,6 @@ impl CodecRefused {
     #[must_use]
     pub const fn new(codec: Codec, produce: i16) -> Self {
         Self { codec, produce }
-    }
-}
-
-/// Displays `: ` and the cause, or nothing if there is none.
-pub(crate) struct DueTo<T>(pub(crate) Option<T>);
-
-impl<T: fmt::Display> fmt::Display for DueTo<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
 }
 
@@ -348,7 +342,7 @@ mod tests {
         let errors: [Box<dyn Error>; 3] = [
             Box::new(crate::SendError::new(to.clone(), empty.reason.into(), (*empty.batch).clone())),
             Box::new(DeliveryError::new(to, broker.into(), Fate::NotWritten, batch)),
-            Box::new(AppendError::from(crate::message::EncodeError::new("no bytes"))),
+            Box::new(AppendError::from(crate::outgoing::EncodeError::new("no bytes"))),
         ];
         for error in errors {
             let text = error.to_string();

@@ -12,6 +12,7 @@ pub use raw::{RawHeader, RawHeaderIter, RawHeaderList};
 
 /// One header: a UTF-8 name, and a value that is bytes or null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: a header is a name and a value in every format.
 pub struct Header<'a> {
     /// The name: any text, including the empty one. Names may repeat within a record.
     pub name: &'a str,
@@ -35,8 +36,8 @@ impl<'a> Header<'a> {
 
 /// The headers of one record, borrowed: a slice of [`Header`]s, or encoded bytes.
 ///
-/// Headers are encoded if they are read from a batch ([`RecordView::headers`](crate::RecordView::headers)) or are
-/// [`EncodedHeaders`]. These are copied into another batch without being decoded.
+/// Headers are encoded if they are read from a batch ([`RecordView::headers`](crate::decode::RecordView::headers)) or
+/// are [`EncodedHeaders`]. These are copied into another batch without being decoded.
 #[derive(Clone, Copy)]
 pub struct HeaderList<'a>(pub(crate) Repr<'a>);
 
@@ -206,7 +207,8 @@ fn read_nullable(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
 /// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{EncodedHeaders, Header, KafkaBatch, Record, Timestamp};
+/// use kafka_batch_core::record::EncodedHeaders;
+/// use kafka_batch_core::{Header, KafkaBatch, Record, Timestamp};
 ///
 /// let shared = EncodedHeaders::new(&[Header::new("source", "sensor-7"), Header::null("trace")])?;
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));

@@ -1,9 +1,9 @@
 //! Kafka record batches, and a Kafka producer without I/O.
 //!
 //! A [`KafkaBatch`] is filled record by record. It knows its exact size, reports when it is full, and is then sealed
-//! ([`SealedBatch`]: compressed, with a size that is final) and stamped ([`StampedBatch`]: with producer id, epoch and
-//! sequence). The result is the record set of a Produce request. [`RecordBatches`] decodes batches of any writer, and
-//! [`machine`] is a producer as a state machine: it encodes requests, decodes responses, and decides on retries.
+//! ([`SealedBatch`]: compressed, with a size that is final) and [stamped](batch::Stamp) with producer id, epoch and sequence.
+//! The result is the record set of a Produce request. [`decode`] reads batches of any writer, and [`machine`] is a producer
+//! as a state machine: it encodes requests, decodes responses, and decides on retries.
 //!
 //! Use this crate through `kafka-batch` and one of its transports; use it directly to embed the producer in a runtime of
 //! your own. It does not read the clock, open sockets, spawn tasks or generate random numbers: the caller passes time and
@@ -14,12 +14,19 @@
 //! | fill a batch | [`KafkaBatch`], [`BatchOptions`], [`Record`] |
 //! | build batches from a stream of records | [`stream`] |
 //! | encode messages as records, with defaults for all of them | [`message`] |
+//! | append values of your own types; share headers | [`record`] |
+//! | undo appends, split and stamp a batch | [`batch`] |
+//! | choose a codec and its level | [`Compression`], [`compression`] |
 //! | publish | [`Publish`], [`Transport`]; the outcome is a [`Delivery`] or a [`DeliveryError`] |
 //! | choose a partition | [`partitioner`] |
-//! | decode batches | [`RecordBatches`] |
+//! | send to brokers before Kafka 0.11 | [`BrokerVersion`], [`convert`] |
+//! | decode batches | [`decode`] |
 //! | drive the producer state machine | [`machine`] |
 //! | encode requests and decode responses | [`protocol`] |
 //! | test code that fills batches | `proptest`, with the feature of that name |
+//!
+//! The root has the types that most programs name, among them the error of each operation; the parts of these errors are in
+//! [`error`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -29,22 +36,28 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod batch;
+pub mod batch;
+mod cause;
 mod checksum;
-mod compression;
+pub mod compression;
+pub mod convert;
+pub mod decode;
 mod delivery;
+mod due_to;
+pub mod error;
 mod failure;
 mod field;
 mod headers;
 pub mod machine;
 mod magic;
 pub mod message;
+mod outgoing;
 pub mod partitioner;
 #[cfg(feature = "proptest")]
 pub mod proptest;
 pub mod protocol;
 mod publish;
-mod record;
+pub mod record;
 mod secret;
 mod send_error;
 mod send_message;
@@ -55,33 +68,23 @@ mod transport;
 mod transport_error;
 mod varint;
 
-pub use batch::{
-    Append, AppendError, BatchHeader, BatchOptions, BatchOverflow, Boundary, CompressionRatio, ControlRecord,
-    ControlRecordError, ControlType, ConvertError, DEFAULT_BATCH_SIZE, DEFAULT_MAX_DECOMPRESSED,
-    DEFAULT_MAX_MESSAGE_BYTES, DecodeError, DecodeErrorKind, DecodeErrorScope, DownConversion, ExtendError, Field,
-    FillOutcome, FromMessagesError, Full, FullReason, IncompleteTail, KafkaBatch, LenientRecordIter, Loss,
-    LossyConversion, Mark, MessageWriter, OptionsError, RecordBatch, RecordBatches, RecordComposer, RecordIter,
-    RecordMetadata, RecordTooLarge, Records, Region, RollbackError, SealError, SealErrorReason, SealedBatch,
-    SizePolicy, Split, SplitError, Stamp, StampError, StampedBatch, TimestampType,
+pub use batch::kafka_batch::KafkaBatch;
+pub use batch::options::{BatchOptions, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, SizePolicy};
+pub use batch::outcome::{
+    Append, AppendError, Appended, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata,
 };
-pub use compression::{
-    Codec, CompressError, Compression, Corruption, DecompressError, GzipLevel, LevelError, ParseCodecError,
-    ParseCompressionError, ZstdLevel,
-};
+pub use batch::seal::{SealError, SealErrorReason, SealedBatch};
+pub use compression::Compression;
 pub use delivery::{DeliveredRecord, Delivery};
-pub use failure::{BatchLost, CodecRefused, DeliveryError, FailureReason, Fate, RecordError};
-pub use field::IntoField;
-pub use headers::{
-    EncodedHeaders, Header, HeaderIter, HeaderList, HeaderTooLong, RawHeader, RawHeaderIter, RawHeaderList,
-};
-pub use magic::{BrokerVersion, InvalidBrokerVersion, Magic, MagicChoice};
+pub use failure::{DeliveryError, FailureReason, Fate, RecordError};
+pub use headers::{Header, HeaderList};
+pub use magic::{BrokerVersion, Magic, MagicChoice};
 pub use publish::{PreparedBatch, Publish, PublishError};
-pub use record::{AsRecord, RawRecordView, Record, RecordView, TopicPartition};
-pub use secret::Secret;
-pub use send_error::{AuthenticationError, FlushError, FlushErrorReason, NoBrokerCause, SendError, SendErrorReason};
+pub use record::to_append::Record;
+pub use record::topic_partition::TopicPartition;
+pub use send_error::{FlushError, FlushErrorReason, SendError, SendErrorReason};
 pub use send_message::{
-    Destination, EnqueueError, EnqueueErrorReason, RecordDelivery, RecordDeliveryError, Rejection, SendMessageError,
+    Destination, EnqueueError, EnqueueErrorReason, RecordDelivery, RecordDeliveryError, SendMessageError,
 };
 pub use time::Timestamp;
 pub use transport::{BoxPending, BoxTransport, Capabilities, Transport};
-pub use transport_error::TransportError;

@@ -7,6 +7,7 @@ use core::str::FromStr;
 
 /// A message format of Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// Exhaustive on purpose: code that reads or writes a format must handle each of them, and a new one is a new format.
 pub enum Magic {
     /// Kafka 0.8 and 0.9: no timestamps, no headers, absolute inner offsets.
     V0,
@@ -113,7 +114,7 @@ impl From<BrokerVersion> for MagicChoice {
 /// assert_eq!("v3.7.0".parse::<BrokerVersion>()?.magic(), Magic::V2);
 /// assert_eq!("4.0.0-IV3".parse::<BrokerVersion>()?.magic(), Magic::V2);
 /// assert!("latest".parse::<BrokerVersion>().is_err());
-/// # Ok::<(), kafka_batch_core::InvalidBrokerVersion>(())
+/// # Ok::<(), kafka_batch_core::error::InvalidBrokerVersion>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BrokerVersion([u32; 4]);

@@ -1,251 +1,39 @@
-//! One record: as it is appended to a batch ([`Record`]), and as it is read from one ([`RecordView`]).
+//! What a record can be made of: the types that are accepted as keys, as values and as whole records, and headers that
+//! many records share.
+//!
+//! | to … | see |
+//! |---|---|
+//! | find out which types can be keys and values | [`IntoField`] |
+//! | append values of your own type | [`AsRecord`] |
+//! | encode headers once for many records | [`EncodedHeaders`] |
+//! | read the headers of a record | [`HeaderIter`], the iterator of a [`HeaderList`] |
+//!
+//! # Examples
+//!
+//! ```
+//! use kafka_batch_core::record::EncodedHeaders;
+//! use kafka_batch_core::{Header, KafkaBatch, Record, Timestamp};
+//!
+//! let shared = EncodedHeaders::new(&[Header::new("unit", "°C")])?;
+//! let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+//! for (sensor, value) in [("sensor-7", "21.5"), ("sensor-8", "19.0")] {
+//!     let _ = batch.append(Record::new(value).key(sensor).headers(&shared))?;
+//! }
+//! assert!(batch.records().all(|record| record.headers.last("unit").is_some()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-use alloc::string::String;
-use core::fmt;
-use core::str::Utf8Error;
+pub(crate) mod to_append;
+pub(crate) mod topic_partition;
+pub(crate) mod view;
 
-use crate::field::IntoField;
-use crate::headers::{HeaderList, RawHeaderList};
-use crate::time::Timestamp;
+pub use self::to_append::AsRecord;
+pub use crate::field::IntoField;
+pub use crate::headers::{EncodedHeaders, HeaderIter, HeaderTooLong};
 
-/// A record to append to a batch.
-///
-/// Key and value are whatever [`IntoField`] takes: borrowed (`&str`, `&[u8]`, `&Bytes`, …) or owned (`String`, `Vec<u8>`,
-/// `Bytes`, …), or an [`Option`] of that. Null and empty differ everywhere: `key: None` is null, `key: Some(b"")` is an
-/// empty key.
-///
-/// `Record<'a>` is a record that borrows both, and is [`Copy`]. A record that owns its key or value has their types as
-/// parameters, such as `Record<'static, String, Bytes>`.
-///
-/// Appending encodes the record into the batch and keeps nothing of it. A record passed by value is dropped, even if the
-/// batch is full; to append it to the next batch in that case, borrow key and value, or pass `&record`.
-///
-/// # Examples
-///
-/// ```
-/// use kafka_batch_core::{Header, KafkaBatch, Record, Timestamp};
-///
-/// let headers = [Header::new("unit", "°C")];
-/// let record = Record::new("21.5").key("sensor-7").headers(&headers).timestamp(Timestamp::from_millis(5));
-/// assert_eq!(record.key, Some(&b"sensor-7"[..]));
-/// assert_eq!(Record::tombstone("sensor-7").value, None);
-///
-/// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
-/// let owned = Record::new(format!("{:.1}", 21.5)).key(String::from("sensor-7"));
-/// if batch.append(&owned)?.is_full() {
-///     // `owned` can be appended to the next batch.
-/// }
-/// # Ok::<(), kafka_batch_core::AppendError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record<'a, K = &'a [u8], V = &'a [u8]> {
-    /// The key, or null.
-    pub key: Option<K>,
-    /// The value, or null (a tombstone, on a compacted topic).
-    pub value: Option<V>,
-    /// The headers, in order. Magic 0 and 1 cannot carry any.
-    pub headers: HeaderList<'a>,
-    /// The timestamp; `None` takes the time of the batch ([`KafkaBatch::now`](crate::KafkaBatch::now)). Magic 0 carries no
-    /// timestamps.
-    pub timestamp: Option<Timestamp>,
-}
-
-impl<'a> Record<'a> {
-    /// Creates a record with this value, and neither key nor headers.
-    #[must_use]
-    #[inline(always)]
-    pub fn new<V: IntoField<'a>>(value: V) -> Record<'a, &'a [u8], V::Field> {
-        Record { key: None, value: value.into_field(), headers: HeaderList::EMPTY, timestamp: None }
-    }
-
-    /// Creates a record that deletes `key` from a compacted topic: its value is null.
-    #[must_use]
-    #[inline(always)]
-    pub fn tombstone<K: IntoField<'a>>(key: K) -> Record<'a, K::Field> {
-        Record { key: key.into_field(), value: None, headers: HeaderList::EMPTY, timestamp: None }
-    }
-}
-
-impl<'a, K, V> Record<'a, K, V> {
-    /// Sets the key.
-    #[must_use]
-    #[inline(always)]
-    pub fn key<F: IntoField<'a>>(self, key: F) -> Record<'a, F::Field, V> {
-        let Self { value, headers, timestamp, .. } = self;
-        Record { key: key.into_field(), value, headers, timestamp }
-    }
-
-    /// Sets the headers, in order.
-    #[must_use]
-    #[inline(always)]
-    pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
-        self.headers = headers.into();
-        self
-    }
-
-    /// Sets the timestamp.
-    #[must_use]
-    #[inline(always)]
-    pub fn timestamp(mut self, timestamp: impl Into<Timestamp>) -> Self {
-        self.timestamp = Some(timestamp.into());
-        self
-    }
-}
-
-/// The default is a record without key, value, headers and timestamp.
-impl Default for Record<'_> {
-    fn default() -> Self {
-        Self { key: None, value: None, headers: HeaderList::EMPTY, timestamp: None }
-    }
-}
-
-/// A type that [`KafkaBatch::append`](crate::KafkaBatch::append) takes: a [`Record`], or what can be seen as one.
-///
-/// # Examples
-///
-/// ```
-/// use kafka_batch_core::{AsRecord, KafkaBatch, Record, Timestamp};
-///
-/// struct Reading {
-///     sensor: String,
-///     celsius: [u8; 4],
-/// }
-///
-/// impl AsRecord for Reading {
-///     fn as_record(&self) -> Record<'_> {
-///         Record::new(&self.celsius).key(&self.sensor)
-///     }
-/// }
-///
-/// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
-/// batch.extend(&[Reading { sensor: "sensor-7".into(), celsius: 21.5_f32.to_be_bytes() }])?;
-/// assert_eq!(batch.records().next().and_then(|record| record.key), Some(&b"sensor-7"[..]));
-/// # Ok::<(), kafka_batch_core::ExtendError>(())
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a record",
-    label = "expected a `Record`, or a type that implements `AsRecord`",
-    note = "make a record of a value by `Record::new(value)`, and give it a key by `.key(key)`",
-    note = "messages are appended by `batch.messages(&defaults).append(&message)`, which sets their content type"
-)]
-pub trait AsRecord {
-    /// Returns the record, borrowed from `self`.
-    fn as_record(&self) -> Record<'_>;
-}
-
-impl<K: AsRef<[u8]>, V: AsRef<[u8]>> AsRecord for Record<'_, K, V> {
-    #[inline(always)]
-    fn as_record(&self) -> Record<'_> {
-        Record {
-            key: self.key.as_ref().map(AsRef::as_ref),
-            value: self.value.as_ref().map(AsRef::as_ref),
-            headers: self.headers,
-            timestamp: self.timestamp,
-        }
-    }
-}
-
-impl AsRecord for RecordView<'_> {
-    #[inline(always)]
-    fn as_record(&self) -> Record<'_> {
-        self.to_record()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<R: AsRecord + ?Sized> AsRecord for &R {
-    #[inline(always)]
-    fn as_record(&self) -> Record<'_> {
-        (**self).as_record()
-    }
-}
-
-/// A record read from a batch, borrowed from the batch's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RecordView<'a> {
-    /// The offset: relative to the batch's first record in a batch that is being filled, absolute in one from a log.
-    pub offset: i64,
-    /// The timestamp: the batch's max timestamp under log-append-time; [`Timestamp::NO_TIMESTAMP`] in magic 0.
-    pub timestamp: Timestamp,
-    /// The key, or null.
-    pub key: Option<&'a [u8]>,
-    /// The value, or null.
-    pub value: Option<&'a [u8]>,
-    /// The headers, in order.
-    pub headers: HeaderList<'a>,
-}
-
-impl<'a> RecordView<'a> {
-    /// Returns the same record, to be appended to another batch.
-    #[must_use]
-    pub const fn to_record(&self) -> Record<'a> {
-        Record { key: self.key, value: self.value, headers: self.headers, timestamp: Some(self.timestamp) }
-    }
-}
-
-impl<'a> From<RecordView<'a>> for Record<'a> {
-    fn from(view: RecordView<'a>) -> Self {
-        view.to_record()
-    }
-}
-
-/// A record read from a batch, with the names of its headers as bytes: see [`Records::iter_lenient`](crate::Records::iter_lenient).
-///
-/// It converts into a [`RecordView`] if the names are UTF-8, and a `RecordView` into it always.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RawRecordView<'a> {
-    /// Its offset, as in [`RecordView`].
-    pub offset: i64,
-    /// Its timestamp, as in [`RecordView`].
-    pub timestamp: Timestamp,
-    /// The key, or null.
-    pub key: Option<&'a [u8]>,
-    /// The value, or null.
-    pub value: Option<&'a [u8]>,
-    /// The headers, in their order.
-    pub headers: RawHeaderList<'a>,
-}
-
-impl<'a> From<RecordView<'a>> for RawRecordView<'a> {
-    fn from(view: RecordView<'a>) -> Self {
-        let RecordView { offset, timestamp, key, value, headers } = view;
-        Self { offset, timestamp, key, value, headers: headers.into() }
-    }
-}
-
-impl<'a> TryFrom<RawRecordView<'a>> for RecordView<'a> {
-    type Error = Utf8Error;
-
-    /// Converts, if the names of all headers are UTF-8.
-    ///
-    /// # Errors
-    /// That of the first name that is not.
-    fn try_from(view: RawRecordView<'a>) -> Result<Self, Utf8Error> {
-        let RawRecordView { offset, timestamp, key, value, headers } = view;
-        Ok(Self { offset, timestamp, key, value, headers: headers.try_into()? })
-    }
-}
-
-/// A partition of a topic: where a batch is sent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicPartition {
-    /// The name of the topic.
-    pub topic: String,
-    /// The number of the partition, counted from 0.
-    pub partition: i32,
-}
-
-impl TopicPartition {
-    /// Creates the name of partition `partition` of `topic`.
-    pub fn new(topic: impl Into<String>, partition: i32) -> Self {
-        Self { topic: topic.into(), partition }
-    }
-}
-
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.topic, self.partition)
-    }
-}
+// The root and the module `decode` export these.
+pub(crate) use self::to_append::Record;
+pub(crate) use self::topic_partition::TopicPartition;
+pub(crate) use self::view::{RawRecordView, RecordView};
+#[cfg(doc)]
+use crate::headers::HeaderList;

@@ -8,7 +8,7 @@ use core::fmt;
 /// A password, a key or a token. `Debug` does not show it, and there is no `Display`.
 ///
 /// ```
-/// use kafka_batch_core::Secret;
+/// use kafka_batch_core::machine::Secret;
 ///
 /// let password = Secret::from("correct horse");
 /// assert_eq!(format!("{password:?}"), "Secret(not shown)");

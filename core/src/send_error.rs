@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::batch::{KafkaBatch, SealErrorReason};
-use crate::failure::DueTo;
-use crate::machine::{ConnectionError, TimeoutCause};
+use crate::cause::{ConnectionError, TimeoutCause};
+use crate::due_to::DueTo;
 use crate::protocol::BrokerError;
 use crate::record::TopicPartition;
 use crate::transport_error::TransportError;
@@ -45,12 +45,12 @@ pub enum SendErrorReason {
     #[error(transparent)]
     Seal(#[from] SealErrorReason),
     /// The keys in the batch route to another partition than the requested one.
-    #[error("the keys in the batch route to partition {routed}, but partition {asked} was requested")]
+    #[error("the keys in the batch route to partition {routed}, but partition {requested} was requested")]
     RoutedElsewhere {
         /// The partition of its keys.
         routed: i32,
         /// The requested partition.
-        asked: i32,
+        requested: i32,
     },
     /// No topic can have this name.
     #[error("no topic can be called {topic:?}: a name has 1 to 249 characters (letters, digits, '.', '_' and '-')")]
@@ -121,13 +121,15 @@ pub(crate) const STOPPED: &str = "the producer's task has ended before the produ
                                   down, or it panicked): build a new producer on a running one";
 
 impl SendErrorReason {
-    /// Returns the reason to refuse a batch whose keys [route](crate::BatchOptions::route_by_key) to another partition
-    /// than `asked`. Every transport checks this first.
-    #[must_use]
-    pub const fn of_routing(batch: &KafkaBatch, asked: i32) -> Option<Self> {
+    /// Checks that the keys of a batch do not [route](crate::BatchOptions::route_by_key) it to another partition than
+    /// `requested`. Every transport calls this first.
+    ///
+    /// # Errors
+    /// [`RoutedElsewhere`](Self::RoutedElsewhere).
+    pub const fn check_routing(batch: &KafkaBatch, requested: i32) -> Result<(), Self> {
         match batch.routed_partition() {
-            Some(routed) if routed != asked => Some(Self::RoutedElsewhere { routed, asked }),
-            _ => None,
+            Some(routed) if routed != requested => Err(Self::RoutedElsewhere { routed, requested }),
+            _ => Ok(()),
         }
     }
 
@@ -189,7 +191,7 @@ impl FlushError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushErrorReason {
-    /// As [`SendErrorReason::Stopped`].
+    /// The task that sends batches has ended before the producer was closed.
     #[error("{STOPPED}")]
     Stopped,
     /// An error that is particular to the transport.

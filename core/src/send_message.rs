@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::batch::AppendError;
 use crate::failure::{FailureReason, Fate};
-use crate::message::EncodeError;
+use crate::outgoing::EncodeError;
 use crate::record::TopicPartition;
 use crate::send_error::SendErrorReason;
 use crate::time::Timestamp;

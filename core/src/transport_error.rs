@@ -15,7 +15,7 @@ impl TransportError {
     /// Wraps an error of a transport.
     ///
     /// ```
-    /// use kafka_batch_core::TransportError;
+    /// use kafka_batch_core::error::TransportError;
     ///
     /// #[derive(Debug, PartialEq, thiserror::Error)]
     /// #[error("the queue is full")]

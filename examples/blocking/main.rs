@@ -50,12 +50,10 @@ fn main() -> ExitCode {
 /// Publishes all records in batches, many of which are in flight at once. Returns a summary.
 fn publish(args: &Args) -> Result<String, Failure> {
     let cluster = Cluster::find(args)?;
-    let config = ProducerConfig {
-        acks: args.acks,
-        request_timeout: args.timeout,
-        delivery_timeout: args.timeout,
-        ..ProducerConfig::new(cluster.addresses.clone())
-    };
+    let mut config = ProducerConfig::new(cluster.addresses.clone());
+    config.acks = args.acks;
+    config.request_timeout = args.timeout;
+    config.delivery_timeout = args.timeout;
     let mut application = Application { producer: BlockingProducer::new(config), deliveries: Vec::new() };
     let partitions = application.partitions(args)?;
 
@@ -123,7 +121,7 @@ impl Application {
     fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<(), Failure> {
         let mut sent = self.producer.send(batch, to);
         while let Err(rejected) = sent {
-            if !matches!(rejected.reason, SendErrorKind::Full { .. }) {
+            if !matches!(rejected.kind, SendErrorKind::Full { .. }) {
                 return Err(Failure::new(rejected, "give a smaller --batch-size"));
             }
             self.next_event()?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use kafka_batch::{
+use kafka_batch::decode::{
     DecodeError, DecodeErrorKind, DecodeErrorScope, IncompleteTail, RawRecordView, RecordBatch, RecordBatches, Records,
 };
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kafka_batch::{DecodeError, DecodeErrorScope, RawRecordView, RecordBatch, Region, TimestampType};
+use kafka_batch::decode::{DecodeError, DecodeErrorScope, RawRecordView, RecordBatch, Region, TimestampType};
 use serde::{Serialize, Serializer};
 
 use crate::Show;

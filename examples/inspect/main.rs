@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use kafka_batch::DEFAULT_MAX_DECOMPRESSED;
+use kafka_batch::decode::DEFAULT_MAX_DECOMPRESSED;
 
 use batches::{Found, show_batches};
 

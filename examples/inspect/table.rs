@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use kafka_batch::{ControlType, RawRecordView, RecordBatch, RecordView, Timestamp, TimestampType};
+use kafka_batch::Timestamp;
+use kafka_batch::decode::{ControlType, RawRecordView, RecordBatch, RecordView, TimestampType};
 
 use crate::Show;
 use crate::batches::Found;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use kafka_batch::{Delivery, RecordView, TopicPartition};
+use kafka_batch::decode::RecordView;
+use kafka_batch::{Delivery, TopicPartition};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;

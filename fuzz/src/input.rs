@@ -4,7 +4,8 @@
 //! go wrong is everything behind those.
 
 use crate::{pack, wire};
-use kafka_batch_core::{Codec, Magic};
+use kafka_batch_core::Magic;
+use kafka_batch_core::compression::Codec;
 
 /// Bytes in front of the payload.
 pub const HEAD_LEN: usize = 16;

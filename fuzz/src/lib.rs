@@ -10,7 +10,7 @@ pub mod pack;
 pub mod reader;
 pub mod wire;
 
-use kafka_batch_core::Codec;
+use kafka_batch_core::compression::Codec;
 
 /// Reads what the input makes of `codec`, and checks all that must hold.
 pub fn decode(codec: Codec, data: &[u8]) {

@@ -7,9 +7,10 @@ mod step;
 pub use setup::{Record, Setup};
 pub use step::{Extend, Stamping, Step};
 
+use kafka_batch_core::decode::RecordBatches;
 use kafka_batch_core::proptest::proptest::test_runner::TestCaseResult;
 use kafka_batch_core::proptest::{CheckedBatch, Operation, OwnedRecord, laws};
-use kafka_batch_core::{KafkaBatch, Magic, RecordBatches};
+use kafka_batch_core::{KafkaBatch, Magic};
 
 /// A batch beside its model.
 #[derive(Debug)]
@@ -47,6 +48,10 @@ impl Checked {
                     Extend::AllOrNothing => Operation::TryExtend(records),
                     Extend::WhatFits => Operation::FillFrom(records),
                 })
+            }
+            Step::Bulk(common, values) => {
+                let values = values.iter().map(Record::owned).collect();
+                self.0.perform(&Operation::Bulk(common.owned(), values))
             }
             Step::Mark => self.0.perform(&Operation::Mark),
             Step::Rollback(index) => self.0.perform(&Operation::Rollback((*index).into())),

@@ -2,7 +2,8 @@
 //! other levels, block sizes, linked blocks, checksums, stated sizes, several members, raw Snappy.
 
 use flate2::write::GzEncoder;
-use kafka_batch_core::{Codec, Magic};
+use kafka_batch_core::Magic;
+use kafka_batch_core::compression::Codec;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use std::io::Write;
 

@@ -1,10 +1,12 @@
 //! Reads a buffer to its end, whatever is in it and past all that is damaged, and checks what must hold for any bytes.
 
 use crate::heap;
-use kafka_batch_core::{
-    BatchOptions, Codec, DecodeError, DecodeErrorKind, DecodeErrorScope, DecompressError, KafkaBatch, Magic,
-    MagicChoice, RawRecordView, Record, RecordBatch, RecordBatches, RecordView, Records, Region, Timestamp,
+use kafka_batch_core::compression::{Codec, DecompressError};
+use kafka_batch_core::decode::{
+    DecodeError, DecodeErrorKind, DecodeErrorScope, RawRecordView, RecordBatch, RecordBatches, RecordView, Records,
+    Region,
 };
+use kafka_batch_core::{BatchOptions, KafkaBatch, Magic, MagicChoice, Record, Timestamp};
 
 pub fn read(buffer: &[u8], ceiling: usize) {
     let mut batches = RecordBatches::new(buffer);

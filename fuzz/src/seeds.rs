@@ -3,7 +3,9 @@
 //! Each vector becomes a raw buffer; each batch in one, a batch to be wrapped again; and its records, once they are
 //! decompressed, records to be packed by every codec.
 
-use kafka_batch_core::{BatchOptions, Codec, Magic, MagicChoice, Record, RecordBatch, RecordBatches, Timestamp};
+use kafka_batch_core::compression::Codec;
+use kafka_batch_core::decode::{RecordBatch, RecordBatches};
+use kafka_batch_core::{BatchOptions, Magic, MagicChoice, Record, Timestamp};
 use kafka_batch_fuzz::input::{Head, Shape};
 use kafka_batch_fuzz::wire;
 // For the coverage counters, which the flags of run.sh put into this program as well.

@@ -1,7 +1,8 @@
 //! Batches put together byte by byte, independently of the encoder under test.
 
 use crate::input::Head;
-use kafka_batch_core::{Codec, Magic};
+use kafka_batch_core::Magic;
+use kafka_batch_core::compression::Codec;
 
 /// Bytes of the header of magic 2.
 const HEADER_LEN: usize = 61;

@@ -1,14 +1,14 @@
-//! What the producers said, beside what is in the log.
+//! Compares the reported outcomes with the log.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::record;
 
-/// What a producer said of a batch.
+/// The reported outcome of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// And the offset of its first record, where it said one.
+    /// The offset of its first record, if it was reported.
     Written(Option<i64>),
     NotWritten,
     Unknown,
@@ -25,7 +25,7 @@ pub(crate) struct Sent {
     pub(crate) outcome: Outcome,
 }
 
-/// Takes in the log record by record.
+/// Processes the log record by record.
 #[derive(Debug)]
 pub(crate) struct Audit {
     tasks: BTreeMap<u16, Task>,
@@ -38,7 +38,7 @@ pub(crate) struct Audit {
 struct Task {
     /// By number, without gaps.
     batches: Vec<Sent>,
-    /// How often each record is in the log, by number.
+    /// The number of occurrences of each record in the log.
     seen: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl Audit {
             task.batches.sort_unstable_by_key(|sent| sent.first);
             let mut next = 0;
             for sent in &task.batches {
-                assert_eq!(sent.first, next, "every batch that was tried is in the books: {sent:?}");
+                assert_eq!(sent.first, next, "a sent batch without an outcome: {sent:?}");
                 next += sent.count;
             }
             task.seen = vec![0; next as usize];
@@ -60,7 +60,7 @@ impl Audit {
         Self { tasks, last: BTreeMap::new(), findings: Findings::default() }
     }
 
-    /// The log of a partition has this, at this offset. Offsets ascend.
+    /// Processes a record at this offset. Offsets must increase.
     pub(crate) fn read(&mut self, partition: i32, offset: i64, value: &[u8]) {
         self.findings.read += 1;
         let found = record::parse(value).and_then(|(id, number)| {
@@ -82,8 +82,8 @@ impl Audit {
             Outcome::NotWritten => self.findings.present.add(what),
             Outcome::Unknown => {}
             Outcome::Written(base) => {
-                let told = base.map(|base| base + (number - sent.first) as i64);
-                if seen == 1 && told.is_some_and(|told| told != offset) {
+                let expected = base.map(|base| base + (number - sent.first) as i64);
+                if seen == 1 && expected.is_some_and(|expected| expected != offset) {
                     self.findings.elsewhere.add(what);
                 }
                 let last = self.last.entry((sent.task, partition)).or_insert(number);
@@ -98,7 +98,7 @@ impl Audit {
         }
     }
 
-    /// The whole log was read.
+    /// Ends the audit: the whole log was read.
     pub(crate) fn conclude(self) -> Findings {
         let Self { tasks, mut findings, .. } = self;
         for task in tasks.values() {
@@ -118,7 +118,7 @@ impl Audit {
                         findings.unknown += sent.count;
                         findings.unknown_there += there;
                         if there != 0 && there != sent.count {
-                            findings.torn.add(|| format!("{there} records are there of {sent:?}"));
+                            findings.torn.add(|| format!("{there} records in the log, of {sent:?}"));
                         }
                     }
                 }
@@ -136,22 +136,22 @@ pub(crate) struct Findings {
     pub(crate) unknown: u64,
     /// Unknown, and in the log.
     pub(crate) unknown_there: u64,
-    /// Written, and the producer said no offset.
+    /// Written, without a reported offset.
     pub(crate) without_offset: u64,
     missing: Faults,
     duplicates: Faults,
     disordered: Faults,
-    /// Not written, and in the log all the same.
+    /// Not written, but in the log.
     present: Faults,
-    /// At another offset or in another partition than it was told.
+    /// At another offset or in another partition than reported.
     elsewhere: Faults,
-    /// Unknown batches that are there in part.
+    /// Unknown batches that are in the log in part.
     torn: Faults,
-    /// Nobody sent it, or not so.
+    /// Not sent, or not in this form.
     foreign: Faults,
 }
 
-/// So many, and the first of them.
+/// A number of faults, and the first of them.
 #[derive(Debug, Default)]
 struct Faults {
     count: u64,
@@ -173,7 +173,7 @@ impl Findings {
             ("missing", &self.missing),
             ("duplicates", &self.duplicates),
             ("out of order", &self.disordered),
-            ("not written and there", &self.present),
+            ("not written, but in the log", &self.present),
             ("elsewhere", &self.elsewhere),
             ("in part", &self.torn),
             ("foreign", &self.foreign),
@@ -189,9 +189,9 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { read, written, not_written, unknown, unknown_there, without_offset, .. } = self;
         writeln!(f, "read: {read}")?;
-        writeln!(f, "written: {written}, {without_offset} of them without an offset")?;
+        writeln!(f, "written: {written}, {without_offset} without an offset")?;
         writeln!(f, "not written: {not_written}")?;
-        write!(f, "unknown: {unknown}, {unknown_there} of them in the log")?;
+        write!(f, "unknown: {unknown}, {unknown_there} in the log")?;
         for (name, faults) in self.faults() {
             write!(f, "\n{name}: {}", faults.count)?;
             faults.first.iter().try_for_each(|fault| write!(f, "\n    {fault}"))?;
@@ -206,7 +206,7 @@ mod tests {
 
     const TASK: u16 = 3;
 
-    /// Batches of two records each, from number 0 on, to partition 0.
+    /// Returns batches of two records each, from number 0 on, to partition 0.
     fn sent(outcomes: &[Outcome]) -> Audit {
         let batch = |(index, outcome): (usize, &Outcome)| Sent {
             task: TASK,
@@ -218,7 +218,7 @@ mod tests {
         Audit::new(outcomes.iter().enumerate().map(batch).collect())
     }
 
-    /// What is found where these records are in the log.
+    /// Returns the faults if these records are in the log.
     #[track_caller]
     fn check(outcomes: &[Outcome], log: &[u64], faults: &[(&str, u64)]) -> Findings {
         let mut audit = sent(outcomes);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_was_told_is_lawful() {
+    fn a_log_as_reported_has_no_faults() {
         use Outcome::{NotWritten, Unknown, Written};
         let findings =
             check(&[at(0), Unknown, NotWritten, Unknown, at(4), Written(None)], &[0, 1, 6, 7, 8, 9, 10, 11], &[]);
@@ -247,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn every_lie_is_found() {
+    fn every_difference_is_a_fault() {
         use Outcome::{NotWritten, Unknown};
         check(&[at(0), at(2)], &[0, 1, 2], &[("missing", 1)]);
         check(&[at(0), at(2)], &[0, 1, 2, 3, 2], &[("duplicates", 1)]);
         check(&[Unknown], &[0, 1, 0, 1], &[("duplicates", 2)]);
         check(&[at(2), at(0)], &[2, 3, 0, 1], &[("out of order", 2)]);
         check(&[Outcome::Written(None)], &[1, 0], &[("out of order", 1)]);
-        check(&[NotWritten, at(1)], &[1, 2, 3], &[("not written and there", 1)]);
+        check(&[NotWritten, at(1)], &[1, 2, 3], &[("not written, but in the log", 1)]);
         check(&[at(0), at(3)], &[0, 1, 2, 3], &[("elsewhere", 2)]);
         check(&[Unknown], &[0], &[("in part", 1)]);
         check(&[at(0)], &[0, 1, 2], &[("foreign", 1)]);

@@ -1,4 +1,4 @@
-//! What happens to a connection, and where in its bytes: drawn beforehand, from the seed.
+//! What happens to a connection, and at which byte: drawn in advance, from the seed.
 
 use crate::random::Random;
 
@@ -10,29 +10,29 @@ pub(crate) enum Direction {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// What was read last is not passed on, and both sides see the connection end.
+    /// The last bytes read are not forwarded, and both sides are closed.
     Drop,
-    /// Passed on up to this byte, and both sides see the connection end.
+    /// Forwarded up to this byte, and both sides are closed.
     Truncate,
-    /// Passed on up to this byte, and nothing after it; neither side is told.
+    /// Forwarded up to this byte, and nothing after it; the connections stay open.
     Stall,
-    /// The client sees the connection end; what it sent last reaches the broker later, when the client has made another
-    /// connection and sent it again.
+    /// The client's side is closed; the last bytes reach the broker later, when the client has made another
+    /// connection and sent them again.
     Late,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     pub(crate) direction: Direction,
-    /// So many bytes of that direction come through.
+    /// The number of bytes of that direction that are forwarded.
     pub(crate) after: u64,
     pub(crate) fault: Fault,
 }
 
 impl Cut {
-    /// What is to happen to a node's connection with this number.
+    /// Draws the fault of a node's connection with this number.
     pub(crate) fn draw(seed: u64, node: u64, connection: u64) -> Self {
-        /// Of requests up to 8 MiB come through, of responses, which are small, up to 64 KiB.
+        /// At most 8 MiB of requests are forwarded, and of responses, which are small, 64 KiB.
         const BITS: (u64, u64) = (23, 16);
         let mut random = Random::new(seed, (node << 32) | connection);
         let (direction, bits) =
@@ -48,13 +48,13 @@ impl Cut {
     }
 }
 
-/// Follows Kafka's frames: four bytes of length, and so many more.
+/// Tracks Kafka's frames: four bytes of length, then that many bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     length: [u8; 4],
-    /// Of the length.
+    /// Bytes left of the length.
     have: usize,
-    /// Of the body.
+    /// Bytes left of the body.
     left: u64,
 }
 
@@ -82,7 +82,7 @@ impl Frames {
 }
 
 #[test]
-fn frames_are_followed_however_they_are_cut() {
+fn frames_are_tracked_however_they_are_cut() {
     let stream = [&[0, 0, 0, 5][..], b"hello", &[0, 0, 0, 0, 0, 0, 0, 2], b"ab"].concat();
     let ends = [0, 9, 13, 19];
     for cut in 0..=stream.len() {
@@ -95,7 +95,7 @@ fn frames_are_followed_however_they_are_cut() {
 }
 
 #[test]
-fn every_fault_comes_about_and_the_same_seed_gives_the_same() {
+fn every_fault_occurs_and_the_same_seed_draws_the_same() {
     let cuts: Vec<Cut> = (0..200).map(|connection| Cut::draw(7, 1, connection)).collect();
     for fault in [Fault::Drop, Fault::Truncate, Fault::Stall, Fault::Late] {
         assert!(cuts.iter().any(|cut| cut.fault == fault), "{fault:?}");

@@ -1,4 +1,4 @@
-//! A steady load of numbered records, and the books of what was said of each.
+//! A steady load of numbered records, and the outcomes that are reported for them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::progress::Progress;
 use crate::random::Random;
 use crate::{PARTITIONS, TOPIC, record};
 
-/// Tasks that share the patient producer, and those that share the other one.
-const PATIENT: u16 = 4;
-const IMPATIENT: u16 = 2;
+/// The numbers of tasks that use the producer with the long timeout, and the other one.
+const LONG_TIMEOUT: u16 = 4;
+const IMLONG_TIMEOUT: u16 = 2;
 
-/// How often a task looks whether it has something to send.
+/// How often a task checks whether it has something to send.
 const TICK: Duration = Duration::from_millis(10);
 
 pub(crate) struct Load {
@@ -32,29 +32,29 @@ pub(crate) struct Load {
 #[derive(Default)]
 struct Shared {
     progress: Progress,
-    books: Mutex<Books>,
+    outcomes: Mutex<Outcomes>,
     stop: AtomicBool,
 }
 
-/// What was said of every batch.
+/// The outcome of every batch.
 #[derive(Debug, Default)]
-pub(crate) struct Books {
+pub(crate) struct Outcomes {
     pub(crate) batches: Vec<Sent>,
-    /// Why batches failed, and how many.
+    /// The reasons of failed batches, with counts.
     reasons: BTreeMap<String, u64>,
-    /// Of the patient producer: it had the time to wait for every leader.
-    pub(crate) failed_in_spite_of_patience: u64,
+    /// Failed batches of the producer with the long timeout, which is longer than every election.
+    pub(crate) failed_with_long_timeout: u64,
 }
 
-impl fmt::Display for Books {
+impl fmt::Display for Outcomes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "batches: {}", self.batches.len())?;
         self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n    {count} failed: {reason}"))?;
-        write!(f, "\n    {} of the patient producer failed", self.failed_in_spite_of_patience)
+        write!(f, "\n    {} of the producer with the long timeout failed", self.failed_with_long_timeout)
     }
 }
 
-/// The machine's defaults, but for times that are short beside what happens here.
+/// The machine's defaults, with timeouts that are short compared with the run.
 pub(crate) fn producer(servers: &str, seed: u64, settings: &[(&str, &str)]) -> TokioProducer {
     let builder = TokioProducer::builder()
         .set("bootstrap.servers", servers)
@@ -68,36 +68,36 @@ pub(crate) fn producer(servers: &str, seed: u64, settings: &[(&str, &str)]) -> T
 impl Load {
     pub(crate) fn start(runtime: &Runtime, servers: &str, plan: &Plan) -> Self {
         let _runtime = runtime.enter();
-        let patient = [("request.timeout.ms", "3000"), ("delivery.timeout.ms", "120000")];
-        let patient = producer(servers, plan.seed, &patient);
-        let impatient = [("request.timeout.ms", "1000"), ("delivery.timeout.ms", "1500")];
-        let impatient = producer(servers, plan.seed + 1, &impatient);
-        // Whoever sends first asks for the topic first, and that has request.timeout.ms alone: brokers that have only just
-        // started may take longer on a slow machine. So it is asked for until it is known, and not for ever.
+        let long_timeout = [("request.timeout.ms", "3000"), ("delivery.timeout.ms", "120000")];
+        let long_timeout = producer(servers, plan.seed, &long_timeout);
+        let short_timeout = [("request.timeout.ms", "1000"), ("delivery.timeout.ms", "1500")];
+        let short_timeout = producer(servers, plan.seed + 1, &short_timeout);
+        // The first sender looks up the topic, for which only request.timeout.ms is allowed: brokers that have just
+        // started may take longer on a slow machine. So the lookup is repeated, for a limited time.
         runtime.block_on(async {
             for _ in 0..20 {
-                if patient.partition_count(TOPIC).await.is_ok() {
+                if long_timeout.partition_count(TOPIC).await.is_ok() {
                     break;
                 }
             }
         });
         let shared = Arc::new(Shared::default());
-        let rate = plan.rate as f64 / f64::from(PATIENT + IMPATIENT);
+        let rate = plan.rate as f64 / f64::from(LONG_TIMEOUT + IMLONG_TIMEOUT);
         let task = |id| {
-            let producer = if id < PATIENT { &patient } else { &impatient };
+            let producer = if id < LONG_TIMEOUT { &long_timeout } else { &short_timeout };
             let random = Random::new(plan.seed, u64::from(id) + 1_000);
             tokio::spawn(offer(id, producer.clone(), Arc::clone(&shared), random, rate))
         };
-        let tasks = (0..PATIENT + IMPATIENT).map(task).collect();
-        Self { shared, tasks, producers: vec![patient, impatient] }
+        let tasks = (0..LONG_TIMEOUT + IMLONG_TIMEOUT).map(task).collect();
+        Self { shared, tasks, producers: vec![long_timeout, short_timeout] }
     }
 
     pub(crate) fn progress(&self) -> &Progress {
         &self.shared.progress
     }
 
-    /// Offers no more, and waits until the last batch is through.
-    pub(crate) fn stop(self, runtime: &Runtime) -> Books {
+    /// Stops offering records, and waits for the outcome of the last batch.
+    pub(crate) fn stop(self, runtime: &Runtime) -> Outcomes {
         self.shared.stop.store(true, Ordering::Relaxed);
         runtime.block_on(async {
             for task in self.tasks {
@@ -107,29 +107,29 @@ impl Load {
                 producer.close().await.unwrap();
             }
         });
-        std::mem::take(&mut *self.shared.books())
+        std::mem::take(&mut *self.shared.outcomes())
     }
 }
 
 impl Shared {
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn outcomes(&self) -> MutexGuard<'_, Outcomes> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, sent: Sent, failure: Option<String>) {
         self.progress.ended(sent.partition, sent.count, sent.outcome);
-        let mut books = self.books();
-        books.batches.push(sent);
+        let mut outcomes = self.outcomes();
+        outcomes.batches.push(sent);
         if let Some(failure) = failure {
-            let is_patient = sent.task < PATIENT;
-            let whose = if is_patient { "of the patient producer, " } else { "" };
-            *books.reasons.entry(format!("{whose}{failure}")).or_default() += 1;
-            books.failed_in_spite_of_patience += u64::from(is_patient);
+            let has_long_timeout = sent.task < LONG_TIMEOUT;
+            let producer_kind = if has_long_timeout { "with the long timeout, " } else { "" };
+            *outcomes.reasons.entry(format!("{producer_kind}{failure}")).or_default() += 1;
+            outcomes.failed_with_long_timeout += u64::from(has_long_timeout);
         }
     }
 }
 
-/// One task: so many records a second, in batches of many sizes, to all partitions.
+/// Sends at this rate (records per second), in batches of various sizes, to all partitions.
 async fn offer(task: u16, producer: TokioProducer, shared: Arc<Shared>, mut random: Random, rate: f64) {
     let mut ticks = tokio::time::interval(TICK);
     let (mut next, mut owed) = (0, 0.0);
@@ -146,7 +146,7 @@ async fn offer(task: u16, producer: TokioProducer, shared: Arc<Shared>, mut rand
             let sent = Sent { task, partition, first: next, count, outcome: Outcome::NotWritten };
             next += count;
             match producer.send_batch(batch, TopicPartition::new(TOPIC, partition)).await {
-                Err(error) => shared.enter(sent, Some(format!("refused: {error}"))),
+                Err(error) => shared.enter(sent, Some(format!("rejected: {error}"))),
                 Ok(pending) => {
                     let shared = Arc::clone(&shared);
                     on_their_way.spawn(async move {
@@ -174,12 +174,12 @@ pub(crate) fn batch(task: u16, first: u64, count: u64, compression: Compression)
     batch
 }
 
-/// What was said of a batch, and why it failed.
+/// Returns the outcome of a batch, and why it failed.
 pub(crate) fn outcome(ended: Result<kafka_batch::Delivery, kafka_batch::DeliveryError>) -> (Outcome, Option<String>) {
     match ended {
         Ok(delivery) => (Outcome::Written(delivery.base_offset()), None),
         Err(error) => {
-            let fate = error.fate().expect("it was sent as one");
+            let fate = error.fate().expect("a batch with one fate");
             let failure = Some(format!("{fate}: {}", error.reason));
             match fate {
                 Fate::NotWritten => (Outcome::NotWritten, failure),

@@ -1,10 +1,10 @@
-//! How much memory this process has: what it asked for, counted to the byte, and what the kernel gave it.
+//! The memory of this process: allocated bytes, counted, and resident bytes, from the kernel.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The system's allocator, and how much it has given out.
+/// The system's allocator, which counts the allocated bytes.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -18,11 +18,11 @@ fn grown(bytes: usize) {
     PEAK.fetch_max(live, Relaxed);
 }
 
-// SAFETY: it does what the system's does; beside that it only counts.
+// SAFETY: it forwards to the system's allocator, and only counts besides.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grown(layout.size());
-        // SAFETY: the caller's promises are the same, here and below.
+        // SAFETY: the caller upholds the same contract, here and below.
         unsafe { System.alloc(layout) }
     }
 
@@ -43,12 +43,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Bytes of the heap that are in use. Those of librdkafka, which is C, are not among them.
+/// Returns the bytes of the heap in use, without those of librdkafka, which is C.
 pub(crate) fn live() -> usize {
     LIVE.load(Relaxed)
 }
 
-/// The most that were in use since [`forget_peak`].
+/// Returns the maximum in use since [`forget_peak`].
 pub(crate) fn peak() -> usize {
     PEAK.load(Relaxed)
 }
@@ -57,17 +57,17 @@ pub(crate) fn forget_peak() {
     PEAK.store(live(), Relaxed);
 }
 
-/// Bytes that are resident, as the kernel counts them: what was freed may be among them, and librdkafka's.
+/// Returns the resident bytes, as the kernel counts them: they may include freed ones, and librdkafka's.
 pub(crate) fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("this test needs Linux's /proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS is in it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
     let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
     kibibytes * 1024
 }
 
 #[test]
-fn what_is_used_is_counted_both_ways() {
-    const BYTES: usize = 256 << 20; // so much that what other tests do at the same time does not matter
+fn both_counts_include_an_allocation() {
+    const BYTES: usize = 256 << 20; // so large that allocations of other tests do not matter
     let before = live();
     let mut used = vec![0_u8; BYTES];
     used.fill(1);

@@ -1,4 +1,4 @@
-//! The whole cluster is down, and the application publishes on: sending waits, and memory stays bounded.
+//! The whole cluster is down while the application continues to publish: sending waits, and memory stays bounded.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -12,7 +12,7 @@ use kafka_batch_brokers::Cluster;
 use tokio::runtime::Runtime;
 
 use crate::audit::{Outcome, Sent};
-use crate::load::{Books, batch, outcome, producer};
+use crate::load::{Outcomes, batch, outcome, producer};
 use crate::memory;
 use crate::progress::look_until;
 use crate::proxy::Proxy;
@@ -22,8 +22,8 @@ use crate::{PARTITIONS, TOPIC};
 /// `buffer.memory`.
 const BUFFER: usize = 16 << 20;
 
-/// Beside the buffer: what each publisher holds of its own, which is the batch that waits; a mebibyte for each batch that is
-/// being filled; a fifth of the buffer for what its batches have allocated beyond their size.
+/// Allowed besides the buffer: the batch that each publisher waits with; a mebibyte for each batch that is
+/// being filled; a fifth of the buffer for the capacity of its batches beyond their size.
 const SLACK: usize = 8 << 20;
 
 const PUBLISHERS: u16 = 30;
@@ -31,22 +31,22 @@ const PUBLISHERS: u16 = 30;
 /// Task numbers from here on; those of the load are smaller.
 const FIRST_TASK: u16 = 1_000;
 
-/// Records of a batch: some 64 KiB.
+/// Records per batch: about 64 KiB.
 const RECORDS: u64 = 700;
 
-/// How many batches each publisher tries to send in vain, and gives up.
+/// The number of batches that each publisher tries to send and gives up.
 const GIVEN_UP: usize = 40;
 
-/// Attempts to connect while all is down.
+/// The number of connection attempts during the outage.
 const ATTEMPTS: u64 = 30;
 
 #[derive(Debug)]
 pub(crate) struct Outage {
     offered: usize,
     accepted: usize,
-    /// How much more of the heap was in use than before, at most.
+    /// The maximum growth of the heap, in bytes.
     heap: usize,
-    /// How much more was resident, when all waited.
+    /// The growth of resident memory when all publishers waited.
     resident: usize,
     delivered: usize,
     batches: usize,
@@ -74,10 +74,10 @@ impl fmt::Display for Outage {
             mib(BUFFER)
         )?;
         let given_up = GIVEN_UP as u64 * u64::from(PUBLISHERS) * RECORDS;
-        writeln!(f, "    given up before they were accepted, and so not written: {given_up} records")?;
+        writeln!(f, "    given up before they were accepted, so not written: {given_up} records")?;
         writeln!(
             f,
-            "    memory grew by {heap:.1} MiB of heap, {resident:.1} MiB resident; {:.1} may be",
+            "    memory grew by {heap:.1} MiB of heap, {resident:.1} MiB resident; limit {:.1}",
             mib(BUFFER + SLACK)
         )?;
         write!(f, "    delivered afterwards: {} batches of {}", self.delivered, self.batches)
@@ -89,7 +89,7 @@ struct Meter {
     /// Bytes.
     offered: AtomicUsize,
     accepted: AtomicUsize,
-    /// Publishers that have no room.
+    /// The number of publishers that wait for room.
     waiting: AtomicUsize,
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn endure(
     view: &View,
     servers: &str,
     proxies: &[Proxy],
-    books: &mut Books,
+    outcomes: &mut Outcomes,
 ) -> Outage {
     view.wait_until_whole();
     let size = BUFFER.to_string();
@@ -126,7 +126,7 @@ pub(crate) fn endure(
         let attempts = turned_away() - before;
         if attempts >= ATTEMPTS { Ok(()) } else { Err(format!("{attempts} attempts")) }
     });
-    assert_eq!(meter.waiting.load(Relaxed), usize::from(PUBLISHERS), "nothing can have been delivered");
+    assert_eq!(meter.waiting.load(Relaxed), usize::from(PUBLISHERS), "a batch was delivered during the outage");
     let accepted = meter.accepted.load(Relaxed);
     let (heap, resident) = (memory::peak() - live, memory::resident().saturating_sub(resident));
 
@@ -142,11 +142,11 @@ pub(crate) fn endure(
     });
     let delivered = sent.iter().filter(|sent| matches!(sent.outcome, Outcome::Written(_))).count();
     let batches = sent.len() - GIVEN_UP * usize::from(PUBLISHERS);
-    books.batches.extend(sent);
+    outcomes.batches.extend(sent);
     Outage { offered: meter.offered.load(Relaxed), accepted, heap, resident, delivered, batches }
 }
 
-/// Sends until there is no room, then gives up some batches that find none, then waits with one until there is.
+/// Sends until there is no room, then gives up some batches, then waits with one.
 async fn publish(task: u16, producer: TokioProducer, meter: Arc<Meter>) -> Vec<Sent> {
     let (mut next, mut given_up) = (0, 0);
     let (mut pending, mut ended) = (Vec::new(), Vec::new());
@@ -165,7 +165,7 @@ async fn publish(task: u16, producer: TokioProducer, meter: Arc<Meter>) -> Vec<S
             }
             Poll::Pending if given_up < GIVEN_UP => {
                 given_up += 1;
-                ended.push(sent); // dropped, so it has not been sent and will not be
+                ended.push(sent); // dropped, so it is not sent
             }
             Poll::Pending => {
                 meter.waiting.fetch_add(1, Relaxed);

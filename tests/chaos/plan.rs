@@ -1,4 +1,4 @@
-//! What a run is asked for.
+//! The parameters of a run.
 
 use std::env;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// To be acknowledged, at least.
+    /// The minimum number of acknowledged records.
     pub(crate) records: u64,
     pub(crate) kills: u64,
-    /// Records a second that are offered.
+    /// The offered records per second.
     pub(crate) rate: u64,
     pub(crate) seed: u64,
 }
@@ -25,7 +25,7 @@ impl Plan {
         }
     }
 
-    /// Records that are acknowledged from one kill to the next, at least.
+    /// Returns the minimum number of acknowledged records between kills.
     pub(crate) const fn records_a_kill(&self) -> u64 {
         self.records / (self.kills + 2)
     }
@@ -38,7 +38,7 @@ fn variable(name: &str, default: u64) -> u64 {
     }
 }
 
-/// As it can be typed to have the same again.
+/// Formatted as variables that repeat the run.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { records, kills, rate, seed } = self;

@@ -1,4 +1,4 @@
-//! How far the load is, for those who wait for it.
+//! The progress of the load, for those that wait for it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::PARTITIONS;
 use crate::audit::Outcome;
 
-/// Only so that what would hang fails instead.
+/// Turns a test that would hang into one that fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
-/// Between two looks at what nobody tells of.
+/// The interval between two polls.
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Progress {
         *self.lock()
     }
 
-    /// Waits until the load is so far.
+    /// Waits until the load has reached a state.
     pub(crate) fn wait(&self, what: &str, is_so_far: impl Fn(&Counts) -> bool) -> Counts {
         let counts = self.lock();
         let waited = self.changed.wait_timeout_while(counts, PATIENCE, |counts| !is_so_far(counts));
@@ -58,14 +58,14 @@ impl Progress {
     }
 }
 
-/// Waits for something of which no news comes: looks again and again, with a pause so that others get on. How long it takes
-/// decides nothing, but that after [`PATIENCE`] it has failed.
+/// Polls for a state, with a pause so that others make progress. The time that it takes has no effect, except that
+/// it fails after [`PATIENCE`].
 pub(crate) fn look_until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         match look() {
             Ok(seen) => return seen,
-            Err(seen) => assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}; last seen: {seen}"),
+            Err(seen) => assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}; last seen: {seen}"),
         }
         std::thread::park_timeout(LOOK);
     }

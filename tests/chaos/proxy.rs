@@ -1,4 +1,4 @@
-//! A TCP proxy before a node, which cuts what passes through it. Threads of its own: it has nothing in common with what is
+//! A TCP proxy in front of a node, which cuts connections. It uses its own threads and shares nothing with the code
 //! under test.
 
 use std::fmt;
@@ -10,10 +10,10 @@ use std::thread;
 
 use crate::faults::{Cut, Direction, Fault, Frames};
 
-/// What a connection reads at once: mostly some whole requests.
+/// The size of the read buffer: usually several complete requests.
 const CHUNK: usize = 64 * 1024;
 
-/// When so much went through a connection, it has more to say than how it begins.
+/// After this many bytes, a connection has done more than its handshake.
 const BEYOND_HANDSHAKE: u64 = 2_000;
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ struct Counters {
     responses_in_the_middle: AtomicU64,
 }
 
-/// What a client sent over a connection that it has given up, for a broker that has not heard it yet.
+/// The bytes that a client sent over a connection that it has given up, which have not reached the broker yet.
 #[derive(Debug)]
 struct Late {
     broker: TcpStream,
@@ -53,7 +53,7 @@ struct Late {
 }
 
 impl Proxy {
-    /// Listens, and turns everyone away until it [leads](Self::leads_to) somewhere.
+    /// Listens, and rejects connections until it has a [target](Self::leads_to).
     pub(crate) fn start(seed: u64, node: u64) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -75,7 +75,7 @@ impl Proxy {
     }
 
     pub(crate) fn leads_to(&self, broker: SocketAddr) {
-        self.shared.target.set(broker).expect("it leads to one broker");
+        self.shared.target.set(broker).expect("a second target");
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -111,7 +111,7 @@ impl Shared {
             match (client, broker) {
                 (Ok(client), Ok(broker)) => {
                     let number = self.counters.connections.fetch_add(1, Relaxed);
-                    // An error is that of a socket that is gone already.
+                    // An error means that the socket is closed already.
                     let _ = self.join(&client, &broker, Cut::draw(self.seed, self.node, number));
                 }
                 _ => drop(self.counters.turned_away.fetch_add(1, Relaxed)),
@@ -135,7 +135,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Another connection got through, so now the broker hears what it had missed.
+    /// After another connection has transferred data, the broker receives the late bytes.
     fn deliver_late(&self) {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(Late { mut broker, bytes }) = late
@@ -153,19 +153,19 @@ struct Pump {
     to: TcpStream,
     direction: Direction,
     cut: Option<Cut>,
-    /// The client is gone, and the broker is not to know yet.
+    /// The client is closed, and the broker must not notice yet.
     is_late: Arc<AtomicBool>,
     shared: Arc<Shared>,
 }
 
 impl Pump {
     fn run(mut self) {
-        // An error is the end of a connection like any other.
+        // An error is treated as the end of the connection.
         let _ = self.pass_on();
         if self.is_late.load(Relaxed) {
-            // What the broker answers has nobody to go to.
+            // There is no receiver for the broker's responses.
             if self.direction == Direction::Response {
-                swallow(&mut self.from);
+                discard(&mut self.from);
             }
             return;
         }
@@ -212,7 +212,7 @@ impl Pump {
             Fault::Truncate => drop(counters.truncated.fetch_add(1, Relaxed)),
             Fault::Stall => {
                 counters.stalled.fetch_add(1, Relaxed);
-                swallow(&mut self.from); // until somebody gives up
+                discard(&mut self.from); // until one side gives up
             }
             Fault::Late => {
                 counters.late.fetch_add(1, Relaxed);
@@ -226,22 +226,22 @@ impl Pump {
     }
 }
 
-/// Reads to the end, and keeps nothing.
-fn swallow(from: &mut TcpStream) {
+/// Reads to the end, and discards everything.
+fn discard(from: &mut TcpStream) {
     let _ = io::copy(from, &mut io::sink());
 }
 
-/// What a proxy did, or all of them.
+/// Counts of one or all proxies.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) connections: u64,
-    /// While the node was down.
+    /// Rejected while the node was down.
     pub(crate) turned_away: u64,
     pub(crate) dropped: u64,
     pub(crate) truncated: u64,
     pub(crate) stalled: u64,
     pub(crate) late: u64,
-    /// Of those, how many the broker was still there for.
+    /// The number of those that the broker still received.
     pub(crate) delivered_late: u64,
     pub(crate) requests_in_the_middle: u64,
     pub(crate) responses_in_the_middle: u64,
@@ -271,9 +271,9 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connections, turned_away, dropped, truncated, stalled, late, delivered_late, .. } = self;
         let (requests, responses) = (self.requests_in_the_middle, self.responses_in_the_middle);
-        writeln!(f, "connections: {connections}, and {turned_away} turned away")?;
+        writeln!(f, "connections: {connections}, and {turned_away} rejected")?;
         write!(f, "cuts: {} ({dropped} dropped, {truncated} truncated, {stalled} stalled, ", self.cuts())?;
-        write!(f, "{late} given up by the client alone, {delivered_late} of which the broker heard later); ")?;
+        write!(f, "{late} closed for the client only, {delivered_late} of which the broker received later); ")?;
         write!(f, "in the middle of {requests} requests and {responses} responses")
     }
 }
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
 
-    /// A proxy's connection with this cut: the client's end, and the broker's.
+    /// Returns the client's and the broker's end of a proxied connection with this fault.
     fn joined(cut: Cut) -> (TcpStream, TcpStream, Arc<Shared>) {
         let pair = || {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -303,7 +303,7 @@ mod tests {
         (client, broker, shared)
     }
 
-    /// All that comes until the end.
+    /// Reads everything until the end.
     fn rest(mut stream: TcpStream) -> Receiver<Vec<u8>> {
         let (sender, receiver) = channel();
         thread::spawn(move || {
@@ -331,21 +331,21 @@ mod tests {
         let cut = Cut { direction: Direction::Response, after: 3, fault: Fault::Drop };
         let (mut client, mut broker, shared) = joined(cut);
         client.write_all(FRAME).unwrap();
-        let mut heard = [0; 10];
-        broker.read_exact(&mut heard).unwrap();
-        assert_eq!(heard, FRAME);
+        let mut received = [0; 10];
+        broker.read_exact(&mut received).unwrap();
+        assert_eq!(received, FRAME);
         broker.write_all(FRAME).unwrap();
         assert_eq!((rest(client).recv().unwrap(), rest(broker).recv().unwrap()), (vec![], vec![]));
         assert_eq!(shared.counters.dropped.load(Relaxed), 1);
     }
 
     #[test]
-    fn a_stalled_connection_ends_when_the_client_gives_up() {
+    fn a_stalled_connection_ends_when_the_client_closes_it() {
         let cut = Cut { direction: Direction::Response, after: 4, fault: Fault::Stall };
         let (mut client, mut broker, shared) = joined(cut);
         broker.write_all(FRAME).unwrap();
-        let mut begun = [0; 4];
-        client.read_exact(&mut begun).unwrap();
+        let mut started = [0; 4];
+        client.read_exact(&mut started).unwrap();
         client.write_all(b"goes on").unwrap();
         client.shutdown(Shutdown::Both).unwrap();
         assert_eq!(rest(broker).recv().unwrap(), b"goes on");
@@ -353,11 +353,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_late_comes_when_another_connection_got_through() {
+    fn late_bytes_arrive_after_another_connection_has_transferred_data() {
         let cut = Cut { direction: Direction::Request, after: 1, fault: Fault::Late };
         let (mut client, broker, shared) = joined(cut);
         client.write_all(FRAME).unwrap();
-        assert_eq!(rest(client).recv().unwrap(), b"", "the client sees the end");
+        assert_eq!(rest(client).recv().unwrap(), b"", "the client's connection is closed");
         while shared.late.lock().unwrap().is_empty() {
             thread::yield_now();
         }

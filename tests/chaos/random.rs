@@ -1,10 +1,10 @@
-//! Chance from a seed (SplitMix64).
+//! Pseudo-random numbers from a seed (SplitMix64).
 
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Another one for each pair of seed and stream.
+    /// Creates a generator for each pair of seed and stream.
     pub(crate) const fn new(seed: u64, stream: u64) -> Self {
         Self(mix(seed ^ mix(stream)))
     }
@@ -14,12 +14,12 @@ impl Random {
         mix(self.0)
     }
 
-    /// From 0 up to below `end`, which is not 0.
+    /// Returns a number below `end`, which is not 0.
     pub(crate) const fn below(&mut self, end: u64) -> u64 {
         self.number() % end
     }
 
-    /// From 1 to about `2^bits`, small ones as often as large ones.
+    /// Returns a number from 1 to about `2^bits`, small ones as often as large ones.
     pub(crate) const fn of_any_size(&mut self, bits: u64) -> u64 {
         let most = 1 << (1 + self.below(bits));
         1 + self.below(most)

@@ -1,11 +1,11 @@
-//! Numbered records: who sent it, which one it is, and a filling that shows whether it came through unharmed.
+//! Numbered records: task, number, and a filling that reveals damage.
 
 use crate::random::mix;
 
 const HEAD: usize = 10;
 const LONGEST_FILLING: u64 = 150;
 
-/// The value of a task's record with this number.
+/// Returns the value of a task's record with this number.
 pub(crate) fn value(task: u16, number: u64) -> Vec<u8> {
     let (length, byte) = filling(task, number);
     let mut value = Vec::with_capacity(HEAD + length);
@@ -15,7 +15,7 @@ pub(crate) fn value(task: u16, number: u64) -> Vec<u8> {
     value
 }
 
-/// Whose it is, and its number; `None` if nobody sent such a one.
+/// Returns the task and the number; `None` if no task sent this value.
 pub(crate) fn parse(value: &[u8]) -> Option<(u16, u64)> {
     let (task, rest) = value.split_first_chunk()?;
     let (number, rest) = rest.split_first_chunk()?;
@@ -30,7 +30,7 @@ fn filling(task: u16, number: u64) -> (usize, u8) {
 }
 
 #[test]
-fn a_value_is_read_back_and_a_harmed_one_is_not() {
+fn a_value_is_decoded_and_a_damaged_one_is_not() {
     for (task, number) in [(0, 0), (7, 1), (u16::MAX, u64::MAX), (3, 1 << 40)] {
         let mut value = value(task, number);
         assert_eq!(parse(&value), Some((task, number)));

@@ -1,4 +1,4 @@
-//! Leaders that are killed, and nodes that are restarted in good order, while the load goes on.
+//! Kills leaders and restarts nodes cleanly, while the load continues.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::view::View;
 use crate::{PARTITIONS, TOPIC};
 
-/// For a shutdown in good order, which hands over the leaderships first.
+/// The time for a clean shutdown, which transfers the leaderships first.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// What was done to the nodes.
@@ -19,24 +19,30 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Kills {
     /// Nodes that were killed while they led partitions.
     pub(crate) leaders: u64,
-    /// Partitions that they led.
+    /// The partitions that they led.
     moved: u64,
-    /// Nodes that shut down in good order, and came back.
+    /// Nodes that were restarted cleanly.
     pub(crate) in_good_order: u64,
 }
 
 impl fmt::Display for Kills {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "leader kills: {}, of {} partitions; ", self.leaders, self.moved)?;
-        write!(f, "restarts in good order: {}", self.in_good_order)
+        write!(f, "clean restarts: {}", self.in_good_order)
     }
 }
 
-pub(crate) fn rage(cluster: &mut Cluster, view: &View, progress: &Progress, plan: &Plan, say: &dyn Fn(&str)) -> Kills {
+pub(crate) fn kill_and_restart(
+    cluster: &mut Cluster,
+    view: &View,
+    progress: &Progress,
+    plan: &Plan,
+    report_progress: &dyn Fn(&str),
+) -> Kills {
     let mut random = Random::new(plan.seed, 1);
     let mut kills = Kills::default();
     let mut since = 0;
-    // What it takes is shared between the kills and the rolling restart.
+    // The records are divided between the kills and the rolling restart.
     let enough = |since| move |written| written >= since + plan.records_a_kill();
     for number in 1..=plan.kills {
         let counts = progress.wait("records since the last kill", |counts| enough(since)(counts.written));
@@ -45,7 +51,9 @@ pub(crate) fn rage(cluster: &mut Cluster, view: &View, progress: &Progress, plan
         let led = partitions.iter().filter(|partition| partition.leader == victim).count() as u64;
         since = counts.written;
         cluster.kill(victim as usize);
-        say(&format!("kill {number}: node {victim}, the leader of {led} partitions of {TOPIC:?}; {counts:?}"));
+        report_progress(&format!(
+            "kill {number}: node {victim}, the leader of {led} partitions of {TOPIC:?}; {counts:?}"
+        ));
         view.wait_until_without(victim);
         wait_for_each_partition(progress);
         restart(cluster, victim as usize);
@@ -55,8 +63,8 @@ pub(crate) fn rage(cluster: &mut Cluster, view: &View, progress: &Progress, plan
     }
     for node in 0..cluster.node_count() {
         wait_for_each_partition(progress);
-        assert!(cluster.stop(node, LIMIT), "node {node} did not end in good order:\n{}", cluster.end_of_log(node));
-        say(&format!("node {node} ended in good order; {:?}", progress.counts()));
+        assert!(cluster.stop(node, LIMIT), "node {node} did not shut down cleanly:\n{}", cluster.end_of_log(node));
+        report_progress(&format!("node {node} has shut down cleanly; {:?}", progress.counts()));
         view.wait_until_without(node as i32);
         wait_for_each_partition(progress);
         restart(cluster, node);
@@ -72,7 +80,7 @@ fn restart(cluster: &mut Cluster, node: usize) {
     cluster.restart(node).unwrap_or_else(|error| panic!("node {node}: {error}"));
 }
 
-/// The producers found every leader.
+/// Waits until the producers have found every leader.
 fn wait_for_each_partition(progress: &Progress) {
     let before = progress.counts();
     progress.wait("records of each partition", |counts| {

@@ -1,4 +1,4 @@
-//! The cluster as another client sees it (librdkafka), straight from the nodes: who leads, who is in sync, what is in the
+//! The cluster as another client (librdkafka) sees it, directly from the nodes: leaders, in-sync replicas, and the
 //! log.
 
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::progress::{PATIENCE, look_until};
 use crate::{PARTITIONS, TOPIC};
 
-/// For one question.
+/// The time for one request.
 const STEP: Duration = Duration::from_secs(5);
 
 pub(crate) struct View {
@@ -19,10 +19,10 @@ pub(crate) struct View {
     consumer: BaseConsumer,
 }
 
-/// A partition, as the metadata has it.
+/// A partition in the metadata.
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
-    /// Below 0: there is none.
+    /// Negative if there is none.
     pub(crate) leader: i32,
     pub(crate) in_sync: Vec<i32>,
 }
@@ -35,7 +35,7 @@ impl View {
         Self { servers, consumer }
     }
 
-    /// On all nodes, and a majority has to have each record.
+    /// Creates the topic on all nodes, with a majority required for each record.
     pub(crate) async fn create_topic(&self, nodes: usize) {
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
         let new = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(nodes as i32));
@@ -45,7 +45,7 @@ impl View {
         self.wait_until_whole();
     }
 
-    /// The partitions, by number.
+    /// Returns the partitions, by number.
     pub(crate) fn look(&self) -> Result<Vec<Partition>, String> {
         let metadata = self.consumer.fetch_metadata(Some(TOPIC), STEP).map_err(|error| error.to_string())?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == TOPIC).ok_or("no such topic")?;
@@ -57,7 +57,7 @@ impl View {
         (0..PARTITIONS).map(partition).collect()
     }
 
-    /// Waits until every partition is such a one.
+    /// Waits until every partition satisfies a condition.
     fn wait(&self, what: &str, is_fine: impl Fn(&Partition) -> bool) -> Vec<Partition> {
         look_until(what, || {
             let partitions = self.look()?;
@@ -65,21 +65,21 @@ impl View {
         })
     }
 
-    /// Waits until every partition has a leader, and all three nodes are in sync.
+    /// Waits until every partition has a leader and all three nodes are in sync.
     pub(crate) fn wait_until_whole(&self) -> Vec<Partition> {
         self.wait("leaders and three in-sync replicas", |partition| {
             partition.leader >= 0 && partition.in_sync.len() == 3
         })
     }
 
-    /// Waits until others lead what this node led.
+    /// Waits until other nodes lead the partitions of this node.
     pub(crate) fn wait_until_without(&self, node: i32) -> Vec<Partition> {
         self.wait("leaders other than the node that is down", |partition| {
             partition.leader >= 0 && partition.leader != node && !partition.in_sync.contains(&node)
         })
     }
 
-    /// Every record of the topic, each partition's in the order of offsets.
+    /// Returns every record of the topic, those of each partition in the order of offsets.
     pub(crate) fn read_all(&self, mut record: impl FnMut(i32, i64, &[u8])) {
         let mut list = TopicPartitionList::new();
         let mut ends = Vec::new();
@@ -87,11 +87,11 @@ impl View {
             let (low, high) = look_until("the ends of the log", || {
                 self.consumer.fetch_watermarks(TOPIC, partition, STEP).map_err(|error| error.to_string())
             });
-            assert_eq!(low, 0, "nothing was deleted");
+            assert_eq!(low, 0, "records were deleted");
             list.add_partition_offset(TOPIC, partition, Offset::Offset(0)).unwrap();
             ends.push(high);
         }
-        // A new one, that has heard nothing yet of nodes that were down.
+        // A new consumer, without old errors from nodes that were down.
         let consumer = consumer(&self.servers);
         consumer.assign(&list).unwrap();
         let mut next = vec![0; ends.len()];
@@ -102,7 +102,7 @@ impl View {
             if offset >= ends[partition] {
                 continue;
             }
-            assert_eq!(offset, next[partition], "offsets have no gaps, nor do they go back");
+            assert_eq!(offset, next[partition], "offsets are not consecutive");
             record(message.partition(), offset, message.payload().unwrap_or_default());
             next[partition] += 1;
         }

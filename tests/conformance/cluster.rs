@@ -1,12 +1,13 @@
-//! A cluster of the case's own, and what is in its logs.
+//! The cluster of a case, and its logs.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, process};
 
+use kafka_batch::decode::RecordBatches;
 use kafka_batch::proptest::OwnedRecord;
-use kafka_batch::{BatchOptions, RecordBatches, TopicPartition};
+use kafka_batch::{BatchOptions, TopicPartition};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
@@ -19,7 +20,7 @@ use crate::futures::block_on;
 use crate::log::{self, PATIENCE};
 use crate::subject::{Subject, Wanted};
 
-/// A cluster, and a topic of three partitions in it that no other case has.
+/// A cluster, and a topic of three partitions that no other case uses.
 pub(crate) struct Cluster {
     mock: Option<MockCluster<'static, DefaultProducerContext>>,
     servers: String,
@@ -27,7 +28,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// One broker of librdkafka's mock cluster.
+    /// Starts one broker of librdkafka's mock cluster.
     pub(crate) fn new() -> Self {
         Self::of(1)
     }
@@ -40,7 +41,7 @@ impl Cluster {
         Self { servers: mock.bootstrap_servers(), mock: Some(mock), topic }
     }
 
-    /// One whose partition 0 has no leader: what goes there waits until [`release`](Self::release).
+    /// Starts one whose partition 0 has no leader: batches to it wait until [`release`](Self::release).
     pub(crate) fn held() -> Self {
         let cluster = Self::new();
         cluster.mock().partition_leader(&cluster.topic, 0, None).unwrap();
@@ -51,22 +52,22 @@ impl Cluster {
         self.mock().partition_leader(&self.topic, 0, Some(1)).unwrap();
     }
 
-    /// The Apache Kafka that the environment names. A case without one has failed, not been skipped.
+    /// Connects to the Apache Kafka that the environment names. A case without it fails; it is not skipped.
     pub(crate) fn kafka() -> Self {
         Self::kafka_with(&[])
     }
 
-    /// The same, with these settings of the topic.
+    /// Connects with these settings of the topic.
     pub(crate) fn kafka_with(settings: &[(&str, &str)]) -> Self {
         Self::at(variable("KAFKA_BATCH_BROKERS"), settings)
     }
 
-    /// The Kafka at this address.
+    /// Connects to the Kafka at this address.
     pub(crate) fn at(servers: String, settings: &[(&str, &str)]) -> Self {
         let topic = name();
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
         let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
-        // Records of the year 1 and of the year 9999 are as good as others, and stay.
+        // Records of the years 1 and 9999 are not deleted.
         let any_time = [("message.timestamp.after.max.ms", "9223372036854775807"), ("retention.ms", "-1")];
         let new = any_time.iter().chain(settings).fold(new, |new, (name, value)| new.set(name, value));
         let made = block_on(admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
@@ -76,7 +77,7 @@ impl Cluster {
     }
 
     pub(crate) fn mock(&self) -> &MockCluster<'static, DefaultProducerContext> {
-        self.mock.as_ref().expect("faults are the mock cluster's")
+        self.mock.as_ref().expect("a mock cluster")
     }
 
     pub(crate) fn topic(&self) -> &str {
@@ -87,7 +88,7 @@ impl Cluster {
         TopicPartition::new(&self.topic, partition)
     }
 
-    /// What the next Produce requests are answered.
+    /// Sets the errors of the next Produce responses.
     pub(crate) fn produce_errors(&self, errors: &[RDKafkaRespErr]) {
         self.mock().request_errors(RDKafkaApiKey::Produce, errors);
     }
@@ -100,7 +101,7 @@ impl Cluster {
         S::create(self.wanted())
     }
 
-    /// What is in the log of partition 0: each record and its offset.
+    /// Returns the log of partition 0: each record and its offset.
     pub(crate) fn log(&self) -> Vec<(i64, OwnedRecord)> {
         self.log_of(0)
     }
@@ -109,12 +110,12 @@ impl Cluster {
         log::of(&self.servers, &self.topic, partition)
     }
 
-    /// The values in the log of partition 0.
+    /// Returns the values in the log of partition 0.
     pub(crate) fn values(&self) -> Vec<String> {
         log::values(self.log())
     }
 
-    /// Deletes the records of partition 0 that come before this offset.
+    /// Deletes the records of partition 0 before this offset.
     pub(crate) fn delete_records_before(&self, offset: i64) {
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
         let mut until = TopicPartitionList::new();
@@ -123,7 +124,7 @@ impl Cluster {
         assert_eq!(deleted.unwrap().elements()[0].error(), Ok(()));
     }
 
-    /// A fourth partition.
+    /// Adds a fourth partition.
     pub(crate) fn add_partition(&self) {
         let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
         let four = NewPartitions::new(&self.topic, 4);
@@ -132,7 +133,7 @@ impl Cluster {
         wait_for_leader(&self.servers, &self.topic, 3);
     }
 
-    /// How many batches the log of partition 0 has, where this is a Kafka whose files can be seen.
+    /// Returns how many batches the log of partition 0 has, if this is a Kafka whose files are accessible.
     pub(crate) fn batches(&self) -> usize {
         let folder = PathBuf::from(variable("KAFKA_BATCH_KAFKA_DATA")).join(format!("{}-0", self.topic));
         let segment = fs::read(folder.join("00000000000000000000.log")).unwrap();
@@ -140,14 +141,15 @@ impl Cluster {
     }
 }
 
-/// A topic's name that no other case has, also over the mock cluster: a case may leave a producer behind that still has a
-/// batch to deliver, and the next cluster may be given the port at which that one looks for its brokers.
+/// Returns a topic name that no other case uses, also with the mock cluster: a case may leave a producer with an
+/// undelivered batch, and the next cluster may get the port to which that producer connects.
 fn name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("conformance-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A topic that was just made has leaders that do not know it yet, and answer so. Kafka tells nobody when that is over.
+/// Waits for the leaders of a new topic, which do not know it at first and return an error. Kafka does not report when
+/// that ends.
 fn wait_for_leader(servers: &str, topic: &str, partition: i32) {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
@@ -157,7 +159,7 @@ fn wait_for_leader(servers: &str, topic: &str, partition: i32) {
     }
 }
 
-/// A producer for these brokers, as most cases want it.
+/// Creates a producer for these brokers, with the settings of most cases.
 pub(crate) fn wanted(servers: String) -> Wanted {
     let options = BatchOptions::default();
     Wanted { servers, options, buffer: 32 << 20, patience: Duration::from_secs(30), acks: "all", linger: "0", seed: 7 }

@@ -1,4 +1,4 @@
-//! Brokers that refuse, die and fall silent: what is said of each batch is true of the log.
+//! Brokers that reject, stop and do not respond: the fate reported for each batch is correct.
 
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -17,24 +17,24 @@ use crate::subject::{Subject, Wanted};
 over_each_transport_and_to_kafka! {
     an_empty_batch
     a_partition_that_the_topic_does_not_have
-    a_batch_that_is_too_large_once_it_is_sealed
+    a_batch_that_is_too_large_after_sealing
 }
 
 over_each_transport! {
     a_topic_that_does_not_exist
-    brokers_that_do_not_answer
-    a_batch_that_the_broker_finds_too_large_comes_back_and_is_split
-    errors_that_pass_are_retried_without_loss_and_in_order
-    errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on
-    a_broker_that_dies_and_comes_back
-    a_leader_that_moves
-    a_batch_that_waits_for_a_leader_in_vain_is_not_written
-    a_batch_whose_answer_does_not_come_may_have_been_written
-    a_slow_broker_keeps_no_other_one_waiting
+    brokers_that_do_not_respond
+    a_batch_that_the_broker_finds_too_large_is_returned_and_split
+    retriable_errors_are_retried_without_loss_and_in_order
+    other_errors_are_reported_by_name_and_the_producer_continues
+    a_broker_that_stops_and_returns
+    a_leader_that_changes
+    a_batch_that_times_out_without_a_leader_is_not_written
+    a_batch_without_a_response_may_have_been_written
+    a_slow_broker_does_not_delay_others
 }
 
-async fn refused<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: TopicPartition) -> SendError {
-    let error = producer.send_batch(batch.clone(), to.clone()).await.expect_err("it cannot be accepted");
+async fn rejected<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: TopicPartition) -> SendError {
+    let error = producer.send_batch(batch.clone(), to.clone()).await.expect_err("rejected");
     assert_eq!((&*error.batch, &error.to), (batch, &to));
     error
 }
@@ -47,7 +47,7 @@ async fn failed<S: Subject>(producer: &S::Producer, batch: &KafkaBatch, to: Topi
 }
 
 async fn an_empty_batch<S: Subject>(cluster: Cluster) {
-    let error = refused::<S>(&cluster.producer::<S>(), &KafkaBatch::new(0), cluster.partition(0)).await;
+    let error = rejected::<S>(&cluster.producer::<S>(), &KafkaBatch::new(0), cluster.partition(0)).await;
     assert!(matches!(error.reason, SendErrorReason::Seal(SealErrorReason::Empty)), "{error}");
     assert!(!error.is_retriable());
 }
@@ -56,13 +56,13 @@ async fn a_topic_that_does_not_exist<S: Subject>() {
     let cluster = Cluster::new();
     cluster.mock().topic_error("missing", Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let producer = S::create(Wanted { patience: Duration::from_millis(300), ..cluster.wanted() });
-    let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("missing", 0)).await;
+    let error = rejected::<S>(&producer, &batch(["v"]), TopicPartition::new("missing", 0)).await;
     assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
     assert!(error.is_retriable());
     let counted = producer.partition_count("missing").await;
     assert!(matches!(counted, Err(SendErrorReason::UnknownTopic { .. })), "{counted:?}");
     for name in ["", &"long".repeat(200)] {
-        let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new(name, 0)).await;
+        let error = rejected::<S>(&producer, &batch(["v"]), TopicPartition::new(name, 0)).await;
         assert!(matches!(&error.reason, SendErrorReason::InvalidTopic { topic } if topic == name), "{error}");
     }
     producer.send_batch(batch(["goes on"]), cluster.partition(0)).await.unwrap().await.unwrap();
@@ -71,7 +71,7 @@ async fn a_topic_that_does_not_exist<S: Subject>() {
 async fn a_partition_that_the_topic_does_not_have<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     for asked in [3, 1_000, -1, i32::MIN] {
-        let error = refused::<S>(&producer, &batch(["v"]), cluster.partition(asked)).await;
+        let error = rejected::<S>(&producer, &batch(["v"]), cluster.partition(asked)).await;
         let SendErrorReason::UnknownPartition { partitions: 3, partition, .. } = error.reason else {
             panic!("{error}")
         };
@@ -79,24 +79,24 @@ async fn a_partition_that_the_topic_does_not_have<S: Subject>(cluster: Cluster) 
     }
 }
 
-async fn brokers_that_do_not_answer<S: Subject>() {
-    // Nobody listens, nor can, on a port from which somebody has called.
+async fn brokers_that_do_not_respond<S: Subject>() {
+    // The port of an outgoing connection has no listener, and cannot get one.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let caller = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let servers = caller.local_addr().unwrap().to_string();
     let producer = S::create(Wanted { patience: Duration::from_millis(700), ..wanted(servers.clone()) });
-    let error = refused::<S>(&producer, &batch(["v"]), TopicPartition::new("t", 0)).await;
+    let error = rejected::<S>(&producer, &batch(["v"]), TopicPartition::new("t", 0)).await;
     match &error.reason {
         SendErrorReason::NoBroker { brokers, .. } => assert_eq!(brokers, &servers),
         other => panic!("{other:?}"),
     }
-    // librdkafka does not always know by then why.
+    // librdkafka does not always know the reason by then.
     assert!(error.to_string().contains("refused") || !producer.capabilities().one_batch_on_the_wire, "{error}");
     assert!(error.is_retriable());
     producer.close().await.unwrap();
 }
 
-async fn a_batch_that_the_broker_finds_too_large_comes_back_and_is_split<S: Subject>() {
+async fn a_batch_that_the_broker_finds_too_large_is_returned_and_split<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     cluster.produce_errors(&[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
@@ -115,15 +115,15 @@ async fn a_batch_that_the_broker_finds_too_large_comes_back_and_is_split<S: Subj
     assert_eq!(cluster.values(), values);
 }
 
-/// Over the hard limit (`message.max.bytes`) only the transports that send the batch as one refuse it: librdkafka would
-/// cut it up.
-async fn a_batch_that_is_too_large_once_it_is_sealed<S: Subject>(cluster: Cluster) {
+/// Only the transports that send the batch as one enforce the hard limit (`message.max.bytes`): librdkafka would
+/// split it.
+async fn a_batch_that_is_too_large_after_sealing<S: Subject>(cluster: Cluster) {
     let options = BatchOptions::default().max_message_bytes(200).compression("lz4".parse().unwrap());
     let producer = S::create(Wanted { options, ..cluster.wanted() });
     let mut large = producer.batch();
     let mut chance = 1_u32;
     while large.size() < 1_000 {
-        chance = chance.wrapping_mul(0x9e37_79b9) ^ chance >> 15; // which does not compress
+        chance = chance.wrapping_mul(0x9e37_79b9) ^ chance >> 15; // which cannot be compressed
         let _ = large.append(kafka_batch::Record::new(&chance.to_ne_bytes())).unwrap();
     }
     match producer.send_batch(large.clone(), cluster.partition(0)).await {
@@ -141,13 +141,13 @@ async fn a_batch_that_is_too_large_once_it_is_sealed<S: Subject>(cluster: Cluste
     }
 }
 
-async fn errors_that_pass_are_retried_without_loss_and_in_order<S: Subject>() {
+async fn retriable_errors_are_retried_without_loss_and_in_order<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     cluster.produce_errors(&[
         Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
         Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-        Code::RD_KAFKA_RESP_ERR__TRANSPORT, // the mock broker hangs up
+        Code::RD_KAFKA_RESP_ERR__TRANSPORT, // the mock broker closes the connection
     ]);
     let values = counted(100);
     let mut pending = Vec::new();
@@ -160,7 +160,7 @@ async fn errors_that_pass_are_retried_without_loss_and_in_order<S: Subject>() {
     assert_eq!(cluster.values(), values);
 }
 
-async fn errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on<S: Subject>() {
+async fn other_errors_are_reported_by_name_and_the_producer_continues<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     let codes = [
@@ -173,13 +173,13 @@ async fn errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on<S: Su
         cluster.produce_errors(&[answer]);
         let error = failed::<S>(&producer, &batch(["refused"]), cluster.partition(0)).await;
         assert_eq!(error.reason.code(), Some(expected), "{error}");
-        let said = error.to_string();
-        let of_broker = said.contains("broker 1 answered Produce"); // the machine says in which version
-        assert!(of_broker && said.contains(&format!(" with {expected}")), "{error}");
+        let text = error.to_string();
+        let of_broker = text.contains("broker 1 answered Produce"); // the machine names the version
+        assert!(of_broker && text.contains(&format!(" with {expected}")), "{error}");
         assert_eq!((error.fate(), error.is_retriable()), (Some(Fate::NotWritten), false), "{error}");
         let next = match producer.send_batch(batch(["goes on"]), cluster.partition(0)).await {
             Ok(next) => next.await.unwrap(),
-            // librdkafka remembers that the topic may not be written to, until it has asked for it again.
+            // librdkafka remembers that the topic must not be written to until its next lookup.
             Err(error) => {
                 assert!(!producer.capabilities().one_batch_on_the_wire, "{error}");
                 assert_eq!(expected, ErrorCode::TOPIC_AUTHORIZATION_FAILED, "{error}");
@@ -190,7 +190,7 @@ async fn errors_that_do_not_pass_are_told_by_name_and_the_producer_goes_on<S: Su
     }
 }
 
-async fn a_broker_that_dies_and_comes_back<S: Subject>() {
+async fn a_broker_that_stops_and_returns<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     producer.send_batch(batch(["before"]), cluster.partition(0)).await.unwrap().await.unwrap();
@@ -202,7 +202,7 @@ async fn a_broker_that_dies_and_comes_back<S: Subject>() {
     assert_eq!(cluster.values(), ["before", "during", "after"]);
 }
 
-async fn a_leader_that_moves<S: Subject>() {
+async fn a_leader_that_changes<S: Subject>() {
     let cluster = Cluster::of(3);
     let producer = cluster.producer::<S>();
     let mut pending = Vec::new();
@@ -217,7 +217,7 @@ async fn a_leader_that_moves<S: Subject>() {
     assert_eq!(cluster.values(), values);
 }
 
-async fn a_batch_that_waits_for_a_leader_in_vain_is_not_written<S: Subject>() {
+async fn a_batch_that_times_out_without_a_leader_is_not_written<S: Subject>() {
     let cluster = Cluster::held();
     let producer = S::create(Wanted { patience: Duration::from_millis(500), ..cluster.wanted() });
     let error = failed::<S>(&producer, &batch(["v", "w"]), cluster.partition(0)).await;
@@ -226,20 +226,20 @@ async fn a_batch_that_waits_for_a_leader_in_vain_is_not_written<S: Subject>() {
     assert!(error.is_retriable() && !error.may_have_been_written());
 }
 
-async fn a_batch_whose_answer_does_not_come_may_have_been_written<S: Subject>() {
+async fn a_batch_without_a_response_may_have_been_written<S: Subject>() {
     let cluster = Cluster::new();
     let producer = S::create(Wanted { patience: Duration::from_secs(3), ..cluster.wanted() });
-    producer.send_batch(batch(["heard of"]), cluster.partition(0)).await.unwrap().await.unwrap();
+    producer.send_batch(batch(["a response"]), cluster.partition(0)).await.unwrap().await.unwrap();
     cluster.mock().broker_round_trip_time(-1, Duration::from_secs(20)).unwrap();
-    let error = failed::<S>(&producer, &batch(["not heard of"]), cluster.partition(0)).await;
+    let error = failed::<S>(&producer, &batch(["no response"]), cluster.partition(0)).await;
     assert!(matches!(error.reason, FailureReason::TimedOut { .. }), "{error}");
     assert_eq!(error.fate(), Some(Fate::Unknown));
     assert!(error.may_have_been_written());
     cluster.mock().broker_round_trip_time(-1, Duration::ZERO).unwrap();
-    assert_eq!(cluster.values(), ["heard of", "not heard of"], "and so it was");
+    assert_eq!(cluster.values(), ["a response", "no response"], "both were written");
 }
 
-async fn a_slow_broker_keeps_no_other_one_waiting<S: Subject>() {
+async fn a_slow_broker_does_not_delay_others<S: Subject>() {
     let cluster = Cluster::of(2);
     cluster.mock().partition_leader(cluster.topic(), 1, Some(2)).unwrap();
     let producer = cluster.producer::<S>();

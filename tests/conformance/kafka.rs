@@ -1,4 +1,4 @@
-//! What only a real Kafka does: it keeps batches as they came, checks records, stamps them, and has limits of its own.
+//! What only a real Kafka does: it stores batches unchanged, checks records, sets timestamps, and has its own limits.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -18,23 +18,23 @@ use crate::log::{batch, counted};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_to_kafka! {
-    the_batch_that_was_filled_is_the_batch_that_lands
-    many_batches_on_their_way_arrive_once_and_in_order
-    a_delivery_says_where_the_partition_begins
-    a_topic_that_does_not_exist_is_made_or_missed_as_the_brokers_settings_have_it
-    a_name_that_no_topic_can_have
-    a_partition_that_was_added_is_found_when_somebody_sends_to_it
-    a_topic_with_log_append_time_tells_when
-    a_compacted_topic_refuses_records_without_a_key_by_position
+    a_batch_is_stored_as_one_batch
+    many_batches_in_flight_arrive_once_and_in_order
+    a_delivery_has_the_log_start_offset
+    a_missing_topic_is_created_or_reported_depending_on_the_broker_s_settings
+    an_invalid_topic_name
+    an_added_partition_is_found_when_a_batch_is_sent_to_it
+    a_topic_with_log_append_time_returns_the_time
+    a_compacted_topic_rejects_records_without_a_key_by_position
     tombstones_go_to_a_compacted_topic
-    the_limit_of_a_topic_refuses_a_batch_which_is_then_split
-    a_broker_that_is_killed_and_comes_back_has_each_batch_once
+    the_limit_of_a_topic_rejects_a_batch_which_is_then_split
+    a_broker_that_is_killed_and_restarted_has_each_batch_once
 }
 
-/// Brokers of a case's own are large.
+/// Brokers started by a case are large.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// The one that runs around this suite.
+/// Returns the release of the broker given by the environment.
 fn release() -> &'static Release {
     Release::find(&variable("KAFKA_BATCH_KAFKA_VERSION")).unwrap()
 }
@@ -43,7 +43,7 @@ async fn sent<S: Subject>(cluster: &Cluster, producer: &S::Producer, batch: Kafk
     producer.send_batch(batch, cluster.partition(0)).await.unwrap().await.unwrap()
 }
 
-async fn the_batch_that_was_filled_is_the_batch_that_lands<S: Subject>() {
+async fn a_batch_is_stored_as_one_batch<S: Subject>() {
     let cluster = Cluster::kafka();
     let producer = cluster.producer::<S>();
     let mut on_their_way = Vec::new();
@@ -56,12 +56,12 @@ async fn the_batch_that_was_filled_is_the_batch_that_lands<S: Subject>() {
     if producer.capabilities().one_batch_on_the_wire {
         assert_eq!(cluster.batches(), 3);
     } else {
-        assert!(cluster.batches() >= 1, "librdkafka makes of them what it likes");
+        assert!(cluster.batches() >= 1, "librdkafka builds its own batches");
     }
     assert_eq!(cluster.values(), [counted(1), counted(100), counted(7)].concat());
 }
 
-async fn many_batches_on_their_way_arrive_once_and_in_order<S: Subject>() {
+async fn many_batches_in_flight_arrive_once_and_in_order<S: Subject>() {
     let cluster = Cluster::kafka();
     let producer = S::create(Wanted { buffer: 1 << 20, ..cluster.wanted() });
     let values = counted(20_000);
@@ -76,19 +76,19 @@ async fn many_batches_on_their_way_arrive_once_and_in_order<S: Subject>() {
     assert_eq!(cluster.values(), values);
 }
 
-/// Records that were deleted before it are not counted: the log start offset is the broker's, and no constant.
-async fn a_delivery_says_where_the_partition_begins<S: Subject>() {
+/// The log start offset is the broker's, and not a constant: records were deleted before.
+async fn a_delivery_has_the_log_start_offset<S: Subject>() {
     let cluster = Cluster::kafka();
     let producer = cluster.producer::<S>();
     let one_batch = producer.capabilities().one_batch_on_the_wire;
     let delivery = sent::<S>(&cluster, &producer, batch(counted(5))).await;
-    assert_eq!(delivery.log_start_offset(), one_batch.then_some(0), "librdkafka keeps it to itself");
+    assert_eq!(delivery.log_start_offset(), one_batch.then_some(0), "librdkafka does not return it");
     cluster.delete_records_before(3);
     let delivery = sent::<S>(&cluster, &producer, batch(counted(5))).await;
     assert_eq!((delivery.base_offset(), delivery.log_start_offset()), (Some(5), one_batch.then_some(3)));
 }
 
-async fn a_topic_that_does_not_exist_is_made_or_missed_as_the_brokers_settings_have_it<S: Subject>() {
+async fn a_missing_topic_is_created_or_reported_depending_on_the_broker_s_settings<S: Subject>() {
     let cluster = Cluster::kafka();
     let new = format!("{}-made", cluster.topic());
     let delivery = cluster.producer::<S>().publish_batch(Publish::to(&new).messages(&["first"])).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_topic_that_does_not_exist_is_made_or_missed_as_the_brokers_settings_h
     assert_eq!((*error.batch, &*error.to.topic), (batch(["v"]), "missing"));
 }
 
-async fn a_name_that_no_topic_can_have<S: Subject>() {
+async fn an_invalid_topic_name<S: Subject>() {
     let cluster = Cluster::kafka();
     let producer = cluster.producer::<S>();
     let error = producer.send_batch(batch(["v"]), TopicPartition::new("no topic!", 0)).await.unwrap_err();
@@ -114,19 +114,19 @@ async fn a_name_that_no_topic_can_have<S: Subject>() {
     sent::<S>(&cluster, &producer, batch(["goes on"])).await;
 }
 
-async fn a_partition_that_was_added_is_found_when_somebody_sends_to_it<S: Subject>() {
+async fn an_added_partition_is_found_when_a_batch_is_sent_to_it<S: Subject>() {
     let cluster = Cluster::kafka();
     let producer = cluster.producer::<S>();
-    sent::<S>(&cluster, &producer, batch(counted(1))).await; // the topic is known, with three partitions
+    sent::<S>(&cluster, &producer, batch(counted(1))).await; // the topic is known with three partitions
     cluster.add_partition();
     let delivery = producer.send_batch(batch(["v"]), cluster.partition(3)).await.unwrap().await.unwrap();
     assert_eq!(delivery.base_offset(), Some(0));
 }
 
-async fn a_topic_with_log_append_time_tells_when<S: Subject>() {
+async fn a_topic_with_log_append_time_returns_the_time<S: Subject>() {
     let cluster = Cluster::kafka_with(&[("message.timestamp.type", "LogAppendTime")]);
     let delivery = sent::<S>(&cluster, &cluster.producer::<S>(), batch(counted(3))).await;
-    let time = delivery.log_append_time().expect("the broker stamped it");
+    let time = delivery.log_append_time().expect("the broker's time");
     assert!(delivery.records().all(|record| record.timestamp == time));
     assert!(cluster.log().iter().all(|(_, record)| record.timestamp == Some(time)));
     let created = Cluster::kafka();
@@ -134,7 +134,7 @@ async fn a_topic_with_log_append_time_tells_when<S: Subject>() {
     assert_eq!(delivery.log_append_time(), None);
 }
 
-async fn a_compacted_topic_refuses_records_without_a_key_by_position<S: Subject>() {
+async fn a_compacted_topic_rejects_records_without_a_key_by_position<S: Subject>() {
     let cluster = Cluster::kafka_with(&[("cleanup.policy", "compact")]);
     let producer = cluster.producer::<S>();
     let mut mixed = producer.batch();
@@ -150,11 +150,11 @@ async fn a_compacted_topic_refuses_records_without_a_key_by_position<S: Subject>
     assert_eq!(error.reason.code(), Some(ErrorCode::INVALID_RECORD), "{error}");
     let disliked: Vec<_> = error.record_errors.iter().map(|error| error.position).collect();
     assert_eq!(disliked, [1, 3], "{error}");
-    let said = |error: &RecordError| error.message.as_ref().is_some_and(|message| message.contains("key"));
+    let has_message = |error: &RecordError| error.message.as_ref().is_some_and(|message| message.contains("key"));
     if producer.capabilities().one_batch_on_the_wire {
-        assert!(error.record_errors.iter().all(said), "{error}");
+        assert!(error.record_errors.iter().all(has_message), "{error}");
     } else {
-        assert!(!error.record_errors.iter().any(said), "librdkafka keeps the words to itself");
+        assert!(!error.record_errors.iter().any(has_message), "librdkafka does not return the messages");
     }
     sent::<S>(&cluster, &producer, error.good_remainder().unwrap()).await;
     assert_eq!(cluster.values(), ["0", "2"]);
@@ -168,7 +168,7 @@ async fn tombstones_go_to_a_compacted_topic<S: Subject>() {
     assert_eq!((record.key, record.value), (Some(b"k".to_vec()), None));
 }
 
-async fn the_limit_of_a_topic_refuses_a_batch_which_is_then_split<S: Subject>() {
+async fn the_limit_of_a_topic_rejects_a_batch_which_is_then_split<S: Subject>() {
     let cluster = Cluster::kafka_with(&[("max.message.bytes", "2000")]);
     let options = BatchOptions::default().batch_size(1 << 20);
     let producer = S::create(Wanted { options, ..cluster.wanted() });
@@ -186,38 +186,39 @@ async fn the_limit_of_a_topic_refuses_a_batch_which_is_then_split<S: Subject>() 
     assert_eq!(cluster.values(), values);
 }
 
-/// A broker of its own, killed twice while three tasks go on sending, each to a partition of its own.
-async fn a_broker_that_is_killed_and_comes_back_has_each_batch_once<S: Subject>() {
-    let (through, heard) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
+/// A separate broker, killed twice while three tasks continue to send, each to its own partition.
+async fn a_broker_that_is_killed_and_restarted_has_each_batch_once<S: Subject>() {
+    let (delivered, received) = mpsc::channel();
+    let (address_sender, address) = mpsc::channel();
     let killer = thread::spawn(move || {
         let _turn = ONE_AT_A_TIME.lock_blocking();
         let config = vec![("broker.session.timeout.ms".to_owned(), "3000".to_owned())];
         let mut broker = Broker::start(release(), &Options { config, ..Options::default() }).unwrap();
-        tell.send(broker.address().to_string()).unwrap();
+        address_sender.send(broker.address().to_string()).unwrap();
         for batches in [200, 800] {
-            assert_eq!(heard.iter().take(batches).count(), batches);
+            assert_eq!(received.iter().take(batches).count(), batches);
             broker.kill();
             broker.restart().unwrap();
         }
-        heard.iter().count() // until the case is done
+        received.iter().count() // until the case ends
     });
-    let cluster = Cluster::at(told.recv().unwrap(), &[]);
+    let cluster = Cluster::at(address.recv().unwrap(), &[]);
     let producer = S::create(Wanted { patience: Duration::from_secs(120), ..cluster.wanted() });
     let tasks: Vec<_> = (0..3)
         .map(|partition| {
-            let (producer, to, through) = (producer.clone(), cluster.partition(partition), through.clone());
+            let (producer, to, delivered) = (producer.clone(), cluster.partition(partition), delivered.clone());
             S::spawn(async move {
                 let mut on_their_way = Vec::new();
                 for number in 0..600 {
-                    // At the present time: a broker that was killed forgets producers by the age of their records.
+                    // With the current time: a broker that was killed forgets producers by the timestamps of their
+                    // records.
                     let mut batch = producer.batch();
                     batch.extend([0, 1].map(|part| format!("{number}/{part}")).iter().map(Record::new)).unwrap();
                     on_their_way.push(producer.send_batch(batch, to.clone()).await.unwrap());
                     if on_their_way.len() == 50 {
                         for pending in mem::take(&mut on_their_way) {
                             pending.await.unwrap();
-                            through.send(()).unwrap();
+                            delivered.send(()).unwrap();
                         }
                     }
                 }
@@ -233,6 +234,6 @@ async fn a_broker_that_is_killed_and_comes_back_has_each_batch_once<S: Subject>(
         let values: Vec<_> = values.map(|value| String::from_utf8(value).unwrap()).collect();
         assert!(values == expected, "partition {partition} has {} records", values.len());
     }
-    drop(through);
+    drop(delivered);
     assert_eq!(killer.join().unwrap(), 800);
 }

@@ -1,4 +1,4 @@
-//! What is in a log, read with `rdkafka`'s consumer; and what is put there.
+//! Reads a log with `rdkafka`'s consumer, and creates batches.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
-/// Only so that a case that would hang fails instead.
+/// Turns a case that would hang into one that fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Each record of a partition and its offset.
+/// Returns each record of a partition and its offset.
 pub(crate) fn of(servers: &str, topic: &str, partition: i32) -> Vec<(i64, OwnedRecord)> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
@@ -52,12 +52,12 @@ fn owned(message: &BorrowedMessage<'_>) -> OwnedRecord {
     }
 }
 
-/// The values in a partition's log.
+/// Returns the values in a partition's log.
 pub(crate) fn values(log: Vec<(i64, OwnedRecord)>) -> Vec<String> {
     log.into_iter().map(|(_, record)| String::from_utf8(record.value.unwrap()).unwrap()).collect()
 }
 
-/// A batch of these values.
+/// Returns a batch of these values.
 pub(crate) fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> KafkaBatch {
     let mut batch = BatchOptions::default().batch_size(1 << 20).build(1_700_000_000_000).unwrap();
     for value in values {
@@ -66,7 +66,7 @@ pub(crate) fn batch<V: AsRef<[u8]>>(values: impl IntoIterator<Item = V>) -> Kafk
     batch
 }
 
-/// The values "0", "1" … of so many records.
+/// Returns this many values: "0", "1" …
 pub(crate) fn counted(count: usize) -> Vec<String> {
     (0..count).map(|number| number.to_string()).collect()
 }

@@ -1,4 +1,4 @@
-//! Back-pressure, flushing, closing, futures that are dropped, and a hundred tasks at once.
+//! Back-pressure, flushing, closing, dropped futures, and a hundred tasks at once.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -11,23 +11,23 @@ use crate::log::{batch, counted};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_and_to_kafka! {
-    an_answer_that_nobody_waits_for_changes_nothing
+    a_dropped_handle_changes_nothing
     a_hundred_tasks_share_a_producer
     a_flush_and_a_close_in_the_middle
     what_was_dropped_before_it_was_accepted_is_in_no_log
 }
 
 over_each_transport! {
-    a_full_buffer_makes_the_next_batch_wait_and_is_no_error
-    a_send_that_is_dropped_while_it_waits_has_sent_nothing
-    a_flush_waits_for_all_that_was_accepted_before_it
-    closing_flushes_and_refuses_what_comes_later_over_any_handle
-    closing_goes_on_when_nobody_waits_for_it
-    closing_at_once_gives_back_what_was_not_sent
-    what_was_accepted_goes_its_way_when_the_last_handle_is_gone
+    a_full_buffer_makes_the_next_batch_wait_without_an_error
+    a_send_that_is_dropped_while_it_waits_sends_nothing
+    a_flush_waits_for_all_batches_accepted_before_it
+    closing_flushes_and_rejects_later_batches_of_every_handle
+    closing_continues_if_its_future_is_dropped
+    an_immediate_close_returns_what_was_not_sent
+    accepted_batches_are_delivered_after_the_last_handle_is_dropped
 }
 
-/// Room for one batch of [`large`] size, and not for two.
+/// Room for one batch of [`large`] size, but not for two.
 fn narrow(cluster: &Cluster) -> Wanted {
     Wanted { buffer: 2_048, ..cluster.wanted() }
 }
@@ -36,38 +36,38 @@ fn large(letter: &str) -> String {
     letter.repeat(1_500)
 }
 
-async fn a_full_buffer_makes_the_next_batch_wait_and_is_no_error<S: Subject>() {
+async fn a_full_buffer_makes_the_next_batch_wait_without_an_error<S: Subject>() {
     let cluster = Cluster::held();
     let producer = S::create(narrow(&cluster));
     let first = producer.send_batch(batch([large("a")]), cluster.partition(0)).await.unwrap();
     let mut waits = pin!(producer.send_batch(batch([large("b")]), cluster.partition(0)));
-    let mut behind = pin!(producer.send_batch(batch(["c"]), cluster.partition(0)));
+    let mut after = pin!(producer.send_batch(batch(["c"]), cluster.partition(0)));
     assert!(poll_once(waits.as_mut()).is_pending());
-    assert!(poll_once(behind.as_mut()).is_pending(), "there would be room for it, but it came later");
+    assert!(poll_once(after.as_mut()).is_pending(), "it would fit, but an earlier one waits");
     cluster.release();
     assert_eq!(first.await.unwrap().base_offset(), Some(0));
     let waited = waits.await.unwrap();
-    let behind = behind.await.unwrap();
-    assert_eq!((waited.await.unwrap().base_offset(), behind.await.unwrap().base_offset()), (Some(1), Some(2)));
+    let after = after.await.unwrap();
+    assert_eq!((waited.await.unwrap().base_offset(), after.await.unwrap().base_offset()), (Some(1), Some(2)));
 }
 
-async fn a_send_that_is_dropped_while_it_waits_has_sent_nothing<S: Subject>() {
+async fn a_send_that_is_dropped_while_it_waits_sends_nothing<S: Subject>() {
     let cluster = Cluster::held();
     let producer = S::create(narrow(&cluster));
     let first = producer.send_batch(batch([large("a")]), cluster.partition(0)).await.unwrap();
-    let mut behind = Box::pin(producer.send_batch(batch([large("c")]), cluster.partition(0)));
+    let mut after = Box::pin(producer.send_batch(batch([large("c")]), cluster.partition(0)));
     {
         let mut dropped = pin!(producer.send_batch(batch([large("b")]), cluster.partition(0)));
         assert!(poll_once(dropped.as_mut()).is_pending());
-        assert!(poll_once(behind.as_mut()).is_pending());
+        assert!(poll_once(after.as_mut()).is_pending());
     }
     cluster.release();
     first.await.unwrap();
-    behind.await.unwrap().await.unwrap();
+    after.await.unwrap().await.unwrap();
     assert_eq!(cluster.values(), [large("a"), large("c")]);
 }
 
-async fn an_answer_that_nobody_waits_for_changes_nothing<S: Subject>(cluster: Cluster) {
+async fn a_dropped_handle_changes_nothing<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     for value in counted(20) {
         drop(producer.send_batch(batch([value]), cluster.partition(0)).await.unwrap());
@@ -76,7 +76,7 @@ async fn an_answer_that_nobody_waits_for_changes_nothing<S: Subject>(cluster: Cl
     assert_eq!(cluster.values(), counted(20));
 }
 
-async fn a_flush_waits_for_all_that_was_accepted_before_it<S: Subject>() {
+async fn a_flush_waits_for_all_batches_accepted_before_it<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
     producer.flush().await.unwrap(); // nothing to wait for
@@ -93,7 +93,7 @@ async fn a_flush_waits_for_all_that_was_accepted_before_it<S: Subject>() {
     }
 }
 
-async fn closing_flushes_and_refuses_what_comes_later_over_any_handle<S: Subject>() {
+async fn closing_flushes_and_rejects_later_batches_of_every_handle<S: Subject>() {
     let cluster = Cluster::held();
     let producer = S::create(narrow(&cluster));
     let other = producer.clone();
@@ -110,12 +110,12 @@ async fn closing_flushes_and_refuses_what_comes_later_over_any_handle<S: Subject
         assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
         assert_eq!(*refused.batch, batch([large("b")]));
     }
-    other.close().await.unwrap(); // twice is as good as once
+    other.close().await.unwrap(); // a second close has no effect
     other.flush().await.unwrap();
     assert_eq!(cluster.values(), [large("a")]);
 }
 
-async fn closing_goes_on_when_nobody_waits_for_it<S: Subject>() {
+async fn closing_continues_if_its_future_is_dropped<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
     let pending = producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap();
@@ -130,7 +130,7 @@ async fn closing_goes_on_when_nobody_waits_for_it<S: Subject>() {
     assert_eq!(cluster.values(), ["a"]);
 }
 
-async fn closing_at_once_gives_back_what_was_not_sent<S: Subject>() {
+async fn an_immediate_close_returns_what_was_not_sent<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
     let pending = producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap();
@@ -142,7 +142,7 @@ async fn closing_at_once_gives_back_what_was_not_sent<S: Subject>() {
     assert_eq!(cluster.log(), []);
 }
 
-async fn what_was_accepted_goes_its_way_when_the_last_handle_is_gone<S: Subject>() {
+async fn accepted_batches_are_delivered_after_the_last_handle_is_dropped<S: Subject>() {
     let cluster = Cluster::held();
     let producer = cluster.producer::<S>();
     let pending = producer.send_batch(batch(["a", "b"]), cluster.partition(0)).await.unwrap();
@@ -152,7 +152,7 @@ async fn what_was_accepted_goes_its_way_when_the_last_handle_is_gone<S: Subject>
     assert_eq!(cluster.values(), ["a", "b"]);
 }
 
-/// Nothing is awaited before them, so all of it is somewhere between the handle and the log.
+/// Nothing is awaited before, so batches are in every state between the handle and the log.
 async fn a_flush_and_a_close_in_the_middle<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     let values = counted(600);
@@ -180,7 +180,7 @@ async fn what_was_dropped_before_it_was_accepted_is_in_no_log<S: Subject>(cluste
         let mut send = Box::pin(producer.send_batch(batch([&value]), cluster.partition(0)));
         let pending = match poll_once(send.as_mut()) {
             Poll::Ready(pending) => pending.unwrap(),
-            Poll::Pending if number % 10 == 0 => send.await.unwrap(), // or else no time might pass at all
+            Poll::Pending if number % 10 == 0 => send.await.unwrap(), // otherwise no time might pass at all
             Poll::Pending => {
                 dropped += 1;
                 continue;
@@ -217,10 +217,10 @@ async fn a_hundred_tasks_share_a_producer<S: Subject>(cluster: Cluster) {
     let mut last = vec![-1; 100];
     for batch in values.chunks(3) {
         let (sender, _) = batch[0].rsplit_once('/').unwrap();
-        assert_eq!(batch, [0, 1, 2].map(|position| format!("{sender}/{position}")), "no two batches mingle");
+        assert_eq!(batch, [0, 1, 2].map(|position| format!("{sender}/{position}")), "batches are interleaved");
         let (task, number) = sender.split_once('/').unwrap();
         let (task, number): (usize, i32) = (task.parse().unwrap(), number.parse().unwrap());
-        assert_eq!(number, last[task] + 1, "each task's come in order");
+        assert_eq!(number, last[task] + 1, "a task's batches are out of order");
         last[task] = number;
     }
 }

@@ -14,19 +14,19 @@ use crate::log::batch;
 use crate::subject::Subject;
 
 over_each_transport_and_to_kafka! {
-    a_batch_filled_beforehand
+    a_filled_batch
     messages_alone
     a_batch_and_messages
-    messages_that_overflow_are_named_by_position_and_nothing_is_sent
-    a_batch_that_is_not_accepted_comes_back_with_the_messages_in_it
+    messages_that_do_not_fit_are_named_by_position_and_nothing_is_sent
+    a_batch_that_is_not_accepted_is_returned_with_the_messages_in_it
     without_confirmation_the_handle_can_be_awaited_later_or_dropped
-    without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there
-    keys_route_as_the_java_client_routes_them
-    a_producer_makes_batches_with_its_options
+    without_a_partition_one_is_chosen_and_kept_until_a_batch_was_sent_to_it
+    keys_are_partitioned_as_by_the_java_client
+    a_producer_creates_batches_with_its_options
     a_boxed_transport_does_the_same
 }
 
-async fn a_batch_filled_beforehand<S: Subject>(cluster: Cluster) {
+async fn a_filled_batch<S: Subject>(cluster: Cluster) {
     let publish: Publish<'_> = Publish::to(cluster.topic()).partition(0).batch(batch(["a", "b"]));
     let delivery = cluster.producer::<S>().publish_batch(publish).await.unwrap();
     assert_eq!((delivery.offset(0), delivery.offset(1), delivery.offset(2)), (Some(0), Some(1), None));
@@ -59,7 +59,7 @@ async fn a_batch_and_messages<S: Subject>(cluster: Cluster) {
     assert_eq!(cluster.values(), ["a", "b", "c"]);
 }
 
-async fn messages_that_overflow_are_named_by_position_and_nothing_is_sent<S: Subject>(cluster: Cluster) {
+async fn messages_that_do_not_fit_are_named_by_position_and_nothing_is_sent<S: Subject>(cluster: Cluster) {
     let options = BatchOptions::default().max_records(3);
     let producer = S::create(crate::subject::Wanted { options: options.clone(), ..cluster.wanted() });
     let alone = Publish::to(cluster.topic()).partition(0).messages(&["0", "1", "2", "3", "4"]);
@@ -80,7 +80,7 @@ async fn messages_that_overflow_are_named_by_position_and_nothing_is_sent<S: Sub
     assert_eq!(cluster.log(), []);
 }
 
-async fn a_batch_that_is_not_accepted_comes_back_with_the_messages_in_it<S: Subject>(cluster: Cluster) {
+async fn a_batch_that_is_not_accepted_is_returned_with_the_messages_in_it<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     let both = || Publish::to(cluster.topic()).batch(batch(["a"])).messages(&["b", "c"]);
     match producer.publish_batch(both().partition(77)).await {
@@ -112,7 +112,7 @@ async fn without_confirmation_the_handle_can_be_awaited_later_or_dropped<S: Subj
     assert_eq!(cluster.values(), ["later", "dropped"]);
 }
 
-async fn without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there<S: Subject>(cluster: Cluster) {
+async fn without_a_partition_one_is_chosen_and_kept_until_a_batch_was_sent_to_it<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     let mut went_to = Vec::new();
     for _ in 0..6 {
@@ -133,7 +133,7 @@ async fn without_a_partition_one_is_picked_and_kept_until_a_batch_has_gone_there
     assert_eq!(seen, HashSet::from([0, 1, 2]));
 }
 
-async fn keys_route_as_the_java_client_routes_them<S: Subject>(cluster: Cluster) {
+async fn keys_are_partitioned_as_by_the_java_client<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     let partitions = producer.partition_count(cluster.topic()).await.unwrap();
     assert_eq!(partitions.get(), 3);
@@ -161,7 +161,7 @@ async fn keys_route_as_the_java_client_routes_them<S: Subject>(cluster: Cluster)
     assert_eq!(delivery.topic_partition().partition, routed);
 }
 
-async fn a_producer_makes_batches_with_its_options<S: Subject>(cluster: Cluster) {
+async fn a_producer_creates_batches_with_its_options<S: Subject>(cluster: Cluster) {
     let options = BatchOptions::default().batch_size(99).compression("lz4".parse().unwrap());
     let batch = S::create(crate::subject::Wanted { options: options.clone(), ..cluster.wanted() }).batch();
     assert!(batch.is_empty());

@@ -1,5 +1,5 @@
-//! What the README and the guide show, compiled and run. The code is in `shown/`, a file a code block; a page must have the
-//! whole block as the file has it.
+//! The code blocks of the README and the guide, compiled and run. Each block is a file in `shown/`, and a page must
+//! contain the whole file.
 
 use kafka_batch::{DeliveryError, FailureReason, Fate, RecordError, TopicPartition};
 
@@ -12,7 +12,7 @@ use crate::subject::{AsyncStd, Rdkafka, Subject, Tokio};
 const README: &str = include_str!("../../README.md");
 const GUIDE: &str = include_str!("../../docs/guide.md");
 
-/// The README's example over each transport: only the line changes that names the producer.
+/// The README's example over each transport: only the line that names the producer differs.
 macro_rules! over_each_producer {
     ($($place:ident $producer:ident $block_on:expr;)*) => {$(
         mod $place {
@@ -22,7 +22,7 @@ macro_rules! over_each_producer {
             include!("shown/publish.rs");
 
             #[test]
-            fn what_the_readme_shows() {
+            fn the_readme_s_example() {
                 let cluster = Cluster::new();
                 let servers = cluster.wanted().servers;
                 $block_on(publish(&servers)).unwrap();
@@ -58,7 +58,7 @@ mod guide {
         (Outbox { producer, undelivered, answers: JoinSet::new() }, dead)
     }
 
-    /// What could not be delivered.
+    /// Returns the batches that could not be delivered.
     async fn all(mut dead: tokio::sync::mpsc::Receiver<KafkaBatch>) -> Vec<KafkaBatch> {
         let mut batches = Vec::new();
         while let Some(batch) = dead.recv().await {
@@ -101,7 +101,7 @@ mod guide {
 }
 
 #[test]
-fn the_pages_show_what_runs_here() {
+fn the_pages_contain_the_code_that_runs_here() {
     let producer = "use kafka_batch::TokioProducer as Producer; \
                     // or AsyncStdProducer, SmolProducer, RdkafkaProducer: only this line changes\n";
     let blocks = [
@@ -112,25 +112,25 @@ fn the_pages_show_what_runs_here() {
         (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/by_key.rs"))),
     ];
     for (page, block) in blocks {
-        assert!(page.contains(&block), "a page does not have this block:\n{block}");
+        assert!(page.contains(&block), "no page contains this block:\n{block}");
     }
 }
 
 #[test]
-fn the_pages_hide_no_line() {
+fn the_pages_have_no_hidden_lines() {
     for (name, page) in [("README.md", README), ("docs/guide.md", GUIDE)] {
         let mut is_code = false;
         for line in page.lines() {
             if line.starts_with("```") {
                 is_code = !is_code;
             }
-            assert!(!is_code || line != "#" && !line.starts_with("# "), "{name} is read elsewhere too: {line}");
+            assert!(!is_code || line != "#" && !line.starts_with("# "), "{name} is shown elsewhere too: {line}");
         }
     }
 }
 
 #[test]
-fn a_stream_goes_out_in_order_and_a_message_that_fits_nowhere_does_not_end_it() {
+fn a_stream_is_sent_in_order_and_a_message_that_fits_into_no_batch_does_not_end_it() {
     let cluster = Cluster::new();
     let readings = counted(5_000);
     Tokio::block_on(async {
@@ -149,9 +149,9 @@ fn a_stream_goes_out_in_order_and_a_message_that_fits_nowhere_does_not_end_it() 
 }
 
 #[test]
-fn what_a_stream_cannot_deliver_is_kept() {
+fn undeliverable_batches_of_a_stream_are_kept() {
     let cluster = Cluster::new();
-    let nowhere = TopicPartition::new(cluster.topic(), 3); // it has three partitions
+    let nowhere = TopicPartition::new(cluster.topic(), 3); // the topic has three partitions
     let kept = Tokio::block_on(async {
         let (sender, receiver) = tokio::sync::mpsc::channel(10);
         let pumped = tokio::spawn(guide::stream::run(cluster.producer::<Tokio>(), nowhere, receiver));
@@ -165,9 +165,9 @@ fn what_a_stream_cannot_deliver_is_kept() {
 }
 
 #[test]
-fn a_batch_that_sending_again_cannot_help_is_kept() {
-    for (errors, landed, kept) in [
-        (vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 0, 3), // sending the same again is of no use
+fn a_batch_that_cannot_succeed_is_kept() {
+    for (errors, written, kept) in [
+        (vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 0, 3), // sending the same again is useless
         (vec![], 3, 0),
     ] {
         let cluster = Cluster::new();
@@ -180,13 +180,13 @@ fn a_batch_that_sending_again_cannot_help_is_kept() {
             drop(sender);
             guide::stream::run(cluster.producer::<Tokio>(), cluster.partition(0), receiver).await
         });
-        assert_eq!(cluster.log().len(), landed);
+        assert_eq!(cluster.log().len(), written);
         assert_eq!(left.iter().map(kafka_batch::KafkaBatch::record_count).sum::<usize>(), kept);
     }
 }
 
 #[test]
-fn a_keyed_stream_goes_to_all_partitions_and_each_key_to_one() {
+fn a_keyed_stream_is_sent_to_all_partitions_and_each_key_to_one() {
     let cluster = Cluster::new();
     let readings: Vec<_> = (0..6_000).map(|n| (format!("sensor-{}", n % 10), n.to_string())).collect();
     Tokio::block_on(async {
@@ -210,7 +210,7 @@ fn a_keyed_stream_goes_to_all_partitions_and_each_key_to_one() {
 }
 
 #[test]
-fn what_is_left_to_send_is_neither_what_is_written_nor_what_was_rejected() {
+fn what_is_left_to_send_is_neither_written_nor_rejected() {
     use Fate::{NotWritten, Unknown, Written};
     let left = |fates: &[Fate], rejected: &[usize]| {
         let to = TopicPartition::new("t", 0);
@@ -224,7 +224,7 @@ fn what_is_left_to_send_is_neither_what_is_written_nor_what_was_rejected() {
     assert_eq!(left(&[Written, Unknown, NotWritten, Written], &[]), Some(vec!["1".into(), "2".into()]));
     assert_eq!(left(&[Written, NotWritten], &[1]), None);
     assert_eq!(left(&[Written; 2], &[]), None);
-    // What is lost is not what is left.
+    // A batch that is lost is not left to send.
     let to = TopicPartition::new("t", 0);
     assert!(guide::left(&DeliveryError::without_batch(to, FailureReason::Closed, Unknown, 3)).is_err());
 }

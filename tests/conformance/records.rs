@@ -1,4 +1,4 @@
-//! What is handed over is what arrives.
+//! Records arrive unchanged.
 
 use kafka_batch::message::{Message, OutgoingMessage, Tombstone};
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
@@ -9,17 +9,17 @@ use crate::log::{batch, counted};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_and_to_kafka! {
-    every_field_arrives_as_it_was
+    every_field_arrives_unchanged
     headers_of_every_layer_with_nulls_and_duplicates
     the_timestamp_zero
     tombstones_and_empty_values
     every_codec
-    offsets_go_on_from_batch_to_batch_and_count_for_each_partition
+    offsets_continue_from_batch_to_batch_in_each_partition
     without_acknowledgements_no_offset_is_known
 }
 
 over_each_transport! {
-    a_delivery_has_the_brokers_time
+    a_delivery_has_the_broker_s_time
 }
 
 const NOON: i64 = 1_700_000_000_000;
@@ -36,7 +36,7 @@ fn at(millis: i64) -> OwnedRecord {
     OwnedRecord { timestamp: Some(Timestamp::from_millis(millis)), ..OwnedRecord::new("value") }
 }
 
-async fn every_field_arrives_as_it_was<S: Subject>(cluster: Cluster) {
+async fn every_field_arrives_unchanged<S: Subject>(cluster: Cluster) {
     let full = OwnedRecord { key: Some(b"key".to_vec()), headers: vec![OwnedHeader::new("name", "value")], ..at(NOON) };
     let headers = vec![
         OwnedHeader::new("b", "1"),
@@ -62,7 +62,7 @@ async fn every_field_arrives_as_it_was<S: Subject>(cluster: Cluster) {
         at(-2),
         at(-62_135_596_800_000), // the year 1
         at(253_402_300_799_999), // the year 9999
-        at(1_600_000_000_000),   // backwards
+        at(1_600_000_000_000),   // decreasing
     ];
     let delivery = cluster.producer::<S>().send_batch(of(&records), cluster.partition(0)).await.unwrap().await.unwrap();
     assert!(delivery.records().map(|record| record.offset.unwrap()).eq(0..records.len() as i64));
@@ -97,7 +97,7 @@ async fn headers_of_every_layer_with_nulls_and_duplicates<S: Subject>(cluster: C
     assert_eq!(arrived, [headers("answers", "c"), with_own]);
 }
 
-/// librdkafka takes it for "now": its transport refuses such a record rather than change it.
+/// librdkafka takes it for "now", so its transport rejects such a record instead of changing it.
 async fn the_timestamp_zero<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     match producer.send_batch(of(&[at(0)]), cluster.partition(0)).await {
@@ -134,7 +134,7 @@ async fn every_codec<S: Subject>(cluster: Cluster) {
     assert_eq!(cluster.values(), vec!["the same again"; 2_500]);
 }
 
-async fn offsets_go_on_from_batch_to_batch_and_count_for_each_partition<S: Subject>(cluster: Cluster) {
+async fn offsets_continue_from_batch_to_batch_in_each_partition<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
     let mut expected = [0; 3];
     for (partition, count) in [(0, 3), (1, 1), (0, 5), (2, 2), (1, 4), (0, 1)] {
@@ -148,11 +148,11 @@ async fn offsets_go_on_from_batch_to_batch_and_count_for_each_partition<S: Subje
     assert_eq!(lengths, expected);
 }
 
-async fn a_delivery_has_the_brokers_time<S: Subject>() {
+async fn a_delivery_has_the_broker_s_time<S: Subject>() {
     let cluster = Cluster::new();
     let sent = batch(["a", "b"]);
     let delivery = cluster.producer::<S>().send_batch(sent.clone(), cluster.partition(0)).await.unwrap().await.unwrap();
-    // What librdkafka's mock broker answers to every Produce request.
+    // The timestamp in every Produce response of librdkafka's mock broker.
     assert_eq!(delivery.log_append_time(), Some(Timestamp::from_millis(1_234)));
     assert!(delivery.records().all(|record| record.timestamp.millis() == 1_234));
     assert_eq!(delivery.into_batch(), sent);

@@ -1,4 +1,4 @@
-//! Batches that are made of a stream, and sent as they come out of it: under each runtime's own timer.
+//! Batches from a stream, sent as they are completed, with each runtime's timer.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -15,15 +15,15 @@ use crate::log::counted;
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_and_to_kafka! {
-    each_message_is_at_the_offset_that_its_batch_was_given
+    each_message_has_the_offset_in_its_batch
 }
 
 over_each_transport! {
-    a_batch_that_has_waited_long_enough_goes
-    a_message_that_fits_into_no_batch_comes_back_and_the_others_go
+    a_batch_is_sent_after_its_linger
+    a_message_that_fits_into_no_batch_is_returned_and_the_others_are_sent
 }
 
-/// Messages that come when the case lets them; without one there, the stream waits, and wakes nobody.
+/// Messages that become available when the case sends them; otherwise the stream is pending, and wakes nothing.
 #[derive(Clone, Default)]
 struct Source(Arc<Mutex<VecDeque<Option<String>>>>);
 
@@ -41,7 +41,7 @@ impl Source {
     }
 }
 
-async fn each_message_is_at_the_offset_that_its_batch_was_given<S: Subject>(cluster: Cluster) {
+async fn each_message_has_the_offset_in_its_batch<S: Subject>(cluster: Cluster) {
     let options = BatchOptions::default().batch_size(500);
     let producer = S::create(Wanted { options, ..cluster.wanted() });
     let source = Source::default();
@@ -68,13 +68,13 @@ async fn each_message_is_at_the_offset_that_its_batch_was_given<S: Subject>(clus
     }
 }
 
-async fn a_batch_that_has_waited_long_enough_goes<S: Subject>() {
+async fn a_batch_is_sent_after_its_linger<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     let source = Source::default();
     let mut batches = BatchStream::from_poll_fn(|_| source.poll(), producer.batch(), std::time::SystemTime::now)
         .linger(Duration::from_millis(1), S::sleep);
-    assert!(poll_once(pin!(batches.next())).is_pending(), "there is no message, and the future is dropped");
+    assert!(poll_once(pin!(batches.next())).is_pending(), "no message, and the future is dropped");
     for (number, messages) in [["a", "b"], ["c", "d"]].into_iter().enumerate() {
         source.send(&messages);
         let rolled = batches.next().await.unwrap().unwrap();
@@ -84,7 +84,7 @@ async fn a_batch_that_has_waited_long_enough_goes<S: Subject>() {
     assert_eq!(cluster.values(), ["a", "b", "c", "d"]);
 }
 
-async fn a_message_that_fits_into_no_batch_comes_back_and_the_others_go<S: Subject>() {
+async fn a_message_that_fits_into_no_batch_is_returned_and_the_others_are_sent<S: Subject>() {
     let cluster = Cluster::new();
     let options = BatchOptions::default().max_message_bytes(500);
     let producer = S::create(Wanted { options, ..cluster.wanted() });

@@ -1,4 +1,4 @@
-//! What only the transports with a task of their own can meet: a runtime that ends before they do, or is not there.
+//! What concerns only the transports with their own task: a runtime that ends earlier, or that is missing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +22,9 @@ fn is_stopped(reason: &FailureReason) -> bool {
     matches!(reason, FailureReason::Stopped)
 }
 
-/// What was not sent is not written, what was may be, and whoever comes later is told; nobody waits for ever.
+/// What was not sent is not written, what was sent may be, and later calls fail; no future waits for ever.
 #[test]
-fn a_runtime_that_is_shut_down_in_the_middle_leaves_nobody_waiting() {
+fn a_runtime_that_is_shut_down_leaves_no_future_pending() {
     let cluster = Cluster::held();
     let runtime = runtime();
     let (producer, pending) = runtime.block_on(async {
@@ -47,7 +47,7 @@ fn a_runtime_that_is_shut_down_in_the_middle_leaves_nobody_waiting() {
     assert_eq!(*error.batch, batch(["c"]));
     let error = block_on(producer.partition_count("another")).unwrap_err();
     assert!(matches!(error, SendErrorReason::Stopped), "{error}");
-    block_on(producer.flush()).unwrap(); // nothing is on its way any more
+    block_on(producer.flush()).unwrap(); // nothing is in flight any more
     block_on(producer.close()).unwrap();
     cluster.release();
     assert_eq!(cluster.log(), []);
@@ -62,7 +62,7 @@ fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
         producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap().await.unwrap();
         cluster.mock().broker_round_trip_time(-1, std::time::Duration::from_secs(20)).unwrap();
         let pending = producer.send_batch(batch(["b"]), cluster.partition(0)).await.unwrap();
-        tokio::task::yield_now().await; // the task of the producer has its turn
+        tokio::task::yield_now().await; // the producer's task runs
         (producer, pending)
     });
     drop(runtime);
@@ -72,7 +72,7 @@ fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
 }
 
 #[test]
-fn a_task_that_is_dropped_is_a_runtime_that_is_shut_down() {
+fn a_dropped_task_is_like_a_runtime_that_is_shut_down() {
     let cluster = Cluster::held();
     let builder = AsyncStdProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
     let (producer, work) = builder.build_with_task().unwrap();
@@ -83,9 +83,9 @@ fn a_task_that_is_dropped_is_a_runtime_that_is_shut_down() {
     assert!(matches!(error, SendErrorReason::Stopped), "{error}");
 }
 
-/// That would be a fault of ours, or of whoever runs the task: but nobody waits for ever.
+/// That would be a bug of this crate, or of the executor, but no future waits for ever.
 #[test]
-fn a_task_that_panics_leaves_nobody_waiting() {
+fn a_task_that_panics_leaves_no_future_pending() {
     let cluster = Cluster::held();
     let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
     let (producer, work) = builder.build_with_task().unwrap();
@@ -94,13 +94,13 @@ fn a_task_that_panics_leaves_nobody_waiting() {
     let thread = std::thread::spawn(move || {
         let mut work = work;
         block_on(std::future::poll_fn(|context| {
-            assert!(!stopped.load(Ordering::SeqCst), "this is the panic that is wanted");
+            assert!(!stopped.load(Ordering::SeqCst), "this panic is intended");
             work.as_mut().poll(context)
         }));
     });
     let pending = block_on(producer.send_batch(batch(["a"]), cluster.partition(0))).unwrap();
     stop.store(true, Ordering::SeqCst);
-    drop(block_on(producer.partition_count("wakes the task"))); // which is told that it has stopped
+    drop(block_on(producer.partition_count("wakes the task"))); // which gets the error that it has stopped
     assert!(thread.join().is_err());
     let error = block_on(pending).unwrap_err();
     assert!(is_stopped(&error.reason), "{error}");
@@ -108,7 +108,7 @@ fn a_task_that_panics_leaves_nobody_waiting() {
 }
 
 #[test]
-fn without_a_runtime_tokio_says_so() {
+fn without_a_runtime_tokio_s_producer_reports_it() {
     let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:9092");
     assert!(matches!(builder.build(), Err(ConfigError::NoRuntime(_))));
 }
@@ -126,7 +126,7 @@ fn under_smol() {
     assert_eq!(cluster.values(), ["a", "b"]);
 }
 
-/// The handles and what they give out need no runtime, and the task any executor: here none but a thread.
+/// The handles need no runtime, and the task any executor: here, a thread.
 #[test]
 fn under_no_runtime() {
     let cluster = Cluster::new();
@@ -139,10 +139,10 @@ fn under_no_runtime() {
     thread.join().unwrap(); // it ends with the last handle
 }
 
-/// Before a broker was met a batch is filled as magic 2; after that as the brokers have it, unless a format was pinned, and
-/// without a codec that they do not have.
+/// Before a broker is known, a batch is filled as magic 2; after that in the brokers' format, unless a format was
+/// pinned, and without a codec that they do not support.
 #[test]
-fn a_producer_makes_batches_in_the_format_that_its_brokers_take() {
+fn a_producer_creates_batches_in_the_format_of_its_brokers() {
     let cluster = Cluster::new();
     cluster.mock().apiversion(RDKafkaApiKey::Produce, Some(0), Some(2)).unwrap();
     smol::block_on(async {
@@ -159,7 +159,7 @@ fn a_producer_makes_batches_in_the_format_that_its_brokers_take() {
 }
 
 #[test]
-fn a_batch_that_the_broker_finds_too_large_is_split_where_that_is_wanted() {
+fn a_batch_that_the_broker_finds_too_large_is_split_if_configured() {
     let cluster = Cluster::new();
     cluster.produce_errors(&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
     let delivery = runtime().block_on(async {
@@ -173,7 +173,7 @@ fn a_batch_that_the_broker_finds_too_large_is_split_where_that_is_wanted() {
 }
 
 #[test]
-fn a_program_can_ask_what_these_transports_promise() {
+fn the_capabilities_of_these_transports() {
     let builder = SmolProducer::builder().set("bootstrap.servers", "localhost:9092");
     let (producer, _work) = builder.clone().build_with_task().unwrap();
     assert_eq!(producer.capabilities(), Capabilities::new(true));

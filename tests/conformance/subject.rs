@@ -1,4 +1,4 @@
-//! The transports, as far as the suite has to tell them apart: how each is made, and which runtime it is under.
+//! The transports under test: how each is created, and its runtime.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -11,14 +11,14 @@ use crate::futures;
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What a case asks of a producer.
+/// The settings that a case needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) servers: String,
     pub(crate) options: BatchOptions,
-    /// How much may be on its way: `buffer.memory`, in bytes, and for librdkafka as many kibibytes as that is.
+    /// The limit of `buffer.memory`, in bytes, and for librdkafka the same in kibibytes.
     pub(crate) buffer: usize,
-    /// How long an accepted batch may take, and how long a topic is asked for.
+    /// The time limits for accepted batches and for topic lookups.
     pub(crate) patience: Duration,
     pub(crate) acks: &'static str,
     /// `linger.ms` of single messages. Without effect over librdkafka.
@@ -36,11 +36,11 @@ pub(crate) trait Subject: Sized + 'static {
 
     fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> Boxed<T>;
 
-    /// The timer of its runtime, or of whatever it runs under here.
+    /// The timer of its runtime.
     fn sleep(time: Duration) -> Boxed<()>;
 }
 
-/// The settings that the machine's transports have in common.
+/// The common settings of the transports over the machine.
 macro_rules! create {
     ($producer:ident, $wanted:ident) => {
         $producer::builder()

@@ -1,8 +1,8 @@
-//! What `cargo with-kafka` tells the command that it runs beside a broker.
+//! The environment that `cargo with-kafka` provides.
 
 use std::env;
 
-/// A variable of that environment. A test without it has failed, not been skipped.
+/// Returns a variable of that environment. A test without it fails; it is not skipped.
 pub(crate) fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|error| {
         let suite = env!("CARGO_CRATE_NAME");

@@ -1,9 +1,13 @@
-//! Magic 0 and 1, with a broker that still takes and gives them: Kafka up to 3.9.
+//! Magic 0 and 1, with a broker that still accepts and returns them: Kafka up to 3.9.
 
 use std::slice;
 
+use kafka_batch::batch::StampedBatch;
+use kafka_batch::compression::Codec;
+use kafka_batch::convert::DownConversion;
+use kafka_batch::decode::TimestampType;
 use kafka_batch::protocol::{ApiKey, ErrorCode};
-use kafka_batch::{Codec, Compression, DownConversion, Magic, StampedBatch, Timestamp, TimestampType};
+use kafka_batch::{Compression, Magic, Timestamp};
 
 use super::broker::Kafka;
 use super::old_fetch::{self, magic_of_fetch};
@@ -11,15 +15,15 @@ use super::rows::{Row, at_offsets, batch, batches, bulk, options, plain_sample, 
 use super::wire::Wire;
 use super::{codecs, sealed, segments, tools};
 
-/// The Produce versions before magic 2, and the format that each is for.
+/// The Produce versions before magic 2, and the format of each.
 const OLD_PRODUCE: [(i16, Magic); 3] = [(0, Magic::V0), (1, Magic::V0), (2, Magic::V1)];
 
-/// A connection to a broker that knows the old formats; `None`, and a line that says so, on one that has given them up.
-fn old_enough(test: &str) -> Option<(Kafka, Wire)> {
+/// Connects to a broker that supports the old formats; `None`, and a line of output, if it has dropped them.
+fn connect_to_old(test: &str) -> Option<(Kafka, Wire)> {
     let kafka = Kafka::here();
-    let wire = Wire::connect(&kafka); // which fails if the broker is not of that version
+    let wire = Wire::connect(&kafka); // fails if the broker does not have that version
     if kafka.major() >= 4 {
-        println!("{test}: does not apply to Kafka {}, which has given up magic 0 and 1", kafka.version);
+        println!("{test}: does not apply to Kafka {}, which has dropped magic 0 and 1", kafka.version);
         return None;
     }
     Some((kafka, wire))
@@ -34,7 +38,7 @@ fn old_sealed(rows: &[Row], magic: Magic, compression: Compression) -> StampedBa
     batch(rows, options(magic, compression)).seal().unwrap().without_producer_id()
 }
 
-/// The rows as this format can say them.
+/// Returns the rows as this format can carry them.
 fn as_carried(rows: &[Row], magic: Magic) -> Vec<Row> {
     let timestamp = |row: &Row| if magic.has_timestamps() { row.timestamp } else { Timestamp::NO_TIMESTAMP.millis() };
     let headers = |row: &Row| if magic.has_headers() { row.headers.clone() } else { Vec::new() };
@@ -43,8 +47,8 @@ fn as_carried(rows: &[Row], magic: Magic) -> Vec<Row> {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn old_formats_are_taken_and_come_back_as_they_were_sent() {
-    let Some((kafka, mut wire)) = old_enough("old formats are taken") else { return };
+fn old_formats_are_accepted_and_read_back_as_sent() {
+    let Some((kafka, mut wire)) = connect_to_old("old formats are accepted") else { return };
     let mut topics = Vec::new();
     for (version, magic) in OLD_PRODUCE {
         let topic = wire.topic(&format!("produce-v{version}"), old_codecs().len() as i32, &[]);
@@ -58,7 +62,7 @@ fn old_formats_are_taken_and_come_back_as_they_were_sent() {
                 assert_eq!((answer.error_code, answer.base_offset), expected_answer, "v{version} {compression}");
                 expected.extend(at_offsets(&as_carried(&part, magic), answer.base_offset));
             }
-            // Brokers of today store magic 2 whatever comes; each format in which they give it back is read.
+            // Today's brokers store magic 2 in any case; each format in which they return it is read.
             let log = wire.log(&topic, partition);
             assert!(batches(&log).iter().all(|batch| batch.magic() == Magic::V2));
             assert_eq!(rows(&log), expected, "v{version} {compression}");
@@ -84,11 +88,12 @@ fn old_formats_are_taken_and_come_back_as_they_were_sent() {
     }
 }
 
-/// The broker writes magic 0 and 1 with a code of its own for each codec; ours, headers and all, is what it converts.
+/// The broker writes magic 0 and 1 with separate code for each codec. It converts this library's batches, with their
+/// headers.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn what_the_broker_converts_down_is_read() {
-    let Some((_, mut wire)) = old_enough("what the broker converts down") else { return };
+fn batches_converted_by_the_broker_are_read() {
+    let Some((_, mut wire)) = connect_to_old("conversion by the broker") else { return };
     let topic = wire.topic("converted", 5, &[]);
     let sent = [sample(), bulk()].concat();
     for (partition, compression) in (0..).zip(codecs()) {
@@ -114,7 +119,7 @@ fn what_the_broker_converts_down_is_read() {
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
 fn log_append_time_is_read_in_magic_1() {
-    let Some((_, mut wire)) = old_enough("log append time in magic 1") else { return };
+    let Some((_, mut wire)) = connect_to_old("log append time in magic 1") else { return };
     let topic = wire.topic("old-append-time", 5, &[("message.timestamp.type", "LogAppendTime")]);
     for (partition, compression) in (0..).zip(old_codecs()) {
         let batch = old_sealed(&plain_sample(), Magic::V1, compression);
@@ -131,30 +136,30 @@ fn log_append_time_is_read_in_magic_1() {
     }
 }
 
-/// LZ4 frames in magic 0 carry a checksum over the wrong bytes: ours do, and so do the broker's.
+/// LZ4 frames in magic 0 have a checksum over the wrong bytes, both this library's and the broker's.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
 fn lz4_frames_have_the_checksum_of_their_format() {
-    let Some((_, mut wire)) = old_enough("LZ4 frames of magic 0 and 1") else { return };
+    let Some((_, mut wire)) = connect_to_old("LZ4 frames of magic 0 and 1") else { return };
     let frame = |checksum| [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, checksum];
     for (produce, fetch, magic, checksum) in [(0, 0, Magic::V0, 0x1a), (1, 1, Magic::V0, 0x1a), (2, 2, Magic::V1, 0x82)]
     {
         let topic = wire.topic("lz4", 1, &[]);
         let batch = old_sealed(&plain_sample(), magic, Compression::Lz4);
         let has_frame = |bytes: &[u8]| bytes.windows(7).any(|window| window == frame(checksum));
-        assert!(has_frame(batch.bytes()), "ours in {magic}");
+        assert!(has_frame(batch.bytes()), "this library's, {magic}");
         assert_eq!(wire.produce(produce, None, (&topic, 0), &batch).unwrap().error_code, ErrorCode::NONE);
         let log = old_fetch::log(&mut wire, fetch, &topic, 0, plain_sample().len());
-        assert!(has_frame(&log), "the broker's in {magic}");
+        assert!(has_frame(&log), "the broker's, {magic}");
     }
 }
 
-/// A broker that stores magic 2 looks at what was sent, message by message (a compressed one counts as one), and at what
-/// it makes of it: the larger of the two is what its limit has to allow.
+/// A broker that stores magic 2 checks the size of what was sent, message by message (a compressed one counts as one),
+/// and of the result of the conversion: its limit must allow the larger one.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn the_limit_counts_what_is_sent_and_what_is_stored() {
-    let Some((_, mut wire)) = old_enough("the limit in old formats") else { return };
+fn the_limit_applies_to_what_is_sent_and_to_what_is_stored() {
+    let Some((_, mut wire)) = connect_to_old("the limit in old formats") else { return };
     for (version, magic) in OLD_PRODUCE {
         for (compression, part) in old_codecs().into_iter().flat_map(|codec| [(codec, 3), (codec, usize::MAX)]) {
             let sent: Vec<_> = plain_sample().into_iter().rev().take(part).collect();
@@ -174,11 +179,11 @@ fn the_limit_counts_what_is_sent_and_what_is_stored() {
     }
 }
 
-/// A batch that was filled before its broker was known, and turns out to be for an old one.
+/// A batch that was filled before its broker was known, which turns out to be an old one.
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn a_batch_filled_as_magic_2_is_sent_as_an_older_one() {
-    let Some((_, mut wire)) = old_enough("late magic") else { return };
+fn a_batch_filled_as_magic_2_is_sent_in_an_older_format() {
+    let Some((_, mut wire)) = connect_to_old("late magic") else { return };
     for (version, magic) in OLD_PRODUCE {
         let topic = wire.topic("late-magic", 5, &[]);
         for (partition, compression) in (0..).zip(codecs()) {
@@ -192,14 +197,15 @@ fn a_batch_filled_as_magic_2_is_sent_as_an_older_one() {
     }
 }
 
-/// Kafka 4 lists Produce from v0 on, for the sake of old librdkafka, and hangs up on whoever believes it (KAFKA-18659).
+/// Kafka 4 lists Produce from v0 on, for old versions of librdkafka, and closes the connection on v0 to v2
+/// (KAFKA-18659).
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn kafka_4_lists_old_produce_versions_and_hangs_up_on_them() {
+fn kafka_4_lists_old_produce_versions_and_closes_the_connection_on_them() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     if kafka.major() < 4 {
-        println!("hanging up: does not apply to Kafka {}, which takes the old versions", kafka.version);
+        println!("old Produce versions: does not apply to Kafka {}, which supports them", kafka.version);
         return;
     }
     let topic = wire.topic("hung-up", 1, &[]);

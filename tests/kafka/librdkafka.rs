@@ -1,9 +1,10 @@
-//! The transport over librdkafka: what it delivers is in the log, where and as the [`Delivery`] says.
+//! The transport over librdkafka: what it delivers is in the log as the [`Delivery`] reports.
 
+use kafka_batch::compression::Codec;
 use kafka_batch::protocol::ErrorCode;
 use kafka_batch::transports::rdkafka::ConfigError;
 use kafka_batch::{
-    Codec, Compression, Delivery, Fate, Magic, Publish, PublishError, RdkafkaProducer, SendErrorReason, TopicPartition,
+    Compression, Delivery, Fate, Magic, Publish, PublishError, RdkafkaProducer, SendErrorReason, TopicPartition,
 };
 use tokio::runtime::Runtime;
 
@@ -17,7 +18,7 @@ fn producer(kafka: &Kafka, codec: Codec) -> Result<RdkafkaProducer, ConfigError>
     builder.set("compression.type", codec.name()).build()
 }
 
-/// The codecs that librdkafka was built with: all but perhaps zstd.
+/// Returns the codecs of this build of librdkafka: all, except perhaps for zstd.
 fn built_in(kafka: &Kafka) -> Vec<Codec> {
     let missing = |codec: &Codec| match producer(kafka, *codec) {
         Ok(_) => false,
@@ -31,14 +32,14 @@ fn built_in(kafka: &Kafka) -> Vec<Codec> {
     codecs().map(Compression::codec).into_iter().filter(|codec| !missing(codec)).collect()
 }
 
-/// Where a delivery says that the records are, and when they happened.
+/// Returns the offset and timestamp of each record of a delivery.
 fn places(delivery: &Delivery) -> Vec<(i64, i64)> {
     delivery.records().map(|record| (record.offset.unwrap(), record.timestamp.millis())).collect()
 }
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn batches_arrive_record_by_record_as_they_were_filled() {
+fn batches_arrive_record_by_record() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let built_in = built_in(&kafka);
@@ -74,7 +75,7 @@ fn batches_arrive_record_by_record_as_they_were_filled() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn a_delivery_has_the_brokers_time_where_the_broker_sets_it() {
+fn a_delivery_has_the_broker_s_time_if_the_broker_sets_it() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let topic = wire.topic("librdkafka-time", 1, &[("message.timestamp.type", "LogAppendTime")]);
@@ -88,7 +89,7 @@ fn a_delivery_has_the_brokers_time_where_the_broker_sets_it() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn what_the_broker_refuses_comes_back() {
+fn a_batch_that_the_broker_rejects_is_returned() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let runtime = Runtime::new().unwrap();
@@ -109,7 +110,7 @@ fn what_the_broker_refuses_comes_back() {
     let compacted = wire.topic("librdkafka-compacted", 1, &[("cleanup.policy", "compact")]);
     let keyed = |key: &str| Row::new(Some(key.as_bytes()), Some(b"value"));
     let keyless = Row::new(None, Some(b"value"));
-    // Which record it was, where there is just one, librdkafka 2.12 does not pass on: nobody is named then.
+    // If there is just one rejected record, librdkafka 2.12 does not pass its position on, so none is named.
     let failed = refused(&compacted.name, &[keyed("a"), keyless.clone(), keyed("b")]);
     assert_eq!((failed.record_errors.len(), failed.good_remainder().unwrap().record_count()), (0, 3), "{failed}");
     let mixed = [keyed("a"), keyless.clone(), keyed("b"), keyless];

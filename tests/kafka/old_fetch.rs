@@ -1,12 +1,13 @@
-//! Fetch v0 to v3, written and read by hand: nobody else here speaks them any more. A broker that does converts what it
-//! has to the format that such a client knows.
+//! Fetch v0 to v3, encoded and decoded here because no library at hand supports them. A broker that supports them
+//! converts records to the format of such a client.
 
+use kafka_batch::Magic;
+use kafka_batch::decode::RecordBatches;
 use kafka_batch::protocol::ErrorCode;
-use kafka_batch::{Magic, RecordBatches};
 
 use super::wire::{Topic, Wire};
 
-/// The format in which answers to a Fetch of this version are.
+/// Returns the format of the records in responses of this version.
 pub(crate) fn magic_of_fetch(version: i16) -> Magic {
     match version {
         0 | 1 => Magic::V0,
@@ -15,7 +16,7 @@ pub(crate) fn magic_of_fetch(version: i16) -> Magic {
     }
 }
 
-/// One answer, from this offset on: the records as they came.
+/// Fetches once, from this offset on, and returns the record bytes.
 pub(crate) fn fetch(wire: &mut Wire, version: i16, topic: &Topic, partition: i32, from: i64) -> (ErrorCode, Vec<u8>) {
     const FETCH: i16 = 1;
     const CONSUMER: i32 = -1;
@@ -48,12 +49,12 @@ pub(crate) fn fetch(wire: &mut Wire, version: i16, topic: &Topic, partition: i32
     assert_eq!((take(4), take(4)), (1, i64::from(partition)), "one partition");
     let error = ErrorCode(take(2) as i16);
     take(8); // high watermark
-    let length = take(4) as i32; // -1 where there is an error
+    let length = take(4) as i32; // -1 if there is an error
     assert_eq!(rest.len(), length.max(0) as usize);
     (error, rest.to_vec())
 }
 
-/// Everything in a partition, in as many answers as it takes; each may end in a batch that is cut off.
+/// Fetches a whole partition in as many requests as needed; each response may end within a batch.
 pub(crate) fn log(wire: &mut Wire, version: i16, topic: &Topic, partition: i32, records: usize) -> Vec<u8> {
     let mut log = Vec::new();
     while (super::rows::rows(&log).len()) < records {

@@ -1,7 +1,9 @@
 //! Producer ids: sequences, duplicates, transactions.
 
+use kafka_batch::batch::{Stamp, StampedBatch};
+use kafka_batch::decode::{ControlType, DEFAULT_MAX_DECOMPRESSED, RecordBatch};
 use kafka_batch::protocol::{ApiKey, ErrorCode};
-use kafka_batch::{Compression, ControlType, DEFAULT_MAX_DECOMPRESSED, Magic, RecordBatch, Stamp, StampedBatch};
+use kafka_batch::{Compression, Magic};
 
 use super::broker::Kafka;
 use super::rows::{Row, at_offsets, batch, batches, bulk, options, records, sample};
@@ -15,7 +17,7 @@ pub(crate) fn stamped(rows: &[Row], compression: Compression, stamp: Stamp) -> S
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn sequences_are_followed_and_duplicates_recognised() {
+fn sequences_are_checked_and_duplicates_recognised() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let newest = wire.newest(ApiKey::Produce);
@@ -31,11 +33,11 @@ fn sequences_are_followed_and_duplicates_recognised() {
     for (n, batch) in (0..).zip(&in_order) {
         assert_eq!(wire.append((&topic, 0), batch), n * i64::from(count));
     }
-    // The five newest batches are known: the same bytes again are answered with the offset that they have.
+    // The five newest batches are remembered: the response to the same bytes has their offset.
     for (n, batch) in (0..).zip(&in_order).skip(1) {
         assert_eq!(wire.append((&topic, 0), batch), n * i64::from(count));
     }
-    // An older one is not: to the broker it is out of order, as is one that leaves a gap.
+    // An older batch is not remembered: it is out of order to the broker, as is one after a gap.
     let refused = |wire: &mut Wire, batch: &StampedBatch| wire.produce(newest, None, (&topic, 0), batch).unwrap();
     let older = refused(&mut wire, &in_order[0]);
     assert_eq!(older.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
@@ -56,7 +58,7 @@ fn sequences_are_followed_and_duplicates_recognised() {
 
 #[test]
 #[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
-fn committed_transactions_are_seen_and_aborted_ones_are_not() {
+fn committed_transactions_are_visible_and_aborted_ones_are_not() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
     let mut rounds = vec![(Protocol::Classic, 11)];
@@ -105,7 +107,7 @@ fn committed_transactions_are_seen_and_aborted_ones_are_not() {
     }
 }
 
-/// What the end of a transaction looks like in the log.
+/// Returns the control record at the end of a transaction.
 fn marker(batch: &RecordBatch<'_>, producer_id: i64) -> ControlType {
     assert!(batch.is_control() && batch.is_transactional());
     assert_eq!((batch.header().unwrap().producer_id, batch.record_count()), (producer_id, Some(1)));

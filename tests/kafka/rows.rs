@@ -1,14 +1,12 @@
-//! Records as plain values: what goes into batches here, and what everybody who reads them must come up with.
+//! Records as plain values: what the tests write, and what every reader must return.
 
 use std::fmt;
 
-use kafka_batch::{
-    Append, BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Header, KafkaBatch, Magic, MagicChoice, Record,
-    RecordBatch, RecordBatches, RecordView,
-};
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatch, RecordBatches, RecordView};
+use kafka_batch::{Append, BatchOptions, Compression, Header, KafkaBatch, Magic, MagicChoice, Record};
 use kafka_protocol::records::RecordBatchDecoder;
 
-/// 2023-11-14. Topics here keep records for ever, whatever their timestamps.
+/// 2023-11-14. Topics of these tests keep records for ever, whatever their timestamps.
 pub(crate) const NOON: i64 = 1_700_000_000_000;
 
 type Bytes = Vec<u8>;
@@ -43,7 +41,7 @@ impl Row {
     }
 }
 
-/// Short enough to be read when a comparison fails.
+/// Short, so that the failure of a comparison is readable.
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |bytes: &Option<Bytes>| match bytes {
@@ -56,7 +54,7 @@ impl fmt::Debug for Row {
     }
 }
 
-/// Keys and values that are null, empty, text, or every byte there is; timestamps that go back and forth.
+/// Keys and values that are null, empty, text, or all bytes; timestamps that increase and decrease.
 pub(crate) fn plain_sample() -> Vec<Row> {
     let all_bytes: Bytes = (0..=255).collect();
     let mut rows = vec![
@@ -68,7 +66,7 @@ pub(crate) fn plain_sample() -> Vec<Row> {
         Row::new(Some(&all_bytes), Some(&all_bytes)),
         Row::new(Some("ключ".as_bytes()), Some(r#"{"text": "\\ \"quoted\" — naïve"}"#.as_bytes())),
     ];
-    let repeats = (0..60).map(|n| format!("reading {n} of a sensor that says the same again and again"));
+    let repeats = (0..60).map(|n| format!("reading {n} of a sensor that sends the same again and again"));
     rows.extend(repeats.map(|text| Row::new(Some(b"sensor-7"), Some(text.as_bytes()))));
     for (row, shift) in rows.iter_mut().zip([0, 5, -1_000, 86_400_000, -86_400_000, 1, 0].into_iter().cycle()) {
         row.timestamp += shift;
@@ -76,7 +74,7 @@ pub(crate) fn plain_sample() -> Vec<Row> {
     rows
 }
 
-/// The same with headers: repeated, null, empty, and named in other alphabets.
+/// The same with headers: repeated, null, empty, and with names in other alphabets.
 pub(crate) fn sample() -> Vec<Row> {
     let mut rows = plain_sample();
     type Headers<'a> = &'a [(&'a str, Option<&'a [u8]>)];
@@ -93,7 +91,7 @@ pub(crate) fn sample() -> Vec<Row> {
     rows
 }
 
-/// More than the blocks of any codec hold, some of it hard to compress.
+/// More than a block of any codec, partly hard to compress.
 pub(crate) fn bulk() -> Vec<Row> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut noise = |length: usize| -> Bytes {
@@ -112,21 +110,21 @@ pub(crate) fn bulk() -> Vec<Row> {
     rows
 }
 
-/// The rows as they will stand in the log.
+/// Returns the rows with the offsets that they have in the log.
 pub(crate) fn at_offsets(rows: &[Row], base: i64) -> Vec<Row> {
     (base..).zip(rows).map(|(offset, row)| Row { offset, ..row.clone() }).collect()
 }
 
-/// Limits far away, this format, this codec.
+/// Returns options with high limits, this format and this codec.
 pub(crate) fn options(magic: Magic, compression: Compression) -> BatchOptions {
     BatchOptions::default().batch_size(1_000_000).magic(MagicChoice::Pinned(magic)).compression(compression)
 }
 
-/// A batch of these rows, which must have room for them.
+/// Returns a batch of these rows, which must fit.
 pub(crate) fn batch(rows: &[Row], options: BatchOptions) -> KafkaBatch {
     let mut batch = options.build(NOON).unwrap();
     for row in rows {
-        assert!(matches!(append(&mut batch, row), Append::Taken(_)), "the batch has no room for {row:?}");
+        assert!(matches!(append(&mut batch, row), Append::Taken(_)), "{row:?} does not fit");
     }
     batch
 }
@@ -147,7 +145,7 @@ pub(crate) fn append(batch: &mut KafkaBatch, row: &Row) -> Append {
     batch.append(record).unwrap()
 }
 
-/// What this library reads: the batches, of which the last must be whole.
+/// Returns the batches as read by this library. The last one must be complete.
 pub(crate) fn batches(log: &[u8]) -> Vec<RecordBatch<'_>> {
     let mut batches = RecordBatches::new(log);
     let read: Vec<_> = (&mut batches).map(Result::unwrap).collect();
@@ -155,18 +153,18 @@ pub(crate) fn batches(log: &[u8]) -> Vec<RecordBatch<'_>> {
     read
 }
 
-/// The records of one batch, as this library reads them.
+/// Returns the records of a batch as read by this library.
 pub(crate) fn records(batch: &RecordBatch<'_>) -> Vec<Row> {
     let records = batch.records(DEFAULT_MAX_DECOMPRESSED).unwrap();
     records.iter().map(|record| Row::view(&record.unwrap())).collect()
 }
 
-/// The records of a log, control records left out.
+/// Returns the records of a log without control records.
 pub(crate) fn rows(log: &[u8]) -> Vec<Row> {
     batches(log).iter().filter(|batch| !batch.is_control()).flat_map(records).collect()
 }
 
-/// What the decoder of `kafka-protocol` reads; of repeated headers it keeps the last value only.
+/// Returns the records as read by `kafka-protocol`, which keeps only the last value of a repeated header.
 pub(crate) fn rows_of_another_decoder(mut log: &[u8]) -> Vec<Row> {
     let sets = RecordBatchDecoder::decode_all(&mut log).unwrap();
     let records = sets.into_iter().flat_map(|set| set.records).filter(|record| !record.control);
@@ -180,7 +178,7 @@ pub(crate) fn rows_of_another_decoder(mut log: &[u8]) -> Vec<Row> {
         .collect()
 }
 
-/// The rows as a decoder leaves them that knows each header once.
+/// Returns the rows as read by a decoder that keeps each header once.
 pub(crate) fn without_repeated_headers(rows: &[Row]) -> Vec<Row> {
     let once = |headers: &Headers| {
         let mut kept = Headers::new();

@@ -1,10 +1,10 @@
-//! Kafka's own command-line tools: how one is run.
+//! Runs Kafka's command-line tools.
 
 use std::process::Command;
 
 use super::environment::variable;
 
-/// Runs a tool to its end, and gives what it printed. Its main class is in the variable of this name.
+/// Runs a tool to its end, and returns its output. The variable `main_class` names its main class.
 pub(crate) fn run(main_class: &str, arguments: &[&str]) -> String {
     let output = Command::new(variable("KAFKA_BATCH_JAVA"))
         .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &variable("KAFKA_BATCH_KAFKA_CLASSPATH")])

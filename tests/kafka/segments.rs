@@ -1,14 +1,14 @@
-//! Log segments, read by this library and by Kafka's own tool, side by side.
+//! Log segments, read by this library and by Kafka's dump tool.
 
-use kafka_batch::{RecordBatch, TimestampType};
+use kafka_batch::decode::{RecordBatch, TimestampType};
 
 use super::rows::{Row, batches, records};
 use super::tools::{DumpedBatch, dump};
 
 use std::path::PathBuf;
 
-/// Compares what this library reads in each segment with what Kafka's log dump says of it, field by field. Gives how
-/// many records there are.
+/// Compares what this library reads in each segment with the output of Kafka's dump tool, field by field. Returns
+/// the number of records.
 pub(crate) fn compare_with_dump(segments: &[PathBuf]) -> usize {
     let mut count = 0;
     for (segment, dumped) in segments.iter().zip(dump(segments)) {
@@ -34,13 +34,13 @@ pub(crate) fn compare_with_dump(segments: &[PathBuf]) -> usize {
 }
 
 fn compare_headers(batch: &RecordBatch<'_>, dumped: &DumpedBatch) {
-    let header = batch.header().expect("brokers of today write magic 2");
+    let header = batch.header().expect("magic 2, which today's brokers write");
     let codec = batch.codec();
     let last_sequence = if header.base_sequence < 0 { -1 } else { header.base_sequence + header.last_offset_delta };
     let horizon = batch
         .delete_horizon()
         .map_or("OptionalLong.empty".to_owned(), |horizon| format!("OptionalLong[{}]", horizon.millis()));
-    let ours = [
+    let this_crate = [
         ("magic", batch.magic().id().to_string()),
         ("compresscodec", codec.name().to_owned()),
         ("position", batch.position().start.to_string()),
@@ -59,7 +59,7 @@ fn compare_headers(batch: &RecordBatch<'_>, dumped: &DumpedBatch) {
         ("deleteHorizonMs", horizon),
         (time_field(batch), header.max_timestamp.to_string()),
     ];
-    for (name, value) in ours {
+    for (name, value) in this_crate {
         assert_eq!(dumped.field(name), value, "{name} in {dumped:?}");
     }
 }
@@ -71,7 +71,7 @@ fn time_field(batch: &RecordBatch<'_>) -> &'static str {
     }
 }
 
-/// The tool prints keys and values as text, as far as they are some; of headers just the names.
+/// The tool prints keys and values as text where possible, and only the names of headers.
 fn compare_text(record: &Row, dumped: &str, names: &str) {
     let expected: Vec<_> = record.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, format!("[{}]", expected.join(",")));

@@ -1,4 +1,4 @@
-//! Kafka's own command-line tools: the console consumer, and the one that prints log segments.
+//! Kafka's console consumer and its dump tool for log segments.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -7,18 +7,18 @@ use super::broker::Kafka;
 use super::rows::Row;
 use super::run::run;
 
-/// A record's partition, the kind of its timestamp, and itself.
+/// A record's partition, the type of its timestamp, and the record.
 pub(crate) type Consumed = (i32, String, Row);
 
-/// The records of one partition, in order.
+/// Returns the records of one partition, in order.
 pub(crate) fn of_partition(consumed: &[Consumed], partition: i32) -> Vec<Row> {
     consumed.iter().filter(|(of, _, _)| *of == partition).map(|(_, _, row)| row.clone()).collect()
 }
 
-/// What Kafka's console consumer says of the first `count` records of a topic, in order within each partition.
+/// Returns the first `count` records of a topic as read by Kafka's console consumer, in order within each partition.
 pub(crate) fn consume(kafka: &Kafka, topic: &str, count: usize, committed: bool) -> Vec<Consumed> {
-    // This deserializer makes text of bytes, everything unprintable escaped. Nothing is null in its eyes, so null gets
-    // a name that no value here has.
+    // This deserializer prints bytes as text, with unprintable ones escaped. It does not handle null, so null is
+    // printed as a text that no value has.
     const ESCAPING: &str = "org.apache.kafka.common.serialization.BytesDeserializer";
     let property = if kafka.major() >= 4 { "--formatter-property" } else { "--property" };
     let properties: Vec<String> = ["timestamp", "partition", "offset", "headers", "key", "value"]
@@ -64,7 +64,7 @@ fn consumed(line: &str) -> Consumed {
     (number(partition, "Partition:") as i32, kind.to_owned(), row)
 }
 
-/// Back from `\x0A` to bytes. The backslash itself is always escaped.
+/// Decodes `\x0A` to bytes. The backslash itself is always escaped.
 fn bytes(escaped: &str) -> Option<Vec<u8>> {
     if escaped == NULL {
         return None;
@@ -79,7 +79,7 @@ fn bytes(escaped: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A batch as Kafka's log dump shows it: its fields by their names there, and its records.
+/// A batch as shown by Kafka's dump tool: its fields by name, and its records.
 #[derive(Debug)]
 pub(crate) struct DumpedBatch {
     pub(crate) fields: HashMap<String, String>,
@@ -92,8 +92,8 @@ impl DumpedBatch {
     }
 }
 
-/// What Kafka's log dump says of segments, file by file, with each batch decompressed and each record shown. It fails
-/// if the tool finds a batch that is not valid.
+/// Returns the output of Kafka's dump tool for segments, file by file, with each batch decompressed and each record
+/// shown. Fails if the tool reports an invalid batch.
 pub(crate) fn dump(segments: &[PathBuf]) -> Vec<Vec<DumpedBatch>> {
     let files: Vec<_> = segments.iter().map(|segment| segment.to_str().unwrap()).collect();
     let arguments = ["--deep-iteration", "--print-data-log", "--files", &files.join(",")];
@@ -109,7 +109,7 @@ pub(crate) fn dump(segments: &[PathBuf]) -> Vec<Vec<DumpedBatch>> {
         } else if let Some(record) = line.strip_prefix("| ") {
             dumps.last_mut().unwrap().last_mut().unwrap().records.push(fields(record));
         } else {
-            // Values stand there as they are, line ends included; and this is what the tool says of damage:
+            // Values are printed as they are, including line ends; the tool reports damage with these texts:
             assert!(!line.contains("bytes are not valid") && !line.contains("Found"), "{line}");
         }
     }
@@ -117,7 +117,7 @@ pub(crate) fn dump(segments: &[PathBuf]) -> Vec<Vec<DumpedBatch>> {
     dumps
 }
 
-/// `name: value name: value …`, up to the key and payload at the end, which are shown as they are.
+/// Parses `name: value name: value …`, up to the key and payload at the end, which are printed as they are.
 fn fields(line: &str) -> HashMap<String, String> {
     let (line, free) = line.split_once(" key: ").unwrap_or((line, ""));
     let mut fields = HashMap::new();

@@ -1,7 +1,8 @@
 //! Producer ids, and a transactional producer, request by request (KIP-98, KIP-890).
 
+use kafka_batch::KafkaBatch;
+use kafka_batch::batch::Stamp;
 use kafka_batch::protocol::{ErrorCode, InitProducerIdResponse};
-use kafka_batch::{KafkaBatch, Stamp};
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::{
     AddPartitionsToTxnRequest, EndTxnRequest, FindCoordinatorRequest, ProducerId, TopicName, TransactionalId,
@@ -10,12 +11,12 @@ use kafka_protocol::messages::{
 use super::broker::{unique, until};
 use super::wire::{Topic, Wire, text};
 
-/// Whether a transaction's partitions are named before they are written to, or by writing to them.
+/// Whether the partitions of a transaction are added before they are written to, or by writing to them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Protocol {
     /// AddPartitionsToTxn, Produce up to v11, EndTxn up to v4; the epoch stays.
     Classic,
-    /// Produce v12 and newer, EndTxn v5; each transaction has an epoch of its own (`transaction.version` 2).
+    /// Produce v12 and newer, EndTxn v5; each transaction has another epoch (`transaction.version` 2).
     Implicit,
 }
 
@@ -38,7 +39,7 @@ impl<'w> Producer<'w> {
         Self { wire, protocol, transactional_id, id, epoch, next_sequence: 0 }
     }
 
-    /// Appends a batch to the transaction that is going on, or begins one with it. Gives its first sequence number.
+    /// Appends a batch to the current transaction, or starts one with it. Returns its first sequence number.
     pub(crate) fn append(&mut self, version: i16, to: (&Topic, i32), batch: KafkaBatch) -> i32 {
         if self.protocol == Protocol::Classic {
             self.add(to);
@@ -69,7 +70,7 @@ impl<'w> Producer<'w> {
         });
     }
 
-    /// Commits or aborts, and waits until the marker stands in the partition.
+    /// Commits or aborts, and waits until the marker is in the partition.
     pub(crate) fn end(&mut self, committed: bool, (topic, partition): (&Topic, i32)) {
         let request = EndTxnRequest::default()
             .with_transactional_id(TransactionalId(text(&self.transactional_id)))
@@ -91,7 +92,7 @@ impl<'w> Producer<'w> {
     }
 }
 
-/// The id and epoch of a new producer without transactions.
+/// Returns the id and epoch of a new producer without transactions.
 pub(crate) fn idempotent_producer(wire: &mut Wire) -> (i64, i16) {
     new_producer(wire, None)
 }
@@ -103,7 +104,8 @@ fn new_producer(wire: &mut Wire, transactional_id: Option<&str>) -> (i64, i16) {
     (producer_id, producer_epoch)
 }
 
-/// Asks until the coordinator is there and has finished what it was at. These answers say that nothing was done yet.
+/// Repeats a request until the coordinator is available and has finished earlier work. Retriable errors mean that
+/// nothing was done.
 fn done(what: &str, mut ask: impl FnMut() -> ErrorCode) {
     until(what, || {
         let code = ask();

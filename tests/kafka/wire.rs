@@ -1,15 +1,15 @@
-//! A connection to the broker that speaks Kafka's protocol over a plain socket: requests of this library's own protocol
-//! module where it has them, of the crate `kafka-protocol` otherwise.
+//! A plain connection to the broker: requests of this library's protocol module where it has them, otherwise of the
+//! crate `kafka-protocol`.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use kafka_batch::StampedBatch;
+use kafka_batch::batch::StampedBatch;
 use kafka_batch::protocol::{
-    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_FRAME_CEILING, EncodeError, ErrorCode, FrameReader,
+    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_MAX_FRAME_SIZE, EncodeError, ErrorCode, FrameReader,
     InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse, PartitionProduceData,
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, ProducedTopic, RequestHeader, RequestedTopics,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, RequestHeader, RequestedTopics, TopicNameOrId,
     TopicProduceData, Uuid, correlation_id,
 };
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -25,7 +25,7 @@ use super::rows::batches;
 
 const CLIENT: &str = "kafka-batch-tests";
 
-/// One connection, on which one request waits for its response before the next one goes out.
+/// A connection with one request in flight at a time.
 #[derive(Debug)]
 pub(crate) struct Wire {
     stream: TcpStream,
@@ -34,7 +34,7 @@ pub(crate) struct Wire {
     pub(crate) listed: ApiVersionsResponse,
 }
 
-/// A topic made for one test.
+/// A topic created for one test.
 #[derive(Clone, Debug)]
 pub(crate) struct Topic {
     pub(crate) name: String,
@@ -42,13 +42,13 @@ pub(crate) struct Topic {
 }
 
 impl Wire {
-    /// Connects, and learns what the broker speaks: in the newest version, or the one that it then says.
+    /// Connects, and requests the supported versions: with the newest version, or the one that the broker then names.
     pub(crate) fn connect(kafka: &Kafka) -> Self {
         let stream = TcpStream::connect(&kafka.address).unwrap_or_else(|error| panic!("{}: {error}", kafka.address));
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.set_nodelay(true).unwrap();
         let unknown = ApiVersionsResponse::decode(&[0; 10], 0).unwrap();
-        let mut wire = Self { stream, frames: FrameReader::new(DEFAULT_FRAME_CEILING), requests: 0, listed: unknown };
+        let mut wire = Self { stream, frames: FrameReader::new(DEFAULT_MAX_FRAME_SIZE), requests: 0, listed: unknown };
         let mut version = ApiKey::ApiVersions.versions().max;
         let mut listed = wire.api_versions(version);
         if listed.error_code == ErrorCode::UNSUPPORTED_VERSION {
@@ -56,8 +56,8 @@ impl Wire {
             listed = wire.api_versions(version);
         }
         assert_eq!(listed.error_code, ErrorCode::NONE, "ApiVersions v{version}");
-        let takes_old_fetches = listed.api_keys.iter().any(|api| api.api_key == 1 && api.versions.min == 0);
-        assert_eq!(takes_old_fetches, kafka.major() < 4, "the broker is no Kafka {}", kafka.version);
+        let supports_old_fetches = listed.api_keys.iter().any(|api| api.api_key == 1 && api.versions.min == 0);
+        assert_eq!(supports_old_fetches, kafka.major() < 4, "the broker is not Kafka {}", kafka.version);
         Self { listed, ..wire }
     }
 
@@ -72,12 +72,12 @@ impl Wire {
         ApiVersionsResponse::decode(&frame, version).unwrap()
     }
 
-    /// The newest version of an API that both sides speak.
+    /// Returns the newest version of an API that both sides support.
     pub(crate) fn newest(&self, api: ApiKey) -> i16 {
         self.listed.choose(api).unwrap()
     }
 
-    /// Writes a request and reads what answers it, the correlation id included.
+    /// Writes a request and reads the response, with its correlation id.
     fn exchange<B: AsRef<[u8]>>(
         &mut self,
         encode: impl FnOnce(RequestHeader<'_>) -> Result<Vec<B>, EncodeError>,
@@ -95,14 +95,14 @@ impl Wire {
             }
             let mut received = &buffer[..length];
             if let Some(frame) = self.frames.next_frame(&mut received).unwrap() {
-                assert!(received.is_empty(), "nobody asked for this: {received:?}");
+                assert!(received.is_empty(), "unexpected bytes: {received:?}");
                 assert_eq!(correlation_id(&frame).unwrap(), self.requests);
                 return Ok(frame.to_vec());
             }
         }
     }
 
-    /// A request of the crate `kafka-protocol`, and its response.
+    /// Sends a request of the crate `kafka-protocol`, and returns the response.
     pub(crate) fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         let frame = self.exchange(|RequestHeader { correlation_id, .. }| {
             let header = TheirHeader::default()
@@ -119,11 +119,11 @@ impl Wire {
         let mut rest = &frame[..];
         ResponseHeader::decode(&mut rest, R::Response::header_version(version)).unwrap();
         let response = R::Response::decode(&mut rest, version).unwrap();
-        assert!(rest.is_empty(), "left over: {rest:?}");
+        assert!(rest.is_empty(), "bytes after the response: {rest:?}");
         response
     }
 
-    /// A request that is given without its header of key, version and ids, which in old versions all look alike.
+    /// Sends a request given without its header of key, version and ids, which is the same in all old versions.
     pub(crate) fn ask_by_hand(&mut self, key: i16, version: i16, body: &[u8]) -> Vec<u8> {
         let answer = self.exchange(|header| {
             let client = CLIENT.as_bytes();
@@ -141,11 +141,11 @@ impl Wire {
         answer.unwrap().split_off(4)
     }
 
-    /// A new topic with these settings, ready to be written to.
+    /// Creates a topic with these settings, and waits until it can be written to.
     pub(crate) fn topic(&mut self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Topic {
         let name = unique(name);
-        // Neither retention nor segments by time: both go by the timestamps of records, and those here are old. (A
-        // transaction's marker, which has the time of day, would otherwise begin a segment.)
+        // No retention and no segments by time: both depend on the timestamps of records, which are old here. (A
+        // transaction's marker has the current time, and would otherwise start a new segment.)
         let timeless = [("retention.ms", "-1"), ("segment.ms", "1000000000000000")];
         let given = |name| settings.iter().any(|(other, _)| *other == name);
         let settings = timeless.iter().filter(|(name, _)| !given(*name)).chain(settings);
@@ -173,12 +173,12 @@ impl Wire {
         topic
     }
 
-    /// The broker's metadata, in every version that both sides speak, says of a topic what was asked for.
+    /// Checks the broker's metadata of a topic in every version that both sides support.
     fn check_metadata(&mut self, topic: &Topic, partitions: i32) {
         let theirs = self.listed.versions(ApiKey::Metadata).unwrap();
         let names = [topic.name.as_str()];
         for version in theirs.min..=self.newest(ApiKey::Metadata) {
-            let mut request = MetadataRequest::new(RequestedTopics::Named(&names));
+            let mut request = MetadataRequest::new(RequestedTopics::ByName(&names));
             request.allow_auto_topic_creation = version < 4;
             let frame = self.exchange(|header| request.encode(version, header)).unwrap();
             let answer = MetadataResponse::decode(&frame, version).unwrap();
@@ -192,7 +192,7 @@ impl Wire {
         }
     }
 
-    /// Hands a batch to the leader of a partition, which here is always this broker.
+    /// Sends a batch to the leader of a partition, which is always this broker.
     pub(crate) fn produce(
         &mut self,
         version: i16,
@@ -210,13 +210,13 @@ impl Wire {
         let frame = self.exchange(|header| request.encode(version, header))?;
         let mut response = ProduceResponse::decode(&frame, version).unwrap();
         let mut answered = response.responses.pop().unwrap();
-        let named = if version < 13 { ProducedTopic::Name(topic.name.clone()) } else { ProducedTopic::Id(topic.id) };
+        let named = if version < 13 { TopicNameOrId::Name(topic.name.clone()) } else { TopicNameOrId::Id(topic.id) };
         assert_eq!((answered.topic, response.responses.len()), (named, 0));
         assert_eq!((answered.partition_responses[0].index, answered.partition_responses.len()), (partition, 1));
         Ok(answered.partition_responses.remove(0))
     }
 
-    /// Appends a batch, in the newest version, and says at which offset.
+    /// Appends a batch with the newest version, and returns its offset.
     pub(crate) fn append(&mut self, to: (&Topic, i32), batch: &StampedBatch) -> i64 {
         let answer = self.produce(self.newest(ApiKey::Produce), None, to, batch).unwrap();
         assert_eq!(answer.error_code, ErrorCode::NONE, "{answer:?}");
@@ -233,7 +233,8 @@ impl Wire {
         InitProducerIdResponse::decode(&frame, version).unwrap()
     }
 
-    /// One answer to a Fetch of version 12, the last one with names: all from this offset to the end of its segment.
+    /// Returns a response to Fetch v12, the last version with topic names: everything from this offset to the end of
+    /// the segment.
     pub(crate) fn fetch(&mut self, (topic, partition): (&Topic, i32), from: i64, committed: bool) -> PartitionData {
         const PLENTY: i32 = 50_000_000;
         let partition = FetchPartition::default()
@@ -250,7 +251,7 @@ impl Wire {
         response.responses.remove(0).partitions.remove(0)
     }
 
-    /// Everything that stands in a partition, as it stands there.
+    /// Returns all record bytes of a partition.
     pub(crate) fn log(&mut self, topic: &Topic, partition: i32) -> Vec<u8> {
         let (mut log, mut next) = (Vec::new(), 0);
         loop {

@@ -1,9 +1,9 @@
-//! Damage: what it costs of a segment, and that the rest is read.
+//! Damage: which part of a segment it costs, and that the rest is read.
 
 use super::*;
 use ::proptest::sample::Index;
 
-/// What has one checksum: a batch of magic 2, a compressed message, or a plain message of magic 0 or 1.
+/// The unit of a checksum: a batch of magic 2, a compressed message, or a plain message of magic 0 or 1.
 #[derive(Debug)]
 struct Unit {
     start: usize,
@@ -12,7 +12,7 @@ struct Unit {
     records: Vec<OwnedRecord>,
 }
 
-/// A segment with all these batches.
+/// Returns a segment with all these batches.
 fn segment(recipes: &[BatchSpec]) -> (Vec<u8>, Vec<Unit>) {
     let (mut bytes, mut units) = (Vec::new(), Vec::new());
     for batch in recipes.iter().map(BatchSpec::batch) {
@@ -35,7 +35,7 @@ fn segment(recipes: &[BatchSpec]) -> (Vec<u8>, Vec<Unit>) {
     (bytes, units)
 }
 
-/// All that can be read, and all errors.
+/// Returns all readable records, and all errors.
 fn read(bytes: &[u8]) -> (Vec<OwnedRecord>, Vec<DecodeError>) {
     let (mut records, mut errors) = (Vec::new(), Vec::new());
     for batch in RecordBatches::new(bytes) {
@@ -57,8 +57,8 @@ fn read(bytes: &[u8]) -> (Vec<OwnedRecord>, Vec<DecodeError>) {
 proptest! {
     #![proptest_config(config(2))]
 
-    /// One changed bit costs one batch, wherever it is but in the length (and in what no checksum covers): the error says
-    /// from where to where, and everything else is read.
+    /// A changed bit costs one batch, unless it is in the length (or in what no checksum covers): the error has
+    /// the extent, and everything else is read.
     #[test]
     fn a_changed_bit_costs_what_its_checksum_covers(
         recipes in prop::collection::vec(strategy::batches(), 1..5),
@@ -68,7 +68,7 @@ proptest! {
         prop_assume!(!units.is_empty());
         let damaged = unit.index(units.len());
         let Unit { start, end, magic, .. } = units[damaged];
-        // In front of it are offset and length, and in magic 2 the leader's epoch.
+        // Before it are offset and length, and in magic 2 the leader epoch.
         let covered = start + if magic == Magic::V2 { 16 } else { 12 }..end;
         bytes[covered.start + byte.index(covered.len())] ^= 1u8 << bit;
 
@@ -84,9 +84,9 @@ proptest! {
         prop_assert_eq!(records, expected);
     }
 
-    /// Whatever is inside a batch whose checksum is right, what is behind it is read, and so is what is in front.
+    /// Whatever the contents of a batch with a valid checksum, the batches before and after it are read.
     #[test]
-    fn what_is_wrong_inside_a_batch_costs_no_other(
+    fn invalid_contents_cost_no_other_batch(
         recipes in prop::collection::vec(strategy::batches(), 1..5),
         unit in any::<Index>(),
         changes in prop::collection::vec((any::<Index>(), any::<u8>()), 1..4),
@@ -95,7 +95,7 @@ proptest! {
         prop_assume!(!units.is_empty());
         let damaged = unit.index(units.len());
         let Unit { start, end, magic, .. } = units[damaged];
-        // Behind the attributes, so that the codec stays.
+        // After the attributes, so that the codec stays.
         let (sum_at, summed) = if magic == Magic::V2 { (17, 21) } else { (12, 16) };
         let inside = start + if magic == Magic::V2 { 23 } else { 18 }..end;
         for (place, value) in changes {
@@ -107,17 +107,17 @@ proptest! {
 
         let (records, errors) = read(&bytes);
         let in_front: Vec<_> = units[..damaged].iter().flat_map(|unit| unit.records.clone()).collect();
-        let behind: Vec<_> = units[damaged + 1..].iter().flat_map(|unit| unit.records.clone()).collect();
-        prop_assert!(records.starts_with(&in_front) && records.ends_with(&behind));
+        let after: Vec<_> = units[damaged + 1..].iter().flat_map(|unit| unit.records.clone()).collect();
+        prop_assert!(records.starts_with(&in_front) && records.ends_with(&after));
         for error in &errors {
             prop_assert!(error.scope != DecodeErrorScope::Rest, "{error}");
             prop_assert!(error.batch_at <= start, "{error}");
         }
     }
 
-    /// A length can become anything: reading ends, and what is in front is read.
+    /// After any change of a length, reading ends, and everything before is read.
     #[test]
-    fn a_damaged_length_costs_nothing_in_front(
+    fn a_damaged_length_costs_nothing_before_it(
         recipes in prop::collection::vec(strategy::batches(), 1..5),
         unit in any::<Index>(),
         length in prop_oneof![any::<i32>(), -1..200],

@@ -1,4 +1,4 @@
-//! Filling a batch: limits, costs, refusals, ways back.
+//! Filling a batch: limits, costs, rejected records, rollback.
 
 use super::*;
 
@@ -6,7 +6,7 @@ proptest! {
     #![proptest_config(config(1))]
 
     #[test]
-    fn a_batch_does_what_its_model_says(
+    fn a_batch_behaves_as_its_model(
         options in strategy::options(),
         now in strategy::timestamps(),
         operations in strategy::operations(20),
@@ -15,7 +15,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_refused_changes_nothing(spec in strategy::limited_batches(), record in strategy::record()) {
+    fn a_rejected_record_changes_nothing(spec in strategy::limited_batches(), record in strategy::record()) {
         laws::refused_append_changes_nothing(&spec.batch(), &record)?;
     }
 
@@ -31,12 +31,12 @@ proptest! {
     }
 
     #[test]
-    fn rolled_back_is_as_it_was(spec in strategy::limited_batches(), records in strategy::records(0..6)) {
+    fn a_rollback_restores_the_batch(spec in strategy::limited_batches(), records in strategy::records(0..6)) {
         laws::rollback_restores(&spec.batch(), &records)?;
     }
 
     #[test]
-    fn marks_hold_until_they_are_rolled_back_past(steps in strategy::marking(40)) {
+    fn marks_are_valid_until_a_rollback_before_them(steps in strategy::marking(40)) {
         run(&BatchOptions::default(), at(0), &steps)?;
     }
 
@@ -51,19 +51,19 @@ proptest! {
     }
 
     #[test]
-    fn batch_after_batch_nothing_is_lost_or_doubled(spec in strategy::limited_batches(), records in strategy::records(0..12)) {
+    fn from_batch_to_batch_no_record_is_lost_or_repeated(spec in strategy::limited_batches(), records in strategy::records(0..12)) {
         laws::filling_loses_nothing(&spec.batch(), &records)?;
     }
 
     #[test]
-    fn headers_encoded_beforehand_are_the_same_headers(spec in strategy::limited_batches(), record in strategy::record()) {
+    fn headers_encoded_in_advance_are_the_same_headers(spec in strategy::limited_batches(), record in strategy::record()) {
         laws::header_representations_agree(&spec.batch(), &record)?;
     }
 
     #[test]
-    fn the_soft_limit_is_held_to_the_byte(near in strategy::near_limit()) {
+    fn the_soft_limit_is_exact(near in strategy::near_limit()) {
         let mut batch = near.options.clone().build(near.now)?;
-        let (last, before) = near.records.split_last().expect("two at least");
+        let (last, before) = near.records.split_last().expect("at least two");
         for record in before {
             prop_assert!(batch.append(record.borrowed())?.taken().is_some(), "{record:?} in {batch}");
         }
@@ -71,14 +71,14 @@ proptest! {
         let answer = batch.append(last.borrowed())?;
         prop_assert_eq!(answer.taken().is_some(), near.last_fits(), "{:?}", answer);
         if let (Append::Full(full), strategy::LimitCase::Above) = (answer, near.case) {
-            // One byte was missing; under aiokafka's rule another one, since its batches stay below the limit.
+            // One byte was missing; under aiokafka's rule one more, since its batches stay below the limit.
             let missing = if near.options == near.options.clone().boundary(Boundary::Inclusive) { 1 } else { 2 };
             prop_assert_eq!(full.needed, full.available + missing);
         }
     }
 
     #[test]
-    fn the_first_record_goes_in_whatever_its_size(
+    fn the_first_record_is_accepted_whatever_its_size(
         options in strategy::roomy_options(),
         batch_size in 0..200_usize,
         record in strategy::record(),
@@ -94,14 +94,14 @@ proptest! {
         for _ in 0..most {
             prop_assert!(batch.append(Record::new("x"))?.taken().is_some());
         }
-        let Append::Full(full) = batch.append(Record::new("x"))? else { panic!("one more was taken") };
+        let Append::Full(full) = batch.append(Record::new("x"))? else { panic!("accepted beyond the limit") };
         prop_assert_eq!(full.reason, FullReason::MaxRecords { limit: most });
     }
 
-    /// `MemoryRecordsBuilder.hasRoomFor`: (int) (bytes · ratio · 1.05) + header + the new record uncompressed, against
-    /// the limit; the first record always.
+    /// `MemoryRecordsBuilder.hasRoomFor`: (int) (bytes · ratio · 1.05) + header + the new record uncompressed, compared
+    /// with the limit; the first record is always accepted.
     #[test]
-    fn the_estimate_is_that_of_the_java_client(
+    fn the_estimate_equals_that_of_the_java_client(
         ratio in 0.0..1.5_f32,
         limit in 61..2_000_usize,
         records in strategy::records(1..8),
@@ -118,7 +118,7 @@ proptest! {
     }
 
     #[test]
-    fn ratios_are_learnt_as_java_learns_them(seen in prop::collection::vec(0.0..3.0_f32, 0..20)) {
+    fn ratios_are_updated_as_by_the_java_client(seen in prop::collection::vec(0.0..3.0_f32, 0..20)) {
         let (mut ratio, mut expected) = (CompressionRatio::default(), 1.0_f32);
         for seen in seen {
             ratio.observe(seen);
@@ -131,9 +131,10 @@ proptest! {
         }
     }
 
-    /// aiokafka's compiled builders: `pos + size >= limit` refuses, magic 2 counts its header, magic 0 and 1 no wrapper.
+    /// aiokafka's compiled builders: `pos + size >= limit` rejects, magic 2 counts its header, magic 0 and 1 no
+    /// wrapper.
     #[test]
-    fn the_aiokafka_boundary_is_that_of_its_builders(
+    fn the_aiokafka_boundary_equals_that_of_its_builders(
         options in strategy::roomy_options(),
         limit in 0..1_000_usize,
         records in strategy::records(1..8),
@@ -172,17 +173,17 @@ proptest! {
             }
             prop_assert_eq!(batch.routed_partition(), routed);
         }
-        let asked = routed.unwrap_or(0);
+        let requested = routed.unwrap_or(0);
         let to = |partition| Publish::to("topic").partition(partition).batch(batch.clone()).prepare(|| unreachable!());
-        prop_assert_eq!(to(asked)?.partition, Some(asked));
-        prop_assert_eq!(to(asked + 1).is_err(), routed.is_some(), "asked for a partition that the keys do not go to");
+        prop_assert_eq!(to(requested)?.partition, Some(requested));
+        prop_assert_eq!(to(requested + 1).is_err(), routed.is_some(), "a partition that the keys do not select");
     }
 }
 
-/// Lengths are 32-bit numbers with a sign. The memory is never touched, so this costs nothing.
+/// Lengths are signed 32-bit numbers. The memory is never touched, so this costs nothing.
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn a_record_over_two_gib_is_refused_and_changes_nothing() {
+fn a_record_over_two_gib_is_rejected_and_changes_nothing() {
     let large = vec![0; i32::MAX as usize];
     let headers = [Header::new("large", &large)];
     for options in formats() {

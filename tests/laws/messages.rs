@@ -1,8 +1,8 @@
-//! Messages: values and content types, the layers of headers, what a message says over its call, publishing.
+//! Messages: values and content types, the precedence of headers, what a message overrides, publishing.
 
 use super::*;
 
-/// A message in each of the ways that there are.
+/// A message of each kind.
 #[derive(Clone, Debug)]
 enum Kind {
     Bytes(Vec<u8>),
@@ -57,7 +57,7 @@ impl Message for OwnType<'_> {
     }
 }
 
-/// What a call says for all its messages, or a message for itself.
+/// What a call sets for all its messages, or a message for itself.
 #[derive(Clone, Debug)]
 struct Word {
     key: Option<Option<Vec<u8>>>,
@@ -108,7 +108,7 @@ impl Word {
     }
 }
 
-/// The record that this message must become, worked out layer by layer.
+/// Returns the record that this message must become, computed layer by layer.
 fn expected(kind: &Kind, own: &Word, call: &Word, publisher: &[OwnedHeader], now: Timestamp) -> OwnedRecord {
     let (value, content_type) = kind.value_and_content_type();
     let first = |own: &Option<String>, call: &Option<String>| own.clone().or(call.clone()).unwrap_or_default();
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn each_message_can_say_otherwise_than_its_call(
+    fn each_message_can_override_its_call(
         call in Word::any(),
         publisher in strategy::header_lists(),
         messages in prop::collection::vec((Kind::any(), prop::option::of(Word::any())), 0..6),
@@ -162,9 +162,9 @@ proptest! {
         prop_assert_eq!(batch.record_count(), messages.len());
     }
 
-    /// A message's cost is that of the record that it becomes, and the limits are the same for both.
+    /// A message costs as much as the record that it becomes, and the limits are the same for both.
     #[test]
-    fn messages_meet_the_limits_that_records_meet(
+    fn messages_have_the_same_limits_as_records(
         options in strategy::options(),
         values in prop::collection::vec(strategy::bytes(), 0..8),
         call in Word::any(),
@@ -183,7 +183,7 @@ proptest! {
         }
     }
 
-    /// Of the three shapes of `publish_batch`: all the messages go in behind what is there, or nothing changes.
+    /// The three forms of `publish_batch`: all messages are appended, or nothing changes.
     #[test]
     fn publishing_is_all_or_nothing(
         spec in strategy::limited_batches(),

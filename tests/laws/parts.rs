@@ -1,4 +1,4 @@
-//! Taking a batch apart, and putting it into another format.
+//! Splitting a batch, and converting it to another format.
 
 use super::*;
 
@@ -10,7 +10,7 @@ proptest! {
     #![proptest_config(config(2))]
 
     #[test]
-    fn split_keeps_all_ends_and_fits(spec in strategy::batches(), percent in 0..120_usize) {
+    fn split_parts_keep_everything_and_fit(spec in strategy::batches(), percent in 0..120_usize) {
         let batch = spec.batch();
         laws::split_keeps_records_within_limit(&batch, batch.size() * percent / 100)?;
     }
@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn without_takes_out_these_and_no_others(
+    fn without_removes_exactly_these_records(
         spec in strategy::limited_batches(),
         positions in prop::collection::vec(0..10_usize, 0..6),
     ) {
@@ -29,7 +29,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_left_of_a_failed_batch_is_neither_written_nor_rejected(
+    fn the_remainder_of_a_failed_batch_is_neither_written_nor_rejected(
         error in strategy::batches().prop_flat_map(|spec| strategy::delivery_errors(to(), spec.batch())),
     ) {
         laws::remainder_excludes_written_and_rejected(&error)?;
@@ -39,7 +39,7 @@ proptest! {
     }
 
     #[test]
-    fn a_delivery_of_any_kind_answers_by_position(
+    fn a_delivery_of_any_kind_is_addressed_by_position(
         delivery in strategy::batches().prop_flat_map(|spec| strategy::deliveries(to(), spec.batch())),
     ) {
         let records: Vec<_> = delivery.records().collect();
@@ -55,7 +55,7 @@ proptest! {
     }
 
     #[test]
-    fn older_formats_lose_only_what_was_named(
+    fn older_formats_lose_only_what_losses_at_names(
         spec in prop_oneof![strategy::batches(), strategy::limited_batches()],
         magic in strategy::magics(),
         allowed in prop::sample::select(vec![
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn a_conversion_there_and_back_keeps_what_both_can_carry(records in strategy::records(0..6)) {
+    fn a_conversion_to_a_format_and_back_keeps_what_both_can_carry(records in strategy::records(0..6)) {
         let records: Vec<_> = records.into_iter().map(|record| record.for_magic(Magic::V1)).collect();
         let batch = batch_of(BatchOptions::default().batch_size(1 << 20), &records);
         let there = batch.clone().convert(Magic::V1, DownConversion::Lossless)?;

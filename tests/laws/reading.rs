@@ -6,7 +6,7 @@ proptest! {
     #![proptest_config(config(2))]
 
     #[test]
-    fn a_stamp_reads_back_field_by_field(
+    fn a_stamp_is_read_back_field_by_field(
         records in strategy::records(1..6),
         stamp in strategy::stamps(),
         horizon in prop::option::of(strategy::timestamps()),
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn under_log_append_time_every_record_has_the_brokers(
+    fn with_log_append_time_every_record_has_the_broker_s(
         records in strategy::records(1..6),
         time in strategy::timestamps(),
         compression in strategy::compressions(),
@@ -54,9 +54,9 @@ proptest! {
         }
     }
 
-    /// The broker writes its time into the wrapper of magic 1 and leaves what is compressed as it is (KIP-32).
+    /// The broker writes its time into the wrapper of magic 1 and leaves the compressed messages unchanged (KIP-32).
     #[test]
-    fn a_wrapper_of_magic_1_under_log_append_time_speaks_for_its_records(
+    fn a_wrapper_of_magic_1_with_log_append_time_applies_to_its_records(
         values in prop::collection::vec("[a-c]{40,80}", 3..6),
         time in strategy::timestamps(),
     ) {
@@ -65,7 +65,7 @@ proptest! {
         batch.extend(values.iter().map(Record::new))?;
         let mut wrapper = batch.seal()?.without_producer_id().bytes().to_vec();
         const LOG_APPEND_TIME: u8 = 1 << 3;
-        prop_assert_eq!(wrapper[17], Codec::Gzip.id(), "three records of one kind compress");
+        prop_assert_eq!(wrapper[17], Codec::Gzip.id(), "three equal records are compressible");
         wrapper[17] |= LOG_APPEND_TIME;
         wrapper[18..26].copy_from_slice(&time.millis().to_be_bytes());
         let crc = sealing::crc32(&wrapper[16..]);
@@ -77,14 +77,14 @@ proptest! {
         }
     }
 
-    /// A fetch response ends wherever its limit falls: what is whole is read, what is cut is told.
+    /// A fetch response may end anywhere: complete batches are read, and the cut is reported.
     #[test]
     fn many_batches_cut_anywhere_are_read_up_to_the_cut(
         recipes in prop::collection::vec(strategy::batches(), 1..4),
         cut in any::<prop::sample::Index>(),
     ) {
         let mut buffer = Vec::new();
-        let mut records = Vec::new(); // and where the batch, or the plain message, ends that each is in
+        let mut records = Vec::new(); // and the end of the batch, or of the plain message, of each
         for batch in recipes.iter().map(BatchSpec::batch) {
             let Ok(sealed) = batch.clone().seal() else { continue };
             let plain = sealed.magic() != Magic::V2 && sealed.codec() == Codec::None;
@@ -122,7 +122,7 @@ proptest! {
     #![proptest_config(config(1))]
 
     #[test]
-    fn a_delivery_answers_for_each_record(
+    fn a_delivery_has_the_offset_of_each_record(
         spec in strategy::batches(),
         base_offset in -1..i64::MAX / 2,
         log_append_time in prop_oneof![Just(-1), Just(0), 0..i64::MAX],
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn versions_that_people_write_choose_the_format(version in strategy::broker_versions()) {
+    fn version_strings_select_the_format(version in strategy::broker_versions()) {
         let parsed: BrokerVersion = version.text.parse()?;
         prop_assert_eq!(parsed.magic(), version.magic);
         prop_assert_eq!(parsed.to_string().parse::<BrokerVersion>()?, parsed);

@@ -1,4 +1,4 @@
-//! Sealing a batch, and the bytes that come of it.
+//! Sealing a batch, and the resulting bytes.
 
 use super::*;
 
@@ -6,7 +6,7 @@ proptest! {
     #![proptest_config(config(8))]
 
     #[test]
-    fn every_format_with_every_codec_gives_back_what_went_in(records in strategy::records(1..8)) {
+    fn every_format_with_every_codec_is_read_back_unchanged(records in strategy::records(1..8)) {
         for options in formats() {
             let batch = batch_of(options, &records);
             laws::decoding_round_trips(&batch)?;
@@ -22,7 +22,7 @@ proptest! {
     #![proptest_config(config(2))]
 
     #[test]
-    fn what_needs_only_a_batch_holds_of_any(spec in strategy::batches()) {
+    fn laws_that_need_only_a_batch_hold_for_any(spec in strategy::batches()) {
         laws::all(&spec.batch())?;
     }
 
@@ -32,12 +32,12 @@ proptest! {
     }
 
     #[test]
-    fn what_needs_only_a_batch_holds_under_any_limits(spec in strategy::limited_batches()) {
+    fn laws_that_need_only_a_batch_hold_with_any_limits(spec in strategy::limited_batches()) {
         laws::all(&spec.batch())?;
     }
 
     #[test]
-    fn the_hard_limit_is_held_to_the_byte(
+    fn the_hard_limit_is_exact(
         options in strategy::roomy_options(),
         policy in prop::sample::select(vec![
             SizePolicy::Uncompressed, SizePolicy::Estimated(CompressionRatio::default()),
@@ -59,19 +59,19 @@ proptest! {
     }
 
     #[test]
-    fn magic_0_and_1_have_the_checksums_that_append_told(
+    fn magic_0_and_1_have_the_checksums_that_append_returned(
         magic in prop::sample::select(vec![Magic::V0, Magic::V1]),
         records in strategy::records(1..6),
     ) {
         let mut batch = batch(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
-        let mut told = Vec::new();
+        let mut returned = Vec::new();
         for record in records {
-            let metadata = batch.append(record.for_magic(magic).borrowed())?.taken().expect("there is room");
-            told.push((metadata.size, metadata.crc.expect("every message has one")));
+            let metadata = batch.append(record.for_magic(magic).borrowed())?.taken().expect("accepted");
+            returned.push((metadata.size, metadata.crc.expect("every message has a checksum")));
         }
         let stamped = batch.seal()?.without_producer_id();
         let mut bytes = &stamped.bytes()[..];
-        for (size, crc) in told {
+        for (size, crc) in returned {
             let (message, rest) = bytes.split_at(size);
             prop_assert_eq!(&message[12..16], &crc.to_be_bytes()[..]);
             prop_assert_eq!(crc32(&message[16..]), crc);
@@ -81,9 +81,9 @@ proptest! {
     }
 }
 
-/// Its offset is that of the last record in it, its timestamp the latest (`MemoryRecordsBuilder` of the Java client).
+/// The offset is that of the last record in it, the timestamp the latest (`MemoryRecordsBuilder` of the Java client).
 #[test]
-fn a_wrapper_is_written_as_the_java_client_writes_it() {
+fn a_wrapper_equals_that_of_the_java_client() {
     for magic in [Magic::V0, Magic::V1] {
         let options = BatchOptions::default().magic(MagicChoice::Pinned(magic)).compression(Compression::gzip());
         let mut batch = batch(options);
@@ -101,7 +101,7 @@ fn a_wrapper_is_written_as_the_java_client_writes_it() {
 }
 
 #[test]
-fn what_compression_does_not_make_smaller_goes_uncompressed() {
+fn a_batch_that_compression_does_not_make_smaller_is_not_compressed() {
     for options in formats() {
         let mut batch = batch(options);
         let _ = batch.append(Record::new("x")).unwrap();

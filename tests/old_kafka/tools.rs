@@ -1,11 +1,11 @@
-//! The command-line tools of the release itself: its log dump and its console consumer.
+//! The command-line tools of the release: its dump tool and its console consumer.
 
 use std::path::Path;
 
 use super::release::OldKafka;
 use super::run::run;
 
-/// A record as somebody has read it; keys and values here are text.
+/// A record as read by a tool; keys and values are text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) offset: i64,
@@ -14,18 +14,18 @@ pub(crate) struct Seen {
     pub(crate) value: Option<String>,
 }
 
-/// What the log dump says of a segment.
+/// The output of the dump tool for a segment.
 #[derive(Debug)]
 pub(crate) struct Dump {
     pub(crate) records: Vec<Seen>,
-    /// The formats that it names, each once.
+    /// The formats, without repetitions.
     pub(crate) magics: Vec<i8>,
-    /// The producer ids that it names, each once.
+    /// The producer ids, without repetitions.
     pub(crate) producers: Vec<i64>,
     pub(crate) text: String,
 }
 
-/// What the release's log dump says of a segment, with every batch decompressed; it must find each record valid.
+/// Runs the release's dump tool on a segment, with every batch decompressed. Each record must be valid.
 pub(crate) fn dump(_: &OldKafka, segment: &Path) -> Dump {
     let file = segment.to_str().unwrap();
     let text = run("KAFKA_BATCH_KAFKA_DUMP_LOG", &["--deep-iteration", "--print-data-log", "--files", file]);
@@ -39,10 +39,10 @@ pub(crate) fn dump(_: &OldKafka, segment: &Path) -> Dump {
         magics.extend(number("magic").map(|magic| magic as i8));
         producers.extend(number("producerId").filter(|id| *id >= 0));
         if !["payloadsize: ", "valuesize: ", "valueSize: "].iter().any(|size| line.contains(size)) {
-            continue; // it is about a file or a batch
+            continue; // a line about a file or a batch
         }
         assert!(line.to_lowercase().contains("isvalid: true"), "{line}");
-        // Where something is null, it is not shown; and where the value is null, the key was not either before 2.0.
+        // Null is not printed; if the value is null, the key is not printed either before 2.0.
         let (fields, value) =
             line.split_once(" payload: ").map_or((line, None), |(fields, value)| (fields, Some(value)));
         let key = fields.split_once(" key: ").map(|(_, key)| key.to_owned());
@@ -54,7 +54,7 @@ pub(crate) fn dump(_: &OldKafka, segment: &Path) -> Dump {
     Dump { records, magics, producers, text }
 }
 
-/// What the release's console consumer says of the first `count` records of a topic with one partition.
+/// Returns the first `count` records of a topic with one partition as read by the release's console consumer.
 pub(crate) fn consume(kafka: &OldKafka, topic: &str, count: usize) -> Vec<Seen> {
     let count_text = count.to_string();
     let mut arguments = vec!["--bootstrap-server", &kafka.address, "--topic", topic, "--from-beginning"];
@@ -65,7 +65,7 @@ pub(crate) fn consume(kafka: &OldKafka, topic: &str, count: usize) -> Vec<Seen> 
         arguments.extend(["--property", "print.timestamp=true"]);
     }
     if old_times {
-        arguments.push("--new-consumer"); // the other one, which goes by ZooKeeper, is still the default
+        arguments.push("--new-consumer"); // the old consumer, over ZooKeeper, is still the default
     }
     let printed = run("KAFKA_BATCH_KAFKA_CONSOLE_CONSUMER", &arguments);
     let text = |field: &str| Some(field.to_owned()).filter(|text| text != "null");
@@ -78,7 +78,7 @@ pub(crate) fn consume(kafka: &OldKafka, topic: &str, count: usize) -> Vec<Seen> 
         };
         Seen { offset, timestamp: timestamp.map(|millis| millis.parse().unwrap()), key: text(key), value: text(value) }
     };
-    // It does not say the offsets: there is one partition, and it is read from its beginning.
+    // It does not print offsets: there is one partition, read from its beginning.
     let seen: Vec<_> = (0..).zip(printed.lines()).map(seen).collect();
     assert_eq!(seen.len(), count, "{printed}");
     seen

@@ -1,61 +1,40 @@
-//! What the transports log.
+//! Log lines about a port.
 
-use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use kafka_batch_log_capture::{Line, Mark, lines, start};
+use log::{Level, LevelFilter};
 
-static LINES: Mutex<Vec<(Level, String)>> = Mutex::new(Vec::new());
-
-struct Logger;
-
-impl Log for Logger {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("kafka_batch")
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let line = (record.level(), record.args().to_string());
-            LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-        }
-    }
-
-    fn flush(&self) {}
+/// Captures the lines of the transports from the first call on.
+pub(crate) fn capture() {
+    start("kafka_batch", LevelFilter::Debug);
 }
 
-/// From now on it is kept.
-pub(crate) fn keep() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&Logger).unwrap();
-        log::set_max_level(LevelFilter::Debug);
-    });
-}
-
-/// The first line about this port with all these words; waits for it.
+/// Returns the first line about this port that contains all these words, and waits for it.
 pub(crate) fn line(port: u16, words: &[&str]) -> (Level, String) {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         if let Some(line) = find(port, words) {
             return line;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing with {words:?} was logged of port {port}");
+        assert!(started.elapsed() < Duration::from_secs(60), "no line about port {port} contains {words:?}");
         thread::yield_now();
     }
 }
 
-/// The first line about this port with all these words, if there is one yet.
+/// Returns the first line about this port that contains all these words, if there is one yet.
 pub(crate) fn find(port: u16, words: &[&str]) -> Option<(Level, String)> {
-    let address = format!(":{port}");
-    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().find(|line| line.1.contains(&address) && words.iter().all(|word| line.1.contains(word))).cloned()
+    let found = about(port, |line| words.iter().all(|word| line.text.contains(word)));
+    found.into_iter().next().map(|line| (line.level, line.text))
 }
 
-/// All lines about this port so far that are warnings.
+/// Returns all warnings and errors about this port so far.
 pub(crate) fn warnings(port: u16) -> Vec<String> {
+    about(port, |line| line.level <= Level::Warn).into_iter().map(|line| line.text).collect()
+}
+
+fn about(port: u16, predicate: impl Fn(&Line) -> bool) -> Vec<Line> {
     let address = format!(":{port}");
-    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|line| line.0 <= Level::Warn && line.1.contains(&address)).map(|line| line.1.clone()).collect()
+    lines(Mark::default(), |line| line.text.contains(&address) && predicate(line))
 }

@@ -1,4 +1,4 @@
-//! What may listen at a port: a TLS server, a web server, others that are no broker; and a broker of a few lines.
+//! What may listen on a port: a TLS server, a web server, others that are not brokers; and a minimal broker.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,8 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 
-/// Listens at a port of 127.0.0.1 for as long as the process lives, and serves one connection after the other. What it
-/// returns is kept open.
+/// Listens on a port of 127.0.0.1 until the process ends, and serves connections one after the other. The returned
+/// stream is kept open.
 pub(crate) fn listen(mut serve: impl FnMut(TcpStream) -> Option<TcpStream> + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -29,7 +29,7 @@ pub(crate) fn silent() -> u16 {
     listen(Some)
 }
 
-/// Closes each connection as soon as it has heard something, of which it leaves nothing unread: else it would be a reset.
+/// Closes each connection after the first bytes, of which it leaves nothing unread, since that would cause a reset.
 pub(crate) fn closing() -> u16 {
     listen(|mut stream| {
         let _ = stream.read(&mut [0; 4_096]);
@@ -37,7 +37,7 @@ pub(crate) fn closing() -> u16 {
     })
 }
 
-/// A web server, to which this is no request.
+/// A web server, which rejects the request.
 pub(crate) fn http() -> u16 {
     listen(|mut stream| {
         let _ = stream.read(&mut [0; 4_096]);
@@ -46,8 +46,8 @@ pub(crate) fn http() -> u16 {
     })
 }
 
-/// A broker in the clear, as Kafka's: it takes the beginning of a TLS handshake for the length of a request, which is over its
-/// limit (socket.request.max.bytes), and closes the connection.
+/// A plaintext broker like Kafka's: it takes the beginning of a TLS handshake for the length of a request, which
+/// exceeds its limit (socket.request.max.bytes), and closes the connection.
 pub(crate) fn plaintext() -> u16 {
     listen(|mut stream| {
         let mut length = [0; 4];
@@ -57,7 +57,7 @@ pub(crate) fn plaintext() -> u16 {
     })
 }
 
-/// A TLS server with a certificate of its own.
+/// A TLS server with a self-signed certificate.
 pub(crate) fn tls() -> u16 {
     let Identity { certificate, key } = Identity::self_signed("127.0.0.1");
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
@@ -67,24 +67,24 @@ pub(crate) fn tls() -> u16 {
     let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
     listen(move |mut stream| {
         let mut session = ServerConnection::new(Arc::clone(&config)).unwrap();
-        // The alert goes out before the error is returned.
+        // The alert is sent before the error is returned.
         session.complete_io(&mut stream).unwrap_err();
         None
     })
 }
 
-/// What a broker does when it is asked for something.
+/// How a broker replies to a request.
 pub(crate) enum Reply {
     /// This body, after the correlation id.
     Body(Vec<u8>),
-    /// A response of which this is all, and of which more was promised; then the end.
+    /// A truncated response, and the end of the connection.
     Truncated,
     Silence,
     Close,
 }
 
-/// A broker with a topic `t` of one partition, that speaks ApiVersions v3, Metadata v1, InitProducerId v0 and Produce v3.
-/// `reply` decides about the last two.
+/// A broker with a topic `t` of one partition, which supports ApiVersions v3, Metadata v1, InitProducerId v0 and
+/// Produce v3. `reply` determines the replies to the last two.
 pub(crate) fn broker(reply: impl Fn(i16) -> Reply + Send + Sync + 'static) -> u16 {
     let reply = Arc::new(reply);
     listen(move |stream| {
@@ -133,7 +133,7 @@ fn string(text: &str) -> Vec<u8> {
     [&(text.len() as i16).to_be_bytes()[..], text.as_bytes()].concat()
 }
 
-/// Broker 7 at this port leads it.
+/// Broker 7 at this port leads the partition.
 fn metadata(port: u16) -> Vec<u8> {
     let id = 7_i32.to_be_bytes();
     let broker =
@@ -143,19 +143,19 @@ fn metadata(port: u16) -> Vec<u8> {
     [broker, topic, partition].concat()
 }
 
-/// An answer to InitProducerId v0: this producer id.
+/// Returns a response to InitProducerId v0 with this producer id.
 pub(crate) fn producer_id(id: i64) -> Reply {
     Reply::Body([&[0; 6][..], &id.to_be_bytes(), &[0; 2]].concat())
 }
 
-/// An answer to Produce v3: the batch is at offset 0.
+/// Returns a response to Produce v3: the batch is at offset 0.
 pub(crate) fn produced() -> Reply {
     let one = 1_i32.to_be_bytes();
     Reply::Body([&one[..], &string("t"), &one, &[0; 6], &[0; 8], &[255; 8], &[0; 4]].concat())
 }
 
-/// A broker, and a function that ends all its connections from its side, when nothing is pending on them.
-pub(crate) fn closing_when_told() -> (u16, impl Fn()) {
+/// Returns a broker, and a function that closes all its connections while nothing is pending on them.
+pub(crate) fn closing_on_request() -> (u16, impl Fn()) {
     let streams = Arc::new(Mutex::new(Vec::new()));
     let opened = Arc::clone(&streams);
     let port = listen(move |stream| {

@@ -1,4 +1,4 @@
-//! Closing at once: what librdkafka still has comes back, and what is said of it is true of the log.
+//! Immediate close: what librdkafka still has is returned, and the reported fates are correct.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -14,14 +14,14 @@ use crate::log::{self, PATIENCE, batch, counted};
 /// Less than `message.timeout.ms`, for which a flush would wait.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
-/// Longer than any case: whatever waits for it waits until the end.
+/// Longer than any case.
 const NEVER: Duration = Duration::from_secs(300);
 
 #[track_caller]
 fn close_at_once(producer: &RdkafkaProducer) {
-    let begun = Instant::now();
+    let started = Instant::now();
     block_on(producer.close_at_once()).unwrap();
-    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
 }
 
 #[track_caller]
@@ -30,7 +30,7 @@ fn closed(error: &DeliveryError) {
 }
 
 #[test]
-fn while_the_broker_is_down_nothing_is_written_and_every_batch_comes_back() {
+fn while_the_broker_is_down_nothing_is_written_and_every_batch_is_returned() {
     let cluster = Cluster::new();
     let producer = cluster.producer();
     block_on(block_on(producer.send_batch(batch(["before"]), t0())).unwrap()).unwrap();
@@ -39,7 +39,7 @@ fn while_the_broker_is_down_nothing_is_written_and_every_batch_comes_back() {
     let pending = sizes.map(|size| block_on(producer.send_batch(batch(counted(size)), t0())).unwrap());
     close_at_once(&producer);
     for (mut pending, size) in pending.into_iter().zip(sizes) {
-        let Poll::Ready(Err(error)) = poll_once(pin!(&mut pending)) else { panic!("it is told by now") };
+        let Poll::Ready(Err(error)) = poll_once(pin!(&mut pending)) else { panic!("a completed delivery") };
         closed(&error);
         assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch(counted(size))));
     }
@@ -48,7 +48,7 @@ fn while_the_broker_is_down_nothing_is_written_and_every_batch_comes_back() {
 }
 
 #[test]
-fn later_batches_and_those_that_wait_for_room_are_refused() {
+fn later_and_waiting_batches_are_rejected() {
     let cluster = Cluster::held();
     let producer = cluster.builder().set("queue.buffering.max.messages", "1").build().unwrap();
     let first = block_on(producer.send_batch(batch(["a"]), t0())).unwrap();
@@ -61,12 +61,12 @@ fn later_batches_and_those_that_wait_for_room_are_refused() {
         assert!(matches!(refused.reason, SendErrorReason::Closed), "{refused}");
         assert_eq!(*refused.batch, batch(["b"]));
     }
-    close_at_once(&producer); // twice is as good as once
+    close_at_once(&producer); // a second close has no effect
     block_on(producer.close()).unwrap();
 }
 
 #[test]
-fn closing_at_once_ends_a_close_that_flushes() {
+fn an_immediate_close_ends_a_graceful_one() {
     let cluster = Cluster::held();
     let producer = cluster.producer();
     let pending = block_on(producer.send_batch(batch(["a"]), t0())).unwrap();
@@ -78,7 +78,7 @@ fn closing_at_once_ends_a_close_that_flushes() {
 }
 
 #[test]
-fn while_others_send_each_batch_is_given_back_or_refused() {
+fn while_others_send_each_batch_is_returned_or_rejected() {
     let cluster = Cluster::held();
     let producer = cluster.producer();
     let send = || {
@@ -109,23 +109,23 @@ fn while_others_send_each_batch_is_given_back_or_refused() {
     assert_eq!(cluster.log(), []);
 }
 
-/// A broker that has a batch and does not say so. How soon a batch gets there nobody knows, so there are attempts until one
-/// was in the log when its producer was closed.
+/// A broker that has a batch and has not responded. The time until a batch arrives is unknown, so the test is repeated
+/// until one was in the log when its producer was closed.
 #[test]
-fn what_is_on_its_way_to_a_broker_may_have_been_written() {
+fn what_is_in_flight_may_have_been_written() {
     let cluster = Cluster::of(2);
     cluster.mock.partition_leader("t", 0, Some(1)).unwrap();
     cluster.mock.partition_leader("t", 1, Some(2)).unwrap();
     let servers = cluster.mock.bootstrap_servers();
     let (_, prompt) = servers.split_once(',').unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     for attempt in 0.. {
         let producer = cluster.builder().set("linger.ms", "0").build().unwrap();
         block_on(block_on(producer.send_batch(batch(["connected"]), t0())).unwrap()).unwrap();
         cluster.mock.broker_round_trip_time(1, NEVER).unwrap();
         let value = format!("attempt {attempt}");
         let pending = block_on(producer.send_batch(batch([&value]), t0())).unwrap();
-        log::of(prompt, "t", 1); // takes as long as going to a broker and back does
+        log::of(prompt, "t", 1); // takes as long as a round trip to a broker
         close_at_once(&producer);
         let error = block_on(pending).unwrap_err();
         closed(&error);
@@ -135,13 +135,13 @@ fn what_is_on_its_way_to_a_broker_may_have_been_written() {
             assert_eq!(error.fate(), Some(Fate::Unknown));
             return;
         }
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(started.elapsed() < PATIENCE);
     }
 }
 
-/// In whatever state closing meets them.
+/// Whatever the state of the batches at the close.
 #[test]
-fn what_is_said_of_each_record_is_true_of_the_log() {
+fn the_reported_fate_of_each_record_is_correct() {
     const RECORDS: usize = 5;
     for batches in (0..200).step_by(20) {
         let cluster = Cluster::new();

@@ -1,4 +1,4 @@
-//! A cluster of the test's own, and what is in its logs.
+//! The cluster of a test, and its logs.
 
 use kafka_batch::proptest::OwnedRecord;
 use kafka_batch::transports::rdkafka::ProducerBuilder;
@@ -13,7 +13,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// One broker, with the topic "t" of three partitions.
+    /// Starts one broker, with the topic "t" of three partitions.
     pub(crate) fn new() -> Self {
         Self::of(1)
     }
@@ -24,7 +24,7 @@ impl Cluster {
         Self { mock }
     }
 
-    /// One whose partition 0 has no leader: what goes there waits in librdkafka until [`release`](Self::release).
+    /// Starts one whose partition 0 has no leader: batches to it wait in librdkafka until [`release`](Self::release).
     pub(crate) fn held() -> Self {
         let cluster = Self::new();
         cluster.mock.partition_leader("t", 0, None).unwrap();
@@ -46,7 +46,7 @@ impl Cluster {
             .set("topic.metadata.refresh.fast.interval.ms", "10") // how soon a leader is found
     }
 
-    /// What is in the log of partition 0: each record and its offset.
+    /// Returns the log of partition 0: each record and its offset.
     pub(crate) fn log(&self) -> Vec<(i64, OwnedRecord)> {
         self.log_of(0)
     }
@@ -55,7 +55,7 @@ impl Cluster {
         log::of(&self.mock.bootstrap_servers(), "t", partition)
     }
 
-    /// The values in the log of partition 0.
+    /// Returns the values in the log of partition 0.
     pub(crate) fn values(&self) -> Vec<String> {
         log::values(self.log())
     }

@@ -1,4 +1,4 @@
-//! Batches that were accepted and failed: what is said of each record is true of the log.
+//! Accepted batches that fail: the reported fate of each record is correct.
 
 use kafka_batch::protocol::ErrorCode;
 use kafka_batch::transports::rdkafka::LibrdkafkaError;
@@ -21,9 +21,9 @@ fn failed(producer: &impl Transport, batch: &KafkaBatch) -> DeliveryError {
 }
 
 #[test]
-fn a_partial_failure_says_which_records_landed() {
+fn a_partial_failure_reports_the_written_records() {
     let cluster = Cluster::new();
-    // Sets of two records, one request at a time, of which the second is refused.
+    // Sets of two records, one request at a time, of which the second is rejected.
     let producer = cluster
         .builder()
         .set("batch.num.messages", "2")
@@ -43,7 +43,7 @@ fn a_partial_failure_says_which_records_landed() {
 }
 
 #[test]
-fn records_behind_one_that_librdkafka_refuses_are_not_written() {
+fn records_after_one_that_librdkafka_rejects_are_not_written() {
     let cluster = Cluster::new();
     let producer = cluster.builder().set("message.max.bytes", "1000").build().unwrap();
     let values = [vec![b'a'; 10], vec![b'b'; 20], vec![b'c'; 2_000], vec![b'd'; 10]];

@@ -1,4 +1,4 @@
-//! The smallest runtime there is: a thread that parks until it is woken.
+//! A minimal runtime: a thread that parks until it is woken.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -26,7 +26,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Polls once, and wakes nobody.
+/// Polls once, with a waker that does nothing.
 pub(crate) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

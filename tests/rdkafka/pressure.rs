@@ -1,4 +1,4 @@
-//! Back-pressure, as librdkafka counts: by records too.
+//! Back-pressure as counted by librdkafka: by records too.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::futures::{block_on, poll_once};
 use crate::log::{batch, counted};
 
 #[test]
-fn a_full_queue_makes_the_next_batch_wait_and_is_no_error() {
+fn a_full_queue_makes_the_next_batch_wait_without_an_error() {
     let cluster = Cluster::held();
     let producer = cluster.builder().set("queue.buffering.max.messages", "10").build().unwrap();
     let first = block_on(producer.send_batch(batch(counted(6)), t0())).unwrap();
@@ -23,7 +23,7 @@ fn a_full_queue_makes_the_next_batch_wait_and_is_no_error() {
 }
 
 #[test]
-fn a_batch_larger_than_the_queue_goes_alone() {
+fn a_batch_larger_than_the_queue_is_sent_alone() {
     let cluster = Cluster::new();
     let producer = cluster.builder().set("queue.buffering.max.messages", "10").build().unwrap();
     let values = counted(2_000);
@@ -35,18 +35,18 @@ fn a_batch_larger_than_the_queue_goes_alone() {
 }
 
 #[test]
-fn a_flush_ends_with_the_last_answer_and_not_in_steps() {
-    /// In such steps `rdkafka`'s own `flush` polls, and each of its calls takes one of them at least.
+fn a_flush_ends_with_the_last_response_and_not_at_intervals() {
+    /// `rdkafka`'s `flush` polls at such intervals, and each call takes at least one of them.
     const STEP: Duration = Duration::from_millis(100);
     const FLUSHES: u32 = 20;
     let cluster = Cluster::new();
     let producer = cluster.builder().set("linger.ms", "0").build().unwrap();
     block_on(block_on(producer.send_batch(batch(["connected"]), t0())).unwrap()).unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     for value in counted(FLUSHES as usize) {
         drop(block_on(producer.send_batch(batch([value]), t0())).unwrap());
         block_on(producer.flush()).unwrap();
     }
-    assert!(begun.elapsed() < FLUSHES * STEP, "{FLUSHES} flushes took {:?}", begun.elapsed());
+    assert!(started.elapsed() < FLUSHES * STEP, "{FLUSHES} flushes took {:?}", started.elapsed());
     assert_eq!(cluster.log().len(), 1 + FLUSHES as usize);
 }

@@ -1,11 +1,11 @@
-//! Batches that are not accepted: each error says why, and has the batch.
+//! Batches that are not accepted: each error has the reason and the batch.
 
 use std::time::{Duration, Instant};
 
+use kafka_batch::error::NoBrokerCause;
 use kafka_batch::transports::rdkafka::{ConfigError, LibrdkafkaError, Unsendable};
 use kafka_batch::{
-    BatchOptions, KafkaBatch, Magic, MagicChoice, NoBrokerCause, RdkafkaProducer, Record, SendError, SendErrorReason,
-    TopicPartition,
+    BatchOptions, KafkaBatch, Magic, MagicChoice, RdkafkaProducer, Record, SendError, SendErrorReason, TopicPartition,
 };
 use rdkafka::types::RDKafkaRespErr;
 
@@ -13,9 +13,9 @@ use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;
 use crate::log::batch;
 
-/// A batch that is refused comes back as it was.
+/// Returns the error of a rejected batch, which must contain the batch unchanged.
 #[track_caller]
-fn refused(producer: &RdkafkaProducer, batch: &KafkaBatch, to: &TopicPartition) -> SendError {
+fn rejected(producer: &RdkafkaProducer, batch: &KafkaBatch, to: &TopicPartition) -> SendError {
     let error = match block_on(producer.send_batch(batch.clone(), to.clone())) {
         Err(error) => error,
         Ok(pending) => panic!("accepted: {pending:?}"),
@@ -25,7 +25,7 @@ fn refused(producer: &RdkafkaProducer, batch: &KafkaBatch, to: &TopicPartition) 
 }
 
 #[track_caller]
-fn unsendable(error: &SendError) -> &Unsendable {
+fn cannot_be_sent(error: &SendError) -> &Unsendable {
     match &error.reason {
         SendErrorReason::Transport(error) => error.downcast_ref().unwrap(),
         other => panic!("{other:?}"),
@@ -37,16 +37,16 @@ fn the_timestamp_that_librdkafka_would_change() {
     let cluster = Cluster::new();
     let mut batch = batch(["a", "b"]);
     let _ = batch.append(Record::new("c").timestamp(0)).unwrap();
-    let error = refused(&cluster.producer(), &batch, &t0());
-    assert_eq!(unsendable(&error), &Unsendable::TimestampZero { position: 2 });
+    let error = rejected(&cluster.producer(), &batch, &t0());
+    assert_eq!(cannot_be_sent(&error), &Unsendable::TimestampZero { position: 2 });
     assert_eq!(cluster.log(), []);
 }
 
 #[test]
-fn a_name_that_no_topic_can_have() {
+fn an_invalid_topic_name() {
     let cluster = Cluster::new();
     for topic in ["", "a\0b", &"long".repeat(200)] {
-        let error = refused(&cluster.producer(), &batch(["v"]), &TopicPartition::new(topic, 0));
+        let error = rejected(&cluster.producer(), &batch(["v"]), &TopicPartition::new(topic, 0));
         assert!(matches!(&error.reason, SendErrorReason::InvalidTopic { topic: found } if found == topic), "{error}");
         assert!(block_on(cluster.producer().partition_count(topic)).is_err());
     }
@@ -56,7 +56,7 @@ fn a_name_that_no_topic_can_have() {
 fn a_partition_that_the_topic_does_not_have() {
     let cluster = Cluster::new();
     for partition in [3, 1_000, -1, i32::MIN] {
-        let error = refused(&cluster.producer(), &batch(["v"]), &TopicPartition::new("t", partition));
+        let error = rejected(&cluster.producer(), &batch(["v"]), &TopicPartition::new("t", partition));
         let expected = format!("topic \"t\" has partitions 0 to 2, but partition {partition} was requested");
         assert!(error.to_string().contains(&expected), "{error}");
         assert!(error.is_retriable());
@@ -68,7 +68,7 @@ fn a_topic_that_does_not_exist() {
     let cluster = Cluster::new();
     cluster.mock.topic_error("missing", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let producer = cluster.builder().metadata_timeout(Duration::from_millis(300)).build().unwrap();
-    let error = refused(&producer, &batch(["v"]), &TopicPartition::new("missing", 0));
+    let error = rejected(&producer, &batch(["v"]), &TopicPartition::new("missing", 0));
     assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
     assert!(error.to_string().contains("create it"), "{error}");
     let counted = block_on(producer.partition_count("missing"));
@@ -76,22 +76,22 @@ fn a_topic_that_does_not_exist() {
 }
 
 #[test]
-fn a_topic_that_the_user_may_not_use() {
+fn a_topic_without_permission() {
     let cluster = Cluster::new();
     cluster.mock.topic_error("secret", RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
-    let error = refused(&cluster.producer(), &batch(["v"]), &TopicPartition::new("secret", 0));
+    let error = rejected(&cluster.producer(), &batch(["v"]), &TopicPartition::new("secret", 0));
     assert!(error.to_string().contains("change the broker's ACLs"), "{error}");
 }
 
 #[test]
-fn a_broker_that_does_not_answer() {
+fn a_broker_that_does_not_respond() {
     let producer = RdkafkaProducer::builder()
         .set("bootstrap.servers", "127.0.0.1:1")
         .metadata_timeout(Duration::from_millis(700))
         .build()
         .unwrap();
     let start = Instant::now();
-    let error = refused(&producer, &batch(["v"]), &t0());
+    let error = rejected(&producer, &batch(["v"]), &t0());
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     match &error.reason {
         SendErrorReason::NoBroker { brokers, cause } => {
@@ -109,14 +109,14 @@ fn a_broker_that_does_not_answer() {
 fn a_first_record_that_is_too_large_for_librdkafka() {
     let cluster = Cluster::new();
     let producer = cluster.builder().set("message.max.bytes", "1000").build().unwrap();
-    let error = refused(&producer, &batch([[0; 2_000]]), &t0());
+    let error = rejected(&producer, &batch([[0; 2_000]]), &t0());
     assert!(error.to_string().contains("raise message.max.bytes"), "{error}");
     let delivery = block_on(block_on(producer.send_batch(batch(["small"]), t0())).unwrap()).unwrap();
-    assert_eq!(delivery.base_offset(), Some(0), "the producer goes on");
+    assert_eq!(delivery.base_offset(), Some(0), "the producer continues");
 }
 
 #[test]
-fn settings_that_cannot_be() {
+fn invalid_settings() {
     let set = |name: &str, value: &str| Cluster::new().builder().set(name, value).build();
     match set("linger.ms", "soon") {
         Err(ConfigError::Setting { setting, found, .. }) => assert_eq!((&*setting, &*found), ("linger.ms", "soon")),

@@ -1,4 +1,4 @@
-//! What is handed over is what arrives.
+//! Records arrive unchanged.
 
 use std::collections::HashMap;
 
@@ -20,8 +20,8 @@ fn batch_of(records: &[OwnedRecord]) -> KafkaBatch {
     batch
 }
 
-/// Sends the records as one batch, and reads back what is at the offsets that they are said to have.
-fn there_and_back(cluster: &Cluster, records: &[OwnedRecord]) -> Vec<OwnedRecord> {
+/// Sends the records as one batch, and reads back what is at the reported offsets.
+fn sent_and_read_back(cluster: &Cluster, records: &[OwnedRecord]) -> Vec<OwnedRecord> {
     let producer = cluster.producer();
     let delivery = block_on(block_on(producer.send_batch(batch_of(records), t0())).unwrap()).unwrap();
     let mut log: HashMap<i64, OwnedRecord> = cluster.log().into_iter().collect();
@@ -29,21 +29,21 @@ fn there_and_back(cluster: &Cluster, records: &[OwnedRecord]) -> Vec<OwnedRecord
 }
 
 #[test]
-fn any_records_arrive_as_they_were() {
+fn any_records_arrive_unchanged() {
     let cluster = Cluster::new();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) };
     proptest!(config, |(mut records in strategy::records(1..30))| {
         for record in &mut records {
             let timestamp = record.timestamp.get_or_insert(Timestamp::from_millis(1_700_000_000_000));
             if timestamp.millis() == 0 {
-                *timestamp = Timestamp::from_millis(1); // librdkafka's "now", which is refused
+                *timestamp = Timestamp::from_millis(1); // librdkafka's "now", which is rejected
             }
         }
-        prop_assert_eq!(there_and_back(&cluster, &records), records);
+        prop_assert_eq!(sent_and_read_back(&cluster, &records), records);
     });
 }
 
-/// Read with another consumer: librdkafka's hands names out as C strings, which end at the first NUL.
+/// Read with another consumer: librdkafka's returns names as C strings, which end at the first NUL.
 #[tokio::test]
 async fn a_nul_in_a_header_name_arrives() {
     let cluster = Cluster::new();
@@ -57,7 +57,7 @@ async fn a_nul_in_a_header_name_arrives() {
 }
 
 #[test]
-fn batches_that_are_on_their_way_together_stay_whole_and_in_order() {
+fn batches_in_flight_together_stay_complete_and_in_order() {
     let cluster = Cluster::new();
     let producer = cluster.producer();
     let values = |number: usize| (0..40).map(move |position| format!("{number}/{position}"));
@@ -71,7 +71,7 @@ fn batches_that_are_on_their_way_together_stay_whole_and_in_order() {
 }
 
 #[test]
-fn a_batch_of_an_old_format_goes_out_in_the_brokers() {
+fn a_batch_of_an_old_format_is_sent_in_the_broker_s() {
     for (magic, timestamp) in [(Magic::V0, Timestamp::NO_TIMESTAMP), (Magic::V1, Timestamp::from_millis(7))] {
         let cluster = Cluster::new();
         let mut batch = BatchOptions::default().magic(MagicChoice::Pinned(magic)).build(1).unwrap();
@@ -83,7 +83,7 @@ fn a_batch_of_an_old_format_goes_out_in_the_brokers() {
 }
 
 #[test]
-fn librdkafka_compresses_with_what_it_was_built_with() {
+fn librdkafka_compresses_with_the_codecs_of_its_build() {
     for codec in ["none", "gzip", "snappy", "lz4"] {
         let cluster = Cluster::new();
         let producer = cluster.builder().set("compression.type", codec).build().unwrap();

@@ -1,4 +1,4 @@
-//! The same under every runtime, and under none.
+//! The same under every runtime, and without one.
 
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;
 use crate::log::{batch, counted};
 
-/// Sends, publishes, flushes and closes, with a window so small that sending has to wait.
+/// Sends, publishes, flushes and closes, with a buffer so small that sending has to wait.
 async fn walk_through(producer: RdkafkaProducer) -> usize {
     let values = counted(7);
     let mut pending = Vec::new();
@@ -59,7 +59,7 @@ fn under_no_runtime() {
 }
 
 #[test]
-fn what_is_on_its_way_can_be_awaited_elsewhere() {
+fn deliveries_can_be_awaited_elsewhere() {
     let cluster = Cluster::new();
     let producer = cluster.producer();
     let (sender, receiver) = mpsc::channel::<Pending>();
@@ -73,17 +73,17 @@ fn what_is_on_its_way_can_be_awaited_elsewhere() {
     assert_eq!(elsewhere.join().unwrap(), [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
 }
 
-/// A runtime that panics when it is asked to run a task, as some do that are shut down.
+/// A runtime that panics when it is to run a task, as some do after their shutdown.
 struct Panicking;
 
 impl Wake for Panicking {
     fn wake(self: Arc<Self>) {
-        std::panic::resume_unwind(Box::new("this is the panic that is wanted")); // and that the test's output leaves out
+        std::panic::resume_unwind(Box::new("this is the panic that is wanted")); // and that the test's output omits
     }
 }
 
 #[test]
-fn a_task_that_cannot_be_woken_keeps_no_other_one_waiting() {
+fn a_task_that_cannot_be_woken_does_not_delay_others() {
     let cluster = Cluster::held();
     let producer = cluster.producer();
     let waker = Waker::from(Arc::new(Panicking));
@@ -92,11 +92,11 @@ fn a_task_that_cannot_be_woken_keeps_no_other_one_waiting() {
     let second = block_on(producer.send_batch(batch(["b"]), t0())).unwrap();
     cluster.release();
     assert_eq!(block_on(second).unwrap().base_offset(), Some(1));
-    assert_eq!(block_on(first).unwrap().base_offset(), Some(0), "it can be polled again, by a task that runs");
+    assert_eq!(block_on(first).unwrap().base_offset(), Some(0), "ready when polled by another task");
 }
 
 #[test]
-fn a_program_can_ask_what_this_transport_promises() {
+fn the_capabilities_of_this_transport() {
     let cluster = Cluster::new();
     assert_eq!(cluster.producer().capabilities(), Capabilities::new(false));
 }

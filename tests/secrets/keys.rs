@@ -1,24 +1,23 @@
-//! Keys, and all that people make of their text.
+//! Private keys, and the damaged forms in which their text may reach a setting.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pkcs8::pkcs5::pbes2;
-use rcgen::{CertificateParams, KeyPair};
+use kafka_batch_certificates::Identity as Pem;
 
 /// A key that is used nowhere else, and its certificate.
 pub(crate) struct Identity {
     pub(crate) certificate: String,
+    /// The key in PKCS#8.
     pub(crate) der: Vec<u8>,
 }
 
 impl Identity {
     pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["us".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
-        Self { certificate, der: key.serialize_der() }
+        let Pem { certificate, key } = Pem::self_signed("client");
+        Self { certificate, der: decode(&key) }
     }
 
-    /// The part of the key that no certificate has: a number of 32 bytes (SEC 1, within PKCS#8).
+    /// Returns the part of the key that the certificate does not contain: 32 bytes (SEC 1, within PKCS#8).
     pub(crate) fn private(&self) -> &[u8] {
         let begin = self.der.windows(5).position(|window| window == [2, 1, 1, 4, 32]).unwrap() + 5;
         &self.der[begin..begin + 32]
@@ -28,11 +27,9 @@ impl Identity {
         pem("PRIVATE KEY", &self.der)
     }
 
-    /// The same, encrypted; with few iterations, for there are many of them.
+    /// Returns the key, encrypted with this password.
     pub(crate) fn encrypted(&self, password: &str) -> Vec<u8> {
-        let way = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt and pepper", [7; 16]).unwrap();
-        let key = pkcs8::PrivateKeyInfoRef::try_from(&self.der[..]).unwrap();
-        key.encrypt_with_params(way, password).unwrap().as_bytes().to_vec()
+        decode(&Pem { certificate: String::new(), key: self.pem() }.encrypted_key(password))
     }
 }
 
@@ -43,13 +40,17 @@ pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-/// The base64 of a PEM text.
+fn decode(pem: &str) -> Vec<u8> {
+    STANDARD.decode(body(pem)).unwrap()
+}
+
+/// Returns the base64 of a PEM text.
 pub(crate) fn body(pem: &str) -> String {
     pem.lines().filter(|line| !line.starts_with('-')).collect()
 }
 
-/// What becomes of a PEM text on its way to a setting. `at` is anywhere.
-pub(crate) fn manglings(pem: &str, at: usize) -> Vec<String> {
+/// Returns the text as it may be damaged before it reaches a setting. `at` is any position.
+pub(crate) fn damaged_forms(pem: &str, at: usize) -> Vec<String> {
     let with = |line_end: &str| pem.replace('\n', line_end);
     let lines: Vec<&str> = pem.lines().collect();
     let (begin, end) = (lines[0], lines[lines.len() - 1]);

@@ -1,55 +1,20 @@
-//! Every line that is logged, by whichever crate and at whichever level.
+//! All captured log lines, of every crate and level.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::{self, ThreadId};
+use kafka_batch_log_capture::{self as log_capture, Line, Mark};
+use log::LevelFilter;
 
-use log::{LevelFilter, Log, Metadata, Record};
-
-static LINES: Mutex<Vec<Line>> = Mutex::new(Vec::new());
-
-#[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) text: String,
-    thread: ThreadId,
-}
-
-impl Line {
-    /// Whether this thread has logged it, or librdkafka, which has threads of its own.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.thread == thread::current().id() || self.text.contains("rdkafka")
-    }
-}
-
-struct Logger;
-
-impl Log for Logger {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let text = format!("{} {}: {}", record.level(), record.target(), record.args());
-        let line = Line { text, thread: thread::current().id() };
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    }
-
-    fn flush(&self) {}
-}
-
-/// A place in the log.
-#[derive(Clone, Copy)]
-pub(crate) struct Mark(usize);
-
-/// The end of the log, which is kept from the first call on.
+/// Returns the end of the log, which is captured from the first call on.
 pub(crate) fn mark() -> Mark {
-    static ONCE: OnceLock<()> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        log::set_logger(&Logger).unwrap();
-        log::set_max_level(LevelFilter::Trace);
-    });
-    Mark(LINES.lock().unwrap_or_else(PoisonError::into_inner).len())
+    log_capture::start("", LevelFilter::Trace);
+    log_capture::mark()
 }
 
+/// Returns all lines after a mark.
 pub(crate) fn lines(since: Mark) -> Vec<Line> {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner)[since.0..].to_vec()
+    log_capture::lines(since, |_| true)
+}
+
+/// Returns the lines after a mark of this thread and of librdkafka, which has its own threads.
+pub(crate) fn lines_of_this_thread(since: Mark) -> Vec<Line> {
+    log_capture::lines(since, |line| line.is_of_this_thread() || line.to_string().contains("rdkafka"))
 }

@@ -1,4 +1,4 @@
-//! Secrets as they may be found in a text.
+//! Secrets in the forms in which a text may contain them.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -6,20 +6,21 @@ use std::fmt::Debug;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use kafka_batch_log_capture::Mark;
 
 use crate::log;
 
-/// So many bytes in a row are found.
+/// The number of consecutive bytes of a secret that are searched for.
 const WINDOW: usize = 8;
 
-/// What to search for: each eight bytes of each secret in a row, in each way in which bytes are written.
+/// What to search for: every eight consecutive bytes of each secret, in each form in which bytes are written.
 pub(crate) struct Needles {
     by_length: HashMap<usize, HashSet<Vec<u8>>>,
-    /// Which [beginnings](beginning) some needle has: most places of a text are passed over by it.
+    /// The [beginnings](beginning) of all needles. Most positions of a text are excluded by them.
     beginnings: Vec<bool>,
 }
 
-/// A number below 2¹⁶ that stands for the first bytes of a needle.
+/// Returns a hash, below 2¹⁶, of the first bytes of a needle.
 fn beginning(bytes: &[u8]) -> usize {
     let first = bytes.iter().take(4).fold(0_u32, |sum, byte| sum.wrapping_mul(16_777_619) ^ u32::from(*byte));
     (first ^ first >> 16) as usize & 0xffff
@@ -43,17 +44,17 @@ impl Needles {
         }
     }
 
-    /// Panics if the text, or the text with its white space narrowed, has any of them.
+    /// Panics if the text contains a needle, as it is or with each run of white space replaced by one space.
     #[track_caller]
-    pub(crate) fn are_not_in(&self, text: &str, whence: &str) {
-        self.are_not_in_line(text, whence);
+    pub(crate) fn are_not_in(&self, text: &str, context: &str) {
+        self.are_not_in_line(text, context);
         if text.contains("\n") {
-            self.are_not_in_line(&text.split_whitespace().collect::<Vec<_>>().join(" "), whence);
+            self.are_not_in_line(&text.split_whitespace().collect::<Vec<_>>().join(" "), context);
         }
     }
 
     #[track_caller]
-    fn are_not_in_line(&self, text: &str, whence: &str) {
+    fn are_not_in_line(&self, text: &str, context: &str) {
         let bytes = text.as_bytes();
         let longest_beginning = bytes.len().saturating_sub(3);
         for at in (0..longest_beginning).filter(|at| self.beginnings[beginning(&bytes[*at..])]) {
@@ -61,46 +62,47 @@ impl Needles {
                 bytes.get(at..at + length).is_some_and(|window| needles.contains(window))
             };
             if self.by_length.iter().any(has) {
-                panic!("{whence}: {:?}… is in {text}", String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 20)]));
+                panic!("{context}: {:?}… is in {text}", String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 20)]));
             }
         }
     }
 
     #[track_caller]
-    pub(crate) fn are_not_in_debug_of(&self, value: &dyn Debug, whence: &str) {
-        self.are_not_in(&format!("{value:?}"), whence);
-        self.are_not_in(&format!("{value:#?}"), whence);
+    pub(crate) fn are_not_in_debug_of(&self, value: &dyn Debug, context: &str) {
+        self.are_not_in(&format!("{value:?}"), context);
+        self.are_not_in(&format!("{value:#?}"), context);
     }
 
-    /// Neither of an error nor of its sources.
+    /// Panics if an error or one of its sources contains a needle.
     #[track_caller]
-    pub(crate) fn are_not_in_error(&self, error: &dyn Error, whence: &str) {
+    pub(crate) fn are_not_in_error(&self, error: &dyn Error, context: &str) {
         let mut next = Some(error);
         while let Some(error) = next {
-            self.are_not_in(&error.to_string(), whence);
-            self.are_not_in_debug_of(&error, whence);
+            self.are_not_in(&error.to_string(), context);
+            self.are_not_in_debug_of(&error, context);
             next = error.source();
         }
     }
 
-    /// In no line that was logged since, by whichever thread.
+    /// Panics if a line that any thread has logged since contains a needle.
     #[track_caller]
-    pub(crate) fn are_not_in_log(&self, since: log::Mark, whence: &str) {
+    pub(crate) fn are_not_in_log(&self, since: Mark, context: &str) {
         for line in log::lines(since) {
-            self.are_not_in(&line.text, whence);
+            self.are_not_in(&line.to_string(), context);
         }
     }
 
-    /// In no line that this thread or one of librdkafka's has logged since: where tests run beside each other that log much.
+    /// Panics if a line that this thread or librdkafka has logged since contains a needle. For tests that run in parallel and
+    /// log much.
     #[track_caller]
-    pub(crate) fn are_not_in_our_log(&self, since: log::Mark, whence: &str) {
-        for line in log::lines(since).into_iter().filter(|line| line.is_ours()) {
-            self.are_not_in(&line.text, whence);
+    pub(crate) fn are_not_in_log_of_this_thread(&self, since: Mark, context: &str) {
+        for line in log::lines_of_this_thread(since) {
+            self.are_not_in(&line.to_string(), context);
         }
     }
 }
 
-/// The bytes as people and programs write them.
+/// Returns the forms in which bytes are written.
 fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     let join = |format: &dyn Fn(&u8) -> String, between: &str| {
         bytes.iter().map(format).collect::<Vec<_>>().join(between).into_bytes()
@@ -121,7 +123,7 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     }
     for alignment in 0..3 {
         let padded = [&[0; 2][..alignment], bytes].concat();
-        // Only the characters that depend on these bytes and on none beside them.
+        // Only the characters that depend on these bytes alone.
         let (first, last) = ((alignment * 8).div_ceil(6), padded.len() * 8 / 6);
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             forms.push(engine.encode(&padded).as_bytes()[first..last].to_vec());
@@ -131,7 +133,7 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_there_is_found() {
+fn needles_are_found_in_every_form() {
     let secret: Vec<u8> = (0..40_u8).map(|byte| byte.wrapping_mul(73).wrapping_add(150)).collect();
     let needles = Needles::of([&secret]);
     let part = &secret[7..20];
@@ -144,8 +146,8 @@ fn what_is_there_is_found() {
         part.escape_ascii().to_string(),
     ];
     for text in texts.iter().chain(&base64) {
-        let found = std::panic::catch_unwind(|| needles.are_not_in(&format!("before {text} behind"), "here"));
+        let found = std::panic::catch_unwind(|| needles.are_not_in(&format!("before {text} after"), "test"));
         assert!(found.is_err(), "{text}");
     }
-    needles.are_not_in(&format!("{:?}", &secret[..7]), "seven are too few");
+    needles.are_not_in(&format!("{:?}", &secret[..7]), "seven bytes are too few");
 }

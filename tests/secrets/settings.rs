@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use kafka_batch::{AsyncStdProducer, RdkafkaProducer, SmolProducer, TokioProducer};
 use proptest::prelude::*;
 
-use crate::keys::{Identity, body, manglings, pem};
+use crate::keys::{Identity, body, damaged_forms, pem};
 use crate::log;
 use crate::needles::Needles;
 
@@ -37,55 +37,55 @@ impl Drop for File {
     }
 }
 
-/// Makes a producer with these settings, and searches all that is said of it.
-macro_rules! try_one {
+/// Creates a producer with these settings, and searches its `Debug` text, its errors and the log.
+macro_rules! check_one {
     ($producer:ident, $needles:ident, $settings:ident) => {{
         let names: Vec<&str> = $settings.iter().map(|(name, _)| *name).filter(|name| name.len() < 60).collect();
-        let whence = format!("{} with {names:?}", stringify!($producer));
+        let context = format!("{} with {names:?}", stringify!($producer));
         let mark = log::mark();
         let builder = $producer::builder().seed(0x5ec3_e75e_ed5e_c2e7);
         let builder = $settings.iter().fold(builder, |builder, (name, value)| builder.set(*name, *value));
-        $needles.are_not_in_debug_of(&builder, &whence);
+        $needles.are_not_in_debug_of(&builder, &context);
         match builder.build_with_task() {
-            Ok((producer, _)) => $needles.are_not_in_debug_of(&producer, &whence),
-            Err(error) => $needles.are_not_in_error(&error, &whence),
+            Ok((producer, _)) => $needles.are_not_in_debug_of(&producer, &context),
+            Err(error) => $needles.are_not_in_error(&error, &context),
         }
-        $needles.are_not_in_our_log(mark, &whence);
+        $needles.are_not_in_log_of_this_thread(mark, &context);
     }};
 }
 
-/// Each transport that drives the machine.
+/// Checks each transport over the machine.
 #[track_caller]
-fn try_each(needles: &Needles, settings: &[Setting<'_>]) {
-    try_one!(TokioProducer, needles, settings);
-    try_one!(AsyncStdProducer, needles, settings);
-    try_one!(SmolProducer, needles, settings);
+fn check_each(needles: &Needles, settings: &[Setting<'_>]) {
+    check_one!(TokioProducer, needles, settings);
+    check_one!(AsyncStdProducer, needles, settings);
+    check_one!(SmolProducer, needles, settings);
 }
 
-/// One of them, where there is much to try: their settings are read by the same code.
+/// Checks one of them, where there are many cases: all of them parse settings with the same code.
 #[track_caller]
-fn try_tokio(needles: &Needles, settings: &[Setting<'_>]) {
-    try_one!(TokioProducer, needles, settings);
+fn check_tokio(needles: &Needles, settings: &[Setting<'_>]) {
+    check_one!(TokioProducer, needles, settings);
 }
 
-/// The same over librdkafka, whose settings have other names in part.
+/// Checks the transport over librdkafka, some of whose settings have other names.
 #[track_caller]
-fn try_librdkafka(needles: &Needles, settings: &[Setting<'_>]) {
+fn check_librdkafka(needles: &Needles, settings: &[Setting<'_>]) {
     let names: Vec<&str> = settings.iter().map(|(name, _)| *name).filter(|name| name.len() < 60).collect();
-    let whence = format!("over librdkafka, with {names:?}");
+    let context = format!("over librdkafka, with {names:?}");
     let mark = log::mark();
     let builder = settings.iter().fold(RdkafkaProducer::builder(), |builder, (name, value)| builder.set(*name, *value));
-    needles.are_not_in_debug_of(&builder, &whence);
+    needles.are_not_in_debug_of(&builder, &context);
     match builder.build() {
-        Ok(producer) => needles.are_not_in_debug_of(&producer, &whence),
-        Err(error) => needles.are_not_in_error(&error, &whence),
+        Ok(producer) => needles.are_not_in_debug_of(&producer, &context),
+        Err(error) => needles.are_not_in_error(&error, &context),
     }
-    needles.are_not_in_our_log(mark, &whence);
+    needles.are_not_in_log_of_this_thread(mark, &context);
 }
 
 const SERVER: Setting<'_> = ("bootstrap.servers", "localhost:1");
 
-/// A secret of people's own: printable, or any characters. It is not shrunk, for what is simple is found by chance.
+/// A secret that a person may choose: printable, or any characters. It is not shrunk, because simple texts are found by chance.
 fn password() -> impl Strategy<Value = String> {
     prop_oneof![Just("[!-~]{12,40}"), Just("[a-z0-9]{8,16}"), Just("\\PC{12,40}")]
         .prop_flat_map(|pattern| prop::string::string_regex(pattern).unwrap())
@@ -96,37 +96,37 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_has_a_key_however_it_is_mangled_and_wherever_it_is_put(at in any::<usize>()) {
-        let (ours, other) = (Identity::new(), Identity::new());
-        let texts = [("PRIVATE KEY", ours.der.clone()), ("ENCRYPTED PRIVATE KEY", ours.encrypted("open sesame"))];
+    fn no_text_contains_a_key_however_it_is_damaged_and_wherever_it_is_set(at in any::<usize>()) {
+        let (client, other) = (Identity::new(), Identity::new());
+        let texts = [("PRIVATE KEY", client.der.clone()), ("ENCRYPTED PRIVATE KEY", client.encrypted("open sesame"))];
         for (label, der) in texts {
             let text = pem(label, &der);
-            // The text itself, for the form in which it was given; and what is in it, for all others.
-            let needles = Needles::of([body(&text).as_bytes(), &der, &ours.der]);
-            for mangled in manglings(&text, at) {
+            // The text itself, and the key in it, which may be written in other forms.
+            let needles = Needles::of([body(&text).as_bytes(), &der, &client.der]);
+            for damaged_text in damaged_forms(&text, at) {
                 let tls = [SERVER, ("security.protocol", "ssl")];
-                let (certificate, ca) = (("ssl.certificate.pem", &*ours.certificate), ("ssl.ca.pem", &*other.certificate));
-                let file = File::new(mangled.as_bytes());
+                let (certificate, ca) = (("ssl.certificate.pem", &*client.certificate), ("ssl.ca.pem", &*other.certificate));
+                let file = File::new(damaged_text.as_bytes());
                 for (in_text, in_file) in [
                     ("ssl.key.pem", "ssl.key.location"),
                     ("ssl.certificate.pem", "ssl.certificate.location"),
                     ("ssl.ca.pem", "ssl.ca.location"),
                 ] {
                     // As it should be, as a text where a file's name belongs, and in a file.
-                    for slot in [(in_text, mangled.as_str()), (in_file, &mangled), (in_file, file.path())] {
+                    for slot in [(in_text, damaged_text.as_str()), (in_file, &damaged_text), (in_file, file.path())] {
                         let others = match in_text {
                             "ssl.key.pem" => vec![certificate, ca],
                             "ssl.certificate.pem" => vec![("ssl.key.pem", text.as_str()), ca],
                             _ => vec![],
                         };
-                        try_tokio(&needles, &[&tls[..], &others, &[slot]].concat());
-                        try_tokio(&needles, &[&tls[..], &others, &[slot, ("ssl.key.password", "open sesame")]].concat());
-                        try_librdkafka(&needles, &[&tls[..], &others, &[slot]].concat());
+                        check_tokio(&needles, &[&tls[..], &others, &[slot]].concat());
+                        check_tokio(&needles, &[&tls[..], &others, &[slot, ("ssl.key.password", "open sesame")]].concat());
+                        check_librdkafka(&needles, &[&tls[..], &others, &[slot]].concat());
                     }
                 }
                 for misplaced in ["ssl.key", "ssl.keystore.key", "sasl.password", "client.id", "bootstrap.servers", "acks"] {
-                    try_tokio(&needles, &[SERVER, (misplaced, &mangled)]);
-                    try_librdkafka(&needles, &[SERVER, (misplaced, &mangled)]);
+                    check_tokio(&needles, &[SERVER, (misplaced, &damaged_text)]);
+                    check_librdkafka(&needles, &[SERVER, (misplaced, &damaged_text)]);
                 }
             }
         }
@@ -137,41 +137,41 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_has_a_key_of_a_file_that_is_not_text(at in any::<usize>()) {
-        let ours = Identity::new();
-        let needles = Needles::of([&ours.der]);
-        let encrypted = ours.encrypted("open sesame");
-        let text = ours.pem().into_bytes();
+    fn no_text_contains_a_key_of_a_file_that_is_not_text(at in any::<usize>()) {
+        let client = Identity::new();
+        let needles = Needles::of([&client.der]);
+        let encrypted = client.encrypted("open sesame");
+        let text = client.pem().into_bytes();
         let mut latin_1 = text.clone();
         latin_1.insert(at % text.len(), 0xe9);
-        let utf16: Vec<u8> = ours.pem().encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for bytes in [ours.der.clone(), encrypted, latin_1, utf16] {
+        let utf16: Vec<u8> = client.pem().encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [client.der.clone(), encrypted, latin_1, utf16] {
             let file = File::new(&bytes);
             for setting in ["ssl.key.location", "ssl.certificate.location", "ssl.ca.location"] {
                 let settings = [SERVER, ("security.protocol", "ssl"), (setting, file.path())];
-                let ours = [("ssl.ca.pem", &*ours.certificate), ("ssl.certificate.pem", &*ours.certificate)];
-                try_tokio(&needles, &settings);
-                try_tokio(&needles, &[&settings[..], &ours].concat());
-                try_librdkafka(&needles, &settings);
+                let client = [("ssl.ca.pem", &*client.certificate), ("ssl.certificate.pem", &*client.certificate)];
+                check_tokio(&needles, &settings);
+                check_tokio(&needles, &[&settings[..], &client].concat());
+                check_librdkafka(&needles, &settings);
             }
         }
     }
 
     #[test]
-    fn no_text_has_the_password_of_a_key_or_the_key_that_it_opens(
+    fn no_text_contains_the_password_of_a_key_or_the_decrypted_key(
         right in password(), wrong in password(), at in any::<prop::sample::Index>()
     ) {
-        let ours = Identity::new();
-        let encrypted = ours.encrypted(&right);
-        let needles = Needles::of([right.as_bytes(), wrong.as_bytes(), &ours.der, &encrypted]);
+        let client = Identity::new();
+        let encrypted = client.encrypted(&right);
+        let needles = Needles::of([right.as_bytes(), wrong.as_bytes(), &client.der, &encrypted]);
         let mut damaged = encrypted.clone();
         damaged[at.index(encrypted.len())] ^= 0x15;
         let mut unsupported = encrypted.clone();
-        // The last of AES-256-CBC's numbers, which then stands for none.
+        // The last byte of AES-256-CBC's object identifier, changed to one that is not assigned.
         let number = [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 0x2a];
         let aes = unsupported.windows(9).position(|window| window == number).unwrap();
         unsupported[aes + 8] = 0x3f;
-        // A change of the number of iterations could make it take years.
+        // Another number of iterations could make decryption take years.
         let iterations = encrypted.windows(3).position(|window| window == [2, 1, 10]).unwrap();
         damaged[iterations..iterations + 3].copy_from_slice(&[2, 1, 10]);
         for der in [&encrypted, &damaged, &unsupported, &encrypted[..encrypted.len() / 2].to_vec()] {
@@ -179,23 +179,23 @@ proptest! {
             let identity = [
                 SERVER,
                 ("security.protocol", "ssl"),
-                ("ssl.ca.pem", &ours.certificate),
-                ("ssl.certificate.pem", &ours.certificate),
+                ("ssl.ca.pem", &client.certificate),
+                ("ssl.certificate.pem", &client.certificate),
                 ("ssl.key.pem", &key),
             ];
-            try_each(&needles, &identity);
+            check_each(&needles, &identity);
             for password in [&*right, &wrong, "", &right[..right.char_indices().nth(5).unwrap().0]] {
-                try_each(&needles, &[&identity[..], &[("ssl.key.password", password)]].concat());
-                try_librdkafka(&needles, &[&identity[..], &[("ssl.key.password", password)]].concat());
+                check_each(&needles, &[&identity[..], &[("ssl.key.password", password)]].concat());
+                check_librdkafka(&needles, &[&identity[..], &[("ssl.key.password", password)]].concat());
             }
         }
-        try_each(&needles, &[SERVER, ("ssl.key.password", &right)]);
-        let tls = [SERVER, ("security.protocol", "ssl"), ("ssl.ca.pem", &ours.certificate)];
-        try_each(&needles, &[&tls[..], &[("ssl.key.password", &right)]].concat());
+        check_each(&needles, &[SERVER, ("ssl.key.password", &right)]);
+        let tls = [SERVER, ("security.protocol", "ssl"), ("ssl.ca.pem", &client.certificate)];
+        check_each(&needles, &[&tls[..], &[("ssl.key.password", &right)]].concat());
     }
 
     #[test]
-    fn no_text_has_a_password_or_token(secret in password()) {
+    fn no_text_contains_a_password_or_token(secret in password()) {
         let needles = Needles::of([&secret]);
         let jaas = format!("org.example.PlainLoginModule required username=\"u\" password=\"{secret}\";");
         let odd = [format!("{secret}\0"), format!("{secret}ü\u{1}"), format!("{secret}\n")];
@@ -231,15 +231,15 @@ proptest! {
         }
         cases.push(vec![SERVER, ("sasl.jaas.config", &jaas)]);
         for case in cases {
-            try_each(&needles, &case);
-            try_librdkafka(&needles, &case);
+            check_each(&needles, &case);
+            check_librdkafka(&needles, &case);
         }
     }
 }
 
-/// With SCRAM nobody may be able to guess the seed: the nonces come from it.
+/// SCRAM nonces are derived from the seed, so it must stay secret.
 #[test]
-fn no_debug_has_the_seed() {
+fn no_debug_text_contains_the_seed() {
     const SEED: u64 = 0x1234_5678_9abc_def1;
     let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:1").seed(SEED);
     let machine = kafka_batch::machine::Machine::new(

@@ -1,4 +1,4 @@
-//! A broker with a listener for each way in, and what is in its logs, read with `rdkafka`'s consumer in the clear.
+//! A broker with a listener for each security protocol. Its log is read with `rdkafka`'s consumer in plaintext.
 
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,33 +6,34 @@ use std::time::{Duration, Instant};
 
 use kafka_batch_brokers::{Broker, Listener, Options, Release};
 use kafka_batch_certificates::Identity;
+use log::LevelFilter;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use crate::certificates::Certificates;
-use crate::log;
 
-/// With a sign that SCRAM has to escape in a name. (The other one is the comma, with which Kafka's tool cannot make any.)
+/// With a character that SCRAM has to escape in a name. (The other one is the comma, with which Kafka's tool cannot
+/// create users.)
 pub(crate) const USER: &str = "alice=a";
-/// Where users stand in the broker's settings.
+/// The user of PLAIN, which the broker's settings name.
 pub(crate) const PLAIN_USER: &str = "alice";
 pub(crate) const PASSWORD: &str = "open sesame";
 
-/// How long one is let in at the listener `SHORT`.
+/// The duration of a session at the listener `SHORT`.
 pub(crate) const SESSION: Duration = Duration::from_secs(2);
 
-/// Only so that a case that would hang fails instead.
+/// Turns a case that would hang into one that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const LISTENERS: [Listener; 6] = [
     Listener { name: "TLS", protocol: "SSL" },
-    // Which wants a certificate of ours too.
+    // Requires a client certificate.
     Listener { name: "MUTUAL", protocol: "SSL" },
     Listener { name: "SASL", protocol: "SASL_PLAINTEXT" },
     Listener { name: "SASLTLS", protocol: "SASL_SSL" },
-    // With SCRAM-SHA-256 alone.
+    // With SCRAM-SHA-256 only.
     Listener { name: "SCRAM", protocol: "SASL_PLAINTEXT" },
-    // The same, for a short time.
+    // The same, with short sessions.
     Listener { name: "SHORT", protocol: "SASL_PLAINTEXT" },
 ];
 
@@ -43,7 +44,7 @@ pub(crate) struct Secured {
 
 impl Secured {
     pub(crate) fn start(release: &str) -> Self {
-        log::keep();
+        kafka_batch_log_capture::start("kafka_batch", LevelFilter::Debug);
         let certificates = Certificates::new();
         let in_a_line = |text: &str| text.replace("\r\n", "\n").replace('\n', "\\n");
         let mut config = vec![
@@ -97,19 +98,19 @@ impl Secured {
         vec![("security.protocol", "ssl"), ("ssl.ca.pem", &self.certificates.ca)]
     }
 
-    pub(crate) fn with_our_certificate(&self) -> Vec<(&str, &str)> {
-        let Identity { certificate, key } = &self.certificates.ours;
+    pub(crate) fn with_client_certificate(&self) -> Vec<(&str, &str)> {
+        let Identity { certificate, key } = &self.certificates.client;
         [self.over_tls(), vec![("ssl.certificate.pem", certificate), ("ssl.key.pem", key)]].concat()
     }
 
-    /// A name that nobody else has. The broker makes the topic when it is first asked for it.
-    #[expect(clippy::unused_self, reason = "it is this broker's topic")]
+    /// Returns a unique topic name. The broker creates the topic at the first request.
+    #[expect(clippy::unused_self, reason = "a topic of this broker")]
     pub(crate) fn topic(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         format!("security-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The values in partition 0.
+    /// Returns the values in partition 0.
     pub(crate) fn read(&self, topic: &str) -> Vec<String> {
         let servers = self.in_the_clear();
         let consumer: BaseConsumer =

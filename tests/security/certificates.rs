@@ -1,4 +1,4 @@
-//! Certificates, made anew for each run: two authorities that know nothing of each other, the broker's, and ours.
+//! Certificates, created for each run: two independent authorities, the broker's certificate, and the clients'.
 
 use std::path::{Path, PathBuf};
 use std::{fs, process};
@@ -7,15 +7,15 @@ use kafka_batch_certificates::{Authority, Identity};
 
 /// All in PEM.
 pub(crate) struct Certificates {
-    /// Who signed the broker's, and ours.
+    /// The authority of the broker and of the client.
     pub(crate) ca: String,
-    /// The broker's, for 127.0.0.1.
+    /// The broker's certificate, for 127.0.0.1.
     pub(crate) broker: Identity,
-    /// Ours.
-    pub(crate) ours: Identity,
+    /// The client's certificate.
+    pub(crate) client: Identity,
     /// Another authority.
     pub(crate) foreign_ca: String,
-    /// And what that one signed for us.
+    /// A certificate of that authority for the client.
     foreign: Identity,
 }
 
@@ -24,7 +24,7 @@ impl Certificates {
         let (authority, foreign) = (Authority::new("authority"), Authority::new("foreign authority"));
         Self {
             broker: authority.sign("127.0.0.1"),
-            ours: authority.sign("us"),
+            client: authority.sign("us"),
             foreign: foreign.sign("us"),
             ca: authority.certificate,
             foreign_ca: foreign.certificate,
@@ -35,14 +35,14 @@ impl Certificates {
         vec![("ssl.certificate.pem", &self.foreign.certificate), ("ssl.key.pem", &self.foreign.key)]
     }
 
-    /// The same in files.
+    /// Writes the authority and the client's certificate and key to files.
     pub(crate) fn files(&self) -> Files {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("security-{}-{number}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let files = Files { folder };
-        let Identity { certificate, key } = &self.ours;
+        let Identity { certificate, key } = &self.client;
         for (path, text) in [(files.ca(), &self.ca), (files.certificate(), certificate), (files.key(), key)] {
             fs::write(path, text).unwrap();
         }

@@ -1,4 +1,4 @@
-//! The transports, as far as this suite has to tell them apart.
+//! The transports under test.
 
 use std::future::Future;
 

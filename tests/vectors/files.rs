@@ -1,4 +1,4 @@
-//! The files of this folder as tests read them: the bytes of a vector, and the records that its manifest gives it.
+//! Reads the files of this directory: the bytes of a vector, and the records in its manifest.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,7 +21,7 @@ pub(crate) fn entries<T: DeserializeOwned>(file: &str) -> Vec<T> {
     serde_json::from_slice(&bytes_of(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// Returns the entries of `manifest.json`, with `batches` where they are left out.
+/// Returns the entries of `manifest.json`, with `batches` where they are omitted.
 pub(crate) fn good<T: DeserializeOwned>() -> Vec<T> {
     let mut entries: Vec<Value> = entries("manifest.json");
     for entry in entries.iter_mut().filter(|entry| entry["batches"].is_null()) {
@@ -33,7 +33,7 @@ pub(crate) fn good<T: DeserializeOwned>() -> Vec<T> {
     entries.into_iter().map(typed).collect()
 }
 
-/// Returns the bytes of a file, which is there as such or in `large.zst`.
+/// Returns the bytes of a file, which is a file of its own or in `large.zst`.
 pub(crate) fn bytes_of(file: &str) -> Vec<u8> {
     match large().get(file) {
         Some(bytes) => bytes.clone(),
@@ -41,7 +41,7 @@ pub(crate) fn bytes_of(file: &str) -> Vec<u8> {
     }
 }
 
-/// The files in `large.zst`: for each of them a line with name and size, then its bytes.
+/// Returns the files in `large.zst`: for each of them a line with name and size, then its bytes.
 pub(crate) fn large() -> &'static HashMap<String, Vec<u8>> {
     static LARGE: OnceLock<HashMap<String, Vec<u8>>> = OnceLock::new();
     LARGE.get_or_init(|| {

@@ -1,10 +1,8 @@
 //! kafka-batch: records appended one by one from borrowed slices, sealed, stamped.
 
 use bytes::Bytes;
-use kafka_batch::{
-    Append, BatchOptions, Compression, DEFAULT_MAX_DECOMPRESSED, Header, Magic, MagicChoice, Record, RecordBatches,
-    Timestamp,
-};
+use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+use kafka_batch::{Append, BatchOptions, Compression, Header, Magic, MagicChoice, Record, Timestamp};
 
 use super::{Build, Contender, Fold, Read, Wire};
 use crate::workload::{Codec, Workload};

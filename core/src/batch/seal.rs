@@ -46,7 +46,8 @@ struct Contents {
 /// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{KafkaBatch, Record, Stamp, Timestamp};
+/// use kafka_batch_core::batch::Stamp;
+/// use kafka_batch_core::{KafkaBatch, Record, Timestamp};
 ///
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
 /// batch.extend([Record::new("one"), Record::new("two")])?;
@@ -294,6 +295,13 @@ impl StampedBatch {
     #[must_use]
     pub const fn size(&self) -> usize {
         self.wire.len()
+    }
+
+    /// Returns the memory of the batch, for another one: see [`BatchOptions::build_with_buffer`]. Returns `None` if the bytes
+    /// are shared, such as with a request that is being written.
+    #[must_use]
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        self.wire.is_unique().then(|| Vec::from(self.wire))
     }
 
     /// Reopens the batch as it was before it was sealed. Copies nothing if the bytes are neither shared nor compressed.

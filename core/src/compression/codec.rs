@@ -14,6 +14,7 @@ use crate::magic::Magic;
 /// The setting for batches to be written is a [`Compression`](super::Compression) instead, which has
 /// levels and exists only for codecs that are compiled in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+// Exhaustive on purpose: code that reads batches must handle each codec that the format can name.
 pub enum Codec {
     /// No compression: number 0.
     #[default]
@@ -80,7 +81,7 @@ impl Codec {
         }
     }
 
-    /// Returns whether this codec is compiled into this build.
+    /// Returns `true` if this codec is compiled into this build.
     #[must_use]
     pub const fn is_compiled(self) -> bool {
         match self {
@@ -92,7 +93,7 @@ impl Codec {
         }
     }
 
-    /// Returns whether batches of this magic can be compressed with it: zstd needs magic 2 (KIP-110), the
+    /// Returns `true` if batches of this magic can be compressed with it: zstd needs magic 2 (KIP-110), the
     /// others work with every format.
     #[must_use]
     pub const fn fits_magic(self, magic: Magic) -> bool {
@@ -102,7 +103,7 @@ impl Codec {
         }
     }
 
-    /// Returns whether a broker whose **highest** Produce version is this one accepts batches compressed with it: zstd
+    /// Returns `true` if a broker whose **highest** Produce version is this one accepts batches compressed with it: zstd
     /// needs version 7, introduced in Kafka 2.1 (KIP-110).
     #[must_use]
     pub const fn fits_produce_version(self, max_version: i16) -> bool {

@@ -10,6 +10,28 @@
 //!
 //! Only zstd keeps state between batches: each thread that has used it holds 96 KiB for decompression and
 //! up to 4 MiB for compression (1.3 MiB at the default level).
+//!
+//! | to … | see |
+//! |---|---|
+//! | set codec and level of batches to be written | [`Compression`], [`GzipLevel`], [`ZstdLevel`] |
+//! | read `compression.type` from a configuration | [`Compression`] parses it; [`ParseCompressionError`] |
+//! | name the codec of a batch that was read | [`Codec`] |
+//! | handle a batch that cannot be compressed | [`CompressError`] |
+//! | handle a batch that cannot be decompressed | [`DecompressError`], and what is wrong with the bytes: [`Corruption`] |
+//!
+//! # Examples
+//!
+//! ```
+//! use kafka_batch_core::Compression;
+//! use kafka_batch_core::compression::{Codec, ParseCompressionError};
+//!
+//! match "gzip:9".parse::<Compression>() {
+//!     Ok(compression) => assert_eq!(compression.codec(), Codec::Gzip),
+//!     Err(ParseCompressionError::NotCompiled { feature, .. }) => assert_eq!(feature, "gzip"),
+//!     Err(error) => panic!("{error}"),
+//! }
+//! assert!(!Codec::Zstd.fits_magic(kafka_batch_core::Magic::V1), "zstd requires magic 2");
+//! ```
 
 mod choice;
 mod codec;
@@ -125,7 +147,7 @@ impl Codec {
     }
 }
 
-/// Returns whether `rest` may be skipped: bytes after a complete member, stream or frame that do not
+/// Returns `true` if `rest` may be skipped: bytes after a complete member, stream or frame that do not
 /// begin another one. Java's reader skips them for gzip and LZ4, and up to three bytes for xerial Snappy
 /// (tests/vectors/java-tolerance); zstd is treated in the same way here.
 ///

@@ -9,6 +9,7 @@ use super::{Header, HeaderList, Repr, next_encoded};
 
 /// A header as on the wire: a name that should be UTF-8, and a nullable value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: a header is a name and a value in every format.
 pub struct RawHeader<'a> {
     /// The name.
     pub name: &'a [u8],

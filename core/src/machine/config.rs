@@ -4,11 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::mismatch::SecurityProtocol;
-use super::sasl::Sasl;
-use crate::batch::DownConversion;
+use super::credentials::Sasl;
+use crate::batch::convert::DownConversion;
+use crate::cause::SecurityProtocol;
 use crate::magic::BrokerVersion;
-use crate::protocol::{Acks, DEFAULT_FRAME_CEILING};
+use crate::protocol::{Acks, DEFAULT_MAX_FRAME_SIZE};
 
 /// The settings of a [`Machine`](super::Machine), with Kafka's defaults. The linger and the size of batches are up to
 /// the caller, TLS is up to the transport, and there are no transactions.
@@ -17,10 +17,12 @@ use crate::protocol::{Acks, DEFAULT_FRAME_CEILING};
 /// use kafka_batch_core::machine::ProducerConfig;
 /// use kafka_batch_core::protocol::Acks;
 ///
-/// let config = ProducerConfig { acks: Acks::Leader, ..ProducerConfig::new([("localhost", 9092)]) };
+/// let mut config = ProducerConfig::new([("localhost", 9092)]);
+/// config.acks = Acks::Leader;
 /// assert!(!config.is_idempotent(), "only acks=all can be idempotent");
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ProducerConfig {
     /// `bootstrap.servers`: the brokers to ask first for the brokers of the cluster. No default.
     pub bootstrap_servers: Vec<(String, u16)>,
@@ -63,7 +65,7 @@ pub struct ProducerConfig {
     /// `socket.connection.setup.timeout.ms`: how long connecting may take. Default 10 s.
     pub socket_connection_setup_timeout: Duration,
     /// librdkafka's `receive.message.max.bytes`: the size limit of a response in bytes. Default 100 000 000.
-    pub frame_ceiling: usize,
+    pub receive_message_max_bytes: usize,
     /// librdkafka's `broker.version.fallback`: the version to assume of a broker that closes the connection on
     /// ApiVersions, or does not respond to it, as brokers before 0.10 do. Default `None`: send ApiVersions again. A
     /// broker that crashes at this moment looks the same, so set a version only if there are such old brokers. The
@@ -111,7 +113,7 @@ impl ProducerConfig {
             max_request_size: 1_048_576,
             buffer_memory: 33_554_432,
             socket_connection_setup_timeout: Duration::from_secs(10),
-            frame_ceiling: DEFAULT_FRAME_CEILING,
+            receive_message_max_bytes: DEFAULT_MAX_FRAME_SIZE,
             broker_version_fallback: None,
             down_conversion: DownConversion::default(),
             split_too_large: false,

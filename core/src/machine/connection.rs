@@ -11,12 +11,11 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
-use super::cause::{BrokerAddress, PendingRequest};
 use super::config::ProducerConfig;
-use super::event::ConnectionErrorKind;
-use super::handshake::{Handshake, Step, Versions};
-use super::mismatch::ForeignProtocol;
-use super::network::Node;
+use super::handshake::{Handshake, Step};
+use super::node::Node;
+use super::versions::Versions;
+use crate::cause::{BrokerAddress, ConnectionErrorKind, ForeignProtocol, PendingRequest};
 use crate::magic::BrokerVersion;
 use crate::protocol::{Acks, ApiKey, FrameReader, RequestHeader, correlation_id};
 use crate::time::Instant;
@@ -48,6 +47,8 @@ pub(super) struct Connection {
     pub(super) throttled_until: Option<Instant>,
     /// No request is sent after this, because the broker closes the connection soon after (KIP-368).
     session_until: Option<Instant>,
+    /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
+    pub(super) watched: (Option<Instant>, Option<Instant>),
 }
 
 /// The least time for which a session is used, however short the broker makes it: without a minimum the client would
@@ -104,7 +105,7 @@ impl Connection {
             fallback,
             rng,
             state: State::Connecting(now + config.socket_connection_setup_timeout),
-            frames: FrameReader::new(config.frame_ceiling),
+            frames: FrameReader::new(config.receive_message_max_bytes),
             is_answered: false,
             next_correlation: 0,
             in_flight: VecDeque::new(),
@@ -115,6 +116,7 @@ impl Connection {
             last_used: now,
             throttled_until: None,
             session_until: None,
+            watched: (None, None),
         }
     }
 
@@ -128,7 +130,7 @@ impl Connection {
 
     /// Returns `true` while ApiVersions is unanswered.
     pub(super) fn awaits_api_versions(&self) -> bool {
-        matches!(&self.state, State::Handshake(handshake, _) if handshake.asks_versions())
+        matches!(&self.state, State::Handshake(handshake, _) if handshake.awaits_api_versions())
     }
 
     pub(super) fn is_connecting(&self) -> bool {
@@ -141,12 +143,12 @@ impl Connection {
 
     /// Returns `true` if another Produce request may be sent now.
     pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
-        self.may_be_asked(now) && self.load() < config.max_in_flight()
+        self.accepts_requests(now) && self.load() < config.max_in_flight()
     }
 
     /// Returns `true` if a request other than Produce may be sent now. The number of requests in flight does not
     /// matter: a backlog of batches must not delay metadata.
-    pub(super) fn may_be_asked(&self, now: Instant) -> bool {
+    pub(super) fn accepts_requests(&self, now: Instant) -> bool {
         let throttled = self.throttled_until.is_some_and(|until| now < until);
         let expired = self.session_until.is_some_and(|until| until <= now);
         !throttled && !expired
@@ -289,8 +291,8 @@ impl Connection {
         match step {
             Ok(Step::Send(bytes, handshake)) => {
                 self.record_output(config);
-                let asks_versions = handshake.asks_versions();
-                let limit = if asks_versions { config.versions_timeout() } else { config.request_timeout };
+                let awaits_api_versions = handshake.awaits_api_versions();
+                let limit = if awaits_api_versions { config.versions_timeout() } else { config.request_timeout };
                 self.state = State::Handshake(handshake, now + limit);
                 events.push(ConnectionEvent::Transmit(bytes));
             }
@@ -325,8 +327,12 @@ impl Connection {
 
     /// Returns the oldest pending request, in the handshake or after it.
     pub(super) fn pending(&self, now: Instant) -> Option<PendingRequest> {
-        let pending =
-            |api, version, is_answered, since| PendingRequest { api, version, is_answered, pending: now.since(since) };
+        let pending = |api, version, expects_response, since| PendingRequest {
+            api,
+            version,
+            expects_response,
+            elapsed: now.since(since),
+        };
         if let State::Handshake(handshake, _) = &self.state {
             let (api, version) = handshake.request();
             return Some(pending(api, version, true, self.last_used)); // when it was sent
@@ -334,17 +340,19 @@ impl Connection {
         let answered = self.in_flight.front().map(|request| (request, true));
         let unwritten = self.unwritten.iter().flatten().next().map(|request| (request, false));
         let oldest = answered.into_iter().chain(unwritten).min_by_key(|(request, _)| request.sent);
-        oldest.map(|(Request { api, version, sent, .. }, is_answered)| pending(*api, *version, is_answered, *sent))
+        oldest.map(|(Request { api, version, sent, .. }, expects_response)| {
+            pending(*api, *version, expects_response, *sent)
+        })
     }
 
     /// Returns the request with this correlation id, if it is pending.
     pub(super) fn pending_request(&self, correlation: i32, now: Instant) -> Option<PendingRequest> {
         let answered = self.in_flight.iter().map(|request| (request, true));
         let unwritten = self.unwritten.iter().flatten().map(|request| (request, false));
-        let (request, is_answered) =
+        let (request, expects_response) =
             answered.chain(unwritten).find(|(request, _)| request.correlation == correlation)?;
         let Request { api, version, sent, .. } = *request;
-        Some(PendingRequest { api, version, is_answered, pending: now.since(sent) })
+        Some(PendingRequest { api, version, expects_response, elapsed: now.since(sent) })
     }
 
     /// Returns `true` if InitProducerId is pending.
@@ -354,7 +362,7 @@ impl Connection {
 
     /// Returns how much of an incomplete response has arrived: bytes received, and the length of the response.
     pub(super) fn partial(&self) -> Option<(usize, usize)> {
-        self.frames.unfinished()
+        self.frames.partial_frame()
     }
 
     /// Returns how long nothing was pending, if it is no error that the broker closes the connection now: the

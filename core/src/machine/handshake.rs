@@ -1,7 +1,7 @@
 //! The handshake of a connection, as a typestate: each state has only the data that it needs, and returns the next.
 //!
 //! ```text
-//! AskVersions ──UNSUPPORTED_VERSION──▶ AskVersions (older)
+//! ApiVersions ──UNSUPPORTED_VERSION──▶ ApiVersions (older)
 //!      │ ├──────────────────────────────no SASL──────────────────────────▶ Ready
 //!      └──▶ Mechanism ──▶ Authenticate ─────────────────────────────────────▲
 //!                            │     ▲ └──────────────────────────────────────┘
@@ -17,61 +17,21 @@ use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
 use super::config::ProducerConfig;
-use super::event::ConnectionErrorKind;
-use super::sasl::{Conversation, Sasl};
-use crate::magic::{BrokerVersion, Magic};
+use super::credentials::Sasl;
+use super::sasl::Conversation;
+use super::versions::Versions;
+use crate::cause::ConnectionErrorKind;
+use crate::magic::BrokerVersion;
 use crate::protocol::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, EncodeError, ErrorCode, ProtocolError, RequestHeader,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, EncodeError, ErrorCode, RequestHeader,
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, correlation_id,
     sasl_token_frame,
 };
 
-/// The API versions to use with one broker: of each API the newest that both sides support, or those of
-/// [`broker_version_fallback`](ProducerConfig::broker_version_fallback).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Versions {
-    /// The version of Produce. Since 13, topics have ids instead of names; 12 is used while a topic id is unknown.
-    pub produce: i16,
-    /// The version of Metadata.
-    pub metadata: i16,
-    /// The version of InitProducerId; `None` if the broker does not support idempotence, as before 0.11.
-    pub init_producer_id: Option<i16>,
-}
-
-impl Versions {
-    /// Returns the format of batches for this broker.
-    #[must_use]
-    pub const fn magic(&self) -> Magic {
-        Magic::for_produce_version(self.produce)
-    }
-
-    fn from_response(response: &ApiVersionsResponse) -> Result<Self, ConnectionErrorKind> {
-        let required = |api| response.choose(api).ok_or(ConnectionErrorKind::Incompatible(api));
-        Ok(Self {
-            produce: required(ApiKey::Produce)?,
-            metadata: required(ApiKey::Metadata)?,
-            init_producer_id: response.choose(ApiKey::InitProducerId),
-        })
-    }
-
-    /// Returns the versions to use with a broker of this Kafka version, without ApiVersions.
-    pub(super) fn fallback(version: BrokerVersion) -> Self {
-        let versions = |produce, metadata, init_producer_id| Self { produce, metadata, init_producer_id };
-        let no_throttle_time = "0.9".parse().is_ok_and(|nine: BrokerVersion| version < nine);
-        match version.magic() {
-            Magic::V0 if no_throttle_time => versions(0, 0, None),
-            Magic::V0 => versions(1, 0, None),
-            Magic::V1 => versions(2, 1, None),
-            Magic::V2 => versions(3, 4, Some(0)),
-        }
-    }
-}
-
 /// A handshake that waits for a response.
 #[derive(Debug)]
 pub(super) enum Handshake {
-    AskVersions(AskVersions),
+    ApiVersions(ApiVersions),
     Mechanism(Mechanism),
     Authenticate(Authenticate),
 }
@@ -93,7 +53,7 @@ impl Step {
 
 /// ApiVersions was sent, in this version.
 #[derive(Debug)]
-pub(super) struct AskVersions {
+pub(super) struct ApiVersions {
     version: i16,
     correlation: i32,
 }
@@ -111,7 +71,6 @@ pub(super) struct Mechanism {
 /// A SASL token was sent.
 #[derive(Debug)]
 pub(super) struct Authenticate {
-    sasl: Sasl,
     channel: Channel,
     conversation: Conversation,
     versions: Versions,
@@ -147,7 +106,7 @@ impl Handshake {
     /// Returns the pending request: API and version. A bare SASL token belongs to SaslHandshake v0.
     pub(super) const fn request(&self) -> (ApiKey, i16) {
         match self {
-            Self::AskVersions(AskVersions { version, .. }) => (ApiKey::ApiVersions, *version),
+            Self::ApiVersions(ApiVersions { version, .. }) => (ApiKey::ApiVersions, *version),
             Self::Mechanism(Mechanism { version, .. }) => (ApiKey::SaslHandshake, *version),
             Self::Authenticate(Authenticate { channel: Channel::Bare, .. }) => (ApiKey::SaslHandshake, 0),
             Self::Authenticate(Authenticate { channel: Channel::Requests { version, .. }, .. }) => {
@@ -158,8 +117,8 @@ impl Handshake {
 
     /// Returns `true` while ApiVersions is unanswered: a broker that closes the connection now, or does not respond,
     /// may not support it.
-    pub(super) const fn asks_versions(&self) -> bool {
-        matches!(self, Self::AskVersions(_))
+    pub(super) const fn awaits_api_versions(&self) -> bool {
+        matches!(self, Self::ApiVersions(_))
     }
 
     pub(super) fn on_frame(
@@ -169,17 +128,17 @@ impl Handshake {
         frame: &[u8],
     ) -> Result<Step, ConnectionErrorKind> {
         match self {
-            Self::AskVersions(state) => state.on_frame(config, frame),
+            Self::ApiVersions(state) => state.on_frame(config, frame),
             Self::Mechanism(state) => state.on_frame(config, rng, frame),
             Self::Authenticate(state) => state.on_frame(config, frame),
         }
     }
 }
 
-impl AskVersions {
+impl ApiVersions {
     fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
-        let response = ApiVersionsResponse::decode(frame, self.version).map_err(garbled)?;
+        let response = ApiVersionsResponse::decode(frame, self.version)?;
         match response.error_code {
             ErrorCode::NONE => {
                 let versions = Versions::from_response(&response)?;
@@ -192,7 +151,7 @@ impl AskVersions {
                 let older = response.choose(ApiKey::ApiVersions).unwrap_or(0).clamp(0, self.version - 1);
                 send_api_versions(config, older, self.correlation - 1)
             }
-            code => Err(BrokerError::new(ApiKey::ApiVersions, code).in_version(self.version).into()),
+            code => Err(BrokerError::new(ApiKey::ApiVersions, code).with_version(self.version).into()),
         }
     }
 }
@@ -200,18 +159,18 @@ impl AskVersions {
 impl Mechanism {
     fn on_frame(self, config: &ProducerConfig, rng: ConnectionRng, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
-        let response = SaslHandshakeResponse::decode(frame, self.version).map_err(garbled)?;
+        let response = SaslHandshakeResponse::decode(frame, self.version)?;
         let Self { version, sasl, channel, versions, .. } = self;
         if response.error_code.is_error() {
             // A port without SASL lists no mechanisms.
             let offers = (!response.mechanisms.is_empty()).then(|| sasl.redacted(response.mechanisms.join(", ")));
             let message =
                 offers.map(|offers| format!("it offers {offers}, and not {} (sasl.mechanism)", sasl.mechanism()));
-            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).in_version(version);
+            let error = BrokerError::new(ApiKey::SaslHandshake, response.error_code).with_version(version);
             return Err(error.with_message(message).into());
         }
-        let (token, conversation) = Conversation::begin(&sasl, rng);
-        Authenticate { sasl, channel, conversation, versions }.send(config, &token)
+        let (token, conversation) = Conversation::begin(sasl, rng);
+        Authenticate { channel, conversation, versions }.send(config, &token)
     }
 }
 
@@ -229,16 +188,16 @@ impl Authenticate {
     }
 
     fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
-        let Self { sasl, mut channel, conversation, versions } = self;
+        let Self { mut channel, conversation, versions } = self;
         let response;
         let (token, session) = match &mut channel {
             Channel::Bare => (frame, None),
             Channel::Requests { version, correlation } => {
                 expect(*correlation, frame)?;
-                response = SaslAuthenticateResponse::decode(frame, *version).map_err(garbled)?;
+                response = SaslAuthenticateResponse::decode(frame, *version)?;
                 if response.error_code.is_error() {
-                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).in_version(*version);
-                    let message = response.error_message.map(|message| conversation.redacted(&sasl, message));
+                    let error = BrokerError::new(ApiKey::SaslAuthenticate, response.error_code).with_version(*version);
+                    let message = response.error_message.map(|message| conversation.redacted(message));
                     return Err(error.with_message(message).into());
                 }
                 *correlation -= 1;
@@ -246,8 +205,8 @@ impl Authenticate {
                 (&*response.auth_bytes, lifetime.map(Duration::from_millis))
             }
         };
-        match conversation.on_token(&sasl, token)? {
-            Some((token, conversation)) => Self { sasl, channel, conversation, versions }.send(config, &token),
+        match conversation.on_token(token)? {
+            Some((token, conversation)) => Self { channel, conversation, versions }.send(config, &token),
             None => Ok(Step::Ready { versions, session }),
         }
     }
@@ -262,7 +221,7 @@ fn send_api_versions(config: &ProducerConfig, version: i16, correlation: i32) ->
         node_id: -1,
     };
     let frame = request.encode(version, header).map_err(encode_error)?;
-    Ok(Step::Send(frame, Handshake::AskVersions(AskVersions { version, correlation })))
+    Ok(Step::Send(frame, Handshake::ApiVersions(ApiVersions { version, correlation })))
 }
 
 fn send_sasl_handshake(
@@ -295,10 +254,6 @@ fn expect(correlation: i32, frame: &[u8]) -> Result<(), ConnectionErrorKind> {
         ))),
         Err(error) => Err(ConnectionErrorKind::Protocol(error.to_string())),
     }
-}
-
-pub(super) fn garbled(error: ProtocolError) -> ConnectionErrorKind {
-    ConnectionErrorKind::Protocol(error.to_string())
 }
 
 fn encode_error(error: EncodeError) -> ConnectionErrorKind {

@@ -3,52 +3,11 @@
 
 use alloc::collections::VecDeque;
 
+use super::producer_id::Identity;
+use super::query::Query;
 use super::sequence::Sequence;
+use crate::cause::ProducerIdError;
 use crate::protocol::BrokerError;
-use crate::time::Instant;
-
-/// A producer id and its epoch. Under a new identity the sequence numbers of a partition start at 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) id: i64,
-    pub(super) epoch: i16,
-}
-
-/// Why a response to InitProducerId has no usable producer id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProducerIdError {
-    /// The broker reported success, with a negative id or epoch.
-    #[error("the broker answered InitProducerId with producer id {id} and epoch {epoch}, which no producer can have")]
-    Invalid {
-        /// The id.
-        id: i64,
-        /// The epoch.
-        epoch: i16,
-    },
-    /// The broker assigned an id and epoch that this producer had before: under them its sequence numbers are used up.
-    #[error("the broker answered InitProducerId with producer id {id} and epoch {epoch} again, {}", After(refusal.as_ref()))]
-    Repeated {
-        /// The id.
-        id: i64,
-        /// The epoch.
-        epoch: i16,
-        /// The last refusal of this producer's id by a broker, if there was one.
-        refusal: Option<BrokerError>,
-    },
-}
-
-/// Displays why another id was requested.
-struct After<'a>(Option<&'a BrokerError>);
-
-impl core::fmt::Display for After<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.0 {
-            Some(refusal) => write!(f, "after {refusal}"),
-            None => f.write_str("under which this producer has sent batches before"),
-        }
-    }
-}
 
 /// How many earlier producer ids are remembered, so that none is used twice. Brokers assign ids from blocks of 1,000
 /// (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`), and none twice: this guards against a broker that does.
@@ -74,11 +33,8 @@ pub(super) struct Identities {
     earlier: VecDeque<Earlier>,
     /// The refusal of the current id by a broker.
     refusal: Option<BrokerError>,
-    /// InitProducerId is in flight.
-    pub(super) asked: bool,
-    /// How many consecutive requests led to no identity under which a batch was accepted.
-    pub(super) failures: u32,
-    pub(super) not_before: Instant,
+    /// InitProducerId. A request has failed if it led to no identity under which a batch was accepted.
+    pub(super) query: Query,
 }
 
 /// An identity that was the current one before.
@@ -154,14 +110,15 @@ impl Identities {
             earlier.push_back(Earlier { identity: previous, disowned: self.disowned });
             earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
         }
-        let Self { local_epochs_refused, failures, not_before, .. } = *self;
+        let mut query = core::mem::take(&mut self.query);
+        query.answered();
+        let local_epochs_refused = self.local_epochs_refused;
         *self = Self {
             current: Some(identity),
             granted_epoch: epoch,
             local_epochs_refused,
             earlier,
-            failures,
-            not_before,
+            query,
             ..Self::default()
         };
         Ok(())
@@ -171,7 +128,7 @@ impl Identities {
     pub(super) fn confirm(&mut self, identity: Identity) {
         if self.is_current_grant(identity) {
             self.is_proven = true;
-            self.failures = 0;
+            self.query.succeeded();
         }
     }
 
@@ -202,7 +159,13 @@ impl Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::backoff::Backoff;
     use crate::protocol::{ApiKey, ErrorCode};
+    use crate::splitmix64::SplitMix64;
+    use crate::time::Instant;
+    use core::time::Duration;
+
+    const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
 
     const ONE: Identity = Identity { id: 7, epoch: 0 };
     const TWO: Identity = Identity { id: 7, epoch: 1 };
@@ -275,24 +238,24 @@ mod tests {
     fn only_the_refusal_of_an_id_that_was_never_accepted_counts_as_a_failure() {
         let mut identities = with(ONE);
         assert!(identities.disown(ONE, refusal()).unwrap().was_never_taken);
-        identities.failures += 1;
+        identities.query.postpone(Instant::START, BACKOFF, &mut SplitMix64::new(1));
         identities.obtain(OTHER).unwrap();
-        assert_eq!(identities.failures, 1, "an assigned id is not yet an accepted one");
+        assert_eq!(identities.query.failures(), 1, "an assigned id is not yet an accepted one");
         identities.confirm(ONE);
-        assert_eq!(identities.failures, 1, "the other id was confirmed");
+        assert_eq!(identities.query.failures(), 1, "the other id was confirmed");
         identities.confirm(OTHER);
-        assert_eq!(identities.failures, 0);
+        assert_eq!(identities.query.failures(), 0);
         assert!(!identities.disown(OTHER, refusal()).unwrap().was_never_taken);
     }
 
     #[test]
     fn a_refusal_does_not_end_the_request_in_flight() {
         let mut identities = with(ONE);
-        identities.asked = true;
+        identities.query.asked();
         identities.disown(ONE, refusal());
-        assert!(identities.asked);
-        identities.asked = false;
-        assert!(!identities.asked);
+        assert!(identities.query.is_in_flight());
+        identities.obtain(OTHER).unwrap();
+        assert!(!identities.query.is_in_flight());
     }
 
     #[test]
@@ -343,7 +306,7 @@ mod tests {
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, under which this producer has \
              sent batches before"
         );
-        identities.disown(ONE, refusal().from_broker(2));
+        identities.disown(ONE, refusal().with_broker(2));
         assert_eq!(
             text(identities.obtain(ONE).unwrap_err()),
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, after broker 2 answered Produce with \

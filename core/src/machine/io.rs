@@ -7,6 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::event::Event;
+use crate::cause::Disconnect;
 use crate::time::Instant;
 
 /// The id of one attempt to connect, and of the connection that results. The machine assigns it with
@@ -58,34 +59,6 @@ impl fmt::Debug for Input<'_> {
             Self::Written(id) => f.debug_tuple("Written").field(id).finish(),
             Self::Closed(id, how, details) => f.debug_tuple("Closed").field(id).field(how).field(details).finish(),
         }
-    }
-}
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Disconnect {
-    /// It was not established: connection refused, unknown host name, TLS failure.
-    NotConnected,
-    /// One side does not trust the other's certificate. [Lookups of topics](super::Machine::lookup_topic) fail with it
-    /// at once, because a retry cannot help.
-    Untrusted,
-    /// The peer does not take part in the TLS handshake: it answers with something else, or closes the connection.
-    NoTls,
-    /// The peer shut it down: end of stream.
-    ByPeer,
-    /// It was lost: reset, unreachable, a socket error.
-    Broken,
-}
-
-impl fmt::Display for Disconnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotConnected => "could not connect",
-            Self::Untrusted => "one side does not trust the other's certificate",
-            Self::NoTls => "the TLS handshake failed",
-            Self::ByPeer => "the broker closed the connection",
-            Self::Broken => "the connection broke",
-        })
     }
 }
 

@@ -31,7 +31,7 @@
 //! # The states of a connection
 //! ```text
 //!              Connected              answered               (SASL, if configured)
-//! Connecting ────────────▶ AskVersions ────────▶ Mechanism ──▶ Authenticate ──▶ Ready
+//! Connecting ────────────▶ ApiVersions ────────▶ Mechanism ──▶ Authenticate ──▶ Ready
 //!     │                     │  │    ▲                                             │
 //!     │                     │  └────┘ UNSUPPORTED_VERSION: in an older version    │ requests, at most
 //!     │                     │ closed, or no response: next time the fallback      │ max.in.flight…
@@ -51,7 +51,8 @@
 //!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
-//!     └── Resequence: certainly in no log; stamped again under a new epoch ◀────────┘
+//!     └── Resequence, IdentityRefused: certainly in no log; stamped again under ◀───┘
+//!         a new epoch or a new producer id
 //!         (possibly in the log: waits for a later batch to prove that it is, or fails as unknown)
 //!
 //!  delivery.timeout.ms ends each state: Failed, as not written if that is certain, otherwise as unknown
@@ -103,36 +104,48 @@
 
 mod accumulator;
 mod backoff;
-mod cause;
 mod cluster;
 mod config;
 mod connection;
+mod credentials;
+mod entry;
 mod event;
 mod handshake;
 mod identity;
 mod io;
-mod mismatch;
 mod network;
+mod node;
+mod partition;
+mod partition_index;
+mod producer_id;
+mod query;
+mod queue;
 mod sasl;
+mod schedule;
 mod scram;
 mod sequence;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod topics;
 mod transitions;
+mod unfinished;
 mod verdict;
+mod versions;
 
-pub use self::cause::{BrokerAddress, LastError, LastErrorKind, PendingRequest, TimeoutCause, WaitingFor};
 pub use self::config::ProducerConfig;
-pub use self::event::{
-    BatchId, Clock, CloseMode, ConnectionError, ConnectionErrorKind, Event, FlushId, SendError, SendErrorKind,
-    TopicLookupError,
+pub use self::credentials::{
+    Credential, CredentialsError, ParseSaslMechanismError, PlainCredentials, Sasl, SaslMechanism, ScramCredentials,
+    ScramHash,
 };
-pub use self::handshake::Versions;
-pub use self::identity::ProducerIdError;
-pub use self::io::{ConnectionId, Disconnect, Input, Output};
-pub use self::mismatch::{ForeignProtocol, MismatchEvidence, SecurityMismatch, SecurityProtocol};
-pub use self::sasl::{Credential, CredentialsError, ParseSaslMechanismError, Sasl, SaslMechanism};
-pub use self::scram::ScramError;
+pub use self::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
+pub use self::io::{ConnectionId, Input, Output};
 pub use self::transitions::Machine;
+pub use self::versions::Versions;
+pub use crate::cause::{
+    BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, ForeignProtocol, LastError, LastErrorKind,
+    MismatchEvidence, PendingRequest, ProducerIdError, ScramError, SecurityMismatch, SecurityProtocol, TimeoutCause,
+    TopicLookupError, WaitingFor,
+};
+pub use crate::secret::Secret;
 pub use crate::time::Instant;

@@ -4,24 +4,15 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use super::backoff::{Backoff, ConnectionRng, Seed};
-use super::cause::BrokerAddress;
 use super::cluster::{Address, Cluster};
 use super::config::ProducerConfig;
 use super::connection::Connection;
-use super::event::ConnectionError;
 use super::io::ConnectionId;
+use super::node::Node;
+use crate::cause::{BrokerAddress, ConnectionError};
 use crate::magic::BrokerVersion;
 use crate::splitmix64::SplitMix64;
 use crate::time::Instant;
-
-/// A server to connect to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Node {
-    /// A bootstrap server, by its index in the list. Its broker id is not known.
-    Bootstrap(usize),
-    /// A broker, by its id.
-    Broker(i32),
-}
 
 /// All connections, and the state of each node.
 #[derive(Debug)]
@@ -80,7 +71,7 @@ impl Network {
         Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
     }
 
-    /// Returns whether the node can be used, or connected to.
+    /// Returns `true` if the node can be used, or connected to.
     pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
         let Some(state) = self.nodes.get(&node) else { return Reach::Free };
         match state.connection {
@@ -194,7 +185,7 @@ impl Network {
     /// Returns the connection with the fewest requests in flight, of those on which a request may be sent now.
     pub(super) fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
         let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
-        let available = ready.filter(|(_, connection)| connection.may_be_asked(now));
+        let available = ready.filter(|(_, connection)| connection.accepts_requests(now));
         available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 

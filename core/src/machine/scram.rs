@@ -22,62 +22,17 @@ use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
 
 use super::backoff::ConnectionRng;
+use super::credentials::ScramHash;
+use crate::cause::{LEAST_ITERATIONS, LONGEST_MESSAGE, MOST_ITERATIONS, ScramError};
 use crate::secret;
 
-/// The minimum of SCRAM-SHA-256 (RFC 7677), and of Kafka for each user.
-const LEAST_ITERATIONS: u64 = 4_096;
-/// The maximum: Kafka stores no more than 16 384, others may, and this many take some tenths of a second of hashing.
-const MOST_ITERATIONS: u64 = 131_072;
-/// The maximum length of a message in bytes. Nonces and salts have some dozens of bytes.
-const LONGEST_MESSAGE: usize = 4_096;
 /// No channel binding, and no authorization id (RFC 5802: gs2-header).
 const HEADER: &str = "n,,";
-
-/// Why SCRAM authentication failed, on either side.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScramError {
-    /// The broker refused the credentials, with this message.
-    #[error("the broker refuses the credentials: {0}")]
-    Refused(String),
-    /// A message of the broker is longer than any valid one.
-    #[error("the broker sent a message of {0} bytes, where at most {LONGEST_MESSAGE} are accepted")]
-    TooLong(usize),
-    /// A message of the broker violates RFC 5802.
-    #[error("the broker sent a message that violates RFC 5802: {0}")]
-    Malformed(&'static str),
-    /// The nonce is of another exchange, as in a replay.
-    #[error("the broker's nonce does not extend the client's nonce")]
-    ForeignNonce,
-    /// Fewer iterations would expose the password, and more would take too much time.
-    #[error("the broker requires {0} iterations, where {LEAST_ITERATIONS} to {MOST_ITERATIONS} are accepted")]
-    Iterations(u64),
-    /// The signature is wrong: the server does not know the password, so it may be an impostor.
-    #[error("the broker's signature is wrong: it does not know the password")]
-    WrongSignature,
-}
-
-impl ScramError {
-    /// Applies a function to the broker's message.
-    pub(super) fn map_message(self, map: impl FnOnce(String) -> String) -> Self {
-        match self {
-            Self::Refused(message) => Self::Refused(map(message)),
-            other => other,
-        }
-    }
-}
-
-/// The hash that the mechanism is named after.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Hash {
-    Sha256,
-    Sha512,
-}
 
 /// The user name and the nonce were sent.
 #[derive(Debug)]
 pub(super) struct AwaitsSalt {
-    hash: Hash,
+    hash: ScramHash,
     nonce: String,
     /// The first message without the header: part of what both sides sign.
     first: String,
@@ -101,7 +56,7 @@ impl ConnectionRng {
 
 impl AwaitsSalt {
     /// Returns the first message, and the state that handles the response.
-    pub(super) fn begin(hash: Hash, username: &str, nonce: String) -> (Vec<u8>, Self) {
+    pub(super) fn begin(hash: ScramHash, username: &str, nonce: String) -> (Vec<u8>, Self) {
         let name = username.replace('=', "=3D").replace(',', "=2C");
         let first = format!("n={name},r={nonce}");
         (format!("{HEADER}{first}").into_bytes(), Self { hash, nonce, first })
@@ -112,14 +67,14 @@ impl AwaitsSalt {
         let challenge = text(token)?;
         let Challenge { nonce, salt, iterations } = Challenge::read(challenge)?;
         if nonce.strip_prefix(self.nonce.as_str()).is_none_or(str::is_empty) {
-            return Err(ScramError::ForeignNonce);
+            return Err(ScramError::NonceMismatch);
         }
         let channel = BASE64.encode(HEADER);
         let last = format!("c={channel},r={nonce}");
         let signed = format!("{},{challenge},{last}", self.first);
         let prove = match self.hash {
-            Hash::Sha256 => prove::<Sha256>,
-            Hash::Sha512 => prove::<Sha512>,
+            ScramHash::Sha256 => prove::<Sha256>,
+            ScramHash::Sha512 => prove::<Sha512>,
         };
         let (proof, expected) = prove(password.as_bytes(), &salt, iterations, signed.as_bytes());
         Ok((format!("{last},p={}", BASE64.encode(&proof)).into_bytes(), AwaitsSignature { expected, proof }))

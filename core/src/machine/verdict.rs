@@ -11,8 +11,8 @@ pub(super) enum Outcome {
     NoAnswer,
     /// With `acks=0`: the batch is written to the connection.
     Written,
-    /// `delivery.timeout.ms` has passed, or the producer is closed immediately. `out`: the batch is in flight.
-    GivenUp { out: bool },
+    /// `delivery.timeout.ms` has passed, or the producer is closed immediately.
+    Abandoned { in_flight: bool },
 }
 
 /// What to do with the batch.
@@ -46,7 +46,7 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         Outcome::Answered(code) => code,
         Outcome::NoAnswer => return Retry { refresh: true, maybe_written: true },
         Outcome::Written => return Done,
-        Outcome::GivenUp { out } => return Fail { maybe_written: out },
+        Outcome::Abandoned { in_flight } => return Fail { maybe_written: in_flight },
     };
     match code {
         ErrorCode::NONE => Done,
@@ -126,7 +126,7 @@ pub(super) enum TopicVerdict {
     /// The topic is known.
     Known,
     /// Retriable: request metadata again.
-    AskAgain,
+    Retry,
     /// Not retriable: the batches of the topic fail.
     Fail,
     /// Discard all metadata, and start again from the bootstrap servers (KIP-1102).
@@ -145,7 +145,7 @@ pub(super) fn metadata(code: ErrorCode) -> TopicVerdict {
         ErrorCode::REBOOTSTRAP_REQUIRED => TopicVerdict::Rebootstrap,
         // UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_ID, and unknown codes: a missing topic may
         // exist at the next attempt, and the delivery timeout of the batch ends the retries.
-        _ => TopicVerdict::AskAgain,
+        _ => TopicVerdict::Retry,
     }
 }
 
@@ -155,7 +155,7 @@ pub(super) enum IdentityVerdict {
     /// The response has a producer id.
     Obtained,
     /// Retriable: request a producer id again.
-    AskAgain,
+    Retry,
     /// Not retriable: the batches that need a producer id fail.
     Fail,
 }
@@ -172,7 +172,7 @@ pub(super) fn identity(code: ErrorCode) -> IdentityVerdict {
         | ErrorCode::TRANSACTION_ABORTABLE => IdentityVerdict::Fail,
         // COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR, REQUEST_TIMED_OUT,
         // CONCURRENT_TRANSACTIONS, UNKNOWN_SERVER_ERROR …
-        _ => IdentityVerdict::AskAgain,
+        _ => IdentityVerdict::Retry,
     }
 }
 
@@ -264,9 +264,12 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_given_up_in_flight_may_have_been_written() {
-        for out in [false, true] {
-            assert_eq!(produce(Outcome::GivenUp { out }, Acks::All, true), Verdict::Fail { maybe_written: out });
+    fn a_batch_abandoned_in_flight_may_have_been_written() {
+        for in_flight in [false, true] {
+            assert_eq!(
+                produce(Outcome::Abandoned { in_flight }, Acks::All, true),
+                Verdict::Fail { maybe_written: in_flight }
+            );
         }
     }
 
@@ -274,8 +277,8 @@ mod tests {
     fn an_unknown_code_fails_a_batch_as_unknown_and_is_retried_elsewhere() {
         let outcome = Outcome::Answered(ErrorCode(9999));
         assert_eq!(produce(outcome, Acks::All, true), Verdict::Fail { maybe_written: true });
-        assert_eq!(metadata(ErrorCode(9999)), TopicVerdict::AskAgain);
-        assert_eq!(identity(ErrorCode(9999)), IdentityVerdict::AskAgain);
+        assert_eq!(metadata(ErrorCode(9999)), TopicVerdict::Retry);
+        assert_eq!(identity(ErrorCode(9999)), IdentityVerdict::Retry);
     }
 
     macro_rules! rows {
@@ -292,12 +295,12 @@ mod tests {
 
     rows! { metadata_row metadata
         none NONE TopicVerdict::Known;
-        unknown_topic_or_partition UNKNOWN_TOPIC_OR_PARTITION TopicVerdict::AskAgain;
-        unknown_topic_id UNKNOWN_TOPIC_ID TopicVerdict::AskAgain;
-        leader_not_available LEADER_NOT_AVAILABLE TopicVerdict::AskAgain;
-        listener_not_found LISTENER_NOT_FOUND TopicVerdict::AskAgain;
-        invalid_replication_factor INVALID_REPLICATION_FACTOR TopicVerdict::AskAgain;
-        unknown_server_error UNKNOWN_SERVER_ERROR TopicVerdict::AskAgain;
+        unknown_topic_or_partition UNKNOWN_TOPIC_OR_PARTITION TopicVerdict::Retry;
+        unknown_topic_id UNKNOWN_TOPIC_ID TopicVerdict::Retry;
+        leader_not_available LEADER_NOT_AVAILABLE TopicVerdict::Retry;
+        listener_not_found LISTENER_NOT_FOUND TopicVerdict::Retry;
+        invalid_replication_factor INVALID_REPLICATION_FACTOR TopicVerdict::Retry;
+        unknown_server_error UNKNOWN_SERVER_ERROR TopicVerdict::Retry;
         invalid_topic_exception INVALID_TOPIC_EXCEPTION TopicVerdict::Fail;
         topic_authorization_failed TOPIC_AUTHORIZATION_FAILED TopicVerdict::Fail;
         cluster_authorization_failed CLUSTER_AUTHORIZATION_FAILED TopicVerdict::Fail;
@@ -308,16 +311,16 @@ mod tests {
 
     rows! { identity_row identity
         none NONE IdentityVerdict::Obtained;
-        coordinator_load_in_progress COORDINATOR_LOAD_IN_PROGRESS IdentityVerdict::AskAgain;
-        coordinator_not_available COORDINATOR_NOT_AVAILABLE IdentityVerdict::AskAgain;
-        not_coordinator NOT_COORDINATOR IdentityVerdict::AskAgain;
-        request_timed_out REQUEST_TIMED_OUT IdentityVerdict::AskAgain;
-        concurrent_transactions CONCURRENT_TRANSACTIONS IdentityVerdict::AskAgain;
-        unknown_server_error UNKNOWN_SERVER_ERROR IdentityVerdict::AskAgain;
-        invalid_producer_epoch INVALID_PRODUCER_EPOCH IdentityVerdict::AskAgain;
-        producer_fenced PRODUCER_FENCED IdentityVerdict::AskAgain;
-        unknown_producer_id UNKNOWN_PRODUCER_ID IdentityVerdict::AskAgain;
-        invalid_producer_id_mapping INVALID_PRODUCER_ID_MAPPING IdentityVerdict::AskAgain;
+        coordinator_load_in_progress COORDINATOR_LOAD_IN_PROGRESS IdentityVerdict::Retry;
+        coordinator_not_available COORDINATOR_NOT_AVAILABLE IdentityVerdict::Retry;
+        not_coordinator NOT_COORDINATOR IdentityVerdict::Retry;
+        request_timed_out REQUEST_TIMED_OUT IdentityVerdict::Retry;
+        concurrent_transactions CONCURRENT_TRANSACTIONS IdentityVerdict::Retry;
+        unknown_server_error UNKNOWN_SERVER_ERROR IdentityVerdict::Retry;
+        invalid_producer_epoch INVALID_PRODUCER_EPOCH IdentityVerdict::Retry;
+        producer_fenced PRODUCER_FENCED IdentityVerdict::Retry;
+        unknown_producer_id UNKNOWN_PRODUCER_ID IdentityVerdict::Retry;
+        invalid_producer_id_mapping INVALID_PRODUCER_ID_MAPPING IdentityVerdict::Retry;
         cluster_authorization_failed CLUSTER_AUTHORIZATION_FAILED IdentityVerdict::Fail;
         transactional_id_authorization_failed TRANSACTIONAL_ID_AUTHORIZATION_FAILED IdentityVerdict::Fail;
         unsupported_version UNSUPPORTED_VERSION IdentityVerdict::Fail;

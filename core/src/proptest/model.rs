@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::size::{self, BATCH_HEADER};
 use super::{AppendOutcome, OwnedRecord};
-use crate::batch::{BatchOptions, Boundary, FullReason, KafkaBatch, Loss, RollbackError, SizePolicy};
+use crate::batch::convert::Loss;
+use crate::batch::{BatchOptions, Boundary, FullReason, KafkaBatch, RollbackError, SizePolicy};
 use crate::compression::Compression;
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;
@@ -30,7 +31,7 @@ use crate::time::Timestamp;
 ///     assert_eq!(AppendOutcome::from(&batch.append(record.borrowed())), predicted);
 /// }
 /// assert_eq!(model.stored().len(), 1);
-/// # Ok::<(), kafka_batch_core::OptionsError>(())
+/// # Ok::<(), kafka_batch_core::batch::OptionsError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -46,6 +47,7 @@ pub struct Model {
 
 /// A record in a [`Model`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredRecord {
     /// The record's offset, relative to the first record of the batch.
     pub offset: u32,

@@ -28,6 +28,7 @@ use crate::time::Timestamp;
 /// # Ok::<(), kafka_batch_core::AppendError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
+// Exhaustive on purpose: it has the fields of a [`Record`](crate::Record).
 pub struct OwnedRecord {
     /// The key, or null.
     pub key: Option<Vec<u8>>,
@@ -41,6 +42,7 @@ pub struct OwnedRecord {
 
 /// A header that owns its bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
+// Exhaustive on purpose: a header is a name and a value in every format.
 pub struct OwnedHeader {
     /// The name.
     pub name: String,
@@ -102,6 +104,11 @@ impl OwnedRecord {
     #[must_use]
     pub fn borrowed(&self) -> BorrowedRecord<'_> {
         BorrowedRecord { record: self, headers: self.headers.iter().map(OwnedHeader::borrowed).collect() }
+    }
+
+    /// Returns this record with the value of another one, and with its timestamp, if it has one.
+    pub(super) fn with_value_of(&self, other: &Self) -> Self {
+        Self { value: other.value.clone(), timestamp: other.timestamp.or(self.timestamp), ..self.clone() }
     }
 
     /// Returns what this format can carry of the record: magic 0 and 1 carry no headers.

@@ -21,6 +21,7 @@ use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Versio
 
 /// Requests the broker's supported versions. It is the first request on a connection, even before SASL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct ApiVersionsRequest<'a> {
     /// Name of the client library. From v3 on; omitted before.
     ///

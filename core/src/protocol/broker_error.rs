@@ -11,7 +11,7 @@ use super::{ApiKey, ErrorCode};
 /// ```
 /// use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 ///
-/// let error = BrokerError::new(ApiKey::Produce, ErrorCode::NOT_LEADER_OR_FOLLOWER).in_version(12).from_broker(3);
+/// let error = BrokerError::new(ApiKey::Produce, ErrorCode::NOT_LEADER_OR_FOLLOWER).with_version(12).with_broker(3);
 /// assert_eq!(error.to_string(), "broker 3 answered Produce v12 with NOT_LEADER_OR_FOLLOWER (6)");
 /// assert!(error.is_retriable());
 /// ```
@@ -39,14 +39,14 @@ impl BrokerError {
 
     /// Sets the node id of the broker.
     #[must_use]
-    pub fn from_broker(mut self, id: impl Into<Option<i32>>) -> Self {
+    pub fn with_broker(mut self, id: impl Into<Option<i32>>) -> Self {
         self.broker = id.into();
         self
     }
 
     /// Sets the version of the request.
     #[must_use]
-    pub fn in_version(mut self, version: i16) -> Self {
+    pub fn with_version(mut self, version: i16) -> Self {
         self.version = Some(version);
         self
     }
@@ -90,7 +90,7 @@ impl BrokerError {
         })
     }
 
-    /// Returns whether the same request can succeed later.
+    /// Returns `true` if the same request can succeed later.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         self.code.is_retriable()

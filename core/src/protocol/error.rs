@@ -5,7 +5,7 @@ use super::{ApiKey, VersionRange};
 /// An error for a response that violates the definition of its API and version. The peer is at fault, and
 /// the connection must be closed, since later bytes cannot be interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{api} v{version} response, byte {at}: {found}")]
+#[error("{api} v{version} response, byte {position}: {kind}")]
 #[non_exhaustive]
 pub struct ProtocolError {
     /// The API of the request.
@@ -13,15 +13,15 @@ pub struct ProtocolError {
     /// The version in which the response was decoded.
     pub version: i16,
     /// The position of the error in bytes, counted from the first byte after the frame's length.
-    pub at: usize,
+    pub position: usize,
     /// The kind of violation.
-    pub found: Malformed,
+    pub kind: ProtocolErrorKind,
 }
 
 /// The kind of violation in a [`ProtocolError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Malformed {
+pub enum ProtocolErrorKind {
     /// The frame, or the tagged field, ends before the value.
     #[error("a value of {needed} bytes where {available} are left")]
     Truncated {
@@ -66,13 +66,13 @@ pub enum FrameError {
     /// The length is negative.
     #[error("a frame of {0} bytes")]
     NegativeLength(i32),
-    /// The length exceeds the ceiling of the [`FrameReader`](super::FrameReader).
-    #[error("a frame of {length} bytes, over the ceiling of {ceiling}")]
+    /// The length exceeds the limit of the [`FrameReader`](super::FrameReader).
+    #[error("a frame of {length} bytes, over the limit of {limit}")]
     TooLong {
         /// The length that the peer sent, in bytes, excluding the length field itself.
         length: usize,
-        /// The ceiling in bytes.
-        ceiling: usize,
+        /// The limit in bytes.
+        limit: usize,
     },
     /// The response is too short for a correlation id.
     #[error("a response of {0} bytes, which is too short for a correlation id")]
@@ -84,24 +84,24 @@ pub enum FrameError {
 #[non_exhaustive]
 pub enum EncodeError {
     /// The version is outside [`ApiKey::versions`].
-    #[error("{api} v{version} is not among {spoken}, which this client speaks")]
+    #[error("{api} v{version} is not among {supported}, which this client speaks")]
     UnsupportedVersion {
         /// The API of the request.
         api: ApiKey,
         /// The version that was chosen.
         version: i16,
         /// The supported versions.
-        spoken: VersionRange,
+        supported: VersionRange,
     },
     /// The request has a value for which this version has no field.
-    #[error("{api} v{version} cannot carry {what}")]
+    #[error("{api} v{version} cannot carry {value}")]
     Unrepresentable {
         /// The API of the request.
         api: ApiKey,
         /// The version that was chosen.
         version: i16,
         /// The value that would be lost.
-        what: &'static str,
+        value: &'static str,
     },
     /// A string, an array, a record set or the whole request is longer than its length field allows.
     #[error("{api} v{version}: a length of {length}, where {limit} is the most")]

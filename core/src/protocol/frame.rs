@@ -10,10 +10,11 @@ use super::{ApiKey, EncodeError, FrameError};
 /// The default limit for received frames, in bytes: that of librdkafka (`receive.message.max.bytes`).
 ///
 /// A producer's largest response is the metadata of a large cluster: some megabytes.
-pub const DEFAULT_FRAME_CEILING: usize = 100_000_000;
+pub const DEFAULT_MAX_FRAME_SIZE: usize = 100_000_000;
 
 /// The caller's part of a request header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct RequestHeader<'a> {
     /// The broker copies it into the response. Any number; it should be unique among the requests in flight on
     /// the connection.
@@ -55,7 +56,7 @@ pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
 
 /// Assembles frames from received bytes, however these are fragmented.
 ///
-/// It buffers at most one incomplete frame, never longer than the ceiling, and allocates for the bytes
+/// It buffers at most one incomplete frame, never longer than the limit, and allocates for the bytes
 /// received, not for the length that the peer claims.
 ///
 /// ```
@@ -69,7 +70,7 @@ pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
 /// # Ok::<(), FrameError>(())
 /// ```
 pub struct FrameReader {
-    ceiling: usize,
+    limit: usize,
     prefix: [u8; 4],
     /// The number of bytes of the prefix received.
     prefixed: usize,
@@ -79,9 +80,9 @@ pub struct FrameReader {
 /// Omits the bytes: a frame can contain SASL tokens.
 impl fmt::Debug for FrameReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ceiling, prefixed, payload, .. } = self;
+        let Self { limit, prefixed, payload, .. } = self;
         f.debug_struct("FrameReader")
-            .field("ceiling", ceiling)
+            .field("limit", limit)
             .field("prefixed", prefixed)
             .field("payload", &format_args!("{} bytes", payload.len()))
             .finish_non_exhaustive()
@@ -89,11 +90,11 @@ impl fmt::Debug for FrameReader {
 }
 
 impl FrameReader {
-    /// Creates a reader for one connection, which rejects frames of more than `ceiling` bytes (excluding the
+    /// Creates a reader for one connection, which rejects frames of more than `limit` bytes (excluding the
     /// four bytes of the length itself).
     #[must_use]
-    pub const fn new(ceiling: usize) -> Self {
-        Self { ceiling, prefix: [0; 4], prefixed: 0, payload: Vec::new() }
+    pub const fn new(limit: usize) -> Self {
+        Self { limit, prefix: [0; 4], prefixed: 0, payload: Vec::new() }
     }
 
     /// Consumes bytes from the front of `received` until a frame is complete, and returns it without its length.
@@ -101,7 +102,7 @@ impl FrameReader {
     /// Call it until it returns `None`: then all of `received` has been consumed.
     ///
     /// # Errors
-    /// Returns [`FrameError`] if a length is negative or exceeds the ceiling. The connection must be closed;
+    /// Returns [`FrameError`] if a length is negative or exceeds the limit. The connection must be closed;
     /// every later call returns the same error.
     pub fn next_frame(&mut self, received: &mut &[u8]) -> Result<Option<Bytes>, FrameError> {
         while self.prefixed < self.prefix.len() {
@@ -133,7 +134,7 @@ impl FrameReader {
     /// Returns the number of bytes received of the incomplete frame, and its size, both excluding the four bytes of the
     /// length. `None` between frames, and after an error.
     #[must_use]
-    pub fn unfinished(&self) -> Option<(usize, usize)> {
+    pub fn partial_frame(&self) -> Option<(usize, usize)> {
         self.length_prefix()?;
         Some((self.payload.len(), self.length().ok()?))
     }
@@ -141,9 +142,9 @@ impl FrameReader {
     fn length(&self) -> Result<usize, FrameError> {
         let claimed = i32::from_be_bytes(self.prefix);
         let length = usize::try_from(claimed).map_err(|_| FrameError::NegativeLength(claimed))?;
-        if length > self.ceiling {
-            let ceiling = self.ceiling;
-            return Err(FrameError::TooLong { length, ceiling });
+        if length > self.limit {
+            let limit = self.limit;
+            return Err(FrameError::TooLong { length, limit });
         }
         Ok(length)
     }

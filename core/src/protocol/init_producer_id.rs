@@ -21,6 +21,7 @@ use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader};
 
 /// Requests a producer id, from any broker; with a transactional id, from its transaction coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct InitProducerIdRequest<'a> {
     /// Kafka's `transactional.id`, or `None` for a producer that is idempotent only.
     pub transactional_id: Option<&'a str>,

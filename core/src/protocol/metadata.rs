@@ -27,6 +27,7 @@ use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
 
 /// Requests the brokers and some topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct MetadataRequest<'a> {
     /// The requested topics.
     pub topics: RequestedTopics<'a>,
@@ -43,12 +44,13 @@ pub struct MetadataRequest<'a> {
 ///
 /// By name or by id, never both: if one topic has an id, the broker ignores those with a name only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub enum RequestedTopics<'a> {
     /// Every topic that the client may describe.
     All,
     /// The topics with these names. An empty list requests the brokers only, which v0 cannot express: there an
     /// empty list means every topic.
-    Named(&'a [&'a str]),
+    ByName(&'a [&'a str]),
     /// The topics with these ids. From v12 on; v10 and v11 have the field, but brokers reject it (KIP-516).
     ById(&'a [Uuid]),
 }
@@ -75,10 +77,10 @@ impl<'a> MetadataRequest<'a> {
         match self.topics {
             RequestedTopics::All if version == 0 => w.array::<()>(&[], |_, ()| Ok(()))?,
             RequestedTopics::All => w.null_array(),
-            RequestedTopics::Named([]) if version == 0 => {
+            RequestedTopics::ByName([]) if version == 0 => {
                 return Err(w.unrepresentable("a list of no topics"));
             }
-            RequestedTopics::Named(names) => w.array(names, |w, name| {
+            RequestedTopics::ByName(names) => w.array(names, |w, name| {
                 if version >= 10 {
                     w.uuid(Uuid::ZERO);
                 }

@@ -11,6 +11,9 @@
 //!    frame answers, and thus its version.
 //! 4. `decode(frame, version)` returns the response, or a [`ProtocolError`].
 //!
+//! Requests are exhaustive on purpose: they are written as literals, and a field that a new version adds does not compile
+//! until the caller has decided what it contains. Responses are `#[non_exhaustive]`.
+//!
 //! # Supported APIs
 //! | API | versions | source |
 //! |---|---|---|
@@ -46,16 +49,16 @@ mod uuid;
 pub use self::api_key::{ApiKey, VersionRange, choose_version};
 pub use self::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature};
 pub use self::broker_error::BrokerError;
-pub use self::error::{EncodeError, FrameError, Malformed, ProtocolError};
+pub use self::error::{EncodeError, FrameError, ProtocolError, ProtocolErrorKind};
 pub use self::error_code::ErrorCode;
-pub use self::frame::{DEFAULT_FRAME_CEILING, FrameReader, RequestHeader, correlation_id, sasl_token_frame};
+pub use self::frame::{DEFAULT_MAX_FRAME_SIZE, FrameReader, RequestHeader, correlation_id, sasl_token_frame};
 pub use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub use self::metadata::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, RequestedTopics,
 };
 pub use self::produce::{
     Acks, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, ProducedTopic, RecordError, TopicProduceData, TopicProduceResponse,
+    ProduceResponse, RecordError, TopicNameOrId, TopicProduceData, TopicProduceResponse,
 };
 pub use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 pub use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{ApiKey, EncodeError, ErrorCode, Malformed, ProtocolError, RequestHeader, Uuid};
+use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, ProtocolErrorKind, RequestHeader, Uuid};
 
 /// The maximum length of a string, compact or not: brokers reject longer ones.
 const MAX_STRING: usize = i16::MAX as usize;
@@ -30,7 +30,7 @@ impl<'a> Reader<'a> {
     pub(super) fn response(api: ApiKey, version: i16, frame: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut reader = Self { api, version, rest: frame, at: 0 };
         if !api.versions().contains(version) {
-            return Err(reader.wrong(0, Malformed::UnsupportedVersion));
+            return Err(reader.wrong(0, ProtocolErrorKind::UnsupportedVersion));
         }
         reader.i32()?; // the correlation id, which the caller has already matched
         if api.has_tagged_response_header(version) {
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
     pub(super) fn end(&self) -> Result<(), ProtocolError> {
         match self.rest.len() {
             0 => Ok(()),
-            more => Err(self.wrong(self.at, Malformed::TrailingBytes(more))),
+            more => Err(self.wrong(self.at, ProtocolErrorKind::TrailingBytes(more))),
         }
     }
 
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn string(&mut self) -> Result<String, ProtocolError> {
         let at = self.at;
-        self.nullable_string()?.ok_or(self.wrong(at, Malformed::UnexpectedNull))
+        self.nullable_string()?.ok_or(self.wrong(at, ProtocolErrorKind::UnexpectedNull))
     }
 
     pub(super) fn nullable_string(&mut self) -> Result<Option<String>, ProtocolError> {
@@ -98,14 +98,14 @@ impl<'a> Reader<'a> {
         };
         let at = self.at;
         let text = core::str::from_utf8(self.take(length)?);
-        let text = text.map_err(|_| self.wrong(at, Malformed::NotUtf8))?;
+        let text = text.map_err(|_| self.wrong(at, ProtocolErrorKind::NotUtf8))?;
         Ok(Some(text.into()))
     }
 
     pub(super) fn bytes(&mut self) -> Result<Bytes, ProtocolError> {
         let at = self.at;
         let length = self.length(Prefix::Long)?;
-        let length = length.ok_or(self.wrong(at, Malformed::UnexpectedNull))?;
+        let length = length.ok_or(self.wrong(at, ProtocolErrorKind::UnexpectedNull))?;
         Ok(Bytes::copy_from_slice(self.take(length)?))
     }
 
@@ -118,10 +118,10 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<T>, ProtocolError> {
         let at = self.at;
         let count = self.length(Prefix::Long)?;
-        let count = count.ok_or(self.wrong(at, Malformed::UnexpectedNull))?;
+        let count = count.ok_or(self.wrong(at, ProtocolErrorKind::UnexpectedNull))?;
         let available = self.rest.len();
         if count > available / smallest {
-            return Err(self.wrong(at, Malformed::TooManyElements { count, available }));
+            return Err(self.wrong(at, ProtocolErrorKind::TooManyElements { count, available }));
         }
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         match u32::try_from(length) {
             Ok(length) => Ok(Some(as_size(length))),
             Err(_) if length == -1 => Ok(None),
-            Err(_) => Err(self.wrong(at, Malformed::NegativeLength(length))),
+            Err(_) => Err(self.wrong(at, ProtocolErrorKind::NegativeLength(length))),
         }
     }
 
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(self.wrong(at, Malformed::VarintTooLong))
+        Err(self.wrong(at, ProtocolErrorKind::VarintTooLong))
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], ProtocolError> {
@@ -200,15 +200,15 @@ impl<'a> Reader<'a> {
     fn take(&mut self, needed: usize) -> Result<&'a [u8], ProtocolError> {
         let Some((taken, rest)) = self.rest.split_at_checked(needed) else {
             let available = self.rest.len();
-            return Err(self.wrong(self.at, Malformed::Truncated { needed, available }));
+            return Err(self.wrong(self.at, ProtocolErrorKind::Truncated { needed, available }));
         };
         self.rest = rest;
         self.at += needed;
         Ok(taken)
     }
 
-    fn wrong(&self, at: usize, found: Malformed) -> ProtocolError {
-        ProtocolError { api: self.api, version: self.version, at, found }
+    fn wrong(&self, position: usize, kind: ProtocolErrorKind) -> ProtocolError {
+        ProtocolError { api: self.api, version: self.version, position, kind }
     }
 }
 
@@ -226,9 +226,9 @@ impl Writer {
     /// Creates a writer and writes the request header: v1, or v2 with tagged fields if this version is flexible.
     /// (Only ControlledShutdown v0, which clients do not send, has header v0.)
     pub(super) fn request(api: ApiKey, version: i16, header: RequestHeader<'_>) -> Result<Self, EncodeError> {
-        let spoken = api.versions();
-        if !spoken.contains(version) {
-            return Err(EncodeError::UnsupportedVersion { api, version, spoken });
+        let supported = api.versions();
+        if !supported.contains(version) {
+            return Err(EncodeError::UnsupportedVersion { api, version, supported });
         }
         let mut writer = Self { api, version, envelope: BytesMut::with_capacity(64), record_sets: Vec::new() };
         writer.i32(0); // placeholder for the frame's length
@@ -270,8 +270,8 @@ impl Writer {
     }
 
     /// Returns the error for a value that this version has no field for.
-    pub(super) fn unrepresentable(&self, what: &'static str) -> EncodeError {
-        EncodeError::Unrepresentable { api: self.api, version: self.version, what }
+    pub(super) fn unrepresentable(&self, value: &'static str) -> EncodeError {
+        EncodeError::Unrepresentable { api: self.api, version: self.version, value }
     }
 
     pub(super) fn bool(&mut self, value: bool) {

@@ -29,6 +29,7 @@ use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
 
 /// The replicas that must have a record set before the broker acknowledges it: Kafka's `acks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: brokers refuse every other value (INVALID_REQUIRED_ACKS).
 pub enum Acks {
     /// 0: none, and **there is no response**. The request is complete once it is written.
     None,
@@ -40,6 +41,7 @@ pub enum Acks {
 
 /// Record sets for partitions that one broker leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct ProduceRequest<'a> {
     /// Kafka's `transactional.id`. From v3 on.
     ///
@@ -56,6 +58,7 @@ pub struct ProduceRequest<'a> {
 
 /// The record sets for one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct TopicProduceData<'a> {
     /// The topic's name. Up to v12; omitted after.
     pub name: &'a str,
@@ -67,6 +70,7 @@ pub struct TopicProduceData<'a> {
 
 /// The record set for one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct PartitionProduceData {
     /// The partition's number.
     pub index: i32,
@@ -132,14 +136,15 @@ pub struct ProduceResponse {
 #[non_exhaustive]
 pub struct TopicProduceResponse {
     /// The topic.
-    pub topic: ProducedTopic,
+    pub topic: TopicNameOrId,
     /// The results, by partition.
     pub partition_responses: Vec<PartitionProduceResponse>,
 }
 
 /// The identification of a topic in a [`ProduceResponse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProducedTopic {
+// Exhaustive on purpose: these are the two ways in which responses identify topics.
+pub enum TopicNameOrId {
     /// The topic's name: up to v12.
     Name(String),
     /// The topic's id: from v13 on (KIP-516).
@@ -228,7 +233,7 @@ impl ProduceResponse {
 
 /// At least 3 bytes: in v9 an empty name, no partitions and no tagged fields.
 fn topic_response(r: &mut Reader<'_>) -> Result<TopicProduceResponse, ProtocolError> {
-    let topic = if r.version() >= 13 { ProducedTopic::Id(r.uuid()?) } else { ProducedTopic::Name(r.string()?) };
+    let topic = if r.version() >= 13 { TopicNameOrId::Id(r.uuid()?) } else { TopicNameOrId::Name(r.string()?) };
     let partition_responses = r.array(14, partition_response)?;
     r.skip_tagged_fields()?;
     Ok(TopicProduceResponse { topic, partition_responses })

@@ -17,6 +17,7 @@ use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader};
 
 /// Sends the client's next token. `Debug` shows only the size, since a token can contain a password.
 #[derive(Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct SaslAuthenticateRequest<'a> {
     /// The token, as the mechanism defines it.
     pub auth_bytes: &'a [u8],

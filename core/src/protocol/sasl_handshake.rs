@@ -18,6 +18,7 @@ use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader};
 
 /// Proposes a mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Exhaustive on purpose: see the module's documentation.
 pub struct SaslHandshakeRequest<'a> {
     /// Kafka's `sasl.mechanism`, such as `PLAIN` or `SCRAM-SHA-256`.
     pub mechanism: &'a str,

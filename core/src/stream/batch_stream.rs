@@ -13,7 +13,7 @@ use futures_core::Stream;
 
 use super::{NumberedBatch, RollingBatch};
 use crate::batch::{AppendError, KafkaBatch, RecordComposer, SizePolicy};
-use crate::message::{Defaults, Message};
+use crate::outgoing::{Defaults, Message};
 use crate::time::Timestamp;
 
 /// Makes batches from a stream of messages.

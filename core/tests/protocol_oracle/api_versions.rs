@@ -20,7 +20,7 @@ fn response(version: i16) -> impl Strategy<Value = Oracle> {
         FinalizedFeatureKey::default().with_name(name).with_min_version_level(min).with_max_version_level(max)
     });
     let features = (vec(supported, 0..3), any::<i64>(), vec(finalized, 0..3), any::<bool>());
-    // UNSUPPORTED_VERSION has a layout of its own, and a test of its own.
+    // UNSUPPORTED_VERSION has a different layout, and a separate test.
     let error = any::<i16>().prop_filter("another layout", |code| *code != 35);
     (error, vec(api, 0..5), any::<i32>(), features).prop_map(move |(error, apis, throttle, features)| {
         let response = Oracle::default().with_error_code(error).with_api_keys(apis).with_throttle_time_ms(throttle);
@@ -44,33 +44,33 @@ fn tagged(mut response: Oracle) -> Oracle {
     response
 }
 
-fn back(ours: ApiVersionsResponse) -> Oracle {
-    let apis = ours.api_keys.into_iter().map(|api| {
+fn back(decoded: ApiVersionsResponse) -> Oracle {
+    let apis = decoded.api_keys.into_iter().map(|api| {
         ApiVersion::default()
             .with_api_key(api.api_key)
             .with_min_version(api.versions.min)
             .with_max_version(api.versions.max)
     });
-    let supported = ours.supported_features.into_iter().map(|feature| {
+    let supported = decoded.supported_features.into_iter().map(|feature| {
         SupportedFeatureKey::default()
             .with_name(str_bytes(feature.name))
             .with_min_version(feature.min_version)
             .with_max_version(feature.max_version)
     });
-    let finalized = ours.finalized_features.into_iter().map(|feature| {
+    let finalized = decoded.finalized_features.into_iter().map(|feature| {
         FinalizedFeatureKey::default()
             .with_name(str_bytes(feature.name))
             .with_min_version_level(feature.min_version_level)
             .with_max_version_level(feature.max_version_level)
     });
     Oracle::default()
-        .with_error_code(ours.error_code.0)
+        .with_error_code(decoded.error_code.0)
         .with_api_keys(apis.collect())
-        .with_throttle_time_ms(ours.throttle_time_ms)
+        .with_throttle_time_ms(decoded.throttle_time_ms)
         .with_supported_features(supported.collect())
-        .with_finalized_features_epoch(ours.finalized_features_epoch)
+        .with_finalized_features_epoch(decoded.finalized_features_epoch)
         .with_finalized_features(finalized.collect())
-        .with_zk_migration_ready(ours.zk_migration_ready)
+        .with_zk_migration_ready(decoded.zk_migration_ready)
 }
 
 proptest! {
@@ -79,7 +79,7 @@ proptest! {
         check(version, &plain, &tagged(plain.clone()), ApiVersionsResponse::decode, back);
     }
 
-    /// KIP-1242 changes the request only: a response in v5 is one in v4.
+    /// KIP-1242 changes only the request: a response in v5 is the same as in v4.
     #[test]
     fn decoded_in_v5(response in response(4)) {
         let frame = framed(&response, 4, false);
@@ -88,14 +88,14 @@ proptest! {
 }
 
 #[test]
-fn unsupported_version_is_answered_in_v0() {
+fn the_response_to_an_unsupported_version_is_in_v0() {
     let itself = ApiVersion::default().with_api_key(18).with_max_version(2);
     let response = Oracle::default().with_error_code(35).with_api_keys(vec![itself]);
     let frame = framed(&response, 0, false);
-    for asked in 0..=5 {
-        let ours = ApiVersionsResponse::decode(&frame, asked).unwrap();
-        assert_eq!(ours.error_code, ErrorCode::UNSUPPORTED_VERSION);
-        assert_eq!(ours.choose(ApiKey::ApiVersions), Some(2));
-        assert_eq!(ours.choose(ApiKey::Produce), None);
+    for requested in 0..=5 {
+        let decoded = ApiVersionsResponse::decode(&frame, requested).unwrap();
+        assert_eq!(decoded.error_code, ErrorCode::UNSUPPORTED_VERSION);
+        assert_eq!(decoded.choose(ApiKey::ApiVersions), Some(2));
+        assert_eq!(decoded.choose(ApiKey::Produce), None);
     }
 }

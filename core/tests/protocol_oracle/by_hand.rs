@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use kafka_batch_core::protocol::{
     Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, PartitionProduceData, ProduceRequest,
-    ProduceResponse, ProducedTopic, TopicProduceData, Uuid,
+    ProduceResponse, TopicNameOrId, TopicProduceData, Uuid,
 };
 
 use super::HEADER;
 use super::responses::withstands;
 
-/// Concatenates fields, each written with its name beside it.
+/// Concatenates fields, each annotated with its name.
 fn bytes(fields: &[&[u8]]) -> Vec<u8> {
     fields.concat()
 }
@@ -77,7 +77,7 @@ fn produce_responses_before_v3() {
         assert_eq!(response.throttle_time_ms, if version >= 1 { 100 } else { 0 });
         assert!(response.node_endpoints.is_empty());
         let [topic] = &response.responses[..] else { panic!("{response:?}") };
-        assert_eq!(topic.topic, ProducedTopic::Name("ab".into()));
+        assert_eq!(topic.topic, TopicNameOrId::Name("ab".into()));
         let [good, bad] = &topic.partition_responses[..] else { panic!("{topic:?}") };
         assert_eq!((good.index, good.error_code, good.base_offset), (0, ErrorCode::NONE, 258));
         assert_eq!(good.log_append_time_ms, if version == 2 { 1_000 } else { -1 });

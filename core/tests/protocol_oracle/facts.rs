@@ -6,8 +6,8 @@ use kafka_protocol::messages as oracle;
 use proptest::prelude::*;
 
 #[test]
-fn versions_and_headers_are_the_oracles() {
-    for api in ApiKey::ALL {
+fn versions_and_headers_equal_those_of_the_oracle() {
+    for &api in ApiKey::ALL {
         let theirs = oracle::ApiKey::try_from(api.code()).unwrap();
         assert_eq!(format!("{theirs:?}"), api.name());
         let VersionRange { min, max } = api.versions();
@@ -25,7 +25,7 @@ fn versions_and_headers_are_the_oracles() {
 }
 
 #[test]
-fn error_codes_are_the_oracles() {
+fn error_codes_equal_those_of_the_oracle() {
     for number in -100..1_000 {
         let code = ErrorCode(number);
         assert_eq!(code.is_error(), number != 0);
@@ -46,14 +46,14 @@ fn error_codes_are_the_oracles() {
         let name = code.name().unwrap();
         assert_eq!(code.to_string(), format!("{name} ({number})"));
         assert_eq!(name.replace('_', "").to_lowercase(), format!("{theirs:?}").to_lowercase());
-        // Kafka made CONCURRENT_TRANSACTIONS retriable after the oracle was written.
+        // Kafka has made CONCURRENT_TRANSACTIONS retriable since the oracle's version.
         let retriable = theirs.is_retriable() || code == ErrorCode::CONCURRENT_TRANSACTIONS;
         assert_eq!(code.is_retriable(), retriable, "{code}");
     }
 }
 
 #[test]
-fn the_highest_version_that_both_know() {
+fn the_highest_common_version_is_chosen() {
     let range = |min, max| VersionRange { min, max };
     assert_eq!(choose_version(range(0, 13), range(0, 13)), Some(13));
     assert_eq!(choose_version(range(0, 12), range(0, 13)), Some(12));
@@ -65,13 +65,14 @@ fn the_highest_version_that_both_know() {
 }
 
 #[test]
-fn from_which_version_the_client_throttles() {
+fn the_client_throttles_from_the_version_of_kip_219_on() {
     let first = |api: ApiKey| (0..=13).find(|version| api.client_throttles(*version));
-    assert_eq!(ApiKey::ALL.map(first), [Some(6), Some(6), None, Some(2), Some(1), None]);
+    let found: Vec<_> = ApiKey::ALL.iter().copied().map(first).collect();
+    assert_eq!(found, [Some(6), Some(6), None, Some(2), Some(1), None]);
 }
 
 proptest! {
-    /// Kafka shows an id as URL-safe base64: here it is taken back to bytes, digit by digit.
+    /// Kafka shows an id as URL-safe base64, which is decoded here digit by digit.
     #[test]
     fn a_uuid_is_shown_in_base64(id in any::<[u8; 16]>()) {
         let shown = Uuid(id).to_string();

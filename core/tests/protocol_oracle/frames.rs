@@ -1,13 +1,13 @@
-//! Frames, cut anywhere.
+//! Frames, split anywhere.
 
 use bytes::Bytes;
-use kafka_batch_core::protocol::{DEFAULT_FRAME_CEILING, FrameError, FrameReader, correlation_id, sasl_token_frame};
+use kafka_batch_core::protocol::{DEFAULT_MAX_FRAME_SIZE, FrameError, FrameReader, correlation_id, sasl_token_frame};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn frames_are_the_same_wherever_they_are_cut(
+    fn frames_are_the_same_however_they_are_split(
         payloads in vec(vec(any::<u8>(), 0..40), 0..8),
         cuts in vec(1usize..12, 1..8),
     ) {
@@ -30,16 +30,16 @@ proptest! {
 }
 
 #[test]
-fn a_frame_that_cannot_be_ends_the_connection() {
+fn an_invalid_frame_length_is_an_error() {
     let mut reader = FrameReader::new(1_000);
     let mut received: &[u8] = b"\0\0\0\x01xHTTP/1.1 400 Bad Request";
     assert_eq!(reader.next_frame(&mut received).unwrap().unwrap(), "x");
-    let error = FrameError::TooLong { length: 1_213_486_160, ceiling: 1_000 };
+    let error = FrameError::TooLong { length: 1_213_486_160, limit: 1_000 };
     assert_eq!(reader.next_frame(&mut received), Err(error));
     assert_eq!(reader.next_frame(&mut received), Err(error));
-    assert_eq!(error.to_string(), "a frame of 1213486160 bytes, over the ceiling of 1000");
+    assert_eq!(error.to_string(), "a frame of 1213486160 bytes, over the limit of 1000");
 
-    let mut reader = FrameReader::new(DEFAULT_FRAME_CEILING);
+    let mut reader = FrameReader::new(DEFAULT_MAX_FRAME_SIZE);
     assert_eq!(reader.next_frame(&mut &b"\xff\xff\xff\xff"[..]), Err(FrameError::NegativeLength(-1)));
     let mut reader = FrameReader::new(0);
     assert_eq!(reader.next_frame(&mut &[0; 4][..]), Ok(Some(Bytes::new())));

@@ -50,14 +50,14 @@ fn response(version: i16) -> impl Strategy<Value = Oracle> {
     let lists = (vec(broker, 0..4), vec(topic(version), 0..4));
     (any::<[i32; 3]>(), nullable(), lists, any::<i16>()).prop_map(
         move |([throttle, controller, operations], cluster, (brokers, topics), error)| {
-            let asked = (8..=10).contains(&version);
+            let requested = (8..=10).contains(&version);
             Oracle::default()
                 .with_throttle_time_ms(throttle)
                 .with_brokers(brokers)
                 .with_cluster_id(cluster)
                 .with_controller_id(controller.into())
                 .with_topics(topics)
-                .with_cluster_authorized_operations(if asked { operations } else { i32::MIN })
+                .with_cluster_authorized_operations(if requested { operations } else { i32::MIN })
                 .with_error_code(error)
         },
     )
@@ -73,8 +73,8 @@ fn tagged(mut response: Oracle) -> Oracle {
     response
 }
 
-fn back(ours: MetadataResponse) -> Oracle {
-    let brokers = ours.brokers.into_iter().map(|broker| {
+fn back(decoded: MetadataResponse) -> Oracle {
+    let brokers = decoded.brokers.into_iter().map(|broker| {
         MetadataResponseBroker::default()
             .with_node_id(broker.node_id.into())
             .with_host(str_bytes(broker.host))
@@ -82,7 +82,7 @@ fn back(ours: MetadataResponse) -> Oracle {
             .with_rack(broker.rack.map(str_bytes))
     });
     let ids = |nodes: Vec<i32>| nodes.into_iter().map(Into::into).collect();
-    let topics = ours.topics.into_iter().map(|topic| {
+    let topics = decoded.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.into_iter().map(|partition| {
             MetadataResponsePartition::default()
                 .with_error_code(partition.error_code.0)
@@ -102,13 +102,13 @@ fn back(ours: MetadataResponse) -> Oracle {
             .with_topic_authorized_operations(topic.topic_authorized_operations)
     });
     Oracle::default()
-        .with_throttle_time_ms(ours.throttle_time_ms)
+        .with_throttle_time_ms(decoded.throttle_time_ms)
         .with_brokers(brokers.collect())
-        .with_cluster_id(ours.cluster_id.map(str_bytes))
-        .with_controller_id(ours.controller_id.into())
+        .with_cluster_id(decoded.cluster_id.map(str_bytes))
+        .with_controller_id(decoded.controller_id.into())
         .with_topics(topics.collect())
-        .with_cluster_authorized_operations(ours.cluster_authorized_operations)
-        .with_error_code(ours.error_code.0)
+        .with_cluster_authorized_operations(decoded.cluster_authorized_operations)
+        .with_error_code(decoded.error_code.0)
 }
 
 proptest! {
@@ -118,7 +118,7 @@ proptest! {
     }
 }
 
-/// The reader refuses a count for which the bytes cannot suffice; these just do.
+/// The decoder rejects a count that the remaining bytes cannot contain; here they just do.
 #[test]
 fn many_smallest_elements() {
     let topic = || MetadataResponseTopic::default().with_name(Some(Default::default()));

@@ -11,26 +11,26 @@ use proptest::prelude::*;
 use super::responses::{check, unknown};
 use super::{nullable, str_bytes, string};
 
-fn init_back(ours: InitProducerIdResponse) -> InitOracle {
+fn init_back(decoded: InitProducerIdResponse) -> InitOracle {
     InitOracle::default()
-        .with_throttle_time_ms(ours.throttle_time_ms)
-        .with_error_code(ours.error_code.0)
-        .with_producer_id(ours.producer_id.into())
-        .with_producer_epoch(ours.producer_epoch)
+        .with_throttle_time_ms(decoded.throttle_time_ms)
+        .with_error_code(decoded.error_code.0)
+        .with_producer_id(decoded.producer_id.into())
+        .with_producer_epoch(decoded.producer_epoch)
 }
 
-fn handshake_back(ours: SaslHandshakeResponse) -> HandshakeOracle {
+fn handshake_back(decoded: SaslHandshakeResponse) -> HandshakeOracle {
     HandshakeOracle::default()
-        .with_error_code(ours.error_code.0)
-        .with_mechanisms(ours.mechanisms.into_iter().map(str_bytes).collect())
+        .with_error_code(decoded.error_code.0)
+        .with_mechanisms(decoded.mechanisms.into_iter().map(str_bytes).collect())
 }
 
-fn authenticate_back(ours: SaslAuthenticateResponse) -> AuthenticateOracle {
+fn authenticate_back(decoded: SaslAuthenticateResponse) -> AuthenticateOracle {
     AuthenticateOracle::default()
-        .with_error_code(ours.error_code.0)
-        .with_error_message(ours.error_message.map(str_bytes))
-        .with_auth_bytes(ours.auth_bytes)
-        .with_session_lifetime_ms(ours.session_lifetime_ms)
+        .with_error_code(decoded.error_code.0)
+        .with_error_message(decoded.error_message.map(str_bytes))
+        .with_auth_bytes(decoded.auth_bytes)
+        .with_session_lifetime_ms(decoded.session_lifetime_ms)
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Produce responses, encoded by the oracle.
 
-use kafka_batch_core::protocol::{ProduceResponse, ProducedTopic, Uuid};
+use kafka_batch_core::protocol::{ProduceResponse, TopicNameOrId, Uuid};
 use kafka_protocol::messages::ProduceResponse as Oracle;
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
@@ -60,15 +60,15 @@ fn tagged(version: i16, mut response: Oracle) -> Oracle {
         for partition in &mut topic.partition_responses {
             partition.unknown_tagged_fields = unknown();
             partition.record_errors.iter_mut().for_each(|each| each.unknown_tagged_fields = unknown());
-            // In a leader that is not known this makes the field present, which must change nothing.
+            // If the leader is unknown, this makes the field present, which must have no effect.
             partition.current_leader.unknown_tagged_fields = from::<10, _>(version, unknown());
         }
     }
     response
 }
 
-fn back(ours: ProduceResponse) -> Oracle {
-    let topics = ours.responses.into_iter().map(|topic| {
+fn back(decoded: ProduceResponse) -> Oracle {
+    let topics = decoded.responses.into_iter().map(|topic| {
         let partitions = topic.partition_responses.into_iter().map(|partition| {
             let errors = partition.record_errors.into_iter().map(|error| {
                 BatchIndexAndErrorMessage::default()
@@ -92,11 +92,11 @@ fn back(ours: ProduceResponse) -> Oracle {
         });
         let response = TopicProduceResponse::default().with_partition_responses(partitions.collect());
         match topic.topic {
-            ProducedTopic::Name(name) => response.with_name(str_bytes(name).into()),
-            ProducedTopic::Id(id) => response.with_topic_id(uuid(&id)),
+            TopicNameOrId::Name(name) => response.with_name(str_bytes(name).into()),
+            TopicNameOrId::Id(id) => response.with_topic_id(uuid(&id)),
         }
     });
-    let endpoints = ours.node_endpoints.into_iter().map(|endpoint| {
+    let endpoints = decoded.node_endpoints.into_iter().map(|endpoint| {
         NodeEndpoint::default()
             .with_node_id(endpoint.node_id.into())
             .with_host(str_bytes(endpoint.host))
@@ -105,7 +105,7 @@ fn back(ours: ProduceResponse) -> Oracle {
     });
     Oracle::default()
         .with_responses(topics.collect())
-        .with_throttle_time_ms(ours.throttle_time_ms)
+        .with_throttle_time_ms(decoded.throttle_time_ms)
         .with_node_endpoints(endpoints.collect())
 }
 
@@ -116,7 +116,7 @@ proptest! {
     }
 }
 
-/// The reader refuses a count for which the bytes cannot suffice; these just do.
+/// The decoder rejects a count that the remaining bytes cannot contain; here they just do.
 #[test]
 fn many_smallest_elements() {
     let topic = TopicProduceResponse::default;
@@ -137,7 +137,7 @@ fn many_smallest_elements() {
 }
 
 #[test]
-fn the_leader_minus_one_is_no_leader() {
+fn leader_minus_one_means_no_leader() {
     let leader = LeaderIdAndEpoch::default().with_leader_id((-1).into()).with_leader_epoch(7);
     let partition = PartitionProduceResponse::default().with_current_leader(leader);
     let topic = TopicProduceResponse::default().with_partition_responses(vec![partition]);

@@ -1,4 +1,4 @@
-//! Requests that we encode, taken apart by the oracle.
+//! Requests encoded by this crate, decoded by the oracle.
 
 use bytes::{Bytes, BytesMut};
 use kafka_batch_core::protocol::{
@@ -13,9 +13,9 @@ use proptest::prelude::*;
 
 use super::{HEADER, str_bytes, text, uuid};
 
-/// Takes a request apart with the oracle: length, header, body, and nothing after it. What the oracle writes
-/// for the same body must be the same bytes.
-fn understood<O>(api: ApiKey, version: i16, segments: &[Bytes]) -> O
+/// Decodes a request with the oracle: length, header, body, and nothing after it. The oracle must encode
+/// the same body to the same bytes.
+fn decoded_by_oracle<O>(api: ApiKey, version: i16, segments: &[Bytes]) -> O
 where
     O: Decodable + Encodable + HeaderVersion,
 {
@@ -26,7 +26,7 @@ where
     assert_eq!(header.client_id.as_deref(), HEADER.client_id);
 
     let bytes = body.clone();
-    let request = O::decode(&mut body, version).expect("the oracle understands the request");
+    let request = O::decode(&mut body, version).expect("a request that the oracle decodes");
     assert!(body.is_empty(), "{api} v{version}: {} bytes too many", body.len());
     let mut again = BytesMut::new();
     request.encode(&mut again, version).unwrap();
@@ -57,10 +57,10 @@ proptest! {
             node_id: 1,
         };
         let segments = request.encode(version, HEADER).unwrap();
-        let theirs: oracle::ApiVersionsRequest = understood(ApiKey::ApiVersions, version, &segments);
-        let said = |text: &str| if version >= 3 { text.to_owned() } else { String::new() };
-        prop_assert_eq!(theirs.client_software_name.as_str(), said(&name));
-        prop_assert_eq!(theirs.client_software_version.as_str(), said(&software));
+        let theirs: oracle::ApiVersionsRequest = decoded_by_oracle(ApiKey::ApiVersions, version, &segments);
+        let if_supported = |text: &str| if version >= 3 { text.to_owned() } else { String::new() };
+        prop_assert_eq!(theirs.client_software_name.as_str(), if_supported(&name));
+        prop_assert_eq!(theirs.client_software_version.as_str(), if_supported(&software));
     }
 
     #[test]
@@ -75,7 +75,7 @@ proptest! {
         let ids: Vec<Uuid> = ids.into_iter().map(Uuid).collect();
         let topics = match &names {
             _ if by_id && version >= 12 => RequestedTopics::ById(&ids),
-            Some(names) if version >= 1 || !names.is_empty() => RequestedTopics::Named(&named),
+            Some(names) if version >= 1 || !names.is_empty() => RequestedTopics::ByName(&named),
             _ => RequestedTopics::All,
         };
         let request = MetadataRequest {
@@ -85,13 +85,13 @@ proptest! {
             include_topic_authorized_operations: flags[2] && version >= 8,
         };
         let segments = request.encode(version, HEADER).unwrap();
-        let theirs: oracle::MetadataRequest = understood(ApiKey::Metadata, version, &segments);
+        let theirs: oracle::MetadataRequest = decoded_by_oracle(ApiKey::Metadata, version, &segments);
 
         let entry = oracle::metadata_request::MetadataRequestTopic::default;
-        let asked = match topics {
+        let requested = match topics {
             RequestedTopics::All if version == 0 => Some(Vec::new()),
             RequestedTopics::All => None,
-            RequestedTopics::Named(names) => {
+            RequestedTopics::ByName(names) => {
                 Some(names.iter().map(|each| entry().with_name(Some(name(each)))).collect())
             }
             RequestedTopics::ById(ids) => {
@@ -100,7 +100,7 @@ proptest! {
             }
         };
         let expected = oracle::MetadataRequest::default()
-            .with_topics(asked)
+            .with_topics(requested)
             .with_allow_auto_topic_creation(request.allow_auto_topic_creation)
             .with_include_cluster_authorized_operations(request.include_cluster_authorized_operations)
             .with_include_topic_authorized_operations(request.include_topic_authorized_operations);
@@ -131,13 +131,13 @@ proptest! {
         };
         let segments = request.encode(version, HEADER).unwrap();
 
-        // The record sets are the given bytes themselves, in their order.
+        // The record sets are the given bytes, in order.
         let given = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
         let given: Vec<_> = given.map(|each| &each.records).filter(|set| !set.is_empty()).collect();
         let sent = segments.iter().skip(1).step_by(2);
         prop_assert!(sent.map(|set| set.as_ptr()).eq(given.iter().map(|set| set.as_ptr())));
 
-        let theirs: oracle::ProduceRequest = understood(ApiKey::Produce, version, &segments);
+        let theirs: oracle::ProduceRequest = decoded_by_oracle(ApiKey::Produce, version, &segments);
         let expected = oracle::ProduceRequest::default()
             .with_transactional_id(transactional_id.clone().map(|id| StrBytes::from_string(id).into()))
             .with_acks(acks.1)
@@ -174,7 +174,7 @@ proptest! {
             producer_epoch,
         };
         let segments = request.encode(version, HEADER).unwrap();
-        let theirs: oracle::InitProducerIdRequest = understood(ApiKey::InitProducerId, version, &segments);
+        let theirs: oracle::InitProducerIdRequest = decoded_by_oracle(ApiKey::InitProducerId, version, &segments);
         let expected = oracle::InitProducerIdRequest::default()
             .with_transactional_id(transactional_id.clone().map(|id| StrBytes::from_string(id).into()))
             .with_transaction_timeout_ms(timeout)
@@ -187,12 +187,12 @@ proptest! {
     fn sasl_requests(mechanism in text(), token in vec(any::<u8>(), 0..300)) {
         for version in 0..=1 {
             let segments = SaslHandshakeRequest { mechanism: &mechanism }.encode(version, HEADER).unwrap();
-            let theirs: oracle::SaslHandshakeRequest = understood(ApiKey::SaslHandshake, version, &segments);
+            let theirs: oracle::SaslHandshakeRequest = decoded_by_oracle(ApiKey::SaslHandshake, version, &segments);
             prop_assert_eq!(theirs.mechanism.as_str(), &mechanism);
         }
         for version in 0..=2 {
             let segments = SaslAuthenticateRequest { auth_bytes: &token }.encode(version, HEADER).unwrap();
-            let theirs: oracle::SaslAuthenticateRequest = understood(ApiKey::SaslAuthenticate, version, &segments);
+            let theirs: oracle::SaslAuthenticateRequest = decoded_by_oracle(ApiKey::SaslAuthenticate, version, &segments);
             prop_assert_eq!(&theirs.auth_bytes[..], &token[..]);
         }
     }
@@ -209,15 +209,15 @@ fn a_request_without_a_client_id() {
 }
 
 #[test]
-fn what_a_version_cannot_say_is_an_error() {
+fn what_a_version_cannot_carry_is_an_error() {
     let lost = |result: Result<Vec<Bytes>, EncodeError>| match result {
-        Err(EncodeError::Unrepresentable { what, .. }) => what,
+        Err(EncodeError::Unrepresentable { value, .. }) => value,
         other => panic!("{other:?}"),
     };
     let metadata = MetadataRequest::new(RequestedTopics::All);
     assert!(lost(metadata.encode(3, HEADER)).contains("must not create topics"));
     let metadata = MetadataRequest { allow_auto_topic_creation: true, ..metadata };
-    let none = MetadataRequest { topics: RequestedTopics::Named(&[]), ..metadata };
+    let none = MetadataRequest { topics: RequestedTopics::ByName(&[]), ..metadata };
     assert!(lost(none.encode(0, HEADER)).contains("no topics"));
     let by_id = MetadataRequest { topics: RequestedTopics::ById(&[Uuid([1; 16])]), ..metadata };
     assert!(lost(by_id.encode(11, HEADER)).contains("KIP-516"));

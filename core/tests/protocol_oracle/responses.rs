@@ -1,16 +1,16 @@
-//! What every response is put through.
+//! The checks of every response.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use bytes::{Bytes, BytesMut};
-use kafka_batch_core::protocol::{Malformed, ProtocolError, correlation_id};
+use kafka_batch_core::protocol::{ProtocolError, ProtocolErrorKind, correlation_id};
 use kafka_protocol::messages::ResponseHeader;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 
 use super::HEADER;
 
-/// Checks one response of the oracle's: as it is, with tagged fields that nobody knows in every structure, cut
+/// Checks one response of the oracle: as it is, with unknown tagged fields in every structure, truncated
 /// and damaged.
 pub(super) fn check<O, T>(
     version: i16,
@@ -31,8 +31,8 @@ pub(super) fn check<O, T>(
     }
 }
 
-/// What we decode is what the oracle decodes. `back` makes the oracle's value of ours, so that a field that we
-/// forget is missed.
+/// Checks that this crate decodes what the oracle decodes. `back` converts to the oracle's type, so that a missing
+/// field is noticed.
 pub(super) fn same<O, T>(
     version: i16,
     response: &O,
@@ -43,10 +43,10 @@ pub(super) fn same<O, T>(
 {
     let frame = framed(response, version, false);
     assert_eq!(correlation_id(&frame), Ok(HEADER.correlation_id));
-    let ours = decode(&frame, version).unwrap();
+    let decoded = decode(&frame, version).unwrap();
     let mut body = frame;
     ResponseHeader::decode(&mut body, O::header_version(version)).unwrap();
-    assert_eq!(back(ours), O::decode(&mut body, version).unwrap());
+    assert_eq!(back(decoded), O::decode(&mut body, version).unwrap());
 }
 
 pub(super) fn framed<O: Encodable + HeaderVersion>(response: &O, version: i16, tagged: bool) -> Bytes {
@@ -61,20 +61,20 @@ pub(super) fn framed<O: Encodable + HeaderVersion>(response: &O, version: i16, t
     frame.freeze()
 }
 
-/// Every truncation is an error, a byte too many is an error (but for a second empty list of tagged fields, as librdkafka's
-/// mock cluster has it), and no flipped byte is a panic.
+/// Every truncation is an error, an additional byte is an error (except for a second empty list of tagged fields, which
+/// librdkafka's mock cluster sends), and no flipped byte causes a panic.
 pub(super) fn withstands<T: Debug>(version: i16, frame: &[u8], decode: fn(&[u8], i16) -> Result<T, ProtocolError>) {
     for end in 0..frame.len() {
         let error = decode(&frame[..end], version).unwrap_err();
         assert_eq!(error.version, version);
-        assert!(error.at <= end, "{error} in {end} bytes");
+        assert!(error.position <= end, "{error} in {end} bytes");
     }
     let flexible = decode(&[], version).unwrap_err().api.is_flexible(version);
     for more in [&[0][..], &[1], &[0, 0]] {
         match decode(&[frame, more].concat(), version) {
             Ok(_) => assert!(flexible && more == [0]),
             Err(error) => {
-                assert_eq!((error.at, error.found), (frame.len(), Malformed::TrailingBytes(more.len())));
+                assert_eq!((error.position, error.kind), (frame.len(), ProtocolErrorKind::TrailingBytes(more.len())));
                 assert!(!flexible || more != [0]);
             }
         }
@@ -89,7 +89,7 @@ pub(super) fn withstands<T: Debug>(version: i16, frame: &[u8], decode: fn(&[u8],
     }
 }
 
-/// Tags beyond those that any version knows; one takes a varint of three bytes, one has no content.
+/// Tags beyond those of any version; one takes a varint of three bytes, one is empty.
 pub(super) fn unknown() -> BTreeMap<i32, Bytes> {
     let content = [(9, "x"), (300, ""), (70_000, "more")];
     content.map(|(tag, value)| (tag, Bytes::from(value))).into()

@@ -1,10 +1,10 @@
 //! Settings and records as the fuzzer gives them.
 
 use arbitrary::Arbitrary;
+use kafka_batch_core::batch::{Boundary, CompressionRatio};
+use kafka_batch_core::compression::Codec;
 use kafka_batch_core::proptest::{OwnedHeader, OwnedRecord};
-use kafka_batch_core::{
-    BatchOptions, Boundary, Codec, Compression, CompressionRatio, Magic, MagicChoice, SizePolicy, Timestamp,
-};
+use kafka_batch_core::{BatchOptions, Compression, Magic, MagicChoice, SizePolicy, Timestamp};
 use std::num::NonZeroU32;
 
 #[derive(Arbitrary, Clone, Debug)]

@@ -3,7 +3,7 @@
 use kafka_batch_brokers::{Options, Release};
 use std::{ffi::OsString, fmt, time::Duration};
 
-/// How to call the program.
+/// The usage text of the program.
 pub(crate) const USAGE: &str = "\
 usage: kafka-batch-brokers --kafka VERSION [OPTION]... -- COMMAND [ARGUMENT]...
        kafka-batch-brokers --list
@@ -21,10 +21,10 @@ others in its environment, stops the broker, removes its data, and exits as COMM
 exit status: that of COMMAND, 128 + N if signal N ended it; 2 if called wrongly; 125 if
 the broker could not be started; 127 if COMMAND could not be started";
 
-/// What the program is asked to do.
+/// The requested action.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Print how to call it.
+    /// Print the usage text.
     Help,
     /// Print the releases.
     List,
@@ -37,7 +37,7 @@ pub(crate) enum Request {
 pub(crate) struct Run {
     /// The release to start.
     pub(crate) release: &'static Release,
-    /// What was chosen for the broker.
+    /// The options of the broker.
     pub(crate) options: Options,
     /// The command's program.
     pub(crate) program: OsString,
@@ -45,19 +45,19 @@ pub(crate) struct Run {
     pub(crate) arguments: Vec<OsString>,
 }
 
-/// A command line that makes no sense.
+/// An invalid command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct UsageError(String);
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; --help tells how to call this", self.0)
+        write!(f, "{}; --help prints the usage", self.0)
     }
 }
 
 impl std::error::Error for UsageError {}
 
-/// Reads the command line, without the program's own name.
+/// Parses the command line, without the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Request, UsageError> {
     let mut words = words.into_iter();
     let mut options = Options::default();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_command_line_is_read() {
+    fn a_complete_command_line_is_parsed() {
         let line = "--kafka 3.9 --config a=1 --config b=x=y --heap 300 --timeout 9 -- ls -- --list";
         let Request::Run(run) = read(line).unwrap() else {
             panic!("not a run");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_command_line_is_refused() {
+    fn an_invalid_command_line_is_rejected() {
         for (line, reason) in [
             ("-- ls", "--kafka is missing"),
             ("--kafka 4", "the command to run is missing"),

@@ -1,4 +1,4 @@
-//! A broker that tests can use, kill and start again.
+//! A broker that tests can use, kill and restart.
 
 use crate::{
     Quorum, Release, StartError, folder::TempFolder, guarded::Guarded, jars::Jars, node::Node, ports, programs, random,
@@ -12,21 +12,21 @@ use std::{
     time::Duration,
 };
 
-/// How often to choose other ports when somebody else was faster.
+/// The number of attempts with other ports if another process takes one.
 const PORT_TRIES: usize = 5;
 
-/// What can be chosen for a broker.
+/// The options of a broker.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Settings for its `server.properties`; they replace those this crate makes.
+    /// Settings for its `server.properties`; they replace those of this crate.
     pub config: Vec<(String, String)>,
-    /// Listeners beside the one in the clear, each on a port of its own. KRaft only.
+    /// Listeners besides the plaintext one, each on its own port. KRaft only.
     pub listeners: Vec<Listener>,
-    /// More for `kafka-storage format`, such as `--add-scram` and what belongs to it. KRaft only.
+    /// More arguments for `kafka-storage format`, such as `--add-scram`. KRaft only.
     pub format: Vec<String>,
-    /// Size of its heap.
+    /// The size of its heap.
     pub heap_mib: u32,
-    /// How long it may take until it is ready.
+    /// The time within which it must be ready.
     pub start_limit: Duration,
 }
 
@@ -42,21 +42,21 @@ impl Default for Options {
     }
 }
 
-/// Somewhere else that a broker listens. What it needs beside its name goes into [`Options::config`], as
-/// `listener.name.NAME.…` in small letters.
+/// A further listener. Its settings besides the name are in [`Options::config`], as `listener.name.NAME.…` in lower
+/// case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listener {
-    /// Its name, in capitals.
+    /// The name, in upper case.
     pub name: &'static str,
-    /// Its security protocol: `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    /// The security protocol: `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
     pub protocol: &'static str,
 }
 
 /// A real Apache Kafka: a cluster of one node. Dropping it kills it and removes its data.
 #[derive(Debug)]
 pub struct Broker {
-    // The process comes before the folder: fields are dropped in this order, and the
-    // folder cannot be removed for good while a broker still writes to it.
+    // The process precedes the directory: fields are dropped in this order, and the directory cannot be removed
+    // reliably while a broker writes to it.
     process: Option<Guarded>,
     _zookeeper: Option<Guarded>,
     node: Node,
@@ -69,10 +69,9 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker and waits until it answers and topics can be made.
+    /// Starts a broker and waits until it responds and topics can be created.
     ///
-    /// The first start of a release gets its jars with Maven, and says so on the standard
-    /// error stream.
+    /// The first start of a release downloads its jars with Maven, and reports that on standard error.
     pub fn start(release: &Release, options: &Options) -> Result<Broker, StartError> {
         let java = programs::java()?;
         let jars = Jars::prepare(release)?;
@@ -129,48 +128,47 @@ impl Broker {
         Err(StartError::PortTaken { tries: PORT_TRIES })
     }
 
-    /// The address to connect to. It stays the same after a restart.
+    /// Returns the address to connect to. It stays the same after a restart.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of one of its other listeners, if there is one of this name. It stays the same after a restart.
+    /// Returns the address of the further listener with this name, if there is one. It stays the same after a restart.
     #[must_use]
     pub fn listener(&self, name: &str) -> Option<SocketAddr> {
         self.listeners.iter().find(|(listener, _)| listener.name == name).map(|(_, address)| *address)
     }
 
-    /// The release that runs.
+    /// Returns the release.
     #[must_use]
     pub fn release(&self) -> &Release {
         &self.release
     }
 
-    /// Its log directory: the segments of a partition are in `TOPIC-PARTITION` in it.
+    /// Returns its log directory: the segments of a partition are in `TOPIC-PARTITION` in it.
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
     }
 
-    /// The end of what the broker had to say.
+    /// Returns the end of the broker's log output.
     #[must_use]
     pub fn end_of_log(&self) -> String {
         crate::node::end_of(&self.node.log(), 0)
     }
 
-    /// Whether its process runs.
+    /// Returns true if its process is running.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| matches!(process.ended(), Ok(None)))
     }
 
-    /// Ends it at once, as `kill -9` does, and keeps its data.
+    /// Kills it, as `kill -9` does, and keeps its data.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Lets it shut down in good order, and keeps its data. After `limit` it is killed;
-    /// the result tells whether that was not needed.
+    /// Shuts it down cleanly, and keeps its data. After `limit` it is killed; returns whether that was not necessary.
     pub fn stop(&mut self, limit: Duration) -> bool {
         let Some(mut process) = self.process.take() else {
             return true;
@@ -179,20 +177,19 @@ impl Broker {
         matches!(process.wait(limit), Ok(Some(_)))
     }
 
-    /// Starts it again with the same address and data, after killing it if it still runs.
+    /// Restarts it with the same address and data, after killing it if it is running.
     ///
-    /// After a kill this takes about ten seconds: the controller first has to give up the
-    /// broker that was, after `broker.session.timeout.ms` (9000). A test that does it often
-    /// may want that setting lower. A release with ZooKeeper does not wait for that: killed, it
-    /// can be started again when its session with ZooKeeper is over (6 s), and not before.
+    /// After a kill this takes about ten seconds: the controller first has to time out the earlier broker, after
+    /// `broker.session.timeout.ms` (9000). A test that restarts often may set it lower. A release with ZooKeeper does
+    /// not wait: after a kill it can be restarted only when its session with ZooKeeper has expired (6 s).
     pub fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
         self.process = Some(self.node.start(self.address)?);
         Ok(())
     }
 
-    /// A command that runs one of Kafka's tools, given by its main class (see
-    /// [`Tools`](crate::Tools)). Its arguments are still to be added.
+    /// Returns a command that runs one of Kafka's tools, given by its main class (see
+    /// [`Tools`](crate::Tools)), without arguments.
     #[must_use]
     pub fn tool(&self, main_class: &str) -> Command {
         let mut command = Command::new(&self.node.java);
@@ -200,8 +197,7 @@ impl Broker {
         command
     }
 
-    /// What a test in another process needs to know, as environment variables. The crate's
-    /// documentation lists them.
+    /// Returns the environment variables for a test in another process. The crate's documentation lists them.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         let tools = &self.release.tools;

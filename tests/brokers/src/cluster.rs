@@ -1,4 +1,4 @@
-//! Several nodes that tests can use, kill and start again one by one.
+//! Several nodes that tests can use, kill and restart one by one.
 
 use crate::{
     Options, Quorum, Release, StartError,
@@ -14,21 +14,21 @@ use std::{
     time::Duration,
 };
 
-/// How often to choose other ports when somebody else was faster.
+/// The number of attempts with other ports if another process takes one.
 const PORT_TRIES: usize = 5;
 
-/// A node listens for clients, for the other brokers, and as a controller.
+/// Each node has a port for clients, one for the other brokers, and one as a controller.
 const PORTS: usize = 3;
 
-/// What can be chosen for a cluster.
+/// The options of a cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterOptions {
-    /// How many nodes it has, each of them broker and controller in one. Three go on when one is down.
+    /// The number of nodes, each of them broker and controller. Three remain available if one is down.
     pub nodes: u16,
-    /// Where each node tells its clients to go, in the order of the nodes: a proxy in front of it, say. With none, to the
-    /// node itself. The brokers among themselves go straight to each other.
+    /// The address that each node advertises to its clients, in the order of the nodes: for example a proxy. If empty,
+    /// the node's own address. The brokers connect to each other directly.
     pub advertised: Vec<SocketAddr>,
-    /// What is chosen for each of the nodes.
+    /// The options of each node.
     pub each: Options,
 }
 
@@ -38,11 +38,11 @@ impl Default for ClusterOptions {
     }
 }
 
-/// A real Apache Kafka of several KRaft nodes. A node is named by its id, which counts from 0. Dropping the cluster kills
-/// all of them and removes their data.
+/// A real Apache Kafka of several KRaft nodes. Nodes are identified by their ids, which start at 0. Dropping the
+/// cluster kills all of them and removes their data.
 #[derive(Debug)]
 pub struct Cluster {
-    // The processes come before the folder, as in `Broker`.
+    // The processes precede the directory, as in `Broker`.
     members: Vec<Member>,
     _folder: TempFolder,
 }
@@ -56,7 +56,7 @@ struct Member {
 }
 
 impl Cluster {
-    /// Starts all nodes and waits until each of them answers and counts itself among the brokers.
+    /// Starts all nodes and waits until each of them responds and lists itself among the brokers.
     pub fn start(release: &Release, options: &ClusterOptions) -> Result<Cluster, StartError> {
         check(release, options)?;
         let java = programs::java()?;
@@ -100,45 +100,46 @@ impl Cluster {
         Err(StartError::PortTaken { tries: PORT_TRIES })
     }
 
-    /// How many nodes it has, running or not.
+    /// Returns the number of nodes, running or not.
     #[must_use]
     pub fn node_count(&self) -> usize {
         self.members.len()
     }
 
-    /// Where a node listens for clients. It stays the same after a restart.
+    /// Returns the address at which a node listens for clients. It stays the same after a restart.
     ///
     /// # Panics
-    /// There is no such node, here and below.
+    /// There is no such node. The methods below panic likewise.
     #[must_use]
     pub fn address(&self, node: usize) -> SocketAddr {
         self.members[node].clients
     }
 
-    /// Where the nodes listen for each other, and nobody stands between. Clients that begin here are told these addresses.
+    /// Returns the addresses at which the nodes listen for each other, without a proxy. Clients that bootstrap here get
+    /// these addresses.
     #[must_use]
     pub fn internal_addresses(&self) -> Vec<SocketAddr> {
         self.members.iter().map(|member| member.internal).collect()
     }
 
-    /// The end of what a node had to say.
+    /// Returns the end of a node's log output.
     #[must_use]
     pub fn end_of_log(&self, node: usize) -> String {
         end_of(&self.members[node].node.log(), 0)
     }
 
-    /// Whether a node's process runs.
+    /// Returns true if a node's process is running.
     pub fn is_running(&mut self, node: usize) -> bool {
         self.members[node].process.as_mut().is_some_and(|process| matches!(process.ended(), Ok(None)))
     }
 
-    /// Ends a node at once, as `kill -9` does, and keeps its data.
+    /// Kills a node, as `kill -9` does, and keeps its data.
     pub fn kill(&mut self, node: usize) {
         self.members[node].process = None;
     }
 
-    /// Lets a node shut down in good order: it hands its leaderships over first. It keeps its data. After `limit` it is
-    /// killed; the result tells whether that was not needed.
+    /// Shuts a node down cleanly, so that it transfers its leaderships first. Keeps its data. After `limit` it is
+    /// killed; returns whether that was not necessary.
     pub fn stop(&mut self, node: usize, limit: Duration) -> bool {
         let Some(mut process) = self.members[node].process.take() else {
             return true;
@@ -147,11 +148,11 @@ impl Cluster {
         matches!(process.wait(limit), Ok(Some(_)))
     }
 
-    /// Starts a node again with the same addresses and data, after killing it if it still runs, and waits until it counts
-    /// itself among the brokers. The others have to be a majority without it; where they are not,
+    /// Restarts a node with the same addresses and data, after killing it if it is running, and waits until it lists
+    /// itself among the brokers. The others must be a majority without it; if they are not, use
     /// [`restart_all`](Self::restart_all).
     ///
-    /// After a kill the cluster first has to give up the broker that was (`broker.session.timeout.ms`).
+    /// After a kill the cluster first has to time out the earlier broker (`broker.session.timeout.ms`).
     pub fn restart(&mut self, node: usize) -> Result<(), StartError> {
         self.kill(node);
         let member = &mut self.members[node];
@@ -159,7 +160,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts all nodes again at the same time, as [`restart`](Self::restart) does with one.
+    /// Restarts all nodes at the same time, as [`restart`](Self::restart) does with one.
     pub fn restart_all(&mut self) -> Result<(), StartError> {
         self.members.iter_mut().for_each(|member| member.process = None);
         let processes = start_all(self.members.iter().map(|member| (&member.node, &member.internal)))?;
@@ -180,21 +181,18 @@ fn check(release: &Release, options: &ClusterOptions) -> Result<(), StartError> 
         return no("it has no node".to_owned());
     }
     if !advertised.is_empty() && advertised.len() != usize::from(*nodes) {
-        return no(format!(
-            "{} addresses to tell clients, and {nodes} nodes: give one a node, or none",
-            advertised.len()
-        ));
+        return no(format!("{} advertised addresses, and {nodes} nodes: give one a node, or none", advertised.len()));
     }
     Ok(())
 }
 
-/// Launches all of them before it waits for the first, for none is ready without a majority.
+/// Starts all of them before it waits for the first, because none is ready without a majority.
 fn start_all<'a>(nodes: impl Iterator<Item = (&'a Node, &'a SocketAddr)> + Clone) -> Result<Vec<Guarded>, StartError> {
     let launched = nodes.clone().map(|(node, _)| node.launch()).collect::<Result<Vec<Launched>, _>>()?;
     nodes.zip(launched).map(|((node, address), launched)| node.until_ready(launched, *address)).collect()
 }
 
-/// Where the nodes listen, in their order.
+/// The addresses of the nodes, in order.
 struct Addresses {
     clients: Vec<SocketAddr>,
     internal: Vec<SocketAddr>,
@@ -236,9 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_cannot_be_is_refused_before_anything_is_started() {
+    fn an_impossible_cluster_is_rejected_before_anything_is_started() {
         assert!(refused("2.8", 3, 0).contains("2.8.2 has no KRaft"));
         assert!(refused("4", 0, 0).contains("no node"));
-        assert!(refused("4", 3, 2).contains("2 addresses to tell clients, and 3 nodes"));
+        assert!(refused("4", 3, 2).contains("2 advertised addresses, and 3 nodes"));
     }
 }

@@ -6,68 +6,68 @@ use std::{fmt, io, process::ExitStatus, time::Duration};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A program that must be on the machine is not.
+    /// A required program is missing.
     MissingProgram {
         /// The program's name.
         program: &'static str,
-        /// How to get it.
+        /// How to install it.
         advice: &'static str,
     },
-    /// Maven could not get the jars.
+    /// Maven could not download the jars.
     Jars {
-        /// The artifacts asked for.
+        /// The requested artifacts.
         artifacts: String,
-        /// The end of what Maven said.
+        /// The end of Maven's output.
         output: String,
     },
     /// Kafka's storage tool could not prepare the data folder.
     Format {
         /// The release.
         version: &'static str,
-        /// The end of what the tool said.
+        /// The end of the tool's output.
         output: String,
     },
-    /// The broker ended before it was ready.
+    /// The broker's process ended before it was ready.
     Died {
         /// The release.
         version: &'static str,
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// The end of its log.
+        /// The end of its log output.
         log: String,
     },
     /// The broker was not ready in time.
     TimedOut {
         /// The release.
         version: &'static str,
-        /// The time it was given.
+        /// The time limit.
         limit: Duration,
-        /// What the last question to it led to.
+        /// The result of the last request to it.
         last: String,
-        /// The end of its log.
+        /// The end of its log output.
         log: String,
     },
     /// Another process listens on one of the ports chosen for the broker.
     PortTaken {
-        /// How many times ports were chosen.
+        /// The number of attempts with other ports.
         tries: usize,
     },
-    /// A cluster was asked for that cannot be.
+    /// An impossible cluster was requested.
     NoCluster {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// The operating system refused something.
+    /// The operating system reported an error.
     Io {
-        /// What was being done.
+        /// The operation.
         doing: String,
-        /// Its answer.
+        /// The error.
         source: io::Error,
     },
 }
 
 impl StartError {
-    /// For `map_err`: an I/O error with what was being done.
+    /// For `map_err`: an I/O error with the operation.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
         let doing = doing.into();
         move |source| StartError::Io { doing, source }
@@ -83,13 +83,13 @@ impl fmt::Display for StartError {
             StartError::Jars { artifacts, output } => write!(
                 f,
                 "Maven could not get {artifacts}; check that `mvn` reaches Maven Central. \
-                 The end of what it said:\n{output}"
+                 The end of its output:\n{output}"
             ),
             StartError::Format { version, output } => write!(
                 f,
                 "the storage tool of Apache Kafka {version} could not prepare the data folder; \
                  check the extra settings, and the Java (Kafka 4 needs 17 or newer). \
-                 The end of what it said:\n{output}"
+                 The end of its output:\n{output}"
             ),
             StartError::Died { version, status, log } => write!(
                 f,
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_says_what_to_do_next() {
+    fn messages_contain_a_remedy() {
         let error = StartError::MissingProgram { program: "mvn", advice: "install Maven" };
         assert_eq!(error.to_string(), "the program `mvn` was not found: install Maven");
         let error = StartError::TimedOut {

@@ -1,4 +1,4 @@
-//! A temporary folder that goes away with the process that made it.
+//! A temporary directory that is removed when the process that created it ends.
 
 use crate::random;
 use std::{
@@ -9,9 +9,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Removes the folder when the pipe it reads ends without a word, for then the process
-/// that owned the folder was killed. A broker dies of the same event at the same time
-/// (see `guarded.rs`), so it is given a moment, and its last files a second try.
+/// Removes the directory when the pipe it reads ends without a message, because then the process that owned the
+/// directory was killed. A broker is killed by the same event at the same time (see `guarded.rs`), so there is a delay,
+/// and a second attempt for its last files.
 const JANITOR: &str = r#"
 trap '' HUP INT TERM
 read -r _ && exit 0
@@ -23,8 +23,7 @@ while [ -e "$1" ] && [ $tries -lt 50 ]; do
 done
 "#;
 
-/// A new folder, removed with all that is in it when this is dropped or when this
-/// process ends, however it ends.
+/// A new directory, removed with its contents when this is dropped or when this process ends in any way.
 #[derive(Debug)]
 pub(crate) struct TempFolder {
     path: PathBuf,
@@ -32,11 +31,11 @@ pub(crate) struct TempFolder {
 }
 
 impl TempFolder {
-    /// Makes an empty folder that only this user can read.
+    /// Creates an empty directory that only this user can read.
     pub(crate) fn create() -> io::Result<TempFolder> {
         let name = format!("kafka-batch-broker-{:016x}", random::number());
         let path = env::temp_dir().join(name);
-        // The janitor comes first: there is no moment at which nobody would clean up.
+        // The janitor is started first, so that the directory is removed in any case.
         let janitor = Command::new("sh")
             .args(["-c", JANITOR, "janitor"])
             .arg(&path)
@@ -50,7 +49,7 @@ impl TempFolder {
         Ok(folder)
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -64,8 +63,7 @@ impl Drop for TempFolder {
         {
             let _ = pipe.write_all(b"done\n");
         }
-        // The pipe is closed by now. If the folder is still there the janitor tries its
-        // luck, else it has nothing to do.
+        // The pipe is closed now. If the directory still exists, the janitor tries to remove it.
         let _ = self.janitor.wait();
     }
 }
@@ -75,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_there_and_then_gone() {
+    fn a_folder_exists_until_it_is_dropped() {
         let folder = TempFolder::create().unwrap();
         let path = folder.path().to_owned();
         fs::write(path.join("file"), "text").unwrap();
@@ -87,7 +85,7 @@ mod tests {
     fn the_janitor_removes_the_folder_of_a_dead_process() {
         let mut folder = TempFolder::create().unwrap();
         fs::write(folder.path().join("file"), "text").unwrap();
-        // What the system does for a process that is killed.
+        // The system closes the pipe like this when a process is killed.
         drop(folder.janitor.stdin.take());
         folder.janitor.wait().unwrap();
         assert!(!folder.path().exists());

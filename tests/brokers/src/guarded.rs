@@ -1,9 +1,8 @@
 //! A child process that cannot outlive this one.
 //!
-//! The child is started through a shell that first leaves a watcher behind and then
-//! becomes the program. The watcher reads a pipe that only this process can write to.
-//! When this process is gone, however it went, the system closes the pipe, the watcher
-//! sees its end and kills the program.
+//! The child is started by a shell that first starts a watcher and then becomes the program. The watcher reads a pipe
+//! that only this process can write to. When this process ends in any way, the system closes the pipe, and the watcher
+//! kills the program.
 
 use std::{
     ffi::OsStr,
@@ -16,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// `$$` stays the id of the outer shell inside the parentheses, and that shell becomes
-/// the program. The watcher lets go of the caller's output, for nobody must wait for it.
+/// `$$` remains the id of the outer shell inside the parentheses, and that shell becomes the program. The watcher
+/// closes the caller's output, so that nothing waits for it.
 const SCRIPT: &str = r#"
 exec 3<&0
 (
@@ -34,7 +33,7 @@ exec 3<&-
 exec "$@" </dev/null
 "#;
 
-/// How often to look whether a process has ended.
+/// The interval between checks whether a process has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A running program, killed when this is dropped or when this process ends.
@@ -45,7 +44,7 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    /// Starts the program, with both of its outputs going to `log`.
+    /// Starts the program, with both of its outputs written to `log`.
     pub(crate) fn spawn<A>(program: &Path, arguments: impl IntoIterator<Item = A>, log: &File) -> io::Result<Guarded>
     where
         A: AsRef<OsStr>,
@@ -59,26 +58,26 @@ impl Guarded {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log.try_clone()?)
-            // A group of its own: what a terminal or a time limit sends to this process's
-            // group must not end the watcher before it has done its work.
+            // Its own process group: a signal of a terminal or a time limit to this process's group must not end the
+            // watcher too early.
             .process_group(0)
             .spawn()?;
         Ok(Guarded { child, status: None })
     }
 
-    /// How the program ended, if it has.
+    /// Returns the exit status of the program, if it has ended.
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         if self.status.is_none() {
             self.status = self.child.try_wait()?;
             if self.status.is_some() {
-                // From now on the id may be given to another process.
+                // From now on the id may be assigned to another process.
                 self.tell_watcher("let-go");
             }
         }
         Ok(self.status)
     }
 
-    /// Waits for the program's end, for this long at most.
+    /// Waits for the end of the program, up to a time limit.
     pub(crate) fn wait(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
         let begin = Instant::now();
         loop {
@@ -90,14 +89,14 @@ impl Guarded {
         }
     }
 
-    /// Asks the program to end in good order (`SIGTERM`), without waiting for it.
+    /// Requests a clean shutdown (`SIGTERM`), without waiting for it.
     pub(crate) fn terminate(&mut self) {
         if self.status.is_none() {
             self.tell_watcher("terminate");
         }
     }
 
-    /// Ends the program at once (`SIGKILL`).
+    /// Kills the program (`SIGKILL`).
     pub(crate) fn kill(&mut self) {
         if self.status.is_none() && self.child.kill().is_ok() {
             self.tell_watcher("let-go");
@@ -107,7 +106,7 @@ impl Guarded {
 
     fn tell_watcher(&mut self, order: &str) {
         if let Some(pipe) = &mut self.child.stdin {
-            // It fails only when the watcher is gone, and then it needs no orders.
+            // This fails only if the watcher has ended, and then it needs no message.
             let _ = pipe.write_all(format!("{order}\n").as_bytes());
         }
     }
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_gives_its_own_exit_status() {
+    fn the_exit_status_is_that_of_the_program() {
         let log = File::create("/dev/null").unwrap();
         let shell = Path::new("/bin/sh");
         let mut program = Guarded::spawn(shell, ["-c", "exit 7"], &log).unwrap();

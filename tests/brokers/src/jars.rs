@@ -1,7 +1,7 @@
-//! Gets the jars of a release with Maven, once, and remembers their class paths.
+//! Downloads the jars of a release with Maven, once, and caches their class paths.
 //!
-//! The jars stay where Maven keeps them. The cache folder holds, for each class path, the
-//! `pom.xml` that asked for it and the list of jars that came of it.
+//! The jars stay in Maven's repository. The cache directory contains, for each class path, the `pom.xml` that requested
+//! it and the resulting list of jars.
 
 use crate::{Quorum, Release, StartError, guarded::Guarded, node, programs};
 use std::{
@@ -11,26 +11,25 @@ use std::{
     time::Duration,
 };
 
-/// The plugin that tells where Maven put the jars, at a version that is known to work.
+/// The Maven plugin that prints the paths of the jars, in a tested version.
 const GOAL: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
 
-/// Binds Kafka's logging to the standard error stream. Every release's `slf4j-api` is of
-/// the 1.7 line.
+/// Binds Kafka's logging to standard error. Every release's `slf4j-api` is a 1.7 version.
 const LOGGING: &str = "org.slf4j:slf4j-simple:1.7.36";
 
-/// Other bindings that come with some of the artifacts; there must be only one. And log4j 1, see [`BESIDE_OLD`].
+/// Other bindings that some of the artifacts depend on; there must be only one. Also log4j 1, see [`BESIDE_OLD`].
 const OTHER_LOGGING: &[&str] = &["org.slf4j:slf4j-reload4j", "org.slf4j:slf4j-log4j12", "log4j:log4j"];
 
-/// What the releases with ZooKeeper need beside them. They use log4j 1 in their code, not only through slf4j, and some do
-/// not ask for it: reload4j is the one that is still looked after. `javax.xml.bind` went out of Java with version 11. And
-/// 0.9 asks for an older slf4j than the binding has been made for.
+/// What the releases with ZooKeeper need besides. They use log4j 1 directly, not only through slf4j, and some do
+/// not depend on it: reload4j is the maintained fork. `javax.xml.bind` was removed from Java in version 11. And
+/// 0.9 depends on an older slf4j than that of the binding.
 const BESIDE_OLD: &[&str] =
     &["ch.qos.reload4j:reload4j:1.2.25", "javax.xml.bind:jaxb-api:2.3.1", "org.slf4j:slf4j-api:1.7.36"];
 
-/// How long Maven may take. It gets about 150 MB for each class path at most.
+/// The time limit for Maven. It downloads about 150 MB for each class path at most.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// The class paths of a release, as `java -cp` takes them.
+/// The class paths of a release, in the syntax of `java -cp`.
 #[derive(Debug)]
 pub(crate) struct Jars {
     /// For the broker and its storage tool.
@@ -40,7 +39,7 @@ pub(crate) struct Jars {
 }
 
 impl Jars {
-    /// Finds the jars, after getting those that are not on this machine yet.
+    /// Finds the jars, after downloading those that are missing.
     pub(crate) fn prepare(release: &Release) -> Result<Jars, StartError> {
         let cache = cache_folder().join(release.version);
         let name = format!("org.apache.kafka:kafka_{}", release.scala);
@@ -71,8 +70,8 @@ fn cache_folder() -> PathBuf {
         .join("kafka")
 }
 
-/// The class path of some artifacts (`group:name:version`): the list in `folder` if it is
-/// there and still good, else what Maven says. `level` is how much they are to log.
+/// Returns the class path of artifacts (`group:name:version`): the list in `folder` if it is still valid, otherwise
+/// Maven's. `level` is the log level.
 fn class_path(folder: &Path, artifacts: &[String], level: &str) -> Result<String, StartError> {
     let folder = std::path::absolute(folder).map_err(StartError::io("find the cache folder"))?;
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
@@ -81,7 +80,7 @@ fn class_path(folder: &Path, artifacts: &[String], level: &str) -> Result<String
         jars
     } else {
         fs::create_dir_all(&folder).map_err(in_folder())?;
-        // One Maven at a time: two could get into each other's way in its repository.
+        // One Maven at a time, because two could interfere in its repository.
         let lock = File::create(folder.join("../../lock")).map_err(in_folder())?;
         lock.lock().map_err(in_folder())?;
         match cached(&folder, &pom) {
@@ -95,11 +94,11 @@ fn class_path(folder: &Path, artifacts: &[String], level: &str) -> Result<String
         fs::write(settings, text).map_err(in_folder())?;
         fs::write(folder.join("log4j.properties"), log4j(level)).map_err(in_folder())?;
     }
-    // The logging looks for its settings in the class path, so the folder goes there too.
+    // The logging finds its settings in the class path, so the directory is added.
     Ok(format!("{}:{jars}", folder.display()))
 }
 
-/// The jars found earlier for the same artifacts, if all of them are still there.
+/// Returns the jars found earlier for the same artifacts, if all of them still exist.
 fn cached(folder: &Path, pom: &str) -> Option<String> {
     if fs::read_to_string(folder.join("pom.xml")).ok()? != pom {
         return None;
@@ -107,7 +106,7 @@ fn cached(folder: &Path, pom: &str) -> Option<String> {
     all_there(&fs::read_to_string(folder.join("classpath")).ok()?)
 }
 
-/// The class path that a file holds, if it names any jars and they all exist.
+/// Returns the class path in a file, if it contains any jars and they all exist.
 fn all_there(text: &str) -> Option<String> {
     let text = text.trim();
     let good = !text.is_empty() && text.split(':').all(|jar| Path::new(jar).is_file());
@@ -118,18 +117,18 @@ fn resolve(folder: &Path, artifacts: &[String], pom: &str) -> Result<String, Sta
     let maven = programs::maven()?;
     eprintln!("kafka-batch-brokers: getting {} with Maven (a minute or two the first time)", artifacts.join(" and "));
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
-    let (asked, found) = (folder.join("pom.xml"), folder.join("classpath"));
+    let (pom_file, found) = (folder.join("pom.xml"), folder.join("classpath"));
     let output = folder.join("maven.log");
-    // A list that is there now belongs to other artifacts, or to jars that are gone.
+    // An existing list belongs to other artifacts, or its jars are missing.
     let _ = fs::remove_file(&found);
-    fs::write(&asked, pom).map_err(in_folder())?;
+    fs::write(&pom_file, pom).map_err(in_folder())?;
     let log = File::create(&output).map_err(in_folder())?;
     let arguments = [
         "-q".to_owned(),
         "-B".to_owned(),
         "-Dstyle.color=never".to_owned(),
         "-f".to_owned(),
-        asked.display().to_string(),
+        pom_file.display().to_string(),
         GOAL.to_owned(),
         format!("-Dmdep.outputFile={}", found.display()),
         "-Dmdep.pathSeparator=:".to_owned(),
@@ -153,7 +152,7 @@ fn resolve(folder: &Path, artifacts: &[String], pom: &str) -> Result<String, Sta
     }
 }
 
-/// For releases that log through log4j 1 itself: to the standard error stream as well.
+/// Settings for releases that use log4j 1 directly: log to standard error as well.
 fn log4j(level: &str) -> String {
     format!(
         "log4j.rootLogger={level}, stderr\n\
@@ -164,7 +163,7 @@ fn log4j(level: &str) -> String {
     )
 }
 
-/// A Maven project that needs the artifacts and is nothing else.
+/// Returns a Maven project that only has these dependencies.
 fn pom(artifacts: &[String]) -> String {
     let exclusions: String = OTHER_LOGGING
         .iter()
@@ -205,7 +204,7 @@ mod tests {
     use crate::folder::TempFolder;
 
     #[test]
-    fn a_pom_asks_for_the_artifacts_and_one_logging() {
+    fn a_pom_contains_the_artifacts_and_one_logging_binding() {
         let pom = pom(&["org.apache.kafka:kafka_2.13:4.4.0".to_owned()]);
         assert_eq!(pom.matches("<dependency>").count(), 2);
         assert!(pom.contains("<artifactId>kafka_2.13</artifactId>\n      <version>4.4.0<"));
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_path_counts_only_when_every_jar_is_there() {
+    fn a_class_path_is_valid_only_if_every_jar_exists() {
         let folder = TempFolder::create().unwrap();
         let [one, other] = ["a.jar", "b.jar"].map(|name| folder.path().join(name));
         fs::write(&one, "").unwrap();

@@ -1,5 +1,4 @@
-//! Runs a command with a real Apache Kafka beside it; see `--help`, and the library's
-//! documentation for the environment.
+//! Runs a command with a real Apache Kafka; see `--help`, and the library's documentation for the environment.
 
 #![forbid(unsafe_code)]
 
@@ -28,27 +27,27 @@ fn main() -> ExitCode {
         }
         Ok(Request::Run(run)) => {
             let code = with_broker(&run).unwrap_or_else(|error| {
-                say(&error.to_string());
+                report(&error.to_string());
                 NO_BROKER
             });
             return ExitCode::from(code);
         }
         Err(error) => {
-            say(&error.to_string());
+            report(&error.to_string());
             return ExitCode::from(CALLED_WRONGLY);
         }
     }
     ExitCode::SUCCESS
 }
 
-/// Starts the broker, runs the command and gives the exit code. No signal is handled
-/// here: one that ends this process ends the broker too, see the library's `guarded.rs`.
+/// Starts the broker, runs the command and returns the exit code. No signal is handled here: one that ends this process
+/// ends the broker too, see the library's `guarded.rs`.
 fn with_broker(run: &Run) -> Result<u8, StartError> {
     let version = run.release.version;
-    say(&format!("starting Apache Kafka {version}"));
+    report(&format!("starting Apache Kafka {version}"));
     let begin = Instant::now();
     let mut broker = Broker::start(run.release, &run.options)?;
-    say(&format!(
+    report(&format!(
         "Apache Kafka {version} is ready at {} after {:.1} s",
         broker.address(),
         begin.elapsed().as_secs_f64()
@@ -56,25 +55,25 @@ fn with_broker(run: &Run) -> Result<u8, StartError> {
     let result = Command::new(&run.program).args(&run.arguments).envs(broker.environment()).status();
     if !broker.is_running() {
         let log = broker.end_of_log();
-        say(&format!("the broker ended before the command did:\n{log}"));
+        report(&format!("the broker ended before the command did:\n{log}"));
     }
     Ok(match result {
         Ok(status) => exit_code(status),
         Err(error) => {
-            say(&format!("could not run {:?}: {error}", run.program));
+            report(&format!("could not run {:?}: {error}", run.program));
             NO_COMMAND
         }
     })
 }
 
-/// As a shell has it: 128 and more stand for the signal that ended the command.
+/// Returns the exit code as a shell does: 128 plus the number of the signal that ended the command.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-fn say(text: &str) {
-    // In one piece, for several of these programs may run at the same time.
+fn report(text: &str) {
+    // In one write, because several of these programs may run at the same time.
     let line = format!("kafka-batch-brokers: {text}\n");
     eprint!("{line}");
 }
@@ -85,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_exit_code_is_that_of_the_command() {
-        // As `wait` gives them: the code in the second byte, the signal in the first.
+        // As returned by `wait`: the code in the second byte, the signal in the first.
         assert_eq!(exit_code(ExitStatus::from_raw(0)), 0);
         assert_eq!(exit_code(ExitStatus::from_raw(7 << 8)), 7);
         assert_eq!(exit_code(ExitStatus::from_raw(9)), 137);

@@ -9,19 +9,19 @@ use std::{
     time::Duration,
 };
 
-/// What the storage tool may take; it needs about a second.
+/// The time limit of the storage tool, which needs about a second.
 const FORMAT_LIMIT: Duration = Duration::from_secs(120);
 
-/// What Java says when another process listens on a port.
+/// Java's message if another process listens on a port.
 const PORT_TAKEN: &str = "Address already in use";
 
-/// How many lines of a log an error message shows.
+/// The number of lines of a log in an error message.
 const LINES: usize = 40;
 
-/// Loggers that would fill the log with hundreds of lines of settings.
+/// Loggers that would write hundreds of lines of settings.
 const QUIET: &[&str] = &["kafka.server.KafkaConfig", "org.apache.kafka.common.config.AbstractConfig"];
 
-/// All that is needed to run the Java programs of a node.
+/// What is needed to run the Java programs of a node.
 #[derive(Debug)]
 pub(crate) struct Node {
     /// The release, for messages.
@@ -30,13 +30,13 @@ pub(crate) struct Node {
     pub(crate) java: PathBuf,
     /// The class path of the release.
     pub(crate) class_path: String,
-    /// By what it is told from others.
+    /// How it is distinguished from other brokers.
     pub(crate) identity: wait::Identity,
-    /// A folder of the node's own, for its files other than the partitions.
+    /// The node's directory, for files other than the partitions.
     pub(crate) folder: PathBuf,
-    /// Size of the broker's heap.
+    /// The size of the broker's heap.
     pub(crate) heap_mib: u32,
-    /// How long the broker may take until it is ready.
+    /// The time within which the broker must be ready.
     pub(crate) start_limit: Duration,
 }
 
@@ -44,36 +44,36 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Launched {
     process: Guarded,
-    /// How long its log was before.
+    /// The earlier size of its log.
     before: u64,
 }
 
 impl Node {
-    /// The broker's settings.
+    /// Returns the path of the broker's settings.
     pub(crate) fn settings(&self) -> PathBuf {
         self.folder.join("server.properties")
     }
 
-    /// The broker's log. A restart adds to it.
+    /// Returns the path of the broker's log. A restart appends to it.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("broker.log")
     }
 
-    /// Java's folder for temporary files. Kafka unpacks its native libraries there, and
-    /// would leave them behind when it is killed.
+    /// Returns Java's directory for temporary files. Kafka unpacks its native libraries there, and leaves them behind
+    /// when it is killed.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.folder.join("tmp")
     }
 
-    /// Makes the folders and writes the settings.
+    /// Creates the directories and writes the settings.
     pub(crate) fn configure(&self, settings: &str) -> Result<(), StartError> {
         fs::create_dir_all(self.temporary())
             .and_then(|()| fs::write(self.settings(), settings))
             .map_err(StartError::io("write the broker's settings"))
     }
 
-    /// Prepares the data folder for its first use, with Kafka's own tool, which is told this too. With ZooKeeper that is not
-    /// needed.
+    /// Formats the data directory with Kafka's tool, with these further arguments. Not needed with
+    /// ZooKeeper.
     pub(crate) fn format(&self, more: &[String]) -> Result<(), StartError> {
         let Some(cluster_id) = self.identity.cluster_id() else { return Ok(()) };
         let output = self.folder.join("format.log");
@@ -97,7 +97,7 @@ impl Node {
         self.until_ready(self.launch()?, address)
     }
 
-    /// Starts the broker, and does not wait for it.
+    /// Starts the broker without waiting for it.
     pub(crate) fn launch(&self) -> Result<Launched, StartError> {
         let heap = format!("-Xmx{}m", self.heap_mib);
         let mut arguments = self.java_arguments(&[&heap, "-Djava.awt.headless=true"]);
@@ -121,7 +121,7 @@ impl Node {
         }
     }
 
-    /// Why a process of the node is not ready; its log grew from this size on.
+    /// Returns why a process of the node is not ready; its log output started at this size.
     pub(crate) fn not_ready(&self, error: wait::NotReady, log: &Path, before: u64) -> StartError {
         let version = self.version;
         match error {
@@ -138,9 +138,9 @@ impl Node {
         let mut arguments: Vec<OsString> = more.iter().map(Into::into).collect();
         arguments.extend(
             [
-                // Cheaper at this size than the default collector.
+                // Takes less memory at this size than the default collector.
                 "-XX:+UseSerialGC",
-                // Else a killed process leaves a file in the system's temporary folder.
+                // Otherwise a killed process leaves a file in the system's temporary directory.
                 "-XX:-UsePerfData",
                 "-Dorg.slf4j.simpleLogger.showDateTime=true",
                 "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
@@ -158,14 +158,14 @@ impl Node {
     }
 }
 
-/// What was written to a file after its first `skip` bytes.
+/// Returns what was written to a file after its first `skip` bytes.
 fn written(file: &Path, skip: u64) -> String {
     let bytes = fs::read(file).unwrap_or_default();
     let bytes = usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default();
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The last lines of what was written to a file after its first `skip` bytes.
+/// Returns the last lines that were written to a file after its first `skip` bytes.
 pub(crate) fn end_of(file: &Path, skip: u64) -> String {
     let text = written(file, skip);
     let lines: Vec<&str> = text.lines().collect();

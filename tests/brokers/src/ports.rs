@@ -6,25 +6,24 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
-/// Ports are taken from here and not from the system's ephemeral range (what a bind to
-/// port 0 gives), for two reasons. A broker must get its own port again at a restart,
-/// and there an outgoing connection of anyone could hold it by then. And a connection
-/// attempt to an ephemeral port nobody listens on can, by chance, connect to itself.
+/// Ports are taken from here and not from the system's ephemeral range (which a bind to port 0 uses), for two reasons.
+/// A broker needs the same port again at a restart, and an ephemeral one may be in use by an outgoing connection then.
+/// And a connection attempt to an ephemeral port without a listener can, by chance, connect to itself.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
 /// For messages.
 pub(crate) const RANGE_IN_WORDS: &str = "20000 to 31999";
 
-/// Two different ports nobody listens on now, and so many more. Another process may still
-/// take them before the broker does, so whoever uses them must be ready to try again.
+/// Returns two different ports without a listener, and this many more. Another process may take them before the broker
+/// does, so the caller must be prepared to try again.
 pub(crate) fn two_free_and(count: usize) -> io::Result<([u16; 2], Vec<u16>)> {
     let one = listener()?;
     let other = listener()?;
     Ok(([one.local_addr()?.port(), other.local_addr()?.port()], free(count)?))
 }
 
-/// The same, and so many of them.
+/// Returns this many ports.
 pub(crate) fn free(count: usize) -> io::Result<Vec<u16>> {
     let listeners = (0..count).map(|_| listener()).collect::<io::Result<Vec<_>>>()?;
     listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()

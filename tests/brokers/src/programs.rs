@@ -1,4 +1,4 @@
-//! Finds the programs that must be on the machine.
+//! Finds the required programs.
 
 use crate::StartError;
 use std::{
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The Java to run: `KAFKA_BATCH_JAVA`, else that of `JAVA_HOME`, else the one in `PATH`.
+/// Returns the Java to run: `KAFKA_BATCH_JAVA`, otherwise that of `JAVA_HOME`, otherwise the one in `PATH`.
 pub(crate) fn java() -> Result<PathBuf, StartError> {
     let named = set("KAFKA_BATCH_JAVA").map(PathBuf::from);
     let home = set("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
@@ -19,7 +19,7 @@ pub(crate) fn java() -> Result<PathBuf, StartError> {
     })
 }
 
-/// Maven.
+/// Returns Maven.
 pub(crate) fn maven() -> Result<PathBuf, StartError> {
     in_path("mvn").ok_or(StartError::MissingProgram {
         program: "mvn",
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_found_in_the_folders_of_a_path() {
+    fn a_program_is_found_in_the_directories_of_a_path() {
         let path = OsStr::new("/no/such/folder:/bin:/usr/bin");
         let shell = find("sh", path).unwrap();
         assert!(shell.ends_with("sh") && is_program(&shell));

@@ -1,27 +1,27 @@
-//! Numbers that differ from run to run, to keep brokers out of each other's way.
+//! Random numbers, which keep brokers of different runs apart.
 
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
 };
 
-/// A number that nobody else is likely to draw. The standard library has no source of
-/// random numbers, but seeds the hasher of each map with one.
+/// Returns a random number. The standard library has no source of random numbers, but seeds the hasher of each map with
+/// one.
 pub(crate) fn number() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// A new cluster id: 16 bytes in URL-safe base64, as Kafka wants it. Hexadecimal digits
-/// keep it from beginning with a dash, which the storage tool would take for an option.
+/// Returns a new cluster id: 16 bytes in URL-safe base64, as Kafka requires. It consists of hexadecimal digits,
+/// so that it does not start with a dash, which the storage tool would take for an option.
 pub(crate) fn cluster_id() -> String {
     let mut id = format!("{:016x}{:016x}", number(), number());
     id.truncate(21);
-    // The last of 22 characters holds only 2 bits, so it is one of A, Q, g and w.
+    // The last of 22 characters has only 2 bits, so it is one of A, Q, g and w.
     id.push('A');
     id
 }
 
-/// A number for a broker, 1 to 1000: no more than `reserved.broker.max.id` by default.
+/// Returns a broker id from 1 to 1000, the default of `reserved.broker.max.id`.
 pub(crate) fn broker_id() -> u16 {
     u16::try_from(number() % 1_000).unwrap_or(0) + 1
 }

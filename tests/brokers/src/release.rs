@@ -1,4 +1,4 @@
-//! The Apache Kafka releases that can be started: what to fetch for each.
+//! The Apache Kafka releases that can be started, and their artifacts.
 
 use std::fmt;
 
@@ -9,28 +9,27 @@ pub struct Release {
     pub version: &'static str,
     /// The Scala version in the broker's artifact name, `kafka_SCALA`.
     pub scala: &'static str,
-    /// Who keeps the cluster's metadata.
+    /// Where the cluster's metadata is kept.
     pub quorum: Quorum,
-    /// The command-line tools that go with it.
+    /// The command-line tools of the release.
     pub tools: Tools,
 }
 
-/// Who keeps a cluster's metadata.
+/// Where a cluster's metadata is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quorum {
     /// The broker's own process is the controller.
     KRaft,
-    /// A ZooKeeper beside the broker, of the version that its artifact asks for. Such releases are from times of older
-    /// Javas; what Java 17 lacks is put beside them (see `jars.rs`).
+    /// A ZooKeeper, in the version that the broker's artifact depends on. Such releases are older than Java 17; what it
+    /// lacks is added (see `jars.rs`).
     ZooKeeper,
 }
 
-/// Kafka's command-line tools: where they are has changed from release to release.
+/// Kafka's command-line tools, whose location differs between releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tools {
-    /// Version of the artifact `kafka-tools` (with ZooKeeper: of the broker, which has the
-    /// tools in it) and of all that is on the class path with it. It is the broker's own
-    /// version wherever that one is published.
+    /// Version of the artifact `kafka-tools` (with ZooKeeper: of the broker, which contains the tools) and of
+    /// everything in its class path. It is the broker's version if that one is published.
     pub version: &'static str,
     /// Main class of the tool that prints log segments.
     pub dump_log_segments: &'static str,
@@ -38,19 +37,19 @@ pub struct Tools {
     pub console_producer: &'static str,
     /// Main class of the console consumer.
     pub console_consumer: &'static str,
-    /// Main class of the tool that makes and lists topics.
+    /// Main class of the tool that creates and lists topics.
     pub topics: &'static str,
 }
 
-/// The releases known, the newest first.
+/// The known releases, the newest first.
 pub const RELEASES: &[Release] = &[
     Release {
         version: "4.4.0",
         scala: "2.13",
         quorum: Quorum::KRaft,
         tools: Tools {
-            // Maven Central has the broker of 4.4.0, but its newest `kafka-tools` is
-            // this one. The tools get a class path of their own, all of one version.
+            // Maven Central has the broker of 4.4.0, but its newest `kafka-tools` is this one. The tools have a
+            // separate class path, all of one version.
             version: "4.3.1",
             dump_log_segments: "org.apache.kafka.tools.DumpLogSegments",
             console_producer: "org.apache.kafka.tools.ConsoleProducer",
@@ -101,8 +100,8 @@ const fn with_zookeeper(version: &'static str, scala: &'static str) -> Release {
 }
 
 impl Release {
-    /// The release with this version, or the newest one that begins with it: `4.4.0`,
-    /// `4.4` and `4` find the same.
+    /// Returns the release with this version, or the newest one that starts with it: `4.4.0`, `4.4` and `4` return the
+    /// same.
     pub fn find(wanted: &str) -> Result<&'static Release, UnknownRelease> {
         RELEASES
             .iter()
@@ -134,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_is_found_by_its_version_or_the_beginning_of_it() {
+    fn a_release_is_found_by_its_version_or_a_prefix() {
         for wanted in ["4.4.0", "4.4", "4"] {
             assert_eq!(Release::find(wanted).unwrap().version, "4.4.0");
         }
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_release_is_refused_with_the_known_ones() {
+    fn an_unknown_release_is_rejected_with_the_known_ones() {
         for wanted in ["", "4.", "4.4.0.1", "44", "0.8"] {
             assert!(Release::find(wanted).is_err(), "{wanted:?}");
         }

@@ -1,22 +1,22 @@
-//! What a broker is told in its `server.properties`.
+//! The contents of a broker's `server.properties`.
 
 use crate::broker::Listener;
 use std::{net::SocketAddr, path::Path};
 
-/// Where the parts of a node are.
+/// The addresses and the directory of a node.
 #[derive(Debug)]
 pub(crate) struct Places<'a> {
     /// Port of 127.0.0.1 that clients connect to.
     pub(crate) broker_port: u16,
     /// Port of 127.0.0.1 that the controller listens on, or ZooKeeper.
     pub(crate) controller_port: u16,
-    /// Where else clients can connect.
+    /// Further listeners for clients.
     pub(crate) listeners: &'a [(Listener, SocketAddr)],
-    /// The folder of the partitions.
+    /// The directory of the partitions.
     pub(crate) data: &'a Path,
 }
 
-/// Settings that make a small node that starts fast, the same for all releases.
+/// Settings of a small node that starts fast, the same for all releases.
 const SMALL: &[(&str, &str)] = &[
     ("num.partitions", "1"),
     ("auto.create.topics.enable", "true"),
@@ -30,17 +30,17 @@ const SMALL: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
     ("share.coordinator.state.topic.num.partitions", "1"),
-    // By default what is a week old by its own timestamp is deleted, 30 s after the start and later, and records in tests
-    // are of any time.
+    // By default, records older than a week by their timestamps are deleted from 30 s after the start on, and records
+    // in tests may have any timestamp.
     ("log.retention.ms", "-1"),
-    // By default the cleaner takes 128 MiB of heap at once.
+    // By default the cleaner allocates 128 MiB of heap at once.
     ("log.cleaner.dedupe.buffer.size", "4194304"),
     ("num.network.threads", "2"),
     ("num.io.threads", "4"),
 ];
 
-/// The text of `server.properties` for a node that is broker and controller in one.
-/// `extra` settings replace those of the same name.
+/// Returns the text of `server.properties` for a node that is broker and controller. `extra` settings replace those
+/// with the same name.
 pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> String {
     let broker = format!("127.0.0.1:{}", places.broker_port);
     let controller = format!("127.0.0.1:{}", places.controller_port);
@@ -61,8 +61,8 @@ pub(crate) fn single_node(places: &Places<'_>, extra: &[(String, String)]) -> St
     text(&node, extra)
 }
 
-/// The text of `server.properties` for a broker with this id and a ZooKeeper beside it. Settings that an old release does
-/// not know it passes over.
+/// Returns the text of `server.properties` for a broker with this id and ZooKeeper. Old releases ignore settings that
+/// they do not know.
 pub(crate) fn with_zookeeper(places: &Places<'_>, broker_id: u16, extra: &[(String, String)]) -> String {
     let broker = format!("PLAINTEXT://127.0.0.1:{}", places.broker_port);
     let node = [
@@ -75,25 +75,25 @@ pub(crate) fn with_zookeeper(places: &Places<'_>, broker_id: u16, extra: &[(Stri
     text(&node, extra)
 }
 
-/// Where the parts of a node among several are.
+/// The addresses and the directory of one of several nodes.
 #[derive(Debug)]
 pub(crate) struct Member<'a> {
-    /// Its number among them, from 0.
+    /// Its id, from 0.
     pub(crate) node_id: i32,
-    /// Where it listens for clients.
+    /// The address at which it listens for clients.
     pub(crate) clients: SocketAddr,
-    /// Where it tells clients to go.
+    /// The address that it advertises to clients.
     pub(crate) advertised: SocketAddr,
-    /// Where it listens for the other brokers.
+    /// The address at which it listens for the other brokers.
     pub(crate) internal: SocketAddr,
-    /// Where each node's controller listens, in the order of their ids.
+    /// The controller addresses of all nodes, in the order of their ids.
     pub(crate) controllers: &'a [SocketAddr],
-    /// The folder of the partitions.
+    /// The directory of the partitions.
     pub(crate) data: &'a Path,
 }
 
-/// The text of `server.properties` for one of several nodes that are broker and controller in one. What the cluster keeps
-/// for itself is replicated to all of them. `extra` settings replace those of the same name.
+/// Returns the text of `server.properties` for one of several nodes that are broker and controller. Internal topics
+/// are replicated to all of them. `extra` settings replace those with the same name.
 pub(crate) fn member(places: &Member<'_>, extra: &[(String, String)]) -> String {
     let Member { node_id, clients, advertised, internal, controllers, data } = places;
     let controller = usize::try_from(*node_id).ok().and_then(|index| controllers.get(index)).unwrap_or(clients);
@@ -116,7 +116,7 @@ pub(crate) fn member(places: &Member<'_>, extra: &[(String, String)]) -> String 
         "share.coordinator.state.topic.replication.factor",
     ];
     let replicated = replicated.map(|name| (name.to_owned(), controllers.len().to_string()));
-    // Of two lines of one name the later counts.
+    // Of two lines with the same name the later one applies.
     text(&node, &[&replicated[..], extra].concat())
 }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ports_and_the_folder_are_in_the_text() {
+    fn the_text_contains_the_ports_and_the_directory() {
         let text = single_node(&places(), &[]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.contains(&"advertised.listeners=PLAINTEXT://127.0.0.1:20001"));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn further_listeners_are_told_to_clients() {
+    fn further_listeners_are_advertised_to_clients() {
         let listeners = [(Listener { name: "SAFE", protocol: "SSL" }, SocketAddr::from(([127, 0, 0, 1], 20_003)))];
         let text = single_node(&Places { listeners: &listeners, ..places() }, &[]);
         let lines: Vec<&str> = text.lines().collect();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_knows_its_own_places_and_all_controllers() {
+    fn a_member_has_its_own_addresses_and_all_controllers() {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let controllers = [at(20_010), at(20_011), at(20_012)];
         let data = Path::new("/data/here");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extra_setting_replaces_the_own_one() {
+    fn an_extra_setting_replaces_the_default_one() {
         let extra =
             [("num.partitions".to_owned(), "3".to_owned()), ("log.segment.bytes".to_owned(), "1048576".to_owned())];
         let text = single_node(&places(), &extra);

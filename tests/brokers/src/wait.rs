@@ -1,14 +1,12 @@
-//! Finds out when a broker is ready, by asking it.
+//! Detects when a broker is ready, by requests to it.
 //!
-//! Two requests of the Kafka protocol are sent: ApiVersions, to see that it speaks, and
-//! Metadata, to see that it counts itself among the brokers of the cluster. A broker does
-//! so once the controller lets it have partitions, so then topics can be made. The answer
-//! also has the cluster's id, which tells that it is this broker and no other process
-//! that was faster to listen on its port.
+//! Two requests of the Kafka protocol are sent: ApiVersions, to check that it responds, and Metadata, to check that it
+//! lists itself among the brokers of the cluster. A broker does so once the controller assigns partitions to it, so
+//! topics can be created then. The response also has the cluster id, which shows that it is this broker and not another
+//! process that has taken its port.
 //!
-//! Brokers with ZooKeeper may be too old for ApiVersions, and invent the cluster's id
-//! themselves. They are asked for Metadata in version 0, which they have known for ever,
-//! and told by the number of the broker.
+//! Brokers with ZooKeeper may be too old for ApiVersions, and generate the cluster id themselves. They are sent
+//! Metadata v0, which all of them support, and identified by the broker id.
 
 use crate::guarded::Guarded;
 use std::{
@@ -18,13 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two questions.
+/// The interval between two requests.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// For one step of one question.
+/// The timeout of one step of a request.
 const STEP_LIMIT: Duration = Duration::from_secs(2);
 
-/// Far more than an answer to these questions has.
+/// Far more than a response to these requests contains.
 const LONGEST_ANSWER: usize = 1 << 20;
 
 const METADATA: i16 = 3;
@@ -36,25 +34,25 @@ const CREATE_TOPICS: i16 = 19;
 pub(crate) enum NotReady {
     /// Its process has ended.
     Ended(ExitStatus),
-    /// The time is over; this is what the last question led to.
+    /// The time limit is exceeded; this is the result of the last request.
     TimedOut(String),
     /// The process cannot be watched.
     Failed(io::Error),
 }
 
-/// By what a broker is told from others.
+/// How a broker is distinguished from others.
 #[derive(Debug, Clone)]
 pub(crate) enum Identity {
-    /// With KRaft: the id of the cluster, whose only broker it is.
+    /// With KRaft: the id of the cluster, of which it is the only broker.
     Cluster(String),
-    /// With KRaft, one of several: the id of its cluster, and its own.
+    /// With KRaft, one of several: the id of its cluster, and the broker id.
     Member { cluster_id: String, node_id: i32 },
-    /// With ZooKeeper: its own number.
+    /// With ZooKeeper: the broker id.
     Broker(u16),
 }
 
 impl Identity {
-    /// The id of the cluster, where that is not the broker's own affair.
+    /// Returns the id of the cluster, unless the broker generates it.
     pub(crate) fn cluster_id(&self) -> Option<&str> {
         match self {
             Identity::Cluster(cluster_id) | Identity::Member { cluster_id, .. } => Some(cluster_id),
@@ -63,7 +61,7 @@ impl Identity {
     }
 }
 
-/// Asks the broker again and again until it is ready.
+/// Repeats the requests until the broker is ready.
 pub(crate) fn until_ready(
     process: &mut Guarded,
     address: SocketAddr,
@@ -85,12 +83,12 @@ pub(crate) fn until_ready(
     }
 }
 
-/// Asks once; an error says what is missing.
+/// Sends the requests once; an error says what is missing.
 fn ask(address: SocketAddr, identity: &Identity) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, STEP_LIMIT)?;
     stream.set_read_timeout(Some(STEP_LIMIT))?;
     stream.set_write_timeout(Some(STEP_LIMIT))?;
-    // An empty list of topics asks about none; in version 0 about all, of which there are none yet.
+    // An empty list of topics requests none; in version 0 all, of which there are none yet.
     const NO_TOPICS: &[u8] = &[0; 4];
     match identity {
         Identity::Cluster(id) => {
@@ -105,7 +103,7 @@ fn ask(address: SocketAddr, identity: &Identity) -> io::Result<()> {
     }
 }
 
-/// Sends a request and gives the body of its response.
+/// Sends a request and returns the body of its response.
 fn exchange(stream: &mut TcpStream, api_key: i16, api_version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
     const CORRELATION_ID: i32 = 7;
     let mut request = Vec::new();
@@ -115,7 +113,7 @@ fn exchange(stream: &mut TcpStream, api_key: i16, api_version: i16, body: &[u8])
     // No client id.
     request.extend((-1_i16).to_be_bytes());
     request.extend(body);
-    let length = i32::try_from(request.len()).map_err(|_| bad("a request too long"))?;
+    let length = i32::try_from(request.len()).map_err(|_| invalid_data("a request too long"))?;
     stream.write_all(&[&length.to_be_bytes(), &request[..]].concat())?;
 
     let mut length = [0; 4];
@@ -123,21 +121,21 @@ fn exchange(stream: &mut TcpStream, api_key: i16, api_version: i16, body: &[u8])
     let length = usize::try_from(i32::from_be_bytes(length))
         .ok()
         .filter(|length| (4..=LONGEST_ANSWER).contains(length))
-        .ok_or_else(|| bad("an answer of no possible length"))?;
+        .ok_or_else(|| invalid_data("an answer of no possible length"))?;
     let mut response = vec![0; length];
     stream.read_exact(&mut response)?;
     let body = response.split_off(4);
     if response != CORRELATION_ID.to_be_bytes() {
-        return Err(bad("an answer to another request"));
+        return Err(invalid_data("an answer to another request"));
     }
     Ok(body)
 }
 
-/// ApiVersions version 0: no error, and topics can be made.
+/// Checks an ApiVersions v0 response: no error, and topics can be created.
 fn check_api_versions(body: &[u8]) -> io::Result<()> {
     let mut fields = Fields(body);
     if fields.i16()? != 0 {
-        return Err(bad("ApiVersions was answered with an error"));
+        return Err(invalid_data("ApiVersions was answered with an error"));
     }
     for _ in 0..fields.i32()? {
         let (key, _min, _max) = (fields.i16()?, fields.i16()?, fields.i16()?);
@@ -145,10 +143,10 @@ fn check_api_versions(body: &[u8]) -> io::Result<()> {
             return Ok(());
         }
     }
-    Err(bad("it does not offer CreateTopics"))
+    Err(invalid_data("it does not offer CreateTopics"))
 }
 
-/// Metadata version 2: the right cluster, this node in it or at least one broker, and a controller.
+/// Checks a Metadata v2 response: the right cluster, this node in it or at least one broker, and a controller.
 fn check_metadata(body: &[u8], cluster_id: &str, wanted: Option<i32>) -> io::Result<()> {
     let mut fields = Fields(body);
     let brokers = fields.i32()?;
@@ -160,21 +158,21 @@ fn check_metadata(body: &[u8], cluster_id: &str, wanted: Option<i32>) -> io::Res
         let _rack = fields.string()?;
     }
     if fields.string()? != cluster_id.as_bytes() {
-        return Err(bad("another cluster answers at this address"));
+        return Err(invalid_data("another cluster answers at this address"));
     }
     if brokers < 1 {
-        return Err(bad("the cluster has no broker yet"));
+        return Err(invalid_data("the cluster has no broker yet"));
     }
     if !is_there {
-        return Err(bad("it does not count itself among the brokers yet"));
+        return Err(invalid_data("it does not count itself among the brokers yet"));
     }
     if fields.i32()? < 0 {
-        return Err(bad("the cluster has no controller yet"));
+        return Err(invalid_data("the cluster has no controller yet"));
     }
     Ok(())
 }
 
-/// Metadata version 0: this broker is in the cluster, at this port.
+/// Checks a Metadata v0 response: this broker is in the cluster, at this port.
 fn check_brokers(body: &[u8], id: u16, port: u16) -> io::Result<()> {
     let mut fields = Fields(body);
     for _ in 0..fields.i32()? {
@@ -184,10 +182,10 @@ fn check_brokers(body: &[u8], id: u16, port: u16) -> io::Result<()> {
             return Ok(());
         }
     }
-    Err(bad("it does not count itself among the brokers yet"))
+    Err(invalid_data("it does not count itself among the brokers yet"))
 }
 
-fn bad(what: &str) -> io::Error {
+fn invalid_data(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
@@ -196,7 +194,8 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(|| bad("an answer that ends too early"))?;
+        let (taken, rest) =
+            self.0.split_at_checked(count).ok_or_else(|| invalid_data("an answer that ends too early"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -215,7 +214,7 @@ impl<'a> Fields<'a> {
         self.array().map(i32::from_be_bytes)
     }
 
-    /// A string that may be null, which has a negative length.
+    /// Reads a string that may be null, which has a negative length.
     fn string(&mut self) -> io::Result<&'a [u8]> {
         let length = self.i16()?;
         self.take(usize::try_from(length).unwrap_or(0))
@@ -233,7 +232,7 @@ mod tests {
     const CLUSTER: &[u8] = b"\0\0\0\x01\0\0\0\x01\0\x01h\0\0\0\x09\xff\xff\0\x02id\0\0\0\x01\0\0\0\0";
 
     #[test]
-    fn a_broker_that_can_make_topics_is_ready() {
+    fn a_broker_that_can_create_topics_is_ready() {
         check_api_versions(VERSIONS).unwrap();
         check_metadata(CLUSTER, "id", None).unwrap();
     }
@@ -258,20 +257,20 @@ mod tests {
     }
 
     #[test]
-    fn a_member_has_to_be_in_the_cluster_itself() {
+    fn a_member_has_to_list_itself() {
         check_metadata(CLUSTER, "id", Some(1)).unwrap();
         let error = check_metadata(CLUSTER, "id", Some(2)).unwrap_err();
         assert_eq!(error.to_string(), "it does not count itself among the brokers yet");
     }
 
     #[test]
-    fn another_cluster_at_the_address_is_not_the_broker() {
+    fn a_broker_of_another_cluster_at_the_address_is_not_ready() {
         let error = check_metadata(CLUSTER, "other", None).unwrap_err();
         assert_eq!(error.to_string(), "another cluster answers at this address");
     }
 
     #[test]
-    fn an_old_broker_is_told_by_its_number_and_port() {
+    fn an_old_broker_is_identified_by_its_id_and_port() {
         let body = b"\0\0\0\x01\0\0\0\x07\0\x01h\0\0\0\x09\0\0\0\0";
         check_brokers(body, 7, 9).unwrap();
         assert!(check_brokers(body, 8, 9).is_err() && check_brokers(body, 7, 8).is_err());
@@ -283,11 +282,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_cut_short_is_an_error() {
+    fn a_truncated_response_is_an_error() {
         for length in 0..VERSIONS.len() {
             assert!(check_api_versions(&VERSIONS[..length]).is_err(), "{length}");
         }
-        // The topics at the end are not looked at.
+        // The topics at the end are ignored.
         for length in 0..CLUSTER.len() - 4 {
             assert!(check_metadata(&CLUSTER[..length], "id", None).is_err(), "{length}");
         }

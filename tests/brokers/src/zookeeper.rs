@@ -1,4 +1,4 @@
-//! The ZooKeeper beside a broker that needs one: the version that the broker's artifact asks for, from its class path.
+//! The ZooKeeper of a broker that needs one, in the version that the broker's artifact depends on, from its class path.
 
 use crate::{StartError, guarded::Guarded, node::Node, wait::NotReady};
 use std::{
@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two questions.
+/// The interval between two requests.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// For one step of one question.
+/// The timeout of one step of a request.
 const STEP_LIMIT: Duration = Duration::from_secs(2);
 
-/// Starts it on this port of 127.0.0.1, with its data in the node's folder, and waits until it answers.
+/// Starts it on this port of 127.0.0.1, with its data in the node's directory, and waits until it responds.
 pub(crate) fn start(node: &Node, port: u16) -> Result<Guarded, StartError> {
     let (data, settings) = (node.folder.join("zookeeper"), node.folder.join("zookeeper.properties"));
     let log = node.folder.join("zookeeper.log");
@@ -25,7 +25,7 @@ pub(crate) fn start(node: &Node, port: u16) -> Result<Guarded, StartError> {
         "-Xmx128m",
         "-XX:TieredStopAtLevel=1",
         "-Djava.awt.headless=true",
-        // It wants to show its loggers by classes that reload4j does not have any more.
+        // It logs its loggers with classes that reload4j no longer contains.
         "-Dzookeeper.jmx.log4j.disable=true",
     ];
     let mut arguments = node.java_arguments(&options);
@@ -59,7 +59,7 @@ fn until_ready(process: &mut Guarded, address: SocketAddr, limit: Duration) -> R
     }
 }
 
-/// Asks once, with the only command of four letters that is allowed by default in all versions.
+/// Sends a request, with the only four-letter command that is allowed by default in all versions.
 fn ask(address: SocketAddr) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, STEP_LIMIT)?;
     stream.set_read_timeout(Some(STEP_LIMIT))?;

@@ -1,5 +1,5 @@
-//! Starts real brokers. Run with `cargo test -p kafka-batch-brokers -- --ignored`; Maven
-//! gets the jars the first time.
+//! Starts real brokers. Run with `cargo test -p kafka-batch-brokers -- --ignored`; Maven downloads the jars the first
+//! time.
 
 use kafka_batch_brokers::{Broker, Cluster, ClusterOptions, Options, Quorum, RELEASES, Release};
 use std::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Runs one of Kafka's tools with the broker's address and gives its output.
+/// Runs one of Kafka's tools with the broker's address and returns its output.
 fn tool(broker: &Broker, main_class: &str, arguments: &[&str], input: &str) -> String {
     let mut child = broker
         .tool(main_class)
@@ -19,7 +19,7 @@ fn tool(broker: &Broker, main_class: &str, arguments: &[&str], input: &str) -> S
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The input ends when the pipe is dropped here.
+    // Dropping the pipe ends the input.
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&stderr);
@@ -38,7 +38,7 @@ fn with(quorum: Quorum) -> impl Iterator<Item = &'static Release> {
 
 #[test]
 #[ignore = "starts real brokers, whose jars Maven has to get"]
-fn brokers_with_zookeeper_start_stop_and_start_again() {
+fn brokers_with_zookeeper_start_stop_and_restart() {
     for release in with(Quorum::ZooKeeper) {
         let mut broker = Broker::start(release, &Options::default()).unwrap();
         let (address, data) = (broker.address(), broker.data().to_owned());
@@ -88,7 +88,7 @@ fn records_survive_a_kill_and_a_clean_restart() {
 
 #[test]
 #[ignore = "starts real brokers, whose jars Maven has to get"]
-fn a_cluster_goes_on_without_one_of_its_nodes() {
+fn a_cluster_continues_without_one_of_its_nodes() {
     let mut options = ClusterOptions::default();
     options.each.config.push(("broker.session.timeout.ms".into(), "3000".into()));
     options.each.heap_mib = 256;
@@ -98,7 +98,7 @@ fn a_cluster_goes_on_without_one_of_its_nodes() {
         let addresses = cluster.internal_addresses();
         cluster.kill(1);
         assert!(!cluster.is_running(1) && cluster.is_running(0) && cluster.is_running(2));
-        cluster.restart(1).unwrap(); // which is over when the two others let it in
+        cluster.restart(1).unwrap(); // which ends when the two others accept it
         assert!(cluster.stop(2, Duration::from_secs(60)), "{}", cluster.end_of_log(2));
         (0..3).for_each(|node| cluster.kill(node));
         cluster.restart_all().unwrap();

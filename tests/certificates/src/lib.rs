@@ -1,6 +1,6 @@
-//! Certificates for tests, made when they are needed: authorities, and what they sign. All texts are PEM.
+//! Certificates for tests, made at run time: authorities, and the certificates that they sign. All texts are PEM.
 
-pub use rcgen::{CertificateParams, date_time_ymd};
+pub use rcgen::{self, CertificateParams, date_time_ymd};
 
 use pkcs8::pkcs5::pbes2::Parameters;
 use pkcs8::{LineEnding, PrivateKeyInfoRef};
@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, DnType, IsCa, Issuer, KeyPair};
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    /// Its certificate.
+    /// The authority's certificate.
     pub certificate: String,
 }
 
@@ -61,14 +61,37 @@ impl Authority {
 }
 
 impl Identity {
-    /// Creates a certificate for this host name or IP address that is signed with its own key.
+    /// Creates a self-signed certificate for this host name or IP address.
     ///
     /// # Panics
     /// The key cannot be generated.
     #[must_use]
     pub fn self_signed(name: &str) -> Self {
-        let key = generate();
-        let certificate = params(name, [name]).self_signed(&key).expect("a certificate").pem();
+        Self::self_signed_with(name, |_| {})
+    }
+
+    /// Creates a self-signed certificate for this host name or IP address, after `change`.
+    ///
+    /// # Panics
+    /// The key cannot be generated.
+    #[must_use]
+    pub fn self_signed_with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        Self::self_signed_by(&generate(), name, change)
+    }
+
+    /// Creates another self-signed certificate with the same key.
+    ///
+    /// # Panics
+    /// `key` is not a private key in PKCS#8.
+    #[must_use]
+    pub fn reissued_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        Self::self_signed_by(&KeyPair::from_pem(&self.key).expect("a private key"), name, change)
+    }
+
+    fn self_signed_by(key: &KeyPair, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = params(name, [name]);
+        change(&mut params);
+        let certificate = params.self_signed(key).expect("a certificate").pem();
         Self { certificate, key: key.serialize_pem() }
     }
 
@@ -79,10 +102,10 @@ impl Identity {
     #[must_use]
     pub fn encrypted_key(&self, password: &str) -> String {
         let der = KeyPair::from_pem(&self.key).expect("a private key").serialize_der();
-        // So few rounds, because in debug builds more would take seconds.
-        let way = Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).expect("parameters");
+        // Only 10 iterations, because more take seconds in debug builds.
+        let parameters = Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).expect("parameters");
         let info = PrivateKeyInfoRef::try_from(&der[..]).expect("a private key");
-        let encrypted = info.encrypt_with_params(way, password).expect("an encrypted key");
+        let encrypted = info.encrypt_with_params(parameters, password).expect("an encrypted key");
         encrypted.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).expect("PEM").to_string()
     }
 }

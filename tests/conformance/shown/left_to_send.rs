@@ -1,4 +1,5 @@
-use kafka_batch::{BatchLost, DeliveryError, KafkaBatch};
+use kafka_batch::error::BatchLost;
+use kafka_batch::{DeliveryError, KafkaBatch};
 
 /// What is left to send of a failed batch, where a duplicate does no harm.
 fn left_to_send(error: &DeliveryError) -> Result<Option<KafkaBatch>, BatchLost> {

@@ -1,9 +1,9 @@
-//! Fills a batch, seals it and reads it back, in a program that does not link `std`: no allocator but its own, no panic
-//! handler but its own, nothing of the system but the C library that calls `main`.
+//! Fills a batch, seals it and reads it back, in a program that does not link `std`: it has its own allocator and panic
+//! handler, and uses only the C library, which calls `main`.
 //!
-//! If anything of `std` came in, with core or with a dependency of core, its panic handler would stand beside the one
-//! below, and this program would not compile (E0152; try it: `--features kafka-batch-core/std`). The exit status is 0 if
-//! what was read is what was written.
+//! If `std` were linked, by core or by a dependency of core, its panic handler would conflict with the one
+//! below, and this program would not compile (E0152; try `--features kafka-batch-core/std`). The exit status is 0 if
+//! the records read equal the records written.
 #![no_std]
 #![no_main]
 
@@ -12,16 +12,16 @@ use core::ffi::c_int;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use kafka_batch_core::{
-    Append, DEFAULT_MAX_DECOMPRESSED, Header, KafkaBatch, Magic, Record, RecordBatches, Stamp, Timestamp,
-};
+use kafka_batch_core::batch::Stamp;
+use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+use kafka_batch_core::{Append, Header, KafkaBatch, Magic, Record, Timestamp};
 
 #[link(name = "c")]
 unsafe extern "C" {
     fn abort() -> !;
 }
 
-/// Hands out one piece of a fixed arena after another, and takes none back.
+/// Allocates consecutive pieces of a fixed arena, and frees none.
 struct Arena;
 
 const ARENA_LEN: usize = 1 << 20;
@@ -29,13 +29,13 @@ const ARENA_LEN: usize = 1 << 20;
 #[repr(align(64))]
 struct Memory(core::cell::UnsafeCell<[u8; ARENA_LEN]>);
 
-// SAFETY: every byte is handed out once at most, by the atomic counter below.
+// SAFETY: every byte is allocated at most once, by the atomic counter below.
 unsafe impl Sync for Memory {}
 
 static MEMORY: Memory = Memory(core::cell::UnsafeCell::new([0; ARENA_LEN]));
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: pieces do not overlap, lie within the arena, and are aligned as asked (the arena's own alignment is 64).
+// SAFETY: pieces do not overlap, lie within the arena, and are aligned as requested (the arena is aligned to 64).
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let room = layout.size() + layout.align();
@@ -60,7 +60,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     unsafe { abort() }
 }
 
-/// The compiled `alloc` names the routine that steers unwinding, which is `std`'s. Nothing here unwinds, so none is called.
+/// The compiled `alloc` refers to the unwinding routine of `std`. Nothing unwinds here, so it is never called.
 #[unsafe(no_mangle)]
 const extern "C" fn rust_eh_personality() {}
 
@@ -72,7 +72,7 @@ extern "C" fn main(_argc: c_int, _argv: *const *const u8) -> c_int {
     }
 }
 
-/// `None` where anything is not as it should be.
+/// Returns `None` if anything is not as expected.
 fn round_trip() -> Option<()> {
     let headers = [Header::new("unit", "celsius"), Header::null("unit")];
     let record = Record::new("21.5").key("sensor-7").headers(&headers);

@@ -1,56 +1,55 @@
 //! The contents of simulated batches, by which each batch can be identified wherever it appears.
 
 use bytes::Bytes;
-use kafka_batch_core::{
-    BatchOptions, BrokerVersion, Codec, Compression, GzipLevel, Header, KafkaBatch, Magic, Record, RecordBatches,
-    RecordView, Timestamp, ZstdLevel,
-};
+use kafka_batch_core::compression::{Codec, GzipLevel, ZstdLevel};
+use kafka_batch_core::decode::{RecordBatches, RecordView};
+use kafka_batch_core::{BatchOptions, BrokerVersion, Compression, Header, KafkaBatch, Magic, Record, Timestamp};
 
-/// The number that the world gives a batch. Each of its records carries it.
+/// The number that the world assigns to a batch. Each of its records contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial(pub u64);
 
-/// What a batch is made of.
+/// The parameters of a batch.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Recipe {
-    /// How many records.
+pub struct BatchSpec {
+    /// The number of records.
     pub records: u32,
-    /// Bytes that each value has beyond its number.
+    /// The number of bytes that each value has beyond its number.
     pub padding: usize,
-    /// How it is compressed.
-    pub packing: Packing,
-    /// Whether each record has a header, which formats before magic 2 cannot carry.
+    /// The compression.
+    pub compression: CompressionKind,
+    /// True if each record has a header, which formats before magic 2 cannot carry.
     pub headers: bool,
-    /// The format that it is pinned to, if it is.
+    /// The format that it is pinned to, if any.
     pub magic: Option<Magic>,
 }
 
-/// How a batch is compressed.
+/// The compression of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Packing {
-    /// Not at all.
+pub enum CompressionKind {
+    /// None.
     #[default]
     Plain,
-    /// With a codec that all formats have.
+    /// A codec that all formats support.
     Gzip,
-    /// With one that only Produce v7 and newer has.
+    /// A codec that only Produce v7 and newer supports.
     Zstd,
 }
 
-/// How one batch, as a broker received it, presents itself.
+/// What a broker can see of a received batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Which batch it is.
+    /// The number of the batch.
     pub serial: Serial,
-    /// The position of its first record in the batch that was sent: not 0 for a later part of a split one.
+    /// The position of its first record in the batch that was sent: not 0 for the later parts of a split batch.
     pub first: u32,
-    /// How many records it has.
+    /// The number of records.
     pub records: u32,
     /// Its format.
     pub magic: Magic,
     /// Its codec on the wire.
     pub codec: Codec,
-    /// Who sent it, as what, if it says so.
+    /// The producer's stamp, if there is one.
     pub stamp: Option<Stamped>,
 }
 
@@ -59,28 +58,28 @@ pub struct Identity {
 pub struct Stamped {
     /// The producer id.
     pub producer: i64,
-    /// Its epoch.
+    /// The epoch.
     pub epoch: i16,
     /// The sequence number of the first record.
     pub sequence: i32,
 }
 
-/// The longest that a batch of the simulation is, decompressed.
+/// The maximum decompressed size of a batch of the simulation, in bytes.
 const CEILING: usize = 1 << 22;
 
-/// Fills a batch.
+/// Creates a batch.
 ///
 /// # Panics
-/// The recipe does not fit into a batch.
+/// The spec does not fit into a batch.
 #[must_use]
-pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
-    let compression = match recipe.packing {
-        Packing::Plain => Compression::None,
-        Packing::Gzip => Compression::Gzip(GzipLevel::default()),
-        Packing::Zstd => Compression::Zstd(ZstdLevel::default()),
+pub fn fill(serial: Serial, spec: BatchSpec) -> KafkaBatch {
+    let compression = match spec.compression {
+        CompressionKind::Plain => Compression::None,
+        CompressionKind::Gzip => Compression::Gzip(GzipLevel::default()),
+        CompressionKind::Zstd => Compression::Zstd(ZstdLevel::default()),
     };
     let mut options = BatchOptions::default().batch_size(1 << 20).compression(compression);
-    if let Some(magic) = recipe.magic {
+    if let Some(magic) = spec.magic {
         let version = match magic {
             Magic::V0 => "0.9",
             Magic::V1 => "0.10",
@@ -88,20 +87,20 @@ pub fn fill(serial: Serial, recipe: Recipe) -> KafkaBatch {
         };
         options = options.magic(version.parse::<BrokerVersion>().expect("a version"));
     }
-    let mut batch = options.build(Timestamp::from_millis(1_000)).expect("these options agree with each other");
-    for position in 0..recipe.records {
-        let mut value = vec![0x2e; 13 + recipe.padding];
+    let mut batch = options.build(Timestamp::from_millis(1_000)).expect("valid options");
+    for position in 0..spec.records {
+        let mut value = vec![0x2e; 13 + spec.padding];
         value[..8].copy_from_slice(&serial.0.to_be_bytes());
         value[8..12].copy_from_slice(&position.to_be_bytes());
-        let headers = &[Header::new("h", "v")][..usize::from(recipe.headers)];
+        let headers = &[Header::new("h", "v")][..usize::from(spec.headers)];
         value[12] = headers.len() as u8;
-        let _ = batch.append(Record::new(&value).headers(headers)).expect("the record can be said in every format");
+        let _ = batch.append(Record::new(&value).headers(headers)).expect("valid in every format");
     }
-    assert_eq!(batch.record_count(), recipe.records as usize, "the recipe fits into a batch");
+    assert_eq!(batch.record_count(), spec.records as usize, "the spec fits into a batch");
     batch
 }
 
-/// Which batch an open batch is, and whether its records are all there and in order.
+/// Identifies an open batch, and checks that its records are complete and in order.
 pub fn recognise(batch: &KafkaBatch) -> Result<Identity, String> {
     let mut reading = Reading::default();
     for record in batch.records() {
@@ -110,7 +109,7 @@ pub fn recognise(batch: &KafkaBatch) -> Result<Identity, String> {
     reading.end(batch.magic(), Codec::None, None)
 }
 
-/// Which batch a record set holds; an error if it is not exactly one good batch.
+/// Identifies the batch in a record set; an error if it is not exactly one valid batch.
 pub fn identify(records: &Bytes) -> Result<Identity, String> {
     let mut batches = RecordBatches::new(records);
     let batch = batches.next().ok_or("an empty record set")?.map_err(|error| error.to_string())?;
@@ -131,7 +130,7 @@ pub fn identify(records: &Bytes) -> Result<Identity, String> {
     reading.end(batch.magic(), batch.codec(), stamp)
 }
 
-/// Reads record after record.
+/// Reads records one by one.
 #[derive(Default)]
 struct Reading {
     serial: Option<u64>,
@@ -152,7 +151,7 @@ impl Reading {
             self.first = position;
         }
         if *self.serial.get_or_insert(serial) != serial || position != self.first + self.records {
-            return Err(format!("record {position} of batch {serial} stands where another belongs"));
+            return Err(format!("record {position} of batch {serial} is at the position of another"));
         }
         self.records += 1;
         Ok(())

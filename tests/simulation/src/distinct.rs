@@ -1,14 +1,14 @@
 //! Estimates the number of distinct states over any number of runs, in bounded memory.
 
-/// Counts different hashes, nearly: each sets one bit of a map, and from the bits that are still free follows how many there
-/// were (linear counting, Whang et al. 1990). Up to some hundred million it is right to a fraction of a percent.
+/// Estimates the number of distinct hashes: each sets one bit of a map, and the number follows from the bits that are
+/// still 0 (linear counting, Whang et al. 1990). Up to some hundred million hashes the error is below a percent.
 #[derive(Debug)]
 pub struct Distinct {
     map: Vec<u64>,
     free: u64,
 }
 
-/// Bits in the map: 16 MiB of them.
+/// The number of bits in the map (16 MiB).
 const BITS: u64 = 1 << 27;
 
 impl Default for Distinct {
@@ -18,7 +18,7 @@ impl Default for Distinct {
 }
 
 impl Distinct {
-    /// Takes hashes in.
+    /// Adds hashes.
     pub fn extend(&mut self, hashes: impl IntoIterator<Item = u64>) {
         for hash in hashes {
             let bit = hash % BITS;
@@ -28,7 +28,7 @@ impl Distinct {
         }
     }
 
-    /// How many different ones there were, nearly.
+    /// Returns the estimated number of distinct hashes.
     #[must_use]
     pub fn count(&self) -> u64 {
         let share = self.free.max(1) as f64 / BITS as f64;
@@ -42,7 +42,7 @@ mod tests {
     use crate::random::Random;
 
     #[test]
-    fn it_counts_each_once_and_nearly_right() {
+    fn the_estimate_ignores_repetitions_and_is_accurate() {
         let mut distinct = Distinct::default();
         assert_eq!(distinct.count(), 0);
         for _ in 0..2 {

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! schedule ──commands, faults──▶ world ──┬── machine (under test)
-//!                                        ├── links: latency, stalls, cuts, refusals
+//!                                        ├── links: latency, stalls, cuts, refused connections
 //!                                        ├── brokers: one file per API, interceptors, sequence checks
-//!                                        └── ledger: reported outcomes, compared with the logs
+//!                                        └── history: reported outcomes, compared with the logs
 //! ```
 
 pub mod broker;

@@ -8,29 +8,29 @@ use bytes::Bytes;
 use crate::Moment;
 use crate::random::Random;
 
-/// How fast links are.
+/// The speed of links.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkSettings {
-    /// Milliseconds that a packet needs, at most.
+    /// The maximum latency of a packet, in milliseconds.
     pub latency_ms: u64,
-    /// In so many of a hundred cases bytes come in several pieces.
+    /// The percentage of cases in which bytes arrive in several pieces.
     pub pieces_percent: u64,
 }
 
 /// What arrives at an end of a link.
 #[derive(Clone, Debug)]
 pub enum Arrival {
-    /// At the client: the connection is there.
+    /// At the client: the connection is established.
     Connected,
-    /// At the client: nobody takes the connection.
+    /// At the client: the connection is refused.
     Refused,
-    /// At the client: so much of what it gave has been written.
+    /// At the client: this many of the bytes to write were written.
     Written,
-    /// At the client: bytes, and whether they are spoilt.
+    /// At the client: bytes, and whether they are corrupted.
     AtClient(Bytes, bool),
-    /// At the client: the connection is closed; by the broker, or by a fault.
+    /// At the client: the connection is closed by the broker, or lost by a fault.
     ClosedAtClient {
-        /// Orderly, after the last byte.
+        /// True if closed in order, after the last byte.
         orderly: bool,
     },
     /// At the broker: a connection.
@@ -47,7 +47,7 @@ struct Pipe {
     queue: VecDeque<(Moment, Arrival)>,
     last: Moment,
     stalled_until: Moment,
-    /// The link is cut when so many more bytes have come through.
+    /// The link is cut after this many more bytes have arrived.
     cut_after: Option<usize>,
     closed: bool,
 }
@@ -70,7 +70,7 @@ impl Pipe {
     }
 }
 
-/// A connection under way.
+/// A connection.
 #[derive(Debug)]
 pub struct Link {
     /// The broker at the other end.
@@ -78,13 +78,13 @@ pub struct Link {
     settings: LinkSettings,
     to_broker: Pipe,
     to_client: Pipe,
-    /// When what was given to write will have been written.
+    /// When the bytes to write will have been written.
     written: VecDeque<Moment>,
     random: Random,
 }
 
 impl Link {
-    /// A connection is asked for. It comes, is refused, or (if `swallowed`) never answered.
+    /// Starts a connection. It is accepted, refused, or (if `swallowed`) never responded to.
     #[must_use]
     pub fn connect(
         broker: i32,
@@ -130,11 +130,11 @@ impl Link {
     }
 
     /// The broker writes.
-    pub fn answer(&mut self, bytes: Bytes, spoilt: bool, now: Moment) {
+    pub fn answer(&mut self, bytes: Bytes, corrupted: bool, now: Moment) {
         if !self.to_client.closed {
             let mut at = now + self.latency();
             for piece in self.pieces(bytes) {
-                self.to_client.push(at, Arrival::AtClient(piece, spoilt));
+                self.to_client.push(at, Arrival::AtClient(piece, corrupted));
                 at += self.random.millis(0, 2);
             }
         }
@@ -150,7 +150,7 @@ impl Link {
         pieces
     }
 
-    /// The client closes: what it has written comes through (or, seldom, only part of it), and then the end.
+    /// The client closes: what it has written arrives (or, rarely, only a part), and then the end.
     pub fn close_by_client(&mut self, now: Moment) {
         self.to_client.queue.clear();
         self.to_client.closed = true;
@@ -166,7 +166,7 @@ impl Link {
         }
     }
 
-    /// The broker closes: what it has written comes through, and then the end.
+    /// The broker closes: what it has written arrives, and then the end.
     pub fn close_by_broker(&mut self, now: Moment) {
         self.to_broker.queue.clear();
         self.to_broker.closed = true;
@@ -177,7 +177,7 @@ impl Link {
         }
     }
 
-    /// Both ends lose the connection; bytes that are under way are lost.
+    /// Both ends lose the connection; bytes in transit are lost.
     pub fn cut(&mut self, now: Moment) {
         self.written.clear();
         for (pipe, end) in [
@@ -194,18 +194,18 @@ impl Link {
         }
     }
 
-    /// Cuts the link when so many more bytes have come through in one direction.
+    /// Cuts the link after this many more bytes have arrived in one direction.
     pub const fn cut_after(&mut self, bytes: usize, to_broker: bool) {
         let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };
-        // A later cut does not mend an earlier one: else bytes would be missing in the middle.
+        // A later cut does not replace an earlier one: otherwise bytes would be missing in the middle.
         pipe.cut_after = match pipe.cut_after {
             Some(left) if left < bytes => Some(left),
             _ => Some(bytes),
         };
     }
 
-    /// Faults cease: a cut that is still to come does not.
-    pub const fn relent(&mut self) {
+    /// Removes a cut that has not happened yet.
+    pub const fn end_faults(&mut self) {
         if !self.to_broker.closed {
             self.to_broker.cut_after = None;
         }
@@ -214,13 +214,13 @@ impl Link {
         }
     }
 
-    /// Nothing comes through in one direction until then.
+    /// Stops one direction until this time.
     pub fn stall(&mut self, until: Moment, to_broker: bool) {
         let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };
         pipe.stalled_until = pipe.stalled_until.max(until);
     }
 
-    /// What arrives next, if it does so by now.
+    /// Returns what arrives next, if it has arrived by now.
     pub fn arrival(&mut self, now: Moment) -> Option<Arrival> {
         if let Some(arrival) = self.to_broker.pop(now) {
             return Some(match arrival {
@@ -233,12 +233,12 @@ impl Link {
             return Some(Arrival::Written);
         }
         Some(match self.to_client.pop(now)? {
-            Arrival::AtClient(bytes, spoilt) => Arrival::AtClient(self.through(bytes, false, now), spoilt),
+            Arrival::AtClient(bytes, corrupted) => Arrival::AtClient(self.through(bytes, false, now), corrupted),
             other => other,
         })
     }
 
-    /// Lets bytes through, or the part of them that comes before the cut.
+    /// Lets bytes arrive, or the part of them before the cut.
     fn through(&mut self, mut bytes: Bytes, to_broker: bool, now: Moment) -> Bytes {
         let pipe = if to_broker { &mut self.to_broker } else { &mut self.to_client };
         if let Some(left) = pipe.cut_after {
@@ -251,16 +251,16 @@ impl Link {
         bytes
     }
 
-    /// When the next thing arrives.
+    /// Returns when the next thing arrives.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Moment> {
         let written = self.written.front().copied();
         [self.to_broker.next_at(), self.to_client.next_at(), written].into_iter().flatten().min()
     }
 
-    /// Whether nothing will ever arrive any more.
+    /// Returns true if nothing will arrive any more.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         self.to_broker.closed && self.to_client.closed && self.wakes_at().is_none()
     }
 }

@@ -21,44 +21,44 @@ const fn instant(now: Moment) -> Instant {
 }
 
 impl Machine {
-    /// A machine that starts now.
+    /// Creates a machine that starts now.
     #[must_use]
     pub fn new(config: ProducerConfig, now: Moment, seed: u64) -> Self {
         let wall = Timestamp::from_millis(1_700_000_000_000 + now.as_millis() as i64);
         Self(kafka_batch_core::machine::Machine::new(config, Clock { now: instant(now), wall }, seed))
     }
 
-    /// Hands a batch over.
+    /// Passes a batch to the machine.
     pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, SendErrorKind> {
-        self.0.send(batch, to, instant(now)).map_err(|error| error.reason)
+        self.0.send(batch, to, instant(now)).map_err(|error| error.kind)
     }
 
-    /// Asks to hear when everything is through.
+    /// Requests an event after the completion of all batches.
     pub fn flush(&mut self, now: Moment) -> FlushId {
         self.0.flush(instant(now))
     }
 
-    /// Closes it.
+    /// Closes the machine.
     pub fn close(&mut self, mode: CloseMode, now: Moment) {
         self.0.close(mode, instant(now));
     }
 
-    /// Asks for a topic.
+    /// Looks up a topic.
     pub fn lookup_topic(&mut self, topic: &str, now: Moment) {
         self.0.lookup_topic(topic, instant(now));
     }
 
-    /// The door in.
+    /// Passes an input to the machine.
     pub fn handle_input(&mut self, input: Input<'_>, now: Moment) {
         self.0.handle_input(input, instant(now));
     }
 
-    /// The door out.
+    /// Returns the next output.
     pub fn poll_output(&mut self, now: Moment) -> Output {
         self.0.poll_output(instant(now))
     }
 
-    /// Bytes have come on a connection.
+    /// Passes received bytes to the machine.
     pub fn received(&mut self, connection: ConnectionId, bytes: &[u8], now: Moment) {
         self.handle_input(Input::Received(connection, bytes), now);
     }

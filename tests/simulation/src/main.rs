@@ -45,7 +45,7 @@ fn args() -> Option<Args> {
     Some(args)
 }
 
-/// How many failures of one kind there were, and the first seeds with what was wrong.
+/// The number of failures of one kind, and the first seeds with details.
 type Failures = (u64, Vec<(u64, String)>);
 
 /// Sums over runs.
@@ -59,7 +59,7 @@ struct Sums {
     steps: u64,
     faults: BTreeMap<&'static str, u64>,
     states: Distinct,
-    /// Failures by law: how many, and the first seeds.
+    /// Failures by law: the number, and the first seeds.
     failures: BTreeMap<&'static str, Failures>,
 }
 
@@ -75,18 +75,18 @@ impl Sums {
             *self.faults.entry(fault).or_default() += count;
         }
         self.states.extend(report.counts.states);
-        if let Some(breach) = report.breach {
-            let (count, seeds) = self.failures.entry(breach.law).or_default();
+        if let Some(violation) = report.violation {
+            let (count, seeds) = self.failures.entry(violation.law).or_default();
             *count += 1;
             if seeds.len() < 5 {
-                seeds.push((seed, breach.what));
+                seeds.push((seed, violation.what));
             }
         }
     }
 
     fn print(&self) {
         let Self { schedules, accepted, delivered, not_written, unknown, steps, .. } = self;
-        println!("{schedules} schedules, {steps} steps, {} distinct states, nearly", self.states.count());
+        println!("{schedules} schedules, {steps} steps, {} distinct states (estimated)", self.states.count());
         println!("{accepted} batches: {delivered} delivered, {not_written} not written, {unknown} unknown");
         for (fault, count) in &self.faults {
             println!("{count:>12} × {fault}");
@@ -105,25 +105,25 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     };
-    std::panic::set_hook(Box::new(|_| {})); // a panic is a breach, and reported as one
+    std::panic::set_hook(Box::new(|_| {})); // a panic is reported as a violation
     if args.trace { one(&args) } else { many(&args) }
 }
 
 fn one(args: &Args) -> ExitCode {
     let mut schedule = Schedule::from_seed(args.seed);
     let report = run_twice(&schedule);
-    if let Some(breach) = report.breach.filter(|_| args.shorten) {
-        schedule = shorten(&schedule, breach.law);
+    if let Some(violation) = report.violation.filter(|_| args.shorten) {
+        schedule = shorten(&schedule, violation.law);
     }
     println!("{:#?}\nending: {:?}", schedule.settings, schedule.ending);
     let report = run(&schedule, false, true);
     for line in &report.trace {
         println!("{line}");
     }
-    match report.breach.or_else(|| run_twice(&schedule).breach) {
+    match report.violation.or_else(|| run_twice(&schedule).violation) {
         None => ExitCode::SUCCESS,
-        Some(breach) => {
-            println!("BROKEN: {breach}");
+        Some(violation) => {
+            println!("BROKEN: {violation}");
             ExitCode::FAILURE
         }
     }
@@ -143,16 +143,16 @@ fn many(args: &Args) -> ExitCode {
                     }
                     let seed = args.seed + number;
                     let schedule = Schedule::from_seed(seed);
-                    // Every eighth run is made twice: the second time with its bytes cut anywhere.
+                    // Every eighth run is made twice, the second time with received bytes split anywhere.
                     let report =
                         if seed.is_multiple_of(8) { run_twice(&schedule) } else { run(&schedule, false, false) };
-                    if report.breach.is_some() && !args.keep_going {
+                    if report.violation.is_some() && !args.keep_going {
                         stop.store(true, Ordering::Relaxed);
                     }
-                    if let Some(breach) = &report.breach {
-                        eprintln!("seed {seed}: {breach}");
+                    if let Some(violation) = &report.violation {
+                        eprintln!("seed {seed}: {violation}");
                     }
-                    let mut sums = sums.lock().expect("nobody panics while adding");
+                    let mut sums = sums.lock().expect("no panic while it is locked");
                     sums.add(seed, report);
                     if sums.schedules.is_multiple_of(100_000) {
                         let rate = sums.schedules as f64 / begin.elapsed().as_secs_f64();
@@ -162,14 +162,14 @@ fn many(args: &Args) -> ExitCode {
             });
         }
     });
-    let sums = sums.into_inner().expect("nobody panics while adding");
+    let sums = sums.into_inner().expect("no panic while it is locked");
     sums.print();
     let time = begin.elapsed().as_secs_f64();
     println!("{time:.1} s, {:.0} schedules a second", sums.schedules as f64 / time);
     let Some((law, (_, seeds))) = sums.failures.first_key_value() else { return ExitCode::SUCCESS };
     if !args.keep_going {
         let seed = seeds[0].0;
-        println!("\nseed {seed}, shortened, broke \"{law}\":");
+        println!("\nseed {seed}, shortened, violates \"{law}\":");
         let shorter = shorten(&Schedule::from_seed(seed), law);
         for line in run(&shorter, false, true).trace {
             println!("{line}");

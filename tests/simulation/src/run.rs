@@ -7,32 +7,32 @@ use kafka_batch_core::machine::CloseMode;
 
 use crate::Moment;
 use crate::broker::release::Release;
-use crate::contents::{Recipe, Serial};
-use crate::laws::Breach;
-use crate::laws::ledger::Outcome;
-use crate::laws::logs::{Strictness, check};
+use crate::contents::{BatchSpec, Serial};
+use crate::laws::Violation;
+use crate::laws::history::Outcome;
+use crate::laws::logs::{Guarantees, check};
 use crate::laws::tap::LONGEST_THROTTLE;
 use crate::schedule::{Ending, Schedule};
 use crate::world::{Action, Counts, World};
 
-/// How a run went.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// The law that was broken.
-    pub breach: Option<Breach>,
-    /// What happened, if the run was traced.
+    /// The violation, if there is one.
+    pub violation: Option<Violation>,
+    /// The trace, if the run was traced.
     pub trace: Vec<String>,
-    /// Stands for all that the machine put out.
+    /// A hash of all outputs of the machine.
     pub digest: u64,
-    /// What was counted.
+    /// The statistics.
     pub counts: Counts,
-    /// Batches that were accepted.
+    /// Accepted batches.
     pub accepted: u64,
-    /// Of these: delivered.
+    /// Delivered batches.
     pub delivered: u64,
-    /// Of these: not written.
+    /// Batches reported as not written.
     pub not_written: u64,
-    /// Of these: unknown.
+    /// Batches reported as unknown.
     pub unknown: u64,
 }
 
@@ -44,18 +44,18 @@ pub fn run(schedule: &Schedule, cut_anywhere: bool, traced: bool) -> Report {
     settings.traced = traced;
     let mut world = World::new(settings);
     let outcome = catch_unwind(AssertUnwindSafe(|| play(schedule, &mut world)));
-    let breach = match outcome {
+    let violation = match outcome {
         Ok(outcome) => outcome.err(),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Some(Breach { law: "nothing panics", what: text.unwrap_or_default() })
+            Some(Violation { law: "nothing panics", what: text.unwrap_or_default() })
         }
     };
-    let mut report = Report { breach, digest: world.digest(), ..Report::default() };
-    for promise in world.ledger.promises.values() {
+    let mut report = Report { violation, digest: world.digest(), ..Report::default() };
+    for accepted in world.history.accepted_batches.values() {
         report.accepted += 1;
-        match &promise.outcome {
+        match &accepted.outcome {
             Some(Outcome::Delivered(_)) => report.delivered += 1,
             Some(Outcome::Failed(fates, _)) if fates.contains(&Fate::Unknown) => report.unknown += 1,
             Some(Outcome::Failed(..)) => report.not_written += 1,
@@ -67,24 +67,24 @@ pub fn run(schedule: &Schedule, cut_anywhere: bool, traced: bool) -> Report {
     report
 }
 
-/// Runs a schedule twice: as it is, and with received bytes cut anywhere. The outputs must be the same. (This holds
-/// for the same seed and the same inputs, too.)
+/// Runs a schedule twice: as it is, and with received bytes split anywhere. The outputs must be the same. (So they must
+/// be for the same seed and the same inputs.)
 #[must_use]
 pub fn run_twice(schedule: &Schedule) -> Report {
     let mut first = run(schedule, false, false);
-    if first.breach.is_none() {
+    if first.violation.is_none() {
         let second = run(schedule, true, false);
-        if second.breach.is_some() {
-            first.breach = second.breach;
+        if second.violation.is_some() {
+            first.violation = second.violation;
         } else if second.digest != first.digest {
             let what = "the outputs differ from those of the same run with its bytes in one piece".into();
-            first.breach = Some(Breach { law: "received bytes cut anywhere give the same outputs", what });
+            first.violation = Some(Violation { law: "outputs do not depend on how received bytes are split", what });
         }
     }
     first
 }
 
-fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
+fn play(schedule: &Schedule, world: &mut World) -> Result<(), Violation> {
     for (at, action) in &schedule.actions {
         world.run_until(*at)?;
         world.act(action)?;
@@ -95,8 +95,9 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
     match schedule.ending {
         Ending::Closed(mode) => world.act(&Action::Close(mode))?,
         Ending::Healed => {
-            world.act(&Action::Relent)?;
-            // Whatever was begun comes to its end: delays, stalls, brokers that are away, time-outs, back-offs, throttling.
+            world.act(&Action::EndFaults)?;
+            // Longer than anything that was started can take: delays, stalls, brokers that are down, timeouts,
+            // back-offs, throttling.
             let time_outs = producer.request_timeout * 2 + producer.socket_connection_setup_timeout;
             let calm = Moment::from_secs(45) + time_outs + LONGEST_THROTTLE;
             world.run_until(world.now + calm)?;
@@ -111,41 +112,42 @@ fn play(schedule: &Schedule, world: &mut World) -> Result<(), Breach> {
     let end = world.now + patience;
     while !world.is_closed() {
         if !world.step(end)? && !world.is_closed() {
-            return Breach::of("a closed producer comes to its end", format!("not within {patience:?}"));
+            return Violation::of("a closed producer ends", format!("not within {patience:?}"));
         }
     }
-    // What the machine gave up may still arrive somewhere.
+    // Batches that the machine gave up may still arrive.
     let end = world.now + Moment::from_secs(600);
     while !world.is_quiet() {
         if !world.step(end)? {
             break;
         }
     }
-    let sent = world.ledger.promises.iter().find(|(_, promise)| !promise.attempts.is_empty());
-    if let Some((serial, promise)) = sent.filter(|_| world.is_locked_out()) {
-        return Breach::of("who is locked out sends nothing", format!("{serial:?}: {promise:?}"));
+    let sent = world.history.accepted_batches.iter().find(|(_, accepted)| !accepted.attempts.is_empty());
+    if let Some((serial, accepted)) = sent.filter(|_| world.lacks_credentials()) {
+        return Violation::of("an unauthenticated client sends no batches", format!("{serial:?}: {accepted:?}"));
     }
     let idempotent = producer.is_idempotent() && schedule.settings.releases.iter().all(|each| *each >= Release::V0_11);
-    check(&world.ledger, &world.cluster, Strictness { acks: world.acks(), idempotent })
+    check(&world.history, &world.cluster, Guarantees { acks: world.acks(), idempotent })
 }
 
-/// A batch for each partition, which has to get through. Returns whether some are in doubt for good: an answer came too late, or a
-/// former leader was asked first, and then the broker refused the identity. Those behind them have to get through.
-fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, Breach> {
-    let recipe = Recipe { records: 1, ..Recipe::default() };
-    if world.is_locked_out() {
+/// Sends a batch to each partition, which must be delivered. Returns whether some remain unknown: a response was too
+/// late, or a former leader was tried first, and then the broker rejected the identity. The batches after them must be
+/// delivered.
+fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, Violation> {
+    let spec = BatchSpec { records: 1, ..BatchSpec::default() };
+    if world.lacks_credentials() {
         return Ok(false);
     }
     let mut probes: Vec<(Serial, String)> = Vec::new();
-    // A broker before 2.5 that has forgotten a producer refuses it (UNKNOWN_PRODUCER_ID), and a batch that an old leader
-    // may have taken before stays unknown then.
-    let refuses = world.settings().releases.iter().any(|release| release.rules().unknown.is_some());
+    // A broker before 2.5 that has forgotten a producer rejects it (UNKNOWN_PRODUCER_ID). A batch that a former leader
+    // may have accepted before remains unknown then.
+    let rejection_code = world.settings().releases.iter().any(|release| release.rules().unknown.is_some());
     for (topic, partition) in world.cluster.all_partitions() {
         let forgotten = world.cluster.partition(&topic, partition).is_some_and(|found| found.log.has_forgotten());
-        if refuses && forgotten {
+        if rejection_code && forgotten {
             continue;
         }
-        if let Some(serial) = world.send(&topic, partition, recipe)? {
+        if let Some(serial) = world.send(&topic, partition, spec)? {
             probes.push((serial, format!("{topic}-{partition}")));
         }
     }
@@ -153,27 +155,31 @@ fn probe(world: &mut World, patience: Moment, is_second: bool) -> Result<bool, B
     world.run_until(world.now + patience + Moment::from_secs(1))?;
     let mut in_doubt = false;
     for (serial, to) in probes {
-        match &world.ledger.promises[&serial].outcome {
+        match &world.history.accepted_batches[&serial].outcome {
             Some(Outcome::Delivered(_)) => {}
             Some(Outcome::Failed(fates, _))
-                if !is_second && world.refuses_identities() && fates.contains(&Fate::Unknown) =>
+                if !is_second && world.rejects_identities() && fates.contains(&Fate::Unknown) =>
             {
                 in_doubt = true;
             }
-            // In so little time not everything can be set up anew.
+            // The time is too short to set up everything again.
             _ if patience < Moment::from_secs(5) => {}
             outcome => {
-                return Breach::of("when faults cease, all gets through", format!("{serial:?} to {to}: {outcome:?}"));
+                return Violation::of(
+                    "after the faults end, every batch is delivered",
+                    format!("{serial:?} to {to}: {outcome:?}"),
+                );
             }
         }
     }
     Ok(in_doubt)
 }
 
-/// Leaves out of a failing schedule what it does not need to break the same law.
+/// Removes the actions of a failing schedule that are not needed to violate the same law.
 #[must_use]
 pub fn shorten(schedule: &Schedule, law: &str) -> Schedule {
-    let fails = |schedule: &Schedule| run(schedule, false, false).breach.is_some_and(|breach| breach.law == law);
+    let fails =
+        |schedule: &Schedule| run(schedule, false, false).violation.is_some_and(|violation| violation.law == law);
     let mut shortest = schedule.clone();
     let mut size = shortest.actions.len().max(1);
     while size > 0 {

@@ -1,45 +1,48 @@
-//! The fake broker itself: dialogues with it, whose requests `kafka-batch-core` encodes and whose answers it decodes.
+//! The simulated broker: requests that `kafka-batch-core` encodes, and responses that it decodes.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_batch_core::Magic;
+use kafka_batch_core::batch::Stamp;
 use kafka_batch_core::protocol::{
     Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, InitProducerIdRequest, InitProducerIdResponse,
     MetadataRequest, MetadataResponse, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     RequestHeader, RequestedTopics, TopicProduceData, Uuid,
 };
-use kafka_batch_core::{Magic, Stamp};
 use kafka_batch_simulation::broker::identities::CODES;
 use kafka_batch_simulation::broker::release::Release;
-use kafka_batch_simulation::broker::{Broker, Deed, HandOut, Intercept, Interceptor, RefusedIdentities};
+use kafka_batch_simulation::broker::{
+    AssignedIdentity, Broker, BrokerAction, Intercept, Interceptor, RejectedIdentities,
+};
 use kafka_batch_simulation::cluster::{Cluster, ClusterSettings};
-use kafka_batch_simulation::contents::{Recipe, Serial, fill};
+use kafka_batch_simulation::contents::{BatchSpec, Serial, fill};
 use kafka_batch_simulation::random::Random;
 use kafka_protocol::messages::ApiKey as TheirKey;
 
 const HEADER: RequestHeader<'static> = RequestHeader { correlation_id: 7, client_id: Some("test") };
 const CONNECTION: u64 = 1;
 
-/// A dialogue with broker 1 of a cluster of two.
+/// A connection with broker 1 of a cluster of two.
 struct Dialogue {
     broker: Broker,
     cluster: Cluster,
     now: Duration,
 }
 
-/// What the broker did.
+/// The actions of the broker.
 #[derive(Debug, PartialEq)]
-enum Heard {
+enum Received {
     Frame(Bytes),
-    HungUp,
+    Closed,
     Nothing,
 }
 
-impl Heard {
+impl Received {
     fn frame(self) -> Bytes {
         match self {
             Self::Frame(frame) => frame,
-            other => panic!("{other:?} where an answer should be"),
+            other => panic!("{other:?} instead of a response"),
         }
     }
 }
@@ -67,38 +70,38 @@ impl Dialogue {
         self
     }
 
-    fn asks(&mut self, request: &[Bytes]) -> &mut Self {
+    fn request(&mut self, request: &[Bytes]) -> &mut Self {
         self.broker.receive(CONNECTION, &request.concat());
         self
     }
 
-    /// What the broker does within ten seconds.
-    fn hears(&mut self) -> Heard {
+    /// Returns what the broker does within ten seconds.
+    fn responses(&mut self) -> Received {
         let patience = self.now + Duration::from_secs(10);
         loop {
             self.cluster.turn(self.now);
-            for deed in self.broker.turn(&mut self.cluster, self.now) {
-                match deed {
-                    Deed::Send { bytes, .. } => return Heard::Frame(bytes.slice(4..)),
-                    Deed::HangUp(_) => return Heard::HungUp,
-                    Deed::Intercepted(_) => {}
+            for action in self.broker.turn(&mut self.cluster, self.now) {
+                match action {
+                    BrokerAction::Send { bytes, .. } => return Received::Frame(bytes.slice(4..)),
+                    BrokerAction::CloseConnection(_) => return Received::Closed,
+                    BrokerAction::Intercepted(_) => {}
                 }
             }
             let next = [self.broker.wakes_at(), self.cluster.wakes_at()].into_iter().flatten().min();
             match next.filter(|next| *next < patience) {
                 Some(next) => self.now = self.now.max(next),
-                None => return Heard::Nothing,
+                None => return Received::Nothing,
             }
         }
     }
 
-    fn produces(&mut self, version: i16, acks: Acks, serial: u64, stamp: Stamp) -> &mut Self {
+    fn send_produce(&mut self, version: i16, acks: Acks, serial: u64, stamp: Stamp) -> &mut Self {
         let request = produce(&self.cluster, version, acks, serial, stamp);
-        self.asks(&request)
+        self.request(&request)
     }
 
-    fn hears_of_produce(&mut self, version: i16) -> PartitionProduceResponse {
-        let response = ProduceResponse::decode(&self.hears().frame(), version).unwrap();
+    fn produce_response(&mut self, version: i16) -> PartitionProduceResponse {
+        let response = ProduceResponse::decode(&self.responses().frame(), version).unwrap();
         response.responses[0].partition_responses[0].clone()
     }
 
@@ -109,7 +112,7 @@ impl Dialogue {
 
 fn produce(cluster: &Cluster, version: i16, acks: Acks, serial: u64, stamp: Stamp) -> Vec<Bytes> {
     let magic = Magic::for_produce_version(version);
-    let sealed = fill(Serial(serial), Recipe { records: 3, padding: 5, magic: Some(magic), ..Recipe::default() })
+    let sealed = fill(Serial(serial), BatchSpec { records: 3, padding: 5, magic: Some(magic), ..BatchSpec::default() })
         .seal()
         .unwrap();
     let records = sealed.stamp(stamp).unwrap().bytes().clone();
@@ -119,93 +122,93 @@ fn produce(cluster: &Cluster, version: i16, acks: Acks, serial: u64, stamp: Stam
 }
 
 #[test]
-fn the_oldest_hangs_up_on_api_versions() {
+fn the_oldest_broker_closes_the_connection_on_api_versions() {
     let request = ApiVersionsRequest {
         client_software_name: "test",
         client_software_version: "1",
         cluster_id: None,
         node_id: -1,
     };
-    assert_eq!(with(Release::V0_9).at(1).asks(&request.encode(0, HEADER).unwrap()).hears(), Heard::HungUp);
+    assert_eq!(with(Release::V0_9).at(1).request(&request.encode(0, HEADER).unwrap()).responses(), Received::Closed);
 
-    // A version that it does not know is answered in v0.
+    // A version that the broker does not know is responded to in v0.
     for release in [Release::V0_10, Release::V2_8, Release::V4_1] {
-        let frame = with(release).at(1).asks(&request.encode(5, HEADER).unwrap()).hears().frame();
+        let frame = with(release).at(1).request(&request.encode(5, HEADER).unwrap()).responses().frame();
         let response = ApiVersionsResponse::decode(&frame, 5).unwrap();
         assert_eq!(response.error_code, ErrorCode::UNSUPPORTED_VERSION);
         assert_eq!(response.api_keys.is_empty(), release < Release::V2_4);
     }
-    let frame = with(Release::V4_1).at(1).asks(&request.encode(4, HEADER).unwrap()).hears().frame();
+    let frame = with(Release::V4_1).at(1).request(&request.encode(4, HEADER).unwrap()).responses().frame();
     let response = ApiVersionsResponse::decode(&frame, 4).unwrap();
     assert_eq!(response.choose(ApiKey::Produce), Some(13));
 }
 
 #[test]
-fn every_version_of_produce_is_taken_by_the_brokers_that_speak_it() {
+fn every_produce_version_is_accepted_by_the_brokers_that_support_it() {
     for release in Release::ALL {
         for version in 0..=13 {
             let mut dialogue = with(release);
-            dialogue.at(1).produces(version, Acks::All, 1, Stamp::NONE);
-            if release.speaks(TheirKey::Produce, version) {
-                let answer = dialogue.hears_of_produce(version);
+            dialogue.at(1).send_produce(version, Acks::All, 1, Stamp::NONE);
+            if release.supports(TheirKey::Produce, version) {
+                let answer = dialogue.produce_response(version);
                 assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::NONE, 0), "{release:?} v{version}");
                 assert_eq!(dialogue.stored(), [1]);
             } else {
-                assert_eq!(dialogue.hears(), Heard::HungUp, "{release:?} v{version}");
+                assert_eq!(dialogue.responses(), Received::Closed, "{release:?} v{version}");
             }
         }
     }
 }
 
 #[test]
-fn a_duplicate_is_answered_with_its_old_offset() {
+fn a_duplicate_gets_the_original_offset() {
     let mut dialogue = with(Release::V3_9);
     let stamp = |sequence| Stamp::NONE.producer(9, 0, sequence);
-    assert_eq!(dialogue.at(1).produces(9, Acks::All, 1, stamp(0)).hears_of_produce(9).base_offset, 0);
-    assert_eq!(dialogue.at(100).produces(9, Acks::All, 2, stamp(3)).hears_of_produce(9).base_offset, 3);
-    assert_eq!(dialogue.at(200).produces(9, Acks::All, 1, stamp(0)).hears_of_produce(9).base_offset, 0);
-    let answer = dialogue.at(300).produces(9, Acks::All, 4, stamp(9)).hears_of_produce(9);
+    assert_eq!(dialogue.at(1).send_produce(9, Acks::All, 1, stamp(0)).produce_response(9).base_offset, 0);
+    assert_eq!(dialogue.at(100).send_produce(9, Acks::All, 2, stamp(3)).produce_response(9).base_offset, 3);
+    assert_eq!(dialogue.at(200).send_produce(9, Acks::All, 1, stamp(0)).produce_response(9).base_offset, 0);
+    let answer = dialogue.at(300).send_produce(9, Acks::All, 4, stamp(9)).produce_response(9);
     assert_eq!(answer.error_code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
     assert_eq!(dialogue.stored(), [1, 2]);
 }
 
 #[test]
-fn acks_0_has_no_answer() {
+fn acks_0_has_no_response() {
     let mut dialogue = with(Release::V4_1);
-    assert_eq!(dialogue.at(1).produces(13, Acks::None, 1, Stamp::NONE).hears(), Heard::Nothing);
+    assert_eq!(dialogue.at(1).send_produce(13, Acks::None, 1, Stamp::NONE).responses(), Received::Nothing);
     assert_eq!(dialogue.stored(), [1]);
 }
 
 #[test]
-fn a_leader_that_is_deposed_while_it_waits_cannot_say_what_becomes_of_the_batch() {
+fn a_leader_that_is_replaced_while_it_waits_cannot_report_the_outcome() {
     let mut dialogue = with(Release::V4_1);
     dialogue.cluster.partition_mut("t", 0).unwrap().frozen_until = Duration::from_secs(60);
-    dialogue.at(1).produces(13, Acks::All, 1, Stamp::NONE);
+    dialogue.at(1).send_produce(13, Acks::All, 1, Stamp::NONE);
     dialogue.broker.turn(&mut dialogue.cluster, dialogue.now);
     dialogue.at(10);
     dialogue.broker.turn(&mut dialogue.cluster, dialogue.now);
     assert_eq!(dialogue.stored(), [1]);
-    dialogue.cluster.depose("t", 0, Duration::from_millis(100), dialogue.now);
-    assert_eq!(dialogue.hears_of_produce(13).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    dialogue.cluster.remove_leader("t", 0, Duration::from_millis(100), dialogue.now);
+    assert_eq!(dialogue.produce_response(13).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
     assert_eq!(dialogue.stored().len() + dialogue.cluster.lost.len(), 1);
 }
 
 #[test]
-fn a_wait_for_replicas_that_is_too_long_ends_but_the_batch_stays() {
+fn a_wait_for_replicas_that_times_out_does_not_remove_the_batch() {
     let mut dialogue = with(Release::V2_8);
     dialogue.cluster.partition_mut("t", 0).unwrap().frozen_until = Duration::from_secs(60);
-    let answer = dialogue.at(1).produces(9, Acks::All, 1, Stamp::NONE).hears_of_produce(9);
+    let answer = dialogue.at(1).send_produce(9, Acks::All, 1, Stamp::NONE).produce_response(9);
     assert_eq!(answer.error_code, ErrorCode::REQUEST_TIMED_OUT);
     assert_eq!(dialogue.stored(), [1]);
 }
 
 #[test]
-fn a_topic_is_made_when_it_is_asked_for_and_has_leaders_some_time_later() {
+fn a_topic_is_created_on_request_and_has_leaders_later() {
     let mut dialogue = with(Release::V3_9);
-    let mut request = MetadataRequest::new(RequestedTopics::Named(&["new"]));
+    let mut request = MetadataRequest::new(RequestedTopics::ByName(&["new"]));
     let mut ask = |dialogue: &mut Dialogue, allowed| {
         request.allow_auto_topic_creation = allowed;
-        let frame = dialogue.asks(&request.encode(12, HEADER).unwrap()).hears().frame();
+        let frame = dialogue.request(&request.encode(12, HEADER).unwrap()).responses().frame();
         MetadataResponse::decode(&frame, 12).unwrap().topics[0].clone()
     };
     assert_eq!(ask(dialogue.at(1), false).error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
@@ -222,51 +225,52 @@ fn producer_ids_are_always_new_and_an_interceptor_works_once() {
     let what = Intercept::Refuse { code, all: true };
     dialogue.broker.intercept(Interceptor { api: TheirKey::InitProducerId, after: 1, what });
     let request = InitProducerIdRequest::idempotent().encode(5, HEADER).unwrap();
-    let mut ask = |at| InitProducerIdResponse::decode(&dialogue.at(at).asks(&request).hears().frame(), 5).unwrap();
+    let mut ask =
+        |at| InitProducerIdResponse::decode(&dialogue.at(at).request(&request).responses().frame(), 5).unwrap();
     let [first, second, third] = [ask(1), ask(2), ask(3)];
     assert_eq!(second.error_code.0, code);
     assert!(first.producer_id < third.producer_id && third.producer_epoch == 0);
 }
 
 #[test]
-fn identities_are_handed_out_again_or_with_other_epochs_if_so_wanted() {
+fn identities_are_assigned_again_or_with_other_epochs_if_configured() {
     let mut dialogue = with(Release::V4_1);
     let request = InitProducerIdRequest::idempotent().encode(5, HEADER).unwrap();
-    let mut ask = |how: Option<HandOut>| {
+    let mut ask = |how: Option<AssignedIdentity>| {
         if let Some(how) = how {
-            let what = Intercept::HandOut(how);
+            let what = Intercept::AssignedIdentity(how);
             dialogue.broker.intercept(Interceptor { api: TheirKey::InitProducerId, after: 0, what });
         }
-        let answer = InitProducerIdResponse::decode(&dialogue.asks(&request).hears().frame(), 5).unwrap();
+        let answer = InitProducerIdResponse::decode(&dialogue.request(&request).responses().frame(), 5).unwrap();
         assert_eq!(answer.error_code, ErrorCode::NONE);
         (answer.producer_id, answer.producer_epoch)
     };
     let (first, _) = ask(None);
     assert_eq!(ask(None), (first + 1, 0));
-    assert_eq!(ask(Some(HandOut::Again)), (first + 1, 0));
-    assert_eq!(ask(Some(HandOut::First)), (first, 0));
-    assert_eq!(ask(Some(HandOut::LaterEpoch)), (first + 1, 3));
-    assert_eq!(ask(Some(HandOut::LateEpoch)), (first + 2, i16::MAX - 1));
-    assert_eq!(ask(Some(HandOut::Invalid)), (-1, 0));
+    assert_eq!(ask(Some(AssignedIdentity::Again)), (first + 1, 0));
+    assert_eq!(ask(Some(AssignedIdentity::First)), (first, 0));
+    assert_eq!(ask(Some(AssignedIdentity::LaterEpoch)), (first + 1, 3));
+    assert_eq!(ask(Some(AssignedIdentity::LateEpoch)), (first + 2, i16::MAX - 1));
+    assert_eq!(ask(Some(AssignedIdentity::Invalid)), (-1, 0));
 }
 
 #[test]
-fn identities_are_refused_for_good_with_any_code() {
+fn identities_are_rejected_permanently_with_any_code() {
     for code in CODES {
         let mut dialogue = with(Release::V4_1);
-        dialogue.cluster.hand_out(9, 0);
+        dialogue.cluster.assign(9, 0);
         let produce = |dialogue: &mut Dialogue, serial, (id, epoch), sequence| {
             let stamp = Stamp::NONE.producer(id, epoch, sequence);
-            dialogue.produces(13, Acks::All, serial, stamp).hears_of_produce(13).error_code.0
+            dialogue.send_produce(13, Acks::All, serial, stamp).produce_response(13).error_code.0
         };
-        dialogue.broker.refuse(RefusedIdentities::OwnEpochs, code, &dialogue.cluster);
+        dialogue.broker.reject(RejectedIdentities::OwnEpochs, code, &dialogue.cluster);
         assert_eq!(produce(&mut dialogue, 1, (9, 0), 0), 0);
         assert_eq!(produce(&mut dialogue, 2, (9, 1), 0), code);
-        dialogue.broker.relent(false);
+        dialogue.broker.end_faults(false);
         assert_eq!(produce(&mut dialogue, 3, (9, 1), 0), code);
-        dialogue.broker.refuse(RefusedIdentities::Forgotten, code, &dialogue.cluster);
+        dialogue.broker.reject(RejectedIdentities::Forgotten, code, &dialogue.cluster);
         assert_eq!(produce(&mut dialogue, 4, (9, 0), 3), code);
-        dialogue.cluster.hand_out(10, 0);
+        dialogue.cluster.assign(10, 0);
         assert_eq!(produce(&mut dialogue, 5, (10, 0), 0), 0);
         assert_eq!(dialogue.stored(), [1, 5]);
     }

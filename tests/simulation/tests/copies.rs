@@ -1,4 +1,4 @@
-//! A batch is not copied once it is sealed: seen by an allocator that counts, and by where its bytes lie.
+//! A batch is not copied after it is sealed: measured by a counting allocator and by the addresses of its bytes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use kafka_batch_core::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
 use kafka_batch_core::{Timestamp, TopicPartition};
 use kafka_batch_simulation::broker::release::Release;
-use kafka_batch_simulation::broker::{Broker, Deed, Intercept, Interceptor, host};
+use kafka_batch_simulation::broker::{Broker, BrokerAction, Intercept, Interceptor, host};
 use kafka_batch_simulation::cluster::{Cluster, ClusterSettings};
-use kafka_batch_simulation::contents::{Recipe, Serial, fill};
+use kafka_batch_simulation::contents::{BatchSpec, Serial, fill};
 use kafka_batch_simulation::random::Random;
 use kafka_protocol::messages::ApiKey;
 
@@ -20,12 +20,12 @@ thread_local! {
     static TAKEN: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call goes on to the system's allocator as it came.
+// SAFETY: every call is forwarded to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // In a thread that ends there is nobody left to count for.
+        // A thread that is ending has no counter.
         let _ = TAKEN.try_with(|taken| taken.set(taken.get() + layout.size()));
-        // SAFETY: the caller keeps to the contract, which is the same.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `run` gives, and how many bytes it took from the allocator.
+/// Returns the result of `run`, and how many bytes it allocated.
 fn counted<T>(run: impl FnOnce() -> T) -> (T, usize) {
     let before = TAKEN.get();
     let result = run();
@@ -46,7 +46,7 @@ fn counted<T>(run: impl FnOnce() -> T) -> (T, usize) {
 }
 
 #[test]
-fn a_batch_of_a_megabyte_goes_out_three_times_and_comes_back_without_a_copy() {
+fn a_batch_of_a_megabyte_is_sent_three_times_and_returned_without_a_copy() {
     let settings = ClusterSettings {
         auto_create: false,
         default_partitions: 1,
@@ -65,7 +65,7 @@ fn a_batch_of_a_megabyte_goes_out_three_times_and_comes_back_without_a_copy() {
 
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
     let mut producer = Machine::new(ProducerConfig::new([(host(1), 9092)]), clock, 3);
-    let sealed = fill(Serial(0), Recipe { records: 4, padding: 250_000, ..Recipe::default() }).seal().unwrap();
+    let sealed = fill(Serial(0), BatchSpec { records: 4, padding: 250_000, ..BatchSpec::default() }).seal().unwrap();
     let size = sealed.size();
     assert!(size > 1_000_000);
     let (sent, mut taken) = counted(|| producer.send(sealed, TopicPartition::new("t", 0), Instant::START));
@@ -86,17 +86,17 @@ fn a_batch_of_a_megabyte_goes_out_three_times_and_comes_back_without_a_copy() {
             Output::Transmit { connection, bytes } => {
                 places.extend(bytes.iter().filter(|segment| segment.len() == size).map(|segment| segment.as_ptr()));
                 let number = names.iter().find(|(_, name)| **name == connection).map(|(number, _)| *number);
-                broker.receive(number.expect("it was connected to"), &bytes.concat());
+                broker.receive(number.expect("a connection"), &bytes.concat());
             }
             Output::Event(Event::Delivered { delivery, .. }) => break delivery,
             Output::Wait(deadline) => {
-                let deeds = broker.turn(&mut cluster, now);
-                if deeds.is_empty() {
+                let actions = broker.turn(&mut cluster, now);
+                if actions.is_empty() {
                     let next = [broker.wakes_at(), cluster.wakes_at(), deadline.map(Instant::since_start)];
-                    now = now.max(next.into_iter().flatten().min().expect("something is still to happen"));
+                    now = now.max(next.into_iter().flatten().min().expect("a deadline"));
                 }
-                for deed in deeds {
-                    if let Deed::Send { connection, bytes, .. } = deed {
+                for action in actions {
+                    if let BrokerAction::Send { connection, bytes, .. } = action {
                         let input = Input::Received(names[&connection], &bytes);
                         taken += counted(|| producer.handle_input(input, Instant::from_start(now))).1;
                     }
@@ -106,11 +106,11 @@ fn a_batch_of_a_megabyte_goes_out_three_times_and_comes_back_without_a_copy() {
             Output::Event(_) | Output::Close(_) => {}
         }
     };
-    assert_eq!(broker.complaints, Vec::<String>::new());
-    assert_eq!(places.len(), 3, "refused twice, and then taken");
-    assert!(places.iter().all(|place| *place == places[0]), "a retry is the very same bytes: {places:?}");
+    assert_eq!(broker.violations, Vec::<String>::new());
+    assert_eq!(places.len(), 3, "rejected twice, then accepted");
+    assert!(places.iter().all(|place| *place == places[0]), "a retry sends the same bytes: {places:?}");
     let first = delivery.batch().records().next().and_then(|record| record.value).unwrap().as_ptr();
     let offset = (first as usize).checked_sub(places[0] as usize);
-    assert!(offset.is_some_and(|offset| offset < 100), "and they come back");
-    assert!(taken < 50_000, "{taken} bytes were taken for all else, for a batch of {size}");
+    assert!(offset.is_some_and(|offset| offset < 100), "the same bytes are returned");
+    assert!(taken < 50_000, "{taken} bytes were allocated besides, for a batch of {size}");
 }

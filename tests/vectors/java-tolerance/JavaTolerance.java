@@ -1,9 +1,9 @@
-// Makes the vectors in this folder, and says what Java's reader makes of each: see README.md.
+// Writes the vectors of this directory, and reports what Java's reader returns for each: see README.md.
 //
 //     java -cp CLASSPATH JavaTolerance.java write FOLDER     writes the vectors and manifest.json
-//     java -cp CLASSPATH JavaTolerance.java read FOLDER      prints the manifest for the vectors that are there
+//     java -cp CLASSPATH JavaTolerance.java read FOLDER      prints the manifest of the existing vectors
 //
-// The class path is that of org.apache.kafka:kafka-clients:4.4.0, whose package of records is an internal one.
+// The class path is that of org.apache.kafka:kafka-clients:4.4.0, whose record package is internal.
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -45,7 +45,7 @@ public final class JavaTolerance {
     static final int HEADER = 61;
     static final CompressionType NONE = CompressionType.NONE;
 
-    /** What a vector is, and its bytes. */
+    /** The description of a vector, and its bytes. */
     record Vector(String what, byte[] bytes) {}
 
     public static void main(String[] args) throws Exception {
@@ -93,14 +93,14 @@ public final class JavaTolerance {
         line.append(",\"sha256\":").append(text(hash));
         line.append(",\"reader\":").append(text("kafka-clients " + AppInfoParser.getVersion()));
         line.append(",\"java\":").append(inMemory);
-        // Only where a log segment is read otherwise than a fetch response.
+        // Only if a log segment is read differently from a fetch response.
         if (!inFile.equals(inMemory)) {
             line.append(",\"java_file\":").append(inFile);
         }
         return line.append("}").toString();
     }
 
-    /** Each batch as a consumer reads it: checked, then record after record. */
+    /** Reads each batch as a consumer does: checks it, then reads its records. */
     static String read(Iterator<? extends RecordBatch> batches) {
         List<String> read = new ArrayList<>();
         String error = "null";
@@ -175,7 +175,7 @@ public final class JavaTolerance {
         return json.append('"').toString();
     }
 
-    // ---- Records and batches of magic 2, with whatever a writer can get wrong
+    // ---- Records and batches of magic 2, with every possible mistake of a writer
 
     static byte[] bytes(String text) {
         return text.getBytes(StandardCharsets.ISO_8859_1);
@@ -207,7 +207,7 @@ public final class JavaTolerance {
         return bytes == null ? varint(-1) : join(varint(bytes.length), bytes);
     }
 
-    /** A record from its parts as they are on the wire; its length is right. */
+    /** Returns a record of these encoded parts, with a valid length. */
     static byte[] record(int offsetDelta, byte[] key, byte[] value, byte[] headers) {
         byte[] body = join(zeros(1), varint(0), varint(offsetDelta), key, value, headers);
         return join(varint(body.length), body);
@@ -217,7 +217,7 @@ public final class JavaTolerance {
         return record(offsetDelta, sized(bytes("k" + offsetDelta)), sized(bytes(value)), varint(0));
     }
 
-    /** A record with one header after another: a name as Latin-1, and a value. */
+    /** Returns a record with these headers: names as Latin-1, and values. */
     static byte[] recordWith(int offsetDelta, String value, byte[]... namesAndValues) {
         byte[] headers = varint(namesAndValues.length / 2);
         for (byte[] part : namesAndValues) {
@@ -240,7 +240,7 @@ public final class JavaTolerance {
         return buffer.array();
     }
 
-    /** Three records at offsets from `baseOffset` on, with a sound header. */
+    /** Returns three records at offsets from `baseOffset` on, with a valid header. */
     static byte[] good(long baseOffset) {
         return batch(NONE, baseOffset, 2, 3, three());
     }
@@ -251,7 +251,7 @@ public final class JavaTolerance {
         return copy;
     }
 
-    /** Edits a batch of magic 2 and makes its checksum right again. */
+    /** Edits a batch of magic 2 and updates its checksum. */
     static byte[] resummed(byte[] batch, Consumer<ByteBuffer> edit) {
         byte[] copy = edited(batch, edit);
         java.util.zip.CRC32C crc = new java.util.zip.CRC32C();
@@ -264,7 +264,7 @@ public final class JavaTolerance {
         return Compression.of(type).build();
     }
 
-    /** What Java's compressor of that kind makes of the bytes. */
+    /** Compresses the bytes with Java's compressor of this type. */
     static byte[] packed(CompressionType type, byte magic, byte[] bytes) throws IOException {
         ByteBufferOutputStream out = new ByteBufferOutputStream(4096);
         try (OutputStream stream = compression(type).wrapForOutput(out, magic)) {

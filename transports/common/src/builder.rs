@@ -7,12 +7,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use kafka_batch_core::machine;
-use kafka_batch_core::{BatchOptions, Capabilities, DownConversion};
+use kafka_batch_core::convert::DownConversion;
+use kafka_batch_core::{BatchOptions, Capabilities};
 
 use crate::command_queue::CommandQueue;
-use crate::drive::drive;
 use crate::driver::Driver;
+use crate::driver_loop::run;
 use crate::error::ConfigError;
 use crate::gathering::Gathering;
 use crate::producer::Producer;
@@ -119,11 +119,12 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// A setting is unknown, out of range or in conflict with another one.
     pub fn build_with_task(self) -> Result<(R::Producer, ProducerTask), ConfigError> {
         let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let ParsedConfig { machine, options: batch_options, linger, tls, brokers } =
+        let ParsedConfig { machine: mut config, options: batch_options, linger, tls, brokers } =
             settings::parse(&settings, &config, batch_options)?;
         let security = Security::new(tls.as_ref())?;
         batch_options.clone().build(UNIX_EPOCH)?;
-        let config = machine::ProducerConfig { down_conversion, split_too_large, ..machine };
+        config.down_conversion = down_conversion;
+        config.split_too_large = split_too_large;
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
@@ -133,7 +134,7 @@ impl<R: Runtime> ProducerBuilder<R> {
         let queue = Arc::new(CommandQueue::new(limit, topics, gathering));
         let driver = Driver::new(config, security, seed, Arc::clone(&queue));
         let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
-        Ok((producer.into(), Box::pin(drive::<R>(driver))))
+        Ok((producer.into(), Box::pin(run::<R>(driver))))
     }
 }
 

@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
+use kafka_batch_core::error::Rejection;
 use kafka_batch_core::{
-    Delivery, DeliveryError, FailureReason, Fate, RecordDelivery, RecordDeliveryError, RecordError, Rejection,
-    Timestamp, TopicPartition,
+    Delivery, DeliveryError, FailureReason, Fate, RecordDelivery, RecordDeliveryError, RecordError, Timestamp,
+    TopicPartition,
 };
 
 use crate::accepted::Answer;

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, mem, thread};
 
 use bytes::Bytes;
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
-use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition, TransportError};
+use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
 
 use crate::accepted::Answer;
 use crate::broker_addresses::BrokerAddresses;
@@ -23,7 +24,7 @@ use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
 use crate::waiters::{Entry, Waiter, Waiters};
 
-/// The machine of one producer, and the futures that wait for it. [`drive`](crate::drive::drive) runs it.
+/// The machine of one producer, and the futures that wait for it. [`run`](crate::driver_loop::run) runs it.
 ///
 /// A runtime that is shut down drops it before its [`Step::End`]. Then every batch in flight fails, with its fate as far as
 /// it is known, and all waiting futures complete.
@@ -102,8 +103,8 @@ impl fmt::Debug for Step {
 }
 
 impl Driver {
-    pub(crate) fn new(config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
-        let config = ProducerConfig { over_tls: security.is_tls(), ..config };
+    pub(crate) fn new(mut config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
+        config.over_tls = security.is_tls();
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {
             started: Instant::now(),
@@ -257,7 +258,7 @@ impl Driver {
             Err(error) => {
                 // The batch was accepted already, so this is its outcome. Memory was acquired before, so the only cause
                 // left is that the topic's name is invalid.
-                let reason = FailureReason::Transport(TransportError::new(error.reason));
+                let reason = FailureReason::Transport(TransportError::new(error.kind));
                 let batch = error.batch.into_batch();
                 self.complete(waiter, permits, Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
             }
@@ -305,7 +306,7 @@ impl Driver {
                 self.queue.set_produce(self.addresses.produce());
             }
             Event::ConnectionError(error) => log::warn!("{error}"),
-            Event::ClosedIdle { end, idle } => log::debug!("{end}, after it was idle for {} ms", idle.as_millis()),
+            Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}
         }
@@ -318,11 +319,11 @@ impl Driver {
         }
     }
 
-    fn end(&mut self, in_order: bool) {
+    fn end(&mut self, was_closed: bool) {
         self.ended = true;
-        self.commands.extend(self.queue.end(in_order));
-        self.queue.topics.give_up(if in_order { &TopicError::Closed } else { &TopicError::Stopped });
-        if in_order {
+        self.commands.extend(self.queue.end(was_closed));
+        self.queue.topics.give_up(if was_closed { &TopicError::Closed } else { &TopicError::Stopped });
+        if was_closed {
             // Commands that were queued after the machine was closed have no effect, but their futures must complete.
             for command in self.commands.drain(..) {
                 match command {
@@ -401,7 +402,5 @@ impl fmt::Debug for Driver {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod log_capture;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! The error of building a producer.
 
-use kafka_batch_core::OptionsError;
+use kafka_batch_core::batch::OptionsError;
 
-/// Why a producer could not be made.
+/// The error returned when a producer cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

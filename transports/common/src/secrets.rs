@@ -1,6 +1,6 @@
 //! Redaction of settings in errors, log lines and `Debug`.
 
-use crate::settings;
+use crate::settings::table::{BROKERS, is_known};
 
 /// Settings whose values are never shown.
 const SECRET: [&str; 3] = ["sasl.password", "ssl.key.pem", "ssl.key.password"];
@@ -17,9 +17,9 @@ const MAX_RUN: usize = 64;
 /// whose names may be misspelled ones of secret settings, PEM in any setting, since it may contain a key, and credentials
 /// in the address of a server.
 pub(crate) fn shown(setting: &str, value: &str) -> String {
-    if SECRET.contains(&setting) || !settings::is_known(setting) {
+    if SECRET.contains(&setting) || !is_known(setting) {
         NOT_SHOWN.to_owned()
-    } else if setting == settings::BROKERS {
+    } else if setting == BROKERS {
         shown_servers(value)
     } else if setting.ends_with(".pem") || is_pasted(value) {
         length(value)
@@ -32,7 +32,7 @@ fn length(value: &str) -> String {
     format!("({} bytes)", value.len())
 }
 
-/// Returns whether a value may be a key that was put in the wrong setting: PEM, a long run of base64, binary data, or any
+/// Returns `true` if a value may be a key that was put in the wrong setting: PEM, a long run of base64, binary data, or any
 /// value of more than 256 bytes.
 #[must_use]
 pub fn is_pasted(value: &str) -> bool {
@@ -59,7 +59,7 @@ pub fn shown_servers(list: &str) -> String {
 pub(crate) fn shown_name<'n>(name: &'n str, value: &str) -> &'n str {
     let is_name =
         name.len() <= MAX_LENGTH && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if settings::is_known(name) || is_name && !settings::is_known(value) { name } else { NOT_SHOWN }
+    if is_known(name) || is_name && !is_known(value) { name } else { NOT_SHOWN }
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 
-use kafka_batch_core::message::{Defaults, Message};
+use kafka_batch_core::message::{Defaults, Message, RecordComposer};
 use kafka_batch_core::{
-    Destination, EnqueueError, EnqueueErrorReason, Record, RecordComposer, RecordDelivery, SendErrorReason,
-    SendMessageError, TopicPartition,
+    Destination, EnqueueError, EnqueueErrorReason, Record, RecordDelivery, SendErrorReason, SendMessageError,
+    TopicPartition,
 };
 
 use crate::command_queue::{Attempt, HeldPermits};

@@ -8,7 +8,7 @@ mod config;
 mod docs;
 mod forms;
 mod servers;
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,6 @@ use crate::secrets::{shown, shown_name};
 
 /// Settings by their Kafka names.
 pub(crate) type Settings = BTreeMap<String, String>;
-
-pub(crate) const BROKERS: &str = "bootstrap.servers";
-
-/// Returns whether there is a setting of this name.
-pub(crate) fn is_known(name: &str) -> bool {
-    table::row(name).is_some()
-}
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]

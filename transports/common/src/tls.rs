@@ -43,17 +43,17 @@ impl Tls {
             either(settings, KEY_LOCATION, KEY_PEM)?,
         ) {
             (None, None) => match password {
-                Some(password) => return password.wrong("it is used only with ssl.key.location or ssl.key.pem"),
+                Some(password) => return password.wrong("the password is used only with ssl.key.location or ssl.key.pem: set one of them, or remove the password"),
                 None => None,
             },
             (Some(certificate), Some(key)) => {
                 Some((certificate.certificates()?, key::read(&key, password)?, certificate.setting, key.setting))
             }
             (Some(certificate), None) => {
-                return certificate.setting.wrong("its key is missing: set ssl.key.location or ssl.key.pem too");
+                return certificate.setting.wrong("the key of the certificate is missing: set ssl.key.location or ssl.key.pem too");
             }
             (None, Some(key)) => {
-                let remedy = "its certificate is missing: set ssl.certificate.location or ssl.certificate.pem too";
+                let remedy = "the certificate of the key is missing: set ssl.certificate.location or ssl.certificate.pem too";
                 return key.setting.wrong(remedy);
             }
         };
@@ -91,16 +91,16 @@ impl Tls {
 }
 
 /// The keys that `ring` can sign with.
-const USABLE: &str = "keys can be of RSA (2048 to 4096 bits), ECDSA (P-256 and P-384) and Ed25519";
+const USABLE: &str = "supported keys are RSA (2048 to 4096 bits), ECDSA (P-256 and P-384) and Ed25519";
 
 /// Returns the error for a client certificate that cannot be used with its key, naming the setting of the one at fault.
 fn unusable<T>(error: &rustls::Error, certificate: Setting<'_>, key: Setting<'_>) -> Result<T, ConfigError> {
     match error {
         // ring's only error for a key.
-        rustls::Error::General(_) => key.wrong(format!("it is damaged, or of a kind that is not supported: {USABLE}")),
+        rustls::Error::General(_) => key.wrong(format!("the key is damaged, or its kind is not supported: {USABLE}")),
         rustls::Error::InvalidCertificate(_) => certificate
-            .wrong("it is damaged, or of X.509 version 1: make it with an extension file (openssl x509 -req -extfile)"),
-        error => certificate.wrong(format!("it cannot be used with this key: {}; {USABLE}", Words::of(error))),
+            .wrong("the certificate is damaged, or has X.509 version 1: create it with an extension file (openssl x509 -req -extfile)"),
+        error => certificate.wrong(format!("the certificate cannot be used with this key: {}; {USABLE}", Words::of(error))),
     }
 }
 
@@ -128,9 +128,8 @@ fn either<'s>(
     match (Setting::of(settings, location), Setting::of(settings, pem)) {
         (None, None) => Ok(None),
         (None, Some(setting)) => Ok(Some(Pem { setting, bytes: setting.found.as_bytes().to_vec() })),
-        (Some(setting), None) if setting.found.contains(BEGIN) => {
-            setting.wrong(format!("this is the text of a PEM file and not the name of one: {pem} takes the text"))
-        }
+        (Some(setting), None) if setting.found.contains(BEGIN) => setting
+            .wrong(format!("the value is the text of a PEM file and not its path: set {pem} to the text instead")),
         (Some(setting), None) => match fs::read(Path::new(setting.found)) {
             Ok(bytes) => Ok(Some(Pem { setting, bytes })),
             Err(error) => setting.wrong(format!("this file cannot be read: {error}")),
@@ -142,10 +141,10 @@ fn either<'s>(
 impl Pem<'_> {
     /// Returns the certificates in the text, in order. There is at least one.
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-        const HOW: &str = "it has to be PEM, with BEGIN CERTIFICATE";
+        const HOW: &str = "use a PEM text with BEGIN CERTIFICATE";
         let sections = match pem::sections(&self.bytes) {
             Ok(sections) => sections,
-            Err(error) => return self.setting.wrong(format!("there is no certificate in it: {error}; {HOW}")),
+            Err(error) => return self.setting.wrong(format!("no certificate found: {error}; {HOW}")),
         };
         let of_certificates = sections.iter().filter(|section| section.label == Label::Certificate);
         let certificates = of_certificates.map(|section| section.decode().map(CertificateDer::from));
@@ -153,9 +152,9 @@ impl Pem<'_> {
             Ok(certificates) if !certificates.is_empty() => Ok(certificates),
             Ok(_) => {
                 let found = sections[0].label.name();
-                self.setting.wrong(format!("there is no certificate in it, but {found}: {HOW}"))
+                self.setting.wrong(format!("no certificate found, but {found}; {HOW}"))
             }
-            Err(error) => self.setting.wrong(format!("a certificate in it cannot be read: {error}")),
+            Err(error) => self.setting.wrong(format!("a certificate cannot be read: {error}")),
         }
     }
 }
@@ -165,11 +164,11 @@ fn checks_names(settings: &Settings) -> Result<bool, ConfigError> {
     match setting.found.trim().to_ascii_lowercase().as_str() {
         "https" => Ok(true),
         "none" | "" => Ok(false), // of librdkafka and of the Java client
-        _ => setting.wrong("write https or none"),
+        _ => setting.wrong("the value must be https or none"),
     }
 }
 
-/// A TLS stream whose read errors are described. A broker that refuses our certificate sends an alert and closes the
+/// A TLS stream whose read errors are described. A broker that rejects the client certificate sends an alert and closes the
 /// connection. In TLS 1.3 that is after our handshake, so a write may fail first, and the alert is read afterwards.
 #[derive(Debug)]
 pub(crate) struct TlsStream<S>(client::TlsStream<S>);
@@ -211,12 +210,12 @@ fn of_rustls(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Returns whether a certificate was refused, by either side.
+/// Returns true if a certificate was rejected, by either side.
 pub(crate) fn is_distrust(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(|error: &TlsError| error.words.is_distrust)
 }
 
-/// Returns whether the other side does not speak TLS.
+/// Returns true if the other side does not use TLS.
 pub(crate) fn is_no_tls(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NoTls>())
 }
@@ -259,7 +258,7 @@ fn explained(error: &io::Error) -> io::Error {
     let words = match of_rustls(error) {
         Some(error) => {
             if let rustls::Error::PeerMisbehaved(_) | rustls::Error::PeerIncompatible(_) = error {
-                log::debug!("rustls: {error:?}"); // details for experts; contains no secret
+                log::debug!("rustls: {error:?}"); // technical details, without secrets
             }
             Words::of(error)
         }

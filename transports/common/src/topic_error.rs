@@ -1,8 +1,9 @@
 //! The errors of a topic's lookup.
 
+use kafka_batch_core::SendErrorReason;
+use kafka_batch_core::error::{NoBrokerCause, TransportError};
 use kafka_batch_core::machine::TopicLookupError;
 use kafka_batch_core::protocol::ErrorCode;
-use kafka_batch_core::{NoBrokerCause, SendErrorReason, TransportError};
 
 /// Why a topic's number of partitions is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub(crate) enum TopicError {
 }
 
 impl TopicError {
-    /// Returns whether the error concerns the topic itself, rather than brokers or the producer.
+    /// Returns `true` if the error concerns the topic itself, rather than brokers or the producer.
     pub(crate) const fn concerns_topic(&self) -> bool {
-        matches!(self, Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidName))
+        matches!(self, Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidTopic))
     }
 
     /// Converts the error into one of sending to the topic. `brokers` are the addresses that were tried.
@@ -32,8 +33,8 @@ impl TopicError {
         match error {
             TopicLookupError::Broker(error) if is_unknown_topic(error.code) => SendErrorReason::UnknownTopic { topic },
             TopicLookupError::Broker(error) => SendErrorReason::Broker { topic, error },
-            TopicLookupError::InvalidName => SendErrorReason::InvalidTopic { topic },
-            TopicLookupError::NotLetIn(error) => SendErrorReason::Authentication(error.into()),
+            TopicLookupError::InvalidTopic => SendErrorReason::InvalidTopic { topic },
+            TopicLookupError::Authentication(error) => SendErrorReason::Authentication(error.into()),
             TopicLookupError::TimedOut { cause } => {
                 SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: NoBrokerCause::TimedOut(cause) }
             }
@@ -42,7 +43,7 @@ impl TopicError {
     }
 }
 
-/// Returns whether brokers respond with this code for a topic that does not exist, or that is being created.
+/// Returns `true` if brokers respond with this code for a topic that does not exist, or that is being created.
 const fn is_unknown_topic(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::LEADER_NOT_AVAILABLE)
 }

@@ -12,7 +12,8 @@
 use std::ffi::{CString, c_void};
 use std::ptr::{NonNull, null_mut};
 
-use kafka_batch_core::{Fate, HeaderList, RecordView};
+use kafka_batch_core::decode::RecordView;
+use kafka_batch_core::{Fate, HeaderList};
 use rdkafka::bindings::{
     RD_KAFKA_MSG_F_COPY, rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_headers_new, rd_kafka_headers_t,
     rd_kafka_last_error, rd_kafka_message_broker_id, rd_kafka_message_status, rd_kafka_msg_status_t, rd_kafka_producev,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kafka_batch_core::SendErrorReason;
+use kafka_batch_core::error::{NoBrokerCause, TransportError};
 use kafka_batch_core::protocol::{ApiKey, BrokerError};
-use kafka_batch_core::{NoBrokerCause, SendErrorReason, TransportError};
 use kafka_batch_transport::waiting::{self, Count};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};

@@ -21,8 +21,9 @@
 //! | failed, but is in the log (`MSG_STATUS_PERSISTED`) | [`Written`](Fate::Written) |
 //! | was refused by `produce()`, or follows one that was | [`NotWritten`](Fate::NotWritten) |
 
+use kafka_batch_core::error::TransportError;
 use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
-use kafka_batch_core::{FailureReason, Fate, RecordError, TransportError};
+use kafka_batch_core::{FailureReason, Fate, RecordError};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::error::LibrdkafkaError;
@@ -63,7 +64,7 @@ fn reason_of(failure: &Failure) -> FailureReason {
         RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { cause: None },
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
         code => match broker_code(code) {
-            Some(code) => BrokerError::new(ApiKey::Produce, code).from_broker(failure.broker).into(),
+            Some(code) => BrokerError::new(ApiKey::Produce, code).with_broker(failure.broker).into(),
             None => FailureReason::Transport(TransportError::new(LibrdkafkaError::new(code, None))),
         },
     }

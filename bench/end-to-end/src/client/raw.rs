@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use kafka_batch::protocol::{
-    Acks, DEFAULT_FRAME_CEILING, ErrorCode, FrameReader, PartitionProduceData, ProduceRequest, ProduceResponse,
+    Acks, DEFAULT_MAX_FRAME_SIZE, ErrorCode, FrameReader, PartitionProduceData, ProduceRequest, ProduceResponse,
     RequestHeader, TopicProduceData, Uuid,
 };
 
@@ -39,7 +39,7 @@ pub fn publish(job: &Job, mut send: impl FnMut(&mut TcpStream, &Request) -> io::
     let requests = (0..job.partitions).map(|partition| request(job, partition));
     let requests = requests.collect::<Result<Vec<_>, _>>()?;
     let mut answers =
-        Answers { frames: FrameReader::new(DEFAULT_FRAME_CEILING), buffer: vec![0; 1 << 16], unseen: 0..0 };
+        Answers { frames: FrameReader::new(DEFAULT_MAX_FRAME_SIZE), buffer: vec![0; 1 << 16], unseen: 0..0 };
 
     let answered = job.acks == job::Acks::All;
     for request in &requests {

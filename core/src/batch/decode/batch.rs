@@ -36,6 +36,7 @@ pub(super) enum Kind<'a> {
 
 /// The meaning of the timestamps of a batch's records (KIP-32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: it is one bit of the attributes.
 pub enum TimestampType {
     /// The time at which the producer created the record.
     CreateTime,
@@ -113,13 +114,14 @@ impl<'a> RecordBatch<'a> {
         Some(if log_append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime })
     }
 
-    /// Returns whether the batch is part of a transaction.
+    /// Returns `true` if the batch is part of a transaction.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
         self.has(attribute::TRANSACTIONAL)
     }
 
-    /// Returns whether the records are control records, written by a broker: see [`RecordView::control`](crate::RecordView::control).
+    /// Returns `true` if the records are control records, written by a broker: see
+    /// [`RecordView::control`](crate::decode::RecordView::control).
     #[must_use]
     pub fn is_control(&self) -> bool {
         self.has(attribute::CONTROL)
@@ -172,7 +174,7 @@ impl<'a> RecordBatch<'a> {
     }
 
     /// Returns the records, decompressing them if necessary, to at most `max_decompressed` bytes
-    /// (see [`DEFAULT_MAX_DECOMPRESSED`](crate::DEFAULT_MAX_DECOMPRESSED)).
+    /// (see [`DEFAULT_MAX_DECOMPRESSED`](crate::decode::DEFAULT_MAX_DECOMPRESSED)).
     ///
     /// Bytes after the end of the compressed data are skipped as Java's reader skips them: after a gzip member, LZ4 frame
     /// or zstd frame, anything that does not begin another one; after the last block of a xerial Snappy stream, up to

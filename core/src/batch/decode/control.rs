@@ -39,6 +39,7 @@ pub enum ControlType {
 /// An error for a control record whose key or value is shorter than its type requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {part} of the control record has {found} bytes, but at least {least} are required")]
+#[non_exhaustive]
 pub struct ControlRecordError {
     /// The part that is too short: `key` or `value`.
     pub part: &'static str,
@@ -51,8 +52,9 @@ pub struct ControlRecordError {
 impl RecordView<'_> {
     /// Decodes this record as a control record.
     ///
-    /// Call this only for records of a control batch ([`RecordBatch::is_control`](crate::RecordBatch::is_control)): in
-    /// any other batch the key is application data, and the result is meaningless.
+    /// Call this only for records of a control batch
+    /// ([`RecordBatch::is_control`](crate::decode::RecordBatch::is_control)): in any other batch the key is application
+    /// data, and the result is meaningless.
     ///
     /// # Errors
     /// Returns an error if the key, or the value of an end-of-transaction marker, is too short.

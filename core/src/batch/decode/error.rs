@@ -37,29 +37,31 @@ const _: () = assert!(size_of::<DecodeError>() <= 80);
 /// length from which it is computed, which no valid checksum covers in a damaged batch: after a wrong length more errors
 /// follow, until a batch begins at an expected position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: a reader that continues after an error must handle each extent.
 pub enum DecodeErrorScope {
-    /// One record. The next item of [`RecordIter`](crate::RecordIter) is the record after it.
+    /// One record. The next item of [`RecordIter`](crate::decode::RecordIter) is the record after it.
     Record {
         /// The record's first byte, in the error's region.
         start: usize,
         /// The first byte after the record, in the error's region.
         end: usize,
     },
-    /// The batch; in an error of [`RecordIter`](crate::RecordIter), the rest of the batch. The next item of
-    /// [`RecordBatches`](crate::RecordBatches) is the batch after it.
+    /// The batch; in an error of [`RecordIter`](crate::decode::RecordIter), the rest of the batch. The next item of
+    /// [`RecordBatches`](crate::decode::RecordBatches) is the batch after it.
     Batch {
         /// The first byte in the buffer after the batch, which begins at [`DecodeError::batch_at`].
         end: usize,
     },
     /// Everything from [`DecodeError::batch_at`] to the end of the buffer: the batch's length is invalid, and the start of
-    /// the next batch unknown. [`RecordBatches`](crate::RecordBatches) has ended.
+    /// the next batch unknown. [`RecordBatches`](crate::decode::RecordBatches) has ended.
     Rest,
 }
 
 /// The bytes in which a [`DecodeError`] has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Exhaustive on purpose: bytes are those that were read, or what was decompressed from them.
 pub enum Region {
-    /// The buffer passed to [`RecordBatches::new`](crate::RecordBatches::new).
+    /// The buffer passed to [`RecordBatches::new`](crate::decode::RecordBatches::new).
     Buffer,
     /// The batch's records after decompression.
     Decompressed,
@@ -132,11 +134,12 @@ pub enum DecodeErrorKind {
         /// Bytes left.
         left: usize,
     },
-    /// A record's header name is not UTF-8. [`Records::iter_lenient`](crate::Records::iter_lenient) returns names as bytes.
+    /// A record's header name is not UTF-8. [`Records::iter_lenient`](crate::decode::Records::iter_lenient) returns
+    /// names as bytes.
     #[error("the header name is not UTF-8: `Records::iter_lenient` returns names as bytes")]
     HeaderNameNotUtf8,
     /// An offset is not greater than the preceding one, or outside the range of the batch's header. Only
-    /// [`Records::validate`](crate::Records::validate) returns this.
+    /// [`Records::validate`](crate::decode::Records::validate) returns this.
     #[error("the offset delta is {found}, outside of {least} to {last}")]
     OffsetDelta {
         /// The delta found.

@@ -191,7 +191,8 @@ pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{BatchOptions, DEFAULT_MAX_DECOMPRESSED, DecodeErrorScope, RecordBatches};
+    use crate::batch::BatchOptions;
+    use crate::batch::decode::{DEFAULT_MAX_DECOMPRESSED, DecodeErrorScope, RecordBatches};
     use crate::magic::MagicChoice;
     use crate::record::Record;
 

@@ -37,7 +37,8 @@ pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 /// If every batch must be valid, stop at the first error:
 ///
 /// ```
-/// use kafka_batch_core::{KafkaBatch, Record, RecordBatches, Timestamp, DEFAULT_MAX_DECOMPRESSED};
+/// use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+/// use kafka_batch_core::{KafkaBatch, Record, Timestamp};
 ///
 /// let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
 /// let _ = batch.append(Record::new("hello"))?;
@@ -57,9 +58,9 @@ pub const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 /// extent of the loss. This reads a damaged segment and counts what is lost:
 ///
 /// ```
-/// use kafka_batch_core::{
-///     DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorScope, KafkaBatch, Record, RecordBatches, Stamp, Timestamp,
-/// };
+/// use kafka_batch_core::batch::Stamp;
+/// use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorScope, RecordBatches};
+/// use kafka_batch_core::{KafkaBatch, Record, Timestamp};
 ///
 /// #[derive(Default, Debug, PartialEq)]
 /// struct Lost {

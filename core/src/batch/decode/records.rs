@@ -84,7 +84,8 @@ impl Records<'_> {
     ///   0 inside a compressed one of magic 1, or the reverse.
     ///
     /// ```
-    /// # use kafka_batch_core::{Header, KafkaBatch, Record, RecordBatches, Timestamp, DEFAULT_MAX_DECOMPRESSED};
+    /// # use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+    /// # use kafka_batch_core::{Header, KafkaBatch, Record, Timestamp};
     /// # let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
     /// # let _ = batch.append(Record::new("hello").headers(&[Header::new("source", "sensor-7")]))?;
     /// # let stamped = batch.seal()?.without_producer_id();

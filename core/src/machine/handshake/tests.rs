@@ -4,6 +4,7 @@ use super::*;
 use crate::machine::backoff::Seed;
 use crate::machine::scram::tests::Server;
 use crate::machine::{SaslMechanism, ScramError};
+use crate::magic::Magic;
 
 fn config(sasl: bool) -> ProducerConfig {
     config_with(sasl.then_some(SaslMechanism::Plain))
@@ -37,7 +38,7 @@ fn apis(correlation: i32, code: i16, apis: &[(i16, i16)]) -> Vec<u8> {
 fn after_api_versions(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
     let (first, waiting) = sent(Handshake::begin(config, None));
     assert_eq!(first[4..12], [0, 18, 0, 3, 255, 255, 255, 255]);
-    assert!(waiting.asks_versions());
+    assert!(waiting.awaits_api_versions());
     let (second, waiting) = sent(waiting.on_frame(config, RNG, &apis(-1, 35, &[])));
     assert_eq!(second[4..12], [0, 18, 0, 0, 255, 255, 255, 254]);
     waiting.on_frame(config, RNG, &apis(-2, 0, listed))
@@ -116,9 +117,8 @@ fn refusals_name_the_reason() {
         other => panic!("{other:?}"),
     }
     let waiting = Authenticate {
-        sasl: config.sasl.clone().unwrap(),
         channel: Channel::Requests { version: 0, correlation: AUTHENTICATE },
-        conversation: Conversation::Plain,
+        conversation: Conversation::begin(config.sasl.clone().unwrap(), RNG).1,
         versions: Versions { produce: 7, metadata: 5, init_producer_id: None },
     };
     let answer = [&AUTHENTICATE.to_be_bytes()[..], &[0, 58, 0, 2], b"no", &[0; 4]].concat();
@@ -246,7 +246,7 @@ fn texts(step: Result<Step, ConnectionErrorKind>) -> String {
 #[test]
 fn a_broker_that_repeats_the_password_is_not_quoted() {
     const PASSWORD: &str = "correct horse";
-    for mechanism in SaslMechanism::ALL {
+    for &mechanism in SaslMechanism::ALL {
         let sasl = Sasl::new(mechanism, "me", PASSWORD).unwrap();
         let config = ProducerConfig { sasl: Some(sasl), ..ProducerConfig::new([("h", 1)]) };
         // In its list of mechanisms: it has the password from another connection.

@@ -27,7 +27,7 @@ const SIGNS: [&str; 4] = [
     "v=I9C76C/8+0wVn8Er/RfKqQfgkbMsWpF3rIdLZGPbJce7n2i3sAgBt0Xmqddud68ZKk/GcCm9pwUqB8wBt9i3ow==",
 ];
 
-fn exchange(hash: Hash, username: &str, password: &str, nonce: &str, messages: [&str; 4]) {
+fn exchange(hash: ScramHash, username: &str, password: &str, nonce: &str, messages: [&str; 4]) {
     let (first, state) = AwaitsSalt::begin(hash, username, nonce.to_string());
     assert_eq!(str::from_utf8(&first), Ok(messages[0]));
     let (last, state) = state.on_token(password, messages[1].as_bytes()).unwrap();
@@ -37,13 +37,13 @@ fn exchange(hash: Hash, username: &str, password: &str, nonce: &str, messages: [
 
 #[test]
 fn exchanges_match_the_test_vectors() {
-    exchange(Hash::Sha256, "user", "pencil", "rOprNGfwEbeRWgbNEkqO", RFC_7677);
-    exchange(Hash::Sha512, "user", "pencil", "rOprNGfwEbeRWgbNEkqO", SHA_512);
-    exchange(Hash::Sha512, "a=b,c", "p, =~", "nonce", SIGNS);
+    exchange(ScramHash::Sha256, "user", "pencil", "rOprNGfwEbeRWgbNEkqO", RFC_7677);
+    exchange(ScramHash::Sha512, "user", "pencil", "rOprNGfwEbeRWgbNEkqO", SHA_512);
+    exchange(ScramHash::Sha512, "a=b,c", "p, =~", "nonce", SIGNS);
 }
 
 fn on_challenge(challenge: &[u8]) -> Result<String, ScramError> {
-    let (_, state) = AwaitsSalt::begin(Hash::Sha256, "user", "rOprNGfwEbeRWgbNEkqO".to_string());
+    let (_, state) = AwaitsSalt::begin(ScramHash::Sha256, "user", "rOprNGfwEbeRWgbNEkqO".to_string());
     state.on_token("pencil", challenge).map(|(last, _)| String::from_utf8(last).unwrap())
 }
 
@@ -55,7 +55,7 @@ fn optional_extensions_are_ignored() {
 
 #[test]
 fn a_hostile_challenge_is_refused_before_anything_is_hashed() {
-    use ScramError::{ForeignNonce, Iterations, Malformed, Refused, TooLong};
+    use ScramError::{Iterations, Malformed, NonceMismatch, Refused, TooLong};
     let good = RFC_7677[1];
     let cases: [(String, ScramError); 19] = [
         (String::new(), Malformed("a nonce must come first")),
@@ -74,8 +74,8 @@ fn a_hostile_challenge_is_refused_before_anything_is_hashed() {
         (good.replace("4096", "4095"), Iterations(4_095)),
         (good.replace("4096", "131073"), Iterations(131_073)),
         (good.replace("4096", "99999999999999999999999"), Iterations(u64::MAX)),
-        (good.replace("rOpr", "sOpr"), ForeignNonce),
-        (good.replace("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", ""), ForeignNonce),
+        (good.replace("rOpr", "sOpr"), NonceMismatch),
+        (good.replace("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", ""), NonceMismatch),
         (format!("{good},x={}", "y".repeat(5_000)), TooLong(good.len() + 5_003)),
     ];
     for (challenge, expected) in cases {
@@ -98,7 +98,7 @@ fn a_hostile_signature_is_refused() {
         (format!("v={}", "A".repeat(5_000)), TooLong(5_002)),
     ];
     for (signature, expected) in cases {
-        let (_, state) = AwaitsSalt::begin(Hash::Sha256, "user", "rOprNGfwEbeRWgbNEkqO".to_string());
+        let (_, state) = AwaitsSalt::begin(ScramHash::Sha256, "user", "rOprNGfwEbeRWgbNEkqO".to_string());
         let (_, state) = state.on_token("pencil", RFC_7677[1].as_bytes()).unwrap();
         assert_eq!(state.on_token(signature.as_bytes()), Err(expected), "{signature}");
     }

@@ -1,5 +1,8 @@
 //! Tests of acks, `buffer.memory`, flush, close, and time.
 
+use alloc::format;
+use alloc::string::ToString;
+
 use super::*;
 
 /// librdkafka's mock cluster responds to Produce requests with acks=0, which real brokers do not.
@@ -37,11 +40,31 @@ fn bytes_in_flight_are_bounded_and_a_rejected_batch_is_returned() {
     world.send(&["x"], 0);
     assert!(world.producer.has_room());
     let refused = world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err();
-    assert!(refused.reason.is_retriable() && refused.batch.record_count() == 1, "{refused}");
+    assert!(refused.kind.is_retriable() && refused.batch.record_count() == 1, "{refused}");
     let never = world.producer.send(batch(&["y".repeat(200).as_str()]), to(0), world.now).unwrap_err();
-    assert!(matches!(never.reason, SendErrorKind::NeverFits { .. }));
+    assert!(matches!(never.kind, SendErrorKind::ExceedsBufferMemory { .. }));
     world.run();
     world.producer.send(*refused.batch, to(0), world.now).unwrap();
+}
+
+#[test]
+fn batches_for_topics_and_partitions_that_cannot_exist_are_returned() {
+    let mut world = World::new(|_| {});
+    let longest = "t".repeat(249);
+    let mut refusal = |topic: &str, partition| {
+        let refused = world.producer.send(batch(&["x"]), TopicPartition::new(topic, partition), world.now).err()?;
+        assert!(!refused.kind.is_retriable() && refused.batch.record_count() == 1);
+        Some((refused.kind, refused.to_string()))
+    };
+    let name = "no topic has a name that is empty or longer than 249 characters";
+    let too_long = "t".repeat(250);
+    for topic in ["", &too_long] {
+        let text = format!("the batch for {topic}-0 was not accepted: {name}");
+        assert_eq!(refusal(topic, 0), Some((SendErrorKind::InvalidTopic, text)));
+    }
+    let text = "the batch for t--1 was not accepted: no partition has a negative number";
+    assert_eq!(refusal("t", -1), Some((SendErrorKind::InvalidPartition, text.to_string())));
+    assert_eq!(refusal(&longest, i32::MAX), None);
 }
 
 #[test]
@@ -66,7 +89,7 @@ fn close_flushes_or_fails_each_batch_with_its_fate() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.producer.close(CloseMode::Graceful, world.now);
-    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().reason, SendErrorKind::Closed));
+    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().kind, SendErrorKind::Closed));
     world.run();
     assert_eq!(world.fates(), [(0, DONE)]);
     assert!(matches!(world.events.last(), Some(Event::Closed)));

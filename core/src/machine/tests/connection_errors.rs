@@ -42,7 +42,7 @@ fn other_protocols_are_recognised_by_their_first_bytes_with_any_frame_ceiling() 
         for (sasl, expected) in [(None, plaintext), (sasl(), with_sasl)] {
             for (ceiling, piece) in [(1_000, 100), (i32::MAX as usize, 100), (i32::MAX as usize, 1)] {
                 let mut world = World::new(|config| {
-                    config.frame_ceiling = ceiling;
+                    config.receive_message_max_bytes = ceiling;
                     config.sasl = sasl.clone();
                 });
                 world.producer.lookup_topic("t", world.now);
@@ -169,7 +169,7 @@ fn a_closed_idle_connection_is_no_error() {
         let connection = world.connects[1].0;
         world.producer.handle_input(Input::Closed(connection, how, None), world.now);
         world.run();
-        let [Event::ClosedIdle { end, idle }] = &world.events[..] else { panic!("{:?}", world.events) };
+        let [Event::ClosedIdle { error: end, idle }] = &world.events[..] else { panic!("{:?}", world.events) };
         assert_eq!((end.broker.to_string().as_str(), idle.as_secs()), ("broker 1 at broker:9001", 60));
         world.send(&["y"], 0);
         world.pass(at(61_000));

@@ -153,7 +153,7 @@ fn lookups_fail_immediately_if_authentication_fails() {
     }
     world.run();
     let lookup_error = |event: &Event| match event {
-        Event::Topic { topic, partitions: Err(error @ TopicLookupError::NotLetIn(_)) } => {
+        Event::Topic { topic, partitions: Err(error @ TopicLookupError::Authentication(_)) } => {
             assert!(!error.is_retriable());
             Some((topic.clone(), error.to_string()))
         }

@@ -10,6 +10,7 @@ mod never;
 mod retries;
 mod sizes;
 mod topics;
+mod turns;
 mod unfinished;
 
 use alloc::boxed::Box;
@@ -20,10 +21,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::*;
+use crate::batch::decode::RecordBatches;
 use crate::protocol::{Acks, ErrorCode};
-use crate::{
-    FailureReason, Fate, Header, KafkaBatch, Magic, Record, RecordBatches, SealedBatch, Timestamp, TopicPartition,
-};
+use crate::{FailureReason, Fate, Header, KafkaBatch, Magic, Record, SealedBatch, Timestamp, TopicPartition};
 
 fn at(millis: u64) -> Instant {
     Instant::START + Duration::from_millis(millis)

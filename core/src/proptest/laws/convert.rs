@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::same;
 use super::seal::fail;
-use crate::batch::{ConvertError, DownConversion, KafkaBatch, Loss};
+use crate::batch::KafkaBatch;
+use crate::batch::convert::{ConvertError, DownConversion, Loss};
 use crate::compression::Codec;
 use crate::delivery::Delivery;
 use crate::magic::Magic;

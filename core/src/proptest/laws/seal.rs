@@ -6,7 +6,8 @@ use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 use ::proptest::{prop_assert, prop_assert_eq};
 
 use super::same;
-use crate::batch::{Boundary, KafkaBatch, RecordBatches, SealErrorReason, SealedBatch, Stamp, TimestampType};
+use crate::batch::decode::{RecordBatches, TimestampType};
+use crate::batch::{Boundary, KafkaBatch, SealErrorReason, SealedBatch, Stamp};
 use crate::compression::{Codec, Compression};
 use crate::magic::Magic;
 use crate::proptest::{OwnedRecord, size};
@@ -84,7 +85,7 @@ pub fn compression_never_enlarges(batch: &KafkaBatch) -> TestCaseResult {
 }
 
 /// Checks that a batch that is sealed, stamped and decoded has the records that were appended, and that its bytes are exactly
-/// one batch, in which [`Records::validate`](crate::Records::validate) finds nothing.
+/// one batch, in which [`Records::validate`](crate::decode::Records::validate) finds nothing.
 ///
 /// # Errors
 /// The law is broken.
@@ -173,7 +174,7 @@ pub fn stamped_batches_round_trip(batch: &KafkaBatch, stamp: Stamp) -> TestCaseR
 }
 
 /// Decodes bytes that must be exactly one batch.
-pub(super) fn read_one(bytes: &[u8]) -> Result<crate::batch::RecordBatch<'_>, TestCaseError> {
+pub(super) fn read_one(bytes: &[u8]) -> Result<crate::batch::decode::RecordBatch<'_>, TestCaseError> {
     let mut batches = RecordBatches::new(bytes);
     let first = batches.next().ok_or_else(|| TestCaseError::fail("no batch was read"))?.map_err(fail)?;
     prop_assert!(batches.next().is_none(), "more than one batch was read");

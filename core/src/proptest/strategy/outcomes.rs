@@ -22,7 +22,7 @@ pub fn error_codes() -> impl Strategy<Value = ErrorCode> {
 /// Generates reasons why a batch failed: errors of brokers, timeouts, closed producers.
 pub fn failure_reasons() -> impl Strategy<Value = FailureReason> {
     let broker = (error_codes(), option::of(0..4_i32), option::of("\\PC{0,12}")).prop_map(|(code, broker, message)| {
-        BrokerError::new(ApiKey::Produce, code).from_broker(broker).with_message(message).into()
+        BrokerError::new(ApiKey::Produce, code).with_broker(broker).with_message(message).into()
     });
     prop_oneof![
         4 => broker,

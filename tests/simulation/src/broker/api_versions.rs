@@ -4,31 +4,31 @@ use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 
-use super::{Broker, Done, Intercept};
+use super::{Broker, ExecuteResult, Intercept};
 use crate::wire::{self, Request};
 
 const UNSUPPORTED_VERSION: i16 = 35;
 
 impl Broker {
-    /// Answers an ApiVersions request.
-    pub(super) fn api_versions(&mut self, request: &Request, intercept: Option<&Intercept>) -> Done {
-        let Some((_, newest)) = self.release.lists(ApiKey::ApiVersions) else { return Done::HangUp };
+    /// Responds to an ApiVersions request.
+    pub(super) fn api_versions(&mut self, request: &Request, intercept: Option<&Intercept>) -> ExecuteResult {
+        let Some((_, newest)) = self.release.lists(ApiKey::ApiVersions) else { return ExecuteResult::CloseConnection };
         if request.version > newest {
-            // The answer is in v0; before KIP-511 it lists nothing.
+            // The response is in v0; before KIP-511 it lists nothing.
             let listed = if newest >= 3 { vec![entry(ApiKey::ApiVersions, (0, newest))] } else { Vec::new() };
-            return Done::Answer(self.versions(request, 0, UNSUPPORTED_VERSION, listed));
+            return ExecuteResult::Answer(self.versions(request, 0, UNSUPPORTED_VERSION, listed));
         }
         if let Err(error) = wire::body::<ApiVersionsRequest>(request) {
-            self.complain(format!("an ApiVersions request that cannot be read: {error}"));
-            return Done::HangUp;
+            self.report_violation(format!("an ApiVersions request that cannot be read: {error}"));
+            return ExecuteResult::CloseConnection;
         }
         let listed = ApiKey::iter().filter_map(|api| Some(entry(api, self.release.lists(api)?))).collect();
         match intercept {
             Some(Intercept::Refuse { code, .. } | Intercept::DoAndRefuse { code }) => {
                 let version = if *code == UNSUPPORTED_VERSION { 0 } else { request.version };
-                Done::Answer(self.versions(request, version, *code, listed))
+                ExecuteResult::Answer(self.versions(request, version, *code, listed))
             }
-            _ => Done::Answer(self.versions(request, request.version, 0, listed)),
+            _ => ExecuteResult::Answer(self.versions(request, request.version, 0, listed)),
         }
     }
 

@@ -6,110 +6,110 @@ use kafka_protocol::messages::ApiKey;
 
 use crate::Moment;
 
-/// Waits for a request of this API, and then happens, once.
+/// Waits for a request of this API, and then applies a fault, once.
 #[derive(Clone, Debug)]
 pub struct Interceptor {
     /// The API.
     pub api: ApiKey,
-    /// How many requests pass before.
+    /// The number of requests that pass before.
     pub after: u32,
-    /// What happens.
+    /// The fault.
     pub what: Intercept,
 }
 
-/// What is done to a request.
+/// A fault that is applied to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Intercept {
-    /// Nothing is done, and this error is the answer: for one partition or topic, or for all.
+    /// The request is not executed, and this error is returned: for one partition or topic, or for all.
     Refuse {
         /// The error code.
         code: i16,
-        /// For all.
+        /// Returned for all of them.
         all: bool,
     },
-    /// What is asked is done, and this error is the answer nevertheless.
+    /// The request is executed, and this error is returned nevertheless.
     DoAndRefuse {
         /// The error code.
         code: i16,
     },
-    /// These records are disliked: nothing is done, and their positions are the answer.
-    Dislike {
+    /// These records are rejected: nothing is written, and their positions are returned.
+    RejectRecords {
         /// The positions.
         positions: Vec<i32>,
     },
-    /// What is asked is done, and nothing is answered, ever.
-    DropAnswer,
-    /// Nothing is done, nothing is answered.
+    /// The request is executed, and never responded to.
+    DropResponse,
+    /// The request is neither executed nor responded to.
     DropRequest,
-    /// It is done late.
+    /// The request is executed late.
     DelayRequest(Moment),
-    /// It is answered late.
-    DelayAnswer(Moment),
-    /// It is answered twice.
-    AnswerTwice,
-    /// The connection is closed instead; what is asked is done or not.
-    HangUp {
-        /// Whether it is done.
+    /// The response is late.
+    DelayResponse(Moment),
+    /// The response is sent twice.
+    RespondTwice,
+    /// The connection is closed instead of a response, before or after the request is executed.
+    CloseConnection {
+        /// True if the request is executed.
         done: bool,
     },
-    /// Something else comes in place of the answer; what is asked is done.
+    /// Something else is sent in place of the response; the request is executed.
     Garbage(Garbage),
-    /// A quota is exceeded by so many milliseconds.
+    /// A quota is exceeded by this many milliseconds.
     Throttle(i32),
-    /// The answer leaves out a partition or topic.
+    /// The response omits a partition or topic.
     Omit,
     /// A producer id other than a new one with epoch 0.
-    HandOut(HandOut),
-    /// Metadata as it was some time ago.
+    AssignedIdentity(AssignedIdentity),
+    /// Metadata of an earlier time.
     Stale,
     /// Metadata with wrong leaders.
-    Lie(Lie),
+    FalseMetadata(FalseMetadata),
 }
 
-/// What comes in place of an answer.
+/// What is sent in place of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Garbage {
     /// A frame with the right correlation id and random bytes.
     Body,
-    /// The right answer to a question that nobody asked.
+    /// A valid response to a request that was not sent.
     Correlation,
-    /// The answer without its last bytes, in a frame of the right length.
+    /// The response without its last bytes, in a frame of the right length.
     Short,
-    /// The answer and more in the same frame.
+    /// The response and further bytes in the same frame.
     Long,
     /// A negative length.
     Negative,
     /// A length of two gigabytes.
-    Endless,
+    Huge,
     /// An empty frame.
     Empty,
 }
 
-/// What InitProducerId is answered instead of a new id with epoch 0.
+/// What InitProducerId returns instead of a new id with epoch 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandOut {
-    /// What was handed out last.
+pub enum AssignedIdentity {
+    /// The identity assigned last.
     Again,
-    /// What was handed out first.
+    /// The identity assigned first.
     First,
-    /// The id that was handed out last, with a later epoch.
+    /// The id assigned last, with a later epoch.
     LaterEpoch,
-    /// A new id, whose epoch is the last but one.
+    /// A new id with the last epoch but one.
     LateEpoch,
-    /// An id that is none, without an error code.
+    /// An invalid id, without an error code.
     Invalid,
 }
 
 /// How metadata is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
+pub enum FalseMetadata {
     /// Another broker leads each partition.
     WrongLeader,
-    /// A broker leads that is not listed.
+    /// The leader is a broker that is not listed.
     UnlistedLeader,
     /// There are no brokers.
     NoBrokers,
-    /// A partition is not there.
+    /// A partition is missing.
     FewerPartitions,
     /// There are no topics.
     NoTopics,
@@ -122,26 +122,26 @@ impl fmt::Display for Interceptor {
 }
 
 impl Intercept {
-    /// The kind, for statistics.
+    /// Returns the kind, for statistics.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Refuse { .. } => "error code",
-            Self::DoAndRefuse { .. } => "done, and error code",
-            Self::Dislike { .. } => "disliked records",
-            Self::DropAnswer => "answer lost",
+            Self::DoAndRefuse { .. } => "executed, and error code",
+            Self::RejectRecords { .. } => "rejected records",
+            Self::DropResponse => "answer lost",
             Self::DropRequest => "request lost",
             Self::DelayRequest(_) => "request delayed",
-            Self::DelayAnswer(_) => "answer delayed",
-            Self::AnswerTwice => "answered twice",
-            Self::HangUp { .. } => "broker hangs up",
+            Self::DelayResponse(_) => "answer delayed",
+            Self::RespondTwice => "answered twice",
+            Self::CloseConnection { .. } => "broker closes the connection",
             Self::Garbage(_) => "garbage",
             Self::Throttle(_) => "throttled",
             Self::Omit => "partial answer",
-            Self::HandOut(HandOut::Again | HandOut::First) => "producer id handed out again",
-            Self::HandOut(_) => "unusual producer id",
+            Self::AssignedIdentity(AssignedIdentity::Again | AssignedIdentity::First) => "producer id assigned again",
+            Self::AssignedIdentity(_) => "unusual producer id",
             Self::Stale => "stale metadata",
-            Self::Lie(_) => "lying metadata",
+            Self::FalseMetadata(_) => "lying metadata",
         }
     }
 }

@@ -7,8 +7,8 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 
-use super::intercept::Lie;
-use super::{Broker, Done, Intercept};
+use super::intercept::FalseMetadata;
+use super::{Broker, ExecuteResult, Intercept};
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::wire::produce::{IntoUuid as _, TopicRef};
@@ -18,7 +18,7 @@ const UNKNOWN_TOPIC: i16 = 3;
 const LEADER_NOT_AVAILABLE: i16 = 5;
 const UNKNOWN_TOPIC_ID: i16 = 100;
 
-/// The leaders of all partitions at some moment: topic → its id, and each partition's leader and epoch.
+/// The leaders of all partitions at some time: topic → its id, and each partition's leader and epoch.
 pub(super) type View = BTreeMap<String, ([u8; 16], Vec<(Option<i32>, i32)>)>;
 
 fn view(cluster: &Cluster) -> View {
@@ -29,25 +29,25 @@ fn view(cluster: &Cluster) -> View {
 }
 
 impl Broker {
-    /// Answers a Metadata request.
+    /// Responds to a Metadata request.
     pub(super) fn metadata(
         &mut self,
         request: &Request,
         intercept: Option<&Intercept>,
         cluster: &mut Cluster,
         now: Moment,
-    ) -> Done {
-        let asked: MetadataRequest = match wire::body(request) {
-            Ok(asked) => asked,
+    ) -> ExecuteResult {
+        let decoded: MetadataRequest = match wire::body(request) {
+            Ok(decoded) => decoded,
             Err(error) => {
-                self.complain(format!("a Metadata request that cannot be read: {error}"));
-                return Done::HangUp;
+                self.report_violation(format!("a Metadata request that cannot be read: {error}"));
+                return ExecuteResult::CloseConnection;
             }
         };
-        let all = asked.topics.as_ref().is_none_or(|topics| request.version == 0 && topics.is_empty());
-        let may_create = cluster.settings.auto_create && (request.version < 4 || asked.allow_auto_topic_creation);
+        let all = decoded.topics.as_ref().is_none_or(|topics| request.version == 0 && topics.is_empty());
+        let may_create = cluster.settings.auto_create && (request.version < 4 || decoded.allow_auto_topic_creation);
         let mut wanted: Vec<TopicRef> = Vec::new();
-        for topic in asked.topics.iter().flatten() {
+        for topic in decoded.topics.iter().flatten() {
             match &topic.name {
                 Some(name) => {
                     if may_create && !cluster.topics.contains_key(name.as_str()) {
@@ -71,8 +71,8 @@ impl Broker {
             wanted = known.keys().cloned().map(TopicRef::Name).collect();
         }
         let lie = match intercept {
-            Some(Intercept::Lie(lie)) => Some(*lie),
-            Some(Intercept::Omit) => Some(Lie::FewerPartitions),
+            Some(Intercept::FalseMetadata(lie)) => Some(*lie),
+            Some(Intercept::Omit) => Some(FalseMetadata::FewerPartitions),
             _ => None,
         };
         let mut topics: Vec<_> = wanted.iter().map(|topic| self.topic(topic, &known, lie, cluster)).collect();
@@ -93,10 +93,10 @@ impl Broker {
             }
             _ => {}
         }
-        if lie == Some(Lie::NoTopics) {
+        if lie == Some(FalseMetadata::NoTopics) {
             topics.clear();
         }
-        let listed = cluster.members.iter().filter(|member| member.up && lie != Some(Lie::NoBrokers));
+        let listed = cluster.members.iter().filter(|member| member.up && lie != Some(FalseMetadata::NoBrokers));
         body.brokers = listed
             .map(|member| {
                 MetadataResponseBroker::default()
@@ -109,10 +109,16 @@ impl Broker {
         body.topics = topics;
         let throttle = self.throttle.take().unwrap_or(0);
         body.throttle_time_ms = if request.version >= 3 { throttle } else { 0 };
-        Done::Answer(wire::answer(request, request.version, &body))
+        ExecuteResult::Answer(wire::answer(request, request.version, &body))
     }
 
-    fn topic(&mut self, wanted: &TopicRef, known: &View, lie: Option<Lie>, cluster: &Cluster) -> MetadataResponseTopic {
+    fn topic(
+        &mut self,
+        wanted: &TopicRef,
+        known: &View,
+        lie: Option<FalseMetadata>,
+        cluster: &Cluster,
+    ) -> MetadataResponseTopic {
         let found = match wanted {
             TopicRef::Name(name) => known.get_key_value(name),
             TopicRef::Id(id) => known.iter().find(|(_, (known, _))| known == id),
@@ -135,8 +141,8 @@ impl Broker {
             .enumerate()
             .map(|(index, (leader, epoch))| {
                 let leader = match lie {
-                    Some(Lie::WrongLeader) => Some(self.random.pick(&cluster.members).id),
-                    Some(Lie::UnlistedLeader) => Some(77),
+                    Some(FalseMetadata::WrongLeader) => Some(self.random.pick(&cluster.members).id),
+                    Some(FalseMetadata::UnlistedLeader) => Some(77),
                     _ => *leader,
                 };
                 MetadataResponsePartition::default()
@@ -148,11 +154,11 @@ impl Broker {
                     .with_isr_nodes(leader.map(Into::into).into_iter().collect())
             })
             .collect();
-        if lie == Some(Lie::FewerPartitions) {
+        if lie == Some(FalseMetadata::FewerPartitions) {
             answers.pop();
         }
         if self.random.percent(20) {
-            answers.reverse(); // in any order, the protocol says
+            answers.reverse(); // in any order, as the protocol permits
         }
         answer.with_partitions(answers)
     }

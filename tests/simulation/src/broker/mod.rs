@@ -16,20 +16,20 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 
-pub use self::identities::RefusedIdentities;
+pub use self::identities::RejectedIdentities;
 use self::identities::Rule;
-pub use self::intercept::{Garbage, HandOut, Intercept, Interceptor};
+pub use self::intercept::{AssignedIdentity, Garbage, Intercept, Interceptor};
 use self::release::Release;
-use self::sasl::Login;
+use self::sasl::SaslState;
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::random::Random;
 use crate::wire::{self, Frames, Request};
 
-/// Where every broker listens.
+/// The port on which every broker listens.
 pub const PORT: i32 = 9092;
 
-/// The host name of a broker.
+/// Returns the host name of a broker.
 #[must_use]
 pub fn host(id: i32) -> String {
     format!("broker-{id}")
@@ -37,37 +37,37 @@ pub fn host(id: i32) -> String {
 
 /// What a broker does to a connection.
 #[derive(Clone, Debug)]
-pub enum Deed {
+pub enum BrokerAction {
     /// Bytes for the client.
     Send {
         /// The connection.
         connection: u64,
         /// The bytes.
         bytes: Bytes,
-        /// Nothing that comes from here on means anything.
-        spoilt: bool,
+        /// Bytes from here on are meaningless.
+        corrupted: bool,
     },
     /// The connection is closed.
-    HangUp(u64),
+    CloseConnection(u64),
     /// An interceptor was used.
     Intercepted(Interceptor),
 }
 
-/// How far a request is.
+/// The state of a request.
 #[derive(Debug)]
 enum Phase {
-    /// It will be carried out at this moment.
+    /// It is executed at this time.
     Accepted { request: Request, at: Moment, intercept: Option<Intercept> },
     /// It waits for replicas.
     Waiting { request: Request, pending: Box<produce::Pending>, intercept: Option<Intercept> },
-    /// The answer goes out at this moment.
-    Answering { at: Moment, answer: Bytes, spoilt: bool },
-    /// There is no answer, but the next request waits for this moment.
-    Resting { at: Moment },
+    /// The response is sent at this time.
+    Answering { at: Moment, answer: Bytes, corrupted: bool },
+    /// There is no response, but the next request waits until this time.
+    Pausing { at: Moment },
     /// The connection is to be closed.
     Closing,
-    /// Nothing will ever be answered on this connection.
-    Mute,
+    /// Nothing is ever sent again on this connection.
+    Unresponsive,
 }
 
 #[derive(Debug, Default)]
@@ -75,52 +75,52 @@ struct Connection {
     frames: Frames,
     requests: VecDeque<Bytes>,
     phase: Option<Phase>,
-    login: Login,
-    /// The client has closed it: what it had asked is still done, but nobody hears the answer.
-    deserted: bool,
+    login: SaslState,
+    /// The client has closed the connection: its requests are still executed, but the responses are discarded.
+    client_closed: bool,
 }
 
-/// What carrying out a request comes to.
-enum Done {
+/// The result of executing a request.
+enum ExecuteResult {
     Answer(Bytes),
     Silent,
-    HangUp,
+    CloseConnection,
     Wait(Box<produce::Pending>),
 }
 
 /// A broker.
 #[derive(Debug)]
 pub struct Broker {
-    /// Its id.
+    /// The broker's id.
     pub id: i32,
-    /// What it runs.
+    /// The release that it runs.
     pub release: Release,
-    /// What it found wrong with what the client sent: each is a fault of the client.
-    pub complaints: Vec<String>,
-    /// Whether clients have to log in.
+    /// Violations of the protocol by the client.
+    pub violations: Vec<String>,
+    /// True if clients have to authenticate.
     pub sasl: bool,
-    /// How long requests take, in milliseconds, at most.
-    pub slowness: u64,
+    /// The maximum time that a request takes, in milliseconds.
+    pub max_delay: u64,
     interceptors: Vec<Interceptor>,
-    /// Identities that it refuses, for good.
+    /// The identities that it rejects permanently.
     rules: Vec<Rule>,
     connections: BTreeMap<u64, Connection>,
     remembered: Option<metadata::View>,
-    /// By how much the next answer says that a quota is exceeded.
+    /// By how much a quota is exceeded in the next response.
     throttle: Option<i32>,
     random: Random,
 }
 
 impl Broker {
-    /// A broker without connections.
+    /// Creates a broker without connections.
     #[must_use]
     pub const fn new(id: i32, release: Release, random: Random) -> Self {
         Self {
             id,
             release,
-            complaints: Vec::new(),
+            violations: Vec::new(),
             sasl: false,
-            slowness: 4,
+            max_delay: 4,
             interceptors: Vec::new(),
             rules: Vec::new(),
             connections: BTreeMap::new(),
@@ -130,39 +130,40 @@ impl Broker {
         }
     }
 
-    /// Does this to a request to come.
+    /// Applies this to a later request.
     pub fn intercept(&mut self, interceptor: Interceptor) {
         self.interceptors.push(interceptor);
     }
 
-    /// From now on it refuses these identities, with this error code.
-    pub fn refuse(&mut self, which: RefusedIdentities, code: i16, cluster: &Cluster) {
-        self.rules.push(Rule { which, code, handed_out: cluster.handed_out.len() });
+    /// Rejects these identities from now on, with this error code.
+    pub fn reject(&mut self, which: RejectedIdentities, code: i16, cluster: &Cluster) {
+        self.rules.push(Rule { which, code, assigned: cluster.assigned.len() });
     }
 
-    /// Whether it refuses any identities.
+    /// Returns true if it rejects any identities.
     #[must_use]
-    pub const fn refuses_identities(&self) -> bool {
+    pub const fn rejects_identities(&self) -> bool {
         !self.rules.is_empty()
     }
 
-    /// Faults cease (but it refuses on, what it refuses): no interceptor waits any more; and, if so wanted, connections that are mute are closed.
-    pub fn relent(&mut self, close_mute: bool) {
+    /// Ends the faults, except for rejected identities: removes all interceptors and, if requested, closes unresponsive
+    /// connections.
+    pub fn end_faults(&mut self, close_unresponsive: bool) {
         self.interceptors.clear();
-        for connection in self.connections.values_mut().filter(|_| close_mute) {
-            if matches!(connection.phase, Some(Phase::Mute)) {
+        for connection in self.connections.values_mut().filter(|_| close_unresponsive) {
+            if matches!(connection.phase, Some(Phase::Unresponsive)) {
                 connection.phase = Some(Phase::Closing);
             }
         }
     }
 
-    /// A client has connected.
+    /// Accepts a connection of a client.
     pub fn accept(&mut self, connection: u64) {
-        let login = if self.sasl { Login::Mechanism } else { Login::Done };
+        let login = if self.sasl { SaslState::Mechanism } else { SaslState::ExecuteResult };
         self.connections.insert(connection, Connection { login, ..Connection::default() });
     }
 
-    /// Bytes have come.
+    /// Receives bytes.
     pub fn receive(&mut self, connection: u64, bytes: &[u8]) {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.frames.push(bytes);
@@ -172,84 +173,84 @@ impl Broker {
         }
     }
 
-    /// The client has closed the connection. What has come before may still be done.
-    pub fn deserted(&mut self, connection: u64) {
+    /// The client has closed the connection. Requests received before may still be executed.
+    pub fn client_closed(&mut self, connection: u64) {
         if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.deserted = true;
+            connection.client_closed = true;
             if self.random.percent(50) {
                 connection.requests.clear();
             }
         }
     }
 
-    /// The broker dies: all its connections are gone, and what was asked and not done is not done.
+    /// Stops the broker: all its connections are lost, and requests that were not executed are not executed.
     pub fn crash(&mut self) {
         self.connections.clear();
     }
 
-    fn complain(&mut self, complaint: String) {
-        self.complaints.push(complaint);
+    fn report_violation(&mut self, violation: String) {
+        self.violations.push(violation);
     }
 
     /// Does what is due.
-    pub fn turn(&mut self, cluster: &mut Cluster, now: Moment) -> Vec<Deed> {
-        let mut deeds = Vec::new();
+    pub fn turn(&mut self, cluster: &mut Cluster, now: Moment) -> Vec<BrokerAction> {
+        let mut actions = Vec::new();
         let ids: Vec<u64> = self.connections.keys().copied().collect();
         for id in ids {
-            // Taken out, so that the broker itself is free while it works on it.
+            // Removed meanwhile, so that the broker can be borrowed.
             let mut connection = self.connections.remove(&id).expect("only this function removes connections here");
-            if self.work(id, &mut connection, cluster, now, &mut deeds) {
+            if self.work(id, &mut connection, cluster, now, &mut actions) {
                 self.connections.insert(id, connection);
             }
         }
-        deeds
+        actions
     }
 
-    /// Works on a connection until there is nothing due. Gives whether it stays open.
+    /// Works on a connection until nothing is due. Returns whether it stays open.
     fn work(
         &mut self,
         id: u64,
         connection: &mut Connection,
         cluster: &mut Cluster,
         now: Moment,
-        deeds: &mut Vec<Deed>,
+        actions: &mut Vec<BrokerAction>,
     ) -> bool {
         loop {
             let next = match connection.phase.take() {
                 None => match connection.requests.pop_front() {
-                    None => return !connection.deserted,
-                    Some(token) if connection.login == Login::BareToken => {
-                        connection.login = Login::Done;
-                        let answer = Phase::Answering { at: now, answer: sasl::BARE_ANSWER, spoilt: false };
+                    None => return !connection.client_closed,
+                    Some(token) if connection.login == SaslState::BareToken => {
+                        connection.login = SaslState::ExecuteResult;
+                        let answer = Phase::Answering { at: now, answer: sasl::BARE_ANSWER, corrupted: false };
                         Some(if sasl::is_right(&token) { answer } else { Phase::Closing })
                     }
-                    Some(frame) => self.begin(frame, now, deeds),
+                    Some(frame) => self.begin(frame, now, actions),
                 },
                 Some(Phase::Accepted { request, at, intercept }) if at <= now => {
-                    match self.carry_out(&request, intercept.as_ref(), &mut connection.login, cluster, now) {
-                        Done::Wait(pending) => Some(Phase::Waiting { request, pending, intercept }),
+                    match self.execute(&request, intercept.as_ref(), &mut connection.login, cluster, now) {
+                        ExecuteResult::Wait(pending) => Some(Phase::Waiting { request, pending, intercept }),
                         done => self.finish(&request, intercept.as_ref(), done, now),
                     }
                 }
                 Some(Phase::Waiting { request, pending, intercept }) => match self.wait(*pending, cluster, now) {
-                    Done::Wait(pending) => {
+                    ExecuteResult::Wait(pending) => {
                         connection.phase = Some(Phase::Waiting { request, pending, intercept });
                         return true;
                     }
                     done => self.finish(&request, intercept.as_ref(), done, now),
                 },
-                Some(Phase::Answering { at, answer, spoilt }) if at <= now => {
-                    if spoilt {
-                        connection.login = Login::Misled;
+                Some(Phase::Answering { at, answer, corrupted }) if at <= now => {
+                    if corrupted {
+                        connection.login = SaslState::Undefined;
                     }
-                    if !connection.deserted {
-                        deeds.push(Deed::Send { connection: id, bytes: answer, spoilt });
+                    if !connection.client_closed {
+                        actions.push(BrokerAction::Send { connection: id, bytes: answer, corrupted });
                     }
                     None
                 }
-                Some(Phase::Resting { at }) if at <= now => None,
+                Some(Phase::Pausing { at }) if at <= now => None,
                 Some(Phase::Closing) => {
-                    deeds.push(Deed::HangUp(id));
+                    actions.push(BrokerAction::CloseConnection(id));
                     return false;
                 }
                 later @ Some(_) => {
@@ -261,19 +262,19 @@ impl Broker {
         }
     }
 
-    fn begin(&mut self, frame: Bytes, now: Moment, deeds: &mut Vec<Deed>) -> Option<Phase> {
+    fn begin(&mut self, frame: Bytes, now: Moment, actions: &mut Vec<BrokerAction>) -> Option<Phase> {
         let request = match wire::open(frame) {
             Ok(request) => request,
             Err(error) => {
-                self.complain(format!("a request whose header cannot be read: {error}"));
+                self.report_violation(format!("a request whose header cannot be read: {error}"));
                 return Some(Phase::Closing);
             }
         };
-        let intercept = self.take_interceptor(request.api, deeds);
-        let mut at = now + self.random.millis(0, self.slowness);
+        let intercept = self.take_interceptor(request.api, actions);
+        let mut at = now + self.random.millis(0, self.max_delay);
         match &intercept {
-            Some(Intercept::DropRequest) => return Some(Phase::Mute),
-            Some(Intercept::HangUp { done: false }) => return Some(Phase::Closing),
+            Some(Intercept::DropRequest) => return Some(Phase::Unresponsive),
+            Some(Intercept::CloseConnection { done: false }) => return Some(Phase::Closing),
             Some(Intercept::DelayRequest(delay)) => at += *delay,
             Some(Intercept::Throttle(millis)) => self.throttle = Some(*millis),
             _ => {}
@@ -281,37 +282,37 @@ impl Broker {
         Some(Phase::Accepted { request, at, intercept })
     }
 
-    fn take_interceptor(&mut self, api: ApiKey, deeds: &mut Vec<Deed>) -> Option<Intercept> {
+    fn take_interceptor(&mut self, api: ApiKey, actions: &mut Vec<BrokerAction>) -> Option<Intercept> {
         let position = self.interceptors.iter().position(|waiting| waiting.api == api)?;
         if let Some(less) = self.interceptors[position].after.checked_sub(1) {
             self.interceptors[position].after = less;
             return None;
         }
         let taken = self.interceptors.remove(position);
-        deeds.push(Deed::Intercepted(taken.clone()));
+        actions.push(BrokerAction::Intercepted(taken.clone()));
         Some(taken.what)
     }
 
-    fn carry_out(
+    fn execute(
         &mut self,
         request: &Request,
         intercept: Option<&Intercept>,
-        login: &mut Login,
+        login: &mut SaslState,
         cluster: &mut Cluster,
         now: Moment,
-    ) -> Done {
+    ) -> ExecuteResult {
         let is_open = matches!(request.api, ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate);
-        if *login == Login::Misled && !is_open && self.sasl {
-            return Done::HangUp;
+        if *login == SaslState::Undefined && !is_open && self.sasl {
+            return ExecuteResult::CloseConnection;
         }
-        if !matches!(login, Login::Done | Login::Misled) && !is_open {
-            self.complain(format!("{:?} of somebody who has not logged in", request.api));
-            return Done::HangUp;
+        if !matches!(login, SaslState::ExecuteResult | SaslState::Undefined) && !is_open {
+            self.report_violation(format!("{:?} of an unauthenticated client", request.api));
+            return ExecuteResult::CloseConnection;
         }
-        if request.api != ApiKey::ApiVersions && !self.release.speaks(request.api, request.version) {
+        if request.api != ApiKey::ApiVersions && !self.release.supports(request.api, request.version) {
             let release = self.release.version();
-            self.complain(format!("{:?} v{}, which {release} does not speak", request.api, request.version));
-            return Done::HangUp;
+            self.report_violation(format!("{:?} v{}, which {release} does not support", request.api, request.version));
+            return ExecuteResult::CloseConnection;
         }
         match request.api {
             ApiKey::ApiVersions => self.api_versions(request, intercept),
@@ -320,48 +321,54 @@ impl Broker {
             ApiKey::Metadata => self.metadata(request, intercept, cluster, now),
             ApiKey::InitProducerId => self.init_producer_id(request, intercept, cluster),
             ApiKey::Produce => self.produce(request, intercept, cluster, now),
-            _ => Done::HangUp,
+            _ => ExecuteResult::CloseConnection,
         }
     }
 
-    fn finish(&mut self, request: &Request, intercept: Option<&Intercept>, done: Done, now: Moment) -> Option<Phase> {
+    fn finish(
+        &mut self,
+        request: &Request,
+        intercept: Option<&Intercept>,
+        done: ExecuteResult,
+        now: Moment,
+    ) -> Option<Phase> {
         let answer = match done {
-            Done::Answer(answer) => answer,
-            Done::Silent => return Some(Phase::Resting { at: now }),
-            Done::HangUp => return Some(Phase::Closing),
-            Done::Wait(_) => unreachable!("what waits is not finished"),
+            ExecuteResult::Answer(answer) => answer,
+            ExecuteResult::Silent => return Some(Phase::Pausing { at: now }),
+            ExecuteResult::CloseConnection => return Some(Phase::Closing),
+            ExecuteResult::Wait(_) => unreachable!("a waiting request is not finished"),
         };
         let mut at = now;
-        let mut spoilt = false;
+        let mut corrupted = false;
         let answer = match intercept {
-            Some(Intercept::DropAnswer) => return Some(Phase::Mute),
-            Some(Intercept::HangUp { .. }) => return Some(Phase::Closing),
-            Some(Intercept::DelayAnswer(delay)) => {
+            Some(Intercept::DropResponse) => return Some(Phase::Unresponsive),
+            Some(Intercept::CloseConnection { .. }) => return Some(Phase::Closing),
+            Some(Intercept::DelayResponse(delay)) => {
                 at += *delay;
                 answer
             }
-            Some(Intercept::AnswerTwice) => {
-                // The second one is told from the first by the world's own count of answers.
+            Some(Intercept::RespondTwice) => {
+                // A second response is distinguished by the world's own count of responses.
                 let mut twice = BytesMut::from(&answer[..]);
                 twice.extend_from_slice(&answer);
                 twice.freeze()
             }
             Some(Intercept::Garbage(garbage)) => {
-                spoilt = true;
-                self.spoil(request, *garbage, &answer)
+                corrupted = true;
+                self.corrupt(request, *garbage, &answer)
             }
             _ => answer,
         };
-        Some(Phase::Answering { at, answer, spoilt })
+        Some(Phase::Answering { at, answer, corrupted })
     }
 
-    fn spoil(&mut self, request: &Request, garbage: Garbage, answer: &Bytes) -> Bytes {
+    fn corrupt(&mut self, request: &Request, garbage: Garbage, answer: &Bytes) -> Bytes {
         let mut bytes = BytesMut::from(&answer[..]);
-        // What comes with UNSUPPORTED_VERSION need not be readable: that it is refused is all that counts.
-        let is_refused = request.api == ApiKey::ApiVersions && answer.get(8..10) == Some(&[0, 35]);
-        match if is_refused { Garbage::Correlation } else { garbage } {
+        // A response with UNSUPPORTED_VERSION need not be readable: only the rejection counts.
+        let is_rejected = request.api == ApiKey::ApiVersions && answer.get(8..10) == Some(&[0, 35]);
+        match if is_rejected { Garbage::Correlation } else { garbage } {
             Garbage::Body => {
-                // Any 16 bytes are an answer to InitProducerId, and one that makes sense is no garbage.
+                // Any 16 bytes are a response to InitProducerId, and a plausible one is not garbage.
                 let longest = if request.api == ApiKey::InitProducerId { 15 } else { 40 };
                 let body: Vec<u8> = (0..self.random.between(1, longest)).map(|_| self.random.draw() as u8).collect();
                 return wire::framed(request.api, request.version, request.correlation, &body);
@@ -373,7 +380,7 @@ impl Broker {
             }
             Garbage::Long => bytes.extend_from_slice(b"more"),
             Garbage::Negative => bytes[..4].copy_from_slice(&(-1i32).to_be_bytes()),
-            Garbage::Endless => bytes[..4].copy_from_slice(&i32::MAX.to_be_bytes()),
+            Garbage::Huge => bytes[..4].copy_from_slice(&i32::MAX.to_be_bytes()),
             Garbage::Empty => return Bytes::from_static(&[0; 4]),
         }
         if matches!(garbage, Garbage::Short | Garbage::Long) {
@@ -383,11 +390,11 @@ impl Broker {
         bytes.freeze()
     }
 
-    /// When there is something to do for [`turn`](Self::turn), if nothing else happens.
+    /// Returns when there is something to do for [`turn`](Self::turn), if nothing else happens.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Moment> {
         let of = |connection: &Connection| match &connection.phase {
-            Some(Phase::Accepted { at, .. } | Phase::Answering { at, .. } | Phase::Resting { at }) => Some(*at),
+            Some(Phase::Accepted { at, .. } | Phase::Answering { at, .. } | Phase::Pausing { at }) => Some(*at),
             Some(Phase::Waiting { pending, .. }) => Some(pending.until()),
             _ => None,
         };

@@ -1,14 +1,15 @@
 //! The broker's Produce responses: validates, appends, and with acks=all waits for the replicas.
 
 use bytes::Bytes;
-use kafka_batch_core::{Codec, Magic};
+use kafka_batch_core::Magic;
+use kafka_batch_core::compression::Codec;
 
-use super::{Broker, Done, Intercept};
+use super::{Broker, ExecuteResult, Intercept};
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::contents;
 use crate::wire::Request;
-use crate::wire::produce::{Answered, Answers, Set, TopicRef, ask, tell};
+use crate::wire::produce::{DecodedResponse, Set, SetResponse, TopicRef, decode_request, encode_response};
 
 const UNKNOWN_TOPIC: i16 = 3;
 const NOT_LEADER: i16 = 6;
@@ -24,10 +25,10 @@ const UNKNOWN_TOPIC_ID: i16 = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     request: Request,
-    answers: Answers,
+    answers: DecodedResponse,
     awaited: Vec<BlockedOn>,
     until: Moment,
-    /// The code that the first set gets in the end, although it was appended.
+    /// The error code for the first set, although it was appended.
     lie: Option<i16>,
     omit: bool,
 }
@@ -42,70 +43,72 @@ struct BlockedOn {
 }
 
 impl Broker {
-    /// Answers a Produce request, or lets it wait.
+    /// Responds to a Produce request, or lets it wait.
     pub(super) fn produce(
         &mut self,
         request: &Request,
         intercept: Option<&Intercept>,
         cluster: &mut Cluster,
         now: Moment,
-    ) -> Done {
-        let asked = match ask(request) {
-            Ok(asked) => asked,
+    ) -> ExecuteResult {
+        let decoded = match decode_request(request) {
+            Ok(decoded) => decoded,
             Err(error) => {
-                self.complain(format!("a Produce request that cannot be read: {error}"));
-                return Done::HangUp;
+                self.report_violation(format!("a Produce request that cannot be read: {error}"));
+                return ExecuteResult::CloseConnection;
             }
         };
-        if asked.sets.is_empty() {
-            self.complain("a Produce request without record sets".into());
+        if decoded.sets.is_empty() {
+            self.report_violation("a Produce request without record sets".into());
         }
-        for (position, set) in asked.sets.iter().enumerate() {
+        for (position, set) in decoded.sets.iter().enumerate() {
             let same = |other: &Set| (&other.topic, other.partition) == (&set.topic, set.partition);
-            if asked.sets[..position].iter().any(same) {
-                self.complain(format!("partition {} comes twice in a Produce request", set.partition));
+            if decoded.sets[..position].iter().any(same) {
+                self.report_violation(format!("partition {} occurs twice in a Produce request", set.partition));
             }
         }
         let mut pending = Pending {
             request: request.clone(),
-            answers: Answers { throttle_ms: self.throttle.take().unwrap_or(0), ..Answers::default() },
+            answers: DecodedResponse { throttle_ms: self.throttle.take().unwrap_or(0), ..DecodedResponse::default() },
             awaited: Vec::new(),
-            until: now + Moment::from_millis(u64::try_from(asked.timeout_ms).unwrap_or(0)),
+            until: now + Moment::from_millis(u64::try_from(decoded.timeout_ms).unwrap_or(0)),
             lie: None,
             omit: intercept == Some(&Intercept::Omit),
         };
         if let Some(Intercept::DoAndRefuse { code }) = intercept {
             pending.lie = Some(*code);
         }
-        for (position, set) in asked.sets.iter().enumerate() {
+        for (position, set) in decoded.sets.iter().enumerate() {
             let refused = match intercept {
                 Some(Intercept::Refuse { code, all })
                     if (*all || position == 0) && (*code != OUT_OF_ORDER || counts(set, cluster)) =>
                 {
                     Some((*code, Vec::new()))
                 }
-                Some(Intercept::Dislike { positions }) if position == 0 => Some((INVALID_RECORD, positions.clone())),
+                Some(Intercept::RejectRecords { positions }) if position == 0 => {
+                    Some((INVALID_RECORD, positions.clone()))
+                }
                 _ => None,
             };
-            let mut answered = Answered {
+            let mut answered = SetResponse {
                 topic: set.topic.clone(),
                 partition: set.partition,
                 code: 0,
                 base_offset: -1,
                 append_time: -1,
                 log_start: -1,
-                disliked: Vec::new(),
+                rejected_records: Vec::new(),
                 leader: None,
             };
-            if let Some((code, disliked)) = refused {
+            if let Some((code, rejected_records)) = refused {
                 answered.code = code;
-                answered.disliked = disliked;
+                answered.rejected_records = rejected_records;
             } else {
                 match self.append(request.version, set, cluster, now) {
                     Ok((topic, base_offset, epoch, end, log_start)) => {
                         answered.base_offset = base_offset;
                         answered.log_start = log_start;
-                        if asked.acks == -1 {
+                        if decoded.acks == -1 {
                             let partition = set.partition;
                             pending.awaited.push(BlockedOn { set: position, topic, partition, epoch, end });
                         }
@@ -118,14 +121,18 @@ impl Broker {
             }
             pending.answers.sets.push(answered);
         }
-        if asked.acks == 0 {
-            // There is no answer; an error shows itself in the end of the connection.
-            return if pending.answers.sets.iter().any(|set| set.code != 0) { Done::HangUp } else { Done::Silent };
+        if decoded.acks == 0 {
+            // There is no response; an error closes the connection.
+            return if pending.answers.sets.iter().any(|set| set.code != 0) {
+                ExecuteResult::CloseConnection
+            } else {
+                ExecuteResult::Silent
+            };
         }
         self.wait(pending, cluster, now)
     }
 
-    /// Appends a record set. Gives the topic's name, the offset, the leader epoch, the end, and the start of the log.
+    /// Appends a record set. Returns the topic's name, the offset, the leader epoch, the end, and the start of the log.
     fn append(
         &mut self,
         version: i16,
@@ -136,7 +143,7 @@ impl Broker {
         let identity = match contents::identify(&set.records) {
             Ok(identity) => identity,
             Err(error) => {
-                self.complain(format!("a record set that cannot be read: {error}"));
+                self.report_violation(format!("a record set that cannot be read: {error}"));
                 return Err(CORRUPT);
             }
         };
@@ -146,11 +153,11 @@ impl Broker {
             _ => identity.magic == Magic::V2,
         };
         if !allowed {
-            self.complain(format!("a batch of {} in Produce v{version}", identity.magic));
+            self.report_violation(format!("a batch of {} in Produce v{version}", identity.magic));
             return Err(CORRUPT);
         }
         if identity.codec == Codec::Zstd && version < 7 {
-            self.complain(format!("zstd in Produce v{version}"));
+            self.report_violation(format!("zstd in Produce v{version}"));
             return Err(UNSUPPORTED_COMPRESSION_TYPE);
         }
         let unknown = match set.topic {
@@ -169,9 +176,9 @@ impl Broker {
         }
         if let Some(stamp) = identity.stamp {
             if stamp.epoch < 0 {
-                self.complaints.push(format!("epoch {} of producer {}", stamp.epoch, stamp.producer));
+                self.violations.push(format!("epoch {} of producer {}", stamp.epoch, stamp.producer));
             }
-            if let Some(code) = self.rules.iter().find_map(|rule| rule.refuses(stamp, &cluster.handed_out)) {
+            if let Some(code) = self.rules.iter().find_map(|rule| rule.rejection_code(stamp, &cluster.assigned)) {
                 return Err(code);
             }
         }
@@ -183,8 +190,8 @@ impl Broker {
         Ok((topic, offset, epoch, end, log_start))
     }
 
-    /// Tells who leads the partition, most of the time (KIP-951).
-    fn hint(&mut self, answered: &mut Answered, answers: &mut Answers, cluster: &Cluster) {
+    /// Names the leader of the partition in most cases (KIP-951).
+    fn hint(&mut self, answered: &mut SetResponse, answers: &mut DecodedResponse, cluster: &Cluster) {
         let Some(topic) = cluster.name(&answered.topic) else { return };
         let Some(partition) = cluster.partition(&topic, answered.partition) else { return };
         let Some(leader) = partition.leader else { return };
@@ -196,8 +203,8 @@ impl Broker {
         }
     }
 
-    /// The answer, if nothing has to be awaited any more.
-    pub(super) fn wait(&mut self, mut pending: Pending, cluster: &Cluster, now: Moment) -> Done {
+    /// Returns the response if nothing has to be awaited any more.
+    pub(super) fn wait(&mut self, mut pending: Pending, cluster: &Cluster, now: Moment) -> ExecuteResult {
         let mut waiting = Vec::new();
         for awaited in std::mem::take(&mut pending.awaited) {
             let partition = cluster.partition(&awaited.topic, awaited.partition);
@@ -209,7 +216,7 @@ impl Broker {
                     continue;
                 }
                 Some(_) if leads => TIMED_OUT,
-                // It was appended, but this broker does not know any more whether it will stay.
+                // It was appended, but this broker no longer knows whether it will remain.
                 _ => NOT_LEADER,
             };
             let answered = &mut pending.answers.sets[awaited.set];
@@ -220,9 +227,9 @@ impl Broker {
         }
         pending.awaited = waiting;
         if !pending.awaited.is_empty() {
-            return Done::Wait(Box::new(pending));
+            return ExecuteResult::Wait(Box::new(pending));
         }
-        // Only what was done can be denied.
+        // Only a batch that was appended can be denied.
         if let (Some(code), Some(first)) = (pending.lie, pending.answers.sets.first_mut().filter(|set| set.code == 0)) {
             first.code = code;
             first.base_offset = -1;
@@ -233,11 +240,12 @@ impl Broker {
         if pending.request.version < 1 {
             pending.answers.throttle_ms = 0;
         }
-        Done::Answer(tell(&pending.request, &pending.answers))
+        ExecuteResult::Answer(encode_response(&pending.request, &pending.answers))
     }
 }
 
-/// Whether the producer of a batch is known where it is to go: nobody else's count can be out of order.
+/// Returns true if the producer of a batch is known in its partition: sequences of unknown producers are not out of
+/// order.
 fn counts(set: &Set, cluster: &Cluster) -> bool {
     let topic = cluster.name(&set.topic);
     let partition = topic.and_then(|topic| cluster.partition(&topic, set.partition));
@@ -246,7 +254,7 @@ fn counts(set: &Set, cluster: &Cluster) -> bool {
 }
 
 impl Pending {
-    /// When the broker gives up waiting.
+    /// Returns when the broker stops waiting.
     pub(super) const fn until(&self) -> Moment {
         self.until
     }

@@ -25,7 +25,7 @@ pub enum Release {
 }
 
 impl Release {
-    /// All of them.
+    /// All releases.
     pub const ALL: [Self; 13] = [
         Self::V0_8,
         Self::V0_9,
@@ -42,7 +42,7 @@ impl Release {
         Self::V4_1,
     ];
 
-    /// How its version is written.
+    /// Returns the version number.
     #[must_use]
     pub const fn version(self) -> &'static str {
         match self {
@@ -62,10 +62,10 @@ impl Release {
         }
     }
 
-    /// The versions of an API that it lists.
+    /// Returns the versions of an API that it lists.
     #[must_use]
     pub const fn lists(self, api: ApiKey) -> Option<(i16, i16)> {
-        // Of each release, in the order of the releases; −1 for none.
+        // For each release, in order; −1 if there is none.
         const NONE: i16 = -1;
         let newest = match api {
             ApiKey::Produce => [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13],
@@ -83,14 +83,15 @@ impl Release {
         Some((0, newest))
     }
 
-    /// The versions of an API that it speaks: Kafka 4 lists Produce v0 to v2, and hangs up on them.
+    /// Returns the versions of an API that it supports: Kafka 4 lists Produce v0 to v2, but closes the connection on
+    /// them.
     #[must_use]
-    pub fn speaks(self, api: ApiKey, version: i16) -> bool {
+    pub fn supports(self, api: ApiKey, version: i16) -> bool {
         let first = if api == ApiKey::Produce && self >= Self::V4_0 { 3 } else { 0 };
         self.lists(api).is_some_and(|(_, last)| (first..=last).contains(&version))
     }
 
-    /// The newest format that it takes.
+    /// Returns the newest format that it accepts.
     #[must_use]
     pub const fn magic(self) -> Magic {
         match self {
@@ -100,7 +101,7 @@ impl Release {
         }
     }
 
-    /// Its rules for sequence numbers.
+    /// Returns its rules for sequence numbers.
     #[must_use]
     pub const fn rules(self) -> Rules {
         match self {

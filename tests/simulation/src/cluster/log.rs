@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::producers::{Admission, Producers, Rules};
+use super::producers::{CheckResult, Producers, Rules};
 use crate::contents::Identity;
 
 /// A batch in a log.
@@ -10,7 +10,7 @@ use crate::contents::Identity;
 pub struct Stored {
     /// The offset of its first record.
     pub base_offset: i64,
-    /// Which batch it is.
+    /// The serial number of the batch.
     pub identity: Identity,
     /// Its bytes, as they were received.
     pub bytes: Bytes,
@@ -20,9 +20,9 @@ pub struct Stored {
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     stored: Vec<Stored>,
-    /// How many of the stored batches every replica has: these survive a change of leaders.
+    /// How many of the stored batches every replica has: these survive a change of leader.
     committed: usize,
-    /// Grows with every batch, and falls back when the log is cut.
+    /// Increases with every batch, and decreases when the log is truncated.
     end: i64,
     start: i64,
     producers: Producers,
@@ -30,14 +30,14 @@ pub struct Log {
 }
 
 impl Log {
-    /// Appends a batch, or says why not. Gives the offset of its first record, and the end of the log that has to be
-    /// committed before an answer with acks=all.
+    /// Appends a batch, or returns why it is rejected. Returns the offset of its first record, and the end of the log
+    /// that must be committed before a response with acks=all.
     pub fn append(&mut self, identity: Identity, bytes: Bytes, rules: Rules) -> Result<(i64, i64), i16> {
         if let Some(stamp) = identity.stamp {
-            match self.producers.admit(stamp, identity.records, rules) {
-                Admission::Refuse(code) => return Err(code),
-                Admission::Duplicate(offset) => return Ok((offset, offset + i64::from(identity.records))),
-                Admission::Append => self.producers.appended(stamp, identity.records, self.end),
+            match self.producers.check_batch(stamp, identity.records, rules) {
+                CheckResult::Refuse(code) => return Err(code),
+                CheckResult::Duplicate(offset) => return Ok((offset, offset + i64::from(identity.records))),
+                CheckResult::Append => self.producers.appended(stamp, identity.records, self.end),
             }
         }
         let base_offset = self.end;
@@ -46,33 +46,33 @@ impl Log {
         Ok((base_offset, self.end))
     }
 
-    /// Every replica has the log up to this offset.
+    /// Commits the log up to this offset: every replica has it.
     pub fn commit(&mut self, end: i64) {
         while self.stored.get(self.committed).is_some_and(|stored| stored.base_offset < end) {
             self.committed += 1;
         }
     }
 
-    /// Up to where every replica has the log.
+    /// Returns the offset up to which every replica has the log.
     #[must_use]
     pub fn high_watermark(&self) -> i64 {
         self.stored.get(self.committed).map_or(self.end, |stored| stored.base_offset)
     }
 
-    /// How many batches only the leader has.
+    /// Returns the number of batches that only the leader has.
     #[must_use]
     pub fn uncommitted(&self) -> usize {
         self.stored.len() - self.committed
     }
 
-    /// Another replica becomes leader, one that has `kept` of the batches that were not committed. The others are gone. If it
-    /// was `restarted`, it remembers the last batch of each producer and no more: what a snapshot has.
+    /// Makes another replica the leader, which has `kept` of the batches that were not committed. The others are lost.
+    /// If it was `restarted`, it remembers only the last batch of each producer, which is what a snapshot contains.
     pub fn change_leader(&mut self, kept: usize, restarted: bool) -> Vec<Stored> {
         self.committed = self.stored.len().min(self.committed + kept);
         let lost = self.stored.split_off(self.committed);
         if let Some(first) = lost.first() {
             self.end = first.base_offset;
-            // A follower's view of the producers is what stands in its log.
+            // A follower knows of the producers only what is in its log.
             let start = self.start;
             self.producers = Producers::default();
             for stored in self.stored.iter().filter(|stored| stored.base_offset >= start) {
@@ -82,13 +82,13 @@ impl Log {
             }
         }
         if restarted {
-            self.producers.remember_the_last();
+            self.producers.truncate_to_last();
         }
         lost
     }
 
-    /// Retention: all that is committed is deleted, and with it what was known of the producers. (The batches stay
-    /// here, for whoever asks what was ever written.)
+    /// Applies retention: everything committed is deleted, and the state of the producers with it. (The batches remain
+    /// here, for the laws, which need everything that was ever written.)
     pub fn expire(&mut self) {
         if self.uncommitted() == 0 {
             self.start = self.end;
@@ -97,15 +97,15 @@ impl Log {
         }
     }
 
-    /// Whether the batches of this producer are counted here.
+    /// Returns true if the sequences of this producer are checked here.
     #[must_use]
     pub fn knows(&self, producer: i64) -> bool {
         self.producers.know(producer)
     }
 
-    /// Whether producers were ever forgotten here. From then on a broker takes any first sequence of a producer that does
-    /// not know of it, so that a batch can get in before an earlier one of which it refuses the size, say. No client can
-    /// prevent that, short of having one request in flight for ever.
+    /// Returns true if producers were ever forgotten here. Since then the broker accepts any first sequence of an
+    /// unknown producer, so a batch may be written before an earlier one that was rejected because of its size, for
+    /// example. No client can prevent that, except with a single request in flight.
     #[must_use]
     pub const fn has_forgotten(&self) -> bool {
         self.expired
@@ -117,7 +117,7 @@ impl Log {
         self.start
     }
 
-    /// The batches, in order.
+    /// Returns the batches, in order.
     #[must_use]
     pub fn stored(&self) -> &[Stored] {
         &self.stored

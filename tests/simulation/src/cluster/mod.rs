@@ -14,23 +14,23 @@ use crate::broker::release::Release;
 use crate::random::Random;
 use crate::wire::produce::TopicRef;
 
-/// A broker, as the others know it.
+/// A broker, as known to the others.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its id.
+    /// The broker's id.
     pub id: i32,
-    /// What it runs.
+    /// The release that it runs.
     pub release: Release,
-    /// Whether it is up.
+    /// True if it is running.
     pub up: bool,
 }
 
 /// A topic.
 #[derive(Clone, Debug)]
 pub struct Topic {
-    /// Its id.
+    /// The topic's id.
     pub id: [u8; 16],
-    /// Its partitions have leaders from then on.
+    /// The time from which its partitions have leaders.
     pub ready_at: Moment,
     /// Its partitions.
     pub partitions: Vec<Partition>,
@@ -39,15 +39,15 @@ pub struct Topic {
 /// A partition.
 #[derive(Clone, Debug, Default)]
 pub struct Partition {
-    /// Who leads it; nobody, while a new leader is sought.
+    /// The leader; `None` during an election.
     pub leader: Option<i32>,
-    /// Counts the leaders.
+    /// The leader epoch.
     pub epoch: i32,
     /// Its log at the leader.
     pub log: Log,
-    /// When the log will be committed up to where.
+    /// When the log will be committed, and up to which offset.
     replicating: VecDeque<(Moment, i64)>,
-    /// Replication stands still until then.
+    /// Replication is stopped until this time.
     pub frozen_until: Moment,
     /// When the next leader is elected.
     election_at: Option<Moment>,
@@ -56,15 +56,15 @@ pub struct Partition {
 /// The settings of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
-    /// Whether topics are made when somebody asks for them.
+    /// True if topics are created when they are requested.
     pub auto_create: bool,
-    /// How many partitions such a topic has.
+    /// The number of partitions of such a topic.
     pub default_partitions: usize,
     /// `max.message.bytes`.
     pub max_message_bytes: usize,
-    /// How many milliseconds replication takes, at most.
+    /// The maximum time that replication takes, in milliseconds.
     pub replication_ms: u64,
-    /// Whether clients have to log in.
+    /// True if clients have to authenticate.
     pub sasl: bool,
 }
 
@@ -77,18 +77,18 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// Its topics.
     pub topics: BTreeMap<String, Topic>,
-    /// The ids that topics once had, with their names.
+    /// The former ids of topics, with their names.
     former: BTreeMap<[u8; 16], String>,
-    /// Batches that went with the tail of a log, with their partitions.
+    /// Batches that were lost with the uncommitted end of a log, with their partitions.
     pub lost: Vec<(String, i32, Stored)>,
-    /// The producer ids and epochs that were handed out, in order.
-    pub handed_out: Vec<(i64, i16)>,
+    /// The assigned producer ids and epochs, in order.
+    pub assigned: Vec<(i64, i16)>,
     next_producer: i64,
     random: Random,
 }
 
 impl Cluster {
-    /// A cluster without topics.
+    /// Creates a cluster without topics.
     #[must_use]
     pub fn new(settings: ClusterSettings, releases: &[Release], mut random: Random) -> Self {
         let member = |(id, release): (usize, &Release)| Member { id: id as i32 + 1, release: *release, up: true };
@@ -100,13 +100,13 @@ impl Cluster {
             topics: BTreeMap::new(),
             former: BTreeMap::new(),
             lost: Vec::new(),
-            handed_out: Vec::new(),
+            assigned: Vec::new(),
             next_producer,
             random,
         }
     }
 
-    /// Makes a topic, whose partitions have leaders from `ready_at` on.
+    /// Creates a topic whose partitions have leaders from `ready_at` on.
     pub fn create(&mut self, name: &str, partitions: usize, ready_at: Moment) {
         let mut id = [0x11; 16];
         id[..8].copy_from_slice(&self.random.draw().to_be_bytes());
@@ -116,16 +116,16 @@ impl Cluster {
         self.topics.insert(name.to_owned(), Topic { id, ready_at, partitions });
     }
 
-    /// A member.
+    /// Returns a member.
     ///
     /// # Panics
-    /// There is none of this id.
+    /// There is no member with this id.
     #[must_use]
     pub fn member(&self, id: i32) -> &Member {
         self.members.iter().find(|member| member.id == id).expect("only ids of members are passed around")
     }
 
-    /// The name of a topic.
+    /// Returns the name of a topic.
     #[must_use]
     pub fn name(&self, topic: &TopicRef) -> Option<String> {
         match topic {
@@ -134,7 +134,7 @@ impl Cluster {
         }
     }
 
-    /// The name of a topic that has this id, or once had it.
+    /// Returns the name of the topic that has or had this id.
     #[must_use]
     pub fn name_ever(&self, topic: &TopicRef) -> Option<String> {
         let former = || match topic {
@@ -144,18 +144,18 @@ impl Cluster {
         self.name(topic).or_else(former)
     }
 
-    /// A partition.
+    /// Returns a partition.
     #[must_use]
     pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
     }
 
-    /// A partition, to be changed.
+    /// Returns a partition mutably.
     pub fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Partition> {
         self.topics.get_mut(topic)?.partitions.get_mut(usize::try_from(partition).ok()?)
     }
 
-    /// Replicas will have the log of this partition up to `end` some time from now.
+    /// Schedules the replication of this partition up to `end`.
     pub fn replicate(&mut self, topic: &str, partition: i32, end: i64, now: Moment) {
         let delay = self.random.millis(0, self.settings.replication_ms);
         if let Some(partition) = self.partition_mut(topic, partition) {
@@ -164,21 +164,21 @@ impl Cluster {
         }
     }
 
-    /// A new producer id, with this epoch.
+    /// Assigns a new producer id with this epoch.
     pub fn new_producer(&mut self, epoch: i16) -> (i64, i16) {
         self.next_producer += 1;
-        self.hand_out(self.next_producer, epoch)
+        self.assign(self.next_producer, epoch)
     }
 
-    /// Hands out this producer id and epoch.
-    pub fn hand_out(&mut self, id: i64, epoch: i16) -> (i64, i16) {
-        self.handed_out.push((id, epoch));
+    /// Assigns this producer id and epoch.
+    pub fn assign(&mut self, id: i64, epoch: i16) -> (i64, i16) {
+        self.assigned.push((id, epoch));
         (id, epoch)
     }
 
-    /// Deletes a topic and makes it anew. (What was ever written stays in the logs, for whoever asks.)
+    /// Deletes a topic and creates it again. (Everything that was ever written stays in the logs, for the laws.)
     pub fn recreate(&mut self, name: &str, now: Moment) {
-        // Without ids (before 2.8) nobody could tell the new topic from the old one, but by its growing epochs.
+        // Before topic ids (2.8), the new topic can be distinguished from the old one only by its increasing epochs.
         let has_ids = self.members.iter().all(|member| member.release >= Release::V2_8);
         let id = self.random.draw().to_be_bytes();
         let Some(topic) = self.topics.get_mut(name) else { return };
@@ -202,8 +202,8 @@ impl Cluster {
         }
     }
 
-    /// Takes a partition from its leader; another is elected some time later.
-    pub fn depose(&mut self, topic: &str, partition: i32, without_leader: Moment, now: Moment) {
+    /// Removes a partition's leader; another is elected later.
+    pub fn remove_leader(&mut self, topic: &str, partition: i32, without_leader: Moment, now: Moment) {
         let mut random = self.random.fork(partition as u64);
         let Some(found) = self.partition_mut(topic, partition) else { return };
         if found.leader.take().is_none() {
@@ -217,17 +217,17 @@ impl Cluster {
         self.lost.extend(lost.into_iter().map(|stored| (topic.to_owned(), partition, stored)));
     }
 
-    /// A broker goes: the partitions that it leads lose their leader.
+    /// Stops a broker: the partitions that it leads lose their leader.
     pub fn down(&mut self, id: i32, without_leader: Moment, now: Moment) {
         for member in &mut self.members {
             member.up &= member.id != id;
         }
         for (topic, partition) in self.led_by(id) {
-            self.depose(&topic, partition, without_leader, now);
+            self.remove_leader(&topic, partition, without_leader, now);
         }
     }
 
-    /// A broker returns, perhaps with another release.
+    /// Starts a broker again, possibly with another release.
     pub fn up(&mut self, id: i32, release: Release) {
         for member in self.members.iter_mut().filter(|member| member.id == id) {
             (member.up, member.release) = (true, release);
@@ -238,7 +238,7 @@ impl Cluster {
         self.all_partitions().into_iter().filter(|(topic, partition)| self.leads(id, topic, *partition)).collect()
     }
 
-    /// Every partition.
+    /// Iterates over all partitions.
     #[must_use]
     pub fn all_partitions(&self) -> Vec<(String, i32)> {
         let of = |(name, topic): (&String, &Topic)| {
@@ -247,13 +247,13 @@ impl Cluster {
         self.topics.iter().flat_map(of).collect()
     }
 
-    /// Whether this broker leads this partition.
+    /// Returns true if this broker leads this partition.
     #[must_use]
     pub fn leads(&self, id: i32, topic: &str, partition: i32) -> bool {
         self.partition(topic, partition).is_some_and(|partition| partition.leader == Some(id))
     }
 
-    /// Replication and elections that are due.
+    /// Performs the replication and elections that are due.
     pub fn turn(&mut self, now: Moment) {
         let up: Vec<i32> = self.members.iter().filter(|member| member.up).map(|member| member.id).collect();
         for topic in self.topics.values_mut() {
@@ -273,7 +273,7 @@ impl Cluster {
         }
     }
 
-    /// When there is something to do for [`turn`](Self::turn).
+    /// Returns when there is something to do for [`turn`](Self::turn).
     #[must_use]
     pub fn wakes_at(&self) -> Option<Moment> {
         let anyone_up = self.members.iter().any(|member| member.up);

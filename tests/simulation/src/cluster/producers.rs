@@ -1,11 +1,11 @@
 //! A partition's state of each producer, and the checks of the next sequence: `ProducerStateManager` and
-//! `ProducerAppendInfo` of Apache Kafka, with what older releases did differently.
+//! `ProducerAppendInfo` of Apache Kafka, with the differences of older releases.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::contents::Stamped;
 
-/// Error codes that the rules give.
+/// The error codes of the rules.
 pub mod code {
     /// OUT_OF_ORDER_SEQUENCE_NUMBER.
     pub const OUT_OF_ORDER: i16 = 45;
@@ -17,18 +17,19 @@ pub mod code {
     pub const UNKNOWN_PRODUCER: i16 = 59;
 }
 
-/// Where releases differ.
+/// The differences between releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// How many batches of a producer are remembered to recognise duplicates: 5, before 1.0 only 1.
+    /// The number of batches of a producer that are remembered to detect duplicates: 5, and 1 before 1.0.
     pub remembered: usize,
-    /// What a first sequence other than 0 of an unknown producer gets; `None`: it is accepted (from 2.5 on, KIP-360).
+    /// The error for a first sequence other than 0 of an unknown producer; `None`: it is accepted (from 2.5 on,
+    /// KIP-360).
     pub unknown: Option<i16>,
-    /// What a duplicate gets that is too old to be remembered.
+    /// The error for a duplicate that is too old to be remembered.
     pub forgotten: i16,
 }
 
-/// A batch that is remembered.
+/// A remembered batch.
 #[derive(Clone, Copy, Debug)]
 struct Remembered {
     first: i32,
@@ -36,7 +37,7 @@ struct Remembered {
     base_offset: i64,
 }
 
-/// A producer, as a partition knows it.
+/// The state of a producer in a partition.
 #[derive(Clone, Debug)]
 struct Known {
     epoch: i16,
@@ -49,59 +50,59 @@ pub struct Producers {
     known: BTreeMap<i64, Known>,
 }
 
-/// What becomes of a batch.
+/// The result of checking a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub enum CheckResult {
     /// It is appended.
     Append,
-    /// It is in the log already, at this offset.
+    /// It is already in the log, at this offset.
     Duplicate(i64),
-    /// It is refused.
+    /// It is rejected.
     Refuse(i16),
 }
 
-/// The sequence number so many records later: after the largest comes 0.
+/// Returns the sequence number this many records later: 0 follows the largest.
 #[must_use]
 pub fn later(sequence: i32, records: u32) -> i32 {
     ((i64::from(sequence) + i64::from(records)) % (1 << 31)) as i32
 }
 
 impl Producers {
-    /// Whether the batches of this producer are counted.
+    /// Returns true if the sequences of this producer are checked.
     #[must_use]
     pub fn know(&self, producer: i64) -> bool {
         self.known.contains_key(&producer)
     }
 
-    /// What becomes of a batch of so many records.
+    /// Checks a batch of this many records.
     #[must_use]
-    pub fn admit(&self, stamp: Stamped, records: u32, rules: Rules) -> Admission {
+    pub fn check_batch(&self, stamp: Stamped, records: u32, rules: Rules) -> CheckResult {
         let (first, last) = (stamp.sequence, later(stamp.sequence, records - 1));
         let Some(known) = self.known.get(&stamp.producer) else {
             return match rules.unknown {
-                Some(code) if first != 0 => Admission::Refuse(code),
-                _ => Admission::Append,
+                Some(code) if first != 0 => CheckResult::Refuse(code),
+                _ => CheckResult::Append,
             };
         };
         if stamp.epoch < known.epoch {
-            return Admission::Refuse(code::INVALID_EPOCH);
+            return CheckResult::Refuse(code::INVALID_EPOCH);
         }
         if stamp.epoch > known.epoch {
-            return if first == 0 { Admission::Append } else { Admission::Refuse(code::OUT_OF_ORDER) };
+            return if first == 0 { CheckResult::Append } else { CheckResult::Refuse(code::OUT_OF_ORDER) };
         }
         let recent = known.batches.iter().rev().take(rules.remembered);
         if let Some(same) = recent.into_iter().find(|batch| (batch.first, batch.last) == (first, last)) {
-            return Admission::Duplicate(same.base_offset);
+            return CheckResult::Duplicate(same.base_offset);
         }
         let newest = known.batches.back().map_or(-1, |batch| batch.last);
         match first {
-            first if first == later(newest, 1) => Admission::Append,
-            first if first < newest => Admission::Refuse(rules.forgotten),
-            _ => Admission::Refuse(code::OUT_OF_ORDER),
+            first if first == later(newest, 1) => CheckResult::Append,
+            first if first < newest => CheckResult::Refuse(rules.forgotten),
+            _ => CheckResult::Refuse(code::OUT_OF_ORDER),
         }
     }
 
-    /// A batch was appended, here or at the leader that is followed.
+    /// Records a batch that was appended, here or at the leader of this follower.
     pub fn appended(&mut self, stamp: Stamped, records: u32, base_offset: i64) {
         let last = later(stamp.sequence, records - 1);
         let known =
@@ -116,13 +117,13 @@ impl Producers {
     }
 
     /// Forgets all batches but the last of each producer (`ProducerStateManager.writeSnapshot` keeps no more).
-    pub fn remember_the_last(&mut self) {
+    pub fn truncate_to_last(&mut self) {
         for known in self.known.values_mut() {
             known.batches.drain(..known.batches.len().saturating_sub(1));
         }
     }
 
-    /// Forgets everybody: they were silent for too long, or their records are too old.
+    /// Forgets all producers: they were inactive for too long, or their records are too old.
     pub fn forget(&mut self) {
         self.known.clear();
     }
@@ -139,34 +140,34 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_producer_may_begin_anywhere() {
+    fn an_unknown_producer_may_start_at_any_sequence() {
         let producers = Producers::default();
-        assert_eq!(producers.admit(stamp(0, 40), 1, NEW), Admission::Append);
+        assert_eq!(producers.check_batch(stamp(0, 40), 1, NEW), CheckResult::Append);
         let old = Rules { unknown: Some(code::UNKNOWN_PRODUCER), ..NEW };
-        assert_eq!(producers.admit(stamp(0, 40), 1, old), Admission::Refuse(code::UNKNOWN_PRODUCER));
-        assert_eq!(producers.admit(stamp(0, 0), 1, old), Admission::Append);
+        assert_eq!(producers.check_batch(stamp(0, 40), 1, old), CheckResult::Refuse(code::UNKNOWN_PRODUCER));
+        assert_eq!(producers.check_batch(stamp(0, 0), 1, old), CheckResult::Append);
     }
 
     #[test]
-    fn sequences_follow_on_each_other_and_wrap() {
+    fn sequences_are_consecutive_and_wrap() {
         let mut producers = Producers::default();
         producers.appended(stamp(0, i32::MAX - 1), 2, 100);
-        assert_eq!(producers.admit(stamp(0, 0), 1, NEW), Admission::Append);
-        assert_eq!(producers.admit(stamp(0, 1), 1, NEW), Admission::Refuse(code::OUT_OF_ORDER));
-        assert_eq!(producers.admit(stamp(0, i32::MAX - 1), 2, NEW), Admission::Duplicate(100));
+        assert_eq!(producers.check_batch(stamp(0, 0), 1, NEW), CheckResult::Append);
+        assert_eq!(producers.check_batch(stamp(0, 1), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
+        assert_eq!(producers.check_batch(stamp(0, i32::MAX - 1), 2, NEW), CheckResult::Duplicate(100));
         assert_eq!(later(i32::MAX, 3), 2);
     }
 
     #[test]
-    fn five_batches_are_remembered_and_a_newer_epoch_begins_at_nought() {
+    fn five_batches_are_remembered_and_a_newer_epoch_starts_at_zero() {
         let mut producers = Producers::default();
         for sequence in 0..7 {
             producers.appended(stamp(3, sequence), 1, i64::from(sequence) * 10);
         }
-        assert_eq!(producers.admit(stamp(3, 2), 1, NEW), Admission::Duplicate(20));
-        assert_eq!(producers.admit(stamp(3, 1), 1, NEW), Admission::Refuse(code::OUT_OF_ORDER));
-        assert_eq!(producers.admit(stamp(2, 7), 1, NEW), Admission::Refuse(code::INVALID_EPOCH));
-        assert_eq!(producers.admit(stamp(4, 7), 1, NEW), Admission::Refuse(code::OUT_OF_ORDER));
-        assert_eq!(producers.admit(stamp(4, 0), 1, NEW), Admission::Append);
+        assert_eq!(producers.check_batch(stamp(3, 2), 1, NEW), CheckResult::Duplicate(20));
+        assert_eq!(producers.check_batch(stamp(3, 1), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
+        assert_eq!(producers.check_batch(stamp(2, 7), 1, NEW), CheckResult::Refuse(code::INVALID_EPOCH));
+        assert_eq!(producers.check_batch(stamp(4, 7), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
+        assert_eq!(producers.check_batch(stamp(4, 0), 1, NEW), CheckResult::Append);
     }
 }

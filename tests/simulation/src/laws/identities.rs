@@ -2,26 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Breach;
+use super::Violation;
 use crate::contents::Stamped;
 
-/// What has been heard of the producer ids of one run.
+/// What is known of the producer ids of one run.
 #[derive(Debug, Default)]
 pub struct Identities {
-    /// The identities that were handed out and can be used, in order.
+    /// The assigned identities that can be used, in order.
     granted: Vec<(i64, i16)>,
-    /// The highest epoch that was used of each id.
+    /// The highest used epoch of each id.
     used: BTreeMap<i64, i16>,
-    /// Ids that were refused: all their epochs, or those below this one, which was handed out later.
+    /// Rejected ids: all their epochs, or those below this one, which was assigned later.
     refused: BTreeMap<i64, Option<i16>>,
-    /// An epoch was refused that no broker had handed out.
+    /// True if an epoch was rejected that no broker had assigned.
     own_epochs_refused: bool,
-    /// The partitions on which a broker has accepted a batch under an id and epoch.
+    /// The partitions in which a broker has accepted a batch under an id and epoch.
     accepted: BTreeSet<(String, i32, i64, i16)>,
 }
 
 impl Identities {
-    /// An answer to InitProducerId has come.
+    /// Records a response to InitProducerId.
     pub fn granted(&mut self, id: i64, epoch: i16) {
         let is_used = self.used.get(&id).is_some_and(|used| *used >= epoch) || self.granted.contains(&(id, epoch));
         if id < 0 || epoch < 0 || is_used {
@@ -33,46 +33,46 @@ impl Identities {
         }
     }
 
-    /// A broker has refused this: not its sequence, but its producer id or epoch.
-    pub fn refuse(&mut self, stamp: Stamped) {
+    /// Records that a broker has rejected a producer id or epoch (not its sequence).
+    pub fn reject(&mut self, stamp: Stamped) {
         let later = self.granted.iter().filter(|(id, epoch)| *id == stamp.producer && *epoch > stamp.epoch);
         let later = later.map(|(_, epoch)| *epoch).min();
         let before = self.refused.entry(stamp.producer).or_insert(later);
-        // It is the later refusal that counts, if one of an earlier epoch came before.
+        // If an earlier epoch was rejected before, the later rejection applies.
         *before = before.and_then(|before| later.map(|later| later.max(before)));
         let last = self.granted.last();
         self.own_epochs_refused |= last.is_some_and(|(id, epoch)| *id == stamp.producer && stamp.epoch > *epoch);
     }
 
-    /// Whether it was refused, and not handed out anew.
+    /// Returns true if it was rejected and not assigned again.
     #[must_use]
-    pub fn is_refused(&self, stamp: Stamped) -> bool {
+    pub fn is_rejected(&self, stamp: Stamped) -> bool {
         let of_this_id = self.refused.get(&stamp.producer);
         of_this_id.is_some_and(|before| before.is_none_or(|before| stamp.epoch < before))
     }
 
-    /// A broker has accepted a batch for this partition under this id and epoch.
+    /// Records that a broker has accepted a batch for this partition under this id and epoch.
     pub fn accept(&mut self, to: &(String, i32), stamp: Stamped) {
         self.accepted.insert((to.0.clone(), to.1, stamp.producer, stamp.epoch));
     }
 
-    /// A batch for this partition is stamped.
+    /// Checks the stamp of a batch for this partition.
     ///
-    /// After an own epoch was refused, no other own epoch is taken. A partition that continues under one is no breach, if
-    /// a broker has accepted a batch for it there and the id was not refused since: the refusal is of another id, and to
-    /// leave an epoch that works would gain nothing.
+    /// After a self-assigned epoch was rejected, no other self-assigned epoch may be used. A partition may continue
+    /// under one if a broker has accepted a batch under it there and the id was not rejected since: the rejection
+    /// concerns another id, and abandoning an epoch that works would have no advantage.
     ///
     /// # Errors
-    /// It may not be, with this.
-    pub fn stamped(&mut self, to: &(String, i32), stamp: Stamped, what: &str) -> Result<(), Breach> {
-        if self.is_refused(stamp) {
-            return Breach::of("a refused identity is not used again", format!("{what} goes out as {stamp:?}"));
+    /// The stamp is not permitted.
+    pub fn stamped(&mut self, to: &(String, i32), stamp: Stamped, what: &str) -> Result<(), Violation> {
+        if self.is_rejected(stamp) {
+            return Violation::of("a rejected identity is not used again", format!("{what} is sent as {stamp:?}"));
         }
         let is_granted = self.granted.contains(&(stamp.producer, stamp.epoch));
         let is_accepted = || self.accepted.contains(&(to.0.clone(), to.1, stamp.producer, stamp.epoch));
         if self.own_epochs_refused && !is_granted && !is_accepted() {
-            let what = format!("{what} goes out as {stamp:?}");
-            return Breach::of("after an own epoch was refused, epochs are asked for", what);
+            let what = format!("{what} is sent as {stamp:?}");
+            return Violation::of("after a self-assigned epoch was rejected, epochs are requested", what);
         }
         let used = self.used.entry(stamp.producer).or_insert(stamp.epoch);
         *used = stamp.epoch.max(*used);
@@ -84,7 +84,7 @@ impl Identities {
 mod tests {
     use super::*;
 
-    const LAW: &str = "after an own epoch was refused, epochs are asked for";
+    const LAW: &str = "after a self-assigned epoch was rejected, epochs are requested";
 
     fn under(producer: i64, epoch: i16) -> Stamped {
         Stamped { producer, epoch, sequence: 0 }
@@ -94,9 +94,9 @@ mod tests {
         ("orders".into(), partition)
     }
 
-    /// Id 1 came with epoch 0; epoch 1 was accepted on partition 0, and used on partition 1. Then an own epoch of id 2 was
-    /// refused.
-    fn after_a_refusal() -> Identities {
+    /// Id 1 was assigned with epoch 0; epoch 1 was accepted in partition 0, and used in partition 1. Then a
+    /// self-assigned epoch of id 2 was rejected.
+    fn after_a_rejection() -> Identities {
         let mut identities = Identities::default();
         identities.granted(1, 0);
         for partition in [0, 1] {
@@ -105,17 +105,17 @@ mod tests {
         identities.accept(&orders(0), under(1, 1));
         identities.granted(2, 0);
         identities.stamped(&orders(2), under(2, 1), "a batch").unwrap();
-        identities.refuse(under(2, 1));
+        identities.reject(under(2, 1));
         identities
     }
 
     fn broken(identities: &mut Identities, partition: i32, stamp: Stamped) -> Option<&'static str> {
-        identities.stamped(&orders(partition), stamp, "a batch").err().map(|breach| breach.law)
+        identities.stamped(&orders(partition), stamp, "a batch").err().map(|violation| violation.law)
     }
 
     #[test]
-    fn only_the_partition_on_which_an_own_epoch_was_accepted_may_keep_it() {
-        let mut identities = after_a_refusal();
+    fn only_a_partition_that_accepted_a_self_assigned_epoch_may_keep_it() {
+        let mut identities = after_a_rejection();
         assert_eq!(broken(&mut identities, 0, under(1, 1)), None);
         assert_eq!(broken(&mut identities, 1, under(1, 1)), Some(LAW), "used there, but not accepted");
         assert_eq!(broken(&mut identities, 2, under(1, 1)), Some(LAW), "accepted elsewhere");
@@ -123,15 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn after_the_refusal_of_an_id_its_accepted_epochs_are_not_kept() {
-        let mut identities = after_a_refusal();
-        identities.refuse(under(1, 1));
-        assert_eq!(broken(&mut identities, 0, under(1, 1)), Some("a refused identity is not used again"));
+    fn after_the_rejection_of_an_id_its_accepted_epochs_are_not_kept() {
+        let mut identities = after_a_rejection();
+        identities.reject(under(1, 1));
+        assert_eq!(broken(&mut identities, 0, under(1, 1)), Some("a rejected identity is not used again"));
     }
 
     #[test]
-    fn a_new_id_is_used_as_it_was_handed_out() {
-        let mut identities = after_a_refusal();
+    fn a_new_id_is_used_as_it_was_assigned() {
+        let mut identities = after_a_rejection();
         identities.granted(3, 0);
         assert_eq!(broken(&mut identities, 0, under(3, 0)), None);
         identities.accept(&orders(0), under(3, 0));

@@ -1,42 +1,41 @@
 //! The laws: invariants that hold under all faults, checked by an observer of the whole simulation.
 
+pub mod history;
 pub mod identities;
-pub mod ledger;
+pub mod known_leaders;
 pub mod logs;
 pub mod tap;
-pub mod told;
 
 use std::fmt;
 
-/// A law was broken.
+/// A violation of a law.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Breach {
-    /// Which one, in a few words.
+pub struct Violation {
+    /// The law, in a few words.
     pub law: &'static str,
-    /// How.
+    /// The details.
     pub what: String,
 }
 
-impl Breach {
-    /// A breach of this law.
+impl Violation {
+    /// Returns a violation of this law.
     pub fn of<T>(law: &'static str, what: impl Into<String>) -> Result<T, Self> {
         Err(Self { law, what: what.into() })
     }
 }
 
-impl fmt::Display for Breach {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.law, self.what)
     }
 }
 
-/// Whether this error code says for certain that the attempt which it answers has not put anything into a log.
+/// Returns true if this error code proves that the attempt has written nothing to a log.
 ///
-/// Certain are only codes with which a broker refuses before it appends (some of them, 14 to 16 and 51, only where it looks
-/// after transactions). Not certain are those that it also gives after
-/// it has appended: the leader loses its place while it waits for replicas (3, 6), the wait is over (7, 20), or it
-/// failed somewhere (−1, 56). DUPLICATE_SEQUENCE_NUMBER says the contrary. Of codes that do not belong to Produce, and
-/// of those of the future, nothing is known.
+/// Proof are only the codes that a broker returns before it appends (14 to 16 and 51 only for transactions). No proof
+/// are those that it also returns after it has appended: it ceased to be the leader while it waited for replicas (3,
+/// 6), the wait timed out (7, 20), or it failed at an unknown point (−1, 56). DUPLICATE_SEQUENCE_NUMBER proves the
+/// contrary. Codes that do not belong to Produce, and future codes, prove nothing.
 #[must_use]
 pub fn surely_not_written(code: i16, acks: i16) -> bool {
     match code {

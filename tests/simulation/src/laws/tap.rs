@@ -6,33 +6,33 @@ use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, InitProducerIdResponse, MetadataResponse};
 use kafka_protocol::protocol::Decodable as _;
 
-use super::Breach;
-use super::ledger::{Attempt, Ledger, Sighting};
-use super::told::Told;
+use super::Violation;
+use super::history::{Attempt, BatchHistory, SentBatch};
+use super::known_leaders::KnownLeaders;
 use crate::Moment;
 use crate::cluster::Cluster;
 use crate::contents::{Serial, identify};
-use crate::wire::produce::{Answered, TopicRef, ask, listen};
+use crate::wire::produce::{SetResponse, TopicRef, decode_request, decode_response};
 use crate::wire::{Frames, answer_header_version, open};
 
-/// So long a producer is silent at most, whatever a broker asks for.
+/// The maximum time for which a producer obeys throttling, whatever a broker requests.
 pub const LONGEST_THROTTLE: Moment = Moment::from_secs(60);
 
-/// A request that has no answer yet.
+/// A request without a response so far.
 #[derive(Debug)]
 struct Outstanding {
     api: ApiKey,
     version: i16,
     correlation: i32,
-    /// A SASL token in a frame without a header; so is its answer.
+    /// A SASL token in a frame without a header; its response has none either.
     bare: bool,
     sets: BTreeMap<(TopicRef, i32), (Serial, usize)>,
 }
 
 /// What a machine may do on a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Manners {
-    /// Whether what was told is remembered for as long as a run takes (`metadata.max.idle.ms`).
+pub struct ClientRules {
+    /// True if topics are remembered for the whole run (`metadata.max.idle.ms`).
     pub remembers: bool,
     /// `max.in.flight.requests.per.connection`.
     pub most_in_flight: usize,
@@ -42,64 +42,64 @@ pub struct Manners {
     pub acks: i16,
 }
 
-/// A connection that is listened to.
+/// An observed connection.
 #[derive(Debug)]
 pub struct Tap {
     connection: u64,
     broker: i32,
-    manners: Manners,
+    rules: ClientRules,
     incoming: Frames,
-    /// The requests that went out so far are numbered below this.
+    /// All requests sent so far have smaller numbers.
     next_correlation: i32,
     outstanding: VecDeque<Outstanding>,
     /// For each frame that is not written yet: the attempts in it.
     unwritten: VecDeque<Vec<(Serial, usize)>>,
-    /// From here on nothing that comes means anything.
-    spoilt: bool,
+    /// True if everything received from here on is meaningless.
+    corrupted: bool,
     silent_until: Moment,
-    /// The next frame that goes out is a bare SASL token.
+    /// True if the next sent frame is a raw SASL token.
     token_next: bool,
 }
 
 impl Tap {
-    /// Listens to this connection, with this broker.
+    /// Observes this connection with this broker.
     #[must_use]
-    pub fn new(connection: u64, broker: i32, manners: Manners) -> Self {
+    pub fn new(connection: u64, broker: i32, rules: ClientRules) -> Self {
         Self {
             connection,
             broker,
-            manners,
+            rules,
             incoming: Frames::default(),
             next_correlation: 0,
             outstanding: VecDeque::new(),
             unwritten: VecDeque::new(),
-            spoilt: false,
+            corrupted: false,
             silent_until: Moment::ZERO,
             token_next: false,
         }
     }
 
-    /// How many Produce requests wait for an answer.
+    /// Returns the number of Produce requests without a response.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.outstanding.iter().filter(|request| request.api == ApiKey::Produce).count()
     }
 
-    /// A frame goes out. Gives a line about it.
+    /// Checks a sent frame. Returns a line about it.
     pub fn transmitted(
         &mut self,
         segments: &[Bytes],
         cluster: &Cluster,
-        ledger: &mut Ledger,
-        told: &Told,
+        history: &mut BatchHistory,
+        known_leaders: &KnownLeaders,
         now: Moment,
-    ) -> Result<String, Breach> {
-        let manners = self.manners;
+    ) -> Result<String, Violation> {
+        let rules = self.rules;
         let whole = segments.concat();
         let mut frames = Frames::default();
         frames.push(&whole);
         let Some(frame) = frames.next_frame().filter(|_| frames.left().is_empty()) else {
-            return Breach::of("a Transmit is one frame", format!("{} bytes", whole.len()));
+            return Violation::of("a Transmit is one frame", format!("{} bytes", whole.len()));
         };
         if std::mem::take(&mut self.token_next) {
             let (api, sets) = (ApiKey::SaslAuthenticate, BTreeMap::new());
@@ -107,28 +107,29 @@ impl Tap {
             self.outstanding.push_back(Outstanding { api, version: 0, correlation: i32::MIN, bare: true, sets });
             return Ok(format!("a SASL token of {} bytes", frame.len()));
         }
-        let request = open(frame).or_else(|error| Breach::of("requests can be read", error))?;
-        if now < self.silent_until && !self.spoilt {
-            return Breach::of("throttling is obeyed", format!("{:?} before {:?}", request.api, self.silent_until));
+        let request = open(frame).or_else(|error| Violation::of("requests can be decoded", error))?;
+        if now < self.silent_until && !self.corrupted {
+            return Violation::of("throttling is obeyed", format!("{:?} before {:?}", request.api, self.silent_until));
         }
         if self.outstanding.iter().any(|other| other.correlation == request.correlation) {
-            return Breach::of("correlation ids are unique", request.correlation.to_string());
+            return Violation::of("correlation ids are unique", request.correlation.to_string());
         }
         self.next_correlation = self.next_correlation.max(request.correlation + 1);
         let mut sets = BTreeMap::new();
         let mut line = format!("{:?} v{} #{}", request.api, request.version, request.correlation);
         let mut answered = true;
         if request.api == ApiKey::Produce {
-            let asked = ask(&request).or_else(|error| Breach::of("requests can be read", error))?;
-            if asked.acks != manners.acks {
-                return Breach::of("acks are those of the settings", asked.acks.to_string());
+            let decoded = decode_request(&request).or_else(|error| Violation::of("requests can be decoded", error))?;
+            if decoded.acks != rules.acks {
+                return Violation::of("acks are those of the settings", decoded.acks.to_string());
             }
-            if asked.sets.len() > 1 && whole.len() > manners.most_bytes {
-                return Breach::of("max.request.size is kept", format!("{} bytes", whole.len()));
+            if decoded.sets.len() > 1 && whole.len() > rules.most_bytes {
+                return Violation::of("max.request.size is not exceeded", format!("{} bytes", whole.len()));
             }
-            answered = asked.acks != 0;
-            for set in asked.sets {
-                let identity = identify(&set.records).or_else(|error| Breach::of("batches can be read", error))?;
+            answered = decoded.acks != 0;
+            for set in decoded.sets {
+                let identity =
+                    identify(&set.records).or_else(|error| Violation::of("batches can be decoded", error))?;
                 // A topic that the cluster does not know (yet) is named; only ids need the cluster.
                 let topic = match &set.topic {
                     TopicRef::Name(name) => name.clone(),
@@ -137,28 +138,29 @@ impl Tap {
                 let attempt = Attempt {
                     connection: self.connection,
                     broker: self.broker,
-                    acks: asked.acks,
+                    acks: decoded.acks,
                     stamp: identity.stamp,
                     first: identity.first,
                     records: identity.records,
                     written: false,
                     answer: None,
-                    disliked: Vec::new(),
-                    hopeless: false,
+                    rejected_records: Vec::new(),
+                    cannot_succeed: false,
                     over: false,
                 };
                 line += &format!(" {topic}-{}:{}", set.partition, identity.serial.0);
-                let outdated = told.is_outdated(&topic, set.partition, self.broker).filter(|_| manners.remembers);
+                let outdated =
+                    known_leaders.is_outdated(&topic, set.partition, self.broker).filter(|_| rules.remembers);
                 if let Some(epoch) = outdated {
-                    let what = format!("{line} to broker {}, and epoch {epoch} is known", self.broker);
-                    return Breach::of("who was a leader in an older epoch is not followed", what);
+                    let what = format!("{line} to broker {}, although epoch {epoch} is known", self.broker);
+                    return Violation::of("a leader of an older epoch is not used", what);
                 }
                 if let Some(stamp) = identity.stamp {
                     line += &format!("({}/{}/{})", stamp.producer, stamp.epoch, stamp.sequence);
                 }
                 let to = (topic, set.partition);
-                let sighting = Sighting { serial: identity.serial, to, attempt, bytes: &set.records };
-                let number = ledger.seen(sighting)?;
+                let sighting = SentBatch { serial: identity.serial, to, attempt, bytes: &set.records };
+                let number = history.seen(sighting)?;
                 sets.insert((set.topic, set.partition), (identity.serial, number));
             }
         }
@@ -167,43 +169,43 @@ impl Tap {
             let (api, version, correlation) = (request.api, request.version, request.correlation);
             self.token_next = api == ApiKey::SaslHandshake && version == 0;
             self.outstanding.push_back(Outstanding { api, version, correlation, bare: false, sets });
-            if self.in_flight() > manners.most_in_flight {
-                return Breach::of("max.in.flight is kept", format!("{} requests", self.in_flight()));
+            if self.in_flight() > rules.most_in_flight {
+                return Violation::of("max.in.flight is not exceeded", format!("{} requests", self.in_flight()));
             }
         }
         Ok(line)
     }
 
-    /// The oldest frame is written.
-    pub fn written(&mut self, ledger: &mut Ledger) {
+    /// Records that the oldest frame is written.
+    pub fn written(&mut self, history: &mut BatchHistory) {
         for (serial, attempt) in self.unwritten.pop_front().unwrap_or_default() {
-            if let Some(attempt) = ledger.attempt_mut(serial, attempt) {
+            if let Some(attempt) = history.attempt_mut(serial, attempt) {
                 attempt.written = true;
             }
         }
     }
 
-    /// Bytes come in: answers that count are noted. Gives lines about them.
+    /// Records the valid responses in received bytes. Returns lines about them.
     pub fn received(
         &mut self,
         bytes: &[u8],
-        spoilt: bool,
-        ledger: &mut Ledger,
-        (told, cluster): (&mut Told, &Cluster),
+        corrupted: bool,
+        history: &mut BatchHistory,
+        (known_leaders, cluster): (&mut KnownLeaders, &Cluster),
         now: Moment,
     ) -> Vec<String> {
-        self.spoilt |= spoilt;
+        self.corrupted |= corrupted;
         let mut lines = Vec::new();
-        if self.spoilt {
+        if self.corrupted {
             return lines;
         }
         self.incoming.push(bytes);
         while let Some(frame) = self.incoming.next_frame() {
-            match self.answer(&frame, ledger, (told, cluster), now) {
+            match self.answer(&frame, history, (known_leaders, cluster), now) {
                 Some(line) => lines.push(line),
                 None => {
-                    self.spoilt = true;
-                    lines.push("an answer that makes no sense".into());
+                    self.corrupted = true;
+                    lines.push("an invalid response".into());
                     break;
                 }
             }
@@ -211,63 +213,63 @@ impl Tap {
         lines
     }
 
-    /// An answer; `None` if it cannot be one to the request whose turn it is.
+    /// Checks a response; `None` if it cannot be the response to the next request.
     fn answer(
         &mut self,
         frame: &Bytes,
-        ledger: &mut Ledger,
-        (told, cluster): (&mut Told, &Cluster),
+        history: &mut BatchHistory,
+        (known_leaders, cluster): (&mut KnownLeaders, &Cluster),
         now: Moment,
     ) -> Option<String> {
         let is_bare = self.outstanding.front().is_some_and(|request| request.bare);
         if is_bare {
             self.outstanding.pop_front();
-            return Some("the SASL token answered".into());
+            return Some("the SASL token responded to".into());
         }
         let correlation = i32::from_be_bytes(*frame.first_chunk()?);
         if self.outstanding.front().is_none_or(|request| request.correlation != correlation) {
-            // Without acknowledgements the machine bears with answers that nobody waits for.
-            let is_borne = self.manners.acks == 0 && (0..self.next_correlation).contains(&correlation);
-            return is_borne.then(|| format!("an answer #{correlation} that nobody waits for"));
+            // Without acknowledgements the machine tolerates unexpected responses.
+            let is_borne = self.rules.acks == 0 && (0..self.next_correlation).contains(&correlation);
+            return is_borne.then(|| format!("an unexpected response #{correlation}"));
         }
         let request = self.outstanding.pop_front()?;
-        let mut line = format!("{:?} v{} #{correlation} answered", request.api, request.version);
+        let mut line = format!("{:?} v{} #{correlation} responded to", request.api, request.version);
         let header = 4 + usize::from(answer_header_version(request.api, request.version) >= 1);
         if request.api == ApiKey::Metadata {
-            told.metadata(&MetadataResponse::decode(&mut frame.slice(header..), request.version).ok()?);
+            known_leaders.metadata(&MetadataResponse::decode(&mut frame.slice(header..), request.version).ok()?);
         }
         if request.api == ApiKey::InitProducerId {
             let answer = InitProducerIdResponse::decode(&mut frame.slice(header..), request.version).ok()?;
             if answer.error_code == 0 {
-                ledger.identities.granted(answer.producer_id.into(), answer.producer_epoch);
+                history.identities.granted(answer.producer_id.into(), answer.producer_epoch);
                 line += &format!(" {}/{}", i64::from(answer.producer_id), answer.producer_epoch);
             }
         }
         if request.api != ApiKey::Produce {
             return Some(line);
         }
-        let answers = listen(request.version, frame.slice(header..)).ok()?;
-        // Nobody listens to what is said of a batch that was given up.
-        let is_open = |set: &&Answered| {
+        let answers = decode_response(request.version, frame.slice(header..)).ok()?;
+        // Responses for batches that have failed are ignored.
+        let is_open = |set: &&SetResponse| {
             let sent = request.sets.get(&(set.topic.clone(), set.partition));
-            sent.is_some_and(|(serial, _)| ledger.promises[serial].outcome.is_none())
+            sent.is_some_and(|(serial, _)| history.accepted_batches[serial].outcome.is_none())
         };
-        told.produced(answers.sets.iter().filter(is_open), &answers.endpoints, |topic| match topic {
+        known_leaders.produced(answers.sets.iter().filter(is_open), &answers.endpoints, |topic| match topic {
             TopicRef::Name(name) => Some(name.clone()),
             TopicRef::Id(_) => cluster.name_ever(topic),
         });
         for (serial, attempt) in request.sets.values() {
-            if let Some(attempt) = ledger.attempt_mut(*serial, *attempt) {
+            if let Some(attempt) = history.attempt_mut(*serial, *attempt) {
                 attempt.over = true;
             }
         }
         for set in answers.sets {
             line += &format!(" {}@{}", set.code, set.base_offset);
             if let Some((serial, attempt)) = request.sets.get(&(set.topic.clone(), set.partition)) {
-                ledger.answered(*serial, *attempt, set.code, set.base_offset, set.disliked);
+                history.answered(*serial, *attempt, set.code, set.base_offset, set.rejected_records);
             }
         }
-        // Older brokers keep their answer back themselves (KIP-219).
+        // Older brokers delay their responses themselves (KIP-219).
         if request.version >= 6 && answers.throttle_ms > 0 {
             self.silent_until = now + Moment::from_millis(answers.throttle_ms as u64).min(LONGEST_THROTTLE);
         }

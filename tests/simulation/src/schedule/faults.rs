@@ -3,31 +3,31 @@
 use kafka_batch_core::protocol::Acks;
 use kafka_protocol::messages::ApiKey;
 
-use super::Scene;
+use super::ScheduleContext;
 use super::settings::next_release;
 use crate::Moment;
-use crate::broker::intercept::Lie;
+use crate::broker::intercept::FalseMetadata;
 use crate::broker::{Garbage, Intercept, Interceptor};
-use crate::contents::Recipe;
+use crate::contents::BatchSpec;
 use crate::random::Random;
 use crate::world::Action;
 
-/// The codes that Produce is documented to answer, and those that only the rules for sequences give.
+/// The error codes that Produce is documented to return, and those of the rules for sequences.
 const PRODUCE: [i16; 30] =
     [-1, 2, 3, 5, 6, 7, 8, 9, 10, 13, 17, 18, 19, 21, 29, 31, 32, 42, 43, 45, 47, 48, 49, 53, 56, 59, 72, 74, 76, 87];
-/// Answers to Produce after it was done.
+/// Error codes that are returned after the batch was appended.
 const PRODUCE_DONE: [i16; 6] = [-1, 7, 13, 20, 46, 56];
 const METADATA: [i16; 13] = [-1, 3, 5, 6, 9, 17, 29, 56, 72, 75, 100, 103, 129];
 const INIT_PRODUCER_ID: [i16; 13] = [-1, 7, 14, 15, 16, 31, 42, 48, 49, 51, 53, 90, 120];
 const API_VERSIONS: [i16; 4] = [35, -1, 42, 129];
 const SASL: [i16; 4] = [33, 34, 58, -1];
 
-/// Kinds of faults: eight that befall links and brokers, and the rest interceptors.
+/// The number of kinds of faults: eight of links and brokers; the others are interceptors.
 const KINDS: u64 = 22;
 
-pub(super) fn draw(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
+pub(super) fn draw(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
     let count = *random.pick(&[0, 1, 2, 4, 8, 12, 20, 40]);
-    // Most runs have a weakness: one kind of fault that comes up again and again.
+    // Most runs have one kind of fault that occurs repeatedly.
     let weakness = random.below(KINDS);
     let last = scene.span.as_millis() as u64;
     for _ in 0..count {
@@ -37,12 +37,12 @@ pub(super) fn draw(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Mo
         actions.push((at, action));
     }
     if random.percent(40) {
-        plot(scene, random, actions);
+        related_faults(scene, random, actions);
     }
 }
 
-/// Faults that go together: chance alone would seldom bring them about so close to each other, and to what is sent.
-fn plot(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
+/// Generates related faults, which would rarely occur so close to each other and to the batches by chance.
+fn related_faults(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
     let begin = random.millis(100, scene.span.as_millis() as u64 + 100);
     let (topic, partitions) = random.pick(&scene.targets).clone();
     let partition = random.below(partitions as u64) as i32;
@@ -52,8 +52,8 @@ fn plot(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Actio
     let mut at = begin;
     // Batches that are in flight meanwhile.
     for _ in 0..random.between(2, 8) {
-        let recipe = Recipe { records: random.between(1, 3) as u32, ..Recipe::default() };
-        actions.push((at, Action::Send { topic: topic.clone(), partition, recipe }));
+        let spec = BatchSpec { records: random.between(1, 3) as u32, ..BatchSpec::default() };
+        actions.push((at, Action::Send { topic: topic.clone(), partition, spec }));
         at += gap / 2;
     }
     let mut at = begin + gap;
@@ -63,36 +63,36 @@ fn plot(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Actio
             brokers.clone().map(move |broker| Action::Intercept(broker, interceptor.clone()))
         };
         match step {
-            // The leader moves away and back, the old one's answers come late, and metadata is asked for meanwhile.
+            // The leader changes and returns, the old leader's responses are late, and metadata is requested meanwhile.
             0 => {
                 let pause = random.millis(20, 700);
                 let delay = pause * random.below(8) as u32;
                 let to = || (topic.clone(), partition);
                 actions.extend(everywhere(Intercept::DelayRequest(delay), 0).map(|action| (at, action)));
                 for _ in 0..2 {
-                    let recipe = Recipe { records: 1, ..Recipe::default() };
-                    actions.push((at, Action::Send { topic: to().0, partition, recipe }));
+                    let spec = BatchSpec { records: 1, ..BatchSpec::default() };
+                    actions.push((at, Action::Send { topic: to().0, partition, spec }));
                 }
-                actions.push((at + pause / 3, Action::Depose(to().0, to().1, Moment::from_millis(1))));
+                actions.push((at + pause / 3, Action::RemoveLeader(to().0, to().1, Moment::from_millis(1))));
                 actions.push((at + pause / 2, Action::LookupTopic(format!("unheard-of-{turn}"))));
                 at += pause;
             }
-            // One may be written, and the one behind it is refused.
+            // One batch may be written, and the next one is rejected.
             1 => {
                 let done = Intercept::DoAndRefuse { code: code_after_doing(scene, random) };
                 let refused = Intercept::Refuse { code: *random.pick(&[10, 19, 45, 87]), all: true };
-                let second = if random.percent(50) { refused } else { Intercept::DropAnswer };
+                let second = if random.percent(50) { refused } else { Intercept::DropResponse };
                 actions.extend(everywhere(done, turn).map(|action| (at, action)));
                 actions.extend(everywhere(second, turn + 1).map(|action| (at, action)));
             }
-            // Time runs out in mid-flight.
+            // The delivery timeout expires while batches are in flight.
             2 => {
                 let delivery = scene.settings.producer.delivery_timeout.min(Moment::from_secs(20));
                 let until = delivery.saturating_sub(random.millis(0, 900));
                 actions.extend(brokers.clone().map(|broker| (at, Action::Stall(broker, until, turn % 2 == 0))));
                 at += until;
             }
-            // All brokers go, one after the other.
+            // All brokers stop, one after the other.
             _ => {
                 for (broker, release) in brokers.clone().zip(&scene.settings.releases) {
                     let away = random.millis(1, 3_000);
@@ -106,7 +106,7 @@ fn plot(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Actio
     }
 }
 
-fn one(kind: u64, scene: &Scene<'_>, random: &mut Random) -> Action {
+fn one(kind: u64, scene: &ScheduleContext<'_>, random: &mut Random) -> Action {
     let broker = random.between(1, scene.settings.releases.len() as u64) as i32;
     let (topic, partitions) = random.pick(&scene.targets).clone();
     let partition = random.below(partitions as u64) as i32;
@@ -114,7 +114,7 @@ fn one(kind: u64, scene: &Scene<'_>, random: &mut Random) -> Action {
     let time = random.millis(1, *random.clone().pick(&short));
     let soon = random.millis(0, 400);
     match kind {
-        0 => Action::Depose(topic, partition, if random.percent(70) { soon } else { time }),
+        0 => Action::RemoveLeader(topic, partition, if random.percent(70) { soon } else { time }),
         1 => Action::Down(broker, time, soon, next_release(scene.settings.releases[broker as usize - 1], random)),
         2 => Action::Cut(broker),
         3 => Action::CutAfter(broker, random.below(600) as usize, random.percent(50)),
@@ -140,51 +140,51 @@ fn one(kind: u64, scene: &Scene<'_>, random: &mut Random) -> Action {
     }
 }
 
-fn intercept(api: ApiKey, scene: &Scene<'_>, random: &mut Random) -> Intercept {
+fn intercept(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> Intercept {
     let time = random.millis(1, *random.clone().pick(&[50, 500, 3_000, 35_000]));
     match random.below(14) {
         0..4 => Intercept::Refuse { code: code(api, random), all: random.percent(50) },
         4 if api == ApiKey::Produce => Intercept::DoAndRefuse { code: code_after_doing(scene, random) },
-        4 | 5 => Intercept::DropAnswer,
+        4 | 5 => Intercept::DropResponse,
         6 => Intercept::DropRequest,
         7 => Intercept::DelayRequest(time),
-        8 => Intercept::DelayAnswer(time),
-        9 => Intercept::AnswerTwice,
-        10 => Intercept::HangUp { done: random.percent(60) },
+        8 => Intercept::DelayResponse(time),
+        9 => Intercept::RespondTwice,
+        10 => Intercept::CloseConnection { done: random.percent(60) },
         11 => Intercept::Garbage(*random.pick(&[
             Garbage::Body,
             Garbage::Correlation,
             Garbage::Short,
             Garbage::Long,
             Garbage::Negative,
-            Garbage::Endless,
+            Garbage::Huge,
             Garbage::Empty,
         ])),
         12 => match random.between(1, 3_000) as i32 {
-            2_951.. => Intercept::Throttle(i32::MAX), // no broker would
+            2_951.. => Intercept::Throttle(i32::MAX), // no broker would do that
             millis => Intercept::Throttle(millis),
         },
         _ => match api {
             ApiKey::Metadata if random.percent(50) => Intercept::Stale,
-            ApiKey::Metadata => Intercept::Lie(*random.pick(&[
-                Lie::WrongLeader,
-                Lie::UnlistedLeader,
-                Lie::NoBrokers,
-                Lie::FewerPartitions,
-                Lie::NoTopics,
+            ApiKey::Metadata => Intercept::FalseMetadata(*random.pick(&[
+                FalseMetadata::WrongLeader,
+                FalseMetadata::UnlistedLeader,
+                FalseMetadata::NoBrokers,
+                FalseMetadata::FewerPartitions,
+                FalseMetadata::NoTopics,
             ])),
             ApiKey::Produce if random.percent(50) => {
-                Intercept::Dislike { positions: (0..6).filter(|_| random.percent(30)).collect() }
+                Intercept::RejectRecords { positions: (0..6).filter(|_| random.percent(30)).collect() }
             }
             ApiKey::Produce => Intercept::Omit,
-            _ => Intercept::DropAnswer,
+            _ => Intercept::DropResponse,
         },
     }
 }
 
 fn code(api: ApiKey, random: &mut Random) -> i16 {
     if random.percent(10) {
-        // Any code, also those of the future; but not the two that say that the batch is there.
+        // Any code, also future ones, except for the two that report the batch as written.
         let any = random.between(1, 140) as i16;
         return if any == 46 { 999 } else { any };
     }
@@ -197,7 +197,7 @@ fn code(api: ApiKey, random: &mut Random) -> i16 {
     }
 }
 
-fn code_after_doing(scene: &Scene<'_>, random: &mut Random) -> i16 {
+fn code_after_doing(scene: &ScheduleContext<'_>, random: &mut Random) -> i16 {
     if scene.settings.producer.acks == Acks::All && random.percent(50) {
         return *random.pick(&[3, 6]);
     }

@@ -8,47 +8,47 @@ use kafka_batch_core::Magic;
 use kafka_batch_core::machine::CloseMode;
 
 use crate::Moment;
-use crate::contents::{Packing, Recipe};
+use crate::contents::{BatchSpec, CompressionKind};
 use crate::random::Random;
 use crate::world::{Action, Settings};
 
-/// Makes another seed of a seed: for faults that were added later, so that they change no other draw.
+/// Derives a seed from another one, for faults that were added later, so that they do not change other draws.
 const OF_IDENTITIES: u64 = 0x1de7_7171_e500_0001;
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Faults cease, and then everything has to get through: new batches for each partition, a flush, the close.
+    /// The faults end, and then everything must be delivered: new batches to each partition, a flush, the close.
     Healed,
-    /// The producer is closed at some point, in the middle of whatever goes wrong.
+    /// The producer is closed at some time, during the faults.
     Closed(CloseMode),
 }
 
 /// A run.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// The seed that it was drawn from.
+    /// The seed of the schedule.
     pub seed: u64,
-    /// The world that it begins with.
+    /// The initial world.
     pub settings: Settings,
-    /// What is done to it, and when; in order.
+    /// The actions and their times, in order.
     pub actions: Vec<(Moment, Action)>,
-    /// When that is over.
+    /// The end of the actions.
     pub over_at: Moment,
-    /// And then?
+    /// What follows the actions.
     pub ending: Ending,
 }
 
 /// What a generator of actions needs to know.
-pub(crate) struct Scene<'a> {
+pub(crate) struct ScheduleContext<'a> {
     pub(crate) settings: &'a Settings,
-    /// The topics that batches are sent to; the last may be one that does not exist yet.
+    /// The topics of the batches; the last may not exist yet.
     pub(crate) targets: Vec<(String, usize)>,
     pub(crate) span: Moment,
 }
 
 impl Schedule {
-    /// The schedule of a seed.
+    /// Generates the schedule of a seed.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -58,7 +58,7 @@ impl Schedule {
         if settings.cluster.auto_create && random.percent(50) {
             targets.push(("later".into(), settings.cluster.default_partitions));
         }
-        let scene = Scene { settings: &settings, targets, span };
+        let scene = ScheduleContext { settings: &settings, targets, span };
         let mut actions = Vec::new();
         commands(&scene, &mut random, &mut actions);
         faults::draw(&scene, &mut random, &mut actions);
@@ -73,13 +73,13 @@ impl Schedule {
     }
 }
 
-/// What the application does: it sends, in bursts or evenly, and now and then flushes.
-fn commands(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
+/// Generates the actions of the application: it sends, in bursts or evenly, and sometimes flushes.
+fn commands(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
     let bursts = random.between(1, 12);
     let legacy = scene.settings.releases[0].magic() != Magic::V2;
     let large = random.percent(20);
-    let codec = *random.pick(&[Packing::Gzip, Packing::Gzip, Packing::Zstd]);
-    // Often most of it goes to one partition, so that much of it is in flight at once.
+    let codec = *random.pick(&[CompressionKind::Gzip, CompressionKind::Gzip, CompressionKind::Zstd]);
+    // Often most batches are for one partition, so that many of them are in flight at once.
     let hot = random.pick(&scene.targets).clone();
     let hot = (hot.0, random.below(hot.1 as u64) as i32);
     let heat = *random.pick(&[0, 70, 100]);
@@ -92,16 +92,16 @@ fn commands(scene: &Scene<'_>, random: &mut Random, actions: &mut Vec<(Moment, A
                 let (topic, partitions) = random.pick(&scene.targets).clone();
                 (topic, random.below(partitions as u64) as i32)
             };
-            let packing = if random.percent(10) { codec } else { Packing::Plain };
-            let pinned = legacy && packing != Packing::Zstd && random.percent(50);
-            let recipe = Recipe {
+            let compression = if random.percent(10) { codec } else { CompressionKind::Plain };
+            let pinned = legacy && compression != CompressionKind::Zstd && random.percent(50);
+            let spec = BatchSpec {
                 records: random.between(1, 6) as u32,
                 padding: if large { random.below(2_000) as usize } else { random.below(60) as usize },
-                packing,
+                compression,
                 headers: !pinned && random.percent(5),
                 magic: pinned.then(|| scene.settings.releases[0].magic()),
             };
-            actions.push((at, Action::Send { topic, partition, recipe }));
+            actions.push((at, Action::Send { topic, partition, spec }));
             if random.percent(30) {
                 at += random.millis(0, 30);
             }

@@ -41,7 +41,7 @@ pub(super) fn draw(seed: u64, random: &mut Random) -> Settings {
     }
 }
 
-/// One to three brokers; of one release, or (where the format is the same) of several.
+/// One to three brokers of one release or, where the format is the same, of several.
 fn releases(random: &mut Random) -> Vec<Release> {
     let brokers = random.between(1, 3);
     let (one, mixed) = match random.below(100) {
@@ -57,10 +57,10 @@ fn releases(random: &mut Random) -> Vec<Release> {
     (0..brokers).map(|_| if mixed { *random.pick(&NEW) } else { one }).collect()
 }
 
-/// Releases that can be in one cluster, as far as a producer can tell.
+/// Releases that can be in one cluster without a difference to a producer.
 const NEW: [Release; 5] = [Release::V2_8, Release::V3_7, Release::V3_9, Release::V4_0, Release::V4_1];
 
-/// What a broker of this release may come back as.
+/// Returns the releases with which a broker of this release may return.
 pub(super) fn next_release(release: Release, random: &mut Random) -> Release {
     if NEW.contains(&release) && random.percent(30) { *random.pick(&NEW) } else { release }
 }

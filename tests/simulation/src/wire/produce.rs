@@ -9,21 +9,21 @@ use kafka_protocol::protocol::{Decodable, StrBytes};
 
 use super::{Request, answer, body, produce_old, text};
 
-/// How a request names a topic.
+/// The identification of a topic in a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TopicRef {
-    /// Up to v12.
+    /// By name, up to v12.
     Name(String),
-    /// From v13 on.
+    /// By id, from v13 on.
     Id([u8; 16]),
 }
 
-/// What a Produce request asks for.
+/// The contents of a Produce request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct DecodedRequest {
     /// 0, 1 or −1.
     pub acks: i16,
-    /// For how many milliseconds the broker may wait for replicas.
+    /// The time that the broker may wait for replicas, in milliseconds.
     pub timeout_ms: i32,
     /// The record sets.
     pub sets: Vec<Set>,
@@ -40,9 +40,9 @@ pub struct Set {
     pub records: Bytes,
 }
 
-/// What is said of a record set.
+/// The response for a record set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct SetResponse {
     /// The topic.
     pub topic: TopicRef,
     /// The partition.
@@ -53,33 +53,33 @@ pub struct Answered {
     pub base_offset: i64,
     /// When the broker appended it, or −1.
     pub append_time: i64,
-    /// The first offset that there still is.
+    /// The first offset that is still in the log.
     pub log_start: i64,
-    /// Which records were disliked.
-    pub disliked: Vec<i32>,
-    /// The leader and its epoch, if the broker tells.
+    /// The rejected records.
+    pub rejected_records: Vec<i32>,
+    /// The leader and its epoch, if the broker includes them.
     pub leader: Option<(i32, i32)>,
 }
 
-/// A whole answer.
+/// A Produce response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
-    /// Of each record set.
-    pub sets: Vec<Answered>,
-    /// Throttle time.
+pub struct DecodedResponse {
+    /// For each record set.
+    pub sets: Vec<SetResponse>,
+    /// The throttle time.
     pub throttle_ms: i32,
-    /// Where leaders are, if the broker tells: id, host, port.
+    /// The addresses of leaders, if the broker includes them: id, host, port.
     pub endpoints: Vec<(i32, String, i32)>,
 }
 
-/// Takes a request apart.
-pub fn ask(request: &Request) -> Result<Asked, String> {
+/// Decodes a request.
+pub fn decode_request(request: &Request) -> Result<DecodedRequest, String> {
     if request.version < 3 {
-        return produce_old::ask(request);
+        return produce_old::decode_request(request);
     }
-    let asked: ProduceRequest = body(request)?;
+    let decoded: ProduceRequest = body(request)?;
     let mut sets = Vec::new();
-    for topic in asked.topic_data {
+    for topic in decoded.topic_data {
         let name = match request.version {
             ..=12 => TopicRef::Name(topic.name.to_string()),
             _ => TopicRef::Id(topic.topic_id.into_bytes()),
@@ -89,18 +89,18 @@ pub fn ask(request: &Request) -> Result<Asked, String> {
             sets.push(Set { topic: name.clone(), partition: partition.index, records });
         }
     }
-    Ok(Asked { acks: asked.acks, timeout_ms: asked.timeout_ms, sets })
+    Ok(DecodedRequest { acks: decoded.acks, timeout_ms: decoded.timeout_ms, sets })
 }
 
-/// Puts an answer together.
+/// Encodes a response.
 ///
 /// # Panics
 /// A topic's id is not 16 bytes long: never.
 #[must_use]
-pub fn tell(request: &Request, answers: &Answers) -> Bytes {
+pub fn encode_response(request: &Request, answers: &DecodedResponse) -> Bytes {
     let version = request.version;
     if version < 3 {
-        return produce_old::tell(request, answers);
+        return produce_old::encode_response(request, answers);
     }
     let mut topics: Vec<(TopicRef, TopicProduceResponse)> = Vec::new();
     for set in &answers.sets {
@@ -129,7 +129,7 @@ pub fn tell(request: &Request, answers: &Answers) -> Bytes {
     answer(request, version, &response)
 }
 
-fn partition(set: &Answered, version: i16) -> PartitionProduceResponse {
+fn partition(set: &SetResponse, version: i16) -> PartitionProduceResponse {
     let mut partition = PartitionProduceResponse::default()
         .with_index(set.partition)
         .with_error_code(set.code)
@@ -137,13 +137,13 @@ fn partition(set: &Answered, version: i16) -> PartitionProduceResponse {
         .with_log_append_time_ms(set.append_time)
         .with_log_start_offset(if version >= 5 { set.log_start } else { -1 });
     if version >= 8 {
-        let disliked = |&position: &i32| {
-            let message = StrBytes::from_static_str("disliked");
+        let record_error = |&position: &i32| {
+            let message = StrBytes::from_static_str("rejected");
             BatchIndexAndErrorMessage::default()
                 .with_batch_index(position)
                 .with_batch_index_error_message(Some(message))
         };
-        partition.record_errors = set.disliked.iter().map(disliked).collect();
+        partition.record_errors = set.rejected_records.iter().map(record_error).collect();
     }
     if let Some((leader, epoch)) = set.leader.filter(|_| version >= 10) {
         partition.current_leader = LeaderIdAndEpoch::default().with_leader_id(leader.into()).with_leader_epoch(epoch);
@@ -151,10 +151,10 @@ fn partition(set: &Answered, version: i16) -> PartitionProduceResponse {
     partition
 }
 
-/// Takes an answer apart, as a client does: what the world listens in on. `bytes` begin after the header.
-pub fn listen(version: i16, mut bytes: Bytes) -> Result<Answers, String> {
+/// Decodes a response, as the client does, for the observer. `bytes` start after the header.
+pub fn decode_response(version: i16, mut bytes: Bytes) -> Result<DecodedResponse, String> {
     if version < 3 {
-        return produce_old::listen(version, &bytes);
+        return produce_old::decode_response(version, &bytes);
     }
     let response = ProduceResponse::decode(&mut bytes, version).map_err(|error| error.to_string())?;
     if !bytes.is_empty() {
@@ -162,7 +162,8 @@ pub fn listen(version: i16, mut bytes: Bytes) -> Result<Answers, String> {
     }
     let endpoint = |node: NodeEndpoint| (i32::from(node.node_id), node.host.to_string(), node.port);
     let endpoints = response.node_endpoints.into_iter().map(endpoint).collect();
-    let mut answers = Answers { throttle_ms: response.throttle_time_ms, endpoints, ..Answers::default() };
+    let mut answers =
+        DecodedResponse { throttle_ms: response.throttle_time_ms, endpoints, ..DecodedResponse::default() };
     for topic in response.responses {
         let name = match version {
             ..=12 => TopicRef::Name(topic.name.to_string()),
@@ -170,14 +171,14 @@ pub fn listen(version: i16, mut bytes: Bytes) -> Result<Answers, String> {
         };
         for partition in topic.partition_responses {
             let leader = i32::from(partition.current_leader.leader_id);
-            answers.sets.push(Answered {
+            answers.sets.push(SetResponse {
                 topic: name.clone(),
                 partition: partition.index,
                 code: partition.error_code,
                 base_offset: partition.base_offset,
                 append_time: partition.log_append_time_ms,
                 log_start: partition.log_start_offset,
-                disliked: partition.record_errors.iter().map(|error| error.batch_index).collect(),
+                rejected_records: partition.record_errors.iter().map(|error| error.batch_index).collect(),
                 leader: (leader >= 0).then_some((leader, partition.current_leader.leader_epoch)),
             });
         }
@@ -185,12 +186,12 @@ pub fn listen(version: i16, mut bytes: Bytes) -> Result<Answers, String> {
     Ok(answers)
 }
 
-/// The API that this file is about.
+/// The API of this file.
 pub const API: ApiKey = ApiKey::Produce;
 
 /// The id type of `kafka-protocol`, whose crate is not named here.
 pub(crate) trait IntoUuid {
-    /// As that type.
+    /// Converts an id to that type.
     fn into_uuid<T: TryFrom<Vec<u8>, Error: std::fmt::Debug>>(self) -> T;
 }
 

@@ -1,8 +1,9 @@
-//! Produce v0 to v2, implemented here: `kafka-protocol` begins at v3. Layouts as in the protocol guide of Kafka 0.10.
+//! Produce v0 to v2, implemented here because `kafka-protocol` starts at v3. Layouts as in the protocol guide of Kafka
+//! 0.10.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::produce::{Answered, Answers, Asked, Set, TopicRef};
+use super::produce::{DecodedRequest, DecodedResponse, Set, SetResponse, TopicRef};
 use super::{Request, framed};
 
 /// Reads numbers and strings, big-endian.
@@ -29,8 +30,8 @@ impl Cursor {
     }
 }
 
-/// Takes a request apart.
-pub fn ask(request: &Request) -> Result<Asked, String> {
+/// Decodes a request.
+pub fn decode_request(request: &Request) -> Result<DecodedRequest, String> {
     let mut bytes = Cursor(request.body.clone());
     let acks = bytes.number::<2>()? as i16;
     let timeout_ms = bytes.number::<4>()? as i32;
@@ -44,12 +45,12 @@ pub fn ask(request: &Request) -> Result<Asked, String> {
         }
     }
     bytes.end()?;
-    Ok(Asked { acks, timeout_ms, sets })
+    Ok(DecodedRequest { acks, timeout_ms, sets })
 }
 
-/// Puts an answer together. Each set comes as a topic of its own, which is allowed, and seldom seen.
+/// Encodes a response. Each set is in a separate topic entry, which is permitted and rarely used.
 #[must_use]
-pub fn tell(request: &Request, answers: &Answers) -> Bytes {
+pub fn encode_response(request: &Request, answers: &DecodedResponse) -> Bytes {
     let mut body = BytesMut::new();
     body.put_i32(answers.sets.len() as i32);
     for set in &answers.sets {
@@ -71,21 +72,21 @@ pub fn tell(request: &Request, answers: &Answers) -> Bytes {
     framed(request.api, request.version, request.correlation, &body)
 }
 
-/// Takes an answer apart.
-pub fn listen(version: i16, bytes: &Bytes) -> Result<Answers, String> {
+/// Decodes a response.
+pub fn decode_response(version: i16, bytes: &Bytes) -> Result<DecodedResponse, String> {
     let mut bytes = Cursor(bytes.clone());
-    let mut answers = Answers::default();
+    let mut answers = DecodedResponse::default();
     for _ in 0..bytes.number::<4>()? {
         let topic = TopicRef::Name(bytes.string()?);
         for _ in 0..bytes.number::<4>()? {
-            answers.sets.push(Answered {
+            answers.sets.push(SetResponse {
                 topic: topic.clone(),
                 partition: bytes.number::<4>()? as i32,
                 code: bytes.number::<2>()? as i16,
                 base_offset: bytes.number::<8>()?,
                 append_time: if version >= 2 { bytes.number::<8>()? } else { -1 },
                 log_start: -1,
-                disliked: Vec::new(),
+                rejected_records: Vec::new(),
                 leader: None,
             });
         }

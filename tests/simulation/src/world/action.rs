@@ -6,71 +6,73 @@ use kafka_batch_core::machine::{CloseMode, SendErrorKind};
 use super::World;
 use crate::Moment;
 use crate::broker::release::Release;
-use crate::broker::{Interceptor, RefusedIdentities};
-use crate::contents::{Recipe, Serial, fill};
-use crate::laws::Breach;
-use crate::laws::ledger::Promise;
+use crate::broker::{Interceptor, RejectedIdentities};
+use crate::contents::{BatchSpec, Serial, fill};
+use crate::laws::Violation;
+use crate::laws::history::AcceptedBatch;
 
-/// A command, or a fault.
+/// An action of the application, or a fault.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// The application hands a batch over.
+    /// The application sends a batch.
     Send {
         /// The topic.
         topic: String,
         /// The partition.
         partition: i32,
-        /// What is in it.
-        recipe: Recipe,
+        /// The contents.
+        spec: BatchSpec,
     },
-    /// The application wants to hear when everything is through.
+    /// The application requests a flush.
     Flush,
-    /// The application asks for a topic.
+    /// The application looks up a topic.
     LookupTopic(String),
     /// The application closes the producer.
     Close(CloseMode),
-    /// Something is done to a request to come.
+    /// A fault is applied to a later request.
     Intercept(i32, Interceptor),
-    /// A partition loses its leader, and gets another one after so long.
-    Depose(String, i32, Moment),
-    /// A broker dies, and returns after so long, as this release; its partitions get leaders after the other time.
+    /// A partition loses its leader, and gets another one after this time.
+    RemoveLeader(String, i32, Moment),
+    /// A broker stops, and restarts after this time, with this release; its partitions get leaders after the other
+    /// time.
     Down(i32, Moment, Moment, Release),
-    /// All connections with a broker break.
+    /// All connections with a broker are lost.
     Cut(i32),
-    /// Connections with a broker break after so many more bytes, to it or from it.
+    /// Connections with a broker are cut after this many more bytes, in one direction.
     CutAfter(i32, usize, bool),
-    /// Connections with a broker stand still, to it or from it.
+    /// Connections with a broker stall, in one direction.
     Stall(i32, Moment, bool),
-    /// A broker takes no connections for so long; or does not even answer.
+    /// A broker refuses connections for this time, or does not respond to them.
     Refuse(i32, Moment, bool),
-    /// Replication of a partition stands still.
+    /// Replication of a partition stops.
     Freeze(String, i32, Moment),
-    /// All that a partition has is deleted, and its producers forgotten, if nothing is under way to it.
+    /// All records of a partition are deleted and its producers forgotten, if nothing is in flight to it.
     Expire(String, i32),
-    /// A topic is deleted and made anew, if nothing is under way to it: another id, no records, no producers.
+    /// A topic is deleted and created again, if nothing is in flight to it: with another id, without records and
+    /// producers.
     Recreate(String),
-    /// A topic gets one more partition.
+    /// A topic gets another partition.
     AddPartition(String),
-    /// A broker, or each, refuses these producer ids and epochs from now on, with this error code.
-    RefuseIdentities(Option<i32>, RefusedIdentities, i16),
-    /// Faults cease: whatever still waits to go wrong does not.
-    Relent,
+    /// A broker, or all, reject these producer ids and epochs from now on, with this error code.
+    RejectIdentities(Option<i32>, RejectedIdentities, i16),
+    /// The faults end, also those that have not happened yet.
+    EndFaults,
 }
 
 impl World {
-    /// Does it, now.
-    pub fn act(&mut self, action: &Action) -> Result<(), Breach> {
+    /// Performs the action.
+    pub fn act(&mut self, action: &Action) -> Result<(), Violation> {
         self.note(|| format!("== {action:?}"));
         let now = self.now;
         match action {
-            Action::Send { topic, partition, recipe } => {
-                self.send(topic, *partition, *recipe)?;
+            Action::Send { topic, partition, spec } => {
+                self.send(topic, *partition, *spec)?;
             }
             Action::Flush => {
                 let at = self.perhaps_earlier();
                 let flush = self.machine.flush(at);
                 if !self.closed {
-                    let open = self.ledger.promises.iter().filter(|(_, promise)| promise.outcome.is_none());
+                    let open = self.history.accepted_batches.iter().filter(|(_, accepted)| accepted.outcome.is_none());
                     self.flushes.insert(flush, open.map(|(serial, _)| *serial).collect());
                 }
             }
@@ -84,9 +86,9 @@ impl World {
                     broker.intercept(interceptor.clone());
                 }
             }
-            Action::Depose(topic, partition, without) => {
+            Action::RemoveLeader(topic, partition, without) => {
                 self.count("leader moved");
-                self.cluster.depose(topic, *partition, *without, now);
+                self.cluster.remove_leader(topic, *partition, *without, now);
             }
             Action::Down(broker, back_after, without, release) => {
                 self.count("broker down");
@@ -124,7 +126,7 @@ impl World {
                 }
             }
             Action::Expire(topic, partition) => {
-                if !self.ledger.is_unsettled(topic, *partition) {
+                if !self.history.is_unsettled(topic, *partition) {
                     self.count("producers forgotten");
                     if let Some(partition) = self.cluster.partition_mut(topic, *partition) {
                         partition.log.expire();
@@ -133,8 +135,8 @@ impl World {
             }
             Action::Recreate(topic) => {
                 let partitions = 0..self.cluster.topics.get(topic).map_or(0, |found| found.partitions.len() as i32);
-                if !partitions.clone().any(|partition| self.ledger.is_unsettled(topic, partition)) {
-                    self.count("topic made anew");
+                if !partitions.clone().any(|partition| self.history.is_unsettled(topic, partition)) {
+                    self.count("topic created again");
                     self.cluster.recreate(topic, now);
                 }
             }
@@ -142,21 +144,21 @@ impl World {
                 self.count("partition added");
                 self.cluster.add_partition(topic, now);
             }
-            Action::RefuseIdentities(broker, which, code) => {
+            Action::RejectIdentities(broker, which, code) => {
                 self.count(which.name());
                 for refusing in self.brokers.iter_mut().filter(|other| broker.is_none_or(|broker| other.id == broker)) {
-                    refusing.refuse(*which, *code, &self.cluster);
+                    refusing.reject(*which, *code, &self.cluster);
                 }
             }
-            Action::Relent => {
+            Action::EndFaults => {
                 self.refusing.clear();
                 for link in self.links.values_mut() {
-                    link.relent();
+                    link.end_faults();
                 }
-                // Without acks nobody would notice that a broker is mute, before it is asked for metadata.
+                // With acks=0 the client would not notice an unresponsive broker until it requests metadata.
                 let unheard = self.acks() == 0;
                 for broker in &mut self.brokers {
-                    broker.relent(unheard);
+                    broker.end_faults(unheard);
                 }
             }
         }
@@ -169,10 +171,10 @@ impl World {
         }
     }
 
-    /// Hands a batch over. Gives its number, if it was accepted.
-    pub fn send(&mut self, topic: &str, partition: i32, recipe: Recipe) -> Result<Option<Serial>, Breach> {
+    /// Sends a batch. Returns its number, if it was accepted.
+    pub fn send(&mut self, topic: &str, partition: i32, spec: BatchSpec) -> Result<Option<Serial>, Violation> {
         let serial = Serial(self.next_serial);
-        let sealed = fill(serial, recipe).seal().expect("what the simulation fills can be sealed");
+        let sealed = fill(serial, spec).seal().expect("a batch that can be sealed");
         let (size, records) = (sealed.size(), sealed.record_count() as u32);
         let limit = self.settings.producer.buffer_memory;
         let at = self.perhaps_earlier();
@@ -180,29 +182,30 @@ impl World {
             Ok(batch) => {
                 self.next_serial += 1;
                 if self.batches.insert(batch, serial).is_some() {
-                    return Breach::of("names of batches are not used again", format!("{batch}"));
+                    return Violation::of("batch ids are not reused", format!("{batch}"));
                 }
                 let to = (topic.to_owned(), partition);
                 let at = self.now;
-                self.ledger.accepted(
+                self.history.accepted(
                     serial,
-                    Promise { to, records, size, at, attempts: Vec::new(), proven: false, outcome: None },
+                    AcceptedBatch { to, records, size, at, attempts: Vec::new(), proven: false, outcome: None },
                 );
-                if self.ledger.waiting() > limit {
-                    let waiting = self.ledger.waiting();
-                    return Breach::of("buffer.memory is kept", format!("{waiting} bytes of {limit}"));
+                if self.history.waiting() > limit {
+                    let waiting = self.history.waiting();
+                    return Violation::of("buffer.memory is not exceeded", format!("{waiting} bytes of {limit}"));
                 }
                 Ok(Some(serial))
             }
             Err(refusal) => {
-                self.note(|| format!("   refused: {refusal}"));
-                let waiting = self.ledger.waiting();
+                self.note(|| format!("   rejected: {refusal}"));
+                let waiting = self.history.waiting();
                 match refusal {
-                    SendErrorKind::Full { .. } if waiting + size <= limit => {
-                        Breach::of("full is only said when it is full", format!("{waiting} + {size} of {limit}"))
-                    }
-                    SendErrorKind::NeverFits { .. } if size <= limit => {
-                        Breach::of("full is only said when it is full", format!("{size} of {limit}"))
+                    SendErrorKind::Full { .. } if waiting + size <= limit => Violation::of(
+                        "full is reported only if the buffer is full",
+                        format!("{waiting} + {size} of {limit}"),
+                    ),
+                    SendErrorKind::ExceedsBufferMemory { .. } if size <= limit => {
+                        Violation::of("full is reported only if the buffer is full", format!("{size} of {limit}"))
                     }
                     _ => Ok(None),
                 }

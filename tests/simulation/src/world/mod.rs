@@ -11,46 +11,46 @@ use kafka_batch_core::machine::{BatchId, ConnectionId, Disconnect, FlushId, Inpu
 pub use self::action::Action;
 use crate::Moment;
 use crate::broker::release::Release;
-use crate::broker::{Broker, Deed};
+use crate::broker::{Broker, BrokerAction};
 use crate::cluster::{Cluster, ClusterSettings};
 use crate::contents::Serial;
-use crate::laws::Breach;
-use crate::laws::ledger::Ledger;
-use crate::laws::tap::{Manners, Tap};
-use crate::laws::told::Told;
+use crate::laws::Violation;
+use crate::laws::history::BatchHistory;
+use crate::laws::known_leaders::KnownLeaders;
+use crate::laws::tap::{ClientRules, Tap};
 use crate::link::{Arrival, Link, LinkSettings};
 use crate::machine::Machine;
 use crate::random::Random;
 
-/// What a world is made of.
+/// The parameters of a world.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The machine's settings.
     pub producer: ProducerConfig,
-    /// The cluster's.
+    /// The settings of the cluster.
     pub cluster: ClusterSettings,
-    /// What each broker runs.
+    /// The release of each broker.
     pub releases: Vec<Release>,
-    /// The topics that there are, with their partitions.
+    /// The existing topics, with their numbers of partitions.
     pub topics: Vec<(String, usize)>,
-    /// The links'.
+    /// The speed of the links.
     pub links: LinkSettings,
-    /// Chance.
+    /// The seed of random numbers.
     pub seed: u64,
-    /// Received bytes are handed over cut anywhere. This must change nothing.
+    /// True if received bytes are passed on in random pieces. This must not change the outputs.
     pub cut_anywhere: bool,
-    /// Whether a trace is kept.
+    /// True if a trace is kept.
     pub traced: bool,
 }
 
-/// What is counted.
+/// Statistics.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// Faults that came into effect, by kind.
+    /// Faults that took effect, by kind.
     pub faults: BTreeMap<&'static str, u64>,
-    /// Hashes of the states that the world was in, coarsely seen.
+    /// Hashes of the states of the world, coarsely.
     pub states: BTreeSet<u64>,
-    /// Steps.
+    /// The number of steps.
     pub steps: u64,
 }
 
@@ -61,47 +61,47 @@ pub struct World {
     pub now: Moment,
     /// The machine.
     pub machine: Machine,
-    /// The cluster.
+    /// The time.
     pub cluster: Cluster,
-    /// What was promised.
-    pub ledger: Ledger,
-    /// What is counted.
+    /// The laws' records.
+    pub history: BatchHistory,
+    /// The statistics.
     pub counts: Counts,
-    /// What happened, if it is kept.
+    /// The trace, if it is kept.
     pub trace: Vec<String>,
     settings: Settings,
     brokers: Vec<Broker>,
     links: BTreeMap<u64, Link>,
-    /// What the machine calls a connection, for as long as it has it.
+    /// The machine's id of a connection, until the machine closes it.
     names: BTreeMap<u64, ConnectionId>,
     numbers: BTreeMap<ConnectionId, u64>,
     taps: BTreeMap<u64, Tap>,
-    /// Who leads, as far as the machine was told.
-    leaders: Told,
+    /// The leaders known to the client.
+    leaders: KnownLeaders,
     next_connection: u64,
     batches: BTreeMap<BatchId, Serial>,
     next_serial: u64,
     flushes: BTreeMap<FlushId, Vec<Serial>>,
     deadline: Option<Moment>,
-    /// The latest moment that the machine was told.
-    told: Moment,
-    /// How often in a row the deadline came and nothing was done.
+    /// The latest time that was passed to the machine.
+    latest_now: Moment,
+    /// How often in a row a deadline was due and nothing was done.
     idle: u32,
-    /// What stood for all that was put out when it last was so.
+    /// The hash of the outputs at that time.
     idle_since: u64,
     closed: bool,
-    /// Nobody listens at these brokers until then; or nobody says so.
+    /// Connections to these brokers are refused until then, or not responded to.
     refusing: BTreeMap<i32, (Moment, bool)>,
-    /// When a broker that is down returns.
+    /// When a stopped broker restarts.
     returns: BTreeMap<i32, (Moment, Release)>,
     digest: DefaultHasher,
     random: Random,
-    /// For what must not change anything.
+    /// For draws that must not change the outputs.
     idle_chance: Random,
 }
 
 impl World {
-    /// A world at its beginning.
+    /// Creates a world.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let mut random = Random::new(settings.seed);
@@ -121,7 +121,7 @@ impl World {
             now,
             machine: Machine::new(settings.producer.clone(), now, random.draw()),
             cluster,
-            ledger: Ledger::default(),
+            history: BatchHistory::default(),
             counts: Counts::default(),
             trace: Vec::new(),
             brokers,
@@ -129,13 +129,13 @@ impl World {
             names: BTreeMap::new(),
             numbers: BTreeMap::new(),
             taps: BTreeMap::new(),
-            leaders: Told::default(),
+            leaders: KnownLeaders::default(),
             next_connection: 0,
             batches: BTreeMap::new(),
             next_serial: 0,
             flushes: BTreeMap::new(),
             deadline: None,
-            told: now,
+            latest_now: now,
             idle: 0,
             idle_since: 0,
             closed: false,
@@ -148,38 +148,38 @@ impl World {
         }
     }
 
-    /// Whether the machine has said that it is closed.
+    /// Returns true if the machine has reported that it is closed.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// A number that stands for everything that the machine has put out.
+    /// Returns a hash of all outputs of the machine.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.digest.finish()
     }
 
-    /// Whether the brokers want credentials that the machine does not have.
+    /// Returns true if the brokers require credentials that the machine does not have.
     #[must_use]
-    pub fn is_locked_out(&self) -> bool {
+    pub fn lacks_credentials(&self) -> bool {
         use crate::broker::sasl::{PASSWORD, credentials};
         self.settings.cluster.sasl && self.settings.producer.sasl != Some(credentials(PASSWORD))
     }
 
-    /// Whether some broker refuses producer ids or epochs for good.
+    /// Returns true if a broker rejects producer ids or epochs permanently.
     #[must_use]
-    pub fn refuses_identities(&self) -> bool {
-        self.brokers.iter().any(Broker::refuses_identities)
+    pub fn rejects_identities(&self) -> bool {
+        self.brokers.iter().any(Broker::rejects_identities)
     }
 
-    /// `acks`, as on the wire.
+    /// Returns `acks`, as in the protocol.
     #[must_use]
     pub const fn acks(&self) -> i16 {
-        self.manners().acks
+        self.rules().acks
     }
 
-    /// The settings.
+    /// Returns the settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
@@ -196,13 +196,13 @@ impl World {
         *self.counts.faults.entry(fault).or_default() += 1;
     }
 
-    /// What the machine may do on a connection.
-    const fn manners(&self) -> Manners {
+    /// Returns what the machine may do on a connection.
+    const fn rules(&self) -> ClientRules {
         use kafka_batch_core::protocol::Acks;
         let producer = &self.settings.producer;
-        let asked = producer.max_in_flight_requests_per_connection;
-        Manners {
-            most_in_flight: if asked == 0 { 1 } else { asked },
+        let limit = producer.max_in_flight_requests_per_connection;
+        ClientRules {
+            most_in_flight: if limit == 0 { 1 } else { limit },
             most_bytes: producer.max_request_size,
             remembers: producer.metadata_max_idle.as_secs() >= 300,
             acks: match producer.acks {
@@ -213,9 +213,9 @@ impl World {
         }
     }
 
-    /// Drains everyone, then goes to the next moment, but not past `until`, and lets happen what is due then. Gives
+    /// Drains all outputs, advances to the next event, but not past `until`, and processes what is due then. Returns
     /// whether that was before `until`.
-    pub fn step(&mut self, until: Moment) -> Result<bool, Breach> {
+    pub fn step(&mut self, until: Moment) -> Result<bool, Violation> {
         self.counts.steps += 1;
         self.drain()?;
         let next = self.wakes_at().into_iter().chain(self.deadline).min().unwrap_or(until);
@@ -234,8 +234,8 @@ impl World {
             self.idle = if (after, after) == (before, self.idle_since) { self.idle + 1 } else { 0 };
             self.idle_since = after;
             if self.idle > 60 {
-                return Breach::of(
-                    "firing a deadline makes progress",
+                return Violation::of(
+                    "a due deadline makes progress",
                     format!("{} times nothing at {deadline:?}", self.idle),
                 );
             }
@@ -245,13 +245,13 @@ impl World {
         Ok(true)
     }
 
-    /// Steps until this moment.
-    pub fn run_until(&mut self, until: Moment) -> Result<(), Breach> {
+    /// Steps until this time.
+    pub fn run_until(&mut self, until: Moment) -> Result<(), Violation> {
         while self.step(until)? {}
         self.drain()
     }
 
-    /// When something happens outside of the machine.
+    /// Returns when the next event outside of the machine is due.
     fn wakes_at(&self) -> Option<Moment> {
         let links = self.links.values().filter_map(Link::wakes_at).min();
         let brokers = self.brokers.iter().filter_map(Broker::wakes_at).min();
@@ -259,18 +259,18 @@ impl World {
         [links, brokers, returns, self.cluster.wakes_at()].into_iter().flatten().min()
     }
 
-    /// Whether nothing will happen outside of the machine any more.
+    /// Returns true if there will be no more events outside of the machine.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.wakes_at().is_none()
     }
 
-    /// Lets happen what is due outside of the machine.
-    fn turn(&mut self) -> Result<(), Breach> {
+    /// Processes what is due outside of the machine.
+    fn turn(&mut self) -> Result<(), Violation> {
         let back = self.returns.iter().filter(|(_, (at, _))| *at <= self.now);
         let back: Vec<(i32, Release)> = back.map(|(id, (_, release))| (*id, *release)).collect();
         for (id, release) in back {
-            self.note(|| format!("broker {id} is back, of {}", release.version()));
+            self.note(|| format!("broker {id} restarts with {}", release.version()));
             self.returns.remove(&id);
             self.cluster.up(id, release);
             for broker in self.brokers.iter_mut().filter(|broker| broker.id == id) {
@@ -286,36 +286,36 @@ impl World {
                     self.drain()?;
                 }
             }
-            if self.links.get(&number).is_some_and(Link::is_over) {
+            if self.links.get(&number).is_some_and(Link::is_finished) {
                 self.links.remove(&number);
             }
         }
         for position in 0..self.brokers.len() {
-            let deeds = self.brokers[position].turn(&mut self.cluster, self.now);
-            for deed in deeds {
-                self.done(self.brokers[position].id, deed);
+            let actions = self.brokers[position].turn(&mut self.cluster, self.now);
+            for action in actions {
+                self.done(self.brokers[position].id, action);
             }
-            if let Some(complaint) = self.brokers[position].complaints.pop() {
-                return Breach::of("what is sent is what a broker takes", complaint);
+            if let Some(violation) = self.brokers[position].violations.pop() {
+                return Violation::of("brokers accept what is sent", violation);
             }
         }
         Ok(())
     }
 
-    fn done(&mut self, broker: i32, deed: Deed) {
-        match deed {
-            Deed::Send { connection, bytes, spoilt } => {
+    fn done(&mut self, broker: i32, action: BrokerAction) {
+        match action {
+            BrokerAction::Send { connection, bytes, corrupted } => {
                 if let Some(link) = self.links.get_mut(&connection) {
-                    link.answer(bytes, spoilt, self.now);
+                    link.answer(bytes, corrupted, self.now);
                 }
             }
-            Deed::HangUp(connection) => {
-                self.note(|| format!("broker {broker} hangs up on {connection}"));
+            BrokerAction::CloseConnection(connection) => {
+                self.note(|| format!("broker {broker} closes {connection}"));
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.close_by_broker(self.now);
                 }
             }
-            Deed::Intercepted(interceptor) => {
+            BrokerAction::Intercepted(interceptor) => {
                 self.note(|| format!("broker {broker} {:?}: {:?}", interceptor.api, interceptor.what));
                 self.count(interceptor.what.kind());
             }
@@ -329,7 +329,7 @@ impl World {
             match &arrival {
                 Arrival::Accepted => broker.accept(number),
                 Arrival::AtBroker(bytes) => broker.receive(number, bytes),
-                Arrival::ClosedAtBroker => broker.deserted(number),
+                Arrival::ClosedAtBroker => broker.client_closed(number),
                 _ => {}
             }
         }
@@ -348,18 +348,18 @@ impl World {
             }
             Arrival::Written => {
                 if let Some(tap) = self.taps.get_mut(&number) {
-                    tap.written(&mut self.ledger);
+                    tap.written(&mut self.history);
                 }
                 self.machine.handle_input(Input::Written(name), now);
             }
-            Arrival::AtClient(bytes, spoilt) => {
-                let tap = self.taps.get_mut(&number).expect("each connection is listened to");
-                self.told = self.told.max(now);
+            Arrival::AtClient(bytes, corrupted) => {
+                let tap = self.taps.get_mut(&number).expect("each connection is observed");
+                self.latest_now = self.latest_now.max(now);
                 let sources = (&mut self.leaders, &self.cluster);
-                for line in tap.received(&bytes, spoilt, &mut self.ledger, sources, self.told) {
+                for line in tap.received(&bytes, corrupted, &mut self.history, sources, self.latest_now) {
                     self.note(|| format!("{number} <- {line}"));
                 }
-                if spoilt {
+                if corrupted {
                     self.note(|| format!("{number} <- garbage"));
                 }
                 self.hand_over(name, &bytes, now);
@@ -374,7 +374,7 @@ impl World {
         }
     }
 
-    /// Hands bytes over, in one piece or in many.
+    /// Passes bytes on, in one piece or in several.
     fn hand_over(&mut self, name: ConnectionId, mut bytes: &[u8], now: Moment) {
         while self.settings.cut_anywhere && !bytes.is_empty() {
             let (piece, rest) = bytes.split_at(self.idle_chance.between(0, bytes.len() as u64) as usize);
@@ -386,7 +386,7 @@ impl World {
         }
     }
 
-    /// The time, or now and then an earlier one.
+    /// Returns the time, or occasionally an earlier one.
     fn perhaps_earlier(&mut self) -> Moment {
         if self.random.percent(2) { self.now.saturating_sub(self.random.millis(0, 5_000)) } else { self.now }
     }
@@ -394,11 +394,11 @@ impl World {
     fn forget(&mut self, number: u64) {
         if let Some(name) = self.names.remove(&number) {
             self.numbers.remove(&name);
-            self.ledger.connection_over(number);
+            self.history.connection_over(number);
         }
     }
 
-    /// Notes in which state the world is, coarsely.
+    /// Records the state of the world, coarsely.
     fn observe(&mut self) {
         let mut state = DefaultHasher::new();
         for tap in self.names.keys().filter_map(|number| self.taps.get(number)) {
@@ -410,9 +410,9 @@ impl World {
         for partition in self.cluster.topics.values().flat_map(|topic| &topic.partitions) {
             (partition.leader, partition.log.uncommitted().min(4)).hash(&mut state);
         }
-        for promise in self.ledger.promises.values().filter(|promise| promise.outcome.is_none()) {
-            (&promise.to, promise.attempts.len().min(4)).hash(&mut state);
-            promise.attempts.last().map(|last| last.answer.map(|(code, _)| code)).hash(&mut state);
+        for accepted in self.history.accepted_batches.values().filter(|accepted| accepted.outcome.is_none()) {
+            (&accepted.to, accepted.attempts.len().min(4)).hash(&mut state);
+            accepted.attempts.last().map(|last| last.answer.map(|(code, _)| code)).hash(&mut state);
         }
         self.counts.states.insert(state.finish());
     }

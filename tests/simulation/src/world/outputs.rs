@@ -7,47 +7,47 @@ use kafka_batch_core::machine::{Event, Output};
 use super::World;
 use crate::Moment;
 use crate::broker::PORT;
-use crate::laws::Breach;
+use crate::laws::Violation;
 use crate::laws::tap::Tap;
 use crate::link::Link;
 
-/// More outputs than any drain can have.
+/// More outputs than the machine can have at once.
 const ENDLESS: usize = 20_000;
 
 impl World {
-    /// Takes from the machine what it has to give, until it has nothing more.
-    pub(super) fn drain(&mut self) -> Result<(), Breach> {
-        self.told = self.now;
+    /// Processes the machine's outputs until there are no more.
+    pub(super) fn drain(&mut self) -> Result<(), Violation> {
+        self.latest_now = self.now;
         for _ in 0..ENDLESS {
             match self.machine.poll_output(self.now) {
-                Output::Wait(deadline) => return self.drained(deadline.map(|deadline| deadline.since_start())),
-                output => self.put_out(output)?,
+                Output::Wait(deadline) => return self.check_deadline(deadline.map(|deadline| deadline.since_start())),
+                output => self.handle_output(output)?,
             }
         }
-        Breach::of("draining ends", format!("more than {ENDLESS} outputs"))
+        Violation::of("draining ends", format!("more than {ENDLESS} outputs"))
     }
 
-    fn drained(&mut self, deadline: Option<Moment>) -> Result<(), Breach> {
+    fn check_deadline(&mut self, deadline: Option<Moment>) -> Result<(), Violation> {
         self.deadline = deadline;
         if deadline.is_some_and(|deadline| deadline <= self.now) {
-            return Breach::of("drained means that the deadline is in the future", format!("{deadline:?}"));
+            return Violation::of("after all outputs the deadline is in the future", format!("{deadline:?}"));
         }
         if self.closed && deadline.is_some() {
-            return Breach::of("nothing comes after Closed", format!("a deadline at {deadline:?}"));
+            return Violation::of("no output follows Closed", format!("a deadline at {deadline:?}"));
         }
         if self.idle_chance.percent(5) {
             let earlier = self.now.saturating_sub(self.idle_chance.millis(0, 3_000));
             match self.machine.poll_output(earlier) {
                 Output::Wait(same) if same.map(|same| same.since_start()) == deadline => {}
-                other => return Breach::of("an earlier now changes nothing", format!("{other:?} at {earlier:?}")),
+                other => return Violation::of("an earlier time changes nothing", format!("{other:?} at {earlier:?}")),
             }
         }
         Ok(())
     }
 
-    fn put_out(&mut self, output: Output) -> Result<(), Breach> {
+    fn handle_output(&mut self, output: Output) -> Result<(), Violation> {
         if self.closed {
-            return Breach::of("nothing comes after Closed", format!("{output:?}"));
+            return Violation::of("no output follows Closed", format!("{output:?}"));
         }
         self.now.hash(&mut self.digest);
         match output {
@@ -57,12 +57,12 @@ impl World {
                 self.next_connection += 1;
                 self.note(|| format!("{number} connect to {host}:{port}"));
                 if self.numbers.insert(connection, number).is_some() {
-                    return Breach::of("names of connections are not used again", format!("{connection:?}"));
+                    return Violation::of("connection ids are not reused", format!("{connection:?}"));
                 }
                 self.names.insert(number, connection);
                 let found = self.brokers.iter().find(|broker| crate::broker::host(broker.id) == host);
                 let id = found.filter(|_| i32::from(port) == PORT).map_or(0, |broker| broker.id);
-                self.taps.insert(number, Tap::new(number, id, self.manners()));
+                self.taps.insert(number, Tap::new(number, id, self.rules()));
                 let up = id != 0 && self.cluster.member(id).up;
                 let (refused, swallowed) = match self.refusing.get(&id) {
                     Some((until, silently)) if *until > self.now => (true, *silently),
@@ -76,20 +76,22 @@ impl World {
                 ("transmit", connection).hash(&mut self.digest);
                 bytes.concat().hash(&mut self.digest);
                 let Some(number) = self.numbers.get(&connection).copied() else {
-                    return Breach::of("only open connections are used", format!("Transmit on {connection:?}"));
+                    return Violation::of("only open connections are used", format!("Transmit on {connection:?}"));
                 };
-                let tap = self.taps.get_mut(&number).expect("each connection is listened to");
-                let line = tap.transmitted(&bytes, &self.cluster, &mut self.ledger, &self.leaders, self.now);
-                let line =
-                    line.map_err(|breach| Breach { what: format!("{} (on {number})", breach.what), ..breach })?;
+                let tap = self.taps.get_mut(&number).expect("each connection is observed");
+                let line = tap.transmitted(&bytes, &self.cluster, &mut self.history, &self.leaders, self.now);
+                let line = line.map_err(|violation| Violation {
+                    what: format!("{} (on {number})", violation.what),
+                    ..violation
+                })?;
                 self.note(|| format!("{number} -> {line}"));
-                let link = self.links.get_mut(&number).expect("a connection that is named has a link");
+                let link = self.links.get_mut(&number).expect("each connection has a link");
                 link.write(bytes.concat().into(), self.now);
             }
             Output::Close(connection) => {
                 ("close", connection).hash(&mut self.digest);
                 let Some(number) = self.numbers.get(&connection).copied() else {
-                    return Breach::of("only open connections are used", format!("Close of {connection:?}"));
+                    return Violation::of("only open connections are used", format!("Close of {connection:?}"));
                 };
                 self.note(|| format!("{number} close"));
                 self.forget(number);
@@ -97,41 +99,41 @@ impl World {
                     link.close_by_client(self.now);
                 }
             }
-            Output::Event(event) => self.heard(event)?,
-            Output::Wait(_) => unreachable!("the end of a drain is looked at before"),
+            Output::Event(event) => self.handle_event(event)?,
+            Output::Wait(_) => unreachable!("Wait is handled by the caller"),
         }
         Ok(())
     }
 
-    fn heard(&mut self, event: Event) -> Result<(), Breach> {
+    fn handle_event(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Delivered { batch, delivery } => {
                 let serial = self.batches.get(&batch).copied();
                 ("delivered", batch, delivery.base_offset()).hash(&mut self.digest);
                 self.note(|| format!("   delivered {serial:?} at {:?}", delivery.base_offset()));
                 let Some(serial) = serial else {
-                    return Breach::of("an event is about an accepted batch", format!("{batch}"));
+                    return Violation::of("an event concerns an accepted batch", format!("{batch}"));
                 };
-                self.ledger.delivered(serial, delivery)
+                self.history.delivered(serial, delivery)
             }
             Event::Failed { batch, error } => {
                 let serial = self.batches.get(&batch).copied();
                 ("failed", batch, error.to_string()).hash(&mut self.digest);
                 self.note(|| format!("   failed {serial:?}: {error}"));
                 let Some(serial) = serial else {
-                    return Breach::of("an event is about an accepted batch", format!("{batch}"));
+                    return Violation::of("an event concerns an accepted batch", format!("{batch}"));
                 };
-                self.ledger.failed(serial, &error)
+                self.history.failed(serial, &error)
             }
             Event::Flushed(flush) => {
                 ("flushed", flush).hash(&mut self.digest);
                 self.note(|| format!("   {flush:?} done"));
                 let Some(before) = self.flushes.remove(&flush) else {
-                    return Breach::of("each flush is answered once", format!("{flush:?}"));
+                    return Violation::of("each flush completes once", format!("{flush:?}"));
                 };
-                let open = before.iter().find(|serial| self.ledger.promises[serial].outcome.is_none());
+                let open = before.iter().find(|serial| self.history.accepted_batches[serial].outcome.is_none());
                 match open {
-                    Some(open) => Breach::of("flushed means that all is through", format!("{open:?} is not")),
+                    Some(open) => Violation::of("a flush completes after all batches", format!("{open:?} is not")),
                     None => Ok(()),
                 }
             }
@@ -139,9 +141,9 @@ impl World {
                 "closed".hash(&mut self.digest);
                 self.note(|| "   closed".into());
                 self.closed = true;
-                if self.ledger.open() > 0 || !self.flushes.is_empty() || !self.numbers.is_empty() {
-                    let open = (self.ledger.open(), self.flushes.len(), self.numbers.len());
-                    return Breach::of("closed means that all is through", format!("open: {open:?}"));
+                if self.history.open() > 0 || !self.flushes.is_empty() || !self.numbers.is_empty() {
+                    let open = (self.history.open(), self.flushes.len(), self.numbers.len());
+                    return Violation::of("Closed follows the outcomes of all batches", format!("open: {open:?}"));
                 }
                 Ok(())
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::command_queue::CommandQueue;
-use crate::driver::{Step, log_capture};
+use crate::driver::Step;
 use crate::gathering::Gathering;
 use crate::tls_stream::Security;
 use crate::topics::Topics;
@@ -115,7 +115,8 @@ fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
         Topics::new(1, Duration::from_secs(300)),
         Gathering::new(Duration::ZERO, 5),
     ));
-    let config = ProducerConfig { acks, ..ProducerConfig::new([("broker", 9092)]) };
+    let mut config = ProducerConfig::new([("broker", 9092)]);
+    config.acks = acks;
     let mut driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     queue.lookup_topic("t").unwrap();
     assert!(driver.poll_commands(&Context::from_waker(Waker::noop())).is_ready());
@@ -190,7 +191,7 @@ fn the_end_of_a_connection_is_an_event_and_is_logged() {
         (Ok(vec![0xff; 8]), "broker:9092: it answered with ff ff ff ff, which is not Kafka's protocol: correct "),
     ];
     for (end, kind) in ends {
-        let lines = log_capture::lines();
+        let lines = kafka_batch_log_capture::of_this_thread();
         let (_queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         let id = connect(&mut driver);
@@ -229,7 +230,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
         (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection broke: connection reset"),
     ];
     for (end, kind) in ends {
-        let lines = log_capture::lines();
+        let lines = kafka_batch_log_capture::of_this_thread();
         let (queue, mut driver) = driver();
         let (mut connections, stream) = (Connections::new(), Slow::default());
         stream.inner().at_once = 1_000;
@@ -262,7 +263,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
 
 #[test]
 fn the_error_of_a_failed_attempt_is_logged() {
-    let lines = log_capture::lines();
+    let lines = kafka_batch_log_capture::of_this_thread();
     let (_queue, mut driver) = driver();
     let mut connections: Connections<Slow> = Connections::new();
     let id = connect(&mut driver);

@@ -33,7 +33,9 @@ fn batch() -> SealedBatch {
 
 fn send(queue: &CommandQueue) -> Receiver<Answer> {
     let to = TopicPartition::new("t", 0);
-    let Poll::Ready(Ok(receiver)) = pin!(queue.send(batch(), to)).poll(&mut context()) else { panic!("not accepted") };
+    let Poll::Ready(Ok(receiver)) = pin!(queue.accept(batch(), to)).poll(&mut context()) else {
+        panic!("not accepted")
+    };
     receiver
 }
 
@@ -86,7 +88,7 @@ fn a_task_that_panics_twice_returns_its_batches() {
         assert!(driver.poll_commands(&context()).is_ready());
         let Step::Connect { connection, .. } = driver.next_step() else { panic!("no attempt to connect") };
         driver.lost(connection, Disconnect::NotConnected, None);
-        log_capture::to(|_, _| panic!("the second one"));
+        kafka_batch_log_capture::on_this_thread(|_| panic!("the second one"));
     });
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.record_count()), (Some(Fate::NotWritten), 1));
@@ -175,7 +177,7 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = queue_of(2 * size);
     let (_first, _second) = (send(&queue), send(&queue));
-    let send_next = || queue.send(batch(), TopicPartition::new("t", 0));
+    let send_next = || queue.accept(batch(), TopicPartition::new("t", 0));
     let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(next.as_mut().poll(&mut context()).is_pending());

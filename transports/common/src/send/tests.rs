@@ -52,7 +52,8 @@ impl World {
     fn new(linger: Duration, buffer: usize, options: BatchOptions) -> Self {
         let topics = Topics::new(1, Duration::from_secs(300));
         let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
-        let config = ProducerConfig { buffer_memory: buffer, ..ProducerConfig::new([("broker", 9092)]) };
+        let mut config = ProducerConfig::new([("broker", 9092)]);
+        config.buffer_memory = buffer;
         let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
         let producer = Producer::new(Arc::clone(&queue), options, Capabilities::new(true), buffer, "broker".into());
         Self { producer, queue, driver: Some(driver), broker: Broker::new(3), connection: None }

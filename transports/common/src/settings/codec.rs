@@ -1,6 +1,7 @@
 //! `compression.type` and the compression levels.
 
-use kafka_batch_core::{Codec, Compression, ParseCompressionError};
+use kafka_batch_core::Compression;
+use kafka_batch_core::compression::{Codec, ParseCompressionError};
 
 use super::table::ProducerConfig;
 use super::wrong;

@@ -9,8 +9,8 @@ use kafka_batch_core::protocol::Acks;
 
 use super::forms::Form;
 use super::servers::{Addresses, SecurityProtocol};
-use super::table::ProducerConfig;
-use super::{BROKERS, Setting, Settings, codec, wrong};
+use super::table::{BROKERS, ProducerConfig};
+use super::{Setting, Settings, codec, wrong};
 use crate::error::ConfigError;
 use crate::security::{
     CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,
@@ -72,7 +72,8 @@ pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Res
     let tls = tls(&mut config, protocol)?;
     let brokers = servers.to_string();
     let linger = config.linger.unwrap_or_default();
-    let mut machine = machine::ProducerConfig { sasl, ..machine::ProducerConfig::new(servers.addresses) };
+    let mut machine = machine::ProducerConfig::new(servers.addresses);
+    machine.sasl = sasl;
     let is_set =
         IsSet { idempotence: config.enable_idempotence.is_some(), delivery: config.delivery_timeout.is_some() };
     apply(config, &mut machine);
@@ -103,7 +104,7 @@ fn apply(config: ProducerConfig, machine: &mut machine::ProducerConfig) {
     set(&mut machine.metadata_max_idle, config.metadata_max_idle);
     set(&mut machine.max_request_size, config.max_request_size);
     set(&mut machine.buffer_memory, config.buffer_memory);
-    set(&mut machine.frame_ceiling, config.receive_message_max_bytes);
+    set(&mut machine.receive_message_max_bytes, config.receive_message_max_bytes);
     machine.broker_version_fallback = config.broker_version_fallback;
 }
 
@@ -159,6 +160,8 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
     Sasl::new(mechanism, username, password.expose()).map(Some).or_else(|error| match error.credential() {
         Credential::Username => wrong(USERNAME, config, error.to_string()),
         Credential::Password => wrong(PASSWORD, config, error.to_string()),
+        // Another credential has no setting here yet.
+        _ => Err(ConfigError::Together(format!("sasl.mechanism={mechanism}: {error}"))),
     })
 }
 

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::{BrokerVersion, Secret};
+use kafka_batch_core::BrokerVersion;
+use kafka_batch_core::machine::Secret;
 
 /// The syntax of values of one type.
 pub(super) trait Form {
@@ -29,7 +30,7 @@ pub(super) trait Form {
         self.parse(&self.show(value)).map(drop)
     }
 
-    /// Returns whether the text means that the setting is not set.
+    /// Returns `true` if the text means that the setting is not set.
     fn is_unset(&self, _text: &str) -> bool {
         false
     }

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::machine::SaslMechanism;
+use kafka_batch_core::BrokerVersion;
+use kafka_batch_core::compression::Codec;
+use kafka_batch_core::machine::{SaslMechanism, Secret};
 use kafka_batch_core::protocol::Acks;
-use kafka_batch_core::{BrokerVersion, Codec, Secret};
 
 use super::forms::{
     Always, Form, Hidden, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
 };
 use super::servers::{Addresses, PROTOCOL, SecurityProtocol, Servers};
+
+pub(crate) const BROKERS: &str = "bootstrap.servers";
 
 /// One setting.
 #[derive(Debug)]
@@ -243,6 +246,11 @@ settings! {
         "`https`: a broker's certificate must contain its host name. `none`: any certificate of a trusted authority is accepted";
 }
 
+/// Returns `true` if there is a setting of this name.
+pub(crate) fn is_known(name: &str) -> bool {
+    row(name).is_some()
+}
+
 /// Returns the row of a setting, by any of its names.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name == name || row.aliases.contains(&name))
@@ -266,7 +274,7 @@ mod tests {
             assert_eq!(CODEC.parse(codec.name()), Ok(codec));
             assert_eq!(CODEC.show(&codec), codec.name());
         }
-        for mechanism in SaslMechanism::ALL {
+        for &mechanism in SaslMechanism::ALL {
             assert_eq!(MECHANISM.parse(mechanism.name()), Ok(mechanism));
             assert_eq!(MECHANISM.show(&mechanism), mechanism.name());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kafka_batch_core::machine::{self as machine, Sasl, SaslMechanism};
 use kafka_batch_core::protocol::Acks;
 
-use super::table::{Initial, TABLE};
+use super::table::{BROKERS, Initial, TABLE};
 use super::*;
 
 const SERVER: (&str, &str) = (BROKERS, "localhost:9092");
@@ -96,7 +96,7 @@ fn every_setting_has_its_effect() {
     assert_eq!((machine.socket_connection_setup_timeout, machine.connections_max_idle), (millis(9), millis(10)));
     assert_eq!((machine.metadata_max_age, machine.metadata_max_idle), (millis(11), millis(16)));
     assert_eq!(machine.max_request_size, 12);
-    assert_eq!((machine.buffer_memory, machine.frame_ceiling), (13, 1_400));
+    assert_eq!((machine.buffer_memory, machine.receive_message_max_bytes), (13, 1_400));
     assert_eq!(machine.broker_version_fallback, "0.9".parse().ok());
     assert_eq!(machine.sasl, Sasl::new(SaslMechanism::ScramSha256, "u", "p").ok());
     let compression = "gzip:9".parse().unwrap();
@@ -105,7 +105,7 @@ fn every_setting_has_its_effect() {
     let tls = tls.unwrap();
     let of_tls: Vec<_> = tls.settings().values().map(String::as_str).collect();
     assert_eq!(of_tls, ["a", "b", "c", "d", "none", "e", "g", "f"]);
-    assert!(tls.settings().keys().all(|name| is_known(name)));
+    assert!(tls.settings().keys().all(|name| table::is_known(name)));
     let shown = format!("{tls:?}");
     assert!(shown.contains("ssl.key.pem") && !shown.contains("\"f\"") && !shown.contains("\"g\""), "{shown}");
 }
@@ -122,14 +122,14 @@ fn a_default_can_be_written_and_changes_nothing() {
             _ => &[],
         };
         settings.extend(needed);
-        let (said, unsaid) = (given(&settings).unwrap(), given(needed).unwrap());
+        let (explicit, implicit) = (given(&settings).unwrap(), given(needed).unwrap());
         if row.name == "ssl.endpoint.identification.algorithm" {
             // The rest of TLS is not read here, and neither is this one's default.
-            assert_eq!(said.tls.unwrap().settings().get(row.name).map(String::as_str), Some(value));
+            assert_eq!(explicit.tls.unwrap().settings().get(row.name).map(String::as_str), Some(value));
             continue;
         }
-        assert_eq!(format!("{said:?}"), format!("{unsaid:?}"), "{}", row.name);
-        assert!(!needed.is_empty() || format!("{said:?}") == nothing, "{}", row.name);
+        assert_eq!(format!("{explicit:?}"), format!("{implicit:?}"), "{}", row.name);
+        assert!(!needed.is_empty() || format!("{explicit:?}") == nothing, "{}", row.name);
     }
     let machine = machine(&[]);
     let expected = machine::ProducerConfig::new([("localhost", 9092)]);
@@ -140,7 +140,7 @@ fn a_default_can_be_written_and_changes_nothing() {
 fn an_alias_is_the_same_setting() {
     for row in TABLE {
         for alias in row.aliases {
-            assert!(is_known(alias));
+            assert!(table::is_known(alias));
             let value = match row.described.default {
                 Initial::Value(value) => value,
                 Initial::Described(_) if row.name == BROKERS => SERVER.1,

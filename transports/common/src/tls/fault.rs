@@ -49,32 +49,34 @@ impl fmt::Display for AltName<'_> {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const WITHOUT: &str = "or, without checking who answers, set ssl.endpoint.identification.algorithm=none";
+        const WITHOUT: &str = "or disable the check of host names: ssl.endpoint.identification.algorithm=none";
         match self {
             Self::Version { version } => write!(
                 f,
-                "the broker's certificate is of X.509 version {version}, and only version 3 is supported: `openssl x509 -req` \
-                 makes one of version 3 with -extfile FILE, where FILE has the line subjectAltName=DNS:HOST, or with \
-                 -copy_extensions copy, if the request was made with -addext \"subjectAltName=DNS:HOST\""
+                "the broker's certificate has X.509 version {version}, and only version 3 is supported: create one with \
+                 `openssl x509 -req` and -extfile FILE, where FILE has the line subjectAltName=DNS:HOST, or with \
+                 -copy_extensions copy, if the request was created with -addext \"subjectAltName=DNS:HOST\""
             ),
             Self::NoNames { host, common_name } => {
                 match common_name {
                     Some(name) if name == host => {
                         write!(
                             f,
-                            "the broker's certificate has the name {host:?} only as its common name (CN), which no longer counts (RFC 9525)"
+                            "the broker's certificate contains the name {host:?} only as common name (CN), which is no longer accepted (RFC 9525)"
                         )?;
                     }
                     Some(name) => write!(
                         f,
-                        "the broker's certificate has no subjectAltName, only the common name (CN) {name:?}, and is not for {host:?}"
+                        "the broker's certificate has no subjectAltName, only the common name (CN) {name:?}, and is not valid for {host:?}"
                     )?,
-                    None => write!(f, "the broker's certificate has no subjectAltName, and so is not for {host:?}")?,
+                    None => {
+                        write!(f, "the broker's certificate has no subjectAltName, so it is not valid for {host:?}")?;
+                    }
                 }
                 let name = AltName(host);
                 write!(
                     f,
-                    ": make one with -addext \"subjectAltName={name}\" for `openssl req`, and with -copy_extensions copy for \
+                    ": create one with -addext \"subjectAltName={name}\" for `openssl req`, and with -copy_extensions copy for \
                      `openssl x509 -req`; {WITHOUT}"
                 )
             }
@@ -84,17 +86,21 @@ impl fmt::Display for Fault {
                 let list = if list.is_empty() { "no host" } else { &list };
                 write!(
                     f,
-                    "the broker's certificate is for {list}{more}, and not for {host:?}: the broker has to be called by a name \
-                     that its certificate has, in bootstrap.servers and in the broker's advertised.listeners; or make one with \
-                     subjectAltName={} (addresses are IP:…, not DNS:…); {WITHOUT}",
+                    "the broker's certificate is valid for {list}{more}, and not for {host:?}: use a name in the certificate, in \
+                     bootstrap.servers and in the broker's advertised.listeners; or create a certificate with \
+                     subjectAltName={} (IP:… for addresses, DNS:… for names); {WITHOUT}",
                     AltName(host)
                 )
             }
             Self::RsaSize { bits, of_issuer } => write!(
                 f,
-                "the {} has an RSA key of {bits} bits, and {} to {} are supported: make it anew, with `-newkey rsa:3072` for \
+                "the {} has an RSA key of {bits} bits, and {} to {} are supported: create a new one, with `-newkey rsa:3072` for \
                  `openssl req`",
-                if *of_issuer { "certificate that the broker's is signed with" } else { "broker's certificate" },
+                if *of_issuer {
+                    "certificate of an issuer of the broker's certificate"
+                } else {
+                    "broker's certificate"
+                },
                 Self::SUPPORTED_RSA.start(),
                 Self::SUPPORTED_RSA.end()
             ),

@@ -13,19 +13,19 @@ use crate::settings::Setting;
 /// Why a text contains no usable key. The errors of the libraries that parse it are not passed on, since they may quote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum KeyError {
-    #[error("there is no key in it that can be read: {0}; {HOW}")]
+    #[error("no private key found: {0}; {HOW}")]
     Pem(PemError),
-    #[error("there is no key in it that can be read, but {}: it has to be PEM, with BEGIN PRIVATE KEY or BEGIN ENCRYPTED PRIVATE KEY; {HOW}", .0.name())]
+    #[error("no private key found, but {}: use a PEM text with BEGIN PRIVATE KEY or BEGIN ENCRYPTED PRIVATE KEY; {HOW}", .0.name())]
     NoKey(Label),
-    #[error("the key in it is encrypted: set {KEY_PASSWORD} too")]
+    #[error("the private key is encrypted: set {KEY_PASSWORD} too")]
     NoPassword,
-    #[error("the encrypted key in it cannot be read: it is damaged, or cut short; {HOW}")]
+    #[error("the encrypted private key cannot be read: it is damaged or truncated; {HOW}")]
     Damaged,
-    #[error("the encrypted key in it cannot be read: it is encrypted in a way that is not supported; {HOW}")]
+    #[error("the encrypted private key cannot be read: its encryption is not supported; {HOW}")]
     UnsupportedEncryption,
 }
 
-const HOW: &str = "`openssl pkcs8 -topk8 -v2 aes-256-cbc` makes one that can be";
+const HOW: &str = "create one with `openssl pkcs8 -topk8 -v2 aes-256-cbc`";
 
 /// Returns the first key of a PEM text. The text determines the work of decrypting it, which is acceptable because it comes
 /// from the user.
@@ -47,7 +47,7 @@ pub(super) fn read(pem: &Pem<'_>, password: Option<Setting<'_>>) -> Result<Priva
             match decrypt(&der, password.found) {
                 Ok(key) => key.into(),
                 Err(None) => {
-                    return password.wrong(format!("it is not the password of the key in {}", pem.setting.name));
+                    return password.wrong(format!("this is not the password of the key in {}", pem.setting.name));
                 }
                 Err(Some(error)) => return wrong(error),
             }
@@ -124,7 +124,7 @@ fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
 ";
     const PASSWORD: &str = "open sesame";
 
-    fn given(text: &str, password: Option<&str>) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    fn read_key(text: &str, password: Option<&str>) -> Result<PrivateKeyDer<'static>, ConfigError> {
         let setting = Setting { name: KEY_PEM, found: text };
         let password = password.map(|found| Setting { name: KEY_PASSWORD, found });
         read(&Pem { setting, bytes: text.as_bytes().to_vec() }, password)
@@ -132,31 +132,31 @@ fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
 
     #[track_caller]
     fn wrong(text: &str, password: Option<&str>) -> String {
-        let error = given(text, password).unwrap_err().to_string();
+        let error = read_key(text, password).unwrap_err().to_string();
         assert!(!password.is_some_and(|password| error.contains(password)), "{error}");
         error
     }
 
     #[test]
     fn an_encrypted_key_is_the_same_as_a_plain_one() {
-        let plain = given(PLAIN, None).unwrap();
-        assert_eq!(given(PLAIN, Some(PASSWORD)).unwrap(), plain, "a password that is not needed");
+        let plain = read_key(PLAIN, None).unwrap();
+        assert_eq!(read_key(PLAIN, Some(PASSWORD)).unwrap(), plain, "a password that is not needed");
         for text in [PBKDF2, SCRYPT] {
-            assert_eq!(given(text, Some(PASSWORD)).unwrap(), plain);
+            assert_eq!(read_key(text, Some(PASSWORD)).unwrap(), plain);
             let among_others = format!("Bag Attributes\r\n{}\r\nmore\r\n", text.replace('\n', "\r\n"));
-            assert_eq!(given(&among_others, Some(PASSWORD)).unwrap(), plain);
+            assert_eq!(read_key(&among_others, Some(PASSWORD)).unwrap(), plain);
         }
     }
 
     #[test]
     fn a_wrong_or_missing_password_is_reported() {
         for text in [PBKDF2, SCRYPT] {
-            let said = wrong(text, None);
-            assert!(said.starts_with("ssl.key.pem") && said.contains("set ssl.key.password too"), "{said}");
+            let message = wrong(text, None);
+            assert!(message.starts_with("ssl.key.pem") && message.contains("set ssl.key.password too"), "{message}");
             for password in ["open sesam", "", "Open sesame"] {
-                let said = given(text, Some(password)).unwrap_err().to_string();
-                let expected = "ssl.key.password = \"(not shown)\": it is not the password of the key in ssl.key.pem";
-                assert_eq!(said, expected);
+                let message = read_key(text, Some(password)).unwrap_err().to_string();
+                let expected = "ssl.key.password = \"(not shown)\": this is not the password of the key in ssl.key.pem";
+                assert_eq!(message, expected);
             }
         }
     }
@@ -166,18 +166,18 @@ fv5MCIrwESxhI6RNOg4jVpm3CswoM1CsL1xM+mKOFsZ0XPuz
         let garbled = PBKDF2.replace("MIHs", "MIHt");
         let cut = PBKDF2.replace("yQvsqe0O70ijkhQEv4Fhw1rAiN9RHHzygqqKGTEjn5BUQRnwcy/z2CAjFZXHpLA=\n", "");
         for text in [OLD, &garbled, &cut] {
-            let said = wrong(text, Some(PASSWORD));
+            let message = wrong(text, Some(PASSWORD));
             assert!(
-                said.starts_with("ssl.key.pem = \"(not shown)\": the encrypted key in it cannot be read"),
-                "{said}"
+                message.starts_with("ssl.key.pem = \"(not shown)\": the encrypted private key cannot be read"),
+                "{message}"
             );
-            assert!(said.contains("openssl pkcs8 -topk8"), "{said}");
+            assert!(message.contains("openssl pkcs8 -topk8"), "{message}");
         }
         let header = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
         let (begin, end) = ("-----BEGIN ENCRYPTED PRIVATE KEY-----", "-----END ENCRYPTED PRIVATE KEY-----");
         for text in ["", end, begin, &PLAIN.replace("KEY-----\n", &format!("KEY-----\n{header}"))] {
-            let said = wrong(text, Some(PASSWORD));
-            assert!(said.contains("no key in it that can be read") && said.contains("openssl pkcs8 -topk8"), "{said}");
+            let message = wrong(text, Some(PASSWORD));
+            assert!(message.contains("no private key found") && message.contains("openssl pkcs8 -topk8"), "{message}");
         }
     }
 }

@@ -69,28 +69,28 @@ impl Label {
 /// Why a text cannot be read as PEM. Contains nothing of the text, except for known labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PemError {
-    #[error("it is empty")]
+    #[error("the text is empty")]
     Empty,
     #[error(
-        "it is binary and not PEM, which is text: `openssl x509 -inform der`, `openssl pkcs8 -inform der` and, from a keystore, `openssl pkcs12` make PEM of it"
+        "the text is binary, not PEM: convert it with `openssl x509 -inform der`, `openssl pkcs8 -inform der` or, from a keystore, `openssl pkcs12`"
     )]
     Binary,
-    #[error("it is text in UTF-16, and has to be in ASCII or UTF-8")]
+    #[error("the text is in UTF-16: convert it to ASCII or UTF-8")]
     Utf16,
-    #[error("it is no PEM: that has lines with -----BEGIN …----- and -----END …-----")]
+    #[error("the text is not PEM, which has lines with -----BEGIN …----- and -----END …-----")]
     NoLabels,
-    #[error("it has an incomplete line with -----BEGIN or -----END")]
+    #[error("the text has an incomplete line with -----BEGIN or -----END")]
     BrokenLabel,
-    #[error("it is cut short: the line -----END {}----- is missing", .0.name())]
+    #[error("the text is truncated: the line -----END {}----- is missing", .0.name())]
     NoEnd(Label),
-    #[error("what begins as {} ends as {}", .0.name(), .1.name())]
+    #[error("a section that begins as {} ends as {}", .0.name(), .1.name())]
     OtherEnd(Label, Label),
     #[error(
-        "its {} is encrypted in the old way of OpenSSL (with the line DEK-Info), which is not supported: \
-         `openssl pkcs8 -topk8 -v2 aes-256-cbc` makes one that is", .0.name()
+        "the {} is encrypted in OpenSSL's old format (with the line DEK-Info), which is not supported: \
+         convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc`", .0.name()
     )]
     OldEncryption(Label),
-    #[error("between the labels of its {} there is something other than base64, or a part of it is missing", .0.name())]
+    #[error("the {} contains something other than base64, or is incomplete", .0.name())]
     NotBase64(Label),
 }
 

@@ -39,13 +39,13 @@ impl Roots {
         Self { store: RootCertStore { roots: Vec::new() }, certificates: Vec::new() }
     }
 
-    /// Adds a certificate, or returns what is wrong with it.
+    /// Adds a certificate, or describes why it cannot be used.
     fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Words> {
         // Not `add_parsable_certificates`, which logs what it cannot parse.
         let mut store = RootCertStore::empty();
         store.add(certificate.clone()).map_err(|error| Words::of(&error))?;
-        // rustls takes any certificate for an authority. One that says CA:FALSE is trusted as a broker's own alone, as by
-        // OpenSSL and Java: else its key could sign for any name.
+        // rustls treats any certificate as an authority. As in OpenSSL and Java, one with CA:FALSE is trusted only as the
+        // broker's certificate itself; otherwise its key could sign for any name.
         if !Facts::read(&certificate).is_some_and(|facts| facts.denies_authority()) {
             self.store.roots.append(&mut store.roots);
         }
@@ -57,7 +57,7 @@ impl Roots {
         let mut roots = Self::none();
         for (index, certificate) in pem.certificates()?.into_iter().enumerate() {
             if let Err(words) = roots.add(certificate) {
-                return pem.setting.wrong(format!("its certificate {} cannot be used: {words}", index + 1));
+                return pem.setting.wrong(format!("certificate {} cannot be used: {words}", index + 1));
             }
         }
         Ok(roots)
@@ -86,8 +86,7 @@ impl Roots {
         }
         if roots.certificates.is_empty() {
             let count = files.len();
-            return location
-                .wrong(format!("in none of the {count} files of this directory is there a PEM certificate"));
+            return location.wrong(format!("none of the {count} files in this directory contains a PEM certificate"));
         }
         Ok(roots)
     }
@@ -109,8 +108,9 @@ impl Roots {
             0 => String::new(),
             count => format!(" ({count} of its files or entries cannot be read)"),
         };
-        setting
-            .wrong(format!("this system has no certificates of authorities{unreadable}: name a PEM file that has them"))
+        setting.wrong(format!(
+            "the system has no trusted certificates{unreadable}: set {CA_LOCATION} to a PEM file with certificates"
+        ))
     }
 }
 
@@ -131,20 +131,20 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use futures_rustls::pki_types::pem::PemObject;
+    use kafka_batch_certificates::Identity;
+    use kafka_batch_certificates::rcgen::{BasicConstraints, IsCa};
 
     use super::*;
 
     /// Its key could sign certificates for any name.
     #[test]
-    fn a_certificate_that_says_that_it_is_no_authority_is_trusted_for_itself_alone() {
-        let key = KeyPair::generate().unwrap();
+    fn a_certificate_with_ca_false_is_not_trusted_as_an_authority() {
         let cases = [(IsCa::ExplicitNoCa, 0), (IsCa::NoCa, 1), (IsCa::Ca(BasicConstraints::Unconstrained), 1)];
         for (is_ca, authorities) in cases {
-            let mut params = CertificateParams::new(["broker".to_owned()]).unwrap();
-            params.is_ca = is_ca;
+            let identity = Identity::self_signed_with("broker", |params| params.is_ca = is_ca);
             let mut roots = Roots::none();
-            roots.add(params.self_signed(&key).unwrap().der().clone()).unwrap();
+            roots.add(CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()).unwrap();
             assert_eq!((roots.store.len(), roots.certificates.len()), (authorities, 1));
         }
     }

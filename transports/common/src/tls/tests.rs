@@ -10,53 +10,18 @@ use futures_rustls::pki_types::PrivateKeyDer;
 use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use futures_rustls::rustls::{AlertDescription, RootCertStore, ServerConfig, ServerConnection};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use kafka_batch_certificates::{Authority, Identity, date_time_ymd};
 
 use super::*;
 use crate::security::{CA_LOCATION, CA_PEM};
 
-/// A certificate authority.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-/// A certificate and its key.
-struct Signed {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        Self::named("authority")
-    }
-
-    fn named(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    fn signs(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Signed {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        change(&mut params);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Signed { certificate, key: key.serialize_pem() }
-    }
-}
-
-fn given(settings: &[(&str, &str)]) -> Result<Tls, ConfigError> {
+fn config(settings: &[(&str, &str)]) -> Result<Tls, ConfigError> {
     Tls::read(&settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 #[track_caller]
 fn wrong(settings: &[(&str, &str)]) -> String {
-    match given(settings) {
+    match config(settings) {
         Err(error) => error.to_string(),
         Ok(_) => panic!("these settings are accepted: {settings:?}"),
     }
@@ -64,47 +29,44 @@ fn wrong(settings: &[(&str, &str)]) -> String {
 
 #[test]
 fn invalid_files_and_texts_are_errors_when_the_producer_is_made() {
-    let authority = Authority::new();
-    let ours = authority.signs("us", |_| {});
-    let others = authority.signs("others", |_| {});
-    let ca = (CA_PEM, authority.pem.as_str());
-    assert!(given(&[ca]).is_ok());
-    assert!(given(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)]).is_ok());
+    let authority = Authority::new("authority");
+    let client = authority.sign("us");
+    let others = authority.sign("others");
+    let ca = (CA_PEM, authority.certificate.as_str());
+    assert!(config(&[ca]).is_ok());
+    assert!(config(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)]).is_ok());
     assert!(wrong(&[(CA_LOCATION, "/no/such/ca.pem")]).starts_with("ssl.ca.location = \"/no/such/ca.pem\": this file"));
     assert!(wrong(&[ca, (CA_LOCATION, "ca.pem")]).contains("not both"));
-    assert!(wrong(&[(CA_PEM, "")]).contains("no certificate in it"));
-    assert!(wrong(&[(CA_PEM, &ours.key)]).contains("no certificate in it"));
-    let broken = authority.pem.replace("MII", "!!!");
-    assert!(wrong(&[(CA_PEM, &broken)]).contains("a certificate in it cannot be read"));
+    assert!(wrong(&[(CA_PEM, "")]).contains("no certificate found"));
+    assert!(wrong(&[(CA_PEM, &client.key)]).contains("no certificate found"));
+    let broken = authority.certificate.replace("MII", "!!!");
+    assert!(wrong(&[(CA_PEM, &broken)]).contains("a certificate cannot be read"));
     let nonsense = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
     assert!(wrong(&[(CA_PEM, nonsense)]).contains("certificate 1 cannot be used"));
-    assert!(wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate)]).contains("ssl.key.location"));
-    assert!(wrong(&[ca, (KEY_PEM, &ours.key)]).contains("ssl.certificate.location"));
-    let no_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &authority.pem)]);
+    assert!(wrong(&[ca, (CERTIFICATE_PEM, &client.certificate)]).contains("ssl.key.location"));
+    assert!(wrong(&[ca, (KEY_PEM, &client.key)]).contains("ssl.certificate.location"));
+    let no_key = wrong(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &authority.certificate)]);
     assert!(no_key.starts_with("ssl.key.pem = \"(not shown)\"") && no_key.contains("BEGIN PRIVATE KEY"), "{no_key}");
-    let other_key = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &others.key)]);
+    let other_key = wrong(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &others.key)]);
     assert!(other_key.contains("cannot be used with this key"), "{other_key}");
     let version_1 = include_str!("tests/certificates/v1.pem");
     let version_1 = wrong(&[ca, (CERTIFICATE_PEM, version_1), (KEY_PEM, include_str!("tests/certificates/v1.key"))]);
     assert!(version_1.starts_with("ssl.certificate.pem = ") && version_1.contains("-extfile"), "{version_1}");
-    // Well-formed PEM of a key that is cut short.
+    // Well-formed PEM of a truncated key.
     let (begin, end) = ("-----BEGIN PRIVATE KEY-----\n", "\n-----END PRIVATE KEY-----\n");
-    let damaged = wrong(&[ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &format!("{begin}MIGHAgEA{end}"))]);
-    assert!(damaged.starts_with("ssl.key.pem = \"(not shown)\": it is damaged"), "{damaged}");
+    let damaged = wrong(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &format!("{begin}MIGHAgEA{end}"))]);
+    assert!(damaged.starts_with("ssl.key.pem = \"(not shown)\": the key is damaged"), "{damaged}");
     assert!(wrong(&[ca, (KEY_PASSWORD, "hunter2")]).contains("only with ssl.key.location"));
     assert!(wrong(&[ca, (IDENTIFICATION, "ldap")]).contains("https or none"));
 }
 
 #[test]
 fn a_key_may_be_encrypted() {
-    let authority = Authority::new();
-    let ours = authority.signs("us", |_| {});
-    let key = KeyPair::from_pem(&ours.key).unwrap().serialize_der();
-    let way = pkcs8::pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(10, b"salt", [7; 16]).unwrap();
-    let key = pkcs8::PrivateKeyInfoRef::try_from(&key[..]).unwrap().encrypt_with_params(way, "hunter2").unwrap();
-    let key = key.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF).unwrap();
-    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &key)];
-    assert!(given(&[&identity[..], &[(KEY_PASSWORD, "hunter2")]].concat()).is_ok());
+    let authority = Authority::new("authority");
+    let client = authority.sign("us");
+    let key = client.encrypted_key("hunter2");
+    let identity = [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &key)];
+    assert!(config(&[&identity[..], &[(KEY_PASSWORD, "hunter2")]].concat()).is_ok());
     assert!(wrong(&identity).contains("set ssl.key.password too"));
     assert!(wrong(&[&identity[..], &[(KEY_PASSWORD, "guessed")]].concat()).starts_with("ssl.key.password"));
 }
@@ -113,22 +75,22 @@ fn a_key_may_be_encrypted() {
 #[derive(Debug)]
 struct Peer {
     session: ServerConnection,
-    heard: Vec<u8>,
+    received: Vec<u8>,
     /// The maximum number of bytes per write. With 0, writes are pending.
-    at_once: Option<usize>,
-    hung_up: bool,
+    max_write: Option<usize>,
+    closed: bool,
 }
 
 impl Peer {
-    fn new(signed: &Signed, clients_of: Option<&Authority>) -> Self {
+    fn new(signed: &Identity, client_authority: Option<&Authority>) -> Self {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let builder = match clients_of {
+        let builder = match client_authority {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+                roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
                 builder.with_client_cert_verifier(verifier)
             }
@@ -147,28 +109,28 @@ impl Peer {
 
     fn with_config(config: ServerConfig) -> Self {
         let session = ServerConnection::new(Arc::new(config)).unwrap();
-        Self { session, heard: Vec::new(), at_once: None, hung_up: false }
+        Self { session, received: Vec::new(), max_write: None, closed: false }
     }
 
-    fn says(&mut self, what: &[u8]) {
-        self.session.writer().write_all(what).unwrap();
+    fn send(&mut self, bytes: &[u8]) {
+        self.session.writer().write_all(bytes).unwrap();
     }
 }
 
 impl AsyncWrite for Peer {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.hung_up {
+        if self.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let mut bytes = &bytes[..self.at_once.unwrap_or(usize::MAX).min(bytes.len())];
+        let mut bytes = &bytes[..self.max_write.unwrap_or(usize::MAX).min(bytes.len())];
         if bytes.is_empty() {
             return Poll::Pending;
         }
         let taken = self.session.read_tls(&mut bytes).unwrap();
         if let Ok(state) = self.session.process_new_packets() {
-            let mut heard = vec![0; state.plaintext_bytes_to_read()];
-            self.session.reader().read_exact(&mut heard).unwrap();
-            self.heard.extend(heard);
+            let mut received = vec![0; state.plaintext_bytes_to_read()];
+            self.session.reader().read_exact(&mut received).unwrap();
+            self.received.extend(received);
         } // otherwise the session has an alert to send
         Poll::Ready(Ok(taken))
     }
@@ -187,11 +149,11 @@ impl AsyncRead for Peer {
         if self.session.wants_write() {
             return Poll::Ready(self.session.write_tls(&mut buffer));
         }
-        if self.hung_up { Poll::Ready(Ok(0)) } else { Poll::Pending }
+        if self.closed { Poll::Ready(Ok(0)) } else { Poll::Pending }
     }
 }
 
-fn now<T>(future: impl Future<Output = T>) -> T {
+fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("the future is pending"),
@@ -203,11 +165,11 @@ fn context() -> Context<'static> {
 }
 
 fn connected(settings: &[(&str, &str)], peer: Peer) -> io::Result<TlsStream<Peer>> {
-    now(given(settings).unwrap().connect(peer, "broker"))
+    ready(config(settings).unwrap().connect(peer, "broker"))
 }
 
 #[track_caller]
-fn refused(settings: &[(&str, &str)], peer: Peer) -> String {
+fn rejected(settings: &[(&str, &str)], peer: Peer) -> String {
     match connected(settings, peer) {
         Err(error) => error.to_string(),
         Ok(_) => panic!("the broker is trusted"),
@@ -216,12 +178,12 @@ fn refused(settings: &[(&str, &str)], peer: Peer) -> String {
 
 #[test]
 fn frames_are_complete_whatever_the_stream_accepts_per_write() {
-    let authority = Authority::new();
-    let broker = authority.signs("broker", |_| {});
+    let authority = Authority::new("authority");
+    let broker = authority.sign("broker");
     let batch: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
-    for at_once in [None, Some(1_000), Some(33)] {
-        let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
-        stream.0.get_mut().0.at_once = at_once;
+    for max_write in [None, Some(1_000), Some(33)] {
+        let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
+        stream.0.get_mut().0.max_write = max_write;
         let mut left: &[u8] = &batch;
         while !left.is_empty() {
             let (head, tail) = left.split_at(left.len().min(10));
@@ -232,82 +194,82 @@ fn frames_are_complete_whatever_the_stream_accepts_per_write() {
             }
         }
         assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_ready());
-        assert!(stream.0.get_ref().0.heard == batch, "{at_once:?}");
+        assert!(stream.0.get_ref().0.received == batch, "{max_write:?}");
 
-        stream.0.get_mut().0.says(&batch[..50_000]);
-        let mut heard: Vec<u8> = Vec::new();
+        stream.0.get_mut().0.send(&batch[..50_000]);
+        let mut received: Vec<u8> = Vec::new();
         let mut buffer = [0; 1_000];
         while let Poll::Ready(Ok(count @ 1..)) = Pin::new(&mut stream).poll_read(&mut context(), &mut buffer) {
-            heard.extend(&buffer[..count]);
+            received.extend(&buffer[..count]);
         }
-        assert!(heard == batch[..50_000], "{} bytes", heard.len());
+        assert!(received == batch[..50_000], "{} bytes", received.len());
     }
 }
 
 /// Bytes that TLS has accepted and the stream has not are not flushed.
 #[test]
 fn flushing_is_pending_while_the_stream_accepts_nothing() {
-    let authority = Authority::new();
-    let broker = authority.signs("broker", |_| {});
-    let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
-    stream.0.get_mut().0.at_once = Some(0);
+    let authority = Authority::new("authority");
+    let broker = authority.sign("broker");
+    let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
+    stream.0.get_mut().0.max_write = Some(0);
     let written = Pin::new(&mut stream).poll_write(&mut context(), b"frame");
     assert!(matches!(written, Poll::Ready(Ok(5))), "{written:?}");
     assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_pending());
-    stream.0.get_mut().0.at_once = None;
+    stream.0.get_mut().0.max_write = None;
     assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_ready());
-    assert_eq!(stream.0.get_ref().0.heard, b"frame");
+    assert_eq!(stream.0.get_ref().0.received, b"frame");
 }
 
 #[test]
-fn an_untrusted_broker_is_refused_with_the_reason() {
-    let (authority, other) = (Authority::new(), Authority::named("other"));
-    let ca = (CA_PEM, authority.pem.as_str());
-    for foreign in [&other, &Authority::new()] {
-        let foreign = refused(&[ca], Peer::new(&foreign.signs("broker", |_| {}), None));
+fn an_untrusted_broker_is_rejected_with_the_reason() {
+    let (authority, other) = (Authority::new("authority"), Authority::new("other"));
+    let ca = (CA_PEM, authority.certificate.as_str());
+    for foreign in [&other, &Authority::new("authority")] {
+        let foreign = rejected(&[ca], Peer::new(&foreign.sign("broker"), None));
         assert!(foreign.starts_with("TLS: ") && foreign.contains("ssl.ca.location"), "{foreign}");
     }
-    let elsewhere = || Peer::new(&authority.signs("elsewhere", |_| {}), None);
-    let misnamed = refused(&[ca], elsewhere());
-    assert!(misnamed.contains("elsewhere") && misnamed.contains("called by a name"), "{misnamed}");
-    let expired = authority.signs("broker", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
-    let expired = refused(&[ca], Peer::new(&expired, None));
+    let elsewhere = || Peer::new(&authority.sign("elsewhere"), None);
+    let misnamed = rejected(&[ca], elsewhere());
+    assert!(misnamed.contains("elsewhere") && misnamed.contains("use a name in the certificate"), "{misnamed}");
+    let expired = authority.sign_with("broker", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let expired = rejected(&[ca], Peer::new(&expired, None));
     assert!(expired.contains("expired"), "{expired}");
     // Without the check of names, authority and validity period are still checked.
     let any_name = (IDENTIFICATION, "none");
     assert!(connected(&[ca, any_name], elsewhere()).is_ok());
-    let foreign = refused(&[ca, any_name], Peer::new(&other.signs("broker", |_| {}), None));
+    let foreign = rejected(&[ca, any_name], Peer::new(&other.sign("broker"), None));
     assert!(foreign.contains("ssl.ca.location"), "{foreign}");
-    let nameless = now(given(&[ca]).unwrap().connect(elsewhere(), "no name:")).unwrap_err();
+    let nameless = ready(config(&[ca]).unwrap().connect(elsewhere(), "no name:")).unwrap_err();
     assert!(nameless.to_string().contains("\"no name:\""), "{nameless}");
 }
 
 #[test]
 fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let broker = authority.signs("broker", |_| {});
-    let ours = clients.signs("us", |_| {});
-    let ca = (CA_PEM, authority.pem.as_str());
-    let identity = [ca, (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+    let (authority, clients) = (Authority::new("authority"), Authority::new("authority"));
+    let broker = authority.sign("broker");
+    let client = clients.sign("us");
+    let ca = (CA_PEM, authority.certificate.as_str());
+    let identity = [ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     assert!(Pin::new(&mut stream).poll_write(&mut context(), b"frame").is_ready());
-    assert_eq!(stream.0.get_ref().0.heard, b"frame");
-    // Our handshake completes before the broker has verified our certificate.
+    assert_eq!(stream.0.get_ref().0.received, b"frame");
+    // The client's handshake completes before the broker has verified its certificate.
     let read = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_read(&mut context(), &mut [0; 100]);
     // A failed write does not consume the alert.
     let write = |stream: &mut TlsStream<Peer>| {
         assert!(matches!(Pin::new(&mut *stream).poll_write(&mut context(), b"frame"), Poll::Ready(Err(_))));
         read(stream)
     };
-    for (hangs_up, attempt) in [(false, &read as &dyn Fn(&mut _) -> _), (true, &read), (true, &write)] {
+    for (closes, attempt) in [(false, &read as &dyn Fn(&mut _) -> _), (true, &read), (true, &write)] {
         let mut stream = connected(&[ca], Peer::new(&broker, Some(&clients))).unwrap();
-        stream.0.get_mut().0.hung_up = hangs_up;
+        stream.0.get_mut().0.closed = closes;
         match attempt(&mut stream) {
             Poll::Ready(Err(error)) => {
-                let said = error.to_string();
+                let message = error.to_string();
                 assert!(
-                    said.contains("certificate_required (116)") && said.contains("ssl.certificate.location"),
-                    "{said}"
+                    message.contains("certificate_required (116)") && message.contains("ssl.certificate.location"),
+                    "{message}"
                 );
             }
             other => panic!("{other:?}"),
@@ -317,8 +279,8 @@ fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
 
 /// Other alerts do not concern certificates.
 #[test]
-fn each_alert_about_our_certificate_is_distrust() {
-    let of_ours = [
+fn each_alert_about_the_client_certificate_is_distrust() {
+    let of_certificates = [
         AlertDescription::CertificateRequired,
         AlertDescription::BadCertificate,
         AlertDescription::UnsupportedCertificate,
@@ -330,7 +292,7 @@ fn each_alert_about_our_certificate_is_distrust() {
     ];
     let others =
         [AlertDescription::HandshakeFailure, AlertDescription::ProtocolVersion, AlertDescription::InternalError];
-    for (alerts, is_distrusted) in [(&of_ours[..], true), (&others, false)] {
+    for (alerts, is_distrusted) in [(&of_certificates[..], true), (&others, false)] {
         for &alert in alerts {
             let error = explained(&io::Error::other(rustls::Error::AlertReceived(alert)));
             assert_eq!(is_distrust(&error), is_distrusted, "{error}");
@@ -339,13 +301,14 @@ fn each_alert_about_our_certificate_is_distrust() {
     }
 }
 
-/// The broker refuses our certificate as expired.
+/// The broker rejects the client certificate as expired.
 #[test]
-fn an_expired_certificate_of_ours_is_distrusted() {
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let broker = authority.signs("broker", |_| {});
-    let ours = clients.signs("us", |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
-    let identity = [(CA_PEM, authority.pem.as_str()), (CERTIFICATE_PEM, &ours.certificate), (KEY_PEM, &ours.key)];
+fn an_expired_client_certificate_is_distrust() {
+    let (authority, clients) = (Authority::new("authority"), Authority::new("authority"));
+    let broker = authority.sign("broker");
+    let client = clients.sign_with("us", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let identity =
+        [(CA_PEM, authority.certificate.as_str()), (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_read(&mut context(), &mut [0; 100]) else {
         panic!("no alert")
@@ -355,21 +318,21 @@ fn an_expired_certificate_of_ours_is_distrusted() {
 
 #[test]
 fn a_closed_connection_is_an_end_of_file_with_or_without_close_notify() {
-    let authority = Authority::new();
-    let broker = authority.signs("broker", |_| {});
-    for says_so in [true, false] {
-        let mut stream = connected(&[(CA_PEM, &authority.pem)], Peer::new(&broker, None)).unwrap();
+    let authority = Authority::new("authority");
+    let broker = authority.sign("broker");
+    for with_notify in [true, false] {
+        let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
         let peer = stream.0.get_mut().0;
-        peer.says(b"last");
-        if says_so {
+        peer.send(b"last");
+        if with_notify {
             peer.session.send_close_notify();
         }
-        peer.hung_up = true;
+        peer.closed = true;
         assert!(matches!(Pin::new(&mut stream).poll_write(&mut context(), b"more"), Poll::Ready(Err(_))));
         let mut buffer = [0; 100];
         let mut read = || Pin::new(&mut stream).poll_read(&mut context(), &mut buffer);
         assert!(matches!(read(), Poll::Ready(Ok(4))), "the failed write consumed data");
-        assert!(matches!(read(), Poll::Ready(Ok(0))), "{says_so}");
+        assert!(matches!(read(), Poll::Ready(Ok(0))), "{with_notify}");
     }
 }
 
@@ -399,16 +362,17 @@ impl AsyncWrite for Clear {
 
 #[test]
 fn a_peer_without_tls_is_detected() {
-    let authority = Authority::new();
+    let authority = Authority::new("authority");
     const CLOSED: &str = "the other side closed the connection";
     const ANSWERED: &str = "the other side answered with something that is not TLS";
-    for (answer, said) in [
+    for (answer, message) in [
         (&b""[..], CLOSED),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ANSWERED),
         (b"\0\0\0\x04\0\0\0\x01", ANSWERED),
         (b"SSH-2.0-OpenSSH_9.2\r\n", ANSWERED),
     ] {
-        let error = now(given(&[(CA_PEM, &authority.pem)]).unwrap().connect(Clear(answer), "broker")).unwrap_err();
-        assert_eq!((error.to_string().as_str(), is_no_tls(&error)), (said, true), "{answer:?}");
+        let error =
+            ready(config(&[(CA_PEM, &authority.certificate)]).unwrap().connect(Clear(answer), "broker")).unwrap_err();
+        assert_eq!((error.to_string().as_str(), is_no_tls(&error)), (message, true), "{answer:?}");
     }
 }

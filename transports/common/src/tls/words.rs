@@ -13,81 +13,92 @@ use pkcs8::der::DateTime;
 use super::fault::Fault;
 use super::x509;
 
-/// The description of a TLS error: its cause, a remedy, and whether a certificate was refused.
+/// The description of a TLS error: its cause, a remedy, and whether a certificate was rejected.
 #[derive(Debug)]
 pub(super) struct Words {
-    said: Cow<'static, str>,
+    cause: Cow<'static, str>,
     remedy: &'static str,
     pub(super) is_distrust: bool,
 }
 
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { said, remedy, .. } = self;
-        f.write_str(said)?;
+        let Self { cause, remedy, .. } = self;
+        f.write_str(cause)?;
         if remedy.is_empty() { Ok(()) } else { write!(f, "; {remedy}") }
     }
 }
 
 const NO_REMEDY: &str = "";
-pub(super) const IS_IT_TLS: &str = "does it listen with TLS at this port?";
-const AUTHORITY: &str = "ssl.ca.location has to name the authority that signed it, or the certificate itself";
+const CHECK_LISTENER: &str = "check that this port of the broker is a TLS listener";
+const AUTHORITY: &str = "set ssl.ca.location to the authority that signed it, or to the certificate itself";
 const SUPPORTED: &str =
-    "supported are RSA (2048 to 8192 bits), ECDSA (P-256 and P-384) and Ed25519, with SHA-256 or better";
-const OURS: &str = "it wants a certificate of ours that it can trust: see ssl.certificate.location";
+    "supported keys are RSA (2048 to 8192 bits), ECDSA (P-256 and P-384) and Ed25519, with SHA-256 or better";
+const CLIENT_CERTIFICATE: &str =
+    "set ssl.certificate.location and ssl.key.location to a client certificate that the broker trusts, and its key";
 
 impl Words {
     pub(super) fn of(error: &Error) -> Self {
         if let Error::InvalidCertificate(error) = error {
-            let (said, remedy) = of_certificate(error);
-            return Self { said, remedy, is_distrust: true };
+            let (cause, remedy) = of_certificate(error);
+            return Self { cause, remedy, is_distrust: true };
         }
         if let Error::AlertReceived(alert) = error {
-            let (said, remedy, is_distrust) = of_alert(*alert);
-            return Self { said, remedy, is_distrust };
+            let (cause, remedy, is_distrust) = of_alert(*alert);
+            return Self { cause, remedy, is_distrust };
         }
-        let (said, remedy) = of_protocol(error);
-        Self { said: said.into(), remedy, is_distrust: false }
+        let (cause, remedy) = of_protocol(error);
+        Self { cause: cause.into(), remedy, is_distrust: false }
     }
 
     /// Describes an error of the underlying stream.
-    pub(super) fn of_stream(said: String, remedy: &'static str) -> Self {
-        Self { said: said.into(), remedy, is_distrust: false }
+    pub(super) fn of_stream(cause: String, remedy: &'static str) -> Self {
+        Self { cause: cause.into(), remedy, is_distrust: false }
     }
 }
 
 /// Describes errors of the protocol. Those that only a programming error can cause share one generic description.
 fn of_protocol(error: &Error) -> (&'static str, &'static str) {
     match error {
-        Error::InvalidMessage(_) => ("what it sends is no message of TLS", IS_IT_TLS),
-        Error::PeerSentOversizedRecord => ("what it sends is longer than a message of TLS can be", IS_IT_TLS),
+        Error::InvalidMessage(_) => ("the broker sent data that is not a TLS message", CHECK_LISTENER),
+        Error::PeerSentOversizedRecord => {
+            ("the broker sent a TLS message that exceeds the maximum length", CHECK_LISTENER)
+        }
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
-            ("what it sends is a message of TLS that does not belong there", NO_REMEDY)
+            ("the broker sent an unexpected TLS message", NO_REMEDY)
         }
         Error::PeerIncompatible(why) => of_incompatibility(why),
-        Error::PeerMisbehaved(_) => ("what it sends breaks a rule of TLS", NO_REMEDY),
-        Error::NoCertificatesPresented => ("it sends no certificate", NO_REMEDY),
-        Error::UnsupportedNameType => ("its host name is of a kind that no certificate can have", NO_REMEDY),
-        Error::DecryptError => ("what it sends cannot be decrypted", NO_REMEDY),
-        Error::EncryptError => ("a message is too long to be encrypted", NO_REMEDY),
-        Error::InvalidCertRevocationList(_) => ("a list of revoked certificates cannot be read", NO_REMEDY),
-        Error::FailedToGetCurrentTime => {
-            ("the clock of this computer cannot be read, or shows a time before 1970", NO_REMEDY)
+        Error::PeerMisbehaved(_) => ("the broker violated the TLS protocol", NO_REMEDY),
+        Error::NoCertificatesPresented => ("the broker sent no certificate", NO_REMEDY),
+        Error::UnsupportedNameType => {
+            ("the broker's host name is of a kind that certificates cannot contain", NO_REMEDY)
         }
-        Error::FailedToGetRandomBytes => ("the system has no random bytes", NO_REMEDY),
-        Error::HandshakeNotComplete => ("the handshake is not complete", NO_REMEDY),
-        Error::NoApplicationProtocol => ("it speaks no protocol over TLS that is spoken here", NO_REMEDY),
-        Error::BadMaxFragmentSize => ("the fragments of TLS have a size that cannot be", NO_REMEDY),
-        Error::InvalidEncryptedClientHello(_) => ("it does not take an encrypted ClientHello", NO_REMEDY),
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => ("they do not belong together", NO_REMEDY),
-        Error::InconsistentKeys(_) => ("it cannot be seen whether they belong together", NO_REMEDY),
+        Error::DecryptError => ("a message from the broker cannot be decrypted", NO_REMEDY),
+        Error::EncryptError => ("a message is too long to be encrypted", NO_REMEDY),
+        Error::InvalidCertRevocationList(_) => ("a certificate revocation list cannot be read", NO_REMEDY),
+        Error::FailedToGetCurrentTime => {
+            ("the clock of this computer cannot be read, or is set to a time before 1970", NO_REMEDY)
+        }
+        Error::FailedToGetRandomBytes => ("the operating system returned no random bytes", NO_REMEDY),
+        Error::HandshakeNotComplete => ("the TLS handshake is not complete", NO_REMEDY),
+        Error::NoApplicationProtocol => {
+            ("the broker supports no protocol over TLS (ALPN) that this client supports", NO_REMEDY)
+        }
+        Error::BadMaxFragmentSize => ("the size of TLS fragments is invalid", NO_REMEDY),
+        Error::InvalidEncryptedClientHello(_) => ("the broker rejected the encrypted ClientHello", NO_REMEDY),
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            ("the certificate and the key do not belong together", NO_REMEDY)
+        }
+        Error::InconsistentKeys(_) => {
+            ("whether the certificate and the key belong together cannot be determined", NO_REMEDY)
+        }
         Error::General(_) | Error::Other(_) => (GENERIC, NO_REMEDY),
         _ => (GENERIC, NO_REMEDY),
     }
 }
 
 /// For errors that later versions of the TLS library may add.
-const GENERIC: &str = "the TLS library gives an error that has no description here";
+const GENERIC: &str = "the TLS library reported an error that has no description";
 
 fn of_incompatibility(why: &PeerIncompatible) -> (&'static str, &'static str) {
     match why {
@@ -95,77 +106,72 @@ fn of_incompatibility(why: &PeerIncompatible) -> (&'static str, &'static str) {
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled => {
-            ("it speaks neither TLS 1.2 nor TLS 1.3", "see ssl.enabled.protocols of the broker")
+            ("the broker supports neither TLS 1.2 nor TLS 1.3", "check ssl.enabled.protocols of the broker")
         }
         PeerIncompatible::NoCipherSuitesInCommon => {
-            ("it takes no cipher suite that is spoken here", "see ssl.cipher.suites of the broker")
+            ("the broker supports no cipher suite that this client supports", "check ssl.cipher.suites of the broker")
         }
         PeerIncompatible::NoKxGroupsInCommon | PeerIncompatible::NamedGroupsExtensionRequired => {
-            ("it takes no way of agreeing on a key that is spoken here (X25519, P-256, P-384)", NO_REMEDY)
+            ("the broker supports no key exchange that this client supports (X25519, P-256, P-384)", NO_REMEDY)
         }
         PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {
-            ("it takes no signature that can be made here", SUPPORTED)
+            ("the broker supports no signature algorithm that this client supports", SUPPORTED)
         }
-        _ => ("it does not speak a part of TLS that is needed", NO_REMEDY),
+        _ => ("the broker does not support a required feature of TLS", NO_REMEDY),
     }
 }
 
 /// Describes errors of a broker's certificate.
 fn of_certificate(error: &CertificateError) -> (Cow<'static, str>, &'static str) {
-    let (said, remedy) = match error {
-        CertificateError::BadEncoding => ("the broker's certificate is not encoded as X.509 prescribes", NO_REMEDY),
+    let (cause, remedy) = match error {
+        CertificateError::BadEncoding => ("the broker's certificate is not valid X.509", NO_REMEDY),
         CertificateError::Expired => ("the broker's certificate has expired", NO_REMEDY),
         CertificateError::ExpiredContext { not_after, time } => {
             let (until, now) = (date(*not_after), date(*time));
-            return (format!("the broker's certificate, or one that it is signed with, has expired: it was valid until {until}, and now it is {now}").into(), NO_REMEDY);
+            return (format!("the broker's certificate, or one of its issuers', has expired: it was valid until {until}, and the time is {now}").into(), NO_REMEDY);
         }
         CertificateError::NotValidYet => ("the broker's certificate is not valid yet", CLOCK),
         CertificateError::NotValidYetContext { not_before, time } => {
             let (from, now) = (date(*not_before), date(*time));
-            return (format!("the broker's certificate, or one that it is signed with, is not valid yet: it is from {from}, and now it is {now}").into(), CLOCK);
+            return (format!("the broker's certificate, or one of its issuers', is not valid yet: it is valid from {from}, and the time is {now}").into(), CLOCK);
         }
         CertificateError::Revoked => ("the broker's certificate is revoked", NO_REMEDY),
         CertificateError::UnhandledCriticalExtension => {
-            ("the broker's certificate has a critical extension that is not known", NO_REMEDY)
+            ("the broker's certificate has an unknown critical extension", NO_REMEDY)
         }
-        CertificateError::UnknownIssuer => {
-            ("the broker's certificate is signed by no authority that is trusted here", AUTHORITY)
-        }
+        CertificateError::UnknownIssuer => ("the broker's certificate is not signed by a trusted authority", AUTHORITY),
         CertificateError::UnknownRevocationStatus => {
-            ("it is not known whether the broker's certificate is revoked", NO_REMEDY)
+            ("the revocation status of the broker's certificate is unknown", NO_REMEDY)
         }
         CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
-            ("the list that says whether the broker's certificate is revoked has expired", NO_REMEDY)
+            ("the revocation list for the broker's certificate has expired", NO_REMEDY)
         }
-        // Where another authority of the same name signed it.
-        CertificateError::BadSignature => {
-            ("the broker's certificate has a wrong signature, or the handshake has", AUTHORITY)
-        }
+        // The cause may be another authority with the same name.
+        CertificateError::BadSignature => ("the broker's certificate or handshake has an invalid signature", AUTHORITY),
         CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
             return match algorithm(signature_algorithm_id) {
-                Some(name) => (format!("the broker's certificate, or one that it is signed with, is signed by {name}, which is not supported").into(), SUPPORTED),
+                Some(name) => (format!("the broker's certificate, or one of its issuers', is signed with {name}, which is not supported").into(), SUPPORTED),
                 None => (UNSUPPORTED.into(), SUPPORTED),
             };
         }
-        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => (
-            "the key of the broker's certificate, or of one that it is signed with, is of a kind that is not supported",
-            SUPPORTED,
-        ),
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            ("the key of the broker's certificate, or of one of its issuers', is of an unsupported kind", SUPPORTED)
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            "the broker's certificate is not for its host name",
-            "the broker has to be called by a name that its certificate has",
+            "the broker's certificate is not valid for the host name",
+            "connect to the broker by a name in its certificate",
         ),
         CertificateError::InvalidPurpose => (PURPOSE, PURPOSE_REMEDY),
         CertificateError::InvalidPurposeContext { presented, .. } => {
             let only = presented.contains(&ExtendedKeyPurpose::ClientAuth);
             (
-                if only { "the broker's certificate is for clients alone (its extendedKeyUsage)" } else { PURPOSE },
+                if only { "the broker's certificate is valid for clients only (extendedKeyUsage)" } else { PURPOSE },
                 PURPOSE_REMEDY,
             )
         }
-        CertificateError::InvalidOcspResponse => ("the broker sends a wrong OCSP response", NO_REMEDY),
-        CertificateError::ApplicationVerificationFailure => ("the broker's certificate was refused", NO_REMEDY),
+        CertificateError::InvalidOcspResponse => ("the broker sent an invalid OCSP response", NO_REMEDY),
+        CertificateError::ApplicationVerificationFailure => ("the broker's certificate was rejected", NO_REMEDY),
         CertificateError::Other(other) => {
             return match (other.0.downcast_ref::<Fault>(), other.0.downcast_ref::<webpki::Error>()) {
                 (Some(fault), _) => (fault.to_string().into(), NO_REMEDY),
@@ -177,45 +183,49 @@ fn of_certificate(error: &CertificateError) -> (Cow<'static, str>, &'static str)
         CertificateError::UnsupportedSignatureAlgorithm => (UNSUPPORTED, SUPPORTED),
         _ => (CANNOT_VERIFY, NO_REMEDY),
     };
-    (said.into(), remedy)
+    (cause.into(), remedy)
 }
 
-const CLOCK: &str = "is the clock of this computer right?";
-const CANNOT_VERIFY: &str = "the broker's certificate cannot be verified, for a reason that has no description here";
-const UNSUPPORTED: &str = "the broker's certificate is signed by an algorithm that is not supported";
-const PURPOSE: &str = "the broker's certificate is not for servers (its extendedKeyUsage)";
-const PURPOSE_REMEDY: &str = "make one with -addext \"extendedKeyUsage=serverAuth\" for `openssl req`";
+const CLOCK: &str = "check the clock of this computer";
+const CANNOT_VERIFY: &str = "the broker's certificate cannot be verified, for a reason that has no description";
+const UNSUPPORTED: &str = "the broker's certificate is signed with an unsupported algorithm";
+const PURPOSE: &str = "the broker's certificate is not valid for servers (extendedKeyUsage)";
+const PURPOSE_REMEDY: &str = "create one with -addext \"extendedKeyUsage=serverAuth\" for `openssl req`";
 
 /// Describes errors of `webpki` for which the TLS library has no variant.
 fn of_webpki(error: &webpki::Error) -> (Cow<'static, str>, &'static str) {
     use webpki::Error as E;
-    let (said, remedy) = match error {
+    let (cause, remedy) = match error {
         E::CaUsedAsEndEntity => (
-            "the broker's certificate is one of an authority (basicConstraints: CA:TRUE)",
-            "name this very certificate in ssl.ca.location, or make one with \
+            "the broker's certificate is that of an authority (basicConstraints: CA:TRUE)",
+            "set ssl.ca.location to this certificate itself, or create one with \
              -addext \"basicConstraints=critical,CA:FALSE\" for `openssl req -x509`",
         ),
         E::EndEntityUsedAsCa => (
-            "a certificate that the broker's is signed with is none of an authority (basicConstraints: CA:TRUE is missing)",
-            "make it with -addext \"basicConstraints=critical,CA:TRUE\" for `openssl req -x509`",
+            "an issuer of the broker's certificate is not an authority (basicConstraints: CA:TRUE is missing)",
+            "create it with -addext \"basicConstraints=critical,CA:TRUE\" for `openssl req -x509`",
         ),
         E::UnsupportedCertVersion => (
-            "a certificate that the broker's is signed with is of X.509 version 1, and only version 3 is supported",
+            "an issuer of the broker's certificate has a certificate of X.509 version 1; only version 3 is supported",
             NO_REMEDY,
         ),
-        E::PathLenConstraintViolated => ("an authority may not have so many others below it (pathlen)", NO_REMEDY),
+        E::PathLenConstraintViolated => {
+            ("the chain of the broker's certificate is longer than an authority in it permits (pathlen)", NO_REMEDY)
+        }
         E::NameConstraintViolation => {
-            ("the authority may not sign certificates for this name (nameConstraints)", NO_REMEDY)
+            ("an issuer of the broker's certificate is not permitted to sign for its name (nameConstraints)", NO_REMEDY)
         }
         E::CertDistrusted => ("the key of the broker's certificate is distrusted", NO_REMEDY),
-        E::SignatureAlgorithmMismatch => ("the broker's certificate names two algorithms for one signature", NO_REMEDY),
+        E::SignatureAlgorithmMismatch => {
+            ("the broker's certificate names two different algorithms for its signature", NO_REMEDY)
+        }
         E::EmptyEkuExtension => (PURPOSE, PURPOSE_REMEDY),
-        E::InvalidSerialNumber => ("the broker's certificate has a serial number that cannot be", NO_REMEDY),
+        E::InvalidSerialNumber => ("the broker's certificate has an invalid serial number", NO_REMEDY),
         E::MaximumPathDepthExceeded
         | E::MaximumPathBuildCallsExceeded
         | E::MaximumSignatureChecksExceeded
         | E::MaximumNameConstraintComparisonsExceeded => {
-            ("the certificates that the broker sends take too much work to verify", NO_REMEDY)
+            ("the certificates that the broker sent take too much work to verify", NO_REMEDY)
         }
         E::MalformedDnsIdentifier
         | E::MalformedExtensions
@@ -223,14 +233,12 @@ fn of_webpki(error: &webpki::Error) -> (Cow<'static, str>, &'static str) {
         | E::InvalidNetworkMaskConstraint
         | E::ExtensionValueInvalid
         | E::UnsupportedNameType => ("the broker's certificate has an extension that cannot be read", NO_REMEDY),
-        E::UnsupportedCriticalExtension => {
-            ("the broker's certificate has a critical extension that is not known", NO_REMEDY)
-        }
+        E::UnsupportedCriticalExtension => ("the broker's certificate has an unknown critical extension", NO_REMEDY),
         // Errors that the TLS library has variants for, errors about revocation lists, which are not used, and errors of later
         // versions.
         _ => (CANNOT_VERIFY, NO_REMEDY),
     };
-    (said.into(), remedy)
+    (cause.into(), remedy)
 }
 
 /// Returns the name of an unsupported signature algorithm. `identifier` is the contents of its AlgorithmIdentifier.
@@ -268,17 +276,17 @@ fn of_alert(alert: AlertDescription) -> (Cow<'static, str>, &'static str, bool) 
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied => (OURS, true),
+        | AlertDescription::AccessDenied => (CLIENT_CERTIFICATE, true),
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => (
-            "it takes nothing that is spoken here: TLS 1.2 and 1.3, and certificates with RSA, ECDSA (P-256, P-384) or Ed25519",
+            "check the broker's TLS settings: this client supports TLS 1.2 and 1.3, and certificates with RSA, ECDSA (P-256, P-384) or Ed25519",
             false,
         ),
         AlertDescription::ProtocolVersion => {
-            ("TLS 1.2 and 1.3 are spoken here: see ssl.enabled.protocols of the broker", false)
+            ("this client supports TLS 1.2 and 1.3: check ssl.enabled.protocols of the broker", false)
         }
         _ => (NO_REMEDY, false),
     };
-    (format!("the broker ended it with the alert {name} ({number})").into(), remedy, is_distrust)
+    (format!("the broker ended the connection with the TLS alert {name} ({number})").into(), remedy, is_distrust)
 }
 
 /// The alerts of TLS (RFC 8446, section 6, and RFC 5246, section 7.2).

@@ -56,7 +56,7 @@ public final class JavaForms {
         try {
             var config = new ProducerConfig(settings);
             var producer = new KafkaProducer<byte[], byte[]>(settings);
-            // Not waited for: with a retry.backoff.ms of centuries it takes as long.
+            // Without waiting, because that may take as long as retry.backoff.ms, which may be centuries.
             var closing = new Thread(() -> producer.close(Duration.ZERO));
             closing.setDaemon(true);
             closing.start();

@@ -1,8 +1,7 @@
-"""What librdkafka makes of settings: the library in the wheel of confluent-kafka, asked directly.
+"""How librdkafka parses settings: calls the library in the wheel of confluent-kafka directly.
 
-Reads lines of fields that are separated by U+001F: the setting that is asked for, then names and values, in which U+001E
-stands for a line end. Answers each with "refused", "unknown", or the value behind "=", and ends each answer with U+001D and
-a line end.
+Reads lines of fields separated by U+001F: the requested setting, then names and values, in which U+001E stands for a line
+end. Prints for each "refused", "unknown", or the value after "=", followed by U+001D and a line end.
 """
 
 import ctypes
@@ -15,7 +14,7 @@ import confluent_kafka
 
 PRODUCER = 0
 UNKNOWN, INVALID, OK = -2, -1, 0
-# Their values are names without regard to case; they are printed in small letters. And -1 is printed as `all` for acks.
+# Their values are case-insensitive names, printed in lower case. For acks, -1 is printed as `all`.
 NAMES = {"security.protocol", "compression.type", "compression.codec", "ssl.endpoint.identification.algorithm"}
 SERVERS = {"bootstrap.servers", "metadata.broker.list"}
 ACKS = {"acks", "request.required.acks"}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the columns `java` and `librdkafka` of forms.tsv anew: see README.md. The other columns stay as they are."""
+"""Measures the columns `java` and `librdkafka` of forms.tsv again, as README.md describes. The other columns are kept."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ import tempfile
 HERE = pathlib.Path(__file__).parent
 KAFKA = "4.4.0"
 CONFLUENT_KAFKA = "2.16.1"
-COLUMNS = ["setting", "value", "with", "java", "librdkafka", "ours", "why"]
+COLUMNS = ["setting", "value", "with", "java", "librdkafka", "this_crate", "why"]
 
 
 def run(*command, **options):
@@ -19,7 +19,7 @@ def run(*command, **options):
 
 
 def java(work):
-    """The command that asks Java's client, which Maven gets."""
+    """Returns the command that runs Java's client, which Maven downloads."""
     (work / "pom.xml").write_text(f"""<project>
   <modelVersion>4.0.0</modelVersion><groupId>forms</groupId><artifactId>forms</artifactId><version>1</version>
   <dependencies><dependency>
@@ -31,14 +31,14 @@ def java(work):
 
 
 def librdkafka(work):
-    """The command that asks librdkafka, which pip gets."""
+    """Returns the command that runs librdkafka, which pip downloads."""
     run(sys.executable, "-m", "venv", work / "venv")
     run(work / "venv/bin/pip", "install", "-q", f"confluent-kafka=={CONFLUENT_KAFKA}")
     return [work / "venv/bin/python", HERE / "librdkafka_forms.py"]
 
 
 def certificates(work):
-    """What stands in braces in the table: an authority, a certificate and its key, as files and as texts."""
+    """Returns the values of the placeholders in braces: an authority, a certificate and its key, as files and as texts."""
     for name in ("ca", "certificate"):
         key = "key" if name == "certificate" else "ca-key"
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
@@ -52,11 +52,11 @@ def certificates(work):
     return values | {"{directory}": str(work / "directory"), "{missing}": str(work / "missing.pem")}
 
 
-def ask(command, rows, values):
-    def put_in(text):
+def measure(command, rows, values):
+    def insert_values(text):
         return re.sub(r"\{[a-z.]+\}", lambda found: values[found[0]], text)
 
-    def leave_out(text):
+    def insert_placeholders(text):
         for name, value in values.items():
             text = text.replace(value, name)
         return text
@@ -67,13 +67,13 @@ def ask(command, rows, values):
         for name, value in [each.split("=", 1) for each in row["with"].split()] + [
             (row["setting"], json.loads(row["value"]))
         ]:
-            fields += [name, put_in(value)]
+            fields += [name, insert_values(value)]
         lines.append("\x1f".join(fields).replace("\n", "\x1e") + "\n")
     answers = run(*command, input="".join(lines)).replace("\x1e", "\n").removesuffix("\x1d\n").split("\x1d\n")
     version, *answers = answers
     assert len(answers) == len(rows), (len(answers), len(rows))
     return version, [
-        answer if answer in ("refused", "unknown") else json.dumps(leave_out(answer[1:]), ensure_ascii=False)
+        answer if answer in ("refused", "unknown") else json.dumps(insert_placeholders(answer[1:]), ensure_ascii=False)
         for answer in answers
     ]
 
@@ -87,11 +87,11 @@ def main():
         values = certificates(work)
         versions = []
         for column, command in (("java", java(work)), ("librdkafka", librdkafka(work))):
-            version, answers = ask(command, rows, values)
+            version, answers = measure(command, rows, values)
             versions.append(version)
             for row, answer in zip(rows, answers):
                 row[column] = answer
-    header = [f"# Measured with {' and '.join(versions)}: README.md says how.", "# " + "\t".join(COLUMNS)]
+    header = [f"# Measured with {' and '.join(versions)}, as README.md describes.", "# " + "\t".join(COLUMNS)]
     body = ["\t".join(row[column] for column in COLUMNS) for row in rows]
     table.write_text("\n".join(header + body) + "\n")
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use kafka_batch_core::RecordBatches;
+use kafka_batch_core::decode::RecordBatches;
 
 pub(super) const TOPIC: &str = "t";
 

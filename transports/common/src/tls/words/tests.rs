@@ -13,7 +13,7 @@ fn time(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
-/// Every way in which a certificate can be wrong, as the TLS library has it.
+/// Returns every error of a certificate in the TLS library.
 fn of_certificates() -> Vec<CertificateError> {
     use CertificateError as C;
     let of_the_library = [
@@ -145,7 +145,7 @@ fn looks_like_debug(text: &str) -> bool {
 }
 
 #[test]
-fn every_error_is_in_words() {
+fn every_error_has_a_description() {
     assert!(looks_like_debug("Other(OtherError(UnsupportedCertVersion))"));
     for error in of_all() {
         let text = Words::of(&error).to_string();
@@ -154,7 +154,7 @@ fn every_error_is_in_words() {
 }
 
 #[test]
-fn what_has_no_words_gets_a_sentence() {
+fn other_errors_have_a_generic_description() {
     let generic = Words::of(&Error::General("x".into())).to_string();
     assert_eq!(generic, GENERIC);
     let crl = CertificateError::Other(OtherError(Arc::new(webpki::Error::UnsupportedDeltaCrl)));
@@ -162,7 +162,7 @@ fn what_has_no_words_gets_a_sentence() {
 }
 
 #[test]
-fn trust_is_about_certificates() {
+fn errors_of_certificates_are_distrust() {
     for error in of_all() {
         let expected = match &error {
             Error::InvalidCertificate(_) => true,
@@ -174,7 +174,7 @@ fn trust_is_about_certificates() {
 }
 
 #[test]
-fn dates_are_dates() {
+fn dates_are_formatted() {
     assert_eq!(date(time(1_000_000_000)), "2001-09-09T01:46:40Z");
     assert_eq!(date(time(u64::MAX)), "a time after the year 9999");
 }

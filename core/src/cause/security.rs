@@ -5,6 +5,7 @@ use core::fmt;
 
 /// Kafka's `security.protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: these are the combinations of TLS and SASL.
 pub enum SecurityProtocol {
     /// `plaintext`: neither TLS nor SASL.
     Plaintext,
@@ -75,29 +76,29 @@ pub struct SecurityMismatch {
 #[non_exhaustive]
 pub enum MismatchEvidence {
     /// The first bytes from it are TLS.
-    AnswersInTls,
+    TlsResponse,
     /// It does not take part in a TLS handshake.
     NoTls,
     /// It closed the connection before it answered the first request, as ports do that expect TLS.
-    ClosedAtOnce,
+    ClosedOnApiVersions,
     /// It closed the connection before it answered the first request after ApiVersions. Kafka does so if the client
     /// should have authenticated.
     ClosedAfterApiVersions,
     /// It refuses SASL: ILLEGAL_SASL_STATE, or it does not list SaslHandshake.
-    RefusesSasl,
+    SaslRefused,
 }
 
 impl SecurityMismatch {
     /// Returns the mismatch for this evidence, if there is another value to try.
-    pub(super) fn new(configured: SecurityProtocol, evidence: MismatchEvidence) -> Option<Self> {
+    pub(crate) fn new(configured: SecurityProtocol, evidence: MismatchEvidence) -> Option<Self> {
         let (tls, sasl) = (configured.has_tls(), configured.has_sasl());
         let of = SecurityProtocol::new;
         let suggested = match evidence {
-            MismatchEvidence::AnswersInTls => Vec::from([of(true, sasl)]),
+            MismatchEvidence::TlsResponse => Vec::from([of(true, sasl)]),
             MismatchEvidence::NoTls => Vec::from([of(false, sasl)]),
-            MismatchEvidence::RefusesSasl => Vec::from([of(tls, false)]),
+            MismatchEvidence::SaslRefused => Vec::from([of(tls, false)]),
             MismatchEvidence::ClosedAfterApiVersions => Vec::from([of(tls, true)]),
-            MismatchEvidence::ClosedAtOnce => match configured {
+            MismatchEvidence::ClosedOnApiVersions => match configured {
                 SecurityProtocol::Plaintext => Vec::from([of(true, false), of(false, true), of(true, true)]),
                 SecurityProtocol::Ssl | SecurityProtocol::SaslPlaintext => Vec::from([of(true, true)]),
                 SecurityProtocol::SaslSsl => Vec::new(),
@@ -112,16 +113,16 @@ impl fmt::Display for SecurityMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { configured, suggested, evidence } = self;
         f.write_str(match evidence {
-            MismatchEvidence::AnswersInTls => "this port wants TLS",
+            MismatchEvidence::TlsResponse => "this port wants TLS",
             MismatchEvidence::NoTls => "this port seems to speak plaintext, not TLS",
-            MismatchEvidence::ClosedAtOnce if configured.has_tls() => "if this port wants SASL",
-            MismatchEvidence::ClosedAtOnce if configured.has_sasl() => "if this port wants TLS",
-            MismatchEvidence::ClosedAtOnce => "if this port wants TLS or SASL",
+            MismatchEvidence::ClosedOnApiVersions if configured.has_tls() => "if this port wants SASL",
+            MismatchEvidence::ClosedOnApiVersions if configured.has_sasl() => "if this port wants TLS",
+            MismatchEvidence::ClosedOnApiVersions => "if this port wants TLS or SASL",
             MismatchEvidence::ClosedAfterApiVersions => "if this port wants SASL",
-            MismatchEvidence::RefusesSasl => "this port takes no SASL",
+            MismatchEvidence::SaslRefused => "this port takes no SASL",
         })?;
         f.write_str(match evidence {
-            MismatchEvidence::ClosedAtOnce | MismatchEvidence::ClosedAfterApiVersions => ", ",
+            MismatchEvidence::ClosedOnApiVersions | MismatchEvidence::ClosedAfterApiVersions => ", ",
             _ => ": ",
         })?;
         f.write_str("set security.protocol to ")?;
@@ -154,7 +155,7 @@ pub enum ForeignProtocol {
 
 impl ForeignProtocol {
     /// Returns the protocol that starts with these four bytes, if it is known.
-    pub(super) const fn recognise(first: [u8; 4]) -> Option<Self> {
+    pub(crate) const fn recognise(first: [u8; 4]) -> Option<Self> {
         match first {
             [0x15, 3, ..] => Some(Self::TlsAlert),
             [0x16, 3, ..] => Some(Self::TlsHandshake),
@@ -163,7 +164,7 @@ impl ForeignProtocol {
         }
     }
 
-    pub(super) const fn is_tls(self) -> bool {
+    pub(crate) const fn is_tls(self) -> bool {
         matches!(self, Self::TlsAlert | Self::TlsHandshake)
     }
 }
@@ -187,19 +188,19 @@ mod tests {
     use alloc::string::ToString;
 
     use super::*;
-    use MismatchEvidence::{AnswersInTls, ClosedAfterApiVersions, ClosedAtOnce, NoTls, RefusesSasl};
+    use MismatchEvidence::{ClosedAfterApiVersions, ClosedOnApiVersions, NoTls, SaslRefused, TlsResponse};
     use SecurityProtocol::{Plaintext, SaslPlaintext, SaslSsl, Ssl};
 
     #[test]
     fn each_mismatch_names_the_setting_the_value_and_the_values_to_try() {
         let table = [
-            (Plaintext, AnswersInTls, Some("this port wants TLS: set security.protocol to ssl (it is plaintext)")),
+            (Plaintext, TlsResponse, Some("this port wants TLS: set security.protocol to ssl (it is plaintext)")),
             (
                 SaslPlaintext,
-                AnswersInTls,
+                TlsResponse,
                 Some("this port wants TLS: set security.protocol to sasl_ssl (it is sasl_plaintext)"),
             ),
-            (Ssl, AnswersInTls, None),
+            (Ssl, TlsResponse, None),
             (
                 Ssl,
                 NoTls,
@@ -214,7 +215,7 @@ mod tests {
             ),
             (
                 Plaintext,
-                ClosedAtOnce,
+                ClosedOnApiVersions,
                 Some(
                     "if this port wants TLS or SASL, set security.protocol to ssl, sasl_plaintext or sasl_ssl \
                      (it is plaintext)",
@@ -222,11 +223,11 @@ mod tests {
             ),
             (
                 SaslPlaintext,
-                ClosedAtOnce,
+                ClosedOnApiVersions,
                 Some("if this port wants TLS, set security.protocol to sasl_ssl (it is sasl_plaintext)"),
             ),
-            (Ssl, ClosedAtOnce, Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)")),
-            (SaslSsl, ClosedAtOnce, None),
+            (Ssl, ClosedOnApiVersions, Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)")),
+            (SaslSsl, ClosedOnApiVersions, None),
             (
                 Plaintext,
                 ClosedAfterApiVersions,
@@ -238,10 +239,10 @@ mod tests {
                 Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)"),
             ),
             (SaslSsl, ClosedAfterApiVersions, None),
-            (SaslSsl, RefusesSasl, Some("this port takes no SASL: set security.protocol to ssl (it is sasl_ssl)")),
+            (SaslSsl, SaslRefused, Some("this port takes no SASL: set security.protocol to ssl (it is sasl_ssl)")),
             (
                 SaslPlaintext,
-                RefusesSasl,
+                SaslRefused,
                 Some("this port takes no SASL: set security.protocol to plaintext (it is sasl_plaintext)"),
             ),
         ];

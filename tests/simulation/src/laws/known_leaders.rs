@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::messages::MetadataResponse;
 
-use crate::wire::produce::{Answered, TopicRef};
+use crate::wire::produce::{SetResponse, TopicRef};
 
 const UNKNOWN_TOPIC: i16 = 3;
 const REPLICA_NOT_AVAILABLE: i16 = 9;
 const UNKNOWN_TOPIC_ID: i16 = 100;
 const INCONSISTENT_TOPIC_ID: i16 = 103;
 
-/// What the client was told.
+/// What the client knows of the leaders.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct KnownLeaders {
     brokers: BTreeSet<i32>,
     topics: BTreeMap<String, Topic>,
 }
@@ -25,16 +25,16 @@ struct Topic {
     partitions: BTreeMap<i32, (i32, Option<i32>, Vec<i32>)>,
 }
 
-impl Told {
-    /// A leader that the client knows to be one no more: the epoch that it should know, if this broker is not of it but
-    /// of an older one.
+impl KnownLeaders {
+    /// Returns the epoch that the client knows of a partition, if this broker was the leader only in an older
+    /// one.
     #[must_use]
     pub fn is_outdated(&self, topic: &str, partition: i32, broker: i32) -> Option<i32> {
         let (epoch, leader, older) = self.topics.get(topic)?.partitions.get(&partition)?;
         (*epoch >= 0 && *leader != Some(broker) && older.contains(&broker)).then_some(*epoch)
     }
 
-    /// An answer to Metadata has come.
+    /// Records a response to Metadata.
     pub fn metadata(&mut self, response: &MetadataResponse) {
         if response.error_code != 0 {
             *self = Self::default();
@@ -43,18 +43,18 @@ impl Told {
             return;
         }
         self.brokers = response.brokers.iter().map(|broker| broker.node_id.into()).collect();
-        for told in &response.topics {
-            let Some(name) = &told.name else { continue };
-            if told.error_code != 0 {
+        for described in &response.topics {
+            let Some(name) = &described.name else { continue };
+            if described.error_code != 0 {
                 self.topics.remove(name.as_str());
                 continue;
             }
             let topic = self.topics.entry(name.to_string()).or_default();
-            let id = told.topic_id.as_bytes().to_vec();
+            let id = described.topic_id.as_bytes().to_vec();
             if topic.id != id {
                 *topic = Topic { id, partitions: BTreeMap::new() };
             }
-            for partition in &told.partitions {
+            for partition in &described.partitions {
                 let leader = i32::from(partition.leader_id);
                 let good = matches!(partition.error_code, 0 | REPLICA_NOT_AVAILABLE) && self.brokers.contains(&leader);
                 topic.learn(partition.partition_index, partition.leader_epoch, Some(leader).filter(|_| good));
@@ -62,10 +62,10 @@ impl Told {
         }
     }
 
-    /// An answer to Produce has come. `name`: the names of topics that go by ids.
+    /// Records a response to Produce. `name` returns the names of topics that are identified by ids.
     pub fn produced<'a>(
         &mut self,
-        sets: impl Iterator<Item = &'a Answered>,
+        sets: impl Iterator<Item = &'a SetResponse>,
         endpoints: &[(i32, String, i32)],
         name: impl Fn(&TopicRef) -> Option<String>,
     ) {

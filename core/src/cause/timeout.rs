@@ -1,0 +1,121 @@
+//! The cause of a timeout: what was waited for when it expired, and the last error before it.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::broker_address::BrokerAddress;
+use super::connection::ConnectionError;
+use super::millis::Millis;
+use super::pending_request::PendingRequest;
+use crate::protocol::BrokerError;
+
+/// What a batch, or the lookup of a topic, was waiting for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitingFor {
+    /// A connection that was being established.
+    Connection {
+        /// The broker.
+        broker: BrokerAddress,
+        /// How long the attempt had lasted.
+        elapsed: Duration,
+    },
+    /// The next attempt to connect (`reconnect.backoff.ms`).
+    Reconnect {
+        /// The broker.
+        broker: BrokerAddress,
+    },
+    /// The response to a request, in the handshake or after it.
+    Response {
+        /// The broker.
+        broker: BrokerAddress,
+        /// The request.
+        request: PendingRequest,
+    },
+    /// The end of the broker's throttle time (KIP-219).
+    Throttle {
+        /// The broker.
+        broker: BrokerAddress,
+    },
+    /// A response to Metadata, while no broker was reachable; or metadata that names a leader of the partition.
+    Metadata,
+    /// A producer id, while no broker was reachable.
+    ProducerId,
+}
+
+impl fmt::Display for WaitingFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection { broker, elapsed } => {
+                write!(f, "waiting for a connection to {broker}, begun {} before", Millis(*elapsed))
+            }
+            Self::Reconnect { broker } => write!(f, "waiting to connect to {broker} again"),
+            Self::Response { broker, request } if request.expects_response => {
+                write!(f, "waiting for {broker} to answer {request}, sent {} before", Millis(request.elapsed))
+            }
+            Self::Response { broker, request } => {
+                write!(f, "waiting to write {request} to {broker}, begun {} before", Millis(request.elapsed))
+            }
+            Self::Throttle { broker } => write!(f, "waiting because {broker} throttles this client"),
+            Self::Metadata => f.write_str("waiting for Metadata"),
+            Self::ProducerId => f.write_str("waiting for a producer id (InitProducerId)"),
+        }
+    }
+}
+
+/// The last error before a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastError {
+    /// The error.
+    pub error: LastErrorKind,
+    /// How long before that moment it occurred.
+    pub age: Duration,
+}
+
+/// An error after which the machine retried.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LastErrorKind {
+    /// A connection failed.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// A broker answered with a retriable error.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// Why a timeout expired: the source in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and of
+/// [`TopicLookupError::TimedOut`](super::TopicLookupError::TimedOut).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimeoutCause {
+    /// What was waited for when the timeout expired, if it is known.
+    pub waiting_for: Option<WaitingFor>,
+    /// The last error before that, if there was one: of the request itself, of the partition leader's connection or,
+    /// while no leader is known, of any connection.
+    pub last_error: Option<LastError>,
+}
+
+impl TimeoutCause {
+    /// Returns `None` if nothing is known.
+    pub(crate) fn new(waiting_for: Option<WaitingFor>, last_error: Option<LastError>) -> Option<Self> {
+        (waiting_for.is_some() || last_error.is_some()).then_some(Self { waiting_for, last_error })
+    }
+}
+
+impl fmt::Display for TimeoutCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { waiting_for, last_error } = self;
+        if let Some(waiting_for) = waiting_for {
+            write!(f, "{waiting_for}")?;
+        }
+        if let Some(LastError { error, age }) = last_error {
+            let separator = if waiting_for.is_some() { "; " } else { "" };
+            write!(f, "{separator}last error {} before: {error}", Millis(*age))?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for TimeoutCause {}

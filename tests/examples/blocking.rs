@@ -1,0 +1,79 @@
+//! `blocking`: the machine over the sockets of the standard library.
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use crate::{Run, example, number, run};
+
+fn blocking(arguments: &[&str]) -> Run {
+    run(example("blocking").args(arguments), b"")
+}
+
+#[test]
+fn blocking_without_arguments_publishes_over_plain_sockets() {
+    let run = blocking(&[]);
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+    assert!(run.out.contains(": Produce v10, which takes magic 2; Metadata v12; InitProducerId v4"), "{}", run.out);
+    assert!(run.out.contains("records  10000, all read back as they were published"), "{}", run.out);
+    let batches: Vec<_> = run.out.lines().filter(|line| line.starts_with("batch ")).collect();
+    assert_eq!(batches.len(), number(&run, "batches "));
+    for partition in 0..3 {
+        let suffix = format!(" of readings-{partition}");
+        let first = batches.iter().find(|line| line.ends_with(&suffix)).expect("a batch");
+        assert!(first.contains(" records at offsets 0 to "), "{first}");
+    }
+}
+
+#[test]
+fn blocking_publishes_as_its_options_say() {
+    let cluster = MockCluster::new(2).expect("a cluster");
+    cluster.create_topic("orders", 2, 1).expect("a topic");
+    let brokers = cluster.bootstrap_servers();
+    for (acks, seen) in [
+        ("all", "all read back as they were published"),
+        ("1", "all read back as they were published"),
+        ("0", "not read back: with --acks 0 their offsets are unknown"),
+    ] {
+        let to = ["--brokers", &brokers, "--topic", "orders", "--partition", "1", "--acks", acks];
+        let run = blocking(&[&to[..], &["--count", "50", "--batch-size", "300", "--compression", "gzip:9"]].concat());
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+        assert!(run.out.ends_with(&format!("records  50, {seen}\n")), "{}", run.out);
+        assert!(number(&run, "batches ") > 5);
+        assert!(!run.out.contains("orders-0"), "{}", run.out);
+    }
+    assert_eq!(blocking(&["--count", "0"]).status, 0);
+}
+
+/// More than a socket accepts in one write, and by a name that may have several addresses.
+#[test]
+fn blocking_writes_large_batches_completely() {
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let brokers = cluster.bootstrap_servers().replace("127.0.0.1", "localhost");
+    let to = ["--brokers", &brokers, "--topic", "orders", "--count", "90000"];
+    let run = blocking(&[&to[..], &["--batch-size", "1000000", "--compression", "none"]].concat());
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
+    assert!(run.out.ends_with("records  90000, all read back as they were published\n"), "{}", run.out);
+    assert!((3..6).contains(&number(&run, "batches ")), "{}", run.out);
+}
+
+#[test]
+fn blocking_reports_errors_with_remedies() {
+    blocking(&["--brokers", "localhost"]).fails(2, &["--brokers", "HOST:PORT"]);
+    blocking(&["--acks", "2"]).fails(2, &["--acks", "all, 1 or 0"]);
+    blocking(&["--partition", "3"]).fails(1, &["--partition 3", "name one from 0 to 2"]);
+    let expected = "cannot be published to: no answer came within request.timeout.ms: ";
+    blocking(&["--topic", "no such name", "--brokers", "127.0.0.1:1", "--timeout", "2"])
+        .fails(1, &["127.0.0.1:1: could not connect: Connection refused", expected, "remedy: "]);
+
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let no_error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let rejected = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[no_error, rejected]);
+    let run = blocking(&["--brokers", &cluster.bootstrap_servers(), "--topic", "orders", "--batch-size", "200"]);
+    run.fails(
+        1,
+        &["batch 1: ", "TOPIC_AUTHORIZATION_FAILED", "not written", "delivered before it: 1 batches", "remedy: "],
+    );
+}
