@@ -6,10 +6,11 @@
 
 pub use kafka_batch_core::{
     Append, AppendError, Appended, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities,
-    Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, ExtendError,
-    FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch,
-    Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record, RecordError, RecordMetadata, SealError,
-    SealErrorReason, SealedBatch, SendError, SendErrorReason, SizePolicy, Timestamp, TopicPartition, Transport,
+    Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, Destination,
+    EnqueueError, EnqueueErrorReason, ExtendError, FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason,
+    Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record,
+    RecordDelivery, RecordDeliveryError, RecordError, RecordMetadata, SealError, SealErrorReason, SealedBatch,
+    SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
 };
 pub use kafka_batch_core::{
     batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,
@@ -19,7 +20,7 @@ pub use kafka_batch_core::{
 pub use kafka_batch_core::proptest;
 
 #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
-pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig};
+pub use kafka_batch_transport::{ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig};
 
 /// A producer over tokio.
 #[cfg(feature = "tokio")]

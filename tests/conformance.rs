@@ -74,6 +74,8 @@ mod futures;
 mod kafka;
 #[path = "conformance/log.rs"]
 mod log;
+#[path = "conformance/messages.rs"]
+mod messages;
 #[path = "conformance/pressure.rs"]
 mod pressure;
 #[path = "conformance/publishing.rs"]

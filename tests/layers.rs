@@ -44,7 +44,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 9] = [
     ("stream", &["stream"], &["values", "batch"]),
     (
         "publishing",
-        &["delivery", "failure", "publish", "send_error", "transport", "transport_error"],
+        &["delivery", "failure", "publish", "send_error", "send_message", "transport", "transport_error"],
         &["values", "protocol", "cause", "batch"],
     ),
     ("proptest", &["proptest"], &["values", "protocol", "batch", "publishing"]),

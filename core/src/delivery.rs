@@ -200,7 +200,10 @@ impl Delivery {
         }
     }
 
-    fn append_time(&self, position: usize) -> Option<Timestamp> {
+    /// Returns the time at which the broker appended the record at this position, on a topic with
+    /// `message.timestamp.type=LogAppendTime`; also if the batch was split.
+    #[must_use]
+    pub fn append_time(&self, position: usize) -> Option<Timestamp> {
         match &self.append_times {
             AppendTimes::None => None,
             AppendTimes::All(time) => Some(*time),

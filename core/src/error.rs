@@ -10,9 +10,11 @@
 //! | [`NoBrokerCause`] | in [`SendErrorReason::NoBroker`](crate::SendErrorReason::NoBroker): why no broker responds |
 //! | [`AuthenticationError`] | in [`SendErrorReason::Authentication`](crate::SendErrorReason::Authentication): which side refused, and why |
 //! | [`TransportError`] | in variants `Transport`: an error that is particular to one transport |
+//! | [`Rejection`] | in [`RecordDeliveryError`](crate::RecordDeliveryError): which record of the batch the broker rejected |
 //! | [`InvalidBrokerVersion`] | parsing text as a [`BrokerVersion`](crate::BrokerVersion) returns it |
 
 pub use crate::failure::{BatchLost, CodecRefused};
 pub use crate::magic::InvalidBrokerVersion;
 pub use crate::send_error::{AuthenticationError, NoBrokerCause};
+pub use crate::send_message::Rejection;
 pub use crate::transport_error::TransportError;

@@ -60,6 +60,7 @@ mod publish;
 pub mod record;
 mod secret;
 mod send_error;
+mod send_message;
 mod splitmix64;
 pub mod stream;
 mod time;
@@ -82,5 +83,8 @@ pub use publish::{PreparedBatch, Publish, PublishError};
 pub use record::to_append::Record;
 pub use record::topic_partition::TopicPartition;
 pub use send_error::{FlushError, FlushErrorReason, SendError, SendErrorReason};
+pub use send_message::{
+    Destination, EnqueueError, EnqueueErrorReason, RecordDelivery, RecordDeliveryError, SendMessageError,
+};
 pub use time::Timestamp;
 pub use transport::{BoxPending, BoxTransport, Capabilities, Transport};

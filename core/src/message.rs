@@ -13,6 +13,7 @@
 //! | append messages to a batch | [`KafkaBatch::messages`], [`MessageWriter`] |
 //! | make a batch of messages | [`KafkaBatch::from_messages`], [`FromMessagesError`] |
 //! | publish a type of your own | implement [`Message`] |
+//! | write a transport that sends single messages | [`RecordComposer`] |
 //!
 //! # Headers that are not Kafka's
 //!
@@ -32,7 +33,7 @@
 //! [`KafkaBatch::from_messages`]: crate::KafkaBatch::from_messages
 //! [`Record`]: crate::Record
 
-pub use crate::batch::messages::{FromMessagesError, MessageWriter};
+pub use crate::batch::messages::{FromMessagesError, MessageWriter, RecordComposer};
 pub use crate::headers::merge_headers;
 #[cfg(feature = "json")]
 pub use crate::outgoing::Json;

@@ -307,6 +307,16 @@ pub struct Defaults<'a> {
     pub(crate) headers: HeaderList<'a>,
 }
 
+impl Defaults<'_> {
+    /// Returns `true` if messages without headers of their own get any.
+    pub(crate) const fn has_headers(&self) -> bool {
+        self.correlation_id.is_some()
+            || self.reply_to.is_some()
+            || !self.publisher_headers.is_empty()
+            || !self.headers.is_empty()
+    }
+}
+
 impl<'a> Defaults<'a> {
     /// Sets the key: borrowed bytes or text, or an [`Option`] of that.
     #[must_use]

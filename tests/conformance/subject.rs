@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     /// The time limits for accepted batches and for topic lookups.
     pub(crate) patience: Duration,
     pub(crate) acks: &'static str,
+    /// `linger.ms` of single messages. Without effect over librdkafka.
+    pub(crate) linger: &'static str,
     pub(crate) seed: u64,
 }
 
@@ -51,6 +53,7 @@ macro_rules! create {
             .set("reconnect.backoff.ms", "1")
             .set("reconnect.backoff.max.ms", "10")
             .set("acks", $wanted.acks)
+            .set("linger.ms", $wanted.linger)
             .batch_options($wanted.options)
             .seed($wanted.seed)
             .build()

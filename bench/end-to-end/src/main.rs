@@ -7,6 +7,7 @@ mod client;
 mod cores;
 mod job;
 mod meter;
+mod one_message;
 mod plot;
 mod results;
 mod rows;
@@ -25,6 +26,7 @@ use rows::{PARTITIONS, ROWS, Row};
 
 const USAGE: &str = "\
 usage: end-to-end [OPTION]... [ROW]...
+       end-to-end one-message [--rounds N] [--seconds S] [--tasks N]... [--client NAME]... [--write]
 
 Runs each client in each row, in turns, against librdkafka's mock cluster, and prints the tables.
 A ROW is any part of a row's name; without any, all rows are run.
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["broker", ..] => cores::pin(Side::Broker).and_then(|()| broker::serve(&words[1..])),
+        ["one-message", ..] => one_message::Plan::parse(&words[1..]).and_then(|plan| one_message::measure(&plan)),
+        ["one-message-client", name, job] => cores::pin(Side::Client).and_then(|()| one_message::run_client(name, job)),
         ["client", name, job] => cores::pin(Side::Client).and_then(|()| run_client(name, job)),
         _ => plan(words).and_then(|plan| measure(&plan)),
     };

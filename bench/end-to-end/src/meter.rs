@@ -20,8 +20,13 @@ pub struct Meter {
 impl Meter {
     /// Begins after so many records that do not count.
     pub fn start(job: &Job, warm_up: u64) -> Self {
+        Self::begin(job.seconds, warm_up)
+    }
+
+    /// The same, for so many seconds.
+    pub fn begin(seconds: f64, warm_up: u64) -> Self {
         let begun = Instant::now();
-        let until = begun + Duration::from_secs_f64(job.seconds);
+        let until = begun + Duration::from_secs_f64(seconds);
         Self { warm_up, begun, cpu: cpu_seconds(), core: cores::busy_seconds(), until, trips: Vec::new() }
     }
 
@@ -32,6 +37,11 @@ impl Meter {
 
     pub fn trip(&mut self, since: Instant) {
         self.trips.push(since.elapsed());
+    }
+
+    /// Adds trips that were timed elsewhere.
+    pub fn trips(&mut self, trips: Vec<Duration>) {
+        self.trips.extend(trips);
     }
 
     pub fn stop(mut self, records: u64) -> Report {

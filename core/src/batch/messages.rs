@@ -137,8 +137,20 @@ impl MessageWriter<'_, '_> {
 ///
 /// The memory of values and headers is reused from message to message. The merged headers themselves are reused too, for
 /// messages that have no headers of their own and the content type of the message before: they are encoded only once.
+///
+/// [`MessageWriter`] appends the records to a batch. This type is for transports that choose the batch by the record.
+///
+/// ```
+/// use kafka_batch_core::message::{Defaults, OutgoingMessage, RecordComposer};
+///
+/// let message = OutgoingMessage::new("21.5").key("sensor-7");
+/// let mut composer = RecordComposer::new(Defaults::default());
+/// let record = composer.compose(&message)?;
+/// assert_eq!((record.key, record.value), (Some(&b"sensor-7"[..]), Some(&b"21.5"[..])));
+/// # Ok::<(), kafka_batch_core::message::EncodeError>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct RecordComposer<'d> {
+pub struct RecordComposer<'d> {
     defaults: Defaults<'d>,
     value: Vec<u8>,
     headers: EncodedHeaders,
@@ -147,11 +159,17 @@ pub(crate) struct RecordComposer<'d> {
 }
 
 impl<'d> RecordComposer<'d> {
-    pub(crate) const fn new(defaults: Defaults<'d>) -> Self {
+    /// Creates a composer for messages with these defaults.
+    #[must_use]
+    pub const fn new(defaults: Defaults<'d>) -> Self {
         Self { defaults, value: Vec::new(), headers: EncodedHeaders::EMPTY, shared_for: None }
     }
 
-    pub(crate) fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
+    /// Returns the record of a message.
+    ///
+    /// # Errors
+    /// The message cannot be encoded.
+    pub fn compose<'a, M: Message + ?Sized>(&'a mut self, message: &'a M) -> Result<Record<'a>, EncodeError> {
         let Self { defaults, value, headers, shared_for } = self;
         value.clear();
         let payload = message.payload(value)?;
@@ -160,7 +178,11 @@ impl<'d> RecordComposer<'d> {
         let encoded = matches!(shared_for, Some(shared) if shared.as_deref() == payload.content_type);
         if !(shareable && encoded) {
             *shared_for = None;
-            encode_layers(headers, defaults, payload.content_type, &own).map_err(EncodeError::new)?;
+            if shareable && payload.content_type.is_none() && !defaults.has_headers() {
+                headers.clear();
+            } else {
+                encode_layers(headers, defaults, payload.content_type, &own).map_err(EncodeError::new)?;
+            }
             if shareable {
                 *shared_for = Some(payload.content_type.map(String::from));
             }

@@ -22,6 +22,9 @@
 //! let accepted = producer.send_batch(batch, TopicPartition::new("readings", 0)).await?;
 //! let delivery = accepted.await?;
 //! assert_eq!((delivery.offset(0), delivery.offset(1)), (Some(0), Some(1)));
+//!
+//! let third = producer.send(("readings", 0), Record::new("21.9").key("sensor-7")).await?; // one message, in a shared batch
+//! assert_eq!(third.offset, Some(2));
 //! producer.close().await?;
 //! # Ok(())
 //! # })
@@ -54,7 +57,9 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use async_io::{Async, Timer};
-pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol};
+pub use kafka_batch_transport::{
+    ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
+};
 use kafka_batch_transport::{Runtime, runtime_producer};
 
 runtime_producer! {

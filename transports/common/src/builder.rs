@@ -14,6 +14,7 @@ use crate::command_queue::CommandQueue;
 use crate::driver::Driver;
 use crate::driver_loop::run;
 use crate::error::ConfigError;
+use crate::gathering::Gathering;
 use crate::producer::Producer;
 use crate::runtime::{ProducerTask, Runtime, Spawn};
 use crate::secrets::{shown, shown_name};
@@ -118,7 +119,7 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// A setting is unknown, out of range or in conflict with another one.
     pub fn build_with_task(self) -> Result<(R::Producer, ProducerTask), ConfigError> {
         let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let ParsedConfig { machine: mut config, options: batch_options, tls, brokers } =
+        let ParsedConfig { machine: mut config, options: batch_options, linger, tls, brokers } =
             settings::parse(&settings, &config, batch_options)?;
         let security = Security::new(tls.as_ref())?;
         batch_options.clone().build(UNIX_EPOCH)?;
@@ -127,7 +128,10 @@ impl<R: Runtime> ProducerBuilder<R> {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let limit = config.buffer_memory;
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
-        let queue = Arc::new(CommandQueue::new(limit, topics));
+        // What the machine cannot have in flight is better gathered than queued.
+        let max_in_flight = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
+        let gathering = Gathering::new(linger, max_in_flight);
+        let queue = Arc::new(CommandQueue::new(limit, topics, gathering));
         let driver = Driver::new(config, security, seed, Arc::clone(&queue));
         let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
         Ok((producer.into(), Box::pin(run::<R>(driver))))

@@ -5,13 +5,19 @@
 
 use std::future::poll_fn;
 use std::mem;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::{Instant, SystemTime};
 
 use kafka_batch_core::machine::CloseMode;
-use kafka_batch_core::{SealedBatch, SendErrorReason, TopicPartition};
+use kafka_batch_core::{
+    BatchOptions, Destination, EnqueueErrorReason, KafkaBatch, Record, SealedBatch, SendErrorReason, TopicPartition,
+};
 
 use crate::accepted::{Accepted, Answer, FlushOrClose, Flushed};
+use crate::completion::PendingRecord;
+use crate::gathering::{Gathered, Gathering, PartitionId, Placed};
 use crate::oneshot::{Receiver, Sender, lock, wake};
 use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
 use crate::topic_error::TopicError;
@@ -22,6 +28,8 @@ use crate::topics::Topics;
 pub(crate) enum Command {
     /// Sends the batch that the sender holds.
     Send(Sender<Accepted>),
+    /// Sends a batch of messages.
+    SendGathered(Gathered),
     Flush(Sender<FlushOrClose>),
     /// Closes the producer. Without a sender if the last handle was dropped.
     Close(CloseMode, Option<Sender<FlushOrClose>>),
@@ -39,6 +47,10 @@ struct State {
     queue_state: QueueState,
     semaphore: Semaphore,
     commands: Vec<Command>,
+    /// Messages that are not in a command yet. Empty once the queue is not open.
+    gathering: Gathering,
+    /// Whether the driver has let other tasks run since a batch of messages became due.
+    has_yielded: bool,
     /// The driver's waker, while it waits for commands.
     driver_waker: Option<Waker>,
     /// The newest version of Produce that all connected brokers support; without connections, the last known one.
@@ -74,12 +86,43 @@ impl QueueState {
     }
 }
 
+/// The outcome of [`CommandQueue::append`], if there was no error.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Accepted(PendingRecord),
+    /// The topic's number of partitions has to be looked up.
+    UnknownTopic,
+    /// `buffer.memory` is full.
+    NoMemory,
+}
+
+/// Memory that was acquired for a message. Released when it is dropped.
+#[derive(Debug)]
+pub(crate) struct HeldPermits<'a> {
+    queue: &'a CommandQueue,
+    permits: Permits,
+}
+
+impl Drop for HeldPermits<'_> {
+    fn drop(&mut self) {
+        if self.permits != Permits::default() {
+            self.queue.release(self.permits);
+        }
+    }
+}
+
 impl CommandQueue {
     /// Makes a queue that accepts at most `bytes` bytes of batches in flight.
-    pub(crate) fn new(bytes: usize, topics: Topics<TopicError>) -> Self {
-        let semaphore = Semaphore::new(Permits { records: usize::MAX, bytes });
-        let state =
-            State { queue_state: QueueState::Open, semaphore, commands: Vec::new(), driver_waker: None, produce: None };
+    pub(crate) fn new(bytes: usize, topics: Topics<TopicError>, gathering: Gathering) -> Self {
+        let state = State {
+            queue_state: QueueState::Open,
+            semaphore: Semaphore::new(Permits { records: usize::MAX, bytes }),
+            commands: Vec::new(),
+            gathering,
+            has_yielded: false,
+            driver_waker: None,
+            produce: None,
+        };
         Self { state: Mutex::new(state), topics }
     }
 
@@ -107,6 +150,11 @@ impl CommandQueue {
         let acquired = poll_fn(|context| acquiring.poll(needed, context.waker(), |state| state.queue_state.refusal()));
         match acquired.await {
             Ok(mut state) => {
+                // Messages that were accepted before go first.
+                if !state.gathering.is_empty() {
+                    let before = state.gathering.take_of(&to);
+                    before.into_iter().for_each(|gathered| self.push_gathered(&mut state, gathered));
+                }
                 let (sender, receiver) = Sender::new(Accepted::new(batch, to));
                 state.commands.push(Command::Send(sender));
                 unlock_and_wake(state);
@@ -114,6 +162,117 @@ impl CommandQueue {
             }
             Err(reason) => Err(NotAccepted { reason, batch, to }),
         }
+    }
+
+    /// Appends a message to the open batch of its partition, and accepts it. `needed` is the memory that it needs at most,
+    /// and `held` has that if it was acquired before. `known` is the topic's number of partitions, if it was just looked up.
+    ///
+    /// # Errors
+    /// No batch can hold the record, or the producer is closed or has stopped.
+    pub(crate) fn append(
+        &self,
+        to: Destination<'_>,
+        record: &Record<'_>,
+        needed: usize,
+        known: Option<NonZeroU32>,
+        held: &mut Option<HeldPermits<'_>>,
+        options: &BatchOptions,
+    ) -> Result<Attempt, EnqueueErrorReason> {
+        let now = SystemTime::now();
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        if let Some(reason) = state.queue_state.refusal() {
+            return Err(reason.into());
+        }
+        let known = || known.or_else(|| self.topics.known(to.topic));
+        let pick = |partitions| self.topics.pick(to.topic, partitions);
+        let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
+            return Ok(Attempt::UnknownTopic);
+        };
+        let acquired = Permits { records: 1, bytes: needed };
+        match held {
+            Some(held) if held.permits == acquired => held.permits = Permits::default(),
+            _ if state.semaphore.try_acquire(acquired) => {}
+            _ => {
+                // Open batches hold memory, too.
+                let gathered = state.gathering.take_all();
+                gathered.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
+                state.gathering.forget_if_unused(partition);
+                unlock_and_wake(guard);
+                return Ok(Attempt::NoMemory);
+            }
+        }
+        let produce = state.produce;
+        let new_batch = || (new_batch(options, produce, now), Instant::now());
+        let mut is_command = false;
+        let placed = loop {
+            match state.gathering.append(partition, record, now.into(), new_batch) {
+                Ok(Placed::Taken { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
+                Ok(Placed::Full(gathered)) => {
+                    self.push_gathered(state, *gathered);
+                    is_command = true;
+                    // Without a key, the next batch is one of another partition.
+                    match state.gathering.route(to, record.key, known, pick) {
+                        Some(next) => partition = next,
+                        None => break Err(None),
+                    }
+                }
+                Err(error) => break Err(Some(error)),
+            }
+        };
+        let used = placed.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
+        let mut surplus = acquired;
+        surplus -= used;
+        let granted = state.semaphore.release(surplus);
+        let wakes = is_command || placed.as_ref().is_ok_and(|(.., wakes)| *wakes);
+        if wakes {
+            unlock_and_wake(guard);
+        } else {
+            drop(guard);
+        }
+        granted.into_iter().for_each(wake);
+        match placed {
+            Ok((pending, ..)) => Ok(Attempt::Accepted(pending)),
+            Err(None) => Ok(Attempt::UnknownTopic),
+            Err(Some(error)) => Err(error.into()),
+        }
+    }
+
+    /// Waits for memory for one message, in the order of the calls.
+    ///
+    /// # Errors
+    /// The producer is closed or has stopped.
+    pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
+        let permits = Permits { records: 1, bytes };
+        let mut acquiring = Acquiring::new(&self.state);
+        poll_fn(|context| {
+            let acquired = acquiring.poll(permits, context.waker(), |state| state.queue_state.refusal());
+            acquired.map_ok(|_guard| ()) // which is released here
+        })
+        .await?;
+        Ok(HeldPermits { queue: self, permits })
+    }
+
+    /// Queues a batch of messages to be sent.
+    fn push_gathered(&self, state: &mut State, gathered: Gathered) {
+        self.topics.sent(&gathered.to.topic, gathered.to.partition);
+        state.commands.push(Command::SendGathered(gathered));
+    }
+
+    /// Queues all open batches to be sent.
+    fn push_all_gathered(&self, state: &mut State) {
+        for gathered in state.gathering.take_all() {
+            self.push_gathered(state, gathered);
+        }
+    }
+
+    /// Records that a batch of messages is complete, and releases its memory.
+    pub(crate) fn completed(&self, partition: PartitionId, permits: Permits) {
+        let mut state = lock(&self.state);
+        state.gathering.completed(partition);
+        let granted = state.semaphore.release(permits);
+        drop(state);
+        granted.into_iter().for_each(wake);
     }
 
     /// Requests the topic's metadata.
@@ -135,6 +294,7 @@ impl CommandQueue {
         if state.is_over() {
             return None;
         }
+        self.push_all_gathered(&mut state);
         let (sender, receiver) = Sender::new(FlushOrClose);
         state.commands.push(Command::Flush(sender));
         unlock_and_wake(state);
@@ -158,6 +318,7 @@ impl CommandQueue {
             return false;
         }
         state.queue_state = QueueState::Closing;
+        self.push_all_gathered(&mut state);
         state.commands.push(Command::Close(mode, sender));
         let rejected = state.semaphore.cancel_all();
         unlock_and_wake(state);
@@ -165,10 +326,30 @@ impl CommandQueue {
         true
     }
 
-    /// Swaps the queued commands into `commands`. Pending while there are none.
-    pub(crate) fn poll_commands(&self, commands: &mut Vec<Command>, context: &Context<'_>) -> Poll<()> {
+    /// Swaps the queued commands into `commands`, among them those to send batches of messages that are due. Pending while
+    /// there are none. If only messages are due, other tasks run once before they are taken, so that those that are about to
+    /// send share the batch: some runtimes run a task that is woken next, ahead of all others. Sets `deadline` to when it has to be called again; ready if that is earlier than before.
+    pub(crate) fn poll_commands(
+        &self,
+        commands: &mut Vec<Command>,
+        deadline: &mut Option<Instant>,
+        context: &Context<'_>,
+    ) -> Poll<()> {
+        let now = Instant::now();
         let mut state = lock(&self.state);
-        if !state.commands.is_empty() {
+        if state.commands.is_empty() && !state.has_yielded && state.gathering.has_due(now) {
+            state.has_yielded = true;
+            drop(state);
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        state.has_yielded = false;
+        while let Some(gathered) = state.gathering.take_due(now) {
+            self.push_gathered(&mut state, gathered);
+        }
+        let before = mem::replace(deadline, state.gathering.next_deadline());
+        let is_earlier = deadline.is_some_and(|deadline| before.is_none_or(|before| deadline < before));
+        if !state.commands.is_empty() || is_earlier {
             mem::swap(commands, &mut state.commands);
             return Poll::Ready(());
         }
@@ -190,11 +371,21 @@ impl CommandQueue {
     pub(crate) fn end(&self, was_closed: bool) -> Vec<Command> {
         let mut state = lock(&self.state);
         state.queue_state = if was_closed { QueueState::Closed } else { QueueState::Stopped };
+        self.push_all_gathered(&mut state);
         let left = mem::take(&mut state.commands);
         let rejected = state.semaphore.cancel_all();
         drop(state);
         rejected.into_iter().for_each(wake);
         left
+    }
+}
+
+#[cfg(test)]
+impl CommandQueue {
+    /// Returns `true` if no memory is acquired, and no message is gathered.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = lock(&self.state);
+        state.semaphore.is_idle() && state.gathering.is_empty()
     }
 }
 
@@ -215,6 +406,17 @@ fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
     let driver_waker = state.driver_waker.take();
     drop(state);
     driver_waker.into_iter().for_each(wake);
+}
+
+/// Creates an empty batch, in the newest format that brokers with this version of Produce accept.
+pub(crate) fn new_batch(options: &BatchOptions, produce: Option<i16>, now: SystemTime) -> KafkaBatch {
+    if let Some(version) = produce {
+        // Options that this format does not support are left to the machine, which converts the batch or refuses it.
+        if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
+            return batch;
+        }
+    }
+    options.clone().build(now).expect("the options were checked when the producer was built")
 }
 
 /// Returns the permits that a batch needs.

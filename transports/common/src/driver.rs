@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
-use std::{io, thread};
+use std::{io, mem, thread};
 
 use bytes::Bytes;
 use kafka_batch_core::error::TransportError;
@@ -13,13 +13,16 @@ use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
-use kafka_batch_core::{DeliveryError, FailureReason, Fate};
+use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
 
+use crate::accepted::Answer;
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
+use crate::gathering::Gathered;
+use crate::semaphore::Permits;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
-use crate::waiters::{Entry, Waiters};
+use crate::waiters::{Entry, Waiter, Waiters};
 
 /// The machine of one producer, and the futures that wait for it. [`run`](crate::driver_loop::run) runs it.
 ///
@@ -35,6 +38,8 @@ pub(crate) struct Driver {
     /// Set if acknowledgements are off (`acks=0`), when a batch is complete once it is written.
     reports_writes: bool,
     commands: Vec<Command>,
+    /// When a batch of messages is due next.
+    queue_deadline: Option<Instant>,
     addresses: BrokerAddresses,
     ended: bool,
 }
@@ -110,6 +115,7 @@ impl Driver {
             queue,
             waiters: Waiters::default(),
             commands: Vec::new(),
+            queue_deadline: None,
             addresses: BrokerAddresses::new(),
             ended: false,
         }
@@ -134,7 +140,8 @@ impl Driver {
                 }
                 Output::Wait(deadline) => {
                     // A deadline that `Instant` cannot represent is never reached.
-                    return Step::Wait(deadline.and_then(|at| self.started.checked_add(at.since_start())));
+                    let deadline = deadline.and_then(|at| self.started.checked_add(at.since_start()));
+                    return Step::Wait(deadline.into_iter().chain(self.queue_deadline).min());
                 }
             }
         }
@@ -143,7 +150,7 @@ impl Driver {
 
     /// Passes queued commands to the machine. Ready if there were any: then call [`next_step`](Self::next_step).
     pub(crate) fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
-        let polled = self.queue.poll_commands(&mut self.commands, context);
+        let polled = self.queue.poll_commands(&mut self.commands, &mut self.queue_deadline, context);
         self.apply_commands();
         polled
     }
@@ -187,23 +194,15 @@ impl Driver {
 
     fn apply_commands(&mut self) {
         let now = self.now();
-        for command in self.commands.drain(..) {
+        let mut commands = mem::take(&mut self.commands);
+        for command in commands.drain(..) {
             match command {
                 Command::Send(mut sender) => {
                     let Some((batch, to)) = sender.take_batch() else { continue };
                     let permits = command_queue::permits(&batch);
-                    match self.machine.send(batch, to.clone(), now) {
-                        Ok(id) => self.waiters.insert(id, Entry { sender, permits }),
-                        Err(error) => {
-                            // The batch was accepted already, so this is its outcome. Memory was acquired before, so the
-                            // only cause left is that the topic's name is invalid.
-                            self.queue.release(permits);
-                            let reason = FailureReason::Transport(TransportError::new(error.kind));
-                            let batch = error.batch.into_batch();
-                            sender.send(Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
-                        }
-                    }
+                    self.send(batch, to, Waiter::Batch(sender), permits, now);
                 }
+                Command::SendGathered(gathered) => self.send_gathered(gathered, now),
                 Command::Flush(sender) => {
                     let id = self.machine.flush(now);
                     self.waiters.insert_flush(id, sender);
@@ -215,23 +214,84 @@ impl Driver {
                 Command::LookupTopic(topic) => self.machine.lookup_topic(&topic, now),
             }
         }
+        self.commands = commands; // for its memory
+    }
+
+    /// Seals a batch of messages, and passes it to the machine.
+    fn send_gathered(&mut self, gathered: Gathered, now: machine::Instant) {
+        let Gathered { partition, to, batch, completer } = gathered;
+        let mut permits = Permits { records: batch.record_count(), bytes: batch.size() };
+        match batch.seal() {
+            Ok(sealed) => {
+                // Memory was acquired for the batch before compression.
+                let surplus = permits.bytes.saturating_sub(sealed.size());
+                if surplus > 0 {
+                    permits.bytes -= surplus;
+                    self.queue.release(Permits { records: 0, bytes: surplus });
+                }
+                self.send(sealed, to, Waiter::Messages(partition, completer), permits, now);
+            }
+            Err(SealError { reason, batch, .. }) => {
+                let reason = FailureReason::Seal(Box::new(reason));
+                let error = DeliveryError::new(to, reason, Fate::NotWritten, *batch);
+                self.complete(Waiter::Messages(partition, completer), permits, Err(error));
+            }
+        }
+    }
+
+    /// Passes an accepted batch to the machine.
+    fn send(
+        &mut self,
+        batch: SealedBatch,
+        to: TopicPartition,
+        mut waiter: Waiter,
+        permits: Permits,
+        now: machine::Instant,
+    ) {
+        match self.machine.send(batch, to.clone(), now) {
+            Ok(id) => {
+                if let Waiter::Messages(_, completer) = &mut waiter {
+                    completer.set_taken();
+                }
+                self.waiters.insert(id, Entry { waiter, permits });
+            }
+            Err(error) => {
+                // The batch was accepted already, so this is its outcome. Memory was acquired before, so the only cause
+                // left is that the topic's name is invalid.
+                let reason = FailureReason::Transport(TransportError::new(error.kind));
+                let batch = error.batch.into_batch();
+                self.complete(waiter, permits, Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
+            }
+        }
+    }
+
+    /// Passes the outcome of a batch to what waits for it. Memory is released before, so that the receiver can use it for
+    /// its next batch.
+    fn complete(&self, waiter: Waiter, permits: Permits, answer: Answer) {
+        match waiter {
+            Waiter::Batch(sender) => {
+                self.queue.release(permits);
+                sender.send(answer);
+            }
+            Waiter::Messages(partition, completer) => {
+                self.queue.completed(partition, permits);
+                completer.complete(answer);
+            }
+        }
     }
 
     /// Passes an event of the machine to the futures that wait for it.
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                // Memory is released before the outcome is sent, so that its receiver can use it for the next batch.
-                if let Some(Entry { sender, permits }) = self.waiters.take(batch) {
-                    self.queue.release(permits);
-                    sender.send(Ok(delivery));
+                if let Some(Entry { waiter, permits }) = self.waiters.take(batch) {
+                    self.complete(waiter, permits, Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { sender, permits }) = self.waiters.take(batch) {
-                    self.queue.release(permits);
+                if let Some(Entry { waiter, permits }) = self.waiters.take(batch) {
                     self.forget_topic_if_gone(&error);
-                    sender.send(Err(error));
+                    self.complete(waiter, permits, Err(error));
                 }
             }
             Event::Flushed(flush) => self.waiters.flushed(flush),
@@ -269,7 +329,9 @@ impl Driver {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
-                    Command::Send(_) => unreachable!("a batch was accepted after the machine was closed"),
+                    Command::Send(_) | Command::SendGathered(_) => {
+                        unreachable!("a batch was accepted after the machine was closed")
+                    }
                 }
             }
             self.waiters.closed();

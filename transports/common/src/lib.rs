@@ -9,7 +9,7 @@
 //!                            the driver loop ◀──▶ connections ◀──▶ sockets of a Runtime
 //! ```
 //! - [`Producer`] is the handle that users hold. It seals batches on the caller's task, waits for buffer memory, and queues
-//!   commands.
+//!   commands. It gathers single messages in batches ([`Producer::send`]).
 //! - [`ProducerBuilder`] takes the settings and starts the producer's task, which drives the machine and its sockets.
 //! - [`Runtime`] is what a transport implements: connecting, and a timer.
 //!
@@ -79,17 +79,20 @@ mod alarm;
 mod broker_addresses;
 mod builder;
 mod command_queue;
+mod completion;
 mod connect;
 mod connections;
 mod driver;
 mod driver_loop;
 mod error;
+mod gathering;
 mod oneshot;
 mod producer;
 mod runtime;
 mod secrets;
 mod security;
 mod semaphore;
+mod send;
 mod settings;
 #[cfg(feature = "tls")]
 mod tls;
@@ -101,6 +104,7 @@ mod wake_flag;
 mod write_queue;
 
 pub use builder::ProducerBuilder;
+pub use completion::PendingRecord;
 pub use error::ConfigError;
 /// For the expansion of [`runtime_producer!`].
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
@@ -16,7 +16,7 @@ use kafka_batch_core::{
 };
 
 use crate::accepted::{Answer, Flushed};
-use crate::command_queue::{CommandQueue, NotAccepted};
+use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
 use crate::topics::{Lookup, Topics};
@@ -35,7 +35,9 @@ use crate::topics::{Lookup, Topics};
 /// - **Sending** first checks that the topic and the partition exist (the first time; a topic counts as unknown after
 ///   `request.timeout.ms`), then compresses the batch on the caller's task, and then waits for `buffer.memory`, in the order
 ///   of the calls, so that small batches cannot starve a large one. Then the batch is accepted, and is sent immediately:
-///   there is no `linger.ms`.
+///   `linger.ms` concerns single messages only.
+/// - **Single messages** ([`send`](Self::send)): messages of any number of tasks are gathered in batches, one for each
+///   partition, and each caller gets the offset of its own. What follows holds for these batches, too.
 /// - **Cancelling** is by dropping. Dropping the future of [`send_batch`](Self::send_batch) before it resolves sends
 ///   nothing and drops the batch with it. To continue after a timeout, keep the pinned future and poll it again, or send a
 ///   clone. (A future that is kept and not polled may hold the memory that it waited for, and blocks nothing else.) Once it
@@ -52,15 +54,18 @@ use crate::topics::{Lookup, Topics};
 ///   [`FailureReason::Stopped`](kafka_batch_core::FailureReason::Stopped), as not written or unknown, as the case may be, and is returned in the error.
 #[derive(Clone)]
 pub struct Producer {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    queue: Arc<CommandQueue>,
-    batch_options: BatchOptions,
+/// What all clones of a handle share.
+pub(crate) struct Inner {
+    pub(crate) queue: Arc<CommandQueue>,
+    pub(crate) batch_options: BatchOptions,
+    /// An empty batch with these options, to measure records.
+    pub(crate) template: KafkaBatch,
     capabilities: Capabilities,
     /// `buffer.memory`.
-    limit: usize,
+    pub(crate) limit: usize,
     /// The addresses of `bootstrap.servers`, for error messages and `Debug`.
     brokers: String,
 }
@@ -79,7 +84,8 @@ impl Producer {
         limit: usize,
         brokers: String,
     ) -> Self {
-        Self { inner: Arc::new(Inner { queue, batch_options, capabilities, limit, brokers }) }
+        let template = new_batch(&batch_options, None, UNIX_EPOCH);
+        Self { inner: Arc::new(Inner { queue, batch_options, template, capabilities, limit, brokers }) }
     }
 
     /// Returns what this transport guarantees.
@@ -91,14 +97,7 @@ impl Producer {
     /// Creates an empty batch with the settings of this producer, at the current time.
     #[must_use]
     pub fn batch(&self) -> KafkaBatch {
-        let (options, now) = (self.inner.batch_options.clone(), SystemTime::now());
-        if let Some(version) = self.inner.queue.produce() {
-            // Options that this format does not support are left to the machine, which converts the batch or refuses it.
-            if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
-                return batch;
-            }
-        }
-        options.build(now).expect("the options were checked when the producer was built")
+        new_batch(&self.inner.batch_options, self.inner.queue.produce(), SystemTime::now())
     }
 
     /// Creates an empty batch for the records of one partition of `topic`: the first key chooses the partition, and keys of

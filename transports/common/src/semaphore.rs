@@ -87,14 +87,23 @@ impl Semaphore {
                 return Acquire::Waiting(waiter);
             }
         }
-        if self.queue.is_empty() && self.has_room(permits) {
-            self.taken += permits;
+        if self.try_acquire(permits) {
             return Acquire::Acquired;
         }
         let waiter = WaiterId(self.next);
         self.next += 1;
         self.queue.push_back(Waiting { waiter, permits, waker: waker.clone() });
         Acquire::Waiting(waiter)
+    }
+
+    /// Acquires permits if they are available and nobody waits for any. Returns whether they were acquired.
+    #[must_use = "the permits were acquired only if this returns `true`"]
+    pub fn try_acquire(&mut self, permits: Permits) -> bool {
+        let is_available = self.queue.is_empty() && self.has_room(permits);
+        if is_available {
+            self.taken += permits;
+        }
+        is_available
     }
 
     fn index(&self, waiter: WaiterId) -> Option<usize> {
@@ -131,6 +140,12 @@ impl Semaphore {
             self.taken -= permits;
         }
         self.queue.drain(..).map(|waiting| waiting.waker).collect()
+    }
+
+    /// Returns `true` if no permits are acquired or waited for.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.taken == Permits::default() && self.queue.is_empty()
     }
 
     /// Grants permits to waiters from the front of the queue, while they are available.

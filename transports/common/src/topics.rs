@@ -81,7 +81,7 @@ impl<E: Clone> Topics<E> {
     }
 
     /// Returns the number of partitions, unless it is unknown or expired.
-    fn known(&self, topic: &str) -> Option<NonZeroU32> {
+    pub(crate) fn known(&self, topic: &str) -> Option<NonZeroU32> {
         let (partitions, at) = lock(&self.state).each.get(topic)?.known?;
         (at.elapsed() < self.max_age).then_some(partitions)
     }

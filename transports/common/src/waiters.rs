@@ -6,6 +6,8 @@ use kafka_batch_core::machine::{BatchId, FlushId};
 use kafka_batch_core::{FlushError, FlushErrorReason};
 
 use crate::accepted::{Accepted, FlushOrClose};
+use crate::completion::Completer;
+use crate::gathering::PartitionId;
 use crate::oneshot::Sender;
 use crate::semaphore::Permits;
 
@@ -19,8 +21,17 @@ pub(crate) struct Waiters {
 /// A batch that the machine has taken.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) sender: Sender<Accepted>,
+    pub(crate) waiter: Waiter,
     pub(crate) permits: Permits,
+}
+
+/// What waits for the outcome of a batch.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    /// The future of the batch.
+    Batch(Sender<Accepted>),
+    /// The futures of its messages, and those that wait to be sent to the partition.
+    Messages(PartitionId, Completer),
 }
 
 impl Waiters {

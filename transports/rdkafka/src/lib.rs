@@ -37,6 +37,8 @@
 //! # What does not hold over librdkafka
 //! - **One batch on the wire, one in the log.** librdkafka collects records until `linger.ms` has passed or a message set is
 //!   full. [`ProducerBuilder`] lists the settings that keep a batch in one piece as often as librdkafka allows.
+//! - **Single messages.** There is no `send`, which the other transports have: librdkafka gathers records in any case. Use
+//!   [`FutureProducer`](rdkafka::producer::FutureProducer) for a record and its offset.
 //! - **All or nothing.** The records of one batch may be sent in several message sets, of which one may fail.
 //!   [`DeliveryError::positions`](kafka_batch_core::DeliveryError::positions) lists the records that were written, those
 //!   that were not, and those of unknown fate.

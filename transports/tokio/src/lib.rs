@@ -20,6 +20,9 @@
 //! let accepted = producer.send_batch(batch, TopicPartition::new("readings", 0)).await?;
 //! let delivery = accepted.await?;
 //! assert_eq!((delivery.offset(0), delivery.offset(1)), (Some(0), Some(1)));
+//!
+//! let third = producer.send(("readings", 0), Record::new("21.9").key("sensor-7")).await?; // one message, in a shared batch
+//! assert_eq!(third.offset, Some(2));
 //! producer.close().await?;
 //! # Ok(())
 //! # }
@@ -43,7 +46,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Instant;
 
-pub use kafka_batch_transport::{ConfigError, Pending, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol};
+pub use kafka_batch_transport::{
+    ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
+};
 use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Sleep, sleep_until};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::command_queue::CommandQueue;
 use crate::driver::Step;
+use crate::gathering::Gathering;
 use crate::tls_stream::Security;
 use crate::topics::Topics;
 use kafka_batch_core::machine::ProducerConfig;
@@ -109,7 +110,11 @@ fn driver() -> (Arc<CommandQueue>, Driver) {
 }
 
 fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
-    let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+    let queue = Arc::new(CommandQueue::new(
+        1 << 20,
+        Topics::new(1, Duration::from_secs(300)),
+        Gathering::new(Duration::ZERO, 5),
+    ));
     let mut config = ProducerConfig::new([("broker", 9092)]);
     config.acks = acks;
     let mut driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));

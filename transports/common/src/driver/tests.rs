@@ -5,12 +5,17 @@ use std::task::Waker;
 use super::*;
 use crate::accepted::Answer;
 use crate::command_queue::NotAccepted;
+use crate::gathering::Gathering;
 use crate::oneshot::Receiver;
 use crate::topics::Topics;
 use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
 
+fn queue_of(bytes: usize) -> CommandQueue {
+    CommandQueue::new(bytes, Topics::new(1, Duration::from_secs(300)), Gathering::new(Duration::ZERO, 5))
+}
+
 fn queue_and_driver() -> (Arc<CommandQueue>, Driver) {
-    let queue = Arc::new(CommandQueue::new(1 << 20, Topics::new(1, Duration::from_secs(300))));
+    let queue = Arc::new(queue_of(1 << 20));
     let config = ProducerConfig::new([("broker", 9092)]);
     let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     (queue, driver)
@@ -40,7 +45,7 @@ fn futures_of_lost_commands_complete() {
     let (queue, mut driver) = queue_and_driver();
     let (sent, flushed) = (send(&queue), queue.flush().unwrap());
     let closed = queue.close(CloseMode::Graceful).unwrap();
-    assert!(queue.poll_commands(&mut driver.commands, &context()).is_ready());
+    assert!(queue.poll_commands(&mut driver.commands, &mut None, &context()).is_ready());
     assert_eq!(driver.commands.len(), 3);
     drop(driver.commands.drain(..));
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
@@ -98,7 +103,7 @@ fn a_lost_batch_is_none_and_not_empty() {
     let (queue, mut driver) = queue_and_driver();
     let sent = send(&queue);
     assert!(driver.poll_commands(&context()).is_ready());
-    drop(std::mem::take(&mut driver.waiters));
+    drop(mem::take(&mut driver.waiters));
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
     assert_eq!(
@@ -170,7 +175,7 @@ fn a_connection_that_ends_before_it_is_ready_counts_as_a_failure() {
 #[test]
 fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
-    let queue = CommandQueue::new(2 * size, Topics::new(1, Duration::from_secs(300)));
+    let queue = queue_of(2 * size);
     let (_first, _second) = (send(&queue), send(&queue));
     let send_next = || queue.accept(batch(), TopicPartition::new("t", 0));
     let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));

@@ -1,6 +1,7 @@
 //! Combines settings, checks them against each other, and applies defaults.
 
 use std::fmt;
+use std::time::Duration;
 
 use kafka_batch_core::BatchOptions;
 use kafka_batch_core::machine::{self as machine, Credential, Sasl, SaslMechanism, SecurityProtocol};
@@ -27,6 +28,8 @@ const PASSWORD: &str = "sasl.password";
 pub(crate) struct ParsedConfig {
     pub(crate) machine: machine::ProducerConfig,
     pub(crate) options: BatchOptions,
+    /// `linger.ms`, for single messages.
+    pub(crate) linger: Duration,
     /// `None` without TLS.
     pub(crate) tls: Option<TlsConfig>,
     /// The addresses of `bootstrap.servers`, for error messages.
@@ -68,13 +71,14 @@ pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Res
     };
     let tls = tls(&mut config, protocol)?;
     let brokers = servers.to_string();
+    let linger = config.linger.unwrap_or_default();
     let mut machine = machine::ProducerConfig::new(servers.addresses);
     machine.sasl = sasl;
     let is_set =
         IsSet { idempotence: config.enable_idempotence.is_some(), delivery: config.delivery_timeout.is_some() };
     apply(config, &mut machine);
     reconcile(&is_set, &mut machine)?;
-    Ok(ParsedConfig { machine, options, tls, brokers })
+    Ok(ParsedConfig { machine, options, linger, tls, brokers })
 }
 
 /// Replaces defaults by the settings.

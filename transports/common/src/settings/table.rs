@@ -153,8 +153,6 @@ const IDENTIFICATION: Words<bool> = Words(&[("https", true), ("none", false), ("
 
 const RETRIES: Always =
     Always { number: i32::MAX as u32, why: "there is no count of retries, and delivery.timeout.ms is their bound" };
-const LINGER: Always =
-    Always { number: 0, why: "batches are sent immediately; RollingBatch and BatchStream can linger" };
 
 /// The path of a file, or PEM text.
 const OPTIONAL: OrUnset<Text> = OrUnset(Text { longest: usize::MAX });
@@ -184,9 +182,10 @@ settings! {
          less is an error. `0` as in librdkafka";
     retries: () = RETRIES, "retries" | "message.send.max.retries", Value("2147483647"),
         "Retries are not counted: `delivery.timeout.ms` bounds them";
-    linger: () = LINGER, "linger.ms" | "queue.buffering.max.ms", Value("0"),
-        "A batch is sent immediately. A [`RollingBatch`](kafka_batch_core::stream::RollingBatch) or a \
-         [`BatchStream`](kafka_batch_core::stream::BatchStream) can linger";
+    linger(Duration): Duration = Millis::new(0, LONG), "linger.ms" | "queue.buffering.max.ms", Value("0"),
+        "How long single messages ([`send`](crate::Producer::send)) wait for others, from the first one of a batch on. With \
+         `0`, only for earlier batches of the partition, so that batches grow with the load. (Java's client has 5 since \
+         4.0, KIP-1030.) Batches of [`send_batch`](crate::Producer::send_batch) are sent immediately";
     retry_backoff(Duration): Duration = BACKOFF, "retry.backoff.ms", Value("100"), "Wait before the first retry; doubles with each";
     retry_backoff_max(Duration): Duration = BACKOFF, "retry.backoff.max.ms", Value("1000"), "Longest wait before a retry";
     reconnect_backoff(Duration): Duration = BACKOFF, "reconnect.backoff.ms", Value("50"),

@@ -64,6 +64,7 @@ fn every_setting_has_its_effect() {
         ("receive.message.max.bytes", "1400"),
         ("broker.version.fallback", "0.9"),
         ("batch.size", "15"),
+        ("linger.ms", "17"),
         ("compression.type", "gzip"),
         ("compression.gzip.level", "9"),
         ("security.protocol", "SASL_SSL"),
@@ -80,12 +81,11 @@ fn every_setting_has_its_effect() {
         ("ssl.endpoint.identification.algorithm", "NONE"),
     ];
     // Of these there is one value, or they are tested with the codec.
-    let others =
-        [BROKERS, "retries", "linger.ms", "compression.level", "compression.lz4.level", "compression.zstd.level"];
+    let others = [BROKERS, "retries", "compression.level", "compression.lz4.level", "compression.zstd.level"];
     for row in TABLE {
         assert!(settings.iter().any(|(name, _)| *name == row.name) != others.contains(&row.name), "{}", row.name);
     }
-    let ParsedConfig { machine, options, tls, brokers } = given(&settings).unwrap();
+    let ParsedConfig { machine, options, linger, tls, brokers } = given(&settings).unwrap();
     let millis = Duration::from_millis;
     assert_eq!(machine.bootstrap_servers, [("localhost".to_owned(), 9092)]);
     assert_eq!((machine.client_id.as_str(), machine.acks, machine.enable_idempotence), ("me", Acks::Leader, false));
@@ -101,7 +101,7 @@ fn every_setting_has_its_effect() {
     assert_eq!(machine.sasl, Sasl::new(SaslMechanism::ScramSha256, "u", "p").ok());
     let compression = "gzip:9".parse().unwrap();
     assert_eq!(options, BatchOptions::default().batch_size(15).compression(compression));
-    assert_eq!(brokers, "localhost:9092");
+    assert_eq!((brokers.as_str(), linger), ("localhost:9092", millis(17)));
     let tls = tls.unwrap();
     let of_tls: Vec<_> = tls.settings().values().map(String::as_str).collect();
     assert_eq!(of_tls, ["a", "b", "c", "d", "none", "e", "g", "f"]);
@@ -232,7 +232,7 @@ fn an_error_names_the_setting_its_value_and_what_is_accepted() {
             "request.timeout.ms = \"1s\": write a whole number of milliseconds from 1 to 2147483647",
         ),
         ("buffer.memory", "-1", "buffer.memory = \"-1\": write a whole number of 1 or more"),
-        ("linger.ms", "5", "RollingBatch and BatchStream can linger: write 0 or leave this setting out"),
+        ("linger.ms", "5.5", "linger.ms = \"5.5\": write a whole number of milliseconds of 0 or more"),
         ("retries", "0", "delivery.timeout.ms is their bound: write 2147483647 or leave this setting out"),
         ("linger", "5", "linger = \"(not shown)\": there is no such setting"),
         ("security.protocol", "tls", "write plaintext, ssl, sasl_plaintext or sasl_ssl"),

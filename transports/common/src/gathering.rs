@@ -1,0 +1,366 @@
+//! Gathers single messages in batches: which batch takes a record, when a batch is full, and when it is due. No clock, no
+//! locks, no I/O: times are parameters, and due batches are returned.
+//!
+//! A partition has at most one open batch. It is due when `linger.ms` has passed since its first record. A due batch is
+//! taken at the driver's next turn, so that records of one turn share it, if fewer than `max_in_flight` batches of the
+//! partition are in flight. Otherwise it continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches
+//! grow with the load, and a message that comes alone is sent at once. A full batch is taken at once.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_batch_core::partitioner::partition_for_key;
+use kafka_batch_core::{Append, AppendError, Destination, KafkaBatch, Record, Timestamp, TopicPartition};
+
+use crate::completion::{Completer, PendingRecord};
+
+/// The longest that a due batch waits for batches in flight. Bounds the time between the acceptance of a message and the
+/// start of `delivery.timeout.ms` of its batch.
+pub(crate) const MAX_HOLD: Duration = Duration::from_millis(100);
+
+/// The open batches of all partitions, and what is in flight of each.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    linger: Duration,
+    max_in_flight: usize,
+    /// Topics with a partition in use.
+    topics: HashMap<Arc<str>, Topic>,
+    /// By [`PartitionId`]. `None` is free.
+    partitions: Vec<Option<Partition>>,
+    free: Vec<PartitionId>,
+    /// The number of the next batch.
+    next_number: u64,
+    /// Batches to be taken at the next turn. Like the queues of deadlines, it can have batches that were taken before.
+    ready: VecDeque<(PartitionId, u64)>,
+    /// When `linger.ms` ends, in order, since all batches have the same.
+    lingering: VecDeque<Deadline>,
+    /// When batches are taken at the latest, in order.
+    held: VecDeque<Deadline>,
+}
+
+/// The index of a partition, valid while it has an open batch or batches in flight.
+pub(crate) type PartitionId = usize;
+
+#[derive(Debug)]
+struct Topic {
+    /// The number of partitions, if it was checked since a batch of the topic was taken.
+    count: Option<NonZeroU32>,
+    /// The partition for messages without a key, until its batch is taken (KIP-480).
+    sticky: Option<i32>,
+    partitions: BTreeMap<i32, PartitionId>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    topic: Arc<str>,
+    partition: i32,
+    open: Option<Open>,
+    /// The number of batches in flight.
+    in_flight: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    batch: KafkaBatch,
+    completer: Completer,
+    /// Whether `linger.ms` has passed.
+    is_due: bool,
+    /// Whether it is in `ready`.
+    is_ready: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Instant,
+    partition: PartitionId,
+    number: u64,
+}
+
+/// A batch that was taken, to be sent. It counts as in flight until [`Gathering::completed`].
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) partition: PartitionId,
+    pub(crate) to: TopicPartition,
+    pub(crate) batch: KafkaBatch,
+    pub(crate) completer: Completer,
+}
+
+/// The outcome of [`Gathering::append`].
+#[derive(Debug)]
+pub(crate) enum Placed {
+    /// The record is in the open batch, which has grown by `bytes`. `wakes` is set if the driver has to look at the
+    /// batches or at the next deadline.
+    Taken { pending: PendingRecord, bytes: usize, wakes: bool },
+    /// The open batch is full, and was taken. The record is in no batch: choose a partition, and append it again.
+    Full(Box<Gathered>),
+}
+
+impl Gathering {
+    /// Returns a value without batches. `max_in_flight` is at least 1.
+    pub(crate) fn new(linger: Duration, max_in_flight: usize) -> Self {
+        Self {
+            linger,
+            max_in_flight: max_in_flight.max(1),
+            topics: HashMap::new(),
+            partitions: Vec::new(),
+            free: Vec::new(),
+            next_number: 0,
+            ready: VecDeque::new(),
+            lingering: VecDeque::new(),
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Returns the partition of a message: the requested one, that of its key, or the sticky one, which `pick` chooses.
+    /// `known` returns the number of partitions of the topic, and is called if it was not checked for a while.
+    ///
+    /// `None` if the number is unknown, or the requested partition is beyond it.
+    pub(crate) fn route(
+        &mut self,
+        to: Destination<'_>,
+        key: Option<&[u8]>,
+        known: impl FnOnce() -> Option<NonZeroU32>,
+        pick: impl FnOnce(NonZeroU32) -> i32,
+    ) -> Option<PartitionId> {
+        let topic = self.topics.get_mut(to.topic);
+        let exists = |count: NonZeroU32| to.partition.is_none_or(|partition| (partition as u32) < count.get());
+        let count = match topic.as_ref().and_then(|topic| topic.count).filter(|&count| exists(count)) {
+            Some(count) => count,
+            None => known().filter(|&count| exists(count))?,
+        };
+        let topic = match topic {
+            Some(topic) => topic,
+            None => {
+                let new = Topic { count: None, sticky: None, partitions: BTreeMap::new() };
+                self.topics.entry(to.topic.into()).or_insert(new)
+            }
+        };
+        topic.count = Some(count);
+        let partition = match (to.partition, key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) => partition_for_key(key, count),
+            (None, None) => *topic.sticky.get_or_insert_with(|| pick(count)),
+        };
+        if let Some(id) = topic.partitions.get(&partition) {
+            return Some(*id);
+        }
+        let id = self.free.pop().unwrap_or(self.partitions.len());
+        topic.partitions.insert(partition, id);
+        let (name, _) = self.topics.get_key_value(to.topic)?;
+        let new = Some(Partition { topic: Arc::clone(name), partition, open: None, in_flight: 0 });
+        match self.partitions.get_mut(id) {
+            Some(place) => *place = new,
+            None => self.partitions.push(new),
+        }
+        Some(id)
+    }
+
+    /// Appends a record to the open batch of a partition, at this time, which is that of a record without one. `new_batch`
+    /// returns a new batch, and the time from which it lingers.
+    ///
+    /// # Errors
+    /// No batch with these settings can hold the record.
+    pub(crate) fn append(
+        &mut self,
+        id: PartitionId,
+        record: &Record<'_>,
+        timestamp: Timestamp,
+        new_batch: impl FnOnce() -> (KafkaBatch, Instant),
+    ) -> Result<Placed, AppendError> {
+        let (linger, number) = (self.linger, self.next_number);
+        let partition = self.partitions[id].as_mut().expect("it is in use");
+        let mut opened = None;
+        let open = partition.open.get_or_insert_with(|| {
+            let (batch, now) = new_batch();
+            opened = Some(now);
+            let completer = Completer::new(TopicPartition::new(&*partition.topic, partition.partition));
+            Open { number, batch, completer, is_due: linger.is_zero(), is_ready: false }
+        });
+        let before = if opened.is_some() { 0 } else { open.batch.size() };
+        open.batch.set_now(timestamp);
+        let metadata = match open.batch.append(record) {
+            Ok(Append::Taken(metadata)) => metadata,
+            Ok(Append::Full(_)) if opened.is_none() => {
+                return Ok(Placed::Full(Box::new(self.take(id).expect("it is open"))));
+            }
+            Ok(Append::Full(_)) => {
+                unreachable!("an empty batch takes any record that a batch with its settings can hold")
+            }
+            Err(error) => {
+                if opened.is_some() {
+                    partition.open = None;
+                }
+                self.remove_if_unused(id);
+                return Err(error);
+            }
+        };
+        let bytes = open.batch.size() - before;
+        let pending = open.completer.pending(metadata.position, metadata.timestamp).expect("it is not completed");
+        // A full batch does not wait for the record that does not fit.
+        let is_full = open.batch.room() == 0;
+        open.is_due |= is_full;
+        let mut wakes = is_full && self.set_ready(id, true);
+        if let Some(now) = opened {
+            self.next_number += 1;
+            wakes |= self.begin(id, number, now);
+        }
+        Ok(Placed::Taken { pending, bytes, wakes })
+    }
+
+    /// Sets the deadlines of a new batch. Returns whether the driver has to know.
+    fn begin(&mut self, partition: PartitionId, number: u64, now: Instant) -> bool {
+        let after = |linger: Duration| now.checked_add(linger).map(|at| Deadline { at, partition, number });
+        let (until, hold) = (after(self.linger), after(self.linger.saturating_add(MAX_HOLD)));
+        let is_first = self.next_deadline().is_none();
+        if !self.linger.is_zero() {
+            self.lingering.extend(until);
+        }
+        self.held.extend(hold);
+        self.set_ready(partition, false) || is_first
+    }
+
+    /// Moves a due batch to `ready`, if the batches in flight allow it. Returns whether it was moved.
+    fn set_ready(&mut self, id: PartitionId, is_forced: bool) -> bool {
+        let Some(partition) = &mut self.partitions[id] else { return false };
+        let Some(open) = &mut partition.open else { return false };
+        if !open.is_due || open.is_ready || !(is_forced || partition.in_flight < self.max_in_flight) {
+            return false;
+        }
+        open.is_ready = true;
+        self.ready.push_back((id, open.number));
+        true
+    }
+
+    /// Takes the open batch of a partition, if it has one.
+    fn take(&mut self, id: PartitionId) -> Option<Gathered> {
+        let partition = self.partitions.get_mut(id)?.as_mut()?;
+        let Open { batch, completer, .. } = partition.open.take()?;
+        partition.in_flight += 1;
+        if let Some(topic) = self.topics.get_mut(&partition.topic) {
+            topic.count = None;
+            topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
+        }
+        let to = TopicPartition::new(&*partition.topic, partition.partition);
+        Some(Gathered { partition: id, to, batch, completer })
+    }
+
+    /// Takes the open batch of a partition, if it has one, to be sent before what follows.
+    pub(crate) fn take_of(&mut self, to: &TopicPartition) -> Option<Gathered> {
+        let id = *self.topics.get(&*to.topic)?.partitions.get(&to.partition)?;
+        self.take(id)
+    }
+
+    /// Takes any open batch: for a flush, or if memory is scarce.
+    pub(crate) fn take_all(&mut self) -> Vec<Gathered> {
+        self.ready.clear();
+        self.lingering.clear();
+        self.held.clear();
+        (0..self.partitions.len()).filter_map(|id| self.take(id)).collect()
+    }
+
+    /// Returns `true` if [`take_due`](Self::take_due) would return a batch.
+    pub(crate) fn has_due(&mut self, now: Instant) -> bool {
+        while let Some(deadline) = self.lingering.pop_front_if_due(now) {
+            if self.open(deadline).map(|open| open.is_due = true).is_some() {
+                self.set_ready(deadline.partition, false);
+            }
+        }
+        while let Some(deadline) = self.held.pop_front_if_due(now) {
+            if self.open(deadline).map(|open| open.is_due = true).is_some() {
+                self.set_ready(deadline.partition, true);
+            }
+        }
+        while let Some(&(id, number)) = self.ready.front() {
+            let open = self.partitions[id].as_ref().and_then(|partition| partition.open.as_ref());
+            if open.is_some_and(|open| open.number == number) {
+                return true;
+            }
+            self.ready.pop_front(); // it was taken before
+        }
+        false
+    }
+
+    /// Takes the next batch that is due.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Gathered> {
+        if !self.has_due(now) {
+            return None;
+        }
+        let (id, _) = self.ready.pop_front()?;
+        self.take(id)
+    }
+
+    /// Returns when [`take_due`](Self::take_due) has to be called again, if nothing happens before. It may be too early.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        for is_hold in [false, true] {
+            while let Some(&first) = if is_hold { self.held.front() } else { self.lingering.front() } {
+                if self.open(first).is_some() {
+                    break;
+                }
+                if is_hold {
+                    self.held.pop_front()
+                } else {
+                    self.lingering.pop_front()
+                };
+            }
+        }
+        self.lingering.front().into_iter().chain(self.held.front()).map(|deadline| deadline.at).min()
+    }
+
+    fn open(&mut self, Deadline { partition, number, .. }: Deadline) -> Option<&mut Open> {
+        self.partitions.get_mut(partition)?.as_mut()?.open.as_mut().filter(|open| open.number == number)
+    }
+
+    /// Records that a batch that was taken is complete. A batch that waited for it can be taken now.
+    pub(crate) fn completed(&mut self, id: PartitionId) {
+        if let Some(partition) = &mut self.partitions[id] {
+            partition.in_flight -= 1;
+        }
+        self.set_ready(id, false);
+        self.remove_if_unused(id);
+    }
+
+    /// Returns `true` if no partition is in use.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// Removes a partition to which nothing was appended after all.
+    pub(crate) fn forget_if_unused(&mut self, id: PartitionId) {
+        if self.partitions.get(id).is_some_and(Option::is_some) {
+            self.remove_if_unused(id);
+        }
+    }
+
+    fn remove_if_unused(&mut self, id: PartitionId) {
+        let place = &mut self.partitions[id];
+        let Some(Partition { topic, partition, .. }) =
+            place.take_if(|partition| partition.open.is_none() && partition.in_flight == 0)
+        else {
+            return;
+        };
+        self.free.push(id);
+        if let Some(entry) = self.topics.get_mut(&topic) {
+            entry.partitions.remove(&partition);
+            if entry.partitions.is_empty() {
+                self.topics.remove(&topic);
+            }
+        }
+    }
+}
+
+trait PopDue {
+    /// Removes and returns the first deadline, if it has passed.
+    fn pop_front_if_due(&mut self, now: Instant) -> Option<Deadline>;
+}
+
+impl PopDue for VecDeque<Deadline> {
+    fn pop_front_if_due(&mut self, now: Instant) -> Option<Deadline> {
+        if self.front()?.at <= now { self.pop_front() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

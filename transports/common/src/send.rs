@@ -1,0 +1,198 @@
+//! Sending single messages: `Producer::send` and `Producer::enqueue`.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+
+use kafka_batch_core::message::{Defaults, Message, RecordComposer};
+use kafka_batch_core::{
+    Destination, EnqueueError, EnqueueErrorReason, Record, RecordDelivery, SendErrorReason, SendMessageError,
+    TopicPartition,
+};
+
+use crate::command_queue::{Attempt, HeldPermits};
+use crate::completion::PendingRecord;
+use crate::producer::{Inner, Producer};
+use crate::topics::Lookup;
+
+/// The bytes by which a record can be larger than as the first one of its batch: its offset delta by 4, its timestamp delta
+/// by 9, its length by 2.
+const GROWTH: usize = 15;
+
+impl Producer {
+    /// Sends a message, and waits for its acknowledgement. Messages for the same partition share batches, so call it from
+    /// many tasks at once, or await several of its futures together.
+    ///
+    /// The key of the message chooses the partition as in the Java client, unless `to` names one. Messages without a key
+    /// are sent to one partition until its batch is sent, and then to another one (KIP-480). Any [`Message`] can be sent;
+    /// a [`Record`] has key, headers and timestamp, and adds nothing. A message that is passed by value is dropped, also if
+    /// sending fails: pass a reference to keep it for another attempt.
+    ///
+    /// - **Batches** have the producer's batch options. One is sent when it is full (`batch.size`), or when `linger.ms` has
+    ///   passed since its first message. With `linger.ms=0`, the default, a message is sent at the next turn of the producer's
+    ///   task; while as many batches of its partition are in flight as the producer sends at a time, messages gather until
+    ///   one is acknowledged, for at most 100 ms.
+    /// - **Order**: messages and batches of a partition are sent in the order in which they were accepted.
+    ///   [`send_batch`](Self::send_batch) sends the messages that were accepted before it first.
+    /// - **Cancelling**: a future that is dropped before the message is accepted sends nothing. After that, the message is
+    ///   sent and only its outcome is discarded. [`enqueue`](Self::enqueue) tells the two apart. No other message is
+    ///   affected.
+    /// - **Back-pressure** as with `send_batch`: the future waits while `buffer.memory` is full, in the order of the calls.
+    /// - `delivery.timeout.ms` begins when the batch is sent.
+    ///
+    /// ```no_run
+    /// use kafka_batch_core::message::OutgoingMessage;
+    /// use kafka_batch_core::{Fate, Record};
+    /// use kafka_batch_transport::Producer;
+    ///
+    /// async fn publish(producer: &Producer) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let delivery = producer.send("orders", "no key").await?;
+    ///     println!("partition {}, offset {:?}", delivery.partition, delivery.offset);
+    ///
+    ///     let record = Record::new("three books").key("customer-7");
+    ///     producer.send("orders", &record).await?; // the partition of its key
+    ///     producer.send(("orders", 2), &record).await?; // this partition
+    ///     producer.send("orders", OutgoingMessage::new("with a header").header("source", "shop")).await?;
+    ///
+    ///     match producer.send("orders", &record).await {
+    ///         Ok(_) => {}
+    ///         Err(error) if error.is_retriable() && error.fate() == Fate::NotWritten => {} // safe to send again
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The message was not accepted, and nothing was sent; or its delivery failed, and the error has the fate of its record.
+    pub async fn send<'t, M: Message>(
+        &self,
+        to: impl Into<Destination<'t>>,
+        message: M,
+    ) -> Result<RecordDelivery, SendMessageError> {
+        let to = to.into();
+        let pending = match self.inner.try_enqueue(to, &message, None, &mut None) {
+            Ok(Ok(pending)) => pending,
+            Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await?,
+            Err(reason) => return Err(EnqueueError::new(to, reason).into()),
+        };
+        Ok(pending.await?)
+    }
+
+    /// Sends a message as [`send`](Self::send), but returns when it is accepted. Await the returned handle for the outcome,
+    /// or drop it: the message is sent in either case. One task can have many messages in flight in this way.
+    ///
+    /// ```no_run
+    /// use kafka_batch_core::Record;
+    /// use kafka_batch_transport::Producer;
+    ///
+    /// async fn publish(producer: &Producer, orders: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let mut pending = Vec::new();
+    ///     for order in orders {
+    ///         pending.push(producer.enqueue("orders", Record::new(order)).await?);
+    ///     }
+    ///     for (order, pending) in orders.iter().zip(pending) {
+    ///         println!("{order} has the offset {:?}", pending.await?.offset);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The message was not accepted. Nothing was sent.
+    pub async fn enqueue<'t, M: Message>(
+        &self,
+        to: impl Into<Destination<'t>>,
+        message: M,
+    ) -> Result<PendingRecord, EnqueueError> {
+        let to = to.into();
+        match self.inner.try_enqueue(to, &message, None, &mut None) {
+            Ok(Ok(pending)) => Ok(pending),
+            Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await,
+            Err(reason) => Err(EnqueueError::new(to, reason)),
+        }
+    }
+}
+
+/// What a message waits for before it is accepted.
+enum WaitFor {
+    Topic,
+    /// So many bytes of `buffer.memory`.
+    Memory(usize),
+}
+
+impl Inner {
+    /// Accepts a message once what it waits for is there. Allocated, because few messages wait, and the futures of all
+    /// others are small and cheap to move without this part.
+    fn enqueue_after<'f, M: Message + 'f>(
+        &'f self,
+        mut wait: WaitFor,
+        to: Destination<'f>,
+        message: M,
+    ) -> Pin<Box<impl Future<Output = Result<PendingRecord, EnqueueError>>>> {
+        Box::pin(async move {
+            let (mut known, mut held) = (None, None);
+            loop {
+                let waited = match wait {
+                    WaitFor::Topic => self.look_up(to).await.map(|count| known = Some(count)),
+                    WaitFor::Memory(bytes) => {
+                        drop(held.take());
+                        self.queue.acquire(bytes).await.map(|acquired| held = Some(acquired))
+                    }
+                };
+                // The record is composed again, rather than kept while waiting: then the future can move to another
+                // thread also if the message cannot be shared with one.
+                let tried = waited.map_err(EnqueueErrorReason::from);
+                match tried.and_then(|()| self.try_enqueue(to, &message, known, &mut held)) {
+                    Ok(Ok(pending)) => return Ok(pending),
+                    Ok(Err(again)) => wait = again,
+                    Err(reason) => return Err(EnqueueError::new(to, reason)),
+                }
+            }
+        })
+    }
+
+    /// Accepts a message, or returns what it has to wait for. `known` is the topic's number of partitions, if it was just
+    /// looked up, and `held` is memory that was acquired before.
+    fn try_enqueue<'q, M: Message>(
+        &'q self,
+        to: Destination<'_>,
+        message: &M,
+        known: Option<NonZeroU32>,
+        held: &mut Option<HeldPermits<'q>>,
+    ) -> Result<Result<PendingRecord, WaitFor>, EnqueueErrorReason> {
+        let mut composer = RecordComposer::new(Defaults::default());
+        let record = composer.compose(message)?;
+        let needed = self.memory_for(&record)?;
+        match self.queue.append(to, &record, needed, known, held, &self.batch_options)? {
+            Attempt::Accepted(pending) => Ok(Ok(pending)),
+            Attempt::UnknownTopic => Ok(Err(WaitFor::Topic)),
+            Attempt::NoMemory => Ok(Err(WaitFor::Memory(needed))),
+        }
+    }
+
+    /// Returns the bytes of memory that a record needs at most, whichever batch it gets into.
+    fn memory_for(&self, record: &Record<'_>) -> Result<usize, EnqueueErrorReason> {
+        let cost = self.template.cost(record)?;
+        let size = self.template.size() + cost;
+        if cost > self.template.room() {
+            // It exceeds the soft limit, so it may exceed the hard one. An empty batch knows.
+            self.template.clone().append(record).map(drop)?;
+        }
+        if size > self.limit {
+            return Err(SendErrorReason::ExceedsBufferMemory { size, limit: self.limit }.into());
+        }
+        Ok(size + GROWTH)
+    }
+
+    /// Returns the number of partitions of the topic, and checks that a requested partition is one of them.
+    async fn look_up(&self, to: Destination<'_>) -> Result<NonZeroU32, SendErrorReason> {
+        if let Some(partition) = to.partition {
+            self.check_partition(&TopicPartition::new(to.topic, partition)).await?;
+        }
+        self.partitions(to.topic).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

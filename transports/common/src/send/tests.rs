@@ -1,0 +1,502 @@
+//! Messages and batches through the handle, the queue, the driver and the machine, to a broker in memory. No sockets.
+
+mod broker;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use kafka_batch_core::machine::{ConnectionId, Input, ProducerConfig};
+use kafka_batch_core::partitioner::partition_for_key;
+use kafka_batch_core::{AppendError, BatchOptions, Capabilities, FailureReason, Fate};
+use proptest::prelude::*;
+
+use self::broker::{Broker, TOPIC};
+use super::*;
+use crate::command_queue::CommandQueue;
+use crate::driver::{Driver, Step};
+use crate::gathering::Gathering;
+use crate::producer::Pending;
+use crate::tls_stream::Security;
+use crate::topics::Topics;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Whether a task is to be polled again.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+struct World {
+    producer: Producer,
+    queue: Arc<CommandQueue>,
+    driver: Option<Driver>,
+    broker: Broker,
+    connection: Option<ConnectionId>,
+}
+
+impl World {
+    fn new(linger: Duration, buffer: usize, options: BatchOptions) -> Self {
+        let topics = Topics::new(1, Duration::from_secs(300));
+        let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
+        let mut config = ProducerConfig::new([("broker", 9092)]);
+        config.buffer_memory = buffer;
+        let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
+        let producer = Producer::new(Arc::clone(&queue), options, Capabilities::new(true), buffer, "broker".into());
+        Self { producer, queue, driver: Some(driver), broker: Broker::new(3), connection: None }
+    }
+
+    /// A turn of the driver's task.
+    fn turn(&mut self) {
+        let Some(driver) = &mut self.driver else { return };
+        loop {
+            match driver.next_step() {
+                Step::Connect { connection, .. } => {
+                    self.connection = Some(connection);
+                    driver.handle_input(Input::Connected(connection));
+                }
+                Step::Transmit { connection, bytes } => {
+                    if let Some(response) = self.broker.receive(&bytes) {
+                        driver.handle_input(Input::Received(connection, &response));
+                    }
+                }
+                Step::Close(_) => {}
+                Step::Wait(_) => {
+                    let woken = Arc::new(Woken::default());
+                    let waker = Waker::from(Arc::clone(&woken));
+                    let is_pending = driver.poll_commands(&Context::from_waker(&waker)).is_pending();
+                    if is_pending && !woken.0.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+                Step::End => {
+                    self.driver = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The broker answers the oldest Produce request.
+    fn answer(&mut self) {
+        if let (Some(driver), Some(connection)) = (&mut self.driver, self.connection) {
+            if let Some(response) = self.broker.held.pop_front() {
+                driver.handle_input(Input::Received(connection, &response));
+            }
+        }
+    }
+
+    /// Answers all requests.
+    fn settle(&mut self) {
+        self.turn();
+        while self.driver.is_some() && !self.broker.held.is_empty() {
+            self.answer();
+            self.turn();
+        }
+    }
+
+    fn enqueue(
+        &self,
+        to: Option<i32>,
+        key: Option<&'static str>,
+        value: String,
+    ) -> Boxed<Result<PendingRecord, EnqueueError>> {
+        let producer = self.producer.clone();
+        Box::pin(async move { producer.enqueue((TOPIC, to), Record::new(value).key(key)).await })
+    }
+
+    /// Enqueues a message that is accepted once its topic is known.
+    fn accepted(&mut self, to: Option<i32>, key: Option<&'static str>, value: &str) -> PendingRecord {
+        let mut future = self.enqueue(to, key, value.to_owned());
+        for _ in 0..3 {
+            if let Poll::Ready(accepted) = poll(&mut future) {
+                return accepted.unwrap();
+            }
+            self.turn();
+        }
+        panic!("not accepted");
+    }
+
+    fn send_batch(&self, partition: i32, value: String) -> Boxed<Option<Pending>> {
+        let producer = self.producer.clone();
+        Box::pin(async move {
+            let mut batch = producer.batch();
+            batch.extend([Record::new(&value)]).unwrap();
+            producer.send_batch(batch, TopicPartition::new(TOPIC, partition)).await.ok()
+        })
+    }
+
+    fn log(&self, partition: i32) -> &[String] {
+        self.broker.logs.get(&partition).map_or(&[], |log| log)
+    }
+}
+
+fn world() -> World {
+    World::new(Duration::ZERO, 1 << 20, BatchOptions::default())
+}
+
+#[test]
+fn messages_of_one_turn_share_a_batch_and_each_has_its_offset() {
+    let mut world = world();
+    let mut pending = ["a", "b", "c"].map(|value| world.accepted(Some(1), None, value));
+    world.settle();
+    assert_eq!((world.log(1), world.broker.batches), (&["a", "b", "c"].map(String::from)[..], 1));
+    for (offset, pending) in (0..).zip(&mut pending) {
+        let Poll::Ready(Ok(delivery)) = poll(pending) else { panic!("no outcome") };
+        assert_eq!((delivery.partition, delivery.offset), (1, Some(offset)));
+        assert!(delivery.timestamp.millis() > 1_700_000_000_000, "its own time");
+    }
+}
+
+#[test]
+fn messages_gather_while_two_batches_are_in_flight() {
+    let mut world = world();
+    drop(world.accepted(Some(0), None, "first"));
+    world.settle(); // several batches are in flight only once the broker has accepted one
+    for value in ["a", "b", "c", "d", "e"] {
+        drop(world.accepted(Some(0), None, value));
+        world.turn();
+    }
+    assert_eq!((world.log(0).len(), world.broker.batches), (3, 3), "the dropped ones are sent all the same");
+    world.answer();
+    world.turn();
+    assert_eq!((world.log(0).len(), world.broker.batches), (6, 4), "the other three share a batch");
+}
+
+#[test]
+fn a_batch_does_not_overtake_the_messages_before_it() {
+    let mut world = World::new(Duration::from_secs(3_600), 1 << 20, BatchOptions::default());
+    let mut message = world.accepted(Some(0), None, "first");
+    let mut of_another = world.accepted(Some(1), None, "waits on");
+    let mut batch = world.send_batch(0, "second".to_owned());
+    let Poll::Ready(Some(mut batch)) = poll(&mut batch) else { panic!("not accepted") };
+    let mut last = world.accepted(Some(0), None, "third");
+    world.settle();
+    assert_eq!(world.log(0), ["first", "second"]);
+    assert!(poll(&mut message).is_ready() && poll(&mut batch).is_ready());
+    assert!(poll(&mut of_another).is_pending() && poll(&mut last).is_pending(), "they linger");
+    let producer = world.producer.clone();
+    let mut flush: Boxed<_> = Box::pin(async move { producer.flush().await });
+    assert!(poll(&mut flush).is_pending());
+    world.settle();
+    assert!(matches!(poll(&mut flush), Poll::Ready(Ok(()))));
+    assert!(poll(&mut of_another).is_ready() && poll(&mut last).is_ready());
+    assert_eq!(world.log(0), ["first", "second", "third"]);
+}
+
+#[test]
+fn keys_choose_the_partition_and_without_one_it_changes_with_the_batch() {
+    let mut world = world();
+    let keyed = world.accepted(None, Some("sensor-7"), "keyed").topic_partition().partition;
+    assert_eq!(keyed, partition_for_key(b"sensor-7", NonZeroU32::new(3).unwrap()));
+    world.settle();
+    let mut seen = Vec::new();
+    for number in 0..6 {
+        let [first, second] =
+            [0, 1].map(|half| world.accepted(None, None, &format!("{number}/{half}")).topic_partition().partition);
+        assert_eq!(first, second, "they share a batch");
+        world.settle();
+        seen.push(first);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
+}
+
+fn refused(world: &mut World, to: Option<i32>, value: String) -> EnqueueErrorReason {
+    let mut future = world.enqueue(to, None, value);
+    for _ in 0..3 {
+        if let Poll::Ready(refused) = poll(&mut future) {
+            return refused.unwrap_err().reason;
+        }
+        world.turn();
+    }
+    panic!("neither accepted nor refused");
+}
+
+#[test]
+fn what_no_batch_can_hold_is_refused_and_disturbs_no_other() {
+    let mut world = World::new(Duration::ZERO, 2_000, BatchOptions::default().max_message_bytes(1_000));
+    let mut before = world.accepted(Some(0), None, "before");
+    let reason = refused(&mut world, Some(0), "x".repeat(1_000));
+    assert!(matches!(reason, EnqueueErrorReason::Append(AppendError::TooLarge { limit: 1_000, .. })), "{reason}");
+    world.settle();
+    assert!(matches!(poll(&mut before), Poll::Ready(Ok(_))));
+
+    let mut world = self::world();
+    let reason = refused(&mut world, Some(3), "x".to_owned());
+    assert!(
+        matches!(reason, EnqueueErrorReason::Send(SendErrorReason::UnknownPartition { partitions: 3, .. })),
+        "{reason}"
+    );
+
+    let mut world = World::new(Duration::ZERO, 500, BatchOptions::default());
+    let reason = refused(&mut world, Some(0), "x".repeat(1_000));
+    let EnqueueErrorReason::Send(SendErrorReason::ExceedsBufferMemory { size, limit: 500 }) = reason else {
+        panic!("{reason}")
+    };
+    assert!((1_061..1_080).contains(&size), "{size}");
+    assert!(world.queue.is_idle());
+}
+
+#[test]
+fn a_message_that_waits_for_memory_has_open_batches_sent_and_can_be_cancelled() {
+    let mut world = World::new(Duration::from_secs(3_600), 300, BatchOptions::default());
+    let mut first = world.accepted(Some(0), None, &"a".repeat(150));
+    let mut dropped = world.enqueue(Some(0), None, "b".repeat(150));
+    let mut last = world.enqueue(Some(0), None, "c".repeat(100));
+    assert!(poll(&mut dropped).is_pending() && poll(&mut last).is_pending());
+    drop(dropped);
+    world.settle();
+    assert!(poll(&mut first).is_ready(), "it does not linger");
+    assert!(matches!(poll(&mut last), Poll::Ready(Ok(_))));
+    drop(last);
+    drop(world.producer.clone());
+    world.queue.close_on_drop();
+    world.settle();
+    assert_eq!(world.log(0), ["a".repeat(150), "c".repeat(100)]);
+    assert!(world.driver.is_none() && world.queue.is_idle());
+}
+
+#[test]
+fn closing_sends_what_was_gathered_and_refuses_what_comes_later() {
+    let mut world = World::new(Duration::from_secs(3_600), 1 << 20, BatchOptions::default());
+    let mut gathered = world.accepted(Some(0), None, "a");
+    let producer = world.producer.clone();
+    let mut close: Boxed<_> = Box::pin(async move { producer.close().await });
+    assert!(poll(&mut close).is_pending());
+    assert!(matches!(refused(&mut world, Some(0), "b".into()), EnqueueErrorReason::Send(SendErrorReason::Closed)));
+    world.settle();
+    assert!(matches!(poll(&mut gathered), Poll::Ready(Ok(_))) && matches!(poll(&mut close), Poll::Ready(Ok(()))));
+
+    let mut world = World::new(Duration::from_secs(3_600), 1 << 20, BatchOptions::default());
+    let mut gathered = world.accepted(Some(0), None, "a");
+    let producer = world.producer.clone();
+    let mut close: Boxed<_> = Box::pin(async move { producer.close_at_once().await });
+    assert!(poll(&mut close).is_pending());
+    world.turn();
+    let Poll::Ready(Err(error)) = poll(&mut gathered) else { panic!("no outcome") };
+    assert_eq!(error.fate, Fate::NotWritten);
+    assert!(matches!(*error.reason, FailureReason::Closed) && world.log(0).is_empty());
+}
+
+#[test]
+fn a_driver_that_is_dropped_completes_all_messages() {
+    let mut world = World::new(Duration::ZERO, 1 << 20, BatchOptions::default());
+    let mut sent = world.accepted(Some(0), None, "sent");
+    world.turn();
+    let mut open = world.accepted(Some(0), None, "open");
+    world.driver = None;
+    for (pending, expected) in [(&mut sent, Fate::Unknown), (&mut open, Fate::NotWritten)] {
+        let Poll::Ready(Err(error)) = poll(pending) else { panic!("no outcome") };
+        assert_eq!(error.fate, expected);
+        assert!(matches!(*error.reason, FailureReason::Stopped));
+    }
+    assert!(matches!(refused(&mut world, Some(0), "late".into()), EnqueueErrorReason::Send(SendErrorReason::Stopped)));
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    /// To a partition, or by key, or to any.
+    Send(Option<i32>, Option<&'static str>, usize),
+    SendBatch(i32),
+    Turn,
+    Answer,
+    /// Drops a message that is not accepted yet, or the handle of one that is.
+    Cancel(prop::sample::Index, bool),
+    Flush,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let key = prop::option::of(prop::sample::select(vec!["a", "b", "c", "d"]));
+    prop_oneof![
+        8 => (prop::option::of(0..3), key, 1..120_usize).prop_map(|(to, key, len)| Operation::Send(to, key, len)),
+        2 => (0..3).prop_map(Operation::SendBatch),
+        3 => Just(Operation::Turn),
+        3 => Just(Operation::Answer),
+        2 => any::<(prop::sample::Index, bool)>().prop_map(|(index, waits)| Operation::Cancel(index, waits)),
+        1 => Just(Operation::Flush),
+    ]
+}
+
+/// A call that is not accepted yet.
+enum Call {
+    Message(String, Boxed<Result<PendingRecord, EnqueueError>>),
+    Batch(i32, String, Boxed<Option<Pending>>),
+}
+
+/// What was accepted: its value, and the handle, unless that was dropped.
+enum Accepted {
+    Message(String, i32, Option<PendingRecord>),
+    Batch(String, i32, Pending),
+}
+
+#[derive(Default)]
+struct Calls {
+    waiting: Vec<Call>,
+    accepted: Vec<Accepted>,
+    /// By partition, in the order of acceptance.
+    order: BTreeMap<i32, Vec<String>>,
+}
+
+impl Calls {
+    fn poll(&mut self) {
+        for call in std::mem::take(&mut self.waiting) {
+            let (accepted, partition, value) = match call {
+                Call::Message(value, mut future) => match poll(&mut future) {
+                    Poll::Pending => {
+                        self.waiting.push(Call::Message(value, future));
+                        continue;
+                    }
+                    Poll::Ready(Err(_)) => continue, // it was closed
+                    Poll::Ready(Ok(pending)) => {
+                        let partition = pending.topic_partition().partition;
+                        (Accepted::Message(value.clone(), partition, Some(pending)), partition, value)
+                    }
+                },
+                Call::Batch(partition, value, mut future) => match poll(&mut future) {
+                    Poll::Pending => {
+                        self.waiting.push(Call::Batch(partition, value, future));
+                        continue;
+                    }
+                    Poll::Ready(None) => continue,
+                    Poll::Ready(Some(pending)) => {
+                        (Accepted::Batch(value.clone(), partition, pending), partition, value)
+                    }
+                },
+            };
+            self.accepted.push(accepted);
+            self.order.entry(partition).or_default().push(value);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Close,
+    CloseAtOnce,
+    DropHandle,
+    DropDriver,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Each accepted message and batch has exactly one outcome, which agrees with the log; the log of each partition has them
+    /// in the order of acceptance; and all memory is released.
+    #[test]
+    fn each_has_one_outcome_and_keeps_its_place(
+        operations in prop::collection::vec(operation(), 1..80),
+        lingers in any::<bool>(),
+        buffer in prop::sample::select(vec![400, 1_500, 1 << 20]),
+        end in prop::sample::select(vec![End::Close, End::CloseAtOnce, End::DropHandle, End::DropDriver]),
+    ) {
+        let linger = if lingers { Duration::from_secs(3_600) } else { Duration::ZERO };
+        let mut world = World::new(linger, buffer, BatchOptions::default().batch_size(300));
+        let mut calls = Calls::default();
+        let mut flushes: Vec<Boxed<_>> = Vec::new();
+        for (number, operation) in operations.into_iter().enumerate() {
+            match operation {
+                Operation::Send(to, key, len) => {
+                    let value = format!("{number:0>len$}");
+                    calls.waiting.push(Call::Message(value.clone(), world.enqueue(to, key, value)));
+                }
+                Operation::SendBatch(partition) => {
+                    let value = number.to_string();
+                    calls.waiting.push(Call::Batch(partition, value.clone(), world.send_batch(partition, value)));
+                }
+                Operation::Turn => world.turn(),
+                Operation::Answer => world.answer(),
+                Operation::Cancel(index, true) if !calls.waiting.is_empty() => {
+                    drop(calls.waiting.remove(index.index(calls.waiting.len())));
+                }
+                Operation::Cancel(index, false) if !calls.accepted.is_empty() => {
+                    let at = index.index(calls.accepted.len());
+                    if let Accepted::Message(_, _, pending) = &mut calls.accepted[at] {
+                        drop(pending.take());
+                    }
+                }
+                Operation::Cancel(..) => {}
+                Operation::Flush => {
+                    let producer = world.producer.clone();
+                    let mut flush: Boxed<_> = Box::pin(async move { producer.flush().await });
+                    if poll(&mut flush).is_pending() {
+                        flushes.push(flush);
+                    }
+                }
+            }
+            calls.poll();
+        }
+        let handle = world.producer.clone();
+        let mut close: Option<Boxed<_>> = match end {
+            End::Close => Some(Box::pin(async move { handle.close().await })),
+            End::CloseAtOnce => Some(Box::pin(async move { handle.close_at_once().await })),
+            End::DropHandle => {
+                world.queue.close_on_drop();
+                None
+            }
+            End::DropDriver => {
+                world.driver = None;
+                None
+            }
+        };
+        let is_closed = close.as_mut().map(|close| poll(close).is_ready());
+        world.settle();
+        calls.poll();
+        prop_assert!(calls.waiting.is_empty(), "a call waits for ever");
+        prop_assert!(world.driver.is_none(), "the driver has not ended");
+        if let (Some(false), Some(mut close)) = (is_closed, close) {
+            prop_assert!(poll(&mut close).is_ready());
+        }
+        for mut flush in flushes {
+            prop_assert!(poll(&mut flush).is_ready());
+        }
+        for (partition, log) in &world.broker.logs {
+            let mut order = calls.order.get(partition).into_iter().flatten();
+            for value in log {
+                prop_assert!(order.any(|accepted| accepted == value), "{value} is out of order in {partition}");
+            }
+        }
+        let is_orderly = matches!(end, End::Close | End::DropHandle);
+        for accepted in &mut calls.accepted {
+            let (outcome, value, partition) = match accepted {
+                Accepted::Message(_, _, None) => continue,
+                Accepted::Message(value, partition, Some(pending)) => match poll(pending) {
+                    Poll::Ready(Ok(delivery)) => (Ok(delivery.offset), value, *partition),
+                    Poll::Ready(Err(error)) => (Err(error.fate), value, *partition),
+                    Poll::Pending => panic!("{value} has no outcome"),
+                },
+                Accepted::Batch(value, partition, pending) => match poll(pending) {
+                    Poll::Ready(Ok(delivery)) => (Ok(delivery.offset(0)), value, *partition),
+                    Poll::Ready(Err(error)) => (Err(error.fate().unwrap()), value, *partition),
+                    Poll::Pending => panic!("{value} has no outcome"),
+                },
+            };
+            let at = world.log(partition).iter().position(|logged| logged == value).map(|at| at as i64);
+            match outcome {
+                Ok(offset) => prop_assert!(at.is_some() && offset == at, "{value} is at {at:?}, not {offset:?}"),
+                Err(fate) => {
+                    prop_assert!(!is_orderly, "{value} failed");
+                    prop_assert!(fate == Fate::Unknown || at.is_none(), "{value} is written");
+                }
+            }
+        }
+        if is_orderly {
+            let accepted: usize = calls.order.values().map(Vec::len).sum();
+            let logged: usize = world.broker.logs.values().map(Vec::len).sum();
+            prop_assert_eq!(logged, accepted, "what was accepted is sent, also if its handle was dropped");
+        }
+        prop_assert!(world.queue.is_idle(), "memory is not released");
+    }
+}
