@@ -12,7 +12,7 @@ pub use kafka_batch_core::{
     SealErrorReason, SealedBatch, SendError, SendErrorReason, SizePolicy, Timestamp, TopicPartition, Transport,
 };
 pub use kafka_batch_core::{
-    batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,
+    batch, compression, convert, decode, error, machine, message, partitioner, protocol, publisher, record, stream,
 };
 
 #[cfg(feature = "proptest")]

@@ -76,6 +76,8 @@ mod kafka;
 mod log;
 #[path = "conformance/pressure.rs"]
 mod pressure;
+#[path = "conformance/publisher.rs"]
+mod publisher;
 #[path = "conformance/publishing.rs"]
 mod publishing;
 #[path = "conformance/readme.rs"]
