@@ -120,12 +120,14 @@ pub struct PartitionedPublisher<'a, T: Transport, S: Stream> {
 
 type Partitioner<'a, M> = Box<dyn FnMut(&M, NonZeroU32) -> Option<i32> + Send + 'a>;
 
+type PartitionCount<'a> = Pin<Box<dyn Future<Output = Result<NonZeroU32, SendErrorReason>> + Send + 'a>>;
+
 type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The lookup of the number of partitions.
 struct Lookup<'a> {
     last: Timestamp,
-    pending: Option<Pin<Box<dyn Future<Output = Result<NonZeroU32, SendErrorReason>> + Send + 'a>>>,
+    pending: Option<PartitionCount<'a>>,
     /// The new number, which applies once every batch has an outcome.
     changed_to: Option<NonZeroU32>,
 }

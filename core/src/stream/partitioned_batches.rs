@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 /// The bytes that the first append to a batch allocates. The batch grows as it fills, so that many open batches with few
 /// records need little memory.
-const INITIAL_CAPACITY: usize = 1 << 10;
+const INITIAL_CAPACITY: usize = 512;
 
 /// Open batches for the partitions of a topic, one for each partition that has records.
 ///
@@ -111,7 +111,7 @@ pub enum PartitionedAppendError {
 impl PartitionedBatches {
     /// Creates a set of open batches, at first none, for a topic with this number of partitions.
     ///
-    /// The batches have the settings of `settings`, whose records are ignored. They begin with 1 KiB of memory and grow as
+    /// The batches have the settings of `settings`, whose records are ignored. They begin with 512 bytes of memory and grow as
     /// they fill, unless [`BatchOptions::capacity`](crate::BatchOptions::capacity) is set. Up to 8 bytes are used for each
     /// partition without an open batch.
     #[must_use]
