@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use kafka_batch::partitioner::partition_for_key;
 use kafka_batch::publisher::{PartitionedPublisher, UndeliveredReason};
-use kafka_batch::{BatchOptions, Record, Transport};
+use kafka_batch::{BatchOptions, Record};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::cluster::Cluster;

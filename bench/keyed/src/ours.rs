@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::OnceLock;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use kafka_batch::message::{EncodeError, KeyOverride, Message, Overrides, Payload};
@@ -44,7 +44,7 @@ async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
     let held = RECORDS.get_or_init(Records::new);
     let mut meter = Meter::start(job);
     let (mut order, mut taken, until) = (Records::new(), 0_u32, meter.until());
-    let source = move |_: &mut _| {
+    let source = move |_: &mut Context<'_>| {
         taken = taken.wrapping_add(1);
         if taken % BETWEEN_LOOKS == 0 && Instant::now() >= until {
             return Poll::Ready(None);

@@ -12,9 +12,9 @@ async fn publish_by_key(
     topic: &str,
     mut readings: Receiver<Reading>,
 ) -> Result<Vec<Reading>, SendErrorReason> {
-    let source = |context: &mut _| readings.poll_recv(context);
-    let publisher = PartitionedPublisher::from_poll_fn(producer, topic, source, SystemTime::now).await?;
-    let mut publisher = publisher.linger(Duration::from_millis(5), tokio::time::sleep);
+    let publisher =
+        PartitionedPublisher::from_poll_fn(producer, topic, |context| readings.poll_recv(context), SystemTime::now);
+    let mut publisher = publisher.await?.linger(Duration::from_millis(5), tokio::time::sleep);
     let mut undelivered = Vec::new();
     while let Some(outcome) = publisher.next().await {
         if let Err(failed) = outcome {
