@@ -57,16 +57,15 @@ impl Records {
 
     /// Returns the next key and its value.
     pub fn next(&mut self) -> (&[u8], &[u8]) {
-        let key = self.next;
-        self.next = (self.next + 1) % KEYS;
-        self.at(key)
+        let position = self.next_position();
+        self.at(position)
     }
 
     /// Returns the position of the next record.
     pub fn next_position(&mut self) -> usize {
-        let key = self.next;
-        self.next = (self.next + 1) % KEYS;
-        key
+        let position = self.next;
+        self.next = (position + 1) % KEYS;
+        position
     }
 
     pub fn at(&self, position: usize) -> (&[u8], &[u8]) {
