@@ -24,8 +24,7 @@ use job::{Job, Report};
 type Run = fn(&Job) -> Result<Report, Box<dyn Error>>;
 
 /// The clients; ratios are to the first.
-const CLIENTS: [(&str, Run); 3] =
-    [("by hand", by_hand::run), ("kafka-batch", ours::run), ("rdkafka", librdkafka::run)];
+const CLIENTS: [(&str, Run); 3] = [("by hand", by_hand::run), ("kafka-batch", ours::run), ("rdkafka", librdkafka::run)];
 
 const PARTITIONS: [i32; 4] = [12, 100, 1_000, 10_000];
 
@@ -137,7 +136,9 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
         }
     }
     let mut table = String::from("| partitions | batch.size |");
-    CLIENTS.iter().for_each(|(name, _)| drop(write!(table, " {name} |")));
+    for (name, _) in CLIENTS {
+        let _ = write!(table, " {name} |");
+    }
     table.push_str(" kafka-batch ÷ by hand | ÷ rdkafka |\n|--:|--:|--:|--:|--:|--:|--:|\n");
     for partitions in PARTITIONS.into_iter().filter(|one| selected.is_empty() || selected.contains(one)) {
         for (name, batch_size) in BATCH_SIZES {

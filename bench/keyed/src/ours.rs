@@ -39,8 +39,7 @@ pub fn run(job: &Job) -> Result<Report, Box<dyn Error>> {
 
 async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
     let options = BatchOptions::default().batch_size(job.batch_size);
-    let producer =
-        TokioProducer::builder().set("bootstrap.servers", &job.address).batch_options(options).build()?;
+    let producer = TokioProducer::builder().set("bootstrap.servers", &job.address).batch_options(options).build()?;
     let held = RECORDS.get_or_init(Records::new);
     let mut meter = Meter::start(job);
     let (mut order, mut taken, until) = (Records::new(), 0_u32, meter.until());
