@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_batch::partitioner::partition_for_key;
 
-use crate::job::{Job, LINGER, Meter, Records, Report, TOPIC};
+use crate::job::{Job, Meter, Records, Report, TOPIC};
 
 const IN_FLIGHT: usize = 5;
 
@@ -60,7 +60,7 @@ pub fn run(job: &Job) -> Result<Report, Box<dyn Error>> {
             break;
         }
         while let Some(&(since, partition, number)) = lingering.front() {
-            if now - since < LINGER {
+            if now - since < job.linger {
                 break;
             }
             lingering.pop_front();

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 pub const TOPIC: &str = "keyed";
 
-pub const LINGER: Duration = Duration::from_millis(5);
-
 /// How long a client runs before its records are counted.
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -21,19 +19,24 @@ pub struct Job {
     pub address: String,
     pub partitions: i32,
     pub batch_size: usize,
+    pub linger: Duration,
     pub seconds: f64,
 }
 
 impl Job {
-    pub fn words(&self) -> [String; 4] {
-        let Self { address, partitions, batch_size, seconds } = self;
-        [address.clone(), partitions.to_string(), batch_size.to_string(), seconds.to_string()]
+    pub fn words(&self) -> [String; 5] {
+        let Self { address, partitions, batch_size, linger, seconds } = self;
+        let linger = linger.as_millis();
+        [address.clone(), partitions.to_string(), batch_size.to_string(), linger.to_string(), seconds.to_string()]
     }
 
     pub fn from_words(words: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let [address, partitions, batch_size, seconds] = words else { return Err("four words are needed".into()) };
+        let [address, partitions, batch_size, linger, seconds] = words else {
+            return Err("five words are needed".into());
+        };
         let (partitions, batch_size) = (partitions.parse()?, batch_size.parse()?);
-        Ok(Self { address: (*address).into(), partitions, batch_size, seconds: seconds.parse()? })
+        let linger = Duration::from_millis(linger.parse()?);
+        Ok(Self { address: (*address).into(), partitions, batch_size, linger, seconds: seconds.parse()? })
     }
 }
 

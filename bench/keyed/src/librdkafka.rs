@@ -9,7 +9,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext};
 
-use crate::job::{Job, LINGER, Meter, Records, Report, TOPIC};
+use crate::job::{Job, Meter, Records, Report, TOPIC};
 
 /// How long a full queue is left alone. Shorter pauses take processor time from librdkafka's own threads.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -41,7 +41,7 @@ pub fn run(job: &Job) -> Result<Report, Box<dyn Error>> {
         .set("batch.size", (job.batch_size + 4_096).to_string())
         .set("message.max.bytes", "1048588")
         .set("batch.num.messages", "1000000")
-        .set("linger.ms", LINGER.as_millis().to_string())
+        .set("linger.ms", job.linger.as_millis().to_string())
         .set("queue.buffering.max.messages", "1000000")
         .set("queue.buffering.max.kbytes", "1048576")
         .set("socket.nagle.disable", "true")

@@ -16,6 +16,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use kafka_batch_bench_shared::{Environment, median, results};
 
@@ -124,7 +125,7 @@ fn turn(sink: &mut Sink, client: &str, job: &Job) -> Result<f64, Box<dyn Error>>
 
 fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
     let mut selected = Vec::new();
-    let (mut write, mut rounds, mut seconds) = (false, 5, 1.0);
+    let (mut write, mut rounds, mut seconds, mut linger) = (false, 5, 1.0, 5);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -132,6 +133,7 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
             "--write" => write = true,
             "--rounds" => rounds = value()?.parse()?,
             "--seconds" => seconds = value()?.parse()?,
+            "--linger" => linger = value()?.parse()?,
             partitions => selected.push(partitions.parse()?),
         }
     }
@@ -143,7 +145,8 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
     for partitions in PARTITIONS.into_iter().filter(|one| selected.is_empty() || selected.contains(one)) {
         for (name, batch_size) in BATCH_SIZES {
             let mut sink = Sink::start(partitions)?;
-            let job = Job { address: sink.address.clone(), partitions, batch_size, seconds };
+            let (address, linger) = (sink.address.clone(), Duration::from_millis(linger));
+            let job = Job { address, partitions, batch_size, linger, seconds };
             let mut figures = [const { Vec::new() }; CLIENTS.len()];
             for round in 0..rounds {
                 for place in 0..CLIENTS.len() {
@@ -173,7 +176,7 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
     let environment = Environment::look(env!("CARGO_PKG_NAME"), &crates).lines();
     let text = format!(
         "# Records with keys to many partitions\n\n{environment}\nThousand records a second, each with a key of 16 bytes and a value \
-         of 100, linger 5 ms. The sink, on the first core, acknowledges every Produce request at once; the client is on the \
+         of 100, linger {linger} ms. The sink, on the first core, acknowledges every Produce request at once; the client is on the \
          last core. {rounds} rounds in turns; a figure is the median, a ratio the median of the ratios within a round. \
          `bench/keyed` makes it; `bench/README.md` describes the clients.\n\n{table}"
     );

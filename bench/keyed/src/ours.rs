@@ -9,7 +9,7 @@ use kafka_batch::message::{EncodeError, KeyOverride, Message, Overrides, Payload
 use kafka_batch::publisher::PartitionedPublisher;
 use kafka_batch::{BatchOptions, TokioProducer};
 
-use crate::job::{Job, LINGER, Meter, Records, Report, TOPIC};
+use crate::job::{Job, Meter, Records, Report, TOPIC};
 
 /// The messages that are taken before the clock is read again.
 const BETWEEN_LOOKS: u32 = 256;
@@ -52,7 +52,7 @@ async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
         Poll::Ready(Some(Keyed { key, value }))
     };
     let publisher = PartitionedPublisher::from_poll_fn(&producer, TOPIC, source, SystemTime::now).await?;
-    let mut publisher = publisher.linger(LINGER, tokio::time::sleep);
+    let mut publisher = publisher.linger(job.linger, tokio::time::sleep);
     while let Some(outcome) = publisher.next().await {
         meter.acknowledged(outcome.map_err(|failed| failed.to_string())?.messages.len() as u64);
     }
