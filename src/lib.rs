@@ -13,7 +13,7 @@ pub use kafka_batch_core::{
     SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
 };
 pub use kafka_batch_core::{
-    batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,
+    batch, compression, convert, decode, error, machine, message, partitioner, protocol, publisher, record, stream,
 };
 
 #[cfg(feature = "proptest")]

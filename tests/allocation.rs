@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::hint::black_box;
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use kafka_batch::batch::Boundary;
@@ -14,6 +15,7 @@ use kafka_batch::compression::Codec;
 use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches, RecordView};
 use kafka_batch::message::*;
 use kafka_batch::record::EncodedHeaders;
+use kafka_batch::stream::PartitionedBatches;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 
@@ -471,4 +473,19 @@ fn passing_a_batch_to_librdkafka_allocates_nothing_for_each_record() {
         // The first batch also looks up the topic.
         assert!(of_each == 1 || taken.times <= 20, "{taken:?}");
     }
+}
+
+#[test]
+fn a_thousand_open_batches_take_memory_for_their_records() {
+    let now = Timestamp::from_millis(0);
+    let settings = BatchOptions::default().batch_size(1 << 20).build(now).unwrap();
+    let mut batches = PartitionedBatches::new(&settings, NonZeroU32::new(1_000).unwrap());
+    let value = [0; 100];
+    let ((), taken) = counted(|| {
+        for partition in 0..1_000 {
+            assert!(batches.append(Record::new(&value), Some(partition), now).unwrap().full.is_none());
+        }
+    });
+    assert_eq!(batches.open_count(), 1_000);
+    assert!(taken.bytes <= 1 << 20, "{taken:?}");
 }
