@@ -13,14 +13,14 @@ pub use kafka_batch_core::{
     SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
 };
 pub use kafka_batch_core::{
-    batch, compression, convert, decode, error, machine, message, partitioner, protocol, record, stream,
+    batch, compression, convert, decode, error, machine, message, partitioner, protocol, publisher, record, stream,
 };
 
 #[cfg(feature = "proptest")]
 pub use kafka_batch_core::proptest;
 
 #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
-pub use kafka_batch_transport::{PendingRecord, Producer, ProducerConfig};
+pub use kafka_batch_transport::{ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig};
 
 /// A producer over tokio.
 #[cfg(feature = "tokio")]
@@ -49,6 +49,10 @@ pub mod transports {
     /// The transport over async-std and smol. The batch that is sent is the batch in the log.
     #[cfg(any(feature = "async-std", feature = "smol"))]
     pub use kafka_batch_async_std as async_std;
+
+    /// What these transports share, and what another async runtime implements.
+    #[cfg(any(feature = "tokio", feature = "async-std", feature = "smol"))]
+    pub use kafka_batch_transport as common;
 
     /// The transport over librdkafka. The first paragraph of its documentation lists what it cannot guarantee.
     #[cfg(feature = "rdkafka")]

@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::hint::black_box;
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use kafka_batch::batch::Boundary;
@@ -14,6 +15,7 @@ use kafka_batch::compression::Codec;
 use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches, RecordView};
 use kafka_batch::message::*;
 use kafka_batch::record::EncodedHeaders;
+use kafka_batch::stream::PartitionedBatches;
 use kafka_batch::*;
 use rdkafka::mocking::MockCluster;
 
@@ -126,7 +128,7 @@ fn fill(batch: &mut KafkaBatch, record: Record<'_>) -> Full {
 }
 
 #[test]
-fn with_a_capacity_a_batch_takes_no_memory_from_the_first_append_until_it_is_full() {
+fn with_a_capacity_appending_until_full_allocates_nothing_after_the_first_append() {
     let encoded = EncodedHeaders::new(&NAMES).unwrap();
     for options in formats() {
         let limits = [
@@ -238,7 +240,7 @@ fn appending_owned_shared_and_optional_fields_allocates_nothing() {
     let text = || String::from("a value of this length");
     let (bytes, cow) = (Bytes::from(text()), Cow::<str>::Owned(text()));
     let mut batch = empty(BatchOptions::default().batch_size(1 << 20).capacity(1 << 20));
-    let _ = batch.append(Record::new("the first record takes memory for the batch")).unwrap();
+    let _ = batch.append(Record::new("the first record allocates the batch")).unwrap();
     let before = batch.record_count();
     for _ in 0..100 {
         let (string, vec, shared, owned_cow) = (text(), text().into_bytes(), bytes.clone(), cow.clone());
@@ -358,7 +360,7 @@ fn nested_marks_allocate_once() {
 }
 
 #[test]
-fn appending_several_records_takes_no_memory() {
+fn appending_several_records_allocates_nothing() {
     let mut batch = empty(BatchOptions::default().batch_size(100_000).capacity(100_000));
     let _ = batch.append(Record::new("first")).unwrap();
     let values = ["one of many"; 500];
@@ -471,4 +473,19 @@ fn passing_a_batch_to_librdkafka_allocates_nothing_for_each_record() {
         // The first batch also looks up the topic.
         assert!(of_each == 1 || taken.times <= 20, "{taken:?}");
     }
+}
+
+#[test]
+fn a_thousand_open_batches_take_memory_for_their_records() {
+    let now = Timestamp::from_millis(0);
+    let settings = BatchOptions::default().batch_size(1 << 20).build(now).unwrap();
+    let mut batches = PartitionedBatches::new(&settings, NonZeroU32::new(1_000).unwrap());
+    let value = [0; 100];
+    let ((), taken) = counted(|| {
+        for partition in 0..1_000 {
+            assert!(batches.append(Record::new(&value), Some(partition), now).unwrap().full.is_none());
+        }
+    });
+    assert_eq!(batches.open_count(), 1_000);
+    assert!(taken.bytes <= 1 << 20, "{taken:?}");
 }

@@ -78,6 +78,8 @@ mod log;
 mod messages;
 #[path = "conformance/pressure.rs"]
 mod pressure;
+#[path = "conformance/publisher.rs"]
+mod publisher;
 #[path = "conformance/publishing.rs"]
 mod publishing;
 #[path = "conformance/readme.rs"]

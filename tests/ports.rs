@@ -91,10 +91,10 @@ fn are_reported<S: Subject>(cases: &[Case<'_>]) {
 }
 
 fn a_port_with_another_protocol_is_detected<S: Subject>() {
-    let tls = "it answered with a TLS alert (15 03); this port wants TLS: set security.protocol to ";
+    let tls = "it answered with a TLS alert (15 03); this port requires TLS: set security.protocol to ";
     let http = "a web server answered (HTTP), not a Kafka broker: correct the address in bootstrap.servers, or in the broker's \
                 advertised.listeners";
-    let closed = "the broker closed the connection while ApiVersions v3 was unanswered; if this port wants TLS";
+    let closed = "the broker closed the connection while ApiVersions v3 was unanswered; if this port requires TLS";
     are_reported::<S>(&[
         (server::tls(), &[], format!("{tls}ssl (it is plaintext)")),
         (server::tls(), &SASL, format!("{tls}sasl_ssl (it is sasl_plaintext)")),
@@ -162,7 +162,7 @@ fn a_broker_that_does_not_respond_is_named_with_api_and_version<S: Subject>() {
         for (api, name) in [(ApiKey::InitProducerId, "InitProducerId v0"), (ApiKey::Produce, "Produce v3")] {
             scope.spawn(move || is_pending::<S>(broker_with(api, || Reply::Silence), api, name));
             scope.spawn(move || is_last_error::<S>(broker_with(api, || Reply::Close), name, ""));
-            let partial = " (10 of 100 bytes of a response had come)";
+            let partial = " (10 of 100 bytes of a response had arrived)";
             scope.spawn(move || is_last_error::<S>(broker_with(api, || Reply::Truncated), name, partial));
         }
         scope.spawn(|| {

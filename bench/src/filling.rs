@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 
-use kafka_batch::{Append, BatchOptions, ContiguousValues, KafkaBatch, Record, Timestamp};
+use kafka_batch::batch::{ContiguousValues, StampedBatch};
+use kafka_batch::{Append, BatchOptions, KafkaBatch, Record, Timestamp};
 
 use crate::harness::{Case, Effort, sample};
 use crate::report::{Figure, Row};
@@ -119,7 +120,7 @@ impl Values {
 
     /// Builds a batch, from nothing to the bytes to send, checksum included.
     #[inline(always)]
-    fn build(&self, options: &BatchOptions, fill: fn(&mut KafkaBatch, &Self)) -> kafka_batch::batch::StampedBatch {
+    fn build(&self, options: &BatchOptions, fill: fn(&mut KafkaBatch, &Self)) -> StampedBatch {
         let mut batch = options.clone().build(Timestamp::from_millis(BASE_TIMESTAMP)).expect("no contradiction");
         fill(&mut batch, self);
         assert_eq!(batch.record_count(), self.slices.len());

@@ -29,7 +29,7 @@ pub struct Workload {
     pub codec: Codec,
     /// Whether a reader looks at each header, or only how many there are.
     pub each_header: bool,
-    /// Bytes that the batch may have: every contender that takes a size beforehand is told this one.
+    /// Bytes that the batch may have: every contender that takes a size beforehand gets this one.
     pub limit: usize,
     pub records: Vec<Input>,
 }

@@ -18,6 +18,7 @@
 //! | undo appends, split and stamp a batch | [`batch`] |
 //! | choose a codec and its level | [`Compression`], [`compression`] |
 //! | publish | [`Publish`], [`Transport`]; the outcome is a [`Delivery`] or a [`DeliveryError`] |
+//! | publish a stream of messages to many partitions | [`publisher`] |
 //! | choose a partition | [`partitioner`] |
 //! | send to brokers before Kafka 0.11 | [`BrokerVersion`], [`convert`] |
 //! | decode batches | [`decode`] |
@@ -57,6 +58,7 @@ pub mod partitioner;
 pub mod proptest;
 pub mod protocol;
 mod publish;
+pub mod publisher;
 pub mod record;
 mod secret;
 mod send_error;

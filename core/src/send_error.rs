@@ -53,7 +53,7 @@ pub enum SendErrorReason {
         requested: i32,
     },
     /// No topic can have this name.
-    #[error("no topic can be called {topic:?}: a name has 1 to 249 characters (letters, digits, '.', '_' and '-')")]
+    #[error("topic {topic:?} cannot exist: the name of a topic has 1 to 249 characters")]
     InvalidTopic {
         /// The requested topic.
         topic: String,
@@ -149,7 +149,7 @@ impl SendErrorReason {
 #[non_exhaustive]
 pub enum NoBrokerCause {
     /// No response arrived within `request.timeout.ms`.
-    #[error("no answer came within request.timeout.ms{}", DueTo(_0.as_ref()))]
+    #[error("no response arrived within request.timeout.ms{}", DueTo(_0.as_ref()))]
     TimedOut(Option<Box<TimeoutCause>>),
     /// The transport's own error, as over librdkafka.
     #[error(transparent)]

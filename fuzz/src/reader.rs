@@ -206,7 +206,7 @@ fn check_error(error: &DecodeError, buffer: &[u8], decompressed: Option<usize>) 
     assert!(error.to_string().contains(&error.at.to_string()));
 }
 
-/// What was read, whoever wrote it, goes into a batch of one's own and comes out the same.
+/// Records read from any writer's batch are the same after they were appended to a batch of this crate and read again.
 fn write_again(magic: Magic, views: &[RecordView<'_>]) {
     let options = BatchOptions::default()
         .batch_size(usize::MAX)

@@ -124,7 +124,7 @@ fn invalid_settings() {
     }
     assert!(matches!(set("transactional.id", "x"), Err(ConfigError::Setting { .. })));
     let contradiction = Cluster::new().builder().set("enable.idempotence", "true").set("acks", "1").build();
-    assert!(matches!(contradiction, Err(ConfigError::Together(_))), "{contradiction:?}");
+    assert!(matches!(contradiction, Err(ConfigError::Conflict(_))), "{contradiction:?}");
     let options = BatchOptions::default().magic(MagicChoice::Pinned(Magic::V1)).compression("zstd".parse().unwrap());
     let contradiction = Cluster::new().builder().batch_options(options).build();
     assert!(matches!(contradiction, Err(ConfigError::BatchOptions(_))), "{contradiction:?}");

@@ -125,7 +125,7 @@ fn stamping(waiting: usize, together: usize, records: usize, budget: Duration) -
         while count < SAMPLE {
             stopwatch.start();
             for batch in queue.drain(..together) {
-                stamped.push(batch.stamp(Stamp::NONE.producer(7, 0, 0)).expect("magic 2"));
+                stamped.push(batch.stamp(Default::default()).expect("magic 2"));
             }
             stopwatch.stop();
             count += together;
@@ -195,10 +195,7 @@ fn steady(partitions: usize, depth: usize, budget: Duration) -> f64 {
     let together = partitions.min(64);
     let stamping = stamping(partitions * depth, together, records, budget / 2);
     let mut driver = Driver::new(World::new(partitions, 0, MAX_REQUEST_SIZE));
-    for _ in 1..depth {
-        driver.run((0..partitions).map(|partition| (sealed(records), to(partition))).collect(), &[]);
-    }
-    driver.run((0..partitions).map(|partition| (sealed(records), to(partition))).collect(), &[]);
+    driver.run((0..partitions * depth).map(|number| (sealed(records), to(number % partitions))).collect(), &[]);
     driver.stopwatch.lap(1);
     let mut figures = Vec::new();
     let begun = SystemInstant::now();

@@ -34,11 +34,10 @@ impl World {
     /// Creates a machine that has delivered a batch to each of the `busy` partitions, and has one for each of the
     /// `waiting` ones, whose broker cannot be reached.
     pub fn new(busy: usize, waiting: usize, max_request_size: usize) -> Self {
-        let config = ProducerConfig {
-            buffer_memory: usize::MAX,
-            max_request_size,
-            ..ProducerConfig::new([(broker::HOST, 9_001)])
-        };
+        // Field by field, so that machines of other commits can be measured.
+        let mut config = ProducerConfig::new([(broker::HOST, 9_001)]);
+        config.buffer_memory = usize::MAX;
+        config.max_request_size = max_request_size;
         let clock = Clock { now: NOW, wall: Timestamp::from_millis(0) };
         let partitions = (busy + waiting) as i32;
         let mut world = Self {

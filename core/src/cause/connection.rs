@@ -50,7 +50,7 @@ impl fmt::Display for ConnectionError {
             _ => write!(f, "{kind}")?,
         }
         if let Some((length, claimed)) = partial {
-            write!(f, " ({length} of {claimed} bytes of a response had come)")?;
+            write!(f, " ({length} of {claimed} bytes of a response had arrived)")?;
         }
         mismatch.as_ref().map_or(Ok(()), |mismatch| write!(f, "; {mismatch}"))
     }
@@ -77,7 +77,7 @@ pub enum ConnectionErrorKind {
     #[error("a request was not answered within request.timeout.ms")]
     RequestTimeout,
     /// The received bytes violate the protocol.
-    #[error("it does not keep to the protocol: {0}")]
+    #[error("it violates the protocol: {0}")]
     Protocol(String),
     /// The first bytes received are not of Kafka's protocol.
     #[error("{0}")]
@@ -149,7 +149,7 @@ impl fmt::Display for Disconnect {
             Self::Untrusted => "one side does not trust the other's certificate",
             Self::NoTls => "the TLS handshake failed",
             Self::ByPeer => "the broker closed the connection",
-            Self::Broken => "the connection broke",
+            Self::Broken => "the connection failed",
         })
     }
 }

@@ -113,13 +113,13 @@ impl fmt::Display for SecurityMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { configured, suggested, evidence } = self;
         f.write_str(match evidence {
-            MismatchEvidence::TlsResponse => "this port wants TLS",
+            MismatchEvidence::TlsResponse => "this port requires TLS",
             MismatchEvidence::NoTls => "this port seems to speak plaintext, not TLS",
             MismatchEvidence::ClosedOnApiVersions if configured.has_tls() => "if this port wants SASL",
-            MismatchEvidence::ClosedOnApiVersions if configured.has_sasl() => "if this port wants TLS",
-            MismatchEvidence::ClosedOnApiVersions => "if this port wants TLS or SASL",
+            MismatchEvidence::ClosedOnApiVersions if configured.has_sasl() => "if this port requires TLS",
+            MismatchEvidence::ClosedOnApiVersions => "if this port requires TLS or SASL",
             MismatchEvidence::ClosedAfterApiVersions => "if this port wants SASL",
-            MismatchEvidence::SaslRefused => "this port takes no SASL",
+            MismatchEvidence::SaslRefused => "this port does not support SASL",
         })?;
         f.write_str(match evidence {
             MismatchEvidence::ClosedOnApiVersions | MismatchEvidence::ClosedAfterApiVersions => ", ",
@@ -194,11 +194,11 @@ mod tests {
     #[test]
     fn each_mismatch_names_the_setting_the_value_and_the_values_to_try() {
         let table = [
-            (Plaintext, TlsResponse, Some("this port wants TLS: set security.protocol to ssl (it is plaintext)")),
+            (Plaintext, TlsResponse, Some("this port requires TLS: set security.protocol to ssl (it is plaintext)")),
             (
                 SaslPlaintext,
                 TlsResponse,
-                Some("this port wants TLS: set security.protocol to sasl_ssl (it is sasl_plaintext)"),
+                Some("this port requires TLS: set security.protocol to sasl_ssl (it is sasl_plaintext)"),
             ),
             (Ssl, TlsResponse, None),
             (
@@ -217,14 +217,14 @@ mod tests {
                 Plaintext,
                 ClosedOnApiVersions,
                 Some(
-                    "if this port wants TLS or SASL, set security.protocol to ssl, sasl_plaintext or sasl_ssl \
+                    "if this port requires TLS or SASL, set security.protocol to ssl, sasl_plaintext or sasl_ssl \
                      (it is plaintext)",
                 ),
             ),
             (
                 SaslPlaintext,
                 ClosedOnApiVersions,
-                Some("if this port wants TLS, set security.protocol to sasl_ssl (it is sasl_plaintext)"),
+                Some("if this port requires TLS, set security.protocol to sasl_ssl (it is sasl_plaintext)"),
             ),
             (Ssl, ClosedOnApiVersions, Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)")),
             (SaslSsl, ClosedOnApiVersions, None),
@@ -239,11 +239,15 @@ mod tests {
                 Some("if this port wants SASL, set security.protocol to sasl_ssl (it is ssl)"),
             ),
             (SaslSsl, ClosedAfterApiVersions, None),
-            (SaslSsl, SaslRefused, Some("this port takes no SASL: set security.protocol to ssl (it is sasl_ssl)")),
+            (
+                SaslSsl,
+                SaslRefused,
+                Some("this port does not support SASL: set security.protocol to ssl (it is sasl_ssl)"),
+            ),
             (
                 SaslPlaintext,
                 SaslRefused,
-                Some("this port takes no SASL: set security.protocol to plaintext (it is sasl_plaintext)"),
+                Some("this port does not support SASL: set security.protocol to plaintext (it is sasl_plaintext)"),
             ),
         ];
         for (configured, evidence, expected) in table {

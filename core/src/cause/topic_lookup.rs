@@ -22,7 +22,7 @@ pub enum TopicLookupError {
     #[error("{0}")]
     Authentication(Box<ConnectionError>),
     /// No broker answered within `request.timeout.ms`.
-    #[error("no answer came within request.timeout.ms{}", DueTo(cause.as_ref()))]
+    #[error("no response arrived within request.timeout.ms{}", DueTo(cause.as_ref()))]
     TimedOut {
         /// What the lookup was waiting for, and the last error.
         cause: Option<Box<TimeoutCause>>,

@@ -189,8 +189,8 @@ impl Network {
         available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 
-    /// Returns how long to wait for a pending connection, the most recent one, before another broker is tried; `None`
-    /// if no longer. A slower attempt must not prevent others: its broker may never respond.
+    /// Returns until when to wait for the most recent pending connection before another broker is tried; `None` if that
+    /// time has passed. A slower attempt must not prevent others: its broker may never respond.
     pub(super) fn stagger_deadline(&self, now: Instant) -> Option<Instant> {
         let underway = self.connections.values().filter(|connection| connection.versions().is_none());
         underway.map(|connection| connection.begun + CONNECT_STAGGER).max().filter(|&until| now < until)

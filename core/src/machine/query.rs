@@ -1,10 +1,10 @@
-//! A question to the cluster: it is asked, fails, waits, and is asked again. Metadata and the producer id are such.
+//! The retries of a request that no batch belongs to, Metadata and InitProducerId: sent, failed, sent again after a backoff.
 
 use super::backoff::Backoff;
 use crate::splitmix64::SplitMix64;
 use crate::time::Instant;
 
-/// The state of a question that is asked by one request at a time.
+/// The state of a query that is sent in one request at a time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query {
     is_in_flight: bool,

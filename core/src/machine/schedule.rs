@@ -1,11 +1,11 @@
-//! Which partitions are to be examined, and what the others wait for. Whatever ends a wait finds those that wait for it
-//! here, without looking at any other partition.
+//! Which partitions are to be examined, and what the others wait for. An event that ends a wait finds the partitions that
+//! wait for it here, without a search over all of them.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::index::PartitionIndex;
 use super::node::Node;
-use super::partition_index::PartitionIndex;
 
 /// What a partition waits for. Each partition waits for one thing at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

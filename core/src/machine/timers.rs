@@ -3,9 +3,9 @@
 use alloc::collections::{BTreeMap, BinaryHeap};
 use core::cmp::Reverse;
 
+use super::index::PartitionIndex;
 use super::io::ConnectionId;
 use super::node::Node;
-use super::partition_index::PartitionIndex;
 use crate::time::Instant;
 
 /// The identity of a timer: what its deadline is for.

@@ -4,10 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::partition_index::PartitionIndex;
-
-/// The index of a topic in [`Topics`]. It is reused when the topic has no known partition any more.
-pub(super) type TopicIndex = usize;
+use super::index::{PartitionIndex, TopicIndex};
 
 /// The known topics, each with its known partitions.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::event::BatchId;
-use super::partition_index::PartitionIndex;
+use super::index::PartitionIndex;
 use crate::time::Instant;
 
 /// The place of a batch in [`Unfinished`]. It is reused after the batch has finished.

@@ -243,7 +243,7 @@ impl<S: Stream> fmt::Debug for BatchStream<'_, S> {
 }
 
 /// The stream that [`BatchStream::from_poll_fn`] makes of a function.
-pub struct PollFn<F>(F);
+pub struct PollFn<F>(pub(crate) F);
 
 impl<'d, T: Message, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> BatchStream<'d, PollFn<F>> {
     /// Creates a stream of batches from a function that is polled for the next message.

@@ -1,15 +1,22 @@
-//! One batch after another: from a stream of messages ([`BatchStream`]), or record by record ([`RollingBatch`]).
+//! One batch after another: from a stream of messages ([`BatchStream`]), or record by record, for one partition
+//! ([`RollingBatch`]) or for many ([`PartitionedBatches`]).
 //!
-//! Both close a batch when the next record does not fit or when it has waited for `linger.ms`, and both only make batches:
+//! All close a batch when the next record does not fit or when it has waited for `linger.ms`, and all only make batches:
 //! what they return is sent by any [`Transport`](crate::Transport), or kept.
+//! [`PartitionedPublisher`](crate::publisher::PartitionedPublisher) sends a stream of messages to many partitions.
 //!
 //! | | takes | waits for `linger.ms` | returns with each batch |
 //! |---|---|---|---|
 //! | [`BatchStream`] | a [`Stream`](futures_core::Stream) of messages | by a timer that the caller provides | the messages in it |
 //! | [`RollingBatch`] | one record at a time | when the caller asks ([`take_due`](RollingBatch::take_due)) | its number |
+//! | [`PartitionedBatches`] | one record at a time | when the caller asks ([`take_due`](PartitionedBatches::take_due)) | its partition |
 
 mod batch_stream;
+mod linger;
+mod open_batches;
+mod partitioned_batches;
 mod rolling_batch;
 
 pub use batch_stream::{BatchStream, PollFn, RejectedMessage, RolledBatch};
+pub use partitioned_batches::{PartitionBatch, PartitionPlacement, PartitionedAppendError, PartitionedBatches};
 pub use rolling_batch::{NumberedBatch, Placement, RollingBatch};

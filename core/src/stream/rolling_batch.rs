@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use super::linger;
 use crate::batch::{Append, AppendError, KafkaBatch, RecordMetadata, SizePolicy};
 use crate::record::AsRecord;
 use crate::time::Timestamp;
@@ -126,10 +127,7 @@ impl RollingBatch {
     #[must_use]
     pub fn time_left(&self, now: impl Into<Timestamp>) -> Option<Duration> {
         let (first_append, linger) = (self.first_append?, self.linger?);
-        let waited = now.into().millis().saturating_sub(first_append.millis());
-        // If the clock was set back, `waited` is negative: the batch is due, rather than waiting for an unknown time.
-        let waited = u64::try_from(waited).map_or(linger, Duration::from_millis);
-        Some(linger.saturating_sub(waited))
+        Some(linger::time_left(linger, first_append, now.into()))
     }
 
     /// Removes and returns the current batch, if it has waited for [`linger`](Self::linger).

@@ -12,6 +12,8 @@ use super::{Capabilities, Transport};
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
+use crate::outgoing::Message;
+use crate::publish::{Publish, PublishError};
 use crate::record::TopicPartition;
 use crate::send_error::{FlushError, SendError, SendErrorReason};
 
@@ -30,6 +32,93 @@ impl BoxTransport {
         T::Pending: 'static,
     {
         Self(Arc::new(transport))
+    }
+
+    /// Returns what the transport guarantees.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    /// Creates an empty batch, as [`Transport::batch`].
+    #[must_use]
+    pub fn batch(&self) -> KafkaBatch {
+        self.0.batch()
+    }
+
+    /// Creates an empty batch for the records of one partition, as [`Transport::keyed_batch`].
+    ///
+    /// # Errors
+    /// The topic does not exist, or no broker responds.
+    pub async fn keyed_batch(&self, topic: &str) -> Result<KafkaBatch, SendErrorReason> {
+        self.0.keyed_batch(topic).await
+    }
+
+    /// Returns the number of partitions of a topic.
+    ///
+    /// # Errors
+    /// The topic does not exist, or no broker responds.
+    pub async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
+        self.0.partition_count(topic).await
+    }
+
+    /// Returns the current sticky partition of a topic, as [`Transport::pick_partition`].
+    ///
+    /// # Errors
+    /// The topic does not exist, or no broker responds.
+    pub async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
+        self.0.pick_partition(topic).await
+    }
+
+    /// Sends a batch to this partition, as [`Transport::send_batch`].
+    ///
+    /// # Errors
+    /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
+    pub async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<BoxPending, SendError> {
+        self.0.send_batch(batch, to).await
+    }
+
+    /// Publishes a batch, messages, or both, and waits for the acknowledgement, as [`Transport::publish_batch`].
+    ///
+    /// # Errors
+    /// The messages overflow the batch, it was not accepted, or its delivery failed. The error has the batch.
+    pub async fn publish_batch<M: Message + Sync>(&self, publish: Publish<'_, M>) -> Result<Delivery, PublishError> {
+        Transport::publish_batch(self, publish).await
+    }
+
+    /// Publishes, and returns when the batch is accepted, as [`Transport::publish_batch_no_confirm`].
+    ///
+    /// # Errors
+    /// The messages overflow the batch, or it was not accepted. The error has the batch.
+    pub async fn publish_batch_no_confirm<M: Message + Sync>(
+        &self,
+        publish: Publish<'_, M>,
+    ) -> Result<BoxPending, PublishError> {
+        Transport::publish_batch_no_confirm(self, publish).await
+    }
+
+    /// Waits until every batch that was accepted before this call is delivered or has failed.
+    ///
+    /// # Errors
+    /// As [`Transport::flush`].
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        self.0.flush().await
+    }
+
+    /// Closes the producer: accepts no further batches, and waits for those that were accepted.
+    ///
+    /// # Errors
+    /// As [`Transport::flush`]. The producer is closed even if this returns an error.
+    pub async fn close(&self) -> Result<(), FlushError> {
+        self.0.close().await
+    }
+
+    /// Closes the producer without waiting for responses, as [`Transport::close_at_once`].
+    ///
+    /// # Errors
+    /// As [`Transport::flush`]. The producer is closed even if this returns an error.
+    pub async fn close_at_once(&self) -> Result<(), FlushError> {
+        self.0.close_at_once().await
     }
 }
 
@@ -119,38 +208,38 @@ impl Transport for BoxTransport {
     type Pending = BoxPending;
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        self.capabilities()
     }
 
     fn batch(&self) -> KafkaBatch {
-        self.0.batch()
+        self.batch()
     }
 
     async fn keyed_batch(&self, topic: &str) -> Result<KafkaBatch, SendErrorReason> {
-        self.0.keyed_batch(topic).await
+        self.keyed_batch(topic).await
     }
 
     async fn partition_count(&self, topic: &str) -> Result<NonZeroU32, SendErrorReason> {
-        self.0.partition_count(topic).await
+        self.partition_count(topic).await
     }
 
     async fn pick_partition(&self, topic: &str) -> Result<i32, SendErrorReason> {
-        self.0.pick_partition(topic).await
+        self.pick_partition(topic).await
     }
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<BoxPending, SendError> {
-        self.0.send_batch(batch, to).await
+        self.send_batch(batch, to).await
     }
 
     async fn flush(&self) -> Result<(), FlushError> {
-        self.0.flush().await
+        self.flush().await
     }
 
     async fn close(&self) -> Result<(), FlushError> {
-        self.0.close().await
+        self.close().await
     }
 
     async fn close_at_once(&self) -> Result<(), FlushError> {
-        self.0.close_at_once().await
+        self.close_at_once().await
     }
 }

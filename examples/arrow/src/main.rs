@@ -10,7 +10,8 @@ use std::time::SystemTime;
 
 use arrow_array::types::ByteArrayType;
 use arrow_array::{Array, BinaryArray, GenericByteArray, LargeStringArray, StringArray};
-use kafka_batch::{AsValue, BatchOptions, ContiguousValues, KafkaBatch, SealedBatch};
+use kafka_batch::batch::{AsValue, ContiguousValues};
+use kafka_batch::{BatchOptions, KafkaBatch, SealedBatch};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -1,34 +1,26 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use kafka_batch::partitioner::partition_for_key;
-use kafka_batch::stream::RollingBatch;
-use kafka_batch::{Record, SendErrorReason, TopicPartition, Transport};
+use kafka_batch::publisher::PartitionedPublisher;
+use kafka_batch::{Record, SendErrorReason, TokioProducer};
 use tokio::sync::mpsc::Receiver;
 
-/// Publishes readings by sensor: those of one sensor to one partition, in their order.
-async fn pump_by_key(
-    mut outbox: Outbox,
+type Reading = Record<'static, String, String>; // its key is the sensor
+
+/// Publishes readings, those of one sensor to one partition and in order. Returns those that could not be delivered.
+async fn publish_by_key(
+    producer: &TokioProducer,
     topic: &str,
-    mut readings: Receiver<(String, String)>,
-) -> Result<(), SendErrorReason> {
-    let partitions = outbox.producer.partition_count(topic).await?;
-    let mut open: Vec<_> = (0..partitions.get()).map(|_| RollingBatch::new(outbox.producer.batch())).collect();
-    while let Some((sensor, reading)) = readings.recv().await {
-        let partition = partition_for_key(sensor.as_bytes(), partitions);
-        match open[partition as usize].append(Record::new(&reading).key(&sensor), SystemTime::now()) {
-            Ok(placed) => {
-                if let Some(full) = placed.full {
-                    outbox.send(full.batch, TopicPartition::new(topic, partition)).await;
-                }
-            }
-            Err(error) => eprintln!("left out: {reading} of {sensor} ({error})"),
+    mut readings: Receiver<Reading>,
+) -> Result<Vec<Reading>, SendErrorReason> {
+    let publisher =
+        PartitionedPublisher::from_poll_fn(producer, topic, |context| readings.poll_recv(context), SystemTime::now);
+    let mut publisher = publisher.await?.linger(Duration::from_millis(5), tokio::time::sleep);
+    let mut undelivered = Vec::new();
+    while let Some(outcome) = publisher.next().await {
+        if let Err(failed) = outcome {
+            eprintln!("{failed}");
+            undelivered.extend(failed.messages);
         }
     }
-    for (partition, rolling) in (0..).zip(&mut open) {
-        if let Some(rest) = rolling.take() {
-            outbox.send(rest.batch, TopicPartition::new(topic, partition)).await;
-        }
-    }
-    outbox.finish().await;
-    Ok(())
+    Ok(undelivered)
 }

@@ -3,7 +3,7 @@ use kafka_batch::{KafkaBatch, TokioProducer, TopicPartition};
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
-/// Sends batches, and looks after their answers.
+/// Sends batches, and awaits their outcomes in the background.
 struct Outbox {
     producer: TokioProducer,
     undelivered: Sender<KafkaBatch>, // what could not be delivered: a dead-letter queue, for example
@@ -13,7 +13,7 @@ struct Outbox {
 impl Outbox {
     /// Waits while there is no room for the batch, and not for its answer.
     async fn send(&mut self, batch: KafkaBatch, to: TopicPartition) {
-        while self.answers.try_join_next().is_some() {} // forgets those that are settled
+        while self.answers.try_join_next().is_some() {} // removes completed tasks
         let undelivered = self.undelivered.clone();
         match self.producer.send_batch(batch, to).await {
             Ok(accepted) => drop(self.answers.spawn(settle(self.producer.clone(), accepted, undelivered))),

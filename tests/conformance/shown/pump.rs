@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use kafka_batch::stream::BatchStream;
-use kafka_batch::{TopicPartition, Transport};
+use kafka_batch::TopicPartition;
 use tokio::sync::mpsc::Receiver;
 
 /// Publishes readings as they come.
@@ -12,7 +12,7 @@ async fn pump(mut outbox: Outbox, to: TopicPartition, mut readings: Receiver<Str
     while let Some(rolled) = batches.next().await {
         match rolled {
             Ok(rolled) => outbox.send(rolled.batch, to.clone()).await,
-            Err(rejected) => eprintln!("left out: {} ({})", rejected.message, rejected.error), // the others go on
+            Err(rejected) => eprintln!("left out: {} ({})", rejected.message, rejected.error), // the stream continues
         }
     }
     outbox.finish().await;

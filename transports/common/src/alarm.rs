@@ -55,7 +55,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::producer::Producer;
 
-    /// A runtime whose timers fire when they are told to, and record what they were set to.
+    /// A runtime whose timers fire when a test sets `fires`, and record what they were set to.
     pub(crate) struct Manual;
 
     #[derive(Default)]

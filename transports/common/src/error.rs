@@ -21,7 +21,7 @@ pub enum ConfigError {
     BatchOptions(#[from] OptionsError),
     /// Settings are valid each by itself, but in conflict with each other.
     #[error("{0}")]
-    Together(String),
+    Conflict(String),
     /// There is no current runtime to spawn the producer's task on.
     #[error("no async runtime to spawn the producer's task on: {0}")]
     NoRuntime(String),

@@ -109,9 +109,10 @@ pub use error::ConfigError;
 /// For the expansion of [`runtime_producer!`].
 #[doc(hidden)]
 pub use kafka_batch_core as __core;
+pub use kafka_batch_core::machine::SecurityProtocol;
 pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
-pub use settings::{ProducerConfig, SecurityProtocol};
+pub use settings::ProducerConfig;
 
 /// Redaction of settings in logs and errors, also for transports with settings of their own.
 pub mod redaction {

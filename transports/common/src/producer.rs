@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
 use kafka_batch_core::{
-    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError, SealError,
-    SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
+    BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
+    SealError, SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
 };
 
 use crate::accepted::{Answer, Flushed};
@@ -171,6 +171,12 @@ impl Producer {
         Transport::publish_batch_no_confirm(self, publish).await
     }
 
+    /// Returns this producer as a transport without a type: see [`Transport::boxed`].
+    #[must_use]
+    pub fn boxed(self) -> BoxTransport {
+        Transport::boxed(self)
+    }
+
     /// Waits until every batch that was accepted before this call is delivered or has failed.
     ///
     /// # Errors
@@ -290,7 +296,8 @@ impl fmt::Debug for Producer {
     }
 }
 
-/// A batch in flight. Resolves to its outcome, under any runtime, also after its producer was dropped.
+/// A batch in flight. Resolves to its outcome, under any runtime, also after its producer was dropped. Do not poll it again
+/// after that: it would be pending for ever.
 ///
 /// The outcome contains the batch. `buffer.memory` counts a batch until its outcome is known, but not an outcome that is not
 /// taken yet: to bound memory, await or drop the futures whose batches are complete.

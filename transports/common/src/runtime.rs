@@ -63,6 +63,12 @@ macro_rules! runtime_producer {
             pub fn builder() -> $crate::ProducerBuilder<$runtime> {
                 $crate::ProducerBuilder::new()
             }
+
+            /// Returns this producer as a transport without a type.
+            #[must_use]
+            pub fn boxed(self) -> $crate::__core::BoxTransport {
+                self.0.boxed()
+            }
         }
 
         impl ::core::ops::Deref for $name {

@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 use kafka_batch_core::BatchOptions;
 
 pub(crate) use self::config::{ParsedConfig, TlsConfig};
-pub use self::servers::SecurityProtocol;
 pub use self::table::ProducerConfig;
 use crate::error::ConfigError;
 use crate::secrets::{shown, shown_name};
@@ -65,7 +64,7 @@ pub(crate) fn parse(
             Ok(false) => {}
             Ok(true) => {
                 if let Some(other) = names.insert(row.name, name) {
-                    return Err(ConfigError::Together(format!("set {other} or {name}, not both: they are the same")));
+                    return Err(ConfigError::Conflict(format!("set {other} or {name}, not both: they are the same")));
                 }
             }
             Err(remedy) => return setting.wrong(remedy),

@@ -134,7 +134,7 @@ fn either<'s>(
             Ok(bytes) => Ok(Some(Pem { setting, bytes })),
             Err(error) => setting.wrong(format!("this file cannot be read: {error}")),
         },
-        (Some(_), Some(_)) => Err(ConfigError::Together(format!("set {location} or {pem}, not both"))),
+        (Some(_), Some(_)) => Err(ConfigError::Conflict(format!("set {location} or {pem}, not both"))),
     }
 }
 

@@ -25,7 +25,7 @@ pub enum ConfigError {
     BatchOptions(#[from] OptionsError),
     /// The settings are valid alone but not together, or librdkafka could not start.
     #[error("librdkafka refuses this combination of settings: {0}")]
-    Together(String),
+    Conflict(String),
     /// The delivery report thread could not be started.
     #[error("the delivery report thread could not be started: {0}")]
     Thread(#[source] io::Error),

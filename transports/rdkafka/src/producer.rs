@@ -12,7 +12,7 @@ use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
 use kafka_batch_core::{
-    BatchOptions, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
+    BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
     SealErrorReason, SendError, SendErrorReason, TopicPartition, Transport,
 };
 use kafka_batch_transport::waiting::{self, Lookup, Permits, Slot, lock};
@@ -148,6 +148,12 @@ impl RdkafkaProducer {
         publish: Publish<'_, M>,
     ) -> Result<Pending, PublishError> {
         Transport::publish_batch_no_confirm(self, publish).await
+    }
+
+    /// Returns this producer as a transport without a type: see [`Transport::boxed`].
+    #[must_use]
+    pub fn boxed(self) -> BoxTransport {
+        Transport::boxed(self)
     }
 
     /// Waits until every batch that was accepted before this call is delivered or has failed.

@@ -133,8 +133,8 @@ pub(crate) fn refused(error: KafkaError, secrets: &Secrets) -> ConfigError {
             setting: shown_name(&setting, &value).to_owned(),
             remedy: format!("{} (librdkafka's CONFIGURATION.md has all names and ranges)", secrets.hide(&description)),
         },
-        KafkaError::ClientCreation(description) => ConfigError::Together(secrets.hide(&description).to_owned()),
-        other => ConfigError::Together(secrets.hide(&other.to_string()).to_owned()),
+        KafkaError::ClientCreation(description) => ConfigError::Conflict(secrets.hide(&description).to_owned()),
+        other => ConfigError::Conflict(secrets.hide(&other.to_string()).to_owned()),
     }
 }
 

@@ -81,7 +81,7 @@ async fn one_by_one(producer: &Producer, job: &Job) -> Outcome {
     Ok(meter.stop(acknowledged))
 }
 
-/// A record that is through, as far as anybody is to say so.
+/// A record that counts as delivered.
 async fn done(handle: DeliveryHandle, job: &Job) -> krafka::error::Result<u64> {
     let confirmed = handle.await?.is_persisted();
     Ok(u64::from(confirmed || job.acks == Acks::None))

@@ -13,7 +13,8 @@ use core::iter::FusedIterator;
 /// # Examples
 ///
 /// ```
-/// use kafka_batch_core::{BatchOptions, ContiguousValues, Timestamp};
+/// use kafka_batch_core::batch::ContiguousValues;
+/// use kafka_batch_core::{BatchOptions, Timestamp};
 ///
 /// let (bytes, offsets) = (b"onetwothree", [0, 3, 6, 11]);
 /// let values = ContiguousValues::new(bytes, &offsets)?;

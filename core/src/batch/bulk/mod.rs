@@ -70,8 +70,8 @@ impl<'a> BulkWriter<'_, 'a> {
         self
     }
 
-    /// Sets the headers of the records, in order. [`EncodedHeaders`](crate::record::EncodedHeaders) are copied into
-    /// each record at once. Default: none.
+    /// Sets the headers of the records, in order. [`EncodedHeaders`](crate::record::EncodedHeaders) are copied into each record
+    /// at once. Default: none.
     #[must_use]
     pub fn headers(mut self, headers: impl Into<HeaderList<'a>>) -> Self {
         self.common.headers = headers.into();

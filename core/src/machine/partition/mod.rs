@@ -18,13 +18,12 @@ pub(super) use self::outcomes::{Effect, Failed, Split, Written};
 use super::config::ProducerConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
 use super::identity::{Disowned, Identities};
+use super::index::{PartitionIndex, TopicIndex};
 use super::io::ConnectionId;
 use super::node::Node;
-use super::partition_index::PartitionIndex;
 use super::producer_id::Identity;
 use super::queue::Queue;
 use super::sequence::Sequence;
-use super::topics::TopicIndex;
 use super::versions::Versions;
 use crate::batch::{Stamp, StampedBatch};
 use crate::record::TopicPartition;
@@ -60,7 +59,7 @@ pub(super) struct Partition {
     sequence: Sequence,
     /// Whether a batch was accepted for it since the last call of [`Partition::take_used`].
     used: bool,
-    /// Whether its queue was not empty when that was last recorded in [`Accumulator`](super::accumulator::Accumulator).
+    /// Whether its queue was not empty when the accumulator last recorded that.
     pub(super) is_active: bool,
     /// The leader, by the metadata with this revision.
     pub(super) leader: (u64, Option<i32>),

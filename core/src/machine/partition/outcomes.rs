@@ -91,7 +91,7 @@ impl Partition {
         context: &mut Context<'_>,
     ) {
         self.fail_one(at, maybe_written, reason, errors, context);
-        self.fail_unprovable(context); // others may have waited for it to prove them
+        self.fail_unprovable(context); // earlier entries may have waited for it as their proof
     }
 
     fn fail_one(

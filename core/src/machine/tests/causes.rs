@@ -152,7 +152,7 @@ fn a_broker_that_closed_the_connection_is_named_although_the_next_one_is_ready()
         })
     };
     let expected = "waiting for boot:9092 to answer ApiVersions v3, sent # ms before; last error # ms before: boot:9092: the \
-                    broker closed the connection while ApiVersions v3 was unanswered; if this port wants TLS or SASL, set \
+                    broker closed the connection while ApiVersions v3 was unanswered; if this port requires TLS or SASL, set \
                     security.protocol to ssl, sasl_plaintext or sasl_ssl (it is plaintext)";
     is(&reason(nothing, tried(API_VERSIONS)), expected);
     let expected = "waiting for boot:9092 to answer Metadata v1, sent # ms before; last error # ms before: boot:9092: the \
@@ -201,7 +201,7 @@ fn a_truncated_response_is_named_with_api_and_version() {
     ] {
         let found = reason(nothing, on(api, |request| Reply::Bytes(frame(request.correlation, &[0; 3]))));
         let expected = alloc::format!(
-            "last error # ms before: {broker}: it does not keep to the protocol: {request} response, byte #: a value of # bytes \
+            "last error # ms before: {broker}: it violates the protocol: {request} response, byte #: a value of # bytes \
              where # are left"
         );
         // A Metadata request that is pending at that time is named first.
@@ -212,13 +212,13 @@ fn a_truncated_response_is_named_with_api_and_version() {
         let cut = |request: &Request| frame(request.correlation, &[0; 96])[..24].to_vec();
         let found = reason(nothing, on(api, |request| Reply::BytesAndClose(cut(request))));
         let expected = alloc::format!(
-            "{broker}: the broker closed the connection while {request} was unanswered (20 of 100 bytes of a response had come)"
+            "{broker}: the broker closed the connection while {request} was unanswered (20 of 100 bytes of a response had arrived)"
         );
         assert!(found.contains(&expected), "{found}");
         let impatient = |_: &mut World, config: &mut ProducerConfig| config.request_timeout = Duration::from_secs(1);
         let found = reason(impatient, on(api, |request| Reply::Bytes(cut(request))));
         let expected = alloc::format!(
-            "{broker}: {request} was not answered within 1000 ms (20 of 100 bytes of a response had come)"
+            "{broker}: {request} was not answered within 1000 ms (20 of 100 bytes of a response had arrived)"
         );
         assert!(found.contains(&expected), "{found}");
     }
@@ -229,13 +229,13 @@ fn a_response_without_the_batch_or_the_brokers_is_named() {
     let empty = |request: &Request| Reply::Bytes(frame(request.correlation, &[0; 8]));
     is(
         &reason(nothing, on(PRODUCE, empty)),
-        "last error # ms before: broker 1 at broker:9001: it does not keep to the protocol: its response to Produce v3 has \
+        "last error # ms before: broker 1 at broker:9001: it violates the protocol: its response to Produce v3 has \
          no entry for t-0",
     );
     let no_brokers = |request: &Request| Reply::Bytes(frame(request.correlation, &[0; 12]));
     is(
         &reason(nothing, on(METADATA, no_brokers)),
-        "waiting for Metadata; last error # ms before: boot:9092: it does not keep to the protocol: its response to Metadata \
+        "waiting for Metadata; last error # ms before: boot:9092: it violates the protocol: its response to Metadata \
          v1 lists no brokers",
     );
     let code_and_leader = |code: ErrorCode, leader: i32| {
@@ -350,7 +350,7 @@ fn the_error_of_a_lookup_names_what_it_was_waiting_for() {
             _ => None,
         })
     };
-    let expected = "no answer came within request.timeout.ms: ";
+    let expected = "no response arrived within request.timeout.ms: ";
     assert_eq!(lookup(true, -1), [expected, "waiting for a connection to boot:9092, begun 5000 ms before"].concat());
     for (silent, request) in [(API_VERSIONS, "ApiVersions v3"), (METADATA, "Metadata v1")] {
         let found = lookup(false, silent);

@@ -11,16 +11,16 @@ fn other_protocols_are_recognised_by_their_first_bytes_with_any_frame_ceiling() 
     let table: [(&[u8], &str, &str); 4] = [
         (
             &[0x15, 3, 3, 0, 2, 2, 70],
-            "boot:9092: it answered with a TLS alert (15 03); this port wants TLS: set security.protocol to ssl (it is \
+            "boot:9092: it answered with a TLS alert (15 03); this port requires TLS: set security.protocol to ssl (it is \
              plaintext)",
-            "boot:9092: it answered with a TLS alert (15 03); this port wants TLS: set security.protocol to sasl_ssl (it is \
+            "boot:9092: it answered with a TLS alert (15 03); this port requires TLS: set security.protocol to sasl_ssl (it is \
              sasl_plaintext)",
         ),
         (
             &[0x16, 3, 1, 0, 200],
-            "boot:9092: it answered with a TLS handshake (16 03); this port wants TLS: set security.protocol to ssl (it is \
+            "boot:9092: it answered with a TLS handshake (16 03); this port requires TLS: set security.protocol to ssl (it is \
              plaintext)",
-            "boot:9092: it answered with a TLS handshake (16 03); this port wants TLS: set security.protocol to sasl_ssl (it \
+            "boot:9092: it answered with a TLS handshake (16 03); this port requires TLS: set security.protocol to sasl_ssl (it \
              is sasl_plaintext)",
         ),
         (
@@ -84,7 +84,7 @@ fn security_protocol_mismatches_are_distinguished() {
         17 => Reply::Bytes(frame(request.correlation, &[&34_i16.to_be_bytes()[..], &[0; 4]].concat())),
         _ => Reply::Usual,
     };
-    let expected = "boot:9092: the broker answered SaslHandshake v1 with ILLEGAL_SASL_STATE (34); this port takes no SASL: \
+    let expected = "boot:9092: the broker answered SaslHandshake v1 with ILLEGAL_SASL_STATE (34); this port does not support SASL: \
                     set security.protocol to plaintext (it is sasl_plaintext)";
     assert_eq!(text_of(&with_sasl, &no_sasl), expected);
     // A broker that does not support SaslHandshake at all.
@@ -93,7 +93,7 @@ fn security_protocol_mismatches_are_distinguished() {
         world.session = None;
         config.over_tls = true;
     };
-    let expected = "boot:9092: it offers no version of SaslHandshake that this client speaks (0-1); this port takes no SASL: \
+    let expected = "boot:9092: it offers no version of SaslHandshake that this client speaks (0-1); this port does not support SASL: \
                     set security.protocol to ssl (it is sasl_ssl)";
     assert_eq!(text_of(&unlisted, &|_| Reply::Usual), expected);
     // Over TLS, a broker that closes the connection on the first request may require SASL.
@@ -187,7 +187,7 @@ fn a_connection_that_ends_while_a_request_is_pending_is_an_error() {
     world.disconnect(world.connects[1].0);
     world.run();
     let [Event::ConnectionError(error)] = &world.events[..] else { panic!("{:?}", world.events) };
-    let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
+    let expected = "broker 1 at broker:9001: the connection failed while Produce v3 was unanswered";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -232,7 +232,7 @@ fn an_error_names_the_address_of_its_connection() {
     world.run();
     let errors: Vec<_> = world.events.iter().filter(|event| matches!(event, Event::ConnectionError(_))).collect();
     let [Event::ConnectionError(error)] = errors[..] else { panic!("{:?}", world.events) };
-    let expected = "broker 1 at broker:9001: the connection broke while Produce v3 was unanswered";
+    let expected = "broker 1 at broker:9001: the connection failed while Produce v3 was unanswered";
     assert_eq!(error.to_string(), expected);
     world.pass(at(12_000));
     assert_eq!(world.connects.last().unwrap().1, 9999);

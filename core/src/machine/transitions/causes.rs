@@ -2,15 +2,14 @@
 
 use super::Machine;
 use super::responses::PendingRequest;
-use crate::cause::{ConnectionError, ConnectionErrorKind};
-use crate::cause::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
+use crate::cause::{ConnectionError, ConnectionErrorKind, LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::machine::connection::Connection;
 use crate::machine::entry::Entry;
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::{Network, NodeError};
 use crate::machine::node::Node;
 use crate::machine::partition::BlockedOn;
-use crate::machine::partition_index::PartitionIndex;
 use crate::time::Instant;
 
 /// An error and when it occurred.

@@ -5,10 +5,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Machine;
-use crate::cause::BrokerAddress;
-use crate::cause::Disconnect;
-use crate::cause::{ConnectionError, ConnectionErrorKind};
-use crate::cause::{MismatchEvidence, SecurityMismatch};
+use crate::cause::{
+    BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, SecurityMismatch,
+};
 use crate::machine::connection::{Connection, ConnectionEvent};
 use crate::machine::event::Event;
 use crate::machine::io::{ConnectionId, Output};

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use super::Machine;
 use super::responses::{Part, PendingRequest};
 use crate::failure::FailureReason;
+use crate::machine::index::PartitionIndex;
+use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::Reach;
 use crate::machine::node::Node;
 use crate::machine::partition::{BlockedOn, Route};
-use crate::machine::partition_index::PartitionIndex;
 use crate::machine::schedule::{Event, Wait};
 use crate::machine::timers::Timer;
-use crate::machine::topics::TopicIndex;
 use crate::machine::versions::Versions;
 use crate::protocol::{
     Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData, Uuid,

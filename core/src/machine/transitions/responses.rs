@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use super::Machine;
 use crate::cause::ConnectionErrorKind;
 use crate::machine::entry::EntryId;
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::partition::{Answer, Response};
-use crate::machine::partition_index::PartitionIndex;
 use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.

@@ -186,7 +186,7 @@ fn the_end_of_a_connection_is_an_event_and_is_logged() {
         (Ok(vec![]), "broker:9092: the broker closed the connection while ApiVersions v3 was unanswered; if "),
         (
             Err(io::ErrorKind::ConnectionReset.into()),
-            "broker:9092: the connection broke: connection reset while ApiVersions v3 was unanswered; if ",
+            "broker:9092: the connection failed: connection reset while ApiVersions v3 was unanswered; if ",
         ),
         (Ok(vec![0xff; 8]), "broker:9092: it answered with ff ff ff ff, which is not Kafka's protocol: correct "),
     ];
@@ -225,9 +225,9 @@ fn versions(correlation: [u8; 4], produce: u8) -> Vec<u8> {
 #[test]
 fn a_response_that_has_arrived_is_read_although_writing_fails() {
     let ends: [(Option<io::Result<Vec<u8>>>, &str); 3] = [
-        (None, "the connection broke: broken pipe"),
-        (Some(Ok(vec![])), "the connection broke: broken pipe"),
-        (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection broke: connection reset"),
+        (None, "the connection failed: broken pipe"),
+        (Some(Ok(vec![])), "the connection failed: broken pipe"),
+        (Some(Err(io::ErrorKind::ConnectionReset.into())), "the connection failed: connection reset"),
     ];
     for (end, kind) in ends {
         let lines = kafka_batch_log_capture::of_this_thread();

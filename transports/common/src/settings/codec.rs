@@ -21,7 +21,7 @@ pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>
     let mut levels = levels.into_iter().filter_map(|(name, of, level)| Some((name, of, level?)));
     let (level, another) = (levels.next(), levels.next());
     if let (Some((name, ..)), Some((another, ..))) = (level, another) {
-        return Err(ConfigError::Together(format!("set {name} or {another}, not both")));
+        return Err(ConfigError::Conflict(format!("set {name} or {another}, not both")));
     }
     let compression: Option<Compression> = match config.compression_type {
         Some(codec) => {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use kafka_batch_core::BatchOptions;
-use kafka_batch_core::machine::{self as machine, Credential, Sasl, SaslMechanism};
+use kafka_batch_core::machine::{self as machine, Credential, Sasl, SaslMechanism, SecurityProtocol};
 use kafka_batch_core::protocol::Acks;
 
 use super::forms::Form;
-use super::servers::{Addresses, SecurityProtocol};
+use super::servers::Addresses;
 use super::table::{BROKERS, ProducerConfig};
 use super::{Setting, Settings, codec, wrong};
 use crate::error::ConfigError;
@@ -111,7 +111,7 @@ fn apply(config: ProducerConfig, machine: &mut machine::ProducerConfig) {
 /// Returns the protocol of `security.protocol` or, if it is not set, of the entries of `bootstrap.servers`. They must agree.
 fn protocol(set: Option<SecurityProtocol>, named: Option<SecurityProtocol>) -> Result<SecurityProtocol, ConfigError> {
     match (set, named) {
-        (Some(set), Some(named)) if set != named => Err(ConfigError::Together(format!(
+        (Some(set), Some(named)) if set != named => Err(ConfigError::Conflict(format!(
             "{BROKERS} has {named}://, but {PROTOCOL}={set}: make them the same, or leave one of them out"
         ))),
         (set, named) => Ok(set.or(named).unwrap_or(SecurityProtocol::Plaintext)),
@@ -121,7 +121,7 @@ fn protocol(set: Option<SecurityProtocol>, named: Option<SecurityProtocol>) -> R
 /// Returns an error if any setting is set that is used only with other protocols.
 fn unused(names: impl IntoIterator<Item = &'static str>, protocols: &str) -> Result<(), ConfigError> {
     match names.into_iter().next() {
-        Some(name) => Err(ConfigError::Together(format!("{name} is used only with {PROTOCOL}={protocols}"))),
+        Some(name) => Err(ConfigError::Conflict(format!("{name} is used only with {PROTOCOL}={protocols}"))),
         None => Ok(()),
     }
 }
@@ -154,14 +154,14 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
         return unused(names, "sasl_plaintext or sasl_ssl").map(|()| None);
     }
     let (Some(username), Some(password)) = (username, password) else {
-        return Err(ConfigError::Together(format!("{PROTOCOL}={protocol} needs {USERNAME} and {PASSWORD}")));
+        return Err(ConfigError::Conflict(format!("{PROTOCOL}={protocol} needs {USERNAME} and {PASSWORD}")));
     };
     let mechanism = mechanism.unwrap_or(SaslMechanism::Plain);
     Sasl::new(mechanism, username, password.expose()).map(Some).or_else(|error| match error.credential() {
         Credential::Username => wrong(USERNAME, config, error.to_string()),
         Credential::Password => wrong(PASSWORD, config, error.to_string()),
         // Another credential has no setting here yet.
-        _ => Err(ConfigError::Together(format!("sasl.mechanism={mechanism}: {error}"))),
+        _ => Err(ConfigError::Conflict(format!("sasl.mechanism={mechanism}: {error}"))),
     })
 }
 
@@ -173,7 +173,7 @@ struct IsSet {
 
 /// Resolves conflicts between settings as the Java client does: a default is adapted, a value that was set is an error.
 fn reconcile(is_set: &IsSet, config: &mut machine::ProducerConfig) -> Result<(), ConfigError> {
-    let wrong = |what: String| Err(ConfigError::Together(what));
+    let wrong = |what: String| Err(ConfigError::Conflict(what));
     let is_idempotence_wanted = is_set.idempotence && config.enable_idempotence;
     if is_idempotence_wanted && config.acks != Acks::All {
         return wrong("enable.idempotence=true needs acks=all".to_owned());

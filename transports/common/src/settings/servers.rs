@@ -3,21 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::forms::{Form, Words};
+use kafka_batch_core::machine::SecurityProtocol;
 
-/// The values of `security.protocol`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SecurityProtocol {
-    /// Neither TLS nor authentication.
-    Plaintext,
-    /// TLS.
-    Ssl,
-    /// SASL authentication without TLS.
-    SaslPlaintext,
-    /// SASL authentication over TLS.
-    SaslSsl,
-}
+use super::forms::{Form, Words};
 
 pub(super) const PROTOCOL: Words<SecurityProtocol> = Words(&[
     ("plaintext", SecurityProtocol::Plaintext),
@@ -25,23 +13,6 @@ pub(super) const PROTOCOL: Words<SecurityProtocol> = Words(&[
     ("sasl_plaintext", SecurityProtocol::SaslPlaintext),
     ("sasl_ssl", SecurityProtocol::SaslSsl),
 ]);
-
-impl SecurityProtocol {
-    pub(super) const fn has_tls(self) -> bool {
-        matches!(self, Self::Ssl | Self::SaslSsl)
-    }
-
-    pub(super) const fn has_sasl(self) -> bool {
-        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
-    }
-}
-
-/// In lower case, as in the documentation of the setting.
-impl fmt::Display for SecurityProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&PROTOCOL.show(self))
-    }
-}
 
 /// Addresses of brokers, without duplicates.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use kafka_batch_core::BrokerVersion;
 use kafka_batch_core::compression::Codec;
-use kafka_batch_core::machine::{SaslMechanism, Secret};
+use kafka_batch_core::machine::{SaslMechanism, Secret, SecurityProtocol};
 use kafka_batch_core::protocol::Acks;
 
 use super::forms::{
     Always, Form, Hidden, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
 };
-use super::servers::{Addresses, PROTOCOL, SecurityProtocol, Servers};
+use super::servers::{Addresses, PROTOCOL, Servers};
 
 pub(crate) const BROKERS: &str = "bootstrap.servers";
 
@@ -67,7 +67,7 @@ macro_rules! settings {
         /// Settings of a [`Producer`](crate::Producer) as typed values, for
         /// [`ProducerBuilder::config`](crate::ProducerBuilder::config). Defaults are those of
         /// [`ProducerBuilder`](crate::ProducerBuilder); values out of range are errors of
-        /// [`create`](crate::ProducerBuilder::create).
+        /// [`build`](crate::ProducerBuilder::build).
         ///
         /// Codec and size of batches are set in [`BatchOptions`](kafka_batch_core::BatchOptions).
         ///

@@ -3,7 +3,7 @@ mod measured;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use kafka_batch_core::machine::{self as machine, Sasl, SaslMechanism};
+use kafka_batch_core::machine::{self as machine, Sasl, SaslMechanism, SecurityProtocol};
 use kafka_batch_core::protocol::Acks;
 
 use super::table::{BROKERS, Initial, TABLE};
@@ -37,7 +37,7 @@ fn wrong(settings: &[(&str, &str)]) -> String {
 #[track_caller]
 fn conflict(settings: &[(&str, &str)]) -> String {
     match given(settings) {
-        Err(ConfigError::Together(what)) => what,
+        Err(ConfigError::Conflict(what)) => what,
         other => panic!("{settings:?}: {other:?}"),
     }
 }
@@ -154,7 +154,7 @@ fn an_alias_is_the_same_setting() {
             let by = |name| alone(&[needed, &[(name, value)]].concat()).unwrap();
             assert_eq!(format!("{:?}", by(alias)), format!("{:?}", by(row.name)), "{alias}");
             let both = alone(&[needed, &[(*alias, value), (row.name, value)]].concat());
-            let Err(ConfigError::Together(what)) = both else { panic!("{alias}: {both:?}") };
+            let Err(ConfigError::Conflict(what)) = both else { panic!("{alias}: {both:?}") };
             assert!(what.contains(alias) && what.contains(row.name) && what.contains("not both"), "{what}");
         }
     }
@@ -339,7 +339,7 @@ fn typed_values_are_the_same_as_those_by_name() {
     let machine = with(&[("acks", "all"), (BROKERS, "a:1")]).unwrap().machine;
     assert_eq!((machine.acks, &*machine.client_id), (Acks::All, "me"), "a setting by name takes precedence");
     assert_eq!(machine.bootstrap_servers, [("a".to_owned(), 1)]);
-    assert!(matches!(with(&[(BROKERS, "SSL://a:1")]), Err(ConfigError::Together(_))));
+    assert!(matches!(with(&[(BROKERS, "SSL://a:1")]), Err(ConfigError::Conflict(_))));
 }
 
 #[test]

@@ -1,0 +1,188 @@
+//! Records with keys, published to many partitions: `PartitionedPublisher` beside a loop written by hand over a raw socket and
+//! rdkafka's `ThreadedProducer`, against a sink that acknowledges every Produce request at once.
+//!
+//! `cargo run --release --manifest-path bench/keyed/Cargo.toml -- --write` writes `../results/keyed.md`, in about four minutes.
+//! Without `--write` the table goes to the terminal only. A number selects rows: `-- 1000` runs those with 1,000 partitions.
+
+#![forbid(unsafe_code)]
+
+mod by_hand;
+mod job;
+mod librdkafka;
+mod ours;
+mod sink;
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use kafka_batch_bench_shared::{Environment, median, results};
+
+use job::{Job, Report};
+
+type Run = fn(&Job) -> Result<Report, Box<dyn Error>>;
+
+/// The clients; ratios are to the first.
+const CLIENTS: [(&str, Run); 3] = [("by hand", by_hand::run), ("kafka-batch", ours::run), ("rdkafka", librdkafka::run)];
+
+const PARTITIONS: [i32; 4] = [12, 100, 1_000, 10_000];
+
+const BATCH_SIZES: [(&str, usize); 2] = [("16 KiB", 16 << 10), ("1 MB", 1_000_000)];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["sink", partitions] => pin(Side::Sink).and_then(|()| sink::serve(partitions.parse()?)),
+        ["client", name, ref job @ ..] => pin(Side::Client).and_then(|()| run_client(name, job)),
+        _ => measure(&words),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Side {
+    Sink,
+    Client,
+}
+
+/// Keeps this process on the first core (sink) or on the last one (client).
+fn pin(side: Side) -> Result<(), Box<dyn Error>> {
+    let cores = core_affinity::get_core_ids().ok_or("no cores to choose from")?;
+    let core = match side {
+        Side::Sink => cores.first(),
+        Side::Client => cores.last(),
+    };
+    let is_pinned = core_affinity::set_for_current(*core.ok_or("no core")?);
+    is_pinned.then_some(()).ok_or_else(|| "the core is not available".into())
+}
+
+fn run_client(name: &str, job: &[&str]) -> Result<(), Box<dyn Error>> {
+    let (_, run) = CLIENTS.iter().find(|(client, _)| *client == name).ok_or("no such client")?;
+    let Report { total, measured, seconds } = run(&Job::from_words(job)?)?;
+    println!("{total} {measured} {seconds}");
+    Ok(())
+}
+
+struct Sink {
+    process: Child,
+    output: BufReader<std::process::ChildStdout>,
+    address: String,
+}
+
+impl Sink {
+    fn start(partitions: i32) -> Result<Self, Box<dyn Error>> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["sink", &partitions.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut output = BufReader::new(process.stdout.take().ok_or("piped")?);
+        let mut address = String::new();
+        output.read_line(&mut address)?;
+        Ok(Self { process, output, address: address.trim().into() })
+    }
+
+    /// Returns the number of records since the last call.
+    fn count(&mut self) -> Result<u64, Box<dyn Error>> {
+        self.process.stdin.as_mut().ok_or("piped")?.write_all(b"count\n")?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        Ok(line.trim().parse()?)
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take()); // ends it
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs one client in a process of its own. Returns its records a second.
+fn turn(sink: &mut Sink, client: &str, job: &Job) -> Result<f64, Box<dyn Error>> {
+    sink.count()?;
+    let output = Command::new(std::env::current_exe()?).args(["client", client]).args(job.words()).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let [total, measured, seconds] = text.split_whitespace().collect::<Vec<_>>()[..] else {
+        return Err(format!("no report: {text}").into());
+    };
+    let (total, arrived): (u64, u64) = (total.parse()?, sink.count()?);
+    if total != arrived {
+        return Err(format!("{total} records were reported as acknowledged, and {arrived} have arrived").into());
+    }
+    Ok(measured.parse::<f64>()? / seconds.parse::<f64>()?)
+}
+
+fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
+    let mut selected = Vec::new();
+    let (mut write, mut rounds, mut seconds, mut linger) = (false, 5, 1.0, 5);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--write" => write = true,
+            "--rounds" => rounds = value()?.parse()?,
+            "--seconds" => seconds = value()?.parse()?,
+            "--linger" => linger = value()?.parse()?,
+            partitions => selected.push(partitions.parse()?),
+        }
+    }
+    let mut table = String::from("| partitions | batch.size |");
+    for (name, _) in CLIENTS {
+        let _ = write!(table, " {name} |");
+    }
+    table.push_str(" kafka-batch ÷ by hand | ÷ rdkafka |\n|--:|--:|--:|--:|--:|--:|--:|\n");
+    for partitions in PARTITIONS.into_iter().filter(|one| selected.is_empty() || selected.contains(one)) {
+        for (name, batch_size) in BATCH_SIZES {
+            let mut sink = Sink::start(partitions)?;
+            let (address, linger) = (sink.address.clone(), Duration::from_millis(linger));
+            let job = Job { address, partitions, batch_size, linger, seconds };
+            let mut figures = [const { Vec::new() }; CLIENTS.len()];
+            for round in 0..rounds {
+                for place in 0..CLIENTS.len() {
+                    let client = (round + place) % CLIENTS.len();
+                    match turn(&mut sink, CLIENTS[client].0, &job) {
+                        Ok(rate) => figures[client].push(rate),
+                        Err(error) => {
+                            eprintln!("{partitions} partitions, {name}, {}: {error}", CLIENTS[client].0);
+                            figures[client].push(f64::NAN);
+                        }
+                    }
+                }
+            }
+            let ratio = |other: usize| {
+                let pairs = figures[1].iter().zip(&figures[other]);
+                median(pairs.map(|(ours, other)| ours / other).collect()).unwrap_or(f64::NAN)
+            };
+            let _ = write!(table, "| {partitions} | {name} |");
+            for figures in &figures {
+                let _ = write!(table, " {:.0} |", median(figures.clone()).unwrap_or(f64::NAN) / 1e3);
+            }
+            let _ = writeln!(table, " {:.2} | {:.1} |", ratio(0), ratio(2));
+            eprintln!("{}", table.lines().last().unwrap_or_default());
+        }
+    }
+    let crates = ["crc-fast", "kafka-batch", "rdkafka", "rdkafka-sys", "tokio"];
+    let environment = Environment::look(env!("CARGO_PKG_NAME"), &crates).lines();
+    let text = format!(
+        "# Records with keys to many partitions\n\n{environment}\nThousand records a second, each with a key of 16 bytes and a value \
+         of 100, linger {linger} ms. The sink, on the first core, acknowledges every Produce request at once; the client is on the \
+         last core. {rounds} rounds in turns; a figure is the median, a ratio the median of the ratios within a round. \
+         `bench/keyed` makes it; `bench/README.md` describes the clients.\n\n{table}"
+    );
+    print!("{text}");
+    if write {
+        results::write("keyed.md", &text)?;
+    }
+    Ok(())
+}
