@@ -50,7 +50,7 @@ pub fn run(job: &Job) -> Result<Report, Box<dyn Error>> {
     let mut sent = 0_u32;
     'all: loop {
         sent = sent.wrapping_add(1);
-        if sent % 256 == 0 && Instant::now() >= until {
+        if sent.is_multiple_of(256) && Instant::now() >= until {
             break;
         }
         let (key, value) = records.next();

@@ -45,7 +45,7 @@ async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
     let (mut order, mut taken, until) = (Records::new(), 0_u32, meter.until());
     let source = move |_: &mut Context<'_>| {
         taken = taken.wrapping_add(1);
-        if taken % BETWEEN_LOOKS == 0 && Instant::now() >= until {
+        if taken.is_multiple_of(BETWEEN_LOOKS) && Instant::now() >= until {
             return Poll::Ready(None);
         }
         let (key, value) = held.at(order.next_position());

@@ -8,12 +8,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_util::future::{Join, Ready, join, ready};
 use futures_util::stream::FuturesUnordered;
 
 use super::outcome::{Published, Undelivered, UndeliveredReason};
 use super::outcome_order::{BatchId, OutcomeOrder};
 use crate::delivery::Delivery;
-use crate::failure::DeliveryError;
 use crate::record::TopicPartition;
 use crate::send_error::SendError;
 use crate::stream::PartitionBatch;
@@ -37,7 +37,7 @@ pub(super) struct BatchSender<'a, T: Transport, M> {
     waiting: VecDeque<(PartitionBatch, Vec<M>)>,
     sending: Option<Sending<'a, T, M>>,
     /// Each is polled only when it was woken, so that the cost of an outcome does not grow with the number in flight.
-    in_flight: FuturesUnordered<BoxFuture<'a, (BatchId, Result<Delivery, DeliveryError>)>>,
+    in_flight: FuturesUnordered<Join<Ready<BatchId>, T::Pending>>,
     order: OutcomeOrder<Vec<M>, Result<Delivery, UndeliveredReason>>,
 }
 
@@ -153,7 +153,7 @@ impl<'a, T: Transport, M> BatchSender<'a, T, M> {
         let Some(Sending { partition, messages, .. }) = self.sending.take() else { return false };
         let batch = self.order.add(partition, messages);
         match accepted {
-            Ok(pending) => self.in_flight.push(Box::pin(async move { (batch, pending.await) })),
+            Ok(pending) => self.in_flight.push(join(ready(batch), pending)),
             Err(error) => self.order.complete(batch, Err(UndeliveredReason::Send(Box::new(error)))),
         }
         true
