@@ -110,7 +110,7 @@ pub enum SendMessageError {
 }
 
 impl SendMessageError {
-    /// Returns whether the record is in the log.
+    /// Returns the fate of the record: whether it is in the log.
     #[must_use]
     pub const fn fate(&self) -> Fate {
         match self {

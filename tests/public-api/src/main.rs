@@ -143,7 +143,26 @@ fn list(root: &Path, name: &str, features: &str) -> Result<String, ListError> {
         .sorted(true)
         .build()
         .map_err(|error| ListError::Format(error.to_string()))?;
-    Ok(api.items().map(|item| format!("{item}\n")).collect())
+    let own = format!("{}::", name.replace('-', "_"));
+    Ok(api.items().map(|item| format!("{}\n", shortened(&item.to_string(), &own))).collect())
+}
+
+/// Returns an item without the paths that every line would repeat: of the crate itself, and of types of std.
+fn shortened(item: &str, own: &str) -> String {
+    let is_path = |char: char| char.is_alphanumeric() || matches!(char, '_' | ':');
+    let mut short = String::with_capacity(item.len());
+    let mut rest = item;
+    while let Some(start) = rest.find(is_path) {
+        let (before, path) = rest.split_at(start);
+        let (path, after) = path.split_at(path.find(|char| !is_path(char)).unwrap_or(path.len()));
+        let last = path.rsplit("::").next().unwrap_or(path);
+        let is_std = ["core::", "alloc::", "std::"].iter().any(|root| path.starts_with(root));
+        let is_type = last.starts_with(|char: char| char.is_uppercase());
+        short.push_str(before);
+        short.push_str(if is_std && is_type { last } else { path.strip_prefix(own).unwrap_or(path) });
+        rest = after;
+    }
+    short + rest
 }
 
 /// Prints the lines that only one side has, and returns true if there are none.
@@ -153,4 +172,16 @@ fn compare(file: &Path, listing: &str) -> io::Result<bool> {
     old.difference(&new).for_each(|line| println!("-{line}"));
     new.difference(&old).for_each(|line| println!("+{line}"));
     Ok(stored == listing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_every_line_would_repeat_are_left_out() {
+        let item = "pub fn a_crate::module::Type<T>::name(&self, alloc::string::String) -> core::option::Option<a_crate::Other>";
+        assert_eq!(shortened(item, "a_crate::"), "pub fn module::Type<T>::name(&self, String) -> Option<Other>");
+        assert_eq!(shortened("pub mod a_crate::module: core::fmt", "a_crate::"), "pub mod module: core::fmt");
+    }
 }
