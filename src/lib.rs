@@ -5,7 +5,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kafka_batch_core::{
-    Append, AppendError, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities,
+    Append, AppendError, Appended, BatchOptions, BatchOverflow, BoxPending, BoxTransport, BrokerVersion, Capabilities,
     Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, ExtendError,
     FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason, Full, FullReason, Header, HeaderList, KafkaBatch,
     Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record, RecordError, RecordMetadata, SealError,

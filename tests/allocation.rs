@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use kafka_batch::batch::Boundary;
+use kafka_batch::compression::Codec;
 use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches, RecordView};
 use kafka_batch::message::*;
 use kafka_batch::record::EncodedHeaders;
@@ -127,14 +128,14 @@ fn fill(batch: &mut KafkaBatch, record: Record<'_>) -> Full {
 }
 
 #[test]
-fn appending_until_full_allocates_nothing_after_the_first_append() {
+fn with_a_capacity_appending_until_full_allocates_nothing_after_the_first_append() {
     let encoded = EncodedHeaders::new(&NAMES).unwrap();
     for options in formats() {
         let limits = [
-            options.clone(),
-            options.clone().boundary(Boundary::Aiokafka),
-            options.clone().batch_size(1_048_588),
-            options.clone().max_records(300),
+            options.clone().capacity(DEFAULT_BATCH_SIZE),
+            options.clone().boundary(Boundary::Aiokafka).capacity(DEFAULT_BATCH_SIZE),
+            options.clone().batch_size(1_048_588).capacity(1_048_588),
+            options.clone().max_records(300).capacity(DEFAULT_BATCH_SIZE),
         ];
         for options in limits {
             for record in records(empty(options.clone()).magic(), &encoded) {
@@ -148,12 +149,97 @@ fn appending_until_full_allocates_nothing_after_the_first_append() {
     }
 }
 
+/// Many batches may be open, most of them with a record or a few: a producer with many partitions has one for each.
+#[test]
+fn a_thousand_open_batches_with_a_record_each_take_a_mebibyte_at_most() {
+    const MEBIBYTE: usize = 1 << 20;
+    let value = [b'x'; 100];
+    let options = BatchOptions::default().batch_size(MEBIBYTE).max_message_bytes(MEBIBYTE);
+    let mut batches = Vec::with_capacity(1_000);
+    let ((), taken) = counted(|| {
+        for _ in 0..1_000 {
+            let mut batch = empty(options.clone());
+            assert!(batch.append(Record::new(&value)).unwrap().taken().is_some());
+            batches.push(batch);
+        }
+    });
+    assert_eq!(taken.times, batches.len());
+    assert!(taken.bytes <= MEBIBYTE, "{taken:?}");
+}
+
+/// In few steps, of which none is larger than the limits need; and what is copied on the way is less than the batch.
+#[test]
+fn a_batch_takes_memory_as_it_fills() {
+    const SLACK: usize = 100; // header, and what wide stores need
+    for options in formats() {
+        for limit in [1_000, DEFAULT_BATCH_SIZE, 100_000, 1 << 20] {
+            for len in [0, 10, 100, 1_000, 5_000] {
+                let value = vec![b'x'; len];
+                let record = Record::new(&value);
+                let options = options.clone().batch_size(limit);
+                let (mut batch, mut sum, mut steps, mut largest) = (empty(options.clone()), 0, 0, 0);
+                loop {
+                    let held = batch.size();
+                    let (append, taken) = counted(|| batch.append(record).unwrap());
+                    assert!(taken.times <= 1);
+                    if taken.times == 1 {
+                        assert!(taken.bytes <= limit.max(batch.size()) + SLACK, "{taken:?} for {batch}");
+                        // A step is at most to the size of the limit, and before 8 KiB are filled to a fourfold.
+                        let next = (4 * largest).max(8 * (batch.size() - held)).max(512);
+                        assert!(largest > 8 << 10 || taken.bytes <= 5 * next, "{held}, then {taken:?} for {batch}");
+                        (sum, steps, largest) = (sum + largest, steps + 1, taken.bytes);
+                    }
+                    if append.is_full() {
+                        break;
+                    }
+                }
+                assert!(sum <= batch.size() && steps <= 5, "{steps} steps, up to {sum} bytes copied, for {batch}");
+
+                // The next batch is expected to become as large.
+                let mut next = batch.next_batch();
+                let (_, taken) = counted(|| fill(&mut next, record));
+                assert!(taken.times <= 1 && next.record_count() == batch.record_count(), "{taken:?} for {next}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_in_the_memory_of_another_one_takes_none() {
+    for options in formats() {
+        let record = Record::new("a value of some length");
+        let filled = || {
+            let mut batch = empty(options.clone());
+            fill(&mut batch, record);
+            batch
+        };
+        let stamped = || filled().seal().unwrap().without_producer_id();
+        let is_compressed = stamped().codec() != Codec::None;
+        let delivery = Delivery::as_one(TopicPartition::new("t", 0), 0, stamped());
+        for (buffer, is_whole) in [
+            (Some(filled().into_buffer()), true),
+            (stamped().into_buffer(), !is_compressed),
+            (delivery.into_buffer(), !is_compressed),
+        ] {
+            let mut batch = options.clone().build_with_buffer(now(), buffer.expect("nobody shares it")).unwrap();
+            let (_, taken) = counted(|| fill(&mut batch, record));
+            assert!(batch == filled());
+            assert!(!is_whole || taken == NOTHING, "{taken:?}");
+        }
+    }
+    let mut batch = empty(BatchOptions::default());
+    fill(&mut batch, Record::new("value"));
+    let stamped = batch.seal().unwrap().without_producer_id();
+    let shared = stamped.bytes().clone();
+    assert!(stamped.into_buffer().is_none() && !shared.is_empty(), "others still read it");
+}
+
 /// Keys and values of every type are encoded in place: owned ones are neither copied nor converted first.
 #[test]
 fn appending_owned_shared_and_optional_fields_allocates_nothing() {
     let text = || String::from("a value of this length");
     let (bytes, cow) = (Bytes::from(text()), Cow::<str>::Owned(text()));
-    let mut batch = empty(BatchOptions::default().batch_size(1 << 20));
+    let mut batch = empty(BatchOptions::default().batch_size(1 << 20).capacity(1 << 20));
     let _ = batch.append(Record::new("the first record allocates the batch")).unwrap();
     let before = batch.record_count();
     for _ in 0..100 {
@@ -274,26 +360,26 @@ fn nested_marks_allocate_once() {
 }
 
 #[test]
-fn extend_allocates_only_its_result() {
-    let options = BatchOptions::default().batch_size(100_000);
-    let mut batch = empty(options);
+fn appending_several_records_allocates_nothing() {
+    let mut batch = empty(BatchOptions::default().batch_size(100_000).capacity(100_000));
     let _ = batch.append(Record::new("first")).unwrap();
-    let records = [Record::new("one of many"); 500];
-    let answer = size_of::<RecordMetadata>() * records.len();
-    for taken in [
-        counted(|| batch.extend(records).unwrap()).1,
-        counted(|| batch.try_extend(records).unwrap()).1,
-        counted(|| batch.fill_from(&mut records.into_iter().peekable()).unwrap()).1,
-    ] {
-        assert!(taken.times <= 10 && taken.bytes <= 4 * answer, "{taken:?}");
-    }
+    let values = ["one of many"; 500];
+    let records = values.map(Record::new);
+    assert_allocates_nothing("extend", || batch.extend(records).unwrap());
+    assert_allocates_nothing("try_extend", || batch.try_extend(records).unwrap());
+    let mut rest = records.into_iter().peekable();
+    let filled = assert_allocates_nothing("fill_from", || batch.fill_from(&mut rest).unwrap());
+    assert_eq!(assert_allocates_nothing("metadata", || batch.metadata(filled.taken.positions()).count()), 500);
+    assert_allocates_nothing("values in bulk", || batch.bulk().key("key").timestamp(5).extend(values).unwrap());
+    assert_allocates_nothing("long values in bulk", || batch.bulk().extend([[0; 500]; 10]).unwrap());
+    assert_eq!(batch.record_count(), 1 + 4 * 500 + 10);
 }
 
 #[test]
 fn messages_allocate_nothing_each() {
     let headers = [Header::new("source", "app")];
     let defaults = Defaults::default().key("k").correlation_id("42").headers(&headers);
-    let mut batch = empty(BatchOptions::default().batch_size(500_000));
+    let mut batch = empty(BatchOptions::default().batch_size(500_000).capacity(500_000));
     let mut writer = batch.messages(&defaults);
     let _ = writer.append("the first message allocates batch and headers").unwrap();
     assert_allocates_nothing("texts", || {

@@ -3,6 +3,7 @@
 
 mod contender;
 mod environment;
+mod filling;
 mod harness;
 mod plot;
 mod report;
@@ -56,6 +57,9 @@ fn main() {
             }
         }
     }
+    rows.extend(filling::rows(effort, |name| {
+        only.is_empty() || only.iter().any(|only| *only == "fill" || *only == name)
+    }));
     print!("{}{}", report::table(&rows), targets::table(&rows));
     if only.is_empty() && !quick {
         report::write(&rows).expect("a place for the results");

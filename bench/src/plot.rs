@@ -19,7 +19,7 @@ pub fn svg(rows: &[Row]) -> String {
     const WIDTH: f64 = 560.0;
     const BAR: f64 = 11.0;
     const GAP: f64 = 14.0;
-    let shown: Vec<&Row> = rows.iter().filter(|row| !row.workload.contains("magic")).collect();
+    let shown: Vec<&Row> = rows.iter().filter(|row| row.what != "fill" && !row.workload.contains("magic")).collect();
     let most = shown.iter().flat_map(|row| &row.figures).map(|figure| figure.ratio).fold(2.0, f64::max);
     let x = |ratio: f64| LEFT + WIDTH * (ratio.max(0.8) / 0.8).ln() / (most / 0.8).ln();
     let mut y = 64.0;

@@ -42,7 +42,7 @@ impl Row {
 /// The rows as Markdown: each figure is a multiple of the row's bound.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::new();
-    for what in ["build", "read"] {
+    for what in ["build", "fill", "read"] {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.what == what).collect();
         let mut names: Vec<&str> = Vec::new();
         for figure in rows.iter().flat_map(|row| &row.figures) {
@@ -80,7 +80,7 @@ pub fn write(rows: &[Row]) -> io::Result<()> {
         table(rows),
         targets::table(rows),
     );
-    for row in rows.iter().filter(|row| row.what == "build") {
+    for row in rows.iter().filter(|row| row.what != "read") {
         let bound = &row.figures[0];
         let _ = writeln!(
             text,

@@ -6,7 +6,8 @@ use kafka_batch_bench_shared::Bound;
 
 use crate::contender::Contender;
 use crate::contender::ours::Ours;
-use crate::report::Row;
+use crate::filling;
+use crate::report::{Figure, Row};
 
 /// One target in one row.
 struct Target {
@@ -22,6 +23,9 @@ const AHEAD_OF_PEERS: [(&str, f64); 3] = [("W1", 2.5), ("W2", 1.2), ("W3", 1.8)]
 const BASELINES: [&str; 4] = ["straight line", "codec alone", "bare walk", "copy and sum"];
 
 fn targets(row: &Row) -> Vec<Target> {
+    if row.what == "fill" {
+        return filling_targets(row);
+    }
     let ours = row.figure(Ours.name()).expect("in every row");
     let baseline = row.figures[0].name;
     let most = match (row.what, baseline) {
@@ -42,6 +46,21 @@ fn targets(row: &Row) -> Vec<Target> {
         Target { says: format!("times as fast as {}", best.name), is: best.to_ours, bound: Bound::AtLeast(least) }
     });
     to_baseline.into_iter().chain(to_peers).collect()
+}
+
+/// Each way to fill a batch, as a multiple of the loop of `append`.
+fn filling_targets(row: &Row) -> Vec<Target> {
+    let most = |name| match name {
+        filling::GROWING => 1.03,
+        filling::BULK if row.workload.contains(" 10 B") => 0.6,
+        _ => 1.0,
+    };
+    let others = row.figures.iter().filter(|figure| figure.name != filling::LOOP);
+    let target = |figure: &Figure| {
+        let (name, is) = (figure.name, figure.ratio);
+        Target { says: format!("{name}, times {}", filling::LOOP), is, bound: Bound::AtMost(most(name)) }
+    };
+    others.map(target).collect()
 }
 
 /// All targets as Markdown.

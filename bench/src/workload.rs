@@ -83,7 +83,7 @@ pub fn all() -> Vec<Workload> {
 impl Workload {
     /// As many records as fit into the limit as a batch of magic 2 without compression.
     fn fill(shape: Shape) -> Self {
-        let mut words = Words(0x9e37_79b9_7f4a_7c15);
+        let mut words = Words::new();
         let mut records = Vec::new();
         let mut size = crate::contender::straight_line::HEADER_LEN;
         loop {
@@ -140,9 +140,13 @@ impl Workload {
 }
 
 /// Made-up content, the same in every run.
-struct Words(u64);
+pub struct Words(u64);
 
 impl Words {
+    pub fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -150,7 +154,7 @@ impl Words {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn noise(&mut self, len: usize) -> Vec<u8> {
+    pub fn noise(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| (self.next() >> 56) as u8).collect()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A batch is filled as magic 2 unless another format is chosen ([`MagicChoice`](crate::MagicChoice)). Brokers before Kafka
 //! 0.11 require magic 0 or 1, which have no headers, and magic 0 no timestamps. The transports convert a batch when they
-//! send it; [`DownConversion`] is the setting that says which losses are allowed, and by default none is.
+//! send it; [`DownConversion`] is the setting that says which losses are allowed, and by default only timestamps may be lost (magic 0 has none).
 //!
 //! | to … | see |
 //! |---|---|

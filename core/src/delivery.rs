@@ -234,6 +234,16 @@ impl Delivery {
         self.batch.batch()
     }
 
+    /// Returns the memory of the batch, for another one: see
+    /// [`BatchOptions::build_with_buffer`](crate::BatchOptions::build_with_buffer). Returns `None` if the bytes are shared.
+    #[must_use]
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.batch {
+            DeliveredBatch::Open(batch) => Some(batch.into_buffer()),
+            DeliveredBatch::Compressed { stamped, .. } => stamped.into_buffer(),
+        }
+    }
+
     /// Returns the batch, and drops the rest.
     #[must_use]
     pub fn into_batch(self) -> KafkaBatch {

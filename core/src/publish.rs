@@ -139,9 +139,9 @@ impl<M: Message> Publish<'_, M> {
         }
         let partition = partition.or(batch.routed_partition());
         let prepared = PreparedBatch { topic, partition, batch };
-        match partition.and_then(|asked| SendErrorReason::of_routing(&prepared.batch, asked)) {
-            Some(reason) => Err(PublishError::Send(prepared.refused(reason))),
-            None => Ok(prepared),
+        match partition.map_or(Ok(()), |requested| SendErrorReason::check_routing(&prepared.batch, requested)) {
+            Ok(()) => Ok(prepared),
+            Err(reason) => Err(PublishError::Send(prepared.refused(reason))),
         }
     }
 }

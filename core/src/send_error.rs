@@ -121,13 +121,15 @@ pub(crate) const STOPPED: &str = "the producer's task has ended before the produ
                                   down, or it panicked): build a new producer on a running one";
 
 impl SendErrorReason {
-    /// Returns the reason to refuse a batch whose keys [route](crate::BatchOptions::route_by_key) to another partition
-    /// than `requested`. Every transport checks this first.
-    #[must_use]
-    pub const fn of_routing(batch: &KafkaBatch, requested: i32) -> Option<Self> {
+    /// Checks that the keys of a batch do not [route](crate::BatchOptions::route_by_key) it to another partition than
+    /// `requested`. Every transport calls this first.
+    ///
+    /// # Errors
+    /// [`RoutedElsewhere`](Self::RoutedElsewhere).
+    pub const fn check_routing(batch: &KafkaBatch, requested: i32) -> Result<(), Self> {
         match batch.routed_partition() {
-            Some(routed) if routed != requested => Some(Self::RoutedElsewhere { routed, requested }),
-            _ => None,
+            Some(routed) if routed != requested => Err(Self::RoutedElsewhere { routed, requested }),
+            _ => Ok(()),
         }
     }
 
@@ -189,7 +191,7 @@ impl FlushError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushErrorReason {
-    /// As [`SendErrorReason::Stopped`].
+    /// The task that sends batches has ended before the producer was closed.
     #[error("{STOPPED}")]
     Stopped,
     /// An error that is particular to the transport.

@@ -37,9 +37,9 @@ pub trait Transport: Sync {
     /// Creates an empty batch with the settings of this producer, at the current time.
     fn batch(&self) -> KafkaBatch;
 
-    /// Creates an empty batch that the keys of its records route to one partition of `topic`, as with
-    /// [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key). Published without a partition, it is sent
-    /// there.
+    /// Creates an empty batch for the records of one partition of `topic`: the first key chooses the partition, and keys of
+    /// other partitions are refused, as with [`BatchOptions::route_by_key`](crate::BatchOptions::route_by_key). Published without
+    /// a partition, it is sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -57,7 +57,8 @@ pub trait Transport: Sync {
     /// The topic does not exist, or no broker responds.
     fn partition_count(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send;
 
-    /// Returns the partition to which a batch without one is sent next. It stays the same until a batch was sent there.
+    /// Returns the current sticky partition of a topic: the one that a batch without a partition is sent to next. It stays
+    /// the same until a batch was sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -79,10 +80,10 @@ pub trait Transport: Sync {
     /// Waits until every batch that was accepted before this call is delivered or has failed.
     ///
     /// # Errors
-    /// Some batches had no outcome in time.
+    /// The task that sends batches has ended before every batch had an outcome.
     fn flush(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
 
-    /// Flushes, and accepts no further batches.
+    /// Closes the producer: accepts no further batches, and waits for those that were accepted.
     ///
     /// # Errors
     /// As [`flush`](Self::flush). The producer is closed even if this returns an error.

@@ -49,6 +49,10 @@ impl Checked {
                     Extend::WhatFits => Operation::FillFrom(records),
                 })
             }
+            Step::Bulk(common, values) => {
+                let values = values.iter().map(Record::owned).collect();
+                self.0.perform(&Operation::Bulk(common.owned(), values))
+            }
             Step::Mark => self.0.perform(&Operation::Mark),
             Step::Rollback(index) => self.0.perform(&Operation::Rollback((*index).into())),
             Step::Close => self.0.perform(&Operation::Close),

@@ -1,170 +1,163 @@
-//! What the producer's state machine costs: a million batches through it and a broker in memory, beside the same batches
-//! filled, sealed and stamped without it. `cargo run --release --manifest-path bench/machine/Cargo.toml`, some seconds a
-//! row; writes ../results/machine.md. With `--quick`: a tenth of it, to the terminal only.
+//! What the producer's state machine costs: `../README.md` says how, and how to read it.
 
+#![forbid(unsafe_code)]
+
+mod baseline;
 mod broker;
+mod own;
+mod through;
+mod world;
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::hint::black_box;
-use std::time::Instant as SystemInstant;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
-use broker::{Broker, TOPIC};
-use kafka_batch::batch::Stamp;
-use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
-use kafka_batch::{KafkaBatch, Record, SealedBatch, Timestamp, TopicPartition};
-use kafka_batch_bench_shared::{Environment, median, results};
+use kafka_batch_bench_shared::{Bound, Environment, median, results};
+use own::{ROWS, Row};
 
-/// Batches that are measured at once.
-const SAMPLE: usize = 10_000;
+const USAGE: &str = "\
+usage: machine [OPTION]...
 
-/// What is measured.
-struct Row {
-    says: &'static str,
-    /// Partitions that are sent to.
-    busy: usize,
-    /// Partitions with a batch each for a broker that cannot be reached.
-    waiting: usize,
-    records: usize,
+Measures the machine's own cost for a batch, and writes bench/results/machine.md.
+
+  --baseline REVISION  also the machine of this commit, in turns with this one; needs git
+  --quick              fewer and shorter turns, to the terminal only";
+
+struct Plan {
+    baseline: Option<String>,
+    quick: bool,
 }
 
-const ROWS: [Row; 6] = [
-    Row { says: "one partition", busy: 1, waiting: 0, records: 10 },
-    Row { says: "100 partitions", busy: 100, waiting: 0, records: 10 },
-    Row { says: "1,000 partitions", busy: 1_000, waiting: 0, records: 10 },
-    Row { says: "one partition, while 1,000 others wait", busy: 1, waiting: 1_000, records: 10 },
-    Row { says: "one partition, while 10,000 others wait", busy: 1, waiting: 10_000, records: 10 },
-    Row { says: "100 partitions, batches of 150 records", busy: 100, waiting: 0, records: 150 },
-];
-
-fn sealed(records: usize) -> SealedBatch {
-    let mut batch = KafkaBatch::new(Timestamp::from_millis(1_700_000_000_000));
-    let value = [b'v'; 90];
-    for _ in 0..records {
-        let appended = batch.append(Record::new(&value).key("key-0017")).expect("a plain record");
-        debug_assert!(!appended.is_full());
-    }
-    batch.seal().expect("it is small")
-}
-
-/// A machine and its broker.
-struct World {
-    machine: Machine,
-    broker: Broker,
-    answers: VecDeque<(ConnectionId, Vec<u8>)>,
-    delivered: usize,
-}
-
-const NOW: Instant = Instant::START;
-
-impl World {
-    fn new(row: &Row) -> Self {
-        let mut config = ProducerConfig::new([(broker::HOST, 9_001)]);
-        config.buffer_memory = usize::MAX;
-        let clock = Clock { now: NOW, wall: Timestamp::from_millis(0) };
-        let partitions = (row.busy + row.waiting) as i32;
-        let mut world = Self {
-            machine: Machine::new(config, clock, 1),
-            broker: Broker::new(partitions, row.busy as i32),
-            answers: VecDeque::new(),
-            delivered: 0,
-        };
-        for partition in 0..partitions {
-            world.send(sealed(1), partition as usize);
-        }
-        world.turn();
-        assert_eq!(world.delivered, row.busy, "what can be delivered is");
-        world
-    }
-
-    fn send(&mut self, batch: SealedBatch, partition: usize) {
-        let to = TopicPartition::new(TOPIC, partition as i32);
-        self.machine.send(batch, to, NOW).expect("there is room");
-    }
-
-    /// Drains the machine and lets the broker answer, until nothing happens any more.
-    fn turn(&mut self) {
-        loop {
-            loop {
-                match self.machine.poll_output(NOW) {
-                    Output::Connect { connection, port: 9_001, .. } => {
-                        self.machine.handle_input(Input::Connected(connection), NOW);
-                    }
-                    Output::Transmit { connection, bytes } => {
-                        self.answers.push_back((connection, self.broker.answer(&bytes).to_vec()));
-                    }
-                    Output::Event(Event::Delivered { delivery, .. }) => {
-                        black_box(&delivery);
-                        self.delivered += 1;
-                    }
-                    Output::Event(Event::Failed { error, .. }) => panic!("{error}"),
-                    Output::Wait(_) => break,
-                    Output::Connect { .. } | Output::Close(_) | Output::Event(_) => {}
-                }
-            }
-            let Some((connection, answer)) = self.answers.pop_front() else { return };
-            self.machine.handle_input(Input::Received(connection, &answer), NOW);
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        // One turn of one row, in a process of its own.
+        ["turn", row, millis] => turn(row, millis),
+        _ => plan(&words).and_then(|plan| measure(&plan)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
 }
 
-/// Nanoseconds a batch: without the machine, through it, and the ratio; each the median of its samples.
-fn measure(row: &Row, batches: usize) -> (f64, f64, f64) {
-    let mut world = World::new(row);
-    let (mut without, mut through, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let before = world.delivered;
-    for _ in 0..batches / SAMPLE {
-        let begun = SystemInstant::now();
-        for sequence in 0..SAMPLE {
-            let stamp = Stamp::NONE.producer(7, 0, sequence as i32);
-            black_box(sealed(row.records).stamp(stamp).expect("magic 2"));
+fn plan(words: &[&str]) -> Result<Plan, String> {
+    let mut plan = Plan { baseline: None, quick: false };
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        match word {
+            "--quick" => plan.quick = true,
+            "--baseline" => plan.baseline = Some((*words.next().ok_or(USAGE)?).into()),
+            _ => return Err(USAGE.into()),
         }
-        let one = begun.elapsed().as_nanos() as f64 / SAMPLE as f64;
+    }
+    Ok(plan)
+}
 
-        let begun = SystemInstant::now();
-        for sequence in 0..SAMPLE {
-            world.send(sealed(row.records), sequence % row.busy);
-            // As many as a loop would find waiting for it.
-            if sequence % row.busy.clamp(10, 100) == 0 {
-                world.turn();
+/// Returns the rows of a plan.
+fn rows(quick: bool) -> impl Iterator<Item = Row> {
+    ROWS.into_iter().map(move |row| if quick { row.quick() } else { row })
+}
+
+fn turn(name: &str, millis: &str) -> Result<(), String> {
+    let core = core_affinity::get_core_ids().and_then(|cores| cores.last().copied()).ok_or("no core")?;
+    core_affinity::set_for_current(core);
+    let budget = Duration::from_millis(millis.parse().map_err(|error| format!("{millis}: {error}"))?);
+    let row = rows(false).chain(rows(true)).find(|row| row.name() == name).ok_or_else(|| format!("no row {name}"))?;
+    println!("{}", row.measure(budget));
+    Ok(())
+}
+
+/// Runs one turn of a row with this executable.
+fn run(program: &Path, row: Row, budget: Duration) -> Result<f64, String> {
+    let output = Command::new(program).args(["turn", &row.name(), &budget.as_millis().to_string()]).output();
+    let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
+    if !output.status.success() {
+        return Err(format!("{}: {}", row.name(), String::from_utf8_lossy(&output.stderr)));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().map_err(|error| format!("{}: {text:?}: {error}", row.name()))
+}
+
+/// A row's figures, in nanoseconds a batch.
+struct Measured {
+    row: Row,
+    now: f64,
+    baseline: Option<f64>,
+    /// This machine's figure as a multiple of the baseline's, the median over the rounds.
+    ratio: Option<f64>,
+}
+
+fn measure(plan: &Plan) -> Result<(), String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let baseline: Option<PathBuf> = plan.baseline.as_deref().map(baseline::build).transpose()?;
+    let (rounds, budget) = if plan.quick { (1, 300) } else { (5, 1_000) };
+    let mut measured = Vec::new();
+    for row in rows(plan.quick) {
+        let (mut now, mut before) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            now.push(run(&this, row, Duration::from_millis(budget))?);
+            if let Some(baseline) = &baseline {
+                before.push(run(baseline, row, Duration::from_millis(budget))?);
             }
         }
-        world.turn();
-        let other = begun.elapsed().as_nanos() as f64 / SAMPLE as f64;
-        without.push(one);
-        through.push(other);
-        ratios.push(other / one);
-    }
-    assert_eq!(world.delivered - before, batches / SAMPLE * SAMPLE, "each was delivered");
-    let median = |figures| median(figures).expect("a sample");
-    (median(without), median(through), median(ratios))
-}
-
-fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let batches = if quick { 100_000 } else { 1_000_000 };
-    let mut table = String::from(
-        "| a million batches to | records | without the machine | through it | ratio | the machine's own |\n|---|--:|--:|--:|--:|--:|\n",
-    );
-    for row in &ROWS {
-        let (without, through, ratio) = measure(row, batches);
-        let own = through - without;
-        let _ = writeln!(
-            table,
-            "| {} | {} | {without:.0} ns | {through:.0} ns | {ratio:.2} | {own:.0} ns |",
-            row.says, row.records
-        );
-        eprintln!("{}: {ratio:.2}", row.says);
+        let ratios = now.iter().zip(&before).map(|(now, before)| now / before).collect();
+        let figures =
+            Measured { row, now: median(now).ok_or("no figure")?, baseline: median(before), ratio: median(ratios) };
+        eprintln!("{}: {:.0} ns, baseline {:.0?}", row.name(), figures.now, figures.baseline);
+        measured.push(figures);
     }
     let environment = Environment::look(env!("CARGO_PKG_NAME"), &["bytes", "crc-fast", "kafka-batch-core"]).lines();
     let text = format!(
-        "# What the machine costs, for each batch\n\n{environment}\nBatches of so many records of 98 bytes, filled, sealed and stamped; \
-         and the same batches handed to the producer's state machine, which stamps them, forms requests, reads the answers \
-         of a broker in memory (its cost is in the figure) and tells of each delivery. Samples of {SAMPLE} batches take \
-         turns; a figure is the median of its samples, the ratio that of the ratios. `bench/machine` makes it.\n\n{table}"
+        "# What the machine costs, for each batch\n\n{environment}\n## As work accumulates\n\n{}\n## Beside filling and \
+         sealing\n\n{}",
+        table(&measured, plan.baseline.as_deref()),
+        through::table(if plan.quick { 100_000 } else { 1_000_000 })
     );
     print!("{text}");
-    if !quick {
-        results::write("machine.md", &text).expect("a place for the results");
+    if !plan.quick {
+        results::write("machine.md", &text).map_err(|error| error.to_string())?;
     }
+    Ok(())
+}
+
+/// How much more than the smallest figure of its kind a figure may be.
+const FLAT: Bound = Bound::AtMost(1.5);
+
+fn table(measured: &[Measured], baseline: Option<&str>) -> String {
+    let smallest = |figures: &mut dyn Iterator<Item = f64>| figures.fold(f64::INFINITY, f64::min);
+    let kind = |row: Row| std::mem::discriminant(&row);
+    let mut text = String::from(
+        "Time inside the machine only: `send`, `poll_output` and `handle_input`, less what stamping the same batches \
+         takes; the broker's time is not in it. One broker, idempotent, five requests in flight, of up to 64 batches. \
+         *Partitions*: each has one batch of 1 KiB at any time. *Waiting*: one partition always has so many. *Burst*: all batches, of one record, are accepted for 100 partitions before the first is sent. Each \
+         figure is the median of turns in processes of their own, of this machine and the baseline alternately.\n\n",
+    );
+    if let Some(baseline) = baseline {
+        let _ = writeln!(text, "Baseline: commit {baseline}.\n");
+    }
+    text.push_str("| | now | × the smallest of its kind | target | | baseline | now ÷ baseline |\n|---|--:|--:|--:|---|--:|--:|\n");
+    for Measured { row, now, baseline, ratio } in measured {
+        let alike = || measured.iter().filter(|other| kind(other.row) == kind(*row));
+        let least = smallest(&mut alike().map(|other| other.now));
+        let multiple = now / least;
+        let (target, verdict) = match row {
+            Row::Burst(_) => (String::new(), ""),
+            _ => (FLAT.to_string(), FLAT.verdict(Some(multiple))),
+        };
+        let or_none = |figure: Option<f64>, places: usize| figure.map_or_else(String::new, |f| format!("{f:.places$}"));
+        let _ = writeln!(
+            text,
+            "| {} | {now:.0} ns | {multiple:.2} | {target} | {verdict} | {} | {} |",
+            row.name(),
+            baseline.map_or_else(String::new, |figure| format!("{figure:.0} ns")),
+            or_none(*ratio, 3),
+        );
+    }
+    text
 }

@@ -1,13 +1,13 @@
 //! Filling a batch: appending one record or several, and the size that a record would add.
 
-use alloc::vec::Vec;
 use core::iter::Peekable;
+use core::ops::Range;
 
-use super::encode::{SLACK, legacy, v2};
+use super::encode::{legacy, v2};
 use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
-    Append, AppendError, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
-    RecordMetadata, SizePolicy,
+    Append, AppendError, Appended, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
+    Progress, RecordMetadata, SizePolicy,
 };
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;
@@ -33,14 +33,32 @@ enum Encoding {
     Message,
 }
 
+/// How an item of a call that appends several is appended.
+///
+/// A trait and not a closure, because a closure cannot be `inline(always)`: where it was not inlined, records were built in
+/// memory, and a short one took twice as long.
+pub(super) trait AppendTo<T> {
+    fn append_to(&mut self, batch: &mut KafkaBatch, item: &T) -> Result<Append, AppendError>;
+}
+
+/// The items are records.
+struct Records;
+
+impl<T: AsRecord> AppendTo<T> for Records {
+    #[inline(always)]
+    fn append_to(&mut self, batch: &mut KafkaBatch, record: &T) -> Result<Append, AppendError> {
+        batch.append(record)
+    }
+}
+
 impl KafkaBatch {
     /// Appends a record, if it fits.
     ///
-    /// Allocates memory at the first append only, unless the batch may grow beyond a mebibyte (see
-    /// [`BatchOptions::capacity`](super::BatchOptions::capacity)).
+    /// The memory of the batch grows with its records, in few steps; with
+    /// [`BatchOptions::capacity`](super::BatchOptions::capacity) it is allocated by the first append.
     ///
     /// # Errors
-    /// No batch with these settings can hold the record, however empty it is: see [`AppendError`]. The batch is unchanged.
+    /// The record cannot be in this batch, whether or not it is full: see [`AppendError`]. The batch is unchanged.
     #[inline(always)] // so that the fields of the record stay in registers and the record is never built in memory
     pub fn append(&mut self, record: impl AsRecord) -> Result<Append, AppendError> {
         self.append_record(&record.as_record(), self.progress.next_offset_delta)
@@ -64,18 +82,15 @@ impl KafkaBatch {
     ///
     /// # Errors
     /// The batch is full, or no batch with these settings can hold a record. The error has the record's position.
-    pub fn extend(&mut self, records: impl IntoIterator<Item: AsRecord>) -> Result<Vec<RecordMetadata>, ExtendError> {
-        self.append_all(records, |batch, record| batch.append(record))
+    pub fn extend(&mut self, records: impl IntoIterator<Item: AsRecord>) -> Result<Appended, ExtendError> {
+        self.append_all(records, &mut Records)
     }
 
     /// Appends all the records or none: if one is refused, the batch is byte for byte what it was before, and still open.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    pub fn try_extend(
-        &mut self,
-        records: impl IntoIterator<Item: AsRecord>,
-    ) -> Result<Vec<RecordMetadata>, ExtendError> {
+    pub fn try_extend(&mut self, records: impl IntoIterator<Item: AsRecord>) -> Result<Appended, ExtendError> {
         self.all_or_nothing(|batch| batch.extend(records))
     }
 
@@ -105,7 +120,26 @@ impl KafkaBatch {
     where
         I: Iterator<Item: AsRecord>,
     {
-        self.append_from(records, |batch, record| batch.append(record))
+        self.append_from(records, &mut Records)
+    }
+
+    /// Returns the metadata of the records at these positions, as [`append`](Self::append) returned it. Positions beyond the
+    /// end are ignored.
+    ///
+    /// It is computed from the encoded records, of which those in front are skipped one by one.
+    pub fn metadata(&self, positions: Range<usize>) -> impl Iterator<Item = RecordMetadata> + '_ {
+        let mut end = 0;
+        let all = self.records().map(move |view| {
+            let Measurement { offset, timestamp, size, encoding } = self.measure(&view.to_record(), view.offset as u32);
+            let (start, size) = (end, size as usize);
+            end += size;
+            let crc = match encoding {
+                Encoding::V2 { .. } => None,
+                Encoding::Message => Some(legacy::stored_checksum(&self.payload()[start..end])),
+            };
+            RecordMetadata { position: offset, size, timestamp, crc }
+        });
+        all.take(positions.end).skip(positions.start)
     }
 
     /// Returns the number of bytes that this record would add now, whether or not it fits. The growth of offset and
@@ -151,41 +185,43 @@ impl KafkaBatch {
         Ok(())
     }
 
+    #[inline(always)]
     pub(super) fn append_all<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
-        mut append: impl FnMut(&mut Self, T) -> Result<Append, AppendError>,
-    ) -> Result<Vec<RecordMetadata>, ExtendError> {
-        let mut taken = Vec::new();
-        for (position, item) in items.into_iter().enumerate() {
-            match append(self, item) {
-                Ok(Append::Taken(metadata)) => taken.push(metadata),
-                Ok(Append::Full(full)) => {
-                    return Err(ExtendError::Overflow(BatchOverflow { position, full, taken }));
-                }
-                Err(error) => return Err(ExtendError::Failed { position, error, taken }),
-            }
-        }
-        Ok(taken)
+        append: &mut impl AppendTo<T>,
+    ) -> Result<Appended, ExtendError> {
+        self.append_from(&mut items.into_iter().peekable(), append)?.all_taken()
     }
 
+    #[inline(always)]
     pub(super) fn append_from<I: Iterator>(
         &mut self,
         items: &mut Peekable<I>,
-        mut append: impl FnMut(&mut Self, &I::Item) -> Result<Append, AppendError>,
+        append: &mut impl AppendTo<I::Item>,
     ) -> Result<FillOutcome, ExtendError> {
-        let mut taken = Vec::new();
+        let before = self.progress;
+        let refusal = self.append_until_refused(items, append);
+        self.filled(&before, refusal)
+    }
+
+    /// Appends items from the front of an iterator. Returns why the next one was refused.
+    #[inline(always)]
+    pub(super) fn append_until_refused<I: Iterator>(
+        &mut self,
+        items: &mut Peekable<I>,
+        append: &mut impl AppendTo<I::Item>,
+    ) -> Result<Option<Full>, AppendError> {
         while let Some(item) = items.peek() {
-            match append(self, item) {
-                Ok(Append::Taken(metadata)) => taken.push(metadata),
-                Ok(Append::Full(full)) => return Ok(FillOutcome { taken, full: Some(full) }),
-                Err(error) => return Err(ExtendError::Failed { position: taken.len(), error, taken }),
+            if let Append::Full(full) = append.append_to(self, item)? {
+                return Ok(Some(full));
             }
             items.next();
         }
-        Ok(FillOutcome { taken, full: None })
+        Ok(None)
     }
 
+    #[inline(always)]
     pub(super) fn all_or_nothing<T>(
         &mut self,
         fill: impl FnOnce(&mut Self) -> Result<T, ExtendError>,
@@ -196,10 +232,29 @@ impl KafkaBatch {
         fill(self).map_err(|mut error| {
             self.truncate(before);
             match &mut error {
-                ExtendError::Overflow(BatchOverflow { taken, .. }) | ExtendError::Failed { taken, .. } => taken.clear(),
+                ExtendError::Overflow(BatchOverflow { taken, .. }) | ExtendError::Failed { taken, .. } => {
+                    *taken = self.appended_since(&before);
+                }
             }
             error
         })
+    }
+
+    pub(super) const fn appended_since(&self, before: &Progress) -> Appended {
+        Appended::between(before, &self.progress)
+    }
+
+    /// Returns the outcome of a call that began after `before` and ended with this refusal, or without one.
+    pub(super) fn filled(
+        &self,
+        before: &Progress,
+        refusal: Result<Option<Full>, AppendError>,
+    ) -> Result<FillOutcome, ExtendError> {
+        let taken = self.appended_since(before);
+        match refusal {
+            Ok(full) => Ok(FillOutcome { taken, full }),
+            Err(error) => Err(ExtendError::Failed { position: taken.len(), error, taken }),
+        }
     }
 
     /// Measures the record at this offset, without checking any limit.
@@ -327,39 +382,25 @@ impl KafkaBatch {
         legacy::MessagePrefix { magic: self.magic, offset: i64::from(offset), codec_id: 0, timestamp }
     }
 
-    /// Slow path: reserves the buffer (all of it at the first append, so that later ones do not allocate), and refreshes
-    /// the base timestamp, the partition and the cached limit.
+    /// Slow path: reserves memory for the record, and refreshes the base timestamp, the partition and the cached limit.
     #[cold]
     #[inline(never)]
     fn prepare_write(&mut self, key: Option<&[u8]>, measured: Measurement) {
-        const MAX_INITIAL_CAPACITY: usize = (1 << 20) + 64;
-        let size = measured.size as usize;
-        if self.buffer.is_empty() {
-            let records = self.options.capacity.unwrap_or(self.options.batch_size.min(MAX_INITIAL_CAPACITY));
-            let reserve = self.buffer_reserve();
-            self.buffer.reserve_exact(reserve + records.max(size) + SLACK);
-            self.buffer.resize(reserve, 0);
-        }
-        self.buffer.reserve(size + SLACK);
+        self.grow_for(measured.size as usize);
         self.progress.base_timestamp.get_or_insert(measured.timestamp);
         self.progress.partition = self.route_key(key).unwrap_or_default();
         self.fast_path_end = self.compute_fast_path_end();
     }
 
-    /// Returns the number of bytes of records up to which [`is_below_limits`](Self::is_below_limits) suffices; 0 if the
-    /// settings need every record to be checked.
+    /// Returns the number of bytes of records up to which [`is_below_limits`](Self::is_below_limits) suffices and the buffer
+    /// has memory; 0 if the settings need every record to be checked.
     fn compute_fast_path_end(&self) -> u64 {
-        match self.options.size_policy {
-            SizePolicy::Uncompressed if self.options.partitions.is_none() => {
-                let limit = if self.is_compressed() {
-                    MAX_BATCH_LEN
-                } else {
-                    self.options.max_message_bytes.min(MAX_BATCH_LEN)
-                };
-                self.soft_limit().min(limit).saturating_sub(self.header_len()) as u64
-            }
-            _ => 0,
-        }
+        if self.has_fast_path() { self.max_len().min(self.memory_len()) as u64 } else { 0 }
+    }
+
+    /// Returns `false` if the settings need every record to be checked.
+    pub(super) fn has_fast_path(&self) -> bool {
+        self.options.size_policy == SizePolicy::Uncompressed && self.options.partitions.is_none()
     }
 
     #[inline(always)]
@@ -391,6 +432,7 @@ mod tests {
     use alloc::borrow::Cow;
     use alloc::string::{String, ToString};
     use alloc::vec;
+    use alloc::vec::Vec;
 
     use bytes::Bytes;
 

@@ -48,8 +48,10 @@ pub struct KafkaBatch {
     pub(super) buffer: Vec<u8>,
     pub(super) progress: Progress,
     pub(super) closed: bool,
-    /// Bytes of records up to which an append needs no check but the fast path's; 0 before the first record.
+    /// Bytes of records up to which an append needs no check but the fast path's, and no memory; 0 before the first record.
     pub(super) fast_path_end: u64,
+    /// Bytes of records for which the first append reserves memory: those of the batch before it.
+    pub(super) expected_len: usize,
     pub(super) marks: Marks,
 }
 
@@ -78,21 +80,33 @@ impl KafkaBatch {
         // With a delete horizon, the header's base timestamp holds the horizon, and deltas are relative to it (KIP-534).
         let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
         let marks = Marks::new();
-        Self { options, magic, now, buffer: Vec::new(), progress, closed: false, fast_path_end: 0, marks }
+        Self {
+            options,
+            magic,
+            now,
+            buffer: Vec::new(),
+            progress,
+            closed: false,
+            fast_path_end: 0,
+            expected_len: 0,
+            marks,
+        }
     }
 
     /// Creates an empty batch with the settings and the time of this one, for records that do not fit into this one.
+    ///
+    /// Its first append reserves as much memory as this batch has filled: a full batch is probably followed by another one.
     #[must_use]
     pub fn next_batch(&self) -> Self {
-        Self::empty(self.options.clone(), self.options.magic.initial(), self.now)
+        let mut next = Self::empty(self.options.clone(), self.options.magic.initial(), self.now);
+        next.expected_len = if self.is_empty() { self.expected_len } else { self.progress.len };
+        next
     }
 
-    /// Creates an empty batch with the settings and the time of this one, except that keys determine no partition, and that
-    /// the first append allocates `capacity` bytes unless the settings have a capacity.
-    pub(crate) fn next_for_any_partition(&self, capacity: usize) -> Self {
+    /// Creates an empty batch with the settings and the time of this one, except that keys determine no partition.
+    pub(crate) fn next_for_any_partition(&self) -> Self {
         let mut next = self.next_batch();
         next.options.partitions = None;
-        next.options.capacity.get_or_insert(capacity);
         next
     }
 
@@ -231,6 +245,12 @@ impl KafkaBatch {
         Ok(())
     }
 
+    /// Returns the memory of the batch, for another one: see [`BatchOptions::build_with_buffer`].
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
     pub(super) fn truncate(&mut self, progress: Progress) {
         self.buffer.truncate(self.buffer_reserve() + progress.len);
         self.progress = progress;
@@ -289,7 +309,8 @@ impl Clone for KafkaBatch {
             buffer: self.buffer.clone(),
             progress: self.progress,
             closed: self.closed,
-            fast_path_end: self.fast_path_end,
+            fast_path_end: 0, // the clone's buffer has no spare memory
+            expected_len: self.expected_len,
             marks: Marks::new(),
         }
     }

@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::iter::Peekable;
 
-use super::{Append, AppendError, BatchOptions, ExtendError, FillOutcome, KafkaBatch, OptionsError, RecordMetadata};
+use super::append::AppendTo;
+use super::{Append, AppendError, Appended, BatchOptions, ExtendError, FillOutcome, KafkaBatch, OptionsError};
 use crate::headers::{EncodedHeaders, Header, HeaderList, HeaderTooLong, merge_headers};
 use crate::outgoing::{Defaults, EncodeError, KeyOverride, Message, Overrides};
 use crate::record::Record;
@@ -97,20 +98,17 @@ impl MessageWriter<'_, '_> {
     /// # Errors
     /// The batch is full, a message cannot be encoded, or no batch with these settings can hold it. The error has the
     /// message's position.
-    pub fn extend<M: Message>(&mut self, messages: &[M]) -> Result<Vec<RecordMetadata>, ExtendError> {
-        let composer = &mut self.composer;
-        self.batch.append_all(messages, |batch, message| batch.append(composer.compose(message)?))
+    pub fn extend<M: Message>(&mut self, messages: &[M]) -> Result<Appended, ExtendError> {
+        self.batch.append_all(messages, &mut self.composer)
     }
 
     /// Appends all the messages or none. As [`KafkaBatch::try_extend`].
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    pub fn try_extend<M: Message>(&mut self, messages: &[M]) -> Result<Vec<RecordMetadata>, ExtendError> {
+    pub fn try_extend<M: Message>(&mut self, messages: &[M]) -> Result<Appended, ExtendError> {
         let composer = &mut self.composer;
-        self.batch.all_or_nothing(|batch| {
-            batch.append_all(messages, |batch, message| batch.append(composer.compose(message)?))
-        })
+        self.batch.all_or_nothing(|batch| batch.append_all(messages, composer))
     }
 
     /// Appends messages from the front of an iterator until one does not fit. As [`KafkaBatch::fill_from`].
@@ -122,8 +120,7 @@ impl MessageWriter<'_, '_> {
         &mut self,
         messages: &mut Peekable<impl Iterator<Item = M>>,
     ) -> Result<FillOutcome, ExtendError> {
-        let composer = &mut self.composer;
-        self.batch.append_from(messages, |batch, message| batch.append(composer.compose(message)?))
+        self.batch.append_from(messages, &mut self.composer)
     }
 
     /// Returns the number of bytes that this message would add now. As [`KafkaBatch::cost`].
@@ -178,6 +175,13 @@ impl<'d> RecordComposer<'d> {
             headers: HeaderList::from(&*headers),
             timestamp: own.timestamp.or(defaults.timestamp),
         })
+    }
+}
+
+impl<M: Message> AppendTo<M> for RecordComposer<'_> {
+    #[inline]
+    fn append_to(&mut self, batch: &mut KafkaBatch, message: &M) -> Result<Append, AppendError> {
+        batch.append(self.compose(message)?)
     }
 }
 

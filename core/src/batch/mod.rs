@@ -3,6 +3,7 @@
 //!
 //! | to … | call | types |
 //! |---|---|---|
+//! | append values whose records are alike | [`KafkaBatch::bulk`] | [`BulkWriter`], [`AsValue`], [`ContiguousValues`], [`OffsetsError`] |
 //! | remove the last records again | [`KafkaBatch::mark`], [`KafkaBatch::rollback`] | [`Mark`], [`RollbackError`] |
 //! | divide a batch that is too large | [`KafkaBatch::split`] | [`Split`], [`RecordTooLarge`], [`SplitError`] |
 //! | write the bytes of a batch without a producer, such as a log segment for a test | [`SealedBatch::stamp`] | [`Stamp`], [`StampedBatch`], [`StampError`] |
@@ -29,9 +30,11 @@
 //! ```
 
 mod append;
+mod bulk;
 pub(crate) mod convert;
 pub(crate) mod decode;
 mod encode;
+mod growth;
 pub(crate) mod kafka_batch;
 mod mark;
 pub(crate) mod messages;
@@ -41,6 +44,7 @@ pub(crate) mod seal;
 mod split;
 mod timestamp_range;
 
+pub use bulk::{AsValue, BulkWriter, ContiguousIter, ContiguousValues, OffsetsError};
 pub use mark::{Mark, RollbackError};
 pub use options::{Boundary, CompressionRatio, OptionsError};
 pub use seal::{Stamp, StampError, StampedBatch};
@@ -51,6 +55,6 @@ pub(crate) use kafka_batch::{KafkaBatch, Progress};
 pub(crate) use messages::RecordComposer;
 pub(crate) use options::{BatchOptions, SizePolicy};
 pub(crate) use outcome::{
-    Append, AppendError, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata,
+    Append, AppendError, Appended, BatchOverflow, ExtendError, FillOutcome, Full, FullReason, RecordMetadata,
 };
 pub(crate) use seal::{SealErrorReason, SealedBatch};

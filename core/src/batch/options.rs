@@ -1,5 +1,6 @@
 //! The settings of a batch: its limits, how its size is counted, its format and its compression.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU32;
 
@@ -124,9 +125,11 @@ impl BatchOptions {
         self
     }
 
-    /// Sets the number of bytes that the first append allocates; at most 2³¹ − 1.
+    /// Sets the number of bytes that the first append allocates; at most 2³¹ − 1. A larger batch reallocates as it grows.
     ///
-    /// Default: [`batch_size`](Self::batch_size), up to about 1 MiB; a larger batch reallocates as it grows.
+    /// Default: a batch takes memory as it fills. It begins with memory for a few records, or for as many bytes as the batch
+    /// before it had ([`KafkaBatch::next_batch`]), then grows by a factor of four, and once it has 8 KiB, to its limit or
+    /// 1 MiB. All copies on the way are together shorter than the batch.
     #[must_use]
     pub const fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = Some(if bytes < MAX_BATCH_LEN { bytes } else { MAX_BATCH_LEN });
@@ -186,6 +189,37 @@ impl BatchOptions {
         let magic = self.magic.initial();
         self.check(magic)?;
         Ok(KafkaBatch::empty(self, magic, now.into()))
+    }
+
+    /// Creates an empty batch, as [`build`](Self::build), that uses the memory of `buffer`, whose content is discarded. For
+    /// buffers of earlier batches ([`KafkaBatch::into_buffer`],
+    /// [`StampedBatch::into_buffer`](crate::batch::StampedBatch::into_buffer)): if they are large enough, filling the
+    /// batch allocates nothing.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build). The buffer is then dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kafka_batch_core::{BatchOptions, Record, Timestamp};
+    ///
+    /// let options = BatchOptions::default();
+    /// let mut batch = options.clone().build(Timestamp::from_millis(0))?;
+    /// batch.extend([Record::new("one"), Record::new("two")])?;
+    /// let stamped = batch.seal()?.without_producer_id(); // send it
+    ///
+    /// let buffer = stamped.into_buffer().expect("the bytes are not shared");
+    /// let mut next = options.build_with_buffer(Timestamp::from_millis(5), buffer)?;
+    /// assert!(next.is_empty());
+    /// next.extend([Record::new("three")])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn build_with_buffer(self, now: impl Into<Timestamp>, mut buffer: Vec<u8>) -> Result<KafkaBatch, OptionsError> {
+        let mut batch = self.build(now)?;
+        buffer.clear();
+        batch.buffer = buffer;
+        Ok(batch)
     }
 
     pub(crate) fn check(&self, magic: Magic) -> Result<(), OptionsError> {

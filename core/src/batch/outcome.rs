@@ -1,8 +1,9 @@
 //! The outcome of filling a batch: the record was taken, the batch is full, or no batch can hold the record.
 
-use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
+use super::Progress;
 use crate::magic::Magic;
 use crate::outgoing::EncodeError;
 use crate::time::Timestamp;
@@ -49,6 +50,60 @@ pub struct RecordMetadata {
     pub timestamp: Timestamp,
     /// The record's checksum. Only messages of magic 0 and 1 have one.
     pub crc: Option<u32>,
+}
+
+/// The records that a call has appended: where they are in the batch, and how many bytes they take.
+///
+/// [`KafkaBatch::metadata`](crate::KafkaBatch::metadata) computes the metadata of each from the batch.
+///
+/// # Examples
+///
+/// ```
+/// use kafka_batch_core::{KafkaBatch, Record, Timestamp};
+///
+/// let mut batch = KafkaBatch::new(Timestamp::from_millis(7));
+/// let _ = batch.append(Record::new("first"))?;
+/// let appended = batch.extend(["second", "third"].map(Record::new))?;
+/// assert_eq!((appended.positions(), appended.bytes()), (1..3, 13 + 12));
+/// let sizes: Vec<_> = batch.metadata(appended.positions()).map(|metadata| metadata.size).collect();
+/// assert_eq!(sizes, [13, 12]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    start: u32,
+    end: u32,
+    bytes: usize,
+}
+
+impl Appended {
+    pub(super) const fn between(before: &Progress, after: &Progress) -> Self {
+        Self { start: before.count, end: after.count, bytes: after.len - before.len }
+    }
+
+    /// Returns the positions of the records in the batch, counted from 0.
+    #[must_use]
+    pub const fn positions(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// Returns the number of records.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Returns `true` if no record was appended.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Returns the number of bytes that the records add to the batch, before compression.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// Why a record does not fit into a batch: the bytes needed, the bytes left, and the limit.
@@ -188,8 +243,8 @@ pub enum ExtendError {
         position: usize,
         /// The reason.
         error: AppendError,
-        /// The metadata of the records before it, which stay in the batch; empty after `try_extend`, which keeps none.
-        taken: Vec<RecordMetadata>,
+        /// The records before it, which stay in the batch; empty after `try_extend`, which keeps none.
+        taken: Appended,
     },
 }
 
@@ -202,8 +257,8 @@ pub struct BatchOverflow {
     pub position: usize,
     /// The bytes needed, the bytes left, and the limit.
     pub full: Full,
-    /// The metadata of the records before it, which stay in the batch; empty after `try_extend`, which keeps none.
-    pub taken: Vec<RecordMetadata>,
+    /// The records before it, which stay in the batch; empty after `try_extend`, which keeps none.
+    pub taken: Appended,
 }
 
 impl ExtendError {
@@ -218,12 +273,23 @@ impl ExtendError {
 }
 
 /// The outcome of [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "it says whether the batch is full or the iterator has ended"]
 pub struct FillOutcome {
-    /// The metadata of the records that were taken.
-    pub taken: Vec<RecordMetadata>,
+    /// The records that were taken.
+    pub taken: Appended,
     /// Why the next record is still in the iterator; `None` if the iterator has ended.
     pub full: Option<Full>,
+}
+
+impl FillOutcome {
+    /// Returns the records that were taken, or an error if there was another one, which was not.
+    pub(super) fn all_taken(self) -> Result<Appended, ExtendError> {
+        let Self { taken, full } = self;
+        match full {
+            None => Ok(taken),
+            Some(full) => Err(ExtendError::Overflow(BatchOverflow { position: taken.len(), full, taken })),
+        }
+    }
 }

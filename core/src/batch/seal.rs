@@ -297,6 +297,13 @@ impl StampedBatch {
         self.wire.len()
     }
 
+    /// Returns the memory of the batch, for another one: see [`BatchOptions::build_with_buffer`]. Returns `None` if the bytes
+    /// are shared, such as with a request that is being written.
+    #[must_use]
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        self.wire.is_unique().then(|| Vec::from(self.wire))
+    }
+
     /// Reopens the batch as it was before it was sealed. Copies nothing if the bytes are neither shared nor compressed.
     #[must_use]
     pub fn into_batch(self) -> KafkaBatch {

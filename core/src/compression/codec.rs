@@ -81,7 +81,7 @@ impl Codec {
         }
     }
 
-    /// Returns whether this codec is compiled into this build.
+    /// Returns `true` if this codec is compiled into this build.
     #[must_use]
     pub const fn is_compiled(self) -> bool {
         match self {
@@ -93,7 +93,7 @@ impl Codec {
         }
     }
 
-    /// Returns whether batches of this magic can be compressed with it: zstd needs magic 2 (KIP-110), the
+    /// Returns `true` if batches of this magic can be compressed with it: zstd needs magic 2 (KIP-110), the
     /// others work with every format.
     #[must_use]
     pub const fn fits_magic(self, magic: Magic) -> bool {
@@ -103,7 +103,7 @@ impl Codec {
         }
     }
 
-    /// Returns whether a broker whose **highest** Produce version is this one accepts batches compressed with it: zstd
+    /// Returns `true` if a broker whose **highest** Produce version is this one accepts batches compressed with it: zstd
     /// needs version 7, introduced in Kafka 2.1 (KIP-110).
     #[must_use]
     pub const fn fits_produce_version(self, max_version: i16) -> bool {

@@ -147,7 +147,7 @@ impl Codec {
     }
 }
 
-/// Returns whether `rest` may be skipped: bytes after a complete member, stream or frame that do not
+/// Returns `true` if `rest` may be skipped: bytes after a complete member, stream or frame that do not
 /// begin another one. Java's reader skips them for gzip and LZ4, and up to three bytes for xerial Snappy
 /// (tests/vectors/java-tolerance); zstd is treated in the same way here.
 ///

@@ -10,7 +10,6 @@ use crate::protocol::{
     ApiKey, BrokerError, ErrorCode, LeaderIdAndEpoch, MetadataBroker, MetadataResponse, MetadataTopic, NodeEndpoint,
     Uuid,
 };
-use crate::record::TopicPartition;
 
 /// Where a broker can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub(super) struct Address {
 pub(super) struct Cluster {
     brokers: BTreeMap<i32, Address>,
     topics: BTreeMap<String, Topic>,
+    /// Increases with every change of a leader or broker.
+    revision: u64,
 }
 
 #[derive(Debug)]
@@ -69,7 +70,7 @@ pub(super) struct Source<'a> {
     pub(super) broker: Option<i32>,
     /// The version of Metadata.
     pub(super) version: i16,
-    /// The requested topics. Others in the response are ignored.
+    /// The requested topics, in their order. Others in the response are ignored.
     pub(super) asked: &'a [String],
 }
 
@@ -98,8 +99,9 @@ impl Cluster {
     /// Applies a metadata response.
     pub(super) fn apply(&mut self, response: &MetadataResponse, source: Source<'_>) -> News {
         let mut news = News::default();
+        self.revision += 1;
         if metadata(response.error_code) == TopicVerdict::Rebootstrap {
-            *self = Self::default();
+            *self = Self { revision: self.revision, ..Self::default() };
             news.rebootstrap = true;
             return news;
         }
@@ -109,7 +111,9 @@ impl Cluster {
         }
         self.brokers = response.brokers.iter().filter_map(address).collect();
         for topic in &response.topics {
-            let Some(name) = topic.name.as_ref().filter(|name| source.asked.contains(name)) else { continue };
+            let Some(name) = topic.name.as_ref().filter(|name| source.asked.binary_search(name).is_ok()) else {
+                continue;
+            };
             let error = || {
                 BrokerError::new(ApiKey::Metadata, topic.error_code)
                     .with_version(source.version)
@@ -170,35 +174,42 @@ impl Cluster {
     }
 
     /// Returns why a partition has no leader, if a broker reported it.
-    pub(super) fn leaderless(&self, to: &TopicPartition) -> Option<&BrokerError> {
-        self.topics.get(&to.topic)?.leaderless.get(&to.partition)
+    pub(super) fn leaderless(&self, topic: &str, partition: i32) -> Option<&BrokerError> {
+        self.topics.get(topic)?.leaderless.get(&partition)
     }
 
     /// Applies the current leader of a Produce response (KIP-951). Returns `true` if it is newer than what was known.
-    pub(super) fn hint(&mut self, to: &TopicPartition, hint: LeaderIdAndEpoch, endpoints: &[NodeEndpoint]) -> bool {
-        let Some(known) = self.topics.get_mut(&to.topic).and_then(|topic| topic.partitions.get_mut(&to.partition))
-        else {
-            return false;
-        };
+    pub(super) fn hint(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        hint: LeaderIdAndEpoch,
+        endpoints: &[NodeEndpoint],
+    ) -> bool {
+        let known = self.topics.get_mut(topic).and_then(|topic| topic.partitions.get_mut(&partition));
+        let Some(known) = known else { return false };
         if hint.leader_epoch <= known.epoch {
             return false;
         }
         let endpoint = endpoints.iter().find(|endpoint| endpoint.node_id == hint.leader_id);
         if let Some((endpoint, Ok(port))) = endpoint.map(|endpoint| (endpoint, u16::try_from(endpoint.port))) {
             self.brokers.insert(hint.leader_id, Address { host: endpoint.host.clone(), port });
+            self.revision += 1;
         }
         if !self.brokers.contains_key(&hint.leader_id) {
             return false;
         }
         *known = Leadership::new(Some(hint.leader_id), hint.leader_epoch);
+        self.revision += 1;
         true
     }
 
     /// Records that the broker does not lead the partition: no leader is known until the next metadata. If the broker
     /// does not even know the partition, the known epoch is discarded too.
-    pub(super) fn forget_leader(&mut self, to: &TopicPartition, leader: i32, code: Option<ErrorCode>) {
-        let Some(topic) = self.topics.get_mut(&to.topic) else { return };
-        if let Some(known) = topic.partitions.get_mut(&to.partition).filter(|known| known.leader == Some(leader)) {
+    pub(super) fn forget_leader(&mut self, topic: &str, partition: i32, leader: i32, code: Option<ErrorCode>) {
+        self.revision += 1;
+        let Some(topic) = self.topics.get_mut(topic) else { return };
+        if let Some(known) = topic.partitions.get_mut(&partition).filter(|known| known.leader == Some(leader)) {
             known.leader = None;
             if code == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
                 known.epoch = -1;
@@ -214,6 +225,7 @@ impl Cluster {
 
     /// Forgets the topics that were not requested since the last call and are not in use.
     pub(super) fn forget_unused(&mut self, is_used: impl Fn(&str) -> bool) {
+        self.revision += 1;
         self.topics.retain(|name, topic| core::mem::take(&mut topic.used) || is_used(name));
     }
 
@@ -222,9 +234,14 @@ impl Cluster {
         self.topics.is_empty()
     }
 
+    /// Returns a number that increases with every change of a leader or broker.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Returns the leader of the partition, if it is known.
-    pub(super) fn leader(&self, to: &TopicPartition) -> Option<i32> {
-        let leader = self.topics.get(&to.topic)?.partitions.get(&to.partition)?.leader?;
+    pub(super) fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
+        let leader = self.topics.get(topic)?.partitions.get(&partition)?.leader?;
         self.brokers.contains_key(&leader).then_some(leader)
     }
 
@@ -312,10 +329,6 @@ mod tests {
         Source { broker: None, version: 12, asked: &*ASKED }
     }
 
-    fn to(partition: i32) -> TopicPartition {
-        TopicPartition::new("t", partition)
-    }
-
     #[test]
     fn leaders_are_learned_and_stale_metadata_changes_nothing() {
         let mut cluster = Cluster::default();
@@ -323,13 +336,13 @@ mod tests {
             &response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5), partition(1, 2, 3)])]),
             from(),
         );
-        assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1)), cluster.leader(&to(2))), (Some(1), Some(2), None));
+        assert_eq!((cluster.leader("t", 0), cluster.leader("t", 1), cluster.leader("t", 2)), (Some(1), Some(2), None));
         assert_eq!(cluster.partition_count("t"), Some(2));
         cluster.apply(
             &response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4), partition(1, 1, 4)])]),
             from(),
         );
-        assert_eq!((cluster.leader(&to(0)), cluster.leader(&to(1))), (Some(1), Some(1)));
+        assert_eq!((cluster.leader("t", 0), cluster.leader("t", 1)), (Some(1), Some(1)));
         assert_eq!(cluster.address(2).unwrap().port, 9002);
     }
 
@@ -338,14 +351,14 @@ mod tests {
         let mut cluster = Cluster::default();
         let answer = |epoch| response(&[1], vec![topic(ErrorCode::NONE, 0, vec![partition(0, 1, epoch)])]);
         cluster.apply(&answer(i32::MAX), from());
-        cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        cluster.forget_leader("t", 0, 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         let leaders = [0; 5].map(|_| {
             cluster.apply(&answer(4), from());
-            cluster.leader(&to(0))
+            cluster.leader("t", 0)
         });
         assert_eq!(leaders, [None, None, None, None, Some(1)]);
         cluster.apply(&answer(3), from());
-        assert_eq!(cluster.leader(&to(0)), Some(1), "the known leader is kept");
+        assert_eq!(cluster.leader("t", 0), Some(1), "the known leader is kept");
     }
 
     #[test]
@@ -355,7 +368,7 @@ mod tests {
             |leader, epoch| response(&[1, 2], vec![topic(ErrorCode::NONE, 0, vec![partition(0, leader, epoch)])]);
         cluster.apply(&answer(1, 5), Source { version: 8, ..from() });
         cluster.apply(&answer(2, 4), Source { version: 8, ..from() });
-        assert_eq!(cluster.leader(&to(0)), Some(2));
+        assert_eq!(cluster.leader("t", 0), Some(2));
     }
 
     #[test]
@@ -377,9 +390,9 @@ mod tests {
             &response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 7, 5), partition(1, 1, 1)])]),
             from(),
         );
-        assert_eq!(cluster.leader(&to(0)), None);
+        assert_eq!(cluster.leader("t", 0), None);
         cluster.apply(&response(&[2], vec![]), from());
-        assert_eq!(cluster.leader(&to(1)), None, "it left the cluster");
+        assert_eq!(cluster.leader("t", 1), None, "it left the cluster");
     }
 
     #[test]
@@ -391,7 +404,7 @@ mod tests {
                 .apply(&response(&[], vec![topic(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0, vec![])]), from())
                 .has_no_brokers
         );
-        assert_eq!(cluster.leader(&to(0)), Some(1));
+        assert_eq!(cluster.leader("t", 0), Some(1));
     }
 
     #[test]
@@ -403,14 +416,14 @@ mod tests {
         assert_eq!((cluster.error("t"), cluster.topic_id("t")), (None, Uuid([1; 16])));
         let news = cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
         assert_eq!(news.recreated, ["t"]);
-        assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
+        assert_eq!((cluster.leader("t", 0), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
         let news = cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
         assert_eq!(
             news.refused,
             [("t".into(), BrokerError::new(ApiKey::Metadata, denied).with_version(12).with_broker(1))]
         );
-        assert_eq!(cluster.leader(&to(0)), None);
+        assert_eq!(cluster.leader("t", 0), None);
     }
 
     #[test]
@@ -418,18 +431,18 @@ mod tests {
         let mut cluster = Cluster::default();
         let answer = response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]);
         cluster.apply(&answer, from());
-        cluster.forget_leader(&to(0), 2, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-        assert_eq!(cluster.leader(&to(0)), Some(1), "another broker leads");
-        cluster.forget_leader(&to(0), 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
-        assert_eq!(cluster.leader(&to(0)), None);
+        cluster.forget_leader("t", 0, 2, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        assert_eq!(cluster.leader("t", 0), Some(1), "another broker leads");
+        cluster.forget_leader("t", 0, 1, Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        assert_eq!(cluster.leader("t", 0), None);
         cluster.apply(&response(&[1, 2], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 2, 4)])]), from());
-        assert_eq!(cluster.leader(&to(0)), None, "stale metadata");
+        assert_eq!(cluster.leader("t", 0), None, "stale metadata");
         cluster.apply(&answer, from());
-        assert_eq!(cluster.leader(&to(0)), Some(1));
-        cluster.forget_leader(&to(0), 1, Some(ErrorCode::UNKNOWN_TOPIC_ID));
-        assert_eq!((cluster.leader(&to(0)), cluster.topic_id("t")), (None, Uuid::ZERO));
+        assert_eq!(cluster.leader("t", 0), Some(1));
+        cluster.forget_leader("t", 0, 1, Some(ErrorCode::UNKNOWN_TOPIC_ID));
+        assert_eq!((cluster.leader("t", 0), cluster.topic_id("t")), (None, Uuid::ZERO));
         cluster.apply(&response(&[1, 2], vec![topic(ErrorCode::NONE, 3, vec![partition(0, 2, 0)])]), from());
-        assert_eq!(cluster.leader(&to(0)), Some(2), "epochs start again");
+        assert_eq!(cluster.leader("t", 0), Some(2), "epochs start again");
     }
 
     #[test]
@@ -438,10 +451,10 @@ mod tests {
         cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 5)])]), from());
         let hint = |leader_id, leader_epoch| LeaderIdAndEpoch { leader_id, leader_epoch };
         let endpoint = NodeEndpoint { node_id: 3, host: "new".into(), port: 9003, rack: None };
-        assert!(!cluster.hint(&to(0), hint(3, 5), core::slice::from_ref(&endpoint)), "not newer");
-        assert!(!cluster.hint(&to(0), hint(4, 6), core::slice::from_ref(&endpoint)), "no address is known");
-        assert!(cluster.hint(&to(0), hint(3, 6), &[endpoint]));
-        assert_eq!((cluster.leader(&to(0)), cluster.address(3).unwrap().host.as_str()), (Some(3), "new"));
+        assert!(!cluster.hint("t", 0, hint(3, 5), core::slice::from_ref(&endpoint)), "not newer");
+        assert!(!cluster.hint("t", 0, hint(4, 6), core::slice::from_ref(&endpoint)), "no address is known");
+        assert!(cluster.hint("t", 0, hint(3, 6), &[endpoint]));
+        assert_eq!((cluster.leader("t", 0), cluster.address(3).unwrap().host.as_str()), (Some(3), "new"));
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(super) struct Connection {
     pub(super) throttled_until: Option<Instant>,
     /// No request is sent after this, because the broker closes the connection soon after (KIP-368).
     session_until: Option<Instant>,
+    /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
+    pub(super) watched: (Option<Instant>, Option<Instant>),
 }
 
 /// The least time for which a session is used, however short the broker makes it: without a minimum the client would
@@ -114,6 +116,7 @@ impl Connection {
             last_used: now,
             throttled_until: None,
             session_until: None,
+            watched: (None, None),
         }
     }
 
@@ -140,12 +143,12 @@ impl Connection {
 
     /// Returns `true` if another Produce request may be sent now.
     pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
-        self.may_be_asked(now) && self.load() < config.max_in_flight()
+        self.accepts_requests(now) && self.load() < config.max_in_flight()
     }
 
     /// Returns `true` if a request other than Produce may be sent now. The number of requests in flight does not
     /// matter: a backlog of batches must not delay metadata.
-    pub(super) fn may_be_asked(&self, now: Instant) -> bool {
+    pub(super) fn accepts_requests(&self, now: Instant) -> bool {
         let throttled = self.throttled_until.is_some_and(|until| now < until);
         let expired = self.session_until.is_some_and(|until| until <= now);
         !throttled && !expired

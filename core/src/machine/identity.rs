@@ -4,10 +4,10 @@
 use alloc::collections::VecDeque;
 
 use super::producer_id::Identity;
+use super::query::Query;
 use super::sequence::Sequence;
 use crate::cause::ProducerIdError;
 use crate::protocol::BrokerError;
-use crate::time::Instant;
 
 /// How many earlier producer ids are remembered, so that none is used twice. Brokers assign ids from blocks of 1,000
 /// (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`), and none twice: this guards against a broker that does.
@@ -33,11 +33,8 @@ pub(super) struct Identities {
     earlier: VecDeque<Earlier>,
     /// The refusal of the current id by a broker.
     refusal: Option<BrokerError>,
-    /// InitProducerId is in flight.
-    pub(super) asked: bool,
-    /// How many consecutive requests led to no identity under which a batch was accepted.
-    pub(super) failures: u32,
-    pub(super) not_before: Instant,
+    /// InitProducerId. A request has failed if it led to no identity under which a batch was accepted.
+    pub(super) query: Query,
 }
 
 /// An identity that was the current one before.
@@ -113,14 +110,15 @@ impl Identities {
             earlier.push_back(Earlier { identity: previous, disowned: self.disowned });
             earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
         }
-        let Self { local_epochs_refused, failures, not_before, .. } = *self;
+        let mut query = core::mem::take(&mut self.query);
+        query.answered();
+        let local_epochs_refused = self.local_epochs_refused;
         *self = Self {
             current: Some(identity),
             granted_epoch: epoch,
             local_epochs_refused,
             earlier,
-            failures,
-            not_before,
+            query,
             ..Self::default()
         };
         Ok(())
@@ -130,7 +128,7 @@ impl Identities {
     pub(super) fn confirm(&mut self, identity: Identity) {
         if self.is_current_grant(identity) {
             self.is_proven = true;
-            self.failures = 0;
+            self.query.succeeded();
         }
     }
 
@@ -161,7 +159,13 @@ impl Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::backoff::Backoff;
     use crate::protocol::{ApiKey, ErrorCode};
+    use crate::splitmix64::SplitMix64;
+    use crate::time::Instant;
+    use core::time::Duration;
+
+    const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
 
     const ONE: Identity = Identity { id: 7, epoch: 0 };
     const TWO: Identity = Identity { id: 7, epoch: 1 };
@@ -234,24 +238,24 @@ mod tests {
     fn only_the_refusal_of_an_id_that_was_never_accepted_counts_as_a_failure() {
         let mut identities = with(ONE);
         assert!(identities.disown(ONE, refusal()).unwrap().was_never_taken);
-        identities.failures += 1;
+        identities.query.postpone(Instant::START, BACKOFF, &mut SplitMix64::new(1));
         identities.obtain(OTHER).unwrap();
-        assert_eq!(identities.failures, 1, "an assigned id is not yet an accepted one");
+        assert_eq!(identities.query.failures(), 1, "an assigned id is not yet an accepted one");
         identities.confirm(ONE);
-        assert_eq!(identities.failures, 1, "the other id was confirmed");
+        assert_eq!(identities.query.failures(), 1, "the other id was confirmed");
         identities.confirm(OTHER);
-        assert_eq!(identities.failures, 0);
+        assert_eq!(identities.query.failures(), 0);
         assert!(!identities.disown(OTHER, refusal()).unwrap().was_never_taken);
     }
 
     #[test]
     fn a_refusal_does_not_end_the_request_in_flight() {
         let mut identities = with(ONE);
-        identities.asked = true;
+        identities.query.asked();
         identities.disown(ONE, refusal());
-        assert!(identities.asked);
-        identities.asked = false;
-        assert!(!identities.asked);
+        assert!(identities.query.is_in_flight());
+        identities.obtain(OTHER).unwrap();
+        assert!(!identities.query.is_in_flight());
     }
 
     #[test]

@@ -51,7 +51,8 @@
 //!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
-//!     └── Resequence: certainly in no log; stamped again under a new epoch ◀────────┘
+//!     └── Resequence, IdentityRefused: certainly in no log; stamped again under ◀───┘
+//!         a new epoch or a new producer id
 //!         (possibly in the log: waits for a later batch to prove that it is, or fails as unknown)
 //!
 //!  delivery.timeout.ms ends each state: Failed, as not written if that is certain, otherwise as unknown
@@ -107,20 +108,28 @@ mod cluster;
 mod config;
 mod connection;
 mod credentials;
+mod entry;
 mod event;
 mod handshake;
 mod identity;
+mod index;
 mod io;
 mod network;
 mod node;
+mod partition;
 mod producer_id;
+mod query;
+mod queue;
 mod sasl;
+mod schedule;
 mod scram;
 mod sequence;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod topics;
 mod transitions;
+mod unfinished;
 mod verdict;
 mod versions;
 

@@ -71,7 +71,7 @@ impl Network {
         Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
     }
 
-    /// Returns whether the node can be used, or connected to.
+    /// Returns `true` if the node can be used, or connected to.
     pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
         let Some(state) = self.nodes.get(&node) else { return Reach::Free };
         match state.connection {
@@ -185,7 +185,7 @@ impl Network {
     /// Returns the connection with the fewest requests in flight, of those on which a request may be sent now.
     pub(super) fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
         let ready = self.connections.iter().filter(|(_, connection)| connection.versions().is_some());
-        let available = ready.filter(|(_, connection)| connection.may_be_asked(now));
+        let available = ready.filter(|(_, connection)| connection.accepts_requests(now));
         available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 

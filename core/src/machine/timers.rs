@@ -1,8 +1,9 @@
 //! The timers of the machine, each with at most one deadline.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BinaryHeap};
+use core::cmp::Reverse;
 
-use super::accumulator::PartitionIndex;
+use super::index::PartitionIndex;
 use super::io::ConnectionId;
 use super::node::Node;
 use crate::time::Instant;
@@ -20,8 +21,8 @@ pub(super) enum Timer {
     Reconnect(Node),
     /// The retry backoff of a partition's next batch is over.
     Retry(PartitionIndex),
-    /// The delivery timeout of a partition's oldest batch.
-    Delivery(PartitionIndex),
+    /// The delivery timeout of the oldest batch.
+    Delivery,
     /// Metadata may be requested again.
     MetadataRetry,
     /// Metadata is too old.
@@ -35,31 +36,63 @@ pub(super) enum Timer {
 }
 
 /// The timers that are set.
+///
+/// Most deadlines move later before they are due, once for each request. So the heap has a time for each timer at which
+/// it is to be looked at, which is its deadline or earlier: moving a deadline later changes a number, and the heap is
+/// corrected when that time is the first of all.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    deadlines: BTreeMap<Timer, Instant>,
-    by_time: BTreeSet<(Instant, Timer)>,
+    timers: BTreeMap<Timer, Set>,
+    /// With each timer's [`Set::queued`], and others, which are obsolete.
+    heap: BinaryHeap<Reverse<(Instant, Timer)>>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Set {
+    /// `None`: the timer was set before.
+    deadline: Option<Instant>,
+    /// The time in the heap: no later than the deadline.
+    queued: Instant,
+}
+
+/// The heap may have this many obsolete times more than there are timers.
+const OBSOLETE: usize = 32;
 
 impl Timers {
     /// Sets the deadline of a timer, or moves it.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        match self.deadlines.insert(timer, at) {
-            Some(before) if before == at => return,
-            Some(before) => self.by_time.remove(&(before, timer)),
-            None => false,
-        };
-        self.by_time.insert((at, timer));
+        match self.timers.get_mut(&timer) {
+            Some(set) => {
+                set.deadline = Some(at);
+                if set.queued <= at {
+                    return;
+                }
+                set.queued = at;
+            }
+            None => {
+                self.timers.insert(timer, Set { deadline: Some(at), queued: at });
+            }
+        }
+        self.heap.push(Reverse((at, timer)));
+        if self.heap.len() > 2 * self.timers.len() + OBSOLETE {
+            self.heap = self.timers.iter().map(|(&timer, set)| Reverse((set.queued, timer))).collect();
+        }
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.deadlines.contains_key(&timer)
+        self.timers.get(&timer).is_some_and(|set| set.deadline.is_some())
     }
 
+    /// Clears a timer that will be set again soon.
     pub(super) fn clear(&mut self, timer: Timer) {
-        if let Some(before) = self.deadlines.remove(&timer) {
-            self.by_time.remove(&(before, timer));
+        if let Some(set) = self.timers.get_mut(&timer) {
+            set.deadline = None;
         }
+    }
+
+    /// Clears a timer that will not be set again, or not soon.
+    pub(super) fn remove(&mut self, timer: Timer) {
+        self.timers.remove(&timer);
     }
 
     pub(super) fn set_or_clear(&mut self, timer: Timer, at: Option<Instant>) {
@@ -74,19 +107,43 @@ impl Timers {
     }
 
     /// Returns the next deadline.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.by_time.first().map(|&(at, _)| at)
+    pub(super) fn next(&mut self) -> Option<Instant> {
+        self.first().map(|(at, _)| at)
     }
 
     /// Removes a timer that is due and returns it: the earliest first, and those of one moment in the order of
     /// [`Timer`].
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
-        let &(at, timer) = self.by_time.first()?;
-        if at > now {
-            return None;
-        }
-        self.clear(timer);
+        // No deadline is earlier than the first time in the heap.
+        self.heap.peek().filter(|first| first.0.0 <= now)?;
+        let (_, timer) = self.first().filter(|&(at, _)| at <= now)?;
+        self.timers.remove(&timer);
+        self.heap.pop();
         Some(timer)
+    }
+
+    /// Returns the timer with the first deadline. It is then the first in the heap.
+    fn first(&mut self) -> Option<(Instant, Timer)> {
+        loop {
+            let &Reverse((at, timer)) = self.heap.peek()?;
+            let set = self.timers.get_mut(&timer).filter(|set| set.queued == at);
+            match set.map(|set| (set.deadline, set)) {
+                Some((Some(deadline), _)) if deadline == at => return Some((at, timer)),
+                Some((Some(later), set)) => {
+                    set.queued = later;
+                    if let Some(mut first) = self.heap.peek_mut() {
+                        *first = Reverse((later, timer));
+                    }
+                }
+                Some((None, _)) => {
+                    self.timers.remove(&timer);
+                    self.heap.pop();
+                }
+                None => {
+                    self.heap.pop();
+                }
+            }
+        }
     }
 }
 
@@ -123,17 +180,58 @@ mod tests {
     fn due_timers_are_ordered_by_time_and_then_by_kind() {
         let mut timers = Timers::default();
         timers.set(Timer::ProducerId, at(1));
-        timers.set(Timer::Delivery(2), at(1));
-        timers.set(Timer::Delivery(1), at(1));
+        timers.set(Timer::Retry(2), at(1));
+        timers.set(Timer::Retry(1), at(1));
         timers.set_or_clear(Timer::MetadataRetry, Some(at(0)));
         let mut due = alloc::vec::Vec::new();
         while let Some(timer) = timers.pop_due(at(1)) {
             due.push(timer);
         }
-        assert_eq!(due, [Timer::MetadataRetry, Timer::Delivery(1), Timer::Delivery(2), Timer::ProducerId]);
+        assert_eq!(due, [Timer::MetadataRetry, Timer::Retry(1), Timer::Retry(2), Timer::ProducerId]);
         timers.set(Timer::MetadataAge, at(5));
         timers.set_or_clear(Timer::MetadataAge, None);
         assert_eq!(timers.next(), None);
         timers.clear_all();
+    }
+
+    #[test]
+    fn a_deadline_moves_in_both_directions() {
+        let mut timers = Timers::default();
+        for (deadline, next) in [(20, 20), (30, 30), (10, 10), (40, 40), (15, 15)] {
+            timers.set(Timer::Delivery, at(deadline));
+            assert_eq!(timers.next(), Some(at(next)));
+        }
+        timers.set(Timer::Delivery, at(50));
+        timers.set(Timer::MetadataAge, at(45));
+        assert_eq!(timers.pop_due(at(44)), None);
+        assert_eq!([timers.pop_due(at(60)), timers.pop_due(at(60))], [Timer::MetadataAge, Timer::Delivery].map(Some));
+        assert_eq!(timers.pop_due(at(60)), None);
+    }
+
+    #[test]
+    fn a_cleared_timer_is_not_due_and_can_be_set_again() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Delivery, at(10));
+        timers.clear(Timer::Delivery);
+        assert!(!timers.is_set(Timer::Delivery));
+        timers.set(Timer::Delivery, at(20));
+        assert_eq!(timers.pop_due(at(10)), None);
+        timers.remove(Timer::Delivery);
+        timers.set(Timer::Delivery, at(10));
+        assert_eq!(timers.pop_due(at(10)), Some(Timer::Delivery));
+        assert_eq!(timers.pop_due(at(30)), None, "once for each time that it is set");
+    }
+
+    #[test]
+    fn obsolete_times_are_discarded() {
+        let mut timers = Timers::default();
+        for step in 0..10_000 {
+            timers.set(Timer::Delivery, at(20_000 - step));
+            timers.set(Timer::Retry(step as usize), at(5));
+            timers.remove(Timer::Retry(step as usize));
+        }
+        assert!(timers.heap.len() <= 2 + OBSOLETE + 1, "{}", timers.heap.len());
+        assert_eq!(timers.timers.len(), 1);
+        assert_eq!(timers.next(), Some(at(10_001)));
     }
 }

@@ -264,11 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_given_up_in_flight_may_have_been_written() {
-        for out in [false, true] {
+    fn a_batch_abandoned_in_flight_may_have_been_written() {
+        for in_flight in [false, true] {
             assert_eq!(
-                produce(Outcome::Abandoned { in_flight: out }, Acks::All, true),
-                Verdict::Fail { maybe_written: out }
+                produce(Outcome::Abandoned { in_flight }, Acks::All, true),
+                Verdict::Fail { maybe_written: in_flight }
             );
         }
     }

@@ -3,16 +3,18 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use ::proptest::test_runner::{TestCaseError, TestCaseResult};
 use ::proptest::{prop_assert, prop_assert_eq};
 
-use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedRecord, laws};
+use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedHeader, OwnedRecord, laws};
 use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{
-    BatchOptions, BatchOverflow, ExtendError, FillOutcome, KafkaBatch, Mark, OptionsError, RecordMetadata,
-    RollbackError,
+    Appended, AsValue, BatchOptions, BatchOverflow, BulkWriter, ExtendError, FillOutcome, KafkaBatch, Mark,
+    OptionsError, RecordMetadata, RollbackError,
 };
+use crate::headers::Header;
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
@@ -30,6 +32,9 @@ pub enum Operation {
     TryExtend(Vec<OwnedRecord>),
     /// [`KafkaBatch::fill_from`]. The records that are left in the iterator are dropped.
     FillFrom(Vec<OwnedRecord>),
+    /// [`KafkaBatch::bulk`], with the key, headers and timestamp of the first record, and the values and timestamps of the
+    /// others: `fill_from`, and on a clone `extend` and `try_extend`.
+    Bulk(OwnedRecord, Vec<OwnedRecord>),
     /// [`KafkaBatch::mark`].
     Mark,
     /// [`KafkaBatch::rollback`] to one of the marks made so far: the one at this index, modulo their number.
@@ -145,6 +150,7 @@ impl CheckedBatch {
             Operation::Extend(records) => self.extend(records)?,
             Operation::TryExtend(records) => self.try_extend(records)?,
             Operation::FillFrom(records) => self.fill_from(records)?,
+            Operation::Bulk(common, values) => self.bulk(common, values)?,
             Operation::Mark => {
                 let (mark, model_mark) = (self.batch.mark(), self.model.mark());
                 self.marks.push(Marked { mark, model_mark, batch: self.batch.clone() });
@@ -198,7 +204,8 @@ impl CheckedBatch {
         let predicted = ExtendOutcome::predict(&mut self.model, records);
         let (before, borrowed) = (self.batch.clone(), borrowed(records));
         let mut rest = borrowed.iter();
-        let outcome = ExtendOutcome::from(self.batch.extend(&mut rest));
+        let outcome = self.batch.extend(&mut rest);
+        let outcome = ExtendOutcome::of(&self.batch, outcome);
         prop_assert_eq!(&outcome, &predicted);
         // The refused record has been taken from the iterator, the later ones have not.
         prop_assert_eq!(rest.len(), outcome.behind(records), "what is left in the iterator");
@@ -207,15 +214,14 @@ impl CheckedBatch {
 
     fn try_extend(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
         let mut attempt = self.model.clone();
-        let mut predicted = ExtendOutcome::predict(&mut attempt, records);
-        if predicted.refused.is_some() {
-            predicted.taken.clear(); // `try_extend` keeps none
-        } else {
+        let predicted = ExtendOutcome::predict(&mut attempt, records).all_or_nothing();
+        if predicted.refused.is_none() {
             self.model = attempt;
         }
         let (before, borrowed) = (self.batch.clone(), borrowed(records));
         let mut rest = borrowed.iter();
-        let outcome = ExtendOutcome::from(self.batch.try_extend(&mut rest));
+        let outcome = self.batch.try_extend(&mut rest);
+        let outcome = ExtendOutcome::of(&self.batch, outcome);
         prop_assert_eq!(&outcome, &predicted);
         prop_assert_eq!(rest.len(), outcome.behind(records), "what is left in the iterator");
         self.same_as_one_by_one(before, &borrowed[..outcome.taken.len()])
@@ -226,12 +232,44 @@ impl CheckedBatch {
         let (before, borrowed) = (self.batch.clone(), borrowed(records));
         let mut rest = borrowed.iter().peekable();
         let outcome = match self.batch.fill_from(&mut rest) {
-            Ok(FillOutcome { taken, full }) => ExtendOutcome::new(&taken, full.map(|full| (taken.len(), full.into()))),
-            Err(error) => ExtendOutcome::from(Err(error)),
+            Ok(FillOutcome { taken, full }) => {
+                ExtendOutcome::new(&self.batch, taken, full.map(|full| (taken.len(), full.into())))
+            }
+            Err(error) => ExtendOutcome::of(&self.batch, Err(error)),
         };
         prop_assert_eq!(&outcome, &predicted);
         prop_assert_eq!(rest.len(), records.len() - outcome.taken.len(), "what is left in the iterator");
         self.same_as_one_by_one(before, &borrowed[..outcome.taken.len()])
+    }
+
+    fn bulk(&mut self, common: &OwnedRecord, values: &[OwnedRecord]) -> Result<bool, TestCaseError> {
+        let records: Vec<_> = values.iter().map(|value| common.with_value_of(value)).collect();
+        let values: Vec<_> = values.iter().map(Value).collect();
+        let headers: Vec<_> = common.headers.iter().map(OwnedHeader::borrowed).collect();
+        let (before, borrowed) = (self.batch.clone(), borrowed(&records));
+        let [mut extended, mut tried] = [self.batch.clone(), self.batch.clone()];
+
+        let predicted = ExtendOutcome::predict(&mut self.model, &records);
+        let mut rest = values.iter().peekable();
+        let outcome = match bulk(&mut self.batch, common, &headers).fill_from(&mut rest) {
+            Ok(FillOutcome { taken, full }) => {
+                ExtendOutcome::new(&self.batch, taken, full.map(|full| (taken.len(), full.into())))
+            }
+            Err(error) => ExtendOutcome::of(&self.batch, Err(error)),
+        };
+        prop_assert_eq!(&outcome, &predicted);
+        prop_assert_eq!(rest.len(), records.len() - outcome.taken.len(), "what is left in the iterator");
+
+        let outcome = bulk(&mut extended, common, &headers).extend(&values);
+        prop_assert_eq!(&ExtendOutcome::of(&extended, outcome), &predicted);
+        laws::same(&extended, &self.batch, "`extend` and `fill_from`")?;
+
+        let outcome = bulk(&mut tried, common, &headers).try_extend(&values);
+        let whole = predicted.refused.is_none();
+        let taken = predicted.taken.len();
+        prop_assert_eq!(ExtendOutcome::of(&tried, outcome), predicted.all_or_nothing());
+        laws::same(&tried, if whole { &self.batch } else { &before }, "`try_extend`")?;
+        self.same_as_one_by_one(before, &borrowed[..taken])
     }
 
     /// Checks that the batch is byte for byte what appending the records one by one makes of the earlier batch. Returns whether
@@ -291,6 +329,23 @@ impl CheckedBatch {
     }
 }
 
+/// The value of a record, with its timestamp, if it has one.
+struct Value<'a>(&'a OwnedRecord);
+
+impl AsValue for &Value<'_> {
+    fn as_value(&self) -> (Option<&[u8]>, Option<Timestamp>) {
+        (self.0.value.as_deref(), self.0.timestamp)
+    }
+}
+
+fn bulk<'b, 'a>(batch: &'b mut KafkaBatch, common: &'a OwnedRecord, headers: &'a [Header<'a>]) -> BulkWriter<'b, 'a> {
+    let writer = batch.bulk().key(common.key.as_deref()).headers(headers);
+    match common.timestamp {
+        Some(timestamp) => writer.timestamp(timestamp),
+        None => writer,
+    }
+}
+
 fn borrowed(records: &[OwnedRecord]) -> Vec<BorrowedRecord<'_>> {
     records.iter().map(OwnedRecord::borrowed).collect()
 }
@@ -298,15 +353,33 @@ fn borrowed(records: &[OwnedRecord]) -> Vec<BorrowedRecord<'_>> {
 /// The outcome of appending several records. Checksums are omitted, because the model does not compute them.
 #[derive(Debug, PartialEq)]
 struct ExtendOutcome {
+    /// The positions of the records in the batch.
+    positions: Range<usize>,
+    bytes: usize,
+    /// The metadata of these records, as the batch computes them afterwards.
     taken: Vec<RecordMetadata>,
     /// The position of the first record that was refused, and its outcome.
     refused: Option<(usize, AppendOutcome)>,
 }
 
 impl ExtendOutcome {
-    fn new(taken: &[RecordMetadata], refused: Option<(usize, AppendOutcome)>) -> Self {
-        let taken = taken.iter().map(|metadata| RecordMetadata { crc: None, ..*metadata }).collect();
-        Self { taken, refused }
+    fn new(batch: &KafkaBatch, taken: Appended, refused: Option<(usize, AppendOutcome)>) -> Self {
+        let (positions, bytes) = (taken.positions(), taken.bytes());
+        let taken = batch.metadata(positions.clone());
+        let taken = taken.map(|metadata| RecordMetadata { crc: None, ..metadata }).collect();
+        Self { positions, bytes, taken, refused }
+    }
+
+    fn of(batch: &KafkaBatch, outcome: Result<Appended, ExtendError>) -> Self {
+        match outcome {
+            Ok(taken) => Self::new(batch, taken, None),
+            Err(ExtendError::Overflow(BatchOverflow { position, full, taken })) => {
+                Self::new(batch, taken, Some((position, full.into())))
+            }
+            Err(ExtendError::Failed { position, error, taken }) => {
+                Self::new(batch, taken, Some((position, AppendOutcome::from_error(&error))))
+            }
+        }
     }
 
     /// The number of records behind the refused one.
@@ -315,29 +388,26 @@ impl ExtendOutcome {
     }
 
     fn predict(model: &mut Model, records: &[OwnedRecord]) -> Self {
+        let start = model.stored().len();
         let mut taken = Vec::new();
-        for (at, record) in records.iter().enumerate() {
-            match model.append(record) {
-                AppendOutcome::Taken { position, size, timestamp, .. } => {
-                    taken.push(RecordMetadata { position, size, timestamp, crc: None });
-                }
-                refusal => return Self { taken, refused: Some((at, refusal)) },
+        let refused = records.iter().enumerate().find_map(|(at, record)| match model.append(record) {
+            AppendOutcome::Taken { position, size, timestamp, .. } => {
+                taken.push(RecordMetadata { position, size, timestamp, crc: None });
+                None
             }
-        }
-        Self { taken, refused: None }
+            refusal => Some((at, refusal)),
+        });
+        let bytes = taken.iter().map(|metadata| metadata.size).sum();
+        Self { positions: start..model.stored().len(), bytes, taken, refused }
     }
-}
 
-impl From<Result<Vec<RecordMetadata>, ExtendError>> for ExtendOutcome {
-    fn from(outcome: Result<Vec<RecordMetadata>, ExtendError>) -> Self {
-        match outcome {
-            Ok(taken) => Self::new(&taken, None),
-            Err(ExtendError::Overflow(BatchOverflow { position, full, taken })) => {
-                Self::new(&taken, Some((position, full.into())))
+    /// The outcome of a call that keeps none of the records if one is refused.
+    fn all_or_nothing(self) -> Self {
+        match self.refused {
+            Some(_) => {
+                Self { positions: self.positions.start..self.positions.start, bytes: 0, taken: Vec::new(), ..self }
             }
-            Err(ExtendError::Failed { position, error, taken }) => {
-                Self::new(&taken, Some((position, AppendOutcome::from_error(&error))))
-            }
+            None => self,
         }
     }
 }

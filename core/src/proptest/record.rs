@@ -106,6 +106,11 @@ impl OwnedRecord {
         BorrowedRecord { record: self, headers: self.headers.iter().map(OwnedHeader::borrowed).collect() }
     }
 
+    /// Returns this record with the value of another one, and with its timestamp, if it has one.
+    pub(super) fn with_value_of(&self, other: &Self) -> Self {
+        Self { value: other.value.clone(), timestamp: other.timestamp.or(self.timestamp), ..self.clone() }
+    }
+
     /// Returns what this format can carry of the record: magic 0 and 1 carry no headers.
     #[must_use]
     pub fn for_magic(mut self, magic: Magic) -> Self {

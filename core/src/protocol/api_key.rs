@@ -60,20 +60,20 @@ impl ApiKey {
         VersionRange { min: 0, max: self.properties().newest }
     }
 
-    /// Returns whether this version has compact lengths and tagged fields (KIP-482).
+    /// Returns `true` if this version has compact lengths and tagged fields (KIP-482).
     #[must_use]
     pub const fn is_flexible(self, version: i16) -> bool {
         matches!(self.properties().flexible_from, Some(first) if version >= first)
     }
 
-    /// Returns whether the client must send nothing for the throttle time in a response of this version
+    /// Returns `true` if the client must send nothing for the throttle time in a response of this version
     /// (KIP-219). In older versions the broker has already delayed the response by that time.
     #[must_use]
     pub const fn client_throttles(self, version: i16) -> bool {
         matches!(self.properties().throttle_from, Some(first) if version >= first)
     }
 
-    /// Returns whether a response of this version has response header v1, which ends in tagged fields.
+    /// Returns `true` if a response of this version has response header v1, which ends in tagged fields.
     ///
     /// ApiVersions keeps header v0 in every version, so that a client can decode the response of a broker
     /// that does not support the requested version (KIP-511).
@@ -113,7 +113,7 @@ pub struct VersionRange {
 }
 
 impl VersionRange {
-    /// Returns whether this version is in the range.
+    /// Returns `true` if this version is in the range.
     #[must_use]
     pub const fn contains(self, version: i16) -> bool {
         self.min <= version && version <= self.max

@@ -90,7 +90,7 @@ impl BrokerError {
         })
     }
 
-    /// Returns whether the same request can succeed later.
+    /// Returns `true` if the same request can succeed later.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         self.code.is_retriable()

@@ -10,7 +10,7 @@ use core::fmt;
 pub struct ErrorCode(pub i16);
 
 impl ErrorCode {
-    /// Returns whether this is not [`ErrorCode::NONE`].
+    /// Returns `true` if this is not [`ErrorCode::NONE`].
     #[must_use]
     pub const fn is_error(self) -> bool {
         self.0 != 0
@@ -25,13 +25,13 @@ impl ErrorCode {
         }
     }
 
-    /// Returns whether Kafka documents the error as retriable. Unknown codes are not retriable.
+    /// Returns `true` if Kafka documents the error as retriable. Unknown codes are not retriable.
     #[must_use]
     pub const fn is_retriable(self) -> bool {
         matches!(self.known(), Some((_, Retriability::Retriable | Retriability::RetriableAfterRefresh)))
     }
 
-    /// Returns whether the error indicates stale metadata, which should be refreshed before a retry. (These are
+    /// Returns `true` if the error indicates stale metadata, which should be refreshed before a retry. (These are
     /// the subclasses of `InvalidMetadataException` in the Java client; all are retriable.)
     #[must_use]
     pub const fn invalidates_metadata(self) -> bool {

@@ -12,7 +12,7 @@ impl Uuid {
     /// The id with all bits zero, which means "no id" throughout the protocol.
     pub const ZERO: Self = Self([0; 16]);
 
-    /// Returns whether this is [`Uuid::ZERO`].
+    /// Returns `true` if this is [`Uuid::ZERO`].
     #[must_use]
     pub fn is_zero(self) -> bool {
         self == Self::ZERO

@@ -14,7 +14,7 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    /// Creates the name of partition `partition` of `topic`.
+    /// Creates a topic-partition.
     pub fn new(topic: impl Into<String>, partition: i32) -> Self {
         Self { topic: topic.into(), partition }
     }

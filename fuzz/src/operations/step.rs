@@ -13,6 +13,8 @@ pub enum Step {
     /// A record of just the size that is left, or up to two bytes more or less: where limits are met.
     AppendSnug(i8, Option<u8>, Record),
     Extend(Extend, Vec<Record>),
+    /// What the records have in common, and their values.
+    Bulk(Record, Vec<Record>),
     Mark,
     Rollback(u8),
     Close,

@@ -27,7 +27,7 @@ impl Outbox {
     }
 }
 
-/// Waits for an answer. What failed is sent once more, if that can help.
+/// Waits for an answer. Sends what failed once more, if that can help: records of unknown fate may be written twice.
 async fn settle(producer: TokioProducer, accepted: Pending, undelivered: Sender<KafkaBatch>) {
     let Err(error) = accepted.await else { return };
     let can_help = error.is_retriable() || !error.record_errors.is_empty();

@@ -11,8 +11,8 @@ use kafka_batch_core::convert::DownConversion;
 use kafka_batch_core::{BatchOptions, Capabilities};
 
 use crate::command_queue::CommandQueue;
-use crate::drive::drive;
 use crate::driver::Driver;
+use crate::driver_loop::run;
 use crate::error::ConfigError;
 use crate::producer::Producer;
 use crate::runtime::{ProducerTask, Runtime, Spawn};
@@ -130,7 +130,7 @@ impl<R: Runtime> ProducerBuilder<R> {
         let queue = Arc::new(CommandQueue::new(limit, topics));
         let driver = Driver::new(config, security, seed, Arc::clone(&queue));
         let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
-        Ok((producer.into(), Box::pin(drive::<R>(driver))))
+        Ok((producer.into(), Box::pin(run::<R>(driver))))
     }
 }
 

@@ -101,7 +101,7 @@ impl CommandQueue {
     ///
     /// # Errors
     /// The producer is closed or has stopped. The error has the batch.
-    pub(crate) async fn send(&self, batch: SealedBatch, to: TopicPartition) -> Result<Receiver<Answer>, NotAccepted> {
+    pub(crate) async fn accept(&self, batch: SealedBatch, to: TopicPartition) -> Result<Receiver<Answer>, NotAccepted> {
         let needed = permits(&batch);
         let mut acquiring = Acquiring::new(&self.state);
         let acquired = poll_fn(|context| acquiring.poll(needed, context.waker(), |state| state.queue_state.refusal()));
@@ -185,11 +185,11 @@ impl CommandQueue {
         granted.into_iter().for_each(wake);
     }
 
-    /// Records the end of the driver; `in_order` if the producer was closed before. Returns the commands that are still
+    /// Records the end of the driver; `was_closed` if the producer was closed before. Returns the commands that are still
     /// queued.
-    pub(crate) fn end(&self, in_order: bool) -> Vec<Command> {
+    pub(crate) fn end(&self, was_closed: bool) -> Vec<Command> {
         let mut state = lock(&self.state);
-        state.queue_state = if in_order { QueueState::Closed } else { QueueState::Stopped };
+        state.queue_state = if was_closed { QueueState::Closed } else { QueueState::Stopped };
         let left = mem::take(&mut state.commands);
         let rejected = state.semaphore.cancel_all();
         drop(state);

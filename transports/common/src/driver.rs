@@ -21,7 +21,7 @@ use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
 use crate::waiters::{Entry, Waiters};
 
-/// The machine of one producer, and the futures that wait for it. [`drive`](crate::drive::drive) runs it.
+/// The machine of one producer, and the futures that wait for it. [`run`](crate::driver_loop::run) runs it.
 ///
 /// A runtime that is shut down drops it before its [`Step::End`]. Then every batch in flight fails, with its fate as far as
 /// it is known, and all waiting futures complete.
@@ -259,11 +259,11 @@ impl Driver {
         }
     }
 
-    fn end(&mut self, in_order: bool) {
+    fn end(&mut self, was_closed: bool) {
         self.ended = true;
-        self.commands.extend(self.queue.end(in_order));
-        self.queue.topics.give_up(if in_order { &TopicError::Closed } else { &TopicError::Stopped });
-        if in_order {
+        self.commands.extend(self.queue.end(was_closed));
+        self.queue.topics.give_up(if was_closed { &TopicError::Closed } else { &TopicError::Stopped });
+        if was_closed {
             // Commands that were queued after the machine was closed have no effect, but their futures must complete.
             for command in self.commands.drain(..) {
                 match command {

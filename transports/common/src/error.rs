@@ -2,7 +2,7 @@
 
 use kafka_batch_core::batch::OptionsError;
 
-/// Why a producer could not be made.
+/// The error returned when a producer cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -101,8 +101,9 @@ impl Producer {
         options.build(now).expect("the options were checked when the producer was built")
     }
 
-    /// Creates an empty batch that the keys of its records route to one partition of `topic`, as with
-    /// [`BatchOptions::route_by_key`]. Published without a partition, it is sent there.
+    /// Creates an empty batch for the records of one partition of `topic`: the first key chooses the partition, and keys of
+    /// other partitions are refused, as with [`BatchOptions::route_by_key`]. Published without
+    /// a partition, it is sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -118,7 +119,8 @@ impl Producer {
         self.inner.partitions(topic).await
     }
 
-    /// Returns the partition to which a batch without one is sent next. It stays the same until a batch was sent there.
+    /// Returns the current sticky partition of a topic: the one that a batch without a partition is sent to next. It stays
+    /// the same until a batch was sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -140,7 +142,7 @@ impl Producer {
             Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
         };
         let (topic, partition) = (to.topic.clone(), to.partition);
-        match self.inner.queue.send(sealed, to).await {
+        match self.inner.queue.accept(sealed, to).await {
             Ok(receiver) => {
                 self.inner.queue.topics.sent(&topic, partition);
                 Ok(Pending { receiver })
@@ -178,7 +180,7 @@ impl Producer {
         completion(self.inner.queue.flush()).await
     }
 
-    /// Flushes, and accepts no further batches.
+    /// Closes the producer: accepts no further batches, and waits for those that were accepted.
     ///
     /// # Errors
     /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
@@ -212,8 +214,8 @@ impl Inner {
         batch: KafkaBatch,
         to: &TopicPartition,
     ) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
-        let refusal = self.queue.refusal().or_else(|| SendErrorReason::of_routing(&batch, to.partition));
-        if let Some(reason) = refusal {
+        let open = self.queue.refusal().map_or(Ok(()), Err);
+        if let Err(reason) = open.and_then(|()| SendErrorReason::check_routing(&batch, to.partition)) {
             return Err((reason, batch));
         }
         if let Err(reason) = self.check_partition(to).await {

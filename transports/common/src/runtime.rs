@@ -37,7 +37,7 @@ pub trait Runtime: 'static {
     fn reset(timer: Pin<&mut Self::Timer>, at: Instant);
 }
 
-/// A runtime whose current instance is known without a handle.
+/// A runtime that can spawn the producer's task on its current instance.
 pub trait Spawn: Runtime {
     /// Spawns the producer's task on this runtime.
     ///

@@ -32,7 +32,7 @@ fn length(value: &str) -> String {
     format!("({} bytes)", value.len())
 }
 
-/// Returns whether a value may be a key that was put in the wrong setting: PEM, a long run of base64, binary data, or any
+/// Returns `true` if a value may be a key that was put in the wrong setting: PEM, a long run of base64, binary data, or any
 /// value of more than 256 bytes.
 #[must_use]
 pub fn is_pasted(value: &str) -> bool {

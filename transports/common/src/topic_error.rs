@@ -17,7 +17,7 @@ pub(crate) enum TopicError {
 }
 
 impl TopicError {
-    /// Returns whether the error concerns the topic itself, rather than brokers or the producer.
+    /// Returns `true` if the error concerns the topic itself, rather than brokers or the producer.
     pub(crate) const fn concerns_topic(&self) -> bool {
         matches!(self, Self::Lookup(TopicLookupError::Broker(_) | TopicLookupError::InvalidTopic))
     }
@@ -43,7 +43,7 @@ impl TopicError {
     }
 }
 
-/// Returns whether brokers respond with this code for a topic that does not exist, or that is being created.
+/// Returns `true` if brokers respond with this code for a topic that does not exist, or that is being created.
 const fn is_unknown_topic(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::LEADER_NOT_AVAILABLE)
 }

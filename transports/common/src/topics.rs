@@ -91,7 +91,7 @@ impl<E: Clone> Topics<E> {
         Some(lock(&self.state).each.get(topic)?.known?.0)
     }
 
-    /// Returns whether the partition is known to exist, also if that is expired: Kafka never removes partitions of a topic.
+    /// Returns `true` if the partition is known to exist, also if that is expired: Kafka never removes partitions of a topic.
     fn has(&self, to: &TopicPartition) -> bool {
         let state = lock(&self.state);
         let known = state.each.get(&to.topic).and_then(|topic| topic.known);
@@ -235,7 +235,7 @@ pub trait Lookup: Sync {
     }
 }
 
-/// Returns whether `partition` is one of a topic's `partitions`, which are numbered from 0.
+/// Returns `true` if `partition` is one of a topic's `partitions`, which are numbered from 0.
 fn has(partitions: NonZeroU32, partition: i32) -> bool {
     u32::try_from(partition).is_ok_and(|partition| partition < partitions.get())
 }

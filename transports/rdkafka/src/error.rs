@@ -6,7 +6,7 @@ use std::io;
 use kafka_batch_core::batch::OptionsError;
 use rdkafka::error::RDKafkaErrorCode;
 
-/// Error: the producer could not be created.
+/// The error returned when a producer cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -87,8 +87,9 @@ impl RdkafkaProducer {
         options.build(SystemTime::now()).expect("the options were checked when the producer was built")
     }
 
-    /// Creates an empty batch that the keys of its records route to one partition of `topic`, as with
-    /// [`BatchOptions::route_by_key`]. Published without a partition, it is sent there.
+    /// Creates an empty batch for the records of one partition of `topic`: the first key chooses the partition, and keys of
+    /// other partitions are refused, as with [`BatchOptions::route_by_key`]. Published without
+    /// a partition, it is sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -104,7 +105,8 @@ impl RdkafkaProducer {
         self.inner.partitions(topic).await
     }
 
-    /// Returns the partition to which a batch without one is sent next. It stays the same until a batch was sent there.
+    /// Returns the current sticky partition of a topic: the one that a batch without a partition is sent to next. It stays
+    /// the same until a batch was sent there.
     ///
     /// # Errors
     /// As [`partition_count`](Self::partition_count).
@@ -157,7 +159,7 @@ impl RdkafkaProducer {
         Ok(())
     }
 
-    /// Flushes, and accepts no further batches.
+    /// Closes the producer: accepts no further batches, and waits for those that were accepted.
     ///
     /// # Errors
     /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
@@ -199,9 +201,7 @@ impl Inner {
         if self.in_flight.is_closed() {
             return Err(SendErrorReason::Closed);
         }
-        if let Some(reason) = SendErrorReason::of_routing(batch, to.partition) {
-            return Err(reason);
-        }
+        SendErrorReason::check_routing(batch, to.partition)?;
         if batch.is_empty() {
             return Err(SendErrorReason::Seal(SealErrorReason::Empty));
         }

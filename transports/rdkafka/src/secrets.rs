@@ -77,7 +77,7 @@ pub(crate) fn shown_name<'n>(name: &'n str, value: &str) -> &'n str {
     if is_name && name.len() <= MAX_NAME && (is_known(name) || !is_known(value)) { name } else { NOT_SHOWN }
 }
 
-/// Returns whether librdkafka has a setting of this name. It is set for that, because getting a setting that has no value
+/// Returns `true` if librdkafka has a setting of this name. It is set for that, because getting a setting that has no value
 /// fails as if it were unknown.
 fn is_known(setting: &str) -> bool {
     match ClientConfig::new().set(setting, "").create_native_config() {

@@ -116,7 +116,7 @@ fn defaults(settings: &Settings, effective: &Effective<'_>) -> Vec<(&'static str
     defaults
 }
 
-/// Returns whether all settings are compatible with idempotence. If so, it is on by default, as in the Java client.
+/// Returns `true` if all settings are compatible with idempotence. If so, it is on by default, as in the Java client.
 fn allows_idempotence(effective: &Effective<'_>) -> bool {
     let is = |name: &str, fits: fn(&str) -> bool| effective.set(name).is_none_or(|value| fits(&value));
     is(ACKS, |acks| acks == "-1")

@@ -114,13 +114,13 @@ impl<'a> RecordBatch<'a> {
         Some(if log_append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime })
     }
 
-    /// Returns whether the batch is part of a transaction.
+    /// Returns `true` if the batch is part of a transaction.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
         self.has(attribute::TRANSACTIONAL)
     }
 
-    /// Returns whether the records are control records, written by a broker: see
+    /// Returns `true` if the records are control records, written by a broker: see
     /// [`RecordView::control`](crate::decode::RecordView::control).
     #[must_use]
     pub fn is_control(&self) -> bool {

@@ -98,3 +98,10 @@ fn write_checksum(message: &mut [u8]) -> u32 {
     message[PREFIX_LEN..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
     crc
 }
+
+/// Returns the checksum in a message.
+pub(crate) fn stored_checksum(message: &[u8]) -> u32 {
+    let mut crc = [0; 4];
+    crc.copy_from_slice(&message[PREFIX_LEN..CRC_COVERS_FROM]);
+    u32::from_be_bytes(crc)
+}

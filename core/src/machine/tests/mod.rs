@@ -10,6 +10,7 @@ mod never;
 mod retries;
 mod sizes;
 mod topics;
+mod turns;
 mod unfinished;
 
 use alloc::boxed::Box;

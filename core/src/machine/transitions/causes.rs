@@ -3,11 +3,13 @@
 use super::Machine;
 use super::responses::PendingRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, LastError, LastErrorKind, TimeoutCause, WaitingFor};
-use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex};
 use crate::machine::connection::Connection;
+use crate::machine::entry::Entry;
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::{Network, NodeError};
 use crate::machine::node::Node;
+use crate::machine::partition::BlockedOn;
 use crate::time::Instant;
 
 /// An error and when it occurred.
@@ -33,14 +35,18 @@ impl Machine {
     }
 
     fn last_error_of(&self, index: PartitionIndex, entry: &Entry, accepted: Instant) -> Option<Dated> {
-        let to = &self.accumulator.partition(index).to;
-        let leader = self.cluster.leader(to).map(Node::Broker);
+        let partition = self.accumulator.partition(index);
+        let (topic, number) = (partition.topic(), partition.number());
+        let leader = self.cluster.leader(topic, number).map(Node::Broker);
         let own = entry.last_error.as_deref().map(|error| (entry.last_error_at, error.clone().into()));
         let last_of = |node: Option<Node>| self.network.last_error(node, accepted).map(from_node_error);
         let unanswered = entry.unanswered_by.and_then(|node| last_of(Some(node)));
-        let leaderless = self.cluster.leaderless(to).filter(|_| leader.is_none());
+        let leaderless = self.cluster.leaderless(topic, number).filter(|_| leader.is_none());
         let leaderless = leaderless.map(|error| (self.refresh.last_response(), error.clone().into()));
-        let identity = self.identity_error.as_ref().filter(|(at, _)| *at >= accepted && self.waits_for_identity(index));
+        let identity = self
+            .identity_error
+            .as_ref()
+            .filter(|(at, _)| *at >= accepted && partition.waits_for_identity(&self.identities));
         let identity = identity.map(|(at, error)| (*at, error.clone().into()));
         let all = [last_of(leader), unanswered, leaderless, identity, own];
         // Of several at the same instant, the last in this order: from the general to the specific.
@@ -53,18 +59,17 @@ impl Machine {
                 PendingRequest::Produce { parts, .. } => parts.iter().any(|part| part.entry == entry.id),
                 PendingRequest::Metadata { .. } | PendingRequest::Identity => false,
             };
-            let mut requests = self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX));
-            let (&(_, correlation), _) = requests.find(|(_, request)| contains_entry(request))?;
+            let (correlation, _) = self.pending_requests.of(id).find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;
             let request = connection.pending_request(correlation, self.now)?;
             return Some(WaitingFor::Response { broker: connection.address.clone(), request });
         }
-        match self.ready(index).err()? {
+        match self.blocked_on(index)? {
             BlockedOn::Leader => Some(self.metadata_wait()),
             BlockedOn::Node(node) => self.connection_wait(node),
             BlockedOn::Capacity(id) => {
                 let connection = self.network.connections.get(&id)?;
-                if connection.may_be_asked(self.now) {
+                if connection.accepts_requests(self.now) {
                     self.response_wait(connection)
                 } else {
                     Some(WaitingFor::Throttle { broker: connection.address.clone() })
@@ -75,7 +80,7 @@ impl Machine {
                 Some(pending.unwrap_or(WaitingFor::ProducerId))
             }
             // The last error is the cause.
-            BlockedOn::Itself | BlockedOn::Until(_) | BlockedOn::News => None,
+            BlockedOn::Itself | BlockedOn::Until(_) | BlockedOn::Metadata => None,
         }
     }
 
@@ -108,7 +113,7 @@ impl Machine {
 
     /// Returns the response that is pending for the first request which matches.
     fn response_to(&self, matches: impl Fn(&PendingRequest) -> bool) -> Option<WaitingFor> {
-        let (&(id, correlation), _) = self.pending_requests.iter().find(|(_, request)| matches(request))?;
+        let (id, correlation, _) = self.pending_requests.iter().find(|(_, _, request)| matches(request))?;
         let connection = self.network.connections.get(&id)?;
         let request = connection.pending_request(correlation, self.now)?;
         Some(WaitingFor::Response { broker: connection.address.clone(), request })

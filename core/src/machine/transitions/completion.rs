@@ -11,12 +11,14 @@ use super::Machine;
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
-use crate::machine::accumulator::{Entry, Partition, PartitionIndex, Payload};
+use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::{BatchId, Event};
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
+use crate::machine::partition::{Effect, Failed, Split, Written};
 use crate::machine::timers::Timer;
-use crate::machine::verdict::{self, Outcome, Verdict};
-use crate::protocol::{ApiKey, BrokerError, ErrorCode, PartitionProduceResponse};
+use crate::machine::unfinished::Place;
+use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 
 /// A batch that was split, with the results of its parts so far.
@@ -24,6 +26,7 @@ use crate::record::TopicPartition;
 pub(super) struct SplitBatch {
     pub(super) batch: KafkaBatch,
     pub(super) to: TopicPartition,
+    place: Place,
     /// The number of parts without an outcome.
     parts: usize,
     offsets: Vec<i64>,
@@ -37,50 +40,43 @@ pub(super) struct SplitBatch {
 }
 
 impl Machine {
-    /// Completes an entry that is in the log (with `acks=0`: that was written to the connection).
-    pub(super) fn complete(&mut self, index: PartitionIndex, at: usize, response: Option<&PartitionProduceResponse>) {
-        let to = self.accumulator.partition(index).to.clone();
-        let Some(entry) = self.accumulator.remove(index, at) else { return };
-        let offset =
-            response.filter(|response| !response.error_code.is_error()).map_or(-1, |response| response.base_offset);
-        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
+    /// Applies what partitions' transitions have effected, in order.
+    pub(super) fn apply_effects(&mut self) {
+        while let Some((index, effect)) = self.effects.pop_front() {
+            match effect {
+                Effect::Completed(entry, written) => self.complete(index, entry, written),
+                Effect::Failed(failed) => self.fail(index, *failed),
+                Effect::Split(split) => self.split(index, *split),
+                Effect::Confirmed(identity) => self.identities.confirm(identity),
+                Effect::Refused(identity, refusal) => self.disown(identity, refusal),
+            }
+        }
+    }
+
+    fn complete(&mut self, index: PartitionIndex, entry: Box<Entry>, written: Written) {
+        let Written { offset, append_time, log_start_offset } = written;
+        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch).filter(|_| entry.is_part) {
             for record in 0..entry.payload.record_count() {
                 let position = entry.position + record;
                 split_batch.fates[position] = Fate::Written;
                 split_batch.offsets[position] = if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
-                split_batch.append_times[position] = response.map_or(-1, |response| response.log_append_time_ms);
+                split_batch.append_times[position] = append_time;
             }
-            let log_start_offset = response.map_or(-1, |response| response.log_start_offset);
             split_batch.log_start_offset = split_batch.log_start_offset.max(log_start_offset);
             return self.part_finished(entry.batch);
         }
-        let Payload::Stamped(batch, _) = entry.payload else { return };
-        let mut delivery = Delivery::as_one(to, offset, batch);
-        if let Some(response) = response {
-            delivery = delivery
-                .with_log_append_time(response.log_append_time_ms)
-                .with_log_start_offset(response.log_start_offset);
-        }
-        self.finish(entry.batch, Event::Delivered { batch: entry.batch, delivery });
+        let Entry { batch: id, place, payload, .. } = *entry;
+        let Payload::Stamped(batch, _) = payload else { unreachable!("only a stamped batch is sent") };
+        let delivery = Delivery::as_one(self.accumulator.partition(index).to(), offset, batch)
+            .with_log_append_time(append_time)
+            .with_log_start_offset(log_start_offset);
+        self.finish(id, place, Event::Delivered { batch: id, delivery });
     }
 
-    /// Fails an entry for good. `maybe_written`: the last attempt may have been written.
-    pub(super) fn fail_at(
-        &mut self,
-        index: PartitionIndex,
-        at: usize,
-        maybe_written: bool,
-        reason: FailureReason,
-        errors: Vec<RecordError>,
-    ) {
-        let to = self.accumulator.partition(index).to.clone();
-        let Some(entry) = self.accumulator.remove(index, at) else { return };
-        let may_be_written = maybe_written || entry.maybe_written;
-        if let Some(identity) = entry.payload.identity() {
-            self.accumulator.partition_mut(index).sequence.lose(identity);
-        }
-        let fate = if may_be_written { Fate::Unknown } else { Fate::NotWritten };
-        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
+    fn fail(&mut self, index: PartitionIndex, failed: Failed) {
+        let Failed { entry, maybe_written, reason, errors } = failed;
+        let fate = if maybe_written { Fate::Unknown } else { Fate::NotWritten };
+        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch).filter(|_| entry.is_part) {
             for record in 0..entry.payload.record_count() {
                 split_batch.fates[entry.position + record] = fate;
             }
@@ -88,102 +84,82 @@ impl Machine {
                 errors.into_iter().map(|error| RecordError::new(error.position + entry.position, error.message));
             split_batch.errors.extend(moved);
             split_batch.reason.get_or_insert(reason);
-            self.part_finished(entry.batch);
-            return self.fail_unprovable(index);
+            return self.part_finished(entry.batch);
         }
+        let to = self.accumulator.partition(index).to();
         let error = DeliveryError::new(to, reason, fate, entry.payload.into_batch()).with_record_errors(errors);
-        self.finish(entry.batch, Event::Failed { batch: entry.batch, error });
-        self.fail_unprovable(index); // others may have waited for it to prove them
+        self.finish(entry.batch, entry.place, Event::Failed { batch: entry.batch, error });
     }
 
     /// Fails every entry of a partition that is not in flight.
     pub(super) fn fail_waiting(&mut self, index: PartitionIndex, reason: impl Fn() -> FailureReason) {
-        let waiting = |machine: &Self| {
-            machine.accumulator.partition(index).queue.iter().position(|entry| entry.in_flight.is_none())
-        };
-        while let Some(at) = waiting(self) {
-            self.fail_at(index, at, false, reason(), Vec::new());
-        }
-        self.watch_deadline(index);
+        self.transition(index, |partition, context| partition.fail_waiting(reason, context));
+        self.finish_transition(index);
     }
 
-    /// Fails the entries of a partition whose `delivery.timeout.ms` has expired.
-    pub(super) fn on_delivery_timeout(&mut self, index: PartitionIndex) {
-        while self.accumulator.partition(index).queue.front().is_some_and(|entry| entry.deadline <= self.now) {
-            let reason = self.timeout_reason(index);
-            self.fail_first(index, reason);
+    /// Fails the batches whose `delivery.timeout.ms` has expired: the oldest ones of each partition.
+    pub(super) fn on_delivery_timeout(&mut self) {
+        while let Some(oldest) = self.accumulator.oldest().copied().filter(|oldest| oldest.deadline <= self.now) {
+            let index = oldest.partition;
+            while self.accumulator.partition(index).oldest().is_some_and(|entry| entry.deadline <= self.now) {
+                let reason = self.timeout_reason(index);
+                self.transition(index, |partition, context| partition.abandon_oldest(reason, context));
+                self.apply_effects();
+            }
+            self.transition(index, |partition, context| partition.reseal_void(context));
+            self.finish_transition(index);
+            if self.accumulator.oldest().is_some_and(|still| still.id == oldest.id) {
+                debug_assert!(false, "{:?} is in no queue", oldest.id);
+                return;
+            }
         }
-        self.reseal_void(index);
-        self.watch_deadline(index);
-        self.accumulator.look_at(index);
-    }
-
-    fn fail_first(&mut self, index: PartitionIndex, reason: FailureReason) {
-        let Some(entry) = self.accumulator.partition(index).queue.front() else { return };
-        let outcome = Outcome::Abandoned { in_flight: entry.in_flight.is_some() };
-        let verdict = verdict::produce(outcome, self.config.acks, entry.payload.identity().is_some());
-        self.fail_at(index, 0, verdict == Verdict::Fail { maybe_written: true }, reason, Vec::new());
+        self.watch_delivery();
     }
 
     fn timeout_reason(&self, index: PartitionIndex) -> FailureReason {
-        let Partition { to, queue, .. } = self.accumulator.partition(index);
-        if let Some(error) = self.cluster.error(&to.topic) {
-            let message = format!("for topic {:?} until delivery.timeout.ms expired", to.topic);
+        let partition = self.accumulator.partition(index);
+        let topic = partition.topic();
+        if let Some(error) = self.cluster.error(topic) {
+            let message = format!("for topic {topic:?} until delivery.timeout.ms expired");
             return error.clone().with_message(message).into();
         }
-        let known = self.cluster.partition_count(&to.topic);
-        if let Some(count) = known.filter(|&count| i64::from(to.partition) >= i64::from(count)) {
+        let known = self.cluster.partition_count(topic);
+        if let Some(count) = known.filter(|&count| i64::from(partition.number()) >= i64::from(count)) {
             let error = BrokerError::new(ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-            return error.with_message(format!("topic {:?} has partitions 0 to {}", to.topic, count - 1)).into();
+            return error.with_message(format!("topic {topic:?} has partitions 0 to {}", count - 1)).into();
         }
-        let cause = queue.front().and_then(|entry| self.delivery_timeout_cause(index, entry));
+        let cause = partition.oldest().and_then(|entry| self.delivery_timeout_cause(index, entry));
         FailureReason::TimedOut { cause: cause.map(Box::new) }
     }
 
     /// Fails every batch without an outcome, because the producer is closed immediately.
     pub(super) fn abandon_everything(&mut self) {
-        while let Some(&index) = self.accumulator.active.first() {
-            self.fail_first(index, FailureReason::Closed);
+        let active: Vec<PartitionIndex> = self.accumulator.active().collect();
+        for index in active {
+            while !self.accumulator.partition(index).is_empty() {
+                let reason = FailureReason::Closed;
+                self.transition(index, |partition, context| partition.abandon_oldest(reason, context));
+                self.apply_effects();
+            }
+            self.finish_transition(index);
         }
     }
 
-    pub(super) fn watch_deadline(&mut self, index: PartitionIndex) {
-        let oldest = self.accumulator.partition(index).queue.front();
-        self.timers.set_or_clear(Timer::Delivery(index), oldest.map(|entry| entry.deadline));
-        if oldest.is_none() {
-            self.timers.clear(Timer::Retry(index));
-        }
+    /// Sets the timer for the deadline of the oldest batch.
+    pub(super) fn watch_delivery(&mut self) {
+        let deadline = self.accumulator.oldest().map(|oldest| oldest.deadline);
+        self.timers.set_or_clear(Timer::Delivery, deadline);
     }
 
-    /// Returns `true` if a batch that is too large is to be split: `split_too_large` is set, it has more than one
-    /// record, and none of it may be in the log.
-    pub(super) fn may_split(&self, index: PartitionIndex, at: usize) -> bool {
-        let entry = &self.accumulator.partition(index).queue[at];
-        self.config.split_too_large && !entry.maybe_written && entry.payload.record_count() > 1
-    }
-
-    /// Replaces a batch with two or more parts. They are sent in order, and their outcomes are merged into one event.
-    /// `reason`: why the batch is split, which is also the reason for a record that is too large by itself.
-    pub(super) fn split(&mut self, index: PartitionIndex, at: usize, reason: FailureReason) {
-        let to = self.accumulator.partition(index).to.clone();
-        let Some(entry) = self.accumulator.remove(index, at) else { return };
-        if let Some(identity) = entry.payload.identity() {
-            self.accumulator.partition_mut(index).sequence.lose(identity);
-        }
-        let Entry { batch: id, position, payload, deadline, .. } = entry;
-        // A batch that the broker refused is split into halves, as the response does not have the limit. One that could
-        // not be sealed is split to fit its own limit.
-        let limit = match &payload {
-            Payload::Open(batch) => batch.options().max_message_bytes,
-            payload => payload.size(),
-        };
-        let count = payload.record_count();
-        let batch = payload.into_batch();
-        let split_batch = match self.split_batches.entry(id) {
-            Slot::Occupied(split_batch) => split_batch.into_mut(),
-            Slot::Vacant(free) => free.insert(SplitBatch {
-                batch: batch.without(&[]),
-                to,
+    /// Records that an entry was replaced with parts.
+    pub(super) fn split(&mut self, index: PartitionIndex, split: Split) {
+        let Split { batch: id, place, whole, count, parts, reason, too_large, limit } = split;
+        let split_batch = match (self.split_batches.entry(id), whole) {
+            (Slot::Occupied(split_batch), _) => split_batch.into_mut(),
+            (Slot::Vacant(free), Some(batch)) => free.insert(SplitBatch {
+                batch,
+                to: self.accumulator.partition(index).to(),
+                place,
                 parts: 1,
                 offsets: vec![-1; count],
                 append_times: vec![-1; count],
@@ -193,25 +169,15 @@ impl Machine {
                 errors: Vec::new(),
                 unfinished: Vec::new(),
             }),
+            (Slot::Vacant(_), None) => return, // not possible: a part's batch was split
         };
-        match batch.split(limit) {
-            Ok(split) => {
-                split_batch.parts += split.parts.len();
-                if !split.too_large.is_empty() {
-                    split_batch.reason.get_or_insert(reason);
-                }
-                for record in split.too_large {
-                    let what = format!("the record alone has {} bytes, but the limit is {limit}", record.size);
-                    split_batch.errors.push(RecordError::new(position + record.position, Some(what)));
-                }
-                for (step, (offset, part)) in split.parts.into_iter().enumerate() {
-                    let part = self.accumulator.entry(id, position + offset, part, deadline);
-                    self.accumulator.insert(index, at + step, part);
-                }
-            }
-            Err(error) => {
-                split_batch.reason.get_or_insert(FailureReason::Seal(Box::new(error.reason.into())));
-            }
+        split_batch.parts += parts;
+        if let Some(reason) = reason {
+            split_batch.reason.get_or_insert(reason);
+        }
+        for (position, size) in too_large {
+            let what = format!("the record alone has {size} bytes, but the limit is {limit}");
+            split_batch.errors.push(RecordError::new(position, Some(what)));
         }
         self.dirty = true;
         self.part_finished(id); // its parts have replaced the entry itself
@@ -224,7 +190,7 @@ impl Machine {
             self.dirty = true;
             return;
         }
-        let SplitBatch { batch, to, offsets, append_times, log_start_offset, fates, reason, mut errors, .. } =
+        let SplitBatch { batch, to, place, offsets, append_times, log_start_offset, fates, reason, mut errors, .. } =
             slot.remove();
         let event = match reason {
             None => {
@@ -239,11 +205,15 @@ impl Machine {
                 Event::Failed { batch: id, error }
             }
         };
-        self.finish(id, event);
+        self.finish(id, place, event);
     }
 
-    fn finish(&mut self, id: BatchId, event: Event) {
-        self.accumulator.finish(id);
+    fn finish(&mut self, id: BatchId, place: Place, event: Event) {
+        let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
+        self.accumulator.finish(id, place);
+        if was_oldest {
+            self.watch_delivery();
+        }
         self.outputs.push_back(Output::Event(event));
         self.dirty = true;
     }

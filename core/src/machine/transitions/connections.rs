@@ -8,12 +8,12 @@ use super::Machine;
 use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, MismatchEvidence, SecurityMismatch,
 };
-use crate::machine::accumulator::BlockedOn;
 use crate::machine::connection::{Connection, ConnectionEvent};
 use crate::machine::event::Event;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::network::{Network, Reach};
 use crate::machine::node::Node;
+use crate::machine::schedule;
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
@@ -45,7 +45,7 @@ impl Machine {
     }
 
     pub(super) fn on_received(&mut self, id: ConnectionId, bytes: &[u8]) {
-        let mut events = Vec::new();
+        let mut events = core::mem::take(&mut self.events);
         if let Some(connection) = self.network.connections.get_mut(&id) {
             connection.on_received(bytes, &self.config, self.now, &mut events);
         }
@@ -68,7 +68,8 @@ impl Machine {
     }
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
-        let Some(connection) = self.network.connections.get(&id) else { return };
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        connection.watched.0 = None;
         match connection.overdue_at() {
             Some(at) if at <= self.now => {}
             _ => return self.watch(id),
@@ -82,10 +83,11 @@ impl Machine {
     }
 
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
-        let Some(connection) = self.network.connections.get(&id) else { return };
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        connection.watched.1 = None;
         if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
             if let Some(connection) = self.network.retire(id) {
-                self.wake_blocked_on(id, connection.node);
+                self.connection_ended(connection.node);
             }
             self.clear_timers(id);
             self.outputs.push_back(Output::Close(id));
@@ -94,23 +96,24 @@ impl Machine {
         }
     }
 
-    fn apply_events(&mut self, id: ConnectionId, events: Vec<ConnectionEvent>) {
-        for event in events {
+    fn apply_events(&mut self, id: ConnectionId, mut events: Vec<ConnectionEvent>) {
+        for event in events.drain(..) {
             match event {
                 ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
                 ConnectionEvent::Answer { correlation, version, frame } => {
                     self.network.is_proven = true;
-                    self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id));
+                    self.capacity_changed(id);
                     self.on_response(id, correlation, version, &frame);
                 }
                 ConnectionEvent::Written { correlation } => {
-                    self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id));
+                    self.capacity_changed(id);
                     self.on_request_written(id, correlation);
                 }
                 ConnectionEvent::Failed(kind) => self.fail_connection(id, kind),
             }
         }
+        self.events = events;
         self.watch(id);
     }
 
@@ -118,7 +121,7 @@ impl Machine {
         let Some(connection) = self.network.connections.get(&id) else { return };
         let (node, BrokerAddress { host, port, .. }) = (connection.node, connection.address.clone());
         self.network.ready(node);
-        self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Node(node));
+        self.accumulator.schedule.node_changed(node);
         self.outputs.push_back(Output::Event(Event::Ready { host, port, versions }));
     }
 
@@ -137,7 +140,7 @@ impl Machine {
         let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
         let Some((connection, again)) = lost else { return };
         self.clear_timers(id);
-        self.wake_blocked_on(id, connection.node);
+        self.connection_ended(connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);
         self.outputs.retain(|output| !matches!(output, Output::Transmit { connection, .. } if *connection == id));
         let idle = connection.idle_for(&self.config, self.now).filter(|_| kind.is_by_peer());
@@ -147,12 +150,8 @@ impl Machine {
         } else {
             self.report(&connection, kind);
         }
-        let correlations =
-            self.pending_requests.range((id, i32::MIN)..=(id, i32::MAX)).map(|(&(_, correlation), _)| correlation);
-        for correlation in correlations.collect::<Vec<i32>>() {
-            if let Some(request) = self.pending_requests.remove(&(id, correlation)) {
-                self.on_no_response(request);
-            }
+        while let Some(request) = self.pending_requests.pop(id) {
+            self.on_no_response(request);
         }
         if matches!(connection.node, Node::Broker(_)) {
             self.suspect_metadata();
@@ -204,23 +203,30 @@ impl Machine {
         }
     }
 
-    /// Wakes the partitions that were blocked on a connection that has ended: they are now blocked on something else.
-    fn wake_blocked_on(&mut self, id: ConnectionId, node: Node) {
-        let causes = [BlockedOn::Node(node), BlockedOn::Capacity(id), BlockedOn::Identity(id)];
-        self.accumulator.wake(|blocked_on| causes.contains(blocked_on));
+    /// Has those examined that waited for a connection which has ended, or for a producer id, which may have been
+    /// requested on it: they now wait for something else.
+    fn connection_ended(&mut self, node: Node) {
+        self.accumulator.schedule.node_changed(node);
+        self.accumulator.schedule.wake(schedule::Event::Identity);
     }
 
     fn clear_timers(&mut self, id: ConnectionId) {
         for timer in [Timer::Overdue(id), Timer::Idle(id), Timer::Throttle(id)] {
-            self.timers.clear(timer);
+            self.timers.remove(timer);
         }
     }
 
     /// Sets the timers of a connection from its present state.
     pub(super) fn watch(&mut self, id: ConnectionId) {
-        let Some(connection) = self.network.connections.get(&id) else { return };
-        self.timers.set_or_clear(Timer::Overdue(id), connection.overdue_at());
-        self.timers.set_or_clear(Timer::Idle(id), connection.idle_at(&self.config));
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        let (overdue, idle) = (connection.overdue_at(), connection.idle_at(&self.config));
+        let (watched_overdue, watched_idle) = core::mem::replace(&mut connection.watched, (overdue, idle));
+        if overdue != watched_overdue {
+            self.timers.set_or_clear(Timer::Overdue(id), overdue);
+        }
+        if idle != watched_idle {
+            self.timers.set_or_clear(Timer::Idle(id), idle);
+        }
     }
 
     /// Sends nothing on this connection for the throttle time of a response (KIP-219), at most [`LONGEST_THROTTLE`].

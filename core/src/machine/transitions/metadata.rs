@@ -12,11 +12,14 @@ use bytes::Bytes;
 use super::Machine;
 use super::responses::PendingRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
-use crate::machine::accumulator::BlockedOn;
 use crate::machine::cluster::{News, Source};
 use crate::machine::event::Event;
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::{ConnectionId, Output};
+use crate::machine::partition::BlockedOn;
 use crate::machine::producer_id::Identity;
+use crate::machine::query::{Ask, Query};
+use crate::machine::schedule;
 use crate::machine::timers::Timer;
 use crate::machine::verdict::{self, IdentityVerdict};
 use crate::protocol::{
@@ -28,16 +31,13 @@ use crate::time::Instant;
 /// Decides when metadata is requested.
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
-    /// A Metadata request is in flight.
-    is_in_flight: bool,
+    query: Query,
     /// An error occurred that newer metadata may explain.
     suspect: bool,
     /// `metadata.max.age.ms` has elapsed.
     pub(super) is_old: bool,
     /// A broker has responded REBOOTSTRAP_REQUIRED: the next poll restarts from the bootstrap servers.
     rebootstrap_required: bool,
-    failures: u32,
-    not_before: Instant,
     /// When the last response arrived.
     last_response: Instant,
 }
@@ -51,16 +51,19 @@ impl Refresh {
 
 impl Machine {
     /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first.
-    /// `leaders`: some batch waits for a leader.
-    pub(super) fn request_metadata(&mut self, leaders: bool) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let refresh = &self.refresh;
-        let due = leaders || refresh.suspect || refresh.is_old || !self.lookups.is_empty();
-        if !due || refresh.is_in_flight || self.needed_topics().is_empty() {
+    pub(super) fn request_metadata(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
+        let lacks_leader = self.accumulator.schedule.first_waiting_for(schedule::Event::Leader).is_some();
+        let due = lacks_leader || self.refresh.suspect || self.refresh.is_old || !self.lookups.is_empty();
+        if !due || !self.needs_topics() {
             return None;
         }
-        if refresh.not_before > self.now {
-            self.timers.set(Timer::MetadataRetry, refresh.not_before);
-            return None;
+        match self.refresh.query.ask(self.now) {
+            Ask::Now => {}
+            Ask::Asked => return None,
+            Ask::At(moment) => {
+                self.timers.set(Timer::MetadataRetry, moment);
+                return None;
+            }
         }
         let Some(id) = self.network.least_loaded(self.now) else {
             self.connect_any();
@@ -79,7 +82,7 @@ impl Machine {
         let topics = names.into_iter().map(String::from).collect();
         match encoded {
             Ok(bytes) => {
-                self.refresh.is_in_flight = true;
+                self.refresh.query.asked();
                 self.register(id, ApiKey::Metadata, version, PendingRequest::Metadata { topics });
                 Some((id, bytes))
             }
@@ -118,7 +121,7 @@ impl Machine {
             self.throttle(id, response.throttle_time_ms);
         }
         let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked: topics });
-        self.accumulator.wake(|_| true);
+        self.leaders_changed();
         self.watch_unused();
         if news.has_no_brokers {
             self.record_error(
@@ -131,39 +134,51 @@ impl Machine {
             self.refresh.rebootstrap_required |= news.rebootstrap;
             return self.metadata_failed();
         }
-        self.refresh.is_in_flight = false;
+        self.refresh.query.answered();
         self.refresh.suspect = false;
         self.refresh.is_old = false;
         self.refresh.last_response = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
         self.apply_news(&news, topics);
         if self.are_topics_known(topics) {
-            self.refresh.failures = 0;
-            self.refresh.not_before = self.now;
+            self.refresh.query.settle(self.now);
         } else {
-            self.postpone_metadata();
+            let backoff = self.retry_backoff();
+            self.refresh.query.postpone(self.now, backoff, &mut self.random);
         }
+    }
+
+    /// Has those partitions examined that any metadata may unblock, or that wait for their turn at a node which does not
+    /// lead them any more.
+    fn leaders_changed(&mut self) {
+        for event in [schedule::Event::Leader, schedule::Event::Metadata, schedule::Event::Identity] {
+            self.accumulator.schedule.wake(event);
+        }
+        let Self { accumulator, cluster, .. } = self;
+        accumulator.leaders_changed(|topic, partition| cluster.leader(topic, partition));
     }
 
     /// Returns `true` if everything needed of the requested topics is known now.
     fn are_topics_known(&self, topics: &[String]) -> bool {
-        let waiting = self.accumulator.active.iter().map(|&index| &self.accumulator.partition(index).to);
-        let mut waiting = waiting.filter(|to| topics.contains(&to.topic));
-        waiting.all(|to| self.cluster.leader(to).is_some())
+        let known = topics.iter().flat_map(|topic| self.accumulator.topics.partitions(topic));
+        let mut active = known.map(|index| self.accumulator.partition(index)).filter(|partition| partition.is_active);
+        active.all(|partition| self.cluster.leader(partition.topic(), partition.number()).is_some())
             && !topics.iter().any(|topic| self.lookups.contains_key(topic))
     }
 
     fn apply_news(&mut self, news: &News, topics: &[String]) {
         for topic in &news.recreated {
-            for index in self.accumulator.of_topic(topic) {
-                self.accumulator.partition_mut(index).sequence.doubt();
+            let partitions: Vec<PartitionIndex> = self.accumulator.topics.partitions(topic).collect();
+            for index in partitions {
+                self.accumulator.partition_mut(index).recreated();
             }
         }
         for (topic, error) in &news.refused {
             if self.lookups.remove(topic).is_some() {
                 self.topic_event(topic.clone(), Err(error.clone().into()));
             }
-            for index in self.accumulator.of_topic(topic) {
+            let partitions: Vec<PartitionIndex> = self.accumulator.topics.partitions(topic).collect();
+            for index in partitions {
                 self.fail_waiting(index, || error.clone().into());
             }
         }
@@ -182,23 +197,17 @@ impl Machine {
 
     /// Handles a Metadata request that got no response, or no usable one.
     pub(super) fn metadata_failed(&mut self) {
-        self.refresh.is_in_flight = false;
         self.refresh.suspect = true;
-        self.postpone_metadata();
-    }
-
-    fn postpone_metadata(&mut self) {
-        self.refresh.failures = self.refresh.failures.saturating_add(1);
-        let wait = self.retry_backoff().after(self.refresh.failures, &mut self.random);
-        self.refresh.not_before = self.now + wait;
+        let backoff = self.retry_backoff();
+        self.refresh.query.failed(self.now, backoff, &mut self.random);
     }
 
     /// Requests metadata soon, after an error that newer metadata may explain.
     pub(super) fn suspect_metadata(&mut self) {
-        if !self.refresh.suspect && !self.refresh.is_in_flight {
+        if !self.refresh.suspect && !self.refresh.query.is_in_flight() {
             self.refresh.suspect = true;
-            let soon = self.now + self.config.retry_backoff;
-            self.refresh.not_before = self.refresh.not_before.max(soon.min(self.now + self.config.retry_backoff_max));
+            let soon = self.config.retry_backoff.min(self.config.retry_backoff_max);
+            self.refresh.query.wait_until(self.now + soon);
         }
     }
 
@@ -218,8 +227,7 @@ impl Machine {
     /// has changed. For a known topic, that request waits until `retry.backoff.ms` after the last response.
     pub(super) fn start_lookup(&mut self, topic: &str) {
         if self.cluster.partition_count(topic).is_some() {
-            let soonest = self.refresh.last_response + self.config.retry_backoff;
-            self.refresh.not_before = self.refresh.not_before.max(soonest);
+            self.refresh.query.wait_until(self.refresh.last_response + self.config.retry_backoff);
         }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
             return self.topic_event(topic.into(), Err(TopicLookupError::InvalidTopic));
@@ -265,26 +273,34 @@ impl Machine {
         self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
     }
 
-    /// Moves to the next epoch, if possible. Otherwise returns a request for a producer id over this connection, if one
-    /// is allowed now.
-    pub(super) fn next_identity(&mut self, id: ConnectionId) -> Option<(ConnectionId, Vec<Bytes>)> {
+    /// If a batch waits for a producer id: moves to the next epoch, if possible. Otherwise returns a request for a
+    /// producer id, if one is allowed now.
+    pub(super) fn request_identity(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
+        let index = self.accumulator.schedule.first_waiting_for(schedule::Event::Identity)?;
+        let Some(BlockedOn::Identity(id)) = self.blocked_on(index) else {
+            // Its leader has changed, or has no capacity any more, or it has no batch left that needs an id.
+            self.accumulator.examine(index);
+            self.dirty = true;
+            return None;
+        };
         if self.identities.bump() {
-            self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_)));
+            self.accumulator.schedule.wake(schedule::Event::Identity);
             self.dirty = true;
             return None;
         }
-        if self.identities.asked {
-            return None;
-        }
-        if self.identities.not_before > self.now {
-            self.timers.set(Timer::ProducerId, self.identities.not_before);
-            return None;
+        match self.identities.query.ask(self.now) {
+            Ask::Now => {}
+            Ask::Asked => return None,
+            Ask::At(moment) => {
+                self.timers.set(Timer::ProducerId, moment);
+                return None;
+            }
         }
         let connection = self.network.connections.get(&id)?;
         let version = connection.versions()?.init_producer_id?;
         match InitProducerIdRequest::idempotent().encode(version, connection.header(&self.config)) {
             Ok(bytes) => {
-                self.identities.asked = true;
+                self.identities.query.asked();
                 self.register(id, ApiKey::InitProducerId, version, PendingRequest::Identity);
                 Some((id, bytes))
             }
@@ -313,7 +329,7 @@ impl Machine {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
                 match self.identities.obtain(identity) {
-                    Ok(()) => self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_))),
+                    Ok(()) => self.accumulator.schedule.wake(schedule::Event::Identity),
                     Err(error) => {
                         self.record_identity_error(id, error.into());
                         self.identity_failed();
@@ -326,8 +342,9 @@ impl Machine {
             }
             IdentityVerdict::Fail => {
                 self.identity_failed();
-                let active = self.accumulator.active.iter().copied();
-                let waiting: Vec<usize> = active.filter(|&index| self.waits_for_identity(index)).collect();
+                let waits =
+                    |index: &PartitionIndex| self.accumulator.partition(*index).waits_for_identity(&self.identities);
+                let waiting: Vec<PartitionIndex> = self.accumulator.active().filter(waits).collect();
                 let message = String::from("and idempotence needs a producer id (enable.idempotence)");
                 let error = error.with_broker(broker).with_message(message);
                 for index in waiting {
@@ -339,16 +356,8 @@ impl Machine {
 
     /// Handles a request for a producer id that failed: the next one waits.
     pub(super) fn identity_failed(&mut self) {
-        self.identities.asked = false;
-        self.postpone_identity();
-        self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_)));
-    }
-
-    /// Increases the wait before the next request for a producer id.
-    fn postpone_identity(&mut self) {
-        self.identities.failures = self.identities.failures.saturating_add(1);
-        let wait = self.retry_backoff().after(self.identities.failures, &mut self.random);
-        self.identities.not_before = self.now + wait;
+        let backoff = self.retry_backoff();
+        self.identities.query.failed(self.now, backoff, &mut self.random);
     }
 
     /// Handles a broker that refused this identity: no partition uses it for new batches, and batches that are
@@ -360,12 +369,12 @@ impl Machine {
             return; // done at the first refusal
         };
         if disowned.was_never_taken {
-            self.postpone_identity();
+            let backoff = self.retry_backoff();
+            self.identities.query.postpone(self.now, backoff, &mut self.random);
         }
         for index in self.accumulator.disown(disowned) {
-            self.reseal_void(index);
-            self.watch_deadline(index);
-            self.accumulator.look_at(index);
+            self.transition(index, |partition, context| partition.reseal_void(context));
+            self.finish_transition(index);
         }
     }
 }

@@ -16,15 +16,21 @@ use core::time::Duration;
 
 use self::completion::SplitBatch;
 use self::metadata::Refresh;
-use self::responses::PendingRequest;
-use super::accumulator::{Accumulator, BlockedOn};
+use self::produce::Member;
+use self::responses::PendingRequests;
+use super::accumulator::Accumulator;
 use super::backoff::{Backoff, Seed};
 use super::cluster::Cluster;
 use super::config::ProducerConfig;
+use super::connection::ConnectionEvent;
+use super::entry::EntryIds;
 use super::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
 use super::identity::Identities;
+use super::index::PartitionIndex;
 use super::io::{ConnectionId, Input, Output};
 use super::network::Network;
+use super::partition::{Context, Effect, Partition};
+use super::schedule::Wait;
 use super::timers::{Timer, Timers};
 use crate::batch::SealedBatch;
 use crate::cause::ConnectionError;
@@ -45,22 +51,24 @@ pub struct Machine {
     cluster: Cluster,
     refresh: Refresh,
     accumulator: Accumulator,
+    entry_ids: EntryIds,
+    /// What partitions' transitions have effected, until it is applied.
+    effects: VecDeque<(PartitionIndex, Effect)>,
     identities: Identities,
-    /// Set while a batch waits for a producer id: the connection over which to request one.
-    identity_connection: Option<ConnectionId>,
     /// The last error of a request for a producer id, and when it occurred.
     identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and of which some parts have no outcome yet.
     split_batches: BTreeMap<BatchId, SplitBatch>,
-    /// Requests without a response, by connection and correlation id.
-    pending_requests: BTreeMap<(ConnectionId, i32), PendingRequest>,
+    pending_requests: PendingRequests,
     flushes: VecDeque<(FlushId, BatchId)>,
     next_flush: u64,
     /// Topics that the application looks up, each with its deadline.
     lookups: BTreeMap<String, Instant>,
-    /// The partition to start the next Produce request with, so that no partition starves.
-    turn: usize,
     outputs: VecDeque<Output>,
+    /// Empty: kept for its memory.
+    events: Vec<ConnectionEvent>,
+    /// Empty: kept for its memory.
+    members: Vec<Member>,
     /// Set if something has changed since the machine last checked whether a request can be sent.
     dirty: bool,
     lifecycle: Lifecycle,
@@ -101,16 +109,18 @@ impl Machine {
             cluster: Cluster::default(),
             refresh: Refresh::default(),
             accumulator: Accumulator::default(),
+            entry_ids: EntryIds::default(),
+            effects: VecDeque::new(),
             identities: Identities::default(),
-            identity_connection: None,
             identity_error: None,
             split_batches: BTreeMap::new(),
-            pending_requests: BTreeMap::new(),
+            pending_requests: PendingRequests::default(),
             flushes: VecDeque::new(),
             next_flush: 0,
             lookups: BTreeMap::new(),
-            turn: 0,
             outputs: VecDeque::new(),
+            events: Vec::new(),
+            members: Vec::new(),
             dirty: false,
             lifecycle: Lifecycle::Open,
         }
@@ -128,8 +138,11 @@ impl Machine {
             return Err(SendError { to, kind, batch: Box::new(batch) });
         }
         let deadline = self.now + self.config.delivery_timeout;
-        let (id, partition) = self.accumulator.accept(batch, to, deadline);
-        self.watch_deadline(partition);
+        let is_first = self.accumulator.oldest().is_none();
+        let id = self.accumulator.accept(batch, &to, deadline, &mut self.entry_ids);
+        if is_first {
+            self.watch_delivery();
+        }
         self.watch_unused();
         self.dirty = true;
         Ok(id)
@@ -265,24 +278,26 @@ impl Machine {
         if let Some(request) = self.form_produce() {
             return Some(request);
         }
-        let identity = self.identity_connection.take().and_then(|connection| self.next_identity(connection));
-        identity.or_else(|| self.request_metadata(self.accumulator.lacks_leader()))
+        self.request_identity().or_else(|| self.request_metadata())
     }
 
     fn on_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Overdue(id) => self.on_overdue(id),
             Timer::Idle(id) => self.on_idle(id),
-            Timer::Delivery(partition) => self.on_delivery_timeout(partition),
+            Timer::Delivery => self.on_delivery_timeout(),
             Timer::LookupTopic => self.expire_lookups(),
             Timer::MetadataAge => self.refresh.is_old = true,
             Timer::MetadataIdle => self.forget_unused(),
-            Timer::Retry(partition) => self.accumulator.look_at(partition),
-            Timer::Reconnect(node) => self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Node(node)),
-            Timer::Throttle(id) => self.accumulator.wake(|blocked_on| *blocked_on == BlockedOn::Capacity(id)),
-            Timer::ProducerId => self.accumulator.wake(|blocked_on| matches!(blocked_on, BlockedOn::Identity(_))),
-            // The wait is over, which is all: every poll checks whether metadata is to be requested.
-            Timer::MetadataRetry => {}
+            Timer::Retry(partition) => {
+                if self.accumulator.schedule.wait(partition) == Wait::Backoff {
+                    self.accumulator.examine(partition);
+                }
+            }
+            Timer::Reconnect(node) => self.accumulator.schedule.node_changed(node),
+            Timer::Throttle(id) => self.capacity_changed(id),
+            // The wait is over, which is all: every poll checks whether these are to be requested.
+            Timer::MetadataRetry | Timer::ProducerId => {}
         }
     }
 
@@ -292,18 +307,24 @@ impl Machine {
         self.accumulator.places()
     }
 
+    /// Returns how often it has changed what a partition waits for.
+    #[cfg(test)]
+    pub(super) fn schedule_changes(&self) -> usize {
+        self.accumulator.schedule.changes()
+    }
+
     /// Removes the topics and partitions that were not used since the last call.
     fn forget_unused(&mut self) {
         for identity in self.accumulator.forget_unused() {
             self.identities.forget_counting(identity);
         }
         let (accumulator, lookups) = (&self.accumulator, &self.lookups);
-        self.cluster.forget_unused(|topic| accumulator.knows(topic) || lookups.contains_key(topic));
+        self.cluster.forget_unused(|topic| accumulator.topics.knows(topic) || lookups.contains_key(topic));
         self.watch_unused();
     }
 
     fn watch_unused(&mut self) {
-        let is_known = !self.accumulator.is_unused() || !self.cluster.is_unused();
+        let is_known = !self.accumulator.topics.is_empty() || !self.cluster.is_unused();
         if is_known && !self.timers.is_set(Timer::MetadataIdle) {
             self.timers.set(Timer::MetadataIdle, self.now + self.config.metadata_max_idle);
         }
@@ -315,7 +336,7 @@ impl Machine {
 
     fn complete_flushes(&mut self) {
         while let Some(&(flush, end)) = self.flushes.front() {
-            if self.accumulator.oldest().is_some_and(|oldest| oldest < end) {
+            if self.accumulator.oldest().is_some_and(|oldest| oldest.id < end) {
                 break;
             }
             self.flushes.pop_front();
@@ -334,7 +355,7 @@ impl Machine {
             self.outputs.push_back(Output::Close(id));
         }
         self.timers.clear_all();
-        self.pending_requests.clear();
+        self.pending_requests = PendingRequests::default();
         self.outputs.push_back(Output::Event(Event::Closed));
     }
 
@@ -346,10 +367,46 @@ impl Machine {
         Backoff { first: self.config.reconnect_backoff, most: self.config.reconnect_backoff_max }
     }
 
-    /// Returns the topics for which metadata is needed now.
+    /// Returns `true` if metadata is needed of any topic now.
+    fn needs_topics(&self) -> bool {
+        self.accumulator.is_active() || !self.lookups.is_empty()
+    }
+
+    /// Returns the topics of which metadata is needed now.
     fn needed_topics(&self) -> BTreeSet<&str> {
-        let mut topics = self.accumulator.topics();
-        topics.extend(self.lookups.keys().map(String::as_str));
-        topics
+        self.accumulator.topics.active().chain(self.lookups.keys().map(String::as_str)).collect()
+    }
+
+    /// Lets a partition make a transition. Its effects are to be applied with [`finish_transition`](Self::finish_transition).
+    fn transition<T>(&mut self, index: PartitionIndex, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
+        let Self { accumulator, config, random, entry_ids: ids, effects, now, .. } = self;
+        let mut context = Context { index, config, now: *now, random, ids, effects };
+        step(accumulator.partition_mut(index), &mut context)
+    }
+
+    /// Applies the effects of a partition's transition, and has the partition examined.
+    fn finish_transition(&mut self, index: PartitionIndex) {
+        self.apply_effects();
+        let leader = self.leader(index);
+        if self.accumulator.examine_unless_queued(index, leader) == Wait::Backoff {
+            self.timers.remove(Timer::Retry(index));
+        }
+    }
+
+    /// Returns the leader of a partition, if it is known.
+    fn leader(&mut self, index: PartitionIndex) -> Option<i32> {
+        let revision = self.cluster.revision();
+        let partition = self.accumulator.partition_mut(index);
+        if partition.leader.0 != revision {
+            partition.leader = (revision, self.cluster.leader(partition.topic(), partition.number()));
+        }
+        partition.leader.1
+    }
+
+    /// Records that the capacity of a connection has changed.
+    fn capacity_changed(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.network.connections.get(&id) {
+            self.accumulator.schedule.node_changed(connection.node);
+        }
     }
 }

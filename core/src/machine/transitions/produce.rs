@@ -1,23 +1,23 @@
 //! Building Produce requests: one per broker, with the next batch of each partition that it leads.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use super::Machine;
 use super::responses::{Part, PendingRequest};
-use crate::batch::Stamp;
-use crate::failure::{CodecRefused, FailureReason};
-use crate::machine::accumulator::{BlockedOn, Entry, PartitionIndex, Payload};
+use crate::failure::FailureReason;
+use crate::machine::index::PartitionIndex;
+use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::Reach;
 use crate::machine::node::Node;
-use crate::machine::producer_id::Identity;
+use crate::machine::partition::{BlockedOn, Route};
+use crate::machine::schedule::{Event, Wait};
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
 use crate::protocol::{
-    Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData,
+    Acks, ApiKey, EncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData, Uuid,
 };
 
 /// The latest Produce version with topic names; later ones have topic ids (KIP-516).
@@ -26,112 +26,151 @@ const LAST_VERSION_BY_NAME: i16 = 12;
 /// Upper bound of the bytes that a request has per partition besides its batch, and per topic besides its name.
 const OVERHEAD: usize = 32;
 
+/// A partition with a batch in a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    partition: PartitionIndex,
+    /// The position of the batch.
+    at: usize,
+    topic_id: Uuid,
+}
+
 impl Machine {
-    /// Returns the next Produce request, if a batch can be sent. Partitions that cannot send are parked until they are
-    /// woken.
+    /// Returns the next Produce request, if a batch can be sent.
+    ///
+    /// Partitions are examined only after something of them has changed; those that could send wait for their turn at
+    /// their leader. Nodes are examined only after something of them has changed; then partitions have their turn until
+    /// the request is full.
     pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let mut chosen: Option<(ConnectionId, i32, Versions)> = None;
+        loop {
+            while let Some(index) = self.accumulator.schedule.next_to_examine() {
+                self.sort(index);
+            }
+            let Some(node) = self.accumulator.schedule.due_node() else {
+                #[cfg(debug_assertions)]
+                self.assert_waiting_are_blocked();
+                return None;
+            };
+            let Ok(route) = self.route(node) else {
+                self.accumulator.schedule.settle_due_node();
+                self.connect(node);
+                continue;
+            };
+            let members = self.take_turns(node, &route);
+            if members.is_empty() {
+                self.members = members;
+                continue; // no partition is left there, or some must be examined again
+            }
+            self.accumulator.schedule.rotate_due_nodes();
+            for &Member { partition, at, .. } in &members {
+                self.accumulator.partition_mut(partition).stamp(at, &route, &self.identities);
+            }
+            if let Some(request) = self.send_produce(&route, members) {
+                return Some(request);
+            }
+        }
+    }
+
+    /// Examines a partition: records what it waits for.
+    fn sort(&mut self, index: PartitionIndex) {
+        let leader = self.leader(index);
+        match self.accumulator.partition(index).next_leader(leader, self.now) {
+            Ok(broker) => self.accumulator.schedule.set(index, Wait::Turn(Node::Broker(broker))),
+            Err(blocked_on) => self.block(index, blocked_on),
+        }
+    }
+
+    /// Records what a partition is blocked on.
+    fn block(&mut self, index: PartitionIndex, blocked_on: BlockedOn) {
+        let wait = match blocked_on {
+            BlockedOn::Itself => Wait::Itself,
+            BlockedOn::Until(moment) => {
+                self.timers.set(Timer::Retry(index), moment);
+                Wait::Backoff
+            }
+            BlockedOn::Leader => Wait::Event(Event::Leader),
+            BlockedOn::Metadata => Wait::Event(Event::Metadata),
+            BlockedOn::Identity(_) => Wait::Event(Event::Identity),
+            BlockedOn::Node(_) | BlockedOn::Capacity(_) => Wait::Examination,
+        };
+        self.accumulator.schedule.set(index, wait);
+    }
+
+    /// Returns how Produce requests to a node can be sent now.
+    ///
+    /// # Errors
+    /// What they are blocked on.
+    fn route(&self, node: Node) -> Result<Route, BlockedOn> {
+        let Reach::Ready(id) = self.network.reach(node, self.now) else { return Err(BlockedOn::Node(node)) };
+        let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
+        let versions = connection.versions().ok_or(BlockedOn::Node(node))?;
+        let Node::Broker(broker) = node else { return Err(BlockedOn::Node(node)) };
+        if !connection.has_capacity(&self.config, self.now) {
+            return Err(BlockedOn::Capacity(id));
+        }
+        Ok(Route { connection: id, broker, versions, is_idempotent: self.is_idempotent(versions) })
+    }
+
+    /// Returns what the next batch of a partition is blocked on, if it is.
+    pub(super) fn blocked_on(&self, index: PartitionIndex) -> Option<BlockedOn> {
+        let partition = self.accumulator.partition(index);
+        let leader = self.cluster.leader(partition.topic(), partition.number());
+        let route = partition.next_leader(leader, self.now).and_then(|broker| self.route(Node::Broker(broker)));
+        route.and_then(|route| partition.sendable(&route, &self.identities)).err()
+    }
+
+    /// Lets the partitions of a node have their turn until the request is full. Returns those that can send.
+    fn take_turns(&mut self, node: Node, route: &Route) -> Vec<Member> {
+        let mut members = core::mem::take(&mut self.members);
+        let mut last_topic: Option<(TopicIndex, Uuid)> = None;
         let mut size = OVERHEAD * 4 + self.config.client_id.len();
-        let mut members = Vec::new();
-        for index in self.accumulator.runnable_from(self.turn) {
-            let (id, broker, versions) = match self.ready(index) {
-                Ok(found) => found,
+        while let Some(index) = self.accumulator.schedule.first_turn(node) {
+            let leader = self.leader(index);
+            let partition = self.accumulator.partition(index);
+            let sendable = partition.next_leader(leader, self.now).and_then(|leader| {
+                if leader == route.broker {
+                    partition.sendable(route, &self.identities)
+                } else {
+                    Err(BlockedOn::Node(node))
+                }
+            });
+            let at = match sendable {
+                Ok(at) => at,
                 Err(blocked_on) => {
-                    self.park(index, blocked_on);
+                    self.block(index, blocked_on);
                     continue;
                 }
             };
-            if chosen.is_some_and(|(already, ..)| already != id) || !self.convert(index, broker, versions) {
+            if !self.transition(index, |partition, context| partition.prepare(at, route.versions, context)) {
+                self.finish_transition(index);
                 continue;
             }
             let partition = self.accumulator.partition(index);
-            let Some(at) = partition.next(Some(broker)) else { continue };
-            let more = partition.queue[at].payload.size() + partition.to.topic.len() + 2 * OVERHEAD;
+            let more = partition.size(at) + partition.topic().len() + 2 * OVERHEAD;
             if !members.is_empty() && size.saturating_add(more) > self.config.max_request_size {
                 break;
             }
             size = size.saturating_add(more);
-            chosen = Some((id, broker, versions));
-            members.push((index, at));
-            self.turn = index + 1;
+            let known = last_topic.filter(|(topic, _)| *topic == partition.topic_index);
+            let topic = known.unwrap_or_else(|| (partition.topic_index, self.cluster.topic_id(partition.topic())));
+            last_topic = Some(topic);
+            members.push(Member { partition: index, at, topic_id: topic.1 });
+            // It has had its turn. The next one is after all others'.
+            self.accumulator.schedule.set(index, Wait::Examination);
         }
-        let Some((id, broker, versions)) = chosen else {
-            #[cfg(debug_assertions)]
-            self.assert_parked_are_blocked();
-            return None;
-        };
-        for &(index, at) in &members {
-            self.stamp(index, at, versions);
-        }
-        self.send_produce(id, broker, versions, members)
+        members
     }
 
-    /// Returns the connection, the broker and its versions for the next batch of a partition.
-    ///
-    /// # Errors
-    /// What the partition is blocked on.
-    pub(super) fn ready(&self, index: PartitionIndex) -> Result<(ConnectionId, i32, Versions), BlockedOn> {
-        let partition = self.accumulator.partition(index);
-        let leader = self.cluster.leader(&partition.to);
-        let at = partition.next(leader).ok_or(BlockedOn::Itself)?;
-        let entry = &partition.queue[at];
-        if entry.not_before > self.now {
-            return Err(BlockedOn::Until(entry.not_before));
-        }
-        let broker = leader.ok_or(BlockedOn::Leader)?;
-        let node = Node::Broker(broker);
-        let Reach::Ready(id) = self.network.reach(node, self.now) else { return Err(BlockedOn::Node(node)) };
-        let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
-        let versions = connection.versions().ok_or(BlockedOn::Node(node))?;
-        if !connection.has_capacity(&self.config, self.now) {
-            return Err(BlockedOn::Capacity(id));
-        }
-        // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
-        // they do block it.
-        let is_retransmission = entry.payload.identity().is_some();
-        let earlier =
-            || partition.queue.iter().take(at).filter(|entry| !(is_retransmission && entry.awaits_proof(leader)));
-        // Nothing is sent to a new leader before the old one has responded, unless the old one leads again.
-        if earlier().any(|entry| entry.in_flight != Some(id)) {
-            return Err(BlockedOn::News);
-        }
-        let identity = match &entry.payload {
-            Payload::Stamped(batch, identity) if batch.magic() == versions.magic() => *identity,
-            // It may be in the log under its sequence, and a broker this old cannot detect the duplicate. Wait: a newer
-            // broker may become leader.
-            Payload::Stamped(_, Some(_)) if entry.maybe_written => return Err(BlockedOn::News),
-            _ if !self.is_idempotent(versions) => None,
-            _ => Some(self.identities.usable_by(&partition.sequence).ok_or(BlockedOn::Identity(id))?),
-        };
-        // Pipelined only after batches whose sequences the broker checks. A new batch also only while the broker still
-        // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
-        let is_next_in_sequence = |identity: Identity| {
-            partition.sequence.is_confirmed(identity, broker)
-                && earlier().all(|entry| entry.payload.identity() == Some(identity))
-                && (is_retransmission || partition.sequence.is_remembered(partition.queue[0].number))
-        };
-        if earlier().next().is_none() || identity.is_some_and(is_next_in_sequence) {
-            Ok((id, broker, versions))
-        } else {
-            Err(BlockedOn::News)
-        }
-    }
-
-    fn park(&mut self, index: PartitionIndex, blocked_on: BlockedOn) {
-        self.accumulator.park(index, blocked_on);
-        match blocked_on {
-            BlockedOn::Until(moment) => self.timers.set(Timer::Retry(index), moment),
-            BlockedOn::Node(node) => self.connect(node),
-            BlockedOn::Identity(id) => self.identity_connection = Some(id),
-            BlockedOn::Itself | BlockedOn::Leader | BlockedOn::News | BlockedOn::Capacity(_) => {}
-        }
-    }
-
-    /// Asserts that no parked partition could send: otherwise a wake-up is missing.
+    /// Asserts that no partition waits that could send: otherwise a wake-up is missing.
     #[cfg(debug_assertions)]
-    fn assert_parked_are_blocked(&self) {
-        for &index in self.accumulator.active.iter().filter(|&&index| self.accumulator.is_parked(index)) {
-            debug_assert!(self.ready(index).is_err(), "partition {index} is parked but can send");
+    fn assert_waiting_are_blocked(&mut self) {
+        self.accumulator.schedule.assert_lists();
+        for index in self.accumulator.active() {
+            self.accumulator.partition(index).assert_window();
+            let wait = self.accumulator.schedule.wait(index);
+            let (partition, blocked_on) = (self.accumulator.partition(index), self.blocked_on(index));
+            debug_assert!(blocked_on.is_some(), "{partition} waits for {wait:?}, but can send");
+            debug_assert!(!matches!(wait, Wait::Batch | Wait::Examination), "{partition} waits for {wait:?}");
         }
     }
 
@@ -139,134 +178,50 @@ impl Machine {
         self.config.is_idempotent() && versions.init_producer_id.is_some() && versions.magic() == crate::Magic::V2
     }
 
-    /// Returns `true` if unsent batches of the partition need a producer id that is not available.
-    pub(super) fn waits_for_identity(&self, index: PartitionIndex) -> bool {
-        let partition = self.accumulator.partition(index);
-        let unstamped = partition.queue.iter().any(|entry| matches!(entry.payload, Payload::Sealed(_)));
-        unstamped && self.identities.usable_by(&partition.sequence).is_none()
-    }
-
-    /// Converts the next batch of a partition to the format of the broker. If that is not possible, the batch fails (or
-    /// is split, if it has become too large and splitting is allowed), and `false` is returned.
-    fn convert(&mut self, index: PartitionIndex, broker: i32, versions: Versions) -> bool {
-        let partition = self.accumulator.partition_mut(index);
-        let Some(at) = partition.next(Some(broker)) else { return false };
-        let (magic, codec) = match &partition.queue[at].payload {
-            Payload::Sealed(batch) => (batch.magic(), batch.codec()),
-            Payload::Stamped(batch, _) => (batch.magic(), batch.codec()),
-            Payload::Open(_) | Payload::Gone => return false,
-        };
-        if magic == versions.magic() {
-            if !codec.fits_produce_version(versions.produce) {
-                let reason = CodecRefused::new(codec, versions.produce).into();
-                self.fail_at(index, at, false, reason, Vec::new());
-                return false;
-            }
-            return true;
-        }
-        if let Some(identity) = partition.queue[at].payload.identity() {
-            partition.sequence.lose(identity); // its sequence numbers will not be used
-        }
-        self.reseal(index, at, Some(versions.magic()))
-    }
-
-    /// Opens a batch and seals it again, in this format or (`None`) in its own. Returns `false` if that failed: then
-    /// the batch has failed or was split.
-    pub(super) fn reseal(&mut self, index: PartitionIndex, at: usize, magic: Option<crate::Magic>) -> bool {
-        let policy = self.config.down_conversion;
-        let entry = &mut self.accumulator.partition_mut(index).queue[at];
-        match open(entry, magic, policy) {
-            Ok(()) => true,
-            Err(Refused { reason, too_large: true }) if self.may_split(index, at) => {
-                self.split(index, at, reason);
-                false
-            }
-            Err(Refused { reason, .. }) => {
-                self.fail_at(index, at, false, reason, Vec::new());
-                false
-            }
-        }
-    }
-
-    fn stamp(&mut self, index: PartitionIndex, at: usize, versions: Versions) {
-        let idempotent = self.is_idempotent(versions);
-        let partition = self.accumulator.partition_mut(index);
-        let identity = self.identities.usable_by(&partition.sequence).filter(|_| idempotent);
-        let entry = &mut partition.queue[at];
-        let count = entry.payload.record_count();
-        let payload = core::mem::replace(&mut entry.payload, Payload::Gone);
-        entry.payload = match (payload, identity) {
-            (Payload::Sealed(batch), Some(identity)) => {
-                let (first, number) = partition.sequence.take(identity, count);
-                entry.number = number;
-                let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
-                let stamped =
-                    batch.stamp(stamp).expect("is_idempotent implies magic 2, and convert() has put the batch into it");
-                Payload::Stamped(stamped, Some(identity))
-            }
-            (Payload::Sealed(batch), None) => Payload::Stamped(batch.without_producer_id(), None),
-            (payload, _) => payload,
-        };
-    }
-
-    fn send_produce(
-        &mut self,
-        id: ConnectionId,
-        broker: i32,
-        versions: Versions,
-        mut members: Vec<(PartitionIndex, usize)>,
-    ) -> Option<(ConnectionId, Vec<Bytes>)> {
-        members.sort_by(|(one, _), (two, _)| {
-            self.accumulator.partition(*one).to.cmp(&self.accumulator.partition(*two).to)
-        });
-        let ids_known = members.iter().all(|&(index, _)| !self.topic_id(index).is_zero());
+    fn send_produce(&mut self, route: &Route, mut members: Vec<Member>) -> Option<(ConnectionId, Vec<Bytes>)> {
+        let &Route { connection: id, broker, versions, .. } = route;
+        let partition = |member: &Member| self.accumulator.partition(member.partition);
+        members.sort_by(|one, two| partition(one).compare(partition(two)));
+        let ids_known = members.iter().all(|member| !member.topic_id.is_zero());
         let version = if ids_known { versions.produce } else { versions.produce.min(LAST_VERSION_BY_NAME) };
         let header = self.network.connections.get(&id)?.header(&self.config);
         match self.encode(version, header, &members) {
             Ok(bytes) => {
-                let mut parts = Vec::with_capacity(members.len());
-                for (index, at) in members {
-                    let topic_id = self.topic_id(index);
-                    let entry = &mut self.accumulator.partition_mut(index).queue[at];
-                    entry.in_flight = Some(id);
-                    parts.push(Part { partition: index, entry: entry.id, topic_id });
-                }
+                let parts = members.drain(..).map(|Member { partition, at, topic_id }| {
+                    let entry = self.accumulator.partition_mut(partition).sent(at, id);
+                    Part { partition, entry, topic_id }
+                });
+                let parts = parts.collect();
+                self.members = members;
                 self.register(id, ApiKey::Produce, version, PendingRequest::Produce { broker, parts });
                 Some((id, bytes))
             }
             Err(error) => {
                 self.dirty = true;
-                for (index, at) in members {
+                for Member { partition: index, at, .. } in members {
                     let reason = FailureReason::Request(error);
-                    self.fail_at(index, at, false, reason, Vec::new());
+                    self.transition(index, |partition, context| partition.fail_unsendable(at, reason, context));
+                    self.finish_transition(index);
                 }
                 None
             }
         }
     }
 
-    fn topic_id(&self, index: PartitionIndex) -> crate::protocol::Uuid {
-        self.cluster.topic_id(&self.accumulator.partition(index).to.topic)
-    }
-
-    fn encode(
-        &self,
-        version: i16,
-        header: RequestHeader<'_>,
-        members: &[(PartitionIndex, usize)],
-    ) -> Result<Vec<Bytes>, EncodeError> {
+    fn encode(&self, version: i16, header: RequestHeader<'_>, members: &[Member]) -> Result<Vec<Bytes>, EncodeError> {
         let mut topic_data: Vec<TopicProduceData<'_>> = Vec::new();
-        for &(index, at) in members {
+        let mut last_topic = None;
+        for &Member { partition: index, at, topic_id } in members {
             let partition = self.accumulator.partition(index);
-            let Payload::Stamped(batch, _) = &partition.queue[at].payload else { continue };
-            let data = PartitionProduceData { index: partition.to.partition, records: batch.bytes().clone() };
-            match topic_data.last_mut().filter(|topic| topic.name == partition.to.topic) {
+            let Some(batch) = partition.stamped(at) else { continue };
+            let data = PartitionProduceData { index: partition.number(), records: batch.bytes().clone() };
+            let is_same = last_topic.replace(partition.topic_index) == Some(partition.topic_index);
+            match topic_data.last_mut().filter(|_| is_same) {
                 Some(topic) => topic.partition_data.push(data),
-                None => topic_data.push(TopicProduceData {
-                    name: &partition.to.topic,
-                    topic_id: self.topic_id(index),
-                    partition_data: Vec::from([data]),
-                }),
+                None => {
+                    let partition_data = Vec::from([data]);
+                    topic_data.push(TopicProduceData { name: partition.topic(), topic_id, partition_data });
+                }
             }
         }
         let timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
@@ -279,42 +234,7 @@ impl Machine {
         let expects_response = api != ApiKey::Produce || self.config.acks != Acks::None;
         if let Some(connection) = self.network.connections.get_mut(&id) {
             let correlation = connection.sent(api, version, expects_response, &self.config, self.now);
-            self.pending_requests.insert((id, correlation), request);
+            self.pending_requests.push(id, correlation, request);
         }
     }
-}
-
-/// Why a batch could not be sealed again.
-struct Refused {
-    reason: FailureReason,
-    too_large: bool,
-}
-
-/// Opens a batch and seals it again, without producer id and sequence: nothing sent of it may be in the log.
-fn open(
-    entry: &mut Entry,
-    magic: Option<crate::Magic>,
-    policy: crate::batch::convert::DownConversion,
-) -> Result<(), Refused> {
-    use crate::batch::SealErrorReason;
-    use crate::batch::convert::ConvertError;
-
-    let batch = core::mem::replace(&mut entry.payload, Payload::Gone).into_batch();
-    let magic = magic.unwrap_or(batch.magic());
-    let (reason, too_large, batch) = match batch.convert(magic, policy) {
-        Ok(batch) => match batch.seal() {
-            Ok(sealed) => {
-                entry.payload = Payload::Sealed(sealed);
-                return Ok(());
-            }
-            Err(error) => {
-                let too_large = matches!(error.reason, SealErrorReason::TooLarge { .. });
-                (FailureReason::Seal(Box::new(error.reason)), too_large, error.batch)
-            }
-        },
-        Err(ConvertError::Losses { refused, batch }) => (FailureReason::Conversion(Box::new(refused)), false, batch),
-        Err(ConvertError::TooLong { reason, batch, .. }) => (FailureReason::Append(Box::new(reason)), true, batch),
-    };
-    entry.payload = Payload::Open(*batch);
-    Err(Refused { reason, too_large })
 }

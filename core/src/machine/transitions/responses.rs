@@ -1,22 +1,17 @@
-//! The effects of responses, and of missing responses, on the batches that were sent.
+//! Responses, and missing responses: to whom they are passed.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Machine;
 use crate::cause::ConnectionErrorKind;
-use crate::failure::RecordError;
-use crate::machine::accumulator::{Entry, EntryId, PartitionIndex};
+use crate::machine::entry::EntryId;
+use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::node::Node;
-use crate::machine::producer_id::Identity;
-use crate::machine::verdict::{self, Outcome, Verdict};
-use crate::protocol::{
-    ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid,
-};
+use crate::machine::partition::{Answer, Response};
+use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.
 #[derive(Debug)]
@@ -24,6 +19,46 @@ pub(super) enum PendingRequest {
     Produce { broker: i32, parts: Vec<Part> },
     Metadata { topics: Vec<String> },
     Identity,
+}
+
+/// The requests without a response, of each connection in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(super) struct PendingRequests {
+    /// With their correlation ids.
+    by_connection: BTreeMap<ConnectionId, VecDeque<(i32, PendingRequest)>>,
+}
+
+impl PendingRequests {
+    pub(super) fn push(&mut self, id: ConnectionId, correlation: i32, request: PendingRequest) {
+        self.by_connection.entry(id).or_default().push_back((correlation, request));
+    }
+
+    /// Removes a request. It is the first of its connection, unless some have no response (`acks=0`).
+    fn remove(&mut self, id: ConnectionId, correlation: i32) -> Option<PendingRequest> {
+        let requests = self.by_connection.get_mut(&id)?;
+        let at = requests.iter().position(|(of_request, _)| *of_request == correlation)?;
+        requests.remove(at).map(|(_, request)| request)
+    }
+
+    /// Removes the first request of a connection that has ended.
+    pub(super) fn pop(&mut self, id: ConnectionId) -> Option<PendingRequest> {
+        let first = self.by_connection.get_mut(&id)?.pop_front();
+        if first.is_none() {
+            self.by_connection.remove(&id);
+        }
+        first.map(|(_, request)| request)
+    }
+
+    /// Returns the requests of a connection, with their correlation ids.
+    pub(super) fn of(&self, id: ConnectionId) -> impl Iterator<Item = (i32, &PendingRequest)> {
+        self.by_connection.get(&id).into_iter().flatten().map(|(correlation, request)| (*correlation, request))
+    }
+
+    /// Returns all requests, with their connections and correlation ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, i32, &PendingRequest)> {
+        let all = self.by_connection.keys();
+        all.flat_map(|&id| self.of(id).map(move |(correlation, request)| (id, correlation, request)))
+    }
 }
 
 /// One batch in a Produce request.
@@ -34,42 +69,9 @@ pub(super) struct Part {
     pub(super) topic_id: Uuid,
 }
 
-/// The result of one batch of a Produce request.
-#[derive(Clone, Copy)]
-enum PartResult<'r> {
-    Response(Response<'r>),
-    /// The request was written to the connection, and no response follows (`acks=0`).
-    Written,
-    /// There is no usable response: the connection ended, or the response is invalid or lacks the batch.
-    NoResponse,
-}
-
-/// A broker's response to one batch.
-#[derive(Clone, Copy)]
-struct Response<'r> {
-    broker: i32,
-    version: i16,
-    response: &'r PartitionProduceResponse,
-    endpoints: &'r [NodeEndpoint],
-}
-
-impl Response<'_> {
-    /// Returns `true` if the leader has appended the batch, but too few replicas have it.
-    fn is_appended(&self) -> bool {
-        let code = self.response.error_code;
-        matches!(code, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND | ErrorCode::REQUEST_TIMED_OUT)
-    }
-
-    fn error(&self) -> BrokerError {
-        let PartitionProduceResponse { error_code, error_message, .. } = self.response;
-        let error = BrokerError::new(ApiKey::Produce, *error_code).with_version(self.version).with_broker(self.broker);
-        error.with_message(error_message.clone())
-    }
-}
-
 impl Machine {
     pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
-        match self.pending_requests.remove(&(id, correlation)) {
+        match self.pending_requests.remove(id, correlation) {
             Some(PendingRequest::Produce { broker, parts }) => self.on_produced(id, version, frame, broker, &parts),
             Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
@@ -82,7 +84,7 @@ impl Machine {
         match request {
             PendingRequest::Produce { broker, parts } => {
                 for part in &parts {
-                    self.on_part_result(part, broker, PartResult::NoResponse);
+                    self.on_answer(part, broker, Answer::NoResponse);
                 }
             }
             PendingRequest::Metadata { .. } => self.metadata_failed(),
@@ -92,9 +94,9 @@ impl Machine {
 
     /// Handles a request without a response (`acks=0`) that was written to the connection.
     pub(super) fn on_request_written(&mut self, id: ConnectionId, correlation: i32) {
-        if let Some(PendingRequest::Produce { broker, parts }) = self.pending_requests.remove(&(id, correlation)) {
+        if let Some(PendingRequest::Produce { broker, parts }) = self.pending_requests.remove(id, correlation) {
             for part in &parts {
-                self.on_part_result(part, broker, PartResult::Written);
+                self.on_answer(part, broker, Answer::Written);
             }
         }
     }
@@ -104,7 +106,7 @@ impl Machine {
             Ok(decoded) => decoded,
             Err(error) => {
                 for part in parts {
-                    self.on_part_result(part, broker, PartResult::NoResponse);
+                    self.on_answer(part, broker, Answer::NoResponse);
                 }
                 return self.fail_connection(id, error.into());
             }
@@ -112,232 +114,79 @@ impl Machine {
         if ApiKey::Produce.client_throttles(version) {
             self.throttle(id, decoded.throttle_time_ms);
         }
+        // A broker answers in the order of the request. If it does not, its answers are looked up.
+        let answers = || {
+            let topics = decoded.responses.iter();
+            topics.flat_map(|topic| topic.partition_responses.iter().map(|response| (&topic.topic, response)))
+        };
+        let is_in_order = answers().count() == parts.len()
+            && answers().zip(parts).all(|((topic, response), part)| self.answers_part(topic, response.index, part));
         let mut by_name: BTreeMap<(&str, i32), &PartitionProduceResponse> = BTreeMap::new();
         let mut by_id: BTreeMap<(Uuid, i32), &PartitionProduceResponse> = BTreeMap::new();
-        for topic in &decoded.responses {
-            for response in &topic.partition_responses {
-                match &topic.topic {
+        if !is_in_order {
+            for (topic, response) in answers() {
+                match topic {
                     TopicNameOrId::Name(name) => by_name.entry((name, response.index)).or_insert(response),
                     TopicNameOrId::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
                 };
             }
         }
+        let mut in_order = answers();
         for part in parts {
-            let to = &self.accumulator.partition(part.partition).to;
-            let response = by_name.get(&(to.topic.as_str(), to.partition));
-            let response = response.or_else(|| by_id.get(&(part.topic_id, to.partition)));
+            let partition = self.accumulator.partition(part.partition);
+            let response = if is_in_order {
+                in_order.next().map(|(_, response)| response)
+            } else {
+                let response = by_name.get(&(partition.topic(), partition.number()));
+                response.or_else(|| by_id.get(&(part.topic_id, partition.number()))).copied()
+            };
             match response {
                 Some(response) => {
                     let response = Response { broker, version, response, endpoints: &decoded.node_endpoints };
-                    self.on_part_result(part, broker, PartResult::Response(response));
+                    self.on_answer(part, broker, Answer::Response(response));
                 }
                 None => {
-                    let what = format!("its response to Produce v{version} has no entry for {to}");
+                    let what = format!("its response to Produce v{version} has no entry for {partition}");
                     self.record_error(id, ConnectionErrorKind::Protocol(what));
-                    self.on_part_result(part, broker, PartResult::NoResponse);
+                    self.on_answer(part, broker, Answer::NoResponse);
                 }
             }
         }
     }
 
-    /// Applies the result of one batch.
-    fn on_part_result(&mut self, part: &Part, broker: i32, result: PartResult<'_>) {
-        let index = part.partition;
-        let partition = self.accumulator.partition_mut(index);
-        // If it is gone, it failed while it was in flight: by the delivery timeout, or because the producer was closed.
-        let Some(at) = partition.find(part.entry) else { return };
-        let entry = &mut partition.queue[at];
-        entry.in_flight = None;
-        let identity = entry.payload.identity();
-        let (outcome, response) = match result {
-            PartResult::Response(response) => (Outcome::Answered(response.response.error_code), Some(response)),
-            PartResult::Written => (Outcome::Written, None),
-            PartResult::NoResponse => {
-                entry.unanswered_by = Some(Node::Broker(broker));
-                (Outcome::NoAnswer, None)
-            }
+    /// Returns `true` if a part of a response is for this part of the request.
+    fn answers_part(&self, topic: &TopicNameOrId, number: i32, part: &Part) -> bool {
+        let partition = self.accumulator.partition(part.partition);
+        let is_topic = match topic {
+            TopicNameOrId::Name(name) => name == partition.topic(),
+            TopicNameOrId::Id(id) => *id == part.topic_id,
         };
-        match (verdict::produce(outcome, self.config.acks, identity.is_some()), response) {
-            (Verdict::Done, _) => {
-                if let Some(identity) = identity {
-                    let offset = response.map(|response| response.response.base_offset).filter(|&offset| offset >= 0);
-                    let records = partition.queue[at].payload.record_count() as i64;
-                    self.complete_proven(part, identity, broker, offset);
-                    let end = offset.map(|offset| offset.saturating_add(records));
-                    self.accumulator.partition_mut(index).sequence.confirm(identity, broker, end);
-                    self.identities.confirm(identity);
-                }
-                let at = self.accumulator.partition(index).find(part.entry).unwrap_or(at);
-                self.complete(index, at, response.map(|response| response.response));
-            }
-            (Verdict::Retry { refresh, maybe_written }, _) => {
-                if response.is_some_and(|response| !response.is_appended()) {
-                    partition.may_be_passed(at);
-                }
-                if let Some(response) = response.filter(|_| refresh) {
-                    self.follow_leader(index, response);
-                }
-                self.retry(index, at, maybe_written, response);
-            }
-            (Verdict::Fail { maybe_written }, Some(response)) => {
-                self.fail_by_broker(index, at, maybe_written, response);
-            }
-            (Verdict::TooLarge, Some(response)) if self.may_split(index, at) => {
-                self.split(index, at, response.error().into());
-            }
-            (Verdict::TooLarge, Some(response)) => self.fail_by_broker(index, at, false, response),
-            (Verdict::Resequence, Some(response)) => self.resequence(index, at, response),
-            (Verdict::IdentityRefused, Some(response)) => self.refuse_identity(index, at, response),
-            // These verdicts need a response. Without one, the outcome is unknown and the batch is always retried.
-            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Resequence | Verdict::IdentityRefused, None) => {
-                self.retry(index, at, true, None);
-            }
-        }
-        self.fail_unprovable(index);
-        self.reseal_void(index);
-        self.watch_deadline(index);
-        self.accumulator.look_at(index);
+        is_topic && number == partition.number()
     }
 
-    /// Completes the earlier entries which the acceptance of this batch proves to be in the log. A broker accepted it,
-    /// at this offset, so those that were [overtaken](Entry::awaits_proof) at that broker are between it and the last
-    /// confirmed batch, if the offsets leave room for them. If not, they fail with an unknown fate.
-    fn complete_proven(&mut self, part: &Part, identity: Identity, broker: i32, offset: Option<i64>) {
-        let index = part.partition;
-        let partition = self.accumulator.partition(index);
-        let before = partition.queue.iter().take_while(|entry| entry.id != part.entry);
-        let is_proven = |entry: &&Entry| entry.overtaken == Some(broker) && entry.payload.identity() == Some(identity);
-        let proven: Vec<(EntryId, usize)> =
-            before.filter(is_proven).map(|entry| (entry.id, entry.payload.record_count())).collect();
-        let records: usize = proven.iter().map(|(_, records)| records).sum();
-        let room = offset.zip(partition.sequence.confirmed_end(identity)).and_then(|(at, end)| at.checked_sub(end));
-        let fits = room.is_some_and(|room| room >= records as i64);
-        for (id, _) in proven {
-            let Some(at) = self.accumulator.partition(index).find(id) else { continue };
-            if fits { self.complete(index, at, None) } else { self.fail_as_unknown(index, at) }
+    /// Applies the answer for one batch.
+    fn on_answer(&mut self, part: &Part, broker: i32, answer: Answer<'_>) {
+        let &Part { partition: index, entry, .. } = part;
+        let is_refused =
+            self.transition(index, |partition, context| partition.answered(entry, broker, answer, context));
+        if let Answer::Response(response) = answer {
+            if is_refused {
+                self.follow_leader(index, response);
+            }
         }
-    }
-
-    /// Fails, with an unknown fate, the entries that wait for proof which no later entry can give any more.
-    pub(super) fn fail_unprovable(&mut self, index: PartitionIndex) {
-        while let Some(at) = self.accumulator.partition(index).unproven() {
-            self.fail_as_unknown(index, at);
-        }
-    }
-
-    fn fail_as_unknown(&mut self, index: PartitionIndex, at: usize) {
-        let entry = &mut self.accumulator.partition_mut(index).queue[at];
-        let error = entry
-            .last_error
-            .take()
-            .map_or_else(|| BrokerError::new(ApiKey::Produce, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER), |error| *error);
-        self.fail_at(index, at, true, error.into(), Vec::new());
-    }
-
-    fn retry(&mut self, index: PartitionIndex, at: usize, maybe_written: bool, response: Option<Response<'_>>) {
-        let backoff = self.retry_backoff();
-        let entry = &mut self.accumulator.partition_mut(index).queue[at];
-        if let Some(response) = response {
-            entry.last_error = Some(Box::new(response.error()));
-            entry.last_error_at = self.now;
-        }
-        entry.maybe_written |= maybe_written;
-        entry.failures = entry.failures.saturating_add(1);
-        entry.not_before = self.now + backoff.after(entry.failures, &mut self.random);
+        self.finish_transition(index);
     }
 
     /// Handles a broker that does not lead the partition: follows the leader that the response names (KIP-951), or
     /// forgets the leader until the next metadata.
     fn follow_leader(&mut self, index: PartitionIndex, response: Response<'_>) {
         let Response { broker, response, endpoints, .. } = response;
-        let code = response.error_code;
-        let partition = self.accumulator.partition_mut(index);
-        if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
-            partition.sequence.doubt();
-        }
+        let partition = self.accumulator.partition(index);
+        let (topic, number) = (partition.topic(), partition.number());
         let hint = response.current_leader;
-        let followed = hint.is_some_and(|leader| self.cluster.hint(&partition.to, leader, endpoints));
+        let followed = hint.is_some_and(|leader| self.cluster.hint(topic, number, leader, endpoints));
         if !followed {
-            self.cluster.forget_leader(&partition.to, broker, Some(code));
+            self.cluster.forget_leader(topic, number, broker, Some(response.error_code));
         }
-    }
-
-    /// Handles a broker that refuses this producer identity at any sequence, so that only another producer id helps. A
-    /// batch that is certainly unwritten is sent under the new one, the first time without a back-off. A batch that may
-    /// be written fails: under another identity it could be written twice, and under the same one it would be refused
-    /// again.
-    fn refuse_identity(&mut self, index: PartitionIndex, at: usize, response: Response<'_>) {
-        let entry = &self.accumulator.partition(index).queue[at];
-        let Some(identity) = entry.payload.identity() else { return };
-        if entry.maybe_written {
-            self.fail_by_broker(index, at, true, response);
-        } else {
-            self.retry(index, at, false, Some(response));
-            let entry = &mut self.accumulator.partition_mut(index).queue[at];
-            if !core::mem::replace(&mut entry.renewed, true) {
-                entry.not_before = self.now;
-            }
-        }
-        self.disown(identity, response.error());
-    }
-
-    /// Handles a broker that expects another sequence.
-    ///
-    /// - If an earlier batch under the same identity is still to be sent, this one is retried after it.
-    /// - Otherwise this batch and all after it get new sequences under a new epoch, as in the Java client. If it is the
-    ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
-    /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
-    ///   that it is in the log; without proof it fails with an unknown fate.
-    fn resequence(&mut self, index: PartitionIndex, at: usize, response: Response<'_>) {
-        let partition = self.accumulator.partition_mut(index);
-        let entry = &partition.queue[at];
-        let Some(identity) = entry.payload.identity() else { return };
-        let has_earlier = partition
-            .queue
-            .iter()
-            .take(at)
-            .any(|other| other.payload.identity() == Some(identity) && !other.awaits_proof(Some(response.broker)));
-        let is_out_of_order = response.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
-        // A batch that may be in the log can be out of order because the broker remembers only later batches.
-        if !has_earlier && entry.number == 0 && !(entry.maybe_written && is_out_of_order) {
-            return self.refuse_identity(index, at, response);
-        }
-        if !has_earlier && entry.maybe_written {
-            if !is_out_of_order || entry.passed_over {
-                return self.fail_by_broker(index, at, true, response);
-            }
-            partition.sequence.lose(identity);
-            let entry = &mut partition.queue[at];
-            entry.overtaken = Some(response.broker);
-            entry.last_error = Some(Box::new(response.error()));
-            entry.last_error_at = self.now;
-            return; // without a later batch, fail_unprovable() fails it right after this
-        }
-        if !has_earlier {
-            partition.sequence.lose(identity);
-        }
-        self.retry(index, at, false, Some(response));
-    }
-
-    /// Reopens the batches whose sequences are void, so that they get new ones.
-    pub(super) fn reseal_void(&mut self, index: PartitionIndex) {
-        // An entry that cannot be resealed fails, which shifts the positions: so search again each time.
-        while let Some(at) = self.accumulator.partition(index).void() {
-            self.reseal(index, at, None);
-        }
-    }
-
-    fn fail_by_broker(&mut self, index: PartitionIndex, at: usize, maybe_written: bool, response: Response<'_>) {
-        let error = response.error();
-        let of_records = response.response.record_errors.iter().filter_map(|error| {
-            Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
-        });
-        let mut errors: Vec<RecordError> = of_records.collect();
-        // In a part of one record, an error of the part is an error of that record.
-        let entry = &self.accumulator.partition(index).queue[at];
-        if errors.is_empty() && entry.payload.record_count() == 1 && self.split_batches.contains_key(&entry.batch) {
-            errors.push(RecordError::new(0, response.response.error_message.clone()));
-        }
-        self.fail_at(index, at, maybe_written, error.into(), errors);
     }
 }

@@ -1,12 +1,15 @@
 //! Recovery of batches after a panic of the machine.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Lifecycle, Machine};
 use crate::failure::{DeliveryError, FailureReason, Fate};
-use crate::machine::accumulator::Payload;
+use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::Event;
 use crate::machine::io::Output;
+use crate::machine::partition::{Effect, Failed};
+use crate::record::TopicPartition;
 
 impl Machine {
     /// Removes a batch without a reported outcome, and returns its [`Event::Delivered`] or [`Event::Failed`]. Returns
@@ -18,12 +21,10 @@ impl Machine {
     /// [unknown](Fate::Unknown). A batch that the machine was processing when it panicked is lost.
     pub fn take_unfinished(&mut self) -> Option<Event> {
         self.lifecycle = Lifecycle::Closed;
-        while let Some(output) = self.outputs.pop_front() {
-            if let Output::Event(event @ (Event::Delivered { .. } | Event::Failed { .. })) = output {
-                return Some(event);
-            }
+        if let Some(event) = self.pop_outcome() {
+            return Some(event);
         }
-        while let Some((to, entry)) = self.accumulator.pop() {
+        while let Some((to, entry)) = self.pop_unfinished() {
             let is_unsent =
                 matches!(entry.payload, Payload::Sealed(_)) && !entry.maybe_written && entry.in_flight.is_none();
             let fate = if is_unsent { Fate::NotWritten } else { Fate::Unknown };
@@ -38,6 +39,10 @@ impl Machine {
             let error = DeliveryError::new(to, FailureReason::Closed, fate, entry.payload.into_batch());
             return Some(Event::Failed { batch: entry.batch, error });
         }
+        // Applying the effect of a split can have reported a batch of which no part is left.
+        if let Some(event) = self.pop_outcome() {
+            return Some(event);
+        }
         let (batch, split_batch) = self.split_batches.pop_first()?;
         let mut fates: Vec<Fate> = split_batch.fates;
         // For a record whose part is missing, it is not known whether it was sent.
@@ -49,5 +54,36 @@ impl Machine {
         let error = DeliveryError::one_by_one(split_batch.to, reason, fates, split_batch.batch)
             .with_record_errors(split_batch.errors);
         Some(Event::Failed { batch, error })
+    }
+
+    /// Removes the outputs up to the next outcome of a batch, and returns that.
+    fn pop_outcome(&mut self) -> Option<Event> {
+        while let Some(output) = self.outputs.pop_front() {
+            if let Output::Event(event @ (Event::Delivered { .. } | Event::Failed { .. })) = output {
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// Removes an entry that was removed from its queue and not reported yet, or the first of any queue.
+    fn pop_unfinished(&mut self) -> Option<(TopicPartition, Box<Entry>)> {
+        while let Some((index, effect)) = self.effects.pop_front() {
+            let entry = match effect {
+                Effect::Completed(entry, _) => entry,
+                Effect::Failed(failed) => {
+                    let Failed { entry, .. } = *failed;
+                    entry
+                }
+                // So that its parts, which are in the queue, are known as such.
+                Effect::Split(split) => {
+                    self.split(index, *split);
+                    continue;
+                }
+                Effect::Confirmed(_) | Effect::Refused(..) => continue,
+            };
+            return Some((self.accumulator.partition(index).to(), entry));
+        }
+        self.accumulator.pop()
     }
 }

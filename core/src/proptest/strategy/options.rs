@@ -158,6 +158,15 @@ pub fn near_limit() -> impl Strategy<Value = NearLimit> {
 const CONVERSIONS: [DownConversion; 3] =
     [DownConversion::Lossless, DownConversion::DropTimestamps, DownConversion::DropAll];
 
+/// Generates what the records of a bulk call have in common: often neither key nor headers.
+fn alike() -> impl Strategy<Value = OwnedRecord> {
+    (record(), any::<bool>(), any::<bool>()).prop_map(|(record, keyed, headed)| OwnedRecord {
+        key: record.key.filter(|_| keyed),
+        headers: if headed { record.headers } else { Vec::new() },
+        ..record
+    })
+}
+
 /// Generates lists of up to `max_count` operations on a batch.
 pub fn operations(max_count: usize) -> impl Strategy<Value = Vec<Operation>> {
     let offset = prop_oneof![8 => 0..40_u32, 1 => select(&[0x7fff_fffe, 0x7fff_ffff, u32::MAX][..])];
@@ -167,6 +176,7 @@ pub fn operations(max_count: usize) -> impl Strategy<Value = Vec<Operation>> {
         3 => records(0..5).prop_map(Operation::Extend),
         3 => records(0..5).prop_map(Operation::TryExtend),
         2 => records(0..5).prop_map(Operation::FillFrom),
+        3 => (alike(), records(0..12)).prop_map(|(common, values)| Operation::Bulk(common, values)),
         3 => Just(Operation::Mark),
         3 => any::<usize>().prop_map(Operation::Rollback),
         1 => Just(Operation::RollbackToForeignMark),

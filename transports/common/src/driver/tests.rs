@@ -28,7 +28,9 @@ fn batch() -> SealedBatch {
 
 fn send(queue: &CommandQueue) -> Receiver<Answer> {
     let to = TopicPartition::new("t", 0);
-    let Poll::Ready(Ok(receiver)) = pin!(queue.send(batch(), to)).poll(&mut context()) else { panic!("not accepted") };
+    let Poll::Ready(Ok(receiver)) = pin!(queue.accept(batch(), to)).poll(&mut context()) else {
+        panic!("not accepted")
+    };
     receiver
 }
 
@@ -170,7 +172,7 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = CommandQueue::new(2 * size, Topics::new(1, Duration::from_secs(300)));
     let (_first, _second) = (send(&queue), send(&queue));
-    let send_next = || queue.send(batch(), TopicPartition::new("t", 0));
+    let send_next = || queue.accept(batch(), TopicPartition::new("t", 0));
     let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(next.as_mut().poll(&mut context()).is_pending());

@@ -30,7 +30,7 @@ pub(super) trait Form {
         self.parse(&self.show(value)).map(drop)
     }
 
-    /// Returns whether the text means that the setting is not set.
+    /// Returns `true` if the text means that the setting is not set.
     fn is_unset(&self, _text: &str) -> bool {
         false
     }

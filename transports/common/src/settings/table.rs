@@ -247,7 +247,7 @@ settings! {
         "`https`: a broker's certificate must contain its host name. `none`: any certificate of a trusted authority is accepted";
 }
 
-/// Returns whether there is a setting of this name.
+/// Returns `true` if there is a setting of this name.
 pub(crate) fn is_known(name: &str) -> bool {
     row(name).is_some()
 }

@@ -10,7 +10,7 @@ use crate::driver::{Driver, Step};
 use crate::runtime::Runtime;
 
 /// Runs a driver until its producer is closed.
-pub(crate) async fn drive<R: Runtime>(mut driver: Driver) {
+pub(crate) async fn run<R: Runtime>(mut driver: Driver) {
     let mut connections = Connections::<R::Stream>::new();
     let mut alarm = Alarm::<R>::new();
     loop {

@@ -1,0 +1,161 @@
+//! A batch in the queue of its partition.
+
+use alloc::boxed::Box;
+
+use super::event::BatchId;
+use super::io::ConnectionId;
+use super::node::Node;
+use super::producer_id::Identity;
+use super::unfinished::Place;
+use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
+use crate::protocol::BrokerError;
+use crate::time::Instant;
+
+/// The id of an [`Entry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EntryId(u64);
+
+/// Assigns the ids of entries, which are never reused.
+#[derive(Debug, Default)]
+pub(super) struct EntryIds(u64);
+
+impl EntryIds {
+    pub(super) fn next(&mut self) -> EntryId {
+        let id = EntryId(self.0);
+        self.0 += 1;
+        id
+    }
+}
+
+/// A batch in the queue of its partition: an accepted batch, or a part of one that was split.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: EntryId,
+    pub(super) batch: BatchId,
+    /// The place of the accepted batch among the unfinished ones.
+    pub(super) place: Place,
+    /// Set for a part of a batch that was split.
+    pub(super) is_part: bool,
+    /// The position of its first record in the accepted batch.
+    pub(super) position: usize,
+    pub(super) payload: Payload,
+    /// Once it is stamped: how many batches of the partition were stamped before it under the same identity.
+    pub(super) number: u64,
+    pub(super) deadline: Instant,
+    pub(super) failures: u32,
+    pub(super) not_before: Instant,
+    pub(super) in_flight: Option<ConnectionId>,
+    /// Set once it was retried without backoff because its identity was refused. The next time it waits.
+    pub(super) renewed: bool,
+    /// Some attempt may have been written, or may yet be.
+    pub(super) maybe_written: bool,
+    /// Set if a broker may have accepted a later batch without this one: this one failed while that was in flight, and
+    /// a broker that has forgotten the producer accepts any sequence number. Then the acceptance of a later batch
+    /// proves nothing about this one, and `refused_by` is not set any more.
+    pub(super) maybe_skipped: bool,
+    /// The broker that refused it as out of order although it may be in the log: see [`Entry::awaits_proof`].
+    pub(super) refused_by: Option<i32>,
+    /// The last error after which it was retried.
+    pub(super) last_error: Option<Box<BrokerError>>,
+    /// When `last_error` occurred.
+    pub(super) last_error_at: Instant,
+    /// The node that did not answer the last attempt.
+    pub(super) unanswered_by: Option<Node>,
+}
+
+impl Entry {
+    /// Creates an entry, which is in no queue yet.
+    pub(super) fn new(id: EntryId, batch: BatchId, place: Place, sealed: SealedBatch, deadline: Instant) -> Box<Self> {
+        Box::new(Self {
+            id,
+            batch,
+            place,
+            is_part: false,
+            position: 0,
+            payload: Payload::Sealed(sealed),
+            number: 0,
+            deadline,
+            failures: 0,
+            not_before: Instant::START,
+            in_flight: None,
+            renewed: false,
+            maybe_written: false,
+            maybe_skipped: false,
+            refused_by: None,
+            last_error: None,
+            last_error_at: Instant::START,
+            unanswered_by: None,
+        })
+    }
+
+    /// Returns `true` if it is not sent while this broker leads. The broker has answered OUT_OF_ORDER_SEQUENCE_NUMBER
+    /// although all earlier batches are in the log: most likely this one is in the log too, and the broker remembers
+    /// only later batches, as after a restart. Later batches are still sent. If the broker accepts one of them, under
+    /// the same identity and at an offset that leaves room for this one, this one is in the log too, because brokers
+    /// accept nothing after a gap.
+    pub(super) fn awaits_proof(&self, leader: Option<i32>) -> bool {
+        self.refused_by.is_some() && self.refused_by == leader
+    }
+
+    /// Returns `true` if its outcome may yet prove that an earlier batch is in the log.
+    pub(super) fn may_prove(&self, identity: Identity) -> bool {
+        self.payload.identity() == Some(identity)
+            && self.refused_by.is_none()
+            && (self.maybe_written || self.in_flight.is_some())
+    }
+
+    /// Returns `true` if it is not stamped: it was never sent, or certainly no attempt was written.
+    pub(super) fn is_unsent(&self) -> bool {
+        matches!(self.payload, Payload::Sealed(_)) && self.in_flight.is_none() && self.refused_by.is_none()
+    }
+}
+
+/// The batch of an entry, by its state.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// It has never been sent, or certainly no attempt was written.
+    Sealed(SealedBatch),
+    /// These bytes were sent, and are sent again on a retry.
+    Stamped(StampedBatch, Option<Identity>),
+    /// It could not be converted or sealed, and will fail or be split.
+    Open(KafkaBatch),
+    /// Taken out temporarily, within one function, which replaces it.
+    Gone,
+}
+
+impl Payload {
+    /// Returns the identity under which it is stamped.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Stamped(_, identity) => *identity,
+            Self::Sealed(_) | Self::Open(_) | Self::Gone => None,
+        }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Sealed(batch) => batch.size(),
+            Self::Stamped(batch, _) => batch.size(),
+            Self::Open(batch) => batch.size(),
+            Self::Gone => 0,
+        }
+    }
+
+    pub(super) fn record_count(&self) -> usize {
+        match self {
+            Self::Sealed(batch) => batch.record_count(),
+            Self::Stamped(batch, _) => batch.record_count(),
+            Self::Open(batch) => batch.record_count(),
+            Self::Gone => 0,
+        }
+    }
+
+    pub(super) fn into_batch(self) -> KafkaBatch {
+        match self {
+            Self::Sealed(batch) => batch.into_batch(),
+            Self::Stamped(batch, _) => batch.into_batch(),
+            Self::Open(batch) => batch,
+            Self::Gone => unreachable!("a payload is replaced in the function that takes it"),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The effects of responses, and of missing responses, on the batches that were sent.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::outcomes::{Effect, Written};
+use super::{Context, Partition};
+use crate::failure::RecordError;
+use crate::machine::backoff::Backoff;
+use crate::machine::entry::{Entry, EntryId};
+use crate::machine::node::Node;
+use crate::machine::producer_id::Identity;
+use crate::machine::verdict::{self, Outcome, Verdict};
+use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse};
+
+/// The result of one batch of a Produce request.
+#[derive(Clone, Copy)]
+pub(in crate::machine) enum Answer<'r> {
+    Response(Response<'r>),
+    /// The request was written to the connection, and no response follows (`acks=0`).
+    Written,
+    /// There is no usable response: the connection ended, or the response is invalid or lacks the batch.
+    NoResponse,
+}
+
+/// A broker's response to one batch.
+#[derive(Clone, Copy)]
+pub(in crate::machine) struct Response<'r> {
+    pub(in crate::machine) broker: i32,
+    pub(in crate::machine) version: i16,
+    pub(in crate::machine) response: &'r PartitionProduceResponse,
+    pub(in crate::machine) endpoints: &'r [NodeEndpoint],
+}
+
+impl Response<'_> {
+    /// Returns `true` if the leader has appended the batch, but too few replicas have it.
+    fn is_appended(&self) -> bool {
+        let code = self.response.error_code;
+        matches!(code, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND | ErrorCode::REQUEST_TIMED_OUT)
+    }
+
+    fn error(&self) -> BrokerError {
+        let PartitionProduceResponse { error_code, error_message, .. } = self.response;
+        let error = BrokerError::new(ApiKey::Produce, *error_code).with_version(self.version).with_broker(self.broker);
+        error.with_message(error_message.clone())
+    }
+
+    fn written(&self) -> Written {
+        let &PartitionProduceResponse { error_code, base_offset, log_append_time_ms, log_start_offset, .. } =
+            self.response;
+        let offset = if error_code.is_error() { -1 } else { base_offset };
+        Written { offset, append_time: log_append_time_ms, log_start_offset }
+    }
+}
+
+impl Partition {
+    /// Applies the answer of this broker to an entry that was sent. Returns `true` if the broker does not lead the
+    /// partition.
+    pub(in crate::machine) fn answered(
+        &mut self,
+        id: EntryId,
+        broker: i32,
+        answer: Answer<'_>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        // If it is gone, it failed while it was in flight: by the delivery timeout, or because the producer was closed.
+        let Some(at) = self.queue.find(id) else { return false };
+        let (outcome, response) = match answer {
+            Answer::Response(response) => (Outcome::Answered(response.response.error_code), Some(response)),
+            Answer::Written => (Outcome::Written, None),
+            Answer::NoResponse => (Outcome::NoAnswer, None),
+        };
+        let identity = self.queue.update(at, |entry| {
+            entry.in_flight = None;
+            if outcome == Outcome::NoAnswer {
+                entry.unanswered_by = Some(Node::Broker(broker));
+            }
+            entry.payload.identity()
+        });
+        let mut is_refused_as_leader = false;
+        match (verdict::produce(outcome, context.config.acks, identity.is_some()), response) {
+            (Verdict::Done, response) => self.written(at, identity, broker, response, context),
+            (Verdict::Retry { refresh, maybe_written }, response) => {
+                if response.is_some_and(|response| !response.is_appended()) {
+                    self.may_be_skipped(at);
+                }
+                if let Some(response) = response.filter(|_| refresh) {
+                    is_refused_as_leader = true;
+                    let code = response.response.error_code;
+                    if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
+                        self.sequence.doubt();
+                    }
+                }
+                self.retry(at, maybe_written, response, context);
+            }
+            (Verdict::Fail { maybe_written }, Some(response)) => {
+                self.fail_by_broker(at, maybe_written, response, context);
+            }
+            (Verdict::TooLarge, Some(response)) if self.may_split(at, context) => {
+                self.split(at, response.error().into(), context);
+            }
+            (Verdict::TooLarge, Some(response)) => self.fail_by_broker(at, false, response, context),
+            (Verdict::Resequence, Some(response)) => self.resequence(at, response, context),
+            (Verdict::IdentityRefused, Some(response)) => self.refuse_identity(at, response, context),
+            // These verdicts need a response. Without one, the outcome is unknown and the batch is always retried.
+            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Resequence | Verdict::IdentityRefused, None) => {
+                self.retry(at, true, None, context);
+            }
+        }
+        self.fail_unprovable(context);
+        self.reseal_void(context);
+        is_refused_as_leader
+    }
+
+    /// Completes an entry that is in the log (with `acks=0`: that was written to the connection).
+    fn written(
+        &mut self,
+        at: usize,
+        identity: Option<Identity>,
+        broker: i32,
+        response: Option<Response<'_>>,
+        context: &mut Context<'_>,
+    ) {
+        let mut at = at;
+        if let Some(identity) = identity {
+            let offset = response.map(|response| response.response.base_offset).filter(|&offset| offset >= 0);
+            at -= self.complete_proven(at, identity, broker, offset, context);
+            let records = self.queue.get(at).map_or(0, |entry| entry.payload.record_count()) as i64;
+            let end = offset.map(|offset| offset.saturating_add(records));
+            self.sequence.confirm(identity, broker, end);
+            context.effect(Effect::Confirmed(identity));
+        }
+        self.complete(at, response.map_or(Written::SOMEWHERE, |response| response.written()), context);
+    }
+
+    /// Completes the earlier entries which the acceptance of the one at this position proves to be in the log. A broker
+    /// accepted it, at this offset, so those that [await proof](Entry::awaits_proof) from that broker are between it and
+    /// the last confirmed batch, if the offsets leave room for them. If not, they fail with an unknown fate. Returns how
+    /// many entries were removed.
+    fn complete_proven(
+        &mut self,
+        at: usize,
+        identity: Identity,
+        broker: i32,
+        offset: Option<i64>,
+        context: &mut Context<'_>,
+    ) -> usize {
+        let is_proven = |entry: &Entry| entry.refused_by == Some(broker) && entry.payload.identity() == Some(identity);
+        let proven = self.queue.window().take(at).filter(|(_, entry)| is_proven(entry));
+        let proven: Vec<(usize, usize)> = proven.map(|(at, entry)| (at, entry.payload.record_count())).collect();
+        let records: usize = proven.iter().map(|(_, records)| records).sum();
+        let room = offset.zip(self.sequence.confirmed_end(identity)).and_then(|(at, end)| at.checked_sub(end));
+        let fits = room.is_some_and(|room| room >= records as i64);
+        for (removed, (at, _)) in proven.iter().enumerate() {
+            let at = at - removed;
+            if fits {
+                self.complete(at, Written::SOMEWHERE, context);
+            } else {
+                self.fail_as_unknown(at, context);
+            }
+        }
+        proven.len()
+    }
+
+    /// Records that the entry at this position may not have been written: a broker that has forgotten the producer may
+    /// still accept a later entry that is in flight, see [`Entry::maybe_skipped`].
+    fn may_be_skipped(&mut self, at: usize) {
+        let identity = self.queue.get(at).and_then(|entry| entry.payload.identity());
+        if identity.is_some_and(|identity| self.may_be_proven_after(at, identity)) {
+            self.queue.update(at, |entry| entry.maybe_skipped = true);
+        }
+    }
+
+    fn retry(&mut self, at: usize, maybe_written: bool, response: Option<Response<'_>>, context: &mut Context<'_>) {
+        let backoff = Backoff { first: context.config.retry_backoff, most: context.config.retry_backoff_max };
+        self.queue.update(at, |entry| {
+            if let Some(response) = response {
+                entry.last_error = Some(Box::new(response.error()));
+                entry.last_error_at = context.now;
+            }
+            entry.maybe_written |= maybe_written;
+            entry.failures = entry.failures.saturating_add(1);
+            entry.not_before = context.now + backoff.after(entry.failures, context.random);
+        });
+    }
+
+    /// Handles a broker that refuses this producer identity at any sequence, so that only another producer id helps. A
+    /// batch that is certainly unwritten is sent under the new one, the first time without a back-off. A batch that may
+    /// be written fails: under another identity it could be written twice, and under the same one it would be refused
+    /// again.
+    fn refuse_identity(&mut self, at: usize, response: Response<'_>, context: &mut Context<'_>) {
+        let Some(entry) = self.queue.get(at) else { return };
+        let Some(identity) = entry.payload.identity() else { return };
+        if entry.maybe_written {
+            self.fail_by_broker(at, true, response, context);
+        } else {
+            self.retry(at, false, Some(response), context);
+            self.queue.update(at, |entry| {
+                if !core::mem::replace(&mut entry.renewed, true) {
+                    entry.not_before = context.now;
+                }
+            });
+        }
+        context.effect(Effect::Refused(identity, response.error()));
+    }
+
+    /// Handles a broker that expects another sequence.
+    ///
+    /// - If an earlier batch under the same identity is still to be sent, this one is retried after it.
+    /// - Otherwise this batch and all after it get new sequences under a new epoch, as in the Java client. If it is the
+    ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
+    /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
+    ///   that it is in the log; without proof it fails with an unknown fate.
+    fn resequence(&mut self, at: usize, response: Response<'_>, context: &mut Context<'_>) {
+        let Some(entry) = self.queue.get(at) else { return };
+        let Some(identity) = entry.payload.identity() else { return };
+        let has_earlier =
+            self.queue.window().take(at).any(|(_, other)| {
+                other.payload.identity() == Some(identity) && !other.awaits_proof(Some(response.broker))
+            });
+        let is_out_of_order = response.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // A batch that may be in the log can be out of order because the broker remembers only later batches.
+        if !has_earlier && entry.number == 0 && !(entry.maybe_written && is_out_of_order) {
+            return self.refuse_identity(at, response, context);
+        }
+        if !has_earlier && entry.maybe_written {
+            if !is_out_of_order || entry.maybe_skipped {
+                return self.fail_by_broker(at, true, response, context);
+            }
+            self.sequence.lose(identity);
+            self.queue.update(at, |entry| {
+                entry.refused_by = Some(response.broker);
+                entry.last_error = Some(Box::new(response.error()));
+                entry.last_error_at = context.now;
+            });
+            return; // without a later batch, fail_unprovable() fails it right after this
+        }
+        if !has_earlier {
+            self.sequence.lose(identity);
+        }
+        self.retry(at, false, Some(response), context);
+    }
+
+    fn fail_by_broker(&mut self, at: usize, maybe_written: bool, response: Response<'_>, context: &mut Context<'_>) {
+        let Some(entry) = self.queue.get(at) else { return };
+        let error = response.error();
+        let of_records = response.response.record_errors.iter().filter_map(|error| {
+            Some(RecordError::new(usize::try_from(error.batch_index).ok()?, error.message.clone()))
+        });
+        let mut errors: Vec<RecordError> = of_records.collect();
+        // In a part of one record, an error of the part is an error of that record.
+        if errors.is_empty() && entry.is_part && entry.payload.record_count() == 1 {
+            errors.push(RecordError::new(0, response.response.error_message.clone()));
+        }
+        self.fail(at, maybe_written, error.into(), errors, context);
+    }
+}

@@ -1,0 +1,301 @@
+//! A partition: its queue and its sequence numbers. Events go in, as method calls: a batch was accepted, was sent, was
+//! answered, or has timed out. Effects come out, which the machine applies. Nothing else changes the queue.
+//!
+//! Its files: what may be sent next, and sending it (this file); [answers](answers); [outcomes](outcomes).
+
+mod answers;
+mod outcomes;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+
+pub(super) use self::answers::{Answer, Response};
+pub(super) use self::outcomes::{Effect, Failed, Split, Written};
+use super::config::ProducerConfig;
+use super::entry::{Entry, EntryId, EntryIds, Payload};
+use super::identity::{Disowned, Identities};
+use super::index::PartitionIndex;
+use super::index::TopicIndex;
+use super::io::ConnectionId;
+use super::node::Node;
+use super::producer_id::Identity;
+use super::queue::Queue;
+use super::sequence::Sequence;
+use super::versions::Versions;
+use crate::batch::{Stamp, StampedBatch};
+use crate::record::TopicPartition;
+use crate::splitmix64::SplitMix64;
+use crate::time::Instant;
+
+/// What a partition waits for before it can send its next batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BlockedOn {
+    /// An event of the partition itself: a response, or another batch.
+    Itself,
+    /// The end of its retry backoff.
+    Until(Instant),
+    /// Metadata that names its leader.
+    Leader,
+    /// Any metadata, since leaders may move; or an event of the partition itself.
+    Metadata,
+    /// A connection to its leader.
+    Node(Node),
+    /// Capacity on this connection, or the end of its throttle time.
+    Capacity(ConnectionId),
+    /// A producer id, which can be requested on this connection.
+    Identity(ConnectionId),
+}
+
+/// A partition's queue and its sequence numbers.
+#[derive(Debug)]
+pub(super) struct Partition {
+    topic: Arc<str>,
+    pub(super) topic_index: TopicIndex,
+    number: i32,
+    queue: Queue,
+    sequence: Sequence,
+    /// Whether a batch was accepted for it since the last call of [`Partition::take_used`].
+    used: bool,
+    /// Whether its queue was not empty when that was last recorded in [`Accumulator`](super::accumulator::Accumulator).
+    pub(super) is_active: bool,
+    /// The leader, by the metadata with this revision.
+    pub(super) leader: (u64, Option<i32>),
+}
+
+/// What a transition needs besides the partition itself, and where it puts its effects.
+pub(super) struct Context<'m> {
+    pub(super) index: PartitionIndex,
+    pub(super) config: &'m ProducerConfig,
+    pub(super) now: Instant,
+    pub(super) random: &'m mut SplitMix64,
+    pub(super) ids: &'m mut EntryIds,
+    pub(super) effects: &'m mut VecDeque<(PartitionIndex, Effect)>,
+}
+
+impl Context<'_> {
+    fn effect(&mut self, effect: Effect) {
+        self.effects.push_back((self.index, effect));
+    }
+}
+
+/// The connection over which a partition could send, and the broker that it leads to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    pub(super) connection: ConnectionId,
+    pub(super) broker: i32,
+    pub(super) versions: Versions,
+    /// Whether batches are sent with a producer id.
+    pub(super) is_idempotent: bool,
+}
+
+impl Partition {
+    pub(super) fn new(topic: Arc<str>, topic_index: TopicIndex, number: i32) -> Self {
+        Self {
+            topic,
+            topic_index,
+            number,
+            queue: Queue::default(),
+            sequence: Sequence::default(),
+            used: false,
+            is_active: false,
+            leader: (0, None),
+        }
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(super) fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// Returns its name, for an outcome.
+    pub(super) fn to(&self) -> TopicPartition {
+        TopicPartition::new(&*self.topic, self.number)
+    }
+
+    /// Compares two partitions by topic and number.
+    pub(super) fn compare(&self, other: &Self) -> core::cmp::Ordering {
+        let topics = if self.topic_index == other.topic_index {
+            core::cmp::Ordering::Equal
+        } else {
+            self.topic.cmp(&other.topic)
+        };
+        topics.then(self.number.cmp(&other.number))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Returns the oldest entry.
+    pub(super) fn oldest(&self) -> Option<&Entry> {
+        self.queue.get(0)
+    }
+
+    /// Appends a batch.
+    pub(super) fn accept(&mut self, entry: Box<Entry>) {
+        self.used = true;
+        self.queue.push(entry);
+    }
+
+    /// Returns whether the partition is in use: a batch was accepted since the last call, or is queued.
+    pub(super) fn take_used(&mut self) -> bool {
+        core::mem::take(&mut self.used) || !self.queue.is_empty()
+    }
+
+    /// Returns the last identity that it has stamped a batch under.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.sequence.identity()
+    }
+
+    /// Returns the position of the next entry to send to this leader: the first that is not in flight. `None` while a
+    /// later one is in flight, whose response must arrive first.
+    pub(super) fn next(&self, leader: Option<i32>) -> Option<usize> {
+        let mut window = self.queue.window();
+        let next = window.find(|(_, entry)| entry.in_flight.is_none() && !entry.awaits_proof(leader));
+        match next {
+            Some((at, _)) => window.all(|(_, entry)| entry.in_flight.is_none()).then_some(at),
+            None => self.queue.first_after_window(),
+        }
+    }
+
+    /// Returns what blocks the next entry whatever the state of the connections.
+    ///
+    /// # Errors
+    /// What the partition is blocked on. Otherwise returns the leader.
+    pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<i32, BlockedOn> {
+        let at = self.next(leader).ok_or(BlockedOn::Itself)?;
+        let not_before = self.queue.get(at).map_or(now, |entry| entry.not_before);
+        if not_before > now {
+            return Err(BlockedOn::Until(not_before));
+        }
+        leader.ok_or(BlockedOn::Leader)
+    }
+
+    /// Returns the position of the next entry, if it may be sent on this route now.
+    ///
+    /// # Errors
+    /// What the partition is blocked on.
+    pub(super) fn sendable(&self, route: &Route, identities: &Identities) -> Result<usize, BlockedOn> {
+        let &Route { connection, broker, versions, is_idempotent } = route;
+        let at = self.next(Some(broker)).ok_or(BlockedOn::Itself)?;
+        let entry = self.queue.get(at).ok_or(BlockedOn::Itself)?;
+        // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
+        // they do block it.
+        let is_retransmission = entry.payload.identity().is_some();
+        let earlier = || {
+            let before = self.queue.window().take(at).map(|(_, entry)| entry);
+            before.filter(|entry| !(is_retransmission && entry.awaits_proof(Some(broker))))
+        };
+        // Nothing is sent to a new leader before the old one has responded, unless the old one leads again.
+        if earlier().any(|entry| entry.in_flight != Some(connection)) {
+            return Err(BlockedOn::Metadata);
+        }
+        let identity = match &entry.payload {
+            Payload::Stamped(batch, identity) if batch.magic() == versions.magic() => *identity,
+            // It may be in the log under its sequence, and a broker this old cannot detect the duplicate. Wait: a newer
+            // broker may become leader.
+            Payload::Stamped(_, Some(_)) if entry.maybe_written => return Err(BlockedOn::Metadata),
+            _ if !is_idempotent => None,
+            _ => Some(identities.usable_by(&self.sequence).ok_or(BlockedOn::Identity(connection))?),
+        };
+        // Pipelined only after batches whose sequences the broker checks. A new batch also only while the broker still
+        // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
+        let oldest = self.queue.get(0).map_or(0, |entry| entry.number);
+        let is_next_in_sequence = |identity: Identity| {
+            self.sequence.is_confirmed(identity, broker)
+                && earlier().all(|entry| entry.payload.identity() == Some(identity))
+                && (is_retransmission || self.sequence.is_remembered(oldest))
+        };
+        if earlier().next().is_none() || identity.is_some_and(is_next_in_sequence) {
+            Ok(at)
+        } else {
+            Err(BlockedOn::Metadata)
+        }
+    }
+
+    /// Returns `true` if unsent batches need a producer id that is not available.
+    pub(super) fn waits_for_identity(&self, identities: &Identities) -> bool {
+        let is_unstamped = |entry: &Entry| matches!(entry.payload, Payload::Sealed(_));
+        let unstamped =
+            self.queue.first_after_window().is_some() || self.queue.window().any(|(_, entry)| is_unstamped(entry));
+        unstamped && identities.usable_by(&self.sequence).is_none()
+    }
+
+    /// Returns the size of the entry at this position, in bytes.
+    pub(super) fn size(&self, at: usize) -> usize {
+        self.queue.get(at).map_or(0, |entry| entry.payload.size())
+    }
+
+    /// The next entry is sent over this route: stamps it, unless that was done before. Returns its id and its bytes.
+    pub(super) fn stamp(&mut self, at: usize, route: &Route, identities: &Identities) {
+        let Self { queue, sequence, .. } = self;
+        let identity = identities.usable_by(sequence).filter(|_| route.is_idempotent);
+        queue.update(at, |entry| {
+            let count = entry.payload.record_count();
+            let payload = core::mem::replace(&mut entry.payload, Payload::Gone);
+            entry.payload = match (payload, identity) {
+                (Payload::Sealed(batch), Some(identity)) => {
+                    let (first, number) = sequence.take(identity, count);
+                    entry.number = number;
+                    let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
+                    let stamped = batch
+                        .stamp(stamp)
+                        .expect("is_idempotent implies magic 2, and prepare() has put the batch into it");
+                    Payload::Stamped(stamped, Some(identity))
+                }
+                (Payload::Sealed(batch), None) => Payload::Stamped(batch.without_producer_id(), None),
+                (payload, _) => payload,
+            };
+        });
+    }
+
+    /// Returns the stamped batch at this position.
+    pub(super) fn stamped(&self, at: usize) -> Option<&StampedBatch> {
+        match &self.queue.get(at)?.payload {
+            Payload::Stamped(batch, _) => Some(batch),
+            Payload::Sealed(_) | Payload::Open(_) | Payload::Gone => None,
+        }
+    }
+
+    /// Records that the entry at this position is in flight. Returns its id.
+    pub(super) fn sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
+        self.queue.update(at, |entry| {
+            entry.in_flight = Some(connection);
+            entry.id
+        })
+    }
+
+    /// Records that the topic was recreated: its brokers do not know the producer.
+    pub(super) fn recreated(&mut self) {
+        self.sequence.doubt();
+    }
+
+    /// Stops using an identity that this refusal applies to. Returns `true` if it used one.
+    pub(super) fn disown(&mut self, disowned: Disowned) -> bool {
+        let own = self.sequence.identity().filter(|&own| disowned.applies_to(own));
+        own.inspect(|&own| self.sequence.lose(own)).is_some()
+    }
+
+    /// Removes the oldest entry, and does nothing else: for use after a panic.
+    pub(super) fn pop(&mut self) -> Option<Box<Entry>> {
+        self.queue.remove(0)
+    }
+
+    #[cfg(debug_assertions)]
+    pub(super) fn assert_window(&self) {
+        self.queue.assert_window();
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.number)
+    }
+}

@@ -1,0 +1,236 @@
+use super::*;
+use crate::failure::FailureReason;
+use crate::machine::unfinished::Unfinished;
+use crate::protocol::{ErrorCode, PartitionProduceResponse};
+use crate::time::Timestamp;
+use crate::{KafkaBatch, Record};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+const BROKER: i32 = 1;
+const LEADER: Option<i32> = Some(BROKER);
+
+/// A partition, and what its transitions need.
+struct World {
+    partition: Partition,
+    identities: Identities,
+    config: ProducerConfig,
+    random: SplitMix64,
+    ids: EntryIds,
+    unfinished: Unfinished,
+    effects: VecDeque<(PartitionIndex, Effect)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut identities = Identities::default();
+        identities.obtain(Identity { id: 7, epoch: 0 }).unwrap();
+        Self {
+            partition: Partition::new("t".into(), 0, 3),
+            identities,
+            config: ProducerConfig::new([("boot", 9092)]),
+            random: SplitMix64::new(1),
+            ids: EntryIds::default(),
+            unfinished: Unfinished::default(),
+            effects: VecDeque::new(),
+        }
+    }
+
+    fn accept(&mut self, count: usize) {
+        for _ in 0..count {
+            let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+            batch.extend([Record::new("x")]).unwrap();
+            let batch = batch.seal().unwrap();
+            let (id, place) = self.unfinished.accept(batch.size(), Instant::START, 0);
+            self.partition.accept(Entry::new(self.ids.next(), id, place, batch, Instant::START));
+        }
+    }
+
+    fn route() -> Route {
+        let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
+        Route { connection: ConnectionId::new(0), broker: BROKER, versions, is_idempotent: true }
+    }
+
+    /// Sends the next batch. Returns its id.
+    fn send(&mut self) -> Result<EntryId, BlockedOn> {
+        let route = Self::route();
+        let at = self.partition.sendable(&route, &self.identities)?;
+        self.partition.stamp(at, &route, &self.identities);
+        assert!(self.partition.stamped(at).is_some());
+        Ok(self.partition.sent(at, route.connection))
+    }
+
+    fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
+        let Self { partition, config, random, ids, effects, .. } = self;
+        step(partition, &mut Context { index: 5, config, now: Instant::START, random, ids, effects })
+    }
+
+    fn answer(&mut self, entry: EntryId, code: ErrorCode, base_offset: i64) {
+        let response = PartitionProduceResponse {
+            index: 3,
+            error_code: code,
+            base_offset,
+            log_append_time_ms: -1,
+            log_start_offset: -1,
+            record_errors: Vec::new(),
+            error_message: None,
+            current_leader: None,
+        };
+        let response = Response { broker: BROKER, version: 3, response: &response, endpoints: &[] };
+        self.transition(|partition, context| partition.answered(entry, BROKER, Answer::Response(response), context));
+    }
+
+    /// Removes the effects, and describes them: the batch, and what happened to it.
+    fn effects(&mut self) -> Vec<String> {
+        let describe = |(index, effect)| {
+            assert_eq!(index, 5);
+            match effect {
+                Effect::Completed(entry, written) => format!("{} at {}", entry.batch.0, written.offset),
+                Effect::Failed(failed) => {
+                    format!(
+                        "{} failed{}",
+                        failed.entry.batch.0,
+                        if failed.maybe_written { ", maybe written" } else { "" }
+                    )
+                }
+                Effect::Split(split) => format!("{} in {} parts", split.batch.0, split.parts),
+                Effect::Confirmed(identity) => format!("{}/{} confirmed", identity.id, identity.epoch),
+                Effect::Refused(identity, _) => format!("{}/{} refused", identity.id, identity.epoch),
+            }
+        };
+        self.effects.drain(..).map(describe).collect()
+    }
+}
+
+#[test]
+fn one_batch_is_in_flight_until_the_first_is_accepted_and_then_five_are() {
+    let mut world = World::new();
+    assert_eq!(world.send(), Err(BlockedOn::Itself));
+    world.accept(8);
+    let first = world.send().unwrap();
+    assert_eq!(world.send(), Err(BlockedOn::Metadata));
+    world.answer(first, ErrorCode::NONE, 40);
+    assert_eq!(world.effects(), ["7/0 confirmed", "0 at 40"]);
+    for _ in 0..5 {
+        world.send().unwrap();
+    }
+    assert_eq!(world.send(), Err(BlockedOn::Metadata), "the broker would not remember the first");
+    assert_eq!(world.partition.next(LEADER), Some(5));
+}
+
+#[test]
+fn a_refused_batch_waits_for_those_after_it_and_is_sent_first() {
+    let mut world = World::new();
+    world.accept(4);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let (second, third) = (world.send().unwrap(), world.send().unwrap());
+    world.effects();
+    world.answer(second, ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+    assert_eq!(world.partition.next(LEADER), None, "the third is in flight");
+    world.answer(third, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert!(world.effects().is_empty());
+    assert_eq!(world.partition.next(LEADER), Some(0));
+    let BlockedOn::Until(moment) = world.partition.next_leader(LEADER, Instant::START).unwrap_err() else { panic!() };
+    assert_eq!(world.partition.next_leader(LEADER, moment), Ok(BROKER));
+    assert_eq!(world.partition.next_leader(None, moment), Err(BlockedOn::Leader));
+    assert_eq!(world.send(), Ok(second));
+    world.answer(second, ErrorCode::NONE, 41);
+    assert_eq!(world.effects(), ["7/0 confirmed", "1 at 41"]);
+}
+
+#[test]
+fn a_later_batch_proves_an_earlier_one() {
+    let mut world = World::new();
+    world.accept(4);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let (second, third) = (world.send().unwrap(), world.send().unwrap());
+    world.transition(|partition, context| partition.answered(second, BROKER, Answer::NoResponse, context));
+    world.transition(|partition, context| partition.answered(third, BROKER, Answer::NoResponse, context));
+    world.effects();
+    assert_eq!(world.send(), Ok(second), "in the order of acceptance");
+    assert_eq!(world.send(), Ok(third));
+    world.answer(second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert!(world.effects().is_empty(), "it awaits proof");
+    world.answer(third, ErrorCode::NONE, 42);
+    assert_eq!(world.effects(), ["1 at -1", "7/0 confirmed", "2 at 42"]);
+}
+
+#[test]
+fn without_room_in_the_log_an_earlier_batch_is_not_proven() {
+    let mut world = World::new();
+    world.accept(3);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let (second, third) = (world.send().unwrap(), world.send().unwrap());
+    for entry in [second, third] {
+        world.transition(|partition, context| partition.answered(entry, BROKER, Answer::NoResponse, context));
+    }
+    world.effects();
+    world.send().unwrap();
+    world.send().unwrap();
+    world.answer(second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    world.answer(third, ErrorCode::NONE, 41);
+    assert_eq!(world.effects(), ["1 failed, maybe written", "7/0 confirmed", "2 at 41"]);
+}
+
+#[test]
+fn only_what_is_not_in_flight_fails_while_it_waits() {
+    let mut world = World::new();
+    world.accept(3);
+    let first = world.send().unwrap();
+    world.transition(|partition, context| partition.fail_waiting(|| FailureReason::Closed, context));
+    assert_eq!(world.effects(), ["1 failed", "2 failed"]);
+    world.transition(|partition, context| partition.abandon_oldest(FailureReason::Closed, context));
+    assert_eq!(world.effects(), ["0 failed, maybe written"]);
+    world.answer(first, ErrorCode::NONE, 40);
+    assert!(world.effects().is_empty() && world.partition.is_empty(), "the answer came too late");
+}
+
+#[test]
+fn a_refused_identity_is_an_effect_and_the_batch_is_stamped_again() {
+    let mut world = World::new();
+    world.accept(1);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::PRODUCER_FENCED, -1);
+    let Some((_, Effect::Refused(identity, refusal))) = world.effects.pop_front() else { panic!() };
+    let disowned = world.identities.disown(identity, refusal).unwrap();
+    assert!(world.partition.disown(disowned));
+    world.transition(|partition, context| partition.reseal_void(context));
+    assert!(world.partition.waits_for_identity(&world.identities));
+    assert_eq!(world.send(), Err(BlockedOn::Identity(ConnectionId::new(0))));
+    world.identities.obtain(Identity { id: 8, epoch: 0 }).unwrap();
+    assert_eq!(world.send(), Ok(first));
+    assert_eq!(world.partition.identity(), Some(Identity { id: 8, epoch: 0 }));
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_replaced_with_parts_in_its_place() {
+    let mut world = World::new();
+    world.config.split_too_large = true;
+    let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+    batch.extend(["a", "b", "c"].map(Record::new)).unwrap();
+    let batch = batch.seal().unwrap();
+    let (id, place) = world.unfinished.accept(batch.size(), Instant::START, 0);
+    world.partition.accept(Entry::new(world.ids.next(), id, place, batch, Instant::START));
+    world.accept(1);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::MESSAGE_TOO_LARGE, -1);
+    assert_eq!(world.effects(), ["0 in 2 parts"]);
+    let entries: Vec<_> = (0..3).map(|at| world.partition.queue.get(at).unwrap()).collect();
+    let parts: Vec<_> = entries.iter().map(|entry| (entry.batch.0, entry.is_part, entry.position)).collect();
+    assert_eq!(parts, [(0, true, 0), (0, true, 1), (1, false, 0)]);
+}
+
+#[test]
+fn a_partition_is_in_use_while_it_has_batches_and_once_after_the_last_was_accepted() {
+    let mut world = World::new();
+    world.accept(1);
+    assert!(world.partition.take_used() && world.partition.take_used());
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    assert!(!world.partition.take_used());
+    assert_eq!((world.partition.to(), format!("{}", world.partition)), (TopicPartition::new("t", 3), "t-3".into()));
+}

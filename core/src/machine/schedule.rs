@@ -1,0 +1,336 @@
+//! Which partitions are to be examined, and what the others wait for. Whatever ends a wait finds those that wait for it
+//! here, without looking at any other partition.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::index::PartitionIndex;
+use super::node::Node;
+
+/// What a partition waits for. Each partition waits for one thing at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A batch: its queue is empty.
+    #[default]
+    Batch,
+    /// To be examined: something of it has changed.
+    Examination,
+    /// An event of its own: a response, or another batch.
+    Itself,
+    /// The end of its retry backoff.
+    Backoff,
+    /// An event that ends the waits of several partitions.
+    Event(Event),
+    /// Its turn to send to this node, which leads it.
+    Turn(Node),
+}
+
+/// An event that several partitions can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Metadata that names the leader.
+    Leader,
+    /// Any metadata, since leaders may move; or an event of the partition itself.
+    Metadata,
+    /// A producer id.
+    Identity,
+}
+
+/// What each partition waits for. There is a list of partitions for each wait that others end. A partition is in at most
+/// one of them, so the links of all lists are in one vector, by partition.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    links: Vec<Link>,
+    lists: Lists,
+    /// Nodes with partitions whose turn may have come, each once: the nodes take turns, too.
+    due: VecDeque<Node>,
+    /// How often it was set what a partition waits for.
+    #[cfg(test)]
+    changes: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    wait: Wait,
+    before: Option<PartitionIndex>,
+    after: Option<PartitionIndex>,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    examination: List,
+    leader: List,
+    metadata: List,
+    identity: List,
+    turns: BTreeMap<Node, Turns>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct List {
+    first: Option<PartitionIndex>,
+    last: Option<PartitionIndex>,
+}
+
+/// The partitions that take turns to send to a node. The one that has sent is appended again, so none starves.
+#[derive(Debug, Default)]
+struct Turns {
+    list: List,
+    /// Whether the node is in [`Schedule::due`].
+    is_due: bool,
+}
+
+impl Lists {
+    fn of(&mut self, wait: Wait) -> Option<&mut List> {
+        match wait {
+            Wait::Batch | Wait::Itself | Wait::Backoff => None,
+            Wait::Examination => Some(&mut self.examination),
+            Wait::Event(event) => Some(self.event(event)),
+            Wait::Turn(node) => Some(&mut self.turns.entry(node).or_default().list),
+        }
+    }
+
+    fn event(&mut self, event: Event) -> &mut List {
+        match event {
+            Event::Leader => &mut self.leader,
+            Event::Metadata => &mut self.metadata,
+            Event::Identity => &mut self.identity,
+        }
+    }
+}
+
+impl Schedule {
+    /// Returns what a partition waits for.
+    pub(super) fn wait(&self, index: PartitionIndex) -> Wait {
+        self.links.get(index).map_or(Wait::Batch, |link| link.wait)
+    }
+
+    /// Sets what a partition waits for. It is the last of those that wait for the same.
+    pub(super) fn set(&mut self, index: PartitionIndex, wait: Wait) {
+        #[cfg(test)]
+        {
+            self.changes += 1;
+        }
+        if index >= self.links.len() {
+            self.links.resize(index + 1, Link::default());
+        }
+        self.unlink(index);
+        let mut link = Link { wait, before: None, after: None };
+        if let Some(list) = self.lists.of(wait) {
+            link.before = list.last.replace(index);
+            match link.before {
+                Some(last) => self.links[last].after = Some(index),
+                None => list.first = Some(index),
+            }
+        }
+        self.links[index] = link;
+        if let Wait::Turn(node) = wait {
+            self.node_changed(node);
+        }
+    }
+
+    /// Returns how often [`set`](Self::set) was called.
+    #[cfg(test)]
+    pub(super) fn changes(&self) -> usize {
+        self.changes
+    }
+
+    fn unlink(&mut self, index: PartitionIndex) {
+        let Link { wait, before, after } = self.links[index];
+        let Some(list) = self.lists.of(wait) else { return };
+        match before {
+            Some(before) => self.links[before].after = after,
+            None => list.first = after,
+        }
+        match after {
+            Some(after) => self.links[after].before = before,
+            None => list.last = before,
+        }
+    }
+
+    /// Returns the next partition to be examined.
+    pub(super) fn next_to_examine(&self) -> Option<PartitionIndex> {
+        self.lists.examination.first
+    }
+
+    /// Returns the partition that has waited longest for this event.
+    pub(super) fn first_waiting_for(&mut self, event: Event) -> Option<PartitionIndex> {
+        self.lists.event(event).first
+    }
+
+    /// Marks the partitions to be examined that wait for this event.
+    pub(super) fn wake(&mut self, event: Event) {
+        while let Some(index) = self.lists.event(event).first {
+            self.set(index, Wait::Examination);
+        }
+    }
+
+    /// Marks the partitions to be examined that wait for their turn at a node and meet this condition.
+    pub(super) fn wake_turns(&mut self, mut condition: impl FnMut(PartitionIndex, Node) -> bool) {
+        let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
+        for node in nodes {
+            let mut next = self.first_turn(node);
+            while let Some(index) = next {
+                next = self.links[index].after;
+                if condition(index, node) {
+                    self.set(index, Wait::Examination);
+                }
+            }
+            self.node_changed(node);
+        }
+        self.lists.turns.retain(|_, turns| turns.is_due || turns.list.first.is_some());
+    }
+
+    /// Returns the partition whose turn is next at this node.
+    pub(super) fn first_turn(&self, node: Node) -> Option<PartitionIndex> {
+        self.lists.turns.get(&node)?.list.first
+    }
+
+    /// Records that a request may be possible at a node where none was: a connection is ready or was lost, a response
+    /// has arrived, or a time is over.
+    pub(super) fn node_changed(&mut self, node: Node) {
+        if let Some(turns) = self.lists.turns.get_mut(&node).filter(|turns| turns.list.first.is_some()) {
+            if !core::mem::replace(&mut turns.is_due, true) {
+                self.due.push_back(node);
+            }
+        }
+    }
+
+    /// Returns the next node at which a partition may have its turn.
+    pub(super) fn due_node(&mut self) -> Option<Node> {
+        while let Some(&node) = self.due.front() {
+            if self.first_turn(node).is_some() {
+                return Some(node);
+            }
+            self.settle_due_node();
+        }
+        None
+    }
+
+    /// Records that no request is possible at the [due node](Self::due_node) until [it changes](Self::node_changed).
+    pub(super) fn settle_due_node(&mut self) {
+        if let Some(turns) = self.due.pop_front().and_then(|node| self.lists.turns.get_mut(&node)) {
+            turns.is_due = false;
+        }
+    }
+
+    /// Makes the [due node](Self::due_node) the last of those that are due.
+    pub(super) fn rotate_due_nodes(&mut self) {
+        if let Some(node) = self.due.pop_front() {
+            self.due.push_back(node);
+        }
+    }
+
+    /// Asserts that each partition is in the list of what it waits for, and in no other.
+    #[cfg(debug_assertions)]
+    pub(super) fn assert_lists(&mut self) {
+        let mut listed = 0;
+        let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
+        let events = [Event::Leader, Event::Metadata, Event::Identity].map(Wait::Event);
+        let waits = [Wait::Examination].into_iter().chain(events).chain(nodes.into_iter().map(Wait::Turn));
+        for wait in waits {
+            let mut next = self.lists.of(wait).and_then(|list| list.first);
+            while let Some(index) = next {
+                debug_assert_eq!(self.links[index].wait, wait, "partition {index} is in a wrong list");
+                next = self.links[index].after;
+                listed += 1;
+            }
+        }
+        let unlisted = |link: &&Link| matches!(link.wait, Wait::Batch | Wait::Itself | Wait::Backoff);
+        let unlisted = self.links.iter().filter(unlisted).count();
+        debug_assert_eq!(listed + unlisted, self.links.len(), "a partition is in no list");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Node = Node::Broker(1);
+    const TWO: Node = Node::Broker(2);
+
+    fn examined(schedule: &mut Schedule) -> Vec<PartitionIndex> {
+        let mut examined = Vec::new();
+        while let Some(index) = schedule.next_to_examine() {
+            schedule.set(index, Wait::Itself);
+            examined.push(index);
+        }
+        examined
+    }
+
+    #[test]
+    fn a_partition_waits_for_one_thing_and_is_woken_by_nothing_else() {
+        let mut schedule = Schedule::default();
+        for index in 0..4 {
+            schedule.set(index, Wait::Event(Event::Leader));
+        }
+        schedule.set(1, Wait::Event(Event::Identity));
+        schedule.set(2, Wait::Backoff);
+        schedule.wake(Event::Metadata);
+        assert!(examined(&mut schedule).is_empty());
+        schedule.wake(Event::Leader);
+        assert_eq!(examined(&mut schedule), [0, 3]);
+        assert_eq!(schedule.first_waiting_for(Event::Identity), Some(1));
+        schedule.wake(Event::Identity);
+        schedule.set(1, Wait::Batch);
+        assert!(examined(&mut schedule).is_empty());
+        assert_eq!(
+            [0, 1, 2, 9].map(|index| schedule.wait(index)),
+            [Wait::Itself, Wait::Batch, Wait::Backoff, Wait::Batch]
+        );
+        #[cfg(debug_assertions)]
+        schedule.assert_lists();
+    }
+
+    #[test]
+    fn partitions_of_a_node_take_turns() {
+        let mut schedule = Schedule::default();
+        for index in [5, 3, 4] {
+            schedule.set(index, Wait::Turn(ONE));
+        }
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            let index = schedule.first_turn(ONE).unwrap();
+            turns.push(index);
+            schedule.set(index, Wait::Turn(ONE));
+        }
+        schedule.set(4, Wait::Itself);
+        turns.push(schedule.first_turn(ONE).unwrap());
+        assert_eq!(turns, [5, 3, 4, 5, 3]);
+        assert_eq!(schedule.first_turn(TWO), None);
+    }
+
+    #[test]
+    fn a_node_is_due_once_until_it_is_settled_and_again_when_it_changes() {
+        let mut schedule = Schedule::default();
+        schedule.node_changed(ONE);
+        assert_eq!(schedule.due_node(), None, "no partition waits for its turn there");
+        for (index, node) in [(0, ONE), (1, TWO), (2, ONE)] {
+            schedule.set(index, Wait::Turn(node));
+        }
+        assert_eq!(schedule.due_node(), Some(ONE));
+        schedule.rotate_due_nodes();
+        assert_eq!(schedule.due_node(), Some(TWO));
+        schedule.settle_due_node();
+        assert_eq!(schedule.due_node(), Some(ONE));
+        schedule.settle_due_node();
+        assert_eq!(schedule.due_node(), None);
+        schedule.node_changed(TWO);
+        schedule.node_changed(TWO);
+        assert_eq!(schedule.due_node(), Some(TWO));
+        schedule.set(1, Wait::Itself);
+        assert_eq!(schedule.due_node(), None, "its only partition waits for something else");
+    }
+
+    #[test]
+    fn partitions_that_wait_for_their_turn_are_woken_one_by_one() {
+        let mut schedule = Schedule::default();
+        for index in 0..4 {
+            schedule.set(index, Wait::Turn(if index < 3 { ONE } else { TWO }));
+        }
+        schedule.wake_turns(|index, node| index == 1 || node == TWO);
+        assert_eq!(examined(&mut schedule), [1, 3]);
+        assert_eq!((schedule.first_turn(ONE), schedule.first_turn(TWO)), (Some(0), None));
+        #[cfg(debug_assertions)]
+        schedule.assert_lists();
+    }
+}
