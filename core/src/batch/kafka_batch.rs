@@ -103,12 +103,10 @@ impl KafkaBatch {
         next
     }
 
-    /// Creates an empty batch with the settings and the time of this one, except that keys determine no partition, and that
-    /// the first append allocates `capacity` bytes unless the settings have a capacity.
-    pub(crate) fn next_for_any_partition(&self, capacity: usize) -> Self {
+    /// Creates an empty batch with the settings and the time of this one, except that keys determine no partition.
+    pub(crate) fn next_for_any_partition(&self) -> Self {
         let mut next = self.next_batch();
         next.options.partitions = None;
-        next.options.capacity.get_or_insert(capacity);
         next
     }
 

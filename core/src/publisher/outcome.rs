@@ -1,4 +1,4 @@
-//! What became of the messages of a [`PartitionedPublisher`](super::PartitionedPublisher).
+//! The outcome of the messages of a [`PartitionedPublisher`](super::PartitionedPublisher).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

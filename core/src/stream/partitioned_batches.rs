@@ -12,10 +12,6 @@ use crate::partitioner::{StickyPartitioner, partition_for_key};
 use crate::record::{AsRecord, Record};
 use crate::time::Timestamp;
 
-/// The bytes that the first append to a batch allocates. The batch grows as it fills, so that many open batches with few
-/// records need little memory.
-const INITIAL_CAPACITY: usize = 512;
-
 /// Open batches for the partitions of a topic, one for each partition that has records.
 ///
 /// A record goes to an explicit partition, to the partition of its key, or, without either, to the sticky partition, which
@@ -111,13 +107,12 @@ pub enum PartitionedAppendError {
 impl PartitionedBatches {
     /// Creates a set of open batches, at first none, for a topic with this number of partitions.
     ///
-    /// The batches have the settings of `settings`, whose records are ignored. They begin with 512 bytes of memory and grow as
-    /// they fill, unless [`BatchOptions::capacity`](crate::BatchOptions::capacity) is set. Up to 8 bytes are used for each
-    /// partition without an open batch.
+    /// The batches have the settings of `settings`, whose records are ignored. Up to 8 bytes of memory are used for each partition
+    /// without an open batch.
     #[must_use]
     pub fn new(settings: &KafkaBatch, partitions: NonZeroU32) -> Self {
         Self {
-            template: template(settings),
+            template: settings.next_for_any_partition(),
             partitions,
             sticky: StickyPartitioner::new(0),
             linger: None,
@@ -231,7 +226,7 @@ impl PartitionedBatches {
 
     /// Sets the settings of the batches that are opened later, as [`new`](Self::new).
     pub fn set_settings(&mut self, settings: &KafkaBatch) {
-        self.template = template(settings);
+        self.template = settings.next_for_any_partition();
     }
 
     /// Returns the number of partitions.
@@ -310,11 +305,6 @@ impl PartitionedBatches {
             None => self.append_to(partition, record, now),
         }
     }
-}
-
-fn template(settings: &KafkaBatch) -> KafkaBatch {
-    let capacity = settings.options().batch_size.min(INITIAL_CAPACITY);
-    settings.next_for_any_partition(capacity)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A transport whose answers the test gives, a source whose messages it sends, and a clock that it advances.
+//! The tests control the transport, the source and the clock.
 
 mod fake;
 

@@ -223,15 +223,6 @@ fn settings_apply_from_the_next_batch_on() {
 }
 
 #[test]
-fn open_batches_take_memory_as_they_fill() {
-    let settings = BatchOptions::default().batch_size(1 << 20).build(0).unwrap();
-    let batch = PartitionedBatches::new(&settings, count(1)).template;
-    assert_eq!(batch.options().capacity, Some(INITIAL_CAPACITY));
-    let settings = BatchOptions::default().batch_size(1 << 20).capacity(77).build(0).unwrap();
-    assert_eq!(PartitionedBatches::new(&settings, count(1)).template.options().capacity, Some(77));
-}
-
-#[test]
 fn the_cost_of_a_call_does_not_depend_on_the_number_of_open_batches() {
     let mut batches = batches(10_000);
     let mut most = 0;

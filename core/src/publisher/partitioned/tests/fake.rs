@@ -1,4 +1,4 @@
-//! A transport that does as the test says, and what it publishes from: a source and a clock.
+//! A transport whose outcomes the test sets, a source and a clock.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -24,7 +24,7 @@ use crate::record::TopicPartition;
 use crate::send_error::{FlushError, SendError, SendErrorReason};
 use crate::transport::{Capabilities, Transport};
 
-/// What becomes of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Delivered,
@@ -38,7 +38,7 @@ pub(super) enum Answer {
 #[expect(clippy::disallowed_types, reason = "a transport is shared among threads")]
 type Shared<T> = Arc<Mutex<T>>;
 
-/// Answers as told; without an answer, a batch is delivered.
+/// Uses the answers in order; without one, a batch is delivered.
 #[derive(Clone)]
 pub(super) struct Fake(Shared<State>);
 
