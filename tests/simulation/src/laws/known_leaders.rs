@@ -10,6 +10,7 @@ const UNKNOWN_TOPIC: i16 = 3;
 const REPLICA_NOT_AVAILABLE: i16 = 9;
 const UNKNOWN_TOPIC_ID: i16 = 100;
 const INCONSISTENT_TOPIC_ID: i16 = 103;
+const RELIABLE_EPOCHS_SINCE: i16 = 9;
 
 /// What the client knows of the leaders.
 #[derive(Debug, Default)]
@@ -34,8 +35,9 @@ impl KnownLeaders {
         (*epoch >= 0 && *leader != Some(broker) && older.contains(&broker)).then_some(*epoch)
     }
 
-    /// Records a response to Metadata.
-    pub fn metadata(&mut self, response: &MetadataResponse) {
+    /// Records a response to this version of Metadata. Epochs of versions before 9 are not used, as in the Java client: brokers
+    /// may report old ones (KAFKA-9212).
+    pub fn metadata(&mut self, version: i16, response: &MetadataResponse) {
         if response.error_code != 0 {
             *self = Self::default();
         }
@@ -57,7 +59,8 @@ impl KnownLeaders {
             for partition in &described.partitions {
                 let leader = i32::from(partition.leader_id);
                 let good = matches!(partition.error_code, 0 | REPLICA_NOT_AVAILABLE) && self.brokers.contains(&leader);
-                topic.learn(partition.partition_index, partition.leader_epoch, Some(leader).filter(|_| good));
+                let epoch = if version >= RELIABLE_EPOCHS_SINCE { partition.leader_epoch } else { -1 };
+                topic.learn(partition.partition_index, epoch, Some(leader).filter(|_| good));
             }
         }
     }

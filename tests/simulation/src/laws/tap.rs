@@ -236,7 +236,8 @@ impl Tap {
         let mut line = format!("{:?} v{} #{correlation} responded to", request.api, request.version);
         let header = 4 + usize::from(answer_header_version(request.api, request.version) >= 1);
         if request.api == ApiKey::Metadata {
-            known_leaders.metadata(&MetadataResponse::decode(&mut frame.slice(header..), request.version).ok()?);
+            let response = MetadataResponse::decode(&mut frame.slice(header..), request.version).ok()?;
+            known_leaders.metadata(request.version, &response);
         }
         if request.api == ApiKey::InitProducerId {
             let answer = InitProducerIdResponse::decode(&mut frame.slice(header..), request.version).ok()?;
