@@ -12,6 +12,9 @@ use kafka_batch::decode::{
 };
 use serde::Deserialize;
 
+#[path = "vectors/pack.rs"]
+mod pack;
+
 #[derive(Debug, Deserialize, PartialEq)]
 struct Vector {
     file: String,
@@ -68,7 +71,7 @@ fn bytes_of(name: &str) -> Vec<u8> {
 }
 
 fn manifest() -> Vec<Vector> {
-    serde_json::from_slice(&fs::read(folder().join("manifest.json")).expect("the manifest")).expect("the manifest")
+    pack::entries("java-tolerance/manifest.json")
 }
 
 fn entry(record: &RawRecordView<'_>) -> Entry {

@@ -1,10 +1,5 @@
 //! Reads the files of this directory: the bytes of a vector, and the records in its manifest.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::DeserializeOwned;
@@ -12,14 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
-}
+#[path = "pack.rs"]
+mod pack;
 
-/// Returns the entries of a JSON file.
-pub(crate) fn entries<T: DeserializeOwned>(file: &str) -> Vec<T> {
-    serde_json::from_slice(&bytes_of(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
-}
+pub(crate) use self::pack::{bytes_of, entries, folder, large};
 
 /// Returns the entries of `manifest.json`, with `batches` where they are omitted.
 pub(crate) fn good<T: DeserializeOwned>() -> Vec<T> {
@@ -31,34 +22,6 @@ pub(crate) fn good<T: DeserializeOwned>() -> Vec<T> {
     }
     let typed = |entry: Value| T::deserialize(&entry).unwrap_or_else(|error| panic!("{error}: {entry}"));
     entries.into_iter().map(typed).collect()
-}
-
-/// Returns the bytes of a file, which is a file of its own or in `large.zst`.
-pub(crate) fn bytes_of(file: &str) -> Vec<u8> {
-    match large().get(file) {
-        Some(bytes) => bytes.clone(),
-        None => fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}")),
-    }
-}
-
-/// Returns the files in `large.zst`: for each of them a line with name and size, then its bytes.
-pub(crate) fn large() -> &'static HashMap<String, Vec<u8>> {
-    static LARGE: OnceLock<HashMap<String, Vec<u8>>> = OnceLock::new();
-    LARGE.get_or_init(|| {
-        let packed = fs::read(folder().join("large.zst")).expect("large.zst");
-        let unpacked = zstd::decode_all(&packed[..]).expect("large.zst");
-        let mut rest = &unpacked[..];
-        let mut files = HashMap::new();
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            let line = std::str::from_utf8(&rest[..end]).expect("a line in large.zst");
-            let (name, size) = line.split_once(' ').expect("a name and a size in large.zst");
-            let (bytes, next) = rest[end + 1..].split_at(size.parse().expect("a size in large.zst"));
-            assert!(files.insert(name.to_owned(), bytes.to_vec()).is_none(), "{name} is twice in large.zst");
-            rest = next;
-        }
-        assert!(rest.is_empty(), "{} bytes are left of large.zst", rest.len());
-        files
-    })
 }
 
 pub(crate) fn unbase64(text: Option<&str>) -> Option<Vec<u8>> {
