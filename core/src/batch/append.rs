@@ -33,7 +33,7 @@ enum Encoding {
     Message,
 }
 
-/// How an item of a call that appends several is appended.
+/// Appends one item of a call that takes many.
 ///
 /// A trait and not a closure, because a closure cannot be `inline(always)`: where it was not inlined, records were built in
 /// memory, and a short one took twice as long.

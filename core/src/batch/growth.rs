@@ -17,8 +17,8 @@ const SMALL: usize = 8 << 10;
 const LARGE: usize = 1 << 20;
 const FACTOR: usize = 4;
 
-/// Unless the limit is large, a buffer of more than this part of the largest one is not made: it would soon have to be copied
-/// into that one.
+/// A step to more than this part of the largest buffer goes to the largest one at once, unless the limit is large: another
+/// step would soon copy it.
 const LAST_STEP: usize = 5;
 
 impl KafkaBatch {

@@ -48,7 +48,8 @@ pub struct KafkaBatch {
     pub(super) buffer: Vec<u8>,
     pub(super) progress: Progress,
     pub(super) closed: bool,
-    /// Bytes of records up to which an append needs no check but the fast path's, and no memory; 0 before the first record.
+    /// The length, in bytes of records, up to which `is_below_limits` suffices as a check and the buffer need not grow; 0
+    /// before the first record.
     pub(super) fast_path_end: u64,
     /// Bytes of records for which the first append reserves memory: those of the batch before it.
     pub(super) expected_len: usize,

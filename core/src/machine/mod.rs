@@ -42,7 +42,7 @@
 //!
 //! # The states of a batch
 //! ```text
-//!            leader known, connection ready, producer id known, first in the queue
+//!            leader known, connection ready, producer id known, next in the queue
 //!  waiting ─────────────────────────────────────────────────────────────────▶ in flight
 //!  (sealed)                                                                    (stamped)
 //!     ▲                                                                            │

@@ -20,7 +20,7 @@ pub(super) enum Outcome {
 pub(super) enum Verdict {
     /// It is in the log.
     Done,
-    /// Send the same bytes again. `refresh`: request metadata first. `maybe_written`: this attempt may have been
+    /// Send the same bytes again. `refresh`: the leader may have changed, so it is forgotten until the next metadata. `maybe_written`: this attempt may have been
     /// written, or may yet be.
     Retry { refresh: bool, maybe_written: bool },
     /// It failed. `maybe_written`: this attempt may have been written, or may yet be.

@@ -327,8 +327,11 @@ impl CommandQueue {
     }
 
     /// Swaps the queued commands into `commands`, among them those to send batches of messages that are due. Pending while
-    /// there are none. If only messages are due, other tasks run once before they are taken, so that those that are about to
-    /// send share the batch: some runtimes run a task that is woken next, ahead of all others. Sets `deadline` to when it has to be called again; ready if that is earlier than before.
+    /// there are none. Sets `deadline` to when it has to be called again, and is ready also if that is earlier than before, so
+    /// that the caller sets its alarm.
+    ///
+    /// If only messages are due, other tasks run once before they are taken, so that those that are about to send share the
+    /// batch: some runtimes run a task that is woken next, ahead of all others.
     pub(crate) fn poll_commands(
         &self,
         commands: &mut Vec<Command>,

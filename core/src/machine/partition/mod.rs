@@ -232,7 +232,7 @@ impl Partition {
         self.queue.get(at).map_or(0, |entry| entry.payload.size())
     }
 
-    /// The next entry is sent over this route: stamps it, unless that was done before. Returns its id and its bytes.
+    /// Stamps the entry at this position, which is sent over this route next, unless it is stamped already.
     pub(super) fn stamp(&mut self, at: usize, route: &Route, identities: &Identities) {
         let Self { queue, sequence, .. } = self;
         let identity = identities.usable_by(sequence).filter(|_| route.is_idempotent);
