@@ -62,7 +62,7 @@ fn batches_for_topics_and_partitions_that_cannot_exist_are_returned() {
         let text = format!("the batch for {topic}-0 was not accepted: {name}");
         assert_eq!(refusal(topic, 0), Some((SendErrorKind::InvalidTopic, text)));
     }
-    let text = "the batch for t--1 was not accepted: no partition has a negative number";
+    let text = "the batch for t (no partition) was not accepted: no partition has a negative number";
     assert_eq!(refusal("t", -1), Some((SendErrorKind::InvalidPartition, text.to_string())));
     assert_eq!(refusal(&longest, i32::MAX), None);
 }
