@@ -47,7 +47,7 @@ impl Accumulator {
         self.partitions[index].accept(Entry::new(ids.next(), id, place, batch, deadline));
         // It is the last in the queue, so it changes nothing for a partition that has another one to send.
         if matches!(self.schedule.wait(index), Wait::Batch | Wait::Itself) {
-            self.examine(index);
+            self.mark_for_examination(index);
         }
         id
     }
@@ -92,7 +92,7 @@ impl Accumulator {
 
     /// Marks a partition to be examined, because something of it has changed that may unblock it; or, if its queue is
     /// empty, records that it waits for a batch. Returns what it has waited for.
-    pub(super) fn examine(&mut self, index: PartitionIndex) -> Wait {
+    pub(super) fn mark_for_examination(&mut self, index: PartitionIndex) -> Wait {
         let partition = &mut self.partitions[index];
         let is_active = !partition.is_empty();
         if partition.is_active != is_active {
@@ -110,10 +110,10 @@ impl Accumulator {
 
     /// Marks a partition to be examined after an event of its own. One that waits for its turn at its leader keeps its
     /// place: it is examined when it has its turn.
-    pub(super) fn examine_unless_queued(&mut self, index: PartitionIndex, leader: Option<i32>) -> Wait {
+    pub(super) fn mark_unless_queued(&mut self, index: PartitionIndex, leader: Option<i32>) -> Wait {
         let wait = self.schedule.wait(index);
         let is_queued = wait == leader.map_or(Wait::Examination, |leader| Wait::Turn(Node::Broker(leader)));
-        if is_queued && !self.partitions[index].is_empty() { wait } else { self.examine(index) }
+        if is_queued && !self.partitions[index].is_empty() { wait } else { self.mark_for_examination(index) }
     }
 
     /// Has those partitions examined that wait for their turn at a node which does not lead them any more.
@@ -205,7 +205,7 @@ mod tests {
         let turn = Wait::Turn(Node::Broker(1));
         for (leader, expected) in [(Some(1), turn), (Some(2), Wait::Examination), (None, Wait::Examination)] {
             accumulator.schedule.set(0, turn);
-            assert_eq!(accumulator.examine_unless_queued(0, leader), turn);
+            assert_eq!(accumulator.mark_unless_queued(0, leader), turn);
             assert_eq!(accumulator.schedule.wait(0), expected, "{leader:?}");
         }
     }
@@ -235,7 +235,7 @@ mod tests {
         for active in [1, 0] {
             assert!(accumulator.is_active());
             accumulator.partition_mut(0).pop();
-            accumulator.examine(0);
+            accumulator.mark_for_examination(0);
             assert_eq!((accumulator.active().count(), accumulator.topics.active().count()), (active, active));
         }
         assert!(!accumulator.is_active());

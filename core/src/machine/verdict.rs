@@ -20,9 +20,9 @@ pub(super) enum Outcome {
 pub(super) enum Verdict {
     /// It is in the log.
     Done,
-    /// Send the same bytes again. `refresh`: the leader may have changed, so it is forgotten until the next metadata. `maybe_written`: this attempt may have been
+    /// Send the same bytes again. `leader_in_doubt`: the leader may have changed, so it is forgotten until the next metadata. `maybe_written`: this attempt may have been
     /// written, or may yet be.
-    Retry { refresh: bool, maybe_written: bool },
+    Retry { leader_in_doubt: bool, maybe_written: bool },
     /// It failed. `maybe_written`: this attempt may have been written, or may yet be.
     Fail { maybe_written: bool },
     /// The broker refused it for its size.
@@ -44,7 +44,7 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
     let appended_first = acks == Acks::All;
     let code = match outcome {
         Outcome::Answered(code) => code,
-        Outcome::NoAnswer => return Retry { refresh: true, maybe_written: true },
+        Outcome::NoAnswer => return Retry { leader_in_doubt: true, maybe_written: true },
         Outcome::Written => return Done,
         Outcome::Abandoned { in_flight } => return Fail { maybe_written: in_flight },
     };
@@ -56,27 +56,27 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
         ErrorCode::NOT_LEADER_OR_FOLLOWER
         | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         | ErrorCode::REPLICA_NOT_AVAILABLE
-        | ErrorCode::FENCED_LEADER_EPOCH => Retry { refresh: true, maybe_written: appended_first },
+        | ErrorCode::FENCED_LEADER_EPOCH => Retry { leader_in_doubt: true, maybe_written: appended_first },
         ErrorCode::LEADER_NOT_AVAILABLE | ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID => {
-            Retry { refresh: true, maybe_written: false }
+            Retry { leader_in_doubt: true, maybe_written: false }
         }
         // The last three are not error codes of Produce, so nothing is known of what such a broker has done.
         ErrorCode::KAFKA_STORAGE_ERROR
         | ErrorCode::NETWORK_EXCEPTION
         | ErrorCode::LISTENER_NOT_FOUND
         | ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE
-        | ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Retry { refresh: true, maybe_written: true },
+        | ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE => Retry { leader_in_doubt: true, maybe_written: true },
 
         ErrorCode::REQUEST_TIMED_OUT
         | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
-        | ErrorCode::THROTTLING_QUOTA_EXCEEDED => Retry { refresh: false, maybe_written: true },
+        | ErrorCode::THROTTLING_QUOTA_EXCEEDED => Retry { leader_in_doubt: false, maybe_written: true },
         ErrorCode::NOT_ENOUGH_REPLICAS
         | ErrorCode::CORRUPT_MESSAGE
         | ErrorCode::UNKNOWN_LEADER_EPOCH
         | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
         | ErrorCode::COORDINATOR_NOT_AVAILABLE
         | ErrorCode::NOT_COORDINATOR
-        | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { refresh: false, maybe_written: false },
+        | ErrorCode::CONCURRENT_TRANSACTIONS => Retry { leader_in_doubt: false, maybe_written: false },
 
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::UNKNOWN_PRODUCER_ID if idempotent => Resequence,
         // Brokers answer with all of these before they append anything. The first three mean that the producer id or
@@ -181,10 +181,10 @@ mod tests {
     use super::*;
 
     const REFUSED: Verdict = Verdict::Fail { maybe_written: false };
-    const RETRY: Verdict = Verdict::Retry { refresh: false, maybe_written: false };
-    const RETRY_MAYBE_WRITTEN: Verdict = Verdict::Retry { refresh: false, maybe_written: true };
-    const REFRESH: Verdict = Verdict::Retry { refresh: true, maybe_written: false };
-    const REFRESH_MAYBE_WRITTEN: Verdict = Verdict::Retry { refresh: true, maybe_written: true };
+    const RETRY: Verdict = Verdict::Retry { leader_in_doubt: false, maybe_written: false };
+    const RETRY_MAYBE_WRITTEN: Verdict = Verdict::Retry { leader_in_doubt: false, maybe_written: true };
+    const RETRY_LEADER_IN_DOUBT: Verdict = Verdict::Retry { leader_in_doubt: true, maybe_written: false };
+    const RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN: Verdict = Verdict::Retry { leader_in_doubt: true, maybe_written: true };
 
     /// One test per row: name, code, then the verdicts for acks=all idempotent, acks=all, acks=1.
     macro_rules! produce_rows {
@@ -205,18 +205,18 @@ mod tests {
     produce_rows! {
         none NONE Verdict::Done, Verdict::Done, Verdict::Done;
         duplicate_sequence_number DUPLICATE_SEQUENCE_NUMBER Verdict::Done, Verdict::Fail { maybe_written: true }, Verdict::Fail { maybe_written: true };
-        not_leader_or_follower NOT_LEADER_OR_FOLLOWER REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
-        unknown_topic_or_partition UNKNOWN_TOPIC_OR_PARTITION REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
-        replica_not_available REPLICA_NOT_AVAILABLE REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
-        fenced_leader_epoch FENCED_LEADER_EPOCH REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH;
-        leader_not_available LEADER_NOT_AVAILABLE REFRESH, REFRESH, REFRESH;
-        listener_not_found LISTENER_NOT_FOUND REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
-        preferred_leader_not_available PREFERRED_LEADER_NOT_AVAILABLE REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
-        eligible_leaders_not_available ELIGIBLE_LEADERS_NOT_AVAILABLE REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
-        unknown_topic_id UNKNOWN_TOPIC_ID REFRESH, REFRESH, REFRESH;
-        inconsistent_topic_id INCONSISTENT_TOPIC_ID REFRESH, REFRESH, REFRESH;
-        kafka_storage_error KAFKA_STORAGE_ERROR REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
-        network_exception NETWORK_EXCEPTION REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN, REFRESH_MAYBE_WRITTEN;
+        not_leader_or_follower NOT_LEADER_OR_FOLLOWER RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT;
+        unknown_topic_or_partition UNKNOWN_TOPIC_OR_PARTITION RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT;
+        replica_not_available REPLICA_NOT_AVAILABLE RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT;
+        fenced_leader_epoch FENCED_LEADER_EPOCH RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT;
+        leader_not_available LEADER_NOT_AVAILABLE RETRY_LEADER_IN_DOUBT, RETRY_LEADER_IN_DOUBT, RETRY_LEADER_IN_DOUBT;
+        listener_not_found LISTENER_NOT_FOUND RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN;
+        preferred_leader_not_available PREFERRED_LEADER_NOT_AVAILABLE RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN;
+        eligible_leaders_not_available ELIGIBLE_LEADERS_NOT_AVAILABLE RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN;
+        unknown_topic_id UNKNOWN_TOPIC_ID RETRY_LEADER_IN_DOUBT, RETRY_LEADER_IN_DOUBT, RETRY_LEADER_IN_DOUBT;
+        inconsistent_topic_id INCONSISTENT_TOPIC_ID RETRY_LEADER_IN_DOUBT, RETRY_LEADER_IN_DOUBT, RETRY_LEADER_IN_DOUBT;
+        kafka_storage_error KAFKA_STORAGE_ERROR RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN;
+        network_exception NETWORK_EXCEPTION RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN, RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN;
         request_timed_out REQUEST_TIMED_OUT RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN;
         not_enough_replicas_after_append NOT_ENOUGH_REPLICAS_AFTER_APPEND RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN, RETRY_MAYBE_WRITTEN;
         not_enough_replicas NOT_ENOUGH_REPLICAS RETRY, RETRY, RETRY;
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn no_answer_is_retried_and_may_have_been_written() {
         for acks in [Acks::None, Acks::Leader, Acks::All] {
-            assert_eq!(produce(Outcome::NoAnswer, acks, false), REFRESH_MAYBE_WRITTEN);
+            assert_eq!(produce(Outcome::NoAnswer, acks, false), RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN);
         }
     }
 

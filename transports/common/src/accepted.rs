@@ -7,7 +7,7 @@ use kafka_batch_core::{
 use crate::oneshot::{OnDrop, Sender};
 
 /// The outcome of a batch.
-pub(crate) type Answer = Result<Delivery, DeliveryError>;
+pub(crate) type BatchOutcome = Result<Delivery, DeliveryError>;
 /// The outcome of a flush or close.
 pub(crate) type Flushed = Result<(), FlushError>;
 
@@ -27,9 +27,9 @@ impl Accepted {
 
 /// A batch that the machine has not taken is not written. The fate of one that it has taken and not returned is unknown.
 impl OnDrop for Accepted {
-    type Answer = Answer;
+    type Outcome = BatchOutcome;
 
-    fn on_drop(self) -> Answer {
+    fn on_drop(self) -> BatchOutcome {
         let reason = FailureReason::Stopped;
         let Self { to, record_count, batch } = self;
         Err(match batch {
@@ -44,7 +44,7 @@ impl OnDrop for Accepted {
 pub(crate) struct FlushOrClose;
 
 impl OnDrop for FlushOrClose {
-    type Answer = Flushed;
+    type Outcome = Flushed;
 
     fn on_drop(self) -> Flushed {
         Err(FlushError::new(0, FlushErrorReason::Stopped))

@@ -18,7 +18,7 @@ pub(crate) struct BrokerAddresses<C = ConnectionId> {
     /// The newest version of Produce that each broker supports. Only addresses with a connection.
     ready: BTreeMap<Address, i16>,
     /// The lowest of `ready`; while that is empty, the last known one.
-    produce: Option<i16>,
+    produce_version: Option<i16>,
     /// The number of consecutive connections that ended before they were ready.
     failures: BTreeMap<Address, usize>,
 }
@@ -29,7 +29,7 @@ const MAX_FAILURES: usize = 1_000;
 
 impl<C: Copy + Ord> BrokerAddresses<C> {
     pub(crate) const fn new() -> Self {
-        Self { connections: BTreeMap::new(), ready: BTreeMap::new(), produce: None, failures: BTreeMap::new() }
+        Self { connections: BTreeMap::new(), ready: BTreeMap::new(), produce_version: None, failures: BTreeMap::new() }
     }
 
     /// Records an attempt to connect. Returns how many have failed since the last success.
@@ -41,13 +41,13 @@ impl<C: Copy + Ord> BrokerAddresses<C> {
     }
 
     /// Records the newest version of Produce that the broker at this address supports.
-    pub(crate) fn ready(&mut self, host: String, port: u16, produce: i16) {
+    pub(crate) fn ready(&mut self, host: String, port: u16, produce_version: i16) {
         let address = Address { host, port };
         self.failures.remove(&address);
         if self.has_connection_to(&address) {
-            self.ready.insert(address, produce);
+            self.ready.insert(address, produce_version);
         } else if self.ready.is_empty() {
-            self.produce = Some(produce); // the connection is closed already, but nothing newer is known
+            self.produce_version = Some(produce_version); // the connection is closed already, but nothing newer is known
         }
     }
 
@@ -70,9 +70,9 @@ impl<C: Copy + Ord> BrokerAddresses<C> {
     }
 
     /// Returns the newest version of Produce that all connected brokers support; without connections, the last result.
-    pub(crate) fn produce(&mut self) -> Option<i16> {
-        self.produce = self.ready.values().copied().min().or(self.produce);
-        self.produce
+    pub(crate) fn produce_version(&mut self) -> Option<i16> {
+        self.produce_version = self.ready.values().copied().min().or(self.produce_version);
+        self.produce_version
     }
 }
 
@@ -111,24 +111,24 @@ mod tests {
     #[test]
     fn the_version_of_an_old_broker_counts_while_it_is_connected() {
         let mut addresses = BrokerAddresses::new();
-        assert_eq!(addresses.produce(), None);
-        for (number, host, produce) in [(1, "old", 3), (2, "new", 11), (3, "old", 3)] {
+        assert_eq!(addresses.produce_version(), None);
+        for (number, host, produce_version) in [(1, "old", 3), (2, "new", 11), (3, "old", 3)] {
             addresses.connect(number, host, 9092);
-            addresses.ready(host.to_owned(), 9092, produce);
+            addresses.ready(host.to_owned(), 9092, produce_version);
         }
-        assert_eq!(addresses.produce(), Some(3));
+        assert_eq!(addresses.produce_version(), Some(3));
         addresses.gone(1);
-        assert_eq!(addresses.produce(), Some(3), "there is another connection to it");
+        assert_eq!(addresses.produce_version(), Some(3), "there is another connection to it");
         addresses.gone(3);
-        assert_eq!(addresses.produce(), Some(11));
+        assert_eq!(addresses.produce_version(), Some(11));
         addresses.gone(2);
-        assert_eq!(addresses.produce(), Some(11), "no connection is left");
+        assert_eq!(addresses.produce_version(), Some(11), "no connection is left");
         assert!(addresses.ready.is_empty());
         addresses.ready("gone".to_owned(), 9092, 9);
-        assert_eq!(addresses.produce(), Some(9), "still no connection");
+        assert_eq!(addresses.produce_version(), Some(9), "still no connection");
         addresses.connect(4, "new", 9092);
         addresses.ready("new".to_owned(), 9092, 11);
         addresses.ready("gone".to_owned(), 9092, 9);
-        assert_eq!(addresses.produce(), Some(11));
+        assert_eq!(addresses.produce_version(), Some(11));
     }
 }

@@ -15,7 +15,7 @@ use kafka_batch_core::{
     BatchOptions, Destination, EnqueueErrorReason, KafkaBatch, Record, SealedBatch, SendErrorReason, TopicPartition,
 };
 
-use crate::accepted::{Accepted, Answer, FlushOrClose, Flushed};
+use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
 use crate::completion::PendingRecord;
 use crate::gathering::{Gathered, Gathering, PartitionId, Placed};
 use crate::oneshot::{Receiver, Sender, lock, wake};
@@ -54,7 +54,7 @@ struct State {
     /// The driver's waker, while it waits for commands.
     driver_waker: Option<Waker>,
     /// The newest version of Produce that all connected brokers support; without connections, the last known one.
-    produce: Option<i16>,
+    produce_version: Option<i16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,18 +121,18 @@ impl CommandQueue {
             gathering,
             has_yielded: false,
             driver_waker: None,
-            produce: None,
+            produce_version: None,
         };
         Self { state: Mutex::new(state), topics }
     }
 
     /// Returns the newest version of Produce that all connected brokers support; without connections, the last known one.
-    pub(crate) fn produce(&self) -> Option<i16> {
-        lock(&self.state).produce
+    pub(crate) fn produce_version(&self) -> Option<i16> {
+        lock(&self.state).produce_version
     }
 
-    pub(crate) fn set_produce(&self, version: Option<i16>) {
-        lock(&self.state).produce = version;
+    pub(crate) fn set_produce_version(&self, version: Option<i16>) {
+        lock(&self.state).produce_version = version;
     }
 
     /// Returns why no batch is accepted, or `None` while the queue is open.
@@ -144,7 +144,11 @@ impl CommandQueue {
     ///
     /// # Errors
     /// The producer is closed or has stopped. The error has the batch.
-    pub(crate) async fn accept(&self, batch: SealedBatch, to: TopicPartition) -> Result<Receiver<Answer>, NotAccepted> {
+    pub(crate) async fn accept(
+        &self,
+        batch: SealedBatch,
+        to: TopicPartition,
+    ) -> Result<Receiver<BatchOutcome>, NotAccepted> {
         let needed = permits(&batch);
         let mut acquiring = Acquiring::new(&self.state);
         let acquired = poll_fn(|context| acquiring.poll(needed, context.waker(), |state| state.queue_state.refusal()));
@@ -202,8 +206,8 @@ impl CommandQueue {
                 return Ok(Attempt::NoMemory);
             }
         }
-        let produce = state.produce;
-        let new_batch = || (new_batch(options, produce, now), Instant::now());
+        let produce_version = state.produce_version;
+        let new_batch = || (new_batch(options, produce_version, now), Instant::now());
         let mut is_command = false;
         let placed = loop {
             match state.gathering.append(partition, record, now.into(), new_batch) {
@@ -412,8 +416,8 @@ fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
 }
 
 /// Creates an empty batch, in the newest format that brokers with this version of Produce accept.
-pub(crate) fn new_batch(options: &BatchOptions, produce: Option<i16>, now: SystemTime) -> KafkaBatch {
-    if let Some(version) = produce {
+pub(crate) fn new_batch(options: &BatchOptions, produce_version: Option<i16>, now: SystemTime) -> KafkaBatch {
+    if let Some(version) = produce_version {
         // Options that this format does not support are left to the machine, which converts the batch or refuses it.
         if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
             return batch;

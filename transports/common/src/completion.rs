@@ -12,7 +12,7 @@ use kafka_batch_core::{
     TopicPartition,
 };
 
-use crate::accepted::Answer;
+use crate::accepted::BatchOutcome;
 use crate::oneshot::{lock, wake};
 
 /// An accepted message. Resolves to the outcome of its record, under any runtime, also after its producer was dropped.
@@ -182,7 +182,7 @@ impl Completer {
     }
 
     /// Sets the outcome, and wakes all tasks that wait for it.
-    pub(crate) fn complete(mut self, answer: Answer) {
+    pub(crate) fn complete(mut self, answer: BatchOutcome) {
         let outcome = match answer {
             Ok(delivery) => Outcome::delivered(&delivery),
             Err(error) => Outcome::failed(error),

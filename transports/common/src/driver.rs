@@ -15,7 +15,7 @@ use kafka_batch_core::machine::{
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
 
-use crate::accepted::Answer;
+use crate::accepted::BatchOutcome;
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
 use crate::gathering::Gathered;
@@ -184,7 +184,7 @@ impl Driver {
 
     fn gone(&mut self, connection: ConnectionId) {
         if self.addresses.gone(connection) {
-            self.queue.set_produce(self.addresses.produce());
+            self.queue.set_produce_version(self.addresses.produce_version());
         }
     }
 
@@ -267,7 +267,7 @@ impl Driver {
 
     /// Passes the outcome of a batch to what waits for it. Memory is released before, so that the receiver can use it for
     /// its next batch.
-    fn complete(&self, waiter: Waiter, permits: Permits, answer: Answer) {
+    fn complete(&self, waiter: Waiter, permits: Permits, answer: BatchOutcome) {
         match waiter {
             Waiter::Batch(sender) => {
                 self.queue.release(permits);
@@ -303,7 +303,7 @@ impl Driver {
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and accepts {}", versions.magic());
                 self.addresses.ready(host, port, versions.produce);
-                self.queue.set_produce(self.addresses.produce());
+                self.queue.set_produce_version(self.addresses.produce_version());
             }
             Event::ConnectionError(error) => log::warn!("{error}"),
             Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),

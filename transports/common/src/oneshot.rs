@@ -68,19 +68,19 @@ pub(crate) type Receiver<T> = Arc<Slot<T>>;
 
 /// The subject of a channel. Determines the value that is sent if the sender is dropped.
 pub(crate) trait OnDrop {
-    type Answer;
+    type Outcome;
 
     /// Returns the value to send when the sender is dropped unused.
-    fn on_drop(self) -> Self::Answer;
+    fn on_drop(self) -> Self::Outcome;
 }
 
 /// The sending side. If it is dropped without sending, the receiver gets the answer of [`OnDrop`].
 #[derive(Debug)]
-pub(crate) struct Sender<S: OnDrop>(Option<(Arc<Slot<S::Answer>>, S)>);
+pub(crate) struct Sender<S: OnDrop>(Option<(Arc<Slot<S::Outcome>>, S)>);
 
 impl<S: OnDrop> Sender<S> {
     /// Makes a channel.
-    pub(crate) fn new(subject: S) -> (Self, Receiver<S::Answer>) {
+    pub(crate) fn new(subject: S) -> (Self, Receiver<S::Outcome>) {
         let slot = Arc::new(Slot::new());
         (Self(Some((Arc::clone(&slot), subject))), slot)
     }
@@ -90,7 +90,7 @@ impl<S: OnDrop> Sender<S> {
         self.0.as_mut().map(|(_, subject)| subject)
     }
 
-    pub(crate) fn send(mut self, answer: S::Answer) {
+    pub(crate) fn send(mut self, answer: S::Outcome) {
         if let Some((slot, _)) = self.0.take() {
             slot.fill(answer);
         }

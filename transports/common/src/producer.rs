@@ -15,7 +15,7 @@ use kafka_batch_core::{
     SealError, SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
 };
 
-use crate::accepted::{Answer, Flushed};
+use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
@@ -97,7 +97,7 @@ impl Producer {
     /// Creates an empty batch with the settings of this producer, at the current time.
     #[must_use]
     pub fn batch(&self) -> KafkaBatch {
-        new_batch(&self.inner.batch_options, self.inner.queue.produce(), SystemTime::now())
+        new_batch(&self.inner.batch_options, self.inner.queue.produce_version(), SystemTime::now())
     }
 
     /// Creates an empty batch for the records of one partition of `topic`: the first key chooses the partition, and keys of
@@ -304,7 +304,7 @@ impl fmt::Debug for Producer {
 #[derive(Debug)]
 #[must_use = "it resolves to the outcome of the batch; drop it where that does not matter"]
 pub struct Pending {
-    receiver: Receiver<Answer>,
+    receiver: Receiver<BatchOutcome>,
 }
 
 impl Future for Pending {

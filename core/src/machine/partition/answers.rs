@@ -80,11 +80,11 @@ impl Partition {
         let mut is_refused_as_leader = false;
         match (verdict::produce(outcome, context.config.acks, identity.is_some()), response) {
             (Verdict::Done, response) => self.written(at, identity, broker, response, context),
-            (Verdict::Retry { refresh, maybe_written }, response) => {
+            (Verdict::Retry { leader_in_doubt, maybe_written }, response) => {
                 if response.is_some_and(|response| !response.is_appended()) {
                     self.may_be_skipped(at);
                 }
-                if let Some(response) = response.filter(|_| refresh) {
+                if let Some(response) = response.filter(|_| leader_in_doubt) {
                     is_refused_as_leader = true;
                     let code = response.response.error_code;
                     if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {

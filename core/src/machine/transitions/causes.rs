@@ -56,7 +56,7 @@ impl Machine {
     fn waiting_for(&self, index: PartitionIndex, entry: &Entry) -> Option<WaitingFor> {
         if let Some(id) = entry.in_flight {
             let contains_entry = |request: &PendingRequest| match request {
-                PendingRequest::Produce { parts, .. } => parts.iter().any(|part| part.entry == entry.id),
+                PendingRequest::Produce { batches, .. } => batches.iter().any(|batch| batch.entry == entry.id),
                 PendingRequest::Metadata { .. } | PendingRequest::Identity => false,
             };
             let (correlation, _) = self.pending_requests.of(id).find(|(_, request)| contains_entry(request))?;

@@ -279,7 +279,7 @@ impl Machine {
         let index = self.accumulator.schedule.first_waiting_for(schedule::Event::Identity)?;
         let Some(BlockedOn::Identity(id)) = self.blocked_on(index) else {
             // Its leader has changed, or has no capacity any more, or it has no batch left that needs an id.
-            self.accumulator.examine(index);
+            self.accumulator.mark_for_examination(index);
             self.dirty = true;
             return None;
         };

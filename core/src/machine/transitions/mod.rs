@@ -291,7 +291,7 @@ impl Machine {
             Timer::MetadataIdle => self.forget_unused(),
             Timer::Retry(partition) => {
                 if self.accumulator.schedule.wait(partition) == Wait::Backoff {
-                    self.accumulator.examine(partition);
+                    self.accumulator.mark_for_examination(partition);
                 }
             }
             Timer::Reconnect(node) => self.accumulator.schedule.node_changed(node),
@@ -388,7 +388,7 @@ impl Machine {
     fn finish_transition(&mut self, index: PartitionIndex) {
         self.apply_effects();
         let leader = self.leader(index);
-        if self.accumulator.examine_unless_queued(index, leader) == Wait::Backoff {
+        if self.accumulator.mark_unless_queued(index, leader) == Wait::Backoff {
             self.timers.remove(Timer::Retry(index));
         }
     }

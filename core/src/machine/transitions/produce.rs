@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Machine;
-use super::responses::{Part, PendingRequest};
+use super::responses::{PendingRequest, SentBatch};
 use crate::failure::FailureReason;
 use crate::machine::index::PartitionIndex;
 use crate::machine::index::TopicIndex;
@@ -44,7 +44,7 @@ impl Machine {
     pub(super) fn form_produce(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         loop {
             while let Some(index) = self.accumulator.schedule.next_to_examine() {
-                self.sort(index);
+                self.examine(index);
             }
             let Some(node) = self.accumulator.schedule.due_node() else {
                 #[cfg(debug_assertions)]
@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// Examines a partition: records what it waits for.
-    fn sort(&mut self, index: PartitionIndex) {
+    fn examine(&mut self, index: PartitionIndex) {
         let leader = self.leader(index);
         match self.accumulator.partition(index).next_leader(leader, self.now) {
             Ok(broker) => self.accumulator.schedule.set(index, Wait::Turn(Node::Broker(broker))),
@@ -187,13 +187,13 @@ impl Machine {
         let header = self.network.connections.get(&id)?.header(&self.config);
         match self.encode(version, header, &members) {
             Ok(bytes) => {
-                let parts = members.drain(..).map(|Member { partition, at, topic_id }| {
+                let batches = members.drain(..).map(|Member { partition, at, topic_id }| {
                     let entry = self.accumulator.partition_mut(partition).sent(at, id);
-                    Part { partition, entry, topic_id }
+                    SentBatch { partition, entry, topic_id }
                 });
-                let parts = parts.collect();
+                let batches = batches.collect();
                 self.members = members;
-                self.register(id, ApiKey::Produce, version, PendingRequest::Produce { broker, parts });
+                self.register(id, ApiKey::Produce, version, PendingRequest::Produce { broker, batches });
                 Some((id, bytes))
             }
             Err(error) => {

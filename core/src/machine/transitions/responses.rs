@@ -16,7 +16,7 @@ use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNa
 /// A request without a response.
 #[derive(Debug)]
 pub(super) enum PendingRequest {
-    Produce { broker: i32, parts: Vec<Part> },
+    Produce { broker: i32, batches: Vec<SentBatch> },
     Metadata { topics: Vec<String> },
     Identity,
 }
@@ -63,7 +63,7 @@ impl PendingRequests {
 
 /// One batch in a Produce request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(super) struct SentBatch {
     pub(super) partition: PartitionIndex,
     pub(super) entry: EntryId,
     pub(super) topic_id: Uuid,
@@ -72,7 +72,7 @@ pub(super) struct Part {
 impl Machine {
     pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
         match self.pending_requests.remove(id, correlation) {
-            Some(PendingRequest::Produce { broker, parts }) => self.on_produced(id, version, frame, broker, &parts),
+            Some(PendingRequest::Produce { broker, batches }) => self.on_produced(id, version, frame, broker, &batches),
             Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
             None => {}
@@ -82,9 +82,9 @@ impl Machine {
     /// Handles a request whose connection was closed, or whose response cannot be decoded.
     pub(super) fn on_no_response(&mut self, request: PendingRequest) {
         match request {
-            PendingRequest::Produce { broker, parts } => {
-                for part in &parts {
-                    self.on_answer(part, broker, Answer::NoResponse);
+            PendingRequest::Produce { broker, batches } => {
+                for batch in &batches {
+                    self.on_answer(batch, broker, Answer::NoResponse);
                 }
             }
             PendingRequest::Metadata { .. } => self.metadata_failed(),
@@ -94,19 +94,19 @@ impl Machine {
 
     /// Handles a request without a response (`acks=0`) that was written to the connection.
     pub(super) fn on_request_written(&mut self, id: ConnectionId, correlation: i32) {
-        if let Some(PendingRequest::Produce { broker, parts }) = self.pending_requests.remove(id, correlation) {
-            for part in &parts {
-                self.on_answer(part, broker, Answer::Written);
+        if let Some(PendingRequest::Produce { broker, batches }) = self.pending_requests.remove(id, correlation) {
+            for batch in &batches {
+                self.on_answer(batch, broker, Answer::Written);
             }
         }
     }
 
-    fn on_produced(&mut self, id: ConnectionId, version: i16, frame: &[u8], broker: i32, parts: &[Part]) {
+    fn on_produced(&mut self, id: ConnectionId, version: i16, frame: &[u8], broker: i32, batches: &[SentBatch]) {
         let decoded = match ProduceResponse::decode(frame, version) {
             Ok(decoded) => decoded,
             Err(error) => {
-                for part in parts {
-                    self.on_answer(part, broker, Answer::NoResponse);
+                for batch in batches {
+                    self.on_answer(batch, broker, Answer::NoResponse);
                 }
                 return self.fail_connection(id, error.into());
             }
@@ -119,8 +119,10 @@ impl Machine {
             let topics = decoded.responses.iter();
             topics.flat_map(|topic| topic.partition_responses.iter().map(|response| (&topic.topic, response)))
         };
-        let is_in_order = answers().count() == parts.len()
-            && answers().zip(parts).all(|((topic, response), part)| self.answers_part(topic, response.index, part));
+        let is_in_order = answers().count() == batches.len()
+            && answers()
+                .zip(batches)
+                .all(|((topic, response), batch)| self.answers_batch(topic, response.index, batch));
         let mut by_name: BTreeMap<(&str, i32), &PartitionProduceResponse> = BTreeMap::new();
         let mut by_id: BTreeMap<(Uuid, i32), &PartitionProduceResponse> = BTreeMap::new();
         if !is_in_order {
@@ -132,41 +134,41 @@ impl Machine {
             }
         }
         let mut in_order = answers();
-        for part in parts {
-            let partition = self.accumulator.partition(part.partition);
+        for batch in batches {
+            let partition = self.accumulator.partition(batch.partition);
             let response = if is_in_order {
                 in_order.next().map(|(_, response)| response)
             } else {
                 let response = by_name.get(&(partition.topic(), partition.number()));
-                response.or_else(|| by_id.get(&(part.topic_id, partition.number()))).copied()
+                response.or_else(|| by_id.get(&(batch.topic_id, partition.number()))).copied()
             };
             match response {
                 Some(response) => {
                     let response = Response { broker, version, response, endpoints: &decoded.node_endpoints };
-                    self.on_answer(part, broker, Answer::Response(response));
+                    self.on_answer(batch, broker, Answer::Response(response));
                 }
                 None => {
                     let what = format!("its response to Produce v{version} has no entry for {partition}");
                     self.record_error(id, ConnectionErrorKind::Protocol(what));
-                    self.on_answer(part, broker, Answer::NoResponse);
+                    self.on_answer(batch, broker, Answer::NoResponse);
                 }
             }
         }
     }
 
     /// Returns `true` if a part of a response is for this part of the request.
-    fn answers_part(&self, topic: &TopicNameOrId, number: i32, part: &Part) -> bool {
-        let partition = self.accumulator.partition(part.partition);
+    fn answers_batch(&self, topic: &TopicNameOrId, number: i32, batch: &SentBatch) -> bool {
+        let partition = self.accumulator.partition(batch.partition);
         let is_topic = match topic {
             TopicNameOrId::Name(name) => name == partition.topic(),
-            TopicNameOrId::Id(id) => *id == part.topic_id,
+            TopicNameOrId::Id(id) => *id == batch.topic_id,
         };
         is_topic && number == partition.number()
     }
 
     /// Applies the answer for one batch.
-    fn on_answer(&mut self, part: &Part, broker: i32, answer: Answer<'_>) {
-        let &Part { partition: index, entry, .. } = part;
+    fn on_answer(&mut self, batch: &SentBatch, broker: i32, answer: Answer<'_>) {
+        let &SentBatch { partition: index, entry, .. } = batch;
         let is_refused =
             self.transition(index, |partition, context| partition.answered(entry, broker, answer, context));
         if let Answer::Response(response) = answer {

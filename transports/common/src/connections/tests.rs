@@ -255,7 +255,7 @@ fn a_response_that_has_arrived_is_read_although_writing_fails() {
         assert!(poll(&mut connections, &mut driver).is_ready());
         assert!(connections.each.is_empty(), "the connection is kept");
         while !matches!(driver.next_step(), Step::Wait(_)) {}
-        assert_eq!(queue.produce(), Some(7), "the response was not read");
+        assert_eq!(queue.produce_version(), Some(7), "the response was not read");
         let lines = lines.borrow();
         assert!(lines.iter().any(|(_, line)| line.contains(kind)), "{kind}: {lines:?}");
     }

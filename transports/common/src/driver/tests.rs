@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::task::Waker;
 
 use super::*;
-use crate::accepted::Answer;
+use crate::accepted::BatchOutcome;
 use crate::command_queue::NotAccepted;
 use crate::gathering::Gathering;
 use crate::oneshot::Receiver;
@@ -31,7 +31,7 @@ fn batch() -> SealedBatch {
     batch.seal().unwrap()
 }
 
-fn send(queue: &CommandQueue) -> Receiver<Answer> {
+fn send(queue: &CommandQueue) -> Receiver<BatchOutcome> {
     let to = TopicPartition::new("t", 0);
     let Poll::Ready(Ok(receiver)) = pin!(queue.accept(batch(), to)).poll(&mut context()) else {
         panic!("not accepted")
