@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant as SystemInstant};
 
 use bytes::Bytes;
-use kafka_batch::batch::Stamp;
 use kafka_batch::machine::{ConnectionId, Event, Input, Output};
 use kafka_batch::{Delivery, SealedBatch, TopicPartition};
 

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant as SystemInstant;
 
-use kafka_batch::batch::Stamp;
 use kafka_batch_bench_shared::median;
 
 use crate::world::{World, sealed};
