@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use driver::BlockingProducer;
 use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
-use kafka_batch::machine::{BatchId, CloseMode, ConnectionErrorKind, Event, ProducerConfig, Versions};
+use kafka_batch::machine::{BatchId, CloseMode, ConnectionErrorKind, Event, MachineConfig, Versions};
 use kafka_batch::protocol::{Acks, ErrorCode};
 use kafka_batch::{
     BatchOptions, Compression, Delivery, DeliveryError, Fate, Header, KafkaBatch, Magic, Publish, Record,
@@ -40,9 +40,9 @@ struct Driven {
 }
 
 impl Driven {
-    fn new(kafka: &OldKafka, change: impl FnOnce(&mut ProducerConfig)) -> Self {
+    fn new(kafka: &OldKafka, change: impl FnOnce(&mut MachineConfig)) -> Self {
         let (host, port) = kafka.address.rsplit_once(':').unwrap();
-        let mut config = ProducerConfig::new([(host, port.parse().unwrap())]);
+        let mut config = MachineConfig::new([(host, port.parse().unwrap())]);
         config.broker_version_fallback = kafka.fallback();
         config.socket_connection_setup_timeout = Duration::from_secs(1); // the time that 0.9 has for its response
         change(&mut config);

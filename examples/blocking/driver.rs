@@ -25,7 +25,7 @@ use std::time::{Duration, Instant as Moment, SystemTime};
 
 use bytes::Bytes;
 use kafka_batch::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, ProducerConfig,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, MachineConfig,
     SendError,
 };
 use kafka_batch::{SealedBatch, TopicPartition};
@@ -55,7 +55,7 @@ const MAX_QUEUED_EVENTS: usize = 64;
 
 impl BlockingProducer {
     /// Creates a producer. The machine has no clock or random numbers of its own; the driver supplies both.
-    pub(crate) fn new(config: ProducerConfig) -> Self {
+    pub(crate) fn new(config: MachineConfig) -> Self {
         let clock = Clock { now: Instant::START, wall: SystemTime::now().into() };
         let seed = RandomState::new().hash_one(0);
         let (sender, receiver) = mpsc::sync_channel(MAX_QUEUED_EVENTS);

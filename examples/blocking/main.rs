@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser;
-use kafka_batch::machine::{CloseMode, Event, ProducerConfig, SendErrorKind, Versions};
+use kafka_batch::machine::{CloseMode, Event, MachineConfig, SendErrorKind, Versions};
 use kafka_batch::protocol::Acks;
 use kafka_batch::{BatchOptions, Delivery, Record, SealedBatch, TopicPartition};
 
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 /// Publishes all records in batches, many of which are in flight at once. Returns a summary.
 fn publish(args: &Args) -> Result<String, Failure> {
     let cluster = Cluster::find(args)?;
-    let mut config = ProducerConfig::new(cluster.addresses.clone());
+    let mut config = MachineConfig::new(cluster.addresses.clone());
     config.acks = args.acks;
     config.request_timeout = args.timeout;
     config.delivery_timeout = args.timeout;

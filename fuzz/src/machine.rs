@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use kafka_batch_core::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, ProducerConfig, Sasl,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, MachineConfig, Sasl,
     SaslMechanism,
 };
 use kafka_batch_core::protocol::Acks;
@@ -77,7 +77,7 @@ struct World {
 
 /// Runs them.
 pub fn run(steps: &[Step]) {
-    let mut config = ProducerConfig::new([("one", 1), ("two", 2)]);
+    let mut config = MachineConfig::new([("one", 1), ("two", 2)]);
     if let Some(Step::Settings { acks, sasl, fallback, split, memory }) = steps.first() {
         config.acks = [Acks::All, Acks::None, Acks::Leader][usize::from(*acks) % 3];
         let mechanism = SaslMechanism::ALL.get(usize::from(*sasl) % 4);

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use kafka_batch::machine::{BatchId, CloseMode, Event, ProducerConfig, TopicLookupError, Versions};
+use kafka_batch::machine::{BatchId, CloseMode, Event, MachineConfig, TopicLookupError, Versions};
 use kafka_batch::protocol::{ApiKey, ErrorCode};
 use kafka_batch::{
     Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, Timestamp, TopicPartition,
@@ -29,9 +29,9 @@ pub(crate) struct Driven {
 }
 
 impl Driven {
-    pub(crate) fn new(address: &str, change: impl FnOnce(&mut ProducerConfig)) -> Self {
+    pub(crate) fn new(address: &str, change: impl FnOnce(&mut MachineConfig)) -> Self {
         let (host, port) = address.rsplit_once(':').unwrap();
-        let mut config = ProducerConfig::new([(host, port.parse().unwrap())]);
+        let mut config = MachineConfig::new([(host, port.parse().unwrap())]);
         change(&mut config);
         let producer = BlockingProducer::new(config);
         Self { producer, versions: Vec::new(), ends: BTreeMap::new(), topics: BTreeMap::new(), closed: false }

@@ -1,7 +1,7 @@
 //! Authentication with hostile brokers, with the machine alone.
 
 use kafka_batch::Timestamp;
-use kafka_batch::machine::{Clock, Event, Input, Instant, Machine, Output, ProducerConfig, Sasl, SaslMechanism};
+use kafka_batch::machine::{Clock, Event, Input, Instant, Machine, Output, MachineConfig, Sasl, SaslMechanism};
 use proptest::prelude::*;
 
 use crate::answers::{Answer, FORMS, Hostile};
@@ -11,7 +11,7 @@ use crate::needles::Needles;
 fn log_in(mechanism: SaslMechanism, password: &str, mut broker: Hostile) {
     let context = format!("{mechanism} at {:?}", broker.answer);
     let sasl = Sasl::new(mechanism, "bob", password).unwrap();
-    let mut config = ProducerConfig::new([("localhost", 1)]);
+    let mut config = MachineConfig::new([("localhost", 1)]);
     config.sasl = Some(sasl);
     let now = Instant::START;
     let mut texts = vec![format!("{config:?}")];

@@ -243,7 +243,7 @@ fn no_debug_text_contains_the_seed() {
     const SEED: u64 = 0x1234_5678_9abc_def1;
     let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:1").seed(SEED);
     let machine = kafka_batch::machine::Machine::new(
-        kafka_batch::machine::ProducerConfig::new([("localhost", 1)]),
+        kafka_batch::machine::MachineConfig::new([("localhost", 1)]),
         kafka_batch::machine::Clock {
             now: kafka_batch::machine::Instant::START,
             wall: kafka_batch::Timestamp::from_millis(0),

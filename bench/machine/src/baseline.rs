@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Names of the machine's API that this benchmark uses and older commits do not have: the present and the earlier one.
+const RENAMED: [(&str, &str); 1] = [("MachineConfig", "ProducerConfig")];
+
 /// Builds the benchmark with the machine of this revision. Returns the path of the executable.
 pub fn build(revision: &str) -> Result<PathBuf, String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -27,6 +30,15 @@ pub fn build(revision: &str) -> Result<PathBuf, String> {
     for (from, to) in [("src", "src"), (".", ".")] {
         copy_files(&here.join(from), &crate_of_baseline.join(to))?;
     }
+    let api = read(&tree.join("core/src/machine/config.rs"))?;
+    let world = crate_of_baseline.join("src/world.rs");
+    let mut text = read(&world)?;
+    for (name, earlier) in RENAMED {
+        if !api.contains(name) {
+            text = text.replace(name, earlier);
+        }
+    }
+    fs::write(&world, text).map_err(|error| format!("{}: {error}", world.display()))?;
     succeed(
         Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--release", "--quiet", "--manifest-path"])
@@ -35,6 +47,10 @@ pub fn build(revision: &str) -> Result<PathBuf, String> {
             .arg(&target),
     )?;
     Ok(target.join("release/machine"))
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<(), String> {

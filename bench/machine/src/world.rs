@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::hint::black_box;
 
-use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
+use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, MachineConfig};
 use kafka_batch::{Delivery, KafkaBatch, Record, SealedBatch, Timestamp, TopicPartition};
 
 use crate::broker::{self, Broker, TOPIC};
@@ -35,7 +35,7 @@ impl World {
     /// `waiting` ones, whose broker cannot be reached.
     pub fn new(busy: usize, waiting: usize, max_request_size: usize) -> Self {
         // Field by field, so that machines of other commits can be measured.
-        let mut config = ProducerConfig::new([(broker::HOST, 9_001)]);
+        let mut config = MachineConfig::new([(broker::HOST, 9_001)]);
         config.buffer_memory = usize::MAX;
         config.max_request_size = max_request_size;
         let clock = Clock { now: NOW, wall: Timestamp::from_millis(0) };

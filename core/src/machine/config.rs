@@ -14,16 +14,16 @@ use crate::protocol::{Acks, DEFAULT_MAX_FRAME_SIZE};
 /// the caller, TLS is up to the transport, and there are no transactions.
 ///
 /// ```
-/// use kafka_batch_core::machine::ProducerConfig;
+/// use kafka_batch_core::machine::MachineConfig;
 /// use kafka_batch_core::protocol::Acks;
 ///
-/// let mut config = ProducerConfig::new([("localhost", 9092)]);
+/// let mut config = MachineConfig::new([("localhost", 9092)]);
 /// config.acks = Acks::Leader;
 /// assert!(!config.is_idempotent(), "only acks=all can be idempotent");
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ProducerConfig {
+pub struct MachineConfig {
     /// `bootstrap.servers`: the brokers to ask first for the brokers of the cluster. No default.
     pub bootstrap_servers: Vec<(String, u16)>,
     /// `client.id`: the client's name in the brokers' logs, metrics and quotas. Default `kafka-batch`.
@@ -92,7 +92,7 @@ pub struct ProducerConfig {
     pub over_tls: bool,
 }
 
-impl ProducerConfig {
+impl MachineConfig {
     /// Returns Kafka's defaults, with these bootstrap servers.
     pub fn new<H: Into<String>>(bootstrap_servers: impl IntoIterator<Item = (H, u16)>) -> Self {
         Self {

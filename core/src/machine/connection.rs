@@ -11,7 +11,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
-use super::config::ProducerConfig;
+use super::config::MachineConfig;
 use super::handshake::{Handshake, Step};
 use super::node::Node;
 use super::versions::Versions;
@@ -96,7 +96,7 @@ impl Connection {
         address: BrokerAddress,
         fallback: Option<BrokerVersion>,
         rng: ConnectionRng,
-        config: &ProducerConfig,
+        config: &MachineConfig,
         now: Instant,
     ) -> Self {
         Self {
@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// Returns `true` if another Produce request may be sent now.
-    pub(super) fn has_capacity(&self, config: &ProducerConfig, now: Instant) -> bool {
+    pub(super) fn has_capacity(&self, config: &MachineConfig, now: Instant) -> bool {
         self.accepts_requests(now) && self.load() < config.max_in_flight()
     }
 
@@ -155,7 +155,7 @@ impl Connection {
     }
 
     /// Returns the header of the next request.
-    pub(super) fn header<'c>(&self, config: &'c ProducerConfig) -> RequestHeader<'c> {
+    pub(super) fn header<'c>(&self, config: &'c MachineConfig) -> RequestHeader<'c> {
         RequestHeader { correlation_id: self.next_correlation, client_id: Some(&config.client_id) }
     }
 
@@ -165,7 +165,7 @@ impl Connection {
         api: ApiKey,
         version: i16,
         answered: bool,
-        config: &ProducerConfig,
+        config: &MachineConfig,
         now: Instant,
     ) -> i32 {
         let correlation = self.next_correlation;
@@ -183,7 +183,7 @@ impl Connection {
         correlation
     }
 
-    pub(super) fn on_connected(&mut self, config: &ProducerConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
+    pub(super) fn on_connected(&mut self, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         if self.is_connecting() {
             self.step(Handshake::begin(config, self.fallback), config, now, events);
         }
@@ -192,7 +192,7 @@ impl Connection {
     pub(super) fn on_received(
         &mut self,
         mut bytes: &[u8],
-        config: &ProducerConfig,
+        config: &MachineConfig,
         now: Instant,
         events: &mut Vec<ConnectionEvent>,
     ) {
@@ -234,7 +234,7 @@ impl Connection {
         }
     }
 
-    fn on_frame(&mut self, frame: Bytes, config: &ProducerConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
+    fn on_frame(&mut self, frame: Bytes, config: &MachineConfig, now: Instant, events: &mut Vec<ConnectionEvent>) {
         match mem::replace(&mut self.state, State::Failed) {
             State::Handshake(handshake, _) => {
                 self.step(handshake.on_frame(config, self.rng, &frame), config, now, events);
@@ -283,7 +283,7 @@ impl Connection {
     fn step(
         &mut self,
         step: Result<Step, ConnectionErrorKind>,
-        config: &ProducerConfig,
+        config: &MachineConfig,
         now: Instant,
         events: &mut Vec<ConnectionEvent>,
     ) {
@@ -314,7 +314,7 @@ impl Connection {
 
     /// Records the output of a request with a response. Needed only with `acks=0`, where write reports must be matched
     /// with the requests that have no response.
-    fn record_output(&mut self, config: &ProducerConfig) {
+    fn record_output(&mut self, config: &MachineConfig) {
         if config.acks == Acks::None {
             self.unwritten.push_back(None);
         }
@@ -368,7 +368,7 @@ impl Connection {
     /// Returns how long nothing was pending, if it is no error that the broker closes the connection now: the
     /// connection is ready and idle. After Produce with `acks=0`, a broker refuses a batch by closing the connection
     /// (`KafkaApis.handleProduceRequest`), as soon as it has read the request.
-    pub(super) fn idle_for(&self, config: &ProducerConfig, now: Instant) -> Option<Duration> {
+    pub(super) fn idle_for(&self, config: &MachineConfig, now: Instant) -> Option<Duration> {
         let idle = now.since(self.last_used);
         let may_be_refusal = self.sent_without_response && idle < config.request_timeout;
         let is_idle = matches!(self.state, State::Ready(_)) && self.load() == 0 && !may_be_refusal;
@@ -388,7 +388,7 @@ impl Connection {
     }
 
     /// Returns when the idle timeout or the session ends; `None` while the connection is in use.
-    pub(super) fn idle_at(&self, config: &ProducerConfig) -> Option<Instant> {
+    pub(super) fn idle_at(&self, config: &MachineConfig) -> Option<Instant> {
         let unused = matches!(self.state, State::Ready(_)) && self.load() == 0;
         let idle = self.last_used + config.connections_max_idle;
         unused.then(|| self.session_until.map_or(idle, |expiry| expiry.min(idle)))

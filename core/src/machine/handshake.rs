@@ -16,7 +16,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
-use super::config::ProducerConfig;
+use super::config::MachineConfig;
 use super::credentials::Sasl;
 use super::sasl::Conversation;
 use super::versions::Versions;
@@ -96,7 +96,7 @@ impl Handshake {
     /// Starts the handshake on an established connection. With `fallback` ApiVersions is skipped, because the broker
     /// did not respond to it, unless SASL is configured: brokers with SaslHandshake (0.10 and newer, KIP-43) answer
     /// ApiVersions.
-    pub(super) fn begin(config: &ProducerConfig, fallback: Option<BrokerVersion>) -> Result<Step, ConnectionErrorKind> {
+    pub(super) fn begin(config: &MachineConfig, fallback: Option<BrokerVersion>) -> Result<Step, ConnectionErrorKind> {
         match fallback.filter(|_| config.sasl.is_none()) {
             Some(version) => Ok(Step::ready(Versions::fallback(version))),
             None => send_api_versions(config, FIRST_VERSION, -1),
@@ -123,7 +123,7 @@ impl Handshake {
 
     pub(super) fn on_frame(
         self,
-        config: &ProducerConfig,
+        config: &MachineConfig,
         rng: ConnectionRng,
         frame: &[u8],
     ) -> Result<Step, ConnectionErrorKind> {
@@ -136,7 +136,7 @@ impl Handshake {
 }
 
 impl ApiVersions {
-    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn on_frame(self, config: &MachineConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = ApiVersionsResponse::decode(frame, self.version)?;
         match response.error_code {
@@ -157,7 +157,7 @@ impl ApiVersions {
 }
 
 impl Mechanism {
-    fn on_frame(self, config: &ProducerConfig, rng: ConnectionRng, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn on_frame(self, config: &MachineConfig, rng: ConnectionRng, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = SaslHandshakeResponse::decode(frame, self.version)?;
         let Self { version, sasl, channel, versions, .. } = self;
@@ -176,7 +176,7 @@ impl Mechanism {
 
 impl Authenticate {
     /// Returns the step that sends a token.
-    fn send(self, config: &ProducerConfig, token: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn send(self, config: &MachineConfig, token: &[u8]) -> Result<Step, ConnectionErrorKind> {
         let bytes = match self.channel {
             Channel::Bare => Vec::from([sasl_token_frame(token).map_err(encode_error)?]),
             Channel::Requests { version, correlation } => {
@@ -187,7 +187,7 @@ impl Authenticate {
         Ok(Step::Send(bytes, Handshake::Authenticate(self)))
     }
 
-    fn on_frame(self, config: &ProducerConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn on_frame(self, config: &MachineConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
         let Self { mut channel, conversation, versions } = self;
         let response;
         let (token, session) = match &mut channel {
@@ -212,7 +212,7 @@ impl Authenticate {
     }
 }
 
-fn send_api_versions(config: &ProducerConfig, version: i16, correlation: i32) -> Result<Step, ConnectionErrorKind> {
+fn send_api_versions(config: &MachineConfig, version: i16, correlation: i32) -> Result<Step, ConnectionErrorKind> {
     let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
     let request = ApiVersionsRequest {
         client_software_name: "kafka-batch",
@@ -225,7 +225,7 @@ fn send_api_versions(config: &ProducerConfig, version: i16, correlation: i32) ->
 }
 
 fn send_sasl_handshake(
-    config: &ProducerConfig,
+    config: &MachineConfig,
     sasl: &Sasl,
     response: &ApiVersionsResponse,
     versions: Versions,

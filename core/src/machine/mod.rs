@@ -71,11 +71,11 @@
 //!   no difference, provided that output is polled at the same points between the frames.
 //!
 //! ```
-//! use kafka_batch_core::machine::{Clock, Event, Input, Instant, Output, Machine, ProducerConfig};
+//! use kafka_batch_core::machine::{Clock, Event, Input, Instant, Output, Machine, MachineConfig};
 //! use kafka_batch_core::{KafkaBatch, Record, Timestamp, TopicPartition};
 //!
 //! let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_700_000_000_000) };
-//! let mut producer = Machine::new(ProducerConfig::new([("localhost", 9092)]), clock, 42);
+//! let mut producer = Machine::new(MachineConfig::new([("localhost", 9092)]), clock, 42);
 //! assert!(matches!(producer.poll_output(clock.now), Output::Wait(None)), "nothing is to be done yet");
 //!
 //! let mut batch = KafkaBatch::new(producer.wall_time(clock.now));
@@ -133,7 +133,7 @@ mod unfinished;
 mod verdict;
 mod versions;
 
-pub use self::config::ProducerConfig;
+pub use self::config::MachineConfig;
 pub use self::credentials::{
     Credential, CredentialsError, ParseSaslMechanismError, PlainCredentials, Sasl, SaslMechanism, ScramCredentials,
     ScramHash,

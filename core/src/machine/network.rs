@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::backoff::{Backoff, ConnectionRng, Seed};
 use super::cluster::{Address, Cluster};
-use super::config::ProducerConfig;
+use super::config::MachineConfig;
 use super::connection::Connection;
 use super::io::ConnectionId;
 use super::node::Node;
@@ -89,7 +89,7 @@ impl Network {
         &mut self,
         node: Node,
         address: BrokerAddress,
-        config: &ProducerConfig,
+        config: &MachineConfig,
         now: Instant,
     ) -> ConnectionId {
         let id = ConnectionId::new(self.next_connection);
@@ -171,7 +171,7 @@ impl Network {
     }
 
     /// Returns the current address of a node. The address of a connection is the one that it was opened to.
-    pub(super) fn address(node: Node, config: &ProducerConfig, cluster: &Cluster) -> Option<BrokerAddress> {
+    pub(super) fn address(node: Node, config: &MachineConfig, cluster: &Cluster) -> Option<BrokerAddress> {
         match node {
             Node::Bootstrap(at) => {
                 config.bootstrap_servers.get(at).map(|(host, port)| BrokerAddress::new(None, host.clone(), *port))
@@ -204,7 +204,7 @@ impl Network {
     /// pending.
     pub(super) fn any_node(
         &self,
-        config: &ProducerConfig,
+        config: &MachineConfig,
         cluster: &Cluster,
         now: Instant,
     ) -> Result<Node, Option<Instant>> {

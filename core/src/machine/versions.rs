@@ -5,7 +5,7 @@ use crate::magic::{BrokerVersion, Magic};
 use crate::protocol::{ApiKey, ApiVersionsResponse};
 
 /// The API versions to use with one broker: of each API the newest that both sides support, or those of
-/// [`broker_version_fallback`](super::ProducerConfig::broker_version_fallback).
+/// [`broker_version_fallback`](super::MachineConfig::broker_version_fallback).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Versions {

@@ -1,7 +1,7 @@
 //! The machine under test, reduced to the interface that the world needs: only this file depends on its API.
 
 use kafka_batch_core::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, ProducerConfig, SendErrorKind,
+    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, MachineConfig, SendErrorKind,
 };
 use kafka_batch_core::{SealedBatch, Timestamp, TopicPartition};
 
@@ -23,7 +23,7 @@ const fn instant(now: Moment) -> Instant {
 impl Machine {
     /// Creates a machine that starts now.
     #[must_use]
-    pub fn new(config: ProducerConfig, now: Moment, seed: u64) -> Self {
+    pub fn new(config: MachineConfig, now: Moment, seed: u64) -> Self {
         let wall = Timestamp::from_millis(1_700_000_000_000 + now.as_millis() as i64);
         Self(kafka_batch_core::machine::Machine::new(config, Clock { now: instant(now), wall }, seed))
     }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kafka_batch_core::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, ProducerConfig};
+use kafka_batch_core::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, MachineConfig};
 use kafka_batch_core::{Timestamp, TopicPartition};
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::{Broker, BrokerAction, Intercept, Interceptor, host};
@@ -64,7 +64,7 @@ fn a_batch_of_a_megabyte_is_sent_three_times_and_returned_without_a_copy() {
     }
 
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
-    let mut producer = Machine::new(ProducerConfig::new([(host(1), 9092)]), clock, 3);
+    let mut producer = Machine::new(MachineConfig::new([(host(1), 9092)]), clock, 3);
     let sealed = fill(Serial(0), BatchSpec { records: 4, padding: 250_000, ..BatchSpec::default() }).seal().unwrap();
     let size = sealed.size();
     assert!(size > 1_000_000);

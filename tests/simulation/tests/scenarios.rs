@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kafka_batch_core::machine::{CloseMode, ProducerConfig};
+use kafka_batch_core::machine::{CloseMode, MachineConfig};
 use kafka_batch_simulation::broker::identities::CODES;
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::sasl::{PASSWORD, credentials};
@@ -23,13 +23,13 @@ const fn ms(millis: u64) -> Duration {
 }
 
 /// A producer and this many brokers of this release; topic `t` has one partition.
-fn with(release: Release, brokers: i32, change: impl FnOnce(&mut ProducerConfig)) -> Scenario {
+fn with(release: Release, brokers: i32, change: impl FnOnce(&mut MachineConfig)) -> Scenario {
     within(release, brokers, false, change)
 }
 
 /// The same, optionally with authentication.
-fn within(release: Release, brokers: i32, sasl: bool, change: impl FnOnce(&mut ProducerConfig)) -> Scenario {
-    let mut producer = ProducerConfig::new((1..=brokers).map(|id| (host(id), 9092)));
+fn within(release: Release, brokers: i32, sasl: bool, change: impl FnOnce(&mut MachineConfig)) -> Scenario {
+    let mut producer = MachineConfig::new((1..=brokers).map(|id| (host(id), 9092)));
     change(&mut producer);
     Scenario(World::new(Settings {
         producer,

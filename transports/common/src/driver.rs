@@ -10,7 +10,7 @@ use std::{io, mem, thread};
 use bytes::Bytes;
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
-    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, ProducerConfig,
+    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, MachineConfig,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
@@ -103,7 +103,7 @@ impl fmt::Debug for Step {
 }
 
 impl Driver {
-    pub(crate) fn new(mut config: ProducerConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
+    pub(crate) fn new(mut config: MachineConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
         config.over_tls = security.is_tls();
         let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
         Self {

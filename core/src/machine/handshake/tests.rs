@@ -6,13 +6,13 @@ use crate::machine::scram::tests::Server;
 use crate::machine::{SaslMechanism, ScramError};
 use crate::magic::Magic;
 
-fn config(sasl: bool) -> ProducerConfig {
+fn config(sasl: bool) -> MachineConfig {
     config_with(sasl.then_some(SaslMechanism::Plain))
 }
 
-fn config_with(mechanism: Option<SaslMechanism>) -> ProducerConfig {
+fn config_with(mechanism: Option<SaslMechanism>) -> MachineConfig {
     let sasl = mechanism.map(|mechanism| Sasl::new(mechanism, "me", "secret").unwrap());
-    ProducerConfig { sasl, ..ProducerConfig::new([("h", 1)]) }
+    MachineConfig { sasl, ..MachineConfig::new([("h", 1)]) }
 }
 
 const RNG: ConnectionRng = ConnectionRng { seed: Seed(7), connection: 3 };
@@ -35,7 +35,7 @@ fn apis(correlation: i32, code: i16, apis: &[(i16, i16)]) -> Vec<u8> {
 }
 
 /// Completes ApiVersions: sent in v3, refused in favour of v0, sent again.
-fn after_api_versions(config: &ProducerConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
+fn after_api_versions(config: &MachineConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
     let (first, waiting) = sent(Handshake::begin(config, None));
     assert_eq!(first[4..12], [0, 18, 0, 3, 255, 255, 255, 255]);
     assert!(waiting.awaits_api_versions());
@@ -169,7 +169,7 @@ fn authenticated(correlation: i32, token: &str, session: i64) -> Vec<u8> {
 }
 
 /// Returns the request with the first SCRAM message, in SaslAuthenticate v1.
-fn scram_begun(config: &ProducerConfig) -> (Vec<u8>, Handshake) {
+fn scram_begun(config: &MachineConfig) -> (Vec<u8>, Handshake) {
     let (mechanism, waiting) = sent(after_api_versions(config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
     assert!(mechanism.ends_with(config.sasl.as_ref().unwrap().mechanism().name().as_bytes()));
     let answer = [&MECHANISM.to_be_bytes()[..], &[0; 6]].concat();
@@ -248,7 +248,7 @@ fn a_broker_that_repeats_the_password_is_not_quoted() {
     const PASSWORD: &str = "correct horse";
     for &mechanism in SaslMechanism::ALL {
         let sasl = Sasl::new(mechanism, "me", PASSWORD).unwrap();
-        let config = ProducerConfig { sasl: Some(sasl), ..ProducerConfig::new([("h", 1)]) };
+        let config = MachineConfig { sasl: Some(sasl), ..MachineConfig::new([("h", 1)]) };
         // In its list of mechanisms: it has the password from another connection.
         let (_, waiting) = sent(after_api_versions(&config, &[(0, 7), (3, 5), (17, 1), (36, 1)]));
         let offers = [&[0, 33, 0, 0, 0, 1, 0, PASSWORD.len() as u8], PASSWORD.as_bytes()].concat();
@@ -295,9 +295,9 @@ fn a_broker_that_repeats_what_is_derived_from_the_password_is_not_quoted() {
 
 #[test]
 fn debug_of_a_handshake_shows_no_secret() {
-    let config = ProducerConfig {
+    let config = MachineConfig {
         sasl: Some(Sasl::new(SaslMechanism::ScramSha256, "me", "correct horse").unwrap()),
-        ..ProducerConfig::new([("h", 1)])
+        ..MachineConfig::new([("h", 1)])
     };
     let (first, waiting) = scram_begun(&config);
     let mut seen = format!("{config:?} {waiting:?}");

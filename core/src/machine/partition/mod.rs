@@ -15,7 +15,7 @@ use core::fmt;
 
 pub(super) use self::answers::{Answer, Response};
 pub(super) use self::outcomes::{Effect, Failed, Split, Written};
-use super::config::ProducerConfig;
+use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
 use super::identity::{Disowned, Identities};
 use super::index::{PartitionIndex, TopicIndex};
@@ -68,7 +68,7 @@ pub(super) struct Partition {
 /// What a transition needs besides the partition itself, and where it puts its effects.
 pub(super) struct Context<'m> {
     pub(super) index: PartitionIndex,
-    pub(super) config: &'m ProducerConfig,
+    pub(super) config: &'m MachineConfig,
     pub(super) now: Instant,
     pub(super) random: &'m mut SplitMix64,
     pub(super) ids: &'m mut EntryIds,

@@ -15,7 +15,7 @@ const LEADER: Option<i32> = Some(BROKER);
 struct World {
     partition: Partition,
     identities: Identities,
-    config: ProducerConfig,
+    config: MachineConfig,
     random: SplitMix64,
     ids: EntryIds,
     unfinished: Unfinished,
@@ -29,7 +29,7 @@ impl World {
         Self {
             partition: Partition::new("t".into(), 0, 3),
             identities,
-            config: ProducerConfig::new([("boot", 9092)]),
+            config: MachineConfig::new([("boot", 9092)]),
             random: SplitMix64::new(1),
             ids: EntryIds::default(),
             unfinished: Unfinished::default(),

@@ -59,9 +59,9 @@ pub(super) fn drive<T>(
 }
 
 /// Returns the reason why a batch failed, by default with a delivery timeout of 3 s and a request timeout of 10 s.
-fn reason(change: impl FnOnce(&mut World, &mut ProducerConfig), reply: impl FnMut(&Request) -> Reply) -> String {
+fn reason(change: impl FnOnce(&mut World, &mut MachineConfig), reply: impl FnMut(&Request) -> Reply) -> String {
     let mut world = World::new(|_| {});
-    let mut config = ProducerConfig::new([("boot", 9092)]);
+    let mut config = MachineConfig::new([("boot", 9092)]);
     config.delivery_timeout = Duration::from_secs(3);
     config.request_timeout = Duration::from_secs(10);
     change(&mut world, &mut config);
@@ -94,12 +94,12 @@ pub(super) fn on(api: i16, mut reply: impl FnMut(&Request) -> Reply) -> impl FnM
     move |request| if request.api == api { reply(request) } else { Reply::Usual }
 }
 
-fn nothing(_: &mut World, _: &mut ProducerConfig) {}
+fn nothing(_: &mut World, _: &mut MachineConfig) {}
 
 /// The delivery timeout is shorter than the other limits, so nothing has failed before it expires.
 #[test]
 fn the_pending_request_is_named_with_api_and_version() {
-    let ignores_connects = |world: &mut World, _: &mut ProducerConfig| world.ignores_connects = true;
+    let ignores_connects = |world: &mut World, _: &mut MachineConfig| world.ignores_connects = true;
     is(&reason(ignores_connects, |_| Reply::Usual), "waiting for a connection to boot:9092, begun 3000 ms before");
     for (api, expected) in [
         (API_VERSIONS, "waiting for boot:9092 to answer ApiVersions v3, sent 3000 ms before"),
@@ -109,7 +109,7 @@ fn the_pending_request_is_named_with_api_and_version() {
     ] {
         is(&reason(nothing, on(api, |_| Reply::Silence)), expected);
     }
-    let with_sasl = |world: &mut World, config: &mut ProducerConfig| {
+    let with_sasl = |world: &mut World, config: &mut MachineConfig| {
         config.sasl = Some(Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
         world.session = Some(0);
     };
@@ -119,14 +119,14 @@ fn the_pending_request_is_named_with_api_and_version() {
     ] {
         is(&reason(with_sasl, on(api, |_| Reply::Silence)), expected);
     }
-    let without_acks = |_: &mut World, config: &mut ProducerConfig| config.acks = Acks::None;
+    let without_acks = |_: &mut World, config: &mut MachineConfig| config.acks = Acks::None;
     let expected = "waiting to write Produce v3 to broker 1 at broker:9001, begun 3000 ms before";
     is(&reason(without_acks, on(PRODUCE, |_| Reply::Silence)), expected);
 }
 
 #[test]
 fn a_broker_that_did_not_respond_is_named_although_the_next_connection_is_ready() {
-    let impatient = |_: &mut World, config: &mut ProducerConfig| config.request_timeout = Duration::from_secs(1);
+    let impatient = |_: &mut World, config: &mut MachineConfig| config.request_timeout = Duration::from_secs(1);
     for (api, request, broker) in [
         (API_VERSIONS, "ApiVersions v3", "boot:9092"),
         (METADATA, "Metadata v1", "boot:9092"),
@@ -215,7 +215,7 @@ fn a_truncated_response_is_named_with_api_and_version() {
             "{broker}: the broker closed the connection while {request} was unanswered (20 of 100 bytes of a response had arrived)"
         );
         assert!(found.contains(&expected), "{found}");
-        let impatient = |_: &mut World, config: &mut ProducerConfig| config.request_timeout = Duration::from_secs(1);
+        let impatient = |_: &mut World, config: &mut MachineConfig| config.request_timeout = Duration::from_secs(1);
         let found = reason(impatient, on(api, |request| Reply::Bytes(cut(request))));
         let expected = alloc::format!(
             "{broker}: {request} was not answered within 1000 ms (20 of 100 bytes of a response had arrived)"

@@ -63,9 +63,9 @@ fn other_protocols_are_recognised_by_their_first_bytes_with_any_frame_ceiling() 
 
 #[test]
 fn security_protocol_mismatches_are_distinguished() {
-    let text_of = |change: &dyn Fn(&mut World, &mut ProducerConfig), reply: &dyn Fn(&Request) -> Reply| {
+    let text_of = |change: &dyn Fn(&mut World, &mut MachineConfig), reply: &dyn Fn(&Request) -> Reply| {
         let mut world = World::new(|_| {});
-        let mut config = ProducerConfig::new([("boot", 9092)]);
+        let mut config = MachineConfig::new([("boot", 9092)]);
         change(&mut world, &mut config);
         let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
         world.producer = Machine::new(config, clock, 42);
@@ -75,7 +75,7 @@ fn security_protocol_mismatches_are_distinguished() {
             _ => None,
         })
     };
-    let with_sasl = |world: &mut World, config: &mut ProducerConfig| {
+    let with_sasl = |world: &mut World, config: &mut MachineConfig| {
         config.sasl = Some(Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
         world.session = Some(0);
     };
@@ -88,7 +88,7 @@ fn security_protocol_mismatches_are_distinguished() {
                     set security.protocol to plaintext (it is sasl_plaintext)";
     assert_eq!(text_of(&with_sasl, &no_sasl), expected);
     // A broker that does not support SaslHandshake at all.
-    let unlisted = |world: &mut World, config: &mut ProducerConfig| {
+    let unlisted = |world: &mut World, config: &mut MachineConfig| {
         with_sasl(world, config);
         world.session = None;
         config.over_tls = true;
@@ -97,13 +97,13 @@ fn security_protocol_mismatches_are_distinguished() {
                     set security.protocol to ssl (it is sasl_ssl)";
     assert_eq!(text_of(&unlisted, &|_| Reply::Usual), expected);
     // Over TLS, a broker that closes the connection on the first request may require SASL.
-    let over_tls = |_: &mut World, config: &mut ProducerConfig| config.over_tls = true;
+    let over_tls = |_: &mut World, config: &mut MachineConfig| config.over_tls = true;
     let closes = |api: i16| move |request: &Request| if request.api == api { Reply::Close } else { Reply::Usual };
     let expected = "boot:9092: the broker closed the connection while Metadata v1 was unanswered; if this port wants SASL, set \
                     security.protocol to sasl_ssl (it is ssl)";
     assert_eq!(text_of(&over_tls, &closes(METADATA)), expected);
     // With SASL and TLS there is no other setting to suggest.
-    let both = |world: &mut World, config: &mut ProducerConfig| {
+    let both = |world: &mut World, config: &mut MachineConfig| {
         with_sasl(world, config);
         config.over_tls = true;
     };

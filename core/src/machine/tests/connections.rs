@@ -135,7 +135,7 @@ fn invalid_data_closes_only_the_connection() {
     assert_eq!(world.fates(), [(0, DONE)]);
 }
 
-fn with_session(millis: i64, change: impl FnOnce(&mut ProducerConfig)) -> World {
+fn with_session(millis: i64, change: impl FnOnce(&mut MachineConfig)) -> World {
     let mut world = World::new(|config| {
         config.sasl = Some(Sasl::new(SaslMechanism::Plain, "me", "secret").unwrap());
         change(config);
@@ -264,7 +264,7 @@ fn a_session_of_any_length_is_accepted() {
 fn transcript(piece: usize, seed: u64) -> String {
     let mut world = World::new(|_| {});
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
-    world.producer = Machine::new(ProducerConfig::new([("boot", 9092), ("other", 9093)]), clock, seed);
+    world.producer = Machine::new(MachineConfig::new([("boot", 9092), ("other", 9093)]), clock, seed);
     world.responses.extend([Some(6), None, Some(7), Some(0)]);
     let mut transcript = String::new();
     for step in 0..60_u64 {

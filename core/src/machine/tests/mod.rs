@@ -144,8 +144,8 @@ struct World {
 }
 
 impl World {
-    fn new(change: impl FnOnce(&mut ProducerConfig)) -> Self {
-        let mut config = ProducerConfig::new([("boot", 9092)]);
+    fn new(change: impl FnOnce(&mut MachineConfig)) -> Self {
+        let mut config = MachineConfig::new([("boot", 9092)]);
         change(&mut config);
         let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(1_000) };
         Self {

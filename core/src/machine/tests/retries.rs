@@ -120,7 +120,7 @@ fn the_error_of_a_batch_names_the_broker_and_its_response() {
 
 #[test]
 fn the_error_of_a_timeout_has_the_last_error() {
-    let brief = |config: &mut ProducerConfig| config.delivery_timeout = Duration::from_secs(3);
+    let brief = |config: &mut MachineConfig| config.delivery_timeout = Duration::from_secs(3);
     let mut world = World::new(brief);
     world.responses.extend([Some(ErrorCode::NOT_ENOUGH_REPLICAS.0); 100]);
     world.send(&["x"], 0);

@@ -21,7 +21,7 @@ use self::responses::PendingRequests;
 use super::accumulator::Accumulator;
 use super::backoff::{Backoff, Seed};
 use super::cluster::Cluster;
-use super::config::ProducerConfig;
+use super::config::MachineConfig;
 use super::connection::ConnectionEvent;
 use super::entry::EntryIds;
 use super::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
@@ -41,7 +41,7 @@ use crate::time::{Instant, Timestamp};
 /// A Kafka producer as a state machine: see the [module](super) for how to drive it.
 #[derive(Debug)]
 pub struct Machine {
-    config: ProducerConfig,
+    config: MachineConfig,
     started: Clock,
     /// The latest time that any call has passed.
     now: Instant,
@@ -89,7 +89,7 @@ impl Machine {
     /// Creates a producer without connections; it connects when there is something to send. The same clock, seed,
     /// commands and input give the same output, byte for byte. With SCRAM, the seed must be unpredictable for others.
     #[must_use]
-    pub fn new(mut config: ProducerConfig, clock: Clock, seed: u64) -> Self {
+    pub fn new(mut config: MachineConfig, clock: Clock, seed: u64) -> Self {
         if config.client_id.len() > i16::MAX as usize {
             config.client_id = String::new(); // it exceeds the length field of a request header
         }

@@ -1,6 +1,6 @@
 //! Generates the world: its brokers, settings and speeds.
 
-use kafka_batch_core::machine::ProducerConfig;
+use kafka_batch_core::machine::MachineConfig;
 use kafka_batch_core::protocol::Acks;
 
 use crate::Moment;
@@ -65,7 +65,7 @@ pub(super) fn next_release(release: Release, random: &mut Random) -> Release {
     if NEW.contains(&release) && random.percent(30) { *random.pick(&NEW) } else { release }
 }
 
-fn producer(releases: &[Release], random: &mut Random) -> ProducerConfig {
+fn producer(releases: &[Release], random: &mut Random) -> MachineConfig {
     let mut bootstrap: Vec<_> = (1..=releases.len() as i32).map(|id| (host(id), PORT as u16)).collect();
     if random.percent(20) {
         let kept = random.below(bootstrap.len() as u64) as usize;
@@ -74,7 +74,7 @@ fn producer(releases: &[Release], random: &mut Random) -> ProducerConfig {
     if random.percent(20) {
         bootstrap.insert(0, ("nowhere".to_owned(), 9092));
     }
-    let mut config = ProducerConfig::new(bootstrap);
+    let mut config = MachineConfig::new(bootstrap);
     config.acks = match random.below(100) {
         0..12 => Acks::None,
         12..25 => Acks::Leader,

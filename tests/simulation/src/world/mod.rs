@@ -6,7 +6,7 @@ mod outputs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use kafka_batch_core::machine::{BatchId, ConnectionId, Disconnect, FlushId, Input, ProducerConfig};
+use kafka_batch_core::machine::{BatchId, ConnectionId, Disconnect, FlushId, Input, MachineConfig};
 
 pub use self::action::Action;
 use crate::Moment;
@@ -26,7 +26,7 @@ use crate::random::Random;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The machine's settings.
-    pub producer: ProducerConfig,
+    pub producer: MachineConfig,
     /// The settings of the cluster.
     pub cluster: ClusterSettings,
     /// The release of each broker.

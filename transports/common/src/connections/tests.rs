@@ -10,7 +10,7 @@ use crate::driver::Step;
 use crate::gathering::Gathering;
 use crate::tls_stream::Security;
 use crate::topics::Topics;
-use kafka_batch_core::machine::ProducerConfig;
+use kafka_batch_core::machine::MachineConfig;
 use kafka_batch_core::protocol::Acks;
 use log::Level;
 
@@ -115,7 +115,7 @@ fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
         Topics::new(1, Duration::from_secs(300)),
         Gathering::new(Duration::ZERO, 5),
     ));
-    let mut config = ProducerConfig::new([("broker", 9092)]);
+    let mut config = MachineConfig::new([("broker", 9092)]);
     config.acks = acks;
     let mut driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     queue.lookup_topic("t").unwrap();

@@ -16,7 +16,7 @@ fn queue_of(bytes: usize) -> CommandQueue {
 
 fn queue_and_driver() -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(queue_of(1 << 20));
-    let config = ProducerConfig::new([("broker", 9092)]);
+    let config = MachineConfig::new([("broker", 9092)]);
     let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
     (queue, driver)
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use kafka_batch_core::machine::{ConnectionId, Input, ProducerConfig};
+use kafka_batch_core::machine::{ConnectionId, Input, MachineConfig};
 use kafka_batch_core::partitioner::partition_for_key;
 use kafka_batch_core::{AppendError, BatchOptions, Capabilities, FailureReason, Fate};
 use proptest::prelude::*;
@@ -52,7 +52,7 @@ impl World {
     fn new(linger: Duration, buffer: usize, options: BatchOptions) -> Self {
         let topics = Topics::new(1, Duration::from_secs(300));
         let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
-        let mut config = ProducerConfig::new([("broker", 9092)]);
+        let mut config = MachineConfig::new([("broker", 9092)]);
         config.buffer_memory = buffer;
         let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
         let producer = Producer::new(Arc::clone(&queue), options, Capabilities::new(true), buffer, "broker".into());

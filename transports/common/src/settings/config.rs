@@ -26,7 +26,7 @@ const PASSWORD: &str = "sasl.password";
 /// The settings as typed values. The files that they name have not been read.
 #[derive(Debug)]
 pub(crate) struct ParsedConfig {
-    pub(crate) machine: machine::ProducerConfig,
+    pub(crate) machine: machine::MachineConfig,
     pub(crate) options: BatchOptions,
     /// `linger.ms`, for single messages.
     pub(crate) linger: Duration,
@@ -72,7 +72,7 @@ pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Res
     let tls = tls(&mut config, protocol)?;
     let brokers = servers.to_string();
     let linger = config.linger.unwrap_or_default();
-    let mut machine = machine::ProducerConfig::new(servers.addresses);
+    let mut machine = machine::MachineConfig::new(servers.addresses);
     machine.sasl = sasl;
     let is_set =
         IsSet { idempotence: config.enable_idempotence.is_some(), delivery: config.delivery_timeout.is_some() };
@@ -82,7 +82,7 @@ pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Res
 }
 
 /// Replaces defaults by the settings.
-fn apply(config: ProducerConfig, machine: &mut machine::ProducerConfig) {
+fn apply(config: ProducerConfig, machine: &mut machine::MachineConfig) {
     fn set<T>(to: &mut T, value: Option<T>) {
         if let Some(value) = value {
             *to = value;
@@ -172,7 +172,7 @@ struct IsSet {
 }
 
 /// Resolves conflicts between settings as the Java client does: a default is adapted, a value that was set is an error.
-fn reconcile(is_set: &IsSet, config: &mut machine::ProducerConfig) -> Result<(), ConfigError> {
+fn reconcile(is_set: &IsSet, config: &mut machine::MachineConfig) -> Result<(), ConfigError> {
     let wrong = |what: String| Err(ConfigError::Conflict(what));
     let is_idempotence_wanted = is_set.idempotence && config.enable_idempotence;
     if is_idempotence_wanted && config.acks != Acks::All {

@@ -24,7 +24,7 @@ fn given(settings: &[(&str, &str)]) -> Result<ParsedConfig, ConfigError> {
     alone(&[&[SERVER], settings].concat())
 }
 
-fn machine(settings: &[(&str, &str)]) -> machine::ProducerConfig {
+fn machine(settings: &[(&str, &str)]) -> machine::MachineConfig {
     given(settings).unwrap().machine
 }
 
@@ -132,7 +132,7 @@ fn a_default_can_be_written_and_changes_nothing() {
         assert!(!needed.is_empty() || format!("{explicit:?}") == nothing, "{}", row.name);
     }
     let machine = machine(&[]);
-    let expected = machine::ProducerConfig::new([("localhost", 9092)]);
+    let expected = machine::MachineConfig::new([("localhost", 9092)]);
     assert_eq!(format!("{machine:?}"), format!("{expected:?}"));
 }
 
