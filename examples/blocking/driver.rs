@@ -26,7 +26,7 @@ use std::time::{Duration, Instant as Moment, SystemTime};
 use bytes::Bytes;
 use kafka_batch::machine::{
     BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, MachineConfig,
-    SendError,
+    MachineSendError,
 };
 use kafka_batch::{SealedBatch, TopicPartition};
 
@@ -76,7 +76,7 @@ impl BlockingProducer {
         self.machine.lookup_topic(topic, self.now());
     }
 
-    pub(crate) fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<BatchId, SendError> {
+    pub(crate) fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<BatchId, MachineSendError> {
         self.machine.send(batch, to, self.now())
     }
 

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser;
-use kafka_batch::machine::{CloseMode, Event, MachineConfig, SendErrorKind, Versions};
+use kafka_batch::machine::{CloseMode, Event, MachineConfig, MachineSendErrorKind, Versions};
 use kafka_batch::protocol::Acks;
 use kafka_batch::{BatchOptions, Delivery, Record, SealedBatch, TopicPartition};
 
@@ -121,7 +121,7 @@ impl Application {
     fn send(&mut self, batch: SealedBatch, to: TopicPartition) -> Result<(), Failure> {
         let mut sent = self.producer.send(batch, to);
         while let Err(rejected) = sent {
-            if !matches!(rejected.kind, SendErrorKind::Full { .. }) {
+            if !matches!(rejected.kind, MachineSendErrorKind::Full { .. }) {
                 return Err(Failure::new(rejected, "give a smaller --batch-size"));
             }
             self.next_event()?;

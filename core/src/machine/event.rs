@@ -104,11 +104,11 @@ pub enum Event {
 #[derive(Debug, thiserror::Error)]
 #[error("the batch for {to} was not accepted: {kind}")]
 #[non_exhaustive]
-pub struct SendError {
+pub struct MachineSendError {
     /// The partition that it was for.
     pub to: TopicPartition,
     /// Why it was not accepted.
-    pub kind: SendErrorKind,
+    pub kind: MachineSendErrorKind,
     /// The batch.
     pub batch: Box<SealedBatch>,
 }
@@ -116,7 +116,7 @@ pub struct SendError {
 /// Why a batch was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SendErrorKind {
+pub enum MachineSendErrorKind {
     /// Too many bytes are unfinished. Send the batch again after the next event.
     #[error(
         "{in_flight} bytes are unfinished, {needed} more exceed buffer.memory ({limit} bytes): send it again after an event"
@@ -148,7 +148,7 @@ pub enum SendErrorKind {
     Closed,
 }
 
-impl SendErrorKind {
+impl MachineSendErrorKind {
     /// Returns `true` if sending the same batch again later may succeed.
     #[must_use]
     pub const fn is_retriable(self) -> bool {

@@ -138,7 +138,7 @@ pub use self::credentials::{
     Credential, CredentialsError, ParseSaslMechanismError, PlainCredentials, Sasl, SaslMechanism, ScramCredentials,
     ScramHash,
 };
-pub use self::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
+pub use self::event::{BatchId, Clock, CloseMode, Event, FlushId, MachineSendError, MachineSendErrorKind};
 pub use self::io::{ConnectionId, Input, Output};
 pub use self::transitions::Machine;
 pub use self::versions::Versions;

@@ -42,7 +42,7 @@ fn bytes_in_flight_are_bounded_and_a_rejected_batch_is_returned() {
     let refused = world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err();
     assert!(refused.kind.is_retriable() && refused.batch.record_count() == 1, "{refused}");
     let never = world.producer.send(batch(&["y".repeat(200).as_str()]), to(0), world.now).unwrap_err();
-    assert!(matches!(never.kind, SendErrorKind::ExceedsBufferMemory { .. }));
+    assert!(matches!(never.kind, MachineSendErrorKind::ExceedsBufferMemory { .. }));
     world.run();
     world.producer.send(*refused.batch, to(0), world.now).unwrap();
 }
@@ -60,10 +60,10 @@ fn batches_for_topics_and_partitions_that_cannot_exist_are_returned() {
     let too_long = "t".repeat(250);
     for topic in ["", &too_long] {
         let text = format!("the batch for {topic}-0 was not accepted: {name}");
-        assert_eq!(refusal(topic, 0), Some((SendErrorKind::InvalidTopic, text)));
+        assert_eq!(refusal(topic, 0), Some((MachineSendErrorKind::InvalidTopic, text)));
     }
     let text = "the batch for t (no partition) was not accepted: no partition has a negative number";
-    assert_eq!(refusal("t", -1), Some((SendErrorKind::InvalidPartition, text.to_string())));
+    assert_eq!(refusal("t", -1), Some((MachineSendErrorKind::InvalidPartition, text.to_string())));
     assert_eq!(refusal(&longest, i32::MAX), None);
 }
 
@@ -89,7 +89,7 @@ fn close_flushes_or_fails_each_batch_with_its_fate() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.producer.close(CloseMode::Graceful, world.now);
-    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().kind, SendErrorKind::Closed));
+    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().kind, MachineSendErrorKind::Closed));
     world.run();
     assert_eq!(world.fates(), [(0, DONE)]);
     assert!(matches!(world.events.last(), Some(Event::Closed)));

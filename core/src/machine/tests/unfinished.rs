@@ -41,7 +41,7 @@ fn every_batch_is_returned_once_with_its_fate() {
     assert_eq!(taken(&mut world), []);
     assert!(matches!(world.producer.poll_output(world.now), Output::Wait(_)), "the machine is closed");
     let refused = world.producer.send(batch(&["late"]), to(0), world.now).unwrap_err();
-    assert_eq!(refused.kind, SendErrorKind::Closed);
+    assert_eq!(refused.kind, MachineSendErrorKind::Closed);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::cluster::Cluster;
 use super::config::MachineConfig;
 use super::connection::ConnectionEvent;
 use super::entry::EntryIds;
-use super::event::{BatchId, Clock, CloseMode, Event, FlushId, SendError, SendErrorKind};
+use super::event::{BatchId, Clock, CloseMode, Event, FlushId, MachineSendError, MachineSendErrorKind};
 use super::identity::Identities;
 use super::index::PartitionIndex;
 use super::io::{ConnectionId, Input, Output};
@@ -132,10 +132,10 @@ impl Machine {
     /// # Errors
     /// The batch was not accepted, and the error has it: too many bytes are in flight (`buffer.memory`), the batch
     /// exceeds `buffer.memory`, the topic or partition is invalid, or the producer is closed.
-    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, SendError> {
+    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Instant) -> Result<BatchId, MachineSendError> {
         self.advance(now);
         if let Some(kind) = self.refusal(batch.size(), &to) {
-            return Err(SendError { to, kind, batch: Box::new(batch) });
+            return Err(MachineSendError { to, kind, batch: Box::new(batch) });
         }
         let deadline = self.now + self.config.delivery_timeout;
         let is_first = self.accumulator.oldest().is_none();
@@ -148,18 +148,18 @@ impl Machine {
         Ok(id)
     }
 
-    fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<SendErrorKind> {
+    fn refusal(&self, needed: usize, to: &TopicPartition) -> Option<MachineSendErrorKind> {
         let (in_flight, limit) = (self.accumulator.bytes(), self.config.buffer_memory);
         if self.lifecycle != Lifecycle::Open {
-            Some(SendErrorKind::Closed)
+            Some(MachineSendErrorKind::Closed)
         } else if to.topic.is_empty() || to.topic.len() > LONGEST_TOPIC {
-            Some(SendErrorKind::InvalidTopic)
+            Some(MachineSendErrorKind::InvalidTopic)
         } else if to.partition < 0 {
-            Some(SendErrorKind::InvalidPartition)
+            Some(MachineSendErrorKind::InvalidPartition)
         } else if needed > limit {
-            Some(SendErrorKind::ExceedsBufferMemory { needed, limit })
+            Some(MachineSendErrorKind::ExceedsBufferMemory { needed, limit })
         } else if needed > limit - in_flight.min(limit) {
-            Some(SendErrorKind::Full { in_flight, needed, limit })
+            Some(MachineSendErrorKind::Full { in_flight, needed, limit })
         } else {
             None
         }

@@ -1,7 +1,7 @@
 //! The actions of a schedule on a world: commands of the application, and faults.
 
 use kafka_batch_core::TopicPartition;
-use kafka_batch_core::machine::{CloseMode, SendErrorKind};
+use kafka_batch_core::machine::{CloseMode, MachineSendErrorKind};
 
 use super::World;
 use crate::Moment;
@@ -200,11 +200,11 @@ impl World {
                 self.note(|| format!("   rejected: {refusal}"));
                 let waiting = self.history.waiting();
                 match refusal {
-                    SendErrorKind::Full { .. } if waiting + size <= limit => Violation::of(
+                    MachineSendErrorKind::Full { .. } if waiting + size <= limit => Violation::of(
                         "full is reported only if the buffer is full",
                         format!("{waiting} + {size} of {limit}"),
                     ),
-                    SendErrorKind::ExceedsBufferMemory { .. } if size <= limit => {
+                    MachineSendErrorKind::ExceedsBufferMemory { .. } if size <= limit => {
                         Violation::of("full is reported only if the buffer is full", format!("{size} of {limit}"))
                     }
                     _ => Ok(None),
