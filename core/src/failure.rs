@@ -11,7 +11,7 @@ use crate::batch::{AppendError, KafkaBatch, SealErrorReason};
 use crate::cause::TimeoutCause;
 use crate::compression::Codec;
 use crate::due_to::DueTo;
-use crate::protocol::{BrokerError, EncodeError, ErrorCode};
+use crate::protocol::{BrokerError, RequestEncodeError, ErrorCode};
 use crate::record::TopicPartition;
 use crate::send_error::STOPPED;
 use crate::transport_error::TransportError;
@@ -124,7 +124,7 @@ pub enum FailureReason {
     Append(Box<AppendError>),
     /// No Produce request can carry the batch to this broker.
     #[error(transparent)]
-    Request(#[from] EncodeError),
+    Request(#[from] RequestEncodeError),
     /// The producer was closed before the batch was acknowledged.
     #[error("the producer was closed before the batch was acknowledged")]
     Closed,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kafka_batch::batch::StampedBatch;
 use kafka_batch::protocol::{
-    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_MAX_FRAME_SIZE, EncodeError, ErrorCode, FrameReader,
+    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_MAX_FRAME_SIZE, RequestEncodeError, ErrorCode, FrameReader,
     InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse, PartitionProduceData,
     PartitionProduceResponse, ProduceRequest, ProduceResponse, RequestHeader, RequestedTopics, TopicNameOrId,
     TopicProduceData, Uuid, correlation_id,
@@ -80,7 +80,7 @@ impl Wire {
     /// Writes a request and reads the response, with its correlation id.
     fn exchange<B: AsRef<[u8]>>(
         &mut self,
-        encode: impl FnOnce(RequestHeader<'_>) -> Result<Vec<B>, EncodeError>,
+        encode: impl FnOnce(RequestHeader<'_>) -> Result<Vec<B>, RequestEncodeError>,
     ) -> io::Result<Vec<u8>> {
         self.requests += 1;
         let header = RequestHeader { correlation_id: self.requests, client_id: Some(CLIENT) };

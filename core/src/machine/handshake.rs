@@ -23,7 +23,7 @@ use super::versions::Versions;
 use crate::cause::ConnectionErrorKind;
 use crate::magic::BrokerVersion;
 use crate::protocol::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, EncodeError, ErrorCode, RequestHeader,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, RequestEncodeError, ErrorCode, RequestHeader,
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, correlation_id,
     sasl_token_frame,
 };
@@ -256,7 +256,7 @@ fn expect(correlation: i32, frame: &[u8]) -> Result<(), ConnectionErrorKind> {
     }
 }
 
-fn encode_error(error: EncodeError) -> ConnectionErrorKind {
+fn encode_error(error: RequestEncodeError) -> ConnectionErrorKind {
     ConnectionErrorKind::Protocol(error.to_string())
 }
 

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, VersionRange, choose_version};
+use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader, VersionRange, choose_version};
 
 /// Requests the broker's supported versions. It is the first request on a connection, even before SASL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +41,8 @@ impl ApiVersionsRequest<'_> {
     /// Encodes the request as one frame.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
-    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
+    /// Returns [`RequestEncodeError`] if the version is unsupported or cannot represent the request.
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut w = Writer::request(ApiKey::ApiVersions, version, header)?;
         if version >= 3 {
             w.string(self.client_software_name)?;

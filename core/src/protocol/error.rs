@@ -82,7 +82,7 @@ pub enum FrameError {
 /// An error for a request that cannot be encoded in the chosen version. The caller is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum EncodeError {
+pub enum RequestEncodeError {
     /// The version is outside [`ApiKey::versions`].
     #[error("{api} v{version} is not among {supported}, which this client speaks")]
     UnsupportedVersion {

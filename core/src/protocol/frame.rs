@@ -5,7 +5,7 @@ use core::{fmt, mem};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{ApiKey, EncodeError, FrameError};
+use super::{ApiKey, RequestEncodeError, FrameError};
 
 /// The default limit for received frames, in bytes: that of librdkafka (`receive.message.max.bytes`).
 ///
@@ -42,11 +42,11 @@ pub fn correlation_id(frame: &[u8]) -> Result<i32, FrameError> {
 /// exchanged in [`SaslAuthenticateRequest`](super::SaslAuthenticateRequest)s instead (KIP-152).
 ///
 /// # Errors
-/// Returns [`EncodeError::TooLong`] if the token exceeds `i32::MAX` bytes.
-pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, EncodeError> {
+/// Returns [`RequestEncodeError::TooLong`] if the token exceeds `i32::MAX` bytes.
+pub fn sasl_token_frame(token: &[u8]) -> Result<Bytes, RequestEncodeError> {
     let limit = i32::MAX as usize;
     if token.len() > limit {
-        return Err(EncodeError::TooLong { api: ApiKey::SaslHandshake, version: 0, length: token.len(), limit });
+        return Err(RequestEncodeError::TooLong { api: ApiKey::SaslHandshake, version: 0, length: token.len(), limit });
     }
     let mut frame = BytesMut::with_capacity(4 + token.len());
     frame.put_u32(token.len() as u32);

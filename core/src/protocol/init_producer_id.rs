@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader};
+use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader};
 
 /// Requests a producer id, from any broker; with a transactional id, from its transaction coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,8 @@ impl InitProducerIdRequest<'_> {
     /// Encodes the request as one frame.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
-    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
+    /// Returns [`RequestEncodeError`] if the version is unsupported or cannot represent the request.
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut w = Writer::request(ApiKey::InitProducerId, version, header)?;
         w.nullable_string(self.transactional_id)?;
         w.i32(self.transaction_timeout_ms);

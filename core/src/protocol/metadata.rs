@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
+use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
 
 /// Requests the brokers and some topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +71,8 @@ impl<'a> MetadataRequest<'a> {
     /// Encodes the request as one frame.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
-    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
+    /// Returns [`RequestEncodeError`] if the version is unsupported or cannot represent the request.
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut w = Writer::request(ApiKey::Metadata, version, header)?;
         match self.topics {
             RequestedTopics::All if version == 0 => w.array::<()>(&[], |_, ()| Ok(()))?,

@@ -26,7 +26,7 @@
 //!
 //! Field names, units and sentinels are those of the Kafka protocol guide and of the message definitions in
 //! Apache Kafka. A field that a version does not have is decoded as the default that Kafka documents for it.
-//! A value that a version has no field for is an [`EncodeError`], unless Kafka marks the field as ignorable.
+//! A value that a version has no field for is an [`RequestEncodeError`], unless Kafka marks the field as ignorable.
 //!
 //! # Hostile input
 //! No byte of a response is trusted. Lengths, counts and varints are compared with the bytes present before
@@ -49,7 +49,7 @@ mod uuid;
 pub use self::api_key::{ApiKey, VersionRange, choose_version};
 pub use self::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature};
 pub use self::broker_error::BrokerError;
-pub use self::error::{EncodeError, FrameError, ProtocolError, ProtocolErrorKind};
+pub use self::error::{RequestEncodeError, FrameError, ProtocolError, ProtocolErrorKind};
 pub use self::error_code::ErrorCode;
 pub use self::frame::{DEFAULT_MAX_FRAME_SIZE, FrameReader, RequestHeader, correlation_id, sasl_token_frame};
 pub use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};

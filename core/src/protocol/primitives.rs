@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, ProtocolErrorKind, RequestHeader, Uuid};
+use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, ProtocolErrorKind, RequestHeader, Uuid};
 
 /// The maximum length of a string, compact or not: brokers reject longer ones.
 const MAX_STRING: usize = i16::MAX as usize;
@@ -225,10 +225,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Creates a writer and writes the request header: v1, or v2 with tagged fields if this version is flexible.
     /// (Only ControlledShutdown v0, which clients do not send, has header v0.)
-    pub(super) fn request(api: ApiKey, version: i16, header: RequestHeader<'_>) -> Result<Self, EncodeError> {
+    pub(super) fn request(api: ApiKey, version: i16, header: RequestHeader<'_>) -> Result<Self, RequestEncodeError> {
         let supported = api.versions();
         if !supported.contains(version) {
-            return Err(EncodeError::UnsupportedVersion { api, version, supported });
+            return Err(RequestEncodeError::UnsupportedVersion { api, version, supported });
         }
         let mut writer = Self { api, version, envelope: BytesMut::with_capacity(64), record_sets: Vec::new() };
         writer.i32(0); // placeholder for the frame's length
@@ -249,7 +249,7 @@ impl Writer {
     }
 
     /// Returns the frame's segments: envelope, record set, envelope, … None of them is empty.
-    pub(super) fn finish(mut self) -> Result<Vec<Bytes>, EncodeError> {
+    pub(super) fn finish(mut self) -> Result<Vec<Bytes>, RequestEncodeError> {
         let records: usize = self.record_sets.iter().map(|(_, set)| set.len()).sum();
         let length = self.envelope.len() - 4 + records;
         let length = self.at_most(MAX_LENGTH, length)? as u32;
@@ -270,8 +270,8 @@ impl Writer {
     }
 
     /// Returns the error for a value that this version has no field for.
-    pub(super) fn unrepresentable(&self, value: &'static str) -> EncodeError {
-        EncodeError::Unrepresentable { api: self.api, version: self.version, value }
+    pub(super) fn unrepresentable(&self, value: &'static str) -> RequestEncodeError {
+        RequestEncodeError::Unrepresentable { api: self.api, version: self.version, value }
     }
 
     pub(super) fn bool(&mut self, value: bool) {
@@ -294,13 +294,13 @@ impl Writer {
         self.envelope.put_slice(&value.0);
     }
 
-    pub(super) fn string(&mut self, text: &str) -> Result<(), EncodeError> {
+    pub(super) fn string(&mut self, text: &str) -> Result<(), RequestEncodeError> {
         self.length(Prefix::Short, text.len())?;
         self.envelope.put_slice(text.as_bytes());
         Ok(())
     }
 
-    pub(super) fn nullable_string(&mut self, text: Option<&str>) -> Result<(), EncodeError> {
+    pub(super) fn nullable_string(&mut self, text: Option<&str>) -> Result<(), RequestEncodeError> {
         match text {
             Some(text) => self.string(text),
             None => {
@@ -310,14 +310,14 @@ impl Writer {
         }
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), RequestEncodeError> {
         self.length(Prefix::Long, bytes.len())?;
         self.envelope.put_slice(bytes);
         Ok(())
     }
 
     /// Writes the length of a record set into the envelope, and adds its bytes as a separate segment.
-    pub(super) fn records(&mut self, records: &Bytes) -> Result<(), EncodeError> {
+    pub(super) fn records(&mut self, records: &Bytes) -> Result<(), RequestEncodeError> {
         self.length(Prefix::Long, records.len())?;
         if !records.is_empty() {
             self.record_sets.push((self.envelope.len(), records.clone()));
@@ -328,8 +328,8 @@ impl Writer {
     pub(super) fn array<T>(
         &mut self,
         elements: &[T],
-        mut element: impl FnMut(&mut Self, &T) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
+        mut element: impl FnMut(&mut Self, &T) -> Result<(), RequestEncodeError>,
+    ) -> Result<(), RequestEncodeError> {
         self.length(Prefix::Long, elements.len())?;
         elements.iter().try_for_each(|each| element(self, each))
     }
@@ -345,7 +345,7 @@ impl Writer {
         }
     }
 
-    fn length(&mut self, prefix: Prefix, length: usize) -> Result<(), EncodeError> {
+    fn length(&mut self, prefix: Prefix, length: usize) -> Result<(), RequestEncodeError> {
         let limit = match prefix {
             Prefix::Short => MAX_STRING,
             Prefix::Long => MAX_LENGTH,
@@ -381,11 +381,11 @@ impl Writer {
         self.envelope.put_u8(value as u8);
     }
 
-    fn at_most(&self, limit: usize, length: usize) -> Result<usize, EncodeError> {
+    fn at_most(&self, limit: usize, length: usize) -> Result<usize, RequestEncodeError> {
         if length <= limit {
             return Ok(length);
         }
-        Err(EncodeError::TooLong { api: self.api, version: self.version, length, limit })
+        Err(RequestEncodeError::TooLong { api: self.api, version: self.version, length, limit })
     }
 }
 

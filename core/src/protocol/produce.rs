@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
+use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
 
 /// The replicas that must have a record set before the broker acknowledges it: Kafka's `acks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,8 +83,8 @@ impl ProduceRequest<'_> {
     /// envelope, record set, … The segments of the record sets share the given bytes, without a copy.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
-    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
+    /// Returns [`RequestEncodeError`] if the version is unsupported or cannot represent the request.
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut w = Writer::request(ApiKey::Produce, version, header)?;
         if version >= 3 {
             w.nullable_string(self.transactional_id)?;

@@ -13,7 +13,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader};
+use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader};
 
 /// Sends the client's next token. `Debug` shows only the size, since a token can contain a password.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ impl SaslAuthenticateRequest<'_> {
     /// Encodes the request as one frame.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
-    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
+    /// Returns [`RequestEncodeError`] if the version is unsupported or cannot represent the request.
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut w = Writer::request(ApiKey::SaslAuthenticate, version, header)?;
         w.bytes(self.auth_bytes)?;
         w.no_tagged_fields();

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, EncodeError, ErrorCode, ProtocolError, RequestHeader};
+use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader};
 
 /// Proposes a mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl SaslHandshakeRequest<'_> {
     /// Encodes the request as one frame.
     ///
     /// # Errors
-    /// Returns [`EncodeError`] if the version is unsupported or cannot represent the request.
-    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, EncodeError> {
+    /// Returns [`RequestEncodeError`] if the version is unsupported or cannot represent the request.
+    pub fn encode(&self, version: i16, header: RequestHeader<'_>) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut w = Writer::request(ApiKey::SaslHandshake, version, header)?;
         w.string(self.mechanism)?;
         w.finish()

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use kafka_batch_core::protocol::{
-    Acks, ApiKey, ApiVersionsRequest, EncodeError, InitProducerIdRequest, MetadataRequest, PartitionProduceData,
+    Acks, ApiKey, ApiVersionsRequest, RequestEncodeError, InitProducerIdRequest, MetadataRequest, PartitionProduceData,
     ProduceRequest, RequestHeader, RequestedTopics, SaslAuthenticateRequest, SaslHandshakeRequest, TopicProduceData,
     Uuid,
 };
@@ -210,8 +210,8 @@ fn a_request_without_a_client_id() {
 
 #[test]
 fn what_a_version_cannot_carry_is_an_error() {
-    let lost = |result: Result<Vec<Bytes>, EncodeError>| match result {
-        Err(EncodeError::Unrepresentable { value, .. }) => value,
+    let lost = |result: Result<Vec<Bytes>, RequestEncodeError>| match result {
+        Err(RequestEncodeError::Unrepresentable { value, .. }) => value,
         other => panic!("{other:?}"),
     };
     let metadata = MetadataRequest::new(RequestedTopics::All);
