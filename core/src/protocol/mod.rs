@@ -58,7 +58,7 @@ pub use self::metadata::{
 };
 pub use self::produce::{
     Acks, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, RecordError, TopicNameOrId, TopicProduceData, TopicProduceResponse,
+    ProduceResponse, BatchIndexAndErrorMessage, TopicNameOrId, TopicProduceData, TopicProduceResponse,
 };
 pub use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 pub use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};

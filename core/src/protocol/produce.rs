@@ -167,17 +167,17 @@ pub struct PartitionProduceResponse {
     /// The partition's log start offset, or −1. From v5 on.
     pub log_start_offset: i64,
     /// The records because of which the whole record set was rejected. From v8 on (KIP-467).
-    pub record_errors: Vec<RecordError>,
+    pub record_errors: Vec<BatchIndexAndErrorMessage>,
     /// The error message for the whole record set. From v8 on (KIP-467).
     pub error_message: Option<String>,
     /// The partition's current leader, if it is another broker and known to this one. From v10 on (KIP-951).
     pub current_leader: Option<LeaderIdAndEpoch>,
 }
 
-/// A record because of which a record set was rejected (KIP-467): `BatchIndexAndErrorMessage` in Kafka.
+/// A record because of which a record set was rejected (KIP-467).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RecordError {
+pub struct BatchIndexAndErrorMessage {
     /// The record's index in its batch, from 0.
     pub batch_index: i32,
     /// The broker's error message.
@@ -267,8 +267,8 @@ fn partition_response(r: &mut Reader<'_>) -> Result<PartitionProduceResponse, Pr
 }
 
 /// At least 6 bytes: an index, a null and, from v9 on, no tagged fields.
-fn record_error(r: &mut Reader<'_>) -> Result<RecordError, ProtocolError> {
-    let error = RecordError { batch_index: r.i32()?, message: r.nullable_string()? };
+fn record_error(r: &mut Reader<'_>) -> Result<BatchIndexAndErrorMessage, ProtocolError> {
+    let error = BatchIndexAndErrorMessage { batch_index: r.i32()?, message: r.nullable_string()? };
     r.skip_tagged_fields()?;
     Ok(error)
 }
