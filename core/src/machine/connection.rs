@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::backoff::ConnectionRng;
 use super::config::MachineConfig;
-use super::handshake::{Handshake, Step};
+use super::handshake::{Handshake, HandshakeStep};
 use super::node::Node;
 use super::versions::Versions;
 use crate::cause::{BrokerAddress, ConnectionErrorKind, ForeignProtocol, PendingRequest};
@@ -282,21 +282,21 @@ impl Connection {
 
     fn step(
         &mut self,
-        step: Result<Step, ConnectionErrorKind>,
+        step: Result<HandshakeStep, ConnectionErrorKind>,
         config: &MachineConfig,
         now: Instant,
         events: &mut Vec<ConnectionEvent>,
     ) {
         self.last_used = now;
         match step {
-            Ok(Step::Send(bytes, handshake)) => {
+            Ok(HandshakeStep::Send(bytes, handshake)) => {
                 self.record_output(config);
                 let awaits_api_versions = handshake.awaits_api_versions();
                 let limit = if awaits_api_versions { config.versions_timeout() } else { config.request_timeout };
                 self.state = State::Handshake(handshake, now + limit);
                 events.push(ConnectionEvent::Transmit(bytes));
             }
-            Ok(Step::Ready { versions, session }) => {
+            Ok(HandshakeStep::Ready { versions, session }) => {
                 self.session_until = session.map(|session| now + self.usable_time(session));
                 self.state = State::Ready(versions);
                 events.push(ConnectionEvent::Ready(versions));

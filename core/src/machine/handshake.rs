@@ -38,14 +38,14 @@ pub(super) enum Handshake {
 
 /// The next step of a connection.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum HandshakeStep {
     /// Send these bytes, and wait for the response.
     Send(Vec<Bytes>, Handshake),
     /// The connection is ready. `session`: how long it may be used, if that is limited.
     Ready { versions: Versions, session: Option<Duration> },
 }
 
-impl Step {
+impl HandshakeStep {
     const fn ready(versions: Versions) -> Self {
         Self::Ready { versions, session: None }
     }
@@ -96,9 +96,9 @@ impl Handshake {
     /// Starts the handshake on an established connection. With `fallback` ApiVersions is skipped, because the broker
     /// did not respond to it, unless SASL is configured: brokers with SaslHandshake (0.10 and newer, KIP-43) answer
     /// ApiVersions.
-    pub(super) fn begin(config: &MachineConfig, fallback: Option<BrokerVersion>) -> Result<Step, ConnectionErrorKind> {
+    pub(super) fn begin(config: &MachineConfig, fallback: Option<BrokerVersion>) -> Result<HandshakeStep, ConnectionErrorKind> {
         match fallback.filter(|_| config.sasl.is_none()) {
-            Some(version) => Ok(Step::ready(Versions::fallback(version))),
+            Some(version) => Ok(HandshakeStep::ready(Versions::fallback(version))),
             None => send_api_versions(config, FIRST_VERSION, -1),
         }
     }
@@ -126,7 +126,7 @@ impl Handshake {
         config: &MachineConfig,
         rng: ConnectionRng,
         frame: &[u8],
-    ) -> Result<Step, ConnectionErrorKind> {
+    ) -> Result<HandshakeStep, ConnectionErrorKind> {
         match self {
             Self::ApiVersions(state) => state.on_frame(config, frame),
             Self::Mechanism(state) => state.on_frame(config, rng, frame),
@@ -136,14 +136,14 @@ impl Handshake {
 }
 
 impl ApiVersions {
-    fn on_frame(self, config: &MachineConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn on_frame(self, config: &MachineConfig, frame: &[u8]) -> Result<HandshakeStep, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = ApiVersionsResponse::decode(frame, self.version)?;
         match response.error_code {
             ErrorCode::NONE => {
                 let versions = Versions::from_response(&response)?;
                 match &config.sasl {
-                    None => Ok(Step::ready(versions)),
+                    None => Ok(HandshakeStep::ready(versions)),
                     Some(sasl) => send_sasl_handshake(config, sasl, &response, versions),
                 }
             }
@@ -157,7 +157,7 @@ impl ApiVersions {
 }
 
 impl Mechanism {
-    fn on_frame(self, config: &MachineConfig, rng: ConnectionRng, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn on_frame(self, config: &MachineConfig, rng: ConnectionRng, frame: &[u8]) -> Result<HandshakeStep, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = SaslHandshakeResponse::decode(frame, self.version)?;
         let Self { version, sasl, channel, versions, .. } = self;
@@ -176,7 +176,7 @@ impl Mechanism {
 
 impl Authenticate {
     /// Returns the step that sends a token.
-    fn send(self, config: &MachineConfig, token: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn send(self, config: &MachineConfig, token: &[u8]) -> Result<HandshakeStep, ConnectionErrorKind> {
         let bytes = match self.channel {
             Channel::Bare => Vec::from([sasl_token_frame(token).map_err(encode_error)?]),
             Channel::Requests { version, correlation } => {
@@ -184,10 +184,10 @@ impl Authenticate {
                 SaslAuthenticateRequest { auth_bytes: token }.encode(version, header).map_err(encode_error)?
             }
         };
-        Ok(Step::Send(bytes, Handshake::Authenticate(self)))
+        Ok(HandshakeStep::Send(bytes, Handshake::Authenticate(self)))
     }
 
-    fn on_frame(self, config: &MachineConfig, frame: &[u8]) -> Result<Step, ConnectionErrorKind> {
+    fn on_frame(self, config: &MachineConfig, frame: &[u8]) -> Result<HandshakeStep, ConnectionErrorKind> {
         let Self { mut channel, conversation, versions } = self;
         let response;
         let (token, session) = match &mut channel {
@@ -207,12 +207,12 @@ impl Authenticate {
         };
         match conversation.on_token(token)? {
             Some((token, conversation)) => Self { channel, conversation, versions }.send(config, &token),
-            None => Ok(Step::Ready { versions, session }),
+            None => Ok(HandshakeStep::Ready { versions, session }),
         }
     }
 }
 
-fn send_api_versions(config: &MachineConfig, version: i16, correlation: i32) -> Result<Step, ConnectionErrorKind> {
+fn send_api_versions(config: &MachineConfig, version: i16, correlation: i32) -> Result<HandshakeStep, ConnectionErrorKind> {
     let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
     let request = ApiVersionsRequest {
         client_software_name: "kafka-batch",
@@ -221,7 +221,7 @@ fn send_api_versions(config: &MachineConfig, version: i16, correlation: i32) -> 
         node_id: -1,
     };
     let frame = request.encode(version, header).map_err(encode_error)?;
-    Ok(Step::Send(frame, Handshake::ApiVersions(ApiVersions { version, correlation })))
+    Ok(HandshakeStep::Send(frame, Handshake::ApiVersions(ApiVersions { version, correlation })))
 }
 
 fn send_sasl_handshake(
@@ -229,7 +229,7 @@ fn send_sasl_handshake(
     sasl: &Sasl,
     response: &ApiVersionsResponse,
     versions: Versions,
-) -> Result<Step, ConnectionErrorKind> {
+) -> Result<HandshakeStep, ConnectionErrorKind> {
     let version =
         response.choose(ApiKey::SaslHandshake).ok_or(ConnectionErrorKind::Incompatible(ApiKey::SaslHandshake))?;
     // After SaslHandshake v1, tokens are sent in SaslAuthenticate, which the broker must support then.
@@ -243,7 +243,7 @@ fn send_sasl_handshake(
     let mechanism = sasl.mechanism().name();
     let frame = SaslHandshakeRequest { mechanism }.encode(version, header).map_err(encode_error)?;
     let next = Mechanism { version, correlation: MECHANISM, sasl: sasl.clone(), channel, versions };
-    Ok(Step::Send(frame, Handshake::Mechanism(next)))
+    Ok(HandshakeStep::Send(frame, Handshake::Mechanism(next)))
 }
 
 fn expect(correlation: i32, frame: &[u8]) -> Result<(), ConnectionErrorKind> {

@@ -17,9 +17,9 @@ fn config_with(mechanism: Option<SaslMechanism>) -> MachineConfig {
 
 const RNG: ConnectionRng = ConnectionRng { seed: Seed(7), connection: 3 };
 
-fn sent(step: Result<Step, ConnectionErrorKind>) -> (Vec<u8>, Handshake) {
+fn sent(step: Result<HandshakeStep, ConnectionErrorKind>) -> (Vec<u8>, Handshake) {
     match step {
-        Ok(Step::Send(bytes, next)) => (bytes.concat(), next),
+        Ok(HandshakeStep::Send(bytes, next)) => (bytes.concat(), next),
         other => panic!("{other:?}"),
     }
 }
@@ -35,7 +35,7 @@ fn apis(correlation: i32, code: i16, apis: &[(i16, i16)]) -> Vec<u8> {
 }
 
 /// Completes ApiVersions: sent in v3, refused in favour of v0, sent again.
-fn after_api_versions(config: &MachineConfig, listed: &[(i16, i16)]) -> Result<Step, ConnectionErrorKind> {
+fn after_api_versions(config: &MachineConfig, listed: &[(i16, i16)]) -> Result<HandshakeStep, ConnectionErrorKind> {
     let (first, waiting) = sent(Handshake::begin(config, None));
     assert_eq!(first[4..12], [0, 18, 0, 3, 255, 255, 255, 255]);
     assert!(waiting.awaits_api_versions());
@@ -47,7 +47,7 @@ fn after_api_versions(config: &MachineConfig, listed: &[(i16, i16)]) -> Result<S
 #[test]
 fn an_old_broker_gets_api_versions_in_its_own_version() {
     match after_api_versions(&config(false), &[(0, 2), (3, 1), (18, 0)]) {
-        Ok(Step::Ready { versions, .. }) => {
+        Ok(HandshakeStep::Ready { versions, .. }) => {
             assert_eq!(versions, Versions { produce: 2, metadata: 1, init_producer_id: None });
             assert_eq!(versions.magic(), Magic::V1);
         }
@@ -64,7 +64,7 @@ fn a_broker_that_refuses_the_version_in_another_layout_gets_api_versions_v0() {
     let (second, waiting) = sent(waiting.on_frame(&config, RNG, &answer));
     assert_eq!(second[4..12], [0, 18, 0, 0, 255, 255, 255, 254]);
     let ready = waiting.on_frame(&config, RNG, &apis(-2, 0, &[(0, 10), (3, 12), (18, 2), (22, 4)]));
-    assert!(matches!(ready, Ok(Step::Ready { versions, .. }) if versions.produce == 10), "{ready:?}");
+    assert!(matches!(ready, Ok(HandshakeStep::Ready { versions, .. }) if versions.produce == 10), "{ready:?}");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn plain_in_sasl_authenticate() {
     assert!(token.ends_with(b"\0me\0secret"));
     let answer = [&AUTHENTICATE.to_be_bytes()[..], &[0, 0, 255, 255, 0, 0, 0, 0]].concat();
     assert!(
-        matches!(waiting.on_frame(&config, RNG, &answer), Ok(Step::Ready { versions, .. }) if versions.produce == 7)
+        matches!(waiting.on_frame(&config, RNG, &answer), Ok(HandshakeStep::Ready { versions, .. }) if versions.produce == 7)
     );
 }
 
@@ -99,7 +99,7 @@ fn plain_in_a_bare_frame_before_kafka_1_0() {
     let answer = [&MECHANISM.to_be_bytes()[..], &[0, 0, 0, 0, 0, 0]].concat();
     let (token, waiting) = sent(waiting.on_frame(&config, RNG, &answer));
     assert_eq!(token, b"\0\0\0\x0a\0me\0secret");
-    assert!(matches!(waiting.on_frame(&config, RNG, &[]), Ok(Step::Ready { .. })));
+    assert!(matches!(waiting.on_frame(&config, RNG, &[]), Ok(HandshakeStep::Ready { .. })));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn without_api_versions_the_fallback_versions_are_used() {
     {
         let step = Handshake::begin(&config(false), Some(version.parse().unwrap()));
         let expected = Versions { produce, metadata, init_producer_id };
-        assert!(matches!(step, Ok(Step::Ready { versions, .. }) if versions == expected), "{version}");
+        assert!(matches!(step, Ok(HandshakeStep::Ready { versions, .. }) if versions == expected), "{version}");
     }
 }
 
@@ -187,7 +187,7 @@ fn scram_in_sasl_authenticate_each_with_its_correlation_id() {
         assert_eq!(last[8..12], (-5_i32).to_be_bytes());
         let signature = server.on_last(&token_of(&last)).unwrap();
         match waiting.on_frame(&config, RNG, &authenticated(-5, &signature, 3_600_000)) {
-            Ok(Step::Ready { session, .. }) => assert_eq!(session, Some(Duration::from_secs(3_600))),
+            Ok(HandshakeStep::Ready { session, .. }) => assert_eq!(session, Some(Duration::from_secs(3_600))),
             other => panic!("{other:?}"),
         }
     }
@@ -204,7 +204,7 @@ fn scram_in_bare_frames_before_kafka_1_0() {
     let (last, waiting) = sent(waiting.on_frame(&config, RNG, challenge.as_bytes()));
     let signature = server.on_last(&bare(&last)).unwrap();
     let ready = waiting.on_frame(&config, RNG, signature.as_bytes());
-    assert!(matches!(ready, Ok(Step::Ready { session: None, .. })), "{ready:?}");
+    assert!(matches!(ready, Ok(HandshakeStep::Ready { session: None, .. })), "{ready:?}");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_session_lifetime_of_0_or_less_is_no_limit() {
         assert!(mechanism.ends_with(b"PLAIN"));
         let (_, waiting) = sent(waiting.on_frame(&config, RNG, &[&MECHANISM.to_be_bytes()[..], &[0; 6]].concat()));
         let ready = waiting.on_frame(&config, RNG, &authenticated(-4, "", session));
-        assert!(matches!(ready, Ok(Step::Ready { session: None, .. })), "{ready:?}");
+        assert!(matches!(ready, Ok(HandshakeStep::Ready { session: None, .. })), "{ready:?}");
     }
 }
 
@@ -238,7 +238,7 @@ fn refusal(correlation: i32, message: &str) -> Vec<u8> {
 }
 
 /// Returns the `Display` and `Debug` texts of a failure.
-fn texts(step: Result<Step, ConnectionErrorKind>) -> String {
+fn texts(step: Result<HandshakeStep, ConnectionErrorKind>) -> String {
     let kind = step.unwrap_err();
     format!("{kind} {kind:?}")
 }

@@ -324,7 +324,7 @@ fn a_publisher_can_be_moved_to_another_thread() {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Operation {
     Send(usize),
     Pass(u64),
     Poll,
@@ -333,14 +333,14 @@ enum Step {
     Partitions(u32),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        8 => (0..KEYS.len()).prop_map(Step::Send),
-        3 => prop_oneof![0..4_u64, 900..1_100_u64].prop_map(Step::Pass),
-        8 => Just(Step::Poll),
-        2 => any::<bool>().prop_map(Step::Accept),
-        4 => any::<prop::sample::Index>().prop_map(Step::Release),
-        1 => (1..5_u32).prop_map(Step::Partitions),
+        8 => (0..KEYS.len()).prop_map(Operation::Send),
+        3 => prop_oneof![0..4_u64, 900..1_100_u64].prop_map(Operation::Pass),
+        8 => Just(Operation::Poll),
+        2 => any::<bool>().prop_map(Operation::Accept),
+        4 => any::<prop::sample::Index>().prop_map(Operation::Release),
+        1 => (1..5_u32).prop_map(Operation::Partitions),
     ]
 }
 
@@ -375,7 +375,7 @@ impl Outcomes {
 proptest! {
     #[test]
     fn however_and_whenever_it_ends_each_message_has_one_outcome_and_keys_stay_in_order(
-        steps in vec_of(step(), 0..120),
+        operations in vec_of(operation(), 0..120),
         answers in vec_of(answer(), 200),
         at_once in any::<bool>(),
         max_in_flight in 1..6_usize,
@@ -384,19 +384,19 @@ proptest! {
         fake.answer(answers);
         let mut publisher = publisher(&fake, &source, &time).max_in_flight(max_in_flight);
         let (mut outcomes, mut sent) = (Outcomes::default(), Vec::new());
-        for step in steps {
-            match step {
-                Step::Send(key) => {
+        for operation in operations {
+            match operation {
+                Operation::Send(key) => {
                     source.send([message(KEYS[key], sent.len())]);
                     sent.push(key);
                 }
-                Step::Pass(millis) => time.pass(millis),
-                Step::Poll => if let Poll::Ready(Some(outcome)) = poll(&mut publisher) {
+                Operation::Pass(millis) => time.pass(millis),
+                Operation::Poll => if let Poll::Ready(Some(outcome)) = poll(&mut publisher) {
                     outcomes.add(outcome);
                 },
-                Step::Accept(accept) => fake.accept(accept),
-                Step::Release(index) => fake.release_any(|held| index.index(held)),
-                Step::Partitions(partitions) => fake.set_partitions(partitions),
+                Operation::Accept(accept) => fake.accept(accept),
+                Operation::Release(index) => fake.release_any(|held| index.index(held)),
+                Operation::Partitions(partitions) => fake.set_partitions(partitions),
             }
             prop_assert!(publisher.in_flight() <= max_in_flight);
         }

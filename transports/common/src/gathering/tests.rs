@@ -199,7 +199,7 @@ fn unused_partitions_are_removed_and_their_places_used_again() {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Operation {
     Append(i32),
     Advance(u64),
     Turn,
@@ -208,14 +208,14 @@ enum Step {
     Flush,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        8 => (0..3).prop_map(Step::Append),
-        2 => (0..8_u64).prop_map(Step::Advance),
-        3 => Just(Step::Turn),
-        3 => any::<prop::sample::Index>().prop_map(Step::Complete),
-        1 => (0..3).prop_map(Step::SendBatch),
-        1 => Just(Step::Flush),
+        8 => (0..3).prop_map(Operation::Append),
+        2 => (0..8_u64).prop_map(Operation::Advance),
+        3 => Just(Operation::Turn),
+        3 => any::<prop::sample::Index>().prop_map(Operation::Complete),
+        1 => (0..3).prop_map(Operation::SendBatch),
+        1 => Just(Operation::Flush),
     ]
 }
 
@@ -224,7 +224,7 @@ proptest! {
     /// full, flushed or held too long; and at the latest at its deadline nothing is left.
     #[test]
     fn each_record_is_taken_once_and_in_order(
-        steps in prop::collection::vec(step(), 1..120),
+        operations in prop::collection::vec(operation(), 1..120),
         linger in 0..6_u64,
         max_in_flight in 1..4_usize,
     ) {
@@ -238,31 +238,31 @@ proptest! {
                 in_flight.push(gathered.partition);
             }
         };
-        for (number, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::Append(partition) => {
+        for (number, operation) in operations.into_iter().enumerate() {
+            match operation {
+                Operation::Append(partition) => {
                     let value = number.to_string();
                     appended[partition as usize].push(value.clone());
                     let (full, _) = subject.append(partition, &value);
                     take(full.into_iter().map(|full| *full).collect(), &mut in_flight);
                 }
-                Step::Advance(millis) => subject.advance(millis),
-                Step::Turn => {
+                Operation::Advance(millis) => subject.advance(millis),
+                Operation::Turn => {
                     let due = subject.due();
                     take(due, &mut in_flight);
                     prop_assert!(subject.until_deadline().is_none_or(|left| !left.is_zero()), "all that was due is taken");
                 }
-                Step::Complete(index) if !in_flight.is_empty() => {
+                Operation::Complete(index) if !in_flight.is_empty() => {
                     let partition = in_flight.swap_remove(index.index(in_flight.len()));
                     subject.gathering.completed(partition);
                 }
-                Step::Complete(_) => {}
-                Step::SendBatch(partition) => {
+                Operation::Complete(_) => {}
+                Operation::SendBatch(partition) => {
                     let open = subject.gathering.take_of(&TopicPartition::new("t", partition));
                     take(open.into_iter().collect(), &mut in_flight);
                     prop_assert!(subject.gathering.take_of(&TopicPartition::new("t", partition)).is_none());
                 }
-                Step::Flush => {
+                Operation::Flush => {
                     let open = subject.gathering.take_all();
                     take(open, &mut in_flight);
                 }
