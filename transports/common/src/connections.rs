@@ -62,7 +62,7 @@ struct Unflushed {
 
 /// The result of polling a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum ConnectionPoll {
     /// The machine got no event.
     None,
     /// The machine got an event.
@@ -113,51 +113,51 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connections<S> {
         let Self { each, buffer, task } = self;
         task.register(context.waker());
         each.retain(|&id, connection| {
-            let progress = connection.poll(id, buffer, driver);
-            has_events |= progress != Progress::None;
-            progress != Progress::Ended
+            let polled = connection.poll(id, buffer, driver);
+            has_events |= polled != ConnectionPoll::None;
+            polled != ConnectionPoll::Ended
         });
         if has_events { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn poll(&mut self, id: ConnectionId, buffer: &mut [u8], driver: &mut Driver) -> Progress {
+    fn poll(&mut self, id: ConnectionId, buffer: &mut [u8], driver: &mut Driver) -> ConnectionPoll {
         let Self { state, reader, writer } = self;
         match state {
             State::Connecting(attempt) => {
                 if !reader.take() {
-                    return Progress::None;
+                    return ConnectionPoll::None;
                 }
                 match attempt.as_mut().poll(&mut reader.context()) {
-                    Poll::Pending => Progress::None,
+                    Poll::Pending => ConnectionPoll::None,
                     Poll::Ready(Ok(stream)) => {
                         *state =
                             State::Open { stream, write_queue: WriteQueue::default(), unflushed: Unflushed::default() };
                         reader.set(); // the stream has not been polled yet
                         driver.handle_input(Input::Connected(id));
-                        Progress::Event
+                        ConnectionPoll::Event
                     }
                     Poll::Ready(Err(error)) => {
                         driver.lost(id, Disconnect::NotConnected, Some(&error));
-                        Progress::Ended
+                        ConnectionPoll::Ended
                     }
                 }
             }
             State::Open { stream, write_queue, unflushed } => {
-                let mut progress = Progress::None;
+                let mut polled = ConnectionPoll::None;
                 if writer.take() {
-                    progress = match write(stream, write_queue, unflushed, &mut writer.context()) {
-                        Ok(frames) if frames > 0 && driver.written(id, frames) => Progress::Event,
-                        Ok(_) => Progress::None,
+                    polled = match write(stream, write_queue, unflushed, &mut writer.context()) {
+                        Ok(frames) if frames > 0 && driver.written(id, frames) => ConnectionPoll::Event,
+                        Ok(_) => ConnectionPoll::None,
                         Err(error) => {
                             let read_error = read_last(id, stream, buffer, driver, reader);
                             driver.lost(id, Disconnect::Broken, Some(read_error.as_ref().unwrap_or(&error)));
-                            return Progress::Ended;
+                            return ConnectionPoll::Ended;
                         }
                     };
                 }
-                if reader.take() { read(id, stream, buffer, driver, reader).unwrap_or(progress) } else { progress }
+                if reader.take() { read(id, stream, buffer, driver, reader).unwrap_or(polled) } else { polled }
             }
         }
     }
@@ -170,21 +170,21 @@ fn read<S: AsyncRead + Unpin>(
     buffer: &mut [u8],
     driver: &mut Driver,
     reader: &WakeFlag,
-) -> Option<Progress> {
+) -> Option<ConnectionPoll> {
     match Pin::new(stream).poll_read(&mut reader.context(), buffer) {
         Poll::Pending => None,
         Poll::Ready(Ok(0)) => {
             driver.lost(id, Disconnect::ByPeer, None);
-            Some(Progress::Ended)
+            Some(ConnectionPoll::Ended)
         }
         Poll::Ready(Ok(count)) => {
             reader.set(); // there may be more
             driver.handle_input(Input::Received(id, &buffer[..count]));
-            Some(Progress::Event)
+            Some(ConnectionPoll::Event)
         }
         Poll::Ready(Err(error)) => {
             driver.lost(id, Disconnect::Broken, Some(&error));
-            Some(Progress::Ended)
+            Some(ConnectionPoll::Ended)
         }
     }
 }
