@@ -7,7 +7,7 @@ use super::encode::{legacy, v2};
 use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
     Append, AppendError, Appended, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
-    Progress, RecordMetadata, SizePolicy,
+    RecordStats, RecordMetadata, SizePolicy,
 };
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;
@@ -61,7 +61,7 @@ impl KafkaBatch {
     /// The record cannot be in this batch, whether or not it is full: see [`AppendError`]. The batch is unchanged.
     #[inline(always)] // so that the fields of the record stay in registers and the record is never built in memory
     pub fn append(&mut self, record: impl AsRecord) -> Result<Append, AppendError> {
-        self.append_record(&record.as_record(), self.progress.next_offset_delta)
+        self.append_record(&record.as_record(), self.stats.next_offset_delta)
     }
 
     /// Appends a record at an offset relative to the first record of the batch, if it fits. For tools that write logs in
@@ -71,7 +71,7 @@ impl KafkaBatch {
     /// # Errors
     /// As [`append`](Self::append); and if `offset` is not greater than the last offset.
     pub fn append_at(&mut self, offset: u32, record: impl AsRecord) -> Result<Append, AppendError> {
-        let next = self.progress.next_offset_delta;
+        let next = self.stats.next_offset_delta;
         if offset < next || offset >= MAX_RECORDS {
             return Err(AppendError::OffsetTaken { found: offset, next });
         }
@@ -149,14 +149,14 @@ impl KafkaBatch {
     /// No batch with these settings can hold the record, for a reason other than a size limit.
     pub fn cost(&self, record: impl AsRecord) -> Result<usize, AppendError> {
         let record = record.as_record();
-        self.check_encodable(&record, self.measure(&record, self.progress.next_offset_delta).size)
+        self.check_encodable(&record, self.measure(&record, self.stats.next_offset_delta).size)
     }
 
     /// Returns `true` if [`append`](Self::append) would take this record now.
     #[must_use]
     pub fn fits(&self, record: impl AsRecord) -> bool {
         let record = record.as_record();
-        let measured = self.measure(&record, self.progress.next_offset_delta);
+        let measured = self.measure(&record, self.stats.next_offset_delta);
         self.is_below_limits(&record, &measured) || matches!(self.check_limits(record, measured), Ok(None))
     }
 
@@ -200,7 +200,7 @@ impl KafkaBatch {
         items: &mut Peekable<I>,
         append: &mut impl AppendTo<I::Item>,
     ) -> Result<FillOutcome, ExtendError> {
-        let before = self.progress;
+        let before = self.stats;
         let refusal = self.append_until_refused(items, append);
         self.filled(&before, refusal)
     }
@@ -228,7 +228,7 @@ impl KafkaBatch {
     ) -> Result<T, ExtendError> {
         // The caller cannot have made a mark beyond this point, so truncating to it invalidates none and `Marks` need not
         // record it.
-        let before = self.progress;
+        let before = self.stats;
         fill(self).map_err(|mut error| {
             self.truncate(before);
             match &mut error {
@@ -240,14 +240,14 @@ impl KafkaBatch {
         })
     }
 
-    pub(super) const fn appended_since(&self, before: &Progress) -> Appended {
-        Appended::between(before, &self.progress)
+    pub(super) const fn appended_since(&self, before: &RecordStats) -> Appended {
+        Appended::between(before, &self.stats)
     }
 
     /// Returns the outcome of a call that began after `before` and ended with this refusal, or without one.
     pub(super) fn filled(
         &self,
-        before: &Progress,
+        before: &RecordStats,
         refusal: Result<Option<Full>, AppendError>,
     ) -> Result<FillOutcome, ExtendError> {
         let taken = self.appended_since(before);
@@ -279,7 +279,7 @@ impl KafkaBatch {
     /// Fast path: returns `true` if no limit and no rule can refuse this record. Most appends need no other check.
     #[inline(always)]
     fn is_below_limits(&self, record: &Record<'_>, measured: &Measurement) -> bool {
-        let below = self.progress.len as u64 + measured.size <= self.fast_path_end;
+        let below = self.stats.len as u64 + measured.size <= self.fast_path_end;
         below
             && measured.offset < self.options.max_records
             && !self.closed
@@ -336,7 +336,7 @@ impl KafkaBatch {
         };
         Ok(if counted.saturating_add(size) > self.soft_limit() {
             Some(FullReason::BatchSize { limit: options.batch_size })
-        } else if self.progress.count >= options.max_records {
+        } else if self.stats.count >= options.max_records {
             Some(FullReason::MaxRecords { limit: options.max_records })
         } else if self.size() + size > MAX_BATCH_LEN || measured.offset >= MAX_RECORDS {
             Some(FullReason::Format { limit: MAX_BATCH_LEN })
@@ -362,10 +362,10 @@ impl KafkaBatch {
     /// Returns the partition of the batch once it has a record with this key.
     fn route_key(&self, key: Option<&[u8]>) -> Result<Option<i32>, AppendError> {
         let (Some(partitions), Some(key)) = (self.options.partitions, key) else {
-            return Ok(self.progress.partition);
+            return Ok(self.stats.partition);
         };
         let key = partition_for_key(key, partitions);
-        match self.progress.partition {
+        match self.stats.partition {
             Some(batch) if batch != key => Err(AppendError::RoutesElsewhere { key, batch }),
             _ => Ok(Some(key)),
         }
@@ -374,7 +374,7 @@ impl KafkaBatch {
     #[inline(always)]
     fn record_prefix(&self, timestamp: Timestamp, offset: u32) -> v2::RecordPrefix {
         // The delta wraps, as in the Java client. Readers add it to the base the same way, so any two timestamps round-trip.
-        let base = self.progress.base_timestamp.unwrap_or(timestamp);
+        let base = self.stats.base_timestamp.unwrap_or(timestamp);
         v2::RecordPrefix::new(timestamp.millis().wrapping_sub(base.millis()), offset)
     }
 
@@ -387,8 +387,8 @@ impl KafkaBatch {
     #[inline(never)]
     fn prepare_write(&mut self, key: Option<&[u8]>, measured: Measurement) {
         self.grow_for(measured.size as usize);
-        self.progress.base_timestamp.get_or_insert(measured.timestamp);
-        self.progress.partition = self.route_key(key).unwrap_or_default();
+        self.stats.base_timestamp.get_or_insert(measured.timestamp);
+        self.stats.partition = self.route_key(key).unwrap_or_default();
         self.fast_path_end = self.compute_fast_path_end();
     }
 
@@ -417,12 +417,12 @@ impl KafkaBatch {
             }
         };
         let size = size as usize;
-        let progress = &mut self.progress;
-        progress.len += size;
-        progress.count += 1;
-        progress.next_offset_delta = offset + 1;
-        progress.timestamps.include(timestamp);
-        debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.progress.len, "written as measured");
+        let stats = &mut self.stats;
+        stats.len += size;
+        stats.count += 1;
+        stats.next_offset_delta = offset + 1;
+        stats.timestamps.include(timestamp);
+        debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.stats.len, "written as measured");
         RecordMetadata { position: offset, size, timestamp, crc }
     }
 }

@@ -25,7 +25,7 @@ impl KafkaBatch {
     /// Makes room for a record of `size` bytes, and for wide stores past its end. After this, appending it allocates nothing.
     pub(super) fn grow_for(&mut self, size: usize) {
         let reserve = self.buffer_reserve();
-        let needed = reserve + self.progress.len + size + SLACK;
+        let needed = reserve + self.stats.len + size + SLACK;
         if self.buffer.capacity() < needed {
             let capacity = self.next_capacity(size, needed);
             self.buffer.reserve_exact(capacity - self.buffer.len());

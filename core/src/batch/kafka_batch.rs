@@ -46,7 +46,7 @@ pub struct KafkaBatch {
     pub(super) now: Timestamp,
     /// Magic 2: space for the header, then the records. Magic 0 and 1: messages. Empty until the first append.
     pub(super) buffer: Vec<u8>,
-    pub(super) progress: Progress,
+    pub(super) stats: RecordStats,
     pub(super) closed: bool,
     /// The length, in bytes of records, up to which `is_below_limits` suffices as a check and the buffer need not grow; 0
     /// before the first record.
@@ -58,7 +58,7 @@ pub struct KafkaBatch {
 
 /// What a batch knows about its records: the state that a rollback restores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub(crate) struct RecordStats {
     /// Bytes of records, before compression, without the header.
     pub(crate) len: usize,
     pub(crate) count: u32,
@@ -79,14 +79,14 @@ impl KafkaBatch {
 
     pub(super) fn empty(options: BatchOptions, magic: Magic, now: Timestamp) -> Self {
         // With a delete horizon, the header's base timestamp holds the horizon, and deltas are relative to it (KIP-534).
-        let progress = Progress { base_timestamp: options.delete_horizon, ..Progress::default() };
+        let stats = RecordStats { base_timestamp: options.delete_horizon, ..RecordStats::default() };
         let marks = Marks::new();
         Self {
             options,
             magic,
             now,
             buffer: Vec::new(),
-            progress,
+            stats,
             closed: false,
             fast_path_end: 0,
             expected_len: 0,
@@ -100,7 +100,7 @@ impl KafkaBatch {
     #[must_use]
     pub fn next_batch(&self) -> Self {
         let mut next = Self::empty(self.options.clone(), self.options.magic.initial(), self.now);
-        next.expected_len = if self.is_empty() { self.expected_len } else { self.progress.len };
+        next.expected_len = if self.is_empty() { self.expected_len } else { self.stats.len };
         next
     }
 
@@ -150,13 +150,13 @@ impl KafkaBatch {
     /// Returns the number of records.
     #[must_use]
     pub const fn record_count(&self) -> usize {
-        self.progress.count as usize
+        self.stats.count as usize
     }
 
     /// Returns `true` if the batch has no records.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.progress.count == 0
+        self.stats.count == 0
     }
 
     /// Returns the earliest and the latest timestamp of the records; `None` if there are none. In magic 0, which carries no
@@ -174,7 +174,7 @@ impl KafkaBatch {
     /// ```
     #[must_use]
     pub fn timestamps(&self) -> Option<RangeInclusive<Timestamp>> {
-        self.progress.timestamps.range()
+        self.stats.timestamps.range()
     }
 
     /// Returns the size in bytes before compression, header included.
@@ -183,14 +183,14 @@ impl KafkaBatch {
     /// message.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.header_len() + self.progress.len
+        self.header_len() + self.stats.len
     }
 
     /// Returns the size in bytes that is compared with [`BatchOptions::batch_size`]: [`size`](Self::size), or an estimate
     /// with [`SizePolicy::Estimated`].
     #[must_use]
     pub fn counted_size(&self) -> usize {
-        let raw = self.progress.len;
+        let raw = self.stats.len;
         let records = match self.options.size_policy {
             SizePolicy::Estimated(ratio) if self.is_compressed() => ratio.estimate(raw),
             _ => raw,
@@ -223,12 +223,12 @@ impl KafkaBatch {
     /// first record with a key.
     #[must_use]
     pub const fn routed_partition(&self) -> Option<i32> {
-        self.progress.partition
+        self.stats.partition
     }
 
     /// Returns a mark at the current end of the batch, for [`rollback`](Self::rollback).
     pub fn mark(&mut self) -> Mark {
-        self.marks.make(self.progress)
+        self.marks.make(self.stats)
     }
 
     /// Removes every record appended since the mark was made, in constant time. The batch is then byte for byte what it was
@@ -241,8 +241,8 @@ impl KafkaBatch {
         if self.closed {
             return Err(RollbackError::Closed);
         }
-        self.truncate(mark.progress);
-        self.marks.cut(mark.progress.len);
+        self.truncate(mark.stats);
+        self.marks.cut(mark.stats.len);
         Ok(())
     }
 
@@ -252,9 +252,9 @@ impl KafkaBatch {
         self.buffer
     }
 
-    pub(super) fn truncate(&mut self, progress: Progress) {
-        self.buffer.truncate(self.buffer_reserve() + progress.len);
-        self.progress = progress;
+    pub(super) fn truncate(&mut self, stats: RecordStats) {
+        self.buffer.truncate(self.buffer_reserve() + stats.len);
+        self.stats = stats;
         self.fast_path_end = 0; // the next record may be the first one, which the slow path handles
     }
 
@@ -308,7 +308,7 @@ impl Clone for KafkaBatch {
             magic: self.magic,
             now: self.now,
             buffer: self.buffer.clone(),
-            progress: self.progress,
+            stats: self.stats,
             closed: self.closed,
             fast_path_end: 0, // the clone's buffer has no spare memory
             expected_len: self.expected_len,
@@ -323,7 +323,7 @@ impl PartialEq for KafkaBatch {
         self.options == other.options
             && self.magic == other.magic
             && self.now == other.now
-            && self.progress == other.progress
+            && self.stats == other.stats
             && self.closed == other.closed
             && self.payload() == other.payload()
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::batch::Progress;
+use crate::batch::RecordStats;
 
 /// A position in a batch, for [`KafkaBatch::rollback`](crate::KafkaBatch::rollback). Created by
 /// [`KafkaBatch::mark`](crate::KafkaBatch::mark).
@@ -11,7 +11,7 @@ use crate::batch::Progress;
 pub struct Mark {
     batch: BatchId,
     serial: u64,
-    pub(crate) progress: Progress,
+    pub(crate) stats: RecordStats,
 }
 
 /// Identifies the batch that made a mark.
@@ -42,11 +42,11 @@ impl Marks {
         Self { batch: BatchId::next(), next_serial: 0, furthest: 0, cuts: Vec::new() }
     }
 
-    pub(crate) fn make(&mut self, progress: Progress) -> Mark {
+    pub(crate) fn make(&mut self, stats: RecordStats) -> Mark {
         let serial = self.next_serial;
         self.next_serial += 1;
-        self.furthest = self.furthest.max(progress.len);
-        Mark { batch: self.batch, serial, progress }
+        self.furthest = self.furthest.max(stats.len);
+        Mark { batch: self.batch, serial, stats }
     }
 
     pub(crate) fn check(&self, mark: &Mark) -> Result<(), RollbackError> {
@@ -55,7 +55,7 @@ impl Marks {
         }
         let after = self.cuts.partition_point(|&(serial, _)| serial <= mark.serial);
         match self.cuts.get(after) {
-            Some(&(_, left)) if left < mark.progress.len => Err(RollbackError::MarkRemoved),
+            Some(&(_, left)) if left < mark.stats.len => Err(RollbackError::MarkRemoved),
             _ => Ok(()),
         }
     }

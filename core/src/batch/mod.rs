@@ -51,7 +51,7 @@ pub use seal::{Stamp, StampError, StampedBatch};
 pub use split::{RecordTooLarge, Split, SplitError};
 
 // The root exports these.
-pub(crate) use kafka_batch::{KafkaBatch, Progress};
+pub(crate) use kafka_batch::{KafkaBatch, RecordStats};
 pub(crate) use messages::RecordComposer;
 pub(crate) use options::{BatchOptions, SizePolicy};
 pub(crate) use outcome::{

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::Progress;
+use super::RecordStats;
 use crate::magic::Magic;
 use crate::outgoing::EncodeError;
 use crate::time::Timestamp;
@@ -77,7 +77,7 @@ pub struct Appended {
 }
 
 impl Appended {
-    pub(super) const fn between(before: &Progress, after: &Progress) -> Self {
+    pub(super) const fn between(before: &RecordStats, after: &RecordStats) -> Self {
         Self { start: before.count, end: after.count, bytes: after.len - before.len }
     }
 

@@ -8,7 +8,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::encode::{legacy, v2};
-use super::{BatchOptions, KafkaBatch, Progress};
+use super::{BatchOptions, KafkaBatch, RecordStats};
 use crate::compression::{Codec, CompressError, Compression};
 use crate::magic::Magic;
 use crate::time::Timestamp;
@@ -36,7 +36,7 @@ struct Contents {
     magic: Magic,
     /// The codec of the sent bytes: none if compression did not make the batch smaller.
     codec: Codec,
-    progress: Progress,
+    stats: RecordStats,
 }
 
 /// The header fields of magic 2 that are known only when a batch is sent, such as producer id and sequence.
@@ -216,13 +216,13 @@ impl KafkaBatch {
     }
 
     pub(super) fn sealed_as(self, compressed: Option<Vec<u8>>, codec: Codec) -> SealedBatch {
-        let Self { options, magic, now, buffer, progress, .. } = self;
+        let Self { options, magic, now, buffer, stats, .. } = self;
         let mut wire = compressed.unwrap_or(buffer);
         // A sealed batch may wait for long, and `buffer.memory` counts only its size, so unused capacity is freed.
         if wire.capacity() - wire.len() > wire.len() / 4 {
             wire.shrink_to_fit();
         }
-        SealedBatch { wire, contents: Contents { options, now, magic, codec, progress } }
+        SealedBatch { wire, contents: Contents { options, now, magic, codec, stats } }
     }
 
     fn compress(&self) -> Result<Option<Vec<u8>>, CompressError> {
@@ -238,8 +238,8 @@ impl KafkaBatch {
         compression.compress(self.magic, self.payload(), &mut wire)?;
         wire.shrink_to_fit(); // codecs reserve memory for the worst case
         if self.magic != Magic::V2 {
-            let timestamp = self.progress.timestamps.latest().unwrap_or(Timestamp::NO_TIMESTAMP);
-            let offset = i64::from(self.progress.next_offset_delta) - 1;
+            let timestamp = self.stats.timestamps.latest().unwrap_or(Timestamp::NO_TIMESTAMP);
+            let offset = i64::from(self.stats.next_offset_delta) - 1;
             let codec_id = compression.codec().id();
             legacy::write_wrapper(&mut wire, legacy::MessagePrefix { magic: self.magic, offset, codec_id, timestamp });
         }
@@ -330,7 +330,7 @@ macro_rules! impl_contents {
             /// Returns the number of records.
             #[must_use]
             pub const fn record_count(&self) -> usize {
-                self.contents.progress.count as usize
+                self.contents.stats.count as usize
             }
 
             /// Returns the size in bytes before compression, header included.
@@ -372,20 +372,20 @@ impl Contents {
 
     const fn uncompressed_size(&self) -> usize {
         match self.magic {
-            Magic::V2 => v2::HEADER_LEN + self.progress.len,
-            Magic::V0 | Magic::V1 => self.progress.len,
+            Magic::V2 => v2::HEADER_LEN + self.stats.len,
+            Magic::V0 | Magic::V1 => self.stats.len,
         }
     }
 
     fn compression_ratio(&self, size: usize) -> f32 {
         match self.codec {
             Codec::None => 1.0,
-            _ => (size - self.header_len()) as f32 / self.progress.len.max(1) as f32,
+            _ => (size - self.header_len()) as f32 / self.stats.len.max(1) as f32,
         }
     }
 
     fn header(&self, stamp: Stamp) -> v2::Header {
-        let progress = &self.progress;
+        let stats = &self.stats;
         let mut attributes = i16::from(self.codec.id());
         let mut set = |bit, on| attributes |= if on { bit } else { 0 };
         set(v2::attribute::TRANSACTIONAL, stamp.transactional);
@@ -397,13 +397,13 @@ impl Contents {
             base_offset: stamp.base_offset,
             partition_leader_epoch: stamp.partition_leader_epoch,
             attributes,
-            last_offset_delta: progress.next_offset_delta as i32 - 1,
-            base_timestamp: millis(progress.base_timestamp),
-            max_timestamp: millis(stamp.log_append_time.or(progress.timestamps.latest())),
+            last_offset_delta: stats.next_offset_delta as i32 - 1,
+            base_timestamp: millis(stats.base_timestamp),
+            max_timestamp: millis(stamp.log_append_time.or(stats.timestamps.latest())),
             producer_id: stamp.producer_id,
             producer_epoch: stamp.producer_epoch,
             base_sequence: stamp.base_sequence,
-            record_count: progress.count as i32,
+            record_count: stats.count as i32,
         }
     }
 
@@ -413,7 +413,7 @@ impl Contents {
         } else {
             let raw = self
                 .codec
-                .decompress(self.magic, &wire[self.header_len()..], self.progress.len)
+                .decompress(self.magic, &wire[self.header_len()..], self.stats.len)
                 .expect("`compress` made these bytes, and they are not mutable since");
             match self.magic {
                 Magic::V0 | Magic::V1 => raw,
@@ -425,7 +425,7 @@ impl Contents {
                 }
             }
         };
-        let Self { options, now, magic, progress, .. } = self;
-        KafkaBatch { buffer, progress, ..KafkaBatch::empty(options, magic, now) }
+        let Self { options, now, magic, stats, .. } = self;
+        KafkaBatch { buffer, stats, ..KafkaBatch::empty(options, magic, now) }
     }
 }

@@ -102,7 +102,7 @@ impl KafkaBatch {
     fn filtered(&self, keep: impl Fn(usize) -> bool) -> Self {
         let mut batch = Self::empty(self.options.clone(), self.magic, self.now);
         // The base timestamp is kept, so timestamp deltas and therefore records do not grow, whatever the timestamps are.
-        batch.progress.base_timestamp = self.progress.base_timestamp;
+        batch.stats.base_timestamp = self.stats.base_timestamp;
         let kept = self.records().enumerate().filter(|(position, _)| keep(*position));
         for (offset, (_, record)) in kept.enumerate() {
             batch
@@ -110,7 +110,7 @@ impl KafkaBatch {
                 .expect("the records fitted into the original batch, and none is larger here");
         }
         if batch.is_empty() {
-            batch.progress.base_timestamp = self.options.delete_horizon; // as in a new batch
+            batch.stats.base_timestamp = self.options.delete_horizon; // as in a new batch
         }
         batch.closed = self.closed;
         batch

@@ -110,7 +110,7 @@ impl<'a> BulkWriter<'_, 'a> {
     where
         I: Iterator<Item: AsValue>,
     {
-        let before = self.batch.progress;
+        let before = self.batch.stats;
         // Runs pay for short values. The first value decides, because looking at each would cost long ones more than it saves.
         let first = values.peek().and_then(|item| item.as_value().0);
         let refusal = if Run::takes(first) && Run::is_possible(self.batch, &self.common) {

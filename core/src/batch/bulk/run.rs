@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::Common;
 use crate::batch::encode::v2;
 use crate::batch::timestamp_range::TimestampRange;
-use crate::batch::{KafkaBatch, Progress};
+use crate::batch::{KafkaBatch, RecordStats};
 use crate::magic::Magic;
 use crate::time::Timestamp;
 use crate::varint::{self, ShortVarint};
@@ -86,7 +86,7 @@ impl<'b> Run<'b> {
     /// Returns `None` if the ordinary path has to append the next record.
     #[inline]
     pub(super) fn begin(batch: &'b mut KafkaBatch, key: SharedKey, timestamp: Option<Timestamp>) -> Option<Self> {
-        let Progress { base_timestamp, timestamps, next_offset_delta: offset, .. } = batch.progress;
+        let RecordStats { base_timestamp, timestamps, next_offset_delta: offset, .. } = batch.stats;
         if batch.closed || batch.fast_path_end == 0 {
             return None;
         }
@@ -194,12 +194,12 @@ impl<'b> Run<'b> {
 impl Drop for Run<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let KafkaBatch { buffer, progress, .. } = &mut *self.batch;
+        let KafkaBatch { buffer, stats, .. } = &mut *self.batch;
         buffer.truncate(self.at);
-        progress.len = self.at - v2::HEADER_LEN;
-        progress.count += self.offset - self.begin.1;
-        progress.next_offset_delta = self.offset;
-        progress.timestamps = self.timestamps;
+        stats.len = self.at - v2::HEADER_LEN;
+        stats.count += self.offset - self.begin.1;
+        stats.next_offset_delta = self.offset;
+        stats.timestamps = self.timestamps;
     }
 }
 

@@ -252,13 +252,13 @@ impl core::iter::FusedIterator for LenientRecordIter<'_> {}
 
 /// Returns the records of a batch that this process encoded itself.
 pub(in crate::batch) fn own_records(batch: &KafkaBatch) -> impl Iterator<Item = RecordView<'_>> + '_ {
-    let progress = &batch.progress;
+    let stats = &batch.stats;
     let layout = match batch.magic {
         Magic::V2 => Layout::V2(v2::Sequence {
             base_offset: 0,
-            base_timestamp: progress.base_timestamp.unwrap_or(Timestamp::NO_TIMESTAMP).millis(),
+            base_timestamp: stats.base_timestamp.unwrap_or(Timestamp::NO_TIMESTAMP).millis(),
             append_time: None,
-            remaining: progress.count,
+            remaining: stats.count,
         }),
         magic @ (Magic::V0 | Magic::V1) => {
             Layout::Legacy(legacy::Messages { magic, base_offset: 0, append_time: None, unchecked: false })
