@@ -19,15 +19,15 @@ pub(super) enum Wait {
     Itself,
     /// The end of its retry backoff.
     Backoff,
-    /// An event that ends the waits of several partitions.
-    Event(Event),
+    /// A condition that several partitions can wait for.
+    Condition(Condition),
     /// Its turn to send to this node, which leads it.
     Turn(Node),
 }
 
-/// An event that several partitions can wait for.
+/// A condition that several partitions can wait for. An event that fulfils it wakes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum Condition {
     /// Metadata that names the leader.
     Leader,
     /// Any metadata, since leaders may move; or an event of the partition itself.
@@ -84,16 +84,16 @@ impl Lists {
         match wait {
             Wait::Batch | Wait::Itself | Wait::Backoff => None,
             Wait::Examination => Some(&mut self.examination),
-            Wait::Event(event) => Some(self.event(event)),
+            Wait::Condition(condition) => Some(self.condition(condition)),
             Wait::Turn(node) => Some(&mut self.turns.entry(node).or_default().list),
         }
     }
 
-    fn event(&mut self, event: Event) -> &mut List {
-        match event {
-            Event::Leader => &mut self.leader,
-            Event::Metadata => &mut self.metadata,
-            Event::Identity => &mut self.identity,
+    fn condition(&mut self, condition: Condition) -> &mut List {
+        match condition {
+            Condition::Leader => &mut self.leader,
+            Condition::Metadata => &mut self.metadata,
+            Condition::Identity => &mut self.identity,
         }
     }
 }
@@ -152,26 +152,26 @@ impl Schedule {
         self.lists.examination.first
     }
 
-    /// Returns the partition that has waited longest for this event.
-    pub(super) fn first_waiting_for(&mut self, event: Event) -> Option<PartitionIndex> {
-        self.lists.event(event).first
+    /// Returns the partition that has waited longest for this condition.
+    pub(super) fn first_waiting_for(&mut self, condition: Condition) -> Option<PartitionIndex> {
+        self.lists.condition(condition).first
     }
 
-    /// Marks the partitions to be examined that wait for this event.
-    pub(super) fn wake(&mut self, event: Event) {
-        while let Some(index) = self.lists.event(event).first {
+    /// Marks the partitions to be examined that wait for this condition.
+    pub(super) fn wake(&mut self, condition: Condition) {
+        while let Some(index) = self.lists.condition(condition).first {
             self.set(index, Wait::Examination);
         }
     }
 
-    /// Marks the partitions to be examined that wait for their turn at a node and meet this condition.
-    pub(super) fn wake_turns(&mut self, mut condition: impl FnMut(PartitionIndex, Node) -> bool) {
+    /// Marks the partitions to be examined that wait for their turn at a node and match the predicate.
+    pub(super) fn wake_turns(&mut self, mut predicate: impl FnMut(PartitionIndex, Node) -> bool) {
         let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
         for node in nodes {
             let mut next = self.first_turn(node);
             while let Some(index) = next {
                 next = self.links[index].after;
-                if condition(index, node) {
+                if predicate(index, node) {
                     self.set(index, Wait::Examination);
                 }
             }
@@ -225,8 +225,8 @@ impl Schedule {
     pub(super) fn assert_lists(&mut self) {
         let mut listed = 0;
         let nodes: Vec<Node> = self.lists.turns.keys().copied().collect();
-        let events = [Event::Leader, Event::Metadata, Event::Identity].map(Wait::Event);
-        let waits = [Wait::Examination].into_iter().chain(events).chain(nodes.into_iter().map(Wait::Turn));
+        let conditions = [Condition::Leader, Condition::Metadata, Condition::Identity].map(Wait::Condition);
+        let waits = [Wait::Examination].into_iter().chain(conditions).chain(nodes.into_iter().map(Wait::Turn));
         for wait in waits {
             let mut next = self.lists.of(wait).and_then(|list| list.first);
             while let Some(index) = next {
@@ -261,16 +261,16 @@ mod tests {
     fn a_partition_waits_for_one_thing_and_is_woken_by_nothing_else() {
         let mut schedule = Schedule::default();
         for index in 0..4 {
-            schedule.set(index, Wait::Event(Event::Leader));
+            schedule.set(index, Wait::Condition(Condition::Leader));
         }
-        schedule.set(1, Wait::Event(Event::Identity));
+        schedule.set(1, Wait::Condition(Condition::Identity));
         schedule.set(2, Wait::Backoff);
-        schedule.wake(Event::Metadata);
+        schedule.wake(Condition::Metadata);
         assert!(examined(&mut schedule).is_empty());
-        schedule.wake(Event::Leader);
+        schedule.wake(Condition::Leader);
         assert_eq!(examined(&mut schedule), [0, 3]);
-        assert_eq!(schedule.first_waiting_for(Event::Identity), Some(1));
-        schedule.wake(Event::Identity);
+        assert_eq!(schedule.first_waiting_for(Condition::Identity), Some(1));
+        schedule.wake(Condition::Identity);
         schedule.set(1, Wait::Batch);
         assert!(examined(&mut schedule).is_empty());
         assert_eq!(

@@ -13,7 +13,7 @@ use crate::machine::event::Event;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::network::{Network, Reach};
 use crate::machine::node::Node;
-use crate::machine::schedule;
+use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
@@ -207,7 +207,7 @@ impl Machine {
     /// requested on it: they now wait for something else.
     fn connection_ended(&mut self, node: Node) {
         self.accumulator.schedule.node_changed(node);
-        self.accumulator.schedule.wake(schedule::Event::Identity);
+        self.accumulator.schedule.wake(Condition::Identity);
     }
 
     fn clear_timers(&mut self, id: ConnectionId) {

@@ -19,7 +19,7 @@ use crate::machine::io::{ConnectionId, Output};
 use crate::machine::partition::BlockedOn;
 use crate::machine::producer_id::Identity;
 use crate::machine::query::{Ask, Query};
-use crate::machine::schedule;
+use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
 use crate::machine::verdict::{self, IdentityVerdict};
 use crate::protocol::{
@@ -52,7 +52,7 @@ impl Refresh {
 impl Machine {
     /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first.
     pub(super) fn request_metadata(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let lacks_leader = self.accumulator.schedule.first_waiting_for(schedule::Event::Leader).is_some();
+        let lacks_leader = self.accumulator.schedule.first_waiting_for(Condition::Leader).is_some();
         let due = lacks_leader || self.refresh.suspect || self.refresh.is_old || !self.lookups.is_empty();
         if !due || !self.needs_topics() {
             return None;
@@ -151,8 +151,8 @@ impl Machine {
     /// Has those partitions examined that any metadata may unblock, or that wait for their turn at a node which does not
     /// lead them any more.
     fn leaders_changed(&mut self) {
-        for event in [schedule::Event::Leader, schedule::Event::Metadata, schedule::Event::Identity] {
-            self.accumulator.schedule.wake(event);
+        for condition in [Condition::Leader, Condition::Metadata, Condition::Identity] {
+            self.accumulator.schedule.wake(condition);
         }
         let Self { accumulator, cluster, .. } = self;
         accumulator.leaders_changed(|topic, partition| cluster.leader(topic, partition));
@@ -276,7 +276,7 @@ impl Machine {
     /// If a batch waits for a producer id: moves to the next epoch, if possible. Otherwise returns a request for a
     /// producer id, if one is allowed now.
     pub(super) fn request_identity(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let index = self.accumulator.schedule.first_waiting_for(schedule::Event::Identity)?;
+        let index = self.accumulator.schedule.first_waiting_for(Condition::Identity)?;
         let Some(BlockedOn::Identity(id)) = self.blocked_on(index) else {
             // Its leader has changed, or has no capacity any more, or it has no batch left that needs an id.
             self.accumulator.mark_for_examination(index);
@@ -284,7 +284,7 @@ impl Machine {
             return None;
         };
         if self.identities.bump() {
-            self.accumulator.schedule.wake(schedule::Event::Identity);
+            self.accumulator.schedule.wake(Condition::Identity);
             self.dirty = true;
             return None;
         }
@@ -329,7 +329,7 @@ impl Machine {
             IdentityVerdict::Obtained => {
                 let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
                 match self.identities.obtain(identity) {
-                    Ok(()) => self.accumulator.schedule.wake(schedule::Event::Identity),
+                    Ok(()) => self.accumulator.schedule.wake(Condition::Identity),
                     Err(error) => {
                         self.record_identity_error(id, error.into());
                         self.identity_failed();

@@ -13,7 +13,7 @@ use crate::machine::io::ConnectionId;
 use crate::machine::network::Reach;
 use crate::machine::node::Node;
 use crate::machine::partition::{BlockedOn, Route};
-use crate::machine::schedule::{Event, Wait};
+use crate::machine::schedule::{Condition, Wait};
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
 use crate::protocol::{
@@ -88,9 +88,9 @@ impl Machine {
                 self.timers.set(Timer::Retry(index), moment);
                 Wait::Backoff
             }
-            BlockedOn::Leader => Wait::Event(Event::Leader),
-            BlockedOn::Metadata => Wait::Event(Event::Metadata),
-            BlockedOn::Identity(_) => Wait::Event(Event::Identity),
+            BlockedOn::Leader => Wait::Condition(Condition::Leader),
+            BlockedOn::Metadata => Wait::Condition(Condition::Metadata),
+            BlockedOn::Identity(_) => Wait::Condition(Condition::Identity),
             BlockedOn::Node(_) | BlockedOn::Capacity(_) => Wait::Examination,
         };
         self.accumulator.schedule.set(index, wait);
