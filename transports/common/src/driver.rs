@@ -22,7 +22,7 @@ use crate::gathering::Gathered;
 use crate::semaphore::Permits;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
-use crate::waiters::{Entry, Waiter, Waiters};
+use crate::waiters::{InFlightBatch, Waiter, Waiters};
 
 /// The machine of one producer, and the futures that wait for it. [`run`](crate::driver_loop::run) runs it.
 ///
@@ -253,7 +253,7 @@ impl Driver {
                 if let Waiter::Messages(_, completer) = &mut waiter {
                     completer.set_taken();
                 }
-                self.waiters.insert(id, Entry { waiter, permits });
+                self.waiters.insert(id, InFlightBatch { waiter, permits });
             }
             Err(error) => {
                 // The batch was accepted already, so this is its outcome. Memory was acquired before, so the only cause
@@ -284,12 +284,12 @@ impl Driver {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Delivered { batch, delivery } => {
-                if let Some(Entry { waiter, permits }) = self.waiters.take(batch) {
+                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(batch) {
                     self.complete(waiter, permits, Ok(delivery));
                 }
             }
             Event::Failed { batch, error } => {
-                if let Some(Entry { waiter, permits }) = self.waiters.take(batch) {
+                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(batch) {
                     self.forget_topic_if_gone(&error);
                     self.complete(waiter, permits, Err(error));
                 }

@@ -13,14 +13,14 @@ use crate::semaphore::Permits;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    batches: BTreeMap<BatchId, Entry>,
+    batches: BTreeMap<BatchId, InFlightBatch>,
     flushes: VecDeque<(FlushId, Sender<FlushOrClose>)>,
     closes: Vec<Sender<FlushOrClose>>,
 }
 
-/// A batch that the machine has taken.
+/// A batch that the machine has accepted and that has no outcome yet.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct InFlightBatch {
     pub(crate) waiter: Waiter,
     pub(crate) permits: Permits,
 }
@@ -35,12 +35,12 @@ pub(crate) enum Waiter {
 }
 
 impl Waiters {
-    pub(crate) fn insert(&mut self, batch: BatchId, entry: Entry) {
-        self.batches.insert(batch, entry);
+    pub(crate) fn insert(&mut self, id: BatchId, batch: InFlightBatch) {
+        self.batches.insert(id, batch);
     }
 
-    pub(crate) fn take(&mut self, batch: BatchId) -> Option<Entry> {
-        self.batches.remove(&batch)
+    pub(crate) fn take(&mut self, id: BatchId) -> Option<InFlightBatch> {
+        self.batches.remove(&id)
     }
 
     pub(crate) fn insert_flush(&mut self, flush: FlushId, sender: Sender<FlushOrClose>) {
@@ -67,7 +67,7 @@ impl Waiters {
 
     /// Fails all flushes and closes, with the number of records whose batches are not complete.
     pub(crate) fn fail_flushes(&mut self) {
-        let outstanding = self.batches.values().map(|entry| entry.permits.records).sum();
+        let outstanding = self.batches.values().map(|batch| batch.permits.records).sum();
         let flushes = self.flushes.drain(..).map(|(_, sender)| sender);
         let failed = || Err(FlushError::new(outstanding, FlushErrorReason::Stopped));
         flushes.chain(self.closes.drain(..)).for_each(|sender| sender.send(failed()));
