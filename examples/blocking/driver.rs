@@ -46,7 +46,7 @@ pub(crate) struct BlockingProducer {
 enum SocketEvent {
     Connected(ConnectionId, TcpStream),
     Received(ConnectionId, Vec<u8>),
-    Written(ConnectionId),
+    Transmitted(ConnectionId),
     Closed(ConnectionId, Disconnect, Option<io::Error>),
 }
 
@@ -128,7 +128,7 @@ impl BlockingProducer {
                 }
             }
             SocketEvent::Received(id, bytes) => self.machine.handle_input(Input::Received(id, &bytes), now),
-            SocketEvent::Written(id) => self.machine.handle_input(Input::Written(id), now),
+            SocketEvent::Transmitted(id) => self.machine.handle_input(Input::Transmitted(id), now),
             SocketEvent::Closed(id, how, error) => {
                 if self.connections.remove(&id).is_some() {
                     let details = error.map(|error| error.to_string()); // for error messages only
@@ -228,14 +228,14 @@ fn read(id: ConnectionId, mut stream: &TcpStream, sender: &SyncSender<SocketEven
     }
 }
 
-/// Writes frames until the channel is closed, and reports each frame written.
+/// Writes frames until the channel is closed, and reports each frame that was written.
 fn write(id: ConnectionId, stream: &TcpStream, frames: Receiver<Vec<Bytes>>, sender: &SyncSender<SocketEvent>) {
     for frame in frames {
         if write_frame(stream, &frame).is_err() {
             let _ = stream.shutdown(Shutdown::Both); // ends the reader too
             return;
         }
-        if sender.send(SocketEvent::Written(id)).is_err() {
+        if sender.send(SocketEvent::Transmitted(id)).is_err() {
             return;
         }
     }
@@ -251,7 +251,7 @@ fn write_frame(mut stream: &TcpStream, segments: &[Bytes]) -> io::Result<()> {
         match stream.write_vectored(rest) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            written => IoSlice::advance_slices(&mut rest, written?),
+            count => IoSlice::advance_slices(&mut rest, count?),
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ pub enum Step {
     /// The time comes that the machine waits for.
     Wait,
     Connected(u8),
-    Written(u8),
+    Transmitted(u8),
     Closed {
         connection: u8,
         how: u8,
@@ -134,7 +134,7 @@ impl World {
             }
             Step::Wait => self.now = self.deadline.unwrap_or(now),
             Step::Connected(at) => self.input(*at, Input::Connected),
-            Step::Written(at) => self.input(*at, Input::Written),
+            Step::Transmitted(at) => self.input(*at, Input::Transmitted),
             Step::Closed { connection, how } => {
                 let all = [
                     Disconnect::NotConnected,

@@ -36,9 +36,9 @@ pub(super) struct Connection {
     next_correlation: i32,
     /// Requests with a response, in the order of the responses.
     in_flight: VecDeque<Request>,
-    /// Outputs that are not reported as written, in order; `Some` for requests without a response.
-    unwritten: VecDeque<Option<Request>>,
-    /// How many requests in `unwritten` have no response.
+    /// Outputs that are not reported as transmitted, in order; `Some` for requests without a response.
+    untransmitted: VecDeque<Option<Request>>,
+    /// How many requests in `untransmitted` have no response.
     without_response: usize,
     /// Whether Produce was sent with `acks=0`, which a broker can refuse only by closing the connection.
     sent_without_response: bool,
@@ -78,14 +78,14 @@ struct Request {
 /// The result of an input.
 #[derive(Debug)]
 pub(super) enum ConnectionEvent {
-    /// These bytes are to be written.
+    /// These bytes are to be transmitted.
     Transmit(Vec<Bytes>),
     /// The handshake is complete.
     Ready(Versions),
     /// The response to a request arrived.
     Answer { correlation: i32, version: i16, frame: Bytes },
-    /// A request without a response is written.
-    Written { correlation: i32 },
+    /// A request without a response was transmitted.
+    Transmitted { correlation: i32 },
     /// The connection failed, and must be closed.
     Failed(ConnectionErrorKind),
 }
@@ -109,7 +109,7 @@ impl Connection {
             is_answered: false,
             next_correlation: 0,
             in_flight: VecDeque::new(),
-            unwritten: VecDeque::new(),
+            untransmitted: VecDeque::new(),
             without_response: 0,
             sent_without_response: false,
             begun: now,
@@ -175,7 +175,7 @@ impl Connection {
             self.in_flight.push_back(request);
             self.record_output(config);
         } else {
-            self.unwritten.push_back(Some(request));
+            self.untransmitted.push_back(Some(request));
             self.without_response += 1;
             self.sent_without_response = true;
         }
@@ -226,11 +226,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn on_written(&mut self, now: Instant, events: &mut Vec<ConnectionEvent>) {
-        if let Some(Some(request)) = self.unwritten.pop_front() {
+    pub(super) fn on_transmitted(&mut self, now: Instant, events: &mut Vec<ConnectionEvent>) {
+        if let Some(Some(request)) = self.untransmitted.pop_front() {
             self.without_response -= 1;
             self.last_used = now;
-            events.push(ConnectionEvent::Written { correlation: request.correlation });
+            events.push(ConnectionEvent::Transmitted { correlation: request.correlation });
         }
     }
 
@@ -312,11 +312,11 @@ impl Connection {
         session.saturating_mul(thousandths).checked_div(1_000).unwrap_or(session).max(SHORTEST_SESSION)
     }
 
-    /// Records the output of a request with a response. Needed only with `acks=0`, where write reports must be matched
+    /// Records the output of a request with a response. Needed only with `acks=0`, where these reports must be matched
     /// with the requests that have no response.
     fn record_output(&mut self, config: &MachineConfig) {
         if config.acks == Acks::None {
-            self.unwritten.push_back(None);
+            self.untransmitted.push_back(None);
         }
     }
 
@@ -338,8 +338,8 @@ impl Connection {
             return Some(pending(api, version, true, self.last_used)); // when it was sent
         }
         let answered = self.in_flight.front().map(|request| (request, true));
-        let unwritten = self.unwritten.iter().flatten().next().map(|request| (request, false));
-        let oldest = answered.into_iter().chain(unwritten).min_by_key(|(request, _)| request.sent);
+        let untransmitted = self.untransmitted.iter().flatten().next().map(|request| (request, false));
+        let oldest = answered.into_iter().chain(untransmitted).min_by_key(|(request, _)| request.sent);
         oldest.map(|(Request { api, version, sent, .. }, expects_response)| {
             pending(*api, *version, expects_response, *sent)
         })
@@ -348,9 +348,9 @@ impl Connection {
     /// Returns the request with this correlation id, if it is pending.
     pub(super) fn pending_request(&self, correlation: i32, now: Instant) -> Option<PendingRequest> {
         let answered = self.in_flight.iter().map(|request| (request, true));
-        let unwritten = self.unwritten.iter().flatten().map(|request| (request, false));
+        let untransmitted = self.untransmitted.iter().flatten().map(|request| (request, false));
         let (request, expects_response) =
-            answered.chain(unwritten).find(|(request, _)| request.correlation == correlation)?;
+            answered.chain(untransmitted).find(|(request, _)| request.correlation == correlation)?;
         let Request { api, version, sent, .. } = *request;
         Some(PendingRequest { api, version, expects_response, elapsed: now.since(sent) })
     }
@@ -380,7 +380,7 @@ impl Connection {
         match &self.state {
             State::Connecting(deadline) | State::Handshake(_, deadline) => Some(*deadline),
             State::Ready(_) => {
-                let without_response = self.unwritten.iter().flatten().next();
+                let without_response = self.untransmitted.iter().flatten().next();
                 self.in_flight.front().into_iter().chain(without_response).map(|request| request.deadline).min()
             }
             State::Failed => None,

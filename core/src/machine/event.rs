@@ -52,7 +52,7 @@ pub enum CloseMode {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The batch is in the log (with `acks=0`: it was written to the connection).
+    /// The batch is in the log (with `acks=0`: it was sent).
     Delivered {
         /// Which batch.
         batch: BatchId,

@@ -40,10 +40,10 @@ pub enum Input<'a> {
     Connected(ConnectionId),
     /// Bytes were received. They may be cut anywhere.
     Received(ConnectionId, &'a [u8]),
-    /// All bytes of the oldest unreported [`Output::Transmit`] on this connection are written: one report for each, in
-    /// their order. With `acks=0` this is the only confirmation; otherwise it has no effect, and a driver that cannot
-    /// report writes may omit it.
-    Written(ConnectionId),
+    /// All bytes of the oldest unreported [`Output::Transmit`] on this connection were sent, that is, written and
+    /// flushed: one report for each, in their order. With `acks=0` this is the only confirmation; otherwise it has no
+    /// effect, and a driver that cannot report it may omit it.
+    Transmitted(ConnectionId),
     /// The connection ended, or could not be established. Not to be reported after [`Output::Close`] of the connection.
     /// The text is the message of the operating system or the TLS library; errors include it.
     Closed(ConnectionId, Disconnect, Option<&'a str>),
@@ -56,7 +56,7 @@ impl fmt::Debug for Input<'_> {
             Self::Received(id, bytes) => {
                 f.debug_tuple("Received").field(id).field(&format_args!("{} bytes", bytes.len())).finish()
             }
-            Self::Written(id) => f.debug_tuple("Written").field(id).finish(),
+            Self::Transmitted(id) => f.debug_tuple("Transmitted").field(id).finish(),
             Self::Closed(id, how, details) => f.debug_tuple("Closed").field(id).field(how).field(details).finish(),
         }
     }
@@ -82,7 +82,7 @@ pub enum Output {
         /// One frame: envelope, batch, envelope, … The segments of batches are the batches' own bytes, not copies.
         bytes: Vec<Bytes>,
     },
-    /// Drop the connection, or the attempt to make it, with all unwritten bytes. Needs no report.
+    /// Drop the connection, or the attempt to make it, with all unsent bytes. Needs no report.
     Close(ConnectionId),
     /// Pass this event to the application.
     Event(Event),

@@ -9,8 +9,8 @@ pub(super) enum Outcome {
     Answered(ErrorCode),
     /// The batch was sent, and the connection ended, no response arrived in time, or the response does not contain it.
     NoAnswer,
-    /// With `acks=0`: the batch is written to the connection.
-    Written,
+    /// With `acks=0`: the batch was transmitted.
+    Transmitted,
     /// `delivery.timeout.ms` has passed, or the producer is closed immediately.
     Abandoned { in_flight: bool },
 }
@@ -45,7 +45,7 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
     let code = match outcome {
         Outcome::Answered(code) => code,
         Outcome::NoAnswer => return Retry { leader_in_doubt: true, maybe_written: true },
-        Outcome::Written => return Done,
+        Outcome::Transmitted => return Done,
         Outcome::Abandoned { in_flight } => return Fail { maybe_written: in_flight },
     };
     match code {
@@ -259,8 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn without_acks_written_is_done() {
-        assert_eq!(produce(Outcome::Written, Acks::None, false), Verdict::Done);
+    fn without_acks_transmitted_is_done() {
+        assert_eq!(produce(Outcome::Transmitted, Acks::None, false), Verdict::Done);
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let mut polled = ConnectionPoll::None;
                 if writer.take() {
                     polled = match write(stream, write_queue, unflushed, &mut writer.context()) {
-                        Ok(frames) if frames > 0 && driver.written(id, frames) => ConnectionPoll::Event,
+                        Ok(frames) if frames > 0 && driver.transmitted(id, frames) => ConnectionPoll::Event,
                         Ok(_) => ConnectionPoll::None,
                         Err(error) => {
                             let read_error = read_last(id, stream, buffer, driver, reader);
@@ -208,8 +208,8 @@ fn read_last<S: AsyncRead + Unpin>(
     None
 }
 
-/// Writes as much as possible. Returns the number of frames that are completely written and flushed. TLS buffers bytes before
-/// it sends them, and the machine may close the connection once a frame counts as written, so frames count when flushed.
+/// Writes as much as possible. Returns the number of frames that are completely sent, that is, written and flushed. TLS
+/// buffers bytes before it sends them, and the machine may close the connection once a frame counts as sent.
 fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     write_queue: &mut WriteQueue,
@@ -220,7 +220,7 @@ fn write<S: AsyncWrite + Unpin>(
         match write_queue.with_slices(|slices| Pin::new(&mut *stream).poll_write_vectored(context, slices)) {
             Poll::Pending => break,
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(written)) => unflushed.frames += write_queue.advance(written),
+            Poll::Ready(Ok(count)) => unflushed.frames += write_queue.advance(count),
             Poll::Ready(Err(error)) => return Err(error),
         }
         unflushed.any = true;

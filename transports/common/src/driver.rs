@@ -35,7 +35,7 @@ pub(crate) struct Driver {
     started: Instant,
     setup_timeout: Duration,
     security: Security,
-    /// Set if acknowledgements are off (`acks=0`), when a batch is complete once it is written.
+    /// Set if acknowledgements are off (`acks=0`), when a batch is complete once it was sent.
     reports_writes: bool,
     commands: Vec<Command>,
     /// When a batch of messages is due next.
@@ -45,7 +45,7 @@ pub(crate) struct Driver {
 }
 
 /// The next action of a runtime's loop. Exhaustive on purpose: a new variant must break each loop at compile time. `Debug`
-/// does not show the bytes to be written, since they may contain a password.
+/// does not show the bytes to write, since they may contain a password.
 pub(crate) enum Step {
     /// Connect, with `TCP_NODELAY`: [`Connections::open`](crate::connections::Connections::open).
     Connect {
@@ -162,10 +162,10 @@ impl Driver {
         self.machine.handle_input(input, now);
     }
 
-    /// Records `frames` completed writes on a connection. Returns whether the machine has to be polled.
-    pub(crate) fn written(&mut self, connection: ConnectionId, frames: usize) -> bool {
+    /// Records that `frames` frames were sent on a connection. Returns whether the machine has to be polled.
+    pub(crate) fn transmitted(&mut self, connection: ConnectionId, frames: usize) -> bool {
         if self.reports_writes {
-            (0..frames).for_each(|_| self.handle_input(Input::Written(connection)));
+            (0..frames).for_each(|_| self.handle_input(Input::Transmitted(connection)));
         }
         self.reports_writes
     }

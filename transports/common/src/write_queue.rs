@@ -37,15 +37,15 @@ impl WriteQueue {
         write(&slices[..count])
     }
 
-    /// Removes `written` bytes. Returns the number of frames that were completed.
-    pub(crate) fn advance(&mut self, mut written: usize) -> usize {
+    /// Removes this many bytes. Returns the number of frames that were completed.
+    pub(crate) fn advance(&mut self, mut count: usize) -> usize {
         let mut frames = 0;
         while let Some((segment, ends_frame)) = self.segments.front_mut() {
-            if segment.len() > written {
-                segment.advance(written);
+            if segment.len() > count {
+                segment.advance(count);
                 break;
             }
-            written -= segment.len();
+            count -= segment.len();
             frames += usize::from(*ends_frame);
             self.segments.pop_front();
         }
@@ -72,15 +72,15 @@ mod tests {
             write_queue.push(frame(&["ab", "", "cde"]));
             write_queue.push(frame(&["f", ""]));
             write_queue.push(frame(&["ghij"]));
-            let (mut written, mut ends) = (String::new(), Vec::new());
+            let (mut sent, mut ends) = (String::new(), Vec::new());
             while !write_queue.is_empty() {
                 let next: String = left(&write_queue).chars().take(step).collect();
-                written.push_str(&next);
+                sent.push_str(&next);
                 for _ in 0..write_queue.advance(next.len()) {
-                    ends.push(written.len());
+                    ends.push(sent.len());
                 }
             }
-            assert_eq!(written, "abcdefghij");
+            assert_eq!(sent, "abcdefghij");
             assert_eq!(ends.len(), 3, "by {step}");
             assert!(ends.iter().zip([5, 6, 10]).all(|(end, at_least)| *end >= at_least), "{ends:?} by {step}");
         }

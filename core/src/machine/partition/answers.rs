@@ -17,8 +17,8 @@ use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionPro
 #[derive(Clone, Copy)]
 pub(in crate::machine) enum Answer<'r> {
     Response(Response<'r>),
-    /// The request was written to the connection, and no response follows (`acks=0`).
-    Written,
+    /// The request was transmitted, and no response follows (`acks=0`).
+    Transmitted,
     /// There is no usable response: the connection ended, or the response is invalid or lacks the batch.
     NoResponse,
 }
@@ -67,7 +67,7 @@ impl Partition {
         let Some(at) = self.queue.find(id) else { return false };
         let (outcome, response) = match answer {
             Answer::Response(response) => (Outcome::Answered(response.response.error_code), Some(response)),
-            Answer::Written => (Outcome::Written, None),
+            Answer::Transmitted => (Outcome::Transmitted, None),
             Answer::NoResponse => (Outcome::NoAnswer, None),
         };
         let identity = self.queue.update(at, |entry| {
@@ -112,7 +112,7 @@ impl Partition {
         is_refused_as_leader
     }
 
-    /// Completes an entry that is in the log (with `acks=0`: that was written to the connection).
+    /// Completes an entry that is in the log (with `acks=0`: that was sent).
     fn written(
         &mut self,
         at: usize,

@@ -18,7 +18,7 @@ use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 /// An effect of a partition's transition on the rest of the machine, in the order in which they must be applied.
 #[derive(Debug)]
 pub(in crate::machine) enum Effect {
-    /// An entry is in the log (with `acks=0`: it was written to the connection).
+    /// An entry is in the log (with `acks=0`: it was sent).
     Completed(Box<Entry>, Written),
     /// An entry has failed for good.
     Failed(Box<Failed>),

@@ -194,7 +194,7 @@ impl World {
                 }
                 Output::Transmit { connection, bytes } => {
                     let request = Request::parse(connection, &bytes);
-                    self.producer.handle_input(Input::Written(connection), self.now);
+                    self.producer.handle_input(Input::Transmitted(connection), self.now);
                     let answer =
                         if self.silent_connections.contains(&connection) { None } else { self.answer(&request) };
                     match answer {

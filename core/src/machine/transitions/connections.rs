@@ -52,10 +52,10 @@ impl Machine {
         self.apply_events(id, events);
     }
 
-    pub(super) fn on_written(&mut self, id: ConnectionId) {
+    pub(super) fn on_transmitted(&mut self, id: ConnectionId) {
         let mut events = Vec::new();
         if let Some(connection) = self.network.connections.get_mut(&id) {
-            connection.on_written(self.now, &mut events);
+            connection.on_transmitted(self.now, &mut events);
         }
         self.apply_events(id, events);
     }
@@ -106,9 +106,9 @@ impl Machine {
                     self.capacity_changed(id);
                     self.on_response(id, correlation, version, &frame);
                 }
-                ConnectionEvent::Written { correlation } => {
+                ConnectionEvent::Transmitted { correlation } => {
                     self.capacity_changed(id);
-                    self.on_request_written(id, correlation);
+                    self.on_request_transmitted(id, correlation);
                 }
                 ConnectionEvent::Failed(kind) => self.fail_connection(id, kind),
             }

@@ -237,7 +237,7 @@ impl Machine {
         match input {
             Input::Connected(id) => self.on_connected(id),
             Input::Received(id, bytes) => self.on_received(id, bytes),
-            Input::Written(id) => self.on_written(id),
+            Input::Transmitted(id) => self.on_transmitted(id),
             Input::Closed(id, how, details) => self.on_closed(id, how, details),
         }
     }

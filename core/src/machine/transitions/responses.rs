@@ -92,11 +92,11 @@ impl Machine {
         }
     }
 
-    /// Handles a request without a response (`acks=0`) that was written to the connection.
-    pub(super) fn on_request_written(&mut self, id: ConnectionId, correlation: i32) {
+    /// Handles a request without a response (`acks=0`) that was transmitted.
+    pub(super) fn on_request_transmitted(&mut self, id: ConnectionId, correlation: i32) {
         if let Some(PendingRequest::Produce { broker, batches }) = self.pending_requests.remove(id, correlation) {
             for batch in &batches {
-                self.on_answer(batch, broker, Answer::Written);
+                self.on_answer(batch, broker, Answer::Transmitted);
             }
         }
     }

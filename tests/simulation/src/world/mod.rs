@@ -350,7 +350,7 @@ impl World {
                 if let Some(tap) = self.taps.get_mut(&number) {
                     tap.written(&mut self.history);
                 }
-                self.machine.handle_input(Input::Written(name), now);
+                self.machine.handle_input(Input::Transmitted(name), now);
             }
             Arrival::AtClient(bytes, corrupted) => {
                 let tap = self.taps.get_mut(&number).expect("each connection is observed");

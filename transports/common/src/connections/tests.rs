@@ -22,7 +22,7 @@ struct Slow(Arc<Mutex<Inner>>);
 struct Inner {
     at_once: usize,
     full: bool,
-    written: Vec<u8>,
+    sent: Vec<u8>,
     /// The results of reading, in order.
     read: VecDeque<io::Result<Vec<u8>>>,
     reader: Option<Waker>,
@@ -65,10 +65,10 @@ impl AsyncWrite for Slow {
             context.waker().wake_by_ref(); // the next write succeeds
             return Poll::Pending;
         }
-        let before = inner.written.len();
+        let before = inner.sent.len();
         let taken = inner.at_once;
-        inner.written.extend(slices.iter().flat_map(|slice| slice.iter()).take(taken));
-        Poll::Ready(Ok(inner.written.len() - before))
+        inner.sent.extend(slices.iter().flat_map(|slice| slice.iter()).take(taken));
+        Poll::Ready(Ok(inner.sent.len() - before))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -152,12 +152,12 @@ fn a_frame_is_written_in_parts_of_any_size_and_flushed_once() {
         }
         assert!(poll(&mut connections, &mut driver).is_pending());
         let inner = stream.inner();
-        assert_eq!((&inner.written, inner.flushes), (&frame, 1), "by {at_once}");
+        assert_eq!((&inner.sent, inner.flushes), (&frame, 1), "by {at_once}");
         assert_eq!(inner.reads, 1, "read without a wake-up");
     }
 }
 
-/// Without acks, a batch is complete once it is written, which excludes bytes that the stream still buffers.
+/// Without acks, a batch is complete once it was sent, which excludes bytes that the stream still buffers.
 #[test]
 fn a_frame_counts_as_written_when_it_is_flushed() {
     let (_queue, mut driver) = driver_with(Acks::None);
@@ -173,7 +173,7 @@ fn a_frame_counts_as_written_when_it_is_flushed() {
     for _ in 0..10 {
         assert!(poll(&mut connections, &mut driver).is_pending());
     }
-    assert_eq!(stream.inner().written.len(), size, "the stream has not accepted all bytes");
+    assert_eq!(stream.inner().sent.len(), size, "the stream has not accepted all bytes");
     let waker = stream.inner().stuck.take().unwrap();
     waker.wake();
     assert!(poll(&mut connections, &mut driver).is_ready(), "no event after the flush");
