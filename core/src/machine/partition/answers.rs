@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::outcomes::{Effect, Written};
+use super::outcomes::{Effect, LogPosition};
 use super::{Context, Partition};
 use crate::failure::RecordError;
 use crate::machine::backoff::Backoff;
@@ -45,11 +45,11 @@ impl Response<'_> {
         error.with_message(error_message.clone())
     }
 
-    fn written(&self) -> Written {
+    fn log_position(&self) -> LogPosition {
         let &PartitionProduceResponse { error_code, base_offset, log_append_time_ms, log_start_offset, .. } =
             self.response;
         let offset = if error_code.is_error() { -1 } else { base_offset };
-        Written { offset, append_time: log_append_time_ms, log_start_offset }
+        LogPosition { offset, append_time: log_append_time_ms, log_start_offset }
     }
 }
 
@@ -79,7 +79,7 @@ impl Partition {
         });
         let mut is_refused_as_leader = false;
         match (verdict::produce(outcome, context.config.acks, identity.is_some()), response) {
-            (Verdict::Done, response) => self.written(at, identity, broker, response, context),
+            (Verdict::Done, response) => self.acknowledged(at, identity, broker, response, context),
             (Verdict::Retry { leader_in_doubt, maybe_written }, response) => {
                 if response.is_some_and(|response| !response.is_appended()) {
                     self.may_be_skipped(at);
@@ -113,7 +113,7 @@ impl Partition {
     }
 
     /// Completes an entry that is in the log (with `acks=0`: that was sent).
-    fn written(
+    fn acknowledged(
         &mut self,
         at: usize,
         identity: Option<Identity>,
@@ -130,7 +130,7 @@ impl Partition {
             self.sequence.confirm(identity, broker, end);
             context.effect(Effect::Confirmed(identity));
         }
-        self.complete(at, response.map_or(Written::SOMEWHERE, |response| response.written()), context);
+        self.complete(at, response.map_or(LogPosition::UNKNOWN, |response| response.log_position()), context);
     }
 
     /// Completes the earlier entries which the acceptance of the one at this position proves to be in the log. A broker
@@ -154,7 +154,7 @@ impl Partition {
         for (removed, (at, _)) in proven.iter().enumerate() {
             let at = at - removed;
             if fits {
-                self.complete(at, Written::SOMEWHERE, context);
+                self.complete(at, LogPosition::UNKNOWN, context);
             } else {
                 self.fail_as_unknown(at, context);
             }

@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 pub(super) use self::answers::{Answer, Response};
-pub(super) use self::outcomes::{Effect, Failed, Split, Written};
+pub(super) use self::outcomes::{Effect, Failed, Split, LogPosition};
 use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
 use super::identity::{Disowned, Identities};

@@ -19,7 +19,7 @@ use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 #[derive(Debug)]
 pub(in crate::machine) enum Effect {
     /// An entry is in the log (with `acks=0`: it was sent).
-    Completed(Box<Entry>, Written),
+    Completed(Box<Entry>, LogPosition),
     /// An entry has failed for good.
     Failed(Box<Failed>),
     /// An entry was replaced with parts.
@@ -32,15 +32,15 @@ pub(in crate::machine) enum Effect {
 
 /// Where an entry is in the log. Each is −1 if it is not known.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::machine) struct Written {
+pub(in crate::machine) struct LogPosition {
     pub(in crate::machine) offset: i64,
     pub(in crate::machine) append_time: i64,
     pub(in crate::machine) log_start_offset: i64,
 }
 
-impl Written {
+impl LogPosition {
     /// Nothing is known.
-    pub(super) const SOMEWHERE: Self = Self { offset: -1, append_time: -1, log_start_offset: -1 };
+    pub(super) const UNKNOWN: Self = Self { offset: -1, append_time: -1, log_start_offset: -1 };
 }
 
 /// An entry that has failed for good.
@@ -75,9 +75,9 @@ pub(in crate::machine) struct Split {
 
 impl Partition {
     /// Completes the entry at this position.
-    pub(super) fn complete(&mut self, at: usize, written: Written, context: &mut Context<'_>) {
+    pub(super) fn complete(&mut self, at: usize, log_position: LogPosition, context: &mut Context<'_>) {
         if let Some(entry) = self.queue.remove(at) {
-            context.effect(Effect::Completed(entry, written));
+            context.effect(Effect::Completed(entry, log_position));
         }
     }
 

@@ -86,7 +86,7 @@ impl World {
         let describe = |(index, effect)| {
             assert_eq!(index, 5);
             match effect {
-                Effect::Completed(entry, written) => format!("{} at {}", entry.batch.0, written.offset),
+                Effect::Completed(entry, log_position) => format!("{} at {}", entry.batch.0, log_position.offset),
                 Effect::Failed(failed) => {
                     format!(
                         "{} failed{}",

@@ -15,7 +15,7 @@ use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::{BatchId, Event};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
-use crate::machine::partition::{Effect, Failed, Split, Written};
+use crate::machine::partition::{Effect, Failed, Split, LogPosition};
 use crate::machine::timers::Timer;
 use crate::machine::unfinished::Place;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
@@ -44,7 +44,7 @@ impl Machine {
     pub(super) fn apply_effects(&mut self) {
         while let Some((index, effect)) = self.effects.pop_front() {
             match effect {
-                Effect::Completed(entry, written) => self.complete(index, entry, written),
+                Effect::Completed(entry, log_position) => self.complete(index, entry, log_position),
                 Effect::Failed(failed) => self.fail(index, *failed),
                 Effect::Split(split) => self.split(index, *split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
@@ -53,8 +53,8 @@ impl Machine {
         }
     }
 
-    fn complete(&mut self, index: PartitionIndex, entry: Box<Entry>, written: Written) {
-        let Written { offset, append_time, log_start_offset } = written;
+    fn complete(&mut self, index: PartitionIndex, entry: Box<Entry>, log_position: LogPosition) {
+        let LogPosition { offset, append_time, log_start_offset } = log_position;
         if let Some(split_batch) = self.split_batches.get_mut(&entry.batch).filter(|_| entry.is_part) {
             for record in 0..entry.payload.record_count() {
                 let position = entry.position + record;
