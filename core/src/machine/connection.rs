@@ -83,7 +83,7 @@ pub(super) enum ConnectionEvent {
     /// The handshake is complete.
     Ready(Versions),
     /// The response to a request arrived.
-    Answer { correlation: i32, version: i16, frame: Bytes },
+    Response { correlation: i32, version: i16, frame: Bytes },
     /// A request without a response was transmitted.
     Transmitted { correlation: i32 },
     /// The connection failed, and must be closed.
@@ -248,7 +248,7 @@ impl Connection {
                         let Request { correlation, version, .. } = *request;
                         self.in_flight.pop_front();
                         self.state = State::Ready(versions);
-                        events.push(ConnectionEvent::Answer { correlation, version, frame });
+                        events.push(ConnectionEvent::Response { correlation, version, frame });
                     }
                     // librdkafka's mock cluster answers requests with acks=0 as well.
                     (Ok(found), _) if config.acks == Acks::None && (0..self.next_correlation).contains(&found) => {

@@ -8,7 +8,7 @@ pub(super) enum Outcome {
     /// The broker answered with this code.
     Answered(ErrorCode),
     /// The batch was sent, and the connection ended, no response arrived in time, or the response does not contain it.
-    NoAnswer,
+    NoResponse,
     /// With `acks=0`: the batch was transmitted.
     Transmitted,
     /// `delivery.timeout.ms` has passed, or the producer is closed immediately.
@@ -44,7 +44,7 @@ pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict
     let appended_first = acks == Acks::All;
     let code = match outcome {
         Outcome::Answered(code) => code,
-        Outcome::NoAnswer => return Retry { leader_in_doubt: true, maybe_written: true },
+        Outcome::NoResponse => return Retry { leader_in_doubt: true, maybe_written: true },
         Outcome::Transmitted => return Done,
         Outcome::Abandoned { in_flight } => return Fail { maybe_written: in_flight },
     };
@@ -252,9 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_retried_and_may_have_been_written() {
+    fn no_response_is_retried_and_may_have_been_written() {
         for acks in [Acks::None, Acks::Leader, Acks::All] {
-            assert_eq!(produce(Outcome::NoAnswer, acks, false), RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN);
+            assert_eq!(produce(Outcome::NoResponse, acks, false), RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN);
         }
     }
 

@@ -1,9 +1,9 @@
-//! A partition: its queue and its sequence numbers. Events go in, as method calls: a batch was accepted, was sent, was
-//! answered, or has timed out. Effects come out, which the machine applies. Nothing else changes the queue.
+//! A partition: its queue and its sequence numbers. Events go in, as method calls: a batch was accepted, was sent, has a
+//! result, or has timed out. Effects come out, which the machine applies. Nothing else changes the queue.
 //!
-//! Its files: what may be sent next, and sending it (this file); [answers](answers); [outcomes](outcomes).
+//! Its files: what may be sent next, and sending it (this file); [responses](responses); [outcomes](outcomes).
 
-mod answers;
+mod responses;
 mod outcomes;
 #[cfg(test)]
 mod tests;
@@ -13,7 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 
-pub(super) use self::answers::{Answer, Response};
+pub(super) use self::responses::{ProduceResult, Response};
 pub(super) use self::outcomes::{Effect, Failed, Split, LogPosition};
 use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};

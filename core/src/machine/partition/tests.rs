@@ -78,7 +78,7 @@ impl World {
             current_leader: None,
         };
         let response = Response { broker: BROKER, version: 3, response: &response, endpoints: &[] };
-        self.transition(|partition, context| partition.answered(entry, BROKER, Answer::Response(response), context));
+        self.transition(|partition, context| partition.on_result(entry, BROKER, ProduceResult::Response(response), context));
     }
 
     /// Removes the effects, and describes them: the batch, and what happened to it.
@@ -147,8 +147,8 @@ fn a_later_batch_proves_an_earlier_one() {
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::NONE, 40);
     let (second, third) = (world.send().unwrap(), world.send().unwrap());
-    world.transition(|partition, context| partition.answered(second, BROKER, Answer::NoResponse, context));
-    world.transition(|partition, context| partition.answered(third, BROKER, Answer::NoResponse, context));
+    world.transition(|partition, context| partition.on_result(second, BROKER, ProduceResult::NoResponse, context));
+    world.transition(|partition, context| partition.on_result(third, BROKER, ProduceResult::NoResponse, context));
     world.effects();
     assert_eq!(world.send(), Ok(second), "in the order of acceptance");
     assert_eq!(world.send(), Ok(third));
@@ -166,7 +166,7 @@ fn without_room_in_the_log_an_earlier_batch_is_not_proven() {
     world.answer(first, ErrorCode::NONE, 40);
     let (second, third) = (world.send().unwrap(), world.send().unwrap());
     for entry in [second, third] {
-        world.transition(|partition, context| partition.answered(entry, BROKER, Answer::NoResponse, context));
+        world.transition(|partition, context| partition.on_result(entry, BROKER, ProduceResult::NoResponse, context));
     }
     world.effects();
     world.send().unwrap();

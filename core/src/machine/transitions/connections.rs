@@ -101,7 +101,7 @@ impl Machine {
             match event {
                 ConnectionEvent::Transmit(bytes) => self.outputs.push_back(Output::Transmit { connection: id, bytes }),
                 ConnectionEvent::Ready(versions) => self.on_ready(id, versions),
-                ConnectionEvent::Answer { correlation, version, frame } => {
+                ConnectionEvent::Response { correlation, version, frame } => {
                     self.network.is_proven = true;
                     self.capacity_changed(id);
                     self.on_response(id, correlation, version, &frame);

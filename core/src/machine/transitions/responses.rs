@@ -10,7 +10,7 @@ use crate::cause::ConnectionErrorKind;
 use crate::machine::entry::EntryId;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::partition::{Answer, Response};
+use crate::machine::partition::{ProduceResult, Response};
 use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.
@@ -72,7 +72,7 @@ pub(super) struct SentBatch {
 impl Machine {
     pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
         match self.pending_requests.remove(id, correlation) {
-            Some(PendingRequest::Produce { broker, batches }) => self.on_produced(id, version, frame, broker, &batches),
+            Some(PendingRequest::Produce { broker, batches }) => self.on_produce_response(id, version, frame, broker, &batches),
             Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
             None => {}
@@ -84,7 +84,7 @@ impl Machine {
         match request {
             PendingRequest::Produce { broker, batches } => {
                 for batch in &batches {
-                    self.on_answer(batch, broker, Answer::NoResponse);
+                    self.on_produce_result(batch, broker, ProduceResult::NoResponse);
                 }
             }
             PendingRequest::Metadata { .. } => self.metadata_failed(),
@@ -96,17 +96,17 @@ impl Machine {
     pub(super) fn on_request_transmitted(&mut self, id: ConnectionId, correlation: i32) {
         if let Some(PendingRequest::Produce { broker, batches }) = self.pending_requests.remove(id, correlation) {
             for batch in &batches {
-                self.on_answer(batch, broker, Answer::Transmitted);
+                self.on_produce_result(batch, broker, ProduceResult::Transmitted);
             }
         }
     }
 
-    fn on_produced(&mut self, id: ConnectionId, version: i16, frame: &[u8], broker: i32, batches: &[SentBatch]) {
+    fn on_produce_response(&mut self, id: ConnectionId, version: i16, frame: &[u8], broker: i32, batches: &[SentBatch]) {
         let decoded = match ProduceResponse::decode(frame, version) {
             Ok(decoded) => decoded,
             Err(error) => {
                 for batch in batches {
-                    self.on_answer(batch, broker, Answer::NoResponse);
+                    self.on_produce_result(batch, broker, ProduceResult::NoResponse);
                 }
                 return self.fail_connection(id, error.into());
             }
@@ -114,26 +114,26 @@ impl Machine {
         if ApiKey::Produce.client_throttles(version) {
             self.throttle(id, decoded.throttle_time_ms);
         }
-        // A broker answers in the order of the request. If it does not, its answers are looked up.
-        let answers = || {
+        // A broker responds in the order of the request. If it does not, the responses are looked up.
+        let responses = || {
             let topics = decoded.responses.iter();
             topics.flat_map(|topic| topic.partition_responses.iter().map(|response| (&topic.topic, response)))
         };
-        let is_in_order = answers().count() == batches.len()
-            && answers()
+        let is_in_order = responses().count() == batches.len()
+            && responses()
                 .zip(batches)
-                .all(|((topic, response), batch)| self.answers_batch(topic, response.index, batch));
+                .all(|((topic, response), batch)| self.is_response_to(topic, response.index, batch));
         let mut by_name: BTreeMap<(&str, i32), &PartitionProduceResponse> = BTreeMap::new();
         let mut by_id: BTreeMap<(Uuid, i32), &PartitionProduceResponse> = BTreeMap::new();
         if !is_in_order {
-            for (topic, response) in answers() {
+            for (topic, response) in responses() {
                 match topic {
                     TopicNameOrId::Name(name) => by_name.entry((name, response.index)).or_insert(response),
                     TopicNameOrId::Id(id) => by_id.entry((*id, response.index)).or_insert(response),
                 };
             }
         }
-        let mut in_order = answers();
+        let mut in_order = responses();
         for batch in batches {
             let partition = self.accumulator.partition(batch.partition);
             let response = if is_in_order {
@@ -145,19 +145,19 @@ impl Machine {
             match response {
                 Some(response) => {
                     let response = Response { broker, version, response, endpoints: &decoded.node_endpoints };
-                    self.on_answer(batch, broker, Answer::Response(response));
+                    self.on_produce_result(batch, broker, ProduceResult::Response(response));
                 }
                 None => {
                     let what = format!("its response to Produce v{version} has no entry for {partition}");
                     self.record_error(id, ConnectionErrorKind::Protocol(what));
-                    self.on_answer(batch, broker, Answer::NoResponse);
+                    self.on_produce_result(batch, broker, ProduceResult::NoResponse);
                 }
             }
         }
     }
 
     /// Returns `true` if a part of a response is for this part of the request.
-    fn answers_batch(&self, topic: &TopicNameOrId, number: i32, batch: &SentBatch) -> bool {
+    fn is_response_to(&self, topic: &TopicNameOrId, number: i32, batch: &SentBatch) -> bool {
         let partition = self.accumulator.partition(batch.partition);
         let is_topic = match topic {
             TopicNameOrId::Name(name) => name == partition.topic(),
@@ -166,12 +166,12 @@ impl Machine {
         is_topic && number == partition.number()
     }
 
-    /// Applies the answer for one batch.
-    fn on_answer(&mut self, batch: &SentBatch, broker: i32, answer: Answer<'_>) {
+    /// Applies the result of one batch.
+    fn on_produce_result(&mut self, batch: &SentBatch, broker: i32, result: ProduceResult<'_>) {
         let &SentBatch { partition: index, entry, .. } = batch;
         let is_refused =
-            self.transition(index, |partition, context| partition.answered(entry, broker, answer, context));
-        if let Answer::Response(response) = answer {
+            self.transition(index, |partition, context| partition.on_result(entry, broker, result, context));
+        if let ProduceResult::Response(response) = result {
             if is_refused {
                 self.follow_leader(index, response);
             }

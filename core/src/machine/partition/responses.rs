@@ -15,7 +15,7 @@ use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionPro
 
 /// The result of one batch of a Produce request.
 #[derive(Clone, Copy)]
-pub(in crate::machine) enum Answer<'r> {
+pub(in crate::machine) enum ProduceResult<'r> {
     Response(Response<'r>),
     /// The request was transmitted, and no response follows (`acks=0`).
     Transmitted,
@@ -54,25 +54,25 @@ impl Response<'_> {
 }
 
 impl Partition {
-    /// Applies the answer of this broker to an entry that was sent. Returns `true` if the broker does not lead the
+    /// Applies the result, at this broker, of an entry that was sent. Returns `true` if the broker does not lead the
     /// partition.
-    pub(in crate::machine) fn answered(
+    pub(in crate::machine) fn on_result(
         &mut self,
         id: EntryId,
         broker: i32,
-        answer: Answer<'_>,
+        result: ProduceResult<'_>,
         context: &mut Context<'_>,
     ) -> bool {
         // If it is gone, it failed while it was in flight: by the delivery timeout, or because the producer was closed.
         let Some(at) = self.queue.find(id) else { return false };
-        let (outcome, response) = match answer {
-            Answer::Response(response) => (Outcome::Answered(response.response.error_code), Some(response)),
-            Answer::Transmitted => (Outcome::Transmitted, None),
-            Answer::NoResponse => (Outcome::NoAnswer, None),
+        let (outcome, response) = match result {
+            ProduceResult::Response(response) => (Outcome::Answered(response.response.error_code), Some(response)),
+            ProduceResult::Transmitted => (Outcome::Transmitted, None),
+            ProduceResult::NoResponse => (Outcome::NoResponse, None),
         };
         let identity = self.queue.update(at, |entry| {
             entry.in_flight = None;
-            if outcome == Outcome::NoAnswer {
+            if outcome == Outcome::NoResponse {
                 entry.unanswered_by = Some(Node::Broker(broker));
             }
             entry.payload.identity()
