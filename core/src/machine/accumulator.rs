@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 
 use super::entry::{Entry, EntryIds};
 use super::event::BatchId;
-use super::identity::Disowned;
+use super::identity_manager::Disowned;
 use super::index::PartitionIndex;
 use super::node::Node;
 use super::partition::Partition;
-use super::producer_id::Identity;
+use super::identity::Identity;
 use super::schedule::{Schedule, Wait};
 use super::topics::Topics;
 use super::unfinished::{Place, Unfinished, UnfinishedBatch};

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::event::BatchId;
 use super::io::ConnectionId;
 use super::node::Node;
-use super::producer_id::Identity;
+use super::identity::Identity;
 use super::unfinished::Place;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;

@@ -117,7 +117,7 @@ mod io;
 mod network;
 mod node;
 mod partition;
-mod producer_id;
+mod identity_manager;
 mod query;
 mod queue;
 mod sasl;

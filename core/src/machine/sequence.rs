@@ -1,6 +1,6 @@
 //! The sequence numbers of a partition under a producer id and epoch (KIP-98).
 
-use super::producer_id::Identity;
+use super::identity::Identity;
 
 /// Returns the sequence number `records` after this one. Wraps from `i32::MAX` to 0.
 pub(super) const fn advance(sequence: i32, records: usize) -> i32 {

@@ -17,11 +17,11 @@ pub(super) use self::responses::{ProduceResult, Response};
 pub(super) use self::outcomes::{Effect, Failed, Split, LogPosition};
 use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
-use super::identity::{Disowned, Identities};
+use super::identity_manager::{Disowned, IdentityManager};
 use super::index::{PartitionIndex, TopicIndex};
 use super::io::ConnectionId;
 use super::node::Node;
-use super::producer_id::Identity;
+use super::identity::Identity;
 use super::queue::Queue;
 use super::sequence::Sequence;
 use super::versions::Versions;
@@ -181,7 +181,7 @@ impl Partition {
     ///
     /// # Errors
     /// What the partition is blocked on.
-    pub(super) fn sendable(&self, route: &Route, identities: &Identities) -> Result<usize, BlockedOn> {
+    pub(super) fn sendable(&self, route: &Route, identities: &IdentityManager) -> Result<usize, BlockedOn> {
         let &Route { connection, broker, versions, is_idempotent } = route;
         let at = self.next(Some(broker)).ok_or(BlockedOn::Itself)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::Itself)?;
@@ -220,7 +220,7 @@ impl Partition {
     }
 
     /// Returns `true` if unsent batches need a producer id that is not available.
-    pub(super) fn waits_for_identity(&self, identities: &Identities) -> bool {
+    pub(super) fn waits_for_identity(&self, identities: &IdentityManager) -> bool {
         let is_unstamped = |entry: &Entry| matches!(entry.payload, Payload::Sealed(_));
         let unstamped =
             self.queue.first_after_window().is_some() || self.queue.window().any(|(_, entry)| is_unstamped(entry));
@@ -233,7 +233,7 @@ impl Partition {
     }
 
     /// Stamps the entry at this position, which is sent over this route next, unless it is stamped already.
-    pub(super) fn stamp(&mut self, at: usize, route: &Route, identities: &Identities) {
+    pub(super) fn stamp(&mut self, at: usize, route: &Route, identities: &IdentityManager) {
         let Self { queue, sequence, .. } = self;
         let identity = identities.usable_by(sequence).filter(|_| route.is_idempotent);
         queue.update(at, |entry| {

@@ -9,7 +9,7 @@ use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::failure::{CodecRefused, FailureReason, RecordError};
 use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::BatchId;
-use crate::machine::producer_id::Identity;
+use crate::machine::identity::Identity;
 use crate::machine::unfinished::Place;
 use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::machine::versions::Versions;

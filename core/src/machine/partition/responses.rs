@@ -9,7 +9,7 @@ use crate::failure::RecordError;
 use crate::machine::backoff::Backoff;
 use crate::machine::entry::{Entry, EntryId};
 use crate::machine::node::Node;
-use crate::machine::producer_id::Identity;
+use crate::machine::identity::Identity;
 use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse};
 

@@ -14,7 +14,7 @@ const LEADER: Option<i32> = Some(BROKER);
 /// A partition, and what its transitions need.
 struct World {
     partition: Partition,
-    identities: Identities,
+    identities: IdentityManager,
     config: MachineConfig,
     random: SplitMix64,
     ids: EntryIds,
@@ -24,7 +24,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut identities = Identities::default();
+        let mut identities = IdentityManager::default();
         identities.obtain(Identity { id: 7, epoch: 0 }).unwrap();
         Self {
             partition: Partition::new("t".into(), 0, 3),

@@ -17,7 +17,7 @@ use crate::machine::event::Event;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::partition::BlockedOn;
-use crate::machine::producer_id::Identity;
+use crate::machine::identity::Identity;
 use crate::machine::query::{Ask, Query};
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;

@@ -25,7 +25,7 @@ use super::config::MachineConfig;
 use super::connection::ConnectionEvent;
 use super::entry::EntryIds;
 use super::event::{BatchId, Clock, CloseMode, Event, FlushId, MachineSendError, MachineSendErrorKind};
-use super::identity::Identities;
+use super::identity_manager::IdentityManager;
 use super::index::PartitionIndex;
 use super::io::{ConnectionId, Input, Output};
 use super::network::Network;
@@ -54,7 +54,7 @@ pub struct Machine {
     entry_ids: EntryIds,
     /// What partitions' transitions have effected, until it is applied.
     effects: VecDeque<(PartitionIndex, Effect)>,
-    identities: Identities,
+    identities: IdentityManager,
     /// The last error of a request for a producer id, and when it occurred.
     identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and of which some parts have no outcome yet.
@@ -111,7 +111,7 @@ impl Machine {
             accumulator: Accumulator::default(),
             entry_ids: EntryIds::default(),
             effects: VecDeque::new(),
-            identities: Identities::default(),
+            identities: IdentityManager::default(),
             identity_error: None,
             split_batches: BTreeMap::new(),
             pending_requests: PendingRequests::default(),
