@@ -11,7 +11,7 @@ use crate::batch::{AppendError, KafkaBatch, SealErrorReason};
 use crate::cause::TimeoutCause;
 use crate::compression::Codec;
 use crate::due_to::DueTo;
-use crate::protocol::{BrokerError, RequestEncodeError, ErrorCode};
+use crate::protocol::{BrokerError, ErrorCode, RequestEncodeError};
 use crate::record::TopicPartition;
 use crate::send_error::STOPPED;
 use crate::transport_error::TransportError;

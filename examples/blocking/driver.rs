@@ -25,8 +25,8 @@ use std::time::{Duration, Instant as Moment, SystemTime};
 
 use bytes::Bytes;
 use kafka_batch::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, MachineConfig,
-    MachineSendError,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, MachineConfig,
+    MachineSendError, Output,
 };
 use kafka_batch::{SealedBatch, TopicPartition};
 

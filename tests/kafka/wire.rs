@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use kafka_batch::batch::StampedBatch;
 use kafka_batch::protocol::{
-    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_MAX_FRAME_SIZE, RequestEncodeError, ErrorCode, FrameReader,
+    Acks, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_MAX_FRAME_SIZE, ErrorCode, FrameReader,
     InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse, PartitionProduceData,
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, RequestHeader, RequestedTopics, TopicNameOrId,
-    TopicProduceData, Uuid, correlation_id,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, RequestEncodeError, RequestHeader, RequestedTopics,
+    TopicNameOrId, TopicProduceData, Uuid, correlation_id,
 };
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};

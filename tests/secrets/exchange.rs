@@ -1,7 +1,7 @@
 //! Authentication with hostile brokers, with the machine alone.
 
 use kafka_batch::Timestamp;
-use kafka_batch::machine::{Clock, Event, Input, Instant, Machine, Output, MachineConfig, Sasl, SaslMechanism};
+use kafka_batch::machine::{Clock, Event, Input, Instant, Machine, MachineConfig, Output, Sasl, SaslMechanism};
 use proptest::prelude::*;
 
 use crate::answers::{Answer, FORMS, Hostile};

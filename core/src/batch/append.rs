@@ -7,7 +7,7 @@ use super::encode::{legacy, v2};
 use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
     Append, AppendError, Appended, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
-    RecordStats, RecordMetadata, SizePolicy,
+    RecordMetadata, RecordStats, SizePolicy,
 };
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;

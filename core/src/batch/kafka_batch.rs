@@ -81,17 +81,7 @@ impl KafkaBatch {
         // With a delete horizon, the header's base timestamp holds the horizon, and deltas are relative to it (KIP-534).
         let stats = RecordStats { base_timestamp: options.delete_horizon, ..RecordStats::default() };
         let marks = Marks::new();
-        Self {
-            options,
-            magic,
-            now,
-            buffer: Vec::new(),
-            stats,
-            closed: false,
-            fast_path_end: 0,
-            expected_len: 0,
-            marks,
-        }
+        Self { options, magic, now, buffer: Vec::new(), stats, closed: false, fast_path_end: 0, expected_len: 0, marks }
     }
 
     /// Creates an empty batch with the settings and the time of this one, for records that do not fit into this one.

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 
 use super::entry::{Entry, EntryIds};
 use super::event::BatchId;
-use super::identity_manager::Disowned;
+use super::identity::Identity;
+use super::identity_manager::RefusalScope;
 use super::index::PartitionIndex;
 use super::node::Node;
 use super::partition::Partition;
-use super::identity::Identity;
 use super::schedule::{Schedule, Wait};
 use super::topics::Topics;
 use super::unfinished::{Place, Unfinished, UnfinishedBatch};
@@ -137,10 +137,10 @@ impl Accumulator {
 
     /// Stops all partitions from stamping batches under the identities that this refusal applies to. Returns the active
     /// partitions that used one of them.
-    pub(super) fn disown(&mut self, disowned: Disowned) -> Vec<PartitionIndex> {
+    pub(super) fn stop_using(&mut self, scope: RefusalScope) -> Vec<PartitionIndex> {
         let mut affected = Vec::new();
         for (index, partition) in self.partitions.iter_mut().enumerate() {
-            affected.extend((partition.disown(disowned) && partition.is_active).then_some(index));
+            affected.extend((partition.stop_using(scope) && partition.is_active).then_some(index));
         }
         affected
     }

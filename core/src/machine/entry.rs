@@ -3,9 +3,9 @@
 use alloc::boxed::Box;
 
 use super::event::BatchId;
+use super::identity::Identity;
 use super::io::ConnectionId;
 use super::node::Node;
-use super::identity::Identity;
 use super::unfinished::Place;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;

@@ -23,7 +23,7 @@ use super::versions::Versions;
 use crate::cause::ConnectionErrorKind;
 use crate::magic::BrokerVersion;
 use crate::protocol::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, RequestEncodeError, ErrorCode, RequestHeader,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerError, ErrorCode, RequestEncodeError, RequestHeader,
     SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, correlation_id,
     sasl_token_frame,
 };
@@ -96,7 +96,10 @@ impl Handshake {
     /// Starts the handshake on an established connection. With `fallback` ApiVersions is skipped, because the broker
     /// did not respond to it, unless SASL is configured: brokers with SaslHandshake (0.10 and newer, KIP-43) answer
     /// ApiVersions.
-    pub(super) fn begin(config: &MachineConfig, fallback: Option<BrokerVersion>) -> Result<HandshakeStep, ConnectionErrorKind> {
+    pub(super) fn begin(
+        config: &MachineConfig,
+        fallback: Option<BrokerVersion>,
+    ) -> Result<HandshakeStep, ConnectionErrorKind> {
         match fallback.filter(|_| config.sasl.is_none()) {
             Some(version) => Ok(HandshakeStep::ready(Versions::fallback(version))),
             None => send_api_versions(config, FIRST_VERSION, -1),
@@ -157,7 +160,12 @@ impl ApiVersions {
 }
 
 impl Mechanism {
-    fn on_frame(self, config: &MachineConfig, rng: ConnectionRng, frame: &[u8]) -> Result<HandshakeStep, ConnectionErrorKind> {
+    fn on_frame(
+        self,
+        config: &MachineConfig,
+        rng: ConnectionRng,
+        frame: &[u8],
+    ) -> Result<HandshakeStep, ConnectionErrorKind> {
         expect(self.correlation, frame)?;
         let response = SaslHandshakeResponse::decode(frame, self.version)?;
         let Self { version, sasl, channel, versions, .. } = self;
@@ -212,7 +220,11 @@ impl Authenticate {
     }
 }
 
-fn send_api_versions(config: &MachineConfig, version: i16, correlation: i32) -> Result<HandshakeStep, ConnectionErrorKind> {
+fn send_api_versions(
+    config: &MachineConfig,
+    version: i16,
+    correlation: i32,
+) -> Result<HandshakeStep, ConnectionErrorKind> {
     let header = RequestHeader { correlation_id: correlation, client_id: Some(&config.client_id) };
     let request = ApiVersionsRequest {
         client_software_name: "kafka-batch",

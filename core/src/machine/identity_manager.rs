@@ -18,17 +18,17 @@ const REMEMBERED_IDS: usize = 1_000;
 pub(super) struct IdentityManager {
     current: Option<Identity>,
     /// The epoch that a broker assigned with the current id. Later epochs of the id are bumped locally (KIP-360).
-    granted_epoch: i16,
+    assigned_epoch: i16,
     /// A broker has accepted a batch under the current id.
-    is_proven: bool,
+    is_confirmed: bool,
     /// A broker has refused the current id: another must be requested.
-    disowned: bool,
+    is_refused: bool,
     /// A broker has refused an epoch that was bumped locally, so brokers accept only epochs that they assigned. From
     /// then on each identity is requested.
     local_epochs_refused: bool,
     /// A partition that used the current identity was forgotten. If it is used again, its sequence numbers would start
     /// at 0, and its batches would be taken for duplicates, so no other partition starts to use the current identity.
-    retired: bool,
+    closed_to_new_partitions: bool,
     /// Earlier identities, the most recent last.
     earlier: VecDeque<Earlier>,
     /// The refusal of the current id by a broker.
@@ -42,21 +42,21 @@ pub(super) struct IdentityManager {
 struct Earlier {
     /// With the highest used epoch of its id.
     identity: Identity,
-    disowned: bool,
+    is_refused: bool,
 }
 
-/// Which identities a refusal applies to.
+/// The identities that a refusal applies to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Disowned {
+pub(super) struct RefusalScope {
     id: i64,
     /// If set, the refusal does not apply to epochs of the id from this one on, which were assigned after the refused
     /// one.
     before: Option<i16>,
     /// The id was the current one, and no broker has ever accepted a batch under it.
-    pub(super) was_never_taken: bool,
+    pub(super) was_never_confirmed: bool,
 }
 
-impl Disowned {
+impl RefusalScope {
     /// Returns `true` if the refusal applies to this identity.
     pub(super) fn applies_to(self, identity: Identity) -> bool {
         identity.id == self.id && self.before.is_none_or(|before| identity.epoch < before)
@@ -69,7 +69,10 @@ impl IdentityManager {
     /// one.
     pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
         let own = sequence.identity().filter(|&own| sequence.allows(own));
-        let current = || self.current.filter(|&current| sequence.allows(current) && !self.retired && !self.disowned);
+        let current = || {
+            self.current
+                .filter(|&current| sequence.allows(current) && !self.closed_to_new_partitions && !self.is_refused)
+        };
         own.or_else(current)
     }
 
@@ -78,20 +81,20 @@ impl IdentityManager {
     /// new id must be requested: after the last epoch, or if brokers have refused the id, or an epoch that they had not
     /// assigned.
     pub(super) fn bump(&mut self) -> bool {
-        let current = self.current.filter(|_| !self.disowned && !self.local_epochs_refused);
+        let current = self.current.filter(|_| !self.is_refused && !self.local_epochs_refused);
         let Some(Identity { id, epoch }) = current else { return false };
         let Some(epoch) = epoch.checked_add(1) else { return false };
         self.current = Some(Identity { id, epoch });
-        self.retired = false;
+        self.closed_to_new_partitions = false;
         true
     }
 
     /// Records that a partition with this identity is forgotten.
-    pub(super) fn forget_counting(&mut self, identity: Identity) {
-        self.retired |= self.current == Some(identity);
+    pub(super) fn on_partition_forgotten(&mut self, identity: Identity) {
+        self.closed_to_new_partitions |= self.current == Some(identity);
     }
 
-    /// Makes an identity that a broker assigned the current one.
+    /// Makes an identity that a broker has assigned the current one.
     ///
     /// # Errors
     /// The identity is invalid, or is the current one or an earlier one, whose sequence numbers from 0 on are used up.
@@ -107,7 +110,7 @@ impl IdentityManager {
         let mut earlier = core::mem::take(&mut self.earlier);
         if let Some(previous) = self.current {
             earlier.retain(|used| used.identity.id != previous.id);
-            earlier.push_back(Earlier { identity: previous, disowned: self.disowned });
+            earlier.push_back(Earlier { identity: previous, is_refused: self.is_refused });
             earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
         }
         let mut query = core::mem::take(&mut self.query);
@@ -115,7 +118,7 @@ impl IdentityManager {
         let local_epochs_refused = self.local_epochs_refused;
         *self = Self {
             current: Some(identity),
-            granted_epoch: epoch,
+            assigned_epoch: epoch,
             local_epochs_refused,
             earlier,
             query,
@@ -126,33 +129,33 @@ impl IdentityManager {
 
     /// Records that a broker accepted a batch under this identity.
     pub(super) fn confirm(&mut self, identity: Identity) {
-        if self.is_current_grant(identity) {
-            self.is_proven = true;
+        if self.is_current_id(identity) {
+            self.is_confirmed = true;
             self.query.succeeded();
         }
     }
 
     /// Records that a broker refused this identity: neither it nor any other epoch of its id known by then is used
     /// again. Returns what the refusal applies to, or `None` if that was refused before.
-    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) -> Option<Disowned> {
-        let Identity { id, epoch } = refused;
-        if !self.is_current_grant(refused) {
+    pub(super) fn refused(&mut self, identity: Identity, refusal: BrokerError) -> Option<RefusalScope> {
+        let Identity { id, epoch } = identity;
+        if !self.is_current_id(identity) {
             let mut earlier = self.earlier.iter_mut().filter(|earlier| earlier.identity.id == id);
-            if earlier.next().is_some_and(|earlier| core::mem::replace(&mut earlier.disowned, true)) {
+            if earlier.next().is_some_and(|earlier| core::mem::replace(&mut earlier.is_refused, true)) {
                 return None;
             }
-            let before = self.current.filter(|current| current.id == id).map(|_| self.granted_epoch);
-            return Some(Disowned { id, before, was_never_taken: false });
+            let before = self.current.filter(|current| current.id == id).map(|_| self.assigned_epoch);
+            return Some(RefusalScope { id, before, was_never_confirmed: false });
         }
-        self.local_epochs_refused |= epoch > self.granted_epoch;
+        self.local_epochs_refused |= epoch > self.assigned_epoch;
         self.refusal = Some(refusal);
-        let is_new = !core::mem::replace(&mut self.disowned, true);
-        is_new.then_some(Disowned { id, before: None, was_never_taken: !self.is_proven })
+        let is_new = !core::mem::replace(&mut self.is_refused, true);
+        is_new.then_some(RefusalScope { id, before: None, was_never_confirmed: !self.is_confirmed })
     }
 
     /// Returns `true` if a broker assigned it with the current id, or its epoch was bumped locally after that.
-    fn is_current_grant(&self, identity: Identity) -> bool {
-        self.current.is_some_and(|current| current.id == identity.id) && identity.epoch >= self.granted_epoch
+    fn is_current_id(&self, identity: Identity) -> bool {
+        self.current.is_some_and(|current| current.id == identity.id) && identity.epoch >= self.assigned_epoch
     }
 }
 
@@ -191,7 +194,7 @@ mod tests {
         for used in [ONE, TWO] {
             identities.obtain(used).unwrap_err();
         }
-        identities.disown(ONE, refusal());
+        identities.refused(ONE, refusal());
         assert!(!identities.bump(), "the id is refused");
         assert_eq!(identities.usable_by(&Sequence::default()), None);
         identities.obtain(Identity { id: 8, epoch: i16::MAX }).unwrap();
@@ -205,11 +208,11 @@ mod tests {
     fn after_a_local_epoch_was_refused_epochs_are_not_bumped_locally() {
         let mut identities = with(ONE);
         assert!(identities.bump());
-        identities.disown(TWO, refusal());
+        identities.refused(TWO, refusal());
         identities.obtain(OTHER).unwrap();
         assert!(!identities.bump());
         let mut identities = with(ONE);
-        identities.disown(ONE, refusal());
+        identities.refused(ONE, refusal());
         identities.obtain(OTHER).unwrap();
         assert!(identities.bump(), "the refused epoch was assigned by the broker");
     }
@@ -217,27 +220,27 @@ mod tests {
     #[test]
     fn a_refusal_applies_to_the_epochs_known_before_it() {
         let mut identities = with(ONE);
-        let all = identities.disown(TWO, refusal()).unwrap();
-        assert!(identities.disown(ONE, refusal()).is_none(), "refused before");
+        let all = identities.refused(TWO, refusal()).unwrap();
+        assert!(identities.refused(ONE, refusal()).is_none(), "refused before");
         let later = Identity { id: 7, epoch: 5 };
         assert_eq!([ONE, TWO, later, OTHER].map(|identity| all.applies_to(identity)), [true, true, true, false]);
         identities.obtain(later).unwrap();
-        assert!(identities.disown(TWO, refusal()).is_none(), "refused before, also after a new epoch was assigned");
+        assert!(identities.refused(TWO, refusal()).is_none(), "refused before, also after a new epoch was assigned");
         assert_eq!(identities.usable_by(&Sequence::default()), Some(later));
 
         let mut identities = with(ONE);
         identities.obtain(later).unwrap();
-        let late = identities.disown(TWO, refusal()).unwrap();
+        let late = identities.refused(TWO, refusal()).unwrap();
         assert_eq!([ONE, TWO, later, OTHER].map(|identity| late.applies_to(identity)), [true, true, false, false]);
         assert_eq!(identities.usable_by(&Sequence::default()), Some(later));
-        let another = identities.disown(OTHER, refusal()).unwrap();
+        let another = identities.refused(OTHER, refusal()).unwrap();
         assert_eq!([ONE, later, OTHER].map(|identity| another.applies_to(identity)), [false, false, true]);
     }
 
     #[test]
     fn only_the_refusal_of_an_id_that_was_never_accepted_counts_as_a_failure() {
         let mut identities = with(ONE);
-        assert!(identities.disown(ONE, refusal()).unwrap().was_never_taken);
+        assert!(identities.refused(ONE, refusal()).unwrap().was_never_confirmed);
         identities.query.postpone(Instant::START, BACKOFF, &mut SplitMix64::new(1));
         identities.obtain(OTHER).unwrap();
         assert_eq!(identities.query.failures(), 1, "an assigned id is not yet an accepted one");
@@ -245,14 +248,14 @@ mod tests {
         assert_eq!(identities.query.failures(), 1, "the other id was confirmed");
         identities.confirm(OTHER);
         assert_eq!(identities.query.failures(), 0);
-        assert!(!identities.disown(OTHER, refusal()).unwrap().was_never_taken);
+        assert!(!identities.refused(OTHER, refusal()).unwrap().was_never_confirmed);
     }
 
     #[test]
     fn a_refusal_does_not_end_the_request_in_flight() {
         let mut identities = with(ONE);
         identities.query.asked();
-        identities.disown(ONE, refusal());
+        identities.refused(ONE, refusal());
         assert!(identities.query.is_in_flight());
         identities.obtain(OTHER).unwrap();
         assert!(!identities.query.is_in_flight());
@@ -289,9 +292,9 @@ mod tests {
         let mut identities = with(ONE);
         let (mut old, new) = (Sequence::default(), Sequence::default());
         old.take(ONE, 1);
-        identities.forget_counting(TWO);
+        identities.on_partition_forgotten(TWO);
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(ONE)));
-        identities.forget_counting(ONE);
+        identities.on_partition_forgotten(ONE);
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), None));
         identities.bump();
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(TWO)));
@@ -306,7 +309,7 @@ mod tests {
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, under which this producer has \
              sent batches before"
         );
-        identities.disown(ONE, refusal().with_broker(2));
+        identities.refused(ONE, refusal().with_broker(2));
         assert_eq!(
             text(identities.obtain(ONE).unwrap_err()),
             "the broker answered InitProducerId with producer id 7 and epoch 0 again, after broker 2 answered Produce with \

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader, VersionRange, choose_version};
+use super::{ApiKey, ErrorCode, ProtocolError, RequestEncodeError, RequestHeader, VersionRange, choose_version};
 
 /// Requests the broker's supported versions. It is the first request on a connection, even before SASL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

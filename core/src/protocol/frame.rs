@@ -5,7 +5,7 @@ use core::{fmt, mem};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{ApiKey, RequestEncodeError, FrameError};
+use super::{ApiKey, FrameError, RequestEncodeError};
 
 /// The default limit for received frames, in bytes: that of librdkafka (`receive.message.max.bytes`).
 ///

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader};
+use super::{ApiKey, ErrorCode, ProtocolError, RequestEncodeError, RequestHeader};
 
 /// Requests a producer id, from any broker; with a transactional id, from its transaction coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

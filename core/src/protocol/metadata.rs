@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
+use super::{ApiKey, ErrorCode, ProtocolError, RequestEncodeError, RequestHeader, Uuid};
 
 /// Requests the brokers and some topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,7 +49,7 @@ mod uuid;
 pub use self::api_key::{ApiKey, VersionRange, choose_version};
 pub use self::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature};
 pub use self::broker_error::BrokerError;
-pub use self::error::{RequestEncodeError, FrameError, ProtocolError, ProtocolErrorKind};
+pub use self::error::{FrameError, ProtocolError, ProtocolErrorKind, RequestEncodeError};
 pub use self::error_code::ErrorCode;
 pub use self::frame::{DEFAULT_MAX_FRAME_SIZE, FrameReader, RequestHeader, correlation_id, sasl_token_frame};
 pub use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
@@ -57,8 +57,8 @@ pub use self::metadata::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, RequestedTopics,
 };
 pub use self::produce::{
-    Acks, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, BatchIndexAndErrorMessage, TopicNameOrId, TopicProduceData, TopicProduceResponse,
+    Acks, BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, TopicNameOrId, TopicProduceData, TopicProduceResponse,
 };
 pub use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 pub use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};

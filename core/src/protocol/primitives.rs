@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, ProtocolErrorKind, RequestHeader, Uuid};
+use super::{ApiKey, ErrorCode, ProtocolError, ProtocolErrorKind, RequestEncodeError, RequestHeader, Uuid};
 
 /// The maximum length of a string, compact or not: brokers reject longer ones.
 const MAX_STRING: usize = i16::MAX as usize;

@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader, Uuid};
+use super::{ApiKey, ErrorCode, ProtocolError, RequestEncodeError, RequestHeader, Uuid};
 
 /// The replicas that must have a record set before the broker acknowledges it: Kafka's `acks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,7 +13,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader};
+use super::{ApiKey, ErrorCode, ProtocolError, RequestEncodeError, RequestHeader};
 
 /// Sends the client's next token. `Debug` shows only the size, since a token can contain a password.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::primitives::{Reader, Writer};
-use super::{ApiKey, RequestEncodeError, ErrorCode, ProtocolError, RequestHeader};
+use super::{ApiKey, ErrorCode, ProtocolError, RequestEncodeError, RequestHeader};
 
 /// Proposes a mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

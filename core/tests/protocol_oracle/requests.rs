@@ -2,9 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use kafka_batch_core::protocol::{
-    Acks, ApiKey, ApiVersionsRequest, RequestEncodeError, InitProducerIdRequest, MetadataRequest, PartitionProduceData,
-    ProduceRequest, RequestHeader, RequestedTopics, SaslAuthenticateRequest, SaslHandshakeRequest, TopicProduceData,
-    Uuid,
+    Acks, ApiKey, ApiVersionsRequest, InitProducerIdRequest, MetadataRequest, PartitionProduceData, ProduceRequest,
+    RequestEncodeError, RequestHeader, RequestedTopics, SaslAuthenticateRequest, SaslHandshakeRequest,
+    TopicProduceData, Uuid,
 };
 use kafka_protocol::messages as oracle;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};

@@ -1,7 +1,7 @@
 //! The machine under test, reduced to the interface that the world needs: only this file depends on its API.
 
 use kafka_batch_core::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, Output, MachineConfig, MachineSendErrorKind,
+    BatchId, Clock, CloseMode, ConnectionId, FlushId, Input, Instant, MachineConfig, MachineSendErrorKind, Output,
 };
 use kafka_batch_core::{SealedBatch, Timestamp, TopicPartition};
 
@@ -29,7 +29,12 @@ impl Machine {
     }
 
     /// Passes a batch to the machine.
-    pub fn send(&mut self, batch: SealedBatch, to: TopicPartition, now: Moment) -> Result<BatchId, MachineSendErrorKind> {
+    pub fn send(
+        &mut self,
+        batch: SealedBatch,
+        to: TopicPartition,
+        now: Moment,
+    ) -> Result<BatchId, MachineSendErrorKind> {
         self.0.send(batch, to, instant(now)).map_err(|error| error.kind)
     }
 

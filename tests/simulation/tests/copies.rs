@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kafka_batch_core::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, MachineConfig};
+use kafka_batch_core::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, MachineConfig, Output};
 use kafka_batch_core::{Timestamp, TopicPartition};
 use kafka_batch_simulation::broker::release::Release;
 use kafka_batch_simulation::broker::{Broker, BrokerAction, Intercept, Interceptor, host};

@@ -10,7 +10,7 @@ use std::{io, mem, thread};
 use bytes::Bytes;
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
-    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Output, MachineConfig,
+    self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, Output,
 };
 use kafka_batch_core::protocol::{Acks, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};

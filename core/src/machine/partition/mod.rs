@@ -3,8 +3,8 @@
 //!
 //! Its files: what may be sent next, and sending it (this file); [responses](responses); [outcomes](outcomes).
 
-mod responses;
 mod outcomes;
+mod responses;
 #[cfg(test)]
 mod tests;
 
@@ -13,15 +13,15 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 
+pub(super) use self::outcomes::{Effect, Failed, LogPosition, Split};
 pub(super) use self::responses::{ProduceResult, Response};
-pub(super) use self::outcomes::{Effect, Failed, Split, LogPosition};
 use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
-use super::identity_manager::{Disowned, IdentityManager};
+use super::identity::Identity;
+use super::identity_manager::{IdentityManager, RefusalScope};
 use super::index::{PartitionIndex, TopicIndex};
 use super::io::ConnectionId;
 use super::node::Node;
-use super::identity::Identity;
 use super::queue::Queue;
 use super::sequence::Sequence;
 use super::versions::Versions;
@@ -277,8 +277,8 @@ impl Partition {
     }
 
     /// Stops using an identity that this refusal applies to. Returns `true` if it used one.
-    pub(super) fn disown(&mut self, disowned: Disowned) -> bool {
-        let own = self.sequence.identity().filter(|&own| disowned.applies_to(own));
+    pub(super) fn stop_using(&mut self, scope: RefusalScope) -> bool {
+        let own = self.sequence.identity().filter(|&own| scope.applies_to(own));
         own.inspect(|&own| self.sequence.lose(own)).is_some()
     }
 

@@ -8,8 +8,8 @@ use super::{Context, Partition};
 use crate::failure::RecordError;
 use crate::machine::backoff::Backoff;
 use crate::machine::entry::{Entry, EntryId};
-use crate::machine::node::Node;
 use crate::machine::identity::Identity;
+use crate::machine::node::Node;
 use crate::machine::verdict::{self, Outcome, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse};
 

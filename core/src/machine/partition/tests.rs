@@ -78,7 +78,9 @@ impl World {
             current_leader: None,
         };
         let response = Response { broker: BROKER, version: 3, response: &response, endpoints: &[] };
-        self.transition(|partition, context| partition.on_result(entry, BROKER, ProduceResult::Response(response), context));
+        self.transition(|partition, context| {
+            partition.on_result(entry, BROKER, ProduceResult::Response(response), context)
+        });
     }
 
     /// Removes the effects, and describes them: the batch, and what happened to it.
@@ -196,8 +198,8 @@ fn a_refused_identity_is_an_effect_and_the_batch_is_stamped_again() {
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::PRODUCER_FENCED, -1);
     let Some((_, Effect::Refused(identity, refusal))) = world.effects.pop_front() else { panic!() };
-    let disowned = world.identities.disown(identity, refusal).unwrap();
-    assert!(world.partition.disown(disowned));
+    let scope = world.identities.refused(identity, refusal).unwrap();
+    assert!(world.partition.stop_using(scope));
     world.transition(|partition, context| partition.reseal_void(context));
     assert!(world.partition.waits_for_identity(&world.identities));
     assert_eq!(world.send(), Err(BlockedOn::Identity(ConnectionId::new(0))));

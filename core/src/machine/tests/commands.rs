@@ -89,7 +89,10 @@ fn close_flushes_or_fails_each_batch_with_its_fate() {
     let mut world = World::new(|_| {});
     world.send(&["x"], 0);
     world.producer.close(CloseMode::Graceful, world.now);
-    assert!(matches!(world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().kind, MachineSendErrorKind::Closed));
+    assert!(matches!(
+        world.producer.send(batch(&["y"]), to(0), world.now).unwrap_err().kind,
+        MachineSendErrorKind::Closed
+    ));
     world.run();
     assert_eq!(world.fates(), [(0, DONE)]);
     assert!(matches!(world.events.last(), Some(Event::Closed)));

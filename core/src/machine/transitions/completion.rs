@@ -15,7 +15,7 @@ use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::{BatchId, Event};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
-use crate::machine::partition::{Effect, Failed, Split, LogPosition};
+use crate::machine::partition::{Effect, Failed, LogPosition, Split};
 use crate::machine::timers::Timer;
 use crate::machine::unfinished::Place;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
@@ -48,7 +48,7 @@ impl Machine {
                 Effect::Failed(failed) => self.fail(index, *failed),
                 Effect::Split(split) => self.split(index, *split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
-                Effect::Refused(identity, refusal) => self.disown(identity, refusal),
+                Effect::Refused(identity, refusal) => self.on_identity_refused(identity, refusal),
             }
         }
     }

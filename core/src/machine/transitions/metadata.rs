@@ -14,10 +14,10 @@ use super::responses::PendingRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
 use crate::machine::cluster::{News, Source};
 use crate::machine::event::Event;
+use crate::machine::identity::Identity;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::partition::BlockedOn;
-use crate::machine::identity::Identity;
 use crate::machine::query::{Ask, Query};
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
@@ -364,15 +364,15 @@ impl Machine {
     /// certainly unwritten get a new one. If no broker has ever accepted a batch under it, the next request for a
     /// producer id waits, as after any failure: otherwise, against a broker that refuses every id, they would be sent
     /// in a busy loop.
-    pub(super) fn disown(&mut self, refused: Identity, refusal: BrokerError) {
-        let Some(disowned) = self.identities.disown(refused, refusal) else {
+    pub(super) fn on_identity_refused(&mut self, refused: Identity, refusal: BrokerError) {
+        let Some(scope) = self.identities.refused(refused, refusal) else {
             return; // done at the first refusal
         };
-        if disowned.was_never_taken {
+        if scope.was_never_confirmed {
             let backoff = self.retry_backoff();
             self.identities.query.postpone(self.now, backoff, &mut self.random);
         }
-        for index in self.accumulator.disown(disowned) {
+        for index in self.accumulator.stop_using(scope) {
             self.transition(index, |partition, context| partition.reseal_void(context));
             self.finish_transition(index);
         }

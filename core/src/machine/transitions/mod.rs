@@ -316,7 +316,7 @@ impl Machine {
     /// Removes the topics and partitions that were not used since the last call.
     fn forget_unused(&mut self) {
         for identity in self.accumulator.forget_unused() {
-            self.identities.forget_counting(identity);
+            self.identities.on_partition_forgotten(identity);
         }
         let (accumulator, lookups) = (&self.accumulator, &self.lookups);
         self.cluster.forget_unused(|topic| accumulator.topics.knows(topic) || lookups.contains_key(topic));

@@ -17,7 +17,7 @@ use crate::machine::schedule::{Condition, Wait};
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
 use crate::protocol::{
-    Acks, ApiKey, RequestEncodeError, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData, Uuid,
+    Acks, ApiKey, PartitionProduceData, ProduceRequest, RequestEncodeError, RequestHeader, TopicProduceData, Uuid,
 };
 
 /// The latest Produce version with topic names; later ones have topic ids (KIP-516).
@@ -208,7 +208,12 @@ impl Machine {
         }
     }
 
-    fn encode(&self, version: i16, header: RequestHeader<'_>, members: &[Member]) -> Result<Vec<Bytes>, RequestEncodeError> {
+    fn encode(
+        &self,
+        version: i16,
+        header: RequestHeader<'_>,
+        members: &[Member],
+    ) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut topic_data: Vec<TopicProduceData<'_>> = Vec::new();
         let mut last_topic = None;
         for &Member { partition: index, at, topic_id } in members {

@@ -72,7 +72,9 @@ pub(super) struct SentBatch {
 impl Machine {
     pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
         match self.pending_requests.remove(id, correlation) {
-            Some(PendingRequest::Produce { broker, batches }) => self.on_produce_response(id, version, frame, broker, &batches),
+            Some(PendingRequest::Produce { broker, batches }) => {
+                self.on_produce_response(id, version, frame, broker, &batches)
+            }
             Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
             None => {}
@@ -101,7 +103,14 @@ impl Machine {
         }
     }
 
-    fn on_produce_response(&mut self, id: ConnectionId, version: i16, frame: &[u8], broker: i32, batches: &[SentBatch]) {
+    fn on_produce_response(
+        &mut self,
+        id: ConnectionId,
+        version: i16,
+        frame: &[u8],
+        broker: i32,
+        batches: &[SentBatch],
+    ) {
         let decoded = match ProduceResponse::decode(frame, version) {
             Ok(decoded) => decoded,
             Err(error) => {
