@@ -40,7 +40,7 @@ pub(super) struct Entry {
     pub(super) position: usize,
     pub(super) payload: Payload,
     /// Once it is stamped: how many batches of the partition were stamped before it under the same identity.
-    pub(super) number: u64,
+    pub(super) stamped_before: u64,
     pub(super) deadline: Instant,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
@@ -73,7 +73,7 @@ impl Entry {
             is_part: false,
             position: 0,
             payload: Payload::Sealed(sealed),
-            number: 0,
+            stamped_before: 0,
             deadline,
             failures: 0,
             not_before: Instant::START,

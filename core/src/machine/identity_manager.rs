@@ -65,7 +65,7 @@ impl RefusalScope {
 
 impl IdentityManager {
     /// Returns the identity for the next new batch of a partition with these sequence numbers: the partition's last
-    /// identity while that is usable, since a loss in another partition does not affect it, and otherwise the current
+    /// identity while that is usable, since a gap in another partition does not affect it, and otherwise the current
     /// one.
     pub(super) fn usable_by(&self, sequence: &Sequence) -> Option<Identity> {
         let own = sequence.identity().filter(|&own| sequence.allows(own));
@@ -276,22 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_lost_in_one_partition_stays_usable_in_another() {
+    fn an_identity_with_a_gap_in_one_partition_stays_usable_in_another() {
         let mut identities = with(ONE);
-        let (mut loser, mut other) = (Sequence::default(), Sequence::default());
-        loser.take(ONE, 1);
-        other.take(ONE, 1);
-        loser.lose(ONE);
-        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (None, Some(ONE)));
+        let (mut with_gap, mut other) = (Sequence::default(), Sequence::default());
+        with_gap.assign(ONE, 1);
+        other.assign(ONE, 1);
+        with_gap.record_gap(ONE);
+        assert_eq!((identities.usable_by(&with_gap), identities.usable_by(&other)), (None, Some(ONE)));
         identities.bump();
-        assert_eq!((identities.usable_by(&loser), identities.usable_by(&other)), (Some(TWO), Some(ONE)));
+        assert_eq!((identities.usable_by(&with_gap), identities.usable_by(&other)), (Some(TWO), Some(ONE)));
     }
 
     #[test]
     fn after_a_partition_was_forgotten_none_starts_to_use_its_identity() {
         let mut identities = with(ONE);
         let (mut old, new) = (Sequence::default(), Sequence::default());
-        old.take(ONE, 1);
+        old.assign(ONE, 1);
         identities.on_partition_forgotten(TWO);
         assert_eq!((identities.usable_by(&old), identities.usable_by(&new)), (Some(ONE), Some(ONE)));
         identities.on_partition_forgotten(ONE);

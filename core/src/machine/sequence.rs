@@ -21,7 +21,7 @@ pub(super) struct Sequence {
     /// How many batches were stamped under this identity.
     batches: u64,
     /// A batch stamped under this identity is missing from the log, or may be: no other may be stamped under it.
-    lost: bool,
+    may_have_gap: bool,
     /// The last broker that accepted a batch under this identity.
     confirmed_by: Option<i32>,
     /// The offset after that batch, if the broker reported it.
@@ -31,7 +31,7 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Assigns sequence numbers to the records of one batch, under this identity. Returns the first of them, and how
     /// many batches were stamped before it. A new identity starts at 0.
-    pub(super) fn take(&mut self, identity: Identity, records: usize) -> (i32, u64) {
+    pub(super) fn assign(&mut self, identity: Identity, records: usize) -> (i32, u64) {
         if self.identity != Some(identity) {
             *self = Self { identity: Some(identity), ..Self::default() };
         }
@@ -41,10 +41,10 @@ impl Sequence {
         assigned
     }
 
-    /// Returns `true` if the broker will still remember the batch with this number after another one is stamped, so
-    /// that it detects a retry as a duplicate.
-    pub(super) fn is_remembered(&self, number: u64) -> bool {
-        self.batches < number + REMEMBERED_BATCHES
+    /// Returns `true` if the broker will still remember the batch before which this many were stamped after another one
+    /// is stamped, so that it detects a retry as a duplicate.
+    pub(super) fn is_remembered(&self, stamped_before: u64) -> bool {
+        self.batches < stamped_before + REMEMBERED_BATCHES
     }
 
     /// Returns the identity of the last batch that was stamped.
@@ -54,20 +54,20 @@ impl Sequence {
 
     /// Returns `true` if another batch may be stamped under this identity.
     pub(super) fn allows(&self, identity: Identity) -> bool {
-        !(self.lost && self.identity == Some(identity))
+        !(self.may_have_gap && self.identity == Some(identity))
     }
 
-    /// Records that a batch stamped under this identity is not in the log, or may not be: its sequence is never
-    /// continued.
-    pub(super) fn lose(&mut self, identity: Identity) {
+    /// Records that a batch stamped under this identity is not in the log, or may not be: the sequence is never
+    /// continued, because brokers accept nothing after a gap.
+    pub(super) fn record_gap(&mut self, identity: Identity) {
         if self.identity == Some(identity) {
-            self.lost = true;
+            self.may_have_gap = true;
         }
     }
 
     /// Returns the identity under which no other batch may be stamped.
-    pub(super) fn lost(&self) -> Option<Identity> {
-        self.identity.filter(|_| self.lost)
+    pub(super) fn identity_with_gap(&self) -> Option<Identity> {
+        self.identity.filter(|_| self.may_have_gap)
     }
 
     /// Records that this broker accepted a batch under this identity. `end` is the offset after it, if it is known.
@@ -90,7 +90,7 @@ impl Sequence {
     }
 
     /// Records that the topic was recreated: its brokers do not know the producer.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn clear_confirmation(&mut self) {
         self.confirmed_by = None;
     }
 }
@@ -115,45 +115,45 @@ mod tests {
     #[test]
     fn sequences_are_consecutive_and_a_new_identity_starts_at_0() {
         let mut sequence = Sequence::default();
-        assert_eq!([3, 2, 1].map(|records| sequence.take(ONE, records).0), [0, 3, 5]);
-        assert_eq!([4, 1].map(|records| sequence.take(TWO, records)), [(0, 0), (4, 1)]);
+        assert_eq!([3, 2, 1].map(|records| sequence.assign(ONE, records).0), [0, 3, 5]);
+        assert_eq!([4, 1].map(|records| sequence.assign(TWO, records)), [(0, 0), (4, 1)]);
     }
 
     #[test]
-    fn no_batch_is_stamped_under_a_lost_identity() {
+    fn no_batch_is_stamped_after_a_gap() {
         let mut sequence = Sequence::default();
-        sequence.take(ONE, 3);
-        sequence.lose(TWO);
+        sequence.assign(ONE, 3);
+        sequence.record_gap(TWO);
         assert!(sequence.allows(ONE));
-        sequence.lose(ONE);
+        sequence.record_gap(ONE);
         assert!(!sequence.allows(ONE));
-        assert_eq!(sequence.lost(), Some(ONE));
+        assert_eq!(sequence.identity_with_gap(), Some(ONE));
         assert!(sequence.allows(TWO));
-        assert_eq!(sequence.take(TWO, 1).0, 0);
-        assert_eq!(sequence.lost(), None);
+        assert_eq!(sequence.assign(TWO, 1).0, 0);
+        assert_eq!(sequence.identity_with_gap(), None);
     }
 
     #[test]
     fn a_confirmation_holds_for_one_identity_at_one_broker() {
         let mut sequence = Sequence::default();
-        sequence.take(ONE, 1);
+        sequence.assign(ONE, 1);
         sequence.confirm(TWO, 1, None);
         assert!(!sequence.is_confirmed(ONE, 1));
         sequence.confirm(ONE, 1, Some(7));
         assert!(sequence.is_confirmed(ONE, 1));
         assert!(!sequence.is_confirmed(ONE, 2));
-        sequence.doubt();
+        sequence.clear_confirmation();
         assert!(!sequence.is_confirmed(ONE, 1));
         sequence.confirm(ONE, 1, Some(7));
-        sequence.take(TWO, 1);
+        sequence.assign(TWO, 1);
         assert!(!sequence.is_confirmed(TWO, 1));
     }
 
     #[test]
     fn five_batches_are_remembered() {
         let mut sequence = Sequence::default();
-        let numbers = [0; 5].map(|_| sequence.take(ONE, 1).1);
-        assert_eq!(numbers, [0, 1, 2, 3, 4]);
+        let before = [0; 5].map(|_| sequence.assign(ONE, 1).1);
+        assert_eq!(before, [0, 1, 2, 3, 4]);
         assert!(sequence.is_remembered(1) && !sequence.is_remembered(0));
     }
 }

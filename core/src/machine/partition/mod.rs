@@ -206,7 +206,7 @@ impl Partition {
         };
         // Pipelined only after batches whose sequences the broker checks. A new batch also only while the broker still
         // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
-        let oldest = self.queue.get(0).map_or(0, |entry| entry.number);
+        let oldest = self.queue.get(0).map_or(0, |entry| entry.stamped_before);
         let is_next_in_sequence = |identity: Identity| {
             self.sequence.is_confirmed(identity, broker)
                 && earlier().all(|entry| entry.payload.identity() == Some(identity))
@@ -241,8 +241,8 @@ impl Partition {
             let payload = core::mem::replace(&mut entry.payload, Payload::Gone);
             entry.payload = match (payload, identity) {
                 (Payload::Sealed(batch), Some(identity)) => {
-                    let (first, number) = sequence.take(identity, count);
-                    entry.number = number;
+                    let (first, stamped_before) = sequence.assign(identity, count);
+                    entry.stamped_before = stamped_before;
                     let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
                     let stamped = batch
                         .stamp(stamp)
@@ -273,13 +273,13 @@ impl Partition {
 
     /// Records that the topic was recreated: its brokers do not know the producer.
     pub(super) fn recreated(&mut self) {
-        self.sequence.doubt();
+        self.sequence.clear_confirmation();
     }
 
     /// Stops using an identity that this refusal applies to. Returns `true` if it used one.
     pub(super) fn stop_using(&mut self, scope: RefusalScope) -> bool {
         let own = self.sequence.identity().filter(|&own| scope.applies_to(own));
-        own.inspect(|&own| self.sequence.lose(own)).is_some()
+        own.inspect(|&own| self.sequence.record_gap(own)).is_some()
     }
 
     /// Removes the oldest entry, and does nothing else: for use after a panic.

@@ -104,7 +104,7 @@ impl Partition {
     ) {
         let Some(entry) = self.queue.remove(at) else { return };
         if let Some(identity) = entry.payload.identity() {
-            self.sequence.lose(identity);
+            self.sequence.record_gap(identity);
         }
         let maybe_written = maybe_written || entry.maybe_written;
         context.effect(Effect::Failed(Box::new(Failed { entry, maybe_written, reason, errors })));
@@ -160,22 +160,24 @@ impl Partition {
         self.fail(at, false, reason, Vec::new(), context);
     }
 
-    /// Reopens the batches whose sequences are void, so that they get new ones.
-    pub(in crate::machine) fn reseal_void(&mut self, context: &mut Context<'_>) {
+    /// Seals again the batches that were stamped under an identity with a gap and are certainly not written, so that they
+    /// get new sequence numbers.
+    pub(in crate::machine) fn reseal_after_gap(&mut self, context: &mut Context<'_>) {
         // An entry that cannot be resealed fails, which shifts the positions: so search again each time.
-        while let Some(at) = self.void() {
+        while let Some(at) = self.next_to_reseal() {
             self.reseal(at, None, context);
         }
     }
 
-    /// Returns the first entry that must be stamped again: it was stamped under a lost identity, and certainly not
-    /// written. An entry that may be in the log is kept as it is, even after a missing one: brokers accept no batch
+    /// Returns the first entry that must be stamped again: it was stamped under an identity with a gap, and
+    /// certainly not written. An entry that may be in the log is kept as it is, even after a missing one: brokers accept no batch
     /// after a gap, but a broker that has forgotten the producer sees no gap.
-    fn void(&self) -> Option<usize> {
-        let lost = self.sequence.lost()?;
-        let is_void =
-            |entry: &Entry| entry.payload.identity() == Some(lost) && entry.in_flight.is_none() && !entry.maybe_written;
-        self.queue.window().find(|(_, entry)| is_void(entry)).map(|(at, _)| at)
+    fn next_to_reseal(&self) -> Option<usize> {
+        let identity = self.sequence.identity_with_gap()?;
+        let must_be_resealed = |entry: &Entry| {
+            entry.payload.identity() == Some(identity) && entry.in_flight.is_none() && !entry.maybe_written
+        };
+        self.queue.window().find(|(_, entry)| must_be_resealed(entry)).map(|(at, _)| at)
     }
 
     /// Converts the entry at this position to the format of the broker. If that is not possible, the batch fails (or is
@@ -189,7 +191,7 @@ impl Partition {
         };
         if magic != versions.magic() {
             if let Some(identity) = entry.payload.identity() {
-                self.sequence.lose(identity); // its sequence numbers will not be used
+                self.sequence.record_gap(identity); // its sequence numbers will not be used
             }
             return self.reseal(at, Some(versions.magic()), context);
         }
@@ -230,7 +232,7 @@ impl Partition {
     pub(super) fn split(&mut self, at: usize, reason: FailureReason, context: &mut Context<'_>) {
         let Some(entry) = self.queue.remove(at) else { return };
         if let Some(identity) = entry.payload.identity() {
-            self.sequence.lose(identity);
+            self.sequence.record_gap(identity);
         }
         let Entry { batch: id, place, is_part, position, payload, deadline, .. } = *entry;
         // A batch that the broker refused is split into halves, as the response does not have the limit. One that could

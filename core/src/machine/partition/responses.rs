@@ -88,7 +88,7 @@ impl Partition {
                     is_refused_as_leader = true;
                     let code = response.response.error_code;
                     if matches!(code, ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID) {
-                        self.sequence.doubt();
+                        self.sequence.clear_confirmation();
                     }
                 }
                 self.retry(at, maybe_written, response, context);
@@ -108,7 +108,7 @@ impl Partition {
             }
         }
         self.fail_unprovable(context);
-        self.reseal_void(context);
+        self.reseal_after_gap(context);
         is_refused_as_leader
     }
 
@@ -220,14 +220,14 @@ impl Partition {
             });
         let is_out_of_order = response.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
         // A batch that may be in the log can be out of order because the broker remembers only later batches.
-        if !has_earlier && entry.number == 0 && !(entry.maybe_written && is_out_of_order) {
+        if !has_earlier && entry.stamped_before == 0 && !(entry.maybe_written && is_out_of_order) {
             return self.refuse_identity(at, response, context);
         }
         if !has_earlier && entry.maybe_written {
             if !is_out_of_order || entry.maybe_skipped {
                 return self.fail_by_broker(at, true, response, context);
             }
-            self.sequence.lose(identity);
+            self.sequence.record_gap(identity);
             self.queue.update(at, |entry| {
                 entry.refused_by = Some(response.broker);
                 entry.last_error = Some(Box::new(response.error()));
@@ -236,7 +236,7 @@ impl Partition {
             return; // without a later batch, fail_unprovable() fails it right after this
         }
         if !has_earlier {
-            self.sequence.lose(identity);
+            self.sequence.record_gap(identity);
         }
         self.retry(at, false, Some(response), context);
     }

@@ -200,7 +200,7 @@ fn a_refused_identity_is_an_effect_and_the_batch_is_stamped_again() {
     let Some((_, Effect::Refused(identity, refusal))) = world.effects.pop_front() else { panic!() };
     let scope = world.identities.refused(identity, refusal).unwrap();
     assert!(world.partition.stop_using(scope));
-    world.transition(|partition, context| partition.reseal_void(context));
+    world.transition(|partition, context| partition.reseal_after_gap(context));
     assert!(world.partition.waits_for_identity(&world.identities));
     assert_eq!(world.send(), Err(BlockedOn::Identity(ConnectionId::new(0))));
     world.identities.obtain(Identity { id: 8, epoch: 0 }).unwrap();

@@ -106,7 +106,7 @@ impl Machine {
                 self.transition(index, |partition, context| partition.abandon_oldest(reason, context));
                 self.apply_effects();
             }
-            self.transition(index, |partition, context| partition.reseal_void(context));
+            self.transition(index, |partition, context| partition.reseal_after_gap(context));
             self.finish_transition(index);
             if self.accumulator.oldest().is_some_and(|still| still.id == oldest.id) {
                 debug_assert!(false, "{:?} is in no queue", oldest.id);

@@ -373,7 +373,7 @@ impl Machine {
             self.identities.query.postpone(self.now, backoff, &mut self.random);
         }
         for index in self.accumulator.stop_using(scope) {
-            self.transition(index, |partition, context| partition.reseal_void(context));
+            self.transition(index, |partition, context| partition.reseal_after_gap(context));
             self.finish_transition(index);
         }
     }
