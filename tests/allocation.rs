@@ -215,7 +215,7 @@ fn a_batch_in_the_memory_of_another_one_takes_none() {
         };
         let stamped = || filled().seal().unwrap().without_producer_id();
         let is_compressed = stamped().codec() != Codec::None;
-        let delivery = Delivery::as_one(TopicPartition::new("t", 0), 0, stamped());
+        let delivery = Delivery::new(TopicPartition::new("t", 0), 0, stamped());
         for (buffer, is_whole) in [
             (Some(filled().into_buffer()), true),
             (stamped().into_buffer(), !is_compressed),

@@ -232,7 +232,7 @@ fn log_append_time_is_the_timestamp_of_every_record() {
         assert_eq!(rows(&log), expected, "{compression}");
 
         let to = TopicPartition::new(&topic.name, partition);
-        let delivery = Delivery::as_one(to, answer.base_offset, stamped).with_log_append_time(time);
+        let delivery = Delivery::new(to, answer.base_offset, stamped).with_log_append_time(time);
         let delivered: Vec<_> = delivery.records().map(|it| (it.offset.unwrap(), it.timestamp.millis())).collect();
         assert_eq!(delivered, expected.iter().map(|row| (row.offset, row.timestamp)).collect::<Vec<_>>());
         all.extend(expected.into_iter().map(|row| (partition, "LogAppendTime".to_owned(), row)));

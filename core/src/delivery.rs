@@ -96,10 +96,10 @@ fn append_time(millis: i64) -> Option<Timestamp> {
 }
 
 impl Delivery {
-    /// Creates the delivery of a batch that was appended as one, with its first record at `base_offset` (below 0:
+    /// Creates the delivery of a batch that was appended as a whole, with its first record at `base_offset` (below 0:
     /// unknown, as with `acks=0`).
     #[must_use]
-    pub fn as_one(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
+    pub fn new(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
         let offsets = if base_offset < 0 { Offsets::Unknown } else { Offsets::From(base_offset) };
         Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch: DeliveredBatch::new(batch) }
     }
@@ -107,7 +107,7 @@ impl Delivery {
     /// Creates the delivery of a batch whose records have individual offsets, by position (below 0: unknown): it was
     /// split, or the transport formed batches of its own.
     #[must_use]
-    pub fn one_by_one(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
+    pub fn from_offsets(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
         let (offsets, batch) = (Offsets::Each(offsets), DeliveredBatch::Open(batch));
         Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch }
     }
@@ -282,7 +282,7 @@ mod tests {
         batch.extend((0..20).map(|millis| Record::new("the same again").timestamp(millis))).unwrap();
         let stamped = batch.clone().seal().unwrap().without_producer_id();
         assert_eq!(stamped.codec(), Codec::Gzip);
-        let delivery = Delivery::as_one(TopicPartition::new("t", 0), 7, stamped);
+        let delivery = Delivery::new(TopicPartition::new("t", 0), 7, stamped);
         let is_open = |delivery: &Delivery| match &delivery.batch {
             DeliveredBatch::Open(_) => true,
             DeliveredBatch::Compressed { opened, .. } => opened.get().is_some(),
@@ -304,7 +304,7 @@ mod tests {
         let mut batch = BatchOptions::default().build(0).unwrap();
         batch.extend((0..3).map(|millis| Record::new("x").timestamp(millis))).unwrap();
         let delivery = |times: &[i64]| {
-            let one_by_one = Delivery::one_by_one(TopicPartition::new("t", 0), vec![7, 8, 9], batch.clone());
+            let one_by_one = Delivery::from_offsets(TopicPartition::new("t", 0), vec![7, 8, 9], batch.clone());
             let delivery = one_by_one.with_log_append_times(times);
             let records: Vec<_> = delivery.records().map(|record| record.timestamp.millis()).collect();
             (delivery.log_append_time().map(Timestamp::millis), records)
@@ -320,6 +320,6 @@ mod tests {
         fn check<T: Send + Sync>() {}
         check::<Delivery>();
         let batch = BatchOptions::default().build(0).unwrap();
-        assert_eq!(Delivery::one_by_one(TopicPartition::new("t", 0), vec![], batch).record_count(), 0);
+        assert_eq!(Delivery::from_offsets(TopicPartition::new("t", 0), vec![], batch).record_count(), 0);
     }
 }

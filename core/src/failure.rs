@@ -201,7 +201,7 @@ impl DeliveryError {
     /// Creates the error for a batch whose records have individual fates, by position: it was split, or the transport
     /// formed batches of its own.
     #[must_use]
-    pub fn one_by_one(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
+    pub fn from_fates(to: TopicPartition, reason: FailureReason, fates: Vec<Fate>, batch: KafkaBatch) -> Self {
         Self::with_fates(to, reason, Some(batch), Fates::Each(fates.into_boxed_slice()))
     }
 

@@ -213,7 +213,7 @@ fn what_is_left_to_send_is_neither_written_nor_rejected() {
     let left = |fates: &[Fate], rejected: &[usize]| {
         let to = TopicPartition::new("t", 0);
         let errors = rejected.iter().map(|&position| RecordError::new(position, None)).collect();
-        let error = DeliveryError::one_by_one(to, FailureReason::Closed, fates.to_vec(), batch(counted(fates.len())));
+        let error = DeliveryError::from_fates(to, FailureReason::Closed, fates.to_vec(), batch(counted(fates.len())));
         let rest = guide::left(&error.with_record_errors(errors)).unwrap()?;
         Some(rest.records().map(|record| String::from_utf8_lossy(record.value.unwrap()).into_owned()).collect())
     };

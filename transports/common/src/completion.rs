@@ -243,7 +243,7 @@ mod tests {
         let (batch, completer, mut pending) = three();
         assert!(pending.iter_mut().all(|pending| poll(pending).is_pending()));
         let stamped = batch.seal().unwrap().without_producer_id();
-        completer.complete(Ok(Delivery::as_one(to(), 40, stamped)));
+        completer.complete(Ok(Delivery::new(to(), 40, stamped)));
         for (index, pending) in (0..).zip(&mut pending) {
             let Poll::Ready(Ok(delivery)) = poll(pending) else { panic!("no outcome") };
             let timestamp = Timestamp::from_millis(5 + index);
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn offsets_of_a_split_batch_and_append_times() {
         let (batch, completer, mut pending) = three();
-        let delivery = Delivery::one_by_one(to(), vec![7, 8, 20], batch).with_log_append_times(&[100, 100, 101]);
+        let delivery = Delivery::from_offsets(to(), vec![7, 8, 20], batch).with_log_append_times(&[100, 100, 101]);
         completer.complete(Ok(delivery));
         let found: Vec<_> = pending
             .iter_mut()
@@ -267,7 +267,7 @@ mod tests {
 
         let (batch, completer, mut pending) = three();
         let stamped = batch.seal().unwrap().without_producer_id();
-        completer.complete(Ok(Delivery::as_one(to(), -1, stamped).with_log_append_time(9)));
+        completer.complete(Ok(Delivery::new(to(), -1, stamped).with_log_append_time(9)));
         let Poll::Ready(Ok(delivery)) = poll(&mut pending[2]) else { panic!("no outcome") };
         assert_eq!((delivery.offset, delivery.timestamp.millis()), (None, 9), "acks=0 has no offsets");
     }
@@ -292,7 +292,7 @@ mod tests {
 
         let (batch, completer, mut pending) = three();
         let fates = vec![Fate::Written, Fate::Unknown, Fate::NotWritten];
-        completer.complete(Err(DeliveryError::one_by_one(to(), FailureReason::Closed, fates.clone(), batch)));
+        completer.complete(Err(DeliveryError::from_fates(to(), FailureReason::Closed, fates.clone(), batch)));
         let found = pending.each_mut().map(|pending| match poll(pending) {
             Poll::Ready(Err(error)) => error.fate,
             other => panic!("{other:?}"),

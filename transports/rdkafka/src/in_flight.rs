@@ -251,14 +251,14 @@ impl AcceptedBatch {
     fn answer(self, batch: KafkaBatch, acknowledged: bool) -> Answer {
         let Self { to, offsets, failures, refusal, append_time, .. } = self;
         if failures.is_empty() && refusal.is_none() {
-            return Ok(Delivery::one_by_one(to, offsets, batch).with_log_append_time(append_time));
+            return Ok(Delivery::from_offsets(to, offsets, batch).with_log_append_time(append_time));
         }
         let records = offsets.len();
         let handed_over = refusal.as_ref().map_or(records, |refusal| refusal.position);
         let fates = verdict::fates(records, handed_over, &failures, acknowledged);
         let record_errors = verdict::record_errors(&failures);
         let reason = verdict::reason(&failures, refusal);
-        Err(DeliveryError::one_by_one(to, reason, fates, batch).with_record_errors(record_errors))
+        Err(DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(record_errors))
     }
 }
 

@@ -67,7 +67,7 @@ impl Machine {
         }
         let Entry { batch: id, place, payload, .. } = *entry;
         let Payload::Stamped(batch, _) = payload else { unreachable!("only a stamped batch is sent") };
-        let delivery = Delivery::as_one(self.accumulator.partition(index).to(), offset, batch)
+        let delivery = Delivery::new(self.accumulator.partition(index).to(), offset, batch)
             .with_log_append_time(append_time)
             .with_log_start_offset(log_start_offset);
         self.finish(id, place, Event::Delivered { batch: id, delivery });
@@ -194,14 +194,14 @@ impl Machine {
             slot.remove();
         let event = match reason {
             None => {
-                let delivery = Delivery::one_by_one(to, offsets, batch)
+                let delivery = Delivery::from_offsets(to, offsets, batch)
                     .with_log_append_times(&append_times)
                     .with_log_start_offset(log_start_offset);
                 Event::Delivered { batch: id, delivery }
             }
             Some(reason) => {
                 errors.sort_by_key(|error| error.position);
-                let error = DeliveryError::one_by_one(to, reason, fates, batch).with_record_errors(errors);
+                let error = DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(errors);
                 Event::Failed { batch: id, error }
             }
         };

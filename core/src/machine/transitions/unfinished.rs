@@ -51,7 +51,7 @@ impl Machine {
             fates.get_mut(range).into_iter().flatten().for_each(|record_fate| *record_fate = fate);
         }
         let reason = split_batch.reason.unwrap_or(FailureReason::Closed);
-        let error = DeliveryError::one_by_one(split_batch.to, reason, fates, split_batch.batch)
+        let error = DeliveryError::from_fates(split_batch.to, reason, fates, split_batch.batch)
             .with_record_errors(split_batch.errors);
         Some(Event::Failed { batch, error })
     }

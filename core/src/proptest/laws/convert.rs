@@ -90,7 +90,7 @@ pub fn delivery_reports_by_position(batch: &KafkaBatch, base_offset: i64, log_ap
     let to = TopicPartition::new("topic", 3);
     let stamped = sealed.without_producer_id();
     let shared: Bytes = stamped.bytes().clone(); // as with a retry in flight
-    let delivery = Delivery::as_one(to.clone(), base_offset, stamped).with_log_append_time(log_append_time);
+    let delivery = Delivery::new(to.clone(), base_offset, stamped).with_log_append_time(log_append_time);
     prop_assert_eq!(delivery.topic_partition(), &to);
     prop_assert_eq!(delivery.record_count(), batch.record_count());
     let offset_of = |position: usize| base_offset.checked_add(position as i64).filter(|_| base_offset >= 0);

@@ -42,7 +42,7 @@ pub fn deliveries(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<Value 
             let (to, batch) = (to.clone(), batch.clone());
             let delivery = match batch.clone().seal() {
                 Ok(sealed) if !one_by_one => {
-                    Delivery::as_one(to, base_offset, sealed.without_producer_id()).with_log_append_time(append_time)
+                    Delivery::new(to, base_offset, sealed.without_producer_id()).with_log_append_time(append_time)
                 }
                 _ => {
                     let next = |last: &mut i64, step: i64| {
@@ -50,7 +50,7 @@ pub fn deliveries(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<Value 
                         Some(*last)
                     };
                     let offsets = steps.into_iter().scan(base_offset, |last, step| next(last, step)).collect();
-                    Delivery::one_by_one(to, offsets, batch).with_log_append_times(&times)
+                    Delivery::from_offsets(to, offsets, batch).with_log_append_times(&times)
                 }
             };
             delivery.with_log_start_offset(log_start_offset)
@@ -69,7 +69,7 @@ pub fn delivery_errors(to: TopicPartition, batch: KafkaBatch) -> impl Strategy<V
         move |(reason, all, each, rejected): (_, _, _, Vec<Option<Option<String>>>)| {
             let (to, batch) = (to.clone(), batch.clone());
             let error = match each {
-                Some(fates) => DeliveryError::one_by_one(to, reason, fates, batch),
+                Some(fates) => DeliveryError::from_fates(to, reason, fates, batch),
                 None => DeliveryError::new(to, reason, all, batch),
             };
             let rejected = rejected.into_iter().enumerate();

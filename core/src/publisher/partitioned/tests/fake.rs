@@ -179,7 +179,7 @@ impl Transport for Fake {
                 return Err(DeliveryError::new(to, FailureReason::Closed, Fate::Unknown, batch));
             }
             let offsets = (0..batch.record_count() as i64).collect();
-            Ok(Delivery::one_by_one(to, offsets, batch))
+            Ok(Delivery::from_offsets(to, offsets, batch))
         }))
     }
 
