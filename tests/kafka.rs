@@ -275,7 +275,7 @@ fn rejected_records_are_named_and_the_remainder_can_be_sent() {
     let to = TopicPartition::new(&topic.name, 0);
     let failed = DeliveryError::new(to, reason, Fate::NotWritten, stamped.into_batch()).with_record_errors(errors);
     assert!(!failed.is_retriable());
-    wire.append((&topic, 0), &failed.good_remainder().unwrap().seal().unwrap().without_producer_id());
+    wire.append((&topic, 0), &failed.remainder().unwrap().seal().unwrap().without_producer_id());
     assert_eq!(rows(&wire.log(&topic, 0)), at_offsets(&[keyed("a"), keyed(""), keyed("b")], 0));
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | type | where it occurs |
 //! |---|---|
-//! | [`BatchLost`] | [`DeliveryError::good_remainder`](crate::DeliveryError::good_remainder) returns it if the batch is lost |
+//! | [`BatchLost`] | [`DeliveryError::remainder`](crate::DeliveryError::remainder) returns it if the batch is lost |
 //! | [`CodecRefused`] | in [`FailureReason::Codec`](crate::FailureReason::Codec): the broker does not support the codec |
 //! | [`NoBrokerCause`] | in [`SendErrorReason::NoBroker`](crate::SendErrorReason::NoBroker): why no broker responds |
 //! | [`AuthenticationError`] | in [`SendErrorReason::Authentication`](crate::SendErrorReason::Authentication): which side refused, and why |

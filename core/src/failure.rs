@@ -47,7 +47,7 @@ pub struct DeliveryError {
     /// The reason.
     pub reason: FailureReason,
     /// The records that the broker rejected, by position (KIP-467: Produce v8 and later). The batch without them is the
-    /// [`good_remainder`](Self::good_remainder).
+    /// [`remainder`](Self::remainder).
     pub record_errors: Vec<RecordError>,
     /// The batch. `None` if it was lost, which happens only if the task that sends batches panicked while it was
     /// processing this one. Then send its records again from their source.
@@ -256,7 +256,7 @@ impl DeliveryError {
     }
 
     /// Returns `true` if sending the same batch again with the same producer may succeed. If not, another remedy may
-    /// apply: send the [`good_remainder`](Self::good_remainder) without the rejected records, or create a new producer
+    /// apply: send the [`remainder`](Self::remainder) without the rejected records, or create a new producer
     /// after [`Closed`](FailureReason::Closed).
     #[must_use]
     pub fn is_retriable(&self) -> bool {
@@ -269,7 +269,7 @@ impl DeliveryError {
     ///
     /// # Errors
     /// The [batch](Self::batch) is lost, which is not the same as an empty remainder.
-    pub fn good_remainder(&self) -> Result<KafkaBatch, BatchLost> {
+    pub fn remainder(&self) -> Result<KafkaBatch, BatchLost> {
         let Some(batch) = &self.batch else {
             return Err(BatchLost { to: self.to.clone(), record_count: self.record_count });
         };
@@ -327,7 +327,7 @@ mod tests {
              (unknown, perhaps written); the batch is lost: send its records again from their source"
         );
         assert_eq!(
-            lost.good_remainder().unwrap_err().to_string(),
+            lost.remainder().unwrap_err().to_string(),
             "the batch of 2 records for t-3 is lost, because the task that sends batches panicked: send its records again \
              from their source"
         );

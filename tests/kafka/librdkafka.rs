@@ -112,11 +112,11 @@ fn a_batch_that_the_broker_rejects_is_returned() {
     let keyless = Row::new(None, Some(b"value"));
     // If there is just one rejected record, librdkafka 2.12 does not pass its position on, so none is named.
     let failed = refused(&compacted.name, &[keyed("a"), keyless.clone(), keyed("b")]);
-    assert_eq!((failed.record_errors.len(), failed.good_remainder().unwrap().record_count()), (0, 3), "{failed}");
+    assert_eq!((failed.record_errors.len(), failed.remainder().unwrap().record_count()), (0, 3), "{failed}");
     let mixed = [keyed("a"), keyless.clone(), keyed("b"), keyless];
     let failed = refused(&compacted.name, &mixed);
     assert_eq!(failed.record_errors.iter().map(|error| error.position).collect::<Vec<_>>(), [1, 3], "{failed}");
-    let remainder = failed.good_remainder().unwrap();
+    let remainder = failed.remainder().unwrap();
     assert_eq!(remainder.records().map(|record| record.key.unwrap().to_vec()).collect::<Vec<_>>(), [b"a", b"b"]);
     assert_eq!(rows(&wire.log(&compacted, 0)), []);
     runtime.block_on(producer.publish_batch(Publish::to(&compacted.name).partition(0).batch(remainder))).unwrap();

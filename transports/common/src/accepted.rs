@@ -91,7 +91,7 @@ mod tests {
             let fate = if is_taken { Fate::Unknown } else { Fate::NotWritten };
             assert_eq!((&error.to, error.fate()), (&TopicPartition::new("t", 3), Some(fate)));
             assert_eq!((error.record_count(), error.batch.is_none()), (2, is_taken), "a lost batch is not empty");
-            assert_eq!(error.good_remainder().is_err(), is_taken);
+            assert_eq!(error.remainder().is_err(), is_taken);
             assert!(matches!(error.reason, FailureReason::Stopped));
         }
         let (sender, receiver) = Sender::new(FlushOrClose);

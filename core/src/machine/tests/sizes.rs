@@ -58,7 +58,7 @@ fn a_record_that_is_too_large_by_itself_has_a_record_error() {
     let error = world.error();
     assert_eq!(error.record_errors.iter().map(|error| error.position).collect::<Vec<_>>(), [1], "{error}");
     assert_eq!((error.fate_of(0), error.fate_of(1)), (Some(Fate::Written), Some(Fate::NotWritten)));
-    assert_eq!(error.good_remainder().unwrap().record_count(), 0, "one is written, and the other is rejected");
+    assert_eq!(error.remainder().unwrap().record_count(), 0, "one is written, and the other is rejected");
 }
 
 #[test]

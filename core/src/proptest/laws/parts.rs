@@ -50,7 +50,7 @@ pub fn split_keeps_records_within_limit(batch: &KafkaBatch, limit: usize) -> Tes
     Ok(())
 }
 
-/// Checks [`DeliveryError::good_remainder`]: it has every record once and in order, except those that are written and those
+/// Checks [`DeliveryError::remainder`]: it has every record once and in order, except those that are written and those
 /// that the broker has rejected.
 ///
 /// # Errors
@@ -61,12 +61,12 @@ pub fn remainder_excludes_written_and_rejected(error: &DeliveryError) -> TestCas
             && !error.record_errors.iter().any(|rejected| rejected.position == *position)
     };
     let Some(batch) = &error.batch else {
-        prop_assert!(error.good_remainder().is_err(), "a batch that is lost is not one of which nothing is left");
+        prop_assert!(error.remainder().is_err(), "a batch that is lost is not one of which nothing is left");
         return Ok(());
     };
     let records: Vec<OwnedRecord> = batch.records().map(OwnedRecord::from).collect();
     let expected = records.into_iter().enumerate().filter(|(position, _)| remains(position)).map(|(_, record)| record);
-    let remainder = error.good_remainder().map_err(fail)?;
+    let remainder = error.remainder().map_err(fail)?;
     prop_assert_eq!(remainder.records().map(OwnedRecord::from).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     Ok(())
 }

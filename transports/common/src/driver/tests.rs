@@ -92,7 +92,7 @@ fn a_task_that_panics_twice_returns_its_batches() {
     });
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
     assert_eq!((error.fate(), error.record_count()), (Some(Fate::NotWritten), 1));
-    assert_eq!(error.good_remainder().unwrap().record_count(), 1);
+    assert_eq!(error.remainder().unwrap().record_count(), 1);
     assert!(matches!(error.reason, FailureReason::Stopped));
     assert!(flushed.poll_take(&context()).is_ready());
 }
