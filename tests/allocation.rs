@@ -140,7 +140,7 @@ fn with_a_capacity_appending_until_full_allocates_nothing_after_the_first_append
         for options in limits {
             for record in records(empty(options.clone()).magic(), &encoded) {
                 let mut batch = assert_allocates_nothing("a new batch", || empty(options.clone()));
-                let (_, first) = counted(|| batch.append(record).unwrap().taken().expect("accepted"));
+                let (_, first) = counted(|| batch.append(record).unwrap().appended().expect("accepted"));
                 assert_eq!(first.times, 1, "the first append allocates all memory at once");
                 assert_allocates_nothing("appending until full, and a rejected append", || fill(&mut batch, record));
                 assert!(batch.record_count() > 100, "{batch}");
@@ -159,7 +159,7 @@ fn a_thousand_open_batches_with_a_record_each_take_a_mebibyte_at_most() {
     let ((), taken) = counted(|| {
         for _ in 0..1_000 {
             let mut batch = empty(options.clone());
-            assert!(batch.append(Record::new(&value)).unwrap().taken().is_some());
+            assert!(batch.append(Record::new(&value)).unwrap().appended().is_some());
             batches.push(batch);
         }
     });
@@ -246,16 +246,18 @@ fn appending_owned_shared_and_optional_fields_allocates_nothing() {
         let (string, vec, shared, owned_cow) = (text(), text().into_bytes(), bytes.clone(), cow.clone());
         let optional = Some(text());
         assert_allocates_nothing("a `String`", || {
-            batch.append(Record::new(string).key(7_u64.to_be_bytes())).unwrap().taken()
+            batch.append(Record::new(string).key(7_u64.to_be_bytes())).unwrap().appended()
         });
         assert_allocates_nothing("a `Vec`", || {
-            batch.append(Record::new(vec).key(optional.as_deref())).unwrap().taken()
+            batch.append(Record::new(vec).key(optional.as_deref())).unwrap().appended()
         });
-        assert_allocates_nothing("a `Bytes`", || batch.append(Record::new(shared).key(None::<&str>)).unwrap().taken());
-        assert_allocates_nothing("a `Cow`", || batch.append(Record::new(owned_cow).key(b"key")).unwrap().taken());
-        assert_allocates_nothing("an `Option`", || batch.append(Record::new(&bytes).key(optional)).unwrap().taken());
+        assert_allocates_nothing("a `Bytes`", || {
+            batch.append(Record::new(shared).key(None::<&str>)).unwrap().appended()
+        });
+        assert_allocates_nothing("a `Cow`", || batch.append(Record::new(owned_cow).key(b"key")).unwrap().appended());
+        assert_allocates_nothing("an `Option`", || batch.append(Record::new(&bytes).key(optional)).unwrap().appended());
         let record = Record::new(text()).key(text());
-        assert_allocates_nothing("a reference to an owned record", || batch.append(&record).unwrap().taken());
+        assert_allocates_nothing("a reference to an owned record", || batch.append(&record).unwrap().appended());
     }
     assert_eq!(batch.record_count() - before, 600);
 }
@@ -369,7 +371,7 @@ fn appending_several_records_allocates_nothing() {
     assert_allocates_nothing("try_extend", || batch.try_extend(records).unwrap());
     let mut rest = records.into_iter().peekable();
     let filled = assert_allocates_nothing("fill_from", || batch.fill_from(&mut rest).unwrap());
-    assert_eq!(assert_allocates_nothing("metadata", || batch.metadata(filled.taken.positions()).count()), 500);
+    assert_eq!(assert_allocates_nothing("metadata", || batch.metadata(filled.appended.positions()).count()), 500);
     assert_allocates_nothing("values in bulk", || batch.bulk().key("key").timestamp(5).extend(values).unwrap());
     assert_allocates_nothing("long values in bulk", || batch.bulk().extend([[0; 500]; 10]).unwrap());
     assert_eq!(batch.record_count(), 1 + 4 * 500 + 10);
@@ -383,12 +385,12 @@ fn messages_allocate_nothing_each() {
     let mut writer = batch.messages(&defaults);
     let _ = writer.append("the first message allocates batch and headers").unwrap();
     assert_allocates_nothing("texts", || {
-        (0..1_000).for_each(|_| assert!(writer.append("text").unwrap().taken().is_some()));
+        (0..1_000).for_each(|_| assert!(writer.append("text").unwrap().appended().is_some()));
     });
     let numbers = Json([1, 2, 3]);
     let _ = writer.append(&numbers).unwrap(); // another content type
     assert_allocates_nothing("JSON", || {
-        (0..1_000).for_each(|_| assert!(writer.append(&numbers).unwrap().taken().is_some()));
+        (0..1_000).for_each(|_| assert!(writer.append(&numbers).unwrap().appended().is_some()));
     });
 }
 
@@ -404,7 +406,7 @@ fn reading_allocates_nothing() {
     for magic in Magic::ALL {
         let mut batch = empty(BatchOptions::default().magic(MagicChoice::Pinned(magic)));
         for record in records(magic, &encoded).into_iter().cycle().take(200) {
-            assert!(batch.append(record).unwrap().taken().is_some());
+            assert!(batch.append(record).unwrap().appended().is_some());
         }
         let own = assert_allocates_nothing("views into an open batch", || {
             batch.records().map(|view| look(&view)).sum::<usize>()
@@ -427,7 +429,7 @@ fn reading_allocates_nothing() {
 fn sealing_releases_the_unused_capacity_of_a_batch() {
     for magic in Magic::ALL {
         let mut batch = empty(BatchOptions::default().batch_size(1 << 20).magic(MagicChoice::Pinned(magic)));
-        assert!(batch.append(Record::new("a value of this length")).unwrap().taken().is_some());
+        assert!(batch.append(Record::new("a value of this length")).unwrap().appended().is_some());
         let (sealed, taken) = counted(|| batch.seal().unwrap());
         assert_eq!(taken, Taken { times: 1, bytes: sealed.size() }, "the capacity was reduced to this");
     }
@@ -466,7 +468,7 @@ fn passing_a_batch_to_librdkafka_allocates_nothing_for_each_record() {
     for of_each in [1, 200] {
         let mut batch = empty(BatchOptions::default().batch_size(500_000));
         for record in (0..of_each).flat_map(|_| records(Magic::V2, &encoded)) {
-            assert!(batch.append(record).unwrap().taken().is_some());
+            assert!(batch.append(record).unwrap().appended().is_some());
         }
         let (pending, taken) = counted(|| smol::block_on(producer.send_batch(batch, TopicPartition::new("t", 0))));
         smol::block_on(pending.unwrap()).unwrap();

@@ -54,7 +54,7 @@ fn batch_of(options: BatchOptions, records: &[OwnedRecord]) -> KafkaBatch {
     let mut batch = batch(options);
     for record in records {
         let record = record.clone().for_magic(batch.magic());
-        assert!(batch.append(record.borrowed()).expect("valid in this format").taken().is_some());
+        assert!(batch.append(record.borrowed()).expect("valid in this format").appended().is_some());
     }
     batch
 }
@@ -86,9 +86,9 @@ mod found {
     #[test]
     fn a_first_record_that_exceeds_the_hard_limit_by_its_offset_is_rejected() {
         let mut batch = batch(BatchOptions::default().max_message_bytes(69));
-        let Append::Full(full) = batch.append_at(255, Record::new(&[0_u8])).unwrap() else { panic!("taken") };
+        let Append::Full(full) = batch.append_at(255, Record::new(&[0_u8])).unwrap() else { panic!("appended") };
         assert_eq!((full.needed, full.reason), (9, FullReason::MaxMessageBytes { limit: 69 }));
-        assert!(batch.is_empty() && batch.append(Record::new(&[0_u8])).unwrap().taken().is_some());
+        assert!(batch.is_empty() && batch.append(Record::new(&[0_u8])).unwrap().appended().is_some());
     }
 
     /// Timestamps are relative to the delete horizon, so the first record's timestamp takes space too.

@@ -61,12 +61,12 @@ fn faststream_1991_the_prototype() -> Outcome {
     let options = BatchOptions::default().batch_size(300);
     let mut batch = KafkaBatch::from_messages(options, now(), &call, &["first", "second"])?;
 
-    let metadata = batch.messages(&call).append("third")?.taken().expect("accepted");
+    let metadata = batch.messages(&call).append("third")?.appended().expect("accepted");
     assert_eq!((metadata.position, metadata.timestamp), (2, now()));
 
     let error = batch.messages(&call).extend(&["fourth", "fifth"]).unwrap_err();
     assert_eq!(error.position(), 0);
-    assert_eq!(batch.messages(&call).append("sixth")?.taken(), None);
+    assert_eq!(batch.messages(&call).append("sixth")?.appended(), None);
     Ok(())
 }
 
@@ -75,7 +75,7 @@ fn faststream_1991_the_prototype() -> Outcome {
 fn librdkafka_204_build_the_batch_and_get_full_as_a_value() -> Outcome {
     let mut batch = BatchOptions::default().batch_size(100).build(now())?;
     while batch.fits(Record::new("payload")) {
-        assert!(batch.append(Record::new("payload"))?.taken().is_some());
+        assert!(batch.append(Record::new("payload"))?.appended().is_some());
     }
     let Append::Full(full) = batch.append(Record::new("payload"))? else { panic!("it did not fit before") };
     assert_eq!(full.reason, FullReason::BatchSize { limit: 100 });

@@ -242,7 +242,7 @@ fn every_byte_exact_vector_is_rebuilt_byte_for_byte() {
             let owned = Owned::new(entry);
             let headers = owned.headers();
             let append = batch.append_at((entry.offset - base) as u32, owned.record(&headers));
-            assert!(append.expect(&vector.file).taken().is_some(), "{}", vector.file);
+            assert!(append.expect(&vector.file).appended().is_some(), "{}", vector.file);
         }
         let sealed = batch.seal().expect(&vector.file);
         let stamped = match (vector.producer_id, vector.producer_epoch, vector.base_sequence) {
@@ -302,14 +302,14 @@ fn every_overflow_scenario_ends_as_with_aiokafka() {
             let headers = owned.headers();
             let append = batch.append_at(entry.offset as u32, owned.record(&headers)).expect(name);
             match (append, &scenario.metadata[index]) {
-                (Append::Taken(taken), Some(expected)) => {
+                (Append::Appended(taken), Some(expected)) => {
                     assert_eq!((taken.position, taken.size), (expected.offset, expected.size), "{name}");
                     assert_eq!((taken.timestamp.millis(), taken.crc), (expected.timestamp, expected.crc), "{name}");
                 }
                 (Append::Full(full), None) => assert_eq!(full.needed, batch.cost(owned.record(&headers)).unwrap()),
                 (append, expected) => panic!("{name}, record {index}: {append:?}, not {expected:?}"),
             }
-            flags.push(append.taken().is_some());
+            flags.push(append.appended().is_some());
             assert_eq!(batch.size(), scenario.size_after_each[index], "{name}");
         }
         assert_eq!(flags, scenario.accepted_flags, "{name}");

@@ -150,7 +150,7 @@ fn options(limit: usize) -> BatchOptions {
 fn append_all<'a>(batch: &mut KafkaBatch, records: impl Iterator<Item = Record<'a>>) {
     for record in records {
         match batch.append(record).expect("a record that any batch takes") {
-            Append::Taken(_) => {}
+            Append::Appended(_) => {}
             Append::Full(full) => panic!("the values fit: {full}"),
         }
     }

@@ -140,7 +140,7 @@ fn fill(
             None => return (lines, End::OfInput),
         };
         match writer.append(reading) {
-            Ok(Append::Taken(metadata)) => {
+            Ok(Append::Appended(metadata)) => {
                 lines = Some(lines.map_or(reading.line, |lines| *lines.start())..=reading.line);
                 records += 1;
                 bytes += metadata.size;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use kafka_batch_core::machine::{
-    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, Output, MachineConfig, Sasl,
+    BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, MachineConfig, Output, Sasl,
     SaslMechanism,
 };
 use kafka_batch_core::protocol::Acks;

@@ -216,7 +216,7 @@ fn write_again(magic: Magic, views: &[RecordView<'_>]) {
     let mut batch: KafkaBatch = options.build(Timestamp::from_millis(0)).expect("no codec");
     for view in views {
         let taken = batch.append(Record::from(*view)).expect("what stood in a batch can stand in a batch");
-        assert!(taken.taken().is_some(), "there is no limit");
+        assert!(taken.appended().is_some(), "there is no limit");
     }
     assert_eq!(batch.record_count(), views.len());
     for (position, (ours, theirs)) in batch.records().zip(views).enumerate() {

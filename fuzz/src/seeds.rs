@@ -83,7 +83,7 @@ fn plain_records(batch: &RecordBatch<'_>) -> Option<Vec<u8>> {
     for record in &records {
         let view = record.ok()?;
         let offset = u32::try_from(view.offset - base).unwrap_or(again.record_count() as u32);
-        again.append_at(offset, Record::from(view)).ok()?.taken()?;
+        again.append_at(offset, Record::from(view)).ok()?.appended()?;
     }
     let header_len = if batch.magic() == Magic::V2 { 61 } else { 0 };
     Some(again.seal().ok()?.without_producer_id().bytes().get(header_len..)?.to_vec())

@@ -124,7 +124,7 @@ pub(crate) fn options(magic: Magic, compression: Compression) -> BatchOptions {
 pub(crate) fn batch(rows: &[Row], options: BatchOptions) -> KafkaBatch {
     let mut batch = options.build(NOON).unwrap();
     for row in rows {
-        assert!(matches!(append(&mut batch, row), Append::Taken(_)), "{row:?} does not fit");
+        assert!(matches!(append(&mut batch, row), Append::Appended(_)), "{row:?} does not fit");
     }
     batch
 }

@@ -65,11 +65,11 @@ proptest! {
         let mut batch = near.options.clone().build(near.now)?;
         let (last, before) = near.records.split_last().expect("at least two");
         for record in before {
-            prop_assert!(batch.append(record.borrowed())?.taken().is_some(), "{record:?} in {batch}");
+            prop_assert!(batch.append(record.borrowed())?.appended().is_some(), "{record:?} in {batch}");
         }
         prop_assert_eq!(batch.fits(last.borrowed()), near.last_fits());
         let answer = batch.append(last.borrowed())?;
-        prop_assert_eq!(answer.taken().is_some(), near.last_fits(), "{:?}", answer);
+        prop_assert_eq!(answer.appended().is_some(), near.last_fits(), "{:?}", answer);
         if let (Append::Full(full), strategy::LimitCase::Above) = (answer, near.case) {
             // One byte was missing; under aiokafka's rule one more, since its batches stay below the limit.
             let missing = if near.options == near.options.clone().boundary(Boundary::Inclusive) { 1 } else { 2 };
@@ -85,14 +85,14 @@ proptest! {
     ) {
         let mut batch = batch(options.batch_size(batch_size));
         let record = record.for_magic(batch.magic());
-        prop_assert!(batch.append(record.borrowed())?.taken().is_some());
+        prop_assert!(batch.append(record.borrowed())?.appended().is_some());
     }
 
     #[test]
     fn the_number_of_records_is_a_limit(most in 1..6_u32, options in strategy::roomy_options()) {
         let mut batch = batch(options.max_records(most));
         for _ in 0..most {
-            prop_assert!(batch.append(Record::new("x"))?.taken().is_some());
+            prop_assert!(batch.append(Record::new("x"))?.appended().is_some());
         }
         let Append::Full(full) = batch.append(Record::new("x"))? else { panic!("accepted beyond the limit") };
         prop_assert_eq!(full.reason, FullReason::MaxRecords { limit: most });
@@ -113,7 +113,7 @@ proptest! {
             let estimated = 61 + ((batch.size() - 61) as f32 * ratio * 1.05) as usize;
             prop_assert_eq!(batch.counted_size(), estimated);
             let has_room = batch.is_empty() || limit >= estimated + batch.cost(record.borrowed())?;
-            prop_assert_eq!(batch.append(record.borrowed())?.taken().is_some(), has_room);
+            prop_assert_eq!(batch.append(record.borrowed())?.appended().is_some(), has_room);
         }
     }
 
@@ -167,7 +167,7 @@ proptest! {
                 }
                 (before, now, answer) => {
                     prop_assert!(before.is_none() || now.is_none() || before == now);
-                    prop_assert!(answer?.taken().is_some());
+                    prop_assert!(answer?.appended().is_some());
                     routed = before.or(now);
                 }
             }
@@ -197,6 +197,6 @@ fn a_record_over_two_gib_is_rejected_and_changes_nothing() {
             assert!(matches!(batch.append(record), Err(AppendError::TooLong { .. })));
             assert_eq!(batch, before);
         }
-        assert!(batch.append(Record::new("small")).unwrap().taken().is_some());
+        assert!(batch.append(Record::new("small")).unwrap().appended().is_some());
     }
 }

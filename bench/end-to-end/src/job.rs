@@ -126,7 +126,7 @@ impl Job {
         let mut batch = options.build(SystemTime::now())?;
         let value = self.value();
         while batch.record_count() < self.most_records()
-            && matches!(batch.append(Record::new(&value))?, Append::Taken(_))
+            && matches!(batch.append(Record::new(&value))?, Append::Appended(_))
         {}
         Ok(batch)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::hint::black_box;
 
-use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, Output, MachineConfig};
+use kafka_batch::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, MachineConfig, Output};
 use kafka_batch::{Delivery, KafkaBatch, Record, SealedBatch, Timestamp, TopicPartition};
 
 use crate::broker::{self, Broker, TOPIC};

@@ -43,7 +43,7 @@ impl Contender for Ours {
                     timestamp: Some(Timestamp::from_millis(input.timestamp)),
                 };
                 match batch.append(record).expect("a record that any batch takes") {
-                    Append::Taken(_) => {}
+                    Append::Appended(_) => {}
                     Append::Full(full) => panic!("the workload fits: {full}"),
                 }
             }

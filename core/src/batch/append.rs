@@ -73,7 +73,7 @@ impl KafkaBatch {
     pub fn append_at(&mut self, offset: u32, record: impl AsRecord) -> Result<Append, AppendError> {
         let next = self.stats.next_offset_delta;
         if offset < next || offset >= MAX_RECORDS {
-            return Err(AppendError::OffsetTaken { found: offset, next });
+            return Err(AppendError::InvalidOffset { found: offset, next });
         }
         self.append_record(&record.as_record(), offset)
     }
@@ -169,7 +169,7 @@ impl KafkaBatch {
             }
             self.prepare_write(record.key, measured);
         }
-        Ok(Append::Taken(self.write(record, measured)))
+        Ok(Append::Appended(self.write(record, measured)))
     }
 
     /// Appends a record that another batch held before, ignoring the configured limits. Only the limits of the format apply.
@@ -191,7 +191,7 @@ impl KafkaBatch {
         items: impl IntoIterator<Item = T>,
         append: &mut impl AppendTo<T>,
     ) -> Result<Appended, ExtendError> {
-        self.append_from(&mut items.into_iter().peekable(), append)?.all_taken()
+        self.append_from(&mut items.into_iter().peekable(), append)?.all_appended()
     }
 
     #[inline(always)]
@@ -232,8 +232,8 @@ impl KafkaBatch {
         fill(self).map_err(|mut error| {
             self.truncate(before);
             match &mut error {
-                ExtendError::Overflow(BatchOverflow { taken, .. }) | ExtendError::Failed { taken, .. } => {
-                    *taken = self.appended_since(&before);
+                ExtendError::Overflow(BatchOverflow { appended, .. }) | ExtendError::Failed { appended, .. } => {
+                    *appended = self.appended_since(&before);
                 }
             }
             error
@@ -250,10 +250,10 @@ impl KafkaBatch {
         before: &RecordStats,
         refusal: Result<Option<Full>, AppendError>,
     ) -> Result<FillOutcome, ExtendError> {
-        let taken = self.appended_since(before);
+        let appended = self.appended_since(before);
         match refusal {
-            Ok(full) => Ok(FillOutcome { taken, full }),
-            Err(error) => Err(ExtendError::Failed { position: taken.len(), error, taken }),
+            Ok(full) => Ok(FillOutcome { appended, full }),
+            Err(error) => Err(ExtendError::Failed { position: appended.len(), error, appended }),
         }
     }
 
@@ -447,10 +447,10 @@ mod tests {
     fn an_exact_fit_is_a_fit_and_one_byte_more_is_not() {
         let record = Record::new("0123456789");
         let cost = batch(BatchOptions::default()).cost(record).unwrap();
-        for (limit, taken) in [(61 + 2 * cost, 2), (61 + 2 * cost - 1, 1)] {
+        for (limit, appended) in [(61 + 2 * cost, 2), (61 + 2 * cost - 1, 1)] {
             let mut batch = batch(BatchOptions::default().batch_size(limit));
-            let fitting = (0..3).filter(|_| batch.append(record).unwrap().taken().is_some()).count();
-            assert_eq!(fitting, taken, "limit {limit}");
+            let fitting = (0..3).filter(|_| batch.append(record).unwrap().appended().is_some()).count();
+            assert_eq!(fitting, appended, "limit {limit}");
         }
     }
 
@@ -471,7 +471,7 @@ mod tests {
         let _ = batch.append(Record::new("a")).unwrap();
         let reason = |append: Append| match append {
             Append::Full(full) => full.reason,
-            Append::Taken(_) => panic!("taken"),
+            Append::Appended(_) => panic!("appended"),
         };
         assert_eq!(reason(batch.append(Record::new("b")).unwrap()), FullReason::MaxRecords { limit: 1 });
         batch.close();
@@ -480,7 +480,7 @@ mod tests {
 
     fn encoded(record: impl AsRecord) -> Vec<u8> {
         let mut batch = batch(BatchOptions::default());
-        assert!(batch.append(record).unwrap().taken().is_some());
+        assert!(batch.append(record).unwrap().appended().is_some());
         batch.payload().to_vec()
     }
 

@@ -31,7 +31,7 @@ use crate::time::Timestamp;
 /// let refused = loop {
 ///     let reading = readings.next().expect("endless");
 ///     match batch.append(Record::new(&reading).key("sensor-7"))? {
-///         Append::Taken(_) => {}
+///         Append::Appended(_) => {}
 ///         Append::Full(_) => break reading, // the first record of the next batch
 ///     }
 /// };

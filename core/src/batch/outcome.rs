@@ -1,4 +1,4 @@
-//! The outcome of filling a batch: the record was taken, the batch is full, or no batch can hold the record.
+//! The outcome of filling a batch: the record was appended, the batch is full, or no batch can hold the record.
 
 use core::fmt;
 use core::ops::Range;
@@ -13,25 +13,25 @@ use crate::time::Timestamp;
 /// A full batch is not an error, because it is how every batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // Exhaustive on purpose: a record is appended, or the batch is full.
-#[must_use = "a full batch has not taken the record"]
+#[must_use = "the record was not appended if the batch is full"]
 pub enum Append {
     /// The record is in the batch.
-    Taken(RecordMetadata),
+    Appended(RecordMetadata),
     /// The record does not fit, and the batch is unchanged. A smaller record may still fit.
     Full(Full),
 }
 
 impl Append {
-    /// Returns the metadata of a record that was taken, or `None` if the batch is full (as `BatchBuilder.append` of aiokafka).
+    /// Returns the metadata of a record that was appended, or `None` if the batch is full (as `BatchBuilder.append` of aiokafka).
     #[must_use]
-    pub const fn taken(self) -> Option<RecordMetadata> {
+    pub const fn appended(self) -> Option<RecordMetadata> {
         match self {
-            Self::Taken(metadata) => Some(metadata),
+            Self::Appended(metadata) => Some(metadata),
             Self::Full(_) => None,
         }
     }
 
-    /// Returns `true` if the batch is full and the record was not taken.
+    /// Returns `true` if the batch is full and the record was not appended.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
@@ -168,7 +168,7 @@ impl fmt::Display for FullReason {
 /// Why a batch cannot take a record at all.
 ///
 /// Being full is not among the reasons ([`Append::Full`]): a new batch with the same settings would not take the record
-/// either, except after [`RoutesElsewhere`](Self::RoutesElsewhere) and [`OffsetTaken`](Self::OffsetTaken). The batch is
+/// either, except after [`RoutesElsewhere`](Self::RoutesElsewhere) and [`InvalidOffset`](Self::InvalidOffset). The batch is
 /// unchanged and still open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -214,7 +214,7 @@ pub enum AppendError {
     /// The offset given to [`KafkaBatch::append_at`](crate::KafkaBatch::append_at) is not greater than the last one, or is
     /// greater than 2³¹ − 2.
     #[error("relative offset {found} cannot be used: choose one from {next} to 2147483646")]
-    OffsetTaken {
+    InvalidOffset {
         /// The offset given.
         found: u32,
         /// The lowest offset that is free.
@@ -244,7 +244,7 @@ pub enum ExtendError {
         /// The reason.
         error: AppendError,
         /// The records before it, which stay in the batch; empty after `try_extend`, which keeps none.
-        taken: Appended,
+        appended: Appended,
     },
 }
 
@@ -258,7 +258,7 @@ pub struct BatchOverflow {
     /// The bytes needed, the bytes left, and the limit.
     pub full: Full,
     /// The records before it, which stay in the batch; empty after `try_extend`, which keeps none.
-    pub taken: Appended,
+    pub appended: Appended,
 }
 
 impl ExtendError {
@@ -277,19 +277,19 @@ impl ExtendError {
 #[non_exhaustive]
 #[must_use = "it says whether the batch is full or the iterator has ended"]
 pub struct FillOutcome {
-    /// The records that were taken.
-    pub taken: Appended,
+    /// The records that were appended.
+    pub appended: Appended,
     /// Why the next record is still in the iterator; `None` if the iterator has ended.
     pub full: Option<Full>,
 }
 
 impl FillOutcome {
-    /// Returns the records that were taken, or an error if there was another one, which was not.
-    pub(super) fn all_taken(self) -> Result<Appended, ExtendError> {
-        let Self { taken, full } = self;
+    /// Returns the records that were appended, or an error if there was another one, which was not.
+    pub(super) fn all_appended(self) -> Result<Appended, ExtendError> {
+        let Self { appended, full } = self;
         match full {
-            None => Ok(taken),
-            Some(full) => Err(ExtendError::Overflow(BatchOverflow { position: taken.len(), full, taken })),
+            None => Ok(appended),
+            Some(full) => Err(ExtendError::Overflow(BatchOverflow { position: appended.len(), full, appended })),
         }
     }
 }

@@ -23,7 +23,7 @@
 //!         let batch = batches.last_mut().unwrap();
 //!         if batch.append(record.borrowed()).unwrap().is_full() {
 //!             let mut next = batch.next_batch();
-//!             assert!(next.append(record.borrowed()).unwrap().taken().is_some());
+//!             assert!(next.append(record.borrowed()).unwrap().appended().is_some());
 //!             batches.push(next);
 //!         }
 //!     }

@@ -98,14 +98,14 @@ impl Model {
     pub fn append_at(&mut self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
         let next = self.next_offset();
         if offset < next || offset >= MAX_OFFSET {
-            return AppendOutcome::OffsetTaken { found: offset, next };
+            return AppendOutcome::InvalidOffset { found: offset, next };
         }
         self.take(offset, record)
     }
 
     fn take(&mut self, offset: u32, record: &OwnedRecord) -> AppendOutcome {
         let answer = self.predict_at(offset, record);
-        if let AppendOutcome::Taken { size, .. } = answer {
+        if let AppendOutcome::Appended { size, .. } = answer {
             let record = record.clone().stored(self.magic, self.now);
             self.stored.push(StoredRecord { offset, size, record });
         }
@@ -340,7 +340,7 @@ impl Model {
                 return full(FullReason::Format { limit: MAX_LEN as usize });
             }
         }
-        AppendOutcome::Taken {
+        AppendOutcome::Appended {
             position: offset,
             size: needed,
             timestamp: self.timestamp_of(record),

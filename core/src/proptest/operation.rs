@@ -209,7 +209,7 @@ impl CheckedBatch {
         prop_assert_eq!(&outcome, &predicted);
         // The refused record has been taken from the iterator, the later ones have not.
         prop_assert_eq!(rest.len(), outcome.behind(records), "what is left in the iterator");
-        self.same_as_one_by_one(before, &borrowed[..outcome.taken.len()])
+        self.same_as_one_by_one(before, &borrowed[..outcome.appended.len()])
     }
 
     fn try_extend(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
@@ -224,7 +224,7 @@ impl CheckedBatch {
         let outcome = ExtendOutcome::of(&self.batch, outcome);
         prop_assert_eq!(&outcome, &predicted);
         prop_assert_eq!(rest.len(), outcome.behind(records), "what is left in the iterator");
-        self.same_as_one_by_one(before, &borrowed[..outcome.taken.len()])
+        self.same_as_one_by_one(before, &borrowed[..outcome.appended.len()])
     }
 
     fn fill_from(&mut self, records: &[OwnedRecord]) -> Result<bool, TestCaseError> {
@@ -232,14 +232,14 @@ impl CheckedBatch {
         let (before, borrowed) = (self.batch.clone(), borrowed(records));
         let mut rest = borrowed.iter().peekable();
         let outcome = match self.batch.fill_from(&mut rest) {
-            Ok(FillOutcome { taken, full }) => {
-                ExtendOutcome::new(&self.batch, taken, full.map(|full| (taken.len(), full.into())))
+            Ok(FillOutcome { appended, full }) => {
+                ExtendOutcome::new(&self.batch, appended, full.map(|full| (appended.len(), full.into())))
             }
             Err(error) => ExtendOutcome::of(&self.batch, Err(error)),
         };
         prop_assert_eq!(&outcome, &predicted);
-        prop_assert_eq!(rest.len(), records.len() - outcome.taken.len(), "what is left in the iterator");
-        self.same_as_one_by_one(before, &borrowed[..outcome.taken.len()])
+        prop_assert_eq!(rest.len(), records.len() - outcome.appended.len(), "what is left in the iterator");
+        self.same_as_one_by_one(before, &borrowed[..outcome.appended.len()])
     }
 
     fn bulk(&mut self, common: &OwnedRecord, values: &[OwnedRecord]) -> Result<bool, TestCaseError> {
@@ -252,13 +252,13 @@ impl CheckedBatch {
         let predicted = ExtendOutcome::predict(&mut self.model, &records);
         let mut rest = values.iter().peekable();
         let outcome = match bulk(&mut self.batch, common, &headers).fill_from(&mut rest) {
-            Ok(FillOutcome { taken, full }) => {
-                ExtendOutcome::new(&self.batch, taken, full.map(|full| (taken.len(), full.into())))
+            Ok(FillOutcome { appended, full }) => {
+                ExtendOutcome::new(&self.batch, appended, full.map(|full| (appended.len(), full.into())))
             }
             Err(error) => ExtendOutcome::of(&self.batch, Err(error)),
         };
         prop_assert_eq!(&outcome, &predicted);
-        prop_assert_eq!(rest.len(), records.len() - outcome.taken.len(), "what is left in the iterator");
+        prop_assert_eq!(rest.len(), records.len() - outcome.appended.len(), "what is left in the iterator");
 
         let outcome = bulk(&mut extended, common, &headers).extend(&values);
         prop_assert_eq!(&ExtendOutcome::of(&extended, outcome), &predicted);
@@ -266,20 +266,24 @@ impl CheckedBatch {
 
         let outcome = bulk(&mut tried, common, &headers).try_extend(&values);
         let whole = predicted.refused.is_none();
-        let taken = predicted.taken.len();
+        let appended = predicted.appended.len();
         prop_assert_eq!(ExtendOutcome::of(&tried, outcome), predicted.all_or_nothing());
         laws::same(&tried, if whole { &self.batch } else { &before }, "`try_extend`")?;
-        self.same_as_one_by_one(before, &borrowed[..taken])
+        self.same_as_one_by_one(before, &borrowed[..appended])
     }
 
     /// Checks that the batch is byte for byte what appending the records one by one makes of the earlier batch. Returns whether
     /// there were any.
-    fn same_as_one_by_one(&self, mut before: KafkaBatch, taken: &[BorrowedRecord<'_>]) -> Result<bool, TestCaseError> {
-        for record in taken {
-            prop_assert!(before.append(record).is_ok_and(|append| append.taken().is_some()));
+    fn same_as_one_by_one(
+        &self,
+        mut before: KafkaBatch,
+        appended: &[BorrowedRecord<'_>],
+    ) -> Result<bool, TestCaseError> {
+        for record in appended {
+            prop_assert!(before.append(record).is_ok_and(|append| append.appended().is_some()));
         }
         laws::same(&self.batch, &before, "together and one by one")?;
-        Ok(!taken.is_empty())
+        Ok(!appended.is_empty())
     }
 
     fn rollback(&mut self, choice: usize) -> Result<bool, TestCaseError> {
@@ -357,27 +361,27 @@ struct ExtendOutcome {
     positions: Range<usize>,
     bytes: usize,
     /// The metadata of these records, as the batch computes them afterwards.
-    taken: Vec<RecordMetadata>,
+    appended: Vec<RecordMetadata>,
     /// The position of the first record that was refused, and its outcome.
     refused: Option<(usize, AppendOutcome)>,
 }
 
 impl ExtendOutcome {
-    fn new(batch: &KafkaBatch, taken: Appended, refused: Option<(usize, AppendOutcome)>) -> Self {
-        let (positions, bytes) = (taken.positions(), taken.bytes());
-        let taken = batch.metadata(positions.clone());
-        let taken = taken.map(|metadata| RecordMetadata { crc: None, ..metadata }).collect();
-        Self { positions, bytes, taken, refused }
+    fn new(batch: &KafkaBatch, appended: Appended, refused: Option<(usize, AppendOutcome)>) -> Self {
+        let (positions, bytes) = (appended.positions(), appended.bytes());
+        let appended = batch.metadata(positions.clone());
+        let appended = appended.map(|metadata| RecordMetadata { crc: None, ..metadata }).collect();
+        Self { positions, bytes, appended, refused }
     }
 
     fn of(batch: &KafkaBatch, outcome: Result<Appended, ExtendError>) -> Self {
         match outcome {
-            Ok(taken) => Self::new(batch, taken, None),
-            Err(ExtendError::Overflow(BatchOverflow { position, full, taken })) => {
-                Self::new(batch, taken, Some((position, full.into())))
+            Ok(appended) => Self::new(batch, appended, None),
+            Err(ExtendError::Overflow(BatchOverflow { position, full, appended })) => {
+                Self::new(batch, appended, Some((position, full.into())))
             }
-            Err(ExtendError::Failed { position, error, taken }) => {
-                Self::new(batch, taken, Some((position, AppendOutcome::from_error(&error))))
+            Err(ExtendError::Failed { position, error, appended }) => {
+                Self::new(batch, appended, Some((position, AppendOutcome::from_error(&error))))
             }
         }
     }
@@ -389,23 +393,23 @@ impl ExtendOutcome {
 
     fn predict(model: &mut Model, records: &[OwnedRecord]) -> Self {
         let start = model.stored().len();
-        let mut taken = Vec::new();
+        let mut appended = Vec::new();
         let refused = records.iter().enumerate().find_map(|(at, record)| match model.append(record) {
-            AppendOutcome::Taken { position, size, timestamp, .. } => {
-                taken.push(RecordMetadata { position, size, timestamp, crc: None });
+            AppendOutcome::Appended { position, size, timestamp, .. } => {
+                appended.push(RecordMetadata { position, size, timestamp, crc: None });
                 None
             }
             refusal => Some((at, refusal)),
         });
-        let bytes = taken.iter().map(|metadata| metadata.size).sum();
-        Self { positions: start..model.stored().len(), bytes, taken, refused }
+        let bytes = appended.iter().map(|metadata| metadata.size).sum();
+        Self { positions: start..model.stored().len(), bytes, appended, refused }
     }
 
     /// The outcome of a call that keeps none of the records if one is refused.
     fn all_or_nothing(self) -> Self {
         match self.refused {
             Some(_) => {
-                Self { positions: self.positions.start..self.positions.start, bytes: 0, taken: Vec::new(), ..self }
+                Self { positions: self.positions.start..self.positions.start, bytes: 0, appended: Vec::new(), ..self }
             }
             None => self,
         }

@@ -9,8 +9,8 @@ use crate::time::Timestamp;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
-    /// [`Append::Taken`].
-    Taken {
+    /// [`Append::Appended`].
+    Appended {
         /// The record's position, or the offset given to it.
         position: u32,
         /// The record's encoded size in bytes.
@@ -55,8 +55,8 @@ pub enum AppendOutcome {
         /// The partition of the batch.
         batch: i32,
     },
-    /// [`AppendError::OffsetTaken`].
-    OffsetTaken {
+    /// [`AppendError::InvalidOffset`].
+    InvalidOffset {
         /// The offset given.
         found: u32,
         /// The lowest offset that is free.
@@ -70,7 +70,7 @@ impl AppendOutcome {
     /// Returns `true` if the record is in the batch.
     #[must_use]
     pub const fn is_taken(&self) -> bool {
-        matches!(self, Self::Taken { .. })
+        matches!(self, Self::Appended { .. })
     }
 
     /// Returns `true` if the batch was full.
@@ -85,7 +85,7 @@ impl AppendOutcome {
             AppendError::TooLarge { size, limit } => Self::TooLarge { size, limit },
             AppendError::TooLong { size } => Self::TooLong { size },
             AppendError::RoutesElsewhere { key, batch } => Self::RoutesElsewhere { key, batch },
-            AppendError::OffsetTaken { found, next } => Self::OffsetTaken { found, next },
+            AppendError::InvalidOffset { found, next } => Self::InvalidOffset { found, next },
             AppendError::Message(_) => Self::Message,
         }
     }
@@ -94,11 +94,11 @@ impl AppendOutcome {
 impl From<&Result<Append, AppendError>> for AppendOutcome {
     fn from(outcome: &Result<Append, AppendError>) -> Self {
         match outcome {
-            Ok(Append::Taken(taken)) => Self::Taken {
-                position: taken.position,
-                size: taken.size,
-                timestamp: taken.timestamp,
-                has_crc: taken.crc.is_some(),
+            Ok(Append::Appended(appended)) => Self::Appended {
+                position: appended.position,
+                size: appended.size,
+                timestamp: appended.timestamp,
+                has_crc: appended.crc.is_some(),
             },
             Ok(Append::Full(full)) => Self::from(*full),
             Err(error) => Self::from_error(error),

@@ -57,7 +57,7 @@ impl OpenBatches {
         let batch = &mut self.node(partition)?.batch;
         batch.set_now(now);
         let appended = batch.append(*record);
-        if let Ok(Append::Taken(RecordMetadata { size, .. })) = appended {
+        if let Ok(Append::Appended(RecordMetadata { size, .. })) = appended {
             self.bytes += size;
         }
         Some(appended)

@@ -260,13 +260,13 @@ impl PartitionedBatches {
     ) -> Result<PartitionPlacement, PartitionedAppendError> {
         let place = partition as usize;
         if let Some(appended) = self.open.append(place, record, now) {
-            if let Append::Taken(metadata) = appended? {
+            if let Append::Appended(metadata) = appended? {
                 return Ok(PartitionPlacement { partition, metadata, full: None });
             }
         }
         let mut next = self.template.next_batch();
         next.set_now(now);
-        let Append::Taken(metadata) = next.append(*record)? else {
+        let Append::Appended(metadata) = next.append(*record)? else {
             unreachable!("an empty batch takes any record that a batch with its settings can hold");
         };
         let full = self.take(partition);
@@ -282,7 +282,7 @@ impl PartitionedBatches {
     ) -> Result<PartitionPlacement, PartitionedAppendError> {
         let partition = self.sticky.partition(self.partitions);
         let metadata = match self.open.append(partition as usize, record, now) {
-            Some(appended) => appended?.taken(),
+            Some(appended) => appended?.appended(),
             None => return self.append_to(partition, record, now),
         };
         if let Some(metadata) = metadata {
@@ -293,7 +293,7 @@ impl PartitionedBatches {
         // The next batch may hold records with keys, and the record may not fit there either. Then it begins the batch after
         // the full one, so that an append never fills two.
         let metadata = match self.open.append(next as usize, record, now) {
-            Some(appended) => appended?.taken(),
+            Some(appended) => appended?.appended(),
             None => Some(self.append_to(next, record, now)?.metadata),
         };
         match metadata {

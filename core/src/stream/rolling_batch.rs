@@ -105,10 +105,10 @@ impl RollingBatch {
         let (record, now) = (record.as_record(), now.into());
         self.current.set_now(now);
         let (metadata, full) = match self.current.append(record)? {
-            Append::Taken(metadata) => (metadata, None),
+            Append::Appended(metadata) => (metadata, None),
             Append::Full(_) => {
                 let mut next = self.next_batch();
-                let Append::Taken(metadata) = next.append(record)? else {
+                let Append::Appended(metadata) = next.append(record)? else {
                     unreachable!("an empty batch takes any record that a batch with its settings can hold");
                 };
                 if self.current.is_empty() {

@@ -78,7 +78,7 @@ fn round_trip() -> Option<()> {
     let record = Record::new("21.5").key("sensor-7").headers(&headers);
     let mut batch = KafkaBatch::new(Timestamp::from_millis(1_700_000_000_000));
     for _ in 0..100 {
-        let Ok(Append::Taken(_)) = batch.append(record) else { return None };
+        let Ok(Append::Appended(_)) = batch.append(record) else { return None };
     }
     let stamped = batch.seal().ok()?.stamp(Stamp::default().producer(4711, 1, 0)).ok()?;
 

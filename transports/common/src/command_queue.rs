@@ -211,7 +211,7 @@ impl CommandQueue {
         let mut is_command = false;
         let placed = loop {
             match state.gathering.append(partition, record, now.into(), new_batch) {
-                Ok(Placed::Taken { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
+                Ok(Placed::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
                 Ok(Placed::Full(gathered)) => {
                     self.push_gathered(state, *gathered);
                     is_command = true;

@@ -93,7 +93,7 @@ pub(crate) struct Gathered {
 pub(crate) enum Placed {
     /// The record is in the open batch, which has grown by `bytes`. `wakes` is set if the driver has to look at the
     /// batches or at the next deadline.
-    Taken { pending: PendingRecord, bytes: usize, wakes: bool },
+    Appended { pending: PendingRecord, bytes: usize, wakes: bool },
     /// The open batch is full, and was taken. The record is in no batch: choose a partition, and append it again.
     Full(Box<Gathered>),
 }
@@ -182,7 +182,7 @@ impl Gathering {
         let before = if opened.is_some() { 0 } else { open.batch.size() };
         open.batch.set_now(timestamp);
         let metadata = match open.batch.append(record) {
-            Ok(Append::Taken(metadata)) => metadata,
+            Ok(Append::Appended(metadata)) => metadata,
             Ok(Append::Full(_)) if opened.is_none() => {
                 return Ok(Placed::Full(Box::new(self.take(id).expect("it is open"))));
             }
@@ -207,7 +207,7 @@ impl Gathering {
             self.next_number += 1;
             wakes |= self.begin(id, number, now);
         }
-        Ok(Placed::Taken { pending, bytes, wakes })
+        Ok(Placed::Appended { pending, bytes, wakes })
     }
 
     /// Sets the deadlines of a new batch. Returns whether the driver has to know.

@@ -56,7 +56,7 @@ where
     while meter.goes_on() {
         let begun = Instant::now();
         let mut batch = producer.batch();
-        while batch.record_count() < most && matches!(batch.append(Record::new(&value))?, Append::Taken(_)) {}
+        while batch.record_count() < most && matches!(batch.append(Record::new(&value))?, Append::Appended(_)) {}
         let to = TopicPartition::new(&job.topic, partitions.next().expect("endless"));
         let records = batch.record_count() as u64;
         on_their_way.push_back((begun, records, producer.send_batch(batch, to).await?));

@@ -170,10 +170,10 @@ fn by_hand(job: &Job) -> Outcome {
             loop {
                 if let Some((value, sender)) = first.take() {
                     let mut batch = producer.batch();
-                    assert!(matches!(batch.append(Record::new(&*value)), Ok(Append::Taken(_))));
+                    assert!(matches!(batch.append(Record::new(&*value)), Ok(Append::Appended(_))));
                     let mut waiting = vec![sender];
                     while let Ok((value, sender)) = receiver.try_recv() {
-                        if !matches!(batch.append(Record::new(&*value)), Ok(Append::Taken(_))) {
+                        if !matches!(batch.append(Record::new(&*value)), Ok(Append::Appended(_))) {
                             first = Some((value, sender));
                             break;
                         }

@@ -90,7 +90,7 @@ impl<'a> BulkWriter<'_, 'a> {
     /// # Errors
     /// The batch is full, or no batch with these settings can hold a record. The error has the value's position.
     pub fn extend(&mut self, values: impl IntoIterator<Item: AsValue>) -> Result<Appended, ExtendError> {
-        self.fill_from(&mut values.into_iter().peekable())?.all_taken()
+        self.fill_from(&mut values.into_iter().peekable())?.all_appended()
     }
 
     /// Appends all the values or none. As [`KafkaBatch::try_extend`].
@@ -194,7 +194,7 @@ impl Common<'_> {
     ) -> bool {
         let timestamp = timestamp.or(self.timestamp);
         match batch.append(Record { key: self.key, value, headers: self.headers, timestamp }) {
-            Ok(Append::Taken(_)) => return true,
+            Ok(Append::Appended(_)) => return true,
             Ok(Append::Full(full)) => *refusal = Ok(Some(full)),
             Err(error) => *refusal = Err(error),
         }

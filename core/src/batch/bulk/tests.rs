@@ -11,28 +11,28 @@ use super::*;
 use crate::batch::{BatchOptions, BatchOverflow, Boundary};
 use crate::headers::Header;
 
-/// Appends the records one by one. Returns how many were taken, and how the first other one was refused.
+/// Appends the records one by one. Returns how many were appended, and how the first other one was refused.
 fn one_by_one<'a>(batch: &mut KafkaBatch, records: impl Iterator<Item = Record<'a>>) -> (usize, Option<String>) {
-    let mut taken = 0;
+    let mut appended = 0;
     for record in records {
         match batch.append(record) {
-            Ok(Append::Taken(_)) => taken += 1,
-            Ok(Append::Full(full)) => return (taken, Some(format!("{full:?}"))),
-            Err(error) => return (taken, Some(format!("{error:?}"))),
+            Ok(Append::Appended(_)) => appended += 1,
+            Ok(Append::Full(full)) => return (appended, Some(format!("{full:?}"))),
+            Err(error) => return (appended, Some(format!("{error:?}"))),
         }
     }
-    (taken, None)
+    (appended, None)
 }
 
 fn in_bulk(outcome: Result<Appended, ExtendError>) -> (usize, Option<String>) {
     match outcome {
-        Ok(taken) => (taken.len(), None),
-        Err(ExtendError::Overflow(BatchOverflow { position, full, taken })) => {
-            assert_eq!(position, taken.len());
+        Ok(appended) => (appended.len(), None),
+        Err(ExtendError::Overflow(BatchOverflow { position, full, appended })) => {
+            assert_eq!(position, appended.len());
             (position, Some(format!("{full:?}")))
         }
-        Err(ExtendError::Failed { position, error, taken }) => {
-            assert_eq!(position, taken.len());
+        Err(ExtendError::Failed { position, error, appended }) => {
+            assert_eq!(position, appended.len());
             (position, Some(format!("{error:?}")))
         }
     }

@@ -49,9 +49,9 @@ pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult
         }
     };
     match outcome {
-        Ok(Append::Taken(taken)) => {
+        Ok(Append::Appended(appended)) => {
             prop_assert_eq!(tried.size() - batch.size(), cost);
-            prop_assert_eq!(taken.size, cost);
+            prop_assert_eq!(appended.size, cost);
         }
         Ok(Append::Full(full)) => prop_assert_eq!(full.needed, cost),
         Err(AppendError::TooLarge { .. }) => {}
@@ -59,8 +59,8 @@ pub fn cost_is_exact(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult
     }
     if let Some(mut unlimited) = without_limits(batch) {
         let size = unlimited.size();
-        let taken = unlimited.append(&borrowed).map(Append::taken);
-        prop_assert!(matches!(taken, Ok(Some(_))), "without limits: {taken:?}");
+        let appended = unlimited.append(&borrowed).map(Append::appended);
+        prop_assert!(matches!(appended, Ok(Some(_))), "without limits: {appended:?}");
         prop_assert_eq!(unlimited.size() - size, cost);
     }
     Ok(())
@@ -72,7 +72,7 @@ fn without_limits(batch: &KafkaBatch) -> Option<KafkaBatch> {
     let options = batch.options().clone().batch_size(usize::MAX).max_message_bytes(usize::MAX).max_records(u32::MAX);
     let mut unlimited = options.magic(crate::magic::MagicChoice::Pinned(batch.magic())).build(batch.now()).ok()?;
     for view in batch.records() {
-        unlimited.append_at(u32::try_from(view.offset).ok()?, view).ok()?.taken()?;
+        unlimited.append_at(u32::try_from(view.offset).ok()?, view).ok()?.appended()?;
     }
     let has_an_offset_left = batch.records().last().is_none_or(|last| last.offset < 0x7fff_fffe);
     (has_an_offset_left && unlimited.size() == batch.size()).then_some(unlimited)
@@ -85,7 +85,7 @@ fn without_limits(batch: &KafkaBatch) -> Option<KafkaBatch> {
 pub fn fits_agrees_with_append(batch: &KafkaBatch, record: &OwnedRecord) -> TestCaseResult {
     let borrowed = record.borrowed();
     let outcome = batch.clone().append(&borrowed);
-    prop_assert_eq!(batch.fits(&borrowed), matches!(outcome, Ok(Append::Taken(_))), "append says {:?}", outcome);
+    prop_assert_eq!(batch.fits(&borrowed), matches!(outcome, Ok(Append::Appended(_))), "append says {:?}", outcome);
     Ok(())
 }
 
@@ -121,15 +121,15 @@ pub fn try_extend_is_all_or_nothing(batch: &KafkaBatch, records: &[OwnedRecord])
     let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
     let (mut whole, mut one_by_one) = (batch.clone(), batch.clone());
     let outcome = whole.try_extend(&borrowed);
-    let refused = borrowed.iter().position(|record| !matches!(one_by_one.append(record), Ok(Append::Taken(_))));
+    let refused = borrowed.iter().position(|record| !matches!(one_by_one.append(record), Ok(Append::Appended(_))));
     match (outcome, refused) {
-        (Ok(taken), None) => {
-            prop_assert_eq!(taken.len(), records.len());
-            same(&whole, &one_by_one, "all of them taken")?;
+        (Ok(appended), None) => {
+            prop_assert_eq!(appended.len(), records.len());
+            same(&whole, &one_by_one, "all of them appended")?;
         }
         (Err(error), Some(position)) => {
             prop_assert_eq!(error.position(), position);
-            same(&whole, batch, "none of them taken")?;
+            same(&whole, batch, "none of them appended")?;
         }
         (outcome, refused) => prop_assert!(false, "one by one, {refused:?} is refused; together: {outcome:?}"),
     }
@@ -157,12 +157,12 @@ pub fn filling_loses_nothing(batch: &KafkaBatch, records: &[OwnedRecord]) -> Tes
         let added = current.record_count() - already;
         prop_assert_eq!(rest.len(), records.len() - seen.len(), "what is left in the iterator");
         match outcome {
-            Ok(FillOutcome { taken, full: None }) => {
-                prop_assert_eq!((taken.len(), rest.len()), (added, 0));
+            Ok(FillOutcome { appended, full: None }) => {
+                prop_assert_eq!((appended.len(), rest.len()), (added, 0));
                 break;
             }
-            Ok(FillOutcome { taken, full: Some(full) }) => {
-                prop_assert_eq!(taken.len(), added);
+            Ok(FillOutcome { appended, full: Some(full) }) => {
+                prop_assert_eq!(appended.len(), added);
                 prop_assert!(already + added > 0, "an empty batch is full: {full}");
                 current = current.next_batch();
             }
@@ -187,7 +187,7 @@ pub fn extend_names_the_position(batch: &KafkaBatch, records: &[OwnedRecord]) ->
     let borrowed: Vec<_> = records.iter().map(OwnedRecord::borrowed).collect();
     let (mut whole, mut one_by_one) = (batch.clone(), batch.clone());
     let outcome = whole.extend(&borrowed);
-    let refused = borrowed.iter().position(|record| !matches!(one_by_one.append(record), Ok(Append::Taken(_))));
+    let refused = borrowed.iter().position(|record| !matches!(one_by_one.append(record), Ok(Append::Appended(_))));
     prop_assert_eq!(outcome.err().map(|error| error.position()), refused);
     same(&whole, &one_by_one, "together and one by one")?;
     Ok(())
