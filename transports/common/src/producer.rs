@@ -143,7 +143,7 @@ impl Producer {
         let (topic, partition) = (to.topic.clone(), to.partition);
         match self.inner.queue.accept(sealed, to).await {
             Ok(receiver) => {
-                self.inner.queue.topics.sent(&topic, partition);
+                self.inner.queue.topics.accepted(&topic, partition);
                 Ok(Pending { receiver })
             }
             Err(NotAccepted { reason, batch, to }) => Err(SendError::new(to, reason, batch.into_batch())),

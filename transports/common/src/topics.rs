@@ -153,8 +153,8 @@ impl<E: Clone> Topics<E> {
         lock(&self.state).topic(topic, Instant::now(), self.max_idle).sticky.partition(partitions)
     }
 
-    /// Records that a batch was sent to a partition. If it is the current sticky partition, another one is chosen.
-    pub fn sent(&self, topic: &str, partition: i32) {
+    /// Records that a batch for a partition was accepted. If it is the current sticky partition, another one is chosen.
+    pub fn accepted(&self, topic: &str, partition: i32) {
         let mut state = lock(&self.state);
         let topic = state.topic(topic, Instant::now(), self.max_idle);
         let Some((partitions, _)) = topic.known else { return };

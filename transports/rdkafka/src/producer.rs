@@ -243,7 +243,7 @@ impl Inner {
             }
             refusal => {
                 self.in_flight.finish_produce(first, batch, refusal);
-                self.topics.cache.sent(&to.topic, to.partition);
+                self.topics.cache.accepted(&to.topic, to.partition);
                 Ok(Pending { slot })
             }
         }
