@@ -92,7 +92,7 @@ struct Overflow {
 
 #[derive(Debug, Deserialize)]
 struct MetadataEntry {
-    offset: u32,
+    offset: usize,
     size: usize,
     timestamp: i64,
     crc: Option<u32>,
@@ -302,9 +302,13 @@ fn every_overflow_scenario_ends_as_with_aiokafka() {
             let headers = owned.headers();
             let append = batch.append_at(entry.offset as u32, owned.record(&headers)).expect(name);
             match (append, &scenario.metadata[index]) {
-                (Append::Appended(taken), Some(expected)) => {
-                    assert_eq!((taken.position, taken.size), (expected.offset, expected.size), "{name}");
-                    assert_eq!((taken.timestamp.millis(), taken.crc), (expected.timestamp, expected.crc), "{name}");
+                (Append::Appended(metadata), Some(expected)) => {
+                    assert_eq!((metadata.position, metadata.size), (expected.offset, expected.size), "{name}");
+                    assert_eq!(
+                        (metadata.timestamp.millis(), metadata.crc),
+                        (expected.timestamp, expected.crc),
+                        "{name}"
+                    );
                 }
                 (Append::Full(full), None) => assert_eq!(full.needed, batch.cost(owned.record(&headers)).unwrap()),
                 (append, expected) => panic!("{name}, record {index}: {append:?}, not {expected:?}"),

@@ -69,7 +69,7 @@ impl KafkaBatch {
     /// offsets.
     ///
     /// # Errors
-    /// As [`append`](Self::append); and if `offset` is not greater than the last offset.
+    /// As [`append`](Self::append); and if `offset` is not greater than the last offset, or is greater than 2³¹ − 2.
     pub fn append_at(&mut self, offset: u32, record: impl AsRecord) -> Result<Append, AppendError> {
         let next = self.stats.next_offset_delta;
         if offset < next || offset >= MAX_RECORDS {
@@ -137,7 +137,7 @@ impl KafkaBatch {
                 Encoding::V2 { .. } => None,
                 Encoding::Message => Some(legacy::stored_checksum(&self.payload()[start..end])),
             };
-            RecordMetadata { position: offset, size, timestamp, crc }
+            RecordMetadata { position: offset as usize, size, timestamp, crc }
         });
         all.take(positions.end).skip(positions.start)
     }
@@ -423,7 +423,7 @@ impl KafkaBatch {
         stats.next_offset_delta = offset + 1;
         stats.timestamps.include(timestamp);
         debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.stats.len, "written as measured");
-        RecordMetadata { position: offset, size, timestamp, crc }
+        RecordMetadata { position: offset as usize, size, timestamp, crc }
     }
 }
 

@@ -42,8 +42,9 @@ impl Append {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordMetadata {
-    /// The record's position in the batch, counted from 0: its offset relative to the batch's base offset.
-    pub position: u32,
+    /// The record's position in the batch, counted from 0; after [`KafkaBatch::append_at`](crate::KafkaBatch::append_at),
+    /// the relative offset given to it.
+    pub position: usize,
     /// The record's encoded size in bytes, before compression.
     pub size: usize,
     /// The record's timestamp: its own, or the batch's; [`Timestamp::NO_TIMESTAMP`] in magic 0.

@@ -12,7 +12,7 @@ pub enum AppendOutcome {
     /// [`Append::Appended`].
     Appended {
         /// The record's position, or the offset given to it.
-        position: u32,
+        position: usize,
         /// The record's encoded size in bytes.
         size: usize,
         /// The record's timestamp in the batch.

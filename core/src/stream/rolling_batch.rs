@@ -206,7 +206,7 @@ mod tests {
         let mut places = Vec::new();
         for value in &values {
             let placed = rolling.append(Record::new(value), at(0)).unwrap();
-            places.push((placed.batch as usize, placed.metadata.position as usize));
+            places.push((placed.batch as usize, placed.metadata.position));
             batches.extend(placed.full);
         }
         batches.extend(rolling.take());

@@ -171,8 +171,9 @@ impl Completer {
         Self { batch: Some(Arc::new(batch)), is_taken: false }
     }
 
-    /// Returns the future of the record at this position.
-    pub(crate) fn pending(&self, position: u32, timestamp: Timestamp) -> Option<PendingRecord> {
+    /// Returns the future of the record at this position, or `None` if the outcome is set already.
+    pub(crate) fn pending(&self, position: usize, timestamp: Timestamp) -> Option<PendingRecord> {
+        let position = u32::try_from(position).ok()?;
         Some(PendingRecord { batch: Arc::clone(self.batch.as_ref()?), position, timestamp })
     }
 

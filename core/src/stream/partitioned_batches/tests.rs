@@ -317,7 +317,7 @@ proptest! {
                             prop_assert!(partition.or(of_key).is_none_or(|expected| expected == placement.partition));
                             prop_assert!((0..partitions as i32).contains(&placement.partition));
                             let (_, open) = model.open.entry(placement.partition).or_insert((now, Vec::new()));
-                            prop_assert_eq!(placement.metadata.position as usize, open.len());
+                            prop_assert_eq!(placement.metadata.position, open.len());
                             open.push(value);
                             appended += 1;
                         }
