@@ -71,7 +71,7 @@ pub(super) struct Source<'a> {
     /// The version of Metadata.
     pub(super) version: i16,
     /// The requested topics, in their order. Others in the response are ignored.
-    pub(super) asked: &'a [String],
+    pub(super) requested: &'a [String],
 }
 
 /// The first version of Metadata whose leader epochs are used, as in the Java client. With older versions, brokers may
@@ -111,7 +111,7 @@ impl Cluster {
         }
         self.brokers = response.brokers.iter().filter_map(address).collect();
         for topic in &response.topics {
-            let Some(name) = topic.name.as_ref().filter(|name| source.asked.binary_search(name).is_ok()) else {
+            let Some(name) = topic.name.as_ref().filter(|name| source.requested.binary_search(name).is_ok()) else {
                 continue;
             };
             let error = || {
@@ -325,8 +325,8 @@ mod tests {
     }
 
     fn from() -> Source<'static> {
-        static ASKED: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["t".into()]);
-        Source { broker: None, version: 12, asked: &*ASKED }
+        static REQUESTED: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["t".into()]);
+        Source { broker: None, version: 12, requested: &*REQUESTED }
     }
 
     #[test]
@@ -375,7 +375,7 @@ mod tests {
     fn topics_not_requested_are_ignored_and_removed_partitions_are_forgotten() {
         let mut cluster = Cluster::default();
         let two = response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 1), partition(1, 1, 1)])]);
-        cluster.apply(&two, Source { asked: &[], ..from() });
+        cluster.apply(&two, Source { requested: &[], ..from() });
         assert!(cluster.is_unused());
         cluster.apply(&two, from());
         assert_eq!(cluster.partition_count("t"), Some(2));

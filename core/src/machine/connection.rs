@@ -356,7 +356,7 @@ impl Connection {
     }
 
     /// Returns `true` if InitProducerId is pending.
-    pub(super) fn asks_producer_id(&self) -> bool {
+    pub(super) fn requests_producer_id(&self) -> bool {
         self.in_flight.iter().any(|request| request.api == ApiKey::InitProducerId)
     }
 

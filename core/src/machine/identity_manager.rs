@@ -114,7 +114,7 @@ impl IdentityManager {
             earlier.drain(..earlier.len().saturating_sub(REMEMBERED_IDS));
         }
         let mut query = core::mem::take(&mut self.query);
-        query.answered();
+        query.on_response();
         let local_epochs_refused = self.local_epochs_refused;
         *self = Self {
             current: Some(identity),
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_refusal_does_not_end_the_request_in_flight() {
         let mut identities = with(ONE);
-        identities.query.asked();
+        identities.query.sent();
         identities.refused(ONE, refusal());
         assert!(identities.query.is_in_flight());
         identities.obtain(OTHER).unwrap();

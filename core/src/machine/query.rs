@@ -13,23 +13,23 @@ pub(super) struct Query {
     not_before: Instant,
 }
 
-/// Whether a question may be asked now.
+/// Whether a query may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    Now,
+pub(super) enum QueryState {
+    Due,
     /// Its request is in flight.
-    Asked,
-    /// It has failed, and may be asked again at this moment.
-    At(Instant),
+    InFlight,
+    /// It has failed, and may be sent again at this moment.
+    BackingOff(Instant),
 }
 
 impl Query {
-    /// Returns whether it may be asked.
-    pub(super) fn ask(&self, now: Instant) -> Ask {
+    /// Returns whether it may be sent.
+    pub(super) fn state(&self, now: Instant) -> QueryState {
         match self.is_in_flight {
-            true => Ask::Asked,
-            false if self.not_before > now => Ask::At(self.not_before),
-            false => Ask::Now,
+            true => QueryState::InFlight,
+            false if self.not_before > now => QueryState::BackingOff(self.not_before),
+            false => QueryState::Due,
         }
     }
 
@@ -38,16 +38,16 @@ impl Query {
     }
 
     /// Records that its request is sent.
-    pub(super) fn asked(&mut self) {
+    pub(super) fn sent(&mut self) {
         self.is_in_flight = true;
     }
 
-    /// Records that its request was answered, whatever the answer.
-    pub(super) fn answered(&mut self) {
+    /// Records that a response has arrived, whatever it contains.
+    pub(super) fn on_response(&mut self) {
         self.is_in_flight = false;
     }
 
-    /// Records that there is no answer, or none that helps: the next request waits, longer with each failure.
+    /// Records that there is no response, or one with an error: the next request waits, longer with each failure.
     pub(super) fn failed(&mut self, now: Instant, backoff: Backoff, random: &mut SplitMix64) {
         self.is_in_flight = false;
         self.postpone(now, backoff, random);
@@ -64,13 +64,13 @@ impl Query {
         self.not_before = self.not_before.max(moment);
     }
 
-    /// Records that an answer has helped: the next failure is the first.
+    /// Records success: the next failure counts as the first.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }
 
-    /// Records that an answer has helped, and allows the next request at once.
-    pub(super) fn settle(&mut self, now: Instant) {
+    /// Records success, and allows the next request at once.
+    pub(super) fn reset(&mut self, now: Instant) {
         self.failures = 0;
         self.not_before = now;
     }
@@ -93,35 +93,35 @@ mod tests {
     }
 
     fn wait(query: &Query, now: Instant) -> u64 {
-        let Ask::At(moment) = query.ask(now) else { panic!("{:?}", query.ask(now)) };
+        let QueryState::BackingOff(moment) = query.state(now) else { panic!("{:?}", query.state(now)) };
         moment.since(now).as_millis() as u64
     }
 
     #[test]
-    fn it_is_asked_once_at_a_time_and_waits_longer_after_each_failure() {
+    fn it_is_sent_once_at_a_time_and_waits_longer_after_each_failure() {
         let (mut query, mut random) = (Query::default(), SplitMix64::new(1));
-        assert_eq!(query.ask(at(0)), Ask::Now);
-        query.asked();
+        assert_eq!(query.state(at(0)), QueryState::Due);
+        query.sent();
         assert!(query.is_in_flight());
-        assert_eq!(query.ask(at(9_000)), Ask::Asked);
+        assert_eq!(query.state(at(9_000)), QueryState::InFlight);
         for (failures, range) in [(1, 80..=120), (2, 160..=240), (3, 320..=480)] {
             query.failed(at(0), BACKOFF, &mut random);
             assert_eq!(query.failures(), failures);
             assert!(range.contains(&wait(&query, at(0))));
-            assert_eq!(query.ask(at(500)), Ask::Now);
+            assert_eq!(query.state(at(500)), QueryState::Due);
         }
-        query.settle(at(10));
-        assert_eq!((query.ask(at(10)), query.failures()), (Ask::Now, 0));
+        query.reset(at(10));
+        assert_eq!((query.state(at(10)), query.failures()), (QueryState::Due, 0));
     }
 
     #[test]
     fn a_failure_that_is_counted_meanwhile_leaves_the_request_in_flight() {
         let (mut query, mut random) = (Query::default(), SplitMix64::new(1));
-        query.asked();
+        query.sent();
         query.postpone(at(0), BACKOFF, &mut random);
-        assert_eq!(query.ask(at(0)), Ask::Asked);
-        query.answered();
-        assert!((80..=120).contains(&wait(&query, at(0))), "the wait counts after an answer, too");
+        assert_eq!(query.state(at(0)), QueryState::InFlight);
+        query.on_response();
+        assert!((80..=120).contains(&wait(&query, at(0))), "the wait counts after a response, too");
         query.wait_until(at(50));
         assert!(wait(&query, at(0)) >= 80);
         query.wait_until(at(500));

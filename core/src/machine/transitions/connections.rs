@@ -170,7 +170,7 @@ impl Machine {
             self.fail_lookups(&error);
         }
         self.network.failed(connection.node, error.clone(), self.now);
-        if connection.asks_producer_id() {
+        if connection.requests_producer_id() {
             self.identity_error = Some((self.now, error.clone()));
         }
         self.outputs.push_back(Output::Event(Event::ConnectionError(error)));

@@ -18,7 +18,7 @@ use crate::machine::identity::Identity;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::{ConnectionId, Output};
 use crate::machine::partition::BlockedOn;
-use crate::machine::query::{Ask, Query};
+use crate::machine::query::{Query, QueryState};
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
 use crate::machine::verdict::{self, IdentityVerdict};
@@ -57,10 +57,10 @@ impl Machine {
         if !due || !self.needs_topics() {
             return None;
         }
-        match self.refresh.query.ask(self.now) {
-            Ask::Now => {}
-            Ask::Asked => return None,
-            Ask::At(moment) => {
+        match self.refresh.query.state(self.now) {
+            QueryState::Due => {}
+            QueryState::InFlight => return None,
+            QueryState::BackingOff(moment) => {
                 self.timers.set(Timer::MetadataRetry, moment);
                 return None;
             }
@@ -82,7 +82,7 @@ impl Machine {
         let topics = names.into_iter().map(String::from).collect();
         match encoded {
             Ok(bytes) => {
-                self.refresh.query.asked();
+                self.refresh.query.sent();
                 self.register(id, ApiKey::Metadata, version, PendingRequest::Metadata { topics });
                 Some((id, bytes))
             }
@@ -120,7 +120,8 @@ impl Machine {
         if ApiKey::Metadata.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
-        let news = self.cluster.apply(&response, Source { broker: self.network.broker(id), version, asked: topics });
+        let news =
+            self.cluster.apply(&response, Source { broker: self.network.broker(id), version, requested: topics });
         self.leaders_changed();
         self.watch_unused();
         if news.has_no_brokers {
@@ -134,14 +135,14 @@ impl Machine {
             self.refresh.rebootstrap_required |= news.rebootstrap;
             return self.metadata_failed();
         }
-        self.refresh.query.answered();
+        self.refresh.query.on_response();
         self.refresh.suspect = false;
         self.refresh.is_old = false;
         self.refresh.last_response = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
         self.apply_news(&news, topics);
         if self.are_topics_known(topics) {
-            self.refresh.query.settle(self.now);
+            self.refresh.query.reset(self.now);
         } else {
             let backoff = self.retry_backoff();
             self.refresh.query.postpone(self.now, backoff, &mut self.random);
@@ -288,10 +289,10 @@ impl Machine {
             self.dirty = true;
             return None;
         }
-        match self.identities.query.ask(self.now) {
-            Ask::Now => {}
-            Ask::Asked => return None,
-            Ask::At(moment) => {
+        match self.identities.query.state(self.now) {
+            QueryState::Due => {}
+            QueryState::InFlight => return None,
+            QueryState::BackingOff(moment) => {
                 self.timers.set(Timer::ProducerId, moment);
                 return None;
             }
@@ -300,7 +301,7 @@ impl Machine {
         let version = connection.versions()?.init_producer_id?;
         match InitProducerIdRequest::idempotent().encode(version, connection.header(&self.config)) {
             Ok(bytes) => {
-                self.identities.query.asked();
+                self.identities.query.sent();
                 self.register(id, ApiKey::InitProducerId, version, PendingRequest::Identity);
                 Some((id, bytes))
             }
