@@ -84,7 +84,7 @@ const STALE_EPOCHS_ACCEPTED_AFTER: u8 = 5;
 
 /// What a metadata response changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct MetadataChanges {
     /// The response contains no brokers, and is ignored.
     pub(super) has_no_brokers: bool,
     /// Start again from the bootstrap servers.
@@ -97,17 +97,17 @@ pub(super) struct News {
 
 impl Cluster {
     /// Applies a metadata response.
-    pub(super) fn apply(&mut self, response: &MetadataResponse, source: Source<'_>) -> News {
-        let mut news = News::default();
+    pub(super) fn apply(&mut self, response: &MetadataResponse, source: Source<'_>) -> MetadataChanges {
+        let mut changes = MetadataChanges::default();
         self.revision += 1;
         if metadata(response.error_code) == TopicVerdict::Rebootstrap {
             *self = Self { revision: self.revision, ..Self::default() };
-            news.rebootstrap = true;
-            return news;
+            changes.rebootstrap = true;
+            return changes;
         }
         if response.brokers.is_empty() {
-            news.has_no_brokers = true;
-            return news;
+            changes.has_no_brokers = true;
+            return changes;
         }
         self.brokers = response.brokers.iter().filter_map(address).collect();
         for topic in &response.topics {
@@ -121,12 +121,12 @@ impl Cluster {
             };
             match metadata(topic.error_code) {
                 TopicVerdict::Known => {
-                    if self.learn(name, topic, source) {
-                        news.recreated.push(name.clone());
+                    if self.update_topic(name, topic, source) {
+                        changes.recreated.push(name.clone());
                     }
                 }
                 TopicVerdict::Fail => {
-                    news.refused.push((name.clone(), error()));
+                    changes.refused.push((name.clone(), error()));
                     self.topics.remove(name);
                 }
                 TopicVerdict::Retry | TopicVerdict::Rebootstrap => {
@@ -134,11 +134,11 @@ impl Cluster {
                 }
             }
         }
-        news
+        changes
     }
 
     /// Applies the metadata of one topic. Returns `true` if the topic was recreated.
-    fn learn(&mut self, name: &str, update: &MetadataTopic, source: Source<'_>) -> bool {
+    fn update_topic(&mut self, name: &str, update: &MetadataTopic, source: Source<'_>) -> bool {
         let has_reliable_epochs = source.version >= RELIABLE_EPOCHS_SINCE;
         let known = self.topics.entry(name.into()).or_insert_with(|| Topic::unknown(None));
         let recreated = !known.id.is_zero() && !update.topic_id.is_zero() && known.id != update.topic_id;
@@ -414,13 +414,14 @@ mod tests {
         assert_eq!(cluster.error("t").unwrap().code, ErrorCode::LEADER_NOT_AVAILABLE);
         cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 1, vec![partition(0, 1, 9)])]), from());
         assert_eq!((cluster.error("t"), cluster.topic_id("t")), (None, Uuid([1; 16])));
-        let news = cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
-        assert_eq!(news.recreated, ["t"]);
+        let changes = cluster.apply(&response(&[1], vec![topic(ErrorCode::NONE, 2, vec![partition(0, 1, 0)])]), from());
+        assert_eq!(changes.recreated, ["t"]);
         assert_eq!((cluster.leader("t", 0), cluster.topic_id("t")), (Some(1), Uuid([2; 16])));
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
-        let news = cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
+        let changes =
+            cluster.apply(&response(&[1], vec![topic(denied, 0, vec![])]), Source { broker: Some(1), ..from() });
         assert_eq!(
-            news.refused,
+            changes.refused,
             [("t".into(), BrokerError::new(ApiKey::Metadata, denied).with_version(12).with_broker(1))]
         );
         assert_eq!(cluster.leader("t", 0), None);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::Machine;
 use super::responses::PendingRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
-use crate::machine::cluster::{News, Source};
+use crate::machine::cluster::{MetadataChanges, Source};
 use crate::machine::event::Event;
 use crate::machine::identity::Identity;
 use crate::machine::index::PartitionIndex;
@@ -120,19 +120,19 @@ impl Machine {
         if ApiKey::Metadata.client_throttles(version) {
             self.throttle(id, response.throttle_time_ms);
         }
-        let news =
+        let changes =
             self.cluster.apply(&response, Source { broker: self.network.broker(id), version, requested: topics });
         self.leaders_changed();
         self.watch_unused();
-        if news.has_no_brokers {
+        if changes.has_no_brokers {
             self.record_error(
                 id,
                 ConnectionErrorKind::Protocol(format!("its response to Metadata v{version} lists no brokers")),
             );
         }
-        if news.has_no_brokers || news.rebootstrap {
+        if changes.has_no_brokers || changes.rebootstrap {
             // At the next poll, because responses that arrived together with this one still count.
-            self.refresh.rebootstrap_required |= news.rebootstrap;
+            self.refresh.rebootstrap_required |= changes.rebootstrap;
             return self.metadata_failed();
         }
         self.refresh.query.on_response();
@@ -140,7 +140,7 @@ impl Machine {
         self.refresh.is_old = false;
         self.refresh.last_response = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
-        self.apply_news(&news, topics);
+        self.apply_metadata_changes(&changes, topics);
         if self.are_topics_known(topics) {
             self.refresh.query.reset(self.now);
         } else {
@@ -167,14 +167,14 @@ impl Machine {
             && !topics.iter().any(|topic| self.lookups.contains_key(topic))
     }
 
-    fn apply_news(&mut self, news: &News, topics: &[String]) {
-        for topic in &news.recreated {
+    fn apply_metadata_changes(&mut self, changes: &MetadataChanges, topics: &[String]) {
+        for topic in &changes.recreated {
             let partitions: Vec<PartitionIndex> = self.accumulator.topics.partitions(topic).collect();
             for index in partitions {
                 self.accumulator.partition_mut(index).recreated();
             }
         }
-        for (topic, error) in &news.refused {
+        for (topic, error) in &changes.refused {
             if self.lookups.remove(topic).is_some() {
                 self.topic_event(topic.clone(), Err(error.clone().into()));
             }
