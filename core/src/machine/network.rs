@@ -51,15 +51,15 @@ pub(super) struct NodeError {
 
 /// Whether a node can be used, or connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum NodeStatus {
     /// This connection is ready.
     Ready(ConnectionId),
     /// A connection is being established.
-    Underway,
+    Connecting,
     /// An attempt may start now.
-    Free,
+    Disconnected,
     /// An attempt may start at this moment.
-    NotBefore(Instant),
+    BackingOff(Instant),
 }
 
 /// The delay before a second broker is tried in parallel.
@@ -71,16 +71,16 @@ impl Network {
         Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
     }
 
-    /// Returns `true` if the node can be used, or connected to.
-    pub(super) fn reach(&self, node: Node, now: Instant) -> Reach {
-        let Some(state) = self.nodes.get(&node) else { return Reach::Free };
+    /// Returns whether the node can be used, or connected to.
+    pub(super) fn status(&self, node: Node, now: Instant) -> NodeStatus {
+        let Some(state) = self.nodes.get(&node) else { return NodeStatus::Disconnected };
         match state.connection {
             Some(id) if self.connections.get(&id).is_some_and(|connection| connection.versions().is_some()) => {
-                Reach::Ready(id)
+                NodeStatus::Ready(id)
             }
-            Some(_) => Reach::Underway,
-            None if state.not_before > now => Reach::NotBefore(state.not_before),
-            None => Reach::Free,
+            Some(_) => NodeStatus::Connecting,
+            None if state.not_before > now => NodeStatus::BackingOff(state.not_before),
+            None => NodeStatus::Disconnected,
         }
     }
 
@@ -154,7 +154,7 @@ impl Network {
 
     /// Removes a failed connection. Returns it, and the earliest moment of the next attempt. `by_peer`: the peer closed
     /// it, or did not respond.
-    pub(super) fn lose(
+    pub(super) fn remove_failed(
         &mut self,
         id: ConnectionId,
         by_peer: bool,
@@ -189,11 +189,11 @@ impl Network {
         available.min_by_key(|(_, connection)| connection.load()).map(|(&id, _)| id)
     }
 
-    /// Returns until when to wait for the most recent pending connection before another broker is tried; `None` if that
-    /// time has passed. A slower attempt must not prevent others: its broker may never respond.
+    /// Returns the end of the wait for the most recent pending connection, after which another broker is tried; `None` if
+    /// it has passed. A slower attempt must not prevent others: its broker may never respond.
     pub(super) fn stagger_deadline(&self, now: Instant) -> Option<Instant> {
-        let underway = self.connections.values().filter(|connection| connection.versions().is_none());
-        underway.map(|connection| connection.begun + CONNECT_STAGGER).max().filter(|&until| now < until)
+        let connecting = self.connections.values().filter(|connection| connection.versions().is_none());
+        connecting.map(|connection| connection.begun + CONNECT_STAGGER).max().filter(|&until| now < until)
     }
 
     /// Returns a node to connect to when any broker will do: a known broker or, if all of them have failed, a bootstrap
@@ -216,10 +216,10 @@ impl Network {
         let mut soonest: Option<Instant> = None;
         for step in 0..nodes.len() {
             let node = nodes[self.turn.wrapping_add(step) % nodes.len()];
-            match self.reach(node, now) {
-                Reach::Free => return Ok(node),
-                Reach::NotBefore(at) => soonest = Some(soonest.map_or(at, |earlier| earlier.min(at))),
-                Reach::Ready(_) | Reach::Underway => {}
+            match self.status(node, now) {
+                NodeStatus::Disconnected => return Ok(node),
+                NodeStatus::BackingOff(at) => soonest = Some(soonest.map_or(at, |earlier| earlier.min(at))),
+                NodeStatus::Ready(_) | NodeStatus::Connecting => {}
             }
         }
         Err(soonest)

@@ -11,7 +11,7 @@ use crate::cause::{
 use crate::machine::connection::{Connection, ConnectionEvent};
 use crate::machine::event::Event;
 use crate::machine::io::{ConnectionId, Output};
-use crate::machine::network::{Network, Reach};
+use crate::machine::network::{Network, NodeStatus};
 use crate::machine::node::Node;
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
@@ -26,7 +26,7 @@ const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
 impl Machine {
     /// Connects to a node, unless there is a connection, its back-off has not elapsed, or its address is not known.
     pub(super) fn connect(&mut self, node: Node) {
-        if self.network.reach(node, self.now) != Reach::Free {
+        if self.network.status(node, self.now) != NodeStatus::Disconnected {
             return;
         }
         let Some(address) = Network::address(node, &self.config, &self.cluster) else { return };
@@ -137,8 +137,8 @@ impl Machine {
     /// Removes a connection that has ended; its pending requests get no response.
     fn end_connection(&mut self, id: ConnectionId, kind: ConnectionErrorKind, by_peer: bool) {
         let backoff = self.reconnect_backoff();
-        let lost = self.network.lose(id, by_peer, backoff, &mut self.random, self.now);
-        let Some((connection, again)) = lost else { return };
+        let removed = self.network.remove_failed(id, by_peer, backoff, &mut self.random, self.now);
+        let Some((connection, again)) = removed else { return };
         self.clear_timers(id);
         self.connection_ended(connection.node);
         self.timers.set(Timer::Reconnect(connection.node), again);

@@ -10,7 +10,7 @@ use crate::failure::FailureReason;
 use crate::machine::index::PartitionIndex;
 use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::network::Reach;
+use crate::machine::network::NodeStatus;
 use crate::machine::node::Node;
 use crate::machine::partition::{BlockedOn, Route};
 use crate::machine::schedule::{Condition, Wait};
@@ -101,7 +101,7 @@ impl Machine {
     /// # Errors
     /// What they are blocked on.
     fn route(&self, node: Node) -> Result<Route, BlockedOn> {
-        let Reach::Ready(id) = self.network.reach(node, self.now) else { return Err(BlockedOn::Node(node)) };
+        let NodeStatus::Ready(id) = self.network.status(node, self.now) else { return Err(BlockedOn::Node(node)) };
         let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
         let versions = connection.versions().ok_or(BlockedOn::Node(node))?;
         let Node::Broker(broker) = node else { return Err(BlockedOn::Node(node)) };
