@@ -48,7 +48,7 @@ pub(super) struct Connection {
     /// No request is sent after this, because the broker closes the connection soon after (KIP-368).
     session_until: Option<Instant>,
     /// What the connection's timers are set to: its [`overdue_at`](Self::overdue_at) and [`idle_at`](Self::idle_at).
-    pub(super) watched: (Option<Instant>, Option<Instant>),
+    pub(super) timers_set_to: (Option<Instant>, Option<Instant>),
 }
 
 /// The least time for which a session is used, however short the broker makes it: without a minimum the client would
@@ -116,7 +116,7 @@ impl Connection {
             last_used: now,
             throttled_until: None,
             session_until: None,
-            watched: (None, None),
+            timers_set_to: (None, None),
         }
     }
 

@@ -113,7 +113,7 @@ impl Machine {
                 return;
             }
         }
-        self.watch_delivery();
+        self.update_delivery_timer();
     }
 
     fn timeout_reason(&self, index: PartitionIndex) -> FailureReason {
@@ -146,7 +146,7 @@ impl Machine {
     }
 
     /// Sets the timer for the deadline of the oldest batch.
-    pub(super) fn watch_delivery(&mut self) {
+    pub(super) fn update_delivery_timer(&mut self) {
         let deadline = self.accumulator.oldest().map(|oldest| oldest.deadline);
         self.timers.set_or_clear(Timer::Delivery, deadline);
     }
@@ -212,7 +212,7 @@ impl Machine {
         let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
         self.accumulator.finish(id, place);
         if was_oldest {
-            self.watch_delivery();
+            self.update_delivery_timer();
         }
         self.outputs.push_back(Output::Event(event));
         self.dirty = true;

@@ -32,7 +32,7 @@ impl Machine {
         let Some(address) = Network::address(node, &self.config, &self.cluster) else { return };
         let (host, port) = (address.host.clone(), address.port);
         let connection = self.network.connect(node, address, &self.config, self.now);
-        self.watch(connection);
+        self.update_timers(connection);
         self.outputs.push_back(Output::Connect { connection, host, port });
     }
 
@@ -69,10 +69,10 @@ impl Machine {
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
-        connection.watched.0 = None;
+        connection.timers_set_to.0 = None;
         match connection.overdue_at() {
             Some(at) if at <= self.now => {}
-            _ => return self.watch(id),
+            _ => return self.update_timers(id),
         }
         let kind = if connection.is_connecting() {
             ConnectionErrorKind::SetupTimeout
@@ -84,7 +84,7 @@ impl Machine {
 
     pub(super) fn on_idle(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
-        connection.watched.1 = None;
+        connection.timers_set_to.1 = None;
         if connection.idle_at(&self.config).is_some_and(|at| at <= self.now) {
             if let Some(connection) = self.network.retire(id) {
                 self.connection_ended(connection.node);
@@ -92,7 +92,7 @@ impl Machine {
             self.clear_timers(id);
             self.outputs.push_back(Output::Close(id));
         } else {
-            self.watch(id);
+            self.update_timers(id);
         }
     }
 
@@ -114,7 +114,7 @@ impl Machine {
             }
         }
         self.events = events;
-        self.watch(id);
+        self.update_timers(id);
     }
 
     fn on_ready(&mut self, id: ConnectionId, versions: Versions) {
@@ -217,14 +217,14 @@ impl Machine {
     }
 
     /// Sets the timers of a connection from its present state.
-    pub(super) fn watch(&mut self, id: ConnectionId) {
+    pub(super) fn update_timers(&mut self, id: ConnectionId) {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         let (overdue, idle) = (connection.overdue_at(), connection.idle_at(&self.config));
-        let (watched_overdue, watched_idle) = core::mem::replace(&mut connection.watched, (overdue, idle));
-        if overdue != watched_overdue {
+        let (set_overdue, set_idle) = core::mem::replace(&mut connection.timers_set_to, (overdue, idle));
+        if overdue != set_overdue {
             self.timers.set_or_clear(Timer::Overdue(id), overdue);
         }
-        if idle != watched_idle {
+        if idle != set_idle {
             self.timers.set_or_clear(Timer::Idle(id), idle);
         }
     }

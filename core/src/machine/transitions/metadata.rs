@@ -123,7 +123,7 @@ impl Machine {
         let changes =
             self.cluster.apply(&response, Source { broker: self.network.broker(id), version, requested: topics });
         self.leaders_changed();
-        self.watch_unused();
+        self.start_idle_timer();
         if changes.has_no_brokers {
             self.record_error(
                 id,
@@ -193,7 +193,7 @@ impl Machine {
             self.lookups.remove(&topic);
             self.topic_event(topic, Ok(partitions));
         }
-        self.watch_lookups();
+        self.update_lookup_timer();
     }
 
     /// Handles a Metadata request that got no response, or no usable one.
@@ -235,7 +235,7 @@ impl Machine {
         }
         let until = self.now + self.config.request_timeout;
         self.lookups.entry(topic.into()).or_insert(until);
-        self.watch_lookups();
+        self.update_lookup_timer();
         self.dirty = true;
     }
 
@@ -254,7 +254,7 @@ impl Machine {
             });
             self.topic_event(topic, Err(error));
         }
-        self.watch_lookups();
+        self.update_lookup_timer();
     }
 
     /// Fails all lookups after a failed authentication, as the Java client does: they would fail with the same error
@@ -263,10 +263,10 @@ impl Machine {
         for topic in core::mem::take(&mut self.lookups).into_keys() {
             self.topic_event(topic, Err(TopicLookupError::Authentication(Box::new(error.clone()))));
         }
-        self.watch_lookups();
+        self.update_lookup_timer();
     }
 
-    fn watch_lookups(&mut self) {
+    fn update_lookup_timer(&mut self) {
         self.timers.set_or_clear(Timer::LookupTopic, self.lookups.values().min().copied());
     }
 

@@ -141,9 +141,9 @@ impl Machine {
         let is_first = self.accumulator.oldest().is_none();
         let id = self.accumulator.accept(batch, &to, deadline, &mut self.entry_ids);
         if is_first {
-            self.watch_delivery();
+            self.update_delivery_timer();
         }
-        self.watch_unused();
+        self.start_idle_timer();
         self.dirty = true;
         Ok(id)
     }
@@ -266,7 +266,7 @@ impl Machine {
                 continue;
             }
             if let Some((connection, bytes)) = self.next_request() {
-                self.watch(connection);
+                self.update_timers(connection);
                 self.dirty = true; // another request may follow
                 self.outputs.push_back(Output::Transmit { connection, bytes });
             }
@@ -320,10 +320,10 @@ impl Machine {
         }
         let (accumulator, lookups) = (&self.accumulator, &self.lookups);
         self.cluster.forget_unused(|topic| accumulator.topics.knows(topic) || lookups.contains_key(topic));
-        self.watch_unused();
+        self.start_idle_timer();
     }
 
-    fn watch_unused(&mut self) {
+    fn start_idle_timer(&mut self) {
         let is_known = !self.accumulator.topics.is_empty() || !self.cluster.is_unused();
         if is_known && !self.timers.is_set(Timer::MetadataIdle) {
             self.timers.set(Timer::MetadataIdle, self.now + self.config.metadata_max_idle);
