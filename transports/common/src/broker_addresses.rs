@@ -52,7 +52,7 @@ impl<C: Copy + Ord> BrokerAddresses<C> {
     }
 
     /// Records the end of a connection, or of an attempt. Returns whether the connection was known.
-    pub(crate) fn gone(&mut self, connection: C) -> bool {
+    pub(crate) fn remove(&mut self, connection: C) -> bool {
         let Some(address) = self.connections.remove(&connection) else { return false };
         if !self.ready.contains_key(&address) {
             if self.failures.len() >= MAX_FAILURES {
@@ -87,13 +87,13 @@ mod tests {
             assert_eq!(addresses.connect(failures, "a", 1), failures);
             assert_eq!(addresses.connect(100 + failures, "a", 2), 0, "of another port");
             addresses.ready("a".to_owned(), 2, 9);
-            assert!(addresses.gone(failures));
-            assert!(!addresses.gone(failures), "a failure is counted twice");
-            addresses.gone(100 + failures);
+            assert!(addresses.remove(failures));
+            assert!(!addresses.remove(failures), "a failure is counted twice");
+            addresses.remove(100 + failures);
         }
         addresses.connect(200, "a", 1);
         addresses.ready("a".to_owned(), 1, 9);
-        addresses.gone(200);
+        addresses.remove(200);
         assert_eq!(addresses.connect(201, "a", 1), 0, "the last connection was ready");
     }
 
@@ -102,7 +102,7 @@ mod tests {
         let mut addresses = BrokerAddresses::new();
         for port in 0..2_500 {
             addresses.connect(port, "a", port);
-            addresses.gone(port);
+            addresses.remove(port);
         }
         assert!(addresses.failures.len() <= MAX_FAILURES, "{}", addresses.failures.len());
         assert!(addresses.connections.is_empty() && addresses.ready.is_empty());
@@ -117,11 +117,11 @@ mod tests {
             addresses.ready(host.to_owned(), 9092, produce_version);
         }
         assert_eq!(addresses.produce_version(), Some(3));
-        addresses.gone(1);
+        addresses.remove(1);
         assert_eq!(addresses.produce_version(), Some(3), "there is another connection to it");
-        addresses.gone(3);
+        addresses.remove(3);
         assert_eq!(addresses.produce_version(), Some(11));
-        addresses.gone(2);
+        addresses.remove(2);
         assert_eq!(addresses.produce_version(), Some(11), "no connection is left");
         assert!(addresses.ready.is_empty());
         addresses.ready("gone".to_owned(), 9092, 9);

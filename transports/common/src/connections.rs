@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         ConnectionPoll::Event
                     }
                     Poll::Ready(Err(error)) => {
-                        driver.lost(id, Disconnect::NotConnected, Some(&error));
+                        driver.disconnected(id, Disconnect::NotConnected, Some(&error));
                         ConnectionPoll::Ended
                     }
                 }
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         Ok(_) => ConnectionPoll::None,
                         Err(error) => {
                             let read_error = read_last(id, stream, buffer, driver, reader);
-                            driver.lost(id, Disconnect::Broken, Some(read_error.as_ref().unwrap_or(&error)));
+                            driver.disconnected(id, Disconnect::Broken, Some(read_error.as_ref().unwrap_or(&error)));
                             return ConnectionPoll::Ended;
                         }
                     };
@@ -174,7 +174,7 @@ fn read<S: AsyncRead + Unpin>(
     match Pin::new(stream).poll_read(&mut reader.context(), buffer) {
         Poll::Pending => None,
         Poll::Ready(Ok(0)) => {
-            driver.lost(id, Disconnect::ByPeer, None);
+            driver.disconnected(id, Disconnect::ByPeer, None);
             Some(ConnectionPoll::Ended)
         }
         Poll::Ready(Ok(count)) => {
@@ -183,7 +183,7 @@ fn read<S: AsyncRead + Unpin>(
             Some(ConnectionPoll::Event)
         }
         Poll::Ready(Err(error)) => {
-            driver.lost(id, Disconnect::Broken, Some(&error));
+            driver.disconnected(id, Disconnect::Broken, Some(&error));
             Some(ConnectionPoll::Ended)
         }
     }

@@ -135,7 +135,7 @@ impl Driver {
                 }
                 Output::Transmit { connection, bytes } => return Step::Transmit { connection, bytes },
                 Output::Close(connection) => {
-                    self.gone(connection);
+                    self.remove_address(connection);
                     return Step::Close(connection);
                 }
                 Output::Wait(deadline) => {
@@ -155,7 +155,7 @@ impl Driver {
         polled
     }
 
-    /// Passes an event of a connection to the machine. For the end of a connection, use [`lost`](Self::lost), which
+    /// Passes an event of a connection to the machine. For the end of a connection, use [`disconnected`](Self::disconnected), which
     /// classifies its error.
     pub(crate) fn handle_input(&mut self, input: Input<'_>) {
         let now = self.now();
@@ -171,19 +171,19 @@ impl Driver {
     }
 
     /// Records the end of a connection, or of a failed attempt to connect.
-    pub(crate) fn lost(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
+    pub(crate) fn disconnected(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
         let how = match error {
             Some(error) if is_distrust(error) => Disconnect::Untrusted,
             Some(error) if is_no_tls(error) => Disconnect::NoTls,
             _ => how,
         };
-        self.gone(connection);
+        self.remove_address(connection);
         let details = error.map(ToString::to_string);
         self.handle_input(Input::Closed(connection, how, details.as_deref()));
     }
 
-    fn gone(&mut self, connection: ConnectionId) {
-        if self.addresses.gone(connection) {
+    fn remove_address(&mut self, connection: ConnectionId) {
+        if self.addresses.remove(connection) {
             self.queue.set_produce_version(self.addresses.produce_version());
         }
     }

@@ -87,7 +87,7 @@ fn a_task_that_panics_twice_returns_its_batches() {
     panics(driver, |driver| {
         assert!(driver.poll_commands(&context()).is_ready());
         let Step::Connect { connection, .. } = driver.next_step() else { panic!("no attempt to connect") };
-        driver.lost(connection, Disconnect::NotConnected, None);
+        driver.disconnected(connection, Disconnect::NotConnected, None);
         kafka_batch_log_capture::on_this_thread(|_| panic!("the second one"));
     });
     let Poll::Ready(Err(error)) = sent.poll_take(&context()) else { panic!("the future is pending") };
@@ -157,11 +157,11 @@ fn a_connection_that_ends_before_it_is_ready_counts_as_a_failure() {
         };
         assert_eq!(failures, expected);
         match expected % 3 {
-            0 => driver.lost(connection, Disconnect::NotConnected, None),
+            0 => driver.disconnected(connection, Disconnect::NotConnected, None),
             1 => {
                 driver.handle_input(Input::Connected(connection));
                 assert!(matches!(next_action(&mut driver), Step::Transmit { .. }));
-                driver.lost(connection, Disconnect::ByPeer, None);
+                driver.disconnected(connection, Disconnect::ByPeer, None);
             }
             _ => {
                 driver.handle_input(Input::Connected(connection));
