@@ -129,7 +129,7 @@ impl Future for PendingRecord {
             return Poll::Ready(outcome.of(*position, *timestamp, &batch.to));
         }
         let mut wakers = lock(&batch.wakers);
-        // Checked again under the lock: whoever sets the outcome takes the wakers after that.
+        // Checked again under the lock: the task that sets the outcome takes the wakers after that.
         if let Some(outcome) = batch.outcome.get() {
             return Poll::Ready(outcome.of(*position, *timestamp, &batch.to));
         }
@@ -183,8 +183,8 @@ impl Completer {
     }
 
     /// Sets the outcome, and wakes all tasks that wait for it.
-    pub(crate) fn complete(mut self, answer: BatchOutcome) {
-        let outcome = match answer {
+    pub(crate) fn complete(mut self, result: BatchOutcome) {
+        let outcome = match result {
             Ok(delivery) => Outcome::delivered(&delivery),
             Err(error) => Outcome::failed(error),
         };

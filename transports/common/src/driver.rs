@@ -267,15 +267,15 @@ impl Driver {
 
     /// Passes the outcome of a batch to what waits for it. Memory is released before, so that the receiver can use it for
     /// its next batch.
-    fn complete(&self, waiter: Waiter, permits: Permits, answer: BatchOutcome) {
+    fn complete(&self, waiter: Waiter, permits: Permits, outcome: BatchOutcome) {
         match waiter {
             Waiter::Batch(sender) => {
                 self.queue.release(permits);
-                sender.send(answer);
+                sender.send(outcome);
             }
             Waiter::Messages(partition, completer) => {
                 self.queue.completed(partition, permits);
-                completer.complete(answer);
+                completer.complete(outcome);
             }
         }
     }
@@ -296,9 +296,9 @@ impl Driver {
             }
             Event::Flushed(flush) => self.waiters.flushed(flush),
             Event::Topic { topic, partitions } => {
-                let answer = partitions.map_err(TopicError::Lookup);
-                let concerns_topic = answer.as_ref().err().is_none_or(TopicError::concerns_topic);
-                self.queue.topics.answer(&topic, &answer, concerns_topic);
+                let result = partitions.map_err(TopicError::Lookup);
+                let concerns_topic = result.as_ref().err().is_none_or(TopicError::concerns_topic);
+                self.queue.topics.complete_lookup(&topic, &result, concerns_topic);
             }
             Event::Ready { host, port, versions } => {
                 log::debug!("{host}:{port} is ready, and accepts {}", versions.magic());
@@ -322,7 +322,7 @@ impl Driver {
     fn end(&mut self, was_closed: bool) {
         self.ended = true;
         self.commands.extend(self.queue.end(was_closed));
-        self.queue.topics.give_up(if was_closed { &TopicError::Closed } else { &TopicError::Stopped });
+        self.queue.topics.fail_lookups(if was_closed { &TopicError::Closed } else { &TopicError::Stopped });
         if was_closed {
             // Commands that were queued after the machine was closed have no effect, but their futures must complete.
             for command in self.commands.drain(..) {

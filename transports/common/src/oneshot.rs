@@ -74,7 +74,7 @@ pub(crate) trait OnDrop {
     fn on_drop(self) -> Self::Outcome;
 }
 
-/// The sending side. If it is dropped without sending, the receiver gets the answer of [`OnDrop`].
+/// The sending side. If it is dropped without sending, the receiver gets the value of [`OnDrop`].
 #[derive(Debug)]
 pub(crate) struct Sender<S: OnDrop>(Option<(Arc<Slot<S::Outcome>>, S)>);
 
@@ -90,9 +90,9 @@ impl<S: OnDrop> Sender<S> {
         self.0.as_mut().map(|(_, subject)| subject)
     }
 
-    pub(crate) fn send(mut self, answer: S::Outcome) {
+    pub(crate) fn send(mut self, outcome: S::Outcome) {
         if let Some((slot, _)) = self.0.take() {
-            slot.fill(answer);
+            slot.fill(outcome);
         }
     }
 }

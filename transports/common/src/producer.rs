@@ -245,7 +245,7 @@ impl Lookup for Inner {
     fn request(&self, topic: &str) -> Result<(), SendErrorReason> {
         self.queue.lookup_topic(topic).inspect_err(|_| {
             // Callers that joined this lookup meanwhile would wait for ever.
-            self.queue.topics.give_up(&TopicError::Closed);
+            self.queue.topics.fail_lookups(&TopicError::Closed);
         })
     }
 

@@ -39,7 +39,7 @@ struct Topic<E> {
     sticky: StickyPartitioner,
     used: Instant,
     /// The futures that wait for the pending lookup, or `None` if no lookup is pending.
-    asking: Option<Vec<Arc<Slot<Count<E>>>>>,
+    lookup: Option<Vec<Arc<Slot<Count<E>>>>>,
 }
 
 impl<E> State<E> {
@@ -50,13 +50,13 @@ impl<E> State<E> {
             self.swept = now;
             self.each.retain(|other, topic| {
                 let idle = now.saturating_duration_since(topic.used);
-                other == name || topic.asking.is_some() || idle < max_idle
+                other == name || topic.lookup.is_some() || idle < max_idle
             });
         }
         if !self.each.contains_key(name) {
             self.seed = self.seed.wrapping_add(1);
             let sticky = StickyPartitioner::new(self.seed);
-            self.each.insert(name.to_owned(), Topic { known: None, sticky, used: now, asking: None });
+            self.each.insert(name.to_owned(), Topic { known: None, sticky, used: now, lookup: None });
         }
         let topic = self.each.get_mut(name).expect("it was just inserted");
         topic.used = now;
@@ -100,45 +100,45 @@ impl<E: Clone> Topics<E> {
 
     /// Begins a lookup without waiting for its result. Returns `false` if one is pending already; otherwise the caller has to
     /// request the topic's metadata.
-    fn begin_asking(&self, topic: &str) -> bool {
+    fn begin_lookup(&self, topic: &str) -> bool {
         let mut state = lock(&self.state);
-        let asking = &mut state.topic(topic, Instant::now(), self.max_idle).asking;
-        let is_first = asking.is_none();
-        asking.get_or_insert_default();
+        let lookup = &mut state.topic(topic, Instant::now(), self.max_idle).lookup;
+        let is_first = lookup.is_none();
+        lookup.get_or_insert_default();
         is_first
     }
 
     /// Joins the pending lookup, or begins one. Returns where its result will be, and whether it was begun, in which case the
     /// caller has to request the topic's metadata.
-    fn join(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
+    fn join_lookup(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
         let slot = Arc::new(Slot::new());
         let mut state = lock(&self.state);
         let topic = state.topic(topic, Instant::now(), self.max_idle);
-        let is_first = topic.asking.is_none();
-        topic.asking.get_or_insert_default().push(Arc::clone(&slot));
+        let is_first = topic.lookup.is_none();
+        topic.lookup.get_or_insert_default().push(Arc::clone(&slot));
         (slot, is_first)
     }
 
     /// Completes the pending lookup. An error removes the topic if it concerns the topic itself, or if nothing was known; other
     /// errors, such as brokers that do not respond, leave the last known number in place.
-    pub fn answer(&self, topic: &str, answer: &Count<E>, concerns_topic: bool) {
+    pub fn complete_lookup(&self, topic: &str, result: &Count<E>, concerns_topic: bool) {
         let mut state = lock(&self.state);
         let Some(entry) = state.each.get_mut(topic) else { return };
-        let asking = entry.asking.take();
-        match answer {
+        let slots = entry.lookup.take();
+        match result {
             Ok(partitions) => entry.known = Some((*partitions, Instant::now())),
             Err(_) if !concerns_topic && entry.known.is_some() => {}
             Err(_) => drop(state.each.remove(topic)),
         }
         drop(state);
-        asking.into_iter().flatten().for_each(|slot| slot.fill(answer.clone()));
+        slots.into_iter().flatten().for_each(|slot| slot.fill(result.clone()));
     }
 
     /// Fails all pending lookups, and removes all topics.
-    pub fn give_up(&self, reason: &E) {
+    pub fn fail_lookups(&self, reason: &E) {
         let topics = std::mem::take(&mut lock(&self.state).each);
-        let asking = topics.into_values().filter_map(|topic| topic.asking).flatten();
-        asking.for_each(|slot| slot.fill(Err(reason.clone())));
+        let slots = topics.into_values().filter_map(|topic| topic.lookup).flatten();
+        slots.for_each(|slot| slot.fill(Err(reason.clone())));
     }
 
     /// Discards the known number of partitions of a topic.
@@ -172,10 +172,10 @@ pub trait Lookup: Sync {
     /// Returns the cache.
     fn topics(&self) -> &Topics<Self::Error>;
 
-    /// Requests the topic's metadata. The result is passed to [`Topics::answer`].
+    /// Requests the topic's metadata. The result is passed to [`Topics::complete_lookup`].
     ///
     /// # Errors
-    /// The producer is closed. Then all lookups fail ([`Topics::give_up`]).
+    /// The producer is closed. Then all lookups fail ([`Topics::fail_lookups`]).
     fn request(&self, topic: &str) -> Result<(), SendErrorReason>;
 
     /// Converts the error of a lookup.
@@ -191,7 +191,7 @@ pub trait Lookup: Sync {
             if self.topics().has(to) {
                 return Ok(());
             }
-            let partitions = self.requested(&to.topic).await?;
+            let partitions = self.lookup(&to.topic).await?;
             if has(partitions, to.partition) {
                 return Ok(());
             }
@@ -211,8 +211,8 @@ pub trait Lookup: Sync {
             if let Some(partitions) = topics.known(topic) {
                 return Ok(partitions);
             }
-            let Some(partitions) = topics.remembered(topic) else { return self.requested(topic).await };
-            if topics.begin_asking(topic) {
+            let Some(partitions) = topics.remembered(topic) else { return self.lookup(topic).await };
+            if topics.begin_lookup(topic) {
                 self.request(topic)?;
             }
             Ok(partitions)
@@ -223,9 +223,9 @@ pub trait Lookup: Sync {
     ///
     /// # Errors
     /// The topic does not exist, or no broker responds.
-    fn requested(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
+    fn lookup(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
         async move {
-            let (slot, is_first) = self.topics().join(topic);
+            let (slot, is_first) = self.topics().join_lookup(topic);
             if is_first {
                 self.request(topic)?;
             }
@@ -258,13 +258,13 @@ mod tests {
         for name in &names {
             state.topic(name, start, IDLE).known = Some((NonZeroU32::MIN, start));
         }
-        state.topic("asked for", start, IDLE).asking = Some(Vec::new());
+        state.topic("looked up", start, IDLE).lookup = Some(Vec::new());
         for seconds in (0..600).step_by(10) {
             state.topic("steady", start + Duration::from_secs(seconds), IDLE).known = Some((NonZeroU32::MIN, start));
         }
         let mut left: Vec<_> = state.each.keys().map(String::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["asked for", "steady"], "a topic with a pending lookup is kept");
+        assert_eq!(left, ["looked up", "steady"], "a topic with a pending lookup is kept");
         assert!(state.each["steady"].known.is_some());
     }
 
@@ -281,15 +281,15 @@ mod tests {
     fn an_expired_number_is_looked_up_once_and_kept_until_there_is_a_response() {
         let topics = Topics::<()>::new(7, Duration::ZERO);
         let (one, two) = (NonZeroU32::MIN, NonZeroU32::new(2).unwrap());
-        let (_slot, is_first) = topics.join("t");
-        assert!(is_first && !topics.begin_asking("t"));
-        topics.answer("t", &Ok(one), true);
+        let (_slot, is_first) = topics.join_lookup("t");
+        assert!(is_first && !topics.begin_lookup("t"));
+        topics.complete_lookup("t", &Ok(one), true);
         assert_eq!((topics.known("t"), topics.remembered("t")), (None, Some(one)), "it expires immediately");
-        assert!(topics.begin_asking("t") && !topics.begin_asking("t"));
-        topics.answer("t", &Err(()), false);
+        assert!(topics.begin_lookup("t") && !topics.begin_lookup("t"));
+        topics.complete_lookup("t", &Err(()), false);
         assert_eq!(topics.remembered("t"), Some(one), "no broker responds at present");
-        assert!(topics.begin_asking("t"));
-        topics.answer("t", &Ok(two), true);
+        assert!(topics.begin_lookup("t"));
+        topics.complete_lookup("t", &Ok(two), true);
         assert_eq!(topics.remembered("t"), Some(two));
     }
 

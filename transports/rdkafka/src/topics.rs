@@ -68,7 +68,7 @@ impl Topics {
     fn answer(&self, topic: &str, answer: &Answer) {
         let is_topic_error =
             !matches!(answer, Err(TopicError::NoBroker(_) | TopicError::Authentication(_) | TopicError::Thread(_)));
-        self.cache.answer(topic, answer, is_topic_error);
+        self.cache.complete_lookup(topic, answer, is_topic_error);
     }
 }
 
