@@ -17,7 +17,7 @@ use kafka_batch_core::{
 
 use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
 use crate::completion::PendingRecord;
-use crate::gathering::{Gathered, Gathering, PartitionId, Placed};
+use crate::gathering::{GatherOutcome, Gathered, Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender, lock, wake};
 use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
 use crate::topic_error::TopicError;
@@ -88,7 +88,7 @@ impl QueueState {
 
 /// The outcome of [`CommandQueue::append`], if there was no error.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub(crate) enum AppendOutcome {
     Accepted(PendingRecord),
     /// The topic's number of partitions has to be looked up.
     UnknownTopic,
@@ -181,7 +181,7 @@ impl CommandQueue {
         known: Option<NonZeroU32>,
         held: &mut Option<HeldPermits<'_>>,
         options: &BatchOptions,
-    ) -> Result<Attempt, EnqueueErrorReason> {
+    ) -> Result<AppendOutcome, EnqueueErrorReason> {
         let now = SystemTime::now();
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -191,7 +191,7 @@ impl CommandQueue {
         let known = || known.or_else(|| self.topics.known(to.topic));
         let pick = |partitions| self.topics.pick(to.topic, partitions);
         let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
-            return Ok(Attempt::UnknownTopic);
+            return Ok(AppendOutcome::UnknownTopic);
         };
         let acquired = Permits { records: 1, bytes: needed };
         match held {
@@ -203,16 +203,16 @@ impl CommandQueue {
                 gathered.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
                 state.gathering.forget_if_unused(partition);
                 unlock_and_wake(guard);
-                return Ok(Attempt::NoMemory);
+                return Ok(AppendOutcome::NoMemory);
             }
         }
         let produce_version = state.produce_version;
         let new_batch = || (new_batch(options, produce_version, now), Instant::now());
         let mut is_command = false;
-        let placed = loop {
+        let appended = loop {
             match state.gathering.append(partition, record, now.into(), new_batch) {
-                Ok(Placed::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
-                Ok(Placed::Full(gathered)) => {
+                Ok(GatherOutcome::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
+                Ok(GatherOutcome::Full(gathered)) => {
                     self.push_gathered(state, *gathered);
                     is_command = true;
                     // Without a key, the next batch is one of another partition.
@@ -224,20 +224,20 @@ impl CommandQueue {
                 Err(error) => break Err(Some(error)),
             }
         };
-        let used = placed.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
+        let used = appended.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
         let mut surplus = acquired;
         surplus -= used;
         let granted = state.semaphore.release(surplus);
-        let wakes = is_command || placed.as_ref().is_ok_and(|(.., wakes)| *wakes);
+        let wakes = is_command || appended.as_ref().is_ok_and(|(.., wakes)| *wakes);
         if wakes {
             unlock_and_wake(guard);
         } else {
             drop(guard);
         }
         granted.into_iter().for_each(wake);
-        match placed {
-            Ok((pending, ..)) => Ok(Attempt::Accepted(pending)),
-            Err(None) => Ok(Attempt::UnknownTopic),
+        match appended {
+            Ok((pending, ..)) => Ok(AppendOutcome::Accepted(pending)),
+            Err(None) => Ok(AppendOutcome::UnknownTopic),
             Err(Some(error)) => Err(error.into()),
         }
     }
@@ -295,7 +295,7 @@ impl CommandQueue {
     /// Requests a flush. Returns the receiver of its outcome, or `None` if the driver has ended, when no batch is in flight.
     pub(crate) fn flush(&self) -> Option<Receiver<Flushed>> {
         let mut state = lock(&self.state);
-        if state.is_over() {
+        if state.has_ended() {
             return None;
         }
         self.push_all_gathered(&mut state);
@@ -318,7 +318,7 @@ impl CommandQueue {
 
     fn begin_close(&self, mode: CloseMode, sender: Option<Sender<FlushOrClose>>) -> bool {
         let mut state = lock(&self.state);
-        if state.is_over() {
+        if state.has_ended() {
             return false;
         }
         state.queue_state = QueueState::Closing;
@@ -403,7 +403,7 @@ impl HasSemaphore for State {
 }
 
 impl State {
-    fn is_over(&self) -> bool {
+    fn has_ended(&self) -> bool {
         matches!(self.queue_state, QueueState::Closed | QueueState::Stopped)
     }
 }

@@ -90,7 +90,7 @@ pub(crate) struct Gathered {
 
 /// The outcome of [`Gathering::append`].
 #[derive(Debug)]
-pub(crate) enum Placed {
+pub(crate) enum GatherOutcome {
     /// The record is in the open batch, which has grown by `bytes`. `wakes` is set if the driver has to look at the
     /// batches or at the next deadline.
     Appended { pending: PendingRecord, bytes: usize, wakes: bool },
@@ -169,7 +169,7 @@ impl Gathering {
         record: &Record<'_>,
         timestamp: Timestamp,
         new_batch: impl FnOnce() -> (KafkaBatch, Instant),
-    ) -> Result<Placed, AppendError> {
+    ) -> Result<GatherOutcome, AppendError> {
         let (linger, number) = (self.linger, self.next_number);
         let partition = self.partitions[id].as_mut().expect("it is in use");
         let mut opened = None;
@@ -184,7 +184,7 @@ impl Gathering {
         let metadata = match open.batch.append(record) {
             Ok(Append::Appended(metadata)) => metadata,
             Ok(Append::Full(_)) if opened.is_none() => {
-                return Ok(Placed::Full(Box::new(self.take(id).expect("it is open"))));
+                return Ok(GatherOutcome::Full(Box::new(self.take(id).expect("it is open"))));
             }
             Ok(Append::Full(_)) => {
                 unreachable!("an empty batch takes any record that a batch with its settings can hold")
@@ -207,7 +207,7 @@ impl Gathering {
             self.next_number += 1;
             wakes |= self.begin(id, number, now);
         }
-        Ok(Placed::Appended { pending, bytes, wakes })
+        Ok(GatherOutcome::Appended { pending, bytes, wakes })
     }
 
     /// Sets the deadlines of a new batch. Returns whether the driver has to know.

@@ -10,7 +10,7 @@ use kafka_batch_core::{
     TopicPartition,
 };
 
-use crate::command_queue::{Attempt, HeldPermits};
+use crate::command_queue::{AppendOutcome, HeldPermits};
 use crate::completion::PendingRecord;
 use crate::producer::{Inner, Producer};
 use crate::topics::Lookup;
@@ -165,9 +165,9 @@ impl Inner {
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
         match self.queue.append(to, &record, needed, known, held, &self.batch_options)? {
-            Attempt::Accepted(pending) => Ok(Ok(pending)),
-            Attempt::UnknownTopic => Ok(Err(WaitFor::Topic)),
-            Attempt::NoMemory => Ok(Err(WaitFor::Memory(needed))),
+            AppendOutcome::Accepted(pending) => Ok(Ok(pending)),
+            AppendOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
+            AppendOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),
         }
     }
 

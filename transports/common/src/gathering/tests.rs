@@ -30,11 +30,11 @@ impl Subject {
             let id = self.route(("t", partition).into(), None, 0).unwrap();
             let new = || (BatchOptions::default().max_records(3).build(0).unwrap(), self.now);
             match self.gathering.append(id, &Record::new(value), Timestamp::from_millis(1), new).unwrap() {
-                Placed::Appended { pending, wakes, .. } => {
+                GatherOutcome::Appended { pending, wakes, .. } => {
                     self.pending.push(pending);
                     return (full, wakes);
                 }
-                Placed::Full(gathered) => assert!(full.replace(gathered).is_none(), "a new batch is not full"),
+                GatherOutcome::Full(gathered) => assert!(full.replace(gathered).is_none(), "a new batch is not full"),
             }
         }
     }
