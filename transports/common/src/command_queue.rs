@@ -88,7 +88,7 @@ impl QueueState {
 
 /// The outcome of [`CommandQueue::append`], if there was no error.
 #[derive(Debug)]
-pub(crate) enum AppendOutcome {
+pub(crate) enum EnqueueOutcome {
     Accepted(PendingRecord),
     /// The topic's number of partitions has to be looked up.
     UnknownTopic,
@@ -181,7 +181,7 @@ impl CommandQueue {
         known: Option<NonZeroU32>,
         held: &mut Option<HeldPermits<'_>>,
         options: &BatchOptions,
-    ) -> Result<AppendOutcome, EnqueueErrorReason> {
+    ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
         let now = SystemTime::now();
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -191,7 +191,7 @@ impl CommandQueue {
         let known = || known.or_else(|| self.topics.known(to.topic));
         let pick = |partitions| self.topics.pick(to.topic, partitions);
         let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
-            return Ok(AppendOutcome::UnknownTopic);
+            return Ok(EnqueueOutcome::UnknownTopic);
         };
         let acquired = Permits { records: 1, bytes: needed };
         match held {
@@ -203,7 +203,7 @@ impl CommandQueue {
                 gathered.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
                 state.gathering.forget_if_unused(partition);
                 unlock_and_wake(guard);
-                return Ok(AppendOutcome::NoMemory);
+                return Ok(EnqueueOutcome::NoMemory);
             }
         }
         let produce_version = state.produce_version;
@@ -236,8 +236,8 @@ impl CommandQueue {
         }
         granted.into_iter().for_each(wake);
         match appended {
-            Ok((pending, ..)) => Ok(AppendOutcome::Accepted(pending)),
-            Err(None) => Ok(AppendOutcome::UnknownTopic),
+            Ok((pending, ..)) => Ok(EnqueueOutcome::Accepted(pending)),
+            Err(None) => Ok(EnqueueOutcome::UnknownTopic),
             Err(Some(error)) => Err(error.into()),
         }
     }

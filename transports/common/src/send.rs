@@ -10,7 +10,7 @@ use kafka_batch_core::{
     TopicPartition,
 };
 
-use crate::command_queue::{AppendOutcome, HeldPermits};
+use crate::command_queue::{EnqueueOutcome, HeldPermits};
 use crate::completion::PendingRecord;
 use crate::producer::{Inner, Producer};
 use crate::topics::Lookup;
@@ -165,9 +165,9 @@ impl Inner {
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
         match self.queue.append(to, &record, needed, known, held, &self.batch_options)? {
-            AppendOutcome::Accepted(pending) => Ok(Ok(pending)),
-            AppendOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
-            AppendOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),
+            EnqueueOutcome::Accepted(pending) => Ok(Ok(pending)),
+            EnqueueOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
+            EnqueueOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),
         }
     }
 
