@@ -46,7 +46,7 @@ pub(super) struct Entry {
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
     /// Set once it was retried without backoff because its identity was refused. The next time it waits.
-    pub(super) renewed: bool,
+    pub(super) retried_without_backoff: bool,
     /// Some attempt may have been written, or may yet be.
     pub(super) maybe_written: bool,
     /// Set if a broker may have accepted a later batch without this one: this one failed while that was in flight, and
@@ -78,7 +78,7 @@ impl Entry {
             failures: 0,
             not_before: Instant::START,
             in_flight: None,
-            renewed: false,
+            retried_without_backoff: false,
             maybe_written: false,
             maybe_skipped: false,
             refused_by: None,

@@ -201,13 +201,13 @@ impl Schedule {
             if self.first_turn(node).is_some() {
                 return Some(node);
             }
-            self.settle_due_node();
+            self.clear_due_node();
         }
         None
     }
 
     /// Records that no request is possible at the [due node](Self::due_node) until [it changes](Self::node_changed).
-    pub(super) fn settle_due_node(&mut self) {
+    pub(super) fn clear_due_node(&mut self) {
         if let Some(turns) = self.due.pop_front().and_then(|node| self.lists.turns.get_mut(&node)) {
             turns.is_due = false;
         }
@@ -310,9 +310,9 @@ mod tests {
         assert_eq!(schedule.due_node(), Some(ONE));
         schedule.rotate_due_nodes();
         assert_eq!(schedule.due_node(), Some(TWO));
-        schedule.settle_due_node();
+        schedule.clear_due_node();
         assert_eq!(schedule.due_node(), Some(ONE));
-        schedule.settle_due_node();
+        schedule.clear_due_node();
         assert_eq!(schedule.due_node(), None);
         schedule.node_changed(TWO);
         schedule.node_changed(TWO);

@@ -196,7 +196,7 @@ impl Partition {
         } else {
             self.retry(at, false, Some(response), context);
             self.queue.update(at, |entry| {
-                if !core::mem::replace(&mut entry.renewed, true) {
+                if !core::mem::replace(&mut entry.retried_without_backoff, true) {
                     entry.not_before = context.now;
                 }
             });

@@ -52,7 +52,7 @@ impl Machine {
                 return None;
             };
             let Ok(route) = self.route(node) else {
-                self.accumulator.schedule.settle_due_node();
+                self.accumulator.schedule.clear_due_node();
                 self.connect(node);
                 continue;
             };
