@@ -116,7 +116,7 @@ impl Accumulator {
         if is_queued && !self.partitions[index].is_empty() { wait } else { self.mark_for_examination(index) }
     }
 
-    /// Has those partitions examined that wait for their turn at a node which does not lead them any more.
+    /// Marks the partitions to be examined that wait for their turn at a node which does not lead them any more.
     pub(super) fn leaders_changed(&mut self, leader: impl Fn(&str, i32) -> Option<i32>) {
         let Self { partitions, schedule, .. } = self;
         schedule.wake_turns(|index, node| {

@@ -45,7 +45,7 @@ pub(super) struct Entry {
     pub(super) failures: u32,
     pub(super) not_before: Instant,
     pub(super) in_flight: Option<ConnectionId>,
-    /// Set once it was retried without backoff because its identity was refused. The next time it waits.
+    /// Set once it was retried without backoff because its identity was refused. The next retry waits.
     pub(super) retried_without_backoff: bool,
     /// Some attempt may have been written, or may yet be.
     pub(super) maybe_written: bool,

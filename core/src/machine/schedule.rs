@@ -186,7 +186,7 @@ impl Schedule {
     }
 
     /// Records that a request may be possible at a node where none was: a connection is ready or was lost, a response
-    /// has arrived, or a time is over.
+    /// has arrived, or a wait has ended.
     pub(super) fn node_changed(&mut self, node: Node) {
         if let Some(turns) = self.lists.turns.get_mut(&node).filter(|turns| turns.list.first.is_some()) {
             if !core::mem::replace(&mut turns.is_due, true) {

@@ -15,11 +15,11 @@ pub(super) enum Timer {
     Overdue(ConnectionId),
     /// A connection has been idle for too long, or its session has expired.
     Idle(ConnectionId),
-    /// The throttle time of a broker is over.
+    /// The throttle time of a broker has ended.
     Throttle(ConnectionId),
     /// A node may be connected to again.
     Reconnect(Node),
-    /// The retry backoff of a partition's next batch is over.
+    /// The retry backoff of a partition's next batch has ended.
     Retry(PartitionIndex),
     /// The delivery timeout of the oldest batch.
     Delivery,

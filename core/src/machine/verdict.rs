@@ -20,8 +20,8 @@ pub(super) enum Outcome {
 pub(super) enum Verdict {
     /// It is in the log.
     Done,
-    /// Send the same bytes again. `leader_in_doubt`: the leader may have changed, so it is forgotten until the next metadata. `maybe_written`: this attempt may have been
-    /// written, or may yet be.
+    /// Send the same bytes again. `leader_in_doubt`: the leader may have changed, so it is forgotten until the next
+    /// metadata. `maybe_written`: this attempt may have been written, or may yet be.
     Retry { leader_in_doubt: bool, maybe_written: bool },
     /// It failed. `maybe_written`: this attempt may have been written, or may yet be.
     Fail { maybe_written: bool },

@@ -51,7 +51,7 @@ use crate::topics::{Lookup, Topics};
 /// - **Dropping** the last handle cancels nothing: accepted batches are still sent while the runtime runs. At the end of a
 ///   program, call [`close`](Self::close) to be sure of it.
 /// - **If the runtime is shut down** early, or the task panics, no future is left pending: each batch in flight fails with
-///   [`FailureReason::Stopped`](kafka_batch_core::FailureReason::Stopped), as not written or unknown, as the case may be, and is returned in the error.
+///   [`FailureReason::Stopped`](kafka_batch_core::FailureReason::Stopped), as not written or unknown, and is returned in the error.
 #[derive(Clone)]
 pub struct Producer {
     pub(crate) inner: Arc<Inner>,

@@ -117,7 +117,7 @@ impl Producer {
 /// What a message waits for before it is accepted.
 enum WaitFor {
     Topic,
-    /// So many bytes of `buffer.memory`.
+    /// This many bytes of `buffer.memory`.
     Memory(usize),
 }
 

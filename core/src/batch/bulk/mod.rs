@@ -111,7 +111,7 @@ impl<'a> BulkWriter<'_, 'a> {
         I: Iterator<Item: AsValue>,
     {
         let before = self.batch.stats;
-        // Runs pay for short values. The first value decides, because looking at each would cost long ones more than it saves.
+        // Runs are worth their cost for short values. The first value decides, because looking at each would cost long ones more than it saves.
         let first = values.peek().and_then(|item| item.as_value().0);
         let refusal = if Run::takes(first) && Run::is_possible(self.batch, &self.common) {
             self.append_runs(values)
@@ -177,7 +177,7 @@ impl<'a> BulkWriter<'_, 'a> {
     }
 }
 
-/// After so many runs without a record, something about the records is unusual, such as timestamps far apart.
+/// After this many runs without a record, something about the records is unusual, such as timestamps far apart.
 const MAX_EMPTY_RUNS: u32 = 8;
 
 impl Common<'_> {

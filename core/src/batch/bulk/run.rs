@@ -44,7 +44,7 @@ const MAX_VALUE: usize = 160;
 /// Stores in front of a value, and those of a short value, end within this many bytes from the start of a record.
 const WINDOW: usize = 2 * MAX_SHORT_RECORD;
 
-/// So many zeros are appended to the buffer at once, for stores to overwrite.
+/// This many zeros are appended to the buffer at once, for stores to overwrite.
 const MAX_ZEROS: usize = 1024;
 
 /// Offsets below this take at most three bytes.
@@ -183,7 +183,7 @@ impl<'b> Run<'b> {
         true
     }
 
-    /// Makes zeros follow the records, at least so many. Returns `false` if there is no memory for them.
+    /// Makes at least this many zeros follow the records. Returns `false` if there is no memory for them.
     #[inline(always)]
     fn more_zeros(&mut self, least: usize) -> bool {
         let written = self.at - self.begin.0; // a short run should not cost many zeros

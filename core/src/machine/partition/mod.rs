@@ -164,10 +164,10 @@ impl Partition {
         }
     }
 
-    /// Returns what blocks the next entry whatever the state of the connections.
+    /// Returns the leader to which the next entry may be sent, whatever the state of the connections.
     ///
     /// # Errors
-    /// What the partition is blocked on. Otherwise returns the leader.
+    /// What the partition is blocked on.
     pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<i32, BlockedOn> {
         let at = self.next(leader).ok_or(BlockedOn::Itself)?;
         let not_before = self.queue.get(at).map_or(now, |entry| entry.not_before);

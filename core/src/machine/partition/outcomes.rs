@@ -147,7 +147,7 @@ impl Partition {
         }
     }
 
-    /// Fails the oldest entry, whose time is over: `delivery.timeout.ms` has expired, or the producer is closed.
+    /// Fails the oldest entry, because `delivery.timeout.ms` has expired or the producer is closed.
     pub(in crate::machine) fn abandon_oldest(&mut self, reason: FailureReason, context: &mut Context<'_>) {
         let Some(entry) = self.queue.get(0) else { return };
         let outcome = Outcome::Abandoned { in_flight: entry.in_flight.is_some() };

@@ -40,7 +40,7 @@ pub(super) struct SplitBatch {
 }
 
 impl Machine {
-    /// Applies what partitions' transitions have effected, in order.
+    /// Applies the effects of partitions' transitions, in order.
     pub(super) fn apply_effects(&mut self) {
         while let Some((index, effect)) = self.effects.pop_front() {
             match effect {

@@ -18,7 +18,7 @@ use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
-/// The longest throttle time that is obeyed. Brokers throttle for at most one quota window, which is 11 s by default
+/// The longest throttle time that is respected. Brokers throttle for at most one quota window, which is 11 s by default
 /// (`quota.window.num` × `quota.window.size.seconds`). A longer one is most likely a corrupt response, and would stop
 /// the producer for days; if it is genuine, the broker enforces it by delaying its responses.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(60);
@@ -203,8 +203,8 @@ impl Machine {
         }
     }
 
-    /// Has those examined that waited for a connection which has ended, or for a producer id, which may have been
-    /// requested on it: they now wait for something else.
+    /// Marks the partitions to be examined that waited for a connection which has ended, or for a producer id, which may
+    /// have been requested on it: they now wait for something else.
     fn connection_ended(&mut self, node: Node) {
         self.accumulator.schedule.node_changed(node);
         self.accumulator.schedule.wake(Condition::Identity);

@@ -149,8 +149,8 @@ impl Machine {
         }
     }
 
-    /// Has those partitions examined that any metadata may unblock, or that wait for their turn at a node which does not
-    /// lead them any more.
+    /// Marks the partitions to be examined that any metadata may unblock, or that wait for their turn at a node which
+    /// does not lead them any more.
     fn leaders_changed(&mut self) {
         for condition in [Condition::Leader, Condition::Metadata, Condition::Identity] {
             self.accumulator.schedule.wake(condition);

@@ -52,7 +52,7 @@ pub struct Machine {
     refresh: Refresh,
     accumulator: Accumulator,
     entry_ids: EntryIds,
-    /// What partitions' transitions have effected, until it is applied.
+    /// The effects of partitions' transitions, until they are applied.
     effects: VecDeque<(PartitionIndex, Effect)>,
     identities: IdentityManager,
     /// The last error of a request for a producer id, and when it occurred.
@@ -296,7 +296,7 @@ impl Machine {
             }
             Timer::Reconnect(node) => self.accumulator.schedule.node_changed(node),
             Timer::Throttle(id) => self.capacity_changed(id),
-            // The wait is over, which is all: every poll checks whether these are to be requested.
+            // Nothing else is to be done: every poll checks whether these are to be requested.
             Timer::MetadataRetry | Timer::ProducerId => {}
         }
     }
@@ -384,7 +384,7 @@ impl Machine {
         step(accumulator.partition_mut(index), &mut context)
     }
 
-    /// Applies the effects of a partition's transition, and has the partition examined.
+    /// Applies the effects of a partition's transition, and marks the partition to be examined.
     fn finish_transition(&mut self, index: PartitionIndex) {
         self.apply_effects();
         let leader = self.leader(index);

@@ -1,4 +1,4 @@
-//! Responses, and missing responses: to whom they are passed.
+//! The dispatch of responses, and of missing responses, to the partitions and queries that await them.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;

@@ -143,7 +143,7 @@ fn a_full_batch_is_taken_at_once_whatever_is_in_flight() {
     assert_eq!(values(&full), ["3", "4", "5"]);
     subject.advance(5);
     assert!(subject.due().is_empty(), "two are in flight");
-    assert_eq!(all_values(&subject.gathering.take_all()), [of(0, &["6"])], "a flush takes it all the same");
+    assert_eq!(all_values(&subject.gathering.take_all()), [of(0, &["6"])], "a flush takes it too");
 }
 
 #[test]

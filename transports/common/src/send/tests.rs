@@ -170,7 +170,7 @@ fn messages_gather_while_two_batches_are_in_flight() {
         drop(world.accepted(Some(0), None, value));
         world.turn();
     }
-    assert_eq!((world.log(0).len(), world.broker.batches), (3, 3), "the dropped ones are sent all the same");
+    assert_eq!((world.log(0).len(), world.broker.batches), (3, 3), "the dropped ones are sent, too");
     world.answer();
     world.turn();
     assert_eq!((world.log(0).len(), world.broker.batches), (6, 4), "the other three share a batch");

@@ -1,4 +1,4 @@
-//! A broker in memory: answers Produce requests when it is told to, and all others at once. ApiVersions v3, Produce v3,
+//! A broker in memory: answers Produce requests when the test says so, and all others at once. ApiVersions v3, Produce v3,
 //! Metadata v1, InitProducerId v0.
 
 use std::collections::{BTreeMap, VecDeque};
