@@ -169,9 +169,9 @@ impl Partition {
         }
     }
 
-    /// Returns the first entry that must be stamped again: it was stamped under an identity with a gap, and
-    /// certainly not written. An entry that may be in the log is kept as it is, even after a missing one: brokers accept no batch
-    /// after a gap, but a broker that has forgotten the producer sees no gap.
+    /// Returns the first entry that must be stamped again: it was stamped under an identity with a gap, and certainly not
+    /// written. An entry that may be in the log is kept as it is, even after a missing one: brokers accept no batch after a
+    /// gap, but a broker that has forgotten the producer sees no gap.
     fn next_to_reseal(&self) -> Option<usize> {
         let identity = self.sequence.identity_with_gap()?;
         let must_be_resealed = |entry: &Entry| {
