@@ -16,7 +16,7 @@ use core::time::Duration;
 
 use self::completion::SplitBatch;
 use self::metadata::Refresh;
-use self::produce::Member;
+use self::produce::BatchToSend;
 use self::responses::PendingRequests;
 use super::accumulator::Accumulator;
 use super::backoff::{Backoff, Seed};
@@ -68,7 +68,7 @@ pub struct Machine {
     /// Empty: kept for its memory.
     events: Vec<ConnectionEvent>,
     /// Empty: kept for its memory.
-    members: Vec<Member>,
+    batches_to_send: Vec<BatchToSend>,
     /// Set if something has changed since the machine last checked whether a request can be sent.
     dirty: bool,
     lifecycle: Lifecycle,
@@ -120,7 +120,7 @@ impl Machine {
             lookups: BTreeMap::new(),
             outputs: VecDeque::new(),
             events: Vec::new(),
-            members: Vec::new(),
+            batches_to_send: Vec::new(),
             dirty: false,
             lifecycle: Lifecycle::Open,
         }

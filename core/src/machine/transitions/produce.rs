@@ -28,7 +28,7 @@ const OVERHEAD: usize = 32;
 
 /// A partition with a batch in a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
+pub(super) struct BatchToSend {
     partition: PartitionIndex,
     /// The position of the batch.
     at: usize,
@@ -56,16 +56,16 @@ impl Machine {
                 self.connect(node);
                 continue;
             };
-            let members = self.take_turns(node, &route);
-            if members.is_empty() {
-                self.members = members;
+            let batches_to_send = self.take_turns(node, &route);
+            if batches_to_send.is_empty() {
+                self.batches_to_send = batches_to_send;
                 continue; // no partition is left there, or some must be examined again
             }
             self.accumulator.schedule.rotate_due_nodes();
-            for &Member { partition, at, .. } in &members {
+            for &BatchToSend { partition, at, .. } in &batches_to_send {
                 self.accumulator.partition_mut(partition).stamp(at, &route, &self.identities);
             }
-            if let Some(request) = self.send_produce(&route, members) {
+            if let Some(request) = self.send_produce(&route, batches_to_send) {
                 return Some(request);
             }
         }
@@ -120,8 +120,8 @@ impl Machine {
     }
 
     /// Lets the partitions of a node have their turn until the request is full. Returns those that can send.
-    fn take_turns(&mut self, node: Node, route: &Route) -> Vec<Member> {
-        let mut members = core::mem::take(&mut self.members);
+    fn take_turns(&mut self, node: Node, route: &Route) -> Vec<BatchToSend> {
+        let mut batches_to_send = core::mem::take(&mut self.batches_to_send);
         let mut last_topic: Option<(TopicIndex, Uuid)> = None;
         let mut size = OVERHEAD * 4 + self.config.client_id.len();
         while let Some(index) = self.accumulator.schedule.first_turn(node) {
@@ -147,18 +147,18 @@ impl Machine {
             }
             let partition = self.accumulator.partition(index);
             let more = partition.size(at) + partition.topic().len() + 2 * OVERHEAD;
-            if !members.is_empty() && size.saturating_add(more) > self.config.max_request_size {
+            if !batches_to_send.is_empty() && size.saturating_add(more) > self.config.max_request_size {
                 break;
             }
             size = size.saturating_add(more);
             let known = last_topic.filter(|(topic, _)| *topic == partition.topic_index);
             let topic = known.unwrap_or_else(|| (partition.topic_index, self.cluster.topic_id(partition.topic())));
             last_topic = Some(topic);
-            members.push(Member { partition: index, at, topic_id: topic.1 });
+            batches_to_send.push(BatchToSend { partition: index, at, topic_id: topic.1 });
             // It has had its turn. The next one is after all others'.
             self.accumulator.schedule.set(index, Wait::Examination);
         }
-        members
+        batches_to_send
     }
 
     /// Asserts that no partition waits that could send: otherwise a wake-up is missing.
@@ -178,27 +178,31 @@ impl Machine {
         self.config.is_idempotent() && versions.init_producer_id.is_some() && versions.magic() == crate::Magic::V2
     }
 
-    fn send_produce(&mut self, route: &Route, mut members: Vec<Member>) -> Option<(ConnectionId, Vec<Bytes>)> {
+    fn send_produce(
+        &mut self,
+        route: &Route,
+        mut batches_to_send: Vec<BatchToSend>,
+    ) -> Option<(ConnectionId, Vec<Bytes>)> {
         let &Route { connection: id, broker, versions, .. } = route;
-        let partition = |member: &Member| self.accumulator.partition(member.partition);
-        members.sort_by(|one, two| partition(one).compare(partition(two)));
-        let ids_known = members.iter().all(|member| !member.topic_id.is_zero());
+        let partition = |batch: &BatchToSend| self.accumulator.partition(batch.partition);
+        batches_to_send.sort_by(|one, two| partition(one).compare(partition(two)));
+        let ids_known = batches_to_send.iter().all(|batch| !batch.topic_id.is_zero());
         let version = if ids_known { versions.produce } else { versions.produce.min(LAST_VERSION_BY_NAME) };
         let header = self.network.connections.get(&id)?.header(&self.config);
-        match self.encode(version, header, &members) {
+        match self.encode(version, header, &batches_to_send) {
             Ok(bytes) => {
-                let batches = members.drain(..).map(|Member { partition, at, topic_id }| {
+                let batches = batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
                     let entry = self.accumulator.partition_mut(partition).sent(at, id);
                     SentBatch { partition, entry, topic_id }
                 });
                 let batches = batches.collect();
-                self.members = members;
+                self.batches_to_send = batches_to_send;
                 self.register(id, ApiKey::Produce, version, PendingRequest::Produce { broker, batches });
                 Some((id, bytes))
             }
             Err(error) => {
                 self.dirty = true;
-                for Member { partition: index, at, .. } in members {
+                for BatchToSend { partition: index, at, .. } in batches_to_send {
                     let reason = FailureReason::Request(error);
                     self.transition(index, |partition, context| partition.fail_unsendable(at, reason, context));
                     self.finish_transition(index);
@@ -212,11 +216,11 @@ impl Machine {
         &self,
         version: i16,
         header: RequestHeader<'_>,
-        members: &[Member],
+        batches_to_send: &[BatchToSend],
     ) -> Result<Vec<Bytes>, RequestEncodeError> {
         let mut topic_data: Vec<TopicProduceData<'_>> = Vec::new();
         let mut last_topic = None;
-        for &Member { partition: index, at, topic_id } in members {
+        for &BatchToSend { partition: index, at, topic_id } in batches_to_send {
             let partition = self.accumulator.partition(index);
             let Some(batch) = partition.stamped(at) else { continue };
             let data = PartitionProduceData { index: partition.number(), records: batch.bytes().clone() };
