@@ -73,7 +73,7 @@ impl Machine {
     pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
         match self.pending_requests.remove(id, correlation) {
             Some(PendingRequest::Produce { broker, batches }) => {
-                self.on_produce_response(id, version, frame, broker, &batches)
+                self.on_produce_response(id, version, frame, broker, &batches);
             }
             Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
             Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
