@@ -6,6 +6,7 @@ use super::event::BatchId;
 use super::identity::Identity;
 use super::io::ConnectionId;
 use super::node::Node;
+use super::sequence::StampOrder;
 use super::unfinished::Place;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;
@@ -39,8 +40,8 @@ pub(super) struct Entry {
     /// The position of its first record in the accepted batch.
     pub(super) position: usize,
     pub(super) payload: Payload,
-    /// Once it is stamped: how many batches of the partition were stamped before it under the same identity.
-    pub(super) stamped_before: u64,
+    /// Once it is stamped: what was stamped before it in the partition, under the same identity.
+    pub(super) order: StampOrder,
     pub(super) deadline: Instant,
     pub(super) failures: u32,
     pub(super) not_before: Instant,
@@ -53,7 +54,8 @@ pub(super) struct Entry {
     /// a broker that has forgotten the producer accepts any sequence number. Then the acceptance of a later batch
     /// proves nothing about this one, and `refused_by` is not set any more.
     pub(super) maybe_skipped: bool,
-    /// The broker that refused it as out of order although it may be in the log: see [`Entry::awaits_proof`].
+    /// The broker that refused it as out of order although it may be in the log: see [`Entry::awaits_proof`]. `None`
+    /// again once it is sent to another one, whose log may replace that broker's.
     pub(super) refused_by: Option<i32>,
     /// The last error after which it was retried.
     pub(super) last_error: Option<Box<BrokerError>>,
@@ -73,7 +75,7 @@ impl Entry {
             is_part: false,
             position: 0,
             payload: Payload::Sealed(sealed),
-            stamped_before: 0,
+            order: StampOrder::default(),
             deadline,
             failures: 0,
             not_before: Instant::START,

@@ -20,31 +20,53 @@ pub(super) struct Sequence {
     next: i32,
     /// How many batches were stamped under this identity.
     batches: u64,
+    /// How many records they have.
+    records: u64,
     /// A batch stamped under this identity is missing from the log, or may be: no other may be stamped under it.
     may_have_gap: bool,
     /// The last broker that accepted a batch under this identity.
     confirmed_by: Option<i32>,
-    /// The offset after that batch, if the broker reported it.
-    confirmed_end: Option<i64>,
+    /// The end of that batch, if the broker reported its offset.
+    confirmed_end: Option<ConfirmedEnd>,
+}
+
+/// The place of a batch among those stamped under the same identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct StampOrder {
+    /// How many batches of the partition were stamped before it.
+    pub(super) batches_before: u64,
+    /// How many records they have.
+    pub(super) records_before: u64,
+}
+
+/// The end of a batch that a broker accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ConfirmedEnd {
+    /// The offset after it.
+    offset: i64,
+    /// How many records were stamped up to it.
+    records: u64,
 }
 
 impl Sequence {
-    /// Assigns sequence numbers to the records of one batch, under this identity. Returns the first of them, and how
-    /// many batches were stamped before it. A new identity starts at 0.
-    pub(super) fn assign(&mut self, identity: Identity, records: usize) -> (i32, u64) {
+    /// Assigns sequence numbers to the records of one batch, under this identity. Returns the first of them, and what
+    /// was stamped before it. A new identity starts at 0.
+    pub(super) fn assign(&mut self, identity: Identity, records: usize) -> (i32, StampOrder) {
         if self.identity != Some(identity) {
             *self = Self { identity: Some(identity), ..Self::default() };
         }
-        let assigned = (self.next, self.batches);
+        let order = StampOrder { batches_before: self.batches, records_before: self.records };
+        let assigned = (self.next, order);
         self.next = advance(self.next, records);
         self.batches += 1;
+        self.records += records as u64;
         assigned
     }
 
     /// Returns `true` if the broker will still remember the batch before which this many were stamped after another one
     /// is stamped, so that it detects a retry as a duplicate.
-    pub(super) fn is_remembered(&self, stamped_before: u64) -> bool {
-        self.batches < stamped_before + REMEMBERED_BATCHES
+    pub(super) fn is_remembered(&self, batches_before: u64) -> bool {
+        self.batches < batches_before + REMEMBERED_BATCHES
     }
 
     /// Returns the identity of the last batch that was stamped.
@@ -70,17 +92,32 @@ impl Sequence {
         self.identity.filter(|_| self.may_have_gap)
     }
 
-    /// Records that this broker accepted a batch under this identity. `end` is the offset after it, if it is known.
-    pub(super) fn confirm(&mut self, identity: Identity, broker: i32, end: Option<i64>) {
+    /// Records that this broker accepted a batch of this many records under this identity. `end` is the offset after it,
+    /// if it is known.
+    pub(super) fn confirm(
+        &mut self,
+        identity: Identity,
+        broker: i32,
+        order: StampOrder,
+        records: usize,
+        end: Option<i64>,
+    ) {
         if self.identity == Some(identity) {
             self.confirmed_by = Some(broker);
-            self.confirmed_end = end;
+            let records = order.records_before + records as u64;
+            self.confirmed_end = end.map(|offset| ConfirmedEnd { offset, records });
         }
     }
 
-    /// Returns the offset after the last batch that was accepted under this identity, if it is known.
-    pub(super) fn confirmed_end(&self, identity: Identity) -> Option<i64> {
-        self.confirmed_end.filter(|_| self.identity == Some(identity))
+    /// Returns `true` if the log has room for all records that were stamped between the last accepted batch and this
+    /// one, which a broker has accepted at this offset. `false` if it is not known.
+    pub(super) fn has_room_before(&self, identity: Identity, order: StampOrder, offset: Option<i64>) -> bool {
+        let confirmed = self.confirmed_end.filter(|_| self.identity == Some(identity));
+        let room = confirmed.zip(offset).and_then(|(confirmed, offset)| {
+            let records = order.records_before.checked_sub(confirmed.records)?;
+            Some(offset.checked_sub(confirmed.offset)? >= i64::try_from(records).ok()?)
+        });
+        room.unwrap_or(false)
     }
 
     /// Returns `true` if this broker has accepted a batch under this identity. A broker that has not accepts **any**
@@ -116,7 +153,8 @@ mod tests {
     fn sequences_are_consecutive_and_a_new_identity_starts_at_0() {
         let mut sequence = Sequence::default();
         assert_eq!([3, 2, 1].map(|records| sequence.assign(ONE, records).0), [0, 3, 5]);
-        assert_eq!([4, 1].map(|records| sequence.assign(TWO, records)), [(0, 0), (4, 1)]);
+        let order = |batches_before, records_before| StampOrder { batches_before, records_before };
+        assert_eq!([4, 1].map(|records| sequence.assign(TWO, records)), [(0, order(0, 0)), (4, order(1, 4))]);
     }
 
     #[test]
@@ -137,22 +175,36 @@ mod tests {
     fn a_confirmation_holds_for_one_identity_at_one_broker() {
         let mut sequence = Sequence::default();
         sequence.assign(ONE, 1);
-        sequence.confirm(TWO, 1, None);
+        sequence.confirm(TWO, 1, StampOrder::default(), 1, None);
         assert!(!sequence.is_confirmed(ONE, 1));
-        sequence.confirm(ONE, 1, Some(7));
+        sequence.confirm(ONE, 1, StampOrder::default(), 1, Some(7));
         assert!(sequence.is_confirmed(ONE, 1));
         assert!(!sequence.is_confirmed(ONE, 2));
         sequence.clear_confirmation();
         assert!(!sequence.is_confirmed(ONE, 1));
-        sequence.confirm(ONE, 1, Some(7));
+        sequence.confirm(ONE, 1, StampOrder::default(), 1, Some(7));
         sequence.assign(TWO, 1);
         assert!(!sequence.is_confirmed(TWO, 1));
     }
 
     #[test]
+    fn a_batch_has_room_if_all_that_was_stamped_since_the_last_accepted_one_fits() {
+        let mut sequence = Sequence::default();
+        let orders = [3, 2, 4, 1].map(|records| sequence.assign(ONE, records).1);
+        assert!(!sequence.has_room_before(ONE, orders[3], Some(100)), "nothing was accepted");
+        sequence.confirm(ONE, 1, orders[0], 3, Some(43));
+        assert!(sequence.has_room_before(ONE, orders[3], Some(49)));
+        assert!(!sequence.has_room_before(ONE, orders[3], Some(48)));
+        assert!(!sequence.has_room_before(ONE, orders[3], None));
+        assert!(!sequence.has_room_before(TWO, orders[3], Some(49)));
+        sequence.confirm(ONE, 1, orders[3], 1, Some(50));
+        assert!(!sequence.has_room_before(ONE, orders[1], Some(60)), "it is before the last accepted one");
+    }
+
+    #[test]
     fn five_batches_are_remembered() {
         let mut sequence = Sequence::default();
-        let before = [0; 5].map(|_| sequence.assign(ONE, 1).1);
+        let before = [0; 5].map(|_| sequence.assign(ONE, 1).1.batches_before);
         assert_eq!(before, [0, 1, 2, 3, 4]);
         assert!(sequence.is_remembered(1) && !sequence.is_remembered(0));
     }

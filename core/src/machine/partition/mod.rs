@@ -206,7 +206,7 @@ impl Partition {
         };
         // Pipelined only after batches whose sequences the broker checks. A new batch also only while the broker still
         // remembers the first of those (it keeps the last five per producer): else it could not detect its duplicate.
-        let oldest = self.queue.get(0).map_or(0, |entry| entry.stamped_before);
+        let oldest = self.queue.get(0).map_or(0, |entry| entry.order.batches_before);
         let is_next_in_sequence = |identity: Identity| {
             self.sequence.is_confirmed(identity, broker)
                 && earlier().all(|entry| entry.payload.identity() == Some(identity))
@@ -241,8 +241,8 @@ impl Partition {
             let payload = core::mem::replace(&mut entry.payload, Payload::Gone);
             entry.payload = match (payload, identity) {
                 (Payload::Sealed(batch), Some(identity)) => {
-                    let (first, stamped_before) = sequence.assign(identity, count);
-                    entry.stamped_before = stamped_before;
+                    let (first, order) = sequence.assign(identity, count);
+                    entry.order = order;
                     let stamp = Stamp::NONE.producer(identity.id, identity.epoch, first);
                     let stamped = batch
                         .stamp(stamp)
@@ -267,6 +267,7 @@ impl Partition {
     pub(super) fn sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
+            entry.refused_by = None;
             entry.id
         })
     }

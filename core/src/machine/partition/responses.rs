@@ -125,9 +125,11 @@ impl Partition {
         if let Some(identity) = identity {
             let offset = response.map(|response| response.response.base_offset).filter(|&offset| offset >= 0);
             at -= self.complete_proven(at, identity, broker, offset, context);
-            let records = self.queue.get(at).map_or(0, |entry| entry.payload.record_count()) as i64;
-            let end = offset.map(|offset| offset.saturating_add(records));
-            self.sequence.confirm(identity, broker, end);
+            if let Some(entry) = self.queue.get(at) {
+                let records = entry.payload.record_count();
+                let end = offset.map(|offset| offset.saturating_add(records as i64));
+                self.sequence.confirm(identity, broker, entry.order, records, end);
+            }
             context.effect(Effect::Confirmed(identity));
         }
         self.complete(at, response.map_or(LogPosition::UNKNOWN, |response| response.log_position()), context);
@@ -135,7 +137,8 @@ impl Partition {
 
     /// Completes the earlier entries which the acceptance of the one at this position proves to be in the log. A broker
     /// accepted it, at this offset, so those that [await proof](Entry::awaits_proof) from that broker are between it and
-    /// the last confirmed batch, if the offsets leave room for them. If not, they fail with an unknown fate. Returns how
+    /// the last confirmed batch, if the offsets leave room for all records stamped in between: also for those of batches
+    /// that have failed since, any of which may be what is there. If not, they fail with an unknown fate. Returns how
     /// many entries were removed.
     fn complete_proven(
         &mut self,
@@ -145,15 +148,14 @@ impl Partition {
         offset: Option<i64>,
         context: &mut Context<'_>,
     ) -> usize {
+        let Some(order) = self.queue.get(at).map(|entry| entry.order) else { return 0 };
+        let has_room = self.sequence.has_room_before(identity, order, offset);
         let is_proven = |entry: &Entry| entry.refused_by == Some(broker) && entry.payload.identity() == Some(identity);
         let proven = self.queue.window().take(at).filter(|(_, entry)| is_proven(entry));
-        let proven: Vec<(usize, usize)> = proven.map(|(at, entry)| (at, entry.payload.record_count())).collect();
-        let records: usize = proven.iter().map(|(_, records)| records).sum();
-        let room = offset.zip(self.sequence.confirmed_end(identity)).and_then(|(at, end)| at.checked_sub(end));
-        let fits = room.is_some_and(|room| room >= records as i64);
-        for (removed, (at, _)) in proven.iter().enumerate() {
+        let proven: Vec<usize> = proven.map(|(at, _)| at).collect();
+        for (removed, at) in proven.iter().enumerate() {
             let at = at - removed;
-            if fits {
+            if has_room {
                 self.complete(at, LogPosition::UNKNOWN, context);
             } else {
                 self.fail_as_unknown(at, context);
@@ -220,7 +222,7 @@ impl Partition {
             });
         let is_out_of_order = response.response.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
         // A batch that may be in the log can be out of order because the broker remembers only later batches.
-        if !has_earlier && entry.stamped_before == 0 && !(entry.maybe_written && is_out_of_order) {
+        if !has_earlier && entry.order.batches_before == 0 && !(entry.maybe_written && is_out_of_order) {
             return self.refuse_identity(at, response, context);
         }
         if !has_earlier && entry.maybe_written {

@@ -48,13 +48,21 @@ impl World {
     }
 
     fn route() -> Route {
+        Self::route_to(BROKER)
+    }
+
+    fn route_to(broker: i32) -> Route {
         let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
-        Route { connection: ConnectionId::new(0), broker: BROKER, versions, is_idempotent: true }
+        Route { connection: ConnectionId::new(0), broker, versions, is_idempotent: true }
     }
 
     /// Sends the next batch. Returns its id.
     fn send(&mut self) -> Result<EntryId, BlockedOn> {
-        let route = Self::route();
+        self.send_to(BROKER)
+    }
+
+    fn send_to(&mut self, broker: i32) -> Result<EntryId, BlockedOn> {
+        let route = Self::route_to(broker);
         let at = self.partition.sendable(&route, &self.identities)?;
         self.partition.stamp(at, &route, &self.identities);
         assert!(self.partition.stamped(at).is_some());
@@ -64,6 +72,10 @@ impl World {
     fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
         let Self { partition, config, random, ids, effects, .. } = self;
         step(partition, &mut Context { index: 5, config, now: Instant::START, random, ids, effects })
+    }
+
+    fn no_response(&mut self, entry: EntryId, broker: i32) {
+        self.transition(|partition, context| partition.on_result(entry, broker, ProduceResult::NoResponse, context));
     }
 
     fn answer(&mut self, entry: EntryId, code: ErrorCode, base_offset: i64) {
@@ -176,6 +188,42 @@ fn without_room_in_the_log_an_earlier_batch_is_not_proven() {
     world.answer(second, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
     world.answer(third, ErrorCode::NONE, 41);
     assert_eq!(world.effects(), ["1 failed, maybe written", "7/0 confirmed", "2 at 41"]);
+}
+
+#[test]
+fn a_batch_that_failed_in_between_needs_room_in_the_log_too() {
+    let mut world = World::new();
+    world.accept(4);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let rest: Vec<_> = (0..3).map(|_| world.send().unwrap()).collect();
+    rest.iter().for_each(|&entry| world.no_response(entry, BROKER));
+    world.effects();
+    rest.iter().for_each(|&entry| assert_eq!(world.send(), Ok(entry)));
+    world.answer(rest[0], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    world.answer(rest[1], ErrorCode::INVALID_RECORD, -1);
+    assert_eq!(world.effects(), ["2 failed, maybe written"]);
+    // Offset 41 is one of the two between the first and the last batch, and nothing tells which of them it is.
+    world.answer(rest[2], ErrorCode::NONE, 42);
+    assert_eq!(world.effects(), ["1 failed, maybe written", "7/0 confirmed", "3 at 42"]);
+}
+
+#[test]
+fn what_another_broker_refused_before_is_sent_to_it_again_if_it_was_sent_elsewhere_meanwhile() {
+    const OTHER: i32 = BROKER + 1;
+    let mut world = World::new();
+    world.accept(3);
+    let first = world.send().unwrap();
+    world.answer(first, ErrorCode::NONE, 40);
+    let rest: Vec<_> = (0..2).map(|_| world.send().unwrap()).collect();
+    rest.iter().for_each(|&entry| world.no_response(entry, BROKER));
+    rest.iter().for_each(|&entry| assert_eq!(world.send(), Ok(entry)));
+    world.answer(rest[0], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    world.no_response(rest[1], BROKER);
+    assert_eq!(world.partition.next(LEADER), Some(1), "the first of the rest awaits proof from this broker");
+    assert_eq!(world.send_to(OTHER), Ok(rest[0]), "but not from another one");
+    world.no_response(rest[0], OTHER);
+    assert_eq!(world.partition.next(LEADER), Some(0), "the log may have changed since it was refused");
 }
 
 #[test]
