@@ -34,8 +34,9 @@ pub(crate) struct Shared {
 }
 
 const ACKS: &str = "acks";
-/// Of the two names of the setting, librdkafka returns the value of this one.
-const DELIVERY_TIMEOUT: &str = "message.timeout.ms";
+const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
+/// librdkafka's default of `delivery.timeout.ms` (CONFIGURATION.md of 2.12.1). It returns none while no setting of topics is set.
+const DEFAULT_DELIVERY_TIMEOUT: u64 = 300_000;
 pub(crate) const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 const MAX_MESSAGES: &str = "queue.buffering.max.messages";
 const MAX_KBYTES: &str = "queue.buffering.max.kbytes";
@@ -66,7 +67,9 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
     config.set(MAX_MESSAGES, "0").set(MAX_KBYTES, i32::MAX.to_string());
     let terms = Terms {
         acknowledged: effective.get(ACKS) != "0",
-        delivery_timeout: Duration::from_millis(number(&effective, DELIVERY_TIMEOUT) as u64),
+        delivery_timeout: Duration::from_millis(
+            effective.get(DELIVERY_TIMEOUT).parse().unwrap_or(DEFAULT_DELIVERY_TIMEOUT),
+        ),
     };
     Ok(Shared { config, limit, terms, brokers, secrets })
 }
