@@ -1,4 +1,4 @@
-//! The compiler's messages for keys, values and records of types that are not accepted.
+//! The compiler's messages for keys, values, records, messages and transports of types that are not accepted.
 //!
 //! Compiles snippets against core's metadata, which `cargo check` writes into the target directory, and looks for the text
 //! of the crate's `#[diagnostic::on_unimplemented]` attributes.
@@ -35,8 +35,12 @@ fn compile(name: &str, body: &str) -> (bool, String) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let source = directory.join(format!("{name}.rs"));
     let code = format!(
-        "#![allow(unused)]\nuse kafka_batch_core::{{KafkaBatch, Record, Timestamp}};\n\
-         pub fn snippet(batch: &mut KafkaBatch, id: u64, text: String, option: &Option<String>) {{\n{body}\n}}\n"
+        "#![allow(unused)]\nuse kafka_batch_core::{{BatchOptions, BoxTransport, KafkaBatch, Magic, Publish, Record, Timestamp}};\n\
+         use kafka_batch_core::{{Transport, message::{{Message, OutgoingMessage}}}};\n\
+         fn publish<T: Transport>(transport: &T) {{}}\n\
+         struct Own;\n\
+         pub fn snippet(batch: &mut KafkaBatch, id: u64, text: String, option: &Option<String>, transport: BoxTransport) {{\n\
+         {body}\n}}\n"
     );
     std::fs::write(&source, code).expect("a writable target directory");
     let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
@@ -104,4 +108,52 @@ fn a_value_that_is_not_a_record_is_rejected_with_the_way_to_make_one() {
         &["`&str` is not a record", "`Record::new(value)`"],
     );
     assert_rejected("texts", "let _ = batch.extend([text]);", &["`String` is not a record", "`Record::new(value)`"]);
+}
+
+#[test]
+fn the_key_of_a_call_and_a_format_are_accepted_in_every_form() {
+    let (compiles, errors) = compile(
+        "accepted_by_publish",
+        r#"
+        let _: Publish<'_> = Publish::to("t").key("text").key(&text).key(text.clone()).key(vec![1_u8]).key(b"bytes");
+        let _: Publish<'_> = Publish::to(text).key(id.to_be_bytes()).key(option.as_deref()).key(option.clone());
+        let _: Publish<'_> = Publish::to("t").key(std::borrow::Cow::from("cow")).key(None::<&str>);
+        let _ = BatchOptions::default().magic(Magic::V1);
+        publish(&transport);
+        "#,
+    );
+    assert!(compiles, "{errors}");
+}
+
+#[test]
+fn the_key_of_a_call_is_rejected_as_that_of_a_record() {
+    let encodings = ["`u64` is neither bytes nor text", "`n.to_string()`", "`n.to_be_bytes()`"];
+    assert_rejected("publish_integer_key", "let _: Publish<'_> = Publish::to(\"t\").key(id);", &encodings);
+    let as_deref = ["neither bytes nor text", "`value.as_deref()`"];
+    assert_rejected("publish_option_key", "let _: Publish<'_> = Publish::to(\"t\").key(option);", &as_deref);
+}
+
+#[test]
+fn a_value_that_is_not_a_message_is_rejected_with_the_ways_to_make_one() {
+    let own = ["`Own` is not a message", "`Json(value)`", "implement `kafka_batch::message::Message`"];
+    assert_rejected("own_messages", "let _ = Publish::to(\"t\").messages(&[Own]);", &own);
+    assert_rejected("own_message", "let _ = OutgoingMessage::new(Own).payload(&mut Vec::new());", &own[..1]);
+    let integer = ["`u64` is not a message", "`n.to_string()`"];
+    assert_rejected("integer_messages", "let _ = Publish::to(\"t\").messages(&[id]);", &integer);
+}
+
+#[test]
+fn what_is_not_a_transport_is_rejected_with_what_is_one() {
+    let clone = ["is not a transport", "`TokioProducer`", "pass the producer or a clone"];
+    assert_rejected("transport_reference", "publish(&&transport);", &clone);
+    assert_rejected("transport_arc", "publish(&std::sync::Arc::new(transport));", &clone);
+    assert_rejected("own_transport", "publish(&Own);", &["`Own` is not a transport", "by `build()?`"]);
+}
+
+/// The compiler's own words are enough: they name the type that is expected.
+#[test]
+fn what_is_not_a_batch_is_rejected_with_the_type_of_one() {
+    assert_rejected("not_a_batch", "let _: Publish<'_> = Publish::to(\"t\").batch(text);", &["expected `KafkaBatch`"]);
+    let sealed = "let _: Publish<'_> = Publish::to(\"t\").batch(batch.clone().seal().unwrap());";
+    assert_rejected("a_sealed_batch", sealed, &["expected `KafkaBatch`, found `SealedBatch`"]);
 }

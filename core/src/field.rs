@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::convert::identity;
 
 use bytes::Bytes;
 
@@ -46,6 +47,15 @@ pub trait IntoField<'a> {
 
     /// Converts the value; `None` is null.
     fn into_field(self) -> Option<Self::Field>;
+
+    /// Converts the value to bytes that are borrowed if the value is a reference; `None` is null. Neither references nor
+    /// `String`, `Vec<u8>` and `Cow` are copied.
+    fn into_cow(self) -> Option<Cow<'a, [u8]>>
+    where
+        Self: Sized,
+    {
+        self.into_field().map(|field| Cow::Owned(field.as_ref().to_vec()))
+    }
 }
 
 #[diagnostic::do_not_recommend] // otherwise the compiler asks for `u64: AsRef<[u8]>` when it is given a `&u64`
@@ -56,10 +66,14 @@ impl<'a, T: AsRef<[u8]> + ?Sized> IntoField<'a> for &'a T {
     fn into_field(self) -> Option<&'a [u8]> {
         Some(self.as_ref())
     }
+
+    fn into_cow(self) -> Option<Cow<'a, [u8]>> {
+        Some(Cow::Borrowed(self.as_ref()))
+    }
 }
 
 macro_rules! kept_as_it_is {
-    ($($owned:ty),*) => {$(
+    ($($owned:ty: $into_cow:expr),*) => {$(
         impl<'a> IntoField<'a> for $owned {
             type Field = Self;
 
@@ -67,11 +81,20 @@ macro_rules! kept_as_it_is {
             fn into_field(self) -> Option<Self> {
                 Some(self)
             }
+
+            fn into_cow(self) -> Option<Cow<'a, [u8]>> {
+                Some($into_cow(self))
+            }
         }
     )*};
 }
 
-kept_as_it_is!(String, Vec<u8>, Bytes, Cow<'a, [u8]>);
+kept_as_it_is!(
+    String: |text: String| Cow::Owned(text.into_bytes()),
+    Vec<u8>: Cow::Owned,
+    Bytes: |bytes: Bytes| Cow::Owned(bytes.into()),
+    Cow<'a, [u8]>: identity
+);
 
 impl<const N: usize> IntoField<'_> for [u8; N] {
     type Field = Self;
@@ -92,6 +115,10 @@ impl<'a> IntoField<'a> for Cow<'a, str> {
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         })
     }
+
+    fn into_cow(self) -> Option<Cow<'a, [u8]>> {
+        self.into_field()
+    }
 }
 
 impl<'a, F: IntoField<'a>> IntoField<'a> for Option<F> {
@@ -100,5 +127,9 @@ impl<'a, F: IntoField<'a>> IntoField<'a> for Option<F> {
     #[inline(always)]
     fn into_field(self) -> Option<F::Field> {
         self.and_then(F::into_field)
+    }
+
+    fn into_cow(self) -> Option<Cow<'a, [u8]>> {
+        self.and_then(F::into_cow)
     }
 }

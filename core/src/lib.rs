@@ -46,6 +46,8 @@ pub mod decode;
 mod delivery;
 mod due_to;
 pub mod error;
+#[cfg(test)]
+mod error_texts;
 mod failure;
 mod field;
 mod headers;

@@ -97,6 +97,12 @@ impl MagicChoice {
     }
 }
 
+impl From<Magic> for MagicChoice {
+    fn from(magic: Magic) -> Self {
+        Self::Pinned(magic)
+    }
+}
+
 impl From<BrokerVersion> for MagicChoice {
     fn from(version: BrokerVersion) -> Self {
         Self::Pinned(version.magic())

@@ -41,6 +41,14 @@ use crate::time::Timestamp;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "expected bytes, text, a `Record`, or a type that implements `Message`",
+    note = "text and bytes are messages, such as `&str`, `String`, `Vec<u8>` and `Bytes`; a serializable value becomes one by \
+            `Json(value)`, with the feature `json`",
+    note = "a number needs an encoding: pass its digits, `n.to_string()`, or its big-endian bytes, `n.to_be_bytes()`",
+    note = "for a type of your own, implement `kafka_batch::message::Message`"
+)]
 pub trait Message {
     /// Returns the value and its content type. `scratch` is empty; the value may be written into it.
     ///
@@ -235,7 +243,8 @@ impl<'a, M: Message> OutgoingMessage<'a, M> {
         self.message
     }
 
-    /// Sets the key: borrowed bytes or text, or an [`Option`] of that, of which `None` is as [`no_key`](Self::no_key).
+    /// Sets the key: borrowed bytes or text, or an [`Option`] of that, of which `None` is as [`no_key`](Self::no_key). The
+    /// message only borrows; pass `&key` of an owned one.
     #[must_use]
     pub fn key(mut self, key: impl IntoField<'a, Field = &'a [u8]>) -> Self {
         self.key = key.into_field().map_or(KeyOverride::Null, KeyOverride::Key);
@@ -318,7 +327,7 @@ impl Defaults<'_> {
 }
 
 impl<'a> Defaults<'a> {
-    /// Sets the key: borrowed bytes or text, or an [`Option`] of that.
+    /// Sets the key: borrowed bytes or text, or an [`Option`] of that. The defaults only borrow; pass `&key` of an owned one.
     #[must_use]
     pub fn key(mut self, key: impl IntoField<'a, Field = &'a [u8]>) -> Self {
         self.key = key.into_field();

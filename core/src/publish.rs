@@ -1,9 +1,12 @@
 //! The part of publishing that needs no I/O: the batch is filled, and its partition determined by its keys.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::error::Error;
+use core::fmt;
 
-use crate::batch::{AppendError, BatchOverflow, ExtendError, Full, KafkaBatch};
+use crate::batch::{AppendError, BatchOverflow, ExtendError, Full, KafkaBatch, SealErrorReason};
 use crate::failure::DeliveryError;
 use crate::field::IntoField;
 use crate::headers::HeaderList;
@@ -38,6 +41,8 @@ pub struct Publish<'a, M = ()> {
     partition: Option<i32>,
     batch: Option<KafkaBatch>,
     messages: &'a [M],
+    /// The key of the defaults, which only borrow.
+    key: Option<Cow<'a, [u8]>>,
     defaults: Defaults<'a>,
 }
 
@@ -45,7 +50,8 @@ impl Publish<'_> {
     /// Creates a request to publish to this topic, without a batch or messages.
     #[must_use]
     pub fn to(topic: impl Into<String>) -> Self {
-        Self { topic: topic.into(), partition: None, batch: None, messages: &[], defaults: Defaults::default() }
+        let defaults = Defaults::default();
+        Self { topic: topic.into(), partition: None, batch: None, messages: &[], key: None, defaults }
     }
 }
 
@@ -70,14 +76,22 @@ impl<'a, M> Publish<'a, M> {
     where
         'a: 'b,
     {
-        let Self { topic, partition, batch, messages: _, defaults } = self;
-        Publish { topic, partition, batch, messages, defaults }
+        let Self { topic, partition, batch, messages: _, key, defaults } = self;
+        Publish { topic, partition, batch, messages, key, defaults }
     }
 
-    /// Sets the key of messages that do not set their own: borrowed bytes or text, or an [`Option`] of that.
+    /// Sets the key of messages that do not set their own: bytes or text, borrowed or owned, or an [`Option`] of that, as for
+    /// [`Record::key`](crate::Record::key).
+    ///
+    /// ```
+    /// use kafka_batch_core::Publish;
+    ///
+    /// let publish = Publish::to("orders").messages(&["paid"]).key(format!("customer-{}", 7));
+    /// # let _ = publish;
+    /// ```
     #[must_use]
-    pub fn key(mut self, key: impl IntoField<'a, Field = &'a [u8]>) -> Self {
-        self.defaults = self.defaults.key(key);
+    pub fn key(mut self, key: impl IntoField<'a>) -> Self {
+        self.key = key.into_cow();
         self
     }
 
@@ -123,10 +137,11 @@ impl<M: Message> Publish<'_, M> {
     ///
     /// # Errors
     /// The messages overflow the batch, or no batch with its settings can hold one of them: the error has the batch as
-    /// it was before the call. Or the partition set is not the one that the batch's keys route to: the error has the
-    /// batch with the messages.
+    /// it was before the call. Or there is neither a record nor a message, or the partition set is negative or not the one
+    /// that the batch's keys route to: the error has the batch with the messages.
     pub fn prepare(self, new_batch: impl FnOnce() -> KafkaBatch) -> Result<PreparedBatch, PublishError> {
-        let Self { topic, partition, batch, messages, defaults } = self;
+        let Self { topic, partition, batch, messages, key, defaults } = self;
+        let defaults = defaults.key(key.as_deref());
         let mut batch = batch.unwrap_or_else(new_batch);
         match batch.messages(&defaults).try_extend(messages) {
             Ok(_) => {}
@@ -139,7 +154,7 @@ impl<M: Message> Publish<'_, M> {
         }
         let partition = partition.or(batch.routed_partition());
         let prepared = PreparedBatch { topic, partition, batch };
-        match partition.map_or(Ok(()), |requested| SendErrorReason::check_routing(&prepared.batch, requested)) {
+        match prepared.check() {
             Ok(()) => Ok(prepared),
             Err(reason) => Err(PublishError::Send(prepared.refused(reason))),
         }
@@ -159,6 +174,16 @@ pub struct PreparedBatch {
 }
 
 impl PreparedBatch {
+    /// Checks what needs no broker, so that it is not found only after a lookup of the topic.
+    fn check(&self) -> Result<(), SendErrorReason> {
+        if self.batch.is_empty() {
+            return Err(SealErrorReason::Empty.into());
+        }
+        let Some(requested) = self.partition else { return Ok(()) };
+        SendErrorReason::check_partition(&self.topic, requested)?;
+        SendErrorReason::check_routing(&self.batch, requested)
+    }
+
     /// Returns the error of sending this batch, with partition −1 if none was chosen yet.
     pub(crate) fn refused(self, reason: SendErrorReason) -> SendError {
         SendError::new(TopicPartition::new(self.topic, self.partition.unwrap_or(-1)), reason, self.batch)
@@ -170,11 +195,10 @@ impl PreparedBatch {
 /// After [`Overflow`](Self::Overflow) and [`Message`](Self::Message) the batch is as it was before the call. After
 /// [`Send`](Self::Send) and [`Delivery`](Self::Delivery) it has the messages, so publish it again by itself: with the
 /// same messages they would be in it twice.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The messages overflow the batch. Nothing was sent.
-    #[error("nothing was sent to topic {topic:?}: the batch is full at message {position}: {full}")]
     Overflow {
         /// The topic.
         topic: String,
@@ -186,7 +210,6 @@ pub enum PublishError {
         batch: Box<KafkaBatch>,
     },
     /// No batch with these settings can hold a message. Nothing was sent.
-    #[error("nothing was sent to topic {topic:?}: message {position}: {error}")]
     Message {
         /// The topic.
         topic: String,
@@ -198,11 +221,35 @@ pub enum PublishError {
         batch: Box<KafkaBatch>,
     },
     /// The batch was not accepted. Nothing was sent. The batch in the error has the messages.
-    #[error(transparent)]
     Send(SendError),
     /// The batch was accepted, and its delivery failed. The batch in the error has the messages.
-    #[error(transparent)]
     Delivery(DeliveryError),
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overflow { topic, position, full, .. } => {
+                write!(f, "nothing was sent to topic {topic:?}: the batch is full at message {position}: {full}")
+            }
+            Self::Message { topic, position, error, .. } => {
+                write!(f, "nothing was sent to topic {topic:?}: message {position}: {error}")
+            }
+            Self::Send(error) => error.fmt(f),
+            Self::Delivery(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for PublishError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Overflow { .. } => None,
+            Self::Message { error, .. } => error.source(),
+            Self::Send(error) => error.source(),
+            Self::Delivery(error) => error.source(),
+        }
+    }
 }
 
 impl PublishError {

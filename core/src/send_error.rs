@@ -2,17 +2,19 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
 
 use crate::batch::{KafkaBatch, SealErrorReason};
-use crate::cause::{ConnectionError, TimeoutCause};
+use crate::cause::{ConnectionError, Limit, TimeoutCause};
 use crate::due_to::DueTo;
-use crate::protocol::BrokerError;
+use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 use crate::transport_error::TransportError;
 
 /// Why a batch was not accepted. Nothing of it was sent, and the error has the batch.
-#[derive(Debug, thiserror::Error)]
-#[error("the batch for {to} was not accepted: {reason}")]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct SendError {
     /// The topic and partition.
@@ -37,15 +39,25 @@ impl SendError {
     }
 }
 
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the batch for {} was not accepted: {}", self.to, self.reason)
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
+    }
+}
+
 /// Why a batch was not accepted, or a topic's partitions are unknown.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SendErrorReason {
     /// The batch could not be sealed: it is empty or too large, or the codec failed.
-    #[error(transparent)]
-    Seal(#[from] SealErrorReason),
+    Seal(SealErrorReason),
     /// The keys in the batch route to another partition than the requested one.
-    #[error("the keys in the batch route to partition {routed}, but partition {requested} was requested")]
     RoutedElsewhere {
         /// The partition of its keys.
         routed: i32,
@@ -53,22 +65,23 @@ pub enum SendErrorReason {
         requested: i32,
     },
     /// No topic can have this name.
-    #[error("topic {topic:?} cannot exist: the name of a topic has 1 to 249 characters")]
     InvalidTopic {
         /// The requested topic.
         topic: String,
     },
+    /// No partition can have this number.
+    InvalidPartition {
+        /// The topic.
+        topic: String,
+        /// The requested partition, which is negative.
+        partition: i32,
+    },
     /// The topic does not exist.
-    #[error("topic {topic:?} does not exist; create it, or let the broker create topics (auto.create.topics.enable)")]
     UnknownTopic {
         /// The topic.
         topic: String,
     },
     /// The topic has no such partition.
-    #[error(
-        "topic {topic:?} has partitions 0 to {}, but partition {partition} was requested",
-        partitions.saturating_sub(1)
-    )]
     UnknownPartition {
         /// The topic.
         topic: String,
@@ -78,7 +91,6 @@ pub enum SendErrorReason {
         partitions: u32,
     },
     /// The batch is larger than `buffer.memory`, so that there can never be room for it.
-    #[error("the batch has {size} bytes, which exceeds buffer.memory ({limit}): make smaller batches, or raise it")]
     ExceedsBufferMemory {
         /// The size of the sealed batch in bytes.
         size: usize,
@@ -86,7 +98,6 @@ pub enum SendErrorReason {
         limit: usize,
     },
     /// No broker responds.
-    #[error("no broker responds ({brokers}): {cause}")]
     NoBroker {
         /// The addresses that were tried.
         brokers: String,
@@ -94,7 +105,6 @@ pub enum SendErrorReason {
         cause: NoBrokerCause,
     },
     /// A broker refused, for example because the producer is not authorized to write to the topic.
-    #[error("topic {topic:?}: {error}")]
     Broker {
         /// The topic.
         topic: String,
@@ -102,18 +112,85 @@ pub enum SendErrorReason {
         error: BrokerError,
     },
     /// Authentication failed, on either side. Retrying with the same credentials and certificates fails again.
-    #[error("authentication failed: {0}")]
     Authentication(AuthenticationError),
     /// The producer is closed.
-    #[error("the producer is closed")]
     Closed,
     /// The task that sends batches has ended before the producer was closed, because its runtime was shut down, or
     /// because it panicked. Retrying with the same producer always fails.
-    #[error("{STOPPED}")]
     Stopped,
     /// An error that is particular to the transport.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
+    Transport(TransportError),
+}
+
+impl fmt::Display for SendErrorReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seal(reason) => reason.fmt(f),
+            Self::RoutedElsewhere { routed, requested } => write!(
+                f,
+                "the keys in the batch route to partition {routed}, but partition {requested} was requested: request \
+                 partition {routed}, or none"
+            ),
+            Self::InvalidTopic { topic } => {
+                write!(f, "topic {topic:?} cannot exist: the name of a topic has 1 to 249 characters")
+            }
+            Self::InvalidPartition { topic, partition } => write!(
+                f,
+                "topic {topic:?} cannot have partition {partition}: partitions are numbered from 0; request one of them, \
+                 or none, for one that the producer chooses"
+            ),
+            Self::UnknownTopic { topic } => write!(
+                f,
+                "topic {topic:?} does not exist; create it, or let the broker create topics (auto.create.topics.enable)"
+            ),
+            Self::UnknownPartition { topic, partition, partitions } => {
+                let last = partitions.saturating_sub(1);
+                write!(f, "topic {topic:?} has partitions 0 to {last}, but partition {partition} was requested")
+            }
+            Self::ExceedsBufferMemory { size, limit } => write!(
+                f,
+                "the batch has {size} bytes, which exceeds buffer.memory ({limit}): make smaller batches, or raise it"
+            ),
+            Self::NoBroker { brokers, cause } => write!(f, "no broker responds ({brokers}): {cause}"),
+            Self::Broker { topic, error } => write!(f, "topic {topic:?}: {error}"),
+            Self::Authentication(error) => write!(f, "authentication failed: {error}"),
+            Self::Closed => f.write_str("the producer is closed"),
+            Self::Stopped => f.write_str(STOPPED),
+            Self::Transport(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for SendErrorReason {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Seal(reason) => reason.source(),
+            Self::NoBroker { cause, .. } => cause.source(),
+            Self::Broker { error, .. } => error.source(),
+            Self::Authentication(error) => error.source(),
+            Self::Transport(error) => error.source(),
+            Self::RoutedElsewhere { .. }
+            | Self::InvalidTopic { .. }
+            | Self::InvalidPartition { .. }
+            | Self::UnknownTopic { .. }
+            | Self::UnknownPartition { .. }
+            | Self::ExceedsBufferMemory { .. }
+            | Self::Closed
+            | Self::Stopped => None,
+        }
+    }
+}
+
+impl From<SealErrorReason> for SendErrorReason {
+    fn from(reason: SealErrorReason) -> Self {
+        Self::Seal(reason)
+    }
+}
+
+impl From<TransportError> for SendErrorReason {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
 }
 
 /// The text of each variant `Stopped`.
@@ -121,8 +198,30 @@ pub(crate) const STOPPED: &str = "the producer's task has ended before the produ
                                   down, or it panicked): build a new producer on a running one";
 
 impl SendErrorReason {
+    /// Checks a batch and its destination as far as that needs no broker: the batch has records, its keys route to the
+    /// requested partition, and that is not negative. Every transport calls this first.
+    ///
+    /// # Errors
+    /// [`Seal`](Self::Seal) with [`SealErrorReason::Empty`], [`RoutedElsewhere`](Self::RoutedElsewhere) or
+    /// [`InvalidPartition`](Self::InvalidPartition).
+    pub fn check(batch: &KafkaBatch, to: &TopicPartition) -> Result<(), Self> {
+        if batch.is_empty() {
+            return Err(SealErrorReason::Empty.into());
+        }
+        Self::check_routing(batch, to.partition)?;
+        Self::check_partition(&to.topic, to.partition)
+    }
+
+    /// Checks that a partition can exist: its number is not negative.
+    ///
+    /// # Errors
+    /// [`InvalidPartition`](Self::InvalidPartition).
+    pub fn check_partition(topic: &str, partition: i32) -> Result<(), Self> {
+        if partition < 0 { Err(Self::InvalidPartition { topic: topic.into(), partition }) } else { Ok(()) }
+    }
+
     /// Checks that the keys of a batch do not [route](crate::BatchOptions::route_by_key) it to another partition than
-    /// `requested`. Every transport calls this first.
+    /// `requested`.
     ///
     /// # Errors
     /// [`RoutedElsewhere`](Self::RoutedElsewhere).
@@ -130,6 +229,27 @@ impl SendErrorReason {
         match batch.routed_partition() {
             Some(routed) if routed != requested => Err(Self::RoutedElsewhere { routed, requested }),
             _ => Ok(()),
+        }
+    }
+
+    /// Returns the broker's error code, if a broker responded with an error.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Broker { error, .. } => Some(error.code),
+            _ => None,
+        }
+    }
+
+    /// Returns the error of a connection that caused this, if it is known: a failed authentication, or the last error before
+    /// a timeout.
+    /// The module [`error`](crate::error) has an example.
+    #[must_use]
+    pub fn connection_error(&self) -> Option<&ConnectionError> {
+        match self {
+            Self::NoBroker { cause: NoBrokerCause::TimedOut { cause, .. }, .. } => cause.as_ref()?.connection_error(),
+            Self::Authentication(AuthenticationError::Connection(error)) => Some(error),
+            _ => None,
         }
     }
 
@@ -145,15 +265,45 @@ impl SendErrorReason {
 }
 
 /// Why no broker responds.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum NoBrokerCause {
     /// No response arrived within `request.timeout.ms`.
-    #[error("no response arrived within request.timeout.ms{}", DueTo(_0.as_ref()))]
-    TimedOut(Option<Box<TimeoutCause>>),
+    TimedOut {
+        /// The value of that setting.
+        limit: Duration,
+        /// What was waited for, and the last error before.
+        cause: Option<Box<TimeoutCause>>,
+    },
     /// The transport's own error, as over librdkafka.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
+    Transport(TransportError),
+}
+
+impl fmt::Display for NoBrokerCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut { limit, cause } => {
+                let limit = Limit("request.timeout.ms", *limit);
+                write!(f, "no response arrived within {limit}{}", DueTo(cause.as_ref()))
+            }
+            Self::Transport(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for NoBrokerCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::TimedOut { cause, .. } => cause.as_ref()?.source(),
+            Self::Transport(error) => error.source(),
+        }
+    }
+}
+
+impl From<TransportError> for NoBrokerCause {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
 }
 
 /// Why authentication failed.
@@ -169,8 +319,7 @@ pub enum AuthenticationError {
 }
 
 /// Why a flush ended before every batch had an outcome.
-#[derive(Debug, thiserror::Error)]
-#[error("{outstanding} records were still in flight when the flush ended: {reason}")]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct FlushError {
     /// The number of records without an outcome.
@@ -184,6 +333,19 @@ impl FlushError {
     #[must_use]
     pub const fn new(outstanding: usize, reason: FlushErrorReason) -> Self {
         Self { outstanding, reason }
+    }
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { outstanding, reason } = self;
+        write!(f, "{outstanding} records were still in flight when the flush ended: {reason}")
+    }
+}
+
+impl Error for FlushError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
     }
 }
 

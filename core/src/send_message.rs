@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::error::Error;
 use core::fmt;
 
 use crate::batch::AppendError;
@@ -168,7 +169,11 @@ impl fmt::Display for EnqueueError {
     }
 }
 
-impl core::error::Error for EnqueueError {}
+impl Error for EnqueueError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
+    }
+}
 
 /// Why a message was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -245,7 +250,11 @@ impl fmt::Display for RecordDeliveryError {
     }
 }
 
-impl core::error::Error for RecordDeliveryError {}
+impl Error for RecordDeliveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.reason.source()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,13 @@ use crate::send_error::{FlushError, SendError, SendErrorReason};
 /// Dropping the future of [`send_batch`](Self::send_batch) before it completes sends nothing, and drops the batch. Once
 /// it has completed, the batch is accepted and will be sent; dropping [`Pending`](Self::Pending) only discards its
 /// outcome.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transport",
+    label = "expected a producer, such as `TokioProducer`, or a `BoxTransport`",
+    note = "a builder becomes a producer by `build()?`",
+    note = "instead of a reference to a producer, or an `Arc` of one, pass the producer or a clone: it is a cheap handle",
+    note = "where the type must not appear, as in a struct that holds any producer, use `BoxTransport`, from `.boxed()`"
+)]
 pub trait Transport: Sync {
     /// Completes with the outcome of an accepted batch. Dropping it discards the outcome; the batch is still sent.
     type Pending: Future<Output = Result<Delivery, DeliveryError>> + Send;

@@ -24,6 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant as Moment, SystemTime};
 
 use bytes::Bytes;
+use kafka_batch::error::TransportError;
 use kafka_batch::machine::{
     BatchId, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, Instant, Machine, MachineConfig,
     MachineSendError, Output,
@@ -131,8 +132,8 @@ impl BlockingProducer {
             SocketEvent::Transmitted(id) => self.machine.handle_input(Input::Transmitted(id), now),
             SocketEvent::Closed(id, how, error) => {
                 if self.connections.remove(&id).is_some() {
-                    let details = error.map(|error| error.to_string()); // for error messages only
-                    self.machine.handle_input(Input::Closed(id, how, details.as_deref()), now);
+                    let error = error.map(TransportError::new);
+                    self.machine.handle_input(Input::Closed(id, how, error.as_ref()), now);
                 }
             }
         }

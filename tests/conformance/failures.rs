@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use kafka_batch::protocol::ErrorCode;
 use kafka_batch::{
-    BatchOptions, DeliveryError, FailureReason, Fate, KafkaBatch, SealErrorReason, SendError, SendErrorReason,
-    TopicPartition, Transport,
+    BatchOptions, DeliveryError, FailureReason, Fate, KafkaBatch, Publish, PublishError, SealErrorReason, SendError,
+    SendErrorReason, TopicPartition, Transport,
 };
 use rdkafka::types::RDKafkaRespErr as Code;
 
@@ -22,6 +22,7 @@ over_each_transport_and_to_kafka! {
 
 over_each_transport! {
     a_topic_that_does_not_exist
+    an_empty_batch_and_a_negative_partition_need_no_broker
     brokers_that_do_not_respond
     a_batch_that_the_broker_finds_too_large_is_returned_and_split
     retriable_errors_are_retried_without_loss_and_in_order
@@ -70,13 +71,31 @@ async fn a_topic_that_does_not_exist<S: Subject>() {
 
 async fn a_partition_that_the_topic_does_not_have<S: Subject>(cluster: Cluster) {
     let producer = cluster.producer::<S>();
-    for asked in [3, 1_000, -1, i32::MIN] {
+    for asked in [3, 1_000] {
         let error = rejected::<S>(&producer, &batch(["v"]), cluster.partition(asked)).await;
         let SendErrorReason::UnknownPartition { partitions: 3, partition, .. } = error.reason else {
             panic!("{error}")
         };
         assert_eq!(partition, asked);
     }
+}
+
+/// What needs no broker is checked without one: there is none at this address.
+async fn an_empty_batch_and_a_negative_partition_need_no_broker<S: Subject>() {
+    let producer = S::create(wanted("127.0.0.1:1".to_owned()));
+    for partition in [-1, i32::MIN] {
+        let error = rejected::<S>(&producer, &batch(["v"]), TopicPartition::new("t", partition)).await;
+        let SendErrorReason::InvalidPartition { partition: found, .. } = error.reason else { panic!("{error}") };
+        assert_eq!(found, partition);
+        let published = producer.publish_batch(Publish::to("t").partition(partition).messages(&["v"])).await;
+        let Err(PublishError::Send(error)) = published else { panic!("{published:?}") };
+        assert!(matches!(error.reason, SendErrorReason::InvalidPartition { .. }), "{error}");
+    }
+    let error = rejected::<S>(&producer, &KafkaBatch::new(0), TopicPartition::new("t", 0)).await;
+    assert!(matches!(error.reason, SendErrorReason::Seal(SealErrorReason::Empty)), "{error}");
+    let published: Result<_, PublishError> = producer.publish_batch(Publish::to("t")).await;
+    let Err(PublishError::Send(error)) = published else { panic!("{published:?}") };
+    assert!(matches!(error.reason, SendErrorReason::Seal(SealErrorReason::Empty)), "{error}");
 }
 
 async fn brokers_that_do_not_respond<S: Subject>() {

@@ -110,7 +110,7 @@ fn a_task_that_panics_leaves_no_future_pending() {
 #[test]
 fn without_a_runtime_tokio_s_producer_reports_it() {
     let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:9092");
-    assert!(matches!(builder.build(), Err(ConfigError::NoRuntime(_))));
+    assert!(matches!(builder.build(), Err(ConfigError::NoRuntime { .. })));
 }
 
 #[test]

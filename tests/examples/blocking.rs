@@ -62,7 +62,7 @@ fn blocking_reports_errors_with_remedies() {
     blocking(&["--brokers", "localhost"]).fails(2, &["--brokers", "HOST:PORT"]);
     blocking(&["--acks", "2"]).fails(2, &["--acks", "all, 1 or 0"]);
     blocking(&["--partition", "3"]).fails(1, &["--partition 3", "name one from 0 to 2"]);
-    let expected = "cannot be published to: no response arrived within request.timeout.ms: ";
+    let expected = "cannot be published to: no response arrived within request.timeout.ms (";
     blocking(&["--topic", "no such name", "--brokers", "127.0.0.1:1", "--timeout", "2"])
         .fails(1, &["127.0.0.1:1: could not connect: Connection refused", expected, "remedy: "]);
 

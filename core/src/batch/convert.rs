@@ -102,11 +102,10 @@ impl fmt::Display for LossyConversion {
 impl Error for LossyConversion {}
 
 /// Why a batch could not be converted. The error has the batch, unchanged.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ConvertError {
     /// The conversion would lose more than is allowed.
-    #[error("{refused}")]
     Losses {
         /// The properties that would be lost.
         refused: LossyConversion,
@@ -114,7 +113,6 @@ pub enum ConvertError {
         batch: Box<KafkaBatch>,
     },
     /// In this format the batch would exceed the 2³¹ − 1 bytes that the format allows.
-    #[error("the batch cannot be converted to {magic}: {reason}; split it first")]
     TooLong {
         /// The format to convert to.
         magic: Magic,
@@ -123,6 +121,26 @@ pub enum ConvertError {
         /// The batch.
         batch: Box<KafkaBatch>,
     },
+}
+
+impl fmt::Display for ConvertError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Losses { refused, .. } => refused.fmt(f),
+            Self::TooLong { magic, reason, .. } => {
+                write!(f, "the batch cannot be converted to {magic}: {reason}; split it first")
+            }
+        }
+    }
+}
+
+impl Error for ConvertError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Losses { refused, .. } => refused.source(),
+            Self::TooLong { reason, .. } => reason.source(),
+        }
+    }
 }
 
 impl KafkaBatch {

@@ -117,8 +117,8 @@ impl BatchOptions {
         self
     }
 
-    /// Sets the message format: [`MagicChoice::Pinned`], or a [`BrokerVersion`](crate::BrokerVersion). Default:
-    /// [`MagicChoice::Auto`].
+    /// Sets the message format: a [`Magic`], which pins it, a [`BrokerVersion`](crate::BrokerVersion), which pins the newest
+    /// one of such brokers, or a [`MagicChoice`]. Default: [`MagicChoice::Auto`].
     #[must_use]
     pub fn magic(mut self, choice: impl Into<MagicChoice>) -> Self {
         self.magic = choice.into();

@@ -1,5 +1,6 @@
 //! The outcome of filling a batch: the record was appended, the batch is full, or no batch can hold the record.
 
+use core::error::Error;
 use core::fmt;
 use core::ops::Range;
 
@@ -230,14 +231,12 @@ pub enum AppendError {
 ///
 /// The caller still has the refused record: at `position`, or, after [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from),
 /// in the iterator.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ExtendError {
     /// The batch is full.
-    #[error(transparent)]
     Overflow(BatchOverflow),
     /// No batch with these settings can hold a record.
-    #[error("at position {position}: {error}")]
     #[non_exhaustive]
     Failed {
         /// The position of the record among those passed, counted from 0.
@@ -260,6 +259,24 @@ pub struct BatchOverflow {
     pub full: Full,
     /// The records before it, which stay in the batch; empty after `try_extend`, which keeps none.
     pub appended: Appended,
+}
+
+impl fmt::Display for ExtendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overflow(overflow) => overflow.fmt(f),
+            Self::Failed { position, error, .. } => write!(f, "at position {position}: {error}"),
+        }
+    }
+}
+
+impl Error for ExtendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Overflow(overflow) => overflow.source(),
+            Self::Failed { error, .. } => error.source(),
+        }
+    }
 }
 
 impl ExtendError {

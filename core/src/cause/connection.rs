@@ -1,16 +1,19 @@
 //! Errors of connections.
 
 use alloc::string::{String, ToString};
+use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use super::broker_address::BrokerAddress;
-use super::millis::Millis;
+use super::millis::Limit;
 use super::pending_request::PendingRequest;
 use super::producer_id::ProducerIdError;
 use super::scram::ScramError;
 use super::security::{ForeignProtocol, SecurityMismatch};
 use crate::due_to::DueTo;
 use crate::protocol::{ApiKey, BrokerError, ProtocolError};
+use crate::transport_error::TransportError;
 
 /// A broker could not be reached, or a connection to it was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +42,9 @@ impl fmt::Display for ConnectionError {
         let Self { broker, kind, pending, partial, mismatch } = self;
         write!(f, "{broker}: ")?;
         match (kind, pending) {
-            (ConnectionErrorKind::RequestTimeout, Some(request)) => {
+            (ConnectionErrorKind::RequestTimeout { limit }, Some(request)) => {
                 let verb = if request.expects_response { "answered" } else { "written" };
-                write!(f, "{request} was not {verb} within {}", Millis(request.elapsed))?;
+                write!(f, "{request} was not {verb} within {}", Limit("request.timeout.ms", *limit))?;
             }
             (ConnectionErrorKind::Disconnected { .. }, Some(request)) => {
                 let verb = if request.expects_response { "unanswered" } else { "not written yet" };
@@ -56,44 +59,97 @@ impl fmt::Display for ConnectionError {
     }
 }
 
-impl core::error::Error for ConnectionError {}
+impl Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
 
 /// The kind of a [`ConnectionError`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionErrorKind {
     /// The connection ended, or could not be established.
-    #[error("{how}{}", DueTo(details.as_ref()))]
     Disconnected {
         /// How it ended.
         how: Disconnect,
-        /// The message of the operating system or the TLS library, if the driver passed it on.
-        details: Option<String>,
+        /// The error of the operating system or the TLS library, if the driver passed it on. The transports of this project
+        /// pass the `std::io::Error`, whose kind `TransportError::io_error_kind` returns (feature `std`).
+        error: Option<TransportError>,
     },
     /// The connection was not established within `socket.connection.setup.timeout.ms`.
-    #[error("could not connect within socket.connection.setup.timeout.ms")]
-    SetupTimeout,
+    SetupTimeout {
+        /// The value of that setting.
+        limit: Duration,
+    },
     /// A request was not answered within `request.timeout.ms`. [`ConnectionError::pending`] is the request.
-    #[error("a request was not answered within request.timeout.ms")]
-    RequestTimeout,
+    RequestTimeout {
+        /// The value of that setting; for ApiVersions with a `broker.version.fallback`, that of
+        /// `socket.connection.setup.timeout.ms`, if it is shorter.
+        limit: Duration,
+    },
     /// The received bytes violate the protocol.
-    #[error("it violates the protocol: {0}")]
     Protocol(String),
     /// The first bytes received are not of Kafka's protocol.
-    #[error("{0}")]
     Foreign(ForeignProtocol),
     /// The broker offers no version of this API that this client speaks.
-    #[error("it offers no version of {0} that this client speaks ({versions})", versions = _0.versions())]
     Incompatible(ApiKey),
     /// The broker refused ApiVersions or the credentials, or requires a rebootstrap (KIP-1102).
-    #[error(transparent)]
-    Refused(#[from] BrokerError),
+    Refused(BrokerError),
     /// SCRAM authentication failed, on either side.
-    #[error("SCRAM: {0}")]
     Scram(ScramError),
     /// The response to InitProducerId has no usable producer id.
-    #[error(transparent)]
-    ProducerId(#[from] ProducerIdError),
+    ProducerId(ProducerIdError),
+}
+
+impl fmt::Display for ConnectionErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected { how, error } => write!(f, "{how}{}", DueTo(error.as_ref())),
+            Self::SetupTimeout { limit } => {
+                write!(f, "could not connect within {}", Limit("socket.connection.setup.timeout.ms", *limit))
+            }
+            Self::RequestTimeout { limit } => {
+                write!(f, "a request was not answered within {}", Limit("request.timeout.ms", *limit))
+            }
+            Self::Protocol(violation) => write!(f, "it violates the protocol: {violation}"),
+            Self::Foreign(protocol) => protocol.fmt(f),
+            Self::Incompatible(api) => {
+                write!(f, "it offers no version of {api} that this client speaks ({})", api.versions())
+            }
+            Self::Refused(error) => error.fmt(f),
+            Self::Scram(error) => write!(f, "SCRAM: {error}"),
+            Self::ProducerId(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ConnectionErrorKind {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Disconnected { error, .. } => error.as_ref()?.source(),
+            Self::Refused(error) => error.source(),
+            Self::Scram(error) => error.source(),
+            Self::ProducerId(error) => error.source(),
+            Self::SetupTimeout { .. }
+            | Self::RequestTimeout { .. }
+            | Self::Protocol(_)
+            | Self::Foreign(_)
+            | Self::Incompatible(_) => None,
+        }
+    }
+}
+
+impl From<BrokerError> for ConnectionErrorKind {
+    fn from(error: BrokerError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<ProducerIdError> for ConnectionErrorKind {
+    fn from(error: ProducerIdError) -> Self {
+        Self::ProducerId(error)
+    }
 }
 
 impl From<ProtocolError> for ConnectionErrorKind {

@@ -14,6 +14,7 @@ mod topic_lookup;
 
 pub use self::broker_address::BrokerAddress;
 pub use self::connection::{ConnectionError, ConnectionErrorKind, Disconnect};
+pub(crate) use self::millis::Limit;
 pub use self::pending_request::PendingRequest;
 pub use self::producer_id::ProducerIdError;
 pub use self::scram::ScramError;

@@ -1,5 +1,6 @@
 //! The cause of a timeout: what was waited for when it expired, and the last error before it.
 
+use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
@@ -85,7 +86,7 @@ pub enum LastErrorKind {
     Broker(#[from] BrokerError),
 }
 
-/// Why a timeout expired: the source in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and of
+/// Why a timeout expired: the cause in [`FailureReason::TimedOut`](crate::FailureReason::TimedOut) and
 /// [`TopicLookupError::TimedOut`](super::TopicLookupError::TimedOut).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,6 +99,15 @@ pub struct TimeoutCause {
 }
 
 impl TimeoutCause {
+    /// Returns the last error before the timeout if it was one of a connection.
+    #[must_use]
+    pub const fn connection_error(&self) -> Option<&ConnectionError> {
+        match &self.last_error {
+            Some(LastError { error: LastErrorKind::Connection(error), .. }) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Returns `None` if nothing is known.
     pub(crate) fn new(waiting_for: Option<WaitingFor>, last_error: Option<LastError>) -> Option<Self> {
         (waiting_for.is_some() || last_error.is_some()).then_some(Self { waiting_for, last_error })
@@ -118,4 +128,8 @@ impl fmt::Display for TimeoutCause {
     }
 }
 
-impl core::error::Error for TimeoutCause {}
+impl Error for TimeoutCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.last_error.as_ref()?.error.source()
+    }
+}

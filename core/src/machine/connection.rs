@@ -291,8 +291,7 @@ impl Connection {
         match step {
             Ok(HandshakeStep::Send(bytes, handshake)) => {
                 self.record_output(config);
-                let awaits_api_versions = handshake.awaits_api_versions();
-                let limit = if awaits_api_versions { config.versions_timeout() } else { config.request_timeout };
+                let limit = response_limit(handshake.awaits_api_versions(), config);
                 self.state = State::Handshake(handshake, now + limit);
                 events.push(ConnectionEvent::Transmit(bytes));
             }
@@ -303,6 +302,11 @@ impl Connection {
             }
             Err(kind) => self.fail(kind, events),
         }
+    }
+
+    /// Returns how long to wait for the response to the pending request.
+    pub(super) fn response_limit(&self, config: &MachineConfig) -> Duration {
+        response_limit(self.awaits_api_versions(), config)
     }
 
     /// Returns how much of a session is used: 85 to 95 %, as in the Java client, at random, so that connections do not
@@ -393,4 +397,9 @@ impl Connection {
         let idle = self.last_used + config.connections_max_idle;
         unused.then(|| self.session_until.map_or(idle, |expiry| expiry.min(idle)))
     }
+}
+
+/// Returns how long to wait for a response.
+fn response_limit(awaits_api_versions: bool, config: &MachineConfig) -> Duration {
+    if awaits_api_versions { config.versions_timeout() } else { config.request_timeout }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::event::Event;
 use crate::cause::Disconnect;
 use crate::time::Instant;
+use crate::transport_error::TransportError;
 
 /// The id of one attempt to connect, and of the connection that results. The machine assigns it with
 /// [`Output::Connect`] and never reuses it, so late input from a connection that was dropped is ignored.
@@ -45,8 +46,8 @@ pub enum Input<'a> {
     /// effect, and a driver that cannot report it may omit it.
     Transmitted(ConnectionId),
     /// The connection ended, or could not be established. Not to be reported after [`Output::Close`] of the connection.
-    /// The text is the message of the operating system or the TLS library; errors include it.
-    Closed(ConnectionId, Disconnect, Option<&'a str>),
+    /// The error is that of the operating system or the TLS library; errors of the machine contain it.
+    Closed(ConnectionId, Disconnect, Option<&'a TransportError>),
 }
 
 impl fmt::Debug for Input<'_> {
@@ -57,7 +58,7 @@ impl fmt::Debug for Input<'_> {
                 f.debug_tuple("Received").field(id).field(&format_args!("{} bytes", bytes.len())).finish()
             }
             Self::Transmitted(id) => f.debug_tuple("Transmitted").field(id).finish(),
-            Self::Closed(id, how, details) => f.debug_tuple("Closed").field(id).field(how).field(details).finish(),
+            Self::Closed(id, how, error) => f.debug_tuple("Closed").field(id).field(how).field(error).finish(),
         }
     }
 }

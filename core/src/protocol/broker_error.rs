@@ -72,6 +72,9 @@ impl BrokerError {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
                 "create the topic, or let the broker create topics (auto.create.topics.enable)"
             }
+            ErrorCode::LEADER_NOT_AVAILABLE => {
+                "leaders are missing while a topic is created, and while its brokers are down: try again later"
+            }
             ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => {
                 "split the batch, or raise the topic's max.message.bytes"
             }

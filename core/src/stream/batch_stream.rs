@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::error::Error;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::mem;
@@ -97,14 +98,25 @@ pub struct RolledBatch<T> {
 }
 
 /// A message of a [`BatchStream`] that no batch with its settings can hold. It is in no batch.
-#[derive(Debug, thiserror::Error)]
-#[error("a message was rejected by its batch: {error}")]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct RejectedMessage<T> {
     /// The message.
     pub message: T,
     /// The reason.
     pub error: AppendError,
+}
+
+impl<T> fmt::Display for RejectedMessage<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a message was rejected by its batch: {}", self.error)
+    }
+}
+
+impl<T: fmt::Debug> Error for RejectedMessage<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl<'d, S: Stream<Item: Message>> BatchStream<'d, S> {

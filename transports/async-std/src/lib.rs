@@ -59,6 +59,7 @@ use std::time::Instant;
 use async_io::{Async, Timer};
 pub use kafka_batch_transport::{
     ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
+    SettingErrorReason, SettingValue,
 };
 use kafka_batch_transport::{Runtime, runtime_producer};
 

@@ -47,6 +47,8 @@ struct State {
     queue_state: QueueState,
     semaphore: Semaphore,
     commands: Vec<Command>,
+    /// Whether any batch or message was accepted yet.
+    has_accepted: bool,
     /// Messages that are not in a command yet. Empty once the queue is not open.
     gathering: Gathering,
     /// Whether the driver has let other tasks run since a batch of messages became due.
@@ -118,6 +120,7 @@ impl CommandQueue {
             queue_state: QueueState::Open,
             semaphore: Semaphore::new(Permits { records: usize::MAX, bytes }),
             commands: Vec::new(),
+            has_accepted: false,
             gathering,
             has_yielded: false,
             driver_waker: None,
@@ -161,6 +164,7 @@ impl CommandQueue {
                 }
                 let (sender, receiver) = Sender::new(Accepted::new(batch, to));
                 state.commands.push(Command::Send(sender));
+                state.has_accepted = true;
                 unlock_and_wake(state);
                 Ok(receiver)
             }
@@ -224,6 +228,7 @@ impl CommandQueue {
                 Err(error) => break Err(Some(error)),
             }
         };
+        state.has_accepted |= appended.is_ok();
         let used = appended.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
         let mut surplus = acquired;
         surplus -= used;
@@ -292,10 +297,11 @@ impl CommandQueue {
         }
     }
 
-    /// Requests a flush. Returns the receiver of its outcome, or `None` if the driver has ended, when no batch is in flight.
+    /// Requests a flush. Returns the receiver of its outcome, or `None` if no batch can be in flight: nothing was accepted yet, so
+    /// that there is no need for the driver to run, or the driver has ended.
     pub(crate) fn flush(&self) -> Option<Receiver<Flushed>> {
         let mut state = lock(&self.state);
-        if state.has_ended() {
+        if state.has_ended() || !state.has_accepted {
             return None;
         }
         self.push_all_gathered(&mut state);
@@ -305,7 +311,8 @@ impl CommandQueue {
         Some(receiver)
     }
 
-    /// Accepts no further batch, and requests that the machine is closed. Returns as [`flush`](Self::flush).
+    /// Accepts no further batch, and requests that the machine is closed. Returns the receiver of the outcome, or `None` if the
+    /// driver has ended.
     pub(crate) fn close(&self, mode: CloseMode) -> Option<Receiver<Flushed>> {
         let (sender, receiver) = Sender::new(FlushOrClose);
         self.begin_close(mode, Some(sender)).then_some(receiver)

@@ -1,11 +1,12 @@
 //! Connecting to a broker by host name.
 
+use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use crate::runtime::Runtime;
 
@@ -16,8 +17,49 @@ pub(crate) async fn connect<R: Runtime>(
     until: Instant,
     failures: usize,
 ) -> io::Result<R::Stream> {
+    let is_address = host.parse::<IpAddr>().is_ok();
     let addresses = R::resolve(host, port).await?;
-    connect_to_any(addresses, until, failures, |address, limit| timeout::<R, _>(limit, R::connect(address))).await
+    let connect = |address, limit| timeout::<R, _>(limit, R::connect(address));
+    connect_to_any(addresses, until, failures, connect).await.map_err(|failed| failed.into_error(is_address))
+}
+
+/// Why no address of a broker accepted a connection: the last error, and the address that it is about.
+#[derive(Debug)]
+struct Failed {
+    address: Option<SocketAddr>,
+    error: io::Error,
+}
+
+impl Failed {
+    /// Returns the error. It names the address, unless the broker's host is an address itself, which errors name in any case.
+    fn into_error(self, is_address: bool) -> io::Error {
+        match self {
+            Self { address: Some(address), error } if !is_address => {
+                io::Error::new(error.kind(), AtAddress { address, error })
+            }
+            Self { error, .. } => error,
+        }
+    }
+}
+
+/// An error of one address of a host name.
+#[derive(Debug)]
+struct AtAddress {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+impl fmt::Display for AtAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.error)
+    }
+}
+
+/// The source of the error itself, whose text is a part of this one.
+impl Error for AtAddress {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
 }
 
 /// Fails with `TimedOut` if the attempt takes longer than `limit`.
@@ -47,8 +89,9 @@ async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
     until: Instant,
     failures: usize,
     connect: impl Fn(SocketAddr, Duration) -> F,
-) -> io::Result<S> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+) -> Result<S, Failed> {
+    let none = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    let mut last = Failed { address: None, error: none };
     let first = failures % addresses.len().max(1);
     addresses.rotate_left(first);
     for (tried, &address) in addresses.iter().enumerate() {
@@ -56,7 +99,7 @@ async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
         let share = until.saturating_duration_since(Instant::now()) / left;
         match connect(address, share).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
+            Err(error) => last = Failed { address: Some(address), error },
         }
     }
     Err(last)
@@ -87,9 +130,12 @@ mod tests {
         };
         assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, connect)).unwrap(), 3);
         assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
-        let error = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
-        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "127.0.0.1:2: timed out".to_owned()));
-        let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err();
+        for (is_address, expected) in [(false, "127.0.0.1:2: timed out"), (true, "timed out")] {
+            let failed = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
+            let error = failed.into_error(is_address);
+            assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, expected.to_owned()));
+        }
+        let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err().into_error(false);
         assert_eq!(error.to_string(), "the host name has no address");
     }
 

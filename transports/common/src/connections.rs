@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         ConnectionPoll::Event
                     }
                     Poll::Ready(Err(error)) => {
-                        driver.disconnected(id, Disconnect::NotConnected, Some(&error));
+                        driver.disconnected(id, Disconnect::NotConnected, Some(error));
                         ConnectionPoll::Ended
                     }
                 }
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         Ok(_) => ConnectionPoll::None,
                         Err(error) => {
                             let read_error = read_last(id, stream, buffer, driver, reader);
-                            driver.disconnected(id, Disconnect::Broken, Some(read_error.as_ref().unwrap_or(&error)));
+                            driver.disconnected(id, Disconnect::Broken, Some(read_error.unwrap_or(error)));
                             return ConnectionPoll::Ended;
                         }
                     };
@@ -183,7 +183,7 @@ fn read<S: AsyncRead + Unpin>(
             Some(ConnectionPoll::Event)
         }
         Poll::Ready(Err(error)) => {
-            driver.disconnected(id, Disconnect::Broken, Some(&error));
+            driver.disconnected(id, Disconnect::Broken, Some(error));
             Some(ConnectionPoll::Ended)
         }
     }

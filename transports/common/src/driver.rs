@@ -171,15 +171,15 @@ impl Driver {
     }
 
     /// Records the end of a connection, or of a failed attempt to connect.
-    pub(crate) fn disconnected(&mut self, connection: ConnectionId, how: Disconnect, error: Option<&io::Error>) {
-        let how = match error {
+    pub(crate) fn disconnected(&mut self, connection: ConnectionId, how: Disconnect, error: Option<io::Error>) {
+        let how = match &error {
             Some(error) if is_distrust(error) => Disconnect::Untrusted,
             Some(error) if is_no_tls(error) => Disconnect::NoTls,
             _ => how,
         };
         self.remove_address(connection);
-        let details = error.map(ToString::to_string);
-        self.handle_input(Input::Closed(connection, how, details.as_deref()));
+        let error = error.map(TransportError::new);
+        self.handle_input(Input::Closed(connection, how, error.as_ref()));
     }
 
     fn remove_address(&mut self, connection: ConnectionId) {

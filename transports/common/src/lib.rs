@@ -105,7 +105,7 @@ mod write_queue;
 
 pub use builder::ProducerBuilder;
 pub use completion::PendingRecord;
-pub use error::ConfigError;
+pub use error::{ConfigError, SettingErrorReason, SettingValue};
 /// For the expansion of [`runtime_producer!`].
 #[doc(hidden)]
 pub use kafka_batch_core as __core;
@@ -114,9 +114,10 @@ pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::ProducerConfig;
 
-/// Redaction of settings in logs and errors, also for transports with settings of their own.
+/// Redaction of settings in logs and errors, and the correction of their names, also for transports with settings of their own.
 pub mod redaction {
     pub use crate::secrets::{is_pasted, shown_servers};
+    pub use crate::settings::similar_setting;
 }
 
 /// The synchronization primitives of producer handles, also for transports that do not drive the machine.

@@ -44,9 +44,11 @@ use crate::topics::{Lookup, Topics};
 ///   has resolved, the batch is in flight, and dropping [`Pending`] discards only the outcome.
 /// - **Every accepted batch completes** within `delivery.timeout.ms`, delivered or failed. A failure states whether the
 ///   batch was not written, or may have been.
-/// - **Flushing** waits for all batches that were accepted before, so it completes within `delivery.timeout.ms`, too. It
+/// - **Flushing** waits for all batches that were accepted before, so it completes within `delivery.timeout.ms`, too, while
+///   the runtime of the producer's task runs, and at once if nothing was accepted yet. It
 ///   fails only if the runtime is shut down meanwhile. Dropping the future has no effect on the batches.
-/// - **Closing** refuses later batches and those that wait for memory, and flushes. It continues when its future is dropped.
+/// - **Closing** refuses later batches and those that wait for memory, and flushes. It ends the producer's task, so it completes
+///   only while that runs. It continues when its future is dropped.
 ///   [`close_at_once`](Self::close_at_once) does not wait for responses.
 /// - **Dropping** the last handle cancels nothing: accepted batches are still sent while the runtime runs. At the end of a
 ///   program, call [`close`](Self::close) to be sure of it.
@@ -220,7 +222,7 @@ impl Inner {
         to: &TopicPartition,
     ) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
         let open = self.queue.refusal().map_or(Ok(()), Err);
-        if let Err(reason) = open.and_then(|()| SendErrorReason::check_routing(&batch, to.partition)) {
+        if let Err(reason) = open.and_then(|()| SendErrorReason::check(&batch, to)) {
             return Err((reason, batch));
         }
         if let Err(reason) = self.check_partition(to).await {

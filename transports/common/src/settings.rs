@@ -10,13 +10,14 @@ mod forms;
 mod servers;
 pub(crate) mod table;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kafka_batch_core::BatchOptions;
 
 pub(crate) use self::config::{ParsedConfig, TlsConfig};
-pub use self::table::ProducerConfig;
-use crate::error::ConfigError;
+pub use self::table::{ProducerConfig, similar_setting};
+use crate::error::{ConfigError, SettingErrorReason, SettingValue};
 use crate::secrets::{shown, shown_name};
 
 /// Settings by their Kafka names.
@@ -36,10 +37,23 @@ impl<'a> Setting<'a> {
     }
 
     /// Returns an error about this setting, with its value redacted.
-    pub(crate) fn wrong<T>(self, remedy: impl Into<String>) -> Result<T, ConfigError> {
-        let found = shown(self.name, self.found);
-        let setting = shown_name(self.name, self.found).to_owned();
-        Err(ConfigError::Setting { setting, found, remedy: remedy.into() })
+    pub(crate) fn wrong<T>(self, reason: impl Into<SettingErrorReason>) -> Result<T, ConfigError> {
+        let SettingValue { setting, found } = self.shown();
+        Err(ConfigError::Setting { setting, found: found.unwrap_or_default(), reason: reason.into() })
+    }
+
+    /// Returns an error about this setting and another one.
+    pub(crate) fn conflict<T>(
+        self,
+        other: SettingValue,
+        remedy: impl Into<Cow<'static, str>>,
+    ) -> Result<T, ConfigError> {
+        Err(ConfigError::Conflict { setting: self.shown(), other, remedy: remedy.into() })
+    }
+
+    /// Returns the setting with its value redacted.
+    pub(crate) fn shown(self) -> SettingValue {
+        SettingValue::new(shown_name(self.name, self.found), shown(self.name, self.found))
     }
 }
 
@@ -50,33 +64,52 @@ pub(crate) fn parse(
     typed: &ProducerConfig,
     options: BatchOptions,
 ) -> Result<ParsedConfig, ConfigError> {
-    for row in table::TABLE {
-        (row.check)(typed).or_else(|remedy| wrong(row.name, typed, remedy))?;
-    }
-    let mut config = typed.clone();
-    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut config = typed.clone().normalized()?;
+    let mut names: BTreeMap<&str, Setting<'_>> = BTreeMap::new();
     for (name, found) in settings {
         let setting = Setting { name, found };
         let Some(row) = table::row(name) else {
-            return setting.wrong("there is no such setting; the documentation of ProducerBuilder lists all of them");
+            let (setting, similar) = (shown_name(name, found).to_owned(), similar_setting(name));
+            return Err(ConfigError::UnknownSetting { setting, similar });
         };
         match (row.read)(&mut config, found) {
             Ok(false) => {}
             Ok(true) => {
-                if let Some(other) = names.insert(row.name, name) {
-                    return Err(ConfigError::Conflict(format!("set {other} or {name}, not both: they are the same")));
+                if let Some(other) = names.insert(row.name, setting) {
+                    return other.conflict(setting.shown(), "they are the same setting: set one of them, not both");
                 }
             }
-            Err(remedy) => return setting.wrong(remedy),
+            Err(reason) => return setting.wrong(reason),
         }
     }
     config::complete(config, options)
 }
 
 /// Returns an error about a setting that was parsed already, or set by a typed value.
-fn wrong<T>(name: &'static str, config: &ProducerConfig, remedy: impl Into<String>) -> Result<T, ConfigError> {
-    let found = table::row(name).and_then(|row| (row.show)(config)).unwrap_or_default();
-    Setting { name, found: &found }.wrong(remedy)
+fn wrong<T>(
+    name: &'static str,
+    config: &ProducerConfig,
+    reason: impl Into<SettingErrorReason>,
+) -> Result<T, ConfigError> {
+    let found = shown_in(name, config).found.unwrap_or_default();
+    Err(ConfigError::Setting { setting: name.to_owned(), found, reason: reason.into() })
+}
+
+/// Returns an error about two settings that were parsed already, or set by typed values.
+fn conflict<T>(
+    name: &'static str,
+    other: &'static str,
+    config: &ProducerConfig,
+    remedy: impl Into<Cow<'static, str>>,
+) -> Result<T, ConfigError> {
+    let [setting, other] = [name, other].map(|name| shown_in(name, config));
+    Err(ConfigError::Conflict { setting, other, remedy: remedy.into() })
+}
+
+/// Returns a setting with its value redacted.
+fn shown_in(name: &'static str, config: &ProducerConfig) -> SettingValue {
+    let found = table::row(name).and_then(|row| (row.show)(config));
+    SettingValue::new(name, found.map(|found| shown(name, &found)))
 }
 
 #[cfg(test)]

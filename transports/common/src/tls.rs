@@ -132,9 +132,9 @@ fn either<'s>(
             .wrong(format!("the value is the text of a PEM file and not its path: set {pem} to the text instead")),
         (Some(setting), None) => match fs::read(Path::new(setting.found)) {
             Ok(bytes) => Ok(Some(Pem { setting, bytes })),
-            Err(error) => setting.wrong(format!("this file cannot be read: {error}")),
+            Err(error) => setting.wrong(error),
         },
-        (Some(_), Some(_)) => Err(ConfigError::Conflict(format!("set {location} or {pem}, not both"))),
+        (Some(setting), Some(other)) => setting.conflict(other.shown(), "set one of them, not both"),
     }
 }
 
@@ -246,11 +246,20 @@ fn no_tls(error: &io::Error) -> Option<io::Error> {
     Some(io::Error::new(error.kind(), why))
 }
 
-/// An error of TLS.
-#[derive(Debug, thiserror::Error)]
+/// An error of TLS, described in the words of this crate. Its source is the library's own error, for programs that match it;
+/// `Debug` does not show that.
+#[derive(thiserror::Error)]
 #[error("TLS: {words}")]
 struct TlsError {
     words: Words,
+    #[source]
+    error: Option<rustls::Error>,
+}
+
+impl fmt::Debug for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsError").field("words", &self.words).finish_non_exhaustive()
+    }
 }
 
 /// Returns the error with a description and, where it is known, a remedy.
@@ -264,7 +273,7 @@ fn explained(error: &io::Error) -> io::Error {
         }
         None => Words::of_stream(error.to_string(), ""),
     };
-    io::Error::new(error.kind(), TlsError { words })
+    io::Error::new(error.kind(), TlsError { words, error: of_rustls(error).cloned() })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use kafka_batch_core::SendErrorReason;
 use kafka_batch_core::error::{NoBrokerCause, TransportError};
 use kafka_batch_core::machine::TopicLookupError;
-use kafka_batch_core::protocol::ErrorCode;
+use kafka_batch_core::protocol::{BrokerError, ErrorCode};
 
 /// Why a topic's number of partitions is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,19 +31,43 @@ impl TopicError {
             Self::Stopped => return SendErrorReason::Stopped,
         };
         match error {
-            TopicLookupError::Broker(error) if is_unknown_topic(error.code) => SendErrorReason::UnknownTopic { topic },
+            TopicLookupError::Broker(BrokerError { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. }) => {
+                SendErrorReason::UnknownTopic { topic }
+            }
             TopicLookupError::Broker(error) => SendErrorReason::Broker { topic, error },
             TopicLookupError::InvalidTopic => SendErrorReason::InvalidTopic { topic },
             TopicLookupError::Authentication(error) => SendErrorReason::Authentication(error.into()),
-            TopicLookupError::TimedOut { cause } => {
-                SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause: NoBrokerCause::TimedOut(cause) }
+            TopicLookupError::TimedOut { limit, cause } => {
+                let cause = NoBrokerCause::TimedOut { limit, cause };
+                SendErrorReason::NoBroker { brokers: brokers.to_owned(), cause }
             }
             error => SendErrorReason::Transport(TransportError::new(error)),
         }
     }
 }
 
-/// Returns `true` if brokers respond with this code for a topic that does not exist, or that is being created.
-const fn is_unknown_topic(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::LEADER_NOT_AVAILABLE)
+#[cfg(test)]
+mod tests {
+    use kafka_batch_core::protocol::ApiKey;
+
+    use super::*;
+
+    fn reason(code: ErrorCode) -> SendErrorReason {
+        let error = BrokerError::new(ApiKey::Metadata, code).with_version(12).with_broker(1);
+        TopicError::Lookup(error.into()).into_reason("orders", "a:1")
+    }
+
+    #[test]
+    fn a_topic_without_a_leader_is_not_called_unknown() {
+        let unknown = reason(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        assert!(matches!(&unknown, SendErrorReason::UnknownTopic { topic } if topic == "orders"), "{unknown}");
+        let leaderless = reason(ErrorCode::LEADER_NOT_AVAILABLE);
+        assert_eq!(leaderless.code(), Some(ErrorCode::LEADER_NOT_AVAILABLE));
+        assert!(leaderless.is_retriable());
+        assert_eq!(
+            leaderless.to_string(),
+            "topic \"orders\": broker 1 answered Metadata v12 with LEADER_NOT_AVAILABLE (5); leaders are missing while a \
+             topic is created, and while its brokers are down: try again later"
+        );
+    }
 }

@@ -188,6 +188,7 @@ pub trait Lookup: Sync {
     /// They do not exist, or no broker responds.
     fn check_partition(&self, to: &TopicPartition) -> impl Future<Output = Result<(), SendErrorReason>> + Send {
         async move {
+            SendErrorReason::check_partition(&to.topic, to.partition)?;
             if self.topics().has(to) {
                 return Ok(());
             }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafka_batch_core::BatchOptions;
+use kafka_batch_transport::ProducerConfig;
 use rdkafka::producer::BaseProducer;
 
 use crate::context::Context;
@@ -49,6 +50,7 @@ use crate::topics::Topics;
 #[must_use]
 pub struct ProducerBuilder {
     settings: Settings,
+    config: ProducerConfig,
     batch_options: BatchOptions,
     metadata_timeout: Duration,
     seed: Option<u64>,
@@ -65,6 +67,7 @@ impl ProducerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             settings: Settings::new(),
+            config: ProducerConfig::default(),
             batch_options: BatchOptions::default(),
             metadata_timeout: METADATA_TIMEOUT,
             seed: None,
@@ -74,6 +77,29 @@ impl ProducerBuilder {
     /// Sets a librdkafka setting. If a name is set twice, the last value wins.
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets all settings that have typed values, as for the other transports. A value that is [set by name](Self::set) takes
+    /// precedence.
+    ///
+    /// The settings become those of librdkafka with the same name, and librdkafka checks their ranges. It does not have
+    /// `buffer.memory`, `max.request.size` and `metadata.max.idle.ms`: if one of these is set,
+    /// [`build`](Self::build) fails with [`ConfigError::UnsupportedSetting`]. What is not set has the defaults of this builder.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use kafka_batch_rdkafka::{ProducerConfig, RdkafkaProducer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ProducerConfig::new([("localhost", 9092)]).client_id("billing").linger(Duration::from_millis(20));
+    /// let producer = RdkafkaProducer::builder().config(config).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn config(mut self, config: ProducerConfig) -> Self {
+        self.config = config;
         self
     }
 
@@ -123,11 +149,12 @@ impl ProducerBuilder {
     /// # Errors
     /// A setting is unknown, out of range, contradicts another one, or is not supported by this transport.
     pub fn build(self) -> Result<RdkafkaProducer, ConfigError> {
-        let Self { settings, batch_options, metadata_timeout, seed } = self;
+        let Self { mut settings, config, batch_options, metadata_timeout, seed } = self;
         batch_options.clone().build(UNIX_EPOCH)?;
+        settings::add_typed(&mut settings, &config)?;
         let shared = settings::share_out(&settings)?;
         let secrets = Arc::new(shared.secrets);
-        let in_flight = Arc::new(InFlight::new(shared.limit, shared.acknowledged));
+        let in_flight = Arc::new(InFlight::new(shared.limit, shared.terms));
         let context = Context::new(Arc::clone(&in_flight), Arc::clone(&secrets));
         let client = shared.config.create_with_context::<_, BaseProducer<Context>>(context);
         let client = client.map_err(|error| settings::refused(error, &secrets))?;
@@ -165,6 +192,7 @@ impl fmt::Debug for ProducerBuilder {
             settings.map(|(name, value)| (shown_name(name, value).to_owned(), shown(name, value))).collect();
         f.debug_struct("ProducerBuilder")
             .field("settings", &settings)
+            .field("config", &self.config)
             .field("batch_options", &self.batch_options)
             .field("metadata_timeout", &self.metadata_timeout)
             .field("seed", &self.seed)

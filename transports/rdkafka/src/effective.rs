@@ -48,8 +48,12 @@ impl<'s> Effective<'s> {
 
     /// Returns the value of a setting if it is set by any of its names.
     pub(crate) fn set(&self, name: &str) -> Option<String> {
-        let names = SAME.iter().find(|names| names.contains(&name)).map_or(&[][..], |names| &names[..]);
-        let is_set = self.settings.contains_key(name) || names.iter().any(|name| self.settings.contains_key(*name));
-        is_set.then(|| self.get(name))
+        is_set(self.settings, name).then(|| self.get(name))
     }
+}
+
+/// Returns `true` if a setting is set by any of its names.
+pub(crate) fn is_set(settings: &Settings, name: &str) -> bool {
+    let names = SAME.iter().find(|names| names.contains(&name)).map_or(&[][..], |names| &names[..]);
+    settings.contains_key(name) || names.iter().any(|name| settings.contains_key(*name))
 }

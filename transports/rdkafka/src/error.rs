@@ -1,5 +1,6 @@
 //! Errors particular to this transport.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 
@@ -7,11 +8,22 @@ use kafka_batch_core::batch::OptionsError;
 use rdkafka::error::RDKafkaErrorCode;
 
 /// The error returned when a producer cannot be built.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setting is unknown or has an invalid value.
-    #[error("{setting} = {found:?}: {remedy}")]
+    /// librdkafka has no setting of this name.
+    UnknownSetting {
+        /// The name. Not shown if it may be a value in the wrong place.
+        setting: String,
+        /// The most similar name that exists, if one is similar.
+        similar: Option<&'static str>,
+    },
+    /// A setting of a [`ProducerConfig`](kafka_batch_transport::ProducerConfig) that librdkafka does not have.
+    UnsupportedSetting {
+        /// Its Kafka name.
+        setting: &'static str,
+    },
+    /// A setting has an invalid value.
     Setting {
         /// Its librdkafka name.
         setting: String,
@@ -20,15 +32,63 @@ pub enum ConfigError {
         /// What is wrong and what to do.
         remedy: String,
     },
+    /// A [`ProducerConfig`](kafka_batch_transport::ProducerConfig) has an invalid value.
+    Typed(kafka_batch_transport::ConfigError),
     /// The batch options are contradictory.
-    #[error("batch options: {0}")]
-    BatchOptions(#[from] OptionsError),
-    /// The settings are valid alone but not together, or librdkafka could not start.
-    #[error("librdkafka refuses this combination of settings: {0}")]
+    BatchOptions(OptionsError),
+    /// The settings are valid alone but not together, or librdkafka could not start: librdkafka's message.
     Conflict(String),
     /// The delivery report thread could not be started.
-    #[error("the delivery report thread could not be started: {0}")]
-    Thread(#[source] io::Error),
+    Thread(io::Error),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownSetting { setting, similar } => {
+                write!(f, "librdkafka has no setting {setting:?}")?;
+                if let Some(similar) = similar {
+                    write!(f, "; did you mean {similar:?}?")?;
+                }
+                f.write_str(" (its CONFIGURATION.md lists all of them)")
+            }
+            Self::UnsupportedSetting { setting } => write!(
+                f,
+                "librdkafka has no setting {setting:?}: leave it out of the ProducerConfig, or use another transport"
+            ),
+            Self::Setting { setting, found, remedy } => write!(f, "{setting} = {found:?}: {remedy}"),
+            Self::Typed(error) => error.fmt(f),
+            Self::BatchOptions(error) => write!(f, "batch options: {error}"),
+            Self::Conflict(message) => write!(f, "librdkafka refuses this combination of settings: {message}"),
+            Self::Thread(error) => write!(f, "the delivery report thread could not be started: {error}"),
+        }
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Typed(error) => error.source(),
+            Self::BatchOptions(error) => error.source(),
+            Self::Thread(error) => error.source(),
+            Self::UnknownSetting { .. }
+            | Self::UnsupportedSetting { .. }
+            | Self::Setting { .. }
+            | Self::Conflict(_) => None,
+        }
+    }
+}
+
+impl From<OptionsError> for ConfigError {
+    fn from(error: OptionsError) -> Self {
+        Self::BatchOptions(error)
+    }
+}
+
+impl From<kafka_batch_transport::ConfigError> for ConfigError {
+    fn from(error: kafka_batch_transport::ConfigError) -> Self {
+        Self::Typed(error)
+    }
 }
 
 /// An error reported by librdkafka, with its code and message.
@@ -58,7 +118,7 @@ impl fmt::Display for LibrdkafkaError {
     }
 }
 
-impl std::error::Error for LibrdkafkaError {}
+impl Error for LibrdkafkaError {}
 
 /// Returns the remedy for errors that have one.
 const fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
@@ -91,4 +151,39 @@ pub enum Unsendable {
         /// The record's position in the batch.
         position: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_batch_core::Magic;
+    use kafka_batch_transport::ProducerConfig;
+
+    use super::*;
+
+    #[test]
+    fn each_text_is_one_line_and_has_its_causes() {
+        let text = || "x".to_owned();
+        for error in [
+            ConfigError::UnknownSetting { setting: text(), similar: Some("acks") },
+            ConfigError::UnsupportedSetting { setting: "buffer.memory" },
+            ConfigError::Setting { setting: text(), found: text(), remedy: text() },
+            ProducerConfig::new([("a,b", 1)]).to_settings().unwrap_err().into(),
+            OptionsError::DeleteHorizonNeedsMagic2 { magic: Magic::V1 }.into(),
+            ConfigError::Conflict(text()),
+            ConfigError::Thread(io::ErrorKind::OutOfMemory.into()),
+        ] {
+            // Without a wildcard, so that a new variant does not compile until it is above.
+            match error {
+                ConfigError::UnknownSetting { .. }
+                | ConfigError::UnsupportedSetting { .. }
+                | ConfigError::Setting { .. }
+                | ConfigError::Typed(_)
+                | ConfigError::BatchOptions(_)
+                | ConfigError::Conflict(_)
+                | ConfigError::Thread(_) => {}
+            }
+            assert!(error.source().is_none(), "it is in the text: {error}");
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::time::Duration;
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate, KafkaBatch, TopicPartition};
@@ -24,8 +25,16 @@ pub(crate) type Answer = Result<Delivery, DeliveryError>;
 #[derive(Debug)]
 pub(crate) struct InFlight {
     state: Mutex<State>,
+    terms: Terms,
+}
+
+/// The settings that the outcome of a batch depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
     /// False with `acks=0`, where a successful report does not mean that a broker has the record.
-    acknowledged: bool,
+    pub(crate) acknowledged: bool,
+    /// `delivery.timeout.ms`, for errors.
+    pub(crate) delivery_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -78,7 +87,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Closed;
 
 impl InFlight {
-    pub(crate) fn new(limit: Permits, acknowledged: bool) -> Self {
+    pub(crate) fn new(limit: Permits, terms: Terms) -> Self {
         let state = State {
             closed: None,
             semaphore: Semaphore::new(limit),
@@ -87,7 +96,7 @@ impl InFlight {
             flushes: Vec::new(),
             offsets: OffsetFilter::default(),
         };
-        Self { state: Mutex::new(state), acknowledged }
+        Self { state: Mutex::new(state), terms }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -121,7 +130,7 @@ impl InFlight {
         }
         entry.refusal = refusal;
         entry.batch = Some(batch);
-        let completed = state.try_complete(first, self.acknowledged);
+        let completed = state.try_complete(first, self.terms);
         drop(state);
         completed.into_iter().for_each(Completed::notify);
     }
@@ -165,7 +174,7 @@ impl InFlight {
         enter(batch, position, offsets);
         batch.unanswered -= 1;
         if batch.unanswered == 0 {
-            let completed = state.try_complete(id - position, self.acknowledged);
+            let completed = state.try_complete(id - position, self.terms);
             drop(state);
             completed.into_iter().for_each(Completed::notify);
         }
@@ -224,14 +233,14 @@ impl State {
     }
 
     /// Completes a batch if all of its records have been produced and reported.
-    fn try_complete(&mut self, first: usize, acknowledged: bool) -> Option<Completed> {
+    fn try_complete(&mut self, first: usize, terms: Terms) -> Option<Completed> {
         let entry = self.batches.get_mut(first)?;
         if entry.unanswered > 0 {
             return None;
         }
         let batch = entry.batch.take()?;
         let (entry, released) = self.remove(first)?;
-        Some(Completed { slot: Arc::clone(&entry.slot), answer: entry.answer(batch, acknowledged), released })
+        Some(Completed { slot: Arc::clone(&entry.slot), answer: entry.answer(batch, terms), released })
     }
 
     fn remove(&mut self, first: usize) -> Option<(AcceptedBatch, Released)> {
@@ -248,16 +257,16 @@ impl State {
 }
 
 impl AcceptedBatch {
-    fn answer(self, batch: KafkaBatch, acknowledged: bool) -> Answer {
+    fn answer(self, batch: KafkaBatch, terms: Terms) -> Answer {
         let Self { to, offsets, failures, refusal, append_time, .. } = self;
         if failures.is_empty() && refusal.is_none() {
             return Ok(Delivery::from_offsets(to, offsets, batch).with_log_append_time(append_time));
         }
         let records = offsets.len();
         let handed_over = refusal.as_ref().map_or(records, |refusal| refusal.position);
-        let fates = verdict::fates(records, handed_over, &failures, acknowledged);
+        let fates = verdict::fates(records, handed_over, &failures, terms.acknowledged);
         let record_errors = verdict::record_errors(&failures);
-        let reason = verdict::reason(&failures, refusal);
+        let reason = verdict::reason(&failures, refusal, terms.delivery_timeout);
         Err(DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(record_errors))
     }
 }

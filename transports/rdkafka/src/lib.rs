@@ -84,6 +84,7 @@ mod verdict;
 
 pub use builder::ProducerBuilder;
 pub use error::{ConfigError, LibrdkafkaError, Unsendable};
+pub use kafka_batch_transport::ProducerConfig;
 pub use producer::{Pending, RdkafkaProducer};
 /// The crate `rdkafka` 0.39, on which this transport is built.
 ///

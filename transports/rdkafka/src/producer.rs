@@ -13,7 +13,7 @@ use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
 use kafka_batch_core::{
     BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
-    SealErrorReason, SendError, SendErrorReason, TopicPartition, Transport,
+    SendError, SendErrorReason, TopicPartition, Transport,
 };
 use kafka_batch_transport::waiting::{self, Lookup, Permits, Slot, lock};
 use rdkafka::error::RDKafkaErrorCode;
@@ -207,10 +207,7 @@ impl Inner {
         if self.in_flight.is_closed() {
             return Err(SendErrorReason::Closed);
         }
-        SendErrorReason::check_routing(batch, to.partition)?;
-        if batch.is_empty() {
-            return Err(SendErrorReason::Seal(SealErrorReason::Empty));
-        }
+        SendErrorReason::check(batch, to)?;
         produce::check(batch).map_err(|error| SendErrorReason::Transport(TransportError::new(error)))?;
         produce::check_topic(&to.topic)?;
         // librdkafka itself would report an unknown topic only after `topic.metadata.propagation.max.ms` (default 30 000), and

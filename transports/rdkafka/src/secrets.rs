@@ -79,7 +79,7 @@ pub(crate) fn shown_name<'n>(name: &'n str, value: &str) -> &'n str {
 
 /// Returns `true` if librdkafka has a setting of this name. It is set for that, because getting a setting that has no value
 /// fails as if it were unknown.
-fn is_known(setting: &str) -> bool {
+pub(crate) fn is_known(setting: &str) -> bool {
     match ClientConfig::new().set(setting, "").create_native_config() {
         Ok(_) => true,
         Err(KafkaError::ClientConfig(code, ..)) => code != RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN,

@@ -1,15 +1,20 @@
 //! Checks settings, applies defaults, and divides them between librdkafka and this crate.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kafka_batch_core::DEFAULT_MAX_MESSAGE_BYTES;
+use kafka_batch_transport::ProducerConfig;
+use kafka_batch_transport::redaction::similar_setting;
 use kafka_batch_transport::waiting::Permits;
 use rdkafka::ClientConfig;
+use rdkafka::bindings::rd_kafka_conf_res_t as RDKafkaConfRes;
 use rdkafka::error::KafkaError;
 
-use crate::effective::{Effective, set_twice};
+use crate::effective::{Effective, is_set, set_twice};
 use crate::error::ConfigError;
-use crate::secrets::{Secrets, shown, shown_name};
+use crate::in_flight::Terms;
+use crate::secrets::{Secrets, is_known, shown, shown_name};
 
 /// Settings by their librdkafka names.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -20,8 +25,8 @@ pub(crate) struct Shared {
     pub(crate) config: ClientConfig,
     /// The limit of records and bytes in flight, which this crate enforces.
     pub(crate) limit: Permits,
-    /// Whether brokers acknowledge batches.
-    pub(crate) acknowledged: bool,
+    /// The settings that the outcome of a batch depends on.
+    pub(crate) terms: Terms,
     /// The addresses of brokers, for error messages.
     pub(crate) brokers: String,
     /// The values that are never shown.
@@ -29,6 +34,9 @@ pub(crate) struct Shared {
 }
 
 const ACKS: &str = "acks";
+const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
+/// librdkafka's default of `delivery.timeout.ms` (CONFIGURATION.md of 2.12.1). It returns none while no setting of topics is set.
+const DEFAULT_DELIVERY_TIMEOUT: u64 = 300_000;
 pub(crate) const BROKERS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 const MAX_MESSAGES: &str = "queue.buffering.max.messages";
 const MAX_KBYTES: &str = "queue.buffering.max.kbytes";
@@ -57,8 +65,13 @@ pub(crate) fn share_out(settings: &Settings) -> Result<Shared, ConfigError> {
         bytes: number(&effective, MAX_KBYTES).saturating_mul(1_024),
     };
     config.set(MAX_MESSAGES, "0").set(MAX_KBYTES, i32::MAX.to_string());
-    let acknowledged = effective.get(ACKS) != "0";
-    Ok(Shared { config, limit, acknowledged, brokers, secrets })
+    let terms = Terms {
+        acknowledged: effective.get(ACKS) != "0",
+        delivery_timeout: Duration::from_millis(
+            effective.get(DELIVERY_TIMEOUT).parse().unwrap_or(DEFAULT_DELIVERY_TIMEOUT),
+        ),
+    };
+    Ok(Shared { config, limit, terms, brokers, secrets })
 }
 
 /// Returns a numeric setting, which librdkafka formats in decimal digits and has checked against its range.
@@ -69,6 +82,22 @@ fn number(effective: &Effective<'_>, name: &str) -> usize {
 /// Returns the value of the first of these names that is set.
 fn first_of<'a>(settings: &'a Settings, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|&name| settings.get(name)).map(String::as_str)
+}
+
+/// Adds the settings of a [`ProducerConfig`] that are not set by name.
+///
+/// # Errors
+/// A value is out of range, or librdkafka does not have one of the settings.
+pub(crate) fn add_typed(settings: &mut Settings, config: &ProducerConfig) -> Result<(), ConfigError> {
+    for (setting, value) in config.to_settings()? {
+        if !is_known(setting) {
+            return Err(ConfigError::UnsupportedSetting { setting });
+        }
+        if !is_set(settings, setting) {
+            settings.insert(setting.to_owned(), value);
+        }
+    }
+    Ok(())
 }
 
 fn wrong<T>(setting: &str, found: &str, remedy: &str) -> Result<T, ConfigError> {
@@ -128,6 +157,10 @@ fn allows_idempotence(effective: &Effective<'_>) -> bool {
 /// Converts librdkafka's error about a setting.
 pub(crate) fn refused(error: KafkaError, secrets: &Secrets) -> ConfigError {
     match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, setting, value) => {
+            let similar = similar_setting(&setting).filter(|similar| is_known(similar));
+            ConfigError::UnknownSetting { setting: shown_name(&setting, &value).to_owned(), similar }
+        }
         KafkaError::ClientConfig(_, description, setting, value) => ConfigError::Setting {
             found: shown(&setting, &value),
             setting: shown_name(&setting, &value).to_owned(),
@@ -140,6 +173,9 @@ pub(crate) fn refused(error: KafkaError, secrets: &Secrets) -> ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use kafka_batch_core::machine::{SaslMechanism, SecurityProtocol};
+    use kafka_batch_core::protocol::Acks;
+
     use super::*;
 
     fn settings(given: &[(&str, &str)]) -> Settings {
@@ -160,9 +196,15 @@ mod tests {
         let (setting, found, remedy) = wrong(&[("linger.ms", "-3")]);
         assert_eq!((setting.as_str(), found.as_str()), ("linger.ms", "-3"));
         assert!(remedy.contains("outside allowed range"), "{remedy}");
-        let (setting, _, remedy) = wrong(&[("linger", "3")]);
-        assert_eq!(setting, "linger");
-        assert!(remedy.contains("No such configuration property"), "{remedy}");
+        let unknown = share_out(&settings(&[("linger", "3")])).map(drop).unwrap_err();
+        assert!(
+            matches!(&unknown, ConfigError::UnknownSetting { setting, similar: Some("linger.ms") } if setting == "linger"),
+            "{unknown:?}"
+        );
+        assert_eq!(
+            unknown.to_string(),
+            "librdkafka has no setting \"linger\"; did you mean \"linger.ms\"? (its CONFIGURATION.md lists all of them)"
+        );
         assert_eq!(wrong(&[(MAX_MESSAGES, "many")]).1, "many");
         assert_eq!(wrong(&[("client.id", "a\0b")]).0, "client.id");
     }
@@ -182,7 +224,7 @@ mod tests {
         }
         for none in ["0", "00", "+0", " 0", "0x0"] {
             for name in ["acks", "request.required.acks"] {
-                assert!(!share_out(&settings(&[(name, none)])).unwrap().acknowledged, "{name}={none:?}");
+                assert!(!share_out(&settings(&[(name, none)])).unwrap().terms.acknowledged, "{name}={none:?}");
             }
         }
         let idempotence = |name, value| {
@@ -196,6 +238,11 @@ mod tests {
         for (name, value) in [("acks", "+1"), ("max.in.flight", "6.0"), ("retries", "00"), ("queuing.strategy", "LIFO")]
         {
             assert_eq!(idempotence(name, value), None, "{name}={value:?}");
+        }
+        let delivery_timeout = |given: &[_]| share_out(&settings(given)).unwrap().terms.delivery_timeout.as_millis();
+        assert_eq!(delivery_timeout(&[]), 300_000, "librdkafka's default");
+        for name in ["delivery.timeout.ms", "message.timeout.ms"] {
+            assert_eq!(delivery_timeout(&[(name, " 0x10")]), 16, "{name}");
         }
         assert_eq!(share_out(&settings(&[(MAX_MESSAGES, "0x10")])).unwrap().limit.records, 16);
     }
@@ -235,6 +282,91 @@ mod tests {
         for setting in ruled_out {
             assert_eq!(idempotence(&[setting]), None, "{setting:?}");
         }
-        assert!(!share_out(&settings(&[("acks", "0")])).unwrap().acknowledged);
+        assert!(!share_out(&settings(&[("acks", "0")])).unwrap().terms.acknowledged);
+    }
+    /// Every setting that has a typed value, with another value than the default.
+    fn all_typed() -> ProducerConfig {
+        let seconds = Duration::from_secs;
+        ProducerConfig::new([("a", 1), ("::1", 2)])
+            .client_id("me")
+            .acks(Acks::Leader)
+            .enable_idempotence(false)
+            .max_in_flight_requests_per_connection(3)
+            .request_timeout(seconds(7))
+            .delivery_timeout(Duration::MAX)
+            .linger(seconds(2))
+            .retry_backoff(seconds(3))
+            .retry_backoff_max(seconds(4))
+            .reconnect_backoff(seconds(5))
+            .reconnect_backoff_max(seconds(6))
+            .socket_connection_setup_timeout(seconds(8))
+            .connections_max_idle(Duration::MAX)
+            .metadata_max_age(seconds(9))
+            .metadata_max_idle(seconds(10))
+            .max_request_size(11)
+            .buffer_memory(12)
+            .receive_message_max_bytes(10_000_000)
+            .broker_version_fallback("0.9".parse().unwrap())
+            .security_protocol(SecurityProtocol::SaslPlaintext)
+            .sasl_mechanism(SaslMechanism::Plain)
+            .sasl_username("u")
+            .sasl_password("hunter2")
+            .ssl_ca_location("ca.pem")
+            .ssl_ca_pem("CA")
+            .ssl_certificate_location("certificate.pem")
+            .ssl_certificate_pem("CERTIFICATE")
+            .ssl_key_location("key.pem")
+            .ssl_key_pem("KEY")
+            .ssl_key_password("open sesame")
+            .ssl_endpoint_identification(false)
+    }
+
+    const UNSUPPORTED: [&str; 3] = ["metadata.max.idle.ms", "max.request.size", "buffer.memory"];
+
+    /// A typed setting that is new in the common table fails here until it is in `all_typed`, and works or is refused.
+    #[test]
+    fn each_typed_setting_is_one_of_librdkafka_or_is_refused_by_name() {
+        let typed = all_typed().to_settings().unwrap();
+        assert!(typed.iter().map(|(name, _)| *name).eq(ProducerConfig::names()), "{typed:?}");
+        let unsupported: Vec<_> = typed.iter().map(|(name, _)| *name).filter(|name| !is_known(name)).collect();
+        assert_eq!(unsupported, UNSUPPORTED);
+        for (name, value) in typed.iter().filter(|(name, _)| is_known(name)) {
+            let mut config = ClientConfig::new();
+            // TLS is not in this build, so that the values of its settings are refused.
+            if !name.starts_with("ssl.") {
+                config.set(*name, value);
+            }
+            let native = config.create_native_config().unwrap_or_else(|error| panic!("{name} = {value}: {error}"));
+            if !name.starts_with("ssl.") && *name != "acks" {
+                assert_eq!(&native.get(name).unwrap(), value, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_typed_setting_that_librdkafka_does_not_have_is_an_error() {
+        let config = || ProducerConfig::new([("localhost", 9092)]);
+        for (config, expected) in [
+            (config().metadata_max_idle(Duration::from_secs(1)), UNSUPPORTED[0]),
+            (config().max_request_size(5), UNSUPPORTED[1]),
+            (config().buffer_memory(5), UNSUPPORTED[2]),
+        ] {
+            let error = add_typed(&mut Settings::new(), &config).unwrap_err();
+            assert!(matches!(error, ConfigError::UnsupportedSetting { setting } if setting == expected), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let error = add_typed(&mut Settings::new(), &config().linger(Duration::MAX)).unwrap_err();
+        assert!(error.to_string().starts_with("linger.ms = \"Duration::MAX\": pass linger"), "{error}");
+    }
+
+    #[test]
+    fn a_setting_by_any_name_takes_precedence_over_a_typed_one() {
+        let typed = ProducerConfig::new([("typed", 1)]).acks(Acks::Leader).client_id("typed");
+        let named = [("metadata.broker.list", "named:1"), ("request.required.acks", "0")];
+        let mut settings: Settings = named.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        add_typed(&mut settings, &typed).unwrap();
+        let shared = share_out(&settings).unwrap();
+        assert_eq!((shared.brokers.as_str(), shared.terms.acknowledged), ("named:1", false));
+        assert_eq!(shared.config.get("client.id"), Some("typed"));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use kafka_batch_core::SendErrorReason;
 use kafka_batch_core::error::{NoBrokerCause, TransportError};
-use kafka_batch_core::protocol::{ApiKey, BrokerError};
+use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch_transport::waiting::{self, Count};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
@@ -41,7 +41,8 @@ pub(crate) enum TopicError {
     Refused(BrokerError),
     Other(LibrdkafkaError),
     Invalid,
-    Thread(String),
+    /// The thread of the lookup could not be started.
+    Thread(io::ErrorKind, String),
 }
 
 impl Topics {
@@ -61,13 +62,13 @@ impl Topics {
             topics.answer(&requested, &answer);
         });
         if let Err(error) = thread {
-            self.answer(topic, &Err(TopicError::Thread(error.to_string())));
+            self.answer(topic, &Err(TopicError::Thread(error.kind(), error.to_string())));
         }
     }
 
     fn answer(&self, topic: &str, answer: &Answer) {
         let is_topic_error =
-            !matches!(answer, Err(TopicError::NoBroker(_) | TopicError::Authentication(_) | TopicError::Thread(_)));
+            !matches!(answer, Err(TopicError::NoBroker(_) | TopicError::Authentication(_) | TopicError::Thread(..)));
         self.cache.complete_lookup(topic, answer, is_topic_error);
     }
 }
@@ -89,6 +90,9 @@ fn fetch_partition_count(client: &BaseProducer<Context>, topic: &str, timeout: D
                             Some(code) => TopicError::Refused(BrokerError::new(ApiKey::Metadata, code)),
                             None => TopicError::Other(LibrdkafkaError::new(code, None)),
                         });
+                    }
+                    (Some(RDKafkaErrorCode::LeaderNotAvailable), _) => {
+                        TopicError::Refused(BrokerError::new(ApiKey::Metadata, ErrorCode::LEADER_NOT_AVAILABLE))
                     }
                     _ => TopicError::Topic,
                 }
@@ -135,9 +139,10 @@ impl TopicError {
             Self::Refused(error) => SendErrorReason::Broker { topic: topic.to_owned(), error },
             Self::Other(error) => SendErrorReason::Transport(TransportError::new(error)),
             Self::Invalid => SendErrorReason::InvalidTopic { topic: topic.to_owned() },
-            Self::Thread(error) => SendErrorReason::Transport(TransportError::new(format!(
-                "no thread could be started to look up topic {topic:?}: {error}"
-            ))),
+            Self::Thread(kind, error) => {
+                let text = format!("no thread could be started to look up topic {topic:?}: {error}");
+                SendErrorReason::Transport(TransportError::new(io::Error::new(kind, text)))
+            }
         }
     }
 }

@@ -21,6 +21,8 @@
 //! | failed, but is in the log (`MSG_STATUS_PERSISTED`) | [`Written`](Fate::Written) |
 //! | was refused by `produce()`, or follows one that was | [`NotWritten`](Fate::NotWritten) |
 
+use std::time::Duration;
+
 use kafka_batch_core::error::TransportError;
 use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
 use kafka_batch_core::{FailureReason, Fate, RecordError};
@@ -47,21 +49,21 @@ pub(crate) struct Refusal {
 }
 
 /// Returns the reason for a batch with these failures or this refusal.
-pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>) -> FailureReason {
+pub(crate) fn reason(failures: &[Failure], refusal: Option<Refusal>, delivery_timeout: Duration) -> FailureReason {
     let is_secondary = |failure: &Failure| failure.code == RDKafkaErrorCode::InvalidDifferentRecord;
     let first = failures.iter().min_by_key(|failure| (is_secondary(failure), failure.position));
     // The refused record follows every record that was produced.
     match (first, refusal) {
-        (Some(first), None) => reason_of(first),
-        (Some(first), Some(_)) if !is_secondary(first) => reason_of(first),
+        (Some(first), None) => reason_of(first, delivery_timeout),
+        (Some(first), Some(_)) if !is_secondary(first) => reason_of(first, delivery_timeout),
         (_, Some(refusal)) => FailureReason::Transport(TransportError::new(refusal.error)),
         (None, None) => unreachable!("a failed batch has a failed or refused record"),
     }
 }
 
-fn reason_of(failure: &Failure) -> FailureReason {
+fn reason_of(failure: &Failure, delivery_timeout: Duration) -> FailureReason {
     match failure.code {
-        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { cause: None },
+        RDKafkaErrorCode::MessageTimedOut => FailureReason::TimedOut { limit: Some(delivery_timeout), cause: None },
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => FailureReason::Closed,
         code => match broker_code(code) {
             Some(code) => BrokerError::new(ApiKey::Produce, code).with_broker(failure.broker).into(),
@@ -124,6 +126,8 @@ impl OffsetFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(300_000);
     use RDKafkaErrorCode as Code;
 
     fn failed(position: usize, code: Code, fate: Fate) -> Failure {
@@ -135,7 +139,7 @@ mod tests {
     }
 
     fn because(failure: Failure) -> FailureReason {
-        reason(&[failure], None)
+        reason(&[failure], None, LIMIT)
     }
 
     #[test]
@@ -147,7 +151,10 @@ mod tests {
     #[test]
     fn a_message_timeout_is_a_timeout() {
         let reason = because(failed(0, Code::MessageTimedOut, Fate::Unknown));
-        assert!(matches!(reason, FailureReason::TimedOut { cause: None }) && reason.is_retriable(), "{reason:?}");
+        assert!(
+            matches!(reason, FailureReason::TimedOut { limit: Some(LIMIT), cause: None }) && reason.is_retriable(),
+            "{reason:?}"
+        );
     }
 
     #[test]
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_broker_code_returned_by_produce_is_a_librdkafka_error() {
-        let reason = reason(&[], refused(0, Code::MessageSizeTooLarge));
+        let reason = reason(&[], refused(0, Code::MessageSizeTooLarge), LIMIT);
         assert!(matches!(reason, FailureReason::Transport(_)), "{reason:?}");
     }
 
@@ -180,10 +187,12 @@ mod tests {
             failed(1, Code::InvalidDifferentRecord, Fate::NotWritten),
         ];
         for refusal in [None, refused(8, Code::MessageSizeTooLarge)] {
-            assert!(matches!(reason(&failures, refusal), FailureReason::Broker(error) if error.code == ErrorCode(32)));
+            assert!(
+                matches!(reason(&failures, refusal, LIMIT), FailureReason::Broker(error) if error.code == ErrorCode(32))
+            );
         }
         let secondary = &failures[2..];
-        assert!(matches!(reason(secondary, refused(8, Code::Fatal)), FailureReason::Transport(_)));
+        assert!(matches!(reason(secondary, refused(8, Code::Fatal), LIMIT), FailureReason::Transport(_)));
     }
 
     #[test]

@@ -48,6 +48,7 @@ use std::time::Instant;
 
 pub use kafka_batch_transport::{
     ConfigError, Pending, PendingRecord, Producer, ProducerBuilder, ProducerConfig, SecurityProtocol,
+    SettingErrorReason, SettingValue,
 };
 use kafka_batch_transport::{ProducerTask, Runtime, Spawn, runtime_producer};
 use tokio::net::{TcpStream, lookup_host};
@@ -92,7 +93,7 @@ impl Spawn for Tokio {
     fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(task)),
-            Err(error) => return Err(ConfigError::NoRuntime(error.to_string())),
+            Err(_) => return Err(ConfigError::NoRuntime { runtime: "tokio" }),
         }
         Ok(())
     }

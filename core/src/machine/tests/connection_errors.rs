@@ -151,7 +151,8 @@ fn tls_to_a_plaintext_port_is_reported() {
         world.producer.lookup_topic("t", world.now);
         world.run();
         let connection = world.connects[0].0;
-        world.producer.handle_input(Input::Closed(connection, Disconnect::NoTls, Some("closed")), world.now);
+        let closed = TransportError::from(String::from("closed"));
+        world.producer.handle_input(Input::Closed(connection, Disconnect::NoTls, Some(&closed)), world.now);
         world.run();
         let [Event::ConnectionError(error)] = &world.events[..] else { panic!("{:?}", world.events) };
         assert_eq!(error.to_string(), expected);

@@ -57,7 +57,8 @@ fn the_fallback_version_is_used_after_a_broker_ignored_api_versions() {
                     first_sent.get_or_insert(world.now);
                 }
                 Output::Event(Event::ConnectionError(found)) => {
-                    assert_eq!((found.kind, world.now), (ConnectionErrorKind::RequestTimeout, at(until)));
+                    let limit = Duration::from_millis(until);
+                    assert_eq!((found.kind, world.now), (ConnectionErrorKind::RequestTimeout { limit }, at(until)));
                 }
                 Output::Wait(Some(next)) if next < at(until + 1_000) => world.now = next,
                 Output::Wait(_) => break,

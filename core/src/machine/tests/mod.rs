@@ -23,6 +23,7 @@ use core::time::Duration;
 use super::*;
 use crate::batch::decode::RecordBatches;
 use crate::protocol::{Acks, ErrorCode};
+use crate::transport_error::TransportError;
 use crate::{FailureReason, Fate, Header, KafkaBatch, Magic, Record, SealedBatch, Timestamp, TopicPartition};
 
 fn at(millis: u64) -> Instant {

@@ -119,8 +119,9 @@ impl Machine {
     fn timeout_reason(&self, index: PartitionIndex) -> FailureReason {
         let partition = self.accumulator.partition(index);
         let topic = partition.topic();
+        let limit = self.config.delivery_timeout;
         if let Some(error) = self.cluster.error(topic) {
-            let message = format!("for topic {topic:?} until delivery.timeout.ms expired");
+            let message = format!("for topic {topic:?} until delivery.timeout.ms ({}) expired", limit.as_millis());
             return error.clone().with_message(message).into();
         }
         let known = self.cluster.partition_count(topic);
@@ -129,7 +130,7 @@ impl Machine {
             return error.with_message(format!("topic {topic:?} has partitions 0 to {}", count - 1)).into();
         }
         let cause = partition.oldest().and_then(|entry| self.delivery_timeout_cause(index, entry));
-        FailureReason::TimedOut { cause: cause.map(Box::new) }
+        FailureReason::TimedOut { limit: Some(limit), cause: cause.map(Box::new) }
     }
 
     /// Fails every batch without an outcome, because the producer is closed immediately.

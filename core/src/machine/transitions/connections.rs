@@ -1,6 +1,5 @@
 //! The lifecycle of connections: connecting, input, timeouts, and closing.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
+use crate::transport_error::TransportError;
 
 /// The longest throttle time that is respected. Brokers throttle for at most one quota window, which is 11 s by default
 /// (`quota.window.num` × `quota.window.size.seconds`). A longer one is most likely a corrupt response, and would stop
@@ -60,11 +60,11 @@ impl Machine {
         self.apply_events(id, events);
     }
 
-    pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect, details: Option<&str>) {
+    pub(super) fn on_closed(&mut self, id: ConnectionId, how: Disconnect, error: Option<&TransportError>) {
         let by_peer = matches!(how, Disconnect::ByPeer | Disconnect::Broken);
         // If the machine has failed it already, the driver need not close it any more.
         self.outputs.retain(|output| !matches!(output, Output::Close(closed) if *closed == id));
-        self.end_connection(id, ConnectionErrorKind::Disconnected { how, details: details.map(String::from) }, by_peer);
+        self.end_connection(id, ConnectionErrorKind::Disconnected { how, error: error.cloned() }, by_peer);
     }
 
     pub(super) fn on_overdue(&mut self, id: ConnectionId) {
@@ -75,9 +75,9 @@ impl Machine {
             _ => return self.update_timers(id),
         }
         let kind = if connection.is_connecting() {
-            ConnectionErrorKind::SetupTimeout
+            ConnectionErrorKind::SetupTimeout { limit: self.config.socket_connection_setup_timeout }
         } else {
-            ConnectionErrorKind::RequestTimeout
+            ConnectionErrorKind::RequestTimeout { limit: connection.response_limit(&self.config) }
         };
         self.fail_connection(id, kind);
     }
@@ -129,7 +129,7 @@ impl Machine {
     pub(super) fn fail_connection(&mut self, id: ConnectionId, kind: ConnectionErrorKind) {
         if self.network.connections.contains_key(&id) {
             self.outputs.push_back(Output::Close(id));
-            let silent = kind == ConnectionErrorKind::RequestTimeout;
+            let silent = matches!(kind, ConnectionErrorKind::RequestTimeout { .. });
             self.end_connection(id, kind, silent);
         }
     }
@@ -161,7 +161,7 @@ impl Machine {
     /// Emits the error of a connection, and records it as the last error of its node.
     fn report(&mut self, connection: &Connection, kind: ConnectionErrorKind) {
         let mut error = ConnectionError::new(connection.address.clone(), kind);
-        if matches!(error.kind, ConnectionErrorKind::Disconnected { .. } | ConnectionErrorKind::RequestTimeout) {
+        if matches!(error.kind, ConnectionErrorKind::Disconnected { .. } | ConnectionErrorKind::RequestTimeout { .. }) {
             error.pending = connection.pending(self.now);
             error.partial = connection.partial();
         }

@@ -250,6 +250,7 @@ impl Machine {
             self.lookups.remove(&topic);
             let error = self.cluster.error(&topic).cloned().map(TopicLookupError::from);
             let error = error.unwrap_or_else(|| TopicLookupError::TimedOut {
+                limit: self.config.request_timeout,
                 cause: self.lookup_timeout_cause(until).map(Box::new),
             });
             self.topic_event(topic, Err(error));

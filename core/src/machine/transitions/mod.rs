@@ -238,7 +238,7 @@ impl Machine {
             Input::Connected(id) => self.on_connected(id),
             Input::Received(id, bytes) => self.on_received(id, bytes),
             Input::Transmitted(id) => self.on_transmitted(id),
-            Input::Closed(id, how, details) => self.on_closed(id, how, details),
+            Input::Closed(id, how, error) => self.on_closed(id, how, error),
         }
     }
 

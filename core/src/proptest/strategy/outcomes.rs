@@ -26,7 +26,7 @@ pub fn failure_reasons() -> impl Strategy<Value = FailureReason> {
     });
     prop_oneof![
         4 => broker,
-        1 => Just(()).prop_map(|()| FailureReason::TimedOut { cause: None }),
+        1 => Just(()).prop_map(|()| FailureReason::TimedOut { limit: None, cause: None }),
         1 => Just(()).prop_map(|()| FailureReason::Closed),
     ]
 }

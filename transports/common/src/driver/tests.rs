@@ -39,6 +39,16 @@ fn send(queue: &CommandQueue) -> Receiver<BatchOutcome> {
     receiver
 }
 
+/// The runtime's task need not run for it.
+#[test]
+fn a_flush_has_nothing_to_wait_for_before_anything_was_accepted() {
+    let (queue, _driver) = queue_and_driver();
+    assert!(queue.flush().is_none());
+    let _sent = send(&queue);
+    let flushed = queue.flush().expect("a batch is in flight");
+    assert!(flushed.poll_take(&context()).is_pending());
+}
+
 /// As if the driver's task had panicked between two commands.
 #[test]
 fn futures_of_lost_commands_complete() {

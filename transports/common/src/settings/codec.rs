@@ -4,7 +4,7 @@ use kafka_batch_core::Compression;
 use kafka_batch_core::compression::{Codec, ParseCompressionError};
 
 use super::table::ProducerConfig;
-use super::wrong;
+use super::{conflict, wrong};
 use crate::error::ConfigError;
 
 const TYPE: &str = "compression.type";
@@ -21,16 +21,14 @@ pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>
     let mut levels = levels.into_iter().filter_map(|(name, of, level)| Some((name, of, level?)));
     let (level, another) = (levels.next(), levels.next());
     if let (Some((name, ..)), Some((another, ..))) = (level, another) {
-        return Err(ConfigError::Conflict(format!("set {name} or {another}, not both")));
+        return conflict(name, another, config, "both are levels: set the one of the codec, not both");
     }
     let compression: Option<Compression> = match config.compression_type {
-        Some(codec) => {
-            Some(codec.name().parse().or_else(|error: ParseCompressionError| wrong(TYPE, config, error.to_string()))?)
-        }
+        Some(codec) => Some(codec.name().parse().or_else(|error| wrong(TYPE, config, without_input(&error)))?),
         None => None,
     };
     let Some((name, of, level)) = level else { return Ok(compression) };
-    let wrong = |remedy: String| wrong(name, config, remedy);
+    let wrong = |reason: String| wrong(name, config, reason);
     // -1 is the default level, except for `compression.zstd.level`, where it is one of zstd's levels.
     let is_default = of != Some(Codec::Zstd) && level == -1;
     let Some(compression) = compression else {
@@ -43,12 +41,19 @@ pub(super) fn compression(config: &ProducerConfig) -> Result<Option<Compression>
     if is_default {
         return Ok(Some(compression));
     }
-    format!("{codec}:{level}").parse().map(Some).or_else(|error| match error {
-        ParseCompressionError::NoLevels { codec, .. } => {
-            wrong(format!("{codec} has no levels here: leave this setting out"))
+    format!("{codec}:{level}").parse().map(Some).or_else(|error| wrong(without_input(&error)))
+}
+
+/// Describes the error without the text that was parsed, which is made of the values of two settings here.
+fn without_input(error: &ParseCompressionError) -> String {
+    match error {
+        ParseCompressionError::NotCompiled { codec, feature, .. } => {
+            format!("{codec} is not compiled in: switch on the cargo feature `{feature}`, or use another codec")
         }
-        error => wrong(error.to_string()),
-    })
+        ParseCompressionError::NoLevels { codec, .. } => format!("{codec} has no levels here: leave this setting out"),
+        ParseCompressionError::LevelOutOfRange { reason, .. } => reason.to_string(),
+        error => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +65,7 @@ mod tests {
         let mut config = ProducerConfig::default();
         for &(name, found) in settings {
             (table::row(name).unwrap().read)(&mut config, found)
-                .or_else(|remedy| Setting { name, found }.wrong(remedy))?;
+                .or_else(|reason| Setting { name, found }.wrong(reason))?;
         }
         compression(&config)
     }

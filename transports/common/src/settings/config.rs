@@ -10,12 +10,13 @@ use kafka_batch_core::protocol::Acks;
 use super::forms::Form;
 use super::servers::Addresses;
 use super::table::{BROKERS, ProducerConfig};
-use super::{Setting, Settings, codec, wrong};
-use crate::error::ConfigError;
+use super::{Setting, Settings, codec, conflict, wrong};
+use crate::error::{ConfigError, SettingValue};
 use crate::security::{
     CA_LOCATION, CA_PEM, CERTIFICATE_LOCATION, CERTIFICATE_PEM, IDENTIFICATION, KEY_LOCATION, KEY_PASSWORD, KEY_PEM,
 };
 
+const IDEMPOTENCE: &str = "enable.idempotence";
 const MAX_IN_FLIGHT: &str = "max.in.flight.requests.per.connection";
 const REQUEST_TIMEOUT: &str = "request.timeout.ms";
 const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
@@ -54,12 +55,12 @@ impl fmt::Debug for TlsConfig {
 }
 
 /// Checks settings against each other, and applies defaults.
-pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Result<ParsedConfig, ConfigError> {
-    let Some(servers) = config.bootstrap_servers.take() else {
+pub(super) fn complete(config: ProducerConfig, options: BatchOptions) -> Result<ParsedConfig, ConfigError> {
+    let Some(servers) = config.bootstrap_servers.clone() else {
         let missing = Addresses.parse("").expect_err("there is no address in it");
         return Setting { name: BROKERS, found: "" }.wrong(missing);
     };
-    let protocol = protocol(config.security_protocol, servers.protocol)?;
+    let protocol = protocol(&config, servers.protocol)?;
     let sasl = sasl(&config, protocol)?;
     let options = match codec::compression(&config)? {
         Some(compression) => options.compression(compression),
@@ -69,15 +70,13 @@ pub(super) fn complete(mut config: ProducerConfig, options: BatchOptions) -> Res
         Some(size) => options.batch_size(size),
         None => options,
     };
-    let tls = tls(&mut config, protocol)?;
+    let tls = tls(&config, protocol)?;
     let brokers = servers.to_string();
     let linger = config.linger.unwrap_or_default();
     let mut machine = machine::MachineConfig::new(servers.addresses);
     machine.sasl = sasl;
-    let is_set =
-        IsSet { idempotence: config.enable_idempotence.is_some(), delivery: config.delivery_timeout.is_some() };
-    apply(config, &mut machine);
-    reconcile(&is_set, &mut machine)?;
+    apply(config.clone(), &mut machine);
+    reconcile(&config, &mut machine)?;
     Ok(ParsedConfig { machine, options, linger, tls, brokers })
 }
 
@@ -109,40 +108,53 @@ fn apply(config: ProducerConfig, machine: &mut machine::MachineConfig) {
 }
 
 /// Returns the protocol of `security.protocol` or, if it is not set, of the entries of `bootstrap.servers`. They must agree.
-fn protocol(set: Option<SecurityProtocol>, named: Option<SecurityProtocol>) -> Result<SecurityProtocol, ConfigError> {
-    match (set, named) {
-        (Some(set), Some(named)) if set != named => Err(ConfigError::Conflict(format!(
-            "{BROKERS} has {named}://, but {PROTOCOL}={set}: make them the same, or leave one of them out"
-        ))),
+fn protocol(config: &ProducerConfig, named: Option<SecurityProtocol>) -> Result<SecurityProtocol, ConfigError> {
+    match (config.security_protocol, named) {
+        (Some(set), Some(named)) if set != named => {
+            let remedy =
+                format!("the addresses have {named}://: make the protocols the same, or leave one of them out");
+            conflict(BROKERS, PROTOCOL, config, remedy)
+        }
         (set, named) => Ok(set.or(named).unwrap_or(SecurityProtocol::Plaintext)),
     }
 }
 
-/// Returns an error if any setting is set that is used only with other protocols.
-fn unused(names: impl IntoIterator<Item = &'static str>, protocols: &str) -> Result<(), ConfigError> {
+/// Returns an error if any of these settings is set, which are used only with other protocols.
+fn unused(
+    names: impl IntoIterator<Item = &'static str>,
+    config: &ProducerConfig,
+    protocol: SecurityProtocol,
+    protocols: &str,
+) -> Result<(), ConfigError> {
     match names.into_iter().next() {
-        Some(name) => Err(ConfigError::Conflict(format!("{name} is used only with {PROTOCOL}={protocols}"))),
+        Some(name) => {
+            let remedy = format!(
+                "{name} is used only with {protocols}, and the protocol is {protocol}: set {PROTOCOL} to one of these, or \
+                 leave {name} out"
+            );
+            conflict(name, PROTOCOL, config, remedy)
+        }
         None => Ok(()),
     }
 }
 
-fn tls(config: &mut ProducerConfig, protocol: SecurityProtocol) -> Result<Option<TlsConfig>, ConfigError> {
-    let identification = config.ssl_endpoint_identification.take();
+fn tls(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<TlsConfig>, ConfigError> {
+    let identification = config.ssl_endpoint_identification;
     let settings = [
-        (CA_LOCATION, config.ssl_ca_location.take()),
-        (CA_PEM, config.ssl_ca_pem.take()),
-        (CERTIFICATE_LOCATION, config.ssl_certificate_location.take()),
-        (CERTIFICATE_PEM, config.ssl_certificate_pem.take()),
-        (KEY_LOCATION, config.ssl_key_location.take()),
-        (KEY_PEM, config.ssl_key_pem.take().map(|key| key.expose().to_owned())),
-        (KEY_PASSWORD, config.ssl_key_password.take().map(|password| password.expose().to_owned())),
+        (CA_LOCATION, config.ssl_ca_location.clone()),
+        (CA_PEM, config.ssl_ca_pem.clone()),
+        (CERTIFICATE_LOCATION, config.ssl_certificate_location.clone()),
+        (CERTIFICATE_PEM, config.ssl_certificate_pem.clone()),
+        (KEY_LOCATION, config.ssl_key_location.clone()),
+        (KEY_PEM, config.ssl_key_pem.as_ref().map(|key| key.expose().to_owned())),
+        (KEY_PASSWORD, config.ssl_key_password.as_ref().map(|password| password.expose().to_owned())),
         (IDENTIFICATION, identification.map(|verifies| if verifies { "https" } else { "none" }.to_owned())),
     ];
     let settings = settings.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
     if protocol.has_tls() {
         return Ok(Some(TlsConfig(settings.map(|(name, value)| (name.to_owned(), value)).collect())));
     }
-    unused(settings.map(|(name, _)| name), "ssl or sasl_ssl").map(|()| None)
+    unused(settings.map(|(name, _)| name), config, protocol, "ssl or sasl_ssl").map(|()| None)
 }
 
 fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sasl>, ConfigError> {
@@ -151,44 +163,46 @@ fn sasl(config: &ProducerConfig, protocol: SecurityProtocol) -> Result<Option<Sa
         let set =
             [("sasl.mechanism", mechanism.is_some()), (USERNAME, username.is_some()), (PASSWORD, password.is_some())];
         let names = set.into_iter().filter_map(|(name, is_set)| is_set.then_some(name));
-        return unused(names, "sasl_plaintext or sasl_ssl").map(|()| None);
+        return unused(names, config, protocol, "sasl_plaintext or sasl_ssl").map(|()| None);
     }
     let (Some(username), Some(password)) = (username, password) else {
-        return Err(ConfigError::Conflict(format!("{PROTOCOL}={protocol} needs {USERNAME} and {PASSWORD}")));
+        let missing = if username.is_none() { USERNAME } else { PASSWORD };
+        let remedy = format!("the protocol is {protocol}, which needs {USERNAME} and {PASSWORD}: set both");
+        return conflict(PROTOCOL, missing, config, remedy);
     };
     let mechanism = mechanism.unwrap_or(SaslMechanism::Plain);
     Sasl::new(mechanism, username, password.expose()).map(Some).or_else(|error| match error.credential() {
         Credential::Username => wrong(USERNAME, config, error.to_string()),
         Credential::Password => wrong(PASSWORD, config, error.to_string()),
         // Another credential has no setting here yet.
-        _ => Err(ConfigError::Conflict(format!("sasl.mechanism={mechanism}: {error}"))),
+        _ => wrong("sasl.mechanism", config, error.to_string()),
     })
 }
 
-/// Whether the settings are set whose defaults depend on other settings.
-struct IsSet {
-    idempotence: bool,
-    delivery: bool,
-}
-
 /// Resolves conflicts between settings as the Java client does: a default is adapted, a value that was set is an error.
-fn reconcile(is_set: &IsSet, config: &mut machine::MachineConfig) -> Result<(), ConfigError> {
-    let wrong = |what: String| Err(ConfigError::Conflict(what));
-    let is_idempotence_wanted = is_set.idempotence && config.enable_idempotence;
+fn reconcile(set: &ProducerConfig, config: &mut machine::MachineConfig) -> Result<(), ConfigError> {
+    let is_idempotence_wanted = set.enable_idempotence.is_some() && config.enable_idempotence;
     if is_idempotence_wanted && config.acks != Acks::All {
-        return wrong("enable.idempotence=true needs acks=all".to_owned());
+        return conflict(IDEMPOTENCE, "acks", set, "idempotence needs acks=all: set that, or disable idempotence");
     }
     if config.is_idempotent() && config.max_in_flight_requests_per_connection > 5 {
         if is_idempotence_wanted {
-            return wrong(format!("enable.idempotence=true allows {MAX_IN_FLIGHT} to be 5 at most"));
+            let remedy = "idempotence allows 5 requests in flight at most: set that, or disable idempotence";
+            return conflict(IDEMPOTENCE, MAX_IN_FLIGHT, set, remedy);
         }
-        log::warn!("{MAX_IN_FLIGHT} is over 5, so enable.idempotence is off: a retry may write a batch twice");
+        let most = config.max_in_flight_requests_per_connection;
+        log::warn!("{MAX_IN_FLIGHT}={most} is over 5, so {IDEMPOTENCE} is off: a retry may write a batch twice");
         config.enable_idempotence = false;
     }
     if config.delivery_timeout < config.request_timeout {
-        let (delivery, request) = (config.delivery_timeout.as_millis(), config.request_timeout.as_millis());
-        if is_set.delivery {
-            return wrong(format!("{DELIVERY_TIMEOUT}={delivery} is less than {REQUEST_TIMEOUT}={request}"));
+        let [delivery, request] =
+            [config.delivery_timeout, config.request_timeout].map(|timeout| timeout.as_millis().to_string());
+        if set.delivery_timeout.is_some() {
+            return Err(ConfigError::Conflict {
+                setting: SettingValue::new(DELIVERY_TIMEOUT, delivery),
+                other: SettingValue::new(REQUEST_TIMEOUT, request), // which may be the default
+                remedy: "a batch needs the time of one request at least: raise the former, or lower the latter".into(),
+            });
         }
         log::warn!("{DELIVERY_TIMEOUT} is raised to {request}, which is {REQUEST_TIMEOUT}");
         config.delivery_timeout = config.request_timeout;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use kafka_batch_core::BrokerVersion;
 use kafka_batch_core::machine::Secret;
 
+use crate::error::SettingErrorReason;
+
 /// The syntax of values of one type.
 pub(super) trait Form {
     type Value;
@@ -14,20 +16,35 @@ pub(super) trait Form {
     ///
     /// # Errors
     /// The text is not a valid value. The error states what is accepted, and does not repeat the text.
-    fn parse(&self, text: &str) -> Result<Self::Value, String>;
+    fn parse(&self, text: &str) -> Result<Self::Value, SettingErrorReason>;
 
-    /// Writes a value in this form.
+    /// Writes a value for an error.
     fn show(&self, value: &Self::Value) -> String;
+
+    /// Writes a value as librdkafka and [`parse`](Self::parse) accept it.
+    fn write(&self, value: &Self::Value) -> String {
+        self.show(value)
+    }
+
+    /// Writes a value for an error about a typed value.
+    fn show_typed(&self, value: &Self::Value) -> String {
+        self.show(value)
+    }
 
     /// Describes the accepted texts in a few words: for errors, and in Markdown for the documentation.
     fn accepts(&self) -> String;
 
-    /// Checks a value that was not parsed.
+    /// Describes the accepted typed values in a few words, for errors.
+    fn accepts_typed(&self) -> String {
+        self.accepts()
+    }
+
+    /// Checks a value that was not parsed, and returns it as if it had been: without the blank space around it, for example.
     ///
     /// # Errors
     /// The value is out of range. The error states what is accepted.
-    fn check(&self, value: &Self::Value) -> Result<(), String> {
-        self.parse(&self.show(value)).map(drop)
+    fn normalize(&self, value: Self::Value) -> Result<Self::Value, SettingErrorReason> {
+        self.parse(&self.show(&value))
     }
 
     /// Returns `true` if the text means that the setting is not set.
@@ -36,8 +53,8 @@ pub(super) trait Form {
     }
 }
 
-fn write<T>(form: &impl Form) -> Result<T, String> {
-    Err(format!("write {}", form.accepts().replace('`', "")))
+pub(super) fn not_accepted<T>(form: &impl Form) -> Result<T, SettingErrorReason> {
+    Err(SettingErrorReason::NotAccepted { accepted: form.accepts().replace('`', "") })
 }
 
 /// `true` and `false` in any case, as in the Java client and in librdkafka, and librdkafka's abbreviations.
@@ -51,10 +68,10 @@ pub(super) struct Words<T: 'static>(pub(super) &'static [(&'static str, T)]);
 impl<T: Copy + PartialEq> Form for Words<T> {
     type Value = T;
 
-    fn parse(&self, text: &str) -> Result<T, String> {
+    fn parse(&self, text: &str) -> Result<T, SettingErrorReason> {
         let text = text.trim();
         let found = self.0.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-        found.map_or_else(|| write(self), |(_, value)| Ok(*value))
+        found.map_or_else(|| not_accepted(self), |(_, value)| Ok(*value))
     }
 
     fn show(&self, value: &T) -> String {
@@ -104,10 +121,10 @@ impl Whole {
 impl Form for Whole {
     type Value = usize;
 
-    fn parse(&self, text: &str) -> Result<usize, String> {
+    fn parse(&self, text: &str) -> Result<usize, SettingErrorReason> {
         match self.number(text) {
             Some(number) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
-            None => write(self),
+            None => not_accepted(self),
         }
     }
 
@@ -127,8 +144,8 @@ pub(super) struct Level;
 impl Form for Level {
     type Value = i32;
 
-    fn parse(&self, text: &str) -> Result<i32, String> {
-        text.trim().parse().or_else(|_| write(self))
+    fn parse(&self, text: &str) -> Result<i32, SettingErrorReason> {
+        text.trim().parse().or_else(|_| not_accepted(self))
     }
 
     fn show(&self, value: &i32) -> String {
@@ -163,22 +180,42 @@ const NEVER: &str = "never";
 impl Form for Millis {
     type Value = Duration;
 
-    fn parse(&self, text: &str) -> Result<Duration, String> {
+    fn parse(&self, text: &str) -> Result<Duration, SettingErrorReason> {
         if text.trim().parse().is_ok_and(|number: i64| self.never.contains(&number)) {
             return Ok(Duration::MAX);
         }
-        self.range.number(text).map_or_else(|| write(self), |millis| Ok(Duration::from_millis(millis)))
+        self.range.number(text).map_or_else(|| not_accepted(self), |millis| Ok(Duration::from_millis(millis)))
     }
 
-    fn check(&self, value: &Duration) -> Result<(), String> {
+    fn normalize(&self, value: Duration) -> Result<Duration, SettingErrorReason> {
         let millis = value.as_millis();
         let is_in_range = (u128::from(self.range.least)..=u128::from(self.range.most)).contains(&millis);
-        let is_never = *value == Duration::MAX && !self.never.is_empty();
-        if is_in_range || is_never { Ok(()) } else { write(self) }
+        let is_never = value == Duration::MAX && !self.never.is_empty();
+        if is_in_range || is_never { Ok(value) } else { not_accepted(self) }
     }
 
     fn show(&self, value: &Duration) -> String {
         if *value == Duration::MAX { NEVER.to_owned() } else { value.as_millis().to_string() }
+    }
+
+    fn write(&self, value: &Duration) -> String {
+        match self.never.last() {
+            Some(never) if *value == Duration::MAX => never.to_string(),
+            _ => value.as_millis().to_string(),
+        }
+    }
+
+    fn show_typed(&self, value: &Duration) -> String {
+        if *value == Duration::MAX { "Duration::MAX".to_owned() } else { format!("{value:?}") }
+    }
+
+    fn accepts_typed(&self) -> String {
+        let Whole { least, most } = self.range;
+        let range = match most {
+            LONG => format!("a Duration of {least} ms or more"),
+            most => format!("a Duration of {least} ms to {most} ms"),
+        };
+        if self.never.is_empty() { range } else { format!("{range}, or Duration::MAX for {NEVER}") }
     }
 
     fn accepts(&self) -> String {
@@ -201,12 +238,12 @@ pub(super) struct Always {
 impl Form for Always {
     type Value = ();
 
-    fn parse(&self, text: &str) -> Result<(), String> {
+    fn parse(&self, text: &str) -> Result<(), SettingErrorReason> {
         // librdkafka accepts fractions of milliseconds, such as `0.0`.
         if text.trim().parse() == Ok(f64::from(self.number)) {
             return Ok(());
         }
-        Err(format!("{}: write {} or leave this setting out", self.why, self.number))
+        Err(format!("{}: write {} or leave this setting out", self.why, self.number).into())
     }
 
     fn show(&self, (): &()) -> String {
@@ -228,10 +265,10 @@ pub(super) struct Text {
 impl Form for Text {
     type Value = String;
 
-    fn parse(&self, text: &str) -> Result<String, String> {
+    fn parse(&self, text: &str) -> Result<String, SettingErrorReason> {
         match text.trim() {
             text if text.len() <= self.longest => Ok(text.to_owned()),
-            text => Err(format!("it has {} bytes, and the maximum is {}", text.len(), self.longest)),
+            text => Err(format!("it has {} bytes, and the maximum is {}", text.len(), self.longest).into()),
         }
     }
 
@@ -251,7 +288,7 @@ pub(super) struct Verbatim;
 impl Form for Verbatim {
     type Value = String;
 
-    fn parse(&self, text: &str) -> Result<String, String> {
+    fn parse(&self, text: &str) -> Result<String, SettingErrorReason> {
         Ok(text.to_owned())
     }
 
@@ -276,7 +313,7 @@ pub(super) enum Hidden {
 impl Form for Hidden {
     type Value = Secret;
 
-    fn parse(&self, text: &str) -> Result<Secret, String> {
+    fn parse(&self, text: &str) -> Result<Secret, SettingErrorReason> {
         Ok(Secret::new(match self {
             Self::Verbatim => text,
             Self::Trimmed => text.trim(),
@@ -302,7 +339,7 @@ pub(super) struct OrUnset<F>(pub(super) F);
 impl<F: Form> Form for OrUnset<F> {
     type Value = F::Value;
 
-    fn parse(&self, text: &str) -> Result<F::Value, String> {
+    fn parse(&self, text: &str) -> Result<F::Value, SettingErrorReason> {
         self.0.parse(text)
     }
 
@@ -312,6 +349,22 @@ impl<F: Form> Form for OrUnset<F> {
 
     fn accepts(&self) -> String {
         self.0.accepts()
+    }
+
+    fn write(&self, value: &F::Value) -> String {
+        self.0.write(value)
+    }
+
+    fn show_typed(&self, value: &F::Value) -> String {
+        self.0.show_typed(value)
+    }
+
+    fn accepts_typed(&self) -> String {
+        self.0.accepts_typed()
+    }
+
+    fn normalize(&self, value: F::Value) -> Result<F::Value, SettingErrorReason> {
+        self.0.normalize(value)
     }
 
     fn is_unset(&self, text: &str) -> bool {
@@ -326,8 +379,8 @@ pub(super) struct Version;
 impl Form for Version {
     type Value = BrokerVersion;
 
-    fn parse(&self, text: &str) -> Result<BrokerVersion, String> {
-        text.trim().parse().or_else(|_| write(self))
+    fn parse(&self, text: &str) -> Result<BrokerVersion, SettingErrorReason> {
+        text.trim().parse().or_else(|_| not_accepted(self))
     }
 
     fn show(&self, value: &BrokerVersion) -> String {

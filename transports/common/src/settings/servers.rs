@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use kafka_batch_core::machine::SecurityProtocol;
 
-use super::forms::{Form, Words};
+use super::forms::{Form, Words, not_accepted};
+use crate::error::SettingErrorReason;
 
 pub(super) const PROTOCOL: Words<SecurityProtocol> = Words(&[
     ("plaintext", SecurityProtocol::Plaintext),
@@ -32,15 +33,15 @@ pub(super) struct Addresses;
 impl Form for Addresses {
     type Value = Servers;
 
-    fn parse(&self, text: &str) -> Result<Servers, String> {
+    fn parse(&self, text: &str) -> Result<Servers, SettingErrorReason> {
         if text.contains('@') {
-            return Err("write host:port without a login, which is in sasl.username and sasl.password".to_owned());
+            return Err("write host:port without a login, which is in sasl.username and sasl.password".into());
         }
         let mut servers = Servers { addresses: Vec::new(), protocol: None };
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         for (index, entry) in entries.enumerate() {
             // Errors do not show the entry: it may contain a password, as URLs of other systems do.
-            let wrong = |what: String| format!("its entry {} {what}", index + 1);
+            let wrong = |what: String| SettingErrorReason::from(format!("its entry {} {what}", index + 1));
             let address = match entry.split_once("://") {
                 None => entry,
                 Some((name, address)) => {
@@ -57,15 +58,36 @@ impl Form for Addresses {
                 }
             };
             let (host, port) = parse_address(address).map_err(|what| wrong(what.to_owned()))?;
-            let is_known = |(known, same): &(String, u16)| known.eq_ignore_ascii_case(&host) && *same == port;
-            if !servers.addresses.iter().any(is_known) {
-                servers.addresses.push((host, port));
-            }
+            servers.insert(host, port);
         }
         if servers.addresses.is_empty() {
-            return Err("say where the brokers are, such as \"localhost:9092\"".to_owned());
+            return Err("say where the brokers are, such as \"localhost:9092\"".into());
         }
         Ok(servers)
+    }
+
+    fn accepts_typed(&self) -> String {
+        "at least one address, such as (\"localhost\", 9092)".to_owned()
+    }
+
+    /// Each address is a host name or an IP address: what separates or qualifies the entries of a text is refused, since one
+    /// address would become two, or another one.
+    fn normalize(&self, given: Servers) -> Result<Servers, SettingErrorReason> {
+        let mut servers = Servers { addresses: Vec::new(), protocol: given.protocol };
+        for (index, (host, port)) in given.addresses.into_iter().enumerate() {
+            let wrong = |what: &str| Err(format!("its address {} {what}", index + 1).into());
+            let host = host.trim();
+            match (bracketed(host).or_else(|| named(host)), port) {
+                (None, _) => {
+                    return wrong(
+                        "is neither a host name nor an IP address: give each host alone, with its port, such as (\"localhost\", 9092)",
+                    );
+                }
+                (_, 0) => return wrong("has port 0: give one from 1 to 65535"),
+                (Some(host), port) => servers.insert(host, port),
+            }
+        }
+        if servers.addresses.is_empty() { not_accepted(self) } else { Ok(servers) }
     }
 
     fn show(&self, servers: &Servers) -> String {
@@ -74,6 +96,16 @@ impl Form for Addresses {
 
     fn accepts(&self) -> String {
         "`host:port`, …".to_owned()
+    }
+}
+
+impl Servers {
+    /// Adds an address, unless it is there.
+    fn insert(&mut self, host: String, port: u16) {
+        let is_known = |(known, same): &(String, u16)| known.eq_ignore_ascii_case(&host) && *same == port;
+        if !self.addresses.iter().any(is_known) {
+            self.addresses.push((host, port));
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use kafka_batch_core::compression::Codec;
 use kafka_batch_core::machine::{SaslMechanism, Secret, SecurityProtocol};
 use kafka_batch_core::protocol::Acks;
 
+use super::Setting;
 use super::forms::{
     Always, Form, Hidden, INT, LONG, Level, Millis, OrUnset, SWITCH, Text, Verbatim, Version, Whole, Words,
 };
 use super::servers::{Addresses, PROTOCOL, Servers};
+use crate::error::{ConfigError, SettingErrorReason};
 
 pub(crate) const BROKERS: &str = "bootstrap.servers";
 
@@ -21,11 +23,14 @@ pub(super) struct Row {
     /// librdkafka's other names for it.
     pub(super) aliases: &'static [&'static str],
     /// Parses a value and sets the setting. Returns whether it is set; an error states what is accepted.
-    pub(super) read: fn(&mut ProducerConfig, &str) -> Result<bool, String>,
-    /// Checks the value, if the setting is set.
-    pub(super) check: fn(&ProducerConfig) -> Result<(), String>,
-    /// Returns the value as a text, if the setting is set.
+    pub(super) read: fn(&mut ProducerConfig, &str) -> Result<bool, SettingErrorReason>,
+    /// Checks a typed value, if one is set, and changes it to what the same text would have become. An error has the value as
+    /// it may be shown in an error.
+    pub(super) normalize: fn(&mut ProducerConfig) -> Result<(), (String, SettingErrorReason)>,
+    /// Returns the value as a text for errors, if the setting is set.
     pub(super) show: fn(&ProducerConfig) -> Option<String>,
+    /// Returns the value as a text that `read` accepts, if the setting is set.
+    pub(super) write: fn(&ProducerConfig) -> Option<String>,
     /// For the documentation and the tests.
     #[cfg(test)]
     pub(super) described: Described,
@@ -33,7 +38,6 @@ pub(super) struct Row {
 
 impl Row {
     /// Returns all names of the setting.
-    #[cfg(test)]
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         [self.name].into_iter().chain(self.aliases.iter().copied())
     }
@@ -100,6 +104,12 @@ macro_rules! settings {
             )?)+
         }
 
+        /// The names of the settings that [`ProducerConfig`] has typed values for.
+        pub(super) const TYPED: &[&str] = &[BROKERS, $($({
+            const _: &str = stringify!($arg);
+            $name
+        },)?)+];
+
         pub(super) const TABLE: &[Row] = &[$(
             Row {
                 name: $name,
@@ -111,8 +121,18 @@ macro_rules! settings {
                     config.$field = Some($form.parse(text)?);
                     Ok(true)
                 },
-                check: |config| config.$field.as_ref().map_or(Ok(()), |value| $form.check(value)),
+                normalize: |config| {
+                    let given = config.$field.take();
+                    let Some(value) = given.filter(|value| !$form.is_unset(&$form.show(value))) else { return Ok(()) };
+                    let shown = $form.show_typed(&value);
+                    config.$field = Some($form.normalize(value).map_err(|reason| {
+                        let method = if $name == BROKERS { "ProducerConfig::new" } else { stringify!($field) };
+                        (shown, reason.typed(method, || $form.accepts_typed()))
+                    })?);
+                    Ok(())
+                },
                 show: |config| config.$field.as_ref().map(|value| $form.show(value)),
+                write: |config| config.$field.as_ref().map(|value| $form.write(value)),
                 #[cfg(test)]
                 described: Described {
                     default: Initial::$default($text),
@@ -129,6 +149,33 @@ impl ProducerConfig {
     pub fn new<H: Into<String>>(bootstrap_servers: impl IntoIterator<Item = (H, u16)>) -> Self {
         let addresses = bootstrap_servers.into_iter().map(|(host, port)| (host.into(), port)).collect();
         Self { bootstrap_servers: Some(Servers { addresses, protocol: None }), ..Self::default() }
+    }
+
+    /// Returns the settings that are set, with values as [`ProducerBuilder::set`](crate::ProducerBuilder::set) and librdkafka
+    /// accept them: for transports whose settings have names. The values include passwords and keys.
+    ///
+    /// # Errors
+    /// A value is out of range.
+    pub fn to_settings(&self) -> Result<Vec<(&'static str, String)>, ConfigError> {
+        let config = self.clone().normalized()?;
+        Ok(TABLE.iter().filter_map(|row| Some((row.name, (row.write)(&config)?))).collect())
+    }
+
+    /// Returns the names of the settings that can be set by the methods of this type.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        TYPED.iter().copied()
+    }
+
+    /// Checks each value, and changes it to what the same text by name would have become.
+    ///
+    /// # Errors
+    /// A value is out of range.
+    pub(super) fn normalized(mut self) -> Result<Self, ConfigError> {
+        for row in TABLE {
+            let normalized = (row.normalize)(&mut self);
+            normalized.or_else(|(found, reason)| Setting { name: row.name, found: &found }.wrong(reason))?;
+        }
+        Ok(self)
     }
 }
 
@@ -251,6 +298,17 @@ pub(crate) fn is_known(name: &str) -> bool {
     row(name).is_some()
 }
 
+/// Returns the name of a setting that is most similar to this one, if one is similar: for errors about names that do not exist.
+#[must_use]
+pub fn similar_setting(name: &str) -> Option<&'static str> {
+    /// Of 1, by Jaro-Winkler, which counts equal beginnings more: names that miss their last part are similar.
+    const LEAST: f64 = 0.9;
+    let name = name.to_ascii_lowercase().replace(['_', '-', ' '], ".");
+    let names = TABLE.iter().flat_map(Row::names).map(|each| (strsim::jaro_winkler(&name, each), each));
+    let most = names.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    most.filter(|(similarity, _)| *similarity >= LEAST).map(|(_, name)| name)
+}
+
 /// Returns the row of a setting, by any of its names.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name == name || row.aliases.contains(&name))
@@ -271,11 +329,11 @@ mod tests {
     #[test]
     fn all_codecs_and_mechanisms_of_the_core_are_accepted() {
         for codec in Codec::ALL {
-            assert_eq!(CODEC.parse(codec.name()), Ok(codec));
+            assert_eq!(CODEC.parse(codec.name()).ok(), Some(codec));
             assert_eq!(CODEC.show(&codec), codec.name());
         }
         for &mechanism in SaslMechanism::ALL {
-            assert_eq!(MECHANISM.parse(mechanism.name()), Ok(mechanism));
+            assert_eq!(MECHANISM.parse(mechanism.name()).ok(), Some(mechanism));
             assert_eq!(MECHANISM.show(&mechanism), mechanism.name());
         }
         assert_eq!((CODEC.0.len(), MECHANISM.0.len()), (Codec::ALL.len(), SaslMechanism::ALL.len()));

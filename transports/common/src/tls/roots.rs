@@ -68,7 +68,7 @@ impl Roots {
     fn of_a_directory(location: Setting<'_>) -> Result<Self, ConfigError> {
         let files = match files(Path::new(location.found)) {
             Ok(files) => files,
-            Err(error) => return location.wrong(format!("this directory cannot be read: {error}")),
+            Err(error) => return location.wrong(error),
         };
         let mut roots = Self::none();
         for file in &files {

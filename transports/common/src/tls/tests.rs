@@ -35,7 +35,10 @@ fn invalid_files_and_texts_are_errors_when_the_producer_is_made() {
     let ca = (CA_PEM, authority.certificate.as_str());
     assert!(config(&[ca]).is_ok());
     assert!(config(&[ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)]).is_ok());
-    assert!(wrong(&[(CA_LOCATION, "/no/such/ca.pem")]).starts_with("ssl.ca.location = \"/no/such/ca.pem\": this file"));
+    assert!(
+        wrong(&[(CA_LOCATION, "/no/such/ca.pem")])
+            .starts_with("ssl.ca.location = \"/no/such/ca.pem\": this path cannot be read: ")
+    );
     assert!(wrong(&[ca, (CA_LOCATION, "ca.pem")]).contains("not both"));
     assert!(wrong(&[(CA_PEM, "")]).contains("no certificate found"));
     assert!(wrong(&[(CA_PEM, &client.key)]).contains("no certificate found"));
@@ -242,6 +245,18 @@ fn an_untrusted_broker_is_rejected_with_the_reason() {
     assert!(foreign.contains("ssl.ca.location"), "{foreign}");
     let nameless = ready(config(&[ca]).unwrap().connect(elsewhere(), "no name:")).unwrap_err();
     assert!(nameless.to_string().contains("\"no name:\""), "{nameless}");
+}
+
+#[test]
+fn the_error_of_the_library_is_the_source_and_its_text_is_not_passed_on() {
+    let (authority, other) = (Authority::new("authority"), Authority::new("other"));
+    let untrusted = Peer::new(&other.sign("broker"), None);
+    let error = connected(&[(CA_PEM, &authority.certificate)], untrusted).map(drop).unwrap_err();
+    let error = kafka_batch_core::error::TransportError::new(error);
+    assert_eq!(error.io_error_kind(), Some(io::ErrorKind::InvalidData));
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+    assert!(matches!(source, Some(rustls::Error::InvalidCertificate(_))), "{source:?}");
+    assert!(!error.to_string().contains(&source.unwrap().to_string()), "{error}");
 }
 
 #[test]

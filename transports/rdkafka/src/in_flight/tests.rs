@@ -10,6 +10,7 @@ use super::*;
 use kafka_batch_core::{FailureReason, Record};
 
 const ROOMY: Permits = Permits { records: 1_000, bytes: 1_000_000 };
+const TERMS: Terms = Terms { acknowledged: true, delivery_timeout: Duration::from_millis(300_000) };
 
 fn batch(records: usize) -> KafkaBatch {
     let mut batch = KafkaBatch::new(1_000);
@@ -56,7 +57,7 @@ fn deliver(in_flight: &InFlight, ids: impl IntoIterator<Item = usize>) {
 
 #[test]
 fn offsets_are_by_position_in_any_order_of_reports() {
-    let in_flight = InFlight::new(ROOMY, true);
+    let in_flight = InFlight::new(ROOMY, TERMS);
     let [one, two] = [accept(&in_flight, 3), accept(&in_flight, 2)];
     in_flight.finish_produce(one.first, batch(3), None);
     in_flight.finish_produce(two.first, batch(2), None);
@@ -74,7 +75,7 @@ fn offsets_are_by_position_in_any_order_of_reports() {
 
 #[test]
 fn a_batch_that_is_reported_while_it_is_produced_completes_after_produce() {
-    let in_flight = InFlight::new(ROOMY, true);
+    let in_flight = InFlight::new(ROOMY, TERMS);
     let accepted = accept(&in_flight, 2);
     deliver(&in_flight, [0, 1]);
     assert!(answer(&accepted).is_none());
@@ -84,7 +85,7 @@ fn a_batch_that_is_reported_while_it_is_produced_completes_after_produce() {
 
 #[test]
 fn records_after_a_refused_one_are_not_awaited() {
-    let in_flight = InFlight::new(ROOMY, true);
+    let in_flight = InFlight::new(ROOMY, TERMS);
     let accepted = accept(&in_flight, 4);
     let error = crate::LibrdkafkaError::new(RDKafkaErrorCode::MessageSizeTooLarge, None);
     in_flight.finish_produce(accepted.first, batch(4), Some(Refusal { position: 2, error }));
@@ -93,13 +94,16 @@ fn records_after_a_refused_one_are_not_awaited() {
     let failed = answer(&accepted).unwrap().unwrap_err();
     let fates: Vec<_> = (0..4).map(|position| failed.fate_of(position).unwrap()).collect();
     assert_eq!(fates, [Fate::Written, Fate::Unknown, Fate::NotWritten, Fate::NotWritten]);
-    assert!(matches!(failed.reason, FailureReason::TimedOut { .. }));
+    assert!(
+        matches!(failed.reason, FailureReason::TimedOut { limit, .. } if limit == Some(TERMS.delivery_timeout)),
+        "{failed}"
+    );
     assert_eq!(failed.record_count(), 4);
 }
 
 #[test]
 fn a_flush_waits_for_exactly_the_batches_accepted_before_it() {
-    let in_flight = InFlight::new(ROOMY, true);
+    let in_flight = InFlight::new(ROOMY, TERMS);
     let before = [accept(&in_flight, 1), accept(&in_flight, 2), accept(&in_flight, 1)];
     let mut flush = pin!(in_flight.flush());
     assert!(poll(flush.as_mut()).is_pending());
@@ -117,7 +121,7 @@ fn a_flush_waits_for_exactly_the_batches_accepted_before_it() {
 
 #[test]
 fn closing_rejects_waiting_and_later_batches() {
-    let in_flight = InFlight::new(Permits { records: 1, bytes: 100 }, true);
+    let in_flight = InFlight::new(Permits { records: 1, bytes: 100 }, TERMS);
     let (to, permits) = (TopicPartition::new("topic", 0), Permits { records: 1, bytes: 1 });
     let _first = accept(&in_flight, 1);
     let mut waiting = pin!(in_flight.acquire(&to, permits));
@@ -129,7 +133,7 @@ fn closing_rejects_waiting_and_later_batches() {
 
 #[test]
 fn an_immediate_close_is_not_downgraded() {
-    let in_flight = InFlight::new(ROOMY, true);
+    let in_flight = InFlight::new(ROOMY, TERMS);
     assert!(!in_flight.is_closed());
     for (mode, at_once) in [(CloseMode::Graceful, false), (CloseMode::Immediate, true), (CloseMode::Graceful, true)] {
         in_flight.close(mode);
@@ -140,7 +144,7 @@ fn an_immediate_close_is_not_downgraded() {
 #[test]
 fn a_purge_without_an_immediate_close_reports_the_fatal_error() {
     for at_once in [false, true] {
-        let in_flight = InFlight::new(ROOMY, true);
+        let in_flight = InFlight::new(ROOMY, TERMS);
         let accepted = accept(&in_flight, 1);
         in_flight.finish_produce(accepted.first, batch(1), None);
         in_flight.close(if at_once { CloseMode::Immediate } else { CloseMode::Graceful });
@@ -158,7 +162,7 @@ fn a_purge_without_an_immediate_close_reports_the_fatal_error() {
 
 #[test]
 fn a_panicking_waker_does_not_prevent_other_wakeups() {
-    let in_flight = InFlight::new(Permits { records: 1, bytes: 100 }, true);
+    let in_flight = InFlight::new(Permits { records: 1, bytes: 100 }, TERMS);
     let (to, permits) = (TopicPartition::new("topic", 0), Permits { records: 1, bytes: 1 });
     let panicking = Arc::new(Panicking::default());
     let waker = Waker::from(Arc::clone(&panicking));
@@ -184,7 +188,7 @@ fn a_panicking_waker_does_not_prevent_other_wakeups() {
 
 #[test]
 fn a_withdrawn_batch_and_a_dropped_wait_release_their_room() {
-    let in_flight = InFlight::new(Permits { records: 2, bytes: 100 }, true);
+    let in_flight = InFlight::new(Permits { records: 2, bytes: 100 }, TERMS);
     let to = TopicPartition::new("topic", 0);
     let first = accept(&in_flight, 2);
     {

@@ -70,7 +70,7 @@ fn a_directory_without_certificates_is_an_error() {
     let message = wrong(&[(CA_LOCATION, directory.path())]);
     assert!(message.contains("none of the 1 files in this directory"), "{message}");
     let identity = [(CERTIFICATE_LOCATION, directory.path()), (KEY_PEM, "x")];
-    assert!(wrong(&identity).contains("this file cannot be read"), "directories are for authorities alone");
+    assert!(wrong(&identity).contains("this path cannot be read"), "directories are for authorities alone");
 }
 
 #[test]
