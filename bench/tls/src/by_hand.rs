@@ -30,7 +30,7 @@ impl Request {
     fn new(job: &Job) -> Result<Self, Box<dyn Error>> {
         let value = job.value();
         let mut batch = BatchOptions::default().batch_size(job.batch_size).build(std::time::SystemTime::now())?;
-        while matches!(batch.append(Record::new(&value))?, Append::Taken(_)) {}
+        while matches!(batch.append(Record::new(&value))?, Append::Appended(_)) {}
         let records = batch.record_count() as u64;
         let batch = batch.seal()?.without_producer_id();
         let partition = PartitionProduceData { index: 0, records: batch.bytes().clone() };

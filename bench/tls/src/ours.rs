@@ -33,7 +33,7 @@ async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
     let mut in_flight = VecDeque::new();
     while meter.goes_on() {
         let mut batch = producer.batch();
-        while matches!(batch.append(Record::new(&value))?, Append::Taken(_)) {}
+        while matches!(batch.append(Record::new(&value))?, Append::Appended(_)) {}
         let records = batch.record_count() as u64;
         in_flight.push_back((records, producer.send_batch(batch, TopicPartition::new(TOPIC.name, 0)).await?));
         if in_flight.len() == window {
