@@ -234,6 +234,55 @@ fn a_batch_in_the_memory_of_another_one_takes_none() {
     assert!(stamped.into_buffer().is_none() && !shared.is_empty(), "others still read it");
 }
 
+#[test]
+fn a_producer_fills_batches_in_the_memory_of_delivered_ones() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    smol::block_on(async {
+        let producer = SmolProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build().unwrap();
+        let (mut held, mut reused) = (Vec::new(), 0);
+        for round in 0..30_u64 {
+            let mut batch = producer.batch();
+            let value = round.to_be_bytes().repeat(8);
+            let (_, taken) = counted(|| fill(&mut batch, Record::new(&value)));
+            // In rounds 10 and 11 the caller keeps the memory of the batch.
+            let has_memory = !matches!(round, 0 | 11 | 12);
+            assert_eq!(taken == NOTHING, has_memory, "{taken:?} in round {round}");
+            reused += usize::from(has_memory);
+            let delivery = producer.send_batch(batch, TopicPartition::new("t", 0)).await.unwrap().await.unwrap();
+            match round {
+                10 => held.push((round, Ok(delivery))),
+                11 => held.push((round, Err(delivery.into_batch()))),
+                _ => drop(delivery),
+            }
+        }
+        for (round, kept) in &held {
+            let batch = kept.as_ref().map_or_else(|batch| batch, Delivery::batch);
+            let expected = round.to_be_bytes().repeat(8);
+            assert!(
+                batch.records().all(|record| record.value == Some(&expected[..])),
+                "another batch is in its memory"
+            );
+        }
+        assert_eq!((held.len(), reused), (2, 27));
+        producer.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_message_is_encoded_in_the_memory_of_delivered_ones() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("t", 1, 1).unwrap();
+    let producer = SmolProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers());
+    let producer = producer.set("batch.size", "100000").build().unwrap();
+    let message = Bytes::from(vec![7; 50_000]);
+    for round in 0..5 {
+        let (pending, taken) = counted(|| smol::block_on(producer.enqueue("t", message.clone())));
+        assert_eq!(taken.bytes < 10_000, round > 0, "{taken:?} in round {round}");
+        smol::block_on(pending.unwrap()).unwrap();
+    }
+}
+
 /// Keys and values of every type are encoded in place: owned ones are neither copied nor converted first.
 #[test]
 fn appending_owned_shared_and_optional_fields_allocates_nothing() {

@@ -1,11 +1,13 @@
 //! The outcome of a delivered batch: the offset and timestamp of each of its records.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use once_cell::race::OnceBox;
 
-use crate::batch::{KafkaBatch, StampedBatch};
+use crate::batch::{BufferPool, KafkaBatch, StampedBatch};
 use crate::compression::Codec;
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
@@ -20,7 +22,49 @@ pub struct Delivery {
     append_times: AppendTimes,
     /// Below 0 if the broker did not return it.
     log_start_offset: i64,
-    batch: DeliveredBatch,
+    batch: Pooled,
+}
+
+/// The batch of a delivery. Its memory goes to the pool when it is dropped, unless somebody shares it.
+struct Pooled {
+    /// `None` once it was taken out.
+    batch: Option<DeliveredBatch>,
+    pool: Option<Arc<dyn BufferPool>>,
+}
+
+impl Pooled {
+    const fn new(batch: DeliveredBatch) -> Self {
+        Self { batch: Some(batch), pool: None }
+    }
+
+    fn get(&self) -> &DeliveredBatch {
+        self.batch.as_ref().expect("it is taken out when the delivery is consumed")
+    }
+
+    fn take(mut self) -> DeliveredBatch {
+        self.batch.take().expect("it is taken out once")
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let (Some(batch), Some(pool)) = (self.batch.take(), &self.pool) {
+            batch.into_buffer().into_iter().for_each(|buffer| pool.put(buffer));
+        }
+    }
+}
+
+/// The clone's memory is its own, and is freed.
+impl Clone for Pooled {
+    fn clone(&self) -> Self {
+        Self { batch: self.batch.clone(), pool: None }
+    }
+}
+
+impl fmt::Debug for Pooled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.batch.fmt(f)
+    }
 }
 
 /// The batch of a delivery. A compressed one is decompressed only on first access to its records, as most callers never
@@ -50,6 +94,13 @@ impl DeliveredBatch {
         match self {
             Self::Open(batch) => batch,
             Self::Compressed { stamped, opened } => opened.get_or_init(|| Box::new(stamped.clone().into_batch())),
+        }
+    }
+
+    fn into_buffer(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Open(batch) => Some(batch.into_buffer()),
+            Self::Compressed { stamped, .. } => stamped.into_buffer(),
         }
     }
 
@@ -101,14 +152,15 @@ impl Delivery {
     #[must_use]
     pub fn new(to: TopicPartition, base_offset: i64, batch: StampedBatch) -> Self {
         let offsets = if base_offset < 0 { Offsets::Unknown } else { Offsets::From(base_offset) };
-        Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch: DeliveredBatch::new(batch) }
+        let batch = Pooled::new(DeliveredBatch::new(batch));
+        Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch }
     }
 
     /// Creates the delivery of a batch whose records have individual offsets, by position (below 0: unknown): it was
     /// split, or the transport formed batches of its own.
     #[must_use]
     pub fn from_offsets(to: TopicPartition, offsets: Vec<i64>, batch: KafkaBatch) -> Self {
-        let (offsets, batch) = (Offsets::Each(offsets), DeliveredBatch::Open(batch));
+        let (offsets, batch) = (Offsets::Each(offsets), Pooled::new(DeliveredBatch::Open(batch)));
         Self { to, offsets, append_times: AppendTimes::None, log_start_offset: -1, batch }
     }
 
@@ -137,6 +189,14 @@ impl Delivery {
     #[must_use]
     pub const fn with_log_start_offset(mut self, offset: i64) -> Self {
         self.log_start_offset = offset;
+        self
+    }
+
+    /// Sets the pool that gets the memory of the batch when the delivery is dropped: that of a producer, which makes other
+    /// batches of it. A batch that is taken out ([`into_batch`](Self::into_batch)), or whose bytes are shared, keeps its memory.
+    #[must_use]
+    pub fn with_buffer_pool(mut self, pool: Arc<dyn BufferPool>) -> Self {
+        self.batch.pool = Some(pool);
         self
     }
 
@@ -186,7 +246,7 @@ impl Delivery {
     /// Returns the number of records.
     #[must_use]
     pub fn record_count(&self) -> usize {
-        self.batch.record_count()
+        self.batch.get().record_count()
     }
 
     /// Returns the time at which the broker appended the batch, on a topic with `message.timestamp.type=LogAppendTime`.
@@ -223,7 +283,7 @@ impl Delivery {
     /// `None` if it was split, or if the transport formed batches of its own.
     #[must_use]
     pub fn compression_ratio(&self) -> Option<f32> {
-        match (&self.batch, &self.offsets) {
+        match (self.batch.get(), &self.offsets) {
             (DeliveredBatch::Compressed { stamped, .. }, _) => Some(stamped.compression_ratio()),
             (DeliveredBatch::Open(_), Offsets::Each(_)) => None,
             (DeliveredBatch::Open(_), Offsets::Unknown | Offsets::From(_)) => Some(1.0),
@@ -234,23 +294,20 @@ impl Delivery {
     /// [`records`](Self::records), and cached.
     #[must_use]
     pub fn batch(&self) -> &KafkaBatch {
-        self.batch.batch()
+        self.batch.get().batch()
     }
 
     /// Returns the memory of the batch, for another one: see
     /// [`BatchOptions::build_with_buffer`](crate::BatchOptions::build_with_buffer). Returns `None` if the bytes are shared.
     #[must_use]
     pub fn into_buffer(self) -> Option<Vec<u8>> {
-        match self.batch {
-            DeliveredBatch::Open(batch) => Some(batch.into_buffer()),
-            DeliveredBatch::Compressed { stamped, .. } => stamped.into_buffer(),
-        }
+        self.batch.take().into_buffer()
     }
 
     /// Returns the batch, and drops the rest.
     #[must_use]
     pub fn into_batch(self) -> KafkaBatch {
-        self.batch.into_batch()
+        self.batch.take().into_batch()
     }
 }
 
@@ -283,7 +340,7 @@ mod tests {
         let stamped = batch.clone().seal().unwrap().without_producer_id();
         assert_eq!(stamped.codec(), Codec::Gzip);
         let delivery = Delivery::new(TopicPartition::new("t", 0), 7, stamped);
-        let is_open = |delivery: &Delivery| match &delivery.batch {
+        let is_open = |delivery: &Delivery| match delivery.batch.get() {
             DeliveredBatch::Open(_) => true,
             DeliveredBatch::Compressed { opened, .. } => opened.get().is_some(),
         };

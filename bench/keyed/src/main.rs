@@ -10,7 +10,6 @@ mod by_hand;
 mod job;
 mod librdkafka;
 mod ours;
-mod sink;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -18,7 +17,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use kafka_batch_bench_shared::{Environment, median, results};
+use kafka_batch_bench_shared::{Environment, median, results, sink};
 
 use job::{Job, Report};
 
@@ -34,7 +33,10 @@ const BATCH_SIZES: [(&str, usize); 2] = [("16 KiB", 16 << 10), ("1 MB", 1_000_00
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["sink", partitions] => pin(Side::Sink).and_then(|()| sink::serve(partitions.parse()?)),
+        ["sink", partitions] => pin(Side::Sink).and_then(|()| {
+            let topic = sink::Topic { name: job::TOPIC, partitions: partitions.parse()? };
+            sink::serve(topic, Ok)
+        }),
         ["client", name, ref job @ ..] => pin(Side::Client).and_then(|()| run_client(name, job)),
         _ => measure(&words),
     };

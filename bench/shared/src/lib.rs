@@ -1,8 +1,10 @@
-//! What the benchmarks share: what was measured on, what a figure is compared with, and where results go.
+//! What the benchmarks share: what was measured on, what a figure is compared with, where results go, and a
+//! broker that keeps nothing.
 
 mod bound;
 mod environment;
 pub mod results;
+pub mod sink;
 
 pub use bound::Bound;
 pub use environment::Environment;

@@ -9,6 +9,7 @@
 //! | write the bytes of a batch without a producer, such as a log segment for a test | [`SealedBatch::stamp`] | [`Stamp`], [`StampedBatch`], [`StampError`] |
 //! | limit a batch by its estimated size after compression | [`SizePolicy::Estimated`] | [`CompressionRatio`] |
 //! | fill a batch exactly as aiokafka does | [`BatchOptions::boundary`] | [`Boundary`] |
+//! | use the memory of delivered batches again, in a transport | [`Delivery::with_buffer_pool`](crate::Delivery::with_buffer_pool) | [`BufferPool`] |
 //! | handle settings that contradict each other | [`BatchOptions::build`] | [`OptionsError`] |
 //!
 //! # Examples
@@ -30,6 +31,7 @@
 //! ```
 
 mod append;
+mod buffer_pool;
 mod bulk;
 pub(crate) mod convert;
 pub(crate) mod decode;
@@ -44,6 +46,7 @@ pub(crate) mod seal;
 mod split;
 mod timestamp_range;
 
+pub use buffer_pool::BufferPool;
 pub use bulk::{AsValue, BulkWriter, ContiguousIter, ContiguousValues, OffsetsError};
 pub use mark::{Mark, RollbackError};
 pub use options::{Boundary, CompressionRatio, OptionsError};

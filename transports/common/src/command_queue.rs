@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::mem;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
@@ -16,6 +16,7 @@ use kafka_batch_core::{
 };
 
 use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
+use crate::buffers::Buffers;
 use crate::completion::PendingRecord;
 use crate::gathering::{GatherOutcome, Gathered, Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender, lock, wake};
@@ -40,6 +41,7 @@ pub(crate) enum Command {
 pub(crate) struct CommandQueue {
     state: Mutex<State>,
     pub(crate) topics: Topics<TopicError>,
+    buffers: Arc<Buffers>,
 }
 
 #[derive(Debug)]
@@ -126,7 +128,17 @@ impl CommandQueue {
             driver_waker: None,
             produce_version: None,
         };
-        Self { state: Mutex::new(state), topics }
+        Self { state: Mutex::new(state), topics, buffers: Arc::new(Buffers::new(bytes)) }
+    }
+
+    /// Returns where the memory of delivered batches goes.
+    pub(crate) fn buffers(&self) -> Arc<Buffers> {
+        Arc::clone(&self.buffers)
+    }
+
+    /// Creates an empty batch at the current time, in the memory of a delivered one if there is some.
+    pub(crate) fn new_batch(&self, options: &BatchOptions) -> KafkaBatch {
+        new_batch(options, self.produce_version(), SystemTime::now(), self.buffers.take())
     }
 
     /// Returns the newest version of Produce that all connected brokers support; without connections, the last known one.
@@ -211,7 +223,7 @@ impl CommandQueue {
             }
         }
         let produce_version = state.produce_version;
-        let new_batch = || (new_batch(options, produce_version, now), Instant::now());
+        let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), Instant::now());
         let mut is_command = false;
         let appended = loop {
             match state.gathering.append(partition, record, now.into(), new_batch) {
@@ -422,15 +434,21 @@ fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
     driver_waker.into_iter().for_each(wake);
 }
 
-/// Creates an empty batch, in the newest format that brokers with this version of Produce accept.
-pub(crate) fn new_batch(options: &BatchOptions, produce_version: Option<i16>, now: SystemTime) -> KafkaBatch {
+/// Creates an empty batch in the memory of `buffer`, in the newest format that brokers with this version of Produce accept.
+pub(crate) fn new_batch(
+    options: &BatchOptions,
+    produce_version: Option<i16>,
+    now: SystemTime,
+    mut buffer: Vec<u8>,
+) -> KafkaBatch {
     if let Some(version) = produce_version {
         // Options that this format does not support are left to the machine, which converts the batch or refuses it.
-        if let Ok(batch) = options.clone().for_produce_version(version).build(now) {
+        let options = options.clone().for_produce_version(version);
+        if let Ok(batch) = options.build_with_buffer(now, mem::take(&mut buffer)) {
             return batch;
         }
     }
-    options.clone().build(now).expect("the options were checked when the producer was built")
+    options.clone().build_with_buffer(now, buffer).expect("the options were checked when the producer was built")
 }
 
 /// Returns the permits that a batch needs.

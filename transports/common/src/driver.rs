@@ -285,6 +285,7 @@ impl Driver {
         match event {
             Event::Delivered { batch, delivery } => {
                 if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(batch) {
+                    let delivery = delivery.with_buffer_pool(self.queue.buffers());
                     self.complete(waiter, permits, Ok(delivery));
                 }
             }

@@ -77,6 +77,7 @@
 mod accepted;
 mod alarm;
 mod broker_addresses;
+mod buffers;
 mod builder;
 mod command_queue;
 mod completion;

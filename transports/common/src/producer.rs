@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
@@ -86,7 +86,7 @@ impl Producer {
         limit: usize,
         brokers: String,
     ) -> Self {
-        let template = new_batch(&batch_options, None, UNIX_EPOCH);
+        let template = new_batch(&batch_options, None, UNIX_EPOCH, Vec::new());
         Self { inner: Arc::new(Inner { queue, batch_options, template, capabilities, limit, brokers }) }
     }
 
@@ -96,10 +96,11 @@ impl Producer {
         self.inner.capabilities
     }
 
-    /// Creates an empty batch with the settings of this producer, at the current time.
+    /// Creates an empty batch with the settings of this producer, at the current time. It uses the memory of an earlier batch
+    /// whose [`Delivery`] was dropped, if there is some. At most 4 MiB, or a quarter of `buffer.memory`, are kept for this.
     #[must_use]
     pub fn batch(&self) -> KafkaBatch {
-        new_batch(&self.inner.batch_options, self.inner.queue.produce_version(), SystemTime::now())
+        self.inner.queue.new_batch(&self.inner.batch_options)
     }
 
     /// Creates an empty batch for the records of one partition of `topic`: the first key chooses the partition, and keys of

@@ -4,25 +4,24 @@ mod fault;
 mod key;
 mod pem;
 mod roots;
+mod stream;
 mod verifier;
 mod words;
 mod x509;
 
-use std::io::{self, IoSlice};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::{fmt, fs};
+use std::{fmt, fs, io};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::{CertificateDer, ServerName};
 use futures_rustls::rustls::crypto::ring;
 use futures_rustls::rustls::{self, ClientConfig};
-use futures_rustls::{TlsConnector, client};
 
 use self::pem::Label;
 use self::roots::Roots;
+pub(crate) use self::stream::TlsStream;
 use self::verifier::Verifier;
 use self::words::Words;
 use crate::error::ConfigError;
@@ -84,7 +83,7 @@ impl Tls {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         };
         match TlsConnector::from(self.0).connect(name, stream).await {
-            Ok(stream) => Ok(TlsStream(stream)),
+            Ok(stream) => Ok(TlsStream::new(stream)),
             Err(error) => Err(no_tls(&error).unwrap_or_else(|| explained(&error))),
         }
     }
@@ -165,44 +164,6 @@ fn checks_names(settings: &Settings) -> Result<bool, ConfigError> {
         "https" => Ok(true),
         "none" | "" => Ok(false), // of librdkafka and of the Java client
         _ => setting.wrong("the value must be https or none"),
-    }
-}
-
-/// A TLS stream whose read errors are described. A broker that rejects the client certificate sends an alert and closes the
-/// connection. In TLS 1.3 that is after our handshake, so a write may fail first, and the alert is read afterwards.
-#[derive(Debug)]
-pub(crate) struct TlsStream<S>(client::TlsStream<S>);
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.0).poll_read(context, buffer) {
-            // Closed without close_notify. That is an end of file here: frames have lengths, so truncation is detected.
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
-            Poll::Ready(Err(error)) if of_rustls(&error).is_some() => Poll::Ready(Err(explained(&error))),
-            other => other,
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, slices)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(context)
     }
 }
 

@@ -38,8 +38,12 @@ const MAX_SHORT_RECORD: usize = 64;
 /// The longest value of a short record in bytes: what three stores of 16 bytes can hold.
 const MAX_SHORT_VALUE: usize = 48;
 
-/// The longest value of a run in bytes. The time for a longer one is that of its copy.
-const MAX_VALUE: usize = 160;
+/// The longest value of a medium record in bytes, for which zeros are written before it is copied.
+const MAX_MEDIUM_VALUE: usize = 160;
+
+/// The longest value of a run in bytes. The length of a record with it takes at most three bytes, and the time for a longer one
+/// is that of its copy.
+const MAX_VALUE: usize = 64 << 10;
 
 /// Stores in front of a value, and those of a short value, end within this many bytes from the start of a record.
 const WINDOW: usize = 2 * MAX_SHORT_RECORD;
@@ -121,8 +125,10 @@ impl<'b> Run<'b> {
         let is_short = value.len() <= MAX_SHORT_VALUE && value.len() + self.key.len + MAX_FRONT + 2 <= MAX_SHORT_RECORD;
         let appended = if is_short {
             self.append_short(value, delta)
+        } else if value.len() <= MAX_MEDIUM_VALUE {
+            self.append_medium(value, delta)
         } else {
-            value.len() <= MAX_VALUE && self.append_medium(value, delta)
+            value.len() <= MAX_VALUE && self.append_long(value, delta)
         };
         if appended {
             self.timestamps.include(timestamp);
@@ -180,6 +186,39 @@ impl<'b> Run<'b> {
         let Some(to) = record.get_mut(value_at..value_at + value.len()) else { return false };
         to.copy_from_slice(value);
         self.at += front_at + body_len;
+        true
+    }
+
+    #[inline(always)]
+    fn append_long(&mut self, value: &[u8], delta: ShortVarint) -> bool {
+        /// The bytes of a record besides its key and its value at most.
+        const MAX_OTHERS: usize = 3 + 1 + 3 + 3 + 3 + 1;
+        if self.at + MAX_OTHERS + self.key.len + value.len() > self.end {
+            return false;
+        }
+        let offset = ShortVarint::of(varint::length(self.offset as usize));
+        let value_len = ShortVarint::of(varint::length(value.len()));
+        let front = u64::from(delta.bytes) << 8 | u64::from(offset.bytes) << (8 + delta.bits);
+        let front_bits = 8 + delta.bits + offset.bits;
+        let others = (front_bits + value_len.bits) as usize / 8 + 1;
+        let length = ShortVarint::of(varint::length(others + self.key.len + value.len()));
+        let before_key = u128::from(front) << length.bits | u128::from(length.bytes);
+        let before_key_bits = length.bits + front_bits;
+        let buffer = &mut self.batch.buffer;
+        buffer.truncate(self.at);
+        if self.key.len == 1 {
+            // The key is null or empty: all that is in front of the value takes one store.
+            let key = ShortVarint { bytes: self.key.bytes[0].into(), bits: 8 }.then(value_len);
+            let before_value = before_key | u128::from(key.bytes) << before_key_bits;
+            varint::write_prefix_of(buffer, before_value.to_le_bytes(), (before_key_bits + key.bits) as usize / 8);
+        } else {
+            varint::write_prefix_of(buffer, before_key.to_le_bytes(), before_key_bits as usize / 8);
+            varint::write_prefix_of(buffer, self.key.bytes, self.key.len);
+            varint::write_prefix_of(buffer, value_len.bytes.to_le_bytes(), value_len.bits as usize / 8);
+        }
+        buffer.extend_from_slice(value);
+        buffer.push(0); // no headers
+        self.at = buffer.len();
         true
     }
 

@@ -39,7 +39,8 @@ fn in_bulk(outcome: Result<Appended, ExtendError>) -> (usize, Option<String>) {
 }
 
 fn value() -> impl Strategy<Value = Option<Vec<u8>>> {
-    let border = select(vec![0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 47, 63, 64, 127, 159, 160, 161, 8191, 8192]);
+    let border =
+        select(vec![0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 47, 63, 64, 127, 159, 160, 161, 1_000, 8191, 8192]);
     let len = prop_oneof![6 => 0..70_usize, 3 => border, 1 => 0..400_usize];
     prop_oneof![1 => Just(None), 20 => (len, any::<u8>()).prop_map(|(len, byte)| Some(vec![byte; len]))]
 }
@@ -154,6 +155,26 @@ fn offsets_that_are_not_in_order_or_beyond_the_end_are_errors() {
     for none in [&[][..], &[5]] {
         let values = ContiguousValues::new(b"12345", none).unwrap();
         assert!(values.is_empty() && values.iter().next().is_none() && values.get(0).is_none());
+    }
+}
+
+/// Runs have values of up to 64 KiB. Around it, where the offset becomes longer, and where the buffer grows.
+#[test]
+fn long_values_in_bulk_and_one_by_one_are_the_same_batch() {
+    let lens = [65_536, 65_537, 161, 65_535, 65_536, 8_180, 0, 30_000];
+    let values: Vec<Vec<u8>> = lens.into_iter().cycle().take(70).map(|len| vec![7; len]).collect();
+    for key in [None, Some(""), Some("k"), Some("a key of thirty-one characters.")] {
+        for batch_size in [70_000, 500_000, 4 << 20] {
+            let options = BatchOptions::default().batch_size(batch_size).max_message_bytes(4 << 20);
+            let [mut batch, mut looped] = [(); 2].map(|()| options.clone().build(Timestamp::from_millis(5)).unwrap());
+            let values = || values.iter().zip([-3, 5, 70, 1 << 20, 1 << 40].into_iter().cycle());
+            let key_bytes = key.map(str::as_bytes);
+            let records =
+                values().map(|(value, time)| Record { key: key_bytes, ..Record::new(&value[..]).timestamp(time) });
+            let expected = one_by_one(&mut looped, records);
+            assert_eq!(in_bulk(batch.bulk().key(key).extend(values())), expected);
+            assert!(batch == looped, "{batch} and one by one {looped}");
+        }
     }
 }
 

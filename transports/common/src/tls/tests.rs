@@ -2,9 +2,9 @@ mod certificates;
 mod locations;
 
 use std::future::Future;
-use std::io::{Read, Write};
-use std::pin::pin;
-use std::task::Waker;
+use std::io::{IoSlice, Read, Write};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use futures_rustls::pki_types::PrivateKeyDer;
 use futures_rustls::pki_types::pem::PemObject;
@@ -79,6 +79,8 @@ fn a_key_may_be_encrypted() {
 struct Peer {
     session: ServerConnection,
     received: Vec<u8>,
+    /// Received as encrypted.
+    sealed: Vec<u8>,
     /// The maximum number of bytes per write. With 0, writes are pending.
     max_write: Option<usize>,
     closed: bool,
@@ -112,7 +114,7 @@ impl Peer {
 
     fn with_config(config: ServerConfig) -> Self {
         let session = ServerConnection::new(Arc::new(config)).unwrap();
-        Self { session, received: Vec::new(), max_write: None, closed: false }
+        Self { session, received: Vec::new(), sealed: Vec::new(), max_write: None, closed: false }
     }
 
     fn send(&mut self, bytes: &[u8]) {
@@ -125,11 +127,12 @@ impl AsyncWrite for Peer {
         if self.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let mut bytes = &bytes[..self.max_write.unwrap_or(usize::MAX).min(bytes.len())];
+        let bytes = &bytes[..self.max_write.unwrap_or(usize::MAX).min(bytes.len())];
         if bytes.is_empty() {
             return Poll::Pending;
         }
-        let taken = self.session.read_tls(&mut bytes).unwrap();
+        let taken = self.session.read_tls(&mut &*bytes).unwrap();
+        self.sealed.extend(&bytes[..taken]);
         if let Ok(state) = self.session.process_new_packets() {
             let mut received = vec![0; state.plaintext_bytes_to_read()];
             self.session.reader().read_exact(&mut received).unwrap();
@@ -186,7 +189,7 @@ fn frames_are_complete_whatever_the_stream_accepts_per_write() {
     let batch: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
     for max_write in [None, Some(1_000), Some(33)] {
         let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
-        stream.0.get_mut().0.max_write = max_write;
+        stream.io.max_write = max_write;
         let mut left: &[u8] = &batch;
         while !left.is_empty() {
             let (head, tail) = left.split_at(left.len().min(10));
@@ -197,9 +200,9 @@ fn frames_are_complete_whatever_the_stream_accepts_per_write() {
             }
         }
         assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_ready());
-        assert!(stream.0.get_ref().0.received == batch, "{max_write:?}");
+        assert!(stream.io.received == batch, "{max_write:?}");
 
-        stream.0.get_mut().0.send(&batch[..50_000]);
+        stream.io.send(&batch[..50_000]);
         let mut received: Vec<u8> = Vec::new();
         let mut buffer = [0; 1_000];
         while let Poll::Ready(Ok(count @ 1..)) = Pin::new(&mut stream).poll_read(&mut context(), &mut buffer) {
@@ -209,19 +212,57 @@ fn frames_are_complete_whatever_the_stream_accepts_per_write() {
     }
 }
 
+/// Many small records would cost the broker and the client time, and bytes on the network.
+#[test]
+fn records_have_full_size_although_frames_and_segments_are_short() {
+    const FULL: usize = (1 << 14) + 1 + 16; // with the type and the tag of TLS 1.3
+    let authority = Authority::new("authority");
+    let broker = authority.sign("broker");
+    let segments: Vec<Vec<u8>> = (0..200).map(|at| vec![at; if at % 2 == 0 { 40 } else { 9_000 }]).collect();
+    let frames = segments.concat();
+    for stops_at in [None, Some(100_001)] {
+        let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
+        stream.io.sealed.clear();
+        let mut queue: Vec<IoSlice<'_>> = segments.iter().map(|segment| IoSlice::new(segment)).collect();
+        let mut queue = &mut queue[..];
+        let mut was_pending = false;
+        while !queue.is_empty() {
+            // At one point the stream accepts nothing for a while.
+            let left = stops_at.map(|stop: usize| stop.saturating_sub(stream.io.sealed.len()));
+            stream.io.max_write = left.filter(|_| !was_pending);
+            match Pin::new(&mut stream).poll_write_vectored(&mut context(), queue) {
+                Poll::Ready(Ok(written @ 1..)) => IoSlice::advance_slices(&mut queue, written),
+                Poll::Pending => was_pending = true,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(was_pending, stops_at.is_some());
+        assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_ready());
+        assert!(stream.io.received == frames);
+        let (mut left, mut lengths) = (&stream.io.sealed[..], Vec::new());
+        while let [_, _, _, high, low, rest @ ..] = left {
+            let len = usize::from(u16::from_be_bytes([*high, *low]));
+            lengths.push(len);
+            left = &rest[len..];
+        }
+        assert_eq!(lengths.len(), frames.len().div_ceil(1 << 14), "{lengths:?}");
+        assert!(lengths[..lengths.len() - 1].iter().all(|&len| len == FULL), "{lengths:?}");
+    }
+}
+
 /// Bytes that TLS has accepted and the stream has not are not flushed.
 #[test]
 fn flushing_is_pending_while_the_stream_accepts_nothing() {
     let authority = Authority::new("authority");
     let broker = authority.sign("broker");
     let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
-    stream.0.get_mut().0.max_write = Some(0);
+    stream.io.max_write = Some(0);
     let written = Pin::new(&mut stream).poll_write(&mut context(), b"frame");
     assert!(matches!(written, Poll::Ready(Ok(5))), "{written:?}");
     assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_pending());
-    stream.0.get_mut().0.max_write = None;
+    stream.io.max_write = None;
     assert!(Pin::new(&mut stream).poll_flush(&mut context()).is_ready());
-    assert_eq!(stream.0.get_ref().0.received, b"frame");
+    assert_eq!(stream.io.received, b"frame");
 }
 
 #[test]
@@ -268,7 +309,7 @@ fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
     let identity = [ca, (CERTIFICATE_PEM, &client.certificate), (KEY_PEM, &client.key)];
     let mut stream = connected(&identity, Peer::new(&broker, Some(&clients))).unwrap();
     assert!(Pin::new(&mut stream).poll_write(&mut context(), b"frame").is_ready());
-    assert_eq!(stream.0.get_ref().0.received, b"frame");
+    assert_eq!(stream.io.received, b"frame");
     // The client's handshake completes before the broker has verified its certificate.
     let read = |stream: &mut TlsStream<Peer>| Pin::new(stream).poll_read(&mut context(), &mut [0; 100]);
     // A failed write does not consume the alert.
@@ -278,7 +319,7 @@ fn a_certificate_is_sent_on_request_and_a_missing_one_is_reported() {
     };
     for (closes, attempt) in [(false, &read as &dyn Fn(&mut _) -> _), (true, &read), (true, &write)] {
         let mut stream = connected(&[ca], Peer::new(&broker, Some(&clients))).unwrap();
-        stream.0.get_mut().0.closed = closes;
+        stream.io.closed = closes;
         match attempt(&mut stream) {
             Poll::Ready(Err(error)) => {
                 let message = error.to_string();
@@ -337,7 +378,7 @@ fn a_closed_connection_is_an_end_of_file_with_or_without_close_notify() {
     let broker = authority.sign("broker");
     for with_notify in [true, false] {
         let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
-        let peer = stream.0.get_mut().0;
+        let peer = &mut stream.io;
         peer.send(b"last");
         if with_notify {
             peer.session.send_close_notify();
@@ -348,6 +389,33 @@ fn a_closed_connection_is_an_end_of_file_with_or_without_close_notify() {
         let mut read = || Pin::new(&mut stream).poll_read(&mut context(), &mut buffer);
         assert!(matches!(read(), Poll::Ready(Ok(4))), "the failed write consumed data");
         assert!(matches!(read(), Poll::Ready(Ok(0))), "{with_notify}");
+    }
+}
+
+/// A batch whose acknowledgement has arrived must not be sent again.
+#[test]
+fn what_arrived_before_an_alert_is_read_first() {
+    let authority = Authority::new("authority");
+    let broker = authority.sign("broker");
+    for size in [10, 40_000] {
+        let mut stream = connected(&[(CA_PEM, &authority.certificate)], Peer::new(&broker, None)).unwrap();
+        let peer = &mut stream.io;
+        peer.send(&vec![7; size]);
+        let mut garbage = &[23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20][..];
+        peer.session.read_tls(&mut garbage).unwrap();
+        assert!(peer.session.process_new_packets().is_err());
+        let (mut count, mut buffer) = (0, vec![0; 3_000]);
+        let error = loop {
+            match Pin::new(&mut stream).poll_read(&mut context(), &mut buffer) {
+                Poll::Ready(Ok(read @ 1..)) => count += read,
+                Poll::Ready(Err(error)) => break error.to_string(),
+                other => panic!("{other:?} after {count} bytes"),
+            }
+        };
+        assert_eq!(count, size);
+        assert!(error.starts_with("TLS: "), "{error}");
+        // The error does not become a connection that is silent.
+        assert!(matches!(Pin::new(&mut stream).poll_read(&mut context(), &mut buffer), Poll::Ready(Err(_))));
     }
 }
 

@@ -7,13 +7,22 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::job::TOPIC;
-
 /// The APIs and their versions. librdkafka writes magic 2 only if Fetch v4 is among them.
 const APIS: [[i16; 3]; 5] = [[0, 3, 7], [1, 4, 4], [3, 1, 1], [18, 0, 3], [22, 0, 0]];
 
-/// Serves until standard input ends. Each line on it is answered by the number of records since the last.
-pub fn serve(partitions: i32) -> Result<(), Box<dyn Error>> {
+/// The topic that it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Topic {
+    pub name: &'static str,
+    pub partitions: i32,
+}
+
+/// Serves until standard input ends. Each line on it is answered by the number of records since the last. The first line that
+/// it prints is its address. `wrap` makes the stream of a new connection, such as one with TLS.
+pub fn serve<S: Read + Write>(
+    topic: Topic,
+    wrap: impl Fn(TcpStream) -> io::Result<S> + Clone + Send + 'static,
+) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     println!("{address}");
@@ -21,8 +30,11 @@ pub fn serve(partitions: i32) -> Result<(), Box<dyn Error>> {
     let counted = Arc::clone(&records);
     std::thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            let records = Arc::clone(&records);
-            std::thread::spawn(move || answer_all(socket, address, partitions, &records));
+            let (records, wrap) = (Arc::clone(&records), wrap.clone());
+            std::thread::spawn(move || {
+                socket.set_nodelay(true)?;
+                answer_all(wrap(socket)?, address, topic, &records)
+            });
         }
     });
     for line in io::stdin().lock().lines() {
@@ -32,8 +44,7 @@ pub fn serve(partitions: i32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn answer_all(mut socket: TcpStream, address: SocketAddr, partitions: i32, records: &AtomicU64) -> io::Result<()> {
-    socket.set_nodelay(true)?;
+fn answer_all(mut socket: impl Read + Write, address: SocketAddr, topic: Topic, records: &AtomicU64) -> io::Result<()> {
     let (mut request, mut answer) = (Vec::new(), Vec::new());
     loop {
         let mut len = [0; 4];
@@ -48,7 +59,7 @@ fn answer_all(mut socket: TcpStream, address: SocketAddr, partitions: i32, recor
         answer.extend(correlation_id.to_be_bytes());
         match api {
             0 => records.fetch_add(produced(&mut request, version, &mut answer), Ordering::SeqCst),
-            3 => metadata(address, partitions, &mut answer),
+            3 => metadata(address, topic, &mut answer),
             18 => api_versions(version, &mut answer),
             _ => producer_id(&mut answer),
         };
@@ -97,7 +108,7 @@ fn produced(request: &mut Reader<'_>, version: i16, answer: &mut Vec<u8>) -> u64
     records
 }
 
-fn metadata(address: SocketAddr, partitions: i32, answer: &mut Vec<u8>) -> u64 {
+fn metadata(address: SocketAddr, topic: Topic, answer: &mut Vec<u8>) -> u64 {
     answer.extend(1_i32.to_be_bytes());
     answer.extend(1_i32.to_be_bytes());
     put_string(answer, &address.ip().to_string());
@@ -106,10 +117,10 @@ fn metadata(address: SocketAddr, partitions: i32, answer: &mut Vec<u8>) -> u64 {
     answer.extend(1_i32.to_be_bytes()); // controller
     answer.extend(1_i32.to_be_bytes());
     answer.extend([0; 2]);
-    put_string(answer, TOPIC);
+    put_string(answer, topic.name);
     answer.push(0); // not internal
-    answer.extend(partitions.to_be_bytes());
-    for partition in 0..partitions {
+    answer.extend(topic.partitions.to_be_bytes());
+    for partition in 0..topic.partitions {
         answer.extend([0; 2]);
         answer.extend(partition.to_be_bytes());
         for one in [1_i32, 1, 1, 1, 1] {

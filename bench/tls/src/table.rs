@@ -1,0 +1,107 @@
+//! The table.
+
+use std::fmt::Write as _;
+
+use kafka_batch_bench_shared::{Bound, Environment, median};
+
+use crate::CLIENTS;
+use crate::job::Report;
+use crate::security::Security;
+
+/// The reports of a row, by client, round after round.
+pub struct Figures {
+    value_len: usize,
+    batch_size: usize,
+    reports: [Vec<Option<Report>>; CLIENTS.len()],
+}
+
+/// kafka-batch's place among the clients.
+const OURS: usize = 2;
+
+fn rate(report: &Report) -> f64 {
+    report.measured as f64 / report.seconds
+}
+
+fn cpu(report: &Report) -> f64 {
+    report.cpu / report.measured as f64
+}
+
+impl Figures {
+    pub fn new(value_len: usize, batch_size: usize) -> Self {
+        Self { value_len, batch_size, reports: Default::default() }
+    }
+
+    pub fn add(&mut self, client: usize, report: Option<Report>) {
+        self.reports[client].push(report);
+    }
+
+    fn median(&self, client: usize, figure: impl Fn(&Report) -> f64) -> f64 {
+        median(self.reports[client].iter().flatten().map(figure).collect()).unwrap_or(f64::NAN)
+    }
+
+    /// Returns the median of the ratios within a round to the raw socket.
+    fn ratio(&self, client: usize, figure: fn(&Report) -> f64) -> Option<f64> {
+        let pairs = self.reports[client].iter().zip(&self.reports[0]);
+        median(pairs.filter_map(|(one, raw)| Some(figure(one.as_ref()?) / figure(raw.as_ref()?))).collect())
+    }
+
+    pub fn name(&self, security: Security) -> String {
+        let protocol = if security == Security::Tls { "TLS" } else { "plain" };
+        format!("{protocol}, {} B, {} KiB", self.value_len, self.batch_size >> 10)
+    }
+
+    pub fn line(&self, security: Security) -> String {
+        let mut line = format!("| {} |", self.name(security));
+        for client in 0..CLIENTS.len() {
+            let (rate, cpu) = (self.median(client, rate) / 1e6, self.median(client, cpu) * 1e9);
+            let _ = write!(line, " {rate:.2} | {cpu:.1} |");
+        }
+        for figure in [rate, cpu] {
+            let of = |client| self.ratio(client, figure).unwrap_or(f64::NAN);
+            let _ = write!(line, " {:.2} | {:.2} |", of(1), of(OURS));
+        }
+        let faults = self.median(OURS, |report| report.faults as f64 / (report.measured as f64 / 1e6));
+        let _ = write!(line, " {faults:.0} |");
+        line
+    }
+
+    fn targets(&self, security: Security, text: &mut String) {
+        if security == Security::Tls && self.value_len == 100 && self.batch_size > 1 << 16 {
+            let (is, bound) = (self.ratio(OURS, rate), Bound::AtLeast(0.85));
+            let shown = is.map_or("–".into(), |is| format!("{is:.2}"));
+            let name = self.name(security);
+            let _ = writeln!(
+                text,
+                "| {name}: kafka-batch's records/s, of the raw socket's | {shown} | {bound} | {} |",
+                bound.verdict(is)
+            );
+        }
+    }
+}
+
+pub fn page(rows: &[(Security, Figures)], rounds: usize, seconds: f64) -> String {
+    let crates = ["crc-fast", "futures-rustls", "kafka-batch", "ring", "rustls", "tokio"];
+    let environment = Environment::look(env!("CARGO_PKG_NAME"), &crates).lines();
+    let mut text = format!(
+        "# Publishing over TLS\n\n{environment}\nThe sink, on the first core, acknowledges every Produce request at once; the \
+         client is on the last core. TLS 1.3 by rustls on both sides. {rounds} rounds of {seconds} s in turns; a figure is the \
+         median, a ratio the median of the ratios within a round. M/s: million records a second; ns: the client's processor \
+         time a record. `bench/tls` makes it; `bench/README.md` describes the clients.\n\n| |"
+    );
+    for (name, _) in CLIENTS {
+        let _ = write!(text, " {name}, M/s | ns |");
+    }
+    text.push_str(
+        " M/s, of raw: by hand | kafka-batch | ns, of raw: by hand | kafka-batch | kafka-batch, page faults a million records |\n|---|",
+    );
+    text.push_str(&"--:|".repeat(2 * CLIENTS.len() + 5));
+    text.push('\n');
+    for (security, figures) in rows {
+        let _ = writeln!(text, "{}", figures.line(*security));
+    }
+    text.push_str("\n| target | is | bound | |\n|---|--:|--:|---|\n");
+    for (security, figures) in rows {
+        figures.targets(*security, &mut text);
+    }
+    text
+}
