@@ -69,12 +69,13 @@ impl Engine {
         let mut all = Vec::new();
         loop {
             self.cluster.turn(now);
+            let before = self.cluster.changes;
             let mut actions: Vec<BrokerAction> = Vec::new();
             for broker in &mut self.brokers {
                 actions.append(&mut broker.turn(&mut self.cluster, now));
             }
             // What one broker does can end the wait of another.
-            if actions.is_empty() {
+            if actions.is_empty() && self.cluster.changes == before {
                 return all;
             }
             for action in actions {

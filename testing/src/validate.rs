@@ -35,7 +35,6 @@ pub(crate) mod at {
 pub(crate) mod attribute {
     pub(crate) const CODEC: i16 = 0x07;
     pub(crate) const LOG_APPEND_TIME: i16 = 0x08;
-    pub(crate) const TRANSACTIONAL: i16 = 0x10;
     pub(crate) const CONTROL: i16 = 0x20;
 }
 
@@ -66,6 +65,8 @@ impl Rejection {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Validated {
     pub(crate) info: BatchInfo,
+    /// The number of bytes that it has.
+    pub(crate) size: usize,
     /// The largest timestamp of its records, or −1.
     pub(crate) max_timestamp: i64,
 }
@@ -102,6 +103,16 @@ fn first_size(bytes: &[u8]) -> Result<Option<usize>, Rejection> {
     }
     let size = 12 + length as usize;
     Ok((size <= bytes.len()).then_some(size))
+}
+
+/// Returns the size of the largest batch or message of a record set that has passed [`layout`], in bytes.
+pub(crate) fn largest(records: &[u8]) -> usize {
+    let (mut largest, mut rest) = (0, records);
+    while let Ok(Some(size)) = first_size(rest) {
+        largest = largest.max(size);
+        rest = &rest[size..];
+    }
+    largest
 }
 
 /// Checks that a record set has the layout that this version of Produce requires.
@@ -186,7 +197,7 @@ fn v2(batch: &[u8], config: &TopicConfig, now: i64) -> Result<Validated, Rejecti
     }
     let max_timestamp = checked_records(batch, codec, config, now)?.unwrap_or(i64_at(batch, at::MAX_TIMESTAMP));
     let info = BatchInfo { records: count as u32, magic: Magic::V2, codec, stamp };
-    Ok(Validated { info, max_timestamp })
+    Ok(Validated { info, size: batch.len(), max_timestamp })
 }
 
 fn codec(attributes: i16) -> Result<Codec, Rejection> {
@@ -280,5 +291,5 @@ fn legacy(records: &[u8], config: &TopicConfig) -> Result<Validated, Rejection> 
         return Err(Rejection::of_records(INVALID_RECORD, errors));
     }
     let info = info.filter(|info| info.records > 0).ok_or_else(|| Rejection::because(CORRUPT, "no message"))?;
-    Ok(Validated { info, max_timestamp })
+    Ok(Validated { info, size: records.len(), max_timestamp })
 }

@@ -5,23 +5,26 @@
 mod api_versions;
 mod connection;
 mod corrupt;
-pub mod fault;
-pub mod identities;
+mod create_topics;
+pub(crate) mod fault;
+mod fetch;
+pub(crate) mod identities;
 mod init_producer_id;
+mod list_offsets;
 mod metadata;
 mod produce;
-pub mod release;
+pub(crate) mod release;
 mod requested;
-pub mod sasl;
+pub(crate) mod sasl;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
 use self::connection::{Connection, Phase};
-pub use self::fault::{AssignedIdentity, Fault, FaultKind, Garbage};
-pub use self::identities::RejectedIdentities;
-use self::identities::Rule;
+pub(crate) use self::fault::Fault;
+use self::fault::{AssignedIdentity, FaultKind, Garbage};
+use self::identities::{RejectedIdentities, Rule};
 use self::release::Release;
 pub use self::requested::{ReceivedRequest, RequestedTopic};
 use self::sasl::{SaslState, Users};
@@ -118,6 +121,8 @@ enum ExecuteResult {
 enum Pending {
     /// For replicas.
     Produce(produce::Pending),
+    /// For records.
+    Fetch(fetch::Pending),
 }
 
 impl Pending {
@@ -125,6 +130,7 @@ impl Pending {
     const fn until(&self) -> Moment {
         match self {
             Self::Produce(pending) => pending.until(),
+            Self::Fetch(pending) => pending.until(),
         }
     }
 }
@@ -312,7 +318,9 @@ impl Broker {
             ApiKey::Metadata => self.metadata(call, cluster),
             ApiKey::InitProducerId => self.init_producer_id(call, cluster),
             ApiKey::Produce => self.produce(call, cluster),
-            _ => ExecuteResult::CloseConnection,
+            ApiKey::Fetch => self.fetch(call, cluster),
+            ApiKey::ListOffsets => self.list_offsets(call, cluster),
+            ApiKey::CreateTopics => self.create_topics(call, cluster),
         }
     }
 
@@ -320,6 +328,7 @@ impl Broker {
     fn resume(&mut self, request: &Request, pending: Pending, cluster: &Cluster, now: Moment) -> ExecuteResult {
         match pending {
             Pending::Produce(pending) => self.wait(request, pending, cluster, now),
+            Pending::Fetch(pending) => self.fetch_or_wait(request, pending, cluster, now),
         }
     }
 

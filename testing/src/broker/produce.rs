@@ -173,7 +173,7 @@ impl Broker {
             return Err(Rejection::new(NOT_LEADER));
         }
         let config = cluster.config(&topic);
-        if set.records.len() > config.max_message_bytes {
+        if validate::largest(&set.records) > config.max_message_bytes {
             return Err(Rejection::new(TOO_LARGE));
         }
         let validated = validate::batch(&set.records, &config, cluster.wall_clock(now))
@@ -189,8 +189,10 @@ impl Broker {
         let append_time_ms = if config.log_append_time { cluster.wall_clock(now) } else { -1 };
         let partition = cluster.partition_mut(&topic, set.partition).ok_or(Rejection::new(UNKNOWN_TOPIC))?;
         let epoch = partition.epoch;
+        // A batch of magic 2 may be followed by an incomplete one.
+        let records = &set.records[..validated.size];
         let appended =
-            partition.log.append(validated, &set.records, epoch, append_time_ms, rules).map_err(Rejection::new)?;
+            partition.log.append(validated, records, epoch, append_time_ms, rules).map_err(Rejection::new)?;
         cluster.replicate(&topic, set.partition, appended.end, now);
         Ok((topic, epoch, appended))
     }

@@ -91,7 +91,7 @@ impl TopicConfig {
 
 /// Returns true if a topic can have this name (`Topic.validate` of Apache Kafka).
 #[must_use]
-pub fn is_valid_topic_name(name: &str) -> bool {
+pub(crate) fn is_valid_topic_name(name: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=249).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(is_legal)
 }

@@ -60,7 +60,7 @@ impl Log {
     /// Appends a batch, or returns why it is rejected. `append_time_ms` is the timestamp to assign, or −1.
     pub(crate) fn append(
         &mut self,
-        Validated { info, max_timestamp }: Validated,
+        Validated { info, max_timestamp, .. }: Validated,
         bytes: &[u8],
         leader_epoch: i32,
         append_time_ms: i64,
@@ -197,19 +197,18 @@ impl Log {
 
 /// Assigns the fields that a broker assigns: offsets, leader epoch, and with log-append time the timestamp.
 fn assign(bytes: &[u8], info: &BatchInfo, base_offset: i64, leader_epoch: i32, append_time_ms: i64) -> Bytes {
-    let mut bytes = BytesMut::from(bytes);
-    if info.magic == Magic::V2 {
-        bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
-        bytes[at::LEADER_EPOCH..at::MAGIC].copy_from_slice(&leader_epoch.to_be_bytes());
-        if append_time_ms >= 0 {
-            let attributes = i16::from_be_bytes(number(&bytes, at::ATTRIBUTES)) | attribute::LOG_APPEND_TIME;
-            bytes[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
-            bytes[at::MAX_TIMESTAMP..at::PRODUCER_ID].copy_from_slice(&append_time_ms.to_be_bytes());
-            let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[at::ATTRIBUTES..]) as u32;
-            bytes[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
-        }
-        return bytes.freeze();
+    if info.magic != Magic::V2 {
+        return crate::legacy::assign(bytes, info, base_offset, append_time_ms);
     }
-    crate::legacy::assign_offsets(&mut bytes, info, base_offset);
+    let mut bytes = BytesMut::from(bytes);
+    bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
+    bytes[at::LEADER_EPOCH..at::MAGIC].copy_from_slice(&leader_epoch.to_be_bytes());
+    if append_time_ms >= 0 {
+        let attributes = i16::from_be_bytes(number(&bytes, at::ATTRIBUTES)) | attribute::LOG_APPEND_TIME;
+        bytes[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
+        bytes[at::MAX_TIMESTAMP..at::PRODUCER_ID].copy_from_slice(&append_time_ms.to_be_bytes());
+        let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[at::ATTRIBUTES..]) as u32;
+        bytes[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+    }
     bytes.freeze()
 }

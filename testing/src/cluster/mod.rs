@@ -4,12 +4,13 @@
 //! tail that only the leader has, of which a new leader keeps a random part.
 
 mod config;
-pub mod log;
-pub mod producers;
+pub(crate) mod log;
+pub(crate) mod producers;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub use self::config::{ClusterSettings, LeaderChoice, TopicConfig, is_valid_topic_name};
+pub(crate) use self::config::is_valid_topic_name;
+pub use self::config::{ClusterSettings, LeaderChoice, TopicConfig};
 use self::log::{Log, StoredBatch};
 use crate::Moment;
 use crate::broker::Fault;
@@ -91,6 +92,8 @@ pub struct Cluster {
     pub lost: Vec<(String, i32, StoredBatch)>,
     /// The assigned producer ids and epochs, in order.
     pub assigned: Vec<(i64, i16)>,
+    /// How often anything changed that a request may wait for.
+    pub(crate) changes: u64,
     /// Faults that are applied by the first broker that receives a request which they concern.
     pub faults: Vec<Fault>,
     next_producer: i64,
@@ -115,6 +118,7 @@ impl Cluster {
             former: BTreeMap::new(),
             lost: Vec::new(),
             assigned: Vec::new(),
+            changes: 0,
             faults: Vec::new(),
             next_producer,
             random,
@@ -189,6 +193,7 @@ impl Cluster {
 
     /// Schedules the replication of this partition up to `end`.
     pub fn replicate(&mut self, topic: &str, partition: i32, end: i64, now: Moment) {
+        self.changes += 1;
         let Some(longest) = self.settings.replication_ms else {
             if let Some(partition) = self.partition_mut(topic, partition) {
                 if now >= partition.frozen_until {
@@ -334,6 +339,7 @@ impl Cluster {
                 {
                     partition.log.commit(*end);
                     partition.replicating.pop_front();
+                    self.changes += 1;
                 }
                 if partition.election_at.is_some_and(|at| at <= now) && !up.is_empty() {
                     partition.election_at = None;
@@ -342,6 +348,7 @@ impl Cluster {
                         LeaderChoice::Random => *self.random.pick(&up),
                     });
                     partition.epoch += 1;
+                    self.changes += 1;
                 }
             }
         }

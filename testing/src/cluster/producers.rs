@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::batch::Stamped;
 
 /// The error codes of the rules.
-pub mod code {
+pub(crate) mod code {
     /// OUT_OF_ORDER_SEQUENCE_NUMBER.
-    pub const OUT_OF_ORDER: i16 = 45;
+    pub(crate) const OUT_OF_ORDER: i16 = 45;
     /// DUPLICATE_SEQUENCE_NUMBER.
-    pub const DUPLICATE: i16 = 46;
+    pub(crate) const DUPLICATE: i16 = 46;
     /// INVALID_PRODUCER_EPOCH.
-    pub const INVALID_EPOCH: i16 = 47;
+    pub(crate) const INVALID_EPOCH: i16 = 47;
     /// UNKNOWN_PRODUCER_ID.
-    pub const UNKNOWN_PRODUCER: i16 = 59;
+    pub(crate) const UNKNOWN_PRODUCER: i16 = 59;
 }
 
 /// The differences between releases.
@@ -46,13 +46,13 @@ struct Known {
 
 /// The producers of a partition.
 #[derive(Clone, Debug, Default)]
-pub struct Producers {
+pub(crate) struct Producers {
     known: BTreeMap<i64, Known>,
 }
 
 /// The result of checking a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckResult {
+pub(crate) enum CheckResult {
     /// It is appended.
     Append,
     /// It is already in the log, at this offset.
@@ -70,13 +70,13 @@ pub fn later(sequence: i32, records: u32) -> i32 {
 impl Producers {
     /// Returns true if the sequences of this producer are checked.
     #[must_use]
-    pub fn know(&self, producer: i64) -> bool {
+    pub(crate) fn know(&self, producer: i64) -> bool {
         self.known.contains_key(&producer)
     }
 
     /// Checks a batch of this many records.
     #[must_use]
-    pub fn check_batch(&self, stamp: Stamped, records: u32, rules: Rules) -> CheckResult {
+    pub(crate) fn check_batch(&self, stamp: Stamped, records: u32, rules: Rules) -> CheckResult {
         let (first, last) = (stamp.sequence, later(stamp.sequence, records - 1));
         let Some(known) = self.known.get(&stamp.producer) else {
             return match rules.unknown {
@@ -103,7 +103,7 @@ impl Producers {
     }
 
     /// Records a batch that was appended, here or at the leader of this follower.
-    pub fn appended(&mut self, stamp: Stamped, records: u32, base_offset: i64) {
+    pub(crate) fn appended(&mut self, stamp: Stamped, records: u32, base_offset: i64) {
         let last = later(stamp.sequence, records - 1);
         let known =
             self.known.entry(stamp.producer).or_insert_with(|| Known { epoch: stamp.epoch, batches: VecDeque::new() });
@@ -117,14 +117,14 @@ impl Producers {
     }
 
     /// Forgets all batches but the last of each producer (`ProducerStateManager.writeSnapshot` keeps no more).
-    pub fn truncate_to_last(&mut self) {
+    pub(crate) fn truncate_to_last(&mut self) {
         for known in self.known.values_mut() {
             known.batches.drain(..known.batches.len().saturating_sub(1));
         }
     }
 
     /// Forgets all producers: they were inactive for too long, or their records are too old.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.known.clear();
     }
 }

@@ -238,11 +238,11 @@ impl Tap {
         let header = response_header_len(request.api, request.version);
         let body = (frame.len() >= header).then(|| frame.slice(header..))?;
         if request.api == ApiKey::Metadata {
-            let response: MetadataResponse = wire::read(request.api, request.version, body).ok()?;
+            let response: MetadataResponse = wire::read(request.api, request.version, body.clone()).ok()?;
             known_leaders.metadata(request.version, &response);
         }
         if request.api == ApiKey::InitProducerId {
-            let answer: InitProducerIdResponse = wire::read(request.api, request.version, body).ok()?;
+            let answer: InitProducerIdResponse = wire::read(request.api, request.version, body.clone()).ok()?;
             if answer.error_code == 0 {
                 history.identities.granted(answer.producer_id, answer.producer_epoch);
                 line += &format!(" {}/{}", answer.producer_id, answer.producer_epoch);
