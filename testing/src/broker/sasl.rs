@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use self::scram::Exchange;
 pub use self::scram::ScramHash;
+use self::scram::{Credential, Exchange};
 use super::{Broker, Call, ExecuteResult, FaultKind};
 use crate::random::Random;
 use crate::wire;
@@ -24,7 +24,7 @@ const SASL_AUTHENTICATION_FAILED: i16 = 58;
 #[derive(Clone, Default)]
 pub struct Users {
     plain: BTreeMap<String, String>,
-    scram: BTreeMap<(ScramHash, String), String>,
+    scram: BTreeMap<(ScramHash, String), Credential>,
 }
 
 /// Omits the passwords.
@@ -45,7 +45,9 @@ impl Users {
     /// Adds a user of SASL/SCRAM.
     #[must_use]
     pub fn scram(mut self, hash: ScramHash, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.scram.insert((hash, user.into()), password.into());
+        let user = user.into();
+        let credential = Credential::new(hash, &user, &password.into());
+        self.scram.insert((hash, user), credential);
         self
     }
 
