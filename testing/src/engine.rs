@@ -4,7 +4,7 @@ use crate::Moment;
 use crate::broker::release::Release;
 use crate::broker::sasl::Users;
 use crate::broker::{Broker, BrokerAction, Fault, ReceivedRequest, Variation};
-use crate::cluster::{Cluster, ClusterSettings};
+use crate::cluster::{Cluster, ClusterSettings, LeaderChoice};
 use crate::random::Random;
 
 /// The brokers of a cluster, and what they share.
@@ -35,6 +35,27 @@ pub struct EngineSettings {
     pub recording: bool,
     /// The seed of random numbers.
     pub seed: u64,
+}
+
+impl EngineSettings {
+    /// The settings of one broker of the newest release whose behaviour varies as far as the protocol permits, with this
+    /// seed. Its leaders are chosen at random, and replication takes up to 3 ms.
+    #[must_use]
+    pub fn simulation(seed: u64) -> Self {
+        Self {
+            cluster: ClusterSettings {
+                replication_ms: Some(3),
+                leaders: LeaderChoice::Random,
+                ..ClusterSettings::default()
+            },
+            releases: vec![Release::NEWEST],
+            users: Users::default(),
+            variation: Variation::SIMULATION,
+            request_max_bytes: 100 << 20,
+            recording: true,
+            seed,
+        }
+    }
 }
 
 impl Engine {

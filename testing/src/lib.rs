@@ -25,10 +25,28 @@
 //!   threads, deterministic from a seed.
 //!
 //! # What the brokers do
-//! Produce in every version and format, with the checks of Apache Kafka 4.4: checksums, structure, sequence numbers of
-//! idempotent producers (the last five batches of each are remembered), compacted and log-append-time topics, size limits.
-//! ApiVersions, Metadata with creation of topics, InitProducerId, SASL PLAIN and SCRAM. [`Release`] chooses among releases
-//! from 0.8 to 4.4. There are no consumer groups and no transactions.
+//! | API | versions | |
+//! |---|---|---|
+//! | Produce | 0–13 | magic 0, 1 and 2; the checks of Apache Kafka 4.4: checksums, structure, records, sequence numbers of idempotent producers (the last five batches of each are remembered), compacted and log-append-time topics, size limits |
+//! | Fetch | 0–18 | waits for `min_bytes`; leader epochs are checked; older formats for older versions; fetch sessions are declined; there is no control over isolation |
+//! | ListOffsets | 0–11 | first, last, by time, largest time |
+//! | Metadata | 0–13 | creates topics, if allowed |
+//! | CreateTopics | 1–7 | at any broker, as in KRaft |
+//! | ApiVersions, InitProducerId | 0–5 | |
+//! | SaslHandshake, SaslAuthenticate | 0–1, 0–2 | PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; users are set by the builder |
+//!
+//! [`Release`] chooses among releases from 0.8 to 4.4, which list the versions that those have. There are no consumer groups
+//! and no transactions. What differs from Apache Kafka on purpose:
+//!
+//! - A partition has one log, not one for each replica. What was not replicated is lost with its leader.
+//! - Batches are stored in the format in which they were sent; Kafka from 0.11 on stores magic 2. Compressed messages of
+//!   magic 0 are stored uncompressed.
+//! - Batches whose codec is not built in are stored unread (zstd: feature `zstd`).
+//! - Topics that are created on request have leaders at once.
+//! - Timestamps are not limited, unless a topic says so.
+//!
+//! Everything from the network is hostile: lengths and counts are compared with the bytes that are there, a request is
+//! limited in size, and one that is malformed closes its connection.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -40,6 +58,7 @@ mod cluster;
 mod engine;
 mod legacy;
 mod link;
+mod network;
 mod random;
 mod server;
 pub mod simulated;

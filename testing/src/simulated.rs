@@ -1,8 +1,8 @@
 //! The parts of a cluster on simulated time: state machines without clock, threads or I/O. The same seed and the same calls
 //! give the same results.
 //!
-//! [`Engine`] is all brokers; whoever drives it passes the bytes of connections and the time. A [`Link`] is a connection
-//! with latency, stalls and cuts between a client and a broker.
+//! [`Network`] is a cluster and its clients' connections. It is made of an [`Engine`], which is all brokers, and of
+//! [`Link`]s: connections with latency, stalls and cuts. They can be used alone, too.
 
 pub use crate::broker::identities::CODES as REJECTION_CODES;
 pub use crate::broker::sasl::Users;
@@ -13,4 +13,5 @@ pub use crate::cluster::producers::later as later_sequence;
 pub use crate::cluster::{Cluster, ClusterSettings, LeaderChoice, Member, Partition, TopicConfig, TopicRef};
 pub use crate::engine::{Engine, EngineSettings};
 pub use crate::link::{Arrival, Link, LinkSettings};
+pub use crate::network::{ClientEvent, Network};
 pub use crate::random::Random;

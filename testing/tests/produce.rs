@@ -231,3 +231,30 @@ fn every_release_supports_its_versions_and_closes_on_others() {
         }
     }
 }
+
+#[test]
+fn of_two_entries_for_one_partition_the_last_counts() {
+    let cluster = TestCluster::builder().topic("t").start().unwrap();
+    let mut client = Client::new(&cluster, 1);
+    let mut request = client.produce_request(12, "t", 0, batch(&["a"]), -1);
+    request.topic_data.extend(client.produce_request(12, "t", 0, batch(&["b"]), -1).topic_data);
+    let response: ProduceResponse = client.ask(ApiKey::Produce, 12, &request);
+    assert_eq!(response.responses.len(), 1);
+    assert_eq!(response.responses[0].partition_responses.len(), 1);
+    assert_eq!(cluster.log("t", 0).unwrap().values().unwrap(), ["b"]);
+}
+
+#[test]
+fn the_kind_of_timestamps_is_the_topics_and_the_largest_one_that_of_the_records() {
+    let cluster = TestCluster::builder().topic("t").start().unwrap();
+    let mut client = Client::new(&cluster, 1);
+    let wrong_maximum = changed(&batch(&["a", "b"]), 35, &5_i64.to_be_bytes(), false);
+    assert_eq!(client.produce(12, "t", wrong_maximum).error_code, 0);
+    let append_time = changed(&batch(&["a"]), 21, &8_i16.to_be_bytes(), false);
+    assert_eq!(client.produce(12, "t", append_time).error_code, 0);
+    let log = cluster.log("t", 0).unwrap();
+    assert_eq!(log.batches()[0].max_timestamp, TIME + 1);
+    assert_eq!(log.segment()[35..43], (TIME + 1).to_be_bytes());
+    assert_eq!(log.batches()[1].bytes[21..23], [0, 0]);
+    assert_eq!(log.records().unwrap().len(), 3, "the checksums are those of the changed bytes");
+}

@@ -13,8 +13,18 @@ use kafka_batch_testing::{ApiKey, Direction, TestCluster};
 fn what_is_produced_over_a_socket_is_in_the_log() {
     let cluster = TestCluster::start();
     let mut client = Client::new(&cluster, 1);
-    let versions: ApiVersionsResponse = client.ask(ApiKey::ApiVersions, 4, &ApiVersionsRequest::default());
-    assert_eq!(versions.error_code, 0);
+    let mut versions = |name: &str, cluster_id: Option<&str>, node_id| {
+        let (client_software_name, client_software_version) = (name.into(), "1".into());
+        let cluster_id = cluster_id.map(str::to_owned);
+        let body = ApiVersionsRequest { client_software_name, client_software_version, cluster_id, node_id };
+        client.ask::<ApiVersionsResponse>(ApiKey::ApiVersions, 5, &body).error_code
+    };
+    assert_eq!(versions("test", None, -1), 0);
+    assert_eq!(versions("test", Some("kafka-batch-testing"), 1), 0);
+    assert_eq!(versions("test", Some("kafka-batch-testing"), 2), 129, "REBOOTSTRAP_REQUIRED");
+    assert_eq!(versions("test", Some("another"), 1), 129);
+    assert_eq!(versions("no name", None, -1), 42, "INVALID_REQUEST");
+    assert_eq!(cluster.violations().len(), 1);
     let metadata = client.metadata(12, "t");
     assert_eq!((metadata.topics[0].error_code, metadata.topics[0].partitions[0].leader_id), (0, 1));
     assert_eq!(metadata.brokers[0].port, i32::from(cluster.address(1).unwrap().port()));
@@ -26,7 +36,8 @@ fn what_is_produced_over_a_socket_is_in_the_log() {
     let produced = cluster.requests().into_iter().find(|request| request.api == ApiKey::Produce).unwrap();
     assert_eq!((produced.version, produced.broker, produced.client_id.as_deref()), (13, 1, Some("test")));
     assert_eq!((produced.topics[0].topic.as_str(), &produced.topics[0].partitions[..]), ("t", &[0][..]));
-    assert_eq!(cluster.violations(), [""; 0]);
+    assert_eq!(cluster.violations().len(), 1, "no other");
+    assert!(!cluster.take_requests().is_empty() && cluster.requests().is_empty());
     drop(cluster);
     assert!(client.is_closed());
 }

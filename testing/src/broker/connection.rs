@@ -148,6 +148,7 @@ impl Broker {
                     actions.push(BrokerAction::CloseConnection(id));
                     return false;
                 }
+                Some(Phase::Unresponsive) if connection.client_closed => return false,
                 later @ Some(_) => {
                     connection.phase = later;
                     return true;
@@ -178,7 +179,7 @@ impl Broker {
         let fault = self.take_fault(&request, cluster, actions);
         let mut at = now + self.variation.delay(&mut self.random);
         if request.api == ApiKey::Produce {
-            at += self.append_delay;
+            at = at.saturating_add(self.append_delay);
         }
         match &fault {
             Some(FaultKind::DropRequest) => return Some(Phase::Unresponsive),
@@ -229,15 +230,16 @@ impl Broker {
         done: ExecuteResult,
         now: Moment,
     ) -> Option<Phase> {
-        let answer = match done {
-            ExecuteResult::Answer(answer) => answer,
+        let (answer, mut then_close) = match done {
+            ExecuteResult::Answer(answer) => (answer, false),
+            ExecuteResult::LastAnswer(answer) => (answer, true),
             ExecuteResult::Silent => return Some(Phase::Pausing { at: now }),
             ExecuteResult::CloseConnection => return Some(Phase::Closing),
             ExecuteResult::Unresponsive => return Some(Phase::Unresponsive),
             ExecuteResult::Wait(_) => unreachable!("a waiting request is not finished"),
         };
         let mut at = now;
-        let (mut corrupted, mut then_close) = (false, false);
+        let mut corrupted = false;
         let answer = match fault {
             Some(FaultKind::DropResponse) => return Some(Phase::Unresponsive),
             Some(FaultKind::CloseConnection { .. }) => return Some(Phase::Closing),

@@ -209,8 +209,11 @@ fn hint(
     collected: &mut Collected,
     cluster: &Cluster,
 ) {
-    let partition = cluster.name(topic).and_then(|name| cluster.partition(&name, data.partition_index).cloned());
-    let Some((leader, epoch)) = partition.and_then(|found| Some((found.leader?, found.epoch))) else { return };
+    let leader = cluster.name(topic).and_then(|name| {
+        let partition = cluster.partition(&name, data.partition_index)?;
+        Some((partition.leader?, partition.epoch))
+    });
+    let Some((leader, epoch)) = leader else { return };
     if version < HINTS_SINCE {
         return;
     }

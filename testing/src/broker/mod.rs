@@ -81,6 +81,8 @@ pub struct Variation {
     pub discarded_percent: u64,
     /// True if Produce responses before v3 have a separate entry for each partition.
     pub topics_apart: bool,
+    /// True if a client whose authentication failed may try again on the same connection.
+    pub lenient_sasl: bool,
 }
 
 impl Variation {
@@ -92,6 +94,7 @@ impl Variation {
         reordered_percent: 0,
         discarded_percent: 0,
         topics_apart: false,
+        lenient_sasl: false,
     };
 
     /// The variation with which clients are best tested.
@@ -102,12 +105,15 @@ impl Variation {
         reordered_percent: 20,
         discarded_percent: 50,
         topics_apart: true,
+        lenient_sasl: true,
     };
 }
 
 /// The result of executing a request.
 enum ExecuteResult {
     Answer(Bytes),
+    /// The response is the last one: the connection is closed after it.
+    LastAnswer(Bytes),
     /// There is no response.
     Silent,
     CloseConnection,
@@ -208,7 +214,7 @@ impl Broker {
 
     /// Returns true if it rejects any identities.
     #[must_use]
-    pub const fn rejects_identities(&self) -> bool {
+    pub fn rejects_identities(&self) -> bool {
         !self.rules.is_empty()
     }
 
@@ -312,7 +318,7 @@ impl Broker {
             return ExecuteResult::CloseConnection;
         }
         match request.api {
-            ApiKey::ApiVersions => self.api_versions(call),
+            ApiKey::ApiVersions => self.api_versions(call, cluster),
             ApiKey::SaslHandshake => self.sasl_handshake(call, login),
             ApiKey::SaslAuthenticate => self.sasl_authenticate(call, login),
             ApiKey::Metadata => self.metadata(call, cluster),

@@ -164,7 +164,12 @@ impl Broker {
         };
         let mechanisms = self.users.mechanisms().into_iter().map(str::to_owned).collect();
         let body = SaslHandshakeResponse { error_code, mechanisms };
-        ExecuteResult::Answer(wire::answer(request, request.version, &body))
+        let answer = wire::answer(request, request.version, &body);
+        if error_code == 0 || self.variation.lenient_sasl {
+            ExecuteResult::Answer(answer)
+        } else {
+            ExecuteResult::LastAnswer(answer)
+        }
     }
 
     /// Responds to a SaslAuthenticate request.
@@ -196,7 +201,12 @@ impl Broker {
         };
         let error_message = (error_code != 0).then(|| "Authentication failed".to_owned());
         let body = SaslAuthenticateResponse { error_code, error_message, auth_bytes, session_lifetime_ms: 0 };
-        ExecuteResult::Answer(wire::answer(request, request.version, &body))
+        let answer = wire::answer(request, request.version, &body);
+        if error_code == 0 || self.variation.lenient_sasl {
+            ExecuteResult::Answer(answer)
+        } else {
+            ExecuteResult::LastAnswer(answer)
+        }
     }
 
     /// Responds to a token in a frame without a header. Returns `None` if the connection is to be closed.

@@ -79,8 +79,8 @@ impl Log {
         }
         let base_offset = self.end;
         self.end += i64::from(info.records);
-        let bytes = assign(bytes, &info, base_offset, leader_epoch, append_time_ms);
         let max_timestamp = if append_time_ms >= 0 { append_time_ms } else { max_timestamp };
+        let bytes = assign(bytes, &info, base_offset, leader_epoch, append_time_ms, max_timestamp);
         self.stored.push(StoredBatch { base_offset, info, max_timestamp, leader_epoch, bytes });
         Ok(Appended { base_offset, append_time_ms, end: self.end, log_start })
     }
@@ -195,18 +195,30 @@ impl Log {
     }
 }
 
-/// Assigns the fields that a broker assigns: offsets, leader epoch, and with log-append time the timestamp.
-fn assign(bytes: &[u8], info: &BatchInfo, base_offset: i64, leader_epoch: i32, append_time_ms: i64) -> Bytes {
+/// Assigns the fields that a broker assigns: offsets, leader epoch, the largest timestamp, and its kind.
+fn assign(
+    bytes: &[u8],
+    info: &BatchInfo,
+    base_offset: i64,
+    leader_epoch: i32,
+    append_time_ms: i64,
+    max_timestamp: i64,
+) -> Bytes {
     if info.magic != Magic::V2 {
         return crate::legacy::assign(bytes, info, base_offset, append_time_ms);
     }
     let mut bytes = BytesMut::from(bytes);
     bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
     bytes[at::LEADER_EPOCH..at::MAGIC].copy_from_slice(&leader_epoch.to_be_bytes());
-    if append_time_ms >= 0 {
-        let attributes = i16::from_be_bytes(number(&bytes, at::ATTRIBUTES)) | attribute::LOG_APPEND_TIME;
+    // The kind of timestamps is the topic's, whatever the client says, and the largest one is the broker's.
+    let given = i16::from_be_bytes(number(&bytes, at::ATTRIBUTES));
+    let attributes = match append_time_ms {
+        0.. => given | attribute::LOG_APPEND_TIME,
+        _ => given & !attribute::LOG_APPEND_TIME,
+    };
+    if attributes != given || max_timestamp != i64::from_be_bytes(number(&bytes, at::MAX_TIMESTAMP)) {
         bytes[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
-        bytes[at::MAX_TIMESTAMP..at::PRODUCER_ID].copy_from_slice(&append_time_ms.to_be_bytes());
+        bytes[at::MAX_TIMESTAMP..at::PRODUCER_ID].copy_from_slice(&max_timestamp.to_be_bytes());
         let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[at::ATTRIBUTES..]) as u32;
         bytes[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
     }

@@ -136,6 +136,12 @@ impl TestCluster {
         self.shared.read(|engine| engine.requests.clone())
     }
 
+    /// Returns the requests received so far, in order, and forgets them.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<ReceivedRequest> {
+        self.shared.change(|engine, _| std::mem::take(&mut engine.requests))
+    }
+
     /// Waits until a request was received for which `condition` is true, and returns the first one; `None` if there is none
     /// within `limit`.
     #[must_use]
@@ -146,6 +152,8 @@ impl TestCluster {
     ) -> Option<ReceivedRequest> {
         let mut seen = 0;
         self.shared.wait_for(limit, |engine| {
+            // They may have been taken meanwhile.
+            seen = seen.min(engine.requests.len());
             let found = engine.requests[seen..].iter().find(|request| condition(request)).cloned();
             seen = engine.requests.len();
             found

@@ -16,6 +16,9 @@ use crate::broker::BrokerAction;
 use crate::broker::release::Release;
 use crate::engine::Engine;
 
+/// The longest time for which the clock thread sleeps. Some systems cannot wait for the centuries that a fault may last.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
+
 /// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
@@ -389,7 +392,7 @@ pub(super) fn spawn_clock(shared: &Arc<Shared>) -> io::Result<JoinHandle<()>> {
                     lock(&shared.state)
                 }
                 Some(next) => {
-                    let wait = shared.alarm_changed.wait_timeout(state, next - now);
+                    let wait = shared.alarm_changed.wait_timeout(state, (next - now).min(LONGEST_SLEEP));
                     wait.unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => shared.alarm_changed.wait(state).unwrap_or_else(PoisonError::into_inner),
