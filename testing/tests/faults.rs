@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{Client, PATIENCE, batch};
 use kafka_batch_testing::wire::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use kafka_batch_testing::wire::produce::ProduceResponse;
-use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster};
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, ReceivedRequest, TestCluster};
 
 #[test]
 fn an_error_code_is_returned_to_whom_and_as_often_as_wanted() {
@@ -58,16 +58,14 @@ fn a_batch_can_be_stored_although_an_error_is_returned_or_nothing() {
 #[test]
 fn requests_and_responses_are_held_until_they_are_released() {
     let cluster = TestCluster::builder().topic("t").start().unwrap();
-    let mut end = 0;
-    for (kind, is_stored) in
-        [(FaultKind::DelayRequest(Duration::MAX), false), (FaultKind::DelayResponse(Duration::MAX), true)]
-    {
+    let kinds = [(FaultKind::DelayRequest(Duration::MAX), false), (FaultKind::DelayResponse(Duration::MAX), true)];
+    for (end, (kind, is_stored)) in (0..).zip(kinds) {
         cluster.inject(Fault::new(kind).api(ApiKey::Produce));
         let mut client = Client::new(&cluster, 1);
         let request = client.produce_request(12, "t", 0, batch(&["a"]), -1);
         client.send(ApiKey::Produce, 12, &request);
         let mut received = 0;
-        let is_next = |request: &kafka_batch_testing::ReceivedRequest| {
+        let is_next = |request: &ReceivedRequest| {
             received += i64::from(request.api == ApiKey::Produce);
             received > end
         };
@@ -77,7 +75,6 @@ fn requests_and_responses_are_held_until_they_are_released() {
         cluster.release_held();
         let response: ProduceResponse = client.receive(ApiKey::Produce, 12);
         assert_eq!(response.responses[0].partition_responses[0].base_offset, end);
-        end += 1;
     }
 }
 
