@@ -17,12 +17,13 @@ use std::process::{Command, ExitCode};
 use std::{env, fs, io};
 
 /// A published crate and the features with which it is listed: all of them, except those without items of their own.
-const CRATES: [(&str, &str); 6] = [
+const CRATES: [(&str, &str); 7] = [
     ("kafka-batch-core", "std,gzip,snappy,lz4,zstd,json,proptest"),
     ("kafka-batch-transport", "tls"),
     ("kafka-batch-tokio", "tls"),
     ("kafka-batch-async-std", "async-std,smol,tls"),
     ("kafka-batch-rdkafka", "zstd"),
+    ("kafka-batch-testing", "zstd"),
     ("kafka-batch", "zstd,rdkafka,tokio,async-std,smol,tls,proptest"),
 ];
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kafka_batch_core::compression::{Codec, GzipLevel, ZstdLevel};
 use kafka_batch_core::decode::{RecordBatches, RecordView};
 use kafka_batch_core::{BatchOptions, BrokerVersion, Compression, Header, KafkaBatch, Magic, Record, Timestamp};
+pub use kafka_batch_testing::Stamped;
 
 /// The number that the world assigns to a batch. Each of its records contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,17 +52,6 @@ pub struct Identity {
     pub codec: Codec,
     /// The producer's stamp, if there is one.
     pub stamp: Option<Stamped>,
-}
-
-/// Producer id, epoch and the sequence number of the first record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Stamped {
-    /// The producer id.
-    pub producer: i64,
-    /// The epoch.
-    pub epoch: i16,
-    /// The sequence number of the first record.
-    pub sequence: i32,
 }
 
 /// The maximum decompressed size of a batch of the simulation, in bytes.

@@ -39,7 +39,7 @@ impl Distinct {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use kafka_batch_testing::simulated::Random;
 
     #[test]
     fn the_estimate_ignores_repetitions_and_is_accurate() {

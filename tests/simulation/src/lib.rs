@@ -1,5 +1,5 @@
-//! A deterministic simulation in one thread with a simulated clock: the sans-IO producer of `kafka-batch`, a cluster of
-//! fake brokers, the links between them, and faults, all generated from one seed.
+//! A deterministic simulation in one thread with a simulated clock: the sans-IO producer of `kafka-batch`, the brokers and
+//! links of `kafka-batch-testing`, and faults, all generated from one seed.
 //!
 //! ```text
 //! schedule ──commands, faults──▶ world ──┬── machine (under test)
@@ -8,18 +8,14 @@
 //!                                        └── history: reported outcomes, compared with the logs
 //! ```
 
-pub mod broker;
-pub mod cluster;
 pub mod contents;
+pub mod credentials;
 pub mod distinct;
 pub mod laws;
-pub mod link;
 pub mod machine;
-pub mod random;
 pub mod run;
 pub mod schedule;
 pub mod wire;
 pub mod world;
 
-/// A point in time, as the duration since the start of the simulation.
-pub type Moment = std::time::Duration;
+pub use kafka_batch_testing::Moment;

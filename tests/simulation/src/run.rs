@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kafka_batch_core::Fate;
 use kafka_batch_core::machine::CloseMode;
+use kafka_batch_testing::Release;
 
 use crate::Moment;
-use crate::broker::release::Release;
 use crate::contents::{BatchSpec, Serial};
 use crate::laws::Violation;
 use crate::laws::history::Outcome;

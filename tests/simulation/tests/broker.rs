@@ -10,15 +10,11 @@ use kafka_batch_core::protocol::{
     MetadataRequest, MetadataResponse, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     RequestHeader, RequestedTopics, TopicProduceData, Uuid,
 };
-use kafka_batch_simulation::broker::identities::CODES;
-use kafka_batch_simulation::broker::release::Release;
-use kafka_batch_simulation::broker::{
-    AssignedIdentity, Broker, BrokerAction, Intercept, Interceptor, RejectedIdentities,
+use kafka_batch_simulation::contents::{BatchSpec, Serial, fill, identify};
+use kafka_batch_testing::simulated::{
+    Broker, BrokerAction, Cluster, ClusterSettings, LeaderChoice, REJECTION_CODES, Random, TopicConfig, Variation,
 };
-use kafka_batch_simulation::cluster::{Cluster, ClusterSettings};
-use kafka_batch_simulation::contents::{BatchSpec, Serial, fill};
-use kafka_batch_simulation::random::Random;
-use kafka_protocol::messages::ApiKey as TheirKey;
+use kafka_batch_testing::{ApiKey as TheirKey, AssignedIdentity, Fault, FaultKind, RejectedIdentities, Release};
 
 const HEADER: RequestHeader<'static> = RequestHeader { correlation_id: 7, client_id: Some("test") };
 const CONNECTION: u64 = 1;
@@ -49,18 +45,18 @@ impl Received {
 
 fn with(release: Release) -> Dialogue {
     let settings = ClusterSettings {
-        auto_create: true,
         default_partitions: 2,
-        max_message_bytes: 10_000,
-        replication_ms: 10,
-        sasl: false,
+        topic: TopicConfig::default().max_message_bytes(10_000),
+        replication_ms: Some(10),
+        leaders: LeaderChoice::Random,
+        ..ClusterSettings::default()
     };
     let mut cluster = Cluster::new(settings, &[release, release], Random::new(5));
     cluster.create("t", 1, Duration::ZERO);
     cluster.turn(Duration::ZERO);
     cluster.partition_mut("t", 0).unwrap().leader = Some(1);
-    let mut broker = Broker::new(1, release, Random::new(6));
-    broker.accept(CONNECTION);
+    let mut broker = Broker::new(1, release, Variation::SIMULATION, Random::new(6));
+    broker.accept(CONNECTION, 0);
     Dialogue { broker, cluster, now: Duration::ZERO }
 }
 
@@ -84,7 +80,7 @@ impl Dialogue {
                 match action {
                     BrokerAction::Send { bytes, .. } => return Received::Frame(bytes.slice(4..)),
                     BrokerAction::CloseConnection(_) => return Received::Closed,
-                    BrokerAction::Intercepted(_) => {}
+                    BrokerAction::Applied(_) | BrokerAction::Received(_) => {}
                 }
             }
             let next = [self.broker.wakes_at(), self.cluster.wakes_at()].into_iter().flatten().min();
@@ -106,7 +102,14 @@ impl Dialogue {
     }
 
     fn stored(&self) -> Vec<u64> {
-        self.cluster.partition("t", 0).unwrap().log.stored().iter().map(|stored| stored.identity.serial.0).collect()
+        self.cluster
+            .partition("t", 0)
+            .unwrap()
+            .log
+            .stored()
+            .iter()
+            .map(|stored| identify(&stored.bytes).unwrap().serial.0)
+            .collect()
     }
 }
 
@@ -219,11 +222,11 @@ fn a_topic_is_created_on_request_and_has_leaders_later() {
 }
 
 #[test]
-fn producer_ids_are_always_new_and_an_interceptor_works_once() {
+fn producer_ids_are_always_new_and_a_fault_is_applied_once() {
     let mut dialogue = with(Release::V4_1);
     let code = ErrorCode::COORDINATOR_LOAD_IN_PROGRESS.0;
-    let what = Intercept::Refuse { code, all: true };
-    dialogue.broker.intercept(Interceptor { api: TheirKey::InitProducerId, after: 1, what });
+    let what = FaultKind::Refuse { code, all: true };
+    dialogue.broker.inject(Fault::new(what).api(TheirKey::InitProducerId).after(1));
     let request = InitProducerIdRequest::idempotent().encode(5, HEADER).unwrap();
     let mut ask =
         |at| InitProducerIdResponse::decode(&dialogue.at(at).request(&request).responses().frame(), 5).unwrap();
@@ -238,8 +241,8 @@ fn identities_are_assigned_again_or_with_other_epochs_if_configured() {
     let request = InitProducerIdRequest::idempotent().encode(5, HEADER).unwrap();
     let mut ask = |how: Option<AssignedIdentity>| {
         if let Some(how) = how {
-            let what = Intercept::AssignedIdentity(how);
-            dialogue.broker.intercept(Interceptor { api: TheirKey::InitProducerId, after: 0, what });
+            let what = FaultKind::AssignedIdentity(how);
+            dialogue.broker.inject(Fault::new(what).api(TheirKey::InitProducerId));
         }
         let answer = InitProducerIdResponse::decode(&dialogue.request(&request).responses().frame(), 5).unwrap();
         assert_eq!(answer.error_code, ErrorCode::NONE);
@@ -256,7 +259,7 @@ fn identities_are_assigned_again_or_with_other_epochs_if_configured() {
 
 #[test]
 fn identities_are_rejected_permanently_with_any_code() {
-    for code in CODES {
+    for code in REJECTION_CODES {
         let mut dialogue = with(Release::V4_1);
         dialogue.cluster.assign(9, 0);
         let produce = |dialogue: &mut Dialogue, serial, (id, epoch), sequence| {

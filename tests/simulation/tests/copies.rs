@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use kafka_batch_core::machine::{Clock, ConnectionId, Event, Input, Instant, Machine, MachineConfig, Output};
 use kafka_batch_core::{Timestamp, TopicPartition};
-use kafka_batch_simulation::broker::release::Release;
-use kafka_batch_simulation::broker::{Broker, BrokerAction, Intercept, Interceptor, host};
-use kafka_batch_simulation::cluster::{Cluster, ClusterSettings};
 use kafka_batch_simulation::contents::{BatchSpec, Serial, fill};
-use kafka_batch_simulation::random::Random;
-use kafka_protocol::messages::ApiKey;
+use kafka_batch_testing::simulated::{
+    Broker, BrokerAction, Cluster, ClusterSettings, Random, TopicConfig, Variation, host,
+};
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, Release};
 
 struct Counting;
 
@@ -49,18 +48,15 @@ fn counted<T>(run: impl FnOnce() -> T) -> (T, usize) {
 fn a_batch_of_a_megabyte_is_sent_three_times_and_returned_without_a_copy() {
     let settings = ClusterSettings {
         auto_create: false,
-        default_partitions: 1,
-        max_message_bytes: 2_000_000,
-        replication_ms: 0,
-        sasl: false,
+        topic: TopicConfig::default().max_message_bytes(2_000_000),
+        ..ClusterSettings::default()
     };
     let mut cluster = Cluster::new(settings, &[Release::V4_1], Random::new(1));
     cluster.create("t", 1, Duration::ZERO);
     cluster.turn(Duration::ZERO);
-    let mut broker = Broker::new(1, Release::V4_1, Random::new(2));
+    let mut broker = Broker::new(1, Release::V4_1, Variation::SIMULATION, Random::new(2));
     for _ in 0..2 {
-        let what = Intercept::Refuse { code: 19, all: true };
-        broker.intercept(Interceptor { api: ApiKey::Produce, after: 0, what });
+        broker.inject(Fault::new(FaultKind::Refuse { code: 19, all: true }).api(ApiKey::Produce));
     }
 
     let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
@@ -80,7 +76,7 @@ fn a_batch_of_a_megabyte_is_sent_three_times_and_returned_without_a_copy() {
             Output::Connect { connection, .. } => {
                 let number = names.len() as u64;
                 names.insert(number, connection);
-                broker.accept(number);
+                broker.accept(number, 0);
                 producer.handle_input(Input::Connected(connection), Instant::from_start(now));
             }
             Output::Transmit { connection, bytes } => {

@@ -4,17 +4,13 @@
 use std::time::Duration;
 
 use kafka_batch_core::machine::{CloseMode, MachineConfig};
-use kafka_batch_simulation::broker::identities::CODES;
-use kafka_batch_simulation::broker::release::Release;
-use kafka_batch_simulation::broker::sasl::{PASSWORD, credentials};
-use kafka_batch_simulation::broker::{AssignedIdentity, Intercept, Interceptor, RejectedIdentities, host};
-use kafka_batch_simulation::cluster::ClusterSettings;
-use kafka_batch_simulation::contents::{BatchSpec, CompressionKind, Serial};
+use kafka_batch_simulation::contents::{BatchSpec, CompressionKind, Serial, identify};
+use kafka_batch_simulation::credentials::{PASSWORD, credentials};
 use kafka_batch_simulation::laws::history::Outcome;
 use kafka_batch_simulation::laws::logs::{Guarantees, check};
-use kafka_batch_simulation::link::LinkSettings;
 use kafka_batch_simulation::world::{Action, Settings, World};
-use kafka_protocol::messages::ApiKey;
+use kafka_batch_testing::simulated::{ClusterSettings, LeaderChoice, LinkSettings, REJECTION_CODES, TopicConfig, host};
+use kafka_batch_testing::{ApiKey, AssignedIdentity, Fault, FaultKind, RejectedIdentities, Release};
 
 struct Scenario(World);
 
@@ -34,12 +30,12 @@ fn within(release: Release, brokers: i32, sasl: bool, change: impl FnOnce(&mut M
     Scenario(World::new(Settings {
         producer,
         cluster: ClusterSettings {
-            auto_create: true,
-            default_partitions: 1,
-            max_message_bytes: 10_000,
-            replication_ms: 0,
-            sasl,
+            topic: TopicConfig::default().max_message_bytes(10_000),
+            replication_ms: Some(0),
+            leaders: LeaderChoice::Random,
+            ..ClusterSettings::default()
         },
+        sasl,
         releases: vec![release; brokers as usize],
         topics: vec![("t".into(), 1)],
         links: LinkSettings { latency_ms: 0, pieces_percent: 0 },
@@ -74,9 +70,9 @@ impl Scenario {
         self
     }
 
-    fn broker_answers(&mut self, what: Intercept) -> &mut Self {
+    fn broker_answers(&mut self, what: FaultKind) -> &mut Self {
         let leader = self.leader();
-        self.happens(&Action::Intercept(leader, Interceptor { api: ApiKey::Produce, after: 0, what }))
+        self.happens(&Action::Inject(leader, Fault::new(what).api(ApiKey::Produce)))
     }
 
     fn leader(&self) -> i32 {
@@ -104,7 +100,7 @@ impl Scenario {
         let stored = self.0.cluster.partition("t", 0).unwrap().log.stored();
         stored
             .iter()
-            .map(|each| (each.identity.serial.0, each.identity.stamp.map_or(-1, |stamp| stamp.sequence)))
+            .map(|each| (identify(&each.bytes).unwrap().serial.0, each.info.stamp.map_or(-1, |stamp| stamp.sequence)))
             .collect()
     }
 
@@ -131,7 +127,7 @@ fn two_batches_are_delivered_in_order() {
 #[test]
 fn after_a_lost_response_the_batch_is_sent_again_with_the_same_sequence() {
     let mut scenario = with(Release::V3_9, 1, |config| config.request_timeout = ms(500));
-    scenario.run_until(10).broker_answers(Intercept::DropResponse);
+    scenario.run_until(10).broker_answers(FaultKind::DropResponse);
     let batch = scenario.send("t", 3);
     assert_eq!(scenario.run_until(400).log(), [(0, 0)]);
     assert_eq!(scenario.outcome_of(batch), "nothing");
@@ -146,7 +142,7 @@ fn without_a_response_in_time_the_outcome_is_unknown() {
         config.request_timeout = ms(500);
         config.delivery_timeout = ms(600);
     });
-    scenario.run_until(10).broker_answers(Intercept::DropResponse);
+    scenario.run_until(10).broker_answers(FaultKind::DropResponse);
     let batch = scenario.send("t", 3);
     assert_eq!(scenario.run_until(2_000).outcome_of(batch), "unknown, perhaps written");
     let next = scenario.send("t", 1);
@@ -197,7 +193,7 @@ fn the_oldest_broker_closes_the_connection_and_is_used_in_its_version() {
 #[test]
 fn a_throttled_producer_sends_nothing_for_the_requested_time() {
     let mut scenario = with(Release::V4_1, 1, |_| {});
-    scenario.run_until(10).broker_answers(Intercept::Throttle(2_000));
+    scenario.run_until(10).broker_answers(FaultKind::Throttle(2_000));
     let [first, second] = [scenario.send("t", 1), scenario.send("t", 1)];
     assert_eq!(scenario.run_until(1_000).outcome_of(first), "delivered at Some(0)");
     assert_eq!(scenario.outcome_of(second), "nothing");
@@ -263,8 +259,8 @@ fn a_requested_rebootstrap_is_done() {
     let mut scenario = with(Release::V4_1, 2, |config| config.metadata_max_age = ms(1_000));
     let first = scenario.run_until(10).send("t", 1);
     for broker in [1, 2] {
-        let what = Intercept::Refuse { code: 129, all: true };
-        scenario.happens(&Action::Intercept(broker, Interceptor { api: ApiKey::Metadata, after: 1, what }));
+        let what = FaultKind::Refuse { code: 129, all: true };
+        scenario.happens(&Action::Inject(broker, Fault::new(what).api(ApiKey::Metadata).after(1)));
     }
     assert!(scenario.run_until(900).outcome_of(first).starts_with("delivered"));
     let second = scenario.run_until(3_000).send("t", 1);
@@ -324,7 +320,7 @@ fn rejected_records_are_named_by_position() {
         [(Release::V2_1, false), (Release::V2_4, true), (Release::V2_8, true), (Release::V4_1, true)]
     {
         let mut scenario = with(release, 1, |_| {});
-        scenario.run_until(10).broker_answers(Intercept::RejectRecords { positions: vec![1, 4] });
+        scenario.run_until(10).broker_answers(FaultKind::RejectRecords { positions: vec![1, 4] });
         let batch = scenario.send("t", 5);
         assert_eq!(scenario.run_until(5_000).outcome_of(batch), "not written");
         let Some(Outcome::Failed(_, words)) = &scenario.0.history.accepted_batches[&batch].outcome else { panic!() };
@@ -370,8 +366,8 @@ fn no_batch_overtakes_one_without_a_response_of_the_old_leader() {
     scenario.run_until(10).set_leader(2, 1);
     let _ = scenario.send("t", 1);
     scenario.run_until(1_000).set_leader(1, 2);
-    let what = Intercept::DelayRequest(ms(3_000));
-    scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::Produce, after: 0, what }));
+    let what = FaultKind::DelayRequest(ms(3_000));
+    scenario.happens(&Action::Inject(1, Fault::new(what).api(ApiKey::Produce)));
     let _ = scenario.send("t", 1);
     scenario.run_until(2_000).set_leader(2, 3);
     scenario.0.cluster.partition_mut("t", 0).unwrap().log.expire();
@@ -390,7 +386,7 @@ fn no_batch_overtakes_one_without_a_response_of_the_old_leader() {
 /// As with brokers other than Apache Kafka that only accept epochs assigned by themselves (no KIP-360).
 #[test]
 fn where_only_assigned_epochs_are_accepted_a_lost_response_costs_one_batch() {
-    for code in CODES {
+    for code in REJECTION_CODES {
         let mut scenario = with(Release::V4_1, 1, |config| {
             config.request_timeout = ms(500);
             config.delivery_timeout = ms(1_000);
@@ -399,7 +395,7 @@ fn where_only_assigned_epochs_are_accepted_a_lost_response_costs_one_batch() {
         let first = scenario.run_until(10).send("t", 1);
         assert_eq!(scenario.run_until(500).outcome_of(first), "delivered at Some(0)");
         for _ in 0..3 {
-            scenario.broker_answers(Intercept::DropRequest);
+            scenario.broker_answers(FaultKind::DropRequest);
         }
         let lost = scenario.send("t", 1);
         assert_eq!(scenario.run_until(2_500).outcome_of(lost), "unknown, perhaps written", "{code}");
@@ -415,7 +411,7 @@ fn where_only_assigned_epochs_are_accepted_a_lost_response_costs_one_batch() {
 
 #[test]
 fn after_a_cluster_forgot_every_id_a_new_one_is_requested_at_once() {
-    for code in CODES {
+    for code in REJECTION_CODES {
         let mut scenario = with(Release::V4_1, 1, |_| {});
         let first = scenario.run_until(10).send("t", 1);
         assert_eq!(scenario.run_until(500).outcome_of(first), "delivered at Some(0)");
@@ -441,8 +437,8 @@ fn an_identity_that_is_assigned_twice_is_used_once() {
     assert_eq!(scenario.run_until(500).outcome_of(first), "delivered at Some(0)");
     scenario.happens(&Action::RejectIdentities(None, RejectedIdentities::Forgotten, 49));
     for how in [AssignedIdentity::Again, AssignedIdentity::First, AssignedIdentity::Invalid] {
-        let what = Intercept::AssignedIdentity(how);
-        scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::InitProducerId, after: 0, what }));
+        let what = FaultKind::AssignedIdentity(how);
+        scenario.happens(&Action::Inject(1, Fault::new(what).api(ApiKey::InitProducerId)));
     }
     let second = scenario.send("t", 1);
     assert_eq!(scenario.run_until(2_000).outcome_of(second), "delivered at Some(1)");
@@ -454,11 +450,11 @@ fn an_identity_that_is_assigned_twice_is_used_once() {
 #[test]
 fn after_the_last_epoch_a_new_id_is_requested() {
     let mut scenario = with(Release::V4_1, 1, |_| {});
-    let what = Intercept::AssignedIdentity(AssignedIdentity::LateEpoch);
-    scenario.happens(&Action::Intercept(1, Interceptor { api: ApiKey::InitProducerId, after: 0, what }));
+    let what = FaultKind::AssignedIdentity(AssignedIdentity::LateEpoch);
+    scenario.happens(&Action::Inject(1, Fault::new(what).api(ApiKey::InitProducerId)));
     for round in 0..4 {
         scenario.run_until(1_000 * round + 10).send("t", 1);
-        scenario.run_until(1_000 * round + 500).broker_answers(Intercept::RejectRecords { positions: vec![0] });
+        scenario.run_until(1_000 * round + 500).broker_answers(FaultKind::RejectRecords { positions: vec![0] });
         let rejected_records = scenario.send("t", 1);
         assert_eq!(scenario.run_until(1_000 * round + 900).outcome_of(rejected_records), "not written");
     }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_batch_core::protocol::ErrorCode;
 use kafka_batch_core::{Delivery, DeliveryError, Fate};
+use kafka_batch_testing::simulated::later_sequence;
 
 use super::identities::Identities;
 use super::{Violation, surely_not_written};
 use crate::Moment;
-use crate::cluster::producers::later;
 use crate::contents::{Serial, Stamped, recognise};
 
 /// An accepted batch.
@@ -178,7 +178,7 @@ impl BatchHistory {
                     format!("{serial:?} is sent as {stamp:?}"),
                 );
             }
-            let next = Stamped { sequence: later(stamp.sequence, attempt.records), ..stamp };
+            let next = Stamped { sequence: later_sequence(stamp.sequence, attempt.records), ..stamp };
             self.before.insert((key.0.clone(), key.1, next), key.clone());
             match self.stamps.get(&key) {
                 Some((same, first, before)) if (*same, *first) == (serial, attempt.first) => {

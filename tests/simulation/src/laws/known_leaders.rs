@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kafka_protocol::messages::MetadataResponse;
+use kafka_batch_testing::simulated::TopicRef;
+use kafka_batch_testing::wire::metadata::MetadataResponse;
 
-use crate::wire::produce::{SetResponse, TopicRef};
+use crate::wire::SetResponse;
 
 const UNKNOWN_TOPIC: i16 = 3;
 const REPLICA_NOT_AVAILABLE: i16 = 9;
@@ -44,7 +45,7 @@ impl KnownLeaders {
         if response.brokers.is_empty() {
             return;
         }
-        self.brokers = response.brokers.iter().map(|broker| broker.node_id.into()).collect();
+        self.brokers = response.brokers.iter().map(|broker| broker.node_id).collect();
         for described in &response.topics {
             let Some(name) = &described.name else { continue };
             if described.error_code != 0 {
@@ -52,12 +53,12 @@ impl KnownLeaders {
                 continue;
             }
             let topic = self.topics.entry(name.to_string()).or_default();
-            let id = described.topic_id.as_bytes().to_vec();
+            let id = described.topic_id.to_vec();
             if topic.id != id {
                 *topic = Topic { id, partitions: BTreeMap::new() };
             }
             for partition in &described.partitions {
-                let leader = i32::from(partition.leader_id);
+                let leader = partition.leader_id;
                 let good = matches!(partition.error_code, 0 | REPLICA_NOT_AVAILABLE) && self.brokers.contains(&leader);
                 let epoch = if version >= RELIABLE_EPOCHS_SINCE { partition.leader_epoch } else { -1 };
                 topic.learn(partition.partition_index, epoch, Some(leader).filter(|_| good));

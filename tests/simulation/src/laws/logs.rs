@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use kafka_batch_core::Fate;
+use kafka_batch_testing::StoredBatch;
+use kafka_batch_testing::simulated::Cluster;
 
 use super::Violation;
 use super::history::{BatchHistory, Outcome};
-use crate::cluster::Cluster;
-use crate::contents::Serial;
+use crate::contents::{Serial, identify};
 
 /// The guarantees of the settings.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +77,9 @@ pub fn check(history: &BatchHistory, cluster: &Cluster, strictness: Guarantees) 
 
 fn places(history: &BatchHistory, cluster: &Cluster) -> Result<BTreeMap<Serial, Vec<Place>>, Violation> {
     let mut places: BTreeMap<Serial, Vec<Place>> = BTreeMap::new();
-    let mut add = |to: (String, i32), stored: &crate::cluster::log::Stored, lost| {
-        let identity = stored.identity;
+    let mut add = |to: (String, i32), stored: &StoredBatch, lost| {
+        let identity =
+            identify(&stored.bytes).or_else(|error| Violation::of("batches in logs can be decoded", error))?;
         if history.accepted_batches.get(&identity.serial).is_none_or(|accepted| accepted.to != to) {
             return Violation::of(
                 "a batch is only in the log of its partition",
@@ -105,7 +107,7 @@ fn places(history: &BatchHistory, cluster: &Cluster) -> Result<BTreeMap<Serial, 
 
 /// Checks that the batches delivered to a partition have offsets in the order of acceptance. With acks=1 a change of
 /// leader can reassign offsets, with acks=0 there are none; see also
-/// [`has_forgotten`](crate::cluster::log::Log::has_forgotten).
+/// [`has_forgotten`](kafka_batch_testing::simulated::Log::has_forgotten).
 fn in_order(history: &BatchHistory, cluster: &Cluster, strictness: Guarantees) -> Result<(), Violation> {
     let mut ends: BTreeMap<&(String, i32), (i64, Serial)> = BTreeMap::new();
     for (serial, accepted) in history.accepted_batches.iter().filter(|_| strictness.acks == -1) {

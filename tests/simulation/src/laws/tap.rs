@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, InitProducerIdResponse, MetadataResponse};
-use kafka_protocol::protocol::Decodable as _;
+use kafka_batch_testing::ApiKey;
+use kafka_batch_testing::simulated::{Cluster, TopicRef};
+use kafka_batch_testing::wire::init_producer_id::InitProducerIdResponse;
+use kafka_batch_testing::wire::metadata::MetadataResponse;
+use kafka_batch_testing::wire::{self, Frames, Malformed, open, response_header_len};
 
 use super::Violation;
 use super::history::{Attempt, BatchHistory, SentBatch};
 use super::known_leaders::KnownLeaders;
 use crate::Moment;
-use crate::cluster::Cluster;
 use crate::contents::{Serial, identify};
-use crate::wire::produce::{SetResponse, TopicRef, decode_request, decode_response};
-use crate::wire::{Frames, answer_header_version, open};
+use crate::wire::{SetResponse, decode_request, decode_response};
 
 /// The maximum time for which a producer obeys throttling, whatever a broker requests.
 pub const LONGEST_THROTTLE: Moment = Moment::from_secs(60);
@@ -107,7 +108,7 @@ impl Tap {
             self.outstanding.push_back(Outstanding { api, version: 0, correlation: i32::MIN, bare: true, sets });
             return Ok(format!("a SASL token of {} bytes", frame.len()));
         }
-        let request = open(frame).or_else(|error| Violation::of("requests can be decoded", error))?;
+        let request = open(frame).or_else(undecodable)?;
         if now < self.silent_until && !self.corrupted {
             return Violation::of("throttling is obeyed", format!("{:?} before {:?}", request.api, self.silent_until));
         }
@@ -119,7 +120,7 @@ impl Tap {
         let mut line = format!("{:?} v{} #{}", request.api, request.version, request.correlation);
         let mut answered = true;
         if request.api == ApiKey::Produce {
-            let decoded = decode_request(&request).or_else(|error| Violation::of("requests can be decoded", error))?;
+            let decoded = decode_request(&request).or_else(undecodable)?;
             if decoded.acks != rules.acks {
                 return Violation::of("acks are those of the settings", decoded.acks.to_string());
             }
@@ -234,22 +235,23 @@ impl Tap {
         }
         let request = self.outstanding.pop_front()?;
         let mut line = format!("{:?} v{} #{correlation} responded to", request.api, request.version);
-        let header = 4 + usize::from(answer_header_version(request.api, request.version) >= 1);
+        let header = response_header_len(request.api, request.version);
+        let body = (frame.len() >= header).then(|| frame.slice(header..))?;
         if request.api == ApiKey::Metadata {
-            let response = MetadataResponse::decode(&mut frame.slice(header..), request.version).ok()?;
+            let response: MetadataResponse = wire::read(request.api, request.version, body.clone()).ok()?;
             known_leaders.metadata(request.version, &response);
         }
         if request.api == ApiKey::InitProducerId {
-            let answer = InitProducerIdResponse::decode(&mut frame.slice(header..), request.version).ok()?;
+            let answer: InitProducerIdResponse = wire::read(request.api, request.version, body.clone()).ok()?;
             if answer.error_code == 0 {
-                history.identities.granted(answer.producer_id.into(), answer.producer_epoch);
-                line += &format!(" {}/{}", i64::from(answer.producer_id), answer.producer_epoch);
+                history.identities.granted(answer.producer_id, answer.producer_epoch);
+                line += &format!(" {}/{}", answer.producer_id, answer.producer_epoch);
             }
         }
         if request.api != ApiKey::Produce {
             return Some(line);
         }
-        let answers = decode_response(request.version, frame.slice(header..)).ok()?;
+        let answers = decode_response(request.version, body).ok()?;
         // Responses for batches that have failed are ignored.
         let is_open = |set: &&SetResponse| {
             let sent = request.sets.get(&(set.topic.clone(), set.partition));
@@ -276,4 +278,8 @@ impl Tap {
         }
         Some(line)
     }
+}
+
+fn undecodable<T>(error: Malformed) -> Result<T, Violation> {
+    Violation::of("requests can be decoded", error.to_string())
 }

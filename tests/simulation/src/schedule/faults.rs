@@ -1,15 +1,13 @@
 //! Generates faults.
 
 use kafka_batch_core::protocol::Acks;
-use kafka_protocol::messages::ApiKey;
+use kafka_batch_testing::simulated::Random;
+use kafka_batch_testing::{ApiKey, FalseMetadata, Fault, FaultKind, Garbage};
 
 use super::ScheduleContext;
 use super::settings::next_release;
 use crate::Moment;
-use crate::broker::intercept::FalseMetadata;
-use crate::broker::{Garbage, Intercept, Interceptor};
 use crate::contents::BatchSpec;
-use crate::random::Random;
 use crate::world::Action;
 
 /// The error codes that Produce is documented to return, and those of the rules for sequences.
@@ -22,7 +20,7 @@ const INIT_PRODUCER_ID: [i16; 13] = [-1, 7, 14, 15, 16, 31, 42, 48, 49, 51, 53, 
 const API_VERSIONS: [i16; 4] = [35, -1, 42, 129];
 const SASL: [i16; 4] = [33, 34, 58, -1];
 
-/// The number of kinds of faults: eight of links and brokers; the others are interceptors.
+/// The number of kinds of faults: eight of links and brokers; the others are faults of requests.
 const KINDS: u64 = 22;
 
 pub(super) fn draw(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mut Vec<(Moment, Action)>) {
@@ -58,9 +56,9 @@ fn related_faults(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mu
     }
     let mut at = begin + gap;
     for turn in 0..random.between(1, 6) as u32 {
-        let everywhere = |what: Intercept, after| {
-            let interceptor = Interceptor { api: ApiKey::Produce, after, what };
-            brokers.clone().map(move |broker| Action::Intercept(broker, interceptor.clone()))
+        let everywhere = |what: FaultKind, after| {
+            let fault = Fault::new(what).api(ApiKey::Produce).after(after);
+            brokers.clone().map(move |broker| Action::Inject(broker, fault.clone()))
         };
         match step {
             // The leader changes and returns, the old leader's responses are late, and metadata is requested meanwhile.
@@ -68,7 +66,7 @@ fn related_faults(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mu
                 let pause = random.millis(20, 700);
                 let delay = pause * random.below(8) as u32;
                 let to = || (topic.clone(), partition);
-                actions.extend(everywhere(Intercept::DelayRequest(delay), 0).map(|action| (at, action)));
+                actions.extend(everywhere(FaultKind::DelayRequest(delay), 0).map(|action| (at, action)));
                 for _ in 0..2 {
                     let spec = BatchSpec { records: 1, ..BatchSpec::default() };
                     actions.push((at, Action::Send { topic: to().0, partition, spec }));
@@ -79,9 +77,9 @@ fn related_faults(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mu
             }
             // One batch may be written, and the next one is rejected.
             1 => {
-                let done = Intercept::DoAndRefuse { code: code_after_doing(scene, random) };
-                let refused = Intercept::Refuse { code: *random.pick(&[10, 19, 45, 87]), all: true };
-                let second = if random.percent(50) { refused } else { Intercept::DropResponse };
+                let done = FaultKind::DoAndRefuse { code: code_after_doing(scene, random) };
+                let refused = FaultKind::Refuse { code: *random.pick(&[10, 19, 45, 87]), all: true };
+                let second = if random.percent(50) { refused } else { FaultKind::DropResponse };
                 actions.extend(everywhere(done, turn).map(|action| (at, action)));
                 actions.extend(everywhere(second, turn + 1).map(|action| (at, action)));
             }
@@ -126,7 +124,7 @@ fn one(kind: u64, scene: &ScheduleContext<'_>, random: &mut Random) -> Action {
         7 => Action::AddPartition(topic),
         _ => {
             let api = match random.below(10) {
-                0 if scene.settings.cluster.sasl => {
+                0 if scene.settings.sasl => {
                     *random.pick(&[ApiKey::ApiVersions, ApiKey::SaslHandshake, ApiKey::SaslAuthenticate])
                 }
                 0 => ApiKey::ApiVersions,
@@ -135,23 +133,23 @@ fn one(kind: u64, scene: &ScheduleContext<'_>, random: &mut Random) -> Action {
                 _ => ApiKey::Produce,
             };
             let after = *random.pick(&[0, 0, 0, 1, 2, 5]);
-            Action::Intercept(broker, Interceptor { api, after, what: intercept(api, scene, random) })
+            Action::Inject(broker, Fault::new(fault(api, scene, random)).api(api).after(after))
         }
     }
 }
 
-fn intercept(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> Intercept {
+fn fault(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> FaultKind {
     let time = random.millis(1, *random.clone().pick(&[50, 500, 3_000, 35_000]));
     match random.below(14) {
-        0..4 => Intercept::Refuse { code: code(api, random), all: random.percent(50) },
-        4 if api == ApiKey::Produce => Intercept::DoAndRefuse { code: code_after_doing(scene, random) },
-        4 | 5 => Intercept::DropResponse,
-        6 => Intercept::DropRequest,
-        7 => Intercept::DelayRequest(time),
-        8 => Intercept::DelayResponse(time),
-        9 => Intercept::RespondTwice,
-        10 => Intercept::CloseConnection { done: random.percent(60) },
-        11 => Intercept::Garbage(*random.pick(&[
+        0..4 => FaultKind::Refuse { code: code(api, random), all: random.percent(50) },
+        4 if api == ApiKey::Produce => FaultKind::DoAndRefuse { code: code_after_doing(scene, random) },
+        4 | 5 => FaultKind::DropResponse,
+        6 => FaultKind::DropRequest,
+        7 => FaultKind::DelayRequest(time),
+        8 => FaultKind::DelayResponse(time),
+        9 => FaultKind::RespondTwice,
+        10 => FaultKind::CloseConnection { done: random.percent(60) },
+        11 => FaultKind::Garbage(*random.pick(&[
             Garbage::Body,
             Garbage::Correlation,
             Garbage::Short,
@@ -161,12 +159,12 @@ fn intercept(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> I
             Garbage::Empty,
         ])),
         12 => match random.between(1, 3_000) as i32 {
-            2_951.. => Intercept::Throttle(i32::MAX), // no broker would do that
-            millis => Intercept::Throttle(millis),
+            2_951.. => FaultKind::Throttle(i32::MAX), // no broker would do that
+            millis => FaultKind::Throttle(millis),
         },
         _ => match api {
-            ApiKey::Metadata if random.percent(50) => Intercept::Stale,
-            ApiKey::Metadata => Intercept::FalseMetadata(*random.pick(&[
+            ApiKey::Metadata if random.percent(50) => FaultKind::Stale,
+            ApiKey::Metadata => FaultKind::FalseMetadata(*random.pick(&[
                 FalseMetadata::WrongLeader,
                 FalseMetadata::UnlistedLeader,
                 FalseMetadata::NoBrokers,
@@ -174,10 +172,10 @@ fn intercept(api: ApiKey, scene: &ScheduleContext<'_>, random: &mut Random) -> I
                 FalseMetadata::NoTopics,
             ])),
             ApiKey::Produce if random.percent(50) => {
-                Intercept::RejectRecords { positions: (0..6).filter(|_| random.percent(30)).collect() }
+                FaultKind::RejectRecords { positions: (0..6).filter(|_| random.percent(30)).collect() }
             }
-            ApiKey::Produce => Intercept::Omit,
-            _ => Intercept::DropResponse,
+            ApiKey::Produce => FaultKind::Omit,
+            _ => FaultKind::DropResponse,
         },
     }
 }

@@ -1,23 +1,21 @@
 //! Generates brokers that permanently reject producer ids and epochs, or assign unusual ones. They are generated separately
 //! from other faults, so that the rest of a schedule is the same with and without them.
 
-use kafka_protocol::messages::ApiKey;
+use kafka_batch_testing::simulated::{REJECTION_CODES, Random};
+use kafka_batch_testing::{ApiKey, AssignedIdentity, Fault, FaultKind, RejectedIdentities};
 
 use super::ScheduleContext;
 use crate::Moment;
-use crate::broker::identities::CODES;
-use crate::broker::{AssignedIdentity, Intercept, Interceptor, RejectedIdentities};
 use crate::contents::BatchSpec;
-use crate::random::Random;
 use crate::world::Action;
 
 /// Generates a fault that makes the producer give up a sequence and continue under another epoch: a batch that is
 /// rejected for good, or one without a response.
-fn lost_sequence(random: &mut Random) -> Intercept {
+fn lost_sequence(random: &mut Random) -> FaultKind {
     match random.below(3) {
-        0 => Intercept::DropResponse,
-        1 => Intercept::DropRequest,
-        _ => Intercept::Refuse { code: 87, all: random.percent(50) },
+        0 => FaultKind::DropResponse,
+        1 => FaultKind::DropRequest,
+        _ => FaultKind::Refuse { code: 87, all: random.percent(50) },
     }
 }
 
@@ -27,15 +25,15 @@ pub(super) fn draw(scene: &ScheduleContext<'_>, random: &mut Random, actions: &m
     }
     let last = scene.span.as_millis() as u64;
     let brokers = scene.settings.releases.len() as u64;
-    let every_broker = |api, after, what: Intercept| {
-        let interceptor = Interceptor { api, after, what };
-        (1..=brokers as i32).map(move |broker| Action::Intercept(broker, interceptor.clone()))
+    let every_broker = |api, after, what: FaultKind| {
+        let fault = Fault::new(what).api(api).after(after);
+        (1..=brokers as i32).map(move |broker| Action::Inject(broker, fault.clone()))
     };
     for _ in 0..random.between(1, 3) {
         let at = if random.percent(30) { Moment::ZERO } else { random.millis(0, last) };
         let which = *random.pick(&[RejectedIdentities::OwnEpochs, RejectedIdentities::Forgotten]);
         let broker = random.percent(40).then(|| random.between(1, brokers) as i32);
-        actions.push((at, Action::RejectIdentities(broker, which, *random.pick(&CODES))));
+        actions.push((at, Action::RejectIdentities(broker, which, *random.pick(&REJECTION_CODES))));
         // Batches that are in flight meanwhile, in several partitions.
         let (topic, partitions) = random.pick(&scene.targets).clone();
         for _ in 0..random.below(8) {
@@ -59,7 +57,7 @@ pub(super) fn draw(scene: &ScheduleContext<'_>, random: &mut Random, actions: &m
             AssignedIdentity::Invalid,
         ]);
         let (at, after) = (random.millis(0, last / 2), random.below(3) as u32);
-        let what = Intercept::AssignedIdentity(how);
+        let what = FaultKind::AssignedIdentity(how);
         actions.extend(every_broker(ApiKey::InitProducerId, after, what).map(|action| (at, action)));
     }
 }

@@ -6,10 +6,10 @@ mod settings;
 
 use kafka_batch_core::Magic;
 use kafka_batch_core::machine::CloseMode;
+use kafka_batch_testing::simulated::Random;
 
 use crate::Moment;
 use crate::contents::{BatchSpec, CompressionKind};
-use crate::random::Random;
 use crate::world::{Action, Settings};
 
 /// Derives a seed from another one, for faults that were added later, so that they do not change other draws.

@@ -2,14 +2,11 @@
 
 use kafka_batch_core::machine::MachineConfig;
 use kafka_batch_core::protocol::Acks;
+use kafka_batch_testing::Release;
+use kafka_batch_testing::simulated::{ClusterSettings, LeaderChoice, LinkSettings, PORT, Random, TopicConfig, host};
 
 use crate::Moment;
-use crate::broker::release::Release;
-use crate::broker::sasl::{PASSWORD, credentials};
-use crate::broker::{PORT, host};
-use crate::cluster::ClusterSettings;
-use crate::link::LinkSettings;
-use crate::random::Random;
+use crate::credentials::{PASSWORD, credentials};
 use crate::world::Settings;
 
 pub(super) fn draw(seed: u64, random: &mut Random) -> Settings {
@@ -18,11 +15,16 @@ pub(super) fn draw(seed: u64, random: &mut Random) -> Settings {
     let small_messages = random.percent(8);
     let sasl = producer.sasl.is_some();
     let cluster = ClusterSettings {
-        sasl,
         auto_create: random.percent(70),
         default_partitions: random.between(1, 3) as usize,
-        max_message_bytes: if small_messages { random.between(150, 900) as usize } else { 1_048_588 },
-        replication_ms: *random.pick(&[0, 3, 30]),
+        topic: TopicConfig::default().max_message_bytes(if small_messages {
+            random.between(150, 900) as usize
+        } else {
+            1_048_588
+        }),
+        replication_ms: Some(*random.pick(&[0, 3, 30])),
+        leaders: LeaderChoice::Random,
+        ..ClusterSettings::default()
     };
     let names = ["orders", "payments", "clicks"];
     let topics =
@@ -32,6 +34,7 @@ pub(super) fn draw(seed: u64, random: &mut Random) -> Settings {
     Settings {
         producer,
         cluster,
+        sasl,
         releases,
         topics,
         links,
@@ -66,7 +69,7 @@ pub(super) fn next_release(release: Release, random: &mut Random) -> Release {
 }
 
 fn producer(releases: &[Release], random: &mut Random) -> MachineConfig {
-    let mut bootstrap: Vec<_> = (1..=releases.len() as i32).map(|id| (host(id), PORT as u16)).collect();
+    let mut bootstrap: Vec<_> = (1..=releases.len() as i32).map(|id| (host(id), PORT)).collect();
     if random.percent(20) {
         let kept = random.below(bootstrap.len() as u64) as usize;
         bootstrap = vec![bootstrap.swap_remove(kept)];

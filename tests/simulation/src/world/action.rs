@@ -2,11 +2,10 @@
 
 use kafka_batch_core::TopicPartition;
 use kafka_batch_core::machine::{CloseMode, MachineSendErrorKind};
+use kafka_batch_testing::{Fault, RejectedIdentities, Release};
 
 use super::World;
 use crate::Moment;
-use crate::broker::release::Release;
-use crate::broker::{Interceptor, RejectedIdentities};
 use crate::contents::{BatchSpec, Serial, fill};
 use crate::laws::Violation;
 use crate::laws::history::AcceptedBatch;
@@ -30,7 +29,7 @@ pub enum Action {
     /// The application closes the producer.
     Close(CloseMode),
     /// A fault is applied to a later request.
-    Intercept(i32, Interceptor),
+    Inject(i32, Fault),
     /// A partition loses its leader, and gets another one after this time.
     RemoveLeader(String, i32, Moment),
     /// A broker stops, and restarts after this time, with this release; its partitions get leaders after the other
@@ -81,9 +80,9 @@ impl World {
                 let at = self.perhaps_earlier();
                 self.machine.close(*mode, at);
             }
-            Action::Intercept(broker, interceptor) => {
+            Action::Inject(broker, fault) => {
                 if let Some(broker) = self.brokers.iter_mut().find(|other| other.id == *broker) {
-                    broker.intercept(interceptor.clone());
+                    broker.inject(fault.clone());
                 }
             }
             Action::RemoveLeader(topic, partition, without) => {

@@ -7,20 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kafka_batch_core::machine::{BatchId, ConnectionId, Disconnect, FlushId, Input, MachineConfig};
+use kafka_batch_testing::Release;
+use kafka_batch_testing::simulated::{
+    Arrival, Broker, BrokerAction, Cluster, ClusterSettings, Link, LinkSettings, Member, Random, Variation,
+};
 
 pub use self::action::Action;
 use crate::Moment;
-use crate::broker::release::Release;
-use crate::broker::{Broker, BrokerAction};
-use crate::cluster::{Cluster, ClusterSettings};
 use crate::contents::Serial;
+use crate::credentials::{PASSWORD, credentials, users};
 use crate::laws::Violation;
 use crate::laws::history::BatchHistory;
 use crate::laws::known_leaders::KnownLeaders;
 use crate::laws::tap::{ClientRules, Tap};
-use crate::link::{Arrival, Link, LinkSettings};
 use crate::machine::Machine;
-use crate::random::Random;
 
 /// The parameters of a world.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub producer: MachineConfig,
     /// The settings of the cluster.
     pub cluster: ClusterSettings,
+    /// True if clients have to authenticate.
+    pub sasl: bool,
     /// The release of each broker.
     pub releases: Vec<Release>,
     /// The existing topics, with their numbers of partitions.
@@ -110,9 +112,11 @@ impl World {
             cluster.create(topic, *partitions, Moment::ZERO);
         }
         cluster.turn(Moment::ZERO);
-        let broker = |member: &crate::cluster::Member| {
-            let mut broker = Broker::new(member.id, member.release, random.fork(2));
-            broker.sasl = settings.cluster.sasl;
+        let broker = |member: &Member| {
+            let mut broker = Broker::new(member.id, member.release, Variation::SIMULATION, random.fork(2));
+            if settings.sasl {
+                broker.users = users();
+            }
             broker
         };
         let brokers = cluster.members.iter().map(broker).collect();
@@ -163,8 +167,7 @@ impl World {
     /// Returns true if the brokers require credentials that the machine does not have.
     #[must_use]
     pub fn lacks_credentials(&self) -> bool {
-        use crate::broker::sasl::{PASSWORD, credentials};
-        self.settings.cluster.sasl && self.settings.producer.sasl != Some(credentials(PASSWORD))
+        self.settings.sasl && self.settings.producer.sasl != Some(credentials(PASSWORD))
     }
 
     /// Returns true if a broker rejects producer ids or epochs permanently.
@@ -315,10 +318,11 @@ impl World {
                     link.close_by_broker(self.now);
                 }
             }
-            BrokerAction::Intercepted(interceptor) => {
-                self.note(|| format!("broker {broker} {:?}: {:?}", interceptor.api, interceptor.what));
-                self.count(interceptor.what.kind());
+            BrokerAction::Applied(fault) => {
+                self.note(|| format!("broker {broker} {fault}"));
+                self.count(fault.kind().name());
             }
+            BrokerAction::Received(_) => {}
         }
     }
 
@@ -327,7 +331,7 @@ impl World {
         let position = self.brokers.iter().position(|other| other.id == broker);
         if let Some(broker) = position.map(|position| &mut self.brokers[position]) {
             match &arrival {
-                Arrival::Accepted => broker.accept(number),
+                Arrival::Accepted => broker.accept(number, 0),
                 Arrival::AtBroker(bytes) => broker.receive(number, bytes),
                 Arrival::ClosedAtBroker => broker.client_closed(number),
                 _ => {}

@@ -3,13 +3,12 @@
 use std::hash::Hash as _;
 
 use kafka_batch_core::machine::{Event, Output};
+use kafka_batch_testing::simulated::{Link, PORT, host as host_of};
 
 use super::World;
 use crate::Moment;
-use crate::broker::PORT;
 use crate::laws::Violation;
 use crate::laws::tap::Tap;
-use crate::link::Link;
 
 /// More outputs than the machine can have at once.
 const ENDLESS: usize = 20_000;
@@ -60,8 +59,8 @@ impl World {
                     return Violation::of("connection ids are not reused", format!("{connection:?}"));
                 }
                 self.names.insert(number, connection);
-                let found = self.brokers.iter().find(|broker| crate::broker::host(broker.id) == host);
-                let id = found.filter(|_| i32::from(port) == PORT).map_or(0, |broker| broker.id);
+                let found = self.brokers.iter().find(|broker| host_of(broker.id) == host);
+                let id = found.filter(|_| port == PORT).map_or(0, |broker| broker.id);
                 self.taps.insert(number, Tap::new(number, id, self.rules()));
                 let up = id != 0 && self.cluster.member(id).up;
                 let (refused, swallowed) = match self.refusing.get(&id) {

@@ -1,0 +1,75 @@
+//! The broker's ApiVersions responses.
+
+use bytes::Bytes;
+
+use super::{Broker, Call, ExecuteResult, FaultKind};
+use crate::api_key::ApiKey;
+use crate::cluster::Cluster;
+use crate::wire::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use crate::wire::{self, Request};
+
+const UNSUPPORTED_VERSION: i16 = 35;
+const INVALID_REQUEST: i16 = 42;
+const REBOOTSTRAP_REQUIRED: i16 = 129;
+
+impl Broker {
+    /// Responds to an ApiVersions request.
+    pub(super) fn api_versions(&mut self, call: &Call<'_>, cluster: &Cluster) -> ExecuteResult {
+        let request = call.request;
+        let Some((_, newest)) = self.release.lists(ApiKey::ApiVersions) else { return ExecuteResult::CloseConnection };
+        if request.version > newest {
+            // The response is in v0; before KIP-511 it lists nothing.
+            let listed = if newest >= 3 { vec![entry(ApiKey::ApiVersions, (0, newest))] } else { Vec::new() };
+            return ExecuteResult::Answer(self.versions(request, 0, UNSUPPORTED_VERSION, listed));
+        }
+        let body: ApiVersionsRequest = match wire::body(request) {
+            Ok(body) => body,
+            Err(error) => return self.unreadable(request, error),
+        };
+        let listed = ApiKey::ALL
+            .iter()
+            .filter_map(|&api| self.release.lists(api).map(|versions| entry(api, versions)))
+            .collect();
+        match call.fault {
+            Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }) => {
+                let version = if *code == UNSUPPORTED_VERSION { 0 } else { request.version };
+                ExecuteResult::Answer(self.versions(request, version, *code, listed))
+            }
+            _ => {
+                let code = self.check_client(request.version, &body, cluster);
+                ExecuteResult::Answer(self.versions(request, request.version, code, listed))
+            }
+        }
+    }
+
+    /// Returns the error code for what the client says of itself (KIP-511) and expects of the broker (KIP-1242), or 0.
+    fn check_client(&mut self, version: i16, body: &ApiVersionsRequest, cluster: &Cluster) -> i16 {
+        let is_valid = |text: &str| {
+            let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+            let is_outer = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+            is_outer(text.as_bytes().first()) && is_outer(text.as_bytes().last()) && text.bytes().all(is_inner)
+        };
+        if version >= 3 && !(is_valid(&body.client_software_name) && is_valid(&body.client_software_version)) {
+            self.report_violation("an invalid name or version of the client's software".into());
+            return INVALID_REQUEST;
+        }
+        match (&body.cluster_id, &cluster.settings.cluster_id) {
+            (Some(expected), Some(own))
+                if expected != own || !matches!(body.node_id, -1) && body.node_id != self.id =>
+            {
+                REBOOTSTRAP_REQUIRED
+            }
+            _ => 0,
+        }
+    }
+
+    fn versions(&mut self, request: &Request, version: i16, error_code: i16, api_keys: Vec<ApiVersion>) -> Bytes {
+        let throttle_time_ms = if version >= 1 { self.throttle.take().unwrap_or(0) } else { 0 };
+        let body = ApiVersionsResponse { error_code, api_keys, throttle_time_ms, ..Default::default() };
+        wire::answer(request, version, &body)
+    }
+}
+
+fn entry(api: ApiKey, (min_version, max_version): (i16, i16)) -> ApiVersion {
+    ApiVersion { api_key: api.code(), min_version, max_version }
+}

@@ -1,0 +1,140 @@
+//! The broker's ListOffsets responses.
+
+use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
+
+use super::{Broker, Call, ExecuteResult, FaultKind};
+use crate::cluster::log::{Log, StoredBatch};
+use crate::cluster::{Cluster, Partition, TopicRef};
+use crate::wire;
+use crate::wire::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+};
+
+const UNKNOWN_TOPIC: i16 = 3;
+
+/// The end of the log.
+const LATEST: i64 = -1;
+/// The first offset.
+const EARLIEST: i64 = -2;
+/// The record with the largest timestamp (KIP-734).
+const MAX_TIMESTAMP: i64 = -3;
+/// The first offset on local storage (KIP-405). Everything is local.
+const EARLIEST_LOCAL: i64 = -4;
+
+impl Broker {
+    /// Responds to a ListOffsets request.
+    pub(super) fn list_offsets(&mut self, call: &Call<'_>, cluster: &Cluster) -> ExecuteResult {
+        let request = call.request;
+        let body: ListOffsetsRequest = match wire::body(request) {
+            Ok(body) => body,
+            Err(error) => return self.unreadable(request, error),
+        };
+        let mut topics: Vec<_> = body
+            .topics
+            .into_iter()
+            .enumerate()
+            .map(|(position, topic)| {
+                let refused = match call.fault {
+                    Some(FaultKind::Refuse { code, all }) if *all || position == 0 => Some(*code),
+                    Some(FaultKind::DoAndRefuse { code }) if position == 0 => Some(*code),
+                    _ => None,
+                };
+                let name = cluster.name(&TopicRef::Name(topic.name.clone()));
+                let each = topic.partitions.iter().map(|wanted| {
+                    let partition = name.as_ref().and_then(|name| cluster.partition(name, wanted.partition_index));
+                    let found = match refused {
+                        Some(code) => Err(code),
+                        None => self.offset(request.version, wanted, partition),
+                    };
+                    found.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
+                        partition_index: wanted.partition_index,
+                        error_code,
+                        ..Default::default()
+                    })
+                });
+                ListOffsetsTopicResponse { partitions: each.collect(), name: topic.name }
+            })
+            .collect();
+        if call.fault == Some(&FaultKind::Omit) && !topics.is_empty() {
+            topics.remove(0);
+        }
+        let response = ListOffsetsResponse { throttle_time_ms: self.throttle.take().unwrap_or(0), topics };
+        ExecuteResult::Answer(wire::answer(request, request.version, &response))
+    }
+
+    fn offset(
+        &self,
+        version: i16,
+        wanted: &ListOffsetsPartition,
+        partition: Option<&Partition>,
+    ) -> Result<ListOffsetsPartitionResponse, i16> {
+        let partition = partition.ok_or(UNKNOWN_TOPIC)?;
+        self.check_leader(partition, wanted.current_leader_epoch)?;
+        let log = &partition.log;
+        let answer = ListOffsetsPartitionResponse { partition_index: wanted.partition_index, ..Default::default() };
+        if version == 0 {
+            let most = usize::try_from(wanted.max_num_offsets).unwrap_or(0);
+            return Ok(ListOffsetsPartitionResponse {
+                old_style_offsets: segments(log, wanted.timestamp, most),
+                ..answer
+            });
+        }
+        let found = match wanted.timestamp {
+            LATEST => Some((log.high_watermark(), -1, partition.epoch)),
+            EARLIEST | EARLIEST_LOCAL => Some((log.start(), -1, partition.epoch)),
+            MAX_TIMESTAMP => last_of_time(log),
+            timestamp @ 0.. => first_from(log, timestamp),
+            // Nothing is on remote storage.
+            _ => None,
+        };
+        Ok(match found {
+            Some((offset, timestamp, leader_epoch)) => {
+                ListOffsetsPartitionResponse { offset, timestamp, leader_epoch, ..answer }
+            }
+            None => answer,
+        })
+    }
+}
+
+/// Returns the offsets of v0: the end, and where segments begin, of which there is one.
+fn segments(log: &Log, timestamp: i64, most: usize) -> Vec<i64> {
+    let mut offsets = match timestamp {
+        LATEST => vec![log.high_watermark(), log.start()],
+        EARLIEST => vec![log.start()],
+        timestamp => {
+            let is_older = log.readable_from(0).last().is_some_and(|last| last.max_timestamp <= timestamp);
+            if is_older { vec![log.start()] } else { Vec::new() }
+        }
+    };
+    offsets.dedup();
+    offsets.truncate(most);
+    offsets
+}
+
+/// Returns offset, timestamp and leader epoch of each record of a batch.
+fn records(stored: &StoredBatch) -> Vec<(i64, i64, i32)> {
+    let mut all = Vec::new();
+    for batch in RecordBatches::new(&stored.bytes).flatten() {
+        let Ok(records) = batch.records(DEFAULT_MAX_DECOMPRESSED) else { continue };
+        let readable = records.iter_lenient().flatten();
+        all.extend(readable.map(|record| (record.offset, record.timestamp.millis(), stored.leader_epoch)));
+    }
+    if all.is_empty() {
+        // The codec is not built in: the batch counts as one record.
+        all.push((stored.base_offset, stored.max_timestamp, stored.leader_epoch));
+    }
+    all
+}
+
+/// Returns the first record with this timestamp or a later one.
+fn first_from(log: &Log, timestamp: i64) -> Option<(i64, i64, i32)> {
+    let mut later = log.readable_from(0).iter().filter(|stored| stored.max_timestamp >= timestamp);
+    later.find_map(|stored| records(stored).into_iter().find(|(_, of_record, _)| *of_record >= timestamp))
+}
+
+/// Returns the first of the records with the largest timestamp.
+fn last_of_time(log: &Log) -> Option<(i64, i64, i32)> {
+    let largest = log.readable_from(0).iter().map(|stored| stored.max_timestamp).max()?;
+    first_from(log, largest)
+}

@@ -1,0 +1,79 @@
+//! A Kafka cluster for tests, in pure Rust: brokers that store what producers send and return it to consumers, check what
+//! Apache Kafka checks, and fail as they are told.
+//!
+//! ```
+//! use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster};
+//!
+//! let cluster = TestCluster::start();
+//! cluster.inject(Fault::new(FaultKind::DropResponse).api(ApiKey::Produce)); // stored, but not confirmed
+//! let producer_settings = [("bootstrap.servers", cluster.bootstrap_servers())];
+//! // … any client connects, and sends `hello` to the topic `greetings` …
+//! # let _ = producer_settings;
+//! # cluster.create_topic("greetings");
+//! let log = cluster.log("greetings", 0).expect("the topic exists");
+//! # assert_eq!(log.values()?, [] as [&str; 0]);
+//! println!("stored: {:?}, asked: {:?}", log.values()?, cluster.requests());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Three ways to connect
+//! - **Sockets**: [`TestCluster`] opens a port on 127.0.0.1 for each broker. Its threads are those of `std`; there is no async
+//!   runtime. It ends when it is dropped.
+//! - **Memory**: [`MemoryStream::connect`] returns a byte stream with the traits of `futures-io`, for the transports of
+//!   `kafka-batch` and others that bring their own runtime.
+//! - **Simulated time**: [`simulated`] has the brokers, their network and its faults as state machines without clock and
+//!   threads, deterministic from a seed.
+//!
+//! # What the brokers do
+//! | API | versions | |
+//! |---|---|---|
+//! | Produce | 0–13 | magic 0, 1 and 2; the checks of Apache Kafka 4.4: checksums, structure, records, sequence numbers of idempotent producers (the last five batches of each are remembered), compacted and log-append-time topics, size limits |
+//! | Fetch | 0–18 | waits for `min_bytes`; leader epochs are checked; older formats for older versions; fetch sessions are declined; there is no control over isolation |
+//! | ListOffsets | 0–11 | first, last, by time, largest time |
+//! | Metadata | 0–13 | creates topics, if allowed |
+//! | CreateTopics | 1–7 | at any broker, as in KRaft |
+//! | ApiVersions, InitProducerId | 0–5 | |
+//! | SaslHandshake, SaslAuthenticate | 0–1, 0–2 | PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; users are set by the builder |
+//!
+//! [`Release`] chooses among releases from 0.8 to 4.4, which list the versions that those have. There are no consumer groups
+//! and no transactions. What differs from Apache Kafka on purpose:
+//!
+//! - A partition has one log, not one for each replica. What was not replicated is lost with its leader.
+//! - Batches are stored in the format in which they were sent; Kafka from 0.11 on stores magic 2. Compressed messages of
+//!   magic 0 are stored uncompressed.
+//! - Batches whose codec is not built in are stored unread (zstd: feature `zstd`).
+//! - Topics that are created on request have leaders at once.
+//! - Timestamps are not limited, unless a topic says so.
+//!
+//! Everything from the network is hostile: lengths and counts are compared with the bytes that are there, a request is
+//! limited in size, and one that is malformed closes its connection.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod api_key;
+mod batch;
+mod broker;
+mod cluster;
+mod engine;
+mod legacy;
+mod link;
+mod network;
+mod random;
+mod server;
+pub mod simulated;
+mod validate;
+pub mod wire;
+
+pub use api_key::ApiKey;
+pub use batch::{BatchInfo, Stamped};
+pub use broker::fault::{AssignedIdentity, FalseMetadata, Fault, FaultKind, Garbage};
+pub use broker::identities::RejectedIdentities;
+pub use broker::release::Release;
+pub use broker::sasl::ScramHash;
+pub use broker::{ReceivedRequest, RequestedTopic};
+pub use cluster::log::StoredBatch;
+pub use server::{Direction, MemoryStream, PartitionLog, StoredRecord, TestCluster, TestClusterBuilder, Topic};
+
+/// A point in time, as the duration since the start of a cluster.
+pub type Moment = std::time::Duration;

@@ -1,0 +1,245 @@
+//! The settings of a cluster.
+
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::TestCluster;
+use crate::Moment;
+use crate::broker::Variation;
+use crate::broker::release::Release;
+use crate::broker::sasl::{ScramHash, Users};
+use crate::cluster::{Cluster, ClusterSettings, TopicConfig};
+use crate::engine::{Engine, EngineSettings};
+
+/// The settings of a [`TestCluster`].
+///
+/// ```
+/// use kafka_batch_testing::{Release, TestCluster, Topic};
+///
+/// let cluster = TestCluster::builder()
+///     .brokers(3)
+///     .release(Release::V3_9)
+///     .topic(Topic::new("orders").partitions(6))
+///     .auto_create(false)
+///     .plain_user("alice", "open sesame")
+///     .start()?;
+/// assert_eq!(cluster.bootstrap_servers().split(',').count(), 3);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TestClusterBuilder {
+    releases: Vec<Release>,
+    settings: ClusterSettings,
+    topics: Vec<Topic>,
+    users: Users,
+    request_max_bytes: usize,
+    with_sockets: bool,
+    seed: u64,
+}
+
+impl Default for TestClusterBuilder {
+    fn default() -> Self {
+        Self {
+            releases: vec![Release::NEWEST],
+            settings: ClusterSettings { cluster_id: Some("kafka-batch-testing".into()), ..ClusterSettings::default() },
+            topics: Vec::new(),
+            users: Users::default(),
+            request_max_bytes: 100 << 20,
+            with_sockets: true,
+            seed: 0,
+        }
+    }
+}
+
+impl TestClusterBuilder {
+    /// Sets the number of brokers. The default is 1.
+    ///
+    /// # Panics
+    /// The number is 0 or more than 1,000.
+    #[must_use]
+    pub fn brokers(mut self, brokers: usize) -> Self {
+        assert!((1..=1_000).contains(&brokers), "a cluster has 1 to 1,000 brokers, not {brokers}");
+        let last = self.releases[self.releases.len() - 1];
+        self.releases.resize(brokers, last);
+        self
+    }
+
+    /// Sets the release of all brokers. The default is the newest.
+    #[must_use]
+    pub fn release(mut self, release: Release) -> Self {
+        self.releases.fill(release);
+        self
+    }
+
+    /// Sets the number of brokers and the release of each.
+    ///
+    /// # Panics
+    /// There are none, or more than 1,000.
+    #[must_use]
+    pub fn releases(self, releases: impl IntoIterator<Item = Release>) -> Self {
+        let releases: Vec<_> = releases.into_iter().collect();
+        Self { releases: releases.clone(), ..self.brokers(releases.len()) }
+    }
+
+    /// Adds a topic. With a name only, it has one partition.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<Topic>) -> Self {
+        self.topics.push(topic.into());
+        self
+    }
+
+    /// Sets whether topics are created when they are used. The default is `true`.
+    #[must_use]
+    pub const fn auto_create(mut self, create: bool) -> Self {
+        self.settings.auto_create = create;
+        self
+    }
+
+    /// Sets the number of partitions of topics that are created when they are used. The default is 1.
+    #[must_use]
+    pub const fn default_partitions(mut self, partitions: usize) -> Self {
+        self.settings.default_partitions = partitions;
+        self
+    }
+
+    /// Sets `message.max.bytes`, the maximum size of a batch in topics without their own limit. The default is Kafka's,
+    /// 1,048,588 bytes.
+    #[must_use]
+    pub const fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.settings.topic.max_message_bytes = bytes;
+        self
+    }
+
+    /// Sets `socket.request.max.bytes`, the maximum size of a request. The default is Kafka's, 100 MiB.
+    #[must_use]
+    pub const fn request_max_bytes(mut self, bytes: usize) -> Self {
+        self.request_max_bytes = bytes;
+        self
+    }
+
+    /// Adds a user of SASL/PLAIN. With any user, clients have to authenticate.
+    #[must_use]
+    pub fn plain_user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users = self.users.plain(user, password);
+        self
+    }
+
+    /// Adds a user of SASL/SCRAM. With any user, clients have to authenticate.
+    #[must_use]
+    pub fn scram_user(mut self, hash: ScramHash, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users = self.users.scram(hash, user, password);
+        self
+    }
+
+    /// Opens no ports: clients connect in memory only ([`MemoryStream`](crate::MemoryStream)).
+    #[must_use]
+    pub const fn without_sockets(mut self) -> Self {
+        self.with_sockets = false;
+        self
+    }
+
+    /// Sets the seed of random numbers: producer ids, topic ids, salts.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Starts the cluster.
+    ///
+    /// # Errors
+    /// Returns an error if no port is free on 127.0.0.1, or no thread can be started.
+    pub fn start(mut self) -> io::Result<TestCluster> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.settings.started_at_ms = since_epoch.as_millis() as i64;
+        let mut engine = Engine::new(EngineSettings {
+            cluster: self.settings,
+            releases: self.releases,
+            users: self.users,
+            variation: Variation::NONE,
+            request_max_bytes: self.request_max_bytes,
+            recording: true,
+            seed: self.seed,
+        });
+        for topic in &self.topics {
+            topic.create_in(&mut engine.cluster, Moment::ZERO);
+        }
+        TestCluster::from_engine(engine, self.with_sockets)
+    }
+}
+
+/// A topic to be created.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    name: String,
+    partitions: usize,
+    config: TopicConfig,
+    /// True if the limit of the topic is its own.
+    is_limited: bool,
+}
+
+impl Topic {
+    /// Creates a topic of one partition, with the settings of the cluster.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), partitions: 1, config: TopicConfig::default(), is_limited: false }
+    }
+
+    /// Sets the number of partitions.
+    #[must_use]
+    pub const fn partitions(mut self, partitions: usize) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// Sets `max.message.bytes`, the maximum size of a batch.
+    #[must_use]
+    pub const fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.config.max_message_bytes = bytes;
+        self.is_limited = true;
+        self
+    }
+
+    /// Sets `cleanup.policy=compact`: records without a key are rejected. (Nothing is compacted.)
+    #[must_use]
+    pub const fn compacted(mut self) -> Self {
+        self.config.compacted = true;
+        self
+    }
+
+    /// Sets `message.timestamp.type=LogAppendTime`: the broker assigns timestamps.
+    #[must_use]
+    pub const fn log_append_time(mut self) -> Self {
+        self.config.log_append_time = true;
+        self
+    }
+
+    /// Sets `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`: how far timestamps may be in the past
+    /// and in the future, in milliseconds. By default they are not limited.
+    #[must_use]
+    pub const fn timestamp_range_ms(mut self, before: i64, after: i64) -> Self {
+        self.config.timestamp_before_max_ms = before;
+        self.config.timestamp_after_max_ms = after;
+        self
+    }
+
+    /// Creates it, unless it exists. Returns whether it was created.
+    pub(super) fn create_in(&self, cluster: &mut Cluster, now: Moment) -> bool {
+        if cluster.topics.contains_key(&self.name) {
+            return false;
+        }
+        let mut config = self.config;
+        if !self.is_limited {
+            config.max_message_bytes = cluster.settings.topic.max_message_bytes;
+        }
+        cluster.create_with(&self.name, self.partitions, config, now);
+        cluster.turn(now);
+        true
+    }
+}
+
+impl<T: Into<String>> From<T> for Topic {
+    fn from(name: T) -> Self {
+        Self::new(name)
+    }
+}

@@ -1,0 +1,112 @@
+//! What is stored in a partition.
+
+use bytes::Bytes;
+use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, DecodeError, RecordBatches};
+
+use crate::cluster::log::{Log, StoredBatch};
+
+/// The log of a partition at some time.
+#[derive(Clone, Debug)]
+pub struct PartitionLog {
+    batches: Vec<StoredBatch>,
+    start: i64,
+    high_watermark: i64,
+    end: i64,
+}
+
+/// A record in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredRecord {
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp in milliseconds since the epoch, or −1.
+    pub timestamp_ms: i64,
+    /// The key, or null.
+    pub key: Option<Bytes>,
+    /// The value, or null.
+    pub value: Option<Bytes>,
+    /// The headers, in their order.
+    pub headers: Vec<(String, Option<Bytes>)>,
+}
+
+impl PartitionLog {
+    pub(super) fn new(log: &Log) -> Self {
+        Self {
+            batches: log.readable().to_vec(),
+            start: log.start(),
+            high_watermark: log.high_watermark(),
+            end: log.end(),
+        }
+    }
+
+    /// Returns the batches, in order.
+    #[must_use]
+    pub fn batches(&self) -> &[StoredBatch] {
+        &self.batches
+    }
+
+    /// Returns the offset of the first record.
+    #[must_use]
+    pub const fn start(&self) -> i64 {
+        self.start
+    }
+
+    /// Returns the offset up to which the log is replicated, and can be consumed.
+    #[must_use]
+    pub const fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// Returns the offset of the next record.
+    #[must_use]
+    pub const fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// Returns the bytes of the log segment: all batches, one after the other, as in a file of Kafka.
+    #[must_use]
+    pub fn segment(&self) -> Bytes {
+        self.batches.iter().map(|batch| &batch.bytes[..]).collect::<Vec<_>>().concat().into()
+    }
+
+    /// Returns the records, in order.
+    ///
+    /// # Errors
+    /// Returns an error if a batch is compressed with a codec that is not built in.
+    pub fn records(&self) -> Result<Vec<StoredRecord>, DecodeError> {
+        let mut all = Vec::new();
+        for stored in &self.batches {
+            for batch in RecordBatches::new(&stored.bytes) {
+                for record in &batch?.records(DEFAULT_MAX_DECOMPRESSED)? {
+                    let record = record?;
+                    let copied = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
+                    all.push(StoredRecord {
+                        offset: record.offset,
+                        timestamp_ms: record.timestamp.millis(),
+                        key: copied(record.key),
+                        value: copied(record.value),
+                        headers: record
+                            .headers
+                            .iter()
+                            .map(|header| (header.name.to_owned(), copied(header.value)))
+                            .collect(),
+                    });
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns the values of the records as text, in order: `null` for none, and U+FFFD for what is not UTF-8.
+    ///
+    /// # Errors
+    /// As [`records`](Self::records).
+    pub fn values(&self) -> Result<Vec<String>, DecodeError> {
+        let text = |record: StoredRecord| match record.value {
+            Some(value) => String::from_utf8_lossy(&value).into_owned(),
+            None => "null".to_owned(),
+        };
+        Ok(self.records()?.into_iter().map(text).collect())
+    }
+}

@@ -1,0 +1,122 @@
+//! Faults by name, on a running cluster.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Client, PATIENCE, batch};
+use kafka_batch_testing::wire::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use kafka_batch_testing::wire::produce::ProduceResponse;
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, ReceivedRequest, TestCluster};
+
+#[test]
+fn an_error_code_is_returned_to_whom_and_as_often_as_wanted() {
+    let cluster = TestCluster::builder().topic("t").topic("u").start().unwrap();
+    let mut client = Client::new(&cluster, 1);
+    let refuse = |code| Fault::new(FaultKind::Refuse { code, all: true }).api(ApiKey::Produce);
+    cluster.inject(refuse(19).topic("t").after(1).times(2));
+    cluster.inject(refuse(42).client_id("somebody else").always());
+    cluster.inject(refuse(43).topic("t").partition(1).always());
+    let codes: Vec<_> = (0..4).map(|_| client.produce(12, "t", batch(&["a"])).error_code).collect();
+    assert_eq!(codes, [0, 19, 19, 0]);
+    assert_eq!(client.produce(12, "u", batch(&["a"])).error_code, 0);
+    assert_eq!(cluster.log("t", 0).unwrap().end(), 2);
+    assert!(!cluster.inject_at(2, refuse(1)));
+    cluster.inject_at(1, refuse(44).always());
+    assert_eq!(client.produce(12, "u", batch(&["a"])).error_code, 44);
+    cluster.end_faults();
+    assert_eq!(client.produce(12, "u", batch(&["a"])).error_code, 0);
+}
+
+#[test]
+fn a_batch_can_be_stored_although_an_error_is_returned_or_nothing() {
+    let cluster = TestCluster::builder().topic("t").start().unwrap();
+    let fault = |kind| Fault::new(kind).api(ApiKey::Produce);
+    cluster.inject(fault(FaultKind::DoAndRefuse { code: 7 }));
+    assert_eq!(Client::new(&cluster, 1).produce(12, "t", batch(&["a"])).error_code, 7);
+    for (kind, stored) in [
+        (FaultKind::CloseConnection { done: true }, 2),
+        (FaultKind::CloseConnection { done: false }, 2),
+        (FaultKind::CutResponse { bytes: 9 }, 3),
+    ] {
+        cluster.inject(fault(kind.clone()));
+        let mut client = Client::new(&cluster, 1);
+        let request = client.produce_request(12, "t", 0, batch(&["a"]), -1);
+        client.send(ApiKey::Produce, 12, &request);
+        assert!(client.frame().is_none(), "{kind:?}");
+        assert_eq!(cluster.log("t", 0).unwrap().end(), stored, "{kind:?}");
+    }
+    cluster.inject(fault(FaultKind::DropResponse));
+    let mut client = Client::new(&cluster, 1);
+    let request = client.produce_request(12, "t", 0, batch(&["a"]), -1);
+    client.send(ApiKey::Produce, 12, &request);
+    assert!(cluster.wait_for_records("t", 0, 4, PATIENCE).is_some());
+    cluster.end_faults();
+    assert!(client.is_closed(), "an unresponsive connection is closed when the faults end");
+}
+
+#[test]
+fn requests_and_responses_are_held_until_they_are_released() {
+    let cluster = TestCluster::builder().topic("t").start().unwrap();
+    let kinds = [(FaultKind::DelayRequest(Duration::MAX), false), (FaultKind::DelayResponse(Duration::MAX), true)];
+    for (end, (kind, is_stored)) in (0..).zip(kinds) {
+        cluster.inject(Fault::new(kind).api(ApiKey::Produce));
+        let mut client = Client::new(&cluster, 1);
+        let request = client.produce_request(12, "t", 0, batch(&["a"]), -1);
+        client.send(ApiKey::Produce, 12, &request);
+        let mut received = 0;
+        let is_next = |request: &ReceivedRequest| {
+            received += i64::from(request.api == ApiKey::Produce);
+            received > end
+        };
+        assert!(cluster.wait_for_request(PATIENCE, is_next).is_some());
+        assert_eq!(Client::new(&cluster, 1).metadata(12, "t").topics[0].error_code, 0, "others are served meanwhile");
+        assert_eq!(cluster.log("t", 0).unwrap().end(), end + i64::from(is_stored));
+        cluster.release_held();
+        let response: ProduceResponse = client.receive(ApiKey::Produce, 12);
+        assert_eq!(response.responses[0].partition_responses[0].base_offset, end);
+    }
+}
+
+#[test]
+fn throttling_and_other_identities_are_returned() {
+    let cluster = TestCluster::start();
+    let mut client = Client::new(&cluster, 1);
+    cluster.inject(Fault::new(FaultKind::Throttle(1_234)).api(ApiKey::InitProducerId));
+    let mut ask =
+        || -> InitProducerIdResponse { client.ask(ApiKey::InitProducerId, 5, &InitProducerIdRequest::default()) };
+    let (first, second) = (ask(), ask());
+    assert_eq!((first.throttle_time_ms, second.throttle_time_ms), (1_234, 0));
+    assert_eq!((first.error_code, first.producer_epoch, second.producer_id), (0, 0, first.producer_id + 1));
+}
+
+#[test]
+fn a_slow_disk_and_stopped_replication_delay_confirmations() {
+    let cluster = TestCluster::builder().topic("t").start().unwrap();
+    let mut client = Client::new(&cluster, 1);
+    cluster.slow_disk(1, Duration::from_millis(60));
+    let began = std::time::Instant::now();
+    assert_eq!(client.produce(12, "t", batch(&["a"])).error_code, 0);
+    assert!(began.elapsed() >= Duration::from_millis(60));
+    cluster.slow_disk(1, Duration::ZERO);
+    assert!(cluster.stop_replication("t", 0, Duration::MAX));
+    let mut request = client.produce_request(12, "t", 0, batch(&["b"]), -1);
+    request.timeout_ms = 20;
+    let response: ProduceResponse = client.ask(ApiKey::Produce, 12, &request);
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 7);
+    let log = cluster.log("t", 0).unwrap();
+    assert_eq!((log.high_watermark(), log.end()), (1, 2));
+    assert_eq!(client.fetch(12, "t", 1).records.unwrap().len(), 0, "not readable before it is replicated");
+}
+
+#[test]
+fn a_forgotten_topic_is_unknown() {
+    let cluster = TestCluster::builder().topic("t").auto_create(false).start().unwrap();
+    let mut client = Client::new(&cluster, 1);
+    assert_eq!(cluster.topics(), ["t"]);
+    assert!(cluster.forget_topic("t") && !cluster.forget_topic("t"));
+    assert_eq!(client.produce(12, "t", batch(&["a"])).error_code, 3);
+    assert_eq!(client.metadata(12, "t").topics[0].error_code, 3);
+    assert!(cluster.create_topic("t") && !cluster.create_topic("t"));
+    assert_eq!(client.produce(12, "t", batch(&["a"])).error_code, 0);
+}

@@ -1,0 +1,31 @@
+//! A cluster that is dropped leaves no thread behind. The only test of its process, because it counts threads.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::{Client, batch};
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster};
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+#[test]
+fn no_thread_remains() {
+    let before = threads();
+    for _ in 0..3 {
+        let cluster = TestCluster::builder().brokers(3).topic("t").start().unwrap();
+        let mut clients: Vec<_> = (1..=3).map(|broker| Client::new(&cluster, broker)).collect();
+        assert_eq!(clients[0].produce(12, "t", batch(&["a"])).base_offset, 0);
+        // A request without a response, and one that waits.
+        cluster.inject_at(2, Fault::new(FaultKind::DropRequest));
+        let request = clients[0].fetch_request(12, "t", 1);
+        clients[1].send(ApiKey::Fetch, 12, &request);
+        let request = kafka_batch_testing::wire::fetch::FetchRequest { max_wait_ms: i32::MAX, ..request };
+        clients[0].send(ApiKey::Fetch, 12, &request);
+        assert!(cluster.kill(3));
+        assert!(threads() > before);
+        drop(cluster);
+        assert_eq!(threads(), before);
+    }
+}
