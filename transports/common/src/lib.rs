@@ -78,6 +78,7 @@ mod accepted;
 mod alarm;
 mod broker_addresses;
 mod builder;
+mod channel_batch;
 mod command_queue;
 mod completion;
 mod connect;

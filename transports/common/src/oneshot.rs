@@ -85,9 +85,18 @@ impl<S: OnDrop> Sender<S> {
         (Self(Some((Arc::clone(&slot), subject))), slot)
     }
 
-    /// Returns the subject.
-    pub(crate) fn subject_mut(&mut self) -> Option<&mut S> {
-        self.0.as_mut().map(|(_, subject)| subject)
+    /// Replaces the subject. Returns what is left of the previous one.
+    pub(crate) fn advance<N, R>(mut self, advance: impl FnOnce(S) -> (N, R)) -> (Sender<N>, Option<R>)
+    where
+        N: OnDrop<Outcome = S::Outcome>,
+    {
+        match self.0.take() {
+            Some((slot, subject)) => {
+                let (next, rest) = advance(subject);
+                (Sender(Some((slot, next))), Some(rest))
+            }
+            None => (Sender(None), None),
+        }
     }
 
     pub(crate) fn send(mut self, outcome: S::Outcome) {

@@ -1,5 +1,7 @@
 //! The producer handle, and its implementation of [`Transport`].
 
+mod channel;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
@@ -10,11 +12,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
+use kafka_batch_core::publisher::BatchChannel;
 use kafka_batch_core::{
     BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
     SealError, SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
 };
 
+use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
 use crate::oneshot::Receiver;
@@ -226,6 +230,14 @@ impl Inner {
         if let Err(reason) = self.check_partition(to).await {
             return Err((reason, batch));
         }
+        self.seal(batch, to.partition)
+    }
+
+    /// Seals the batch for a partition that exists.
+    fn seal(&self, batch: KafkaBatch, partition: i32) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
+        if let Err(reason) = SendErrorReason::check_routing(&batch, partition) {
+            return Err((reason, batch));
+        }
         let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
         let (size, limit) = (sealed.size(), self.limit);
         if size > limit {
@@ -275,6 +287,10 @@ impl Transport for Producer {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a> {
+        Box::new(ProducerChannel::new(&self.inner, topic))
     }
 
     async fn flush(&self) -> Result<(), FlushError> {

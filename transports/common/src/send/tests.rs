@@ -1,6 +1,7 @@
 //! Messages and batches through the handle, the queue, the driver and the machine, to a broker in memory. No sockets.
 
 mod broker;
+mod channel;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -352,7 +353,7 @@ struct Calls {
 
 impl Calls {
     fn poll(&mut self) {
-        for call in std::mem::take(&mut self.waiting) {
+        for call in mem::take(&mut self.waiting) {
             let (accepted, partition, value) = match call {
                 Call::Message(value, mut future) => match poll(&mut future) {
                     Poll::Pending => {
