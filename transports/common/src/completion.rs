@@ -14,7 +14,7 @@ use kafka_batch_core::{
 };
 
 use crate::accepted::BatchOutcome;
-use crate::oneshot::{lock, wake};
+use crate::oneshot::{lock, wake_all};
 
 /// An accepted message. Resolves to the outcome of its record, under any runtime, also after its producer was dropped.
 ///
@@ -201,8 +201,8 @@ impl Completer {
     }
 
     /// Sets the waker of the record at this position, the last one, for as long as its future has none of its own.
-    pub(crate) fn register(&mut self, position: u32, waker: Waker) {
-        self.wakers.resize_with(position as usize, || None);
+    pub(crate) fn register(&mut self, position: usize, waker: Waker) {
+        self.wakers.resize_with(position, || None);
         self.wakers.push(Some(waker));
     }
 
@@ -251,7 +251,7 @@ impl Completer {
         let Some(batch) = self.batch.take() else { return };
         drop(batch.outcome.set(outcome)); // it is set here only, and once
         let wakers = mem::take(&mut lock(&batch.wakers).each);
-        mem::take(&mut self.wakers).into_iter().chain(wakers).flatten().for_each(wake);
+        wake_all(mem::take(&mut self.wakers).into_iter().chain(wakers).flatten());
     }
 }
 

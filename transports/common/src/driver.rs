@@ -281,7 +281,7 @@ impl Driver {
             }
             Waiter::Channel(taken) => {
                 self.queue.release(permits);
-                taken.complete(answer);
+                taken.complete(outcome);
             }
             Waiter::Messages(partition, completer) => {
                 self.queue.completed(partition, permits);

@@ -16,6 +16,13 @@ pub fn wake(waker: Waker) {
     drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 
+/// Wakes several tasks, as [`wake`] does with each.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut left = wakers.into_iter();
+    // A panic ends the call in which it occurs, and the next call continues after it.
+    while catch_unwind(AssertUnwindSafe(|| left.by_ref().for_each(Waker::wake))).is_err() {}
+}
+
 /// The shared state of a oneshot channel: holds one value, and the waker of the one future that waits for it.
 #[derive(Debug)]
 pub struct Slot<T>(Mutex<Inner<T>>);

@@ -75,23 +75,30 @@ impl Producer {
         to: impl Into<Destination<'t>>,
         message: M,
     ) -> impl Future<Output = Result<RecordDelivery, SendMessageError>> {
-        // A block, because the future of an `async fn` would have a second place for each argument.
+        // A block, because the future of an `async fn` has a second place for each argument.
         let (inner, to) = (&*self.inner, to.into());
         async move {
             let tried = poll_fn(|context| {
                 let waker = Some(context.waker().clone());
                 Poll::Ready(inner.try_enqueue(to, &message, None, &mut None, waker))
             });
-            match tried.await {
-                Ok(Ok(mut pending)) => {
-                    let mut is_polled = true; // it has the waker
+            // Matched here, so that the future has no place for the reason, which is large.
+            let enqueued = match tried.await {
+                Ok(enqueued) => enqueued,
+                Err(reason) => return Err(EnqueueError::new(to, reason).into()),
+            };
+            match enqueued {
+                Ok(mut pending) => {
+                    let mut has_waker = true; // since the record was appended
                     let outcome = poll_fn(|context| {
-                        if mem::take(&mut is_polled) { Poll::Pending } else { Pin::new(&mut pending).poll(context) }
+                        if mem::take(&mut has_waker) { Poll::Pending } else { Pin::new(&mut pending).poll(context) }
                     });
                     Ok(outcome.await?)
                 }
-                Ok(Err(wait)) => Ok(inner.enqueue_after(wait, to, message).await?.await?),
-                Err(reason) => Err(EnqueueError::new(to, reason).into()),
+                Err(wait) => {
+                    let pending = inner.enqueue_after(wait, to, message).await?;
+                    Ok(pending.await?)
+                }
             }
         }
     }

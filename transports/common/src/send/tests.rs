@@ -162,6 +162,14 @@ fn messages_of_one_turn_share_a_batch_and_each_has_its_offset() {
     }
 }
 
+/// With thousands of tasks, futures are in no cache of the processor when they are polled.
+#[test]
+fn the_future_of_a_message_is_small() {
+    let producer = world().producer.clone();
+    let size = size_of_val(&producer.send((TOPIC, 0), Record::new("value")));
+    assert!(size <= 200, "{size} bytes, of which the message takes {}", size_of::<Record<'_>>());
+}
+
 #[test]
 fn messages_gather_while_two_batches_are_in_flight() {
     let mut world = world();
