@@ -60,13 +60,7 @@ impl BatchId {
 
 impl<K, R> OutcomeOrder<K, R> {
     pub(super) const fn new() -> Self {
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-            partitions: Vec::new(),
-            ready: VecDeque::new(),
-            pending: 0,
-        }
+        Self { places: Vec::new(), free: Vec::new(), partitions: Vec::new(), ready: VecDeque::new(), pending: 0 }
     }
 
     /// Adds a batch that is sent after all earlier ones of its partition.

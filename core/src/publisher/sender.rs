@@ -133,7 +133,8 @@ impl<'a, T, M> BatchSender<'a, T, M> {
             Some(_) => false,
             None => id.is_some_and(|BatchId(id)| unaccepted.binary_search(&id).is_ok()),
         };
-        let unsent = self.order.into_each().filter_map(|(id, messages, result)| is_unsent(id, result).then_some(messages));
+        let unsent =
+            self.order.into_each().filter_map(|(id, messages, result)| is_unsent(id, result).then_some(messages));
         unsent.flatten().collect()
     }
 }

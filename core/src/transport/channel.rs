@@ -54,12 +54,7 @@ pub enum ChannelError {
 pub trait BatchChannel: Send {
     /// Removes batches from the front of the queue and sends them, until `limit` of them are accepted or refused, or none is left
     /// (ready), or the next one has to wait, as for memory (pending). Does not wait for outcomes.
-    fn poll_send(
-        &mut self,
-        queue: &mut VecDeque<ChannelBatch>,
-        limit: usize,
-        context: &mut Context<'_>,
-    ) -> Poll<()>;
+    fn poll_send(&mut self, queue: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()>;
 
     /// Returns the ids of the batches that were removed from the queue and are neither accepted nor refused, in order.
     fn unaccepted(&self) -> Vec<u64>;

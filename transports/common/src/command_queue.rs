@@ -243,6 +243,7 @@ impl CommandQueue {
         mut waker: Option<Waker>,
         options: &BatchOptions,
     ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
+        // The clock is read for each record: its timestamp is the time of the call, to the millisecond.
         let now = SystemTime::now();
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -254,10 +255,11 @@ impl CommandQueue {
         let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
             return Ok(EnqueueOutcome::UnknownTopic);
         };
-        let acquired = Permits { records: 1, bytes: needed };
-        match held {
-            Some(held) if held.permits == acquired => held.permits = Permits::default(),
-            _ if state.semaphore.try_acquire(acquired) => {}
+        let needed = Permits { records: 1, bytes: needed };
+        // Memory that was acquired before, or none.
+        let acquired = match held {
+            Some(held) if held.permits == needed => mem::take(&mut held.permits),
+            _ if state.semaphore.is_available(needed) => Permits::default(),
             _ => {
                 // Open batches hold memory, too.
                 let gathered = state.gathering.take_all();
@@ -266,7 +268,7 @@ impl CommandQueue {
                 unlock_and_wake(guard);
                 return Ok(EnqueueOutcome::NoMemory);
             }
-        }
+        };
         let produce_version = state.produce_version;
         let new_batch = || (new_batch(options, produce_version, now), Instant::now());
         let mut is_command = false;
@@ -286,9 +288,14 @@ impl CommandQueue {
             }
         };
         let used = appended.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
-        let mut surplus = acquired;
-        surplus -= used;
-        let granted = state.semaphore.release(surplus);
+        let granted = if acquired == Permits::default() {
+            state.semaphore.acquire_available(used);
+            Vec::new()
+        } else {
+            let mut surplus = acquired;
+            surplus -= used;
+            state.semaphore.release(surplus)
+        };
         let wakes = is_command || appended.as_ref().is_ok_and(|(.., wakes)| *wakes);
         if wakes {
             unlock_and_wake(guard);

@@ -61,12 +61,18 @@ pub struct Producer {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// At least the bytes of a record without headers, besides its key and value, in every format, and of a batch besides its records:
+/// 32 in magic 2 (34 in magic 1) and 61.
+pub(crate) const RECORD_OVERHEAD: usize = 100;
+
 /// What all clones of a handle share.
 pub(crate) struct Inner {
     pub(crate) queue: Arc<CommandQueue>,
     pub(crate) batch_options: BatchOptions,
     /// An empty batch with these options, to measure records.
     pub(crate) template: KafkaBatch,
+    /// Key and value of this length together, without headers, are below all limits.
+    pub(crate) ample_len: usize,
     capabilities: Capabilities,
     /// `buffer.memory`.
     pub(crate) limit: usize,
@@ -89,7 +95,8 @@ impl Producer {
         brokers: String,
     ) -> Self {
         let template = new_batch(&batch_options, None, UNIX_EPOCH);
-        Self { inner: Arc::new(Inner { queue, batch_options, template, capabilities, limit, brokers }) }
+        let ample_len = template.room().min(limit).saturating_sub(RECORD_OVERHEAD);
+        Self { inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, limit, brokers }) }
     }
 
     /// Returns what this transport guarantees.

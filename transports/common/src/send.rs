@@ -14,15 +14,12 @@ use kafka_batch_core::{
 
 use crate::command_queue::{EnqueueOutcome, HeldPermits};
 use crate::completion::PendingRecord;
-use crate::producer::{Inner, Producer};
+use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
 use crate::topics::Lookup;
 
 /// The bytes by which a record can be larger than as the first one of its batch: its offset delta by 4, its timestamp delta
 /// by 9, its length by 2.
 const GROWTH: usize = 15;
-
-/// At least the bytes of a record besides its key, value and headers, in every format: 34 in magic 1, up to 32 in magic 2.
-const OVERHEAD: usize = 40;
 
 impl Producer {
     /// Sends a message, and waits for its acknowledgement. Messages for the same partition share batches, so call it from
@@ -201,10 +198,8 @@ impl Inner {
         if record.headers.is_empty() {
             // An upper bound takes less time than the exact size, and is enough unless a limit is near.
             let fields = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-            let bound = fields + OVERHEAD;
-            let size = self.template.size() + bound;
-            if bound <= self.template.room() && size <= self.limit {
-                return Ok(size);
+            if fields <= self.ample_len {
+                return Ok(fields + RECORD_OVERHEAD);
             }
         }
         let cost = self.template.cost(record)?;

@@ -143,7 +143,9 @@ fn a_channel_returns_what_is_refused_and_sends_the_rest() {
     }
     assert!(matches!(sender.refusal(0), SendErrorReason::UnknownPartition { partition: 3, partitions: 3, .. }));
     assert!(matches!(sender.refusal(1), SendErrorReason::ExceedsBufferMemory { limit: 1_000, .. }));
-    assert!(matches!(&sender.outcomes[&2], Err(ChannelError::Send(error)) if matches!(error.reason, SendErrorReason::Seal(_))));
+    assert!(
+        matches!(&sender.outcomes[&2], Err(ChannelError::Send(error)) if matches!(error.reason, SendErrorReason::Seal(_)))
+    );
     assert_eq!(sender.offset(3), Some(0));
     producer.inner.queue.topics.forget(TOPIC);
     sender.push(&world, 4, 0);
