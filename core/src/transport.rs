@@ -1,11 +1,15 @@
 //! The trait of transports, so that the same application code runs over any of them.
 
 mod boxed;
+mod channel;
 
+use alloc::boxed::Box;
 use core::future::Future;
 use core::num::NonZeroU32;
 
 pub use self::boxed::{BoxPending, BoxTransport};
+use self::channel::FutureChannel;
+pub use self::channel::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome};
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
@@ -83,6 +87,17 @@ pub trait Transport: Sync {
         batch: KafkaBatch,
         to: TopicPartition,
     ) -> impl Future<Output = Result<Self::Pending, SendError>> + Send;
+
+    /// Returns a channel that sends batches to the partitions of one topic and collects their outcomes, as
+    /// [`send_batch`](Self::send_batch) with each of them would.
+    ///
+    /// By default it calls `send_batch`. Transports that can accept batches without a future for each have a channel of their own.
+    fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a>
+    where
+        Self: Sized,
+    {
+        Box::new(FutureChannel::new(self, topic))
+    }
 
     /// Waits until every batch that was accepted before this call is delivered or has failed.
     ///

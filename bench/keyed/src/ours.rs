@@ -54,7 +54,9 @@ async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
     let publisher = PartitionedPublisher::from_poll_fn(&producer, TOPIC, source, SystemTime::now).await?;
     let mut publisher = publisher.linger(job.linger, tokio::time::sleep);
     while let Some(outcome) = publisher.next().await {
-        meter.acknowledged(outcome.map_err(|failed| failed.to_string())?.messages.len() as u64);
+        let published = outcome.map_err(|failed| failed.to_string())?;
+        meter.acknowledged(published.messages.len() as u64);
+        publisher.recycle(published);
     }
     producer.close().await?;
     meter.stop()

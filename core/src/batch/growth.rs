@@ -43,7 +43,7 @@ impl KafkaBatch {
             (0, Some(records)) => return needed.max(overhead + records),
             (0, None) => match self.expected_len {
                 0 => (overhead.saturating_add(size.saturating_mul(FIRST_RECORDS))).clamp(SMALLEST, SMALL),
-                expected => overhead + expected,
+                expected => return overhead.saturating_add(expected).min(largest).max(needed),
             },
             (current, _) if current <= SMALL => current * FACTOR,
             (current, _) => LARGE.max(current.saturating_mul(2)),

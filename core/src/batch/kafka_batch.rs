@@ -94,6 +94,14 @@ impl KafkaBatch {
         next
     }
 
+    /// Creates an empty batch with the settings of this one, that is likely to have `expected_len` bytes of records and uses the
+    /// memory of `buffer`.
+    pub(crate) fn next_batch_with(&self, now: Timestamp, expected_len: usize, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        let next = Self::empty(self.options.clone(), self.options.magic.initial(), now);
+        Self { buffer, expected_len, ..next }
+    }
+
     /// Creates an empty batch with the settings and the time of this one, except that keys determine no partition.
     pub(crate) fn next_for_any_partition(&self) -> Self {
         let mut next = self.next_batch();

@@ -5,8 +5,11 @@
 
 mod outcome;
 mod outcome_order;
+mod pace;
 mod partitioned;
 mod sender;
 
 pub use outcome::{Published, Undelivered, UndeliveredReason};
 pub use partitioned::PartitionedPublisher;
+
+pub use crate::transport::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome};

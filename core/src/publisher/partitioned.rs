@@ -13,7 +13,8 @@ use core::time::Duration;
 
 use futures_core::Stream;
 
-use super::outcome::{Undelivered, UndeliveredReason};
+use super::outcome::{Published, Undelivered, UndeliveredReason};
+use super::pace::{MAX_DELAY, Pace};
 use super::sender::{BatchSender, Outcome};
 use crate::batch::{AppendError, RecordComposer};
 use crate::outgoing::{Defaults, Message};
@@ -35,6 +36,10 @@ const MESSAGES_PER_ROUND: usize = 64;
 /// The rounds of one poll, after which it yields to other tasks.
 const ROUNDS_PER_POLL: usize = 16;
 
+/// The batches that are sent in one poll at most, before it yields to other tasks. Few, so that the transport sends them while they
+/// are in the processor's caches.
+const SENT_PER_POLL: usize = 64;
+
 /// Publishes a stream of messages to the partitions of a topic, in batches.
 ///
 /// A message goes to an explicit partition ([`partition_by`](Self::partition_by)), to the partition of its key, or, without
@@ -55,6 +60,10 @@ const ROUNDS_PER_POLL: usize = 16;
 /// - **Back-pressure.** While the transport does not accept a batch (`buffer.memory` is full), or
 ///   [`max_in_flight`](Self::max_in_flight) batches have no outcome, no messages are taken from the source. Batches that
 ///   become due meanwhile are sent next.
+/// - **Linger under load.** While the source has messages without a pause, and batches become due with fewer than 16 records on
+///   average, not all of them are sent at once: some wait for up to 100 ms longer, and get further records. Otherwise, with very
+///   many partitions, batches of a record or two would take all the time. Batches of the Java client grow in the same way while
+///   its sender is busy. At least 32 due batches a millisecond are sent, so that a slow source delays none.
 /// - **New partitions.** The number of partitions is looked up once a second, from the cache of the transport
 ///   (`metadata.max.age.ms`). When it has changed, all batches are sent, and the source waits until they have an
 ///   outcome, so that the messages of a key stay in order although the key now has another partition. The Java client does not
@@ -62,6 +71,7 @@ const ROUNDS_PER_POLL: usize = 16;
 /// - **Shutdown.** At the end of the source everything is sent, and the stream ends with the last outcome.
 ///   [`stop`](Self::stop) does the same at any time. [`into_unsent`](Self::into_unsent) stops at once and returns the messages
 ///   that were not sent.
+/// - **Memory.** [`recycle`](Self::recycle) takes outcomes back, and uses their memory again.
 ///
 /// # Cancellation safety
 ///
@@ -104,6 +114,9 @@ pub struct PartitionedPublisher<'a, T: Transport, S: Stream> {
     batches: PartitionedBatches,
     /// The messages in the open batch of each partition, by position.
     messages: Vec<Vec<S::Item>>,
+    /// Empty vectors, for their memory.
+    spare: Vec<Vec<S::Item>>,
+    pace: Pace,
     /// Not yet returned.
     rejected: Option<Undelivered<S::Item>>,
     sender: BatchSender<'a, T, S::Item>,
@@ -115,7 +128,20 @@ pub struct PartitionedPublisher<'a, T: Transport, S: Stream> {
     timer: Option<Timer>,
     /// The time when batches were last looked for that are due.
     checked_due: Timestamp,
+    /// Whether some were due then and not sent.
+    has_late: bool,
     lookup: Lookup<'a>,
+}
+
+/// What came from the source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Polled {
+    /// Messages, and there may be more.
+    Some,
+    /// None for the moment, and the source wakes the task; or it has ended.
+    None,
+    /// The source was not polled, because batches have to be sent first.
+    Blocked,
 }
 
 type Partitioner<'a, M> = Box<dyn FnMut(&M, NonZeroU32) -> Option<i32> + Send + 'a>;
@@ -156,6 +182,8 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
             source: Some(Box::pin(source)),
             batches,
             messages: Vec::new(),
+            spare: Vec::new(),
+            pace: Pace::new(now),
             rejected: None,
             sender: BatchSender::new(transport, topic),
             composer: RecordComposer::new(Defaults::default()),
@@ -164,6 +192,7 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
             sleep: None,
             timer: None,
             checked_due: now,
+            has_late: false,
             lookup: Lookup { last: now, pending: None, changed_to: None },
         })
     }
@@ -245,6 +274,20 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
         unsent
     }
 
+    /// Keeps the memory of an outcome for later batches. Optional: with large batches, or very many, it saves a noticeable part of
+    /// the time, since new memory from the system takes longer to fill.
+    pub fn recycle(&mut self, published: Published<S::Item>) {
+        let Published { mut messages, delivery } = published;
+        messages.clear();
+        // There are at most as many as batches at one time.
+        if self.spare.len() < self.batches.open_count() {
+            self.spare.push(messages);
+        }
+        if let Some(buffer) = delivery.into_buffer() {
+            self.batches.recycle(buffer);
+        }
+    }
+
     /// Returns the open batches: for their number and their size.
     #[must_use]
     pub const fn open(&self) -> &PartitionedBatches {
@@ -258,22 +301,31 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
     }
 
     fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<S::Item>>> {
+        let mut sent = 0;
         for _ in 0..ROUNDS_PER_POLL {
-            let mut changed = self.sender.poll(context);
             if let Some(rejected) = self.rejected.take() {
                 return Poll::Ready(Some(Err(rejected)));
             }
-            if let Some(outcome) = self.sender.pop() {
+            if let Poll::Ready(outcome) = self.sender.poll_outcome(context) {
                 return Poll::Ready(Some(outcome));
             }
+            let sent_now = self.sender.poll_send(context);
+            sent += sent_now;
+            if sent >= SENT_PER_POLL {
+                break;
+            }
+            let mut changed = sent_now > 0;
             let now = (self.clock)();
             changed |= self.poll_lookup(now, context);
-            let is_busy = self.poll_source(now, context);
-            changed |= is_busy;
+            let source = self.poll_source(now, context);
+            changed |= source == Polled::Some;
             // While the source has messages, batches are due at most once a millisecond, also with a linger of 0.
-            if !is_busy || now != self.checked_due || self.batches.exceeds_max_open_bytes() {
+            let is_time = now != self.checked_due || self.has_late || self.batches.exceeds_max_open_bytes();
+            if is_time || source != Polled::Some {
                 self.checked_due = now;
-                changed |= self.push_due(now);
+                // Blocked by batches that are being sent, it has messages; blocked for want of memory, it waits.
+                let is_busy = source == Polled::Some || source == Polled::Blocked && sent_now > 0;
+                changed |= self.push_due(now, is_busy);
             }
             if self.source.is_none() && self.batches.open_count() == 0 && self.sender.is_finished() {
                 return Poll::Ready(None);
@@ -286,30 +338,30 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
         Poll::Pending
     }
 
-    /// Appends messages until the source has none for the moment, or a batch has to be sent first. Returns `false` if the source
-    /// wakes the task.
-    fn poll_source(&mut self, now: Timestamp, context: &mut Context<'_>) -> bool {
+    /// Appends messages until the source has none for the moment, or a batch has to be sent first.
+    fn poll_source(&mut self, now: Timestamp, context: &mut Context<'_>) -> Polled {
         if self.sender.has_unsent() || self.lookup.changed_to.is_some() {
-            return false;
+            return Polled::Blocked;
         }
         for _ in 0..MESSAGES_PER_ROUND {
-            let Some(source) = &mut self.source else { return false };
+            let Some(source) = &mut self.source else { return Polled::None };
             match source.as_mut().poll_next(context) {
                 Poll::Ready(Some(message)) => {
+                    self.pace.took_message();
                     self.append(message, now);
                     let is_blocked = self.sender.has_unsent() || self.rejected.is_some();
                     if is_blocked || self.batches.exceeds_max_open_bytes() {
-                        return true;
+                        return Polled::Some;
                     }
                 }
                 Poll::Ready(None) => {
                     self.source = None;
-                    return true;
+                    return Polled::Some;
                 }
-                Poll::Pending => return false,
+                Poll::Pending => return Polled::None,
             }
         }
-        true
+        Polled::Some
     }
 
     fn append(&mut self, message: S::Item, now: Timestamp) {
@@ -325,7 +377,11 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
                 if self.messages.len() <= place {
                     self.messages.resize_with(place + 1, Vec::new);
                 }
-                self.messages[place].push(message);
+                let messages = &mut self.messages[place];
+                if messages.capacity() == 0 {
+                    *messages = self.spare.pop().unwrap_or_default();
+                }
+                messages.push(message);
             }
             Err(error) => self.reject(message, error),
         }
@@ -335,15 +391,25 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
         self.rejected = Some(Undelivered { messages: vec![message], reason: UndeliveredReason::Rejected(error) });
     }
 
-    /// Passes the batches that are due to the sender: all of them at the end, and before the number of partitions changes.
-    fn push_due(&mut self, now: Timestamp) -> bool {
+    /// Passes the batches that are due to the sender: all of them at the end, and before the number of partitions changes; as many
+    /// as the [pace](Pace) allows while the source may have messages.
+    fn push_due(&mut self, now: Timestamp, is_busy: bool) -> bool {
         let mut changed = false;
         let all = self.source.is_none() || self.lookup.changed_to.is_some();
-        while let Some(due) = if all { self.batches.take_oldest() } else { self.batches.take_due(now) } {
+        self.has_late = false;
+        loop {
+            let is_late = |millis| self.batches.is_late(now, millis);
+            if is_busy && !all && !self.batches.exceeds_max_open_bytes() && is_late(0) && !is_late(MAX_DELAY) {
+                if !self.pace.take_batch(now) {
+                    self.has_late = true;
+                    return changed;
+                }
+            }
+            let due = if all { self.batches.take_oldest() } else { self.batches.take_due(now) };
+            let Some(due) = due else { return changed };
             self.push(due);
             changed = true;
         }
-        changed
     }
 
     fn push(&mut self, batch: PartitionBatch) {

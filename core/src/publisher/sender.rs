@@ -3,21 +3,14 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::future::Future;
-use core::pin::Pin;
+use core::fmt;
 use core::task::{Context, Poll};
-
-use futures_core::Stream;
-use futures_util::future::{Join, Ready, join, ready};
-use futures_util::stream::FuturesUnordered;
 
 use super::outcome::{Published, Undelivered, UndeliveredReason};
 use super::outcome_order::{BatchId, OutcomeOrder};
 use crate::delivery::Delivery;
-use crate::record::TopicPartition;
-use crate::send_error::SendError;
 use crate::stream::PartitionBatch;
-use crate::transport::Transport;
+use crate::transport::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome, Transport};
 
 /// The batches that one call of [`BatchSender::poll`] sends at most.
 const SENT_PER_POLL: usize = 64;
@@ -25,26 +18,17 @@ const SENT_PER_POLL: usize = 64;
 /// The outcome of a batch, or of a message that is in no batch.
 pub(super) type Outcome<M> = Result<Published<M>, Undelivered<M>>;
 
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Batches on their way: those that wait to be sent, the one that the transport has not accepted yet, and those in flight.
-///
-/// The transport gets a batch only when it has accepted the one before, so that batches are sent in order.
-pub(super) struct BatchSender<'a, T: Transport, M> {
+/// Batches on their way: those that wait to be sent, and those in flight. They are sent in order.
+pub(super) struct BatchSender<'a, T, M> {
     transport: &'a T,
     topic: &'a str,
     max_in_flight: usize,
-    waiting: VecDeque<(PartitionBatch, Vec<M>)>,
-    sending: Option<Sending<'a, T, M>>,
-    /// Each is polled only when it was woken, so that the cost of an outcome does not grow with the number in flight.
-    in_flight: FuturesUnordered<Join<Ready<BatchId>, T::Pending>>,
-    order: OutcomeOrder<Vec<M>, Result<Delivery, UndeliveredReason>>,
-}
-
-struct Sending<'a, T: Transport, M> {
-    partition: i32,
-    messages: Vec<M>,
-    accepted: BoxFuture<'a, Result<T::Pending, SendError>>,
+    channel: Box<dyn BatchChannel + 'a>,
+    waiting: VecDeque<ChannelBatch>,
+    /// The number of batches that are not accepted or refused: those in `waiting`, and those that the channel holds.
+    unsent: usize,
+    /// The messages of all batches without an outcome.
+    order: OutcomeOrder<Vec<M>, ChannelOutcome>,
 }
 
 impl<'a, T: Transport, M> BatchSender<'a, T, M> {
@@ -53,19 +37,21 @@ impl<'a, T: Transport, M> BatchSender<'a, T, M> {
             transport,
             topic,
             max_in_flight: usize::MAX,
+            channel: transport.channel(topic),
             waiting: VecDeque::new(),
-            sending: None,
-            in_flight: FuturesUnordered::new(),
+            unsent: 0,
             order: OutcomeOrder::new(),
         }
     }
 
-    pub(super) fn set_max_in_flight(&mut self, batches: usize) {
-        self.max_in_flight = batches.max(1);
-    }
-
     pub(super) const fn transport(&self) -> &'a T {
         self.transport
+    }
+}
+
+impl<'a, T, M> BatchSender<'a, T, M> {
+    pub(super) fn set_max_in_flight(&mut self, batches: usize) {
+        self.max_in_flight = batches.max(1);
     }
 
     pub(super) const fn topic(&self) -> &'a str {
@@ -74,88 +60,87 @@ impl<'a, T: Transport, M> BatchSender<'a, T, M> {
 
     /// Adds a batch to be sent, with its messages.
     pub(super) fn push(&mut self, batch: PartitionBatch, messages: Vec<M>) {
-        debug_assert_eq!(batch.batch.record_count(), messages.len());
-        self.waiting.push_back((batch, messages));
+        let PartitionBatch { partition, batch } = batch;
+        debug_assert_eq!(batch.record_count(), messages.len());
+        let BatchId(id) = self.order.add(partition, messages);
+        self.waiting.push_back(ChannelBatch { id, partition, batch });
+        self.unsent += 1;
     }
 
-    /// Sends batches and collects outcomes. Returns `true` if anything has changed, and another call may change more.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> bool {
-        let mut changed = self.poll_in_flight(context);
-        for _ in 0..SENT_PER_POLL {
-            if !self.poll_sending(context) {
-                return changed;
-            }
-            changed = true;
-            self.poll_in_flight(context); // the new one is not woken before it was polled
+    /// Sends batches. Returns the number of those that were accepted or refused.
+    pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> usize {
+        let room = self.max_in_flight.saturating_sub(self.in_flight());
+        if self.unsent == 0 || room == 0 {
+            return 0;
         }
-        true
+        // Whether it is pending shows in how many are left.
+        let _ = self.channel.poll_send(&mut self.waiting, room.min(SENT_PER_POLL), context);
+        let before = self.unsent;
+        self.unsent = self.waiting.len() + self.channel.unaccepted_count();
+        before - self.unsent
     }
 
     /// Removes and returns the next outcome.
-    pub(super) fn pop(&mut self) -> Option<Outcome<M>> {
-        let (messages, result) = self.order.pop()?;
-        Some(match result {
-            Ok(delivery) => Ok(Published { messages, delivery }),
-            Err(reason) => Err(Undelivered { messages, reason }),
-        })
+    pub(super) fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Outcome<M>> {
+        loop {
+            let (messages, result) = match self.order.pop() {
+                Some(outcome) => outcome,
+                None => match self.channel.poll_outcome(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready((id, result)) => match self.order.complete(BatchId(id), result) {
+                        Some(outcome) => outcome,
+                        None => continue, // an earlier batch of its partition has no outcome yet
+                    },
+                },
+            };
+            return Poll::Ready(match result {
+                Ok(delivery) => Ok(Published { messages, delivery }),
+                Err(ChannelError::Send(error)) => Err(Undelivered { messages, reason: UndeliveredReason::Send(error) }),
+                Err(ChannelError::Delivery(error)) => {
+                    Err(Undelivered { messages, reason: UndeliveredReason::Delivery(error) })
+                }
+            });
+        }
     }
 
     /// Returns `true` if a batch waits for the transport or for others in flight: back-pressure.
-    pub(super) fn has_unsent(&self) -> bool {
-        self.sending.is_some() || !self.waiting.is_empty()
+    pub(super) const fn has_unsent(&self) -> bool {
+        self.unsent > 0
     }
 
-    /// Returns `true` if every batch has an outcome.
-    pub(super) fn is_idle(&self) -> bool {
-        !self.has_unsent() && self.order.in_flight() == 0
+    /// Returns `true` if every batch has an outcome, except that outcomes may have to be returned.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.order.pending() == 0
     }
 
     /// Returns `true` if every outcome was returned, too.
     pub(super) fn is_finished(&self) -> bool {
-        !self.has_unsent() && self.order.is_empty()
+        self.order.is_empty()
     }
 
     /// Returns the number of batches that the transport has accepted, without an outcome.
     pub(super) const fn in_flight(&self) -> usize {
-        self.order.in_flight()
+        self.order.pending() - self.unsent
     }
 
-    /// Returns the messages of the batches that the transport has not accepted, in order.
+    /// Returns the messages of the batches that the transport has not accepted, those of a partition in order.
     pub(super) fn into_unsent(self) -> Vec<M> {
-        let refused =
-            self.order.into_each().filter(|(_, result)| matches!(result, Some(Err(UndeliveredReason::Send(_)))));
-        let refused = refused.map(|(messages, _)| messages);
-        let sending = self.sending.into_iter().map(|sending| sending.messages);
-        let waiting = self.waiting.into_iter().map(|(_, messages)| messages);
-        refused.chain(sending).chain(waiting).flatten().collect()
+        let mut unaccepted = self.channel.unaccepted();
+        unaccepted.extend(self.waiting.iter().map(|batch| batch.id));
+        unaccepted.sort_unstable();
+        let is_unsent = |id: Option<BatchId>, result: Option<Result<Delivery, ChannelError>>| match result {
+            Some(Err(ChannelError::Send(_))) => true,
+            Some(_) => false,
+            None => id.is_some_and(|BatchId(id)| unaccepted.binary_search(&id).is_ok()),
+        };
+        let unsent =
+            self.order.into_each().filter_map(|(id, messages, result)| is_unsent(id, result).then_some(messages));
+        unsent.flatten().collect()
     }
+}
 
-    fn poll_in_flight(&mut self, context: &mut Context<'_>) -> bool {
-        let mut changed = false;
-        while let Poll::Ready(Some((batch, result))) = Pin::new(&mut self.in_flight).poll_next(context) {
-            let result = result.map_err(|error| UndeliveredReason::Delivery(Box::new(error)));
-            self.order.complete(batch, result);
-            changed = true;
-        }
-        changed
-    }
-
-    /// Offers the next batch to the transport. Returns `true` if it was accepted or refused.
-    fn poll_sending(&mut self, context: &mut Context<'_>) -> bool {
-        if self.sending.is_none() && self.order.in_flight() < self.max_in_flight {
-            self.sending = self.waiting.pop_front().map(|(PartitionBatch { partition, batch, .. }, messages)| {
-                let to = TopicPartition::new(self.topic, partition);
-                Sending { partition, messages, accepted: Box::pin(self.transport.send_batch(batch, to)) }
-            });
-        }
-        let Some(sending) = &mut self.sending else { return false };
-        let Poll::Ready(accepted) = sending.accepted.as_mut().poll(context) else { return false };
-        let Some(Sending { partition, messages, .. }) = self.sending.take() else { return false };
-        let batch = self.order.add(partition, messages);
-        match accepted {
-            Ok(pending) => self.in_flight.push(join(ready(batch), pending)),
-            Err(error) => self.order.complete(batch, Err(UndeliveredReason::Send(Box::new(error)))),
-        }
-        true
+impl<T, M> fmt::Debug for BatchSender<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchSender").field("topic", &self.topic).field("unsent", &self.unsent).finish_non_exhaustive()
     }
 }

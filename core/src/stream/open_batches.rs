@@ -1,7 +1,7 @@
 //! The open batches of [`PartitionedBatches`](super::PartitionedBatches), by partition and by age.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::batch::{Append, AppendError, KafkaBatch, RecordMetadata};
 use crate::record::Record;
@@ -9,27 +9,51 @@ use crate::time::Timestamp;
 
 /// Open batches, at most one for each partition, in a doubly linked list from the oldest to the newest.
 ///
-/// Every method takes constant time, however many partitions and open batches there are.
+/// Every method takes constant time, however many partitions and open batches there are. A removed batch leaves its place to the
+/// next one, so that there is memory for the largest number of open batches at one time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OpenBatches {
-    /// By partition. It grows to the largest partition used; a partition without an open batch takes the space of a pointer.
-    nodes: Vec<Option<Box<Node>>>,
-    oldest: Option<usize>,
-    newest: Option<usize>,
+    /// By partition. It grows to the largest partition used.
+    partitions: Vec<Partition>,
+    nodes: Vec<Option<Node>>,
+    free: Vec<u32>,
+    oldest: Option<u32>,
+    newest: Option<u32>,
     count: usize,
     /// The sum of the batches' sizes before compression.
     bytes: usize,
+    /// The largest value of `bytes` before a batch was removed.
+    peak: usize,
+    /// The memory of earlier batches, for new ones.
+    buffers: Vec<Vec<u8>>,
+    /// The capacity of all `buffers` together, at most `peak`.
+    buffers_capacity: usize,
     /// How many nodes were accessed so far, for tests of the cost.
     #[cfg(test)]
     pub(super) accesses: usize,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Partition {
+    /// The place of its open batch in `nodes`, or [`NO_PLACE`].
+    place: u32,
+    /// The size of its last batch, in bytes.
+    last_size: u32,
+}
+
+/// There are fewer partitions than 2³¹.
+const NO_PLACE: u32 = u32::MAX;
+
+/// The largest buffer that a batch may take for an expected size of 0, and the space for its header.
+const SMALL_BUFFER: usize = 1_024;
+
 #[derive(Clone, Debug)]
 struct Node {
     batch: KafkaBatch,
+    partition: usize,
     opened: Timestamp,
-    older: Option<usize>,
-    newer: Option<usize>,
+    older: Option<u32>,
+    newer: Option<u32>,
 }
 
 impl OpenBatches {
@@ -43,8 +67,8 @@ impl OpenBatches {
 
     /// Returns the partition of the oldest batch, and when that was opened.
     pub(super) fn oldest(&self) -> Option<(usize, Timestamp)> {
-        let partition = self.oldest?;
-        Some((partition, self.nodes.get(partition)?.as_ref()?.opened))
+        let node = self.nodes.get(self.oldest? as usize)?.as_ref()?;
+        Some((node.partition, node.opened))
     }
 
     /// Appends a record to the partition's open batch. Returns `None` if it has none.
@@ -54,7 +78,8 @@ impl OpenBatches {
         record: &Record<'_>,
         now: Timestamp,
     ) -> Option<Result<Append, AppendError>> {
-        let batch = &mut self.node(partition)?.batch;
+        let Partition { place, .. } = *self.partitions.get(partition)?;
+        let batch = &mut self.node(Some(place))?.batch;
         batch.set_now(now);
         let appended = batch.append(*record);
         if let Ok(Append::Appended(RecordMetadata { size, .. })) = appended {
@@ -63,19 +88,52 @@ impl OpenBatches {
         Some(appended)
     }
 
+    /// Creates an empty batch for a partition, with the settings of `template`, and memory for as many bytes as the one before.
+    pub(super) fn new_batch(&mut self, partition: usize, template: &KafkaBatch, now: Timestamp) -> KafkaBatch {
+        let last_size = self.partitions.get(partition).map_or(0, |partition| partition.last_size as usize);
+        // A little more, so that a batch of about the same size fits.
+        let expected = last_size + last_size / 8;
+        // In a much larger buffer a small batch would take memory that counts nowhere.
+        let is_fitting = |buffer: &Vec<u8>| buffer.capacity() <= 2 * expected + SMALL_BUFFER;
+        let has_fitting = self.buffers.last().is_some_and(is_fitting);
+        let buffer = if has_fitting { self.buffers.pop().unwrap_or_default() } else { Vec::new() };
+        self.buffers_capacity -= buffer.capacity();
+        template.next_batch_with(now, expected, buffer)
+    }
+
+    /// Keeps the memory of an earlier batch for new ones.
+    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() > 0 && self.buffers_capacity + buffer.capacity() <= self.peak {
+            self.buffers_capacity += buffer.capacity();
+            self.buffers.push(buffer);
+        }
+    }
+
     /// Adds a batch as the newest. The partition must have none.
     pub(super) fn insert(&mut self, partition: usize, batch: KafkaBatch, opened: Timestamp) {
-        if self.nodes.len() <= partition {
-            self.nodes.resize_with(partition + 1, || None);
+        if self.partitions.len() <= partition {
+            self.partitions.resize(partition + 1, Partition { place: NO_PLACE, last_size: 0 });
         }
-        debug_assert!(self.nodes[partition].is_none(), "partition {partition} has an open batch");
+        debug_assert!(self.partitions[partition].place == NO_PLACE, "partition {partition} has an open batch");
         self.bytes += batch.size();
         self.count += 1;
-        let older = self.newest.replace(partition);
-        self.nodes[partition] = Some(Box::new(Node { batch, opened, older, newer: None }));
-        match older.and_then(|older| self.node(older)) {
-            Some(older) => older.newer = Some(partition),
-            None => self.oldest = Some(partition),
+        let older = self.newest;
+        let node = Some(Node { batch, partition, opened, older, newer: None });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.nodes[place as usize] = node;
+                place
+            }
+            None => {
+                self.nodes.push(node);
+                (self.nodes.len() - 1) as u32
+            }
+        };
+        self.partitions[partition].place = place;
+        self.newest = Some(place);
+        match self.node(older) {
+            Some(older) => older.newer = Some(place),
+            None => self.oldest = Some(place),
         }
     }
 
@@ -85,12 +143,17 @@ impl OpenBatches {
         {
             self.accesses += 1;
         }
-        let Node { batch, older, newer, .. } = *self.nodes.get_mut(partition)?.take()?;
-        match older.and_then(|older| self.node(older)) {
+        let Partition { place, last_size } = self.partitions.get_mut(partition)?;
+        let place = mem::replace(place, NO_PLACE);
+        let Node { batch, older, newer, .. } = self.nodes.get_mut(place as usize)?.take()?;
+        *last_size = u32::try_from(batch.size()).unwrap_or(u32::MAX);
+        self.free.push(place);
+        self.peak = self.peak.max(self.bytes);
+        match self.node(older) {
             Some(older) => older.newer = newer,
             None => self.oldest = newer,
         }
-        match newer.and_then(|newer| self.node(newer)) {
+        match self.node(newer) {
             Some(newer) => newer.older = older,
             None => self.newest = older,
         }
@@ -99,11 +162,12 @@ impl OpenBatches {
         Some(batch)
     }
 
-    fn node(&mut self, partition: usize) -> Option<&mut Node> {
+    fn node(&mut self, place: Option<u32>) -> Option<&mut Node> {
+        let place = place?;
         #[cfg(test)]
         {
             self.accesses += 1;
         }
-        self.nodes.get_mut(partition)?.as_deref_mut()
+        self.nodes.get_mut(place as usize)?.as_mut()
     }
 }

@@ -224,6 +224,12 @@ impl PartitionedBatches {
         open
     }
 
+    /// Keeps the memory of an earlier batch for a new one, unless it has more than enough. For buffers of delivered batches
+    /// ([`Delivery::into_buffer`](crate::Delivery::into_buffer)): new memory from the system takes longer to fill.
+    pub fn recycle(&mut self, buffer: Vec<u8>) {
+        self.open.recycle(buffer);
+    }
+
     /// Sets the settings of the batches that are opened later, as [`new`](Self::new).
     pub fn set_settings(&mut self, settings: &KafkaBatch) {
         self.template = settings.next_for_any_partition();
@@ -251,6 +257,15 @@ impl PartitionedBatches {
         self.open.bytes() > self.max_open_bytes
     }
 
+    /// Returns `true` if the oldest open batch waits for at least so many milliseconds longer than [`linger`](Self::linger), or
+    /// the clock was set back.
+    pub(crate) fn is_late(&self, now: Timestamp, millis: i64) -> bool {
+        let (Some((_, opened)), Some(linger)) = (self.open.oldest(), self.linger) else { return false };
+        let linger = i64::try_from(linger.as_millis()).unwrap_or(i64::MAX);
+        let waited = now.millis().saturating_sub(opened.millis());
+        waited < 0 || waited >= linger.saturating_add(millis)
+    }
+
     /// Appends to the open batch of a partition of the topic, or to a new one.
     fn append_to(
         &mut self,
@@ -264,8 +279,7 @@ impl PartitionedBatches {
                 return Ok(PartitionPlacement { partition, metadata, full: None });
             }
         }
-        let mut next = self.template.next_batch();
-        next.set_now(now);
+        let mut next = self.open.new_batch(place, &self.template, now);
         let Append::Appended(metadata) = next.append(*record)? else {
             unreachable!("an empty batch takes any record that a batch with its settings can hold");
         };

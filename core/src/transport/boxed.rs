@@ -8,7 +8,7 @@ use core::num::NonZeroU32;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::{Capabilities, Transport};
+use super::{BatchChannel, Capabilities, Transport};
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
@@ -154,6 +154,7 @@ trait DynTransport: Send + Sync {
     fn partition_count<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<NonZeroU32, SendErrorReason>>;
     fn pick_partition<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<i32, SendErrorReason>>;
     fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> BoxFuture<'_, Result<BoxPending, SendError>>;
+    fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a>;
     fn flush(&self) -> BoxFuture<'_, Result<(), FlushError>>;
     fn close(&self) -> BoxFuture<'_, Result<(), FlushError>>;
     fn close_at_once(&self) -> BoxFuture<'_, Result<(), FlushError>>;
@@ -189,6 +190,10 @@ where
             let pending = Transport::send_batch(self, batch, to).await?;
             Ok(BoxPending(Box::pin(pending)))
         })
+    }
+
+    fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a> {
+        Transport::channel(self, topic)
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), FlushError>> {
@@ -229,6 +234,10 @@ impl Transport for BoxTransport {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<BoxPending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a> {
+        self.0.channel(topic)
     }
 
     async fn flush(&self) -> Result<(), FlushError> {

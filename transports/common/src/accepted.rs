@@ -11,31 +11,41 @@ pub(crate) type BatchOutcome = Result<Delivery, DeliveryError>;
 /// The outcome of a flush or close.
 pub(crate) type Flushed = Result<(), FlushError>;
 
-/// An accepted batch. Holds the batch until the machine takes it.
+/// An accepted batch that the machine has not taken.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     to: TopicPartition,
-    record_count: usize,
-    batch: Option<SealedBatch>,
+    batch: SealedBatch,
 }
 
 impl Accepted {
     pub(crate) fn new(batch: SealedBatch, to: TopicPartition) -> Self {
-        Self { to, record_count: batch.record_count(), batch: Some(batch) }
+        Self { to, batch }
     }
 }
 
-/// A batch that the machine has not taken is not written. The fate of one that it has taken and not returned is unknown.
+/// It is not written.
 impl OnDrop for Accepted {
     type Outcome = BatchOutcome;
 
     fn on_drop(self) -> BatchOutcome {
-        let reason = FailureReason::Stopped;
-        let Self { to, record_count, batch } = self;
-        Err(match batch {
-            Some(batch) => DeliveryError::new(to, reason, Fate::NotWritten, batch.into_batch()),
-            None => DeliveryError::without_batch(to, reason, Fate::Unknown, record_count),
-        })
+        Err(DeliveryError::new(self.to, FailureReason::Stopped, Fate::NotWritten, self.batch.into_batch()))
+    }
+}
+
+/// A batch that the machine has taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    to: TopicPartition,
+    record_count: usize,
+}
+
+/// The machine has not returned it, so its fate is unknown.
+impl OnDrop for Taken {
+    type Outcome = BatchOutcome;
+
+    fn on_drop(self) -> BatchOutcome {
+        Err(DeliveryError::without_batch(self.to, FailureReason::Stopped, Fate::Unknown, self.record_count))
     }
 }
 
@@ -52,10 +62,11 @@ impl OnDrop for FlushOrClose {
 }
 
 impl Sender<Accepted> {
-    /// Takes the batch and its destination out. `None` after the first call.
-    pub(crate) fn take_batch(&mut self) -> Option<(SealedBatch, TopicPartition)> {
-        let accepted = self.subject_mut()?;
-        Some((accepted.batch.take()?, accepted.to.clone()))
+    /// Takes the batch and its destination out, to be passed to the machine.
+    pub(crate) fn take_batch(self) -> (Sender<Taken>, Option<(SealedBatch, TopicPartition)>) {
+        self.advance(|Accepted { to, batch }| {
+            (Taken { to: to.clone(), record_count: batch.record_count() }, (batch, to))
+        })
     }
 }
 
@@ -81,12 +92,15 @@ mod tests {
     #[test]
     fn a_dropped_sender_sends_that_the_driver_stopped() {
         for is_taken in [false, true] {
-            let (mut sender, receiver) = Sender::new(accepted());
+            let (sender, receiver) = Sender::new(accepted());
             assert!(taken(&receiver).is_pending());
             if is_taken {
-                assert!(sender.take_batch().is_some() && sender.take_batch().is_none());
+                let (sender, batch) = sender.take_batch();
+                assert!(batch.is_some());
+                drop(sender);
+            } else {
+                drop(sender);
             }
-            drop(sender);
             let Poll::Ready(Err(error)) = taken(&receiver) else { panic!("nothing was sent on drop") };
             let fate = if is_taken { Fate::Unknown } else { Fate::NotWritten };
             assert_eq!((&error.to, error.fate()), (&TopicPartition::new("t", 3), Some(fate)));

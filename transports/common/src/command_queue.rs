@@ -3,11 +3,12 @@
 //! A batch is accepted here, on the caller's task, without a round trip to the driver, which finds it among its commands. The
 //! lock is held only to push or to swap. Wakers are called after it is released, because they are foreign code.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::mem;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Instant, SystemTime};
 
 use kafka_batch_core::machine::CloseMode;
@@ -17,6 +18,7 @@ use kafka_batch_core::{
 
 use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
 use crate::buffers::Buffers;
+use crate::channel_batch::QueuedBatch;
 use crate::completion::PendingRecord;
 use crate::gathering::{GatherOutcome, Gathered, Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender, lock, wake};
@@ -29,6 +31,8 @@ use crate::topics::Topics;
 pub(crate) enum Command {
     /// Sends the batch that the sender holds.
     Send(Sender<Accepted>),
+    /// Sends a batch of a channel.
+    SendQueued(QueuedBatch),
     /// Sends a batch of messages.
     SendGathered(Gathered),
     Flush(Sender<FlushOrClose>),
@@ -45,7 +49,7 @@ pub(crate) struct CommandQueue {
 }
 
 #[derive(Debug)]
-struct State {
+pub(crate) struct State {
     queue_state: QueueState,
     semaphore: Semaphore,
     commands: Vec<Command>,
@@ -115,6 +119,61 @@ impl Drop for HeldPermits<'_> {
     }
 }
 
+/// Accepts the batches of a channel.
+#[derive(Debug)]
+pub(crate) struct Acceptance<'a> {
+    queue: &'a CommandQueue,
+    acquiring: Acquiring<'a, State>,
+    /// The partitions of the batches that were accepted in one call.
+    partitions: Vec<i32>,
+}
+
+impl<'a> Acceptance<'a> {
+    pub(crate) const fn new(queue: &'a CommandQueue) -> Self {
+        Self { queue, acquiring: Acquiring::new(&queue.state), partitions: Vec::new() }
+    }
+
+    /// Removes batches from the front and accepts them, up to `limit`. Pending while there is no memory for the next one, in
+    /// the order of the calls; it must stay the first one then.
+    ///
+    /// # Errors
+    /// The producer is closed or has stopped.
+    pub(crate) fn poll(
+        &mut self,
+        batches: &mut VecDeque<QueuedBatch>,
+        limit: usize,
+        topic: &str,
+        context: &Context<'_>,
+    ) -> Poll<Result<(), SendErrorReason>> {
+        let needed = |batch: &QueuedBatch| batch.batch().map_or(Permits::default(), permits);
+        let mut accepted = 0;
+        while let Some(first) = batches.front().filter(|_| accepted < limit) {
+            let acquired =
+                self.acquiring.poll(needed(first), context.waker(), |state: &State| state.queue_state.refusal());
+            let mut state = ready!(acquired)?;
+            // Batches that fit are accepted without another look at the queue of waiting ones, which is empty.
+            loop {
+                let Some(batch) = batches.pop_front() else { break };
+                accepted += 1;
+                self.partitions.push(batch.partition());
+                if !state.gathering.is_empty() {
+                    // Messages that were accepted before go first.
+                    let before = state.gathering.take_of(topic, batch.partition());
+                    before.into_iter().for_each(|gathered| self.queue.push_gathered(&mut state, gathered));
+                }
+                state.commands.push(Command::SendQueued(batch));
+                match batches.front() {
+                    Some(next) if accepted < limit && state.semaphore.try_acquire(needed(next)) => {}
+                    _ => break,
+                }
+            }
+            unlock_and_wake(state);
+            self.queue.topics.all_accepted(topic, self.partitions.drain(..));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl CommandQueue {
     /// Makes a queue that accepts at most `bytes` bytes of batches in flight.
     pub(crate) fn new(bytes: usize, topics: Topics<TopicError>, gathering: Gathering) -> Self {
@@ -171,7 +230,7 @@ impl CommandQueue {
             Ok(mut state) => {
                 // Messages that were accepted before go first.
                 if !state.gathering.is_empty() {
-                    let before = state.gathering.take_of(&to);
+                    let before = state.gathering.take_of(&to.topic, to.partition);
                     before.into_iter().for_each(|gathered| self.push_gathered(&mut state, gathered));
                 }
                 let (sender, receiver) = Sender::new(Accepted::new(batch, to));
@@ -186,6 +245,7 @@ impl CommandQueue {
 
     /// Appends a message to the open batch of its partition, and accepts it. `needed` is the memory that it needs at most,
     /// and `held` has that if it was acquired before. `known` is the topic's number of partitions, if it was just looked up.
+    /// `waker` is called once the outcome is known, if the message is accepted.
     ///
     /// # Errors
     /// No batch can hold the record, or the producer is closed or has stopped.
@@ -196,8 +256,10 @@ impl CommandQueue {
         needed: usize,
         known: Option<NonZeroU32>,
         held: &mut Option<HeldPermits<'_>>,
+        mut waker: Option<Waker>,
         options: &BatchOptions,
     ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
+        // The clock is read for each record: its timestamp is the time of the call, to the millisecond.
         let now = SystemTime::now();
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -209,10 +271,11 @@ impl CommandQueue {
         let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
             return Ok(EnqueueOutcome::UnknownTopic);
         };
-        let acquired = Permits { records: 1, bytes: needed };
-        match held {
-            Some(held) if held.permits == acquired => held.permits = Permits::default(),
-            _ if state.semaphore.try_acquire(acquired) => {}
+        let needed = Permits { records: 1, bytes: needed };
+        // Memory that was acquired before, or none.
+        let acquired = match held {
+            Some(held) if held.permits == needed => mem::take(&mut held.permits),
+            _ if state.semaphore.is_available(needed) => Permits::default(),
             _ => {
                 // Open batches hold memory, too.
                 let gathered = state.gathering.take_all();
@@ -221,12 +284,12 @@ impl CommandQueue {
                 unlock_and_wake(guard);
                 return Ok(EnqueueOutcome::NoMemory);
             }
-        }
+        };
         let produce_version = state.produce_version;
         let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), Instant::now());
         let mut is_command = false;
         let appended = loop {
-            match state.gathering.append(partition, record, now.into(), new_batch) {
+            match state.gathering.append(partition, record, now.into(), &mut waker, new_batch) {
                 Ok(GatherOutcome::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
                 Ok(GatherOutcome::Full(gathered)) => {
                     self.push_gathered(state, *gathered);
@@ -242,9 +305,14 @@ impl CommandQueue {
         };
         state.has_accepted |= appended.is_ok();
         let used = appended.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
-        let mut surplus = acquired;
-        surplus -= used;
-        let granted = state.semaphore.release(surplus);
+        let granted = if acquired == Permits::default() {
+            state.semaphore.acquire_available(used);
+            Vec::new()
+        } else {
+            let mut surplus = acquired;
+            surplus -= used;
+            state.semaphore.release(surplus)
+        };
         let wakes = is_command || appended.as_ref().is_ok_and(|(.., wakes)| *wakes);
         if wakes {
             unlock_and_wake(guard);

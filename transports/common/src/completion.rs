@@ -2,6 +2,7 @@
 //! one waker for each record.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -13,7 +14,7 @@ use kafka_batch_core::{
 };
 
 use crate::accepted::BatchOutcome;
-use crate::oneshot::{lock, wake};
+use crate::oneshot::{lock, wake_all};
 
 /// An accepted message. Resolves to the outcome of its record, under any runtime, also after its producer was dropped.
 ///
@@ -32,8 +33,18 @@ struct Shared {
     to: TopicPartition,
     /// Set once, before the wakers are taken.
     outcome: OnceLock<Outcome>,
+    wakers: Mutex<Wakers>,
+}
+
+/// The wakers of the futures. The first waker of a future may still be with the [`Completer`].
+#[derive(Debug, Default)]
+struct Wakers {
     /// By position, up to the last record whose future was polled.
-    wakers: Mutex<Vec<Option<Waker>>>,
+    each: Vec<Option<Waker>>,
+    /// The positions of futures that were dropped while the completer had the first wakers.
+    dropped: Vec<u32>,
+    /// Whether the completer has passed the first wakers on.
+    are_shared: bool,
 }
 
 /// The outcome of a batch, without the batch.
@@ -63,6 +74,10 @@ enum Fates {
 impl Outcome {
     fn delivered(delivery: &Delivery) -> Self {
         let (base_offset, append_time) = (delivery.base_offset(), delivery.log_append_time());
+        // It has a compression ratio only if the batch was appended as one; then it has one append time, or none.
+        if delivery.compression_ratio().is_some() && append_time == delivery.append_time(0) {
+            return Self::Delivered { base_offset, append_time };
+        }
         let positions = 0..delivery.record_count();
         let each = |position| (delivery.offset(position), delivery.append_time(position));
         let consecutive = |position: usize| {
@@ -134,10 +149,11 @@ impl Future for PendingRecord {
             return Poll::Ready(outcome.of(*position, *timestamp, &batch.to));
         }
         let index = *position as usize;
-        if wakers.len() <= index {
-            wakers.resize_with(index + 1, || None);
+        let each = &mut wakers.each;
+        if each.len() <= index {
+            each.resize_with(index + 1, || None);
         }
-        match &mut wakers[index] {
+        match &mut each[index] {
             Some(waker) => waker.clone_from(context.waker()),
             waker @ None => *waker = Some(context.waker().clone()),
         }
@@ -149,7 +165,12 @@ impl Future for PendingRecord {
 impl Drop for PendingRecord {
     fn drop(&mut self) {
         if self.batch.outcome.get().is_none() {
-            let own = lock(&self.batch.wakers).get_mut(self.position as usize).and_then(Option::take);
+            let mut wakers = lock(&self.batch.wakers);
+            let own = wakers.each.get_mut(self.position as usize).and_then(Option::take);
+            if !wakers.are_shared {
+                wakers.dropped.push(self.position);
+            }
+            drop(wakers);
             drop(own); // foreign code, so not under the lock
         }
     }
@@ -161,6 +182,8 @@ impl Drop for PendingRecord {
 pub(crate) struct Completer {
     /// `None` once the outcome is set.
     batch: Option<Arc<Shared>>,
+    /// The first wakers, by position: of the futures that were polled when their records were appended. Here they need no lock.
+    wakers: Vec<Option<Waker>>,
     /// Whether the machine has taken the batch, so that its fate is unknown.
     is_taken: bool,
 }
@@ -168,13 +191,46 @@ pub(crate) struct Completer {
 impl Completer {
     pub(crate) fn new(to: TopicPartition) -> Self {
         let batch = Shared { to, outcome: OnceLock::new(), wakers: Mutex::default() };
-        Self { batch: Some(Arc::new(batch)), is_taken: false }
+        Self { batch: Some(Arc::new(batch)), wakers: Vec::new(), is_taken: false }
     }
 
     /// Returns the future of the record at this position, or `None` if the outcome is set already.
     pub(crate) fn pending(&self, position: usize, timestamp: Timestamp) -> Option<PendingRecord> {
         let position = u32::try_from(position).ok()?;
         Some(PendingRecord { batch: Arc::clone(self.batch.as_ref()?), position, timestamp })
+    }
+
+    /// Sets the waker of the record at this position, the last one, for as long as its future has none of its own.
+    pub(crate) fn register(&mut self, position: usize, waker: Waker) {
+        self.wakers.resize_with(position, || None);
+        self.wakers.push(Some(waker));
+    }
+
+    /// Passes the wakers to the futures, once the batch has all its records: a future that is dropped then releases its own.
+    pub(crate) fn share_wakers(&mut self) {
+        let Some(batch) = &self.batch else { return };
+        let mut first = mem::take(&mut self.wakers);
+        let mut wakers = lock(&batch.wakers);
+        let Wakers { each, dropped, are_shared } = &mut *wakers;
+        *are_shared = true;
+        let mut released = Vec::new(); // foreign code, so not under the lock
+        for position in mem::take(dropped) {
+            released.extend(first.get_mut(position as usize).and_then(Option::take));
+        }
+        if each.is_empty() {
+            *each = first;
+        } else {
+            if each.len() < first.len() {
+                each.resize_with(first.len(), || None);
+            }
+            for (later, first) in each.iter_mut().zip(first) {
+                match later {
+                    Some(_) => released.extend(first), // its future was polled with another waker since
+                    None => *later = first,
+                }
+            }
+        }
+        drop(wakers);
     }
 
     /// Records that the machine has taken the batch.
@@ -194,8 +250,8 @@ impl Completer {
     fn set(&mut self, outcome: Outcome) {
         let Some(batch) = self.batch.take() else { return };
         drop(batch.outcome.set(outcome)); // it is set here only, and once
-        let wakers = std::mem::take(&mut *lock(&batch.wakers));
-        wakers.into_iter().flatten().for_each(wake);
+        let wakers = mem::take(&mut lock(&batch.wakers).each);
+        wake_all(mem::take(&mut self.wakers).into_iter().chain(wakers).flatten());
     }
 }
 
@@ -325,6 +381,49 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::SeqCst);
             assert_ne!(self.0.load(Ordering::SeqCst), 2, "the second one panics");
+        }
+    }
+
+    /// Counts its wake-ups.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn wakers_that_were_registered_when_records_were_appended_are_woken_or_released() {
+        let counters = [(); 4].map(|()| Arc::new(Wakes::default()));
+        let wakers = counters.each_ref().map(|counter| Waker::from(Arc::clone(counter)));
+        for is_shared in [false, true] {
+            counters.iter().for_each(|counter| counter.0.store(0, Ordering::SeqCst));
+            let (_, mut completer, [first, second, mut third]) = three();
+            for (position, waker) in (0..).zip(&wakers[..3]) {
+                completer.register(position, waker.clone());
+            }
+            drop(second);
+            let mut poll_by = |waker| pin!(&mut third).poll(&mut Context::from_waker(waker)).is_pending();
+            assert!(poll_by(&wakers[3]), "it moves to another task");
+            if is_shared {
+                completer.share_wakers();
+                assert_eq!(Arc::strong_count(&counters[1]), 2, "the batch does not keep the task of a dropped future");
+                assert!(poll_by(&wakers[3]));
+                drop(first);
+                assert_eq!(Arc::strong_count(&counters[0]), 2);
+            }
+            completer.complete(Err(DeliveryError::without_batch(to(), FailureReason::Closed, Fate::Unknown, 3)));
+            let woken = counters.each_ref().map(|counter| counter.0.load(Ordering::SeqCst));
+            assert_eq!(woken[3], 1);
+            if is_shared {
+                assert_eq!(woken, [0, 0, 0, 1]);
+            } else {
+                assert_eq!(woken[0], 1);
+            }
+            assert!(poll(&mut third).is_ready());
+            assert!(counters.iter().all(|counter| Arc::strong_count(counter) == 2), "nothing keeps a waker");
         }
     }
 

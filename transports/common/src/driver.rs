@@ -197,10 +197,15 @@ impl Driver {
         let mut commands = mem::take(&mut self.commands);
         for command in commands.drain(..) {
             match command {
-                Command::Send(mut sender) => {
-                    let Some((batch, to)) = sender.take_batch() else { continue };
+                Command::Send(sender) => {
+                    let (sender, Some((batch, to))) = sender.take_batch() else { continue };
                     let permits = command_queue::permits(&batch);
                     self.send(batch, to, Waiter::Batch(sender), permits, now);
+                }
+                Command::SendQueued(queued) => {
+                    let Some((batch, to, taken)) = queued.take() else { continue };
+                    let permits = command_queue::permits(&batch);
+                    self.send(batch, to, Waiter::Channel(taken), permits, now);
                 }
                 Command::SendGathered(gathered) => self.send_gathered(gathered, now),
                 Command::Flush(sender) => {
@@ -219,7 +224,8 @@ impl Driver {
 
     /// Seals a batch of messages, and passes it to the machine.
     fn send_gathered(&mut self, gathered: Gathered, now: machine::Instant) {
-        let Gathered { partition, to, batch, completer } = gathered;
+        let Gathered { partition, to, batch, mut completer } = gathered;
+        completer.share_wakers();
         let mut permits = Permits { records: batch.record_count(), bytes: batch.size() };
         match batch.seal() {
             Ok(sealed) => {
@@ -248,7 +254,7 @@ impl Driver {
         permits: Permits,
         now: machine::Instant,
     ) {
-        match self.machine.send(batch, to.clone(), now) {
+        match self.machine.send(batch, to, now) {
             Ok(id) => {
                 if let Waiter::Messages(_, completer) = &mut waiter {
                     completer.set_taken();
@@ -260,7 +266,7 @@ impl Driver {
                 // left is that the topic's name is invalid.
                 let reason = FailureReason::Transport(TransportError::new(error.kind));
                 let batch = error.batch.into_batch();
-                self.complete(waiter, permits, Err(DeliveryError::new(to, reason, Fate::NotWritten, batch)));
+                self.complete(waiter, permits, Err(DeliveryError::new(error.to, reason, Fate::NotWritten, batch)));
             }
         }
     }
@@ -272,6 +278,10 @@ impl Driver {
             Waiter::Batch(sender) => {
                 self.queue.release(permits);
                 sender.send(outcome);
+            }
+            Waiter::Channel(taken) => {
+                self.queue.release(permits);
+                taken.complete(outcome);
             }
             Waiter::Messages(partition, completer) => {
                 self.queue.completed(partition, permits);
@@ -330,7 +340,7 @@ impl Driver {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
-                    Command::Send(_) | Command::SendGathered(_) => {
+                    Command::Send(_) | Command::SendQueued(_) | Command::SendGathered(_) => {
                         unreachable!("a batch was accepted after the machine was closed")
                     }
                 }

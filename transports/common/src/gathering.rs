@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use kafka_batch_core::partitioner::partition_for_key;
@@ -25,8 +26,13 @@ pub(crate) const MAX_HOLD: Duration = Duration::from_millis(100);
 pub(crate) struct Gathering {
     linger: Duration,
     max_in_flight: usize,
-    /// Topics with a partition in use.
-    topics: HashMap<Arc<str>, Topic>,
+    /// The topics with a partition in use, by name.
+    names: HashMap<Arc<str>, TopicId>,
+    /// By [`TopicId`]. `None` is free.
+    topics: Vec<Option<Topic>>,
+    free_topics: Vec<TopicId>,
+    /// The topic of the last message: most likely that of the next one, too.
+    last_topic: TopicId,
     /// By [`PartitionId`]. `None` is free.
     partitions: Vec<Option<Partition>>,
     free: Vec<PartitionId>,
@@ -43,18 +49,23 @@ pub(crate) struct Gathering {
 /// The index of a partition, valid while it has an open batch or batches in flight.
 pub(crate) type PartitionId = usize;
 
+type TopicId = usize;
+
 #[derive(Debug)]
 struct Topic {
+    name: Arc<str>,
     /// The number of partitions, if it was checked since a batch of the topic was taken.
     count: Option<NonZeroU32>,
     /// The partition for messages without a key, until its batch is taken (KIP-480).
     sticky: Option<i32>,
     partitions: BTreeMap<i32, PartitionId>,
+    /// The partition of the last message, one of `partitions`.
+    last: Option<(i32, PartitionId)>,
 }
 
 #[derive(Debug)]
 struct Partition {
-    topic: Arc<str>,
+    topic: TopicId,
     partition: i32,
     open: Option<Open>,
     /// The number of batches in flight.
@@ -104,7 +115,10 @@ impl Gathering {
         Self {
             linger,
             max_in_flight: max_in_flight.max(1),
-            topics: HashMap::new(),
+            names: HashMap::new(),
+            topics: Vec::new(),
+            free_topics: Vec::new(),
+            last_topic: 0,
             partitions: Vec::new(),
             free: Vec::new(),
             next_number: 0,
@@ -125,32 +139,33 @@ impl Gathering {
         known: impl FnOnce() -> Option<NonZeroU32>,
         pick: impl FnOnce(NonZeroU32) -> i32,
     ) -> Option<PartitionId> {
-        let topic = self.topics.get_mut(to.topic);
+        let topic_id = self.topic_id(to.topic);
+        let topic = topic_id.and_then(|id| self.topics[id].as_ref());
         let exists = |count: NonZeroU32| to.partition.is_none_or(|partition| (partition as u32) < count.get());
-        let count = match topic.as_ref().and_then(|topic| topic.count).filter(|&count| exists(count)) {
+        let count = match topic.and_then(|topic| topic.count).filter(|&count| exists(count)) {
             Some(count) => count,
             None => known().filter(|&count| exists(count))?,
         };
-        let topic = match topic {
-            Some(topic) => topic,
-            None => {
-                let new = Topic { count: None, sticky: None, partitions: BTreeMap::new() };
-                self.topics.entry(to.topic.into()).or_insert(new)
-            }
-        };
+        let topic_id = topic_id.unwrap_or_else(|| self.insert_topic(to.topic));
+        self.last_topic = topic_id;
+        let topic = self.topics[topic_id].as_mut()?;
         topic.count = Some(count);
         let partition = match (to.partition, key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partition_for_key(key, count),
             (None, None) => *topic.sticky.get_or_insert_with(|| pick(count)),
         };
-        if let Some(id) = topic.partitions.get(&partition) {
-            return Some(*id);
+        if let Some((_, id)) = topic.last.filter(|(last, _)| *last == partition) {
+            return Some(id);
+        }
+        if let Some(&id) = topic.partitions.get(&partition) {
+            topic.last = Some((partition, id));
+            return Some(id);
         }
         let id = self.free.pop().unwrap_or(self.partitions.len());
         topic.partitions.insert(partition, id);
-        let (name, _) = self.topics.get_key_value(to.topic)?;
-        let new = Some(Partition { topic: Arc::clone(name), partition, open: None, in_flight: 0 });
+        topic.last = Some((partition, id));
+        let new = Some(Partition { topic: topic_id, partition, open: None, in_flight: 0 });
         match self.partitions.get_mut(id) {
             Some(place) => *place = new,
             None => self.partitions.push(new),
@@ -158,8 +173,35 @@ impl Gathering {
         Some(id)
     }
 
-    /// Appends a record to the open batch of a partition, at this time, which is that of a record without one. `new_batch`
-    /// returns a new batch, and the time from which it lingers.
+    /// Finds a topic. Comparing the name with that of the last message takes less time than hashing it.
+    #[inline]
+    fn topic_id(&self, name: &str) -> Option<TopicId> {
+        match self.topics.get(self.last_topic) {
+            Some(Some(last)) if *last.name == *name => Some(self.last_topic),
+            _ => self.names.get(name).copied(),
+        }
+    }
+
+    fn insert_topic(&mut self, name: &str) -> TopicId {
+        let name: Arc<str> = name.into();
+        let topic =
+            Some(Topic { name: Arc::clone(&name), count: None, sticky: None, partitions: BTreeMap::new(), last: None });
+        let id = match self.free_topics.pop() {
+            Some(id) => {
+                self.topics[id] = topic;
+                id
+            }
+            None => {
+                self.topics.push(topic);
+                self.topics.len() - 1
+            }
+        };
+        self.names.insert(name, id);
+        id
+    }
+
+    /// Appends a record to the open batch of a partition, at this time, which is that of a record without one. `waker` is
+    /// taken and called once the outcome is known, if the record was appended. `new_batch` returns a new batch, and the time from which it lingers.
     ///
     /// # Errors
     /// No batch with these settings can hold the record.
@@ -168,15 +210,18 @@ impl Gathering {
         id: PartitionId,
         record: &Record<'_>,
         timestamp: Timestamp,
+        waker: &mut Option<Waker>,
         new_batch: impl FnOnce() -> (KafkaBatch, Instant),
     ) -> Result<GatherOutcome, AppendError> {
         let (linger, number) = (self.linger, self.next_number);
         let partition = self.partitions[id].as_mut().expect("it is in use");
+        let topics = &self.topics;
         let mut opened = None;
         let open = partition.open.get_or_insert_with(|| {
             let (batch, now) = new_batch();
             opened = Some(now);
-            let completer = Completer::new(TopicPartition::new(&*partition.topic, partition.partition));
+            let topic = topics[partition.topic].as_ref().expect("it has a partition in use");
+            let completer = Completer::new(TopicPartition::new(&*topic.name, partition.partition));
             Open { number, batch, completer, is_due: linger.is_zero(), is_ready: false }
         });
         let before = if opened.is_some() { 0 } else { open.batch.size() };
@@ -199,6 +244,9 @@ impl Gathering {
         };
         let bytes = open.batch.size() - before;
         let pending = open.completer.pending(metadata.position, metadata.timestamp).expect("it is not completed");
+        if let Some(waker) = waker.take() {
+            open.completer.register(metadata.position, waker);
+        }
         // A full batch does not wait for the record that does not fit.
         let is_full = open.batch.room() == 0;
         open.is_due |= is_full;
@@ -239,17 +287,17 @@ impl Gathering {
         let partition = self.partitions.get_mut(id)?.as_mut()?;
         let Open { batch, completer, .. } = partition.open.take()?;
         partition.in_flight += 1;
-        if let Some(topic) = self.topics.get_mut(&partition.topic) {
-            topic.count = None;
-            topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
-        }
-        let to = TopicPartition::new(&*partition.topic, partition.partition);
+        let topic = self.topics[partition.topic].as_mut()?;
+        topic.count = None;
+        topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
+        let to = TopicPartition::new(&*topic.name, partition.partition);
         Some(Gathered { partition: id, to, batch, completer })
     }
 
     /// Takes the open batch of a partition, if it has one, to be sent before what follows.
-    pub(crate) fn take_of(&mut self, to: &TopicPartition) -> Option<Gathered> {
-        let id = *self.topics.get(&*to.topic)?.partitions.get(&to.partition)?;
+    pub(crate) fn take_of(&mut self, topic: &str, partition: i32) -> Option<Gathered> {
+        let topic = self.topics[self.topic_id(topic)?].as_ref()?;
+        let id = *topic.partitions.get(&partition)?;
         self.take(id)
     }
 
@@ -324,7 +372,7 @@ impl Gathering {
 
     /// Returns `true` if no partition is in use.
     pub(crate) fn is_empty(&self) -> bool {
-        self.topics.is_empty()
+        self.names.is_empty()
     }
 
     /// Removes a partition to which nothing was appended after all.
@@ -342,11 +390,13 @@ impl Gathering {
             return;
         };
         self.free.push(id);
-        if let Some(entry) = self.topics.get_mut(&topic) {
-            entry.partitions.remove(&partition);
-            if entry.partitions.is_empty() {
-                self.topics.remove(&topic);
-            }
+        let Some(entry) = &mut self.topics[topic] else { return };
+        entry.partitions.remove(&partition);
+        entry.last = entry.last.filter(|(last, _)| *last != partition);
+        if entry.partitions.is_empty() {
+            self.names.remove(&entry.name);
+            self.topics[topic] = None;
+            self.free_topics.push(topic);
         }
     }
 }

@@ -79,6 +79,7 @@ mod alarm;
 mod broker_addresses;
 mod buffers;
 mod builder;
+mod channel_batch;
 mod command_queue;
 mod completion;
 mod connect;

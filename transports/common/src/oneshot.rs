@@ -16,6 +16,13 @@ pub fn wake(waker: Waker) {
     drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 
+/// Wakes several tasks, as [`wake`] does with each.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut left = wakers.into_iter();
+    // A panic ends the call in which it occurs, and the next call continues after it.
+    while catch_unwind(AssertUnwindSafe(|| left.by_ref().for_each(Waker::wake))).is_err() {}
+}
+
 /// The shared state of a oneshot channel: holds one value, and the waker of the one future that waits for it.
 #[derive(Debug)]
 pub struct Slot<T>(Mutex<Inner<T>>);
@@ -85,9 +92,18 @@ impl<S: OnDrop> Sender<S> {
         (Self(Some((Arc::clone(&slot), subject))), slot)
     }
 
-    /// Returns the subject.
-    pub(crate) fn subject_mut(&mut self) -> Option<&mut S> {
-        self.0.as_mut().map(|(_, subject)| subject)
+    /// Replaces the subject. Returns what is left of the previous one.
+    pub(crate) fn advance<N, R>(mut self, advance: impl FnOnce(S) -> (N, R)) -> (Sender<N>, Option<R>)
+    where
+        N: OnDrop<Outcome = S::Outcome>,
+    {
+        match self.0.take() {
+            Some((slot, subject)) => {
+                let (next, rest) = advance(subject);
+                (Sender(Some((slot, next))), Some(rest))
+            }
+            None => (Sender(None), None),
+        }
     }
 
     pub(crate) fn send(mut self, outcome: S::Outcome) {

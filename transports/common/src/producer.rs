@@ -1,5 +1,7 @@
 //! The producer handle, and its implementation of [`Transport`].
 
+mod channel;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
@@ -10,11 +12,13 @@ use std::time::UNIX_EPOCH;
 
 use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::message::Message;
+use kafka_batch_core::publisher::BatchChannel;
 use kafka_batch_core::{
     BatchOptions, BoxTransport, Capabilities, Delivery, DeliveryError, FlushError, KafkaBatch, Publish, PublishError,
     SealError, SealedBatch, SendError, SendErrorReason, TopicPartition, Transport,
 };
 
+use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
 use crate::oneshot::Receiver;
@@ -59,12 +63,18 @@ pub struct Producer {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// At least the bytes of a record without headers, besides its key and value, in every format, and of a batch besides its records:
+/// 32 in magic 2 (34 in magic 1) and 61.
+pub(crate) const RECORD_OVERHEAD: usize = 100;
+
 /// What all clones of a handle share.
 pub(crate) struct Inner {
     pub(crate) queue: Arc<CommandQueue>,
     pub(crate) batch_options: BatchOptions,
     /// An empty batch with these options, to measure records.
     pub(crate) template: KafkaBatch,
+    /// Key and value of this length together, without headers, are below all limits.
+    pub(crate) ample_len: usize,
     capabilities: Capabilities,
     /// `buffer.memory`.
     pub(crate) limit: usize,
@@ -87,7 +97,8 @@ impl Producer {
         brokers: String,
     ) -> Self {
         let template = new_batch(&batch_options, None, UNIX_EPOCH, Vec::new());
-        Self { inner: Arc::new(Inner { queue, batch_options, template, capabilities, limit, brokers }) }
+        let ample_len = template.room().min(limit).saturating_sub(RECORD_OVERHEAD);
+        Self { inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, limit, brokers }) }
     }
 
     /// Returns what this transport guarantees.
@@ -229,6 +240,14 @@ impl Inner {
         if let Err(reason) = self.check_partition(to).await {
             return Err((reason, batch));
         }
+        self.seal(batch, to.partition)
+    }
+
+    /// Seals the batch for a partition that exists.
+    fn seal(&self, batch: KafkaBatch, partition: i32) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
+        if let Err(reason) = SendErrorReason::check_routing(&batch, partition) {
+            return Err((reason, batch));
+        }
         let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
         let (size, limit) = (sealed.size(), self.limit);
         if size > limit {
@@ -278,6 +297,10 @@ impl Transport for Producer {
 
     async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
         self.send_batch(batch, to).await
+    }
+
+    fn channel<'a>(&'a self, topic: &'a str) -> Box<dyn BatchChannel + 'a> {
+        Box::new(ProducerChannel::new(&self.inner, topic))
     }
 
     async fn flush(&self) -> Result<(), FlushError> {

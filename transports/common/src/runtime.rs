@@ -124,6 +124,13 @@ macro_rules! runtime_producer {
                 self.0.send_batch(batch, to).await
             }
 
+            fn channel<'a>(
+                &'a self,
+                topic: &'a str,
+            ) -> ::std::boxed::Box<dyn $crate::__core::publisher::BatchChannel + 'a> {
+                $crate::__core::Transport::channel(&self.0, topic)
+            }
+
             async fn flush(&self) -> ::core::result::Result<(), $crate::__core::FlushError> {
                 self.0.flush().await
             }

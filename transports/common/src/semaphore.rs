@@ -99,11 +99,22 @@ impl Semaphore {
     /// Acquires permits if they are available and nobody waits for any. Returns whether they were acquired.
     #[must_use = "the permits were acquired only if this returns `true`"]
     pub fn try_acquire(&mut self, permits: Permits) -> bool {
-        let is_available = self.queue.is_empty() && self.has_room(permits);
+        let is_available = self.is_available(permits);
         if is_available {
             self.taken += permits;
         }
         is_available
+    }
+
+    /// Returns `true` if [`try_acquire`](Self::try_acquire) would acquire these permits, or fewer.
+    pub(crate) fn is_available(&self, permits: Permits) -> bool {
+        self.queue.is_empty() && self.has_room(permits)
+    }
+
+    /// Acquires permits that are [available](Self::is_available).
+    pub(crate) fn acquire_available(&mut self, permits: Permits) {
+        debug_assert!(self.is_available(permits));
+        self.taken += permits;
     }
 
     fn index(&self, waiter: WaiterId) -> Option<usize> {

@@ -1,8 +1,10 @@
 //! Sending single messages: `Producer::send` and `Producer::enqueue`.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::mem;
 use std::num::NonZeroU32;
 use std::pin::Pin;
+use std::task::{Poll, Waker};
 
 use kafka_batch_core::message::{Defaults, Message, RecordComposer};
 use kafka_batch_core::{
@@ -12,7 +14,7 @@ use kafka_batch_core::{
 
 use crate::command_queue::{EnqueueOutcome, HeldPermits};
 use crate::completion::PendingRecord;
-use crate::producer::{Inner, Producer};
+use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
 use crate::topics::Lookup;
 
 /// The bytes by which a record can be larger than as the first one of its batch: its offset delta by 4, its timestamp delta
@@ -65,18 +67,37 @@ impl Producer {
     ///
     /// # Errors
     /// The message was not accepted, and nothing was sent; or its delivery failed, and the error has the fate of its record.
-    pub async fn send<'t, M: Message>(
+    pub fn send<'t, M: Message>(
         &self,
         to: impl Into<Destination<'t>>,
         message: M,
-    ) -> Result<RecordDelivery, SendMessageError> {
-        let to = to.into();
-        let pending = match self.inner.try_enqueue(to, &message, None, &mut None) {
-            Ok(Ok(pending)) => pending,
-            Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await?,
-            Err(reason) => return Err(EnqueueError::new(to, reason).into()),
-        };
-        Ok(pending.await?)
+    ) -> impl Future<Output = Result<RecordDelivery, SendMessageError>> {
+        // A block, because the future of an `async fn` has a second place for each argument.
+        let (inner, to) = (&*self.inner, to.into());
+        async move {
+            let tried = poll_fn(|context| {
+                let waker = Some(context.waker().clone());
+                Poll::Ready(inner.try_enqueue(to, &message, None, &mut None, waker))
+            });
+            // Matched here, so that the future has no place for the reason, which is large.
+            let enqueued = match tried.await {
+                Ok(enqueued) => enqueued,
+                Err(reason) => return Err(EnqueueError::new(to, reason).into()),
+            };
+            match enqueued {
+                Ok(mut pending) => {
+                    let mut has_waker = true; // since the record was appended
+                    let outcome = poll_fn(|context| {
+                        if mem::take(&mut has_waker) { Poll::Pending } else { Pin::new(&mut pending).poll(context) }
+                    });
+                    Ok(outcome.await?)
+                }
+                Err(wait) => {
+                    let pending = inner.enqueue_after(wait, to, message).await?;
+                    Ok(pending.await?)
+                }
+            }
+        }
     }
 
     /// Sends a message as [`send`](Self::send), but returns when it is accepted. Await the returned handle for the outcome,
@@ -106,7 +127,7 @@ impl Producer {
         message: M,
     ) -> Result<PendingRecord, EnqueueError> {
         let to = to.into();
-        match self.inner.try_enqueue(to, &message, None, &mut None) {
+        match self.inner.try_enqueue(to, &message, None, &mut None, None) {
             Ok(Ok(pending)) => Ok(pending),
             Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await,
             Err(reason) => Err(EnqueueError::new(to, reason)),
@@ -143,7 +164,7 @@ impl Inner {
                 // The record is composed again, rather than kept while waiting: then the future can move to another
                 // thread also if the message cannot be shared with one.
                 let tried = waited.map_err(EnqueueErrorReason::from);
-                match tried.and_then(|()| self.try_enqueue(to, &message, known, &mut held)) {
+                match tried.and_then(|()| self.try_enqueue(to, &message, known, &mut held, None)) {
                     Ok(Ok(pending)) => return Ok(pending),
                     Ok(Err(again)) => wait = again,
                     Err(reason) => return Err(EnqueueError::new(to, reason)),
@@ -160,11 +181,12 @@ impl Inner {
         message: &M,
         known: Option<NonZeroU32>,
         held: &mut Option<HeldPermits<'q>>,
+        waker: Option<Waker>,
     ) -> Result<Result<PendingRecord, WaitFor>, EnqueueErrorReason> {
         let mut composer = RecordComposer::new(Defaults::default());
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
-        match self.queue.append(to, &record, needed, known, held, &self.batch_options)? {
+        match self.queue.append(to, &record, needed, known, held, waker, &self.batch_options)? {
             EnqueueOutcome::Accepted(pending) => Ok(Ok(pending)),
             EnqueueOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
             EnqueueOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),
@@ -173,6 +195,13 @@ impl Inner {
 
     /// Returns the bytes of memory that a record needs at most, whichever batch it gets into.
     fn memory_for(&self, record: &Record<'_>) -> Result<usize, EnqueueErrorReason> {
+        if record.headers.is_empty() {
+            // An upper bound takes less time than the exact size, and is enough unless a limit is near.
+            let fields = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+            if fields <= self.ample_len {
+                return Ok(fields + RECORD_OVERHEAD);
+            }
+        }
         let cost = self.template.cost(record)?;
         let size = self.template.size() + cost;
         if cost > self.template.room() {

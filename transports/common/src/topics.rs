@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use crate::oneshot::{Slot, lock};
 #[derive(Debug)]
 pub struct Topics<E> {
     state: Mutex<State<E>>,
+    /// Counts the topics that were removed or forgotten, and new numbers of partitions.
+    generation: AtomicU64,
     /// The age at which a response expires.
     max_age: Duration,
     /// The time without use after which a topic is removed.
@@ -70,7 +73,7 @@ impl<E: Clone> Topics<E> {
     #[must_use]
     pub fn new(seed: u64, max_age: Duration) -> Self {
         let state = State { each: HashMap::new(), swept: Instant::now(), seed };
-        Self { state: Mutex::new(state), max_age, max_idle: max_age.saturating_mul(2) }
+        Self { state: Mutex::new(state), generation: AtomicU64::new(0), max_age, max_idle: max_age.saturating_mul(2) }
     }
 
     /// Sets the time without use after which a topic is removed, at the earliest (Kafka's `metadata.max.idle.ms`).
@@ -86,8 +89,18 @@ impl<E: Clone> Topics<E> {
         (at.elapsed() < self.max_age).then_some(partitions)
     }
 
+    /// Returns a number that changes whenever [`remembered`](Self::remembered) may return another number for a topic, unless the
+    /// topic was not used for a while.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Returns the last known number of partitions, also if it is expired.
-    fn remembered(&self, topic: &str) -> Option<NonZeroU32> {
+    pub(crate) fn remembered(&self, topic: &str) -> Option<NonZeroU32> {
         Some(lock(&self.state).each.get(topic)?.known?.0)
     }
 
@@ -131,12 +144,14 @@ impl<E: Clone> Topics<E> {
             Err(_) => drop(state.each.remove(topic)),
         }
         drop(state);
+        self.changed();
         slots.into_iter().flatten().for_each(|slot| slot.fill(result.clone()));
     }
 
     /// Fails all pending lookups, and removes all topics.
     pub fn fail_lookups(&self, reason: &E) {
         let topics = std::mem::take(&mut lock(&self.state).each);
+        self.changed();
         let slots = topics.into_values().filter_map(|topic| topic.lookup).flatten();
         slots.for_each(|slot| slot.fill(Err(reason.clone())));
     }
@@ -146,6 +161,7 @@ impl<E: Clone> Topics<E> {
         if let Some(topic) = lock(&self.state).each.get_mut(topic) {
             topic.known = None;
         }
+        self.changed();
     }
 
     /// Returns the current sticky partition, for batches without a partition.
@@ -155,11 +171,18 @@ impl<E: Clone> Topics<E> {
 
     /// Records that a batch for a partition was accepted. If it is the current sticky partition, another one is chosen.
     pub fn accepted(&self, topic: &str, partition: i32) {
+        self.all_accepted(topic, [partition]);
+    }
+
+    /// Records that batches for these partitions were accepted, as [`accepted`](Self::accepted) for each.
+    pub(crate) fn all_accepted(&self, topic: &str, each: impl IntoIterator<Item = i32>) {
         let mut state = lock(&self.state);
         let topic = state.topic(topic, Instant::now(), self.max_idle);
         let Some((partitions, _)) = topic.known else { return };
-        if topic.sticky.partition(partitions) == partition {
-            topic.sticky.batch_sent(partitions);
+        for partition in each {
+            if topic.sticky.partition(partitions) == partition {
+                topic.sticky.batch_sent(partitions);
+            }
         }
     }
 }

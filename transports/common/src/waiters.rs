@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use kafka_batch_core::machine::{BatchId, FlushId};
 use kafka_batch_core::{FlushError, FlushErrorReason};
 
-use crate::accepted::{Accepted, FlushOrClose};
+use crate::accepted::{FlushOrClose, Taken};
+use crate::channel_batch::TakenBatch;
 use crate::completion::Completer;
 use crate::gathering::PartitionId;
 use crate::oneshot::Sender;
@@ -29,7 +30,9 @@ pub(crate) struct InFlightBatch {
 #[derive(Debug)]
 pub(crate) enum Waiter {
     /// The future of the batch.
-    Batch(Sender<Accepted>),
+    Batch(Sender<Taken>),
+    /// The channel that it was sent through.
+    Channel(TakenBatch),
     /// The futures of its messages, and those that wait to be sent to the partition.
     Messages(PartitionId, Completer),
 }

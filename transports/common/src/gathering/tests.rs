@@ -29,7 +29,7 @@ impl Subject {
         loop {
             let id = self.route(("t", partition).into(), None, 0).unwrap();
             let new = || (BatchOptions::default().max_records(3).build(0).unwrap(), self.now);
-            match self.gathering.append(id, &Record::new(value), Timestamp::from_millis(1), new).unwrap() {
+            match self.gathering.append(id, &Record::new(value), Timestamp::from_millis(1), &mut None, new).unwrap() {
                 GatherOutcome::Appended { pending, wakes, .. } => {
                     self.pending.push(pending);
                     return (full, wakes);
@@ -152,7 +152,7 @@ fn without_a_key_the_partition_changes_with_the_batch_and_with_one_it_is_that_of
     let first = subject.route("t".into(), None, 2).unwrap();
     assert_eq!(subject.route("t".into(), None, 3), Some(first), "it sticks");
     let new = || (BatchOptions::default().build(0).unwrap(), subject.now);
-    assert!(subject.gathering.append(first, &Record::new("a"), Timestamp::from_millis(0), new).is_ok());
+    assert!(subject.gathering.append(first, &Record::new("a"), Timestamp::from_millis(0), &mut None, new).is_ok());
     assert_eq!(subject.due()[0].to, TopicPartition::new("t", 2));
     let second = subject.route("t".into(), None, 3).unwrap();
     assert_ne!(second, first);
@@ -193,7 +193,7 @@ fn unused_partitions_are_removed_and_their_places_used_again() {
     let id = subject.route(("t", 0).into(), None, 0).unwrap();
     let new = || (BatchOptions::default().max_message_bytes(100).build(0).unwrap(), subject.now);
     let large = [0; 200];
-    let refused = subject.gathering.append(id, &Record::new(&large), Timestamp::from_millis(0), new);
+    let refused = subject.gathering.append(id, &Record::new(&large), Timestamp::from_millis(0), &mut None, new);
     assert!(matches!(refused, Err(AppendError::TooLarge { .. })));
     assert!(subject.gathering.is_empty(), "an empty batch is not kept");
 }
@@ -258,9 +258,9 @@ proptest! {
                 }
                 Operation::Complete(_) => {}
                 Operation::SendBatch(partition) => {
-                    let open = subject.gathering.take_of(&TopicPartition::new("t", partition));
+                    let open = subject.gathering.take_of("t", partition);
                     take(open.into_iter().collect(), &mut in_flight);
-                    prop_assert!(subject.gathering.take_of(&TopicPartition::new("t", partition)).is_none());
+                    prop_assert!(subject.gathering.take_of("t", partition).is_none());
                 }
                 Operation::Flush => {
                     let open = subject.gathering.take_all();

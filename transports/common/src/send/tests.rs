@@ -1,6 +1,7 @@
 //! Messages and batches through the handle, the queue, the driver and the machine, to a broker in memory. No sockets.
 
 mod broker;
+mod channel;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -159,6 +160,14 @@ fn messages_of_one_turn_share_a_batch_and_each_has_its_offset() {
         assert_eq!((delivery.partition, delivery.offset), (1, Some(offset)));
         assert!(delivery.timestamp.millis() > 1_700_000_000_000, "its own time");
     }
+}
+
+/// With thousands of tasks, futures are in no cache of the processor when they are polled.
+#[test]
+fn the_future_of_a_message_is_small() {
+    let producer = world().producer.clone();
+    let size = size_of_val(&producer.send((TOPIC, 0), Record::new("value")));
+    assert!(size <= 200, "{size} bytes, of which the message takes {}", size_of::<Record<'_>>());
 }
 
 #[test]
@@ -352,7 +361,7 @@ struct Calls {
 
 impl Calls {
     fn poll(&mut self) {
-        for call in std::mem::take(&mut self.waiting) {
+        for call in mem::take(&mut self.waiting) {
             let (accepted, partition, value) = match call {
                 Call::Message(value, mut future) => match poll(&mut future) {
                     Poll::Pending => {

@@ -1,0 +1,157 @@
+//! The channel of a producer: batches are accepted many at a time, without a future for each.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use kafka_batch_core::publisher::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome};
+use kafka_batch_core::{KafkaBatch, SealedBatch, SendError, SendErrorReason, TopicPartition};
+
+use super::Inner;
+use crate::accepted::BatchOutcome;
+use crate::channel_batch::{OutcomeQueue, QueuedBatch};
+use crate::command_queue::Acceptance;
+
+/// A channel over a [`Producer`](crate::Producer).
+pub(crate) struct ProducerChannel<'a> {
+    producer: &'a Inner,
+    topic: &'a str,
+    queue: Arc<OutcomeQueue>,
+    /// Outcomes to be returned, from the queue.
+    taken: VecDeque<(u64, BatchOutcome)>,
+    /// Batches that were refused, to be returned.
+    refused: VecDeque<(u64, Box<SendError>)>,
+    /// The next batch, while its partition is being looked up.
+    checking: Option<Checking<'a>>,
+    /// Batches that wait for memory.
+    sealed: VecDeque<QueuedBatch>,
+    acceptance: Acceptance<'a>,
+    known: Known,
+}
+
+struct Checking<'a> {
+    id: u64,
+    result: Pin<Box<dyn Future<Output = Result<SealedBatch, SendError>> + Send + 'a>>,
+    partition: i32,
+}
+
+/// The number of partitions that the topic had at a [generation](crate::topics::Topics::generation) of the cache.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    generation: Option<u64>,
+    partitions: u32,
+}
+
+impl<'a> ProducerChannel<'a> {
+    pub(crate) fn new(producer: &'a Inner, topic: &'a str) -> Self {
+        Self {
+            producer,
+            topic,
+            queue: OutcomeQueue::new(topic),
+            taken: VecDeque::new(),
+            refused: VecDeque::new(),
+            checking: None,
+            sealed: VecDeque::new(),
+            acceptance: Acceptance::new(&producer.queue),
+            known: Known::default(),
+        }
+    }
+
+    /// Returns `true` if the partition is known to exist.
+    fn knows(&mut self, partition: i32) -> bool {
+        let topics = &self.producer.queue.topics;
+        let generation = Some(topics.generation());
+        if self.known.generation != generation {
+            self.known = Known { generation, partitions: topics.remembered(self.topic).map_or(0, NonZeroU32::get) };
+        }
+        u32::try_from(partition).is_ok_and(|partition| partition < self.known.partitions)
+    }
+
+    fn queued(&self, id: u64, partition: i32, batch: SealedBatch) -> QueuedBatch {
+        QueuedBatch::new(&self.queue, id, partition, batch)
+    }
+
+    /// Checks and seals batches from the queue, until `limit` of them wait for memory.
+    fn poll_seal(&mut self, queue: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
+        while self.sealed.len() < limit {
+            if let Some(checking) = &mut self.checking {
+                let result = ready!(checking.result.as_mut().poll(context));
+                let Checking { id, partition, .. } = *checking;
+                self.checking = None;
+                match result {
+                    Ok(batch) => self.sealed.push_back(self.queued(id, partition, batch)),
+                    Err(error) => self.refused.push_back((id, Box::new(error))),
+                }
+                continue;
+            }
+            let Some(ChannelBatch { id, partition, batch }) = queue.pop_front() else { break };
+            if self.knows(partition) {
+                match self.producer.seal(batch, partition) {
+                    Ok(batch) => self.sealed.push_back(self.queued(id, partition, batch)),
+                    Err((reason, batch)) => self.refuse(id, partition, reason, batch),
+                }
+            } else {
+                let (producer, to) = (self.producer, TopicPartition::new(self.topic, partition));
+                let result = Box::pin(async move {
+                    let prepared = producer.prepare(batch, &to).await;
+                    prepared.map_err(|(reason, batch)| SendError::new(to, reason, batch))
+                });
+                self.checking = Some(Checking { id, result, partition });
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn refuse(&mut self, id: u64, partition: i32, reason: SendErrorReason, batch: KafkaBatch) {
+        let error = SendError::new(TopicPartition::new(self.topic, partition), reason, batch);
+        self.refused.push_back((id, Box::new(error)));
+    }
+}
+
+impl BatchChannel for ProducerChannel<'_> {
+    fn poll_send(&mut self, queue: &mut VecDeque<ChannelBatch>, limit: usize, context: &mut Context<'_>) -> Poll<()> {
+        let is_checking = self.poll_seal(queue, limit, context).is_pending();
+        let accepted = ready!(self.acceptance.poll(&mut self.sealed, limit, self.topic, context));
+        if let Err(reason) = accepted {
+            // The producer is closed or has stopped, and so it is for the batches after this one.
+            if let Some(first) = self.sealed.pop_front() {
+                let (id, partition) = (first.id(), first.partition());
+                if let Some(batch) = first.withdraw() {
+                    self.refuse(id, partition, reason, batch.into_batch());
+                }
+            }
+        }
+        if is_checking { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn unaccepted(&self) -> Vec<u64> {
+        let checking = self.checking.iter().map(|checking| checking.id);
+        self.sealed.iter().map(QueuedBatch::id).chain(checking).collect()
+    }
+
+    fn unaccepted_count(&self) -> usize {
+        self.sealed.len() + usize::from(self.checking.is_some())
+    }
+
+    fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<(u64, ChannelOutcome)> {
+        if let Some((id, error)) = self.refused.pop_front() {
+            return Poll::Ready((id, Err(ChannelError::Send(error))));
+        }
+        if self.taken.is_empty() {
+            ready!(self.queue.poll_take(&mut self.taken, context));
+        }
+        match self.taken.pop_front() {
+            Some((id, outcome)) => Poll::Ready((id, outcome.map_err(|error| ChannelError::Delivery(Box::new(error))))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for ProducerChannel<'_> {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
