@@ -22,7 +22,7 @@ def encode(message: object, has_key: bool) -> Parts:
         value, content_type = _encode_value(message.value, has_key or message.key is not None)
         return (
             value,
-            content_type,
+            content_type if message.content_type is None else message.content_type,
             message.key,
             message.headers,
             message.timestamp_ms,

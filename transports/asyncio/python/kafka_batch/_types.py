@@ -18,8 +18,8 @@ Headers: TypeAlias = "Mapping[str, HeaderValue] | Iterable[tuple[str, HeaderValu
 class Message:
     """A message that has a key, headers or a timestamp of its own.
 
-    What is not set is taken from the call that appends the message. The headers are merged over those of the call. A value
-    of ``None`` is a tombstone if there is a key, and empty otherwise.
+    What is not set is taken from the call that appends the message, and the content type from the value. The headers are
+    merged over those of the call. A value of ``None`` is a tombstone if there is a key, and empty otherwise.
     """
 
     value: object
@@ -28,6 +28,7 @@ class Message:
     timestamp_ms: int | None = None
     correlation_id: str | None = None
     reply_to: str | None = None
+    content_type: str | None = None
 
 
 class RecordTooLarge(NamedTuple):
