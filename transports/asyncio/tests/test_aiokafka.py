@@ -22,6 +22,14 @@ def header(batch: bytes) -> dict[str, int]:
     return dict(zip(names.split(), struct.unpack_from(">qiibIhiqqqhii", batch), strict=True))
 
 
+def builder_of_aiokafka(size: int) -> Any:
+    """Return a builder without compression. aiokafka 0.12 still asks for the format."""
+    try:
+        return accumulator.BatchBuilder(size, 0)
+    except TypeError:
+        return accumulator.BatchBuilder(2, size, 0, is_transactional=0)
+
+
 class Producer:
     """A producer that takes or refuses batches as `AIOKafkaProducer` does."""
 
@@ -46,7 +54,7 @@ def send(producer: Producer, batch: KafkaBatch) -> Any:
 
 @pytest.mark.parametrize("records", [[b"x" * 100] * 5, [b""] * 3, [None, b"a"]])
 def test_the_bytes_are_those_of_aiokafka(records: list[bytes | None]) -> None:
-    theirs, ours = accumulator.BatchBuilder(16384, 0), KafkaBatch()
+    theirs, ours = builder_of_aiokafka(16384), KafkaBatch()
     for n, value in enumerate(records):
         arguments: dict[str, Any] = {"timestamp": NOW + n, "key": b"k", "value": value, "headers": [("h", b"v"), ("n", None)]}
         expected, found = theirs.append(**arguments), ours.append(**arguments)
@@ -63,7 +71,7 @@ def test_the_bytes_are_those_of_aiokafka(records: list[bytes | None]) -> None:
 
 def test_the_limits_are_those_of_aiokafka() -> None:
     for size in range(62, 700):
-        theirs, ours = accumulator.BatchBuilder(size, 0), KafkaBatch(batch_size=size, boundary="aiokafka")
+        theirs, ours = builder_of_aiokafka(size), KafkaBatch(batch_size=size, boundary="aiokafka")
         expected = 0
         while expected < 20 and theirs.append(timestamp=5, key=None, value=b"x" * 50) is not None:
             expected += 1
@@ -77,8 +85,6 @@ def test_the_builder_has_what_the_sender_asks_for() -> None:
     assert builder.append(timestamp=None, key=None, value=b"single", headers=[]) is None
     assert builder.size() == len(builder._build())
     assert header(builder._build())["id"] == -1
-    message_batch = accumulator.MessageBatch
-    assert message_batch is not None
 
 
 @pytest.mark.parametrize("codec", [None, "gzip", "snappy", "lz4", "zstd"])

@@ -14,7 +14,7 @@ from faststream import BaseMiddleware
 from faststream.kafka.annotations import KafkaMessage
 from faststream.kafka.exceptions import BatchBufferOverflowException
 
-from kafka_batch import BatchSentError, KafkaBatch, Message
+from kafka_batch import BatchSentError, KafkaBatch, Message, SealError
 from kafka_batch.faststream import KafkaBroker, TestKafkaBroker
 
 NOW = 1_734_300_000_000
@@ -66,8 +66,26 @@ def test_the_three_cases_of_the_issue() -> None:
         await broker.publish_batch(batch=full, topic="batches")
         with pytest.raises(BatchSentError):
             await broker.publish_batch(batch=full, topic="batches")
+        with pytest.raises(BatchBufferOverflowException) as overflow:
+            await broker.publish_batch("late", batch=full, topic="batches")
+        assert overflow.value.message_position == 0
         with pytest.raises(ValueError, match="one batch"):
             await broker.publish_batch(KafkaBatch("a"), batch=KafkaBatch("b"), topic="batches")
+
+    run(test)
+
+
+def test_a_batch_that_is_too_large_is_as_it_was() -> None:
+    async def test(broker: KafkaBroker, received: Received) -> None:
+        noise = [f"{n * n * 7919 % 999_983:06}" for n in range(200)]
+        batch = KafkaBatch(*noise, batch_size=1 << 20, max_message_bytes=1700, compression_type="gzip")
+        size = batch.copy().seal()
+        assert size > 1000
+        with pytest.raises(SealError):
+            await broker.publish_batch(*noise, batch=batch, topic="batches")
+        assert len(batch) == 200
+        await broker.publish_batch(batch=batch, topic="batches")
+        assert len(received.bodies()[0]) == 200
 
     run(test)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ._types import Headers, Message, Octets
 
@@ -43,8 +43,10 @@ def encode(message: object, has_key: bool) -> Parts:
 def _encode_value(value: object, has_key: bool) -> tuple[bytes | None, str | None]:
     if value is None:
         return (None if has_key else b""), None
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value), None
+    if isinstance(value, bytes):
+        return value, None
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(cast(bytearray, value)), None
     if isinstance(value, str):
         return value.encode(), "text/plain"
     return to_json(value), "application/json"

@@ -1,5 +1,7 @@
 """A `KafkaBatch` through aiokafka's producer, versions 0.12 to 0.14."""
 
+# aiokafka has no type information.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 from __future__ import annotations
 
 import asyncio
@@ -36,7 +38,7 @@ async def send_batch(
         await asyncio.to_thread(batch.seal)
     builder: Any = batch._builder(idempotent=idempotent, transactional=transactional)
     try:
-        return await producer.send_batch(builder, topic, partition=partition)  # pyright: ignore
+        return await producer.send_batch(builder, topic, partition=partition)
     except BaseException:
         # aiokafka queues a batch without waiting afterwards, so an exception or a cancellation means that it did not.
         batch._unclaim()

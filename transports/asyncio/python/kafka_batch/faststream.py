@@ -1,11 +1,13 @@
 """`KafkaBatch` in FastStream, versions 0.6 and 0.7: a broker whose ``publish_batch`` takes a batch, and a test client for it."""
 
+# aiokafka has no type information.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiokafka import ConsumerRecord
 from faststream.kafka import KafkaBroker as _KafkaBroker
@@ -83,8 +85,13 @@ def _with_all_its_properties(message: Any) -> Any:
     )
 
 
-async def _fill(cmd: KafkaPublishCommand, defaults: Any, serializer: Any, codec: Any) -> KafkaBatch:
-    """Return the batch of a command, with its messages."""
+async def _send(
+    cmd: KafkaPublishCommand,
+    defaults: Callable[[], dict[str, Any]],
+    encoder: Any,
+    send: Callable[[KafkaBatch], Awaitable[Any]],
+) -> Any:
+    """Fill the batch of a command and send it. What the command appended is removed if the batch cannot be sealed."""
     batches = [body for body in cmd.batch_bodies if isinstance(body, KafkaBatch)]
     if len(batches) > 1:
         raise ValueError("one call publishes one batch")
@@ -93,8 +100,9 @@ async def _fill(cmd: KafkaPublishCommand, defaults: Any, serializer: Any, codec:
         if isinstance(body, KafkaBatch):
             continue
         own = body if isinstance(body, Message) else Message(body, key=_key_for(cmd, position))
-        messages.append(await _encoded(own, serializer, codec))
+        messages.append(await _encoded(own, encoder.serializer, encoder.codec))
     batch = batches[0] if batches else KafkaBatch(**defaults())
+    mark = None if batch.closed() else batch.mark()
     if messages:
         call: dict[str, Any] = {"headers": cmd.headers or None, "reply_to": cmd.reply_to or ""}
         call |= {"correlation_id": cmd.correlation_id, "timestamp_ms": cmd.timestamp_ms}
@@ -102,7 +110,12 @@ async def _fill(cmd: KafkaPublishCommand, defaults: Any, serializer: Any, codec:
             batch.try_extend(*messages, **call)
         except BatchBufferOverflowError as overflow:
             raise BatchBufferOverflowException(message_position=overflow.message_position) from overflow
-    return batch
+    try:
+        return await send(batch)
+    except SealError:
+        if mark is not None:
+            batch.rollback(mark)
+        raise
 
 
 def _key_for(cmd: Any, position: int) -> Any:
@@ -111,17 +124,18 @@ def _key_for(cmd: Any, position: int) -> Any:
     return cmd.key if key_for is None else key_for(position)
 
 
-async def _encoded(message: Message, serializer: Any, codec: Any) -> Any:
+async def _encoded(message: Message, serializer: Any, codec: Any) -> object:
     """Return the message with its value encoded as FastStream does."""
     is_default = codec is None or type(codec).__name__ == "DefaultCodec"
     if is_default and type(message.value) in _AS_THEY_ARE:
         return message.value if message == Message(message.value) else message
     if message.value is None and message.key is not None:
         return message  # a tombstone, as FastStream's `publish` sends it
+    value: Any = message.value
     if is_default:
-        value, content_type = encode_message(message.value, serializer)
+        value, content_type = encode_message(value, serializer)
     else:
-        value, content_type = await codec.encode(message.value, serializer)
+        value, content_type = await cast(Any, codec).encode(value, serializer)
     content_type = message.content_type if content_type is None else content_type
     return Message(
         value, message.key, message.headers, message.timestamp_ms, message.correlation_id, message.reply_to, content_type
@@ -143,9 +157,18 @@ class _Producer(AioKafkaFastProducerImpl):
                 "max_message_bytes": max(1_048_588, accumulator._batch_size),
             }
 
-        batch = await _fill(cmd, defaults, self.serializer, getattr(self, "codec", None))
-        future = await send_batch(producer, batch, cmd.destination, partition=cmd.partition)
-        return future if cmd.no_confirm else await future
+        async def send(batch: KafkaBatch) -> Any:
+            future = await send_batch(producer, batch, cmd.destination, partition=cmd.partition)
+            return future if cmd.no_confirm else await future
+
+        return await _send(cmd, defaults, _Encoder(self.serializer, getattr(self, "codec", None)), send)
+
+
+class _Encoder(NamedTuple):
+    """How a broker encodes messages. FastStream has codecs from 0.7 on."""
+
+    serializer: Any
+    codec: Any
 
 
 class TestKafkaBroker(_TestKafkaBroker):
@@ -186,14 +209,17 @@ class _Handler:
 
 async def _deliver(fake: Any, cmd: KafkaPublishCommand) -> Any:
     """Deliver a batch as FastStream's fake producer delivers messages: sealed, and once."""
-    serializer = fake.broker.config.fd_config._serializer
-    batch = await _fill(cmd, dict[str, Any], serializer, getattr(fake, "codec", None))
-    batch._builder(idempotent=False, transactional=batch.is_transactional)
-    records = [_consumer_record(record, cmd) for record in batch]
-    subscribers = getattr(fake, "subscribers", None) or fake.broker.subscribers
-    for handler in _find_handler(subscribers, cmd.destination, cmd.partition):
-        for message in [records] if isinstance(handler, BatchSubscriber) else records:
-            await fake._execute_handler(message, cmd.destination, handler)
+    encoder = _Encoder(fake.broker.config.fd_config._serializer, getattr(fake, "codec", None))
+
+    async def send(batch: KafkaBatch) -> None:
+        batch._builder(idempotent=False, transactional=batch.is_transactional)
+        records = [_consumer_record(record, cmd) for record in batch]
+        subscribers = getattr(fake, "subscribers", None) or fake.broker.subscribers
+        for handler in _find_handler(subscribers, cmd.destination, cmd.partition):
+            for message in [records] if isinstance(handler, BatchSubscriber) else records:
+                await fake._execute_handler(message, cmd.destination, handler)
+
+    await _send(cmd, dict, encoder, send)
     if cmd.no_confirm:
         future = asyncio.get_running_loop().create_future()
         future.set_result(None)
