@@ -43,11 +43,16 @@ impl Args<'_, '_> {
         &self,
         function: impl FnOnce(Option<&[u8]>, &[Header<'_>], Option<Timestamp>) -> PyResult<R>,
     ) -> PyResult<R> {
+        let timestamp = self.timestamp_ms.map(Timestamp::from_millis);
+        if self.headers.is_none() {
+            let key = self.key.map(|key| Octets::bytes_or_text(key, "key")).transpose()?;
+            return function(key.as_ref().map(Octets::as_slice), &[], timestamp);
+        }
         let headers = Headers::read(self.headers)?;
         let octets = headers.octets()?;
         let views = views(&octets);
         let key = self.key.map(|key| Octets::bytes_or_text(key, "key")).transpose()?;
-        function(key.as_ref().map(Octets::as_slice), &views, self.timestamp_ms.map(Timestamp::from_millis))
+        function(key.as_ref().map(Octets::as_slice), &views, timestamp)
     }
 
     pub(crate) const fn has_key(&self) -> bool {

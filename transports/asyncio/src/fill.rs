@@ -14,8 +14,10 @@ use crate::errors::Refusal;
 use crate::message::{Body, Kind};
 use crate::shared::{Shared, State};
 
-/// So many messages of a sequence are read at a time. A sequence may be much longer than what fits into the batch.
-const CHUNK: usize = 512;
+/// So many messages of a sequence are read at first, then twice as many each time, and at most `MAX_CHUNK`. A sequence may
+/// be much longer than what fits into the batch.
+const MIN_CHUNK: usize = 64;
+const MAX_CHUNK: usize = 4096;
 
 /// Runs of at least so many messages are appended in bulk: a shorter one costs more to begin than it saves.
 const MIN_RUN: usize = 4;
@@ -71,10 +73,11 @@ pub(crate) fn fill_from(
     };
     let py = messages.py();
     args.with(|defaults| {
-        let (mut composer, mut taken) = (RecordComposer::new(*defaults), 0);
+        let (mut composer, mut taken, mut size) = (RecordComposer::new(*defaults), 0, MIN_CHUNK);
         loop {
             let at = start.saturating_add(taken);
-            let chunk = messages.get_slice(at, at.saturating_add(CHUNK))?.to_tuple()?;
+            let chunk = messages.get_slice(at, at.saturating_add(size))?.to_tuple()?;
+            size = MAX_CHUNK.min(size * 2);
             if chunk.is_empty() {
                 return Ok(taken);
             }

@@ -2,7 +2,7 @@
 
 use kafka_batch_core::Header;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::octets::{Octets, wrong_type};
 
@@ -20,17 +20,19 @@ impl<'py> Headers<'py> {
             for (name, value) in dict {
                 pairs.push(pair(name, value)?);
             }
-        } else if object.hasattr("items")? {
-            for item in object.call_method0("items")?.try_iter()? {
-                let (name, value) = item?.extract()?;
-                pairs.push(pair(name, value)?);
+        } else if let Ok(list) = object.cast::<PyList>() {
+            for item in list {
+                pairs.push(unpack(&item)?);
             }
         } else if object.is_instance_of::<PyString>() {
             return Err(wrong_type(object, "headers", "a mapping or pairs of name and value"));
         } else {
-            for item in object.try_iter()? {
-                let (name, value) = item?.extract()?;
-                pairs.push(pair(name, value)?);
+            let items = match object.hasattr("items")? {
+                true => object.call_method0("items")?,
+                false => object.clone(),
+            };
+            for item in items.try_iter()? {
+                pairs.push(unpack(&item?)?);
             }
         }
         Ok(Self(pairs))
@@ -40,6 +42,16 @@ impl<'py> Headers<'py> {
     pub(crate) fn octets(&self) -> PyResult<Vec<(&str, Option<Octets<'_>>)>> {
         let octets = |value| Octets::bytes_or_text(value, "the value of a header");
         self.0.iter().map(|(name, value)| Ok((name.to_str()?, value.as_ref().map(octets).transpose()?))).collect()
+    }
+}
+
+fn unpack<'py>(item: &Bound<'py, PyAny>) -> PyResult<Pair<'py>> {
+    match item.cast::<PyTuple>() {
+        Ok(item) if item.len() == 2 => pair(item.get_item(0)?, item.get_item(1)?),
+        _ => {
+            let (name, value) = item.extract()?;
+            pair(name, value)
+        }
     }
 }
 
