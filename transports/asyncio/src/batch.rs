@@ -123,13 +123,20 @@ impl KafkaBatch {
         function: impl FnOnce(CoreRecord<'_>) -> PyResult<R>,
     ) -> PyResult<R> {
         match (message, value) {
-            (Arg::Given(message), Arg::Missing) => args.with(|defaults| {
+            (Arg::Given(message), Arg::Missing) => {
                 let body = Body::read(message.as_borrowed(), args.has_key())
                     .map_err(|error| Refusal::Encoding(error).into_exception(message.py(), None))?;
-                let mut composer = RecordComposer::new(*defaults);
-                let record = composer.compose(&body).map_err(|error| value_error(&error))?;
-                function(record)
-            }),
+                if let Some(headers) = body.kind().headers().filter(|_| args.has_no_headers()) {
+                    return args.raw(|key, _, timestamp| {
+                        function(CoreRecord { key, value: body.value(), headers, timestamp })
+                    });
+                }
+                args.with(|defaults| {
+                    let mut composer = RecordComposer::new(*defaults);
+                    let record = composer.compose(&body).map_err(|error| value_error(&error))?;
+                    function(record)
+                })
+            }
             (Arg::Missing, Arg::Given(value)) => args.raw(|key, headers, timestamp| {
                 let value = match value.is_none() {
                     true => None,

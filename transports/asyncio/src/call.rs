@@ -55,6 +55,11 @@ impl Args<'_, '_> {
         function(key.as_ref().map(Octets::as_slice), &views, timestamp)
     }
 
+    /// Whether the call adds no header to its messages.
+    pub(crate) fn has_no_headers(&self) -> bool {
+        self.headers.is_none() && self.correlation_id.is_none() && self.reply_to.is_empty()
+    }
+
     pub(crate) const fn has_key(&self) -> bool {
         self.key.is_some()
     }

@@ -1,5 +1,7 @@
 //! Messages that come from Python, as FastStream encodes them.
 
+use std::sync::LazyLock;
+
 use kafka_batch_core::message::{EncodeError, KeyOverride, Message, Overrides, Payload};
 use kafka_batch_core::record::EncodedHeaders;
 use kafka_batch_core::{Header, HeaderList, Timestamp};
@@ -28,6 +30,21 @@ pub(crate) enum Kind {
     /// Nothing is known about the headers.
     Own,
 }
+
+impl Kind {
+    /// Returns the headers of such a message in a call that adds none, if they are known.
+    pub(crate) fn headers(self) -> Option<HeaderList<'static>> {
+        static TEXT: LazyLock<Option<EncodedHeaders>> =
+            LazyLock::new(|| EncodedHeaders::new(&[Header::new("content-type", TEXT_PLAIN)]).ok());
+        match self {
+            Self::Plain => Some(HeaderList::EMPTY),
+            Self::Text => TEXT.as_ref().map(HeaderList::from),
+            Self::Own => None,
+        }
+    }
+}
+
+const TEXT_PLAIN: &str = "text/plain";
 
 /// A message that is not read in place.
 #[derive(Default)]
@@ -119,7 +136,7 @@ impl Message for Body<'_> {
     fn payload<'s>(&'s self, _: &'s mut Vec<u8>) -> Result<Payload<'s>, EncodeError> {
         let payload = self.value().map_or(Payload::null(), Payload::new);
         Ok(match self {
-            Self::Text(_) => payload.content_type("text/plain"),
+            Self::Text(_) => payload.content_type(TEXT_PLAIN),
             Self::Owned(owned) => match &owned.content_type {
                 Some(content_type) => payload.content_type(content_type),
                 None => payload,
