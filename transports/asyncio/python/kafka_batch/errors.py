@@ -1,0 +1,118 @@
+"""The exceptions of kafka-batch. All of them are `KafkaBatchError`."""
+
+from __future__ import annotations
+
+
+class KafkaBatchError(Exception):
+    """The base of all exceptions of this package."""
+
+
+class BatchBufferOverflowError(KafkaBatchError):
+    """The batch was full before all the messages were appended."""
+
+    message_position: int
+    """The position among the messages of the call, counted from 0, of the first one that did not fit."""
+    needed: int
+    """The bytes that it would have added; 0 if the batch was closed."""
+    available: int
+    """The bytes that were left."""
+    reason: str
+    """The limit: ``batch_size``, ``max_message_bytes``, ``max_records``, ``format`` or ``closed``."""
+    limit: int | None
+    """The limit in bytes or records."""
+
+    def __init__(
+        self,
+        message_position: int,
+        needed: int = 0,
+        available: int = 0,
+        reason: str = "closed",
+        limit: int | None = None,
+        text: str = "the batch is closed",
+    ) -> None:
+        """Create the error of a message at this position."""
+        super().__init__(message_position, needed, available, reason, limit, text)
+        self.message_position = message_position
+        self.needed = needed
+        self.available = available
+        self.reason = reason
+        self.limit = limit
+        self._text = text
+
+    def __str__(self) -> str:
+        """Return the position and the reason."""
+        return f"the batch is full at position {self.message_position}: {self._text}"
+
+
+class AppendError(KafkaBatchError, ValueError):
+    """No batch with these settings can hold the record. The batch is unchanged."""
+
+    message_position: int | None
+    """The position among the messages of the call, counted from 0; ``None`` if the call has one message."""
+
+    def __init__(self, text: str, message_position: int | None = None) -> None:
+        """Create the error of a message at this position."""
+        super().__init__(text, message_position)
+        self.message_position = message_position
+        self._text = text
+
+    def __str__(self) -> str:
+        """Return the reason, with the position if there is one."""
+        return self._text if self.message_position is None else f"at position {self.message_position}: {self._text}"
+
+
+class EncodeError(AppendError):
+    """The message could not be encoded. ``__cause__`` is the encoder's exception."""
+
+    def __str__(self) -> str:
+        """Return the encoder's text, with the position if there is one."""
+        where = "" if self.message_position is None else f" at position {self.message_position}"
+        return f"the message{where} could not be encoded: {self._text}"
+
+
+class SealError(KafkaBatchError):
+    """The batch could not be sealed. It is unchanged."""
+
+    reason: str
+    """``empty``, ``too_large`` or ``compression``."""
+    record_count: int | None
+    """The number of records."""
+    size: int | None
+    """The size in bytes as the batch would be sent, if it is too large."""
+    limit: int | None
+    """The limit in bytes, if the batch exceeds it. `KafkaBatch.split` takes it."""
+
+    def __init__(
+        self, text: str, reason: str, record_count: int | None = None, size: int | None = None, limit: int | None = None
+    ) -> None:
+        """Create the error of a batch."""
+        super().__init__(text, reason, record_count, size, limit)
+        self.reason = reason
+        self.record_count = record_count
+        self.size = size
+        self.limit = limit
+        self._text = text
+
+    def __str__(self) -> str:
+        """Return the reason as a sentence."""
+        return self._text
+
+
+class BatchSealedError(KafkaBatchError):
+    """The call needs an open batch, and this one is sealed or sent."""
+
+    def __str__(self) -> str:
+        """Return what to do."""
+        return "the batch is sealed: its records are final; batch.copy() is open"
+
+
+class BatchSentError(KafkaBatchError):
+    """The batch was sent before."""
+
+    def __str__(self) -> str:
+        """Return what to do."""
+        return "the batch was given to a producer before: to send the same records again, send a copy made by batch.copy()"
+
+
+class RollbackError(KafkaBatchError):
+    """The mark is of another batch, an earlier rollback removed it, or the batch is closed. The batch is unchanged."""

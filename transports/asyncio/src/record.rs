@@ -1,0 +1,72 @@
+//! Records as Python objects: the metadata of one that was appended, and one that is read back.
+
+use kafka_batch_core::KafkaBatch;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+/// The metadata of an appended record. Has the attributes of aiokafka's `DefaultRecordMetadata`.
+#[pyclass(module = "kafka_batch", frozen, get_all, eq)]
+#[derive(PartialEq)]
+pub(crate) struct RecordMetadata {
+    offset: u32,
+    crc: Option<u32>,
+    size: usize,
+    timestamp: i64,
+}
+
+#[pymethods]
+impl RecordMetadata {
+    fn __repr__(&self) -> String {
+        let Self { offset, crc, size, timestamp } = self;
+        let crc = crc.map_or_else(|| "None".into(), |crc| crc.to_string());
+        format!("RecordMetadata(offset={offset}, crc={crc}, size={size}, timestamp={timestamp})")
+    }
+}
+
+impl From<kafka_batch_core::RecordMetadata> for RecordMetadata {
+    fn from(taken: kafka_batch_core::RecordMetadata) -> Self {
+        Self { offset: taken.position, crc: taken.crc, size: taken.size, timestamp: taken.timestamp.millis() }
+    }
+}
+
+/// A record of a batch.
+#[pyclass(module = "kafka_batch", frozen, get_all)]
+pub(crate) struct Record {
+    offset: i64,
+    timestamp: i64,
+    key: Option<Py<PyBytes>>,
+    value: Option<Py<PyBytes>>,
+    headers: Py<PyTuple>,
+}
+
+#[pymethods]
+impl Record {
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let Self { offset, timestamp, key, value, headers } = self;
+        let text = |field: &Option<Py<PyBytes>>| match field {
+            None => Ok("None".into()),
+            Some(bytes) => bytes.bind(py).repr().map(|text| text.to_string()),
+        };
+        let (key, value, headers) = (text(key)?, text(value)?, headers.bind(py).repr()?);
+        Ok(format!("Record(offset={offset}, timestamp={timestamp}, key={key}, value={value}, headers={headers})"))
+    }
+}
+
+/// Returns the records of a batch.
+pub(crate) fn records(py: Python<'_>, batch: &KafkaBatch) -> PyResult<Vec<Py<Record>>> {
+    let bytes = |field: Option<&[u8]>| field.map(|bytes| PyBytes::new(py, bytes).unbind());
+    batch
+        .records()
+        .map(|view| {
+            let headers: Vec<_> = view.headers.iter().map(|header| (header.name, bytes(header.value))).collect();
+            let record = Record {
+                offset: view.offset,
+                timestamp: view.timestamp.millis(),
+                key: bytes(view.key),
+                value: bytes(view.value),
+                headers: PyTuple::new(py, headers)?.unbind(),
+            };
+            Py::new(py, record)
+        })
+        .collect()
+}
