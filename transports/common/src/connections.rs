@@ -22,7 +22,7 @@ use crate::write_queue::WriteQueue;
 /// One task polls all of them: received bytes go from one shared buffer to the machine directly, without messages between
 /// tasks. Only connections whose waker was called are polled. The machine bounds the memory, since it limits the requests in
 /// flight (`max.in.flight.requests.per.connection`). Requests are queued here without copying; TLS encrypts them into
-/// buffers of its own, 256 KiB at a time.
+/// buffers of its own, 96 KiB at a time.
 pub(crate) struct Connections<S> {
     each: BTreeMap<ConnectionId, Connection<S>>,
     buffer: Box<[u8]>,
