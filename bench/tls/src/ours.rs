@@ -36,11 +36,11 @@ async fn publish(job: &Job) -> Result<Report, Box<dyn Error>> {
         while matches!(batch.append(Record::new(&value))?, Append::Appended(_)) {}
         let records = batch.record_count() as u64;
         in_flight.push_back((records, producer.send_batch(batch, TopicPartition::new(TOPIC.name, 0)).await?));
-        if in_flight.len() == window {
-            if let Some((records, pending)) = in_flight.pop_front() {
-                pending.await?;
-                meter.acknowledged(records);
-            }
+        if in_flight.len() == window
+            && let Some((records, pending)) = in_flight.pop_front()
+        {
+            pending.await?;
+            meter.acknowledged(records);
         }
     }
     for (records, pending) in in_flight {
