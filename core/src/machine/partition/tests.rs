@@ -47,10 +47,6 @@ impl World {
         }
     }
 
-    fn route() -> Route {
-        Self::route_to(BROKER)
-    }
-
     fn route_to(broker: i32) -> Route {
         let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
         Route { connection: ConnectionId::new(0), broker, versions, is_idempotent: true }
