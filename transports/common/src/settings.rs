@@ -82,7 +82,7 @@ pub(crate) fn parse(
             Err(reason) => return setting.wrong(reason),
         }
     }
-    config::complete(config, options)
+    config::complete(&config, options)
 }
 
 /// Returns an error about a setting that was parsed already, or set by a typed value.

@@ -55,14 +55,14 @@ impl fmt::Debug for TlsConfig {
 }
 
 /// Checks settings against each other, and applies defaults.
-pub(super) fn complete(config: ProducerConfig, options: BatchOptions) -> Result<ParsedConfig, ConfigError> {
+pub(super) fn complete(config: &ProducerConfig, options: BatchOptions) -> Result<ParsedConfig, ConfigError> {
     let Some(servers) = config.bootstrap_servers.clone() else {
         let missing = Addresses.parse("").expect_err("there is no address in it");
         return Setting { name: BROKERS, found: "" }.wrong(missing);
     };
-    let protocol = protocol(&config, servers.protocol)?;
-    let sasl = sasl(&config, protocol)?;
-    let options = match codec::compression(&config)? {
+    let protocol = protocol(config, servers.protocol)?;
+    let sasl = sasl(config, protocol)?;
+    let options = match codec::compression(config)? {
         Some(compression) => options.compression(compression),
         None => options,
     };
@@ -70,13 +70,13 @@ pub(super) fn complete(config: ProducerConfig, options: BatchOptions) -> Result<
         Some(size) => options.batch_size(size),
         None => options,
     };
-    let tls = tls(&config, protocol)?;
+    let tls = tls(config, protocol)?;
     let brokers = servers.to_string();
     let linger = config.linger.unwrap_or_default();
     let mut machine = machine::MachineConfig::new(servers.addresses);
     machine.sasl = sasl;
     apply(config.clone(), &mut machine);
-    reconcile(&config, &mut machine)?;
+    reconcile(config, &mut machine)?;
     Ok(ParsedConfig { machine, options, linger, tls, brokers })
 }
 
