@@ -2,18 +2,22 @@
 //! Apache Kafka checks, and fail as they are told.
 //!
 //! ```
+//! use kafka_batch_core::Record;
 //! use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster};
+//! use kafka_batch_tokio::TokioProducer; // or any other client
 //!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let cluster = TestCluster::start();
-//! cluster.inject(Fault::new(FaultKind::DropResponse).api(ApiKey::Produce)); // stored, but not confirmed
-//! let producer_settings = [("bootstrap.servers", cluster.bootstrap_servers())];
-//! // … any client connects, and sends `hello` to the topic `greetings` …
-//! # let _ = producer_settings;
-//! # cluster.create_topic("greetings");
-//! let log = cluster.log("greetings", 0).expect("the topic exists");
-//! # assert_eq!(log.values()?, [] as [&str; 0]);
-//! println!("stored: {:?}, asked: {:?}", log.values()?, cluster.requests());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! cluster.inject(Fault::new(FaultKind::CloseConnection { done: true }).api(ApiKey::Produce)); // stored, not confirmed
+//!
+//! let producer = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
+//! let sent = producer.send(("greetings", 0), Record::new("hello")).await?;
+//!
+//! let log = cluster.log("greetings", 0).expect("the topic was created");
+//! assert_eq!((sent.offset, log.values()?), (Some(0), vec!["hello".to_owned()])); // sent twice, stored once
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Three ways to connect

@@ -4,6 +4,7 @@ mod common;
 
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
 
 use common::{Client, PATIENCE, batch};
 use kafka_batch_testing::wire::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
@@ -125,7 +126,12 @@ fn the_ports_are_free_when_the_cluster_is_dropped() {
     let clients = [1, 2].map(|broker| Client::new(&cluster, broker));
     drop(cluster);
     for address in addresses {
-        TcpListener::bind(address).unwrap();
+        // A client of another test may have got the port for a moment.
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = TcpListener::bind(address) {
+            assert!(Instant::now() < until, "{address}: {error}");
+            std::thread::yield_now();
+        }
     }
     assert!(clients.into_iter().all(|mut client| client.is_closed()));
 }

@@ -226,7 +226,8 @@ impl TestCluster {
 
     // ── Faults ──
 
-    /// Applies a fault to a later request at any broker: at the first that receives one that it concerns.
+    /// Applies a fault to a later request at any broker: at the first that receives one that it concerns. Of several faults
+    /// that concern a request, one is applied: a broker's own first, then in the order in which they were injected.
     pub fn inject(&self, fault: Fault) {
         self.shared.change(|engine, _| engine.inject(fault));
     }
