@@ -1,14 +1,14 @@
 //! Publishes batches under smol, with several in flight at a time. Does not use async-std.
 //!
-//! `cargo run --example smol` publishes to a cluster inside this program; `cargo run --example smol -- localhost:9092`
-//! publishes to a real one, to the topic "readings".
+//! `cargo run --example smol --features smol` publishes to a cluster inside this program; with `-- localhost:9092` after it, to
+//! a real one, to the topic "readings".
 
 use std::collections::VecDeque;
 use std::env;
 use std::error::Error;
 
 use kafka_batch::{Append, Delivery, DeliveryError, Record, SmolProducer, TopicPartition, Transport};
-use rdkafka::mocking::MockCluster;
+use kafka_batch_testing::{TestCluster, Topic};
 
 /// The maximum number of batches without an outcome.
 const MAX_IN_FLIGHT: usize = 3;
@@ -17,8 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match env::args().nth(1) {
         Some(brokers) => smol::block_on(publish(&brokers)),
         None => {
-            let cluster = MockCluster::new(1)?;
-            cluster.create_topic("readings", 3, 1)?;
+            let cluster = TestCluster::builder().topic(Topic::new("readings").partitions(3)).start()?;
             smol::block_on(publish(&cluster.bootstrap_servers()))
         }
     }

@@ -70,6 +70,6 @@ pub mod guide {}
 /// [kafka-batch-transport](https://docs.rs/kafka-batch-transport), which has the driver loop: a runtime adds connecting, a timer
 /// and spawning.
 ///
-#[doc = concat!("```rust,ignore\n", include_str!("../examples/blocking/driver.rs"), "\n```")]
+#[doc = concat!("```rust,ignore\n", include_str!("../docs/blocking_driver.rs"), "\n```")]
 #[cfg(any(doc, doctest))]
 pub mod driving_the_machine {}

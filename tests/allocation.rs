@@ -1,12 +1,9 @@
-//! Which operations allocate memory, measured with a counting allocator.
-//!
-//! The allocator is written here because it has to count per thread: tests run in parallel, and the existing crates
-//! count for the whole process.
+//! Which operations allocate memory, measured with a counting allocator. The suite `rdkafka` has a test of the same kind.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "allocation/counting.rs"]
+mod counting;
+
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::hint::black_box;
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
@@ -17,67 +14,11 @@ use kafka_batch::message::*;
 use kafka_batch::record::EncodedHeaders;
 use kafka_batch::stream::PartitionedBatches;
 use kafka_batch::*;
-use rdkafka::mocking::MockCluster;
+use kafka_batch_testing::TestCluster;
 
-struct Counting;
-
-thread_local! {
-    static TAKEN: Cell<Taken> = const { Cell::new(Taken { times: 0, bytes: 0 }) };
-}
-
-/// The allocations of a piece of code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Taken {
-    times: usize,
-    bytes: usize,
-}
+use crate::counting::{Taken, counted};
 
 const NOTHING: Taken = Taken { times: 0, bytes: 0 };
-
-fn count(bytes: usize) {
-    // A thread that is ending has no counter.
-    let _ = TAKEN.try_with(|taken| {
-        let before = taken.get();
-        taken.set(Taken { times: before.times + 1, bytes: before.bytes + bytes });
-    });
-}
-
-// SAFETY: every call is forwarded to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller upholds the same contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        // SAFETY: as above.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Returns the result of `run`, and its allocations.
-fn counted<T>(run: impl FnOnce() -> T) -> (T, Taken) {
-    let before = TAKEN.get();
-    let result = black_box(run());
-    let after = TAKEN.get();
-    (result, Taken { times: after.times - before.times, bytes: after.bytes - before.bytes })
-}
 
 #[track_caller]
 fn assert_allocates_nothing<T>(what: &str, run: impl FnOnce() -> T) -> T {
@@ -234,12 +175,16 @@ fn a_batch_in_the_memory_of_another_one_takes_none() {
     assert!(stamped.into_buffer().is_none() && !shared.is_empty(), "others still read it");
 }
 
+/// Runs the producer's task on a thread of its own, whose allocations are not counted.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
 #[test]
 fn a_producer_fills_batches_in_the_memory_of_delivered_ones() {
-    let cluster = MockCluster::new(1).unwrap();
-    cluster.create_topic("t", 1, 1).unwrap();
-    smol::block_on(async {
-        let producer = SmolProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build().unwrap();
+    let cluster = TestCluster::start();
+    runtime().block_on(async {
+        let producer = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build().unwrap();
         let (mut held, mut reused) = (Vec::new(), 0);
         for round in 0..30_u64 {
             let mut batch = producer.batch();
@@ -271,15 +216,16 @@ fn a_producer_fills_batches_in_the_memory_of_delivered_ones() {
 
 #[test]
 fn a_message_is_encoded_in_the_memory_of_delivered_ones() {
-    let cluster = MockCluster::new(1).unwrap();
-    cluster.create_topic("t", 1, 1).unwrap();
-    let producer = SmolProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers());
+    let cluster = TestCluster::start();
+    let runtime = runtime();
+    let _runtime = runtime.enter();
+    let producer = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers());
     let producer = producer.set("batch.size", "100000").build().unwrap();
     let message = Bytes::from(vec![7; 50_000]);
     for round in 0..5 {
-        let (pending, taken) = counted(|| smol::block_on(producer.enqueue("t", message.clone())));
+        let (pending, taken) = counted(|| runtime.block_on(producer.enqueue("t", message.clone())));
         assert_eq!(taken.bytes < 10_000, round > 0, "{taken:?} in round {round}");
-        smol::block_on(pending.unwrap()).unwrap();
+        runtime.block_on(pending.unwrap()).unwrap();
     }
 }
 
@@ -504,25 +450,6 @@ fn an_uncompressed_batch_is_sealed_stamped_and_reopened_in_place() {
         drop((shared, retry));
         let opened = assert_allocates_nothing("reopening it", || stamped.into_batch());
         assert_eq!(place_of_value(&opened), place);
-    }
-}
-
-/// librdkafka itself allocates memory for each record, with C's allocator.
-#[test]
-fn passing_a_batch_to_librdkafka_allocates_nothing_for_each_record() {
-    let cluster = MockCluster::new(1).unwrap();
-    cluster.create_topic("t", 1, 1).unwrap();
-    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build().unwrap();
-    let encoded = EncodedHeaders::new(&NAMES).unwrap();
-    for of_each in [1, 200] {
-        let mut batch = empty(BatchOptions::default().batch_size(500_000));
-        for record in (0..of_each).flat_map(|_| records(Magic::V2, &encoded)) {
-            assert!(batch.append(record).unwrap().appended().is_some());
-        }
-        let (pending, taken) = counted(|| smol::block_on(producer.send_batch(batch, TopicPartition::new("t", 0))));
-        smol::block_on(pending.unwrap()).unwrap();
-        // The first batch also looks up the topic.
-        assert!(of_each == 1 || taken.times <= 20, "{taken:?}");
     }
 }
 

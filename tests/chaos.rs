@@ -20,11 +20,11 @@
 //!
 //! The short mode takes one to two minutes:
 //! ```console
-//! $ cargo test --test chaos -- --ignored --nocapture
+//! $ cargo witnesses --test chaos -- --ignored --nocapture
 //! ```
 //! The long mode, with 2 million records and 10 kills, takes five to ten minutes:
 //! ```console
-//! $ KAFKA_BATCH_CHAOS_RECORDS=2000000 KAFKA_BATCH_CHAOS_KILLS=10 cargo test --test chaos -- --ignored --nocapture
+//! $ KAFKA_BATCH_CHAOS_RECORDS=2000000 KAFKA_BATCH_CHAOS_KILLS=10 cargo witnesses --test chaos -- --ignored --nocapture
 //! ```
 //!
 //! | variable | default | meaning |

@@ -1,8 +1,8 @@
-//! One suite for each transport: the results of the same calls, over librdkafka's mock cluster with its faults and, if
-//! a broker is given (`ignored`), over a real Apache Kafka. Where the rdkafka transport differs, because librdkafka
-//! builds its own batches, the suite describes its behaviour.
+//! One suite for each transport: the results of the same calls, over the cluster of `kafka-batch-testing` and its faults. Where the
+//! rdkafka transport differs, because librdkafka builds its own batches, the suite describes its behaviour.
 //!
-//! Run the second half with `cargo with-kafka --kafka 4 -- cargo test --test conformance -- --ignored`.
+//! The transport over tokio is always tested, the others with all features: `cargo witnesses --test conformance`. The suite
+//! `conformance_kafka` has the same cases over the brokers of others.
 //!
 //! No test waits for a fixed time to observe what follows: if something must stay in flight, its partition has no
 //! leader until the test elects one.
@@ -11,38 +11,37 @@
 macro_rules! over_each_transport {
     ($($case:ident)*) => {
         mount! { over_tokio Tokio () [] $($case)* }
+        #[cfg(feature = "__witnesses")]
         mount! { over_async_std AsyncStd () [] $($case)* }
+        #[cfg(feature = "__witnesses")]
         mount! { over_rdkafka Rdkafka () [] $($case)* }
     };
 }
 
-/// The same for cases that need a real Kafka.
-macro_rules! over_each_transport_to_kafka {
+/// The same for cases that need brokers that behave like Apache Kafka's, as those of this suite do.
+macro_rules! over_each_transport_to_real_brokers {
     ($($case:ident)*) => {
-        mount! { over_tokio_to_kafka Tokio () [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)* }
-        mount! { over_async_std_to_kafka AsyncStd () [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)* }
-        mount! { over_rdkafka_to_kafka Rdkafka () [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)* }
+        over_each_transport! { $($case)* }
     };
 }
 
 /// The same for cases that hold over any broker, which get the cluster as an argument.
 macro_rules! over_each_transport_and_to_kafka {
     ($($case:ident)*) => {
-        mount! { over_tokio_to_mock Tokio (crate::cluster::Cluster::new()) [] $($case)* }
-        mount! { over_async_std_to_mock AsyncStd (crate::cluster::Cluster::new()) [] $($case)* }
-        mount! { over_rdkafka_to_mock Rdkafka (crate::cluster::Cluster::new()) [] $($case)* }
-        mount! {
-            over_tokio_to_kafka Tokio (crate::cluster::Cluster::kafka())
-            [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)*
-        }
-        mount! {
-            over_async_std_to_kafka AsyncStd (crate::cluster::Cluster::kafka())
-            [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)*
-        }
-        mount! {
-            over_rdkafka_to_kafka Rdkafka (crate::cluster::Cluster::kafka())
-            [#[ignore = "needs a real broker: cargo with-kafka"]] $($case)*
-        }
+        mount! { over_tokio_to_any Tokio (crate::cluster::Cluster::new()) [] $($case)* }
+        #[cfg(feature = "__witnesses")]
+        mount! { over_async_std_to_any AsyncStd (crate::cluster::Cluster::new()) [] $($case)* }
+        #[cfg(feature = "__witnesses")]
+        mount! { over_rdkafka_to_any Rdkafka (crate::cluster::Cluster::new()) [] $($case)* }
+    };
+}
+
+/// The same for cases that need no librdkafka.
+macro_rules! over_the_machine {
+    ($($case:ident)*) => {
+        mount! { over_tokio Tokio () [] $($case)* }
+        #[cfg(feature = "__witnesses")]
+        mount! { over_async_std AsyncStd () [] $($case)* }
     };
 }
 
@@ -62,16 +61,17 @@ macro_rules! mount {
     };
 }
 
+#[path = "conformance/broker_rules.rs"]
+mod broker_rules;
 #[path = "conformance/cluster.rs"]
 mod cluster;
-#[path = "kafka/environment.rs"]
-mod environment;
+#[cfg(feature = "__witnesses")]
+#[path = "conformance/executors.rs"]
+mod executors;
 #[path = "conformance/failures.rs"]
 mod failures;
 #[path = "rdkafka/futures.rs"]
 mod futures;
-#[path = "conformance/kafka.rs"]
-mod kafka;
 #[path = "conformance/log.rs"]
 mod log;
 #[path = "conformance/messages.rs"]
@@ -90,5 +90,7 @@ mod records;
 mod rolling;
 #[path = "conformance/runtimes.rs"]
 mod runtimes;
+#[path = "conformance/setup.rs"]
+mod setup;
 #[path = "conformance/subject.rs"]
 mod subject;

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use kafka_batch::compression::Codec;
 use kafka_batch::decode::{
     DEFAULT_MAX_DECOMPRESSED, DecodeError, DecodeErrorKind, DecodeErrorScope, RawRecordView, RecordBatches, Records,
 };
@@ -227,12 +228,17 @@ fn row<'t, T>(table: &'t [T], name: impl Fn(&T) -> &str, file: &str) -> Option<&
     table.iter().find(|row| Some(name(row)) == file.strip_suffix(".bin"))
 }
 
+/// Returns whether the codec of a vector is compiled in: zstd is not, without its feature.
+fn is_readable(name: &str) -> bool {
+    Codec::Zstd.is_compiled() || !name.starts_with("zstd-")
+}
+
 #[test]
 fn java_s_records_are_read_and_every_difference_is_listed() {
     let manifest = manifest();
     assert_eq!(manifest.len(), 129);
     let mut listed = 0;
-    for vector in &manifest {
+    for vector in manifest.iter().filter(|vector| is_readable(&vector.file)) {
         let file = &vector.file;
         let bytes = bytes_of(file);
         assert_eq!((bytes.len(), vector.reader.as_str()), (vector.bytes, "kafka-clients 4.4.0"), "{file}");
@@ -253,7 +259,8 @@ fn java_s_records_are_read_and_every_difference_is_listed() {
             assert_eq!(crate_reading.errors.is_empty(), vector.java.is_sound(), "{file}");
         }
     }
-    assert_eq!(listed, DIFFERENCES.len() + SCOPES.len(), "a row without a vector");
+    let differences = DIFFERENCES.iter().filter(|row| is_readable(row.0)).count();
+    assert_eq!(listed, differences + SCOPES.len(), "a row without a vector");
 }
 
 /// What only the lenient reading accepts: the record is an error in the other one, and the records around it are not.

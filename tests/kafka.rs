@@ -1,7 +1,7 @@
 //! Against a real Apache Kafka: Kafka accepts and reads what this library writes, and this library reads what Kafka
 //! writes.
 //!
-//! Run with `cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored`, and with
+//! Run with `cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored`, and with
 //! `--kafka 3.9` for the formats that Kafka 4 has dropped.
 
 #[path = "kafka/broker.rs"]
@@ -10,7 +10,7 @@ mod broker;
 mod cleaner;
 #[path = "kafka/driven.rs"]
 mod driven;
-#[path = "../examples/blocking/driver.rs"]
+#[path = "../docs/blocking_driver.rs"]
 mod driver;
 #[path = "kafka/environment.rs"]
 mod environment;
@@ -68,7 +68,7 @@ fn sealed(rows: &[Row], compression: Compression) -> StampedBatch {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn kafka_reads_what_this_library_seals() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -101,7 +101,7 @@ fn kafka_reads_what_this_library_seals() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn every_produce_version_from_3_on_accepts_a_batch() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -122,7 +122,7 @@ fn every_produce_version_from_3_on_accepts_a_batch() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn zstd_before_produce_7_is_rejected() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -132,7 +132,7 @@ fn zstd_before_produce_7_is_rejected() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn timestamps_of_all_kinds_are_read_back() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -149,7 +149,7 @@ fn timestamps_of_all_kinds_are_read_back() {
 /// A batch of exactly the limit is accepted, and the same batch is rejected if the limit is one byte lower: by the
 /// broker, and before that by this library.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn max_message_bytes_counts_as_the_broker_does() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -186,7 +186,7 @@ fn max_message_bytes_counts_as_the_broker_does() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn the_default_limit_is_that_of_the_broker() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -212,7 +212,7 @@ fn the_default_limit_is_that_of_the_broker() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn log_append_time_is_the_timestamp_of_every_record() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -245,7 +245,7 @@ fn log_append_time_is_the_timestamp_of_every_record() {
 
 /// A compacted topic rejects records without a key. The broker names them, and the others can be sent.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn rejected_records_are_named_and_the_remainder_can_be_sent() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -282,7 +282,7 @@ fn rejected_records_are_named_and_the_remainder_can_be_sent() {
 /// All that a broker writes itself (its metadata log, transactions, group offsets), and what the other tests have
 /// written so far.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn every_segment_of_the_broker_is_read_to_its_end() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);

@@ -1,10 +1,10 @@
 //! Against old releases of Apache Kafka: the machine detects the format that the broker accepts, and the tools of that
 //! release read what it sends.
 //!
-//! Run with `cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored`, and with `--kafka 0.10`, `0.11`,
+//! Run with `cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored`, and with `--kafka 0.10`, `0.11`,
 //! `1.1` and `2.8`.
 
-#[path = "../examples/blocking/driver.rs"]
+#[path = "../docs/blocking_driver.rs"]
 mod driver;
 #[path = "kafka/environment.rs"]
 mod environment;
@@ -140,7 +140,7 @@ fn read(segment: &[u8], magic: Magic, compression: Compression) -> Vec<Seen> {
 }
 
 #[test]
-#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored"]
 fn the_format_is_the_broker_s_and_the_records_are_read_back_in_every_codec() {
     let kafka = OldKafka::here();
     let magic = kafka.magic();
@@ -191,7 +191,7 @@ fn tokio_producer(kafka: &OldKafka, compression: Compression) -> TokioProducer {
 }
 
 #[tokio::test]
-#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored"]
 async fn batches_of_a_producer_fit_its_brokers() {
     let kafka = OldKafka::here();
     let producer = tokio_producer(&kafka, Compression::zstd());
@@ -212,7 +212,7 @@ async fn batches_of_a_producer_fit_its_brokers() {
 }
 
 #[tokio::test]
-#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored"]
 async fn the_tokio_transport_delivers_the_same_in_every_codec() {
     let kafka = OldKafka::here();
     let magic = kafka.magic();
@@ -239,7 +239,7 @@ async fn the_tokio_transport_delivers_the_same_in_every_codec() {
 }
 
 #[test]
-#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored"]
 fn headers_are_stored_or_rejected_and_never_dropped() {
     let kafka = OldKafka::here();
     let headers = [Header::new("trace", "1"), Header::new("unit", "°C"), Header::new("trace", "2")];
@@ -270,7 +270,7 @@ fn headers_are_stored_or_rejected_and_never_dropped() {
 }
 
 #[test]
-#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored"]
 fn zstd_is_rejected_before_it_is_sent_if_the_broker_is_too_old() {
     let kafka = OldKafka::here();
     if kafka.supports(Compression::zstd()) {
@@ -286,7 +286,7 @@ fn zstd_is_rejected_before_it_is_sent_if_the_broker_is_too_old() {
 }
 
 #[test]
-#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored"]
 fn fewer_acks_and_a_batch_that_is_too_large() {
     let kafka = OldKafka::here();
     for acks in [Acks::Leader, Acks::None] {
@@ -319,7 +319,7 @@ fn fewer_acks_and_a_batch_that_is_too_large() {
 
 /// A broker without ApiVersions does not respond to it, and nothing is assumed.
 #[test]
-#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo test --test old_kafka -- --ignored"]
+#[ignore = "needs an old broker: cargo with-kafka --kafka 0.9 -- cargo witnesses --test old_kafka -- --ignored"]
 fn without_a_fallback_nothing_is_sent_to_a_broker_that_does_not_report_its_versions() {
     let kafka = OldKafka::here();
     let mut driven = Driven::new(&kafka, |config| {

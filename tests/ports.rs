@@ -16,9 +16,11 @@ use kafka_batch::machine::{LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use kafka_batch::protocol::ApiKey;
 use kafka_batch::{BatchOptions, DeliveryError, FailureReason, KafkaBatch, Record, TopicPartition, Transport};
 use server::Reply;
-use subject::{AsyncStd, Smol, Subject, Tokio};
+#[cfg(feature = "__witnesses")]
+use subject::{AsyncStd, Smol};
+use subject::{Subject, Tokio};
 
-/// Each case under each runtime.
+/// Each case over tokio, and with all features over the other runtimes.
 macro_rules! cases {
     ($($case:ident)*) => {
         $(mod $case {
@@ -27,11 +29,13 @@ macro_rules! cases {
                 crate::$case::<crate::Tokio>();
             }
 
+            #[cfg(feature = "__witnesses")]
             #[test]
             fn over_async_std() {
                 crate::$case::<crate::AsyncStd>();
             }
 
+            #[cfg(feature = "__witnesses")]
             #[test]
             fn over_smol() {
                 crate::$case::<crate::Smol>();
@@ -43,10 +47,15 @@ macro_rules! cases {
 cases! {
     a_port_with_another_protocol_is_detected
     a_port_that_does_not_respond_is_named
-    tls_to_a_plaintext_port_is_detected
     a_broker_that_does_not_respond_is_named_with_api_and_version
     a_broker_that_closes_an_idle_connection_is_not_a_warning
     a_port_without_a_listener_is_reported_with_the_error_of_the_system
+}
+
+#[cfg(feature = "__witnesses")]
+cases! {
+    a_port_with_tls_is_detected
+    tls_to_a_plaintext_port_is_detected
 }
 
 fn batch() -> KafkaBatch {
@@ -91,13 +100,10 @@ fn are_reported<S: Subject>(cases: &[Case<'_>]) {
 }
 
 fn a_port_with_another_protocol_is_detected<S: Subject>() {
-    let tls = "it answered with a TLS alert (15 03); this port requires TLS: set security.protocol to ";
     let http = "a web server answered (HTTP), not a Kafka broker: correct the address in bootstrap.servers, or in the broker's \
                 advertised.listeners";
     let closed = "the broker closed the connection while ApiVersions v3 was unanswered; if this port requires TLS";
     are_reported::<S>(&[
-        (server::tls(), &[], format!("{tls}ssl (it is plaintext)")),
-        (server::tls(), &SASL, format!("{tls}sasl_ssl (it is sasl_plaintext)")),
         (server::http(), &[], http.to_owned()),
         (
             server::closing(),
@@ -108,6 +114,15 @@ fn a_port_with_another_protocol_is_detected<S: Subject>() {
     ]);
 }
 
+#[cfg(feature = "__witnesses")]
+fn a_port_with_tls_is_detected<S: Subject>() {
+    let tls = "it answered with a TLS alert (15 03); this port requires TLS: set security.protocol to ";
+    are_reported::<S>(&[
+        (server::tls(), &[], format!("{tls}ssl (it is plaintext)")),
+        (server::tls(), &SASL, format!("{tls}sasl_ssl (it is sasl_plaintext)")),
+    ]);
+}
+
 fn a_port_that_does_not_respond_is_named<S: Subject>() {
     let port = server::silent();
     let error = refusal::<S>(port, &[]);
@@ -115,6 +130,7 @@ fn a_port_that_does_not_respond_is_named<S: Subject>() {
     assert!(error.contains(&expected), "{error}");
 }
 
+#[cfg(feature = "__witnesses")]
 fn tls_to_a_plaintext_port_is_detected<S: Subject>() {
     let tls = [("security.protocol", "ssl")];
     let sasl_and_tls = [("security.protocol", "sasl_ssl"), SASL[1], SASL[2]];

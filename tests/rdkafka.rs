@@ -4,10 +4,16 @@
 //! No test waits for a fixed time to observe what follows: if something must stay in flight, its partition has no
 //! leader until the test elects one.
 
+#[path = "rdkafka/allocation.rs"]
+mod allocation;
 #[path = "rdkafka/closing.rs"]
 mod closing;
 #[path = "rdkafka/cluster.rs"]
 mod cluster;
+#[path = "conformance_kafka/consumer.rs"]
+mod consumer;
+#[path = "allocation/counting.rs"]
+mod counting;
 #[path = "rdkafka/failures.rs"]
 mod failures;
 #[path = "rdkafka/futures.rs"]

@@ -1,7 +1,7 @@
 //! TLS and SASL with real brokers, over each transport over the machine: an accepted client publishes, and its records
 //! are read back; a rejected one gets an error with the reason, without a delay.
 //!
-//! Run with `cargo test --test security -- --ignored`. It starts Kafka 4 and 3.9, and creates certificates and users.
+//! Run with `cargo witnesses --test security -- --ignored`. It starts Kafka 4 and 3.9, and creates certificates and users.
 
 #[path = "security/broker.rs"]
 mod broker;

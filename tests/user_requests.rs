@@ -6,7 +6,7 @@ use kafka_batch::batch::CompressionRatio;
 use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch::message::*;
 use kafka_batch::*;
-use rdkafka::mocking::MockCluster;
+use kafka_batch_testing::TestCluster;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -86,8 +86,8 @@ fn librdkafka_204_build_the_batch_and_get_full_as_a_value() -> Outcome {
 /// aiokafka 216: know that this batch was delivered before the next one is sent.
 #[tokio::test]
 async fn aiokafka_216_one_batch_is_delivered_before_the_next_is_sent() -> Outcome {
-    let cluster = MockCluster::new(1)?;
-    let producer = RdkafkaProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
+    let cluster = TestCluster::start();
+    let producer = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
     let mut next_offset = 0;
     for chunk in [["1", "2"], ["3", "4"]] {
         let mut batch = producer.batch();

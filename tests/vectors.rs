@@ -155,14 +155,26 @@ impl Owned {
     }
 }
 
+/// Returns whether the codec of this name is compiled in: zstd is not, without its feature.
+fn is_compiled(codec: &str) -> bool {
+    codec.parse::<Codec>().expect("a codec in a manifest").is_compiled()
+}
+
+/// Returns the vectors all of whose codecs are compiled in.
+fn readable() -> Vec<Vector> {
+    let is_readable = |vector: &Vector| vector.batches.iter().all(|batch| is_compiled(&batch.compression));
+    good().into_iter().filter(is_readable).collect()
+}
+
 fn pinned(magic: i8) -> MagicChoice {
     MagicChoice::Pinned(Magic::from_id(magic).expect("a magic in a manifest"))
 }
 
 #[test]
 fn every_vector_decodes_to_the_records_of_its_manifest() {
-    let vectors: Vec<Vector> = good();
-    assert_eq!(vectors.len(), 392);
+    assert_eq!(good::<Vector>().len(), 392);
+    let vectors = readable();
+    assert_eq!(vectors.len(), if is_compiled("zstd") { 392 } else { 368 });
     for vector in &vectors {
         vector.records();
     }
@@ -224,6 +236,9 @@ fn every_header_equals_that_of_its_manifest() {
             None => "none",
         };
         assert_eq!(vector.timestamp_type.as_deref(), Some(timestamp_type), "{file}");
+        if !batch.codec().is_compiled() {
+            continue;
+        }
         for record in &batch.records(DEFAULT_MAX_DECOMPRESSED).expect(file) {
             assert!(!batch.is_control() || record.expect(file).control().is_ok(), "{file}");
         }
@@ -285,7 +300,7 @@ fn every_overflow_scenario_ends_as_with_aiokafka() {
     let mut scenarios: Vec<Overflow> = entries("overflow.json");
     scenarios.extend(entries("overflow-large.json"));
     assert_eq!(scenarios.len(), 75);
-    for scenario in &scenarios {
+    for scenario in scenarios.iter().filter(|scenario| is_compiled(&scenario.compression)) {
         let name = &scenario.name;
         let compression: Compression = scenario.compression.parse().expect(name);
         let mut batch = BatchOptions::default()

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) partition: Option<i32>,
 
-    /// The number of records to publish; the cluster inside this program keeps 5 MiB per partition
+    /// The number of records to publish
     #[arg(long, value_name = "RECORDS", default_value_t = 10_000)]
     pub(crate) count: u32,
 

@@ -10,9 +10,10 @@
 
 mod args;
 mod cluster;
+#[path = "../../docs/blocking_driver.rs"]
 mod driver;
 mod failure;
-#[path = "../publish/readback.rs"]
+#[path = "../readback/mod.rs"]
 mod readback;
 
 use std::fmt;
@@ -186,15 +187,16 @@ fn place(delivery: &Delivery) -> String {
     }
 }
 
-/// Reads every record back with another client, unless the offsets are unknown.
-fn read_back(args: &Args, cluster: &Cluster, mut deliveries: Vec<Delivery>) -> Result<&'static str, Failure> {
+/// Reads every record back, unless the offsets are unknown.
+fn read_back(args: &Args, cluster: &Cluster, mut deliveries: Vec<Delivery>) -> Result<String, Failure> {
     if args.acks == Acks::None {
-        return Ok("not read back: with --acks 0 their offsets are unknown");
+        return Ok("not read back: with --acks 0 their offsets are unknown".to_owned());
     }
-    let mut readback = ReadBack::new(&cluster.bootstrap_servers(), args.timeout)?;
+    let brokers = cluster.bootstrap_servers();
+    let mut readback = ReadBack::new(cluster.embedded.as_ref(), &brokers, args.timeout)?;
     deliveries.sort_by_key(|delivery| (delivery.topic_partition().partition, delivery.base_offset()));
     for delivery in deliveries {
         readback.compare(delivery)?;
     }
-    Ok("all read back as they were published")
+    Ok(readback.result(&brokers, &args.topic))
 }

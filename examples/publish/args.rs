@@ -9,7 +9,7 @@ use kafka_batch::{Compression, DEFAULT_BATCH_SIZE};
 
 use crate::transport::TransportName;
 
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/bike-stations.jsonl");
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/bike-stations.jsonl");
 
 /// Publishes JSON lines to Kafka, shows how its batches fill, reads them back, and compares them.
 ///

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! cargo run --example publish
-//! cargo run --example publish -- --transport rdkafka
 //! cargo run --example publish -- --brokers localhost:9092 --topic orders --compression gzip orders.jsonl
+//! cargo run --example publish --features rdkafka -- --transport rdkafka
 //! ```
 //!
 //! The central function is [`fill`]: a full batch is a return value and not an error, and the program decides what to do.
@@ -12,6 +12,7 @@
 mod args;
 mod cluster;
 mod failure;
+#[path = "../readback/mod.rs"]
 mod readback;
 mod readings;
 mod screen;
@@ -60,25 +61,31 @@ async fn run(args: &Args, screen: &Screen, summary: &mut Summary) -> Result<(), 
     let readings = Readings::open(args)?.peekable();
     let cluster = Cluster::find(args)?;
     let brokers = cluster.addresses();
-    let readback = ReadBack::new(&brokers, args.timeout)?;
+    let mut readback = ReadBack::new(cluster.embedded(), &brokers, args.timeout)?;
     match args.transport {
         TransportName::Tokio => {
-            publish(transport::over_tokio(args, &brokers)?, readings, readback, args, screen, summary).await
+            publish(transport::over_tokio(args, &brokers)?, readings, &mut readback, args, screen, summary).await?;
         }
+        #[cfg(feature = "async-std")]
         TransportName::AsyncStd => {
-            publish(transport::over_async_std(args, &brokers)?, readings, readback, args, screen, summary).await
+            publish(transport::over_async_std(args, &brokers)?, readings, &mut readback, args, screen, summary).await?;
         }
+        #[cfg(feature = "rdkafka")]
         TransportName::Rdkafka => {
-            publish(transport::over_rdkafka(args, &brokers)?, readings, readback, args, screen, summary).await
+            publish(transport::over_rdkafka(args, &brokers)?, readings, &mut readback, args, screen, summary).await?;
         }
+        #[cfg(not(all(feature = "async-std", feature = "rdkafka")))]
+        missing => return Err(transport::not_built_in(missing)),
     }
+    summary.read_back = readback.result(&brokers, &args.topic);
+    Ok(())
 }
 
 /// Publishes the input, one batch at a time, over any transport.
 async fn publish(
     producer: impl Transport,
     mut readings: Peekable<Readings<'_>>,
-    mut readback: ReadBack,
+    readback: &mut ReadBack<'_>,
     args: &Args,
     screen: &Screen,
     summary: &mut Summary,

@@ -14,6 +14,8 @@ pub(crate) struct Summary {
     sealed: usize,
     partitions: BTreeMap<i32, Share>,
     pub(crate) one_batch_on_the_wire: bool,
+    /// What was found by reading the records back.
+    pub(crate) read_back: String,
 }
 
 /// The totals of one partition.
@@ -48,7 +50,7 @@ impl Summary {
     }
 
     pub(crate) fn message(&self, args: &Args) -> String {
-        let Self { batches, records, raw, sealed, .. } = self;
+        let Self { batches, records, raw, sealed, read_back, .. } = self;
         let codec = args.compression.codec();
         let percent = sealed * 100 / raw.max(&1);
         // The sizes counted here are those on the wire only if the transport sends the filled batches themselves.
@@ -58,7 +60,7 @@ impl Summary {
             ", sealed here; librdkafka makes and compresses batches of its own, and what it sent can differ"
         };
         let mut text = format!(
-            "\nbatches      {batches}\nrecords      {records}, all read back as they were published\n\
+            "\nbatches      {batches}\nrecords      {records}, {read_back}\n\
              raw          {raw} bytes\ncompressed   {sealed} bytes, {percent} % ({codec}{whose})"
         );
         for (partition, share) in &self.partitions {

@@ -1,8 +1,11 @@
 //! Creates the transports; the rest of the program is the same for all.
 
 use clap::ValueEnum;
-use kafka_batch::transports::rdkafka::ConfigError;
-use kafka_batch::{AsyncStdProducer, BatchOptions, RdkafkaProducer, SendErrorReason, TokioProducer, Transport};
+#[cfg(feature = "async-std")]
+use kafka_batch::AsyncStdProducer;
+use kafka_batch::{BatchOptions, SendErrorReason, TokioProducer, Transport};
+#[cfg(feature = "rdkafka")]
+use kafka_batch::{RdkafkaProducer, transports::rdkafka::ConfigError};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -12,10 +15,18 @@ use crate::failure::Failure;
 pub(crate) enum TransportName {
     /// sends the filled batches as they are, on tokio
     Tokio,
-    /// sends the filled batches as they are, on async-std
+    /// sends the filled batches as they are, on async-std (needs --features async-std)
     AsyncStd,
-    /// librdkafka, which builds its own batches
+    /// librdkafka, which builds its own batches (needs --features rdkafka)
     Rdkafka,
+}
+
+/// Returns the failure for a transport whose feature is not enabled.
+#[cfg(not(all(feature = "async-std", feature = "rdkafka")))]
+pub(crate) fn not_built_in(transport: TransportName) -> Failure {
+    let name = transport.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let remedy = format!("cargo run --example publish --features {name} -- --transport {name}");
+    Failure::new(format!("this program was built without the transport {name}"), remedy)
 }
 
 pub(crate) fn over_tokio(args: &Args, brokers: &str) -> Result<TokioProducer, Failure> {
@@ -24,6 +35,7 @@ pub(crate) fn over_tokio(args: &Args, brokers: &str) -> Result<TokioProducer, Fa
     builder.build().map_err(|error| Failure::new(error, "see to --brokers"))
 }
 
+#[cfg(feature = "async-std")]
 pub(crate) fn over_async_std(args: &Args, brokers: &str) -> Result<AsyncStdProducer, Failure> {
     let builder = AsyncStdProducer::builder().batch_options(options(args));
     let builder = settings(args, brokers).into_iter().fold(builder, |builder, (name, value)| builder.set(name, value));
@@ -39,6 +51,7 @@ fn settings(args: &Args, brokers: &str) -> [(&'static str, String); 3] {
     ]
 }
 
+#[cfg(feature = "rdkafka")]
 pub(crate) fn over_rdkafka(args: &Args, brokers: &str) -> Result<RdkafkaProducer, Failure> {
     // librdkafka compresses its own batches, so it gets the same compression settings as ours.
     let compression = args.compression.to_string();
@@ -58,6 +71,7 @@ fn options(args: &Args) -> BatchOptions {
 }
 
 /// Returns the failure for an argument that librdkafka rejects.
+#[cfg(feature = "rdkafka")]
 fn misconfigured(args: &Args, error: &ConfigError) -> Failure {
     let compression = args.compression;
     let (option, remedy) = match error {

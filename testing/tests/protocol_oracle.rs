@@ -12,8 +12,8 @@ use kafka_batch_testing::wire::metadata::*;
 use kafka_batch_testing::wire::produce::*;
 use kafka_batch_testing::wire::sasl::*;
 use kafka_batch_testing::wire::{self, Field, Frames};
-use kafka_protocol::messages as theirs;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message};
+use kafka_batch_witnesses::kafka_protocol::messages as theirs;
+use kafka_batch_witnesses::kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message};
 
 /// Checks a request in all versions.
 fn request<T: Encodable + Decodable + Message + HeaderVersion>(

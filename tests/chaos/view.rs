@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use kafka_batch_witnesses::rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer};
+use kafka_batch_witnesses::rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use std::time::Duration;
 
 use crate::progress::{PATIENCE, look_until};

@@ -1,83 +1,116 @@
-//! The cluster of a case, and its logs.
+//! The cluster of a case, and its logs: that of `kafka-batch-testing`.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-use std::{fs, process};
+use std::time::{Duration, SystemTime};
 
-use kafka_batch::decode::RecordBatches;
-use kafka_batch::proptest::OwnedRecord;
-use kafka_batch::{BatchOptions, TopicPartition};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use kafka_batch::proptest::{OwnedHeader, OwnedRecord};
+use kafka_batch::{Delivery, Timestamp, TopicPartition};
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, Release, StoredRecord, TestCluster, TestClusterBuilder, Topic};
 
-use crate::environment::variable;
-use crate::futures::block_on;
-use crate::log::{self, PATIENCE};
+use crate::log;
+use crate::setup::{Answer, name, wanted};
 use crate::subject::{Subject, Wanted};
 
 /// A cluster, and a topic of three partitions that no other case uses.
 pub(crate) struct Cluster {
-    mock: Option<MockCluster<'static, DefaultProducerContext>>,
-    servers: String,
+    cluster: TestCluster,
     topic: String,
 }
 
 impl Cluster {
-    /// Starts one broker of librdkafka's mock cluster.
+    /// Starts one broker.
     pub(crate) fn new() -> Self {
         Self::of(1)
     }
 
-    pub(crate) fn of(brokers: i32) -> Self {
-        let mock = MockCluster::new(brokers).unwrap();
+    pub(crate) fn of(brokers: usize) -> Self {
+        Self::with(TestCluster::builder().brokers(brokers), |topic| topic)
+    }
+
+    fn with(builder: TestClusterBuilder, settings: impl FnOnce(Topic) -> Topic) -> Self {
         let topic = name();
-        mock.create_topic(&topic, 3, brokers.min(3)).unwrap();
-        mock.partition_leader(&topic, 0, Some(1)).unwrap();
-        Self { servers: mock.bootstrap_servers(), mock: Some(mock), topic }
+        let cluster = builder.topic(settings(Topic::new(&topic).partitions(3))).start().unwrap();
+        cluster.move_leader(&topic, 0, 1);
+        Self { cluster, topic }
+    }
+
+    /// Starts one broker of a release whose newest format is magic 1.
+    pub(crate) fn of_magic_1() -> Self {
+        Self::with(TestCluster::builder().release(Release::V0_10), |topic| topic)
+    }
+
+    /// Starts one broker that does not create this topic when it is used.
+    pub(crate) fn without(_topic: &str) -> Self {
+        Self::with(TestCluster::builder().auto_create(false), |topic| topic)
+    }
+
+    /// Starts one broker whose topic has the time of the append as timestamp.
+    pub(crate) fn with_append_time() -> Self {
+        Self::with(TestCluster::builder(), Topic::log_append_time)
+    }
+
+    /// Starts one broker: it behaves like Apache Kafka's.
+    pub(crate) fn real() -> Self {
+        Self::new()
+    }
+
+    /// Starts one with these settings of the topic.
+    pub(crate) fn real_with(settings: &[(&str, &str)]) -> Self {
+        Self::with(TestCluster::builder(), |topic| {
+            settings.iter().fold(topic, |topic, setting| match *setting {
+                ("message.timestamp.type", "LogAppendTime") => topic.log_append_time(),
+                ("cleanup.policy", "compact") => topic.compacted(),
+                ("max.message.bytes", bytes) => topic.max_message_bytes(bytes.parse().unwrap()),
+                other => panic!("{other:?} is not a setting of this cluster"),
+            })
+        })
     }
 
     /// Starts one whose partition 0 has no leader: batches to it wait until [`release`](Self::release).
     pub(crate) fn held() -> Self {
         let cluster = Self::new();
-        cluster.mock().partition_leader(&cluster.topic, 0, None).unwrap();
+        assert!(cluster.cluster.remove_leader(&cluster.topic, 0));
         cluster
     }
 
     pub(crate) fn release(&self) {
-        self.mock().partition_leader(&self.topic, 0, Some(1)).unwrap();
+        self.set_leader(0, 1);
     }
 
-    /// Connects to the Apache Kafka that the environment names. A case without it fails; it is not skipped.
-    pub(crate) fn kafka() -> Self {
-        Self::kafka_with(&[])
+    pub(crate) fn set_leader(&self, partition: i32, broker: i32) {
+        assert!(self.cluster.move_leader(&self.topic, partition, broker));
     }
 
-    /// Connects with these settings of the topic.
-    pub(crate) fn kafka_with(settings: &[(&str, &str)]) -> Self {
-        Self::at(variable("KAFKA_BATCH_BROKERS"), settings)
+    pub(crate) fn stop_broker(&self, broker: i32) {
+        assert!(self.cluster.kill(broker));
     }
 
-    /// Connects to the Kafka at this address.
-    pub(crate) fn at(servers: String, settings: &[(&str, &str)]) -> Self {
-        let topic = name();
-        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
-        let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1));
-        // Records of the years 1 and 9999 are not deleted.
-        let any_time = [("message.timestamp.after.max.ms", "9223372036854775807"), ("retention.ms", "-1")];
-        let new = any_time.iter().chain(settings).fold(new, |new, (name, value)| new.set(name, value));
-        let made = block_on(admin.create_topics([&new], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
-        assert_eq!(made.unwrap(), [Ok(topic.clone())]);
-        (0..3).for_each(|partition| wait_for_leader(&servers, &topic, partition));
-        Self { mock: None, servers, topic }
+    pub(crate) fn start_broker(&self, broker: i32) {
+        assert!(self.cluster.restart(broker).unwrap());
     }
 
-    pub(crate) fn mock(&self) -> &MockCluster<'static, DefaultProducerContext> {
-        self.mock.as_ref().expect("a mock cluster")
+    /// Lets all brokers execute requests, and respond after this test.
+    pub(crate) fn hold_responses(&self) {
+        self.cluster.inject(Fault::new(FaultKind::DelayResponse(Duration::MAX)).always());
+    }
+
+    pub(crate) fn hold_responses_of(&self, broker: i32) {
+        assert!(self.cluster.inject_at(broker, Fault::new(FaultKind::DelayResponse(Duration::MAX)).always()));
+    }
+
+    pub(crate) fn end_of_holding(&self) {
+        self.cluster.end_faults();
+        self.cluster.release_held();
+    }
+
+    /// Returns the timestamp that a delivery of a record with this timestamp has.
+    pub(crate) fn timestamp_in_delivery(&self, of_record: i64) -> Timestamp {
+        Timestamp::from_millis(of_record)
+    }
+
+    /// Asserts that a delivery has the broker's time.
+    pub(crate) fn assert_has_append_time(&self, delivery: &Delivery) {
+        let age = Timestamp::from(SystemTime::now()).millis() - delivery.log_append_time().unwrap().millis();
+        assert!((0..60_000).contains(&age), "{age} ms");
     }
 
     pub(crate) fn topic(&self) -> &str {
@@ -88,13 +121,19 @@ impl Cluster {
         TopicPartition::new(&self.topic, partition)
     }
 
-    /// Sets the errors of the next Produce responses.
-    pub(crate) fn produce_errors(&self, errors: &[RDKafkaRespErr]) {
-        self.mock().request_errors(RDKafkaApiKey::Produce, errors);
+    /// Sets how the next Produce requests are answered.
+    pub(crate) fn answer_produce(&self, answers: &[Answer]) {
+        for answer in answers {
+            let kind = match answer {
+                Answer::Error(code) => FaultKind::Refuse { code: code.0, all: true },
+                Answer::Close => FaultKind::CloseConnection { done: false },
+            };
+            self.cluster.inject(Fault::new(kind).api(ApiKey::Produce));
+        }
     }
 
     pub(crate) fn wanted(&self) -> Wanted {
-        wanted(self.servers.clone())
+        wanted(self.cluster.bootstrap_servers())
     }
 
     pub(crate) fn producer<S: Subject>(&self) -> S::Producer {
@@ -107,7 +146,12 @@ impl Cluster {
     }
 
     pub(crate) fn log_of(&self, partition: i32) -> Vec<(i64, OwnedRecord)> {
-        log::of(&self.servers, &self.topic, partition)
+        self.log_of_topic(&self.topic, partition)
+    }
+
+    pub(crate) fn log_of_topic(&self, topic: &str, partition: i32) -> Vec<(i64, OwnedRecord)> {
+        let log = self.cluster.log(topic, partition).expect("the partition");
+        log.records().expect("valid batches").into_iter().map(owned).collect()
     }
 
     /// Returns the values in the log of partition 0.
@@ -115,52 +159,25 @@ impl Cluster {
         log::values(self.log())
     }
 
-    /// Deletes the records of partition 0 before this offset.
-    pub(crate) fn delete_records_before(&self, offset: i64) {
-        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
-        let mut until = TopicPartitionList::new();
-        until.add_partition_offset(&self.topic, 0, Offset::Offset(offset)).unwrap();
-        let deleted = block_on(admin.delete_records(&until, &AdminOptions::new().operation_timeout(Some(PATIENCE))));
-        assert_eq!(deleted.unwrap().elements()[0].error(), Ok(()));
-    }
-
-    /// Adds a fourth partition.
-    pub(crate) fn add_partition(&self) {
-        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &self.servers).create().unwrap();
-        let four = NewPartitions::new(&self.topic, 4);
-        let made = block_on(admin.create_partitions([&four], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
-        assert_eq!(made.unwrap(), [Ok(self.topic.clone())]);
-        wait_for_leader(&self.servers, &self.topic, 3);
-    }
-
-    /// Returns how many batches the log of partition 0 has, if this is a Kafka whose files are accessible.
+    /// Returns how many batches the log of partition 0 has.
     pub(crate) fn batches(&self) -> usize {
-        let folder = PathBuf::from(variable("KAFKA_BATCH_KAFKA_DATA")).join(format!("{}-0", self.topic));
-        let segment = fs::read(folder.join("00000000000000000000.log")).unwrap();
-        RecordBatches::new(&segment).map(Result::unwrap).count()
+        self.cluster.log(&self.topic, 0).expect("the partition").batches().len()
     }
 }
 
-/// Returns a topic name that no other case uses, also with the mock cluster: a case may leave a producer with an
-/// undelivered batch, and the next cluster may get the port to which that producer connects.
-fn name() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("conformance-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// Waits for the leaders of a new topic, which do not know it at first and return an error. Kafka does not report when
-/// that ends.
-fn wait_for_leader(servers: &str, topic: &str, partition: i32) {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", servers).set("group.id", "tests").create().unwrap();
-    let start = Instant::now();
-    while let Err(error) = consumer.fetch_watermarks(topic, partition, PATIENCE) {
-        assert!(start.elapsed() < PATIENCE, "{topic}-{partition} has no leader: {error}");
+/// Whatever a case does, what the producer sends is well-formed.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let mut violations = self.cluster.violations();
+            violations.retain(|violation| !violation.ends_with("some records are rejected")); // a case wants that
+            assert_eq!(violations, [""; 0]);
+        }
     }
 }
 
-/// Creates a producer for these brokers, with the settings of most cases.
-pub(crate) fn wanted(servers: String) -> Wanted {
-    let options = BatchOptions::default();
-    Wanted { servers, options, buffer: 32 << 20, patience: Duration::from_secs(30), acks: "all", linger: "0", seed: 7 }
+fn owned(StoredRecord { offset, timestamp_ms, key, value, headers, .. }: StoredRecord) -> (i64, OwnedRecord) {
+    let headers = headers.into_iter().map(|(name, value)| OwnedHeader { name, value: value.map(Vec::from) }).collect();
+    let timestamp = Some(Timestamp::from_millis(timestamp_ms));
+    (offset, OwnedRecord { key: key.map(Vec::from), value: value.map(Vec::from), headers, timestamp })
 }

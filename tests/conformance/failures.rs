@@ -8,10 +8,10 @@ use kafka_batch::{
     BatchOptions, DeliveryError, FailureReason, Fate, KafkaBatch, Publish, PublishError, SealErrorReason, SendError,
     SendErrorReason, TopicPartition, Transport,
 };
-use rdkafka::types::RDKafkaRespErr as Code;
 
-use crate::cluster::{Cluster, wanted};
+use crate::cluster::Cluster;
 use crate::log::{batch, counted};
+use crate::setup::{Answer, wanted};
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_and_to_kafka! {
@@ -54,8 +54,7 @@ async fn an_empty_batch<S: Subject>(cluster: Cluster) {
 }
 
 async fn a_topic_that_does_not_exist<S: Subject>() {
-    let cluster = Cluster::new();
-    cluster.mock().topic_error("missing", Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let cluster = Cluster::without("missing");
     let producer = S::create(Wanted { patience: Duration::from_millis(300), ..cluster.wanted() });
     let error = rejected::<S>(&producer, &batch(["v"]), TopicPartition::new("missing", 0)).await;
     assert!(matches!(&error.reason, SendErrorReason::UnknownTopic { topic } if topic == "missing"), "{error}");
@@ -118,7 +117,7 @@ async fn brokers_that_do_not_respond<S: Subject>() {
 async fn a_batch_that_the_broker_finds_too_large_is_returned_and_split<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
-    cluster.produce_errors(&[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    cluster.answer_produce(&[Answer::Error(ErrorCode::MESSAGE_TOO_LARGE)]);
     let values = counted(9);
     let error = failed::<S>(&producer, &batch(&values), cluster.partition(0)).await;
     assert_eq!(error.reason.code(), Some(ErrorCode::MESSAGE_TOO_LARGE), "{error}");
@@ -163,10 +162,10 @@ async fn a_batch_that_is_too_large_after_sealing<S: Subject>(cluster: Cluster) {
 async fn retriable_errors_are_retried_without_loss_and_in_order<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
-    cluster.produce_errors(&[
-        Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-        Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-        Code::RD_KAFKA_RESP_ERR__TRANSPORT, // the mock broker closes the connection
+    cluster.answer_produce(&[
+        Answer::Error(ErrorCode::NOT_ENOUGH_REPLICAS),
+        Answer::Error(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        Answer::Close,
     ]);
     let values = counted(100);
     let mut pending = Vec::new();
@@ -183,13 +182,13 @@ async fn other_errors_are_reported_by_name_and_the_producer_continues<S: Subject
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     let codes = [
-        (Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, ErrorCode::INVALID_TIMESTAMP),
-        (Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT),
-        (Code::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, ErrorCode::POLICY_VIOLATION),
-        (Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        ErrorCode::INVALID_TIMESTAMP,
+        ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        ErrorCode::POLICY_VIOLATION,
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ];
-    for (number, (answer, expected)) in codes.into_iter().enumerate() {
-        cluster.produce_errors(&[answer]);
+    for (number, expected) in codes.into_iter().enumerate() {
+        cluster.answer_produce(&[Answer::Error(expected)]);
         let error = failed::<S>(&producer, &batch(["refused"]), cluster.partition(0)).await;
         assert_eq!(error.reason.code(), Some(expected), "{error}");
         let text = error.to_string();
@@ -213,9 +212,9 @@ async fn a_broker_that_stops_and_returns<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
     producer.send_batch(batch(["before"]), cluster.partition(0)).await.unwrap().await.unwrap();
-    cluster.mock().broker_down(1).unwrap();
+    cluster.stop_broker(1);
     let during = producer.send_batch(batch(["during"]), cluster.partition(0)).await.unwrap();
-    cluster.mock().broker_up(1).unwrap();
+    cluster.start_broker(1);
     assert_eq!(during.await.unwrap().base_offset(), Some(1));
     producer.send_batch(batch(["after"]), cluster.partition(0)).await.unwrap().await.unwrap();
     assert_eq!(cluster.values(), ["before", "during", "after"]);
@@ -227,7 +226,7 @@ async fn a_leader_that_changes<S: Subject>() {
     let mut pending = Vec::new();
     let values = counted(60);
     for (number, value) in values.iter().enumerate() {
-        cluster.mock().partition_leader(cluster.topic(), 0, Some(number as i32 / 7 % 3 + 1)).unwrap();
+        cluster.set_leader(0, number as i32 / 7 % 3 + 1);
         pending.push(producer.send_batch(batch([value]), cluster.partition(0)).await.unwrap());
     }
     for (number, pending) in pending.into_iter().enumerate() {
@@ -249,24 +248,24 @@ async fn a_batch_without_a_response_may_have_been_written<S: Subject>() {
     let cluster = Cluster::new();
     let producer = S::create(Wanted { patience: Duration::from_secs(3), ..cluster.wanted() });
     producer.send_batch(batch(["a response"]), cluster.partition(0)).await.unwrap().await.unwrap();
-    cluster.mock().broker_round_trip_time(-1, Duration::from_secs(20)).unwrap();
+    cluster.hold_responses();
     let error = failed::<S>(&producer, &batch(["no response"]), cluster.partition(0)).await;
     assert!(matches!(error.reason, FailureReason::TimedOut { .. }), "{error}");
     assert_eq!(error.fate(), Some(Fate::Unknown));
     assert!(error.may_have_been_written());
-    cluster.mock().broker_round_trip_time(-1, Duration::ZERO).unwrap();
+    cluster.end_of_holding();
     assert_eq!(cluster.values(), ["a response", "no response"], "both were written");
 }
 
 async fn a_slow_broker_does_not_delay_others<S: Subject>() {
     let cluster = Cluster::of(2);
-    cluster.mock().partition_leader(cluster.topic(), 1, Some(2)).unwrap();
+    cluster.set_leader(1, 2);
     let producer = cluster.producer::<S>();
     let to = |partition| cluster.partition(partition);
     for partition in [0, 1] {
         producer.send_batch(batch(["first"]), to(partition)).await.unwrap().await.unwrap();
     }
-    cluster.mock().broker_round_trip_time(1, Duration::from_secs(20)).unwrap();
+    cluster.hold_responses_of(1);
     let large = || batch([vec![b'x'; 900_000]]);
     let mut slow = Vec::new();
     for _ in 0..10 {

@@ -7,23 +7,17 @@ use std::time::Duration;
 use kafka_batch::message::OutgoingMessage;
 use kafka_batch::partitioner::partition_for_key;
 use kafka_batch::proptest::OwnedHeader;
+use kafka_batch::protocol::ErrorCode;
 use kafka_batch::{
     AppendError, BatchOptions, EnqueueErrorReason, FailureReason, Fate, Producer, Record, SendErrorReason,
     SendMessageError, Timestamp,
 };
-use rdkafka::types::RDKafkaRespErr as Code;
 
 use crate::cluster::Cluster;
 use crate::futures::poll_once;
 use crate::log::{batch, counted, values};
+use crate::setup::Answer;
 use crate::subject::{Subject, Wanted};
-
-macro_rules! over_the_machine {
-    ($($case:ident)*) => {
-        mount! { over_tokio Tokio () [] $($case)* }
-        mount! { over_async_std AsyncStd () [] $($case)* }
-    };
-}
 
 over_the_machine! {
     a_message_has_its_own_offset_and_timestamp
@@ -53,9 +47,8 @@ async fn a_message_has_its_own_offset_and_timestamp<S: Subject<Producer: Into<Pr
     let producer = producer::<S>(cluster.wanted());
     let to = (cluster.topic(), 0);
     let first = producer.send(to, Record::new("plain").timestamp(5)).await.unwrap();
-    // librdkafka's mock cluster answers this as the time of the append to all requests.
-    let append_time = Timestamp::from_millis(1_234);
-    assert_eq!((first.partition, first.offset, first.timestamp), (0, Some(0), append_time));
+    assert_eq!((first.partition, first.offset), (0, Some(0)));
+    assert_eq!(first.timestamp, cluster.timestamp_in_delivery(5));
     let message = OutgoingMessage::new("a message").key("k").header("source", "test");
     let second = producer.send(&cluster.partition(0), &message).await.unwrap();
     assert_eq!(second.offset, Some(1));
@@ -216,8 +209,7 @@ async fn a_dropped_producer_still_sends_what_was_accepted<S: Subject<Producer: I
 }
 
 async fn a_topic_that_does_not_exist_is_refused<S: Subject<Producer: Into<Producer>>>() {
-    let cluster = Cluster::new();
-    cluster.mock().topic_error("missing", Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let cluster = Cluster::without("missing");
     let producer = producer::<S>(Wanted { patience: Duration::from_millis(300), ..cluster.wanted() });
     let error = producer.enqueue("missing", "v").await.unwrap_err();
     assert!(
@@ -251,7 +243,7 @@ async fn a_message_that_is_too_large_is_refused<S: Subject<Producer: Into<Produc
 
 async fn a_failure_is_that_of_each_message_of_the_batch<S: Subject<Producer: Into<Producer>>>() {
     let cluster = Cluster::new();
-    cluster.produce_errors(&[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    cluster.answer_produce(&[Answer::Error(ErrorCode::MESSAGE_TOO_LARGE)]);
     let producer = producer::<S>(Wanted { linger: HOUR, ..cluster.wanted() });
     let mut pending = Vec::new();
     for value in counted(3) {

@@ -7,13 +7,14 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use kafka_batch::partitioner::partition_for_key;
+use kafka_batch::protocol::ErrorCode;
 use kafka_batch::publisher::{PartitionedPublisher, UndeliveredReason};
 use kafka_batch::{BatchOptions, Record};
-use rdkafka::types::RDKafkaRespErr;
 
 use crate::cluster::Cluster;
 use crate::futures::poll_once;
 use crate::log;
+use crate::setup::Answer;
 use crate::subject::{Subject, Wanted};
 
 over_each_transport_and_to_kafka! {
@@ -138,7 +139,7 @@ async fn after_a_stop_what_was_taken_is_delivered_and_the_rest_is_in_the_source<
 async fn what_fails_is_returned_and_the_others_are_delivered<S: Subject>() {
     let cluster = Cluster::new();
     let producer = cluster.producer::<S>();
-    cluster.produce_errors(&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    cluster.answer_produce(&[Answer::Error(ErrorCode::MESSAGE_TOO_LARGE)]);
     let source = Source::default();
     let publisher = PartitionedPublisher::from_poll_fn(&producer, cluster.topic(), |_| source.poll(), SystemTime::now);
     let mut publisher = publisher.await.unwrap().linger(Duration::ZERO, S::sleep);

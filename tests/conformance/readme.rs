@@ -1,13 +1,17 @@
 //! The code blocks of the README and the guide, compiled and run. Each block is a file in `shown/`, and a page must
 //! contain the whole file.
 
+use kafka_batch::protocol::ErrorCode;
 use kafka_batch::{DeliveryError, FailureReason, Fate, Record, RecordError, TopicPartition};
-
-use rdkafka::types::RDKafkaRespErr;
+#[cfg(feature = "__witnesses")]
+use kafka_batch_witnesses::smol;
 
 use crate::cluster::Cluster;
-use crate::log::{batch, counted, of, values};
-use crate::subject::{AsyncStd, Rdkafka, Subject, Tokio};
+use crate::log::{batch, counted, values};
+use crate::setup::Answer;
+#[cfg(feature = "__witnesses")]
+use crate::subject::{AsyncStd, Rdkafka};
+use crate::subject::{Subject, Tokio};
 
 const README: &str = include_str!("../../README.md");
 const GUIDE: &str = include_str!("../../docs/guide.md");
@@ -26,7 +30,7 @@ macro_rules! over_each_producer {
                 let cluster = Cluster::new();
                 let servers = cluster.wanted().servers;
                 $block_on(publish(&servers)).unwrap();
-                assert_eq!(values(of(&servers, "readings", 0)), ["21.5", "21.7"]);
+                assert_eq!(values(cluster.log_of_topic("readings", 0)), ["21.5", "21.7"]);
             }
         }
     )*};
@@ -34,6 +38,10 @@ macro_rules! over_each_producer {
 
 over_each_producer! {
     over_tokio TokioProducer Tokio::block_on;
+}
+
+#[cfg(feature = "__witnesses")]
+over_each_producer! {
     over_async_std AsyncStdProducer AsyncStd::block_on;
     over_smol SmolProducer smol::block_on;
     over_rdkafka RdkafkaProducer Rdkafka::block_on;
@@ -163,11 +171,11 @@ fn undeliverable_batches_of_a_stream_are_kept() {
 #[test]
 fn a_batch_that_cannot_succeed_is_kept() {
     for (errors, written, kept) in [
-        (vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 0, 3), // sending the same again is useless
+        (vec![Answer::Error(ErrorCode::MESSAGE_TOO_LARGE)], 0, 3), // sending the same again is useless
         (vec![], 3, 0),
     ] {
         let cluster = Cluster::new();
-        cluster.produce_errors(&errors);
+        cluster.answer_produce(&errors);
         let left = Tokio::block_on(async {
             let (sender, receiver) = tokio::sync::mpsc::channel(10);
             for reading in counted(3) {

@@ -1,18 +1,17 @@
 //! What concerns only the transports with their own task: a runtime that ends earlier, or that is missing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use kafka_batch::transports::async_std::ConfigError;
+use kafka_batch::compression::Codec;
+use kafka_batch::protocol::ErrorCode;
+use kafka_batch::transports::tokio::ConfigError;
 use kafka_batch::{
-    AsyncStdProducer, BatchOptions, Capabilities, Compression, FailureReason, Fate, Magic, MagicChoice,
-    SendErrorReason, SmolProducer, TokioProducer, Transport,
+    BatchOptions, Capabilities, Compression, FailureReason, Fate, Magic, MagicChoice, SendErrorReason, TokioProducer,
+    Transport,
 };
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::cluster::Cluster;
 use crate::futures::block_on;
 use crate::log::{batch, counted};
+use crate::setup::Answer;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
@@ -60,7 +59,7 @@ fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
     let (_producer, pending) = runtime.block_on(async {
         let producer = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers).build().unwrap();
         producer.send_batch(batch(["a"]), cluster.partition(0)).await.unwrap().await.unwrap();
-        cluster.mock().broker_round_trip_time(-1, std::time::Duration::from_secs(20)).unwrap();
+        cluster.hold_responses();
         let pending = producer.send_batch(batch(["b"]), cluster.partition(0)).await.unwrap();
         tokio::task::yield_now().await; // the producer's task runs
         (producer, pending)
@@ -74,7 +73,7 @@ fn what_was_sent_when_the_runtime_was_shut_down_is_unknown() {
 #[test]
 fn a_dropped_task_is_like_a_runtime_that_is_shut_down() {
     let cluster = Cluster::held();
-    let builder = AsyncStdProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
+    let builder = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
     let (producer, work) = builder.build_with_task().unwrap();
     let mut counted = Box::pin(producer.partition_count(cluster.topic()));
     assert!(crate::futures::poll_once(counted.as_mut()).is_pending());
@@ -83,73 +82,24 @@ fn a_dropped_task_is_like_a_runtime_that_is_shut_down() {
     assert!(matches!(error, SendErrorReason::Stopped), "{error}");
 }
 
-/// That would be a bug of this crate, or of the executor, but no future waits for ever.
-#[test]
-fn a_task_that_panics_leaves_no_future_pending() {
-    let cluster = Cluster::held();
-    let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
-    let (producer, work) = builder.build_with_task().unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let thread = std::thread::spawn(move || {
-        let mut work = work;
-        block_on(std::future::poll_fn(|context| {
-            assert!(!stopped.load(Ordering::SeqCst), "this panic is intended");
-            work.as_mut().poll(context)
-        }));
-    });
-    let pending = block_on(producer.send_batch(batch(["a"]), cluster.partition(0))).unwrap();
-    stop.store(true, Ordering::SeqCst);
-    drop(block_on(producer.partition_count("wakes the task"))); // which gets the error that it has stopped
-    assert!(thread.join().is_err());
-    let error = block_on(pending).unwrap_err();
-    assert!(is_stopped(&error.reason), "{error}");
-    assert_eq!((error.fate(), *error.batch.unwrap()), (Some(Fate::NotWritten), batch(["a"])));
-}
-
 #[test]
 fn without_a_runtime_tokio_s_producer_reports_it() {
     let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:9092");
     assert!(matches!(builder.build(), Err(ConfigError::NoRuntime { .. })));
 }
 
-#[test]
-fn under_smol() {
-    let cluster = Cluster::new();
-    let delivery = smol::block_on(async {
-        let producer = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers).build().unwrap();
-        let delivery = producer.send_batch(batch(["a", "b"]), cluster.partition(0)).await.unwrap().await.unwrap();
-        producer.close().await.unwrap();
-        delivery
-    });
-    assert_eq!(delivery.base_offset(), Some(0));
-    assert_eq!(cluster.values(), ["a", "b"]);
-}
-
-/// The handles need no runtime, and the task any executor: here, a thread.
-#[test]
-fn under_no_runtime() {
-    let cluster = Cluster::new();
-    let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
-    let (producer, work) = builder.build_with_task().unwrap();
-    let thread = std::thread::spawn(|| block_on(work));
-    let pending = block_on(producer.send_batch(batch(["a"]), cluster.partition(0))).unwrap();
-    assert_eq!(block_on(pending).unwrap().base_offset(), Some(0));
-    drop(producer);
-    thread.join().unwrap(); // it ends with the last handle
-}
-
 /// Before a broker is known, a batch is filled as magic 2; after that in the brokers' format, unless a format was
 /// pinned, and without a codec that they do not support.
 #[test]
 fn a_producer_creates_batches_in_the_format_of_its_brokers() {
-    let cluster = Cluster::new();
-    cluster.mock().apiversion(RDKafkaApiKey::Produce, Some(0), Some(2)).unwrap();
-    smol::block_on(async {
-        let builder = SmolProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
-        let zstd = BatchOptions::default().compression(Compression::zstd());
+    let cluster = Cluster::of_magic_1();
+    runtime().block_on(async {
+        let builder = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
+        // A codec that these brokers do not support, if it is compiled in.
+        let newest = Compression::with_default_level(Codec::Zstd).unwrap_or(Compression::None);
+        let newest = BatchOptions::default().compression(newest);
         let [v1, v0] = [Magic::V1, Magic::V0].map(|magic| BatchOptions::default().magic(MagicChoice::Pinned(magic)));
-        for (options, after) in [(BatchOptions::default(), &v1), (zstd, &v1), (v0.clone(), &v0)] {
+        for (options, after) in [(BatchOptions::default(), &v1), (newest, &v1), (v0.clone(), &v0)] {
             let producer = builder.clone().batch_options(options.clone()).build().unwrap();
             assert_eq!(producer.batch().options(), &options);
             producer.partition_count(cluster.topic()).await.unwrap();
@@ -161,7 +111,7 @@ fn a_producer_creates_batches_in_the_format_of_its_brokers() {
 #[test]
 fn a_batch_that_the_broker_finds_too_large_is_split_if_configured() {
     let cluster = Cluster::new();
-    cluster.produce_errors(&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    cluster.answer_produce(&[Answer::Error(ErrorCode::MESSAGE_TOO_LARGE)]);
     let delivery = runtime().block_on(async {
         let builder = TokioProducer::builder().set("bootstrap.servers", cluster.wanted().servers);
         let producer = builder.split_too_large(true).build().unwrap();
@@ -174,7 +124,7 @@ fn a_batch_that_the_broker_finds_too_large_is_split_if_configured() {
 
 #[test]
 fn the_capabilities_of_these_transports() {
-    let builder = SmolProducer::builder().set("bootstrap.servers", "localhost:9092");
+    let builder = TokioProducer::builder().set("bootstrap.servers", "localhost:9092");
     let (producer, _work) = builder.clone().build_with_task().unwrap();
     assert_eq!(producer.capabilities(), Capabilities::new(true));
     let (producer, _work) = builder.split_too_large(true).build_with_task().unwrap();

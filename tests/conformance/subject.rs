@@ -5,8 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use kafka_batch::{AsyncStdProducer, BatchOptions, RdkafkaProducer, TokioProducer, Transport};
+#[cfg(feature = "__witnesses")]
+use kafka_batch::{AsyncStdProducer, RdkafkaProducer};
+use kafka_batch::{BatchOptions, TokioProducer, Transport};
+#[cfg(feature = "__witnesses")]
+use kafka_batch_witnesses::async_std;
 
+#[cfg(feature = "__witnesses")]
 use crate::futures;
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -85,8 +90,10 @@ impl Subject for Tokio {
     }
 }
 
+#[cfg(feature = "__witnesses")]
 pub(crate) struct AsyncStd;
 
+#[cfg(feature = "__witnesses")]
 impl Subject for AsyncStd {
     type Producer = AsyncStdProducer;
 
@@ -107,8 +114,10 @@ impl Subject for AsyncStd {
     }
 }
 
+#[cfg(feature = "__witnesses")]
 pub(crate) struct Rdkafka;
 
+#[cfg(feature = "__witnesses")]
 impl Subject for Rdkafka {
     type Producer = RdkafkaProducer;
 

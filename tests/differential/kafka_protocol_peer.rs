@@ -8,7 +8,8 @@ use kafka_batch::compression::Codec;
 use kafka_batch::decode::RecordBatches;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::*;
-use kafka_protocol::records::{
+use kafka_batch_witnesses::kafka_protocol;
+use kafka_batch_witnesses::kafka_protocol::records::{
     Compression as PeerCompression, Record as PeerRecord, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions,
     TimestampType as PeerTimestampType,
 };

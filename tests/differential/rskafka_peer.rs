@@ -7,9 +7,12 @@ use kafka_batch::batch::{Stamp, StampedBatch};
 use kafka_batch::compression::Codec;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::*;
-use rskafka::chrono::DateTime;
-use rskafka::client::partition::{Compression as PeerCompression, PartitionClient, UnknownTopicHandling};
-use rskafka::record::Record as PeerRecord;
+use kafka_batch_witnesses::rskafka;
+use kafka_batch_witnesses::rskafka::chrono::DateTime;
+use kafka_batch_witnesses::rskafka::client::partition::{
+    Compression as PeerCompression, PartitionClient, UnknownTopicHandling,
+};
+use kafka_batch_witnesses::rskafka::record::Record as PeerRecord;
 
 use super::{
     batch_of, config, fail, large_records, of_magic, read, repeated_names, stamped, stub_broker, within,

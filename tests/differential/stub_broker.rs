@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_batch_witnesses::kafka_protocol::messages::*;
+use kafka_batch_witnesses::kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 pub(crate) const TOPIC: &str = "topic";
 

@@ -13,7 +13,7 @@ use super::{codecs, segments};
 
 /// The cleaner rewrites segments: it leaves gaps between offsets, batches without records, and delete horizons.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn what_the_log_cleaner_leaves_is_read() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);

@@ -10,10 +10,11 @@ use kafka_batch::protocol::{ApiKey, ErrorCode};
 use kafka_batch::{
     Compression, Delivery, DeliveryError, FailureReason, Fate, KafkaBatch, Magic, Timestamp, TopicPartition,
 };
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
+use kafka_batch_witnesses::rdkafka;
+use kafka_batch_witnesses::rdkafka::config::ClientConfig;
+use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer as _};
+use kafka_batch_witnesses::rdkafka::message::{Headers as _, Message as _};
+use kafka_batch_witnesses::rdkafka::{Offset, TopicPartitionList};
 
 use super::broker::Kafka;
 use super::driver::BlockingProducer;

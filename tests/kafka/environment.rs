@@ -6,6 +6,6 @@ use std::env;
 pub(crate) fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|error| {
         let suite = env!("CARGO_CRATE_NAME");
-        panic!("{name}: {error}; run: cargo with-kafka --kafka VERSION -- cargo test --test {suite} -- --ignored")
+        panic!("{name}: {error}; run: cargo with-kafka --kafka VERSION -- cargo witnesses --test {suite} -- --ignored")
     })
 }

@@ -46,7 +46,7 @@ fn as_carried(rows: &[Row], magic: Magic) -> Vec<Row> {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn old_formats_are_accepted_and_read_back_as_sent() {
     let Some((kafka, mut wire)) = connect_to_old("old formats are accepted") else { return };
     let mut topics = Vec::new();
@@ -91,7 +91,7 @@ fn old_formats_are_accepted_and_read_back_as_sent() {
 /// The broker writes magic 0 and 1 with separate code for each codec. It converts this library's batches, with their
 /// headers.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn batches_converted_by_the_broker_are_read() {
     let Some((_, mut wire)) = connect_to_old("conversion by the broker") else { return };
     let topic = wire.topic("converted", 5, &[]);
@@ -117,7 +117,7 @@ fn batches_converted_by_the_broker_are_read() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn log_append_time_is_read_in_magic_1() {
     let Some((_, mut wire)) = connect_to_old("log append time in magic 1") else { return };
     let topic = wire.topic("old-append-time", 5, &[("message.timestamp.type", "LogAppendTime")]);
@@ -138,7 +138,7 @@ fn log_append_time_is_read_in_magic_1() {
 
 /// LZ4 frames in magic 0 have a checksum over the wrong bytes, both this library's and the broker's.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn lz4_frames_have_the_checksum_of_their_format() {
     let Some((_, mut wire)) = connect_to_old("LZ4 frames of magic 0 and 1") else { return };
     let frame = |checksum| [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, checksum];
@@ -157,7 +157,7 @@ fn lz4_frames_have_the_checksum_of_their_format() {
 /// A broker that stores magic 2 checks the size of what was sent, message by message (a compressed one counts as one),
 /// and of the result of the conversion: its limit must allow the larger one.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn the_limit_applies_to_what_is_sent_and_to_what_is_stored() {
     let Some((_, mut wire)) = connect_to_old("the limit in old formats") else { return };
     for (version, magic) in OLD_PRODUCE {
@@ -181,7 +181,7 @@ fn the_limit_applies_to_what_is_sent_and_to_what_is_stored() {
 
 /// A batch that was filled before its broker was known, which turns out to be an old one.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_batch_filled_as_magic_2_is_sent_in_an_older_format() {
     let Some((_, mut wire)) = connect_to_old("late magic") else { return };
     for (version, magic) in OLD_PRODUCE {
@@ -200,7 +200,7 @@ fn a_batch_filled_as_magic_2_is_sent_in_an_older_format() {
 /// Kafka 4 lists Produce from v0 on, for old versions of librdkafka, and closes the connection on v0 to v2
 /// (KAFKA-18659).
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn kafka_4_lists_old_produce_versions_and_closes_the_connection_on_them() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);

@@ -38,7 +38,7 @@ fn places(delivery: &Delivery) -> Vec<(i64, i64)> {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn batches_arrive_record_by_record() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -74,7 +74,7 @@ fn batches_arrive_record_by_record() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_delivery_has_the_broker_s_time_if_the_broker_sets_it() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -88,7 +88,7 @@ fn a_delivery_has_the_broker_s_time_if_the_broker_sets_it() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_batch_that_the_broker_rejects_is_returned() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);

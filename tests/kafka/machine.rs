@@ -15,7 +15,7 @@ use super::wire::Wire;
 use super::{codecs, segments, tools};
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn many_batches_in_flight_arrive_once_and_in_order_in_every_codec() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -69,7 +69,7 @@ fn many_batches_in_flight_arrive_once_and_in_order_in_every_codec() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn with_fewer_acks_batches_arrive_in_order() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -95,7 +95,7 @@ fn with_fewer_acks_batches_arrive_in_order() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_batch_that_is_too_large_fails_and_the_others_arrive_in_order() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -120,7 +120,7 @@ fn a_batch_that_is_too_large_fails_and_the_others_arrive_in_order() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_batch_that_is_too_large_is_split_if_configured() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -155,7 +155,7 @@ fn a_batch_that_is_too_large_is_split_if_configured() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn log_append_time_is_in_the_delivery() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -171,7 +171,7 @@ fn log_append_time_is_in_the_delivery() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_compacted_topic_names_the_records_that_it_rejects() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -201,7 +201,7 @@ fn a_compacted_topic_names_the_records_that_it_rejects() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn missing_topics_are_created_if_the_broker_creates_them_and_partitions_are_not() {
     let kafka = Kafka::here();
     let mut driven = Driven::new(&kafka.address, |config| {
@@ -228,7 +228,7 @@ fn missing_topics_are_created_if_the_broker_creates_them_and_partitions_are_not(
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn the_fates_reported_at_an_immediate_close_are_correct() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);

@@ -16,7 +16,7 @@ pub(crate) fn stamped(rows: &[Row], compression: Compression, stamp: Stamp) -> S
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn sequences_are_checked_and_duplicates_recognised() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);
@@ -57,7 +57,7 @@ fn sequences_are_checked_and_duplicates_recognised() {
 }
 
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn committed_transactions_are_visible_and_aborted_ones_are_not() {
     let kafka = Kafka::here();
     let mut wire = Wire::connect(&kafka);

@@ -16,7 +16,7 @@ use super::wire::{Topic, Wire};
 
 /// With a separate broker, which does not create topics, and is killed between batches.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_broker_that_is_killed_and_restarted_has_each_batch_once() {
     let kafka = Kafka::here();
     let settings = [("auto.create.topics.enable", "false"), ("broker.session.timeout.ms", "3000")];
@@ -62,7 +62,7 @@ fn wire_log(kafka: &Kafka, topic: &Topic) -> Vec<u8> {
 /// No producer can prevent this: after a broker was killed, it detects duplicates only of producers that it remembers, and it
 /// forgets producers by the timestamps of their records. One day (`producer.id.expiration.ms`) is short if old data is published.
 #[test]
-#[ignore = "needs a real broker: cargo run -p kafka-batch-brokers -- --kafka 4 -- cargo test --test kafka -- --ignored"]
+#[ignore = "needs a real broker: cargo with-kafka --kafka 4 -- cargo witnesses --test kafka -- --ignored"]
 fn a_killed_broker_forgets_a_producer_whose_records_are_old() {
     let kafka = Kafka::here();
     let config = vec![("broker.session.timeout.ms".to_owned(), "3000".to_owned())];

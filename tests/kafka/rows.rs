@@ -4,7 +4,7 @@ use std::fmt;
 
 use kafka_batch::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatch, RecordBatches, RecordView};
 use kafka_batch::{Append, BatchOptions, Compression, Header, KafkaBatch, Magic, MagicChoice, Record};
-use kafka_protocol::records::RecordBatchDecoder;
+use kafka_batch_witnesses::kafka_protocol::records::RecordBatchDecoder;
 
 /// 2023-11-14. Topics of these tests keep records for ever, whatever their timestamps.
 pub(crate) const NOON: i64 = 1_700_000_000_000;

@@ -3,8 +3,8 @@
 use kafka_batch::KafkaBatch;
 use kafka_batch::batch::Stamp;
 use kafka_batch::protocol::{ErrorCode, InitProducerIdResponse};
-use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
-use kafka_protocol::messages::{
+use kafka_batch_witnesses::kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use kafka_batch_witnesses::kafka_protocol::messages::{
     AddPartitionsToTxnRequest, EndTxnRequest, FindCoordinatorRequest, ProducerId, TopicName, TransactionalId,
 };
 

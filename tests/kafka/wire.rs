@@ -12,13 +12,15 @@ use kafka_batch::protocol::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, RequestEncodeError, RequestHeader, RequestedTopics,
     TopicNameOrId, TopicProduceData, Uuid, correlation_id,
 };
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::PartitionData;
-use kafka_protocol::messages::{
+use kafka_batch_witnesses::kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_batch_witnesses::kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_batch_witnesses::kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_batch_witnesses::kafka_protocol::messages::{
     CreateTopicsRequest, FetchRequest, RequestHeader as TheirHeader, ResponseHeader, TopicName,
 };
-use kafka_protocol::protocol::{Decodable as _, Encodable as _, HeaderVersion, Request, StrBytes};
+use kafka_batch_witnesses::kafka_protocol::protocol::{
+    Decodable as _, Encodable as _, HeaderVersion, Request, StrBytes,
+};
 
 use super::broker::{Kafka, unique, until};
 use super::rows::batches;

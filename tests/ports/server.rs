@@ -5,11 +5,6 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use kafka_batch_certificates::Identity;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection};
-
 /// Listens on a port of 127.0.0.1 until the process ends, and serves connections one after the other. The returned
 /// stream is kept open.
 pub(crate) fn listen(mut serve: impl FnMut(TcpStream) -> Option<TcpStream> + Send + 'static) -> u16 {
@@ -48,6 +43,7 @@ pub(crate) fn http() -> u16 {
 
 /// A plaintext broker like Kafka's: it takes the beginning of a TLS handshake for the length of a request, which
 /// exceeds its limit (socket.request.max.bytes), and closes the connection.
+#[cfg(feature = "__witnesses")]
 pub(crate) fn plaintext() -> u16 {
     listen(|mut stream| {
         let mut length = [0; 4];
@@ -58,7 +54,16 @@ pub(crate) fn plaintext() -> u16 {
 }
 
 /// A TLS server with a self-signed certificate.
+#[cfg(feature = "__witnesses")]
 pub(crate) fn tls() -> u16 {
+    use std::sync::Arc;
+
+    use kafka_batch_certificates::Identity;
+    use kafka_batch_witnesses::rustls;
+    use kafka_batch_witnesses::rustls::pki_types::pem::PemObject;
+    use kafka_batch_witnesses::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use kafka_batch_witnesses::rustls::{ServerConfig, ServerConnection};
+
     let Identity { certificate, key } = Identity::self_signed("127.0.0.1");
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();

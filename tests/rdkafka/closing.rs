@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use kafka_batch::{DeliveryError, FailureReason, Fate, RdkafkaProducer, SendErrorReason};
 
 use crate::cluster::{Cluster, t0};
+use crate::consumer::{self, PATIENCE};
 use crate::futures::{block_on, poll_once};
-use crate::log::{self, PATIENCE, batch, counted};
+use crate::log::{batch, counted};
 
 /// Less than `message.timeout.ms`, for which a flush would wait.
 const AT_ONCE: Duration = Duration::from_secs(30);
@@ -125,7 +126,7 @@ fn what_is_in_flight_may_have_been_written() {
         cluster.mock.broker_round_trip_time(1, NEVER).unwrap();
         let value = format!("attempt {attempt}");
         let pending = block_on(producer.send_batch(batch([&value]), t0())).unwrap();
-        log::of(prompt, "t", 1); // takes as long as a round trip to a broker
+        consumer::log_of(prompt, "t", 1); // takes as long as a round trip to a broker
         close_at_once(&producer);
         let error = block_on(pending).unwrap_err();
         closed(&error);

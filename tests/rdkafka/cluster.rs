@@ -6,7 +6,7 @@ use kafka_batch::transports::rdkafka::rdkafka::mocking::MockCluster;
 use kafka_batch::transports::rdkafka::rdkafka::producer::DefaultProducerContext;
 use kafka_batch::{RdkafkaProducer, TopicPartition};
 
-use crate::log;
+use crate::{consumer, log};
 
 pub(crate) struct Cluster {
     pub(crate) mock: MockCluster<'static, DefaultProducerContext>,
@@ -52,7 +52,7 @@ impl Cluster {
     }
 
     pub(crate) fn log_of(&self, partition: i32) -> Vec<(i64, OwnedRecord)> {
-        log::of(&self.mock.bootstrap_servers(), "t", partition)
+        consumer::log_of(&self.mock.bootstrap_servers(), "t", partition)
     }
 
     /// Returns the values in the log of partition 0.

@@ -3,7 +3,7 @@
 use kafka_batch::protocol::ErrorCode;
 use kafka_batch::transports::rdkafka::LibrdkafkaError;
 use kafka_batch::{DeliveryError, FailureReason, Fate, KafkaBatch, Transport};
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use kafka_batch_witnesses::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;

@@ -7,7 +7,7 @@ use kafka_batch::transports::rdkafka::{ConfigError, LibrdkafkaError, Unsendable}
 use kafka_batch::{
     BatchOptions, KafkaBatch, Magic, MagicChoice, RdkafkaProducer, Record, SendError, SendErrorReason, TopicPartition,
 };
-use rdkafka::types::RDKafkaRespErr;
+use kafka_batch_witnesses::rdkafka::types::RDKafkaRespErr;
 
 use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;

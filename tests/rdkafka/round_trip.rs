@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use kafka_batch::proptest::proptest::prelude::*;
 use kafka_batch::proptest::{OwnedHeader, OwnedRecord, strategy};
 use kafka_batch::{BatchOptions, KafkaBatch, Magic, MagicChoice, Record, Timestamp};
-use rskafka::client::ClientBuilder;
-use rskafka::client::partition::UnknownTopicHandling;
+use kafka_batch_witnesses::rskafka::client::ClientBuilder;
+use kafka_batch_witnesses::rskafka::client::partition::UnknownTopicHandling;
 
 use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;

@@ -7,6 +7,7 @@ use std::thread;
 
 use kafka_batch::transports::rdkafka::Pending;
 use kafka_batch::{Capabilities, Publish, RdkafkaProducer};
+use kafka_batch_witnesses::async_std;
 
 use crate::cluster::{Cluster, t0};
 use crate::futures::block_on;

@@ -8,13 +8,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use futures_rustls::pki_types::pem::PemObject;
-use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use futures_rustls::rustls::crypto::ring;
-use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 use kafka_batch::{
     AsyncStdProducer, KafkaBatch, RdkafkaProducer, Record, SmolProducer, TokioProducer, TopicPartition, Transport,
 };
+use kafka_batch_witnesses::futures_rustls::pki_types::pem::PemObject;
+use kafka_batch_witnesses::futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use kafka_batch_witnesses::futures_rustls::rustls::crypto::ring;
+use kafka_batch_witnesses::futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+use kafka_batch_witnesses::{async_std, smol};
 
 use crate::answers::{Answer, FORMS, Hostile};
 use crate::keys::Identity;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use kafka_batch_brokers::{Broker, Listener, Options, Release};
 use kafka_batch_certificates::Identity;
+use kafka_batch_witnesses::rdkafka::consumer::{BaseConsumer, Consumer};
+use kafka_batch_witnesses::rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use log::LevelFilter;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use crate::certificates::Certificates;
 

@@ -2,7 +2,11 @@
 
 use std::future::Future;
 
-use kafka_batch::{AsyncStdProducer, SmolProducer, TokioProducer, Transport};
+#[cfg(feature = "__witnesses")]
+use kafka_batch::{AsyncStdProducer, SmolProducer};
+use kafka_batch::{TokioProducer, Transport};
+#[cfg(feature = "__witnesses")]
+use kafka_batch_witnesses::{async_std, smol};
 
 pub(crate) trait Subject {
     type Producer: Transport;
@@ -34,5 +38,7 @@ macro_rules! subject {
 subject! { Tokio, TokioProducer, |future| {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 } }
+#[cfg(feature = "__witnesses")]
 subject! { AsyncStd, AsyncStdProducer, async_std::task::block_on }
+#[cfg(feature = "__witnesses")]
 subject! { Smol, SmolProducer, smol::block_on }

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use ruzstd::decoding::StreamingDecoder;
 use serde::de::DeserializeOwned;
 
 pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+    // Compiled in two packages: this repository's root, and `examples`.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("tests/vectors").is_dir());
+    root.expect("a folder tests/vectors").join("tests/vectors")
 }
 
 /// Returns the entries of a JSON file.
@@ -29,7 +33,9 @@ pub(crate) fn large() -> &'static HashMap<String, Vec<u8>> {
     static LARGE: OnceLock<HashMap<String, Vec<u8>>> = OnceLock::new();
     LARGE.get_or_init(|| {
         let packed = fs::read(folder().join("large.zst")).expect("large.zst");
-        let unpacked = zstd::decode_all(&packed[..]).expect("large.zst");
+        let mut unpacked = Vec::new();
+        let mut decoder = StreamingDecoder::new(&packed[..]).expect("large.zst");
+        decoder.read_to_end(&mut unpacked).expect("large.zst");
         let mut rest = &unpacked[..];
         let mut files = HashMap::new();
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {

@@ -25,7 +25,7 @@
 //! [`Output::Wait`] is the last output of each drain, because a driver must not sleep while there is something to do.
 //! Connection ids are never reused, so late input from a connection that was dropped is ignored.
 //!
-//! `examples/blocking/driver.rs` is this loop over `std::net`, without an async runtime, and gives a reason for each
+//! `docs/blocking_driver.rs` is this loop over `std::net`, without an async runtime, and gives a reason for each
 //! step.
 //!
 //! # The states of a connection

@@ -1,4 +1,5 @@
 //! Certificates for tests, made at run time: authorities, and the certificates that they sign. All texts are PEM.
+#![cfg(feature = "make")]
 
 pub use rcgen::{self, CertificateParams, date_time_ymd};
 

@@ -123,11 +123,13 @@ impl std::fmt::Display for ListError {
 /// left out, as are those that `derive` adds.
 fn list(root: &Path, name: &str, features: &str) -> Result<String, ListError> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    // The transport over librdkafka is a workspace of its own.
+    let workspace = if name == "kafka-batch-rdkafka" { root.join("transports/rdkafka") } else { root.to_owned() };
     let wrapper = env::current_exe().map_err(|error| ListError::Rustdoc(error.to_string()))?;
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["rustdoc", "--quiet", "--lib", "--package", name, "--features", features])
         .args(["--", "-Z", "unstable-options", "--output-format", "json", "--cap-lints", "allow"])
-        .current_dir(root)
+        .current_dir(workspace)
         .env("RUSTDOC", wrapper)
         .env(WRAPPED, env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into()))
         .env("CARGO_TARGET_DIR", &target)

@@ -1,7 +1,7 @@
 //! The contents of simulated batches, by which each batch can be identified wherever it appears.
 
 use bytes::Bytes;
-use kafka_batch_core::compression::{Codec, GzipLevel, ZstdLevel};
+use kafka_batch_core::compression::{Codec, GzipLevel};
 use kafka_batch_core::decode::{RecordBatches, RecordView};
 use kafka_batch_core::{BatchOptions, BrokerVersion, Compression, Header, KafkaBatch, Magic, Record, Timestamp};
 pub use kafka_batch_testing::Stamped;
@@ -33,7 +33,7 @@ pub enum CompressionKind {
     Plain,
     /// A codec that all formats support.
     Gzip,
-    /// A codec that only Produce v7 and newer supports.
+    /// A codec that only Produce v7 and newer supports. Needs the feature `zstd`.
     Zstd,
 }
 
@@ -66,7 +66,7 @@ pub fn fill(serial: Serial, spec: BatchSpec) -> KafkaBatch {
     let compression = match spec.compression {
         CompressionKind::Plain => Compression::None,
         CompressionKind::Gzip => Compression::Gzip(GzipLevel::default()),
-        CompressionKind::Zstd => Compression::Zstd(ZstdLevel::default()),
+        CompressionKind::Zstd => Compression::with_default_level(Codec::Zstd).expect("the feature zstd"),
     };
     let mut options = BatchOptions::default().batch_size(1 << 20).compression(compression);
     if let Some(magic) = spec.magic {

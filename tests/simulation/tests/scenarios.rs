@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kafka_batch_core::machine::{CloseMode, MachineConfig};
-use kafka_batch_simulation::contents::{BatchSpec, CompressionKind, Serial, identify};
+use kafka_batch_simulation::contents::{BatchSpec, Serial, identify};
 use kafka_batch_simulation::credentials::{PASSWORD, credentials};
 use kafka_batch_simulation::laws::history::Outcome;
 use kafka_batch_simulation::laws::logs::{Guarantees, check};
@@ -287,6 +287,7 @@ fn with_a_valid_password_batches_are_delivered_and_with_an_invalid_one_nothing_i
     }
 }
 
+#[cfg(feature = "zstd")]
 #[test]
 fn zstd_is_not_sent_to_a_broker_without_it() {
     for (release, expected) in [
@@ -296,7 +297,7 @@ fn zstd_is_not_sent_to_a_broker_without_it() {
         (Release::V4_1, "delivered at Some(0)"),
     ] {
         let mut scenario = with(release, 1, |_| {});
-        let compression = CompressionKind::Zstd;
+        let compression = kafka_batch_simulation::contents::CompressionKind::Zstd;
         let batch = scenario
             .run_until(10)
             .send_batch("t", BatchSpec { records: 6, padding: 200, compression, ..BatchSpec::default() });

@@ -8,7 +8,7 @@
 //! use kafka_batch_async_std::AsyncStdProducer;
 //! use kafka_batch_core::{Record, TopicPartition};
 //!
-//! # let cluster = rdkafka::mocking::MockCluster::new(1)?;
+//! # let cluster = kafka_batch_testing::TestCluster::start();
 //! # let brokers = cluster.bootstrap_servers();
 //! # async_std::task::block_on(async {
 //! let producer = AsyncStdProducer::builder().set("bootstrap.servers", brokers).build()?; // "localhost:9092"

@@ -237,5 +237,10 @@ fn explained(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), TlsError { words, error: of_rustls(error).cloned() })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "__witnesses"))]
 mod tests;
+
+#[cfg(all(test, not(feature = "__witnesses")))]
+compile_error!(
+    "the tests of TLS make certificates: run them with `cargo test -p kafka-batch-transport --features __witnesses`"
+);

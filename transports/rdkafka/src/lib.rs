@@ -8,8 +8,24 @@
 //! use kafka_batch_core::{Append, Header, Record, TopicPartition};
 //! use kafka_batch_rdkafka::RdkafkaProducer;
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # struct Unpark(std::thread::Thread);
+//! # impl std::task::Wake for Unpark {
+//! #     fn wake(self: std::sync::Arc<Self>) {
+//! #         self.0.unpark();
+//! #     }
+//! # }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+//! #     let mut context = std::task::Context::from_waker(&waker);
+//! #     let mut publishing = std::pin::pin!(publish());
+//! #     loop {
+//! #         match publishing.as_mut().poll(&mut context) {
+//! #             std::task::Poll::Ready(result) => return result,
+//! #             std::task::Poll::Pending => std::thread::park(),
+//! #         }
+//! #     }
+//! # }
+//! # async fn publish() -> Result<(), Box<dyn std::error::Error>> {
 //! # let cluster = kafka_batch_rdkafka::rdkafka::mocking::MockCluster::new(1)?;
 //! # let brokers = cluster.bootstrap_servers();
 //! let producer = RdkafkaProducer::builder()

@@ -7,7 +7,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let cluster = rdkafka::mocking::MockCluster::new(1)?;
+//! # let cluster = kafka_batch_testing::TestCluster::start();
 //! # let brokers = cluster.bootstrap_servers();
 //! let producer = TokioProducer::builder().set("bootstrap.servers", brokers).build()?; // "localhost:9092"
 //!

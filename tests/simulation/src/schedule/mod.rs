@@ -78,7 +78,8 @@ fn commands(scene: &ScheduleContext<'_>, random: &mut Random, actions: &mut Vec<
     let bursts = random.between(1, 12);
     let legacy = scene.settings.releases[0].magic() != Magic::V2;
     let large = random.percent(20);
-    let codec = *random.pick(&[CompressionKind::Gzip, CompressionKind::Gzip, CompressionKind::Zstd]);
+    let newest = if cfg!(feature = "zstd") { CompressionKind::Zstd } else { CompressionKind::Gzip };
+    let codec = *random.pick(&[CompressionKind::Gzip, CompressionKind::Gzip, newest]);
     // Often most batches are for one partition, so that many of them are in flight at once.
     let hot = random.pick(&scene.targets).clone();
     let hot = (hot.0, random.below(hot.1 as u64) as i32);

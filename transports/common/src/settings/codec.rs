@@ -106,6 +106,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "__witnesses")]
     #[test]
     fn zstd_has_a_level_of_minus_one() {
         let level = |name, level: &str| given(&[(TYPE, "zstd"), (name, level)]);

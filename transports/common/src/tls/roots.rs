@@ -129,7 +129,7 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "__witnesses"))]
 mod tests {
     use futures_rustls::pki_types::pem::PemObject;
     use kafka_batch_certificates::Identity;

@@ -137,7 +137,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "__witnesses"))]
 mod tests {
     use futures_rustls::pki_types::CertificateDer;
     use futures_rustls::pki_types::pem::PemObject;

@@ -1,6 +1,8 @@
 //! The forms of values that were measured with Java's client and librdkafka, tested with this crate. `tests/settings/README.md`
 //! describes the table and how it was made.
 
+use kafka_batch_core::compression::Codec;
+
 use super::super::table;
 use super::*;
 
@@ -17,6 +19,12 @@ struct Line {
     librdkafka: &'static str,
     this_crate: &'static str,
     why: &'static str,
+}
+
+impl Line {
+    fn uses_zstd(&self) -> bool {
+        self.value == "\"zstd\"" || self.with.contains("compression.type=zstd")
+    }
 }
 
 const REFUSED: &str = "refused";
@@ -63,7 +71,8 @@ fn outcome(line: &Line, files: &Files) -> String {
 fn every_form_is_parsed_as_the_table_says() {
     let files = Files::new();
     let mut failures = Vec::new();
-    for line in lines().filter(|line| files.can_test(line)) {
+    let is_compiled = |line: &Line| Codec::Zstd.is_compiled() || !line.uses_zstd();
+    for line in lines().filter(|line| files.can_test(line) && is_compiled(line)) {
         let found = outcome(&line, &files);
         if found != line.this_crate {
             let Line { number, setting, value, this_crate, .. } = line;

@@ -1,8 +1,8 @@
 //! Metadata responses, encoded by the oracle.
 
 use kafka_batch_core::protocol::{MetadataResponse, Uuid};
-use kafka_protocol::messages::MetadataResponse as Oracle;
-use kafka_protocol::messages::metadata_response::{
+use kafka_batch_witnesses::kafka_protocol::messages::MetadataResponse as Oracle;
+use kafka_batch_witnesses::kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use proptest::collection::vec;

@@ -30,6 +30,11 @@ fn records(batch: &Value) -> Vec<RecordEntry> {
     records
 }
 
+/// Returns whether a batch of this entry of the manifest is compressed with zstd.
+fn uses_zstd(vector: &Value) -> bool {
+    vector["batches"].as_array().expect("batches").iter().any(|batch| batch["compression"] == "zstd")
+}
+
 fn inspect<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
     run(example("inspect").args(arguments), b"")
 }
@@ -51,7 +56,8 @@ fn inspect_shows_every_vector_as_its_manifest_describes_it() {
         "timestamp_type",
         "attributes",
     ];
-    let manifest: Vec<Value> = good();
+    let mut manifest: Vec<Value> = good();
+    manifest.retain(|vector| cfg!(feature = "zstd") || !uses_zstd(vector));
     let path = |entry: &Value| vector(entry["file"].as_str().expect("a file name")).display().to_string();
     let run = inspect(["--json".into()].into_iter().chain(manifest.iter().map(path)));
     assert_eq!(run.status, 0, "{}", run.err);

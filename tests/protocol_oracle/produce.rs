@@ -1,8 +1,8 @@
 //! Produce responses, encoded by the oracle.
 
 use kafka_batch_core::protocol::{ProduceResponse, TopicNameOrId, Uuid};
-use kafka_protocol::messages::ProduceResponse as Oracle;
-use kafka_protocol::messages::produce_response::{
+use kafka_batch_witnesses::kafka_protocol::messages::ProduceResponse as Oracle;
+use kafka_batch_witnesses::kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use proptest::collection::vec;

@@ -1,27 +1,26 @@
-//! Reads the published records back with another client, and compares every field.
+//! Reads from any brokers with librdkafka's consumer.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use kafka_batch::decode::RecordView;
 use kafka_batch::{Delivery, TopicPartition};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::{Stored, check, unread};
 use crate::failure::Failure;
 
-pub(crate) struct ReadBack {
+pub(crate) struct Consumer {
     consumer: BaseConsumer,
     following: BTreeSet<i32>,
     timeout: Duration,
 }
 
-impl ReadBack {
-    pub(crate) fn new(brokers: &str, timeout: Duration) -> Result<Self, Failure> {
+impl Consumer {
+    pub(super) fn new(brokers: &str, timeout: Duration) -> Result<Self, Failure> {
         let consumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("group.id", "kafka-batch-example")
@@ -34,9 +33,7 @@ impl ReadBack {
         Ok(Self { consumer, following: BTreeSet::new(), timeout })
     }
 
-    /// Reads the records of this delivery; returns an error for the first one that differs from what was published. Skips
-    /// records of other producers in between.
-    pub(crate) fn compare(&mut self, delivery: Delivery) -> Result<(), Failure> {
+    pub(super) fn compare(&mut self, delivery: Delivery) -> Result<(), Failure> {
         let to = delivery.topic_partition().clone();
         let offsets: Vec<_> = delivery.records().map(|record| record.offset).collect();
         self.follow(&to, offsets.first().copied().flatten()).map_err(|error| unread(&to, &error))?;
@@ -46,10 +43,7 @@ impl ReadBack {
                 return Err(unread(&to, &"the broker did not say at which offsets its records are"));
             };
             let message = self.at(&to, offset)?;
-            if let Some(field) = difference(&record, &message) {
-                let what = format!("{to}, offset {offset}: the {field} differs from what was published");
-                return Err(Failure::new(what, "none: this is a fault of this program or of the brokers"));
-            }
+            check(&to, offset, &record, &stored(&message))?;
         }
         Ok(())
     }
@@ -81,22 +75,12 @@ impl ReadBack {
     }
 }
 
-fn unread(to: &TopicPartition, error: &dyn Display) -> Failure {
-    Failure::new(format!("{to} could not be read back: {error}"), "see to the brokers, or give a longer --timeout")
-}
-
-/// Returns the first field that differs, if any.
-fn difference(record: &RecordView<'_>, message: &BorrowedMessage<'_>) -> Option<&'static str> {
-    let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
-    if message.key() != record.key {
-        Some("key")
-    } else if message.payload() != record.value {
-        Some("value")
-    } else if !headers.eq(record.headers.iter().map(|header| (header.name, header.value))) {
-        Some("header list")
-    } else if message.timestamp().to_millis() != Some(record.timestamp.millis()) {
-        Some("timestamp")
-    } else {
-        None
+fn stored<'m>(message: &'m BorrowedMessage<'_>) -> Stored<'m> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    Stored {
+        key: message.key(),
+        value: message.payload(),
+        headers: headers.map(|header| (header.key, header.value)).collect(),
+        timestamp_ms: message.timestamp().to_millis(),
     }
 }

@@ -1,9 +1,17 @@
 //! `blocking`: the machine over the sockets of the standard library.
 
-use rdkafka::mocking::MockCluster;
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use std::time::Duration;
+
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster, Topic};
 
 use crate::{Run, example, number, run};
+
+/// From brokers that are not inside the program, records are read with librdkafka's consumer.
+const READ_BACK: &str = if cfg!(feature = "rdkafka") {
+    "all read back as they were published"
+} else {
+    "not read back, which needs --features rdkafka; to see them:"
+};
 
 fn blocking(arguments: &[&str]) -> Run {
     run(example("blocking").args(arguments), b"")
@@ -13,7 +21,7 @@ fn blocking(arguments: &[&str]) -> Run {
 fn blocking_without_arguments_publishes_over_plain_sockets() {
     let run = blocking(&[]);
     assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
-    assert!(run.out.contains(": Produce v10, which takes magic 2; Metadata v12; InitProducerId v4"), "{}", run.out);
+    assert!(run.out.contains(": Produce v13, which takes magic 2; Metadata v13; InitProducerId v5"), "{}", run.out);
     assert!(run.out.contains("records  10000, all read back as they were published"), "{}", run.out);
     let batches: Vec<_> = run.out.lines().filter(|line| line.starts_with("batch ")).collect();
     assert_eq!(batches.len(), number(&run, "batches "));
@@ -26,18 +34,22 @@ fn blocking_without_arguments_publishes_over_plain_sockets() {
 
 #[test]
 fn blocking_publishes_as_its_options_say() {
-    let cluster = MockCluster::new(2).expect("a cluster");
-    cluster.create_topic("orders", 2, 1).expect("a topic");
+    let cluster =
+        TestCluster::builder().brokers(2).topic(Topic::new("orders").partitions(2)).start().expect("a cluster");
     let brokers = cluster.bootstrap_servers();
-    for (acks, seen) in [
-        ("all", "all read back as they were published"),
-        ("1", "all read back as they were published"),
-        ("0", "not read back: with --acks 0 their offsets are unknown"),
-    ] {
+    let mut stored = 0;
+    for (acks, seen) in
+        [("all", READ_BACK), ("1", READ_BACK), ("0", "not read back: with --acks 0 their offsets are unknown")]
+    {
         let to = ["--brokers", &brokers, "--topic", "orders", "--partition", "1", "--acks", acks];
         let run = blocking(&[&to[..], &["--count", "50", "--batch-size", "300", "--compression", "gzip:9"]].concat());
+        stored += 50;
         assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
-        assert!(run.out.ends_with(&format!("records  50, {seen}\n")), "{}", run.out);
+        assert!(run.out.contains(&format!("records  50, {seen}\n")), "{}", run.out);
+        // With acks=0, the program does not wait until they are.
+        let limit = Duration::from_secs(20);
+        let log = cluster.wait_for_records("orders", 1, stored, limit).expect("the records are stored");
+        assert_eq!(log.records().expect("valid batches").len(), stored);
         assert!(number(&run, "batches ") > 5);
         assert!(!run.out.contains("orders-0"), "{}", run.out);
     }
@@ -47,13 +59,16 @@ fn blocking_publishes_as_its_options_say() {
 /// More than a socket accepts in one write, and by a name that may have several addresses.
 #[test]
 fn blocking_writes_large_batches_completely() {
-    let cluster = MockCluster::new(1).expect("a cluster");
-    cluster.create_topic("orders", 1, 1).expect("a topic");
+    let cluster = TestCluster::start();
+    cluster.create_topic("orders");
     let brokers = cluster.bootstrap_servers().replace("127.0.0.1", "localhost");
     let to = ["--brokers", &brokers, "--topic", "orders", "--count", "90000"];
     let run = blocking(&[&to[..], &["--batch-size", "1000000", "--compression", "none"]].concat());
     assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
-    assert!(run.out.ends_with("records  90000, all read back as they were published\n"), "{}", run.out);
+    assert!(run.out.contains(&format!("records  90000, {READ_BACK}\n")), "{}", run.out);
+    let stored = cluster.log("orders", 0).expect("the partition").values().expect("valid batches");
+    assert!(stored.iter().enumerate().all(|(n, value)| value.starts_with(&format!("reading {n}: "))));
+    assert_eq!(stored.len(), 90_000);
     assert!((3..6).contains(&number(&run, "batches ")), "{}", run.out);
 }
 
@@ -66,11 +81,10 @@ fn blocking_reports_errors_with_remedies() {
     blocking(&["--topic", "no such name", "--brokers", "127.0.0.1:1", "--timeout", "2"])
         .fails(1, &["127.0.0.1:1: could not connect: Connection refused", expected, "remedy: "]);
 
-    let cluster = MockCluster::new(1).expect("a cluster");
-    cluster.create_topic("orders", 1, 1).expect("a topic");
-    let no_error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
-    let rejected = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    cluster.request_errors(RDKafkaApiKey::Produce, &[no_error, rejected]);
+    let cluster = TestCluster::start();
+    cluster.create_topic("orders");
+    let topic_authorization_failed = FaultKind::Refuse { code: 29, all: true };
+    cluster.inject(Fault::new(topic_authorization_failed).api(ApiKey::Produce).after(1));
     let run = blocking(&["--brokers", &cluster.bootstrap_servers(), "--topic", "orders", "--batch-size", "200"]);
     run.fails(
         1,

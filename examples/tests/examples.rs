@@ -2,7 +2,7 @@
 
 #[path = "examples/blocking.rs"]
 mod blocking;
-#[path = "vectors/files.rs"]
+#[path = "../../tests/vectors/files.rs"]
 mod files;
 #[path = "examples/inspect.rs"]
 mod inspect;

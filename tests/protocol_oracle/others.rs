@@ -1,7 +1,7 @@
 //! Responses of InitProducerId, SaslHandshake and SaslAuthenticate, encoded by the oracle.
 
 use kafka_batch_core::protocol::{InitProducerIdResponse, SaslAuthenticateResponse, SaslHandshakeResponse};
-use kafka_protocol::messages::{
+use kafka_batch_witnesses::kafka_protocol::messages::{
     InitProducerIdResponse as InitOracle, SaslAuthenticateResponse as AuthenticateOracle,
     SaslHandshakeResponse as HandshakeOracle,
 };

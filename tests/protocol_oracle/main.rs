@@ -19,7 +19,7 @@ mod responses;
 use std::fmt::Debug;
 
 use kafka_batch_core::protocol::{RequestHeader, Uuid};
-use kafka_protocol::protocol::StrBytes;
+use kafka_batch_witnesses::kafka_protocol::protocol::StrBytes;
 use proptest::prelude::*;
 
 /// The header of every request, and so the correlation id of every response.

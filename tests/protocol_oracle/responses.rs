@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use bytes::{Bytes, BytesMut};
 use kafka_batch_core::protocol::{ProtocolError, ProtocolErrorKind, correlation_id};
-use kafka_protocol::messages::ResponseHeader;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use kafka_batch_witnesses::kafka_protocol::messages::ResponseHeader;
+use kafka_batch_witnesses::kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 
 use super::HEADER;
 

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
-use rdkafka::mocking::MockCluster;
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::{Offset, TopicPartitionList};
+use bytes::Bytes;
+use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster, Topic};
 
 use crate::{Run, example, number, run};
+
+/// Error codes of Kafka's protocol.
+const REQUEST_TIMED_OUT: i16 = 7;
+const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
 
 fn publish(arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
     run(example("publish").args(arguments), input.as_ref())
@@ -19,7 +19,7 @@ fn publish(arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
 
 #[test]
 fn publish_without_arguments_publishes_the_whole_sample() {
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/bike-stations.jsonl");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/bike-stations.jsonl");
     let lines = fs::read_to_string(sample).expect("the sample").lines().count();
     let run = publish(&[], "");
     assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
@@ -35,18 +35,27 @@ fn publish_without_arguments_publishes_the_whole_sample() {
 
 #[test]
 fn publish_prints_the_same_figures_with_every_transport() {
-    let figures = ["tokio", "async-std", "rdkafka"].map(|transport| {
-        let run = publish(&["--transport", transport], "");
-        assert_eq!((run.status, run.err.as_str()), (0, ""), "{transport}: {}", run.out);
-        ["batches", "records", "raw", "compressed"].map(|word| number(&run, word))
-    });
+    let transports =
+        [("tokio", true), ("async-std", cfg!(feature = "async-std")), ("rdkafka", cfg!(feature = "rdkafka"))];
+    let built_in = transports.iter().filter(|(_, is_built_in)| *is_built_in);
+    let figures: Vec<_> = built_in
+        .map(|(transport, _)| {
+            let run = publish(&["--transport", transport], "");
+            assert_eq!((run.status, run.err.as_str()), (0, ""), "{transport}: {}", run.out);
+            ["batches", "records", "raw", "compressed"].map(|word| number(&run, word))
+        })
+        .collect();
     assert!(figures.iter().all(|of_one| *of_one == figures[0]), "{figures:?}");
+    for (transport, _) in transports.iter().filter(|(_, is_built_in)| !is_built_in) {
+        publish(&["--transport", transport], "")
+            .fails(1, &["without the transport", &format!("--features {transport} -- --transport {transport}")]);
+    }
 }
 
 #[test]
 fn publish_sets_headers_keys_and_timestamps_as_its_options_say() {
-    let cluster = MockCluster::new(1).expect("a cluster");
-    cluster.create_topic("orders", 2, 1).expect("a topic");
+    let cluster = TestCluster::start();
+    cluster.create_topic(Topic::new("orders").partitions(2));
     let brokers = cluster.bootstrap_servers();
     let mut arguments = vec!["--brokers", &brokers, "--topic", "orders", "--partition", "1"];
     arguments.extend(["--compression", "gzip:9", "--correlation-id", "42", "--reply-to", "answers", "-"]);
@@ -55,22 +64,11 @@ fn publish_sets_headers_keys_and_timestamps_as_its_options_say() {
     let run = publish(&arguments, "{\"id\":7,\"when\":1234567890123}\n\n  \"no key\" \n");
     assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
 
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", &brokers).set("group.id", "test").create().expect("a consumer");
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset("orders", 1, Offset::Beginning).expect("an offset");
-    consumer.assign(&list).expect("assigned");
-    let next = || consumer.poll(Duration::from_secs(20)).expect("a message").expect("no error").detach();
-    let [first, second] = [next(), next()];
-    assert_eq!(first.key(), Some(&b"7"[..]));
-    assert_eq!(first.payload(), Some(&br#"{"id":7,"when":1234567890123}"#[..]));
-    assert_eq!(first.timestamp().to_millis(), Some(1_234_567_890_123));
-    let headers: Vec<_> = first
-        .headers()
-        .expect("headers")
-        .iter()
-        .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-        .collect();
+    let stored = cluster.log("orders", 1).expect("the partition").records().expect("valid batches");
+    let [first, second] = &stored[..] else { panic!("{stored:?}") };
+    assert_eq!(first.key.as_deref(), Some(&b"7"[..]));
+    assert_eq!(first.value.as_deref(), Some(&br#"{"id":7,"when":1234567890123}"#[..]));
+    assert_eq!(first.timestamp_ms, 1_234_567_890_123);
     let expected = [
         ("content-type", "application/json"),
         ("correlation_id", "42"),
@@ -79,8 +77,8 @@ fn publish_sets_headers_keys_and_timestamps_as_its_options_say() {
         ("b", ""),
         ("a", "x=y"),
     ];
-    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), Some(value.as_bytes().to_vec()))));
-    assert_eq!((second.key(), second.payload()), (None, Some(&br#""no key""#[..])));
+    assert_eq!(first.headers, expected.map(|(name, value)| (name.to_owned(), Some(Bytes::from(value)))));
+    assert_eq!((second.key.as_deref(), second.value.as_deref()), (None, Some(&br#""no key""#[..])));
 }
 
 #[test]
@@ -115,11 +113,10 @@ fn publish_names_an_invalid_line_and_what_was_published_before_it() {
 
 #[test]
 fn publish_reports_the_batches_that_were_accepted_before_one_was_rejected() {
-    let cluster = MockCluster::new(1).expect("a cluster");
-    cluster.create_topic("orders", 1, 1).expect("a topic");
-    let no_error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
-    let rejected = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    cluster.request_errors(RDKafkaApiKey::Produce, &[no_error, no_error, rejected]);
+    let cluster = TestCluster::start();
+    cluster.create_topic("orders");
+    let refuse = FaultKind::Refuse { code: TOPIC_AUTHORIZATION_FAILED, all: true };
+    cluster.inject(Fault::new(refuse).api(ApiKey::Produce).after(2));
     let lines: String = (0..50).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     let brokers = cluster.bootstrap_servers();
     let run = publish(&["--brokers", &brokers, "--topic", "orders", "--batch-size", "200", "-"], &lines);
@@ -129,10 +126,10 @@ fn publish_reports_the_batches_that_were_accepted_before_one_was_rejected() {
 
 #[test]
 fn publish_reports_unknown_outcomes() {
-    let cluster = MockCluster::new(1).expect("a cluster");
-    cluster.create_topic("orders", 1, 1).expect("a topic");
-    let timed_out = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT;
-    cluster.request_errors(RDKafkaApiKey::Produce, &[timed_out; 1_000]);
+    let cluster = TestCluster::start();
+    cluster.create_topic("orders");
+    let time_out = FaultKind::DoAndRefuse { code: REQUEST_TIMED_OUT };
+    cluster.inject(Fault::new(time_out).api(ApiKey::Produce).always());
     let brokers = cluster.bootstrap_servers();
     let run = publish(&["--brokers", &brokers, "--topic", "orders", "--timeout", "1", "-"], "{}\n{}\n");
     run.fails(

@@ -1,8 +1,8 @@
 //! Versions, headers, error codes, ids.
 
 use kafka_batch_core::protocol::{ApiKey, ErrorCode, SaslAuthenticateRequest, Uuid, VersionRange, choose_version};
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages as oracle;
+use kafka_batch_witnesses::kafka_protocol::error::ResponseError;
+use kafka_batch_witnesses::kafka_protocol::messages as oracle;
 use proptest::prelude::*;
 
 #[test]

@@ -1,8 +1,10 @@
 //! ApiVersions responses, encoded by the oracle.
 
 use kafka_batch_core::protocol::{ApiKey, ApiVersionsResponse, ErrorCode};
-use kafka_protocol::messages::ApiVersionsResponse as Oracle;
-use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use kafka_batch_witnesses::kafka_protocol::messages::ApiVersionsResponse as Oracle;
+use kafka_batch_witnesses::kafka_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -6,8 +6,8 @@ use kafka_batch_core::protocol::{
     RequestEncodeError, RequestHeader, RequestedTopics, SaslAuthenticateRequest, SaslHandshakeRequest,
     TopicProduceData, Uuid,
 };
-use kafka_protocol::messages as oracle;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
+use kafka_batch_witnesses::kafka_protocol::messages as oracle;
+use kafka_batch_witnesses::kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
