@@ -28,6 +28,7 @@ impl SimulatedCluster {
     fn change<T>(&self, function: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.state.borrow_mut();
         let now = state.now;
+        state.network.is_engine_changed = true;
         function(&mut state, now)
     }
 

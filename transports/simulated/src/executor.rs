@@ -111,9 +111,9 @@ impl Executor {
     /// Returns when anything happens next.
     fn next_event(&self, next_fault: Option<Duration>) -> Result<Duration, Cause> {
         let state = self.state.borrow();
-        let events = [state.network.wakes_at(), state.next_timer_at()].into_iter().flatten().min();
+        let events = [state.network.wakes_at(state.now), state.next_timer_at()].into_iter().flatten().min();
         let idle = state.now.saturating_sub(self.latest_progress);
-        let Some(next) = events.into_iter().chain(next_fault).min().filter(|_| state.has_user_timer() || idle < self.limits.idle)
+        let Some(next) = events.into_iter().chain(next_fault).min().filter(|_| idle < self.limits.idle || state.has_user_timer())
         else {
             return Err(Cause::Deadlock { idle });
         };

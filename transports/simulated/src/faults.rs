@@ -256,6 +256,7 @@ impl FaultAction {
         state.say(|| format!("*** fault: {self}"));
         let State { network, dialogue, now, .. } = state;
         let now = *now;
+        network.is_engine_changed = true;
         let partition = |position: usize, cluster: &kafka_batch_testing::simulated::Cluster| {
             let mut all = cluster.all_partitions();
             (!all.is_empty()).then(|| all.swap_remove(position % all.len()))

@@ -15,6 +15,10 @@ use crate::state::State;
 /// The network of a run.
 pub(crate) struct Network {
     pub(crate) engine: Engine,
+    /// True if the brokers may have something to do, whatever the time: set it after any change from outside.
+    pub(crate) is_engine_changed: bool,
+    /// When the brokers have something to do otherwise.
+    engine_wakes_at: Option<Duration>,
     links: BTreeMap<u64, Link>,
     ends: BTreeMap<u64, End>,
     /// Connections to these brokers are refused until then, or (if `true`) not responded to.
@@ -48,6 +52,8 @@ impl Network {
     pub(crate) const fn new(engine: Engine, link_settings: LinkSettings, random: Random) -> Self {
         Self {
             engine,
+            is_engine_changed: true,
+            engine_wakes_at: None,
             links: BTreeMap::new(),
             ends: BTreeMap::new(),
             refusing: BTreeMap::new(),
@@ -117,10 +123,13 @@ impl Network {
     }
 
     /// Returns when there is something to do for [`turn`].
-    pub(crate) fn wakes_at(&self) -> Option<Duration> {
+    pub(crate) fn wakes_at(&self, now: Duration) -> Option<Duration> {
+        if self.is_engine_changed {
+            return Some(now);
+        }
         let links = self.links.values().filter_map(Link::wakes_at).min();
         let returns = self.returns.values().min().copied();
-        [links, returns, self.engine.wakes_at()].into_iter().flatten().min()
+        [links, returns, self.engine_wakes_at].into_iter().flatten().min()
     }
 
     /// Stops a broker. It starts again after `down_for`, if that is given.
@@ -180,6 +189,9 @@ impl Network {
     /// Passes what has arrived at one end of a link.
     fn arrived(&mut self, number: u64, arrival: Arrival) -> Option<Waker> {
         let broker = self.links.get(&number)?.broker;
+        if matches!(arrival, Arrival::Accepted | Arrival::AtBroker(_) | Arrival::ClosedAtBroker) {
+            self.is_engine_changed = true;
+        }
         if let Some(broker) = self.engine.broker_mut(broker) {
             match &arrival {
                 Arrival::Accepted => broker.accept(number, 0),
@@ -232,6 +244,7 @@ pub(crate) fn turn(state: &mut State) -> Vec<Waker> {
     for broker in back {
         dialogue.say(now, || format!("*** broker {broker} starts again"));
         network.restart(broker);
+        network.is_engine_changed = true;
     }
     let due = network.links.iter().filter(|(_, link)| link.wakes_at().is_some_and(|at| at <= now));
     let due: Vec<u64> = due.map(|(number, _)| *number).collect();
@@ -250,10 +263,15 @@ pub(crate) fn turn(state: &mut State) -> Vec<Waker> {
             network.links.remove(&number);
         }
     }
+    if !network.is_engine_changed && network.engine_wakes_at.is_none_or(|at| at > now) {
+        return wakers;
+    }
     let before = dialogue.log_ends(&network.engine.cluster);
     for action in network.engine.turn(now) {
         network.done(action, now, dialogue);
     }
+    network.is_engine_changed = false;
+    network.engine_wakes_at = network.engine.wakes_at();
     dialogue.stored(now, &before, &network.engine.cluster);
     wakers
 }

@@ -207,16 +207,33 @@ impl Simulation {
         }
     }
 
-    /// Runs the seeds until one fails, and returns that with its shortened schedule.
+    /// Runs the seeds until one fails, and returns that with its shortened schedule. The first seed is run twice, to check that
+    /// the code is deterministic.
     pub fn find_failure<F: Future<Output: Outcome> + 'static>(
         &self,
         seeds: impl IntoIterator<Item = u64>,
         function: impl Fn(World) -> F,
     ) -> Option<Failure> {
+        let mut is_first = true;
         seeds.into_iter().find_map(|seed| {
             let schedule = self.draw_faults(seed);
-            let cause = self.run_once(seed, &schedule, false, &function).0.err()?;
-            Some(shorten(self, seed, &schedule, cause, &function))
+            let (result, report) = self.run_once(seed, &schedule, is_first, &function);
+            match result {
+                Ok(()) if mem::take(&mut is_first) => {
+                    let (again, other) = self.run_once(seed, &schedule, true, &function);
+                    let failure = |dialogue| Failure {
+                        seed,
+                        cause: Cause::NotDeterministic,
+                        drawn_faults: schedule.faults.len(),
+                        schedule: schedule.clone(),
+                        reruns: 1,
+                        dialogue,
+                    };
+                    (again.is_err() || report != other).then(|| failure(first_difference(report, other)))
+                }
+                Ok(()) => None,
+                Err(cause) => Some(shorten(self, seed, &schedule, cause, &function)),
+            }
         })
     }
 
@@ -322,6 +339,15 @@ impl Simulation {
         let network = Network::new(engine, schedule.links(), random.fork(2));
         Rc::new(RefCell::new(State::new(network, Dialogue::new(keeps_dialogue), random.fork(3))))
     }
+}
+
+/// Returns the dialogue of a run up to the line in which another run of the same seed differs.
+fn first_difference(one: RunReport, other: RunReport) -> Vec<String> {
+    let mut lines = one.dialogue;
+    let same = lines.iter().zip(&other.dialogue).take_while(|(line, other)| line == other).count();
+    lines.truncate(same + 1);
+    lines.extend(other.dialogue.into_iter().nth(same).map(|line| format!("{line}   (in the second run)")));
+    lines
 }
 
 /// Separates the draws of faults from the others.

@@ -86,7 +86,7 @@ fn stored(world: &World) -> Vec<String> {
 fn program(bug: Bug) -> impl Fn(World) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>>>> {
     move |world| {
         Box::pin(async move {
-            // Batches of more than 260 bytes are refused, and the producer splits them.
+            // Batches of more than 200 bytes are refused, and the producer splits them.
             let builder = world.producer_builder().split_too_large(true).set("delivery.timeout.ms", "30000");
             let producer = builder.set("request.timeout.ms", "5000").build().map_err(|error| error.to_string())?;
             let mut tasks = Vec::new();
@@ -131,7 +131,7 @@ fn program(bug: Bug) -> impl Fn(World) -> std::pin::Pin<Box<dyn Future<Output = 
 }
 
 fn simulation() -> Simulation {
-    Simulation::new().brokers(3).topic(Topic::new("orders").partitions(2).max_message_bytes(260)).auto_create(false)
+    Simulation::new().brokers(3).topic(Topic::new("orders").partitions(2).max_message_bytes(200)).auto_create(false)
 }
 
 #[test]
