@@ -127,7 +127,8 @@ impl TestCluster {
     /// Returns what is stored in a partition, or `None` if it does not exist.
     #[must_use]
     pub fn log(&self, topic: &str, partition: i32) -> Option<PartitionLog> {
-        self.shared.read(|engine| engine.cluster.partition(topic, partition).map(|found| PartitionLog::from(&found.log)))
+        self.shared
+            .read(|engine| engine.cluster.partition(topic, partition).map(|found| PartitionLog::from(&found.log)))
     }
 
     /// Returns the requests received so far, in order.

@@ -42,17 +42,20 @@ pub trait Runtime: 'static {
     ///
     /// This method and the two that follow are for runtimes that simulate time: a producer has no other sources of time and
     /// randomness, except for TLS.
+    #[must_use]
     fn now() -> Instant {
         Instant::now()
     }
 
     /// Returns the current time of day, for timestamps. Default: [`SystemTime::now`].
+    #[must_use]
     fn system_time() -> SystemTime {
         SystemTime::now()
     }
 
     /// Returns the seed of a producer that has [none](crate::ProducerBuilder::seed) among its settings. Default: drawn from
     /// the system's source of randomness.
+    #[must_use]
     fn seed() -> u64 {
         RandomState::new().hash_one(0)
     }

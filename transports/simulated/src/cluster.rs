@@ -43,7 +43,8 @@ impl SimulatedCluster {
     /// Returns the addresses of all brokers for `bootstrap.servers`.
     #[must_use]
     pub fn bootstrap_servers(&self) -> String {
-        let brokers = self.read(|state| state.network.engine.brokers.iter().map(|broker| broker.id).collect::<Vec<_>>());
+        let brokers =
+            self.read(|state| state.network.engine.brokers.iter().map(|broker| broker.id).collect::<Vec<_>>());
         brokers.into_iter().map(|id| format!("{}:{PORT}", host(id))).collect::<Vec<_>>().join(",")
     }
 
@@ -81,9 +82,7 @@ impl SimulatedCluster {
     /// Returns what producers did that no broker accepts.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
-        self.read(|state| {
-            state.network.engine.brokers.iter().flat_map(|broker| broker.violations.clone()).collect()
-        })
+        self.read(|state| state.network.engine.brokers.iter().flat_map(|broker| broker.violations.clone()).collect())
     }
 
     /// Returns the names of the topics.
@@ -147,7 +146,9 @@ impl SimulatedCluster {
 
     /// Cuts the connections with a broker.
     pub fn cut(&self, broker: i32) {
-        self.act(format_args!("cuts the connections with broker {broker}"), |state, now| state.network.cut(broker, now));
+        self.act(format_args!("cuts the connections with broker {broker}"), |state, now| {
+            state.network.cut(broker, now)
+        });
     }
 
     /// Lets a broker take this much longer for each Produce request, as a slow disk does.

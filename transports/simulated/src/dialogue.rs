@@ -142,7 +142,11 @@ fn records(count: u32) -> String {
 
 /// Returns the name of a topic that is named in a message by its name or id.
 fn topic_name(name: String, id: [u8; 16], cluster: &Cluster) -> String {
-    if name.is_empty() { cluster.name_ever(&TopicRef::Id(id)).unwrap_or_else(|| "a removed topic".into()) } else { name }
+    if name.is_empty() {
+        cluster.name_ever(&TopicRef::Id(id)).unwrap_or_else(|| "a removed topic".into())
+    } else {
+        name
+    }
 }
 
 fn describe_request(request: &Request, cluster: &Cluster) -> Result<String, Malformed> {

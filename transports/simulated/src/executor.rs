@@ -113,7 +113,8 @@ impl Executor {
         let state = self.state.borrow();
         let events = [state.network.wakes_at(state.now), state.next_timer_at()].into_iter().flatten().min();
         let idle = state.now.saturating_sub(self.latest_progress);
-        let Some(next) = events.into_iter().chain(next_fault).min().filter(|_| idle < self.limits.idle || state.has_user_timer())
+        let Some(next) =
+            events.into_iter().chain(next_fault).min().filter(|_| idle < self.limits.idle || state.has_user_timer())
         else {
             return Err(Cause::Deadlock { idle });
         };

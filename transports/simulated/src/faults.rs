@@ -116,7 +116,10 @@ impl fmt::Display for FaultAction {
         match self {
             Self::Inject { broker, fault } => write!(f, "broker {broker} will apply {fault}"),
             Self::Restart { broker, down_for, without_leader } => {
-                write!(f, "broker {broker} stops for {down_for:?}; its partitions have no leader for {without_leader:?}")
+                write!(
+                    f,
+                    "broker {broker} stops for {down_for:?}; its partitions have no leader for {without_leader:?}"
+                )
             }
             Self::ElectLeader { position, without_leader } => {
                 write!(f, "partition #{position} has no leader for {without_leader:?}")
@@ -208,9 +211,7 @@ pub(crate) fn action(kind: u64, brokers: usize, random: &mut Random) -> FaultAct
         1 => FaultAction::ElectLeader { position, without_leader },
         2 => FaultAction::StopReplication { position, lasts },
         3 => FaultAction::Cut { broker },
-        4 => {
-            FaultAction::CutAfter { broker, bytes: random.below(600) as usize, to_broker: random.percent(50) }
-        }
+        4 => FaultAction::CutAfter { broker, bytes: random.below(600) as usize, to_broker: random.percent(50) },
         5 => FaultAction::Stall { broker, lasts, to_broker: random.percent(50) },
         6 => FaultAction::RefuseConnections { broker, lasts, silently: random.percent(40) },
         _ => {

@@ -92,7 +92,8 @@ fn program(bug: Bug) -> impl Fn(World) -> std::pin::Pin<Box<dyn Future<Output = 
             let mut tasks = Vec::new();
             let mut all = Vec::new();
             for partition in 0..2 {
-                let orders: Vec<String> = (0..12).map(|number| format!("order {partition}-{number}, three books")).collect();
+                let orders: Vec<String> =
+                    (0..12).map(|number| format!("order {partition}-{number}, three books")).collect();
                 all.extend(orders.iter().cloned());
                 let mut outbox =
                     Outbox { transport: producer.clone(), dead_letters: Vec::new(), doubtful: Vec::new(), bug };

@@ -129,9 +129,7 @@ fn runs_that_do_not_end_are_reported() {
 
 #[test]
 fn a_panic_is_reported_with_its_place() {
-    let found = cause(&calm(), async |world| {
-        world.spawn(async { panic!("the order is wrong") }).await
-    });
+    let found = cause(&calm(), async |world| world.spawn(async { panic!("the order is wrong") }).await);
     let Some(Cause::Panic { message, is_driver: false }) = found else { panic!("{found:?}") };
     assert!(message.starts_with("the order is wrong (") && message.contains("runs.rs:"), "{message}");
 }
