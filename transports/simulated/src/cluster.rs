@@ -98,6 +98,7 @@ impl SimulatedCluster {
     }
 
     /// Deletes a topic and everything in it. Returns whether it existed.
+    #[allow(clippy::must_use_candidate)] // it has an effect, through a `RefCell`
     pub fn forget_topic(&self, topic: &str) -> bool {
         self.act(format_args!("deletes {topic}"), |state, _| {
             state.network.engine.cluster.topics.remove(topic).is_some()
@@ -111,6 +112,7 @@ impl SimulatedCluster {
     }
 
     /// Makes another broker the leader of a partition, which has the whole log. Returns whether both exist.
+    #[allow(clippy::must_use_candidate)] // it has an effect, through a `RefCell`
     pub fn move_leader(&self, topic: &str, partition: i32, to: i32) -> bool {
         self.act(format_args!("broker {to} becomes the leader of {topic}-{partition}"), |state, _| {
             state.network.engine.cluster.set_leader(topic, partition, Some(to))
@@ -118,6 +120,7 @@ impl SimulatedCluster {
     }
 
     /// Removes the leader of a partition until [`move_leader`](Self::move_leader) sets one. Returns whether it exists.
+    #[allow(clippy::must_use_candidate)] // it has an effect, through a `RefCell`
     pub fn remove_leader(&self, topic: &str, partition: i32) -> bool {
         self.act(format_args!("{topic}-{partition} has no leader"), |state, _| {
             state.network.engine.cluster.set_leader(topic, partition, None)
@@ -126,7 +129,7 @@ impl SimulatedCluster {
 
     /// Applies a fault to a later request, at the first broker that receives one that it concerns.
     pub fn inject(&self, fault: Fault) {
-        self.act(format_args!("a broker will apply {fault}"), |state, _| state.network.engine.inject(fault.clone()));
+        self.act(format_args!("a broker will apply {fault}"), |state, _| state.network.engine.inject(fault));
     }
 
     /// Lets a fault happen now.
@@ -147,7 +150,7 @@ impl SimulatedCluster {
     /// Cuts the connections with a broker.
     pub fn cut(&self, broker: i32) {
         self.act(format_args!("cuts the connections with broker {broker}"), |state, now| {
-            state.network.cut(broker, now)
+            state.network.cut(broker, now);
         });
     }
 
@@ -176,6 +179,7 @@ impl SimulatedCluster {
     }
 
     /// Starts a broker again. Returns whether it was down.
+    #[allow(clippy::must_use_candidate)] // it has an effect, through a `RefCell`
     pub fn restart(&self, broker: i32) -> bool {
         self.act(format_args!("starts broker {broker}"), |state, _| state.network.restart(broker))
     }

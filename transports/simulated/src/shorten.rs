@@ -13,14 +13,14 @@ pub(crate) fn shorten<F: Future<Output: Outcome> + 'static>(
     simulation: &Simulation,
     seed: u64,
     drawn: &FaultSchedule,
-    cause: Cause,
+    cause: &Cause,
     function: &impl Fn(World) -> F,
 ) -> Failure {
     let mut reruns = 0;
     let mut fails = |schedule: &FaultSchedule| {
         reruns += 1;
         let result = simulation.run_once(seed, schedule, false, function).0;
-        result.is_err_and(|other| other.is_like(&cause))
+        result.is_err_and(|other| other.is_like(cause))
     };
     let mut shortest = drawn.clone();
     let mut left = simulation.max_reruns;
@@ -57,7 +57,7 @@ pub(crate) fn shorten<F: Future<Output: Outcome> + 'static>(
     }
     let (result, report) = simulation.run_once(seed, &shortest, true, function);
     let cause = match result {
-        Err(again) if again.is_like(&cause) => again,
+        Err(again) if again.is_like(cause) => again,
         _ => Cause::NotDeterministic,
     };
     let drawn_faults = drawn.faults.len();

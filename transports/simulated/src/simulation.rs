@@ -232,7 +232,7 @@ impl Simulation {
                     (again.is_err() || report != other).then(|| failure(first_difference(report, other)))
                 }
                 Ok(()) => None,
-                Err(cause) => Some(shorten(self, seed, &schedule, cause, &function)),
+                Err(cause) => Some(shorten(self, seed, &schedule, &cause, &function)),
             }
         })
     }

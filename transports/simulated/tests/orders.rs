@@ -64,7 +64,7 @@ impl<T: Transport> Outbox<T> {
                 return;
             }
             orders = left;
-            if orders.is_empty() || !(error.is_retriable() || !rejected.is_empty()) {
+            if orders.is_empty() || !error.is_retriable() && rejected.is_empty() {
                 break;
             }
         }
