@@ -129,10 +129,14 @@ mod tests {
             tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
             async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
         };
-        assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, Instant::now, connect)).unwrap(), 3);
+        assert_eq!(
+            block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, Instant::now, connect)).unwrap(),
+            3
+        );
         assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
         for (is_address, expected) in [(false, "127.0.0.1:2: timed out"), (true, "timed out")] {
-            let failed = block_on(connect_to_any([1, 2].map(address).into(), until, 0, Instant::now, connect)).unwrap_err();
+            let failed =
+                block_on(connect_to_any([1, 2].map(address).into(), until, 0, Instant::now, connect)).unwrap_err();
             let error = failed.into_error(is_address);
             assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, expected.to_owned()));
         }

@@ -129,7 +129,10 @@ impl SimulatedCluster {
 
     /// Applies a fault to a later request, at the first broker that receives one that it concerns.
     pub fn inject(&self, fault: Fault) {
-        self.act(format_args!("a broker will apply {fault}"), |state, _| state.network.engine.inject(fault));
+        self.change(|state, _| {
+            state.say(|| format!("*** the test: a broker will apply {fault}"));
+            state.network.engine.inject(fault);
+        });
     }
 
     /// Lets a fault happen now.

@@ -85,7 +85,7 @@ impl Runtime for Simulated {
 impl Spawn for Simulated {
     fn spawn(task: ProducerTask) -> Result<(), ConfigError> {
         try_with(|state| state.spawned.push((Owner::Driver, task)))
-            .ok_or_else(|| ConfigError::NoRuntime("there is no simulation on this thread".to_owned()))
+            .ok_or(ConfigError::NoRuntime { runtime: "kafka-batch-simulated" })
     }
 }
 
