@@ -223,8 +223,8 @@ impl Topic {
         self
     }
 
-    /// Creates it, unless it exists. Returns whether it was created.
-    pub(super) fn create_in(&self, cluster: &mut Cluster, now: Moment) -> bool {
+    /// Creates it in a [simulated](crate::simulated) cluster, unless it exists. Returns whether it was created.
+    pub fn create_in(&self, cluster: &mut Cluster, now: Moment) -> bool {
         if cluster.topics.contains_key(&self.name) {
             return false;
         }

@@ -30,8 +30,8 @@ pub struct StoredRecord {
     pub headers: Vec<(String, Option<Bytes>)>,
 }
 
-impl PartitionLog {
-    pub(super) fn new(log: &Log) -> Self {
+impl From<&Log> for PartitionLog {
+    fn from(log: &Log) -> Self {
         Self {
             batches: log.readable().to_vec(),
             start: log.start(),
@@ -39,7 +39,9 @@ impl PartitionLog {
             end: log.end(),
         }
     }
+}
 
+impl PartitionLog {
     /// Returns the batches, in order.
     #[must_use]
     pub fn batches(&self) -> &[StoredBatch] {

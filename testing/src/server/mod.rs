@@ -127,7 +127,8 @@ impl TestCluster {
     /// Returns what is stored in a partition, or `None` if it does not exist.
     #[must_use]
     pub fn log(&self, topic: &str, partition: i32) -> Option<PartitionLog> {
-        self.shared.read(|engine| engine.cluster.partition(topic, partition).map(|found| PartitionLog::new(&found.log)))
+        self.shared
+            .read(|engine| engine.cluster.partition(topic, partition).map(|found| PartitionLog::from(&found.log)))
     }
 
     /// Returns the requests received so far, in order.
@@ -172,7 +173,7 @@ impl TestCluster {
         self.shared.wait_for(limit, |engine| {
             let log = &engine.cluster.partition(topic, partition)?.log;
             let count: usize = log.stored().iter().map(|stored| stored.info.records as usize).sum();
-            (count >= records).then(|| PartitionLog::new(log))
+            (count >= records).then(|| PartitionLog::from(log))
         })
     }
 

@@ -1,8 +1,6 @@
 //! The builder of producers.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -10,6 +8,7 @@ use std::time::UNIX_EPOCH;
 use kafka_batch_core::convert::DownConversion;
 use kafka_batch_core::{BatchOptions, Capabilities};
 
+use crate::clock::RuntimeClock;
 use crate::command_queue::CommandQueue;
 use crate::driver::Driver;
 use crate::driver_loop::run;
@@ -90,8 +89,8 @@ impl<R: Runtime> ProducerBuilder<R> {
         self
     }
 
-    /// Sets the seed of the choice of partitions, jitter and SCRAM nonces. With SCRAM it must be unpredictable. Default: drawn
-    /// from the system's source of randomness.
+    /// Sets the seed of the choice of partitions, jitter and SCRAM nonces. With SCRAM it must be unpredictable. Default:
+    /// [`Runtime::seed`], which is drawn from the system's source of randomness.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -125,13 +124,14 @@ impl<R: Runtime> ProducerBuilder<R> {
         batch_options.clone().build(UNIX_EPOCH)?;
         config.down_conversion = down_conversion;
         config.split_too_large = split_too_large;
-        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        let seed = seed.unwrap_or_else(R::seed);
+        let clock = RuntimeClock::of::<R>();
         let limit = config.buffer_memory;
-        let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle);
+        let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
         // What the machine cannot have in flight is better gathered than queued.
         let max_in_flight = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
         let gathering = Gathering::new(linger, max_in_flight);
-        let queue = Arc::new(CommandQueue::new(limit, topics, gathering));
+        let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock));
         let driver = Driver::new(config, security, seed, Arc::clone(&queue));
         let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
         Ok((producer.into(), Box::pin(run::<R>(driver))))

@@ -19,6 +19,7 @@ use kafka_batch_core::{
 use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
 use crate::buffers::Buffers;
 use crate::channel_batch::QueuedBatch;
+use crate::clock::RuntimeClock;
 use crate::completion::PendingRecord;
 use crate::gathering::{GatherOutcome, Gathered, Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender, lock, wake};
@@ -46,6 +47,7 @@ pub(crate) struct CommandQueue {
     state: Mutex<State>,
     pub(crate) topics: Topics<TopicError>,
     buffers: Arc<Buffers>,
+    pub(crate) clock: RuntimeClock,
 }
 
 #[derive(Debug)]
@@ -187,7 +189,14 @@ impl CommandQueue {
             driver_waker: None,
             produce_version: None,
         };
-        Self { state: Mutex::new(state), topics, buffers: Arc::new(Buffers::new(bytes)) }
+        let buffers = Arc::new(Buffers::new(bytes));
+        Self { state: Mutex::new(state), topics, buffers, clock: RuntimeClock::SYSTEM }
+    }
+
+    /// Sets the clock, which is the system's by default.
+    pub(crate) fn clock(mut self, clock: RuntimeClock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Returns where the memory of delivered batches goes.
@@ -197,7 +206,7 @@ impl CommandQueue {
 
     /// Creates an empty batch at the current time, in the memory of a delivered one if there is some.
     pub(crate) fn new_batch(&self, options: &BatchOptions) -> KafkaBatch {
-        new_batch(options, self.produce_version(), SystemTime::now(), self.buffers.take())
+        new_batch(options, self.produce_version(), self.clock.system_time(), self.buffers.take())
     }
 
     /// Returns the newest version of Produce that all connected brokers support; without connections, the last known one.
@@ -260,7 +269,7 @@ impl CommandQueue {
         options: &BatchOptions,
     ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
         // The clock is read for each record: its timestamp is the time of the call, to the millisecond.
-        let now = SystemTime::now();
+        let now = self.clock.system_time();
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         if let Some(reason) = state.queue_state.refusal() {
@@ -286,7 +295,7 @@ impl CommandQueue {
             }
         };
         let produce_version = state.produce_version;
-        let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), Instant::now());
+        let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), self.clock.now());
         let mut is_command = false;
         let appended = loop {
             match state.gathering.append(partition, record, now.into(), &mut waker, new_batch) {
@@ -429,7 +438,7 @@ impl CommandQueue {
         deadline: &mut Option<Instant>,
         context: &Context<'_>,
     ) -> Poll<()> {
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut state = lock(&self.state);
         if state.commands.is_empty() && !state.has_yielded && state.gathering.has_due(now) {
             state.has_yielded = true;

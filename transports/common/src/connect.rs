@@ -20,7 +20,7 @@ pub(crate) async fn connect<R: Runtime>(
     let is_address = host.parse::<IpAddr>().is_ok();
     let addresses = R::resolve(host, port).await?;
     let connect = |address, limit| timeout::<R, _>(limit, R::connect(address));
-    connect_to_any(addresses, until, failures, connect).await.map_err(|failed| failed.into_error(is_address))
+    connect_to_any(addresses, until, failures, R::now, connect).await.map_err(|failed| failed.into_error(is_address))
 }
 
 /// Why no address of a broker accepted a connection: the last error, and the address that it is about.
@@ -65,7 +65,7 @@ impl Error for AtAddress {
 /// Fails with `TimedOut` if the attempt takes longer than `limit`.
 async fn timeout<R: Runtime, T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let mut attempt = pin!(attempt);
-    let mut timer = pin!(R::timer(Instant::now() + limit));
+    let mut timer = pin!(R::timer(R::now() + limit));
     poll_fn(|context| match attempt.as_mut().poll(context) {
         Poll::Pending => timer.as_mut().poll(context).map(|_| Err(io::ErrorKind::TimedOut.into())),
         ended => ended,
@@ -88,6 +88,7 @@ async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
     mut addresses: Vec<SocketAddr>,
     until: Instant,
     failures: usize,
+    now: impl Fn() -> Instant,
     connect: impl Fn(SocketAddr, Duration) -> F,
 ) -> Result<S, Failed> {
     let none = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
@@ -96,7 +97,7 @@ async fn connect_to_any<S, F: Future<Output = io::Result<S>>>(
     addresses.rotate_left(first);
     for (tried, &address) in addresses.iter().enumerate() {
         let left = (addresses.len() - tried) as u32;
-        let share = until.saturating_duration_since(Instant::now()) / left;
+        let share = until.saturating_duration_since(now()) / left;
         match connect(address, share).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Failed { address: Some(address), error },
@@ -128,14 +129,18 @@ mod tests {
             tried.borrow_mut().push((address.port(), limit.as_secs_f64().round() as u64));
             async move { if address.port() == 3 { Ok(3) } else { Err(io::ErrorKind::TimedOut.into()) } }
         };
-        assert_eq!(block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, connect)).unwrap(), 3);
+        assert_eq!(
+            block_on(connect_to_any([1, 2, 3, 4].map(address).into(), until, 0, Instant::now, connect)).unwrap(),
+            3
+        );
         assert_eq!(*tried.borrow(), [(1, 25), (2, 33), (3, 50)]);
         for (is_address, expected) in [(false, "127.0.0.1:2: timed out"), (true, "timed out")] {
-            let failed = block_on(connect_to_any([1, 2].map(address).into(), until, 0, connect)).unwrap_err();
+            let failed =
+                block_on(connect_to_any([1, 2].map(address).into(), until, 0, Instant::now, connect)).unwrap_err();
             let error = failed.into_error(is_address);
             assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, expected.to_owned()));
         }
-        let error = block_on(connect_to_any(vec![], until, 7, connect)).unwrap_err().into_error(false);
+        let error = block_on(connect_to_any(vec![], until, 7, Instant::now, connect)).unwrap_err().into_error(false);
         assert_eq!(error.to_string(), "the host name has no address");
     }
 
@@ -149,7 +154,7 @@ mod tests {
             async move { if address.port() == 3 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) } }
         };
         for failures in [0, 1, 2, 3, 7] {
-            block_on(connect_to_any(addresses(), until, failures, connect)).unwrap();
+            block_on(connect_to_any(addresses(), until, failures, Instant::now, connect)).unwrap();
         }
         assert_eq!(tried.take(), [1, 2, 3, 1, 1, 2]);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use std::{io, mem, thread};
 
 use bytes::Bytes;
@@ -105,9 +105,9 @@ impl fmt::Debug for Step {
 impl Driver {
     pub(crate) fn new(mut config: MachineConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
         config.over_tls = security.is_tls();
-        let clock = Clock { now: machine::Instant::START, wall: SystemTime::now().into() };
+        let clock = Clock { now: machine::Instant::START, wall: queue.clock.system_time().into() };
         Self {
-            started: Instant::now(),
+            started: queue.clock.now(),
             setup_timeout: config.socket_connection_setup_timeout,
             security,
             reports_writes: config.acks == Acks::None,
@@ -129,7 +129,7 @@ impl Driver {
                 Output::Event(event) => self.dispatch(event),
                 Output::Connect { connection, host, port } => {
                     let failures = self.addresses.connect(connection, &host, port);
-                    let until = Instant::now() + self.setup_timeout;
+                    let until = self.queue.clock.now() + self.setup_timeout;
                     let tls = self.security.connector(&host);
                     return Step::Connect { connection, host, port, until, failures, tls };
                 }
@@ -189,7 +189,7 @@ impl Driver {
     }
 
     fn now(&self) -> machine::Instant {
-        machine::Instant::from_start(self.started.elapsed())
+        machine::Instant::from_start(self.queue.clock.now().saturating_duration_since(self.started))
     }
 
     fn apply_commands(&mut self) {

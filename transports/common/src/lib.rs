@@ -80,6 +80,7 @@ mod broker_addresses;
 mod buffers;
 mod builder;
 mod channel_batch;
+mod clock;
 mod command_queue;
 mod completion;
 mod connect;

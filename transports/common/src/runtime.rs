@@ -1,10 +1,12 @@
 //! What a transport brings: sockets, a timer and a way to spawn a task of one async runtime.
 
+use std::collections::hash_map::RandomState;
 use std::future::Future;
+use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -35,6 +37,28 @@ pub trait Runtime: 'static {
 
     /// Sets a timer, which may have completed, to another time.
     fn reset(timer: Pin<&mut Self::Timer>, at: Instant);
+
+    /// Returns the current time, by the clock of the timers. Default: [`Instant::now`].
+    ///
+    /// This method and the two that follow are for runtimes that simulate time: a producer has no other sources of time and
+    /// randomness, except for TLS.
+    #[must_use]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    /// Returns the current time of day, for timestamps. Default: [`SystemTime::now`].
+    #[must_use]
+    fn system_time() -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Returns the seed of a producer that has [none](crate::ProducerBuilder::seed) among its settings. Default: drawn from
+    /// the system's source of randomness.
+    #[must_use]
+    fn seed() -> u64 {
+        RandomState::new().hash_one(0)
+    }
 }
 
 /// A runtime that can spawn the producer's task on its current instance.

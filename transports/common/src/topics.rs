@@ -1,6 +1,6 @@
 //! A cache of the topics' numbers of partitions, and the choice of a partition for batches without one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use kafka_batch_core::partitioner::StickyPartitioner;
 use kafka_batch_core::{SendErrorReason, TopicPartition};
 
+use crate::clock::RuntimeClock;
 use crate::oneshot::{Slot, lock};
 
 /// A cache of the topics that a producer sends to. `E` is the error of a failed lookup.
@@ -22,6 +23,7 @@ pub struct Topics<E> {
     max_age: Duration,
     /// The time without use after which a topic is removed.
     max_idle: Duration,
+    clock: RuntimeClock,
 }
 
 /// A topic's number of partitions, or the error of its lookup.
@@ -30,8 +32,8 @@ pub type Count<E> = Result<NonZeroU32, E>;
 #[derive(Debug)]
 struct State<E> {
     each: HashMap<String, Topic<E>>,
-    /// When unused topics were last removed.
-    swept: Instant,
+    /// When unused topics were last removed, or the first topic was inserted.
+    swept: Option<Instant>,
     /// Incremented for each topic, so that each has its own seed.
     seed: u64,
 }
@@ -49,8 +51,9 @@ impl<E> State<E> {
     /// Returns the topic, and inserts it if it is missing. Removes unused topics first, at most once per `max_idle`, because
     /// it iterates over all topics.
     fn topic(&mut self, name: &str, now: Instant, max_idle: Duration) -> &mut Topic<E> {
-        if now.saturating_duration_since(self.swept) >= max_idle {
-            self.swept = now;
+        let swept = *self.swept.get_or_insert(now);
+        if now.saturating_duration_since(swept) >= max_idle {
+            self.swept = Some(now);
             self.each.retain(|other, topic| {
                 let idle = now.saturating_duration_since(topic.used);
                 other == name || topic.lookup.is_some() || idle < max_idle
@@ -72,8 +75,9 @@ impl<E: Clone> Topics<E> {
     /// are removed after twice that, unless [`max_idle`](Self::max_idle) is set.
     #[must_use]
     pub fn new(seed: u64, max_age: Duration) -> Self {
-        let state = State { each: HashMap::new(), swept: Instant::now(), seed };
-        Self { state: Mutex::new(state), generation: AtomicU64::new(0), max_age, max_idle: max_age.saturating_mul(2) }
+        let state = State { each: HashMap::new(), swept: None, seed };
+        let (generation, max_idle) = (AtomicU64::new(0), max_age.saturating_mul(2));
+        Self { state: Mutex::new(state), generation, max_age, max_idle, clock: RuntimeClock::SYSTEM }
     }
 
     /// Sets the time without use after which a topic is removed, at the earliest (Kafka's `metadata.max.idle.ms`).
@@ -83,10 +87,16 @@ impl<E: Clone> Topics<E> {
         self
     }
 
+    /// Sets the clock, which is the system's by default.
+    pub(crate) const fn clock(mut self, clock: RuntimeClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Returns the number of partitions, unless it is unknown or expired.
     pub(crate) fn known(&self, topic: &str) -> Option<NonZeroU32> {
         let (partitions, at) = lock(&self.state).each.get(topic)?.known?;
-        (at.elapsed() < self.max_age).then_some(partitions)
+        (self.clock.now().saturating_duration_since(at) < self.max_age).then_some(partitions)
     }
 
     /// Returns a number that changes whenever [`remembered`](Self::remembered) may return another number for a topic, unless the
@@ -115,7 +125,7 @@ impl<E: Clone> Topics<E> {
     /// request the topic's metadata.
     fn begin_lookup(&self, topic: &str) -> bool {
         let mut state = lock(&self.state);
-        let lookup = &mut state.topic(topic, Instant::now(), self.max_idle).lookup;
+        let lookup = &mut state.topic(topic, self.clock.now(), self.max_idle).lookup;
         let is_first = lookup.is_none();
         lookup.get_or_insert_default();
         is_first
@@ -126,7 +136,7 @@ impl<E: Clone> Topics<E> {
     fn join_lookup(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
         let slot = Arc::new(Slot::new());
         let mut state = lock(&self.state);
-        let topic = state.topic(topic, Instant::now(), self.max_idle);
+        let topic = state.topic(topic, self.clock.now(), self.max_idle);
         let is_first = topic.lookup.is_none();
         topic.lookup.get_or_insert_default().push(Arc::clone(&slot));
         (slot, is_first)
@@ -139,7 +149,7 @@ impl<E: Clone> Topics<E> {
         let Some(entry) = state.each.get_mut(topic) else { return };
         let slots = entry.lookup.take();
         match result {
-            Ok(partitions) => entry.known = Some((*partitions, Instant::now())),
+            Ok(partitions) => entry.known = Some((*partitions, self.clock.now())),
             Err(_) if !concerns_topic && entry.known.is_some() => {}
             Err(_) => drop(state.each.remove(topic)),
         }
@@ -152,7 +162,8 @@ impl<E: Clone> Topics<E> {
     pub fn fail_lookups(&self, reason: &E) {
         let topics = std::mem::take(&mut lock(&self.state).each);
         self.changed();
-        let slots = topics.into_values().filter_map(|topic| topic.lookup).flatten();
+        // In the order of their names: with simulated time, the order of wake-ups is the same in each run.
+        let slots = BTreeMap::from_iter(topics).into_values().filter_map(|topic| topic.lookup).flatten();
         slots.for_each(|slot| slot.fill(Err(reason.clone())));
     }
 
@@ -166,7 +177,7 @@ impl<E: Clone> Topics<E> {
 
     /// Returns the current sticky partition, for batches without a partition.
     pub fn pick(&self, topic: &str, partitions: NonZeroU32) -> i32 {
-        lock(&self.state).topic(topic, Instant::now(), self.max_idle).sticky.partition(partitions)
+        lock(&self.state).topic(topic, self.clock.now(), self.max_idle).sticky.partition(partitions)
     }
 
     /// Records that a batch for a partition was accepted. If it is the current sticky partition, another one is chosen.
@@ -177,7 +188,7 @@ impl<E: Clone> Topics<E> {
     /// Records that batches for these partitions were accepted, as [`accepted`](Self::accepted) for each.
     pub(crate) fn all_accepted(&self, topic: &str, each: impl IntoIterator<Item = i32>) {
         let mut state = lock(&self.state);
-        let topic = state.topic(topic, Instant::now(), self.max_idle);
+        let topic = state.topic(topic, self.clock.now(), self.max_idle);
         let Some((partitions, _)) = topic.known else { return };
         for partition in each {
             if topic.sticky.partition(partitions) == partition {
@@ -272,7 +283,7 @@ mod tests {
 
     fn state() -> (State<()>, Instant) {
         let start = Instant::now();
-        (State { each: HashMap::new(), swept: start, seed: 0 }, start)
+        (State { each: HashMap::new(), swept: Some(start), seed: 0 }, start)
     }
 
     #[test]

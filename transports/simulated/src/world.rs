@@ -1,0 +1,180 @@
+//! What the code under test gets: producers, time, tasks, the cluster.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use kafka_batch_testing::simulated::Random;
+use kafka_batch_transport::{ProducerBuilder, ProducerConfig};
+
+use crate::cluster::SimulatedCluster;
+use crate::runtime::{Simulated, SimulatedProducer, Timer};
+use crate::state::{Owner, Shared};
+
+/// A simulated world: a cheap handle, which stays on its thread.
+///
+/// Code under test is deterministic if it takes time, randomness and tasks from here. Everything else that async code uses works
+/// as it is: channels, locks, `select!`, streams, as long as it needs no runtime of its own.
+#[derive(Clone)]
+pub struct World {
+    state: Shared,
+    random: Rc<RefCell<Random>>,
+}
+
+impl World {
+    pub(crate) fn new(state: Shared, random: Random) -> Self {
+        Self { state, random: Rc::new(RefCell::new(random)) }
+    }
+
+    /// Returns a new producer with default settings, connected to the cluster.
+    #[must_use]
+    pub fn producer(&self) -> SimulatedProducer {
+        self.producer_builder().build().expect("the default settings are valid")
+    }
+
+    /// Returns a new producer with these settings. `bootstrap.servers` is set here.
+    ///
+    /// # Panics
+    /// A setting is out of range or in conflict with another one. [`producer_builder`](Self::producer_builder) returns this as
+    /// an error.
+    #[must_use]
+    pub fn producer_with(&self, config: ProducerConfig) -> SimulatedProducer {
+        match self.producer_builder().config(config).build() {
+            Ok(producer) => producer,
+            Err(error) => panic!("the producer's settings are invalid: {error}"),
+        }
+    }
+
+    /// Returns the builder of a producer, with `bootstrap.servers` set.
+    pub fn producer_builder(&self) -> ProducerBuilder<Simulated> {
+        SimulatedProducer::builder().set("bootstrap.servers", self.cluster().bootstrap_servers())
+    }
+
+    /// Returns the cluster.
+    #[must_use]
+    pub fn cluster(&self) -> SimulatedCluster {
+        SimulatedCluster::new(Rc::clone(&self.state))
+    }
+
+    /// Waits for this simulated time.
+    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let at = self.state.borrow().now.saturating_add(time);
+        Timer::new(at, Owner::User)
+    }
+
+    /// Fails if the future takes longer than this simulated time.
+    ///
+    /// # Errors
+    /// It did; it is dropped.
+    pub async fn timeout<F: Future>(&self, time: Duration, future: F) -> Result<F::Output, TimedOut> {
+        let mut timer = Timer::new(self.state.borrow().now.saturating_add(time), Owner::User);
+        let mut future = std::pin::pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => Pin::new(&mut timer).poll(context).map(|()| Err(TimedOut(()))),
+        })
+        .await
+    }
+
+    /// Returns the current instant, of which only differences have a meaning.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.state.borrow().instant()
+    }
+
+    /// Returns the time of day, which is the same at the start of each run (2023-11-14).
+    #[must_use]
+    pub fn system_time(&self) -> SystemTime {
+        self.state.borrow().system_time()
+    }
+
+    /// Returns the simulated time since the start of the run.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.state.borrow().now
+    }
+
+    /// Returns a random number that the seed determines.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.random.borrow_mut().draw()
+    }
+
+    /// Adds a line to the dialogue that is printed if the run fails.
+    pub fn note(&self, line: impl fmt::Display) {
+        self.state.borrow_mut().say(|| format!("note: {line}"));
+    }
+
+    /// Spawns a task. A panic in it fails the run. Dropping the handle does not cancel it; the end of the run does.
+    pub fn spawn<F: Future<Output: 'static> + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        let joined = Rc::new(RefCell::new(Joined { output: None, waker: None }));
+        let handle = JoinHandle { joined: Rc::clone(&joined) };
+        let task = Box::pin(async move {
+            let output = future.await;
+            let waker = {
+                let mut joined = joined.borrow_mut();
+                joined.output = Some(output);
+                joined.waker.take()
+            };
+            waker.into_iter().for_each(Waker::wake);
+        });
+        self.state.borrow_mut().spawned.push((Owner::User, task));
+        handle
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("elapsed", &self.elapsed()).finish_non_exhaustive()
+    }
+}
+
+/// A task that was [spawned](World::spawn). Completes with its output.
+#[must_use = "await it, or drop it to let the task run on"]
+pub struct JoinHandle<T> {
+    joined: Rc<RefCell<Joined<T>>>,
+}
+
+struct Joined<T> {
+    output: Option<T>,
+    waker: Option<Waker>,
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let mut joined = self.joined.borrow_mut();
+        match joined.output.take() {
+            Some(output) => Poll::Ready(output),
+            None => {
+                let old = joined.waker.replace(context.waker().clone());
+                drop(joined);
+                drop(old);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").finish_non_exhaustive()
+    }
+}
+
+/// The error of [`World::timeout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut(());
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the simulated time is over")
+    }
+}
+
+impl std::error::Error for TimedOut {}

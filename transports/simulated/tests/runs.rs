@@ -1,0 +1,231 @@
+//! Runs of a simulation: determinism, simulated time, failures, faults by name.
+
+use std::future::{Future, pending, poll_fn};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use kafka_batch_core::{Fate, Record, SendMessageError, TopicPartition};
+use kafka_batch_simulated::{Cause, FaultAction, FaultIntensity, FaultSchedule, ScheduledFault, Simulation, World};
+use kafka_batch_testing::{ApiKey, Fault, FaultKind};
+
+const ONCE: [u64; 1] = [1];
+
+fn calm() -> Simulation {
+    Simulation::new().faults(FaultIntensity::None)
+}
+
+fn cause(simulation: &Simulation, function: impl AsyncFn(World) + Clone + 'static) -> Option<Cause> {
+    let function = move |world| {
+        let function = function.clone();
+        async move { function(world).await }
+    };
+    simulation.find_failure(ONCE, function).map(|failure| failure.cause)
+}
+
+/// Many tasks with two producers: messages, batches, flushes.
+async fn busy(world: World) {
+    let producers = [world.producer(), world.producer_builder().set("linger.ms", "5").build().unwrap()];
+    let mut tasks = Vec::new();
+    for number in 0..12_u64 {
+        let (inner, producer) = (world.clone(), producers[number as usize % 2].clone());
+        tasks.push(world.spawn(async move {
+            inner.sleep(Duration::from_millis(inner.random() % 40)).await;
+            let topic = ["orders", "payments"][number as usize % 2];
+            let sent = producer.send(topic, Record::new(&format!("value {number}")).key(&number.to_string())).await;
+            inner.note(format!("{number}: {sent:?}"));
+        }));
+    }
+    for task in tasks {
+        task.await;
+    }
+    let _ = producers[0].flush().await;
+    let _ = producers[1].close().await;
+}
+
+#[test]
+fn a_seed_determines_everything() {
+    let simulation = Simulation::new().faults(FaultIntensity::Heavy);
+    let mut digests = Vec::new();
+    for seed in 0..40 {
+        let [one, other] = [(); 2].map(|()| simulation.run(seed, busy).unwrap());
+        assert_eq!(one, other, "seed {seed}");
+        assert_eq!(one.digest(), other.digest());
+        digests.push(one.digest());
+    }
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!(digests.len(), 40, "seeds differ");
+}
+
+#[test]
+fn keeping_the_dialogue_changes_nothing() {
+    let simulation = Simulation::new().faults(FaultIntensity::Heavy);
+    for seed in 0..20 {
+        let elapsed = std::sync::Mutex::new(Vec::new());
+        let note = |world: World| {
+            let ended = busy(world.clone());
+            async move {
+                ended.await;
+                world.note(world.elapsed().as_nanos());
+                Err::<(), _>(format!("{:?} {}", world.elapsed(), world.cluster().requests().len()))
+            }
+        };
+        elapsed.lock().unwrap().push(simulation.run(seed, note).unwrap_err().cause);
+        let unshortened = simulation.clone().max_reruns(0);
+        elapsed.lock().unwrap().push(unshortened.find_failure([seed], note).unwrap().cause);
+        let elapsed = elapsed.into_inner().unwrap();
+        assert_eq!(elapsed[0], elapsed[1], "seed {seed}");
+    }
+}
+
+#[test]
+fn code_that_is_not_deterministic_is_reported() {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let found = cause(&calm(), async |world| world.note(RUNS.fetch_add(1, Ordering::Relaxed)));
+    assert_eq!(found, Some(Cause::NotDeterministic));
+    static FAILS: AtomicU32 = AtomicU32::new(0);
+    let found = cause(&calm(), async |_| assert!(FAILS.fetch_add(1, Ordering::Relaxed) > 0));
+    assert_eq!(found, Some(Cause::NotDeterministic));
+}
+
+#[test]
+fn a_deadlock_is_reported() {
+    let found = cause(&calm(), async |_| pending().await);
+    assert_eq!(found, Some(Cause::Deadlock { idle: Duration::ZERO }));
+    // A producer has timers of its own.
+    let found = cause(&calm(), async |world| {
+        let producer = world.producer();
+        producer.send("orders", "one").await.unwrap();
+        pending().await
+    });
+    assert!(matches!(found, Some(Cause::Deadlock { idle }) if idle > Duration::from_secs(500)), "{found:?}");
+    // Waiting for the longest delivery timeout is none.
+    let found = cause(&calm(), async |world| {
+        (1..=3).for_each(|broker| world.cluster().kill(broker));
+        let error = world.producer().send("orders", "one").await.unwrap_err();
+        assert_eq!(error.fate(), Fate::NotWritten);
+    });
+    assert_eq!(found, None);
+}
+
+#[test]
+fn runs_that_do_not_end_are_reported() {
+    let found = cause(&calm(), async |world| {
+        loop {
+            world.sleep(Duration::from_secs(60)).await;
+        }
+    });
+    assert_eq!(found, Some(Cause::TimeLimit { limit: Duration::from_secs(86_400) }));
+    let found = cause(&calm(), async |_| {
+        poll_fn(|context| {
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })
+        .await;
+    });
+    assert_eq!(found, Some(Cause::BusyLoop));
+}
+
+#[test]
+fn a_panic_is_reported_with_its_place() {
+    let found = cause(&calm(), async |world| world.spawn(async { panic!("the order is wrong") }).await);
+    let Some(Cause::Panic { message, is_driver: false }) = found else { panic!("{found:?}") };
+    assert!(message.starts_with("the order is wrong (") && message.contains("runs.rs:"), "{message}");
+}
+
+#[test]
+fn the_report_of_a_check_is_its_panic() {
+    let check = || calm().check([7], |_| async { Err::<(), _>("no books") });
+    let payload = std::panic::catch_unwind(check).unwrap_err();
+    let report = payload.downcast_ref::<String>().unwrap();
+    assert!(report.starts_with("seed 7: returned an error: no books"), "{report}");
+}
+
+#[test]
+fn time_is_simulated() {
+    let begin = Instant::now();
+    calm().check(ONCE, |world| async move {
+        let (instant, time_of_day) = (world.now(), world.system_time());
+        world.sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(world.now() - instant, Duration::from_secs(3_600));
+        assert_eq!(world.system_time().duration_since(time_of_day).unwrap(), Duration::from_secs(3_600));
+        assert!(world.timeout(Duration::from_secs(5), pending::<()>()).await.is_err());
+        assert_eq!(world.timeout(Duration::from_secs(5), async { 1 }).await, Ok(1));
+
+        // The producer's clocks are the same: timestamps, linger.ms, delivery.timeout.ms.
+        let producer = world.producer_builder().set("linger.ms", "500").build().unwrap();
+        let before = (world.elapsed(), world.system_time());
+        let delivery = producer.send("orders", "one").await.unwrap();
+        let took = world.elapsed() - before.0;
+        assert!((500..520).contains(&took.as_millis()), "{took:?}");
+        let at = before.1.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+        assert!((at..at + 20).contains(&delivery.timestamp.millis()), "{delivery:?}, sent at {at}");
+        (1..=3).for_each(|broker| world.cluster().kill(broker));
+        let before = world.elapsed();
+        let error = producer.send("orders", "two").await.unwrap_err();
+        let took = world.elapsed() - before;
+        assert!((120_000..121_000).contains(&took.as_millis()), "{took:?}: {error}");
+    });
+    assert!(begin.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn faults_by_name_take_effect() {
+    calm().topic("orders").check(ONCE, |world| async move {
+        let (producer, cluster) = (world.producer(), world.cluster());
+        cluster.inject(Fault::new(FaultKind::DropResponse).api(ApiKey::Produce));
+        let to = TopicPartition::new("orders", 0);
+        let mut batch = producer.batch();
+        assert!(!batch.append(Record::new("one")).unwrap().is_full());
+        let delivery = producer.send_batch(batch, to).await.unwrap().await.unwrap();
+        assert_eq!(delivery.base_offset(), Some(0));
+        assert_eq!(cluster.log("orders", 0).unwrap().values().unwrap(), ["one"], "the retry is no second record");
+        let produced = cluster.requests().iter().filter(|request| request.api == ApiKey::Produce).count();
+        assert_eq!(produced, 2);
+
+        let leader = cluster.leader("orders", 0).unwrap();
+        (1..=3).for_each(|broker| cluster.kill(broker));
+        let sending = world.spawn({
+            let producer = producer.clone();
+            async move { producer.send("orders", "two").await }
+        });
+        world.sleep(Duration::from_secs(3)).await;
+        assert!(cluster.restart(leader) && !cluster.restart(leader));
+        assert_eq!(sending.await.unwrap().offset, Some(1));
+        assert_eq!(cluster.violations(), [String::new(); 0]);
+    });
+}
+
+#[test]
+fn a_schedule_that_is_given_is_used() {
+    let refuse = FaultAction::RefuseConnections { broker: 1, lasts: Duration::from_secs(20), silently: false };
+    let faults = vec![ScheduledFault { at: Duration::from_secs(1), action: refuse }];
+    let schedule = FaultSchedule { faults, ..FaultSchedule::none() };
+    let report = calm().brokers(1).run_with(5, &schedule, |world| async move {
+        world.sleep(Duration::from_secs(2)).await;
+        world.producer().send("orders", "one").await.unwrap();
+        assert!(world.elapsed() > Duration::from_secs(21), "{:?}", world.elapsed());
+    });
+    let lines = report.unwrap().dialogue.join("\n");
+    assert!(lines.contains("fault: broker 1 refuses connections for 20s") && lines.contains("refused"), "{lines}");
+}
+
+#[test]
+fn a_producer_that_outlives_its_simulation_is_stopped() {
+    let kept = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let keep = std::rc::Rc::clone(&kept);
+    calm().max_reruns(0).check(ONCE, move |world| {
+        let keep = std::rc::Rc::clone(&keep);
+        async move {
+            let producer = world.producer();
+            producer.send("orders", "one").await.unwrap();
+            *keep.borrow_mut() = Some(producer);
+        }
+    });
+    let producer = kept.borrow_mut().take().unwrap();
+    assert!(producer.batch().is_empty());
+    let mut sending = std::pin::pin!(producer.send("orders", "two"));
+    let polled = sending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Err(SendMessageError::NotAccepted(_)))), "{polled:?}");
+}
