@@ -5,6 +5,17 @@ use crate::time::Timestamp;
 /// How much longer than `linger` a batch waits at most while the source has messages without a pause, in milliseconds.
 pub(super) const MAX_DELAY: i64 = 100;
 
+/// What came from the source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// Messages, and there may be more.
+    Some,
+    /// None for the moment, and the source wakes the task; or it has ended.
+    None,
+    /// The source was not polled, because batches have to be sent first.
+    Blocked,
+}
+
 /// How many due batches are sent while the source has messages without a pause, when sending takes time from taking messages.
 /// Otherwise, with many partitions, batches of a record or two would take all of it. Batches that are full are sent in any case.
 pub(super) struct Pace {

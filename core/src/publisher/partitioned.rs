@@ -14,7 +14,7 @@ use core::time::Duration;
 use futures_core::Stream;
 
 use super::outcome::{Published, Undelivered, UndeliveredReason};
-use super::pace::{MAX_DELAY, Pace};
+use super::pace::{MAX_DELAY, Pace, Polled};
 use super::sender::{BatchSender, Outcome};
 use crate::batch::{AppendError, RecordComposer};
 use crate::outgoing::{Defaults, Message};
@@ -131,17 +131,6 @@ pub struct PartitionedPublisher<'a, T: Transport, S: Stream> {
     /// Whether some were due then and not sent.
     has_late: bool,
     lookup: Lookup<'a>,
-}
-
-/// What came from the source.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Polled {
-    /// Messages, and there may be more.
-    Some,
-    /// None for the moment, and the source wakes the task; or it has ended.
-    None,
-    /// The source was not polled, because batches have to be sent first.
-    Blocked,
 }
 
 type Partitioner<'a, M> = Box<dyn FnMut(&M, NonZeroU32) -> Option<i32> + Send + 'a>;
@@ -399,11 +388,11 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
         self.has_late = false;
         loop {
             let is_late = |millis| self.batches.is_late(now, millis);
-            if is_busy && !all && !self.batches.exceeds_max_open_bytes() && is_late(0) && !is_late(MAX_DELAY) {
-                if !self.pace.take_batch(now) {
-                    self.has_late = true;
-                    return changed;
-                }
+            let may_wait = is_busy && !all && !self.batches.exceeds_max_open_bytes();
+            let may_wait = may_wait && is_late(0) && !is_late(MAX_DELAY);
+            if may_wait && !self.pace.take_batch(now) {
+                self.has_late = true;
+                return changed;
             }
             let due = if all { self.batches.take_oldest() } else { self.batches.take_due(now) };
             let Some(due) = due else { return changed };

@@ -106,6 +106,15 @@ pub(crate) enum EnqueueOutcome {
     NoMemory,
 }
 
+/// What a message has waited for.
+#[derive(Debug, Default)]
+pub(crate) struct Waited<'a> {
+    /// The topic's number of partitions, if it was just looked up.
+    pub(crate) known: Option<NonZeroU32>,
+    /// Memory, if it was acquired before.
+    pub(crate) held: Option<HeldPermits<'a>>,
+}
+
 /// Memory that was acquired for a message. Released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct HeldPermits<'a> {
@@ -252,8 +261,7 @@ impl CommandQueue {
         }
     }
 
-    /// Appends a message to the open batch of its partition, and accepts it. `needed` is the memory that it needs at most,
-    /// and `held` has that if it was acquired before. `known` is the topic's number of partitions, if it was just looked up.
+    /// Appends a message to the open batch of its partition, and accepts it. `needed` is the memory that it needs at most.
     /// `waker` is called once the outcome is known, if the message is accepted.
     ///
     /// # Errors
@@ -263,8 +271,7 @@ impl CommandQueue {
         to: Destination<'_>,
         record: &Record<'_>,
         needed: usize,
-        known: Option<NonZeroU32>,
-        held: &mut Option<HeldPermits<'_>>,
+        waited: &mut Waited<'_>,
         mut waker: Option<Waker>,
         options: &BatchOptions,
     ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
@@ -275,6 +282,7 @@ impl CommandQueue {
         if let Some(reason) = state.queue_state.refusal() {
             return Err(reason.into());
         }
+        let Waited { known, held } = waited;
         let known = || known.or_else(|| self.topics.known(to.topic));
         let pick = |partitions| self.topics.pick(to.topic, partitions);
         let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {

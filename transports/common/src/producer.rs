@@ -240,18 +240,20 @@ impl Inner {
         if let Err(reason) = self.check_partition(to).await {
             return Err((reason, batch));
         }
-        self.seal(batch, to.partition)
+        self.seal(batch, to.partition).map_err(|refused| *refused)
     }
 
     /// Seals the batch for a partition that exists.
-    fn seal(&self, batch: KafkaBatch, partition: i32) -> Result<SealedBatch, (SendErrorReason, KafkaBatch)> {
+    fn seal(&self, batch: KafkaBatch, partition: i32) -> Result<SealedBatch, Box<(SendErrorReason, KafkaBatch)>> {
         if let Err(reason) = SendErrorReason::check_routing(&batch, partition) {
-            return Err((reason, batch));
+            return Err(Box::new((reason, batch)));
         }
-        let sealed = batch.seal().map_err(|SealError { reason, batch, .. }| (SendErrorReason::Seal(reason), *batch))?;
+        let sealed = batch
+            .seal()
+            .map_err(|SealError { reason, batch, .. }| Box::new((SendErrorReason::Seal(reason), *batch)))?;
         let (size, limit) = (sealed.size(), self.limit);
         if size > limit {
-            return Err((SendErrorReason::ExceedsBufferMemory { size, limit }, sealed.into_batch()));
+            return Err(Box::new((SendErrorReason::ExceedsBufferMemory { size, limit }, sealed.into_batch())));
         }
         Ok(sealed)
     }

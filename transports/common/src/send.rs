@@ -12,7 +12,7 @@ use kafka_batch_core::{
     TopicPartition,
 };
 
-use crate::command_queue::{EnqueueOutcome, HeldPermits};
+use crate::command_queue::{EnqueueOutcome, Waited};
 use crate::completion::PendingRecord;
 use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
 use crate::topics::Lookup;
@@ -77,7 +77,7 @@ impl Producer {
         async move {
             let tried = poll_fn(|context| {
                 let waker = Some(context.waker().clone());
-                Poll::Ready(inner.try_enqueue(to, &message, None, &mut None, waker))
+                Poll::Ready(inner.try_enqueue(to, &message, &mut Waited::default(), waker))
             });
             // Matched here, so that the future has no place for the reason, which is large.
             let enqueued = match tried.await {
@@ -127,7 +127,7 @@ impl Producer {
         message: M,
     ) -> Result<PendingRecord, EnqueueError> {
         let to = to.into();
-        match self.inner.try_enqueue(to, &message, None, &mut None, None) {
+        match self.inner.try_enqueue(to, &message, &mut Waited::default(), None) {
             Ok(Ok(pending)) => Ok(pending),
             Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await,
             Err(reason) => Err(EnqueueError::new(to, reason)),
@@ -152,19 +152,19 @@ impl Inner {
         message: M,
     ) -> Pin<Box<impl Future<Output = Result<PendingRecord, EnqueueError>>>> {
         Box::pin(async move {
-            let (mut known, mut held) = (None, None);
+            let mut waited_for = Waited::default();
             loop {
                 let waited = match wait {
-                    WaitFor::Topic => self.look_up(to).await.map(|count| known = Some(count)),
+                    WaitFor::Topic => self.look_up(to).await.map(|count| waited_for.known = Some(count)),
                     WaitFor::Memory(bytes) => {
-                        drop(held.take());
-                        self.queue.acquire(bytes).await.map(|acquired| held = Some(acquired))
+                        drop(waited_for.held.take());
+                        self.queue.acquire(bytes).await.map(|acquired| waited_for.held = Some(acquired))
                     }
                 };
                 // The record is composed again, rather than kept while waiting: then the future can move to another
                 // thread also if the message cannot be shared with one.
                 let tried = waited.map_err(EnqueueErrorReason::from);
-                match tried.and_then(|()| self.try_enqueue(to, &message, known, &mut held, None)) {
+                match tried.and_then(|()| self.try_enqueue(to, &message, &mut waited_for, None)) {
                     Ok(Ok(pending)) => return Ok(pending),
                     Ok(Err(again)) => wait = again,
                     Err(reason) => return Err(EnqueueError::new(to, reason)),
@@ -173,20 +173,18 @@ impl Inner {
         })
     }
 
-    /// Accepts a message, or returns what it has to wait for. `known` is the topic's number of partitions, if it was just
-    /// looked up, and `held` is memory that was acquired before.
+    /// Accepts a message, or returns what it has to wait for.
     fn try_enqueue<'q, M: Message>(
         &'q self,
         to: Destination<'_>,
         message: &M,
-        known: Option<NonZeroU32>,
-        held: &mut Option<HeldPermits<'q>>,
+        waited: &mut Waited<'q>,
         waker: Option<Waker>,
     ) -> Result<Result<PendingRecord, WaitFor>, EnqueueErrorReason> {
         let mut composer = RecordComposer::new(Defaults::default());
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
-        match self.queue.append(to, &record, needed, known, held, waker, &self.batch_options)? {
+        match self.queue.append(to, &record, needed, waited, waker, &self.batch_options)? {
             EnqueueOutcome::Accepted(pending) => Ok(Ok(pending)),
             EnqueueOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
             EnqueueOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),

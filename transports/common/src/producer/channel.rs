@@ -91,7 +91,7 @@ impl<'a> ProducerChannel<'a> {
             if self.knows(partition) {
                 match self.producer.seal(batch, partition) {
                     Ok(batch) => self.sealed.push_back(self.queued(id, partition, batch)),
-                    Err((reason, batch)) => self.refuse(id, partition, reason, batch),
+                    Err(refused) => self.refuse(id, partition, refused.0, refused.1),
                 }
             } else {
                 let (producer, to) = (self.producer, TopicPartition::new(self.topic, partition));
