@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use kafka_batch_core::error::Rejection;
@@ -14,6 +14,7 @@ use kafka_batch_core::{
 
 use crate::accepted::BatchOutcome;
 use crate::oneshot::{lock, wake};
+use crate::sync::{Mutex, OnceLock};
 
 /// An accepted message. Resolves to the outcome of its record, under any runtime, also after its producer was dropped.
 ///

@@ -86,6 +86,8 @@ mod connections;
 mod driver;
 mod driver_loop;
 mod error;
+#[cfg(all(test, kafka_batch_shuttle))]
+mod exploration;
 mod gathering;
 mod oneshot;
 mod producer;
@@ -95,6 +97,7 @@ mod security;
 mod semaphore;
 mod send;
 mod settings;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_stream;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka_batch_core::partitioner::StickyPartitioner;
 use kafka_batch_core::{SendErrorReason, TopicPartition};
 
 use crate::oneshot::{Slot, lock};
+use crate::sync::Mutex;
 
 /// A cache of the topics that a producer sends to. `E` is the error of a failed lookup.
 #[derive(Debug)]
