@@ -279,6 +279,37 @@ fn those_that_wait_for_memory_are_accepted_or_dropped_after_any_poll() {
 }
 
 #[test]
+fn messages_gather_while_two_batches_are_in_flight() {
+    explore(1_500, || {
+        let handle = Handle::new(Duration::ZERO);
+        let driver = handle.run();
+        let threads = [["a0", "a1", "a2"], ["b0", "b1", "b2"]].map(|values| {
+            handle.spawn(move |handle| {
+                let pending = values.map(|value| block_on(handle.enqueue(value)).unwrap());
+                pending.into_iter().for_each(|pending| assert!(block_on(pending).is_ok()));
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(handle.close(driver).len(), 6);
+        handle.assert_idle();
+    });
+}
+
+#[test]
+fn closing_rejects_those_that_wait_for_memory_at_once() {
+    // There is no driver, so no memory is released.
+    explore(1_500, || {
+        let handle = Handle::new(LONG);
+        assert!(poll_at_most(1, handle.send_batch("a")).is_none(), "it is in flight");
+        assert!(poll_at_most(1, handle.send_batch("b")).is_none());
+        let batch = handle.spawn(|handle| block_on(handle.send_batch("c")));
+        let message = handle.spawn(|handle| block_on(handle.enqueue("d")).is_ok());
+        drop(handle.0.close(CloseMode::Graceful));
+        assert!(!batch.join().unwrap() && !message.join().unwrap());
+    });
+}
+
+#[test]
 fn closing_while_some_wait_for_memory() {
     explore(1_500, || {
         let handle = Handle::new(LONG);
