@@ -91,7 +91,7 @@ async fn each_failure_has_its_reason_and_fate_and_the_log_agrees() {
     let rejected: Vec<_> = error.record_errors.iter().map(|error| (error.position, error.message.as_deref())).collect();
     assert_eq!(rejected, [(1, Some("no key"))]);
     assert_eq!(error.reason.code(), Some(ErrorCode::INVALID_RECORD));
-    assert_eq!(error.good_remainder().unwrap().record_count(), 1);
+    assert_eq!(error.remainder().unwrap().record_count(), 1);
     mock.assert_finished();
 }
 
@@ -218,7 +218,7 @@ fn assertions_say_what_was_sent() {
 
 /// The guide's way to resend what failed: the rest of a batch, or `None` if nothing is left.
 fn left_to_send(error: &DeliveryError) -> Result<Option<KafkaBatch>, BatchLost> {
-    let rest = error.good_remainder()?;
+    let rest = error.remainder()?;
     Ok((!rest.is_empty()).then_some(rest))
 }
 

@@ -62,7 +62,7 @@ impl Failure {
     /// its fate is unknown, and it is not in the log.
     #[must_use]
     pub const fn lost_request() -> Self {
-        Self::new(FailureReason::TimedOut { cause: None }, Fate::Unknown)
+        Self::new(FailureReason::TimedOut { limit: None, cause: None }, Fate::Unknown)
     }
 
     /// Creates the failure of a batch that exceeds the topic's `max.message.bytes` (MESSAGE_TOO_LARGE): it is not written.

@@ -151,7 +151,7 @@ impl State {
             log.extend(sent::records(&batch.clone().into_batch(), base_offset));
         }
         let outcome = match failure {
-            None => Ok(Delivery::as_one(to, base_offset, batch.without_producer_id())),
+            None => Ok(Delivery::new(to, base_offset, batch.without_producer_id())),
             Some(Failure { reason, fate, record_errors, .. }) => {
                 let error = DeliveryError::new(to, reason, fate, batch.into_batch());
                 Err(error.with_record_errors(record_errors))

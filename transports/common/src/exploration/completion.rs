@@ -22,14 +22,14 @@ fn batch<const RECORDS: usize>() -> (Completer, [PendingRecord; RECORDS], Stampe
     let mut batch = KafkaBatch::new(0);
     let completer = Completer::new(to());
     let pending = [(); RECORDS].map(|()| {
-        let metadata = batch.append(Record::new("x")).unwrap().taken().unwrap();
+        let metadata = batch.append(Record::new("x")).unwrap().appended().unwrap();
         completer.pending(metadata.position, metadata.timestamp).unwrap()
     });
     (completer, pending, batch.seal().unwrap().without_producer_id())
 }
 
 fn complete(completer: Completer, stamped: StampedBatch) -> thread::JoinHandle<()> {
-    thread::spawn(move || completer.complete(Ok(Delivery::as_one(to(), 40, stamped))))
+    thread::spawn(move || completer.complete(Ok(Delivery::new(to(), 40, stamped))))
 }
 
 /// Waits for the offset of a record, or for its fate.

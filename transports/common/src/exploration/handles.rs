@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_batch_core::machine::{Input, ProducerConfig};
+use kafka_batch_core::machine::{Input, MachineConfig};
 use kafka_batch_core::{BatchOptions, Capabilities, Record, TopicPartition};
 use shuttle::thread::{self, JoinHandle};
 
@@ -37,7 +37,7 @@ impl World {
     fn start(linger: Duration, buffer: usize, turns: usize) -> Self {
         let topics = Topics::new(1, Duration::from_secs(300));
         let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
-        let mut config = ProducerConfig::new([("broker", 9092)]);
+        let mut config = MachineConfig::new([("broker", 9092)]);
         config.buffer_memory = buffer;
         let driver = Driver::new(config, Security::Plaintext, 1, Arc::clone(&queue));
         let (options, capabilities) = (BatchOptions::default(), Capabilities::new(true));
@@ -108,10 +108,11 @@ fn run(mut driver: Driver, turns: usize) -> Broker {
             }
         }
         let waits = broker.held.is_empty();
-        let has_commands = match poll_at_most(if waits { usize::MAX } else { 1 }, poll_fn(|context| driver.poll_commands(context))) {
-            Some(()) => any_of(2) == 0,
-            None => false,
-        };
+        let has_commands =
+            match poll_at_most(if waits { usize::MAX } else { 1 }, poll_fn(|context| driver.poll_commands(context))) {
+                Some(()) => any_of(2) == 0,
+                None => false,
+            };
         if !has_commands {
             if let (Some(connection), Some(response)) = (connected, broker.held.pop_front()) {
                 driver.handle_input(Input::Received(connection, &response));

@@ -16,7 +16,7 @@ use shuttle::thread::{self, JoinHandle};
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
 use crate::accepted::{Accepted, Flushed};
-use crate::command_queue::{Attempt, Command, CommandQueue, permits};
+use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, permits};
 use crate::completion::{Completer, PendingRecord};
 use crate::gathering::{Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender};
@@ -41,6 +41,7 @@ enum InFlight {
 /// The driver. It completes batches in order, the oldest first.
 struct Driver {
     queue: Arc<CommandQueue>,
+    limit: usize,
     in_flight: VecDeque<InFlight>,
     /// The values in the order of their commands.
     log: Vec<String>,
@@ -50,9 +51,17 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(queue: &Arc<CommandQueue>) -> Self {
+    fn new(queue: &Arc<CommandQueue>, limit: usize) -> Self {
         let queue = Arc::clone(queue);
-        Self { queue, in_flight: VecDeque::new(), log: Vec::new(), is_closing: false, commands: Vec::new(), deadline: None }
+        Self {
+            queue,
+            limit,
+            in_flight: VecDeque::new(),
+            log: Vec::new(),
+            is_closing: false,
+            commands: Vec::new(),
+            deadline: None,
+        }
     }
 
     fn poll_commands(&mut self, polls: usize) -> Option<()> {
@@ -122,12 +131,12 @@ impl Driver {
             InFlight::Batch(_, batch) => batch.size(),
             InFlight::Messages(_, _, _, size) => *size,
         });
-        assert!(sizes.sum::<usize>() <= LIMIT, "more than the limit was granted");
+        assert!(sizes.sum::<usize>() <= self.limit, "more than the limit was granted");
     }
 
     /// Completes the oldest batch, as the driver does.
     fn complete(&mut self) {
-        let delivery = |batch: SealedBatch| Ok(Delivery::as_one(to(), 0, batch.without_producer_id()));
+        let delivery = |batch: SealedBatch| Ok(Delivery::new(to(), 0, batch.without_producer_id()));
         match self.in_flight.pop_front() {
             Some(InFlight::Batch(sender, batch)) => {
                 self.queue.release(permits(&batch));
@@ -142,17 +151,22 @@ impl Driver {
     }
 }
 
+/// What the handles of a producer share, and its `buffer.memory`.
 #[derive(Clone)]
-struct Handle(Arc<CommandQueue>);
+struct Handle(Arc<CommandQueue>, usize);
 
 impl Handle {
     fn new(linger: Duration) -> Self {
+        Self::with_memory(linger, LIMIT)
+    }
+
+    fn with_memory(linger: Duration, limit: usize) -> Self {
         let topics = Topics::new(1, LONG);
-        Self(Arc::new(CommandQueue::new(LIMIT, topics, Gathering::new(linger, 2))))
+        Self(Arc::new(CommandQueue::new(limit, topics, Gathering::new(linger, 2))), limit)
     }
 
     fn run(&self) -> JoinHandle<Vec<String>> {
-        let driver = Driver::new(&self.0);
+        let driver = Driver::new(&self.0, self.1);
         thread::spawn(|| driver.run())
     }
 
@@ -167,9 +181,9 @@ impl Handle {
         loop {
             let known = Some(NonZeroU32::MIN);
             match self.0.append(("t", 0).into(), &Record::new(value), MESSAGE, known, &mut held, &options)? {
-                Attempt::Accepted(pending) => return Ok(pending),
-                Attempt::UnknownTopic => unreachable!("it is known"),
-                Attempt::NoMemory => {
+                EnqueueOutcome::Accepted(pending) => return Ok(pending),
+                EnqueueOutcome::UnknownTopic => unreachable!("it is known"),
+                EnqueueOutcome::NoMemory => {
                     drop(held.take());
                     held = Some(self.0.acquire(MESSAGE).await?);
                 }
@@ -240,8 +254,9 @@ fn messages_and_batches_of_a_task_are_sent_in_its_order() {
 fn the_driver_learns_when_a_message_is_due() {
     explore(1_500, || {
         let handle = Handle::new(LONG);
-        let threads = ["a", "b"].map(|value| handle.spawn(move |handle| drop(block_on(handle.enqueue(value)).unwrap())));
-        let mut driver = Driver::new(&handle.0);
+        let threads =
+            ["a", "b"].map(|value| handle.spawn(move |handle| drop(block_on(handle.enqueue(value)).unwrap())));
+        let mut driver = Driver::new(&handle.0, handle.1);
         while driver.deadline.is_none() {
             driver.poll_commands(usize::MAX);
         }
@@ -281,7 +296,7 @@ fn those_that_wait_for_memory_are_accepted_or_dropped_after_any_poll() {
 #[test]
 fn messages_gather_while_two_batches_are_in_flight() {
     explore(1_500, || {
-        let handle = Handle::new(Duration::ZERO);
+        let handle = Handle::with_memory(Duration::ZERO, 10 * LIMIT);
         let driver = handle.run();
         let threads = [["a0", "a1", "a2"], ["b0", "b1", "b2"]].map(|values| {
             handle.spawn(move |handle| {
@@ -331,7 +346,7 @@ fn closing_while_some_wait_for_memory() {
 fn no_future_waits_for_a_driver_that_has_ended() {
     explore(1_500, || {
         let handle = Handle::new(LONG);
-        let driver = Driver::new(&handle.0);
+        let driver = Driver::new(&handle.0, handle.1);
         let turns = any_of(4);
         let driver = thread::spawn(move || driver.stop_after(turns));
         let batches = ["a", "b", "c"].map(|value| handle.spawn(move |handle| block_on(handle.send_batch(value))));

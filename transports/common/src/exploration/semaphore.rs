@@ -104,7 +104,10 @@ fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
 fn every_waiter_is_granted_its_permits_within_the_limit() {
     explore(3_000, || {
         let shared = Shared::new();
-        join([(records(2), 2), (records(2), 1), (records(1), 2), (HUGE, 1)].map(|(permits, times)| shared.holder(permits, times)));
+        join(
+            [(records(2), 2), (records(2), 1), (records(1), 2), (HUGE, 1)]
+                .map(|(permits, times)| shared.holder(permits, times)),
+        );
         shared.assert_idle();
     });
 }

@@ -36,12 +36,12 @@ impl Client {
                 requests = self.requested.wait(requests).unwrap();
             } else {
                 drop(requests);
-                self.topics.answer("t", &Ok(NonZeroU32::MIN), true);
+                self.topics.complete_lookup("t", &Ok(NonZeroU32::MIN), true);
                 requests = lock(&self.requests);
             }
         }
         drop(requests);
-        self.topics.give_up(&Gone);
+        self.topics.fail_lookups(&Gone);
     }
 
     fn end(&self) {
@@ -67,7 +67,7 @@ impl Lookup for Client {
             }
             None => {
                 drop(requests);
-                self.topics.give_up(&Gone); // as the producer does
+                self.topics.fail_lookups(&Gone); // as the producer does
                 Err(SendErrorReason::Closed)
             }
         }
