@@ -28,6 +28,8 @@
 //! - **Simulated time**: [`simulated`] has the brokers, their network and its faults as state machines without clock and
 //!   threads, deterministic from a seed.
 //!
+//! [`MockTransport`] needs no brokers at all: a transport for unit tests, which keeps what was sent and responds as a test asks.
+//!
 //! # What the brokers do
 //! | API | versions | |
 //! |---|---|---|
@@ -62,6 +64,7 @@ mod cluster;
 mod engine;
 mod legacy;
 mod link;
+mod mock;
 mod network;
 mod random;
 mod server;
@@ -77,6 +80,7 @@ pub use broker::release::Release;
 pub use broker::sasl::ScramHash;
 pub use broker::{ReceivedRequest, RequestedTopic};
 pub use cluster::log::StoredBatch;
+pub use mock::{Failure, MockPending, MockTransport, MockTransportBuilder, Response, SentBatch};
 pub use server::{Direction, MemoryStream, PartitionLog, StoredRecord, TestCluster, TestClusterBuilder, Topic};
 
 /// A point in time, as the duration since the start of a cluster.

@@ -59,11 +59,13 @@ mod guide {
     pub(super) use failed::left;
     use failed::left as left_to_send;
 
+    use kafka_batch::TokioProducer;
+
     include!("shown/outbox.rs");
 
     fn outbox(producer: TokioProducer) -> (Outbox, tokio::sync::mpsc::Receiver<KafkaBatch>) {
         let (undelivered, dead) = tokio::sync::mpsc::channel(1_000);
-        (Outbox { producer, undelivered, answers: JoinSet::new() }, dead)
+        (Outbox { producer: producer.boxed(), undelivered, answers: JoinSet::new() }, dead)
     }
 
     /// Returns the batches that could not be delivered.

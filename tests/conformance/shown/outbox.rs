@@ -1,11 +1,10 @@
-use kafka_batch::transports::tokio::Pending;
-use kafka_batch::{KafkaBatch, TokioProducer, TopicPartition};
+use kafka_batch::{BoxPending, BoxTransport, KafkaBatch, TopicPartition};
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 /// Sends batches, and awaits their outcomes in the background.
 struct Outbox {
-    producer: TokioProducer,
+    producer: BoxTransport,
     undelivered: Sender<KafkaBatch>, // what could not be delivered: a dead-letter queue, for example
     answers: JoinSet<()>,
 }
@@ -28,7 +27,7 @@ impl Outbox {
 }
 
 /// Waits for an answer. Sends what failed once more, if that can help: records of unknown fate may be written twice.
-async fn settle(producer: TokioProducer, accepted: Pending, undelivered: Sender<KafkaBatch>) {
+async fn settle(producer: BoxTransport, accepted: BoxPending, undelivered: Sender<KafkaBatch>) {
     let Err(error) = accepted.await else { return };
     let can_help = error.is_retriable() || !error.record_errors.is_empty();
     let left = match left_to_send(&error) {

@@ -1,11 +1,11 @@
 //! The memory of delivered batches, for new ones.
 
 use std::mem;
-use std::sync::Mutex;
 
 use kafka_batch_core::batch::BufferPool;
 
 use crate::oneshot::lock;
+use crate::sync::Mutex;
 
 /// The largest sum of the buffers that are kept, in bytes.
 const MAX_BYTES: usize = 4 << 20;

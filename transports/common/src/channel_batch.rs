@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealedBatch, TopicPartition};
 
 use crate::accepted::BatchOutcome;
 use crate::oneshot::{lock, wake};
+use crate::sync::Mutex;
 
 /// The outcomes of a channel's batches that the channel has not taken.
 #[derive(Debug)]

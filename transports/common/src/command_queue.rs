@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::mem;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Instant, SystemTime};
 
@@ -24,6 +24,7 @@ use crate::completion::PendingRecord;
 use crate::gathering::{GatherOutcome, Gathered, Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender, lock, wake};
 use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
+use crate::sync::{Mutex, MutexGuard};
 use crate::topic_error::TopicError;
 use crate::topics::Topics;
 
@@ -243,8 +244,7 @@ impl CommandQueue {
     ) -> Result<Receiver<BatchOutcome>, NotAccepted> {
         let needed = permits(&batch);
         let mut acquiring = Acquiring::new(&self.state);
-        let acquired = poll_fn(|context| acquiring.poll(needed, context.waker(), |state| state.queue_state.refusal()));
-        match acquired.await {
+        match poll_fn(|context| self.poll_acquire(&mut acquiring, needed, context)).await {
             Ok(mut state) => {
                 // Messages that were accepted before go first.
                 if !state.gathering.is_empty() {
@@ -330,7 +330,11 @@ impl CommandQueue {
             surplus -= used;
             state.semaphore.release(surplus)
         };
-        let wakes = is_command || appended.as_ref().is_ok_and(|(.., wakes)| *wakes);
+        let mut wakes = is_command || appended.as_ref().is_ok_and(|(.., wakes)| *wakes);
+        if state.semaphore.has_waiters() {
+            // This message acquired its memory before them, and must not linger while they wait for it.
+            wakes |= state.gathering.set_due(partition);
+        }
         if wakes {
             unlock_and_wake(guard);
         } else {
@@ -352,11 +356,27 @@ impl CommandQueue {
         let permits = Permits { records: 1, bytes };
         let mut acquiring = Acquiring::new(&self.state);
         poll_fn(|context| {
-            let acquired = acquiring.poll(permits, context.waker(), |state| state.queue_state.refusal());
+            let acquired = self.poll_acquire(&mut acquiring, permits, context);
             acquired.map_ok(|_guard| ()) // which is released here
         })
         .await?;
         Ok(HeldPermits { queue: self, permits })
+    }
+
+    /// Polls for memory. If the caller has to wait, open batches are sent, because they hold memory, too.
+    fn poll_acquire<'a>(
+        &'a self,
+        acquiring: &mut Acquiring<'a, State>,
+        permits: Permits,
+        context: &Context<'_>,
+    ) -> Poll<Result<MutexGuard<'a, State>, SendErrorReason>> {
+        let acquired = acquiring.poll(permits, context.waker(), |state| state.queue_state.refusal());
+        if acquired.is_pending() {
+            let mut state = lock(&self.state);
+            self.push_all_gathered(&mut state);
+            unlock_and_wake(state);
+        }
+        acquired
     }
 
     /// Queues a batch of messages to be sent.

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use kafka_batch_core::error::Rejection;
@@ -15,6 +15,7 @@ use kafka_batch_core::{
 
 use crate::accepted::BatchOutcome;
 use crate::oneshot::{lock, wake_all};
+use crate::sync::{Mutex, OnceLock};
 
 /// An accepted message. Resolves to the outcome of its record, under any runtime, also after its producer was dropped.
 ///

@@ -270,6 +270,13 @@ impl Gathering {
         self.set_ready(partition, false) || is_first
     }
 
+    /// Ends the linger of the open batch of a partition, if it has one. Returns whether the driver has to know.
+    pub(crate) fn set_due(&mut self, id: PartitionId) -> bool {
+        let Some(Some(Partition { open: Some(open), .. })) = self.partitions.get_mut(id) else { return false };
+        open.is_due = true;
+        self.set_ready(id, false)
+    }
+
     /// Moves a due batch to `ready`, if the batches in flight allow it. Returns whether it was moved.
     fn set_ready(&mut self, id: PartitionId, is_forced: bool) -> bool {
         let Some(partition) = &mut self.partitions[id] else { return false };

@@ -88,6 +88,8 @@ mod connections;
 mod driver;
 mod driver_loop;
 mod error;
+#[cfg(all(test, kafka_batch_shuttle))]
+mod exploration;
 mod gathering;
 mod oneshot;
 mod producer;
@@ -97,6 +99,7 @@ mod security;
 mod semaphore;
 mod send;
 mod settings;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod tls_stream;

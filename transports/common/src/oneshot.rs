@@ -1,8 +1,10 @@
 //! A oneshot channel: the driver sends one value, and a future of any runtime receives it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// Locks a mutex, and ignores that it is poisoned: every critical section of this crate keeps the guarded value consistent
 /// at each of its steps, so it is usable after a panic.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{AddAssign, SubAssign};
-use std::sync::{Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
 use crate::oneshot::{lock, wake};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A number of records and bytes: of a batch, of all batches in flight, or of their limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +115,11 @@ impl Semaphore {
     pub(crate) fn acquire_available(&mut self, permits: Permits) {
         debug_assert!(self.is_available(permits));
         self.taken += permits;
+    }
+
+    /// Returns `true` if any waiter was not granted its permits yet.
+    pub(crate) fn has_waiters(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     fn index(&self, waiter: WaiterId) -> Option<usize> {

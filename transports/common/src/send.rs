@@ -40,6 +40,7 @@ impl Producer {
     ///   sent and only its outcome is discarded. [`enqueue`](Self::enqueue) tells the two apart. No other message is
     ///   affected.
     /// - **Back-pressure** as with `send_batch`: the future waits while `buffer.memory` is full, in the order of the calls.
+    ///   While a call waits, messages do not linger, since they hold memory.
     /// - `delivery.timeout.ms` begins when the batch is full or due.
     ///
     /// ```no_run

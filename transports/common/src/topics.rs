@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka_batch_core::partitioner::StickyPartitioner;
@@ -12,6 +11,8 @@ use kafka_batch_core::{SendErrorReason, TopicPartition};
 
 use crate::clock::RuntimeClock;
 use crate::oneshot::{Slot, lock};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A cache of the topics that a producer sends to. `E` is the error of a failed lookup.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! Wakers that record which socket they were called for, so that a task with many sockets polls only those with events.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use crate::oneshot::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The current waker of the driver's task, shared by all flags.
 #[derive(Clone, Debug)]

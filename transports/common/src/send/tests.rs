@@ -279,6 +279,35 @@ fn a_message_that_waits_for_memory_has_open_batches_sent_and_can_be_cancelled() 
 }
 
 #[test]
+fn messages_that_linger_are_sent_while_a_batch_waits_for_memory() {
+    let mut world = World::new(Duration::from_secs(3_600), 300, BatchOptions::default());
+    let mut message = world.accepted(Some(0), None, &"a".repeat(150));
+    let mut batch = world.send_batch(0, "b".repeat(150));
+    assert!(poll(&mut batch).is_pending());
+    world.settle();
+    assert!(poll(&mut message).is_ready());
+    let Poll::Ready(Some(mut batch)) = poll(&mut batch) else { panic!("it waits for linger.ms") };
+    world.settle();
+    assert!(matches!(poll(&mut batch), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_message_does_not_linger_while_another_one_waits_for_memory() {
+    let mut world = World::new(Duration::from_secs(3_600), 300, BatchOptions::default());
+    let mut first = world.accepted(Some(0), None, &"a".repeat(150));
+    let mut second = world.enqueue(Some(0), None, "b".repeat(150));
+    let mut third = world.enqueue(Some(1), None, "c".repeat(150));
+    assert!(poll(&mut second).is_pending() && poll(&mut third).is_pending());
+    world.settle();
+    assert!(poll(&mut first).is_ready());
+    let Poll::Ready(Ok(mut second)) = poll(&mut second) else { panic!("not accepted") };
+    assert!(poll(&mut third).is_pending());
+    world.settle();
+    assert!(poll(&mut second).is_ready(), "it lingers");
+    assert!(matches!(poll(&mut third), Poll::Ready(Ok(_))));
+}
+
+#[test]
 fn closing_sends_what_was_gathered_and_refuses_what_comes_later() {
     let mut world = World::new(Duration::from_secs(3_600), 1 << 20, BatchOptions::default());
     let mut gathered = world.accepted(Some(0), None, "a");
