@@ -15,7 +15,8 @@ use crate::time::Timestamp;
 pub(super) struct OpenBatches {
     /// By partition. It grows to the largest partition used.
     partitions: Vec<Partition>,
-    nodes: Vec<Option<Node>>,
+    /// In blocks of [`BLOCK`], so that adding one moves none, and asks for hardly more memory than they need.
+    blocks: Vec<Vec<Option<Node>>>,
     free: Vec<u32>,
     oldest: Option<u32>,
     newest: Option<u32>,
@@ -35,11 +36,14 @@ pub(super) struct OpenBatches {
 
 #[derive(Clone, Copy, Debug)]
 struct Partition {
-    /// The place of its open batch in `nodes`, or [`NO_PLACE`].
+    /// The place of its open batch in `blocks`, or [`NO_PLACE`].
     place: u32,
     /// The size of its last batch, in bytes.
     last_size: u32,
 }
+
+/// The nodes of a block.
+const BLOCK: usize = 16;
 
 /// There are fewer partitions than 2³¹.
 const NO_PLACE: u32 = u32::MAX;
@@ -67,7 +71,8 @@ impl OpenBatches {
 
     /// Returns the partition of the oldest batch, and when that was opened.
     pub(super) fn oldest(&self) -> Option<(usize, Timestamp)> {
-        let node = self.nodes.get(self.oldest? as usize)?.as_ref()?;
+        let place = self.oldest? as usize;
+        let node = self.blocks.get(place / BLOCK)?.get(place % BLOCK)?.as_ref()?;
         Some((node.partition, node.opened))
     }
 
@@ -121,12 +126,16 @@ impl OpenBatches {
         let node = Some(Node { batch, partition, opened, older, newer: None });
         let place = match self.free.pop() {
             Some(place) => {
-                self.nodes[place as usize] = node;
+                self.blocks[place as usize / BLOCK][place as usize % BLOCK] = node;
                 place
             }
             None => {
-                self.nodes.push(node);
-                (self.nodes.len() - 1) as u32
+                if self.blocks.last().is_none_or(|last| last.len() == BLOCK) {
+                    self.blocks.push(Vec::with_capacity(BLOCK));
+                }
+                let block = self.blocks.len() - 1;
+                self.blocks[block].push(node);
+                (block * BLOCK + self.blocks[block].len() - 1) as u32
             }
         };
         self.partitions[partition].place = place;
@@ -143,10 +152,9 @@ impl OpenBatches {
         {
             self.accesses += 1;
         }
-        let Partition { place, last_size } = self.partitions.get_mut(partition)?;
-        let place = mem::replace(place, NO_PLACE);
-        let Node { batch, older, newer, .. } = self.nodes.get_mut(place as usize)?.take()?;
-        *last_size = u32::try_from(batch.size()).unwrap_or(u32::MAX);
+        let place = mem::replace(&mut self.partitions.get_mut(partition)?.place, NO_PLACE);
+        let Node { batch, older, newer, .. } = self.place_mut(place)?.take()?;
+        self.partitions[partition].last_size = u32::try_from(batch.size()).unwrap_or(u32::MAX);
         self.free.push(place);
         self.peak = self.peak.max(self.bytes);
         match self.node(older) {
@@ -168,6 +176,11 @@ impl OpenBatches {
         {
             self.accesses += 1;
         }
-        self.nodes.get_mut(place as usize)?.as_mut()
+        self.place_mut(place)?.as_mut()
+    }
+
+    fn place_mut(&mut self, place: u32) -> Option<&mut Option<Node>> {
+        let place = place as usize; // `NO_PLACE` is in no block
+        self.blocks.get_mut(place / BLOCK)?.get_mut(place % BLOCK)
     }
 }
