@@ -39,7 +39,7 @@ fn a_failing_schedule_shrinks_to_few_faults() {
         panic!("256 schedules do not delay an order by two seconds");
     };
     assert!((1..=2).contains(&run.schedule.faults.len()), "{run:?}");
-    assert_eq!(run.schedule.latency_ms, 0, "{run:?}");
+    assert!(run.schedule.latency_ms <= 2, "{run:?}");
     for part in ["panicked: too late", "note: ", "*** fault"] {
         assert!(report.to_string().contains(part), "{part:?} is missing in {report}");
     }
