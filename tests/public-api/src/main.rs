@@ -17,13 +17,14 @@ use std::process::{Command, ExitCode};
 use std::{env, fs, io};
 
 /// A published crate and the features with which it is listed: all of them, except those without items of their own.
-const CRATES: [(&str, &str); 7] = [
+const CRATES: [(&str, &str); 8] = [
     ("kafka-batch-core", "std,gzip,snappy,lz4,zstd,json,proptest"),
     ("kafka-batch-transport", "tls"),
     ("kafka-batch-tokio", "tls"),
     ("kafka-batch-async-std", "async-std,smol,tls"),
     ("kafka-batch-rdkafka", "zstd"),
     ("kafka-batch-testing", "zstd"),
+    ("kafka-batch-simulated", "proptest"),
     ("kafka-batch", "zstd,rdkafka,tokio,async-std,smol,tls,proptest"),
 ];
 

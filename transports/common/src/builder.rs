@@ -125,7 +125,7 @@ impl<R: Runtime> ProducerBuilder<R> {
         config.down_conversion = down_conversion;
         config.split_too_large = split_too_large;
         let seed = seed.unwrap_or_else(R::seed);
-        let clock = RuntimeClock::of::<R>();
+        let clock = RuntimeClock::new(R::now, R::system_time);
         let limit = config.buffer_memory;
         let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
         // What the machine cannot have in flight is better gathered than queued.

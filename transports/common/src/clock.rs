@@ -2,9 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use crate::runtime::Runtime;
-
-/// Where a producer reads the time: everything in this crate does so here, so that a [`Runtime`] can simulate time.
+/// Where a producer reads the time: everything in this crate does so here, so that a [`Runtime`](crate::Runtime) can simulate time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuntimeClock {
     now: fn() -> Instant,
@@ -15,8 +13,8 @@ impl RuntimeClock {
     /// The clocks of the operating system.
     pub(crate) const SYSTEM: Self = Self { now: Instant::now, system_time: SystemTime::now };
 
-    pub(crate) fn of<R: Runtime>() -> Self {
-        Self { now: R::now, system_time: R::system_time }
+    pub(crate) const fn new(now: fn() -> Instant, system_time: fn() -> SystemTime) -> Self {
+        Self { now, system_time }
     }
 
     pub(crate) fn now(self) -> Instant {

@@ -97,7 +97,7 @@ fn a_deadlock_is_reported() {
     let found = cause(&calm(), async |world| {
         let producer = world.producer();
         producer.send("orders", "one").await.unwrap();
-        pending().await
+        pending::<()>().await;
     });
     assert!(matches!(found, Some(Cause::Deadlock { idle }) if idle > Duration::from_secs(500)), "{found:?}");
     // Waiting for the longest delivery timeout is none.
@@ -193,7 +193,7 @@ fn faults_by_name_take_effect() {
         world.sleep(Duration::from_secs(3)).await;
         assert!(cluster.restart(leader) && !cluster.restart(leader));
         assert_eq!(sending.await.unwrap().offset, Some(1));
-        assert_eq!(cluster.violations(), [String::new(); 0]);
+        assert!(cluster.violations().is_empty(), "{:?}", cluster.violations());
     });
 }
 
