@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from kafka_batch import KafkaBatch
 from kafka_batch.aiokafka import send_batch
+from kafka_batch.testing import Cluster
 
 
 async def publish(brokers: str, topic: str, count: int) -> None:
@@ -33,8 +34,13 @@ async def publish(brokers: str, topic: str, count: int) -> None:
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--brokers", required=True, help="HOST:PORT of a broker")
+    arguments.add_argument("--brokers", help="HOST:PORT of a broker; without it, a cluster is started in this process")
     arguments.add_argument("--topic", default="sample-orders")
     arguments.add_argument("--count", type=int, default=5000)
     given = arguments.parse_args()
-    asyncio.run(publish(given.brokers, given.topic, given.count))
+    if given.brokers is not None:
+        asyncio.run(publish(given.brokers, given.topic, given.count))
+    else:
+        with Cluster() as cluster:
+            asyncio.run(publish(cluster.bootstrap_servers, given.topic, given.count))
+            print(f"{len(cluster.records(given.topic))} records are in the log")

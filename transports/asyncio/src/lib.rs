@@ -14,6 +14,7 @@ mod octets;
 mod options;
 mod record;
 mod shared;
+mod testing;
 
 use pyo3::prelude::*;
 
@@ -23,5 +24,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::Mark>()?;
     module.add_class::<record::Record>()?;
     module.add_class::<record::RecordMetadata>()?;
-    module.add_class::<aiokafka::Builder>()
+    module.add_class::<aiokafka::Builder>()?;
+    module.add_class::<testing::Cluster>()
 }

@@ -1,6 +1,7 @@
 //! Records as Python objects: the metadata of one that was appended, and one that is read back.
 
 use kafka_batch_core::KafkaBatch;
+use kafka_batch_core::decode::RecordView;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -54,19 +55,23 @@ impl Record {
 
 /// Returns the records of a batch.
 pub(crate) fn records(py: Python<'_>, batch: &KafkaBatch) -> PyResult<Vec<Py<Record>>> {
+    let record = |view: RecordView<'_>| {
+        let headers = view.headers.iter().map(|header| (header.name, header.value));
+        record(py, (view.offset, view.timestamp.millis()), view.key, view.value, headers)
+    };
+    batch.records().map(record).collect()
+}
+
+/// Creates the Python object of a record.
+pub(crate) fn record<'a>(
+    py: Python<'_>,
+    (offset, timestamp): (i64, i64),
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+) -> PyResult<Py<Record>> {
     let bytes = |field: Option<&[u8]>| field.map(|bytes| PyBytes::new(py, bytes).unbind());
-    batch
-        .records()
-        .map(|view| {
-            let headers: Vec<_> = view.headers.iter().map(|header| (header.name, bytes(header.value))).collect();
-            let record = Record {
-                offset: view.offset,
-                timestamp: view.timestamp.millis(),
-                key: bytes(view.key),
-                value: bytes(view.value),
-                headers: PyTuple::new(py, headers)?.unbind(),
-            };
-            Py::new(py, record)
-        })
-        .collect()
+    let headers: Vec<_> = headers.map(|(name, value)| (name, bytes(value))).collect();
+    let headers = PyTuple::new(py, headers)?.unbind();
+    Py::new(py, Record { offset, timestamp, key: bytes(key), value: bytes(value), headers })
 }

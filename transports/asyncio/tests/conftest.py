@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
+from kafka_batch.testing import Cluster
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests with a broker out, unless there is one."""
+    """Leave the tests that need a real broker out, unless there is one."""
     if "KAFKA_BATCH_BROKERS" in os.environ:
         return
     for item in items:
@@ -17,6 +20,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def brokers() -> str:
-    """Return the address of a broker."""
-    return os.environ["KAFKA_BATCH_BROKERS"]
+def brokers() -> Iterator[str]:
+    """Return the address of a broker: of a real one if there is one, and otherwise of a cluster in this process."""
+    if "KAFKA_BATCH_BROKERS" in os.environ:
+        yield os.environ["KAFKA_BATCH_BROKERS"]
+        return
+    with Cluster() as cluster:
+        yield cluster.bootstrap_servers
+        assert cluster.violations() == []

@@ -1,6 +1,7 @@
 """The native part of kafka-batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import Literal, final, overload
 
 from ._types import Headers, Octets, Split
@@ -243,3 +244,36 @@ class KafkaBatch:
 @final
 class Builder:
     """A sealed batch, as aiokafka's sender calls it."""
+
+@final
+class Cluster:
+    """A Kafka cluster in this process, for tests. Its brokers listen on ports of 127.0.0.1 until it is stopped."""
+
+    def __new__(
+        cls, topics: Mapping[str, int] | None = None, *, brokers: int = 1, auto_create_topics: bool = True
+    ) -> Cluster:
+        """Start a cluster with topics of so many partitions each. Others are created on request."""
+    @property
+    def bootstrap_servers(self) -> str:
+        """The addresses of the brokers, separated by commas. Raises `RuntimeError` once the cluster is stopped."""
+    def topics(self) -> list[str]:
+        """Return the names of the topics."""
+    def records(self, topic: str, partition: int = 0) -> list[Record]:
+        """Return the records of a partition. Raises `KeyError` if there is no such partition."""
+    def wait_for_records(self, count: int, topic: str, partition: int = 0, *, timeout: float = 10) -> list[Record]:
+        """Return the records of a partition as soon as there are so many. Other threads run meanwhile.
+
+        Raises `TimeoutError` after ``timeout`` seconds.
+        """
+    def violations(self) -> list[str]:
+        """Return what clients sent that no broker accepts, such as malformed batches."""
+    def kill(self, broker: int) -> bool:
+        """Stop a broker (they are numbered from 1), as a crash does. Return whether it was running."""
+    def restart(self, broker: int) -> bool:
+        """Start a killed broker at its address. Return whether it was down."""
+    def stop(self) -> None:
+        """Stop all brokers. Has no effect the second time."""
+    def __enter__(self) -> Cluster: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
