@@ -160,8 +160,7 @@ impl<'a> Acceptance<'a> {
         let needed = |batch: &QueuedBatch| batch.batch().map_or(Permits::default(), permits);
         let mut accepted = 0;
         while let Some(first) = batches.front().filter(|_| accepted < limit) {
-            let acquired =
-                self.acquiring.poll(needed(first), context.waker(), |state: &State| state.queue_state.refusal());
+            let acquired = self.queue.poll_acquire(&mut self.acquiring, needed(first), context);
             let mut state = ready!(acquired)?;
             // Batches that fit are accepted without another look at the queue of waiting ones, which is empty.
             loop {

@@ -15,8 +15,8 @@ use shuttle::thread::{self, JoinHandle};
 
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
-use crate::accepted::{Accepted, Flushed};
-use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, permits};
+use crate::accepted::{Flushed, Taken};
+use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, Waited, permits};
 use crate::completion::{Completer, PendingRecord};
 use crate::gathering::{Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender};
@@ -34,7 +34,7 @@ fn to() -> TopicPartition {
 
 /// A batch in flight.
 enum InFlight {
-    Batch(Sender<Accepted>, SealedBatch),
+    Batch(Sender<Taken>, SealedBatch),
     Messages(PartitionId, Completer, SealedBatch, usize),
 }
 
@@ -100,9 +100,10 @@ impl Driver {
     fn apply(&mut self) {
         for command in std::mem::take(&mut self.commands) {
             match command {
-                Command::Send(mut sender) => {
+                Command::Send(sender) => {
                     assert!(!self.is_closing, "a batch was accepted after the close");
-                    let (batch, _) = sender.take_batch().expect("it is taken once");
+                    let (sender, taken) = sender.take_batch();
+                    let (batch, _) = taken.expect("it was accepted with a batch");
                     self.in_flight.push_back(InFlight::Batch(sender, batch));
                 }
                 Command::SendGathered(gathered) => {
@@ -121,6 +122,7 @@ impl Driver {
                     continue;
                 }
                 Command::LookupTopic(_) => continue,
+                Command::SendQueued(_) => unreachable!("no scenario has a channel"),
             }
             let (InFlight::Batch(_, batch) | InFlight::Messages(_, _, batch, _)) = self.in_flight.back().unwrap();
             let records = batch.clone().into_batch();
@@ -177,15 +179,14 @@ impl Handle {
 
     /// Accepts a message, as `send.rs` does.
     async fn enqueue(&self, value: &str) -> Result<PendingRecord, EnqueueErrorReason> {
-        let (mut held, options) = (None, BatchOptions::default());
+        let (mut waited, options) = (Waited { known: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
         loop {
-            let known = Some(NonZeroU32::MIN);
-            match self.0.append(("t", 0).into(), &Record::new(value), MESSAGE, known, &mut held, &options)? {
+            match self.0.append(("t", 0).into(), &Record::new(value), MESSAGE, &mut waited, None, &options)? {
                 EnqueueOutcome::Accepted(pending) => return Ok(pending),
                 EnqueueOutcome::UnknownTopic => unreachable!("it is known"),
                 EnqueueOutcome::NoMemory => {
-                    drop(held.take());
-                    held = Some(self.0.acquire(MESSAGE).await?);
+                    drop(waited.held.take());
+                    waited.held = Some(self.0.acquire(MESSAGE).await?);
                 }
             }
         }
