@@ -218,7 +218,7 @@ impl KafkaBatch {
                 _ => None,
             });
             match answer {
-                Some(Ok(Append::Taken(taken))) => Ok(Some(taken.into())),
+                Some(Ok(Append::Appended(taken))) => Ok(Some(taken.into())),
                 None | Some(Ok(Append::Full(_))) => Ok(None),
                 Some(Err(error)) => Err(Refusal::Invalid(error).into_exception(py, None)),
             }

@@ -163,7 +163,7 @@ fn append_runs(batch: &mut KafkaBatch, bodies: &[Body<'_>], composer: &mut Recor
         };
         if run < MIN_RUN {
             match batch.append(record) {
-                Ok(Append::Taken(_)) => taken += 1,
+                Ok(Append::Appended(_)) => taken += 1,
                 Ok(Append::Full(full)) => return Filled { taken, refusal: Some(Refusal::Full(full)) },
                 Err(error) => return Filled { taken, refusal: Some(Refusal::Invalid(error)) },
             }

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyTuple};
 #[pyclass(module = "kafka_batch", frozen, get_all, eq)]
 #[derive(PartialEq)]
 pub(crate) struct RecordMetadata {
-    offset: u32,
+    offset: usize,
     crc: Option<u32>,
     size: usize,
     timestamp: i64,
