@@ -175,6 +175,11 @@ proptest! {
         }
         let requested = routed.unwrap_or(0);
         let to = |partition| Publish::to("topic").partition(partition).batch(batch.clone()).prepare(|| unreachable!());
+        if records.is_empty() {
+            let refused = to(requested).unwrap_err();
+            prop_assert!(refused.to_string().contains("has no records"), "{}", refused);
+            return Ok(());
+        }
         prop_assert_eq!(to(requested)?.partition, Some(requested));
         prop_assert_eq!(to(requested + 1).is_err(), routed.is_some(), "a partition that the keys do not select");
     }
