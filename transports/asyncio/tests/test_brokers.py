@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from typing import Any
 
@@ -40,6 +41,8 @@ async def read(brokers: str, topic: str, count: int) -> list[Any]:
 @pytest.mark.parametrize("codec", [None, "gzip", "snappy", "lz4", "zstd"])
 @pytest.mark.parametrize("kind", ["plain", "idempotent", pytest.param("transactional", marks=pytest.mark.broker)])
 def test_every_field_is_read_back(brokers: str, kind: str, codec: str | None) -> None:
+    if codec == "zstd" and aiokafka.__version__.startswith("0.12.") and "KAFKA_BATCH_BROKERS" not in os.environ:
+        pytest.skip("the test cluster returns no zstd to the old Fetch requests of aiokafka 0.12")
     topic = f"{kind}-{codec}-{uuid.uuid4().hex}"
 
     def batch(n: int) -> KafkaBatch:
