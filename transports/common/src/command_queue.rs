@@ -167,12 +167,8 @@ impl<'a> Acceptance<'a> {
                 let Some(batch) = batches.pop_front() else { break };
                 accepted += 1;
                 self.partitions.push(batch.partition());
-                if !state.gathering.is_empty() {
-                    // Messages that were accepted before go first.
-                    let before = state.gathering.take_of(topic, batch.partition());
-                    before.into_iter().for_each(|gathered| self.queue.push_gathered(&mut state, gathered));
-                }
-                state.commands.push(Command::SendQueued(batch));
+                self.queue.push_messages_before(&mut state, topic, batch.partition());
+                state.push_accepted(Command::SendQueued(batch));
                 match batches.front() {
                     Some(next) if accepted < limit && state.semaphore.try_acquire(needed(next)) => {}
                     _ => break,
@@ -245,18 +241,21 @@ impl CommandQueue {
         let mut acquiring = Acquiring::new(&self.state);
         match poll_fn(|context| self.poll_acquire(&mut acquiring, needed, context)).await {
             Ok(mut state) => {
-                // Messages that were accepted before go first.
-                if !state.gathering.is_empty() {
-                    let before = state.gathering.take_of(&to.topic, to.partition);
-                    before.into_iter().for_each(|gathered| self.push_gathered(&mut state, gathered));
-                }
+                self.push_messages_before(&mut state, &to.topic, to.partition);
                 let (sender, receiver) = Sender::new(Accepted::new(batch, to));
-                state.commands.push(Command::Send(sender));
-                state.has_accepted = true;
+                state.push_accepted(Command::Send(sender));
                 unlock_and_wake(state);
                 Ok(receiver)
             }
             Err(reason) => Err(NotAccepted { reason, batch, to }),
+        }
+    }
+
+    /// Pushes the open batch of this partition: its messages were accepted before the batch that is pushed next.
+    fn push_messages_before(&self, state: &mut State, topic: &str, partition: i32) {
+        if !state.gathering.is_empty() {
+            let before = state.gathering.take_of(topic, partition);
+            before.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
         }
     }
 
@@ -526,6 +525,12 @@ impl HasSemaphore for State {
 }
 
 impl State {
+    /// Pushes an accepted batch.
+    fn push_accepted(&mut self, batch: Command) {
+        self.has_accepted = true;
+        self.commands.push(batch);
+    }
+
     fn has_ended(&self) -> bool {
         matches!(self.queue_state, QueueState::Closed | QueueState::Stopped)
     }

@@ -83,6 +83,23 @@ fn batches_of_a_channel_are_sent_in_order_and_after_the_messages_before_them() {
 }
 
 #[test]
+fn a_flush_waits_for_the_batches_of_a_channel() {
+    let mut world = world();
+    let producer = world.producer.clone();
+    let mut sender = Sender::new(&producer);
+    sender.push(&world, 0, 0);
+    assert!(sender.poll(1).is_pending(), "the topic is looked up");
+    world.turn();
+    assert!(sender.poll(1).is_ready());
+    let handle = producer.clone();
+    let mut flush: Boxed<_> = Box::pin(async move { handle.flush().await });
+    assert!(poll(&mut flush).is_pending(), "the batch is in flight");
+    world.settle();
+    assert!(matches!(poll(&mut flush), Poll::Ready(Ok(()))));
+    assert_eq!(world.log(0), ["0"]);
+}
+
+#[test]
 fn the_outcomes_of_a_channel_wake_its_task_once() {
     let mut world = world();
     let producer = world.producer.clone();
