@@ -12,7 +12,8 @@ use crate::compression::Codec;
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
 
-/// An acknowledged batch: its topic and partition, and the offset and timestamp of each of its records by position.
+/// A delivered batch (with `acks=0`, one that was sent): its topic and partition, and the offset and timestamp of each of its
+/// records by position.
 ///
 /// It keeps the batch itself (not a copy), which has the timestamps; [`into_batch`](Self::into_batch) returns it.
 #[derive(Clone, Debug)]

@@ -75,7 +75,7 @@ fn shown(topic: &str, partition: Option<i32>, f: &mut fmt::Formatter<'_>) -> fmt
     }
 }
 
-/// An acknowledged message: the place and the timestamp of its record.
+/// A delivered message (with `acks=0`, one that was sent): the place and the timestamp of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordDelivery {

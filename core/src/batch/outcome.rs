@@ -159,7 +159,7 @@ impl fmt::Display for FullReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BatchSize { limit } => write!(f, "a batch may have {limit} bytes (batch.size)"),
-            Self::MaxMessageBytes { limit } => write!(f, "a broker accepts {limit} bytes (message.max.bytes)"),
+            Self::MaxMessageBytes { limit } => write!(f, "the batch may be sent with {limit} bytes (max_message_bytes)"),
             Self::MaxRecords { limit } => write!(f, "a batch may have {limit} records (max_records)"),
             Self::Format { limit } => write!(f, "the format allows {limit} bytes"),
             Self::Closed => f.write_str("the batch is closed"),
@@ -187,8 +187,8 @@ pub enum AppendError {
     ///
     /// Reported without compression only; with compression, [`KafkaBatch::seal`](crate::KafkaBatch::seal) reports it.
     #[error(
-        "the record alone makes a batch of {size} bytes, and a broker accepts {limit}: shorten it, compress the batch, or \
-         raise message.max.bytes"
+        "the record alone makes a batch of {size} bytes, and max_message_bytes is {limit}: shorten it, compress the batch, or \
+         raise max_message_bytes and the broker's message.max.bytes"
     )]
     TooLarge {
         /// The size in bytes of a batch with this record alone, header included.

@@ -153,8 +153,9 @@ pub enum SealErrorReason {
     Empty,
     /// The batch exceeds the hard limit even after compression.
     #[error(
-        "the batch of {records} records has {sealed} bytes ({uncompressed} before compression), and a broker accepts \
-         {limit} (message.max.bytes): {}", if *records > 1 { "split it" } else { "shorten the record or raise the limit" }
+        "the batch of {records} records has {sealed} bytes ({uncompressed} before compression), and max_message_bytes is \
+         {limit}: {}",
+        if *records > 1 { "split it" } else { "shorten the record, or raise the limit and the broker's message.max.bytes" }
     )]
     TooLarge {
         /// The number of records. A batch of one record cannot be split.

@@ -1,11 +1,12 @@
 //! One batch after another: from a stream of messages ([`BatchStream`]), or record by record, for one partition
 //! ([`RollingBatch`]) or for many ([`PartitionedBatches`]).
 //!
-//! All close a batch when the next record does not fit or when it has waited for `linger.ms`, and all only make batches:
-//! what they return is sent by any [`Transport`](crate::Transport), or kept.
+//! All close a batch when the next record does not fit or when its linger time has passed, and all only make batches: what
+//! they return is sent by any [`Transport`](crate::Transport), or kept. The linger time is that of the method `linger` of
+//! each; the producer setting `linger.ms` is for single messages and has no effect here.
 //! [`PartitionedPublisher`](crate::publisher::PartitionedPublisher) sends a stream of messages to many partitions.
 //!
-//! | | takes | waits for `linger.ms` | returns with each batch |
+//! | | takes | lingers | returns with each batch |
 //! |---|---|---|---|
 //! | [`BatchStream`] | a [`Stream`](futures_core::Stream) of messages | by a timer that the caller provides | the messages in it |
 //! | [`RollingBatch`] | one record at a time | when the caller asks ([`take_due`](RollingBatch::take_due)) | its number |

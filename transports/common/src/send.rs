@@ -32,8 +32,8 @@ impl Producer {
     ///
     /// - **Batches** have the producer's batch options. One is sent when it is full (`batch.size`), or when `linger.ms` has
     ///   passed since its first message. With `linger.ms=0`, the default, a message is sent at the next turn of the producer's
-    ///   task; while as many batches of its partition are in flight as the producer sends at a time, messages gather until
-    ///   one is acknowledged, for at most 100 ms.
+    ///   task; while as many batches of its partition are in flight as the producer sends at a time (5; 1 without
+    ///   idempotence), messages gather until one is acknowledged, for at most 100 ms.
     /// - **Order**: messages and batches of a partition are sent in the order in which they were accepted.
     ///   [`send_batch`](Self::send_batch) sends the messages that were accepted before it first.
     /// - **Cancelling**: a future that is dropped before the message is accepted sends nothing. After that, the message is

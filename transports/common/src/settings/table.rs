@@ -269,8 +269,8 @@ settings! {
     compression_lz4_level: i32 = Level, "compression.lz4.level", Described("the codec's"),
         "The level of lz4, by Kafka's name: only `-1`, since lz4 has no levels here";
     batch_size: usize = Whole { least: 0, most: INT }, "batch.size", Described("as the [batch options](Self::batch_options)"),
-        "The soft limit of batches that the producer makes, in bytes. The hard one, `max.message.bytes`, is \
-         [among the options](Self::batch_options)";
+        "The soft limit of batches that the producer makes, in bytes. The hard one is \
+         `BatchOptions::max_message_bytes`, [among the options](Self::batch_options)";
     security_protocol(SecurityProtocol): SecurityProtocol = PROTOCOL, "security.protocol", Value("plaintext"),
         "`ssl` and `sasl_ssl` use TLS and need the feature `tls`; `sasl_plaintext` and `sasl_ssl` authenticate by SASL";
     sasl_mechanism(SaslMechanism): SaslMechanism = MECHANISM, "sasl.mechanism" | "sasl.mechanisms", Value("PLAIN"),
