@@ -349,7 +349,7 @@ impl Error for FlushError {
     }
 }
 
-/// Why a flush ended.
+/// Why a flush ended early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushErrorReason {

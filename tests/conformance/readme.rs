@@ -183,7 +183,8 @@ fn a_file_is_sent_line_by_line_in_full_batches() {
 
 #[test]
 fn failed_messages_of_a_keyed_stream_are_not_written_or_may_have_been() {
-    for (code, expected) in [(ErrorCode::TOPIC_AUTHORIZATION_FAILED, (3, 0)), (ErrorCode::UNKNOWN_SERVER_ERROR, (0, 3))] {
+    for (code, expected) in [(ErrorCode::TOPIC_AUTHORIZATION_FAILED, (3, 0)), (ErrorCode::UNKNOWN_SERVER_ERROR, (0, 3))]
+    {
         let cluster = Cluster::new();
         cluster.answer_produce(&[Answer::Error(code)]);
         let (not_written, unknown) = Tokio::block_on(async {

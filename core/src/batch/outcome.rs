@@ -9,7 +9,7 @@ use crate::magic::Magic;
 use crate::outgoing::EncodeError;
 use crate::time::Timestamp;
 
-/// The outcome of [`KafkaBatch::append`](crate::KafkaBatch::append).
+/// Whether [`KafkaBatch::append`](crate::KafkaBatch::append) has appended the record, or the batch is full.
 ///
 /// A full batch is not an error, because it is how every batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,9 @@ impl fmt::Display for FullReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BatchSize { limit } => write!(f, "a batch may have {limit} bytes (batch.size)"),
-            Self::MaxMessageBytes { limit } => write!(f, "the batch may be sent with {limit} bytes (max_message_bytes)"),
+            Self::MaxMessageBytes { limit } => {
+                write!(f, "the batch may be sent with {limit} bytes (max_message_bytes)")
+            }
             Self::MaxRecords { limit } => write!(f, "a batch may have {limit} records (max_records)"),
             Self::Format { limit } => write!(f, "the format allows {limit} bytes"),
             Self::Closed => f.write_str("the batch is closed"),
@@ -290,7 +292,7 @@ impl ExtendError {
     }
 }
 
-/// The outcome of [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from).
+/// How many records [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from) has appended, and whether the batch is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "it says whether the batch is full or the iterator has ended"]

@@ -13,7 +13,8 @@ use crate::compression::{Codec, CompressError, Compression};
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
-/// A batch whose records are final: compressed if that makes it smaller, and within the hard limit. It lacks its [`Stamp`].
+/// A batch with final records, from [`KafkaBatch::seal`]: compressed if that makes it smaller, and within the hard limit. Its
+/// bytes are those of the [`StampedBatch`] that [`stamp`](Self::stamp) returns.
 #[derive(Clone)]
 pub struct SealedBatch {
     /// Magic 2: space for the header, then the records as they are sent. Magic 0 and 1: complete.

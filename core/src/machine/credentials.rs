@@ -259,7 +259,7 @@ impl From<ScramCredentials> for Sasl {
     }
 }
 
-/// A part of the credentials.
+/// A part of the credentials: `sasl.username` or `sasl.password`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Credential {

@@ -7,11 +7,11 @@ use crate::accepted::BatchOutcome;
 use crate::command_queue::NotAccepted;
 use crate::gathering::Gathering;
 use crate::oneshot::Receiver;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
 
 fn queue_of(bytes: usize) -> CommandQueue {
-    CommandQueue::new(bytes, Topics::new(1, Duration::from_secs(300)), Gathering::new(Duration::ZERO, 5))
+    CommandQueue::new(bytes, TopicCache::new(1, Duration::from_secs(300)), Gathering::new(Duration::ZERO, 5))
 }
 
 fn queue_and_driver() -> (Arc<CommandQueue>, Driver) {
@@ -33,7 +33,7 @@ fn batch() -> SealedBatch {
 
 fn send(queue: &CommandQueue) -> Receiver<BatchOutcome> {
     let to = TopicPartition::new("t", 0);
-    let Poll::Ready(Ok(receiver)) = pin!(queue.accept(batch(), to)).poll(&mut context()) else {
+    let Poll::Ready(Ok(receiver)) = pin!(queue.enqueue_batch(batch(), to)).poll(&mut context()) else {
         panic!("not accepted")
     };
     receiver
@@ -187,7 +187,7 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = queue_of(2 * size);
     let (_first, _second) = (send(&queue), send(&queue));
-    let send_next = || queue.accept(batch(), TopicPartition::new("t", 0));
+    let send_next = || queue.enqueue_batch(batch(), TopicPartition::new("t", 0));
     let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(next.as_mut().poll(&mut context()).is_pending());
