@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::encode::{legacy, v2};
 use super::{BatchOptions, KafkaBatch, RecordStats};
 use crate::compression::{Codec, CompressError, Compression};
+use crate::counted::Counted;
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
@@ -154,8 +155,8 @@ pub enum SealErrorReason {
     Empty,
     /// The batch exceeds the hard limit even after compression.
     #[error(
-        "the batch of {records} records has {sealed} bytes ({uncompressed} before compression), and max_message_bytes is \
-         {limit}: {}",
+        "the batch of {} has {sealed} bytes ({uncompressed} before compression), and max_message_bytes is {limit}: {}",
+        Counted(*records, "record"),
         if *records > 1 { "split it" } else { "shorten the record, or raise the limit and the broker's message.max.bytes" }
     )]
     TooLarge {
