@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 11] = [
         &[
             "checksum",
             "compression",
+            "counted",
             "due_to",
             "field",
             "headers",

@@ -1,4 +1,4 @@
-//! Errors that are rarely named: parts of the errors in the crate's root, and errors of single conversions.
+//! Parts of the errors in the crate's root, and errors of single conversions.
 //!
 //! The error of each frequent operation is in the root, such as [`AppendError`](crate::AppendError),
 //! [`SendError`](crate::SendError) and [`DeliveryError`](crate::DeliveryError).

@@ -11,6 +11,7 @@ use crate::batch::convert::LossyConversion;
 use crate::batch::{AppendError, KafkaBatch, SealErrorReason};
 use crate::cause::{ConnectionError, Limit, TimeoutCause};
 use crate::compression::Codec;
+use crate::counted::Counted;
 use crate::due_to::DueTo;
 use crate::protocol::{BrokerError, ErrorCode, RequestEncodeError};
 use crate::record::TopicPartition;
@@ -61,8 +62,9 @@ pub struct DeliveryError {
 /// this library, which the panic message describes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the batch of {record_count} records for {to} is lost, because the task that sends batches panicked: \
-     send its records again from their source"
+    "the batch of {} for {to} is lost, because the task that sends batches panicked: \
+     send its records again from their source",
+    Counted(*record_count, "record")
 )]
 #[non_exhaustive]
 pub struct BatchLost {
@@ -137,7 +139,7 @@ impl fmt::Display for FailureReason {
             Self::Conversion(error) => error.fmt(f),
             Self::Codec(error) => error.fmt(f),
             Self::TimedOut { limit, cause } => {
-                f.write_str("it was not acknowledged within ")?;
+                f.write_str("the batch was not acknowledged within ")?;
                 match limit {
                     Some(limit) => Limit("delivery.timeout.ms", *limit).fmt(f)?,
                     None => f.write_str("delivery.timeout.ms")?,
@@ -347,7 +349,7 @@ impl DeliveryError {
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { to, reason, record_count, .. } = self;
-        write!(f, "the batch of {record_count} records for {to} failed: {reason} (")?;
+        write!(f, "the batch of {} for {to} failed: {reason} (", Counted(*record_count, "record"))?;
         match self.fate() {
             Some(fate) => write!(f, "{fate})")?,
             None => {

@@ -42,6 +42,7 @@ mod cause;
 mod checksum;
 pub mod compression;
 pub mod convert;
+mod counted;
 pub mod decode;
 mod delivery;
 mod due_to;

@@ -1,4 +1,4 @@
-//! Messages: values of an application that know their content type, published with defaults for a whole call.
+//! Encodes values of an application as records, with defaults for a whole call.
 //!
 //! A [`Record`] is what Kafka stores: bytes, a key, headers. A [`Message`] is a level above: text, JSON, or a type of your
 //! own, which is encoded when it is appended. [`Publish`](crate::Publish), [`KafkaBatch::messages`] and

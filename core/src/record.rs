@@ -1,5 +1,4 @@
-//! What a record can be made of: the types that are accepted as keys, as values and as whole records, and headers that
-//! many records share.
+//! Traits for keys, values and whole records of your own types, and headers that many records share.
 //!
 //! | to … | see |
 //! |---|---|

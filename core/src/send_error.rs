@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::cause::{ConnectionError, Limit, TimeoutCause};
+use crate::counted::Counted;
 use crate::due_to::DueTo;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
@@ -154,7 +155,7 @@ impl fmt::Display for SendErrorReason {
             Self::NoBroker { brokers, cause } => write!(f, "no broker responds ({brokers}): {cause}"),
             Self::Broker { topic, error } => write!(f, "topic {topic:?}: {error}"),
             Self::Authentication(error) => write!(f, "authentication failed: {error}"),
-            Self::Closed => f.write_str("the producer is closed"),
+            Self::Closed => f.write_str(CLOSED),
             Self::Stopped => f.write_str(STOPPED),
             Self::Transport(error) => error.fmt(f),
         }
@@ -192,6 +193,9 @@ impl From<TransportError> for SendErrorReason {
         Self::Transport(error)
     }
 }
+
+/// The text of each variant `Closed` of a batch that was not accepted.
+pub(crate) const CLOSED: &str = "the producer is closed; build a new one";
 
 /// The text of each variant `Stopped`.
 pub(crate) const STOPPED: &str = "the producer's task has ended before the producer was closed (its runtime was shut \
@@ -322,7 +326,7 @@ pub enum AuthenticationError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FlushError {
-    /// The number of records without an outcome.
+    /// The number of records without an outcome; 0 if it is not known.
     pub outstanding: usize,
     /// The reason.
     pub reason: FlushErrorReason,
@@ -339,7 +343,10 @@ impl FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { outstanding, reason } = self;
-        write!(f, "{outstanding} records were still in flight when the flush ended: {reason}")
+        match outstanding {
+            0 => write!(f, "the flush ended early: {reason}"),
+            &count => write!(f, "the flush ended early, with {} in flight: {reason}", Counted(count, "record")),
+        }
     }
 }
 
@@ -349,7 +356,7 @@ impl Error for FlushError {
     }
 }
 
-/// Why a flush ended.
+/// Why a flush ended early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlushErrorReason {

@@ -266,7 +266,10 @@ mod tests {
     #[test]
     fn errors_name_the_destination_the_reason_and_the_fate() {
         let not_accepted = EnqueueError::new(("orders", 3).into(), SendErrorReason::Closed.into());
-        assert_eq!(not_accepted.to_string(), "the message for orders-3 was not accepted: the producer is closed");
+        assert_eq!(
+            not_accepted.to_string(),
+            "the message for orders-3 was not accepted: the producer is closed; build a new one"
+        );
         let keyed = EnqueueError::new("orders".into(), EncodeError::new("no number").into());
         assert_eq!(
             keyed.to_string(),

@@ -97,5 +97,7 @@ fn views<'r>(records: &'r Option<Records<'_>>) -> Vec<RawRecordView<'r>> {
 
 fn has_odd_offsets(records: &Records<'_>) -> bool {
     let valid = records.validate();
-    valid.is_err_and(|error| matches!(error.kind, DecodeErrorKind::OffsetDelta { .. } | DecodeErrorKind::OffsetRange))
+    valid.is_err_and(|error| {
+        matches!(error.kind, DecodeErrorKind::OffsetDelta { .. } | DecodeErrorKind::OffsetRange { .. })
+    })
 }

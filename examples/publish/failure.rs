@@ -43,7 +43,7 @@ impl Failure {
     pub(crate) fn sealing(lines: &Lines, error: &SealErrorReason) -> Self {
         let (what, remedy) = match error {
             SealErrorReason::TooLarge { sealed, limit, .. } => (
-                format!("{sealed} bytes even when compressed, and the broker takes {limit} (message.max.bytes)"),
+                format!("{sealed} bytes even when compressed, and max_message_bytes is {limit}"),
                 if lines.start() == lines.end() { TOO_LARGE } else { "give a smaller --batch-size" },
             ),
             _ => (error.to_string(), "choose another --compression"),

@@ -65,7 +65,7 @@ mod guide {
 
     fn outbox(producer: TokioProducer) -> (Outbox, tokio::sync::mpsc::Receiver<KafkaBatch>) {
         let (undelivered, dead) = tokio::sync::mpsc::channel(1_000);
-        (Outbox { producer: producer.boxed(), undelivered, answers: JoinSet::new() }, dead)
+        (Outbox { producer: producer.boxed(), undelivered, outcomes: JoinSet::new() }, dead)
     }
 
     /// Returns the batches that could not be delivered.
@@ -93,6 +93,18 @@ mod guide {
         }
     }
 
+    pub(super) mod file {
+        include!("shown/publish_file.rs");
+
+        pub(in super::super) async fn run(
+            producer: &TokioProducer,
+            path: &std::path::Path,
+            to: TopicPartition,
+        ) -> Vec<Delivery> {
+            publish_file(producer, path, to).await.unwrap()
+        }
+    }
+
     pub(super) mod keyed {
         include!("shown/by_key.rs");
 
@@ -100,7 +112,7 @@ mod guide {
             producer: &TokioProducer,
             topic: &str,
             readings: Receiver<Reading>,
-        ) -> Result<Vec<Reading>, SendErrorReason> {
+        ) -> Result<(Vec<Reading>, Vec<Reading>), SendErrorReason> {
             publish_by_key(producer, topic, readings).await
         }
     }
@@ -112,6 +124,7 @@ fn the_pages_contain_the_code_that_runs_here() {
                     // or AsyncStdProducer, SmolProducer, RdkafkaProducer: only this line changes\n";
     let blocks = [
         (README, format!("```rust\n{producer}{}```\n", include_str!("shown/publish.rs"))),
+        (GUIDE, format!("```rust\n{}```\n", include_str!("shown/publish_file.rs"))),
         (GUIDE, format!("```rust\n{}```\n", include_str!("shown/left_to_send.rs"))),
         (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/outbox.rs"))),
         (GUIDE, format!("```rust,ignore\n{}```\n", include_str!("shown/pump.rs"))),
@@ -152,6 +165,38 @@ fn a_stream_is_sent_in_order_and_a_message_that_fits_into_no_batch_does_not_end_
         assert_eq!(pumped.await.unwrap(), []);
     });
     assert_eq!(cluster.values(), readings);
+}
+
+#[test]
+fn a_file_is_sent_line_by_line_in_full_batches() {
+    let cluster = Cluster::new();
+    let lines = counted(5_000);
+    let path = std::env::temp_dir().join(format!("kafka-batch-guide-{}", std::process::id()));
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let deliveries =
+        Tokio::block_on(async { guide::file::run(&cluster.producer::<Tokio>(), &path, cluster.partition(0)).await });
+    std::fs::remove_file(&path).unwrap();
+    assert!(deliveries.len() > 1);
+    assert_eq!(deliveries.iter().map(kafka_batch::Delivery::record_count).sum::<usize>(), lines.len());
+    assert_eq!(cluster.values(), lines);
+}
+
+#[test]
+fn failed_messages_of_a_keyed_stream_are_not_written_or_may_have_been() {
+    for (code, expected) in [(ErrorCode::TOPIC_AUTHORIZATION_FAILED, (3, 0)), (ErrorCode::UNKNOWN_SERVER_ERROR, (0, 3))]
+    {
+        let cluster = Cluster::new();
+        cluster.answer_produce(&[Answer::Error(code)]);
+        let (not_written, unknown) = Tokio::block_on(async {
+            let (sender, receiver) = tokio::sync::mpsc::channel(3);
+            for n in 0..3 {
+                sender.send(Record::new(n.to_string()).key("sensor-7".to_owned())).await.unwrap();
+            }
+            drop(sender);
+            guide::keyed::run(&cluster.producer::<Tokio>(), cluster.topic(), receiver).await.unwrap()
+        });
+        assert_eq!((not_written.len(), unknown.len()), expected, "{code:?}");
+    }
 }
 
 #[test]
@@ -203,7 +248,7 @@ fn a_keyed_stream_is_sent_to_all_partitions_and_each_key_to_one() {
         }
         drop(sender);
         let undelivered = guide::keyed::run(&cluster.producer::<Tokio>(), cluster.topic(), receiver).await.unwrap();
-        assert!(undelivered.is_empty(), "{undelivered:?}");
+        assert!(undelivered.0.is_empty() && undelivered.1.is_empty(), "{undelivered:?}");
     });
     let logs = [0, 1, 2].map(|partition| cluster.log_of(partition));
     assert!(logs.iter().all(|log| !log.is_empty()));

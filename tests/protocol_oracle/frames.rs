@@ -37,7 +37,7 @@ fn an_invalid_frame_length_is_an_error() {
     let error = FrameError::TooLong { length: 1_213_486_160, limit: 1_000 };
     assert_eq!(reader.next_frame(&mut received), Err(error));
     assert_eq!(reader.next_frame(&mut received), Err(error));
-    assert_eq!(error.to_string(), "a frame of 1213486160 bytes, over the limit of 1000");
+    assert_eq!(error.to_string(), "a frame of 1213486160 bytes exceeds the limit of 1000 (receive.message.max.bytes)");
 
     let mut reader = FrameReader::new(DEFAULT_MAX_FRAME_SIZE);
     assert_eq!(reader.next_frame(&mut &b"\xff\xff\xff\xff"[..]), Err(FrameError::NegativeLength(-1)));

@@ -238,5 +238,8 @@ fn what_a_version_cannot_carry_is_an_error() {
     assert_eq!(error.to_string(), "Produce v14 is not among 0-13, which this client speaks");
     let mechanism = "x".repeat(40_000);
     let error = SaslHandshakeRequest { mechanism: &mechanism }.encode(1, HEADER).unwrap_err();
-    assert_eq!(error.to_string(), "SaslHandshake v1: a length of 40000, where 32767 is the most");
+    assert_eq!(
+        error.to_string(),
+        "SaslHandshake v1 request: a length of 40000 exceeds 32767, the maximum of its field"
+    );
 }

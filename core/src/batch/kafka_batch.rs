@@ -11,6 +11,7 @@ use super::mark::{Mark, Marks, RollbackError};
 use super::timestamp_range::TimestampRange;
 use super::{BatchOptions, Boundary, SizePolicy, decode};
 use crate::compression::Compression;
+use crate::counted::Counted;
 use crate::magic::{Magic, MagicChoice};
 use crate::record::RecordView;
 use crate::time::Timestamp;
@@ -350,6 +351,7 @@ impl fmt::Debug for KafkaBatch {
 impl fmt::Display for KafkaBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.counted_size() as u128 * 100 / self.options.batch_size.max(1) as u128;
-        write!(f, "{} records, {} bytes, {percent} % of {}", self.record_count(), self.size(), self.options.batch_size)
+        let records = Counted(self.record_count(), "record");
+        write!(f, "{records}, {} bytes, {percent} % of {}", self.size(), self.options.batch_size)
     }
 }

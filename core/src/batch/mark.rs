@@ -9,16 +9,16 @@ use crate::batch::RecordStats;
 /// [`KafkaBatch::mark`](crate::KafkaBatch::mark).
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
-    batch: BatchId,
+    batch: MarkOwner,
     serial: u64,
     pub(crate) stats: RecordStats,
 }
 
 /// Identifies the batch that made a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BatchId(usize);
+pub(crate) struct MarkOwner(usize);
 
-impl BatchId {
+impl MarkOwner {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -28,7 +28,7 @@ impl BatchId {
 /// Keeps track of which marks of one batch are still valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Marks {
-    batch: BatchId,
+    batch: MarkOwner,
     next_serial: u64,
     furthest: usize,
     /// Rollbacks that removed marked records: (serial number at that time, bytes left). Both numbers increase from entry to
@@ -39,7 +39,7 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub(crate) fn new() -> Self {
-        Self { batch: BatchId::next(), next_serial: 0, furthest: 0, cuts: Vec::new() }
+        Self { batch: MarkOwner::next(), next_serial: 0, furthest: 0, cuts: Vec::new() }
     }
 
     pub(crate) fn make(&mut self, stats: RecordStats) -> Mark {

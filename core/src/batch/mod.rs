@@ -1,5 +1,7 @@
-//! The less common types of a batch: what the methods of [`KafkaBatch`], [`SealedBatch`] and [`BatchOptions`] take and
-//! return, besides the types in the crate's root.
+//! Marks, splitting, bulk appends and stamping of batches.
+//!
+//! These are the types that methods of [`KafkaBatch`], [`SealedBatch`] and [`BatchOptions`] take and return, besides those in
+//! the crate's root.
 //!
 //! | to … | call | types |
 //! |---|---|---|

@@ -254,7 +254,7 @@ pub enum OptionsError {
     },
 }
 
-/// How the size that is compared with the soft limit is counted.
+/// How the size is counted that is compared with [`batch_size`](BatchOptions::batch_size), the soft limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum SizePolicy {
@@ -334,7 +334,7 @@ impl fmt::Display for CompressionRatio {
     }
 }
 
-/// Whether a batch may reach its soft limit exactly, and whether the wrapper of a compressed magic 0 or 1 counts.
+/// Whether a batch may reach [`batch_size`](BatchOptions::batch_size), the soft limit, exactly, and whether the wrapper of a compressed magic 0 or 1 counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Boundary {

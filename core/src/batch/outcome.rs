@@ -5,11 +5,12 @@ use core::fmt;
 use core::ops::Range;
 
 use super::RecordStats;
+use crate::counted::Counted;
 use crate::magic::Magic;
 use crate::outgoing::EncodeError;
 use crate::time::Timestamp;
 
-/// The outcome of [`KafkaBatch::append`](crate::KafkaBatch::append).
+/// Whether [`KafkaBatch::append`](crate::KafkaBatch::append) has appended the record, or the batch is full.
 ///
 /// A full batch is not an error, because it is how every batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +160,12 @@ impl fmt::Display for FullReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BatchSize { limit } => write!(f, "a batch may have {limit} bytes (batch.size)"),
-            Self::MaxMessageBytes { limit } => write!(f, "the batch may be sent with {limit} bytes (max_message_bytes)"),
+            Self::MaxMessageBytes { limit } => {
+                write!(
+                    f,
+                    "a batch is sent with at most {limit} bytes (max_message_bytes, for the broker's message.max.bytes)"
+                )
+            }
             Self::MaxRecords { limit } => write!(f, "a batch may have {limit} records (max_records)"),
             Self::Format { limit } => write!(f, "the format allows {limit} bytes"),
             Self::Closed => f.write_str("the batch is closed"),
@@ -176,7 +182,7 @@ impl fmt::Display for FullReason {
 #[non_exhaustive]
 pub enum AppendError {
     /// The record has headers, which need magic 2.
-    #[error("{magic} cannot carry the record's {headers} headers: remove them, or do not pin the format")]
+    #[error("{magic} cannot carry the record's {}: remove them, or do not pin the format", Counted(*headers, "header"))]
     Headers {
         /// The batch's format.
         magic: Magic,
@@ -265,7 +271,7 @@ impl fmt::Display for ExtendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Overflow(overflow) => overflow.fmt(f),
-            Self::Failed { position, error, .. } => write!(f, "at position {position}: {error}"),
+            Self::Failed { position, error, .. } => write!(f, "record {position} cannot be appended: {error}"),
         }
     }
 }
@@ -290,7 +296,7 @@ impl ExtendError {
     }
 }
 
-/// The outcome of [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from).
+/// How many records [`KafkaBatch::fill_from`](crate::KafkaBatch::fill_from) has appended, and whether the batch is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "it says whether the batch is full or the iterator has ended"]

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use super::encode::{legacy, v2};
 use super::{BatchOptions, KafkaBatch, RecordStats};
 use crate::compression::{Codec, CompressError, Compression};
+use crate::counted::Counted;
 use crate::magic::Magic;
 use crate::time::Timestamp;
 
-/// A batch whose records are final: compressed if that makes it smaller, and within the hard limit. It lacks its [`Stamp`].
+/// A batch with final records, from [`KafkaBatch::seal`]: compressed if that makes it smaller, and within the hard limit. Its
+/// bytes are those of the [`StampedBatch`] that [`stamp`](Self::stamp) returns.
 #[derive(Clone)]
 pub struct SealedBatch {
     /// Magic 2: space for the header, then the records as they are sent. Magic 0 and 1: complete.
@@ -153,8 +155,8 @@ pub enum SealErrorReason {
     Empty,
     /// The batch exceeds the hard limit even after compression.
     #[error(
-        "the batch of {records} records has {sealed} bytes ({uncompressed} before compression), and max_message_bytes is \
-         {limit}: {}",
+        "the batch of {} has {sealed} bytes ({uncompressed} before compression), and max_message_bytes is {limit}: {}",
+        Counted(*records, "record"),
         if *records > 1 { "split it" } else { "shorten the record, or raise the limit and the broker's message.max.bytes" }
     )]
     TooLarge {

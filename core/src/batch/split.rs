@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::seal::SealErrorReason;
 use super::{KafkaBatch, SealedBatch};
 use crate::compression::CompressError;
+use crate::counted::Counted;
 use crate::headers::Repr;
 use crate::record::{Record, RecordView};
 
@@ -33,7 +34,7 @@ pub struct RecordTooLarge {
 
 /// Why a batch could not be split: a part could not be compressed. The error has the batch, unchanged.
 #[derive(Debug, thiserror::Error)]
-#[error("the batch of {} records could not be split: {reason}; use another codec", batch.record_count())]
+#[error("the batch of {} could not be split: {reason}", Counted(batch.record_count(), "record"))]
 #[non_exhaustive]
 pub struct SplitError {
     /// The reason.

@@ -14,7 +14,7 @@ pub(crate) const LONGEST_MESSAGE: usize = 4_096;
 #[non_exhaustive]
 pub enum ScramError {
     /// The broker refused the credentials, with this message.
-    #[error("the broker refuses the credentials: {0}")]
+    #[error("the broker refuses the credentials (sasl.username, sasl.password): {0}")]
     Refused(String),
     /// A message of the broker is longer than any valid one.
     #[error("the broker sent a message of {0} bytes, where at most {LONGEST_MESSAGE} are accepted")]
@@ -26,10 +26,15 @@ pub enum ScramError {
     #[error("the broker's nonce does not extend the client's nonce")]
     NonceMismatch,
     /// Fewer iterations would expose the password, and more would take too much time.
-    #[error("the broker requires {0} iterations, where {LEAST_ITERATIONS} to {MOST_ITERATIONS} are accepted")]
+    #[error(
+        "the broker requires {0} iterations, where {LEAST_ITERATIONS} to {MOST_ITERATIONS} are accepted: set the user's password \
+         again on the broker, with as many"
+    )]
     Iterations(u64),
     /// The signature is wrong: the server does not know the password, so it may be an impostor.
-    #[error("the broker's signature is wrong: it does not know the password")]
+    #[error(
+        "the broker's signature is wrong, so it does not know the password: check bootstrap.servers, it may be an impostor"
+    )]
     WrongSignature,
 }
 

@@ -35,7 +35,7 @@ impl fmt::Display for TopicLookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broker(error) => error.fmt(f),
-            Self::InvalidTopic => f.write_str("no topic has a name that is empty or longer than 249 characters"),
+            Self::InvalidTopic => f.write_str("the name of a topic has 1 to 249 characters"),
             Self::Authentication(error) => error.fmt(f),
             Self::TimedOut { limit, cause } => {
                 let limit = Limit("request.timeout.ms", *limit);

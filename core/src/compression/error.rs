@@ -10,7 +10,7 @@ use crate::magic::Magic;
 #[non_exhaustive]
 pub enum CompressError {
     /// The batch's format is too old for the codec (zstd needs magic 2, KIP-110).
-    #[error("{codec} needs record format 2, and this batch has {magic}: use another codec or a newer format")]
+    #[error("{codec} needs magic 2, and this batch has {magic}: use another codec or a newer format")]
     NeedsNewerMagic {
         /// The codec asked for.
         codec: Codec,
@@ -34,7 +34,7 @@ pub enum CompressError {
         size: usize,
     },
     /// The codec's library returned an error.
-    #[error("{codec} failed: {reason}")]
+    #[error("compressing with {codec} failed: {reason}; use another codec")]
     Failed {
         /// The codec asked for.
         codec: Codec,
@@ -59,7 +59,7 @@ pub enum DecompressError {
     },
     /// The batch's format is too old for the codec (zstd needs magic 2, KIP-110). No broker accepts
     /// such a batch.
-    #[error("the records are compressed with {codec}, which needs record format 2, but the batch has {magic}")]
+    #[error("the records are compressed with {codec}, which needs magic 2, but the batch has {magic}")]
     NeedsNewerMagic {
         /// The codec in the batch's attributes.
         codec: Codec,

@@ -86,7 +86,7 @@ impl Accumulator {
 
     /// Returns the number of indices in use or free.
     #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.partitions.len()
     }
 

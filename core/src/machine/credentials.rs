@@ -259,7 +259,7 @@ impl From<ScramCredentials> for Sasl {
     }
 }
 
-/// A part of the credentials.
+/// A part of the credentials: `sasl.username` or `sasl.password`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Credential {
@@ -283,7 +283,7 @@ impl fmt::Display for Credential {
 #[non_exhaustive]
 pub enum CredentialsError {
     /// It is empty, which brokers refuse.
-    #[error("the {0} is empty")]
+    #[error("the {0} is empty, which brokers refuse: set it")]
     Empty(Credential),
     /// It contains a NUL, which PLAIN uses as the separator.
     #[error("the {0} contains a NUL, which PLAIN does not support")]

@@ -12,6 +12,7 @@ use crate::cause::{ConnectionError, TopicLookupError};
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
 use crate::record::TopicPartition;
+use crate::send_error::CLOSED;
 use crate::time::{Instant, Timestamp};
 
 /// The id of an accepted batch. Ids count up from 0 in the order of acceptance.
@@ -119,7 +120,8 @@ pub struct MachineSendError {
 pub enum MachineSendErrorKind {
     /// Too many bytes are unfinished. Send the batch again after the next event.
     #[error(
-        "{in_flight} bytes are unfinished, {needed} more exceed buffer.memory ({limit} bytes): send it again after an event"
+        "{in_flight} bytes are in flight, and the {needed} of this batch would exceed buffer.memory ({limit} bytes): send it \
+         again after the next event"
     )]
     Full {
         /// Bytes of unfinished batches.
@@ -138,13 +140,13 @@ pub enum MachineSendErrorKind {
         limit: usize,
     },
     /// No topic can have this name: it is empty, or longer than Kafka's 249 characters.
-    #[error("no topic has a name that is empty or longer than 249 characters")]
+    #[error("the name of a topic has 1 to 249 characters")]
     InvalidTopic,
     /// No partition can have this number: it is negative.
-    #[error("no partition has a negative number")]
+    #[error("partitions are numbered from 0")]
     InvalidPartition,
     /// The producer was closed.
-    #[error("the producer is closed")]
+    #[error("{CLOSED}")]
     Closed,
 }
 

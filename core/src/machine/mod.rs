@@ -3,14 +3,14 @@
 //!
 //! There are two entry points. [`Machine::handle_input`] takes what happened, [`Machine::poll_output`] returns what to
 //! do next, and neither can fail: failures are events. Commands ([`send`](Machine::send), [`flush`](Machine::flush),
-//! [`close`](Machine::close)) only queue, at any time and in any number. Requests are formed when output is polled, so
-//! ten batches that were sent before a poll make one request per broker.
+//! [`close`](Machine::close), [`lookup_topic`](Machine::lookup_topic)) only queue, at any time and in any number. Requests
+//! are formed when output is polled, so ten batches that were sent before a poll make one request per broker.
 //!
 //! # How to drive it
 //! ```text
 //! loop {
 //!     let deadline = loop {                                  // drain the outputs
-//!         match producer.poll_output(now()) {
+//!         match machine.poll_output(now()) {
 //!             Output::Connect { connection, host, port } => start to connect,
 //!             Output::Transmit { connection, bytes }     => write the segments, in order,
 //!             Output::Close(connection)                  => drop the connection,
@@ -18,8 +18,8 @@
 //!             Output::Wait(deadline)                     => break deadline,
 //!         }
 //!     };
-//!     wait for the first of: a command, while producer.has_room(); input from a connection; the deadline
-//!     call producer.send(…) or producer.handle_input(…); nothing is to be called for the deadline
+//!     wait for the first of: a command, while machine.has_room(); input from a connection; the deadline
+//!     call machine.send(…) or machine.handle_input(…); nothing is to be called for the deadline
 //! }
 //! ```
 //! [`Output::Wait`] is the last output of each drain, because a driver must not sleep while there is something to do.

@@ -20,8 +20,8 @@ pub(super) struct Network {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     nodes: BTreeMap<Node, NodeState>,
     next_connection: u64,
-    /// The index of the node to try first among equals. Advances with each attempt.
-    turn: usize,
+    /// The index of the node to try first among equals. Advances by one with each attempt.
+    next_node: usize,
     /// The seed of each connection's [`ConnectionRng`].
     seed: Seed,
     /// Whether any broker has answered a request after a handshake, which shows that `security.protocol` is right.
@@ -66,9 +66,9 @@ pub(super) enum NodeStatus {
 const CONNECT_STAGGER: Duration = Duration::from_secs(1);
 
 impl Network {
-    pub(super) fn new(turn: usize, seed: Seed) -> Self {
+    pub(super) fn new(next_node: usize, seed: Seed) -> Self {
         let (connections, nodes) = (BTreeMap::new(), BTreeMap::new());
-        Self { connections, nodes, next_connection: 0, turn, seed, is_proven: false }
+        Self { connections, nodes, next_connection: 0, next_node, seed, is_proven: false }
     }
 
     /// Returns whether the node can be used, or connected to.
@@ -95,7 +95,7 @@ impl Network {
         let id = ConnectionId::new(self.next_connection);
         let rng = ConnectionRng { seed: self.seed, connection: self.next_connection };
         self.next_connection += 1;
-        self.turn = self.turn.wrapping_add(1);
+        self.next_node = self.next_node.wrapping_add(1);
         let state = self.nodes.entry(node).or_default();
         state.connection = Some(id);
         let fallback: Option<BrokerVersion> = config.broker_version_fallback.filter(|_| state.rejected_api_versions);
@@ -215,7 +215,7 @@ impl Network {
         let nodes: alloc::vec::Vec<Node> = brokers().chain(bootstrap).collect();
         let mut soonest: Option<Instant> = None;
         for step in 0..nodes.len() {
-            let node = nodes[self.turn.wrapping_add(step) % nodes.len()];
+            let node = nodes[self.next_node.wrapping_add(step) % nodes.len()];
             match self.status(node, now) {
                 NodeStatus::Disconnected => return Ok(node),
                 NodeStatus::BackingOff(at) => soonest = Some(soonest.map_or(at, |earlier| earlier.min(at))),

@@ -4,7 +4,7 @@ use crate::protocol::{Acks, ErrorCode};
 
 /// The outcome of one attempt to send a batch, or of waiting for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum AttemptResult {
     /// The broker answered with this code.
     Answered(ErrorCode),
     /// The batch was sent, and the connection ended, no response arrived in time, or the response does not contain it.
@@ -36,17 +36,17 @@ pub(super) enum Verdict {
 }
 
 /// Returns what to do with a batch after a Produce attempt. An unknown error code fails it, with an unknown fate.
-pub(super) fn produce(outcome: Outcome, acks: Acks, idempotent: bool) -> Verdict {
+pub(super) fn produce(outcome: AttemptResult, acks: Acks, idempotent: bool) -> Verdict {
     use Verdict::{Done, Fail, IdentityRefused, Resequence, Retry, TooLarge};
     // Only with acks=all does a leader wait for its followers after its own write. It can lose leadership while it
     // waits, and answers then with the same codes as for a refusal before the write. The next leader may have the
     // records.
     let appended_first = acks == Acks::All;
     let code = match outcome {
-        Outcome::Answered(code) => code,
-        Outcome::NoResponse => return Retry { leader_in_doubt: true, maybe_written: true },
-        Outcome::Transmitted => return Done,
-        Outcome::Abandoned { in_flight } => return Fail { maybe_written: in_flight },
+        AttemptResult::Answered(code) => code,
+        AttemptResult::NoResponse => return Retry { leader_in_doubt: true, maybe_written: true },
+        AttemptResult::Transmitted => return Done,
+        AttemptResult::Abandoned { in_flight } => return Fail { maybe_written: in_flight },
     };
     match code {
         ErrorCode::NONE => Done,
@@ -193,7 +193,7 @@ mod tests {
                 use super::*;
                 $(#[test]
                 fn $name() {
-                    let outcome = Outcome::Answered(ErrorCode::$code);
+                    let outcome = AttemptResult::Answered(ErrorCode::$code);
                     assert_eq!(produce(outcome, Acks::All, true), $idempotent);
                     assert_eq!(produce(outcome, Acks::All, false), $all);
                     assert_eq!(produce(outcome, Acks::Leader, false), $leader);
@@ -254,20 +254,20 @@ mod tests {
     #[test]
     fn no_response_is_retried_and_may_have_been_written() {
         for acks in [Acks::None, Acks::Leader, Acks::All] {
-            assert_eq!(produce(Outcome::NoResponse, acks, false), RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN);
+            assert_eq!(produce(AttemptResult::NoResponse, acks, false), RETRY_LEADER_IN_DOUBT_MAYBE_WRITTEN);
         }
     }
 
     #[test]
     fn without_acks_transmitted_is_done() {
-        assert_eq!(produce(Outcome::Transmitted, Acks::None, false), Verdict::Done);
+        assert_eq!(produce(AttemptResult::Transmitted, Acks::None, false), Verdict::Done);
     }
 
     #[test]
     fn a_batch_abandoned_in_flight_may_have_been_written() {
         for in_flight in [false, true] {
             assert_eq!(
-                produce(Outcome::Abandoned { in_flight }, Acks::All, true),
+                produce(AttemptResult::Abandoned { in_flight }, Acks::All, true),
                 Verdict::Fail { maybe_written: in_flight }
             );
         }
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn an_unknown_code_fails_a_batch_as_unknown_and_is_retried_elsewhere() {
-        let outcome = Outcome::Answered(ErrorCode(9999));
+        let outcome = AttemptResult::Answered(ErrorCode(9999));
         assert_eq!(produce(outcome, Acks::All, true), Verdict::Fail { maybe_written: true });
         assert_eq!(metadata(ErrorCode(9999)), TopicVerdict::Retry);
         assert_eq!(identity(ErrorCode(9999)), IdentityVerdict::Retry);

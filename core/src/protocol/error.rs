@@ -1,6 +1,7 @@
 //! Errors of encoding requests, and of decoding frames and responses.
 
 use super::{ApiKey, VersionRange};
+use crate::counted::Counted;
 
 /// An error for a response that violates the definition of its API and version. The peer is at fault, and
 /// the connection must be closed, since later bytes cannot be interpreted.
@@ -31,7 +32,7 @@ pub enum ProtocolErrorKind {
         available: usize,
     },
     /// A length below −1. (−1 itself is null.)
-    #[error("the length {0}")]
+    #[error("a length of {0}, which is negative")]
     NegativeLength(i32),
     /// A null in a field that is not nullable in this version.
     #[error("a null in a field that is not nullable")]
@@ -51,7 +52,7 @@ pub enum ProtocolErrorKind {
     #[error("a string that is not UTF-8")]
     NotUtf8,
     /// Bytes after the end of the message.
-    #[error("{0} bytes after the end")]
+    #[error("{} after the end of the message", Counted(*.0, "byte"))]
     TrailingBytes(usize),
     /// The version is outside [`ApiKey::versions`]; nothing was decoded.
     #[error("a version that this client does not speak")]
@@ -64,10 +65,10 @@ pub enum ProtocolErrorKind {
 #[non_exhaustive]
 pub enum FrameError {
     /// The length is negative.
-    #[error("a frame of {0} bytes")]
+    #[error("a frame of {0} bytes, which is negative: the peer may not be a Kafka broker")]
     NegativeLength(i32),
     /// The length exceeds the limit of the [`FrameReader`](super::FrameReader).
-    #[error("a frame of {length} bytes, over the limit of {limit}")]
+    #[error("a frame of {length} bytes exceeds the limit of {limit} (receive.message.max.bytes)")]
     TooLong {
         /// The length that the peer sent, in bytes, excluding the length field itself.
         length: usize,
@@ -104,7 +105,7 @@ pub enum RequestEncodeError {
         value: &'static str,
     },
     /// A string, an array, a record set or the whole request is longer than its length field allows.
-    #[error("{api} v{version}: a length of {length}, where {limit} is the most")]
+    #[error("{api} v{version} request: a length of {length} exceeds {limit}, the maximum of its field")]
     TooLong {
         /// The API of the request.
         api: ApiKey,

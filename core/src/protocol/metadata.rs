@@ -139,7 +139,7 @@ pub struct MetadataResponse {
     pub error_code: ErrorCode,
 }
 
-/// A broker and its address.
+/// A broker in a [`MetadataResponse`], and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataBroker {
@@ -153,7 +153,7 @@ pub struct MetadataBroker {
     pub rack: Option<String>,
 }
 
-/// A topic.
+/// A topic in a [`MetadataResponse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataTopic {
@@ -172,7 +172,7 @@ pub struct MetadataTopic {
     pub topic_authorized_operations: i32,
 }
 
-/// A partition.
+/// A partition of a topic in a [`MetadataResponse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MetadataPartition {

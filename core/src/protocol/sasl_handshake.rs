@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::primitives::{Reader, Writer};
 use super::{ApiKey, ErrorCode, ProtocolError, RequestEncodeError, RequestHeader};
 
-/// Proposes a mechanism.
+/// A SaslHandshake request, which proposes a mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 // Exhaustive on purpose: see the module's documentation.
 pub struct SaslHandshakeRequest<'a> {

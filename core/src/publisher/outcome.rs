@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::counted::Counted;
 use crate::delivery::Delivery;
 use crate::failure::DeliveryError;
 use crate::send_error::SendError;
@@ -18,9 +19,9 @@ pub struct Published<M> {
     pub delivery: Delivery,
 }
 
-/// Messages that were not delivered.
+/// Messages whose delivery is not confirmed: they were not written, or may have been. The reason tells which.
 #[derive(Debug, thiserror::Error)]
-#[error("{} messages were not delivered: {reason}", messages.len())]
+#[error("publishing {} failed: {reason}", Counted(messages.len(), "message"))]
 #[non_exhaustive]
 pub struct Undelivered<M> {
     /// The messages. If they were in a batch, each is at the position of its record.
@@ -29,7 +30,7 @@ pub struct Undelivered<M> {
     pub reason: UndeliveredReason,
 }
 
-/// Why messages were not delivered.
+/// Why the delivery of messages is not confirmed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UndeliveredReason {

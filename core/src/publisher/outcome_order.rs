@@ -42,9 +42,9 @@ struct Batch<K, R> {
 
 /// Identifies a batch without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BatchId(pub(super) u64);
+pub(super) struct ChannelBatchId(pub(super) u64);
 
-impl BatchId {
+impl ChannelBatchId {
     const fn new(index: u32, generation: u32) -> Self {
         Self((generation as u64) << 32 | index as u64)
     }
@@ -64,7 +64,7 @@ impl<K, R> OutcomeOrder<K, R> {
     }
 
     /// Adds a batch that is sent after all earlier ones of its partition.
-    pub(super) fn add(&mut self, partition: i32, kept: K) -> BatchId {
+    pub(super) fn add(&mut self, partition: i32, kept: K) -> ChannelBatchId {
         let partition = partition as usize;
         let batch = Some(Batch { partition, kept, result: None, next: None });
         let index = match self.free.pop() {
@@ -90,12 +90,12 @@ impl<K, R> OutcomeOrder<K, R> {
             ends @ None => *ends = Some((index, index)),
         }
         self.pending += 1;
-        BatchId::new(index, self.places[index as usize].generation)
+        ChannelBatchId::new(index, self.places[index as usize].generation)
     }
 
     /// Completes a batch. Returns its outcome if no earlier batch of its partition is without a result. Then later ones that were
     /// complete before can be [removed](Self::pop), after this.
-    pub(super) fn complete(&mut self, id: BatchId, result: R) -> Option<(K, R)> {
+    pub(super) fn complete(&mut self, id: ChannelBatchId, result: R) -> Option<(K, R)> {
         let place = self.places.get_mut(id.index()).filter(|place| place.generation == id.generation())?;
         let batch = place.batch.as_mut().filter(|batch| batch.result.is_none())?;
         self.pending -= 1;
@@ -135,12 +135,12 @@ impl<K, R> OutcomeOrder<K, R> {
     }
 
     /// Returns what is left: each batch, with its id, and its result if it is complete. Those of a partition are in order.
-    pub(super) fn into_each(mut self) -> impl Iterator<Item = (Option<BatchId>, K, Option<R>)> {
+    pub(super) fn into_each(mut self) -> impl Iterator<Item = (Option<ChannelBatchId>, K, Option<R>)> {
         let ready = mem::take(&mut self.ready).into_iter().map(|(kept, result)| (None, kept, Some(result)));
         let mut each = Vec::new();
         for partition in 0..self.partitions.len() {
             while let Some((first, _)) = self.partitions[partition] {
-                let id = BatchId::new(first, self.places[first as usize].generation);
+                let id = ChannelBatchId::new(first, self.places[first as usize].generation);
                 let result = self.first(partition).and_then(|first| first.result.take());
                 let Some(kept) = self.remove_first(partition) else { break };
                 each.push((Some(id), kept, result.map(|result| *result)));
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     /// The outcomes that completing a batch makes available.
-    fn complete(order: &mut OutcomeOrder<u32, char>, id: BatchId, result: char) -> Vec<(u32, char)> {
+    fn complete(order: &mut OutcomeOrder<u32, char>, id: ChannelBatchId, result: char) -> Vec<(u32, char)> {
         let first = order.complete(id, result);
         first.into_iter().chain(core::iter::from_fn(|| order.pop())).collect()
     }
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(complete(&mut order, b, 'x'), []);
         assert_eq!(complete(&mut order, a, 'a'), [(1, 'a'), (2, 'b')]);
         let next = order.add(0, 3);
-        for unknown in [a, b, BatchId(u64::MAX)] {
+        for unknown in [a, b, ChannelBatchId(u64::MAX)] {
             assert_eq!(complete(&mut order, unknown, 'x'), [], "its place has another batch now");
         }
         assert_eq!(order.pending(), 1);

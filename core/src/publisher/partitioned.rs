@@ -15,7 +15,7 @@ use futures_core::Stream;
 
 use super::outcome::{Published, Undelivered, UndeliveredReason};
 use super::pace::{MAX_DELAY, Pace, Polled};
-use super::sender::{BatchSender, Outcome};
+use super::sender::{BatchSender, Outcome, SENT_PER_POLL};
 use crate::batch::{AppendError, RecordComposer};
 use crate::outgoing::{Defaults, Message};
 use crate::send_error::SendErrorReason;
@@ -35,10 +35,6 @@ const MESSAGES_PER_ROUND: usize = 64;
 
 /// The rounds of one poll, after which it yields to other tasks.
 const ROUNDS_PER_POLL: usize = 16;
-
-/// The batches that are sent in one poll at most, before it yields to other tasks. Few, so that the transport sends them while they
-/// are in the processor's caches.
-const SENT_PER_POLL: usize = 64;
 
 /// Publishes a stream of messages to the partitions of a topic, in batches.
 ///

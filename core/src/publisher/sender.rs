@@ -7,13 +7,14 @@ use core::fmt;
 use core::task::{Context, Poll};
 
 use super::outcome::{Published, Undelivered, UndeliveredReason};
-use super::outcome_order::{BatchId, OutcomeOrder};
+use super::outcome_order::{ChannelBatchId, OutcomeOrder};
 use crate::delivery::Delivery;
 use crate::stream::PartitionBatch;
 use crate::transport::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome, Transport};
 
-/// The batches that one call of [`BatchSender::poll`] sends at most.
-const SENT_PER_POLL: usize = 64;
+/// The batches that are sent in one poll of the publisher at most, before it yields to other tasks. Few, so that the transport
+/// sends them while they are in the processor's caches.
+pub(super) const SENT_PER_POLL: usize = 64;
 
 /// The outcome of a batch, or of a message that is in no batch.
 pub(super) type Outcome<M> = Result<Published<M>, Undelivered<M>>;
@@ -62,7 +63,7 @@ impl<'a, T, M> BatchSender<'a, T, M> {
     pub(super) fn push(&mut self, batch: PartitionBatch, messages: Vec<M>) {
         let PartitionBatch { partition, batch } = batch;
         debug_assert_eq!(batch.record_count(), messages.len());
-        let BatchId(id) = self.order.add(partition, messages);
+        let ChannelBatchId(id) = self.order.add(partition, messages);
         self.waiting.push_back(ChannelBatch { id, partition, batch });
         self.unsent += 1;
     }
@@ -87,7 +88,7 @@ impl<'a, T, M> BatchSender<'a, T, M> {
                 Some(outcome) => outcome,
                 None => match self.channel.poll_outcome(context) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready((id, result)) => match self.order.complete(BatchId(id), result) {
+                    Poll::Ready((id, result)) => match self.order.complete(ChannelBatchId(id), result) {
                         Some(outcome) => outcome,
                         None => continue, // an earlier batch of its partition has no outcome yet
                     },
@@ -128,10 +129,10 @@ impl<'a, T, M> BatchSender<'a, T, M> {
         let mut unaccepted = self.channel.unaccepted();
         unaccepted.extend(self.waiting.iter().map(|batch| batch.id));
         unaccepted.sort_unstable();
-        let is_unsent = |id: Option<BatchId>, result: Option<Result<Delivery, ChannelError>>| match result {
+        let is_unsent = |id: Option<ChannelBatchId>, result: Option<Result<Delivery, ChannelError>>| match result {
             Some(Err(ChannelError::Send(_))) => true,
             Some(_) => false,
-            None => id.is_some_and(|BatchId(id)| unaccepted.binary_search(&id).is_ok()),
+            None => id.is_some_and(|ChannelBatchId(id)| unaccepted.binary_search(&id).is_ok()),
         };
         let unsent =
             self.order.into_each().filter_map(|(id, messages, result)| is_unsent(id, result).then_some(messages));

@@ -1,5 +1,6 @@
-//! One batch after another: from a stream of messages ([`BatchStream`]), or record by record, for one partition
-//! ([`RollingBatch`]) or for many ([`PartitionedBatches`]).
+//! Makes batches from a stream of messages or record by record, without sending them.
+//!
+//! From a stream: [`BatchStream`]. Record by record: [`RollingBatch`] for one partition, [`PartitionedBatches`] for many.
 //!
 //! All close a batch when the next record does not fit or when its linger time has passed, and all only make batches: what
 //! they return is sent by any [`Transport`](crate::Transport), or kept. The linger time is that of the method `linger` of

@@ -5,7 +5,7 @@ use kafka_batch_testing::{Failure, MockTransport};
 async fn an_outbox_sends_again_or_keeps() -> Result<(), Box<dyn std::error::Error>> {
     let mock = MockTransport::new();
     let (undelivered, mut dead) = tokio::sync::mpsc::channel(10);
-    let mut outbox = Outbox { producer: mock.clone().boxed(), undelivered, answers: JoinSet::new() };
+    let mut outbox = Outbox { producer: mock.clone().boxed(), undelivered, outcomes: JoinSet::new() };
     mock.respond(Failure::lost_response()); // to the first batch: its fate is unknown, and it is in the log
     mock.respond(Failure::too_large()); // to the second attempt
     let mut batch = mock.batch();

@@ -6,28 +6,28 @@ use tokio::task::JoinSet;
 struct Outbox {
     producer: BoxTransport,
     undelivered: Sender<KafkaBatch>, // what could not be delivered: a dead-letter queue, for example
-    answers: JoinSet<()>,
+    outcomes: JoinSet<()>,
 }
 
 impl Outbox {
-    /// Waits while there is no room for the batch, and not for its answer.
+    /// Waits while there is no room for the batch, and not for its outcome.
     async fn send(&mut self, batch: KafkaBatch, to: TopicPartition) {
-        while self.answers.try_join_next().is_some() {} // removes completed tasks
+        while self.outcomes.try_join_next().is_some() {} // removes completed tasks
         let undelivered = self.undelivered.clone();
         match self.producer.send_batch(batch, to).await {
-            Ok(accepted) => drop(self.answers.spawn(settle(self.producer.clone(), accepted, undelivered))),
+            Ok(accepted) => drop(self.outcomes.spawn(complete(self.producer.clone(), accepted, undelivered))),
             Err(refused) => drop(undelivered.send(*refused.batch).await),
         }
     }
 
-    /// Waits for all answers.
+    /// Waits for all outcomes.
     async fn finish(mut self) {
-        while self.answers.join_next().await.is_some() {}
+        while self.outcomes.join_next().await.is_some() {}
     }
 }
 
-/// Waits for an answer. Sends what failed once more, if that can help: records of unknown fate may be written twice.
-async fn settle(producer: BoxTransport, accepted: BoxPending, undelivered: Sender<KafkaBatch>) {
+/// Waits for an outcome. Sends what failed once more, if that can help: records of unknown fate may be written twice.
+async fn complete(producer: BoxTransport, accepted: BoxPending, undelivered: Sender<KafkaBatch>) {
     let Err(error) = accepted.await else { return };
     let can_help = error.is_retriable() || !error.record_errors.is_empty();
     let left = match left_to_send(&error) {

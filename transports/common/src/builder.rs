@@ -19,9 +19,9 @@ use crate::runtime::{ProducerTask, Runtime, Spawn};
 use crate::secrets::{shown, shown_name};
 use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
 use crate::tls_stream::Security;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 
-/// Settings of a [`Producer`], by their Kafka names. [`ProducerConfig`] has them with typed values.
+/// Builds a [`Producer`] from settings with Kafka's names. [`ProducerConfig`] has them with typed values.
 ///
 /// Where a row has several names, the second is librdkafka's. Blank space around a value or an item of a list is ignored, and
 /// so is the case of words such as `gzip` or `true`. Numbers are decimal.
@@ -127,7 +127,7 @@ impl<R: Runtime> ProducerBuilder<R> {
         let seed = seed.unwrap_or_else(R::seed);
         let clock = RuntimeClock::new(R::now, R::system_time);
         let limit = config.buffer_memory;
-        let topics = Topics::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
+        let topics = TopicCache::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
         // What the machine cannot have in flight is better gathered than queued.
         let max_in_flight = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
         let gathering = Gathering::new(linger, max_in_flight);

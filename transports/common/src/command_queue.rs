@@ -1,7 +1,8 @@
 //! The queue of commands from handles to the driver, and the admission of batches to it.
 //!
 //! A batch is accepted here, on the caller's task, without a round trip to the driver, which finds it among its commands. The
-//! lock is held only to push or to swap. Wakers are called after it is released, because they are foreign code.
+//! lock is held to push or to swap, and while one message is encoded into the open batch of its partition; batches are sealed
+//! without it. Wakers are called after it is released, because they are foreign code.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -26,7 +27,7 @@ use crate::oneshot::{Receiver, Sender, lock, wake};
 use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
 use crate::sync::{Mutex, MutexGuard};
 use crate::topic_error::TopicError;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 
 /// A command of a handle. The driver applies them in the order of the queue.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct CommandQueue {
     state: Mutex<State>,
-    pub(crate) topics: Topics<TopicError>,
+    pub(crate) topics: TopicCache<TopicError>,
     buffers: Arc<Buffers>,
     pub(crate) clock: RuntimeClock,
 }
@@ -97,7 +98,7 @@ impl QueueState {
     }
 }
 
-/// The outcome of [`CommandQueue::append`], if there was no error.
+/// The outcome of [`CommandQueue::enqueue_message`], if there was no error.
 #[derive(Debug)]
 pub(crate) enum EnqueueOutcome {
     Accepted(PendingRecord),
@@ -183,9 +184,10 @@ impl<'a> Acceptance<'a> {
 
 impl CommandQueue {
     /// Makes a queue that accepts at most `bytes` bytes of batches in flight.
-    pub(crate) fn new(bytes: usize, topics: Topics<TopicError>, gathering: Gathering) -> Self {
+    pub(crate) fn new(bytes: usize, topics: TopicCache<TopicError>, gathering: Gathering) -> Self {
         let state = State {
             queue_state: QueueState::Open,
+            // Records are limited over librdkafka only (`queue.buffering.max.messages`).
             semaphore: Semaphore::new(Permits { records: usize::MAX, bytes }),
             commands: Vec::new(),
             has_accepted: false,
@@ -232,7 +234,7 @@ impl CommandQueue {
     ///
     /// # Errors
     /// The producer is closed or has stopped. The error has the batch.
-    pub(crate) async fn accept(
+    pub(crate) async fn enqueue_batch(
         &self,
         batch: SealedBatch,
         to: TopicPartition,
@@ -264,7 +266,7 @@ impl CommandQueue {
     ///
     /// # Errors
     /// No batch can hold the record, or the producer is closed or has stopped.
-    pub(crate) fn append(
+    pub(crate) fn enqueue_message(
         &self,
         to: Destination<'_>,
         record: &Record<'_>,

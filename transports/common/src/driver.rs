@@ -262,8 +262,9 @@ impl Driver {
                 self.waiters.insert(id, InFlightBatch { waiter, permits });
             }
             Err(error) => {
-                // The batch was accepted already, so this is its outcome. Memory was acquired before, so the only cause
-                // left is that the topic's name is invalid.
+                // The batch was accepted already, so this is its outcome. The machine has the limit `buffer.memory`, too, for
+                // drivers that do not wait; here the queue's semaphore counts each batch from before to after the time in
+                // the machine, so the machine's limit is not reached, and the only cause left is an invalid topic name.
                 let reason = FailureReason::Transport(TransportError::new(error.kind));
                 let batch = error.batch.into_batch();
                 self.complete(waiter, permits, Err(DeliveryError::new(error.to, reason, Fate::NotWritten, batch)));

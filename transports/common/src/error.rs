@@ -56,7 +56,7 @@ impl fmt::Display for ConfigError {
             }
             Self::Setting { setting, found, reason } => write!(f, "{setting} = {found:?}: {reason}"),
             Self::Conflict { setting, other, remedy } => write!(f, "{setting}, {other}: {remedy}"),
-            Self::BatchOptions(error) => write!(f, "batch options: {error}"),
+            Self::BatchOptions(error) => write!(f, "the batch options contradict each other: {error}"),
             Self::NoRuntime { runtime } => write!(
                 f,
                 "there is no current {runtime} runtime to spawn the producer's task on: build the producer in one, or use \
@@ -117,8 +117,8 @@ impl SettingErrorReason {
 impl fmt::Display for SettingErrorReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAccepted { accepted } => write!(f, "write {accepted}"),
-            Self::TypedNotAccepted { method, accepted } => write!(f, "pass {method} {accepted}"),
+            Self::NotAccepted { accepted } => write!(f, "not accepted; write {accepted}"),
+            Self::TypedNotAccepted { method, accepted } => write!(f, "not accepted; pass {method} {accepted}"),
             Self::Unreadable(error) => write!(f, "this path cannot be read: {error}"),
             Self::Other(reason) => f.write_str(reason),
         }

@@ -2,7 +2,7 @@
 //! locks, no I/O: times are parameters, and due batches are returned.
 //!
 //! A partition has at most one open batch. It is due when `linger.ms` has passed since its first record. A due batch is
-//! taken at the driver's next turn, so that records of one turn share it, if fewer than `max_in_flight` batches of the
+//! taken at the driver's next poll, so that records between two polls share it, if fewer than `max_in_flight` batches of the
 //! partition are in flight. Otherwise it continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches
 //! grow with the load, and a message that comes alone is sent at once. A full batch is taken at once.
 
@@ -38,7 +38,7 @@ pub(crate) struct Gathering {
     free: Vec<PartitionId>,
     /// The number of the next batch.
     next_number: u64,
-    /// Batches to be taken at the next turn. Like the queues of deadlines, it can have batches that were taken before.
+    /// Batches to be taken at the driver's next poll. Like the queues of deadlines, it can have batches that were taken before.
     ready: VecDeque<(PartitionId, u64)>,
     /// When `linger.ms` ends, in order, since all batches have the same.
     lingering: VecDeque<Deadline>,

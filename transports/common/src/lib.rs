@@ -1,6 +1,6 @@
-//! The parts that all transports of `kafka-batch` share which drive its state machine ([`kafka_batch_core::machine`]):
-//! producer handles, settings, back-pressure, the driver loop, TLS. This crate depends on no runtime, opens no socket and
-//! starts no thread.
+//! What the transports over tokio, async-std and smol have in common: they drive the state machine of `kafka-batch`
+//! ([`kafka_batch_core::machine`]). Producer handles, settings, back-pressure, the driver loop, TLS. This crate depends on no
+//! runtime, opens no socket and starts no thread.
 //!
 //! ```text
 //!  Producer ──commands──▶ command queue ──▶ driver ──▶ the machine
@@ -130,5 +130,5 @@ pub mod redaction {
 pub mod waiting {
     pub use crate::oneshot::{Slot, lock, wake};
     pub use crate::semaphore::{Acquire, Acquiring, HasSemaphore, Permits, Semaphore, WaiterId};
-    pub use crate::topics::{Count, Lookup, Topics};
+    pub use crate::topics::{Count, Lookup, TopicCache};
 }

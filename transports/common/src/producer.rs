@@ -23,7 +23,7 @@ use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
-use crate::topics::{Lookup, Topics};
+use crate::topics::{Lookup, TopicCache};
 
 /// Sends Kafka batches exactly as they were filled: **one batch in the program is one batch on the wire and one in the
 /// log**, stored as a whole or not at all.
@@ -150,12 +150,12 @@ impl Producer {
     /// # Errors
     /// The batch was not accepted. Nothing of it was sent, and the error has the batch.
     pub async fn send_batch(&self, batch: KafkaBatch, to: TopicPartition) -> Result<Pending, SendError> {
-        let sealed = match self.inner.prepare(batch, &to).await {
+        let sealed = match self.inner.check_and_seal(batch, &to).await {
             Ok(sealed) => sealed,
             Err((reason, batch)) => return Err(SendError::new(to, reason, batch)),
         };
         let (topic, partition) = (to.topic.clone(), to.partition);
-        match self.inner.queue.accept(sealed, to).await {
+        match self.inner.queue.enqueue_batch(sealed, to).await {
             Ok(receiver) => {
                 self.inner.queue.topics.accepted(&topic, partition);
                 Ok(Pending { receiver })
@@ -196,7 +196,7 @@ impl Producer {
     /// # Errors
     /// The producer's task has ended meanwhile.
     pub async fn flush(&self) -> Result<(), FlushError> {
-        completion(self.inner.queue.flush()).await
+        wait_for_flush(self.inner.queue.flush()).await
     }
 
     /// Closes the producer: accepts no further batches, and waits for those that were accepted.
@@ -204,7 +204,7 @@ impl Producer {
     /// # Errors
     /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
     pub async fn close(&self) -> Result<(), FlushError> {
-        completion(self.inner.queue.close(CloseMode::Graceful)).await
+        wait_for_flush(self.inner.queue.close(CloseMode::Graceful)).await
     }
 
     /// Closes the producer without waiting for responses. It accepts no further batch, and each batch without an outcome
@@ -214,12 +214,12 @@ impl Producer {
     /// # Errors
     /// As [`flush`](Self::flush). The producer is closed even if this returns an error.
     pub async fn close_at_once(&self) -> Result<(), FlushError> {
-        completion(self.inner.queue.close(CloseMode::Immediate)).await
+        wait_for_flush(self.inner.queue.close(CloseMode::Immediate)).await
     }
 }
 
 /// Waits for a flush or close. `None` is one that had nothing to wait for.
-async fn completion(receiver: Option<Receiver<Flushed>>) -> Flushed {
+async fn wait_for_flush(receiver: Option<Receiver<Flushed>>) -> Flushed {
     match receiver {
         Some(receiver) => poll_fn(|context| receiver.poll_take(context)).await,
         None => Ok(()),
@@ -228,7 +228,7 @@ async fn completion(receiver: Option<Receiver<Flushed>>) -> Flushed {
 
 impl Inner {
     /// Seals the batch, and checks everything that can prevent its acceptance, except for available memory.
-    async fn prepare(
+    async fn check_and_seal(
         &self,
         batch: KafkaBatch,
         to: &TopicPartition,
@@ -262,7 +262,7 @@ impl Inner {
 impl Lookup for Inner {
     type Error = TopicError;
 
-    fn topics(&self) -> &Topics<TopicError> {
+    fn topics(&self) -> &TopicCache<TopicError> {
         &self.queue.topics
     }
 
@@ -324,8 +324,8 @@ impl fmt::Debug for Producer {
     }
 }
 
-/// A batch in flight. Resolves to its outcome, under any runtime, also after its producer was dropped. Do not poll it again
-/// after that: it would be pending for ever.
+/// The future of an accepted batch's outcome. It resolves under any runtime, also after its producer was dropped. Do not poll
+/// it again after that: it would be pending for ever.
 ///
 /// The outcome contains the batch. `buffer.memory` counts a batch until its outcome is known, but not an outcome that is not
 /// taken yet: to bound memory, await or drop the futures whose batches are complete.

@@ -31,7 +31,7 @@ impl Producer {
     /// sending fails: pass a reference to keep it for another attempt.
     ///
     /// - **Batches** have the producer's batch options. One is sent when it is full (`batch.size`), or when `linger.ms` has
-    ///   passed since its first message. With `linger.ms=0`, the default, a message is sent at the next turn of the producer's
+    ///   passed since its first message. With `linger.ms=0`, the default, a message is sent at the next poll of the producer's
     ///   task; while as many batches of its partition are in flight as the producer sends at a time (5; 1 without
     ///   idempotence), messages gather until one is acknowledged, for at most 100 ms.
     /// - **Order**: messages and batches of a partition are sent in the order in which they were accepted.
@@ -185,7 +185,7 @@ impl Inner {
         let mut composer = RecordComposer::new(Defaults::default());
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
-        match self.queue.append(to, &record, needed, waited, waker, &self.batch_options)? {
+        match self.queue.enqueue_message(to, &record, needed, waited, waker, &self.batch_options)? {
             EnqueueOutcome::Accepted(pending) => Ok(Ok(pending)),
             EnqueueOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
             EnqueueOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),

@@ -16,7 +16,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A cache of the topics that a producer sends to. `E` is the error of a failed lookup.
 #[derive(Debug)]
-pub struct Topics<E> {
+pub struct TopicCache<E> {
     state: Mutex<State<E>>,
     /// Counts the topics that were removed or forgotten, and new numbers of partitions.
     generation: AtomicU64,
@@ -71,7 +71,7 @@ impl<E> State<E> {
     }
 }
 
-impl<E: Clone> Topics<E> {
+impl<E: Clone> TopicCache<E> {
     /// Returns an empty cache. The choice of partitions depends on `seed`. Responses expire after `max_age`, and unused topics
     /// are removed after twice that, unless [`max_idle`](Self::max_idle) is set.
     #[must_use]
@@ -205,12 +205,12 @@ pub trait Lookup: Sync {
     type Error: Clone + Send;
 
     /// Returns the cache.
-    fn topics(&self) -> &Topics<Self::Error>;
+    fn topics(&self) -> &TopicCache<Self::Error>;
 
-    /// Requests the topic's metadata. The result is passed to [`Topics::complete_lookup`].
+    /// Requests the topic's metadata. The result is passed to [`TopicCache::complete_lookup`].
     ///
     /// # Errors
-    /// The producer is closed. Then all lookups fail ([`Topics::fail_lookups`]).
+    /// The producer is closed. Then all lookups fail ([`TopicCache::fail_lookups`]).
     fn request(&self, topic: &str) -> Result<(), SendErrorReason>;
 
     /// Converts the error of a lookup.
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn an_expired_number_is_looked_up_once_and_kept_until_there_is_a_response() {
-        let topics = Topics::<()>::new(7, Duration::ZERO);
+        let topics = TopicCache::<()>::new(7, Duration::ZERO);
         let (one, two) = (NonZeroU32::MIN, NonZeroU32::new(2).unwrap());
         let (_slot, is_first) = topics.join_lookup("t");
         assert!(is_first && !topics.begin_lookup("t"));
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_was_removed_meanwhile_still_has_a_partition() {
-        let topics = Topics::<()>::new(7, Duration::ZERO);
+        let topics = TopicCache::<()>::new(7, Duration::ZERO);
         let three = NonZeroU32::new(3).unwrap();
         let picked: Vec<_> = (0..50).map(|number| topics.pick(&number.to_string(), three)).collect();
         assert!((0..3).all(|partition| picked.contains(&partition)), "{picked:?}");

@@ -58,7 +58,7 @@ impl fmt::Display for ConfigError {
             ),
             Self::Setting { setting, found, remedy } => write!(f, "{setting} = {found:?}: {remedy}"),
             Self::Typed(error) => error.fmt(f),
-            Self::BatchOptions(error) => write!(f, "batch options: {error}"),
+            Self::BatchOptions(error) => write!(f, "the batch options contradict each other: {error}"),
             Self::Conflict(message) => write!(f, "librdkafka refuses this combination of settings: {message}"),
             Self::Thread(error) => write!(f, "the delivery report thread could not be started: {error}"),
         }

@@ -259,7 +259,7 @@ fn refused(to: &TopicPartition, error: LibrdkafkaError) -> SendErrorReason {
 impl Lookup for Inner {
     type Error = TopicError;
 
-    fn topics(&self) -> &waiting::Topics<TopicError> {
+    fn topics(&self) -> &waiting::TopicCache<TopicError> {
         &self.topics.cache
     }
 

@@ -356,7 +356,7 @@ mod tests {
             assert!(error.to_string().contains(expected), "{error}");
         }
         let error = add_typed(&mut Settings::new(), &config().linger(Duration::MAX)).unwrap_err();
-        assert!(error.to_string().starts_with("linger.ms = \"Duration::MAX\": pass linger"), "{error}");
+        assert!(error.to_string().starts_with("linger.ms = \"Duration::MAX\": not accepted; pass linger"), "{error}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(crate) struct Topics {
-    pub(crate) cache: waiting::Topics<TopicError>,
+    pub(crate) cache: waiting::TopicCache<TopicError>,
     timeout: Duration,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum TopicError {
 impl Topics {
     pub(crate) fn new(seed: u64, timeout: Duration) -> Self {
         let longest = Duration::from_millis(i32::MAX as u64); // librdkafka's timeouts are i32 ms
-        Self { cache: waiting::Topics::new(seed, MAX_AGE), timeout: timeout.min(longest) }
+        Self { cache: waiting::TopicCache::new(seed, MAX_AGE), timeout: timeout.min(longest) }
     }
 
     /// Begins to look up a topic. librdkafka's metadata call blocks, so it runs on a thread of its own; lookups are rare.

@@ -38,7 +38,9 @@ pub struct ContiguousValues<'a, O> {
 
 /// Why bytes and offsets are not [`ContiguousValues`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("offset {position} of the values is not between the one before it and the {len} bytes of the buffer")]
+#[error(
+    "offset {position} of the values is negative, less than the one before it, or beyond the buffer's end ({len} bytes)"
+)]
 #[non_exhaustive]
 pub struct OffsetsError {
     /// The position of the first offset that is negative, less than the one before it, or beyond the end of the buffer.

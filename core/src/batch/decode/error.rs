@@ -5,6 +5,7 @@ use core::error::Error;
 use core::fmt;
 
 use crate::compression::{Codec, DecompressError};
+use crate::counted::Counted;
 use crate::magic::Magic;
 
 /// An error for an invalid batch or record: what was found, at which byte, and how much cannot be decoded because of it.
@@ -150,10 +151,15 @@ pub enum DecodeErrorKind {
         last: i32,
     },
     /// An offset exceeds 64 bits, or the base offset of compressed messages is negative.
-    #[error("the offset is outside of 0 to 9223372036854775807")]
-    OffsetRange,
+    #[error("the offset is {base} + {delta}, which is outside of 0 to 9223372036854775807")]
+    OffsetRange {
+        /// The base offset; of a compressed message, its own offset.
+        base: i64,
+        /// The offset relative to it; of a compressed message, the negated offset of the last message in it.
+        delta: i64,
+    },
     /// Bytes remain after the end of a record or of the last record.
-    #[error("{count} bytes follow the last field or record")]
+    #[error("{} after the last field or record", Counted(*count, "byte"))]
     LeftOver {
         /// The number of bytes.
         count: usize,

@@ -149,8 +149,9 @@ impl Messages {
         if message.attributes & crate::batch::encode::legacy::attribute::CODEC != 0 {
             return fault(start + CRC_COVERS_FROM + 1, DecodeErrorKind::NestedCompression);
         }
-        let Some(offset) = offset.checked_add(self.base_offset) else {
-            return fault(start, DecodeErrorKind::OffsetRange);
+        let (base, delta) = (self.base_offset, offset);
+        let Some(offset) = base.checked_add(delta) else {
+            return fault(start, DecodeErrorKind::OffsetRange { base, delta });
         };
         Ok(RecordView {
             offset,
@@ -184,7 +185,10 @@ pub(super) fn inner_base_offset(magic: Magic, wrapper_offset: i64, payload: &[u8
     }
     match wrapper_offset.checked_sub(last) {
         Some(base @ 0..) => Ok(base),
-        _ => Err(Fault { at: 0, kind: DecodeErrorKind::OffsetRange }),
+        _ => {
+            let kind = DecodeErrorKind::OffsetRange { base: wrapper_offset, delta: last.saturating_neg() };
+            Err(Fault { at: 0, kind })
+        }
     }
 }
 

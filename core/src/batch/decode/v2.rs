@@ -124,7 +124,8 @@ impl Sequence {
     fn offset(&self, cursor: &mut Cursor<'_>) -> Read<i64> {
         let at = cursor.position();
         let found = cursor.varint(Field::OffsetDelta)?;
-        self.base_offset.checked_add(i64::from(found)).ok_or(Fault { at, kind: DecodeErrorKind::OffsetRange })
+        let (base, delta) = (self.base_offset, i64::from(found));
+        base.checked_add(delta).ok_or(Fault { at, kind: DecodeErrorKind::OffsetRange { base, delta } })
     }
 }
 

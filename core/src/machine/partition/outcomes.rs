@@ -11,7 +11,7 @@ use crate::machine::entry::{Entry, Payload};
 use crate::machine::event::BatchId;
 use crate::machine::identity::Identity;
 use crate::machine::unfinished::Place;
-use crate::machine::verdict::{self, Outcome, Verdict};
+use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 
@@ -150,7 +150,7 @@ impl Partition {
     /// Fails the oldest entry, because `delivery.timeout.ms` has expired or the producer is closed.
     pub(in crate::machine) fn abandon_oldest(&mut self, reason: FailureReason, context: &mut Context<'_>) {
         let Some(entry) = self.queue.get(0) else { return };
-        let outcome = Outcome::Abandoned { in_flight: entry.in_flight.is_some() };
+        let outcome = AttemptResult::Abandoned { in_flight: entry.in_flight.is_some() };
         let verdict = verdict::produce(outcome, context.config.acks, entry.payload.identity().is_some());
         self.fail(0, verdict == Verdict::Fail { maybe_written: true }, reason, Vec::new(), context);
     }
@@ -182,7 +182,12 @@ impl Partition {
 
     /// Converts the entry at this position to the format of the broker. If that is not possible, the batch fails (or is
     /// split, if it has become too large and splitting is allowed), and `false` is returned.
-    pub(in crate::machine) fn prepare(&mut self, at: usize, versions: Versions, context: &mut Context<'_>) -> bool {
+    pub(in crate::machine) fn convert_for_broker(
+        &mut self,
+        at: usize,
+        versions: Versions,
+        context: &mut Context<'_>,
+    ) -> bool {
         let Some(entry) = self.queue.get(at) else { return false };
         let (magic, codec) = match &entry.payload {
             Payload::Sealed(batch) => (batch.magic(), batch.codec()),

@@ -10,7 +10,7 @@ use crate::machine::backoff::Backoff;
 use crate::machine::entry::{Entry, EntryId};
 use crate::machine::identity::Identity;
 use crate::machine::node::Node;
-use crate::machine::verdict::{self, Outcome, Verdict};
+use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, NodeEndpoint, PartitionProduceResponse};
 
 /// The result of one batch of a Produce request.
@@ -66,13 +66,15 @@ impl Partition {
         // If it is gone, it failed while it was in flight: by the delivery timeout, or because the producer was closed.
         let Some(at) = self.queue.find(id) else { return false };
         let (outcome, response) = match result {
-            ProduceResult::Response(response) => (Outcome::Answered(response.response.error_code), Some(response)),
-            ProduceResult::Transmitted => (Outcome::Transmitted, None),
-            ProduceResult::NoResponse => (Outcome::NoResponse, None),
+            ProduceResult::Response(response) => {
+                (AttemptResult::Answered(response.response.error_code), Some(response))
+            }
+            ProduceResult::Transmitted => (AttemptResult::Transmitted, None),
+            ProduceResult::NoResponse => (AttemptResult::NoResponse, None),
         };
         let identity = self.queue.update(at, |entry| {
             entry.in_flight = None;
-            if outcome == Outcome::NoResponse {
+            if outcome == AttemptResult::NoResponse {
                 entry.unanswered_by = Some(Node::Broker(broker));
             }
             entry.payload.identity()

@@ -74,13 +74,13 @@ fn reason(change: impl FnOnce(&mut World, &mut MachineConfig), reply: impl FnMut
     })
 }
 
-const LATE: &str = "it was not acknowledged within delivery.timeout.ms (3000): ";
+const LATE: &str = "the batch was not acknowledged within delivery.timeout.ms (3000): ";
 
 #[track_caller]
 pub(super) fn is(found: &str, expected: &str) {
     // Most durations depend on the jitter of the back-off: `#` stands for any number, and only the others are exact.
     let number = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let late = found.strip_prefix("it was not acknowledged within delivery.timeout.ms (");
+    let late = found.strip_prefix("the batch was not acknowledged within delivery.timeout.ms (");
     let late = late.and_then(|rest| rest[number(rest)..].strip_prefix("): "));
     let found = late.unwrap_or_else(|| panic!("{found}"));
     let (mut found_rest, mut expected_rest) = (found, expected);

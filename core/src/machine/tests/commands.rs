@@ -56,13 +56,13 @@ fn batches_for_topics_and_partitions_that_cannot_exist_are_returned() {
         assert!(!refused.kind.is_retriable() && refused.batch.record_count() == 1);
         Some((refused.kind, refused.to_string()))
     };
-    let name = "no topic has a name that is empty or longer than 249 characters";
+    let name = "the name of a topic has 1 to 249 characters";
     let too_long = "t".repeat(250);
     for topic in ["", &too_long] {
         let text = format!("the batch for {topic}-0 was not accepted: {name}");
         assert_eq!(refusal(topic, 0), Some((MachineSendErrorKind::InvalidTopic, text)));
     }
-    let text = "the batch for t (no partition) was not accepted: no partition has a negative number";
+    let text = "the batch for t (no partition) was not accepted: partitions are numbered from 0";
     assert_eq!(refusal("t", -1), Some((MachineSendErrorKind::InvalidPartition, text.to_string())));
     assert_eq!(refusal(&longest, i32::MAX), None);
 }

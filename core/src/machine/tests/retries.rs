@@ -113,7 +113,7 @@ fn the_error_of_a_batch_names_the_broker_and_its_response() {
     world.send(&["x"], 0);
     world.run();
     let expected =
-        "the batch of 1 records for t-0 failed: broker 2 answered Produce v3 with POLICY_VIOLATION (44) (not written)";
+        "the batch of 1 record for t-0 failed: broker 2 answered Produce v3 with POLICY_VIOLATION (44) (not written)";
     assert_eq!(world.error().to_string(), expected);
     assert_eq!(world.error().reason.code(), Some(ErrorCode::POLICY_VIOLATION));
 }
@@ -125,7 +125,7 @@ fn the_error_of_a_timeout_has_the_last_error() {
     world.responses.extend([Some(ErrorCode::NOT_ENOUGH_REPLICAS.0); 100]);
     world.send(&["x"], 0);
     world.pass(at(4_000));
-    let expected = "it was not acknowledged within delivery.timeout.ms (3000): last error 671 ms before: broker 1 answered Produce v3 \
+    let expected = "the batch was not acknowledged within delivery.timeout.ms (3000): last error 671 ms before: broker 1 answered Produce v3 \
                 with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas asks for";
     assert_eq!((world.error().reason.to_string().as_str(), world.error().reason.code()), (expected, None));
     assert_eq!(world.fates(), [(0, NOT_WRITTEN)]);
@@ -138,7 +138,7 @@ fn the_error_of_a_timeout_has_the_last_error() {
     world.ignores_connects = true;
     world.producer.handle_input(Input::Closed(connection, Disconnect::NotConnected, None), world.now);
     world.pass(at(4_000));
-    let expected = "it was not acknowledged within delivery.timeout.ms (3000): waiting for a connection to boot:9092, begun 2940 ms \
+    let expected = "the batch was not acknowledged within delivery.timeout.ms (3000): waiting for a connection to boot:9092, begun 2940 ms \
                 before; last error 3000 ms before: boot:9092: could not connect";
     assert_eq!(world.error().reason.to_string(), expected);
 }

@@ -1,7 +1,7 @@
 //! The cause of a timeout of a batch or a lookup: what it was waiting for, and the last error that delayed it.
 
 use super::Machine;
-use super::responses::PendingRequest;
+use super::responses::InFlightRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, LastError, LastErrorKind, TimeoutCause, WaitingFor};
 use crate::machine::connection::Connection;
 use crate::machine::entry::Entry;
@@ -55,11 +55,11 @@ impl Machine {
 
     fn waiting_for(&self, index: PartitionIndex, entry: &Entry) -> Option<WaitingFor> {
         if let Some(id) = entry.in_flight {
-            let contains_entry = |request: &PendingRequest| match request {
-                PendingRequest::Produce { batches, .. } => batches.iter().any(|batch| batch.entry == entry.id),
-                PendingRequest::Metadata { .. } | PendingRequest::Identity => false,
+            let contains_entry = |request: &InFlightRequest| match request {
+                InFlightRequest::Produce { batches, .. } => batches.iter().any(|batch| batch.entry == entry.id),
+                InFlightRequest::Metadata { .. } | InFlightRequest::Identity => false,
             };
-            let (correlation, _) = self.pending_requests.of(id).find(|(_, request)| contains_entry(request))?;
+            let (correlation, _) = self.in_flight_requests.of(id).find(|(_, request)| contains_entry(request))?;
             let connection = self.network.connections.get(&id)?;
             let request = connection.pending_request(correlation, self.now)?;
             return Some(WaitingFor::Response { broker: connection.address.clone(), request });
@@ -76,7 +76,7 @@ impl Machine {
                 }
             }
             BlockedOn::Identity(_) => {
-                let pending = self.response_to(|request| matches!(request, PendingRequest::Identity));
+                let pending = self.response_to(|request| matches!(request, InFlightRequest::Identity));
                 Some(pending.unwrap_or(WaitingFor::ProducerId))
             }
             // The last error is the cause.
@@ -85,7 +85,7 @@ impl Machine {
     }
 
     fn metadata_wait(&self) -> WaitingFor {
-        let pending = self.response_to(|request| matches!(request, PendingRequest::Metadata { .. }));
+        let pending = self.response_to(|request| matches!(request, InFlightRequest::Metadata { .. }));
         let mut connecting = self.network.connections.values().filter(|connection| connection.versions().is_none());
         pending
             .or_else(|| connecting.find_map(|connection| self.response_wait(connection)))
@@ -112,8 +112,8 @@ impl Machine {
     }
 
     /// Returns the response that is pending for the first request which matches.
-    fn response_to(&self, matches: impl Fn(&PendingRequest) -> bool) -> Option<WaitingFor> {
-        let (id, correlation, _) = self.pending_requests.iter().find(|(_, _, request)| matches(request))?;
+    fn response_to(&self, matches: impl Fn(&InFlightRequest) -> bool) -> Option<WaitingFor> {
+        let (id, correlation, _) = self.in_flight_requests.iter().find(|(_, _, request)| matches(request))?;
         let connection = self.network.connections.get(&id)?;
         let request = connection.pending_request(correlation, self.now)?;
         Some(WaitingFor::Response { broker: connection.address.clone(), request })

@@ -1,7 +1,7 @@
 //! The completion of batches: each has exactly one event with the fate of its records, even if it was split into parts.
 
 use alloc::boxed::Box;
-use alloc::collections::btree_map::Entry as Slot;
+use alloc::collections::btree_map::Entry as MapEntry;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -156,8 +156,8 @@ impl Machine {
     pub(super) fn split(&mut self, index: PartitionIndex, split: Split) {
         let Split { batch: id, place, whole, count, parts, reason, too_large, limit } = split;
         let split_batch = match (self.split_batches.entry(id), whole) {
-            (Slot::Occupied(split_batch), _) => split_batch.into_mut(),
-            (Slot::Vacant(free), Some(batch)) => free.insert(SplitBatch {
+            (MapEntry::Occupied(split_batch), _) => split_batch.into_mut(),
+            (MapEntry::Vacant(free), Some(batch)) => free.insert(SplitBatch {
                 batch,
                 to: self.accumulator.partition(index).to(),
                 place,
@@ -170,7 +170,7 @@ impl Machine {
                 errors: Vec::new(),
                 unfinished: Vec::new(),
             }),
-            (Slot::Vacant(_), None) => return, // not possible: a part's batch was split
+            (MapEntry::Vacant(_), None) => return, // not possible: a part's batch was split
         };
         split_batch.parts += parts;
         if let Some(reason) = reason {
@@ -185,7 +185,7 @@ impl Machine {
     }
 
     fn part_finished(&mut self, id: BatchId) {
-        let Slot::Occupied(mut slot) = self.split_batches.entry(id) else { return };
+        let MapEntry::Occupied(mut slot) = self.split_batches.entry(id) else { return };
         slot.get_mut().parts -= 1;
         if slot.get().parts > 0 {
             self.dirty = true;

@@ -150,11 +150,11 @@ impl Machine {
         } else {
             self.report(&connection, kind);
         }
-        while let Some(request) = self.pending_requests.pop(id) {
+        while let Some(request) = self.in_flight_requests.pop(id) {
             self.on_no_response(request);
         }
         if matches!(connection.node, Node::Broker(_)) {
-            self.suspect_metadata();
+            self.request_metadata_soon();
         }
     }
 

@@ -10,7 +10,7 @@ use core::num::NonZeroU32;
 use bytes::Bytes;
 
 use super::Machine;
-use super::responses::PendingRequest;
+use super::responses::InFlightRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
 use crate::machine::cluster::{MetadataChanges, Source};
 use crate::machine::event::Event;
@@ -32,8 +32,8 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
     query: Query,
-    /// An error occurred that newer metadata may explain.
-    suspect: bool,
+    /// An error occurred that newer metadata may explain, or a request failed.
+    is_update_requested: bool,
     /// `metadata.max.age.ms` has elapsed.
     pub(super) is_old: bool,
     /// A broker has responded REBOOTSTRAP_REQUIRED: the next poll restarts from the bootstrap servers.
@@ -53,7 +53,7 @@ impl Machine {
     /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first.
     pub(super) fn request_metadata(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         let lacks_leader = self.accumulator.schedule.first_waiting_for(Condition::Leader).is_some();
-        let due = lacks_leader || self.refresh.suspect || self.refresh.is_old || !self.lookups.is_empty();
+        let due = lacks_leader || self.refresh.is_update_requested || self.refresh.is_old || !self.lookups.is_empty();
         if !due || !self.needs_topics() {
             return None;
         }
@@ -83,7 +83,7 @@ impl Machine {
         match encoded {
             Ok(bytes) => {
                 self.refresh.query.sent();
-                self.register(id, ApiKey::Metadata, version, PendingRequest::Metadata { topics });
+                self.register(id, ApiKey::Metadata, version, InFlightRequest::Metadata { topics });
                 Some((id, bytes))
             }
             Err(_) => {
@@ -136,7 +136,7 @@ impl Machine {
             return self.metadata_failed();
         }
         self.refresh.query.on_response();
-        self.refresh.suspect = false;
+        self.refresh.is_update_requested = false;
         self.refresh.is_old = false;
         self.refresh.last_response = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
@@ -198,15 +198,15 @@ impl Machine {
 
     /// Handles a Metadata request that got no response, or no usable one.
     pub(super) fn metadata_failed(&mut self) {
-        self.refresh.suspect = true;
+        self.refresh.is_update_requested = true;
         let backoff = self.retry_backoff();
         self.refresh.query.failed(self.now, backoff, &mut self.random);
     }
 
     /// Requests metadata soon, after an error that newer metadata may explain.
-    pub(super) fn suspect_metadata(&mut self) {
-        if !self.refresh.suspect && !self.refresh.query.is_in_flight() {
-            self.refresh.suspect = true;
+    pub(super) fn request_metadata_soon(&mut self) {
+        if !self.refresh.is_update_requested && !self.refresh.query.is_in_flight() {
+            self.refresh.is_update_requested = true;
             let soon = self.config.retry_backoff.min(self.config.retry_backoff_max);
             self.refresh.query.wait_until(self.now + soon);
         }
@@ -303,7 +303,7 @@ impl Machine {
         match InitProducerIdRequest::idempotent().encode(version, connection.header(&self.config)) {
             Ok(bytes) => {
                 self.identities.query.sent();
-                self.register(id, ApiKey::InitProducerId, version, PendingRequest::Identity);
+                self.register(id, ApiKey::InitProducerId, version, InFlightRequest::Identity);
                 Some((id, bytes))
             }
             Err(_) => {

@@ -17,7 +17,7 @@ use core::time::Duration;
 use self::completion::SplitBatch;
 use self::metadata::Refresh;
 use self::produce::BatchToSend;
-use self::responses::PendingRequests;
+use self::responses::InFlightRequests;
 use super::accumulator::Accumulator;
 use super::backoff::{Backoff, Seed};
 use super::cluster::Cluster;
@@ -59,7 +59,7 @@ pub struct Machine {
     identity_error: Option<(Instant, ConnectionError)>,
     /// Batches that were split and of which some parts have no outcome yet.
     split_batches: BTreeMap<BatchId, SplitBatch>,
-    pending_requests: PendingRequests,
+    in_flight_requests: InFlightRequests,
     flushes: VecDeque<(FlushId, BatchId)>,
     next_flush: u64,
     /// Topics that the application looks up, each with its deadline.
@@ -78,7 +78,7 @@ pub struct Machine {
 enum Lifecycle {
     Open,
     /// Accepts no new batches, and closes when the accepted ones have completed.
-    Flushing,
+    Closing,
     Closed,
 }
 
@@ -98,14 +98,14 @@ impl Machine {
             *time = (*time).max(Duration::from_millis(1));
         }
         let mut random = SplitMix64::new(seed);
-        let turn = random.below(config.bootstrap_servers.len());
+        let first_node = random.below(config.bootstrap_servers.len());
         Self {
             config,
             started: clock,
             now: clock.now,
             random,
             timers: Timers::default(),
-            network: Network::new(turn, Seed(seed)),
+            network: Network::new(first_node, Seed(seed)),
             cluster: Cluster::default(),
             refresh: Refresh::default(),
             accumulator: Accumulator::default(),
@@ -114,7 +114,7 @@ impl Machine {
             identities: IdentityManager::default(),
             identity_error: None,
             split_batches: BTreeMap::new(),
-            pending_requests: PendingRequests::default(),
+            in_flight_requests: InFlightRequests::default(),
             flushes: VecDeque::new(),
             next_flush: 0,
             lookups: BTreeMap::new(),
@@ -199,7 +199,7 @@ impl Machine {
         if self.lifecycle == Lifecycle::Closed {
             return;
         }
-        self.lifecycle = Lifecycle::Flushing;
+        self.lifecycle = Lifecycle::Closing;
         self.dirty = true;
         if mode == CloseMode::Immediate {
             self.abandon_everything();
@@ -304,7 +304,7 @@ impl Machine {
     /// Returns the number of slots for partitions, in use or free.
     #[cfg(test)]
     pub(super) fn partitions_known(&self) -> usize {
-        self.accumulator.places()
+        self.accumulator.slots()
     }
 
     /// Returns how often it has changed what a partition waits for.
@@ -345,7 +345,7 @@ impl Machine {
     }
 
     fn close_when_finished(&mut self) {
-        if self.lifecycle != Lifecycle::Flushing || self.accumulator.oldest().is_some() || !self.flushes.is_empty() {
+        if self.lifecycle != Lifecycle::Closing || self.accumulator.oldest().is_some() || !self.flushes.is_empty() {
             return;
         }
         self.lifecycle = Lifecycle::Closed;
@@ -355,7 +355,7 @@ impl Machine {
             self.outputs.push_back(Output::Close(id));
         }
         self.timers.clear_all();
-        self.pending_requests = PendingRequests::default();
+        self.in_flight_requests = InFlightRequests::default();
         self.outputs.push_back(Output::Event(Event::Closed));
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Machine;
-use super::responses::{PendingRequest, SentBatch};
+use super::responses::{InFlightRequest, SentBatch};
 use crate::failure::FailureReason;
 use crate::machine::index::PartitionIndex;
 use crate::machine::index::TopicIndex;
@@ -141,7 +141,7 @@ impl Machine {
                     continue;
                 }
             };
-            if !self.transition(index, |partition, context| partition.prepare(at, route.versions, context)) {
+            if !self.transition(index, |partition, context| partition.convert_for_broker(at, route.versions, context)) {
                 self.finish_transition(index);
                 continue;
             }
@@ -197,7 +197,7 @@ impl Machine {
                 });
                 let batches = batches.collect();
                 self.batches_to_send = batches_to_send;
-                self.register(id, ApiKey::Produce, version, PendingRequest::Produce { broker, batches });
+                self.register(id, ApiKey::Produce, version, InFlightRequest::Produce { broker, batches });
                 Some((id, bytes))
             }
             Err(error) => {
@@ -239,11 +239,11 @@ impl Machine {
     }
 
     /// Registers a request that is being sent, under its correlation id.
-    pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, request: PendingRequest) {
+    pub(super) fn register(&mut self, id: ConnectionId, api: ApiKey, version: i16, request: InFlightRequest) {
         let expects_response = api != ApiKey::Produce || self.config.acks != Acks::None;
         if let Some(connection) = self.network.connections.get_mut(&id) {
             let correlation = connection.sent(api, version, expects_response, &self.config, self.now);
-            self.pending_requests.push(id, correlation, request);
+            self.in_flight_requests.push(id, correlation, request);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNa
 
 /// A request without a response.
 #[derive(Debug)]
-pub(super) enum PendingRequest {
+pub(super) enum InFlightRequest {
     Produce { broker: i32, batches: Vec<SentBatch> },
     Metadata { topics: Vec<String> },
     Identity,
@@ -23,25 +23,25 @@ pub(super) enum PendingRequest {
 
 /// The requests without a response, of each connection in the order in which they were sent.
 #[derive(Debug, Default)]
-pub(super) struct PendingRequests {
+pub(super) struct InFlightRequests {
     /// With their correlation ids.
-    by_connection: BTreeMap<ConnectionId, VecDeque<(i32, PendingRequest)>>,
+    by_connection: BTreeMap<ConnectionId, VecDeque<(i32, InFlightRequest)>>,
 }
 
-impl PendingRequests {
-    pub(super) fn push(&mut self, id: ConnectionId, correlation: i32, request: PendingRequest) {
+impl InFlightRequests {
+    pub(super) fn push(&mut self, id: ConnectionId, correlation: i32, request: InFlightRequest) {
         self.by_connection.entry(id).or_default().push_back((correlation, request));
     }
 
     /// Removes a request. It is the first of its connection, unless some have no response (`acks=0`).
-    fn remove(&mut self, id: ConnectionId, correlation: i32) -> Option<PendingRequest> {
+    fn remove(&mut self, id: ConnectionId, correlation: i32) -> Option<InFlightRequest> {
         let requests = self.by_connection.get_mut(&id)?;
         let at = requests.iter().position(|(of_request, _)| *of_request == correlation)?;
         requests.remove(at).map(|(_, request)| request)
     }
 
     /// Removes the first request of a connection that has ended.
-    pub(super) fn pop(&mut self, id: ConnectionId) -> Option<PendingRequest> {
+    pub(super) fn pop(&mut self, id: ConnectionId) -> Option<InFlightRequest> {
         let first = self.by_connection.get_mut(&id)?.pop_front();
         if first.is_none() {
             self.by_connection.remove(&id);
@@ -50,12 +50,12 @@ impl PendingRequests {
     }
 
     /// Returns the requests of a connection, with their correlation ids.
-    pub(super) fn of(&self, id: ConnectionId) -> impl Iterator<Item = (i32, &PendingRequest)> {
+    pub(super) fn of(&self, id: ConnectionId) -> impl Iterator<Item = (i32, &InFlightRequest)> {
         self.by_connection.get(&id).into_iter().flatten().map(|(correlation, request)| (*correlation, request))
     }
 
     /// Returns all requests, with their connections and correlation ids.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, i32, &PendingRequest)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, i32, &InFlightRequest)> {
         let all = self.by_connection.keys();
         all.flat_map(|&id| self.of(id).map(move |(correlation, request)| (id, correlation, request)))
     }
@@ -71,32 +71,32 @@ pub(super) struct SentBatch {
 
 impl Machine {
     pub(super) fn on_response(&mut self, id: ConnectionId, correlation: i32, version: i16, frame: &[u8]) {
-        match self.pending_requests.remove(id, correlation) {
-            Some(PendingRequest::Produce { broker, batches }) => {
+        match self.in_flight_requests.remove(id, correlation) {
+            Some(InFlightRequest::Produce { broker, batches }) => {
                 self.on_produce_response(id, version, frame, broker, &batches);
             }
-            Some(PendingRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
-            Some(PendingRequest::Identity) => self.on_identity(id, version, frame),
+            Some(InFlightRequest::Metadata { topics }) => self.on_metadata(id, version, frame, &topics),
+            Some(InFlightRequest::Identity) => self.on_identity(id, version, frame),
             None => {}
         }
     }
 
     /// Handles a request whose connection was closed, or whose response cannot be decoded.
-    pub(super) fn on_no_response(&mut self, request: PendingRequest) {
+    pub(super) fn on_no_response(&mut self, request: InFlightRequest) {
         match request {
-            PendingRequest::Produce { broker, batches } => {
+            InFlightRequest::Produce { broker, batches } => {
                 for batch in &batches {
                     self.on_produce_result(batch, broker, ProduceResult::NoResponse);
                 }
             }
-            PendingRequest::Metadata { .. } => self.metadata_failed(),
-            PendingRequest::Identity => self.identity_failed(),
+            InFlightRequest::Metadata { .. } => self.metadata_failed(),
+            InFlightRequest::Identity => self.identity_failed(),
         }
     }
 
     /// Handles a request without a response (`acks=0`) that was transmitted.
     pub(super) fn on_request_transmitted(&mut self, id: ConnectionId, correlation: i32) {
-        if let Some(PendingRequest::Produce { broker, batches }) = self.pending_requests.remove(id, correlation) {
+        if let Some(InFlightRequest::Produce { broker, batches }) = self.in_flight_requests.remove(id, correlation) {
             for batch in &batches {
                 self.on_produce_result(batch, broker, ProduceResult::Transmitted);
             }

@@ -151,7 +151,7 @@ fn a_function_chooses_the_partition_and_a_wrong_one_is_an_error() {
     assert_eq!(numbers(&error.messages), [10]);
     assert_eq!(
         error.to_string(),
-        "1 messages were not delivered: the topic has partitions 0 to 9, but partition 10 was requested"
+        "publishing 1 message failed: the topic has partitions 0 to 9, but partition 10 was requested"
     );
     time.pass(LINGER);
     assert_eq!(published(&mut publisher), (3, vec![3, 3]));

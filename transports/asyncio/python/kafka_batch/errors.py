@@ -58,7 +58,9 @@ class AppendError(KafkaBatchError, ValueError):
 
     def __str__(self) -> str:
         """Return the reason, with the position if there is one."""
-        return self._text if self.message_position is None else f"at position {self.message_position}: {self._text}"
+        if self.message_position is None:
+            return self._text
+        return f"message {self.message_position} cannot be appended: {self._text}"
 
 
 class EncodeError(AppendError):

@@ -9,7 +9,7 @@ use crate::command_queue::CommandQueue;
 use crate::driver::Step;
 use crate::gathering::Gathering;
 use crate::tls_stream::Security;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 use kafka_batch_core::machine::MachineConfig;
 use kafka_batch_core::protocol::Acks;
 use log::Level;
@@ -112,7 +112,7 @@ fn driver() -> (Arc<CommandQueue>, Driver) {
 fn driver_with(acks: Acks) -> (Arc<CommandQueue>, Driver) {
     let queue = Arc::new(CommandQueue::new(
         1 << 20,
-        Topics::new(1, Duration::from_secs(300)),
+        TopicCache::new(1, Duration::from_secs(300)),
         Gathering::new(Duration::ZERO, 5),
     ));
     let mut config = MachineConfig::new([("broker", 9092)]);

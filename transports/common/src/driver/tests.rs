@@ -7,11 +7,11 @@ use crate::accepted::BatchOutcome;
 use crate::command_queue::NotAccepted;
 use crate::gathering::Gathering;
 use crate::oneshot::Receiver;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 use kafka_batch_core::{BatchOptions, Record, SealedBatch, SendErrorReason, TopicPartition};
 
 fn queue_of(bytes: usize) -> CommandQueue {
-    CommandQueue::new(bytes, Topics::new(1, Duration::from_secs(300)), Gathering::new(Duration::ZERO, 5))
+    CommandQueue::new(bytes, TopicCache::new(1, Duration::from_secs(300)), Gathering::new(Duration::ZERO, 5))
 }
 
 fn queue_and_driver() -> (Arc<CommandQueue>, Driver) {
@@ -33,7 +33,7 @@ fn batch() -> SealedBatch {
 
 fn send(queue: &CommandQueue) -> Receiver<BatchOutcome> {
     let to = TopicPartition::new("t", 0);
-    let Poll::Ready(Ok(receiver)) = pin!(queue.accept(batch(), to)).poll(&mut context()) else {
+    let Poll::Ready(Ok(receiver)) = pin!(queue.enqueue_batch(batch(), to)).poll(&mut context()) else {
         panic!("not accepted")
     };
     receiver
@@ -118,7 +118,7 @@ fn a_lost_batch_is_none_and_not_empty() {
     assert_eq!((error.fate(), error.batch.is_none(), error.record_count()), (Some(Fate::Unknown), true, 1));
     assert_eq!(
         error.to_string(),
-        "the batch of 1 records for t-0 failed: the producer's task has ended before the producer was closed (its runtime \
+        "the batch of 1 record for t-0 failed: the producer's task has ended before the producer was closed (its runtime \
          was shut down, or it panicked): build a new producer on a running one (unknown, perhaps written); the batch is lost: \
          send its records again from their source"
     );
@@ -187,7 +187,7 @@ fn a_future_that_is_kept_and_not_polled_does_not_block_others() {
     let size = batch().size();
     let queue = queue_of(2 * size);
     let (_first, _second) = (send(&queue), send(&queue));
-    let send_next = || queue.accept(batch(), TopicPartition::new("t", 0));
+    let send_next = || queue.enqueue_batch(batch(), TopicPartition::new("t", 0));
     let (mut kept, mut next, mut last) = (pin!(send_next()), pin!(send_next()), pin!(send_next()));
     assert!(kept.as_mut().poll(&mut context()).is_pending());
     assert!(next.as_mut().poll(&mut context()).is_pending());

@@ -21,7 +21,7 @@ use crate::driver::{Driver, Step};
 use crate::gathering::Gathering;
 use crate::producer::Producer;
 use crate::tls_stream::Security;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 
 /// The partition of all records.
 const PARTITION: i32 = 0;
@@ -35,7 +35,7 @@ struct World {
 impl World {
     /// Starts a driver that runs until the producer is closed, or that is dropped after so many turns.
     fn start(linger: Duration, buffer: usize, turns: usize) -> Self {
-        let topics = Topics::new(1, Duration::from_secs(300));
+        let topics = TopicCache::new(1, Duration::from_secs(300));
         let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
         let mut config = MachineConfig::new([("broker", 9092)]);
         config.buffer_memory = buffer;

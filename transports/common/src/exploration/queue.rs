@@ -21,7 +21,7 @@ use crate::completion::{Completer, PendingRecord};
 use crate::gathering::{Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender};
 use crate::semaphore::Permits;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 
 const LIMIT: usize = 200;
 /// What [`Handle::enqueue`] acquires for a message: two fit.
@@ -163,7 +163,7 @@ impl Handle {
     }
 
     fn with_memory(linger: Duration, limit: usize) -> Self {
-        let topics = Topics::new(1, LONG);
+        let topics = TopicCache::new(1, LONG);
         Self(Arc::new(CommandQueue::new(limit, topics, Gathering::new(linger, 2))), limit)
     }
 
@@ -196,7 +196,7 @@ impl Handle {
     async fn send_batch(&self, value: &str) -> bool {
         let mut batch = KafkaBatch::new(0);
         batch.extend([Record::new(value)]).unwrap();
-        match self.0.accept(batch.seal().unwrap(), to()).await {
+        match self.0.enqueue_batch(batch.seal().unwrap(), to()).await {
             Ok(receiver) => {
                 let outcome = poll_fn(|context| receiver.poll_take(context)).await;
                 outcome.is_ok()

@@ -13,14 +13,14 @@ use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
 use crate::oneshot::lock;
 use crate::sync::Mutex;
-use crate::topics::{Lookup, Topics};
+use crate::topics::{Lookup, TopicCache};
 
 /// The error of a lookup.
 #[derive(Clone, Debug, PartialEq)]
 struct Gone;
 
 struct Client {
-    topics: Topics<Gone>,
+    topics: TopicCache<Gone>,
     /// The number of requests that were not answered, or `None` once the driver has ended.
     requests: Mutex<Option<usize>>,
     /// Notified when `requests` changes.
@@ -53,7 +53,7 @@ impl Client {
 impl Lookup for Client {
     type Error = Gone;
 
-    fn topics(&self) -> &Topics<Gone> {
+    fn topics(&self) -> &TopicCache<Gone> {
         &self.topics
     }
 
@@ -80,7 +80,7 @@ impl Lookup for Client {
 
 /// Runs callers, one of which may be dropped at any poll, and a driver that answers their requests until it ends.
 fn callers(ends: bool) {
-    let topics = Topics::new(1, Duration::from_secs(300));
+    let topics = TopicCache::new(1, Duration::from_secs(300));
     let client = Arc::new(Client { topics, requests: Mutex::new(Some(0)), requested: Condvar::new() });
     let driver = {
         let client = Arc::clone(&client);

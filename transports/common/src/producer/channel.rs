@@ -38,7 +38,7 @@ struct Checking<'a> {
     partition: i32,
 }
 
-/// The number of partitions that the topic had at a [generation](crate::topics::Topics::generation) of the cache.
+/// The number of partitions that the topic had at a [generation](crate::topics::TopicCache::generation) of the cache.
 #[derive(Clone, Copy, Default)]
 struct Known {
     generation: Option<u64>,
@@ -96,8 +96,8 @@ impl<'a> ProducerChannel<'a> {
             } else {
                 let (producer, to) = (self.producer, TopicPartition::new(self.topic, partition));
                 let result = Box::pin(async move {
-                    let prepared = producer.prepare(batch, &to).await;
-                    prepared.map_err(|(reason, batch)| SendError::new(to, reason, batch))
+                    let sealed = producer.check_and_seal(batch, &to).await;
+                    sealed.map_err(|(reason, batch)| SendError::new(to, reason, batch))
                 });
                 self.checking = Some(Checking { id, result, partition });
             }

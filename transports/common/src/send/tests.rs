@@ -23,7 +23,7 @@ use crate::driver::{Driver, Step};
 use crate::gathering::Gathering;
 use crate::producer::Pending;
 use crate::tls_stream::Security;
-use crate::topics::Topics;
+use crate::topics::TopicCache;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -51,7 +51,7 @@ struct World {
 
 impl World {
     fn new(linger: Duration, buffer: usize, options: BatchOptions) -> Self {
-        let topics = Topics::new(1, Duration::from_secs(300));
+        let topics = TopicCache::new(1, Duration::from_secs(300));
         let queue = Arc::new(CommandQueue::new(buffer, topics, Gathering::new(linger, 2)));
         let mut config = MachineConfig::new([("broker", 9092)]);
         config.buffer_memory = buffer;

@@ -237,15 +237,15 @@ fn some_numbers_mean_never() {
 #[test]
 fn an_error_names_the_setting_its_value_and_what_is_accepted() {
     for (name, value, expected) in [
-        ("acks", "2", "acks = \"2\": write all, -1, 1 or 0"),
-        ("enable.idempotence", "on", "enable.idempotence = \"on\": write true, false, t, f, 1 or 0"),
+        ("acks", "2", "acks = \"2\": not accepted; write all, -1, 1 or 0"),
+        ("enable.idempotence", "on", "enable.idempotence = \"on\": not accepted; write true, false, t, f, 1 or 0"),
         (
             "request.timeout.ms",
             "1s",
-            "request.timeout.ms = \"1s\": write a whole number of milliseconds from 1 to 2147483647",
+            "request.timeout.ms = \"1s\": not accepted; write a whole number of milliseconds from 1 to 2147483647",
         ),
-        ("buffer.memory", "-1", "buffer.memory = \"-1\": write a whole number of 1 or more"),
-        ("linger.ms", "5.5", "linger.ms = \"5.5\": write a whole number of milliseconds of 0 or more"),
+        ("buffer.memory", "-1", "buffer.memory = \"-1\": not accepted; write a whole number of 1 or more"),
+        ("linger.ms", "5.5", "linger.ms = \"5.5\": not accepted; write a whole number of milliseconds of 0 or more"),
         ("retries", "0", "delivery.timeout.ms is their bound: write 2147483647 or leave this setting out"),
         ("linger", "5", "there is no setting \"linger\"; did you mean \"linger.ms\"?"),
         ("security.protocol", "tls", "write plaintext, ssl, sasl_plaintext or sasl_ssl"),
