@@ -1,7 +1,6 @@
 //! Errors of encoding requests, and of decoding frames and responses.
 
 use super::{ApiKey, VersionRange};
-use crate::counted::Counted;
 
 /// An error for a response that violates the definition of its API and version. The peer is at fault, and
 /// the connection must be closed, since later bytes cannot be interpreted.
@@ -52,7 +51,7 @@ pub enum ProtocolErrorKind {
     #[error("a string that is not UTF-8")]
     NotUtf8,
     /// Bytes after the end of the message.
-    #[error("{} after the end of the message", Counted(*.0, "byte"))]
+    #[error("bytes after the end of the message: {0}")]
     TrailingBytes(usize),
     /// The version is outside [`ApiKey::versions`]; nothing was decoded.
     #[error("a version that this client does not speak")]
