@@ -1,7 +1,7 @@
 //! Records with keys, published to many partitions: `PartitionedPublisher` beside a loop written by hand over a raw socket and
 //! rdkafka's `ThreadedProducer`, against a sink that acknowledges every Produce request at once.
 //!
-//! `cargo run --release --manifest-path bench/keyed/Cargo.toml -- --write` writes `../results/keyed.md`, in about four minutes.
+//! `cargo run --release --manifest-path bench/keyed/Cargo.toml -- --write` writes `../results/keyed.md` and `keyed.svg`, in about four minutes.
 //! Without `--write` the table goes to the terminal only. A number selects rows: `-- 1000` runs those with 1,000 partitions.
 
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use kafka_batch_bench_shared::bars::{Bars, Kind, Scale};
 use kafka_batch_bench_shared::{Environment, median, results, sink};
 
 use job::{Job, Report};
@@ -25,6 +26,9 @@ type Run = fn(&Job) -> Result<Report, Box<dyn Error>>;
 
 /// The clients; ratios are to the first.
 const CLIENTS: [(&str, Run); 3] = [("by hand", by_hand::run), ("kafka-batch", ours::run), ("rdkafka", librdkafka::run)];
+
+/// In the order of the clients.
+const COLOURS: [&str; CLIENTS.len()] = ["#9aa0a6", "#0f9d8a", "#c0507a"];
 
 const PARTITIONS: [i32; 4] = [12, 100, 1_000, 10_000];
 
@@ -139,6 +143,7 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
             partitions => selected.push(partitions.parse()?),
         }
     }
+    let mut groups = Vec::new();
     let mut table = String::from("| partitions | batch.size |");
     for (name, _) in CLIENTS {
         let _ = write!(table, " {name} |");
@@ -167,9 +172,11 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
                 median(pairs.map(|(ours, other)| ours / other).collect()).unwrap_or(f64::NAN)
             };
             let _ = write!(table, "| {partitions} | {name} |");
-            for figures in &figures {
-                let _ = write!(table, " {:.0} |", median(figures.clone()).unwrap_or(f64::NAN) / 1e3);
+            let rates: Vec<_> = figures.iter().map(|figures| median(figures.clone())).collect();
+            for rate in &rates {
+                let _ = write!(table, " {:.0} |", rate.unwrap_or(f64::NAN) / 1e3);
             }
+            groups.push((format!("{partitions} partitions, {name}"), rates));
             let _ = writeln!(table, " {:.2} | {:.1} |", ratio(0), ratio(2));
             eprintln!("{}", table.lines().last().unwrap_or_default());
         }
@@ -185,6 +192,14 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
     print!("{text}");
     if write {
         results::write("keyed.md", &text)?;
+        let kinds: Vec<_> = CLIENTS.iter().zip(COLOURS).map(|((name, _), colour)| Kind { name, colour }).collect();
+        let title =
+            format!("Keyed records to many partitions, linger {linger} ms: thousand records a second (logarithmic)");
+        let label = |rate: f64| format!("{:.0}", rate / 1e3);
+        results::write(
+            "keyed.svg",
+            &Bars { title: &title, kinds: &kinds, scale: Scale::Logarithmic, label }.svg(&groups),
+        )?;
     }
     Ok(())
 }

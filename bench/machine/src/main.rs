@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use kafka_batch_bench_shared::bars::{Bars, Kind, Scale};
 use kafka_batch_bench_shared::{Bound, Environment, median, results};
 use own::{ROWS, Row};
 
@@ -122,8 +123,17 @@ fn measure(plan: &Plan) -> Result<(), String> {
     print!("{text}");
     if !plan.quick {
         results::write("machine.md", &text).map_err(|error| error.to_string())?;
+        results::write("machine.svg", &plot(&measured, plan.baseline.as_deref())).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+fn plot(measured: &[Measured], baseline: Option<&str>) -> String {
+    let before = format!("commit {}", baseline.unwrap_or("–"));
+    let kinds = [Kind { name: "now", colour: "#0f9d8a" }, Kind { name: &before, colour: "#9aa0a6" }];
+    let groups: Vec<_> = measured.iter().map(|row| (row.row.name(), vec![Some(row.now), row.baseline])).collect();
+    let title = "The machine's own cost for a batch, ns (logarithmic): shorter is faster";
+    Bars { title, kinds: &kinds, scale: Scale::Logarithmic, label: |cost| format!("{cost:.0}") }.svg(&groups)
 }
 
 /// How much more than the smallest figure of its kind a figure may be.

@@ -1,6 +1,7 @@
-//! What the benchmarks share: what was measured on, what a figure is compared with, where results go, and a
-//! broker that keeps nothing.
+//! What the benchmarks share: what was measured on, what a figure is compared with, where results go, plots of bars, and
+//! a broker that keeps nothing.
 
+pub mod bars;
 mod bound;
 mod environment;
 pub mod results;

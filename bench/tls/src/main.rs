@@ -1,7 +1,7 @@
 //! Publishing over TLS: `TokioProducer` beside clients written by hand, with TLS and without, against a sink that acknowledges
 //! every Produce request at once.
 //!
-//! `cargo run --release --manifest-path bench/tls/Cargo.toml -- --write` writes `../results/tls.md`, in about two minutes.
+//! `cargo run --release --manifest-path bench/tls/Cargo.toml -- --write` writes `../results/tls.md` and `tls.svg`, in about two minutes.
 //! Without `--write` the table goes to the terminal only.
 
 #![forbid(unsafe_code)]
@@ -157,6 +157,7 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
     print!("{text}");
     if write {
         results::write("tls.md", &text)?;
+        results::write("tls.svg", &table::plot(&rows))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use kafka_batch_bench_shared::bars::{Bars, Kind, Scale};
 use kafka_batch_bench_shared::{Bound, Environment, median};
 
 use crate::CLIENTS;
@@ -77,6 +78,23 @@ impl Figures {
             );
         }
     }
+}
+
+/// In the order of the clients.
+const COLOURS: [&str; CLIENTS.len()] = ["#9aa0a6", "#c9ccd1", "#0f9d8a"];
+
+pub fn plot(rows: &[(Security, Figures)]) -> String {
+    let kinds: Vec<_> = CLIENTS.iter().zip(COLOURS).map(|((name, _), colour)| Kind { name, colour }).collect();
+    let groups: Vec<_> = rows
+        .iter()
+        .map(|(security, figures)| {
+            let rates = (0..CLIENTS.len()).map(|client| Some(figures.median(client, rate)));
+            (figures.name(*security), rates.collect())
+        })
+        .collect();
+    let title = "Million records a second, plain and over TLS: longer is faster";
+    let label = |rate: f64| format!("{:.1}", rate / 1e6);
+    Bars { title, kinds: &kinds, scale: Scale::Linear, label }.svg(&groups)
 }
 
 pub fn page(rows: &[(Security, Figures)], rounds: usize, seconds: f64) -> String {

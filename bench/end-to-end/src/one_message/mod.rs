@@ -116,6 +116,7 @@ pub fn measure(plan: &Plan) -> Result<(), Box<dyn Error>> {
     println!("{page}");
     if plan.write {
         results::write("one-message.md", &page)?;
+        results::write("one-message.svg", &table::plot(&rows))?;
     }
     Ok(())
 }

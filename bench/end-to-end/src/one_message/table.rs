@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use kafka_batch_bench_shared::bars::{Bars, Kind, Scale};
 use kafka_batch_bench_shared::{Bound, Environment};
 
 use super::clients::{CLIENTS, OURS};
@@ -22,6 +23,24 @@ impl Row {
         let peers = CLIENTS.iter().filter(|client| client.is_peer).filter_map(|client| self.best(client.name));
         peers.max_by(|one, other| one.rate().unwrap_or(0.0).total_cmp(&other.rate().unwrap_or(0.0)))
     }
+}
+
+/// In the order of the clients.
+const COLOURS: [&str; CLIENTS.len()] = ["#0f9d8a", "#c9ccd1", "#c0507a", "#7a6fd0"];
+
+/// Messages a second, each client with its best settings.
+pub fn plot(rows: &[Row]) -> String {
+    let kinds: Vec<_> =
+        CLIENTS.iter().zip(COLOURS).map(|(client, colour)| Kind { name: client.name, colour }).collect();
+    let groups: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let rates = CLIENTS.iter().map(|client| row.best(client.name).and_then(Measured::rate));
+            (format!("{} tasks", row.tasks), rates.collect())
+        })
+        .collect();
+    let title = "One message and its offset: thousand messages a second, longer is faster";
+    Bars { title, kinds: &kinds, scale: Scale::Linear, label: |rate| format!("{:.0}", rate / 1e3) }.svg(&groups)
 }
 
 pub fn page(against: &str, plan: &Plan, rows: &[Row]) -> String {
