@@ -69,9 +69,9 @@ impl OutcomeQueue {
     }
 }
 
-/// An accepted batch that the machine has not taken. If it is dropped, it fails as not written.
+/// A sealed batch that the machine has not taken, before and after it is accepted. If it is dropped, it fails as not written.
 #[derive(Debug)]
-pub(crate) struct QueuedBatch {
+pub(crate) struct SealedChannelBatch {
     ticket: Ticket,
     /// `None` once it was taken.
     batch: Option<SealedBatch>,
@@ -105,7 +105,7 @@ impl fmt::Debug for Ticket {
     }
 }
 
-impl QueuedBatch {
+impl SealedChannelBatch {
     pub(crate) fn new(queue: &Arc<OutcomeQueue>, id: u64, partition: i32, batch: SealedBatch) -> Self {
         Self { ticket: Ticket { queue: Arc::clone(queue), id, partition }, batch: Some(batch) }
     }
@@ -136,7 +136,7 @@ impl QueuedBatch {
     }
 }
 
-impl Drop for QueuedBatch {
+impl Drop for SealedChannelBatch {
     fn drop(&mut self) {
         if let Some(batch) = self.batch.take() {
             let to = self.ticket.to();

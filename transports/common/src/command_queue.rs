@@ -19,7 +19,7 @@ use kafka_batch_core::{
 
 use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
 use crate::buffers::Buffers;
-use crate::channel_batch::QueuedBatch;
+use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
 use crate::completion::PendingRecord;
 use crate::gathering::{GatherOutcome, Gathered, Gathering, PartitionId};
@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Sends the batch that the sender holds.
     Send(Sender<Accepted>),
     /// Sends a batch of a channel.
-    SendQueued(QueuedBatch),
+    SendFromChannel(SealedChannelBatch),
     /// Sends a batch of messages.
     SendGathered(Gathered),
     Flush(Sender<FlushOrClose>),
@@ -153,12 +153,12 @@ impl<'a> Acceptance<'a> {
     /// The producer is closed or has stopped.
     pub(crate) fn poll(
         &mut self,
-        batches: &mut VecDeque<QueuedBatch>,
+        batches: &mut VecDeque<SealedChannelBatch>,
         limit: usize,
         topic: &str,
         context: &Context<'_>,
     ) -> Poll<Result<(), SendErrorReason>> {
-        let needed = |batch: &QueuedBatch| batch.batch().map_or(Permits::default(), permits);
+        let needed = |batch: &SealedChannelBatch| batch.batch().map_or(Permits::default(), permits);
         let mut accepted = 0;
         while let Some(first) = batches.front().filter(|_| accepted < limit) {
             let acquired = self.queue.poll_acquire(&mut self.acquiring, needed(first), context);
@@ -169,7 +169,7 @@ impl<'a> Acceptance<'a> {
                 accepted += 1;
                 self.partitions.push(batch.partition());
                 self.queue.push_messages_before(&mut state, topic, batch.partition());
-                state.push_accepted(Command::SendQueued(batch));
+                state.push_accepted(Command::SendFromChannel(batch));
                 match batches.front() {
                     Some(next) if accepted < limit && state.semaphore.try_acquire(needed(next)) => {}
                     _ => break,

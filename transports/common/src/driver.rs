@@ -202,7 +202,7 @@ impl Driver {
                     let permits = command_queue::permits(&batch);
                     self.send(batch, to, Waiter::Batch(sender), permits, now);
                 }
-                Command::SendQueued(queued) => {
+                Command::SendFromChannel(queued) => {
                     let Some((batch, to, taken)) = queued.take() else { continue };
                     let permits = command_queue::permits(&batch);
                     self.send(batch, to, Waiter::Channel(taken), permits, now);
@@ -341,7 +341,7 @@ impl Driver {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
-                    Command::Send(_) | Command::SendQueued(_) | Command::SendGathered(_) => {
+                    Command::Send(_) | Command::SendFromChannel(_) | Command::SendGathered(_) => {
                         unreachable!("a batch was accepted after the machine was closed")
                     }
                 }

@@ -4,7 +4,8 @@
 //! A partition has at most one open batch. It is due when `linger.ms` has passed since its first record. A due batch is
 //! taken at the driver's next poll, so that records between two polls share it, if fewer than `max_in_flight` batches of the
 //! partition are in flight. Otherwise it continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches
-//! grow with the load, and a message that comes alone is sent at once. A full batch is taken at once.
+//! grow with the load, and a message that comes alone is sent at once. A batch that has no room
+//! for the next record is taken at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;

@@ -4,9 +4,9 @@
 //!
 //! ```text
 //!  Producer ──commands──▶ command queue ──▶ driver ──▶ the machine
-//!  Pending  ◀───────── outcomes ────────┘  ▲
-//!                                          │ steps, events
-//!                            the driver loop ◀──▶ connections ◀──▶ sockets of a Runtime
+//!  Pending  ◀──────────── outcomes ───────────┘ ▲
+//!                                               │ steps, events
+//!                                 the driver loop ◀──▶ connections ◀──▶ sockets of a Runtime
 //! ```
 //! - [`Producer`] is the handle that users hold. It seals batches on the caller's task, waits for buffer memory, and queues
 //!   commands. It gathers single messages in batches ([`Producer::send`]).

@@ -30,10 +30,10 @@ impl Producer {
     /// a [`Record`] has key, headers and timestamp, and adds nothing. A message that is passed by value is dropped, also if
     /// sending fails: pass a reference to keep it for another attempt.
     ///
-    /// - **Batches** have the producer's batch options. One is sent when it is full (`batch.size`), or when `linger.ms` has
-    ///   passed since its first message. With `linger.ms=0`, the default, a message is sent at the next poll of the producer's
-    ///   task; while as many batches of its partition are in flight as the producer sends at a time (5; 1 without
-    ///   idempotence), messages gather until one is acknowledged, for at most 100 ms.
+    /// - **Batches** have the producer's batch options. One is sent when it is full (`batch.size`), or due: `linger.ms` after
+    ///   its first message, which with `linger.ms=0`, the default, is the next poll of the producer's task. While as many batches
+    ///   of its partition are in flight as the producer sends at a time (5; 1 without idempotence), a due batch still takes
+    ///   messages until one of those is acknowledged, for at most 100 ms.
     /// - **Order**: messages and batches of a partition are sent in the order in which they were accepted.
     ///   [`send_batch`](Self::send_batch) sends the messages that were accepted before it first.
     /// - **Cancelling**: a future that is dropped before the message is accepted sends nothing. After that, the message is
@@ -41,7 +41,7 @@ impl Producer {
     ///   affected.
     /// - **Back-pressure** as with `send_batch`: the future waits while `buffer.memory` is full, in the order of the calls.
     ///   While a call waits, messages do not linger, since they hold memory.
-    /// - `delivery.timeout.ms` begins when the batch is full or due.
+    /// - `delivery.timeout.ms` begins when the batch is full, or at most 100 ms after it is due.
     ///
     /// ```no_run
     /// use kafka_batch_core::message::OutgoingMessage;

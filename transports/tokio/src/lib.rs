@@ -30,8 +30,9 @@
 //!
 //! # Implementation
 //! Each producer has one task, which drives the state machine and all of its sockets: the driver loop of the crate
-//! `kafka-batch-transport`. This crate adds connecting, a timer and spawning. Handles send commands to it through a queue that is bounded in bytes. Batches are compressed on the caller's
-//! task, and sent with vectored writes without copying them (TLS encrypts them into its own buffer). [`Producer`] documents
+//! `kafka-batch-transport`. This crate adds connecting, a timer and spawning. Handles send commands to it
+//! through a queue that is bounded in bytes. Batches are compressed on the caller's task (those of single messages on the
+//! producer's), and sent with vectored writes without copying them (TLS encrypts them into its own buffer). [`Producer`] documents
 //! its guarantees, and the effect of dropping a future.
 //!
 //! The runtime needs its I/O and time drivers (`enable_all`).

@@ -1,4 +1,4 @@
-//! Requests that precede Produce: Metadata for the leaders, and InitProducerId for the producer's identity.
+//! Metadata: when it is requested, and what its response changes.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -14,18 +14,12 @@ use super::responses::InFlightRequest;
 use crate::cause::{ConnectionError, ConnectionErrorKind, TopicLookupError};
 use crate::machine::cluster::{MetadataChanges, Source};
 use crate::machine::event::Event;
-use crate::machine::identity::Identity;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::{ConnectionId, Output};
-use crate::machine::partition::BlockedOn;
 use crate::machine::query::{Query, QueryState};
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
-use crate::machine::verdict::{self, IdentityVerdict};
-use crate::protocol::{
-    ApiKey, BrokerError, ErrorCode, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse,
-    RequestedTopics,
-};
+use crate::protocol::{ApiKey, BrokerError, ErrorCode, MetadataRequest, MetadataResponse, RequestedTopics};
 use crate::time::Instant;
 
 /// Decides when metadata is requested.
@@ -273,110 +267,5 @@ impl Machine {
 
     fn topic_event(&mut self, topic: String, partitions: Result<NonZeroU32, TopicLookupError>) {
         self.outputs.push_back(Output::Event(Event::Topic { topic, partitions }));
-    }
-
-    /// If a batch waits for a producer id: moves to the next epoch, if possible. Otherwise returns a request for a
-    /// producer id, if one is allowed now.
-    pub(super) fn request_identity(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let index = self.accumulator.schedule.first_waiting_for(Condition::Identity)?;
-        let Some(BlockedOn::Identity(id)) = self.blocked_on(index) else {
-            // Its leader has changed, or has no capacity any more, or it has no batch left that needs an id.
-            self.accumulator.mark_for_examination(index);
-            self.dirty = true;
-            return None;
-        };
-        if self.identities.bump() {
-            self.accumulator.schedule.wake(Condition::Identity);
-            self.dirty = true;
-            return None;
-        }
-        match self.identities.query.state(self.now) {
-            QueryState::Due => {}
-            QueryState::InFlight => return None,
-            QueryState::BackingOff(moment) => {
-                self.timers.set(Timer::ProducerId, moment);
-                return None;
-            }
-        }
-        let connection = self.network.connections.get(&id)?;
-        let version = connection.versions()?.init_producer_id?;
-        match InitProducerIdRequest::idempotent().encode(version, connection.header(&self.config)) {
-            Ok(bytes) => {
-                self.identities.query.sent();
-                self.register(id, ApiKey::InitProducerId, version, InFlightRequest::Identity);
-                Some((id, bytes))
-            }
-            Err(_) => {
-                self.fail_connection(id, ConnectionErrorKind::Incompatible(ApiKey::InitProducerId));
-                None
-            }
-        }
-    }
-
-    pub(super) fn on_identity(&mut self, id: ConnectionId, version: i16, frame: &[u8]) {
-        let response = match InitProducerIdResponse::decode(frame, version) {
-            Ok(response) => response,
-            Err(error) => {
-                self.record_identity_error(id, error.into());
-                self.identity_failed();
-                return self.fail_connection(id, error.into());
-            }
-        };
-        if ApiKey::InitProducerId.client_throttles(version) {
-            self.throttle(id, response.throttle_time_ms);
-        }
-        let broker = self.network.broker(id);
-        let error = BrokerError::new(ApiKey::InitProducerId, response.error_code).with_version(version);
-        match verdict::identity(response.error_code) {
-            IdentityVerdict::Obtained => {
-                let identity = Identity { id: response.producer_id, epoch: response.producer_epoch };
-                match self.identities.obtain(identity) {
-                    Ok(()) => self.accumulator.schedule.wake(Condition::Identity),
-                    Err(error) => {
-                        self.record_identity_error(id, error.into());
-                        self.identity_failed();
-                    }
-                }
-            }
-            IdentityVerdict::Retry => {
-                self.record_identity_error(id, error.into());
-                self.identity_failed();
-            }
-            IdentityVerdict::Fail => {
-                self.identity_failed();
-                let waits =
-                    |index: &PartitionIndex| self.accumulator.partition(*index).waits_for_identity(&self.identities);
-                let waiting: Vec<PartitionIndex> = self.accumulator.active().filter(waits).collect();
-                let message = String::from("and idempotence needs a producer id (enable.idempotence)");
-                let error = error.with_broker(broker).with_message(message);
-                for index in waiting {
-                    self.fail_waiting(index, || error.clone().into());
-                }
-            }
-        }
-    }
-
-    /// Handles a request for a producer id that failed: the next one waits.
-    pub(super) fn identity_failed(&mut self) {
-        let backoff = self.retry_backoff();
-        self.identities.query.failed(self.now, backoff, &mut self.random);
-    }
-
-    /// Handles a broker that refused this identity: no partition uses it for new batches, and batches that are
-    /// certainly unwritten get a new one. If no broker has ever accepted a batch under it, the next request for a
-    /// producer id waits, as after any failure: otherwise, against a broker that refuses every id, they would be sent
-    /// in a busy loop.
-    pub(super) fn on_identity_refused(&mut self, refused: Identity, refusal: BrokerError) {
-        let Some(scope) = self.identities.refused(refused, refusal) else {
-            return; // done at the first refusal
-        };
-        if scope.was_never_confirmed {
-            let backoff = self.retry_backoff();
-            self.identities.query.postpone(self.now, backoff, &mut self.random);
-        }
-        for index in self.accumulator.stop_using(scope) {
-            self.transition(index, |partition, context| partition.reseal_after_gap(context));
-            self.finish_transition(index);
-        }
     }
 }

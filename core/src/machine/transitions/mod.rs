@@ -5,8 +5,9 @@ mod completion;
 mod connections;
 mod metadata;
 mod produce;
+mod producer_id;
+mod recovery;
 mod responses;
-mod unfinished;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

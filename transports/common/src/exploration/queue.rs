@@ -122,7 +122,7 @@ impl Driver {
                     continue;
                 }
                 Command::LookupTopic(_) => continue,
-                Command::SendQueued(_) => unreachable!("no scenario has a channel"),
+                Command::SendFromChannel(_) => unreachable!("no scenario has a channel"),
             }
             let (InFlight::Batch(_, batch) | InFlight::Messages(_, _, batch, _)) = self.in_flight.back().unwrap();
             let records = batch.clone().into_batch();

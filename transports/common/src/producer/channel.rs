@@ -12,7 +12,7 @@ use kafka_batch_core::{KafkaBatch, SealedBatch, SendError, SendErrorReason, Topi
 
 use super::Inner;
 use crate::accepted::BatchOutcome;
-use crate::channel_batch::{OutcomeQueue, QueuedBatch};
+use crate::channel_batch::{OutcomeQueue, SealedChannelBatch};
 use crate::command_queue::Acceptance;
 
 /// A channel over a [`Producer`](crate::Producer).
@@ -27,7 +27,7 @@ pub(crate) struct ProducerChannel<'a> {
     /// The next batch, while its partition is being looked up.
     checking: Option<Checking<'a>>,
     /// Batches that wait for memory.
-    sealed: VecDeque<QueuedBatch>,
+    sealed: VecDeque<SealedChannelBatch>,
     acceptance: Acceptance<'a>,
     known: Known,
 }
@@ -70,8 +70,8 @@ impl<'a> ProducerChannel<'a> {
         u32::try_from(partition).is_ok_and(|partition| partition < self.known.partitions)
     }
 
-    fn queued(&self, id: u64, partition: i32, batch: SealedBatch) -> QueuedBatch {
-        QueuedBatch::new(&self.queue, id, partition, batch)
+    fn with_ticket(&self, id: u64, partition: i32, batch: SealedBatch) -> SealedChannelBatch {
+        SealedChannelBatch::new(&self.queue, id, partition, batch)
     }
 
     /// Checks and seals batches from the queue, until `limit` of them wait for memory.
@@ -82,7 +82,7 @@ impl<'a> ProducerChannel<'a> {
                 let Checking { id, partition, .. } = *checking;
                 self.checking = None;
                 match result {
-                    Ok(batch) => self.sealed.push_back(self.queued(id, partition, batch)),
+                    Ok(batch) => self.sealed.push_back(self.with_ticket(id, partition, batch)),
                     Err(error) => self.refused.push_back((id, Box::new(error))),
                 }
                 continue;
@@ -90,7 +90,7 @@ impl<'a> ProducerChannel<'a> {
             let Some(ChannelBatch { id, partition, batch }) = queue.pop_front() else { break };
             if self.knows(partition) {
                 match self.producer.seal(batch, partition) {
-                    Ok(batch) => self.sealed.push_back(self.queued(id, partition, batch)),
+                    Ok(batch) => self.sealed.push_back(self.with_ticket(id, partition, batch)),
                     Err(refused) => self.refuse(id, partition, refused.0, refused.1),
                 }
             } else {
@@ -129,7 +129,7 @@ impl BatchChannel for ProducerChannel<'_> {
 
     fn unaccepted(&self) -> Vec<u64> {
         let checking = self.checking.iter().map(|checking| checking.id);
-        self.sealed.iter().map(QueuedBatch::id).chain(checking).collect()
+        self.sealed.iter().map(SealedChannelBatch::id).chain(checking).collect()
     }
 
     fn unaccepted_count(&self) -> usize {
