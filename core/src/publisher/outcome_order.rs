@@ -134,19 +134,20 @@ impl<K, R> OutcomeOrder<K, R> {
         self.ready.pop_front()
     }
 
-    /// Returns what is left: each batch, with its id, and its result if it is complete. Those of a partition are in order.
-    pub(super) fn into_each(mut self) -> impl Iterator<Item = (Option<ChannelBatchId>, K, Option<R>)> {
-        let ready = mem::take(&mut self.ready).into_iter().map(|(kept, result)| (None, kept, Some(result)));
+    /// Returns what is left after all outcomes were [removed](Self::pop): each batch, with its id, and its result if it has to
+    /// wait for an earlier one. Those of a partition are in order.
+    pub(super) fn into_each(mut self) -> impl Iterator<Item = (ChannelBatchId, K, Option<R>)> {
+        debug_assert!(self.ready.is_empty());
         let mut each = Vec::new();
         for partition in 0..self.partitions.len() {
             while let Some((first, _)) = self.partitions[partition] {
                 let id = ChannelBatchId::new(first, self.places[first as usize].generation);
                 let result = self.first(partition).and_then(|first| first.result.take());
                 let Some(kept) = self.remove_first(partition) else { break };
-                each.push((Some(id), kept, result.map(|result| *result)));
+                each.push((id, kept, result.map(|result| *result)));
             }
         }
-        ready.chain(each)
+        each.into_iter()
     }
 
     /// Returns the number of batches without a result.

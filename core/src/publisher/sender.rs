@@ -3,12 +3,11 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::fmt;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
+use core::{fmt, iter};
 
 use super::outcome::{Published, Undelivered, UndeliveredReason};
 use super::outcome_order::{ChannelBatchId, OutcomeOrder};
-use crate::delivery::Delivery;
 use crate::stream::PartitionBatch;
 use crate::transport::{BatchChannel, ChannelBatch, ChannelError, ChannelOutcome, Transport};
 
@@ -124,19 +123,25 @@ impl<'a, T, M> BatchSender<'a, T, M> {
         self.order.pending() - self.unsent
     }
 
-    /// Returns the messages of the batches that the transport has not accepted, those of a partition in order.
-    pub(super) fn into_unsent(self) -> Vec<M> {
+    /// Returns the messages of the batches that the transport has not accepted, those of a partition in order: what was
+    /// refused, also if that outcome was not returned yet, and what waits.
+    pub(super) fn into_unsent(mut self) -> Vec<M> {
+        let mut complete: Vec<_> = iter::from_fn(|| self.order.pop()).collect();
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready((id, result)) = self.channel.poll_outcome(&mut context) {
+            complete.extend(self.order.complete(ChannelBatchId(id), result));
+            complete.extend(iter::from_fn(|| self.order.pop()));
+        }
         let mut unaccepted = self.channel.unaccepted();
         unaccepted.extend(self.waiting.iter().map(|batch| batch.id));
         unaccepted.sort_unstable();
-        let is_unsent = |id: Option<ChannelBatchId>, result: Option<Result<Delivery, ChannelError>>| match result {
-            Some(Err(ChannelError::Send(_))) => true,
-            Some(_) => false,
-            None => id.is_some_and(|ChannelBatchId(id)| unaccepted.binary_search(&id).is_ok()),
-        };
-        let unsent =
-            self.order.into_each().filter_map(|(id, messages, result)| is_unsent(id, result).then_some(messages));
-        unsent.flatten().collect()
+        let is_refused = |result: &ChannelOutcome| matches!(result, Err(ChannelError::Send(_)));
+        let refused = complete.into_iter().filter(|(_, result)| is_refused(result)).map(|(messages, _)| messages);
+        let rest = self.order.into_each().filter_map(|(ChannelBatchId(id), messages, result)| {
+            let is_unsent = result.as_ref().map_or_else(|| unaccepted.binary_search(&id).is_ok(), is_refused);
+            is_unsent.then_some(messages)
+        });
+        refused.chain(rest).flatten().collect()
     }
 }
 

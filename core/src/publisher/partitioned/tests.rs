@@ -348,6 +348,21 @@ fn stop_returns_the_source_with_its_messages() {
 }
 
 #[test]
+fn messages_that_were_refused_are_unsent_also_before_that_outcome_is_returned() {
+    let (fake, source, time) = (Fake::new(3), Source::default(), Time::default());
+    fake.answer([Answer::Refused, Answer::Refused]);
+    let mut publisher = publisher(&fake, &source, &time);
+    source.send([message(KEYS[3], 0), message(KEYS[0], 1)]);
+    assert!(poll(&mut publisher).is_pending());
+    time.pass(LINGER);
+    let Poll::Ready(Some(Err(first))) = poll(&mut publisher) else { panic!("no outcome") };
+    let returned = numbers(&first.messages);
+    let unsent = numbers(&publisher.into_unsent());
+    assert_eq!(returned.iter().chain(&unsent).copied().collect::<BTreeSet<_>>(), BTreeSet::from([0, 1]));
+    assert_eq!(unsent.len(), 1);
+}
+
+#[test]
 fn a_publisher_can_be_moved_to_another_thread() {
     fn is_send<T: Send>(_: &T) {}
     let fake = Fake::new(1);
