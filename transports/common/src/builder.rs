@@ -3,9 +3,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use kafka_batch_core::convert::DownConversion;
+use kafka_batch_core::machine::MachineConfig;
 use kafka_batch_core::{BatchOptions, Capabilities};
 
 use crate::clock::RuntimeClock;
@@ -118,24 +119,54 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// A setting is unknown, out of range or in conflict with another one.
     pub fn build_with_task(self) -> Result<(R::Producer, ProducerTask), ConfigError> {
         let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let ParsedConfig { machine: mut config, options: batch_options, linger, tls, brokers } =
-            settings::parse(&settings, &config, batch_options)?;
-        let security = Security::new(tls.as_ref())?;
-        batch_options.clone().build(UNIX_EPOCH)?;
-        config.down_conversion = down_conversion;
-        config.split_too_large = split_too_large;
-        let seed = seed.unwrap_or_else(R::seed);
+        let parsed = settings::parse(&settings, &config, batch_options)?;
+        let security = Security::new(parsed.tls.as_ref())?;
         let clock = RuntimeClock::new(R::now, R::system_time);
-        let limit = config.buffer_memory;
-        let topics = TopicCache::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
-        // What the machine cannot have in flight is better gathered than queued.
-        let max_in_flight = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
-        let gathering = Gathering::new(linger, max_in_flight);
-        let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock));
-        let driver = Driver::new(config, security, seed, Arc::clone(&queue));
-        let producer = Producer::new(queue, batch_options, Capabilities::new(!split_too_large), limit, brokers);
+        let mut assembly = Assembly::new(parsed, security, seed.unwrap_or_else(R::seed), clock)?;
+        assembly.machine.down_conversion = down_conversion;
+        assembly.machine.split_too_large = split_too_large;
+        let (producer, driver) = assemble(assembly);
         Ok((producer.into(), Box::pin(run::<R>(driver))))
     }
+}
+
+/// What a producer and its driver are made of.
+pub(crate) struct Assembly {
+    pub(crate) machine: MachineConfig,
+    batch_options: BatchOptions,
+    linger: Duration,
+    brokers: String,
+    security: Security,
+    seed: u64,
+    clock: RuntimeClock,
+}
+
+impl Assembly {
+    /// # Errors
+    /// The batch options contradict each other.
+    pub(crate) fn new(
+        parsed: ParsedConfig,
+        security: Security,
+        seed: u64,
+        clock: RuntimeClock,
+    ) -> Result<Self, ConfigError> {
+        let ParsedConfig { machine, options: batch_options, linger, brokers, .. } = parsed;
+        batch_options.clone().build(UNIX_EPOCH)?;
+        Ok(Self { machine, batch_options, linger, brokers, security, seed, clock })
+    }
+}
+
+/// Makes a producer and its driver.
+pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
+    let Assembly { machine: config, batch_options, linger, brokers, security, seed, clock } = assembly;
+    let (limit, capabilities) = (config.buffer_memory, Capabilities::new(!config.split_too_large));
+    let topics = TopicCache::new(seed, config.metadata_max_age).max_idle(config.metadata_max_idle).clock(clock);
+    // What the machine cannot have in flight is better gathered than queued.
+    let max_in_flight = if config.is_idempotent() { config.max_in_flight_requests_per_connection } else { 1 };
+    let gathering = Gathering::new(linger, max_in_flight);
+    let queue = Arc::new(CommandQueue::new(limit, topics, gathering).clock(clock));
+    let driver = Driver::new(config, security, seed, Arc::clone(&queue));
+    (Producer::new(queue, batch_options, capabilities, limit, brokers), driver)
 }
 
 impl<R: Runtime> Default for ProducerBuilder<R> {

@@ -240,17 +240,38 @@ impl CommandQueue {
         to: TopicPartition,
     ) -> Result<Receiver<BatchOutcome>, NotAccepted> {
         let needed = permits(&batch);
-        let mut acquiring = Acquiring::new(&self.state);
-        match poll_fn(|context| self.poll_acquire(&mut acquiring, needed, context)).await {
-            Ok(mut state) => {
-                self.push_messages_before(&mut state, &to.topic, to.partition);
-                let (sender, receiver) = Sender::new(Accepted::new(batch, to));
-                state.push_accepted(Command::Send(sender));
-                unlock_and_wake(state);
-                Ok(receiver)
-            }
-            Err(reason) => Err(NotAccepted { reason, batch, to }),
+        let mut held = Some((batch, to));
+        let accepted = self.enqueue_batch_from(needed, || held.take()).await;
+        match (accepted, held) {
+            (Err(reason), Some((batch, to))) => Err(NotAccepted { reason, batch, to }),
+            (Ok(Some(receiver)), _) => Ok(receiver),
+            (Ok(None) | Err(_), _) => unreachable!("the batch is taken once, if it is accepted"),
         }
+    }
+
+    /// Waits for memory, in the order of the calls, and accepts the batch that `take` returns then, if it returns one. It is
+    /// called under the lock.
+    ///
+    /// # Errors
+    /// The producer is closed or has stopped. `take` was not called.
+    pub(crate) async fn enqueue_batch_from(
+        &self,
+        needed: Permits,
+        take: impl FnOnce() -> Option<(SealedBatch, TopicPartition)>,
+    ) -> Result<Option<Receiver<BatchOutcome>>, SendErrorReason> {
+        let mut acquiring = Acquiring::new(&self.state);
+        let mut state = poll_fn(|context| self.poll_acquire(&mut acquiring, needed, context)).await?;
+        let Some((batch, to)) = take() else {
+            let granted = state.semaphore.release(needed);
+            drop(state);
+            granted.into_iter().for_each(wake);
+            return Ok(None);
+        };
+        self.push_messages_before(&mut state, &to.topic, to.partition);
+        let (sender, receiver) = Sender::new(Accepted::new(batch, to));
+        state.push_accepted(Command::Send(sender));
+        unlock_and_wake(state);
+        Ok(Some(receiver))
     }
 
     /// Pushes the open batch of this partition: its messages were accepted before the batch that is pushed next.

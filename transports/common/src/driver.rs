@@ -104,7 +104,7 @@ impl fmt::Debug for Step {
 
 impl Driver {
     pub(crate) fn new(mut config: MachineConfig, security: Security, seed: u64, queue: Arc<CommandQueue>) -> Self {
-        config.over_tls = security.is_tls();
+        config.over_tls |= security.is_tls();
         let clock = Clock { now: machine::Instant::START, wall: queue.clock.system_time().into() };
         Self {
             started: queue.clock.now(),

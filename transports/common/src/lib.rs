@@ -90,6 +90,8 @@ mod driver_loop;
 mod error;
 #[cfg(all(test, kafka_batch_shuttle))]
 mod exploration;
+#[doc(hidden)]
+pub mod external;
 mod gathering;
 mod oneshot;
 mod producer;

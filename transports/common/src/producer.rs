@@ -332,7 +332,7 @@ impl fmt::Debug for Producer {
 #[derive(Debug)]
 #[must_use = "it resolves to the outcome of the batch; drop it where that does not matter"]
 pub struct Pending {
-    receiver: Receiver<BatchOutcome>,
+    pub(crate) receiver: Receiver<BatchOutcome>,
 }
 
 impl Future for Pending {

@@ -137,7 +137,7 @@ impl Producer {
 }
 
 /// What a message waits for before it is accepted.
-enum WaitFor {
+pub(crate) enum WaitFor {
     Topic,
     /// This many bytes of `buffer.memory`.
     Memory(usize),
@@ -175,7 +175,7 @@ impl Inner {
     }
 
     /// Accepts a message, or returns what it has to wait for.
-    fn try_enqueue<'q, M: Message>(
+    pub(crate) fn try_enqueue<'q, M: Message>(
         &'q self,
         to: Destination<'_>,
         message: &M,

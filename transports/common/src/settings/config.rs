@@ -41,7 +41,6 @@ pub(crate) struct ParsedConfig {
 pub(crate) struct TlsConfig(Settings);
 
 impl TlsConfig {
-    #[cfg(any(feature = "tls", test))]
     pub(crate) const fn settings(&self) -> &Settings {
         &self.0
     }

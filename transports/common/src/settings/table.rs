@@ -309,6 +309,11 @@ pub fn similar_setting(name: &str) -> Option<&'static str> {
     most.filter(|(similarity, _)| *similarity >= LEAST).map(|(_, name)| name)
 }
 
+/// Returns the names of all settings, with librdkafka's.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().flat_map(Row::names)
+}
+
 /// Returns the row of a setting, by any of its names.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name == name || row.aliases.contains(&name))

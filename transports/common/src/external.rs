@@ -1,0 +1,215 @@
+//! A producer whose loop the caller runs, for an event loop that polls no Rust futures, such as that of Python's asyncio. It has
+//! its own sockets, TLS and timer; the handle, back-pressure and gathering are those of every transport.
+//!
+//! ```text
+//! loop {
+//!     carry out next_step(), until it returns Wait or End
+//!     poll the futures of the handle that were woken, and poll_commands(); if either was ready, begin again
+//!     return to the event loop, until a command, an event of a connection, or the deadline
+//! }
+//! ```
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
+use kafka_batch_core::{
+    BatchOptions, Destination, EnqueueErrorReason, Record, SealedBatch, SendErrorReason, TopicPartition,
+};
+
+use crate::builder::{Assembly, assemble};
+use crate::clock::RuntimeClock;
+use crate::command_queue::Waited;
+use crate::completion::PendingRecord;
+use crate::driver::{Driver, Step};
+use crate::error::ConfigError;
+use crate::producer::{Pending, Producer};
+use crate::semaphore::Permits;
+use crate::settings::{self, ProducerConfig, Setting, Settings};
+use crate::tls_stream::Security;
+use crate::topics::Lookup;
+
+/// The driver of one producer. Dropping it before [`ExternalStep::End`] fails what is in flight, as shutting down a runtime does.
+#[derive(Debug)]
+pub struct ExternalDriver {
+    driver: Driver,
+    is_over_tls: bool,
+    setup_timeout: Duration,
+}
+
+/// The next action of the loop.
+pub enum ExternalStep {
+    /// Connect, with `TCP_NODELAY`, and with TLS if [`ExternalDriver::is_over_tls`].
+    Connect {
+        /// Identifies the attempt, and then the connection.
+        connection: ConnectionId,
+        /// Host name or IP address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// The number of consecutive connections to this host and port that ended before the broker's API versions were
+        /// known: of a host with several addresses, begin with another one each time.
+        failures: usize,
+    },
+    /// Write these segments.
+    Transmit {
+        /// The connection to write to.
+        connection: ConnectionId,
+        /// One frame.
+        bytes: Vec<Bytes>,
+    },
+    /// Drop the connection, or the attempt to connect.
+    Close(ConnectionId),
+    /// Wait for a command, an event of a connection, or this deadline.
+    Wait(Option<Instant>),
+    /// The producer is closed, and all futures are complete.
+    End,
+}
+
+/// Does not show the bytes to write, since they may contain a password.
+impl fmt::Debug for ExternalStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { host, port, .. } => write!(f, "Connect({host}:{port})"),
+            Self::Transmit { connection, .. } => write!(f, "Transmit({connection})"),
+            Self::Close(connection) => write!(f, "Close({connection})"),
+            Self::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
+            Self::End => f.write_str("End"),
+        }
+    }
+}
+
+impl ExternalDriver {
+    /// Builds a producer from settings by their Kafka names.
+    ///
+    /// # Errors
+    /// A setting is unknown, out of range or in conflict with another one, or one of TLS, which is up to the caller.
+    pub fn new(
+        settings: impl IntoIterator<Item = (String, String)>,
+        options: BatchOptions,
+        split_too_large: bool,
+        seed: u64,
+    ) -> Result<(Producer, Self), ConfigError> {
+        const HOW: &str = "TLS is configured by the event loop's own object: set that, and leave this setting out";
+        let settings: Settings = settings.into_iter().collect();
+        let parsed = settings::parse(&settings, &ProducerConfig::default(), options)?;
+        if let Some((name, found)) = parsed.tls.as_ref().and_then(|tls| tls.settings().first_key_value()) {
+            return Setting { name, found }.wrong(HOW);
+        }
+        let (is_over_tls, setup_timeout) = (parsed.tls.is_some(), parsed.machine.socket_connection_setup_timeout);
+        let mut assembly = Assembly::new(parsed, Security::Plaintext, seed, RuntimeClock::SYSTEM)?;
+        assembly.machine.over_tls = is_over_tls;
+        assembly.machine.split_too_large = split_too_large;
+        let (producer, driver) = assemble(assembly);
+        Ok((producer, Self { driver, is_over_tls, setup_timeout }))
+    }
+
+    /// Returns whether `security.protocol` asks for TLS.
+    #[must_use]
+    pub const fn is_over_tls(&self) -> bool {
+        self.is_over_tls
+    }
+
+    /// Returns `socket.connection.setup.timeout.ms`. The machine abandons attempts after it.
+    #[must_use]
+    pub const fn setup_timeout(&self) -> Duration {
+        self.setup_timeout
+    }
+
+    /// Returns the next step.
+    pub fn next_step(&mut self) -> ExternalStep {
+        match self.driver.next_step() {
+            Step::Connect { connection, host, port, failures, .. } => {
+                ExternalStep::Connect { connection, host, port, failures }
+            }
+            Step::Transmit { connection, bytes } => ExternalStep::Transmit { connection, bytes },
+            Step::Close(connection) => ExternalStep::Close(connection),
+            Step::Wait(deadline) => ExternalStep::Wait(deadline),
+            Step::End => ExternalStep::End,
+        }
+    }
+
+    /// Passes queued commands to the machine. Ready if [`next_step`](Self::next_step) has to be called again. If it is pending
+    /// and has woken the context, call it again after other tasks have run.
+    pub fn poll_commands(&mut self, context: &Context<'_>) -> Poll<()> {
+        self.driver.poll_commands(context)
+    }
+
+    /// Passes an event of a connection to the machine, other than its end.
+    pub fn handle_input(&mut self, input: Input<'_>) {
+        self.driver.handle_input(input);
+    }
+
+    /// Records that `frames` frames were sent on a connection. Returns whether the machine has to be polled.
+    pub fn transmitted(&mut self, connection: ConnectionId, frames: usize) -> bool {
+        self.driver.transmitted(connection, frames)
+    }
+
+    /// Records the end of a connection, or of a failed attempt to connect.
+    pub fn disconnected(&mut self, connection: ConnectionId, how: Disconnect, error: Option<io::Error>) {
+        self.driver.disconnected(connection, how, error);
+    }
+}
+
+/// Sends a sealed batch, to a partition that the producer chooses if there is none. `take` returns the batch at the moment of its
+/// acceptance, which has these permits, so the caller keeps it if the future fails or is dropped before.
+///
+/// # Errors
+/// The batch was not accepted, and was not taken.
+pub async fn send_sealed(
+    producer: Producer,
+    topic: String,
+    partition: Option<i32>,
+    needed: Permits,
+    take: impl FnOnce() -> Option<SealedBatch> + Send,
+) -> Result<Pending, SendErrorReason> {
+    let inner = &*producer.inner;
+    if let Some(reason) = inner.queue.refusal() {
+        return Err(reason);
+    }
+    if needed.bytes > inner.limit {
+        return Err(SendErrorReason::ExceedsBufferMemory { size: needed.bytes, limit: inner.limit });
+    }
+    let partition = match partition {
+        Some(partition) => partition,
+        None => {
+            let partitions = inner.partitions(&topic).await?;
+            inner.queue.topics.pick(&topic, partitions)
+        }
+    };
+    let to = TopicPartition::new(topic, partition);
+    inner.check_partition(&to).await?;
+    let take = || take().map(|batch| (batch, to.clone()));
+    let receiver = inner.queue.enqueue_batch_from(needed, take).await?.ok_or(SendErrorReason::Closed)?;
+    inner.queue.topics.accepted(&to.topic, to.partition);
+    Ok(Pending { receiver })
+}
+
+/// Accepts a record without waiting, or returns `None`: then [`Producer::enqueue`] waits for what is missing. `waker` is called
+/// once the outcome is known, if the record is accepted.
+///
+/// # Errors
+/// As [`Producer::enqueue`].
+pub fn try_send(
+    producer: &Producer,
+    to: Destination<'_>,
+    record: &Record<'_>,
+    waker: Waker,
+) -> Result<Option<PendingRecord>, EnqueueErrorReason> {
+    producer.inner.try_enqueue(to, record, &mut Waited::default(), Some(waker)).map(Result::ok)
+}
+
+/// Returns a future of [`Producer::flush`] that has its own handle.
+pub fn flush(producer: &Producer) -> impl Future<Output = Result<(), kafka_batch_core::FlushError>> + Send + 'static {
+    let producer = producer.clone();
+    async move { producer.flush().await }
+}
+
+/// Returns the names of all settings.
+pub fn setting_names() -> impl Iterator<Item = &'static str> {
+    settings::table::names()
+}
