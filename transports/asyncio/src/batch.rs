@@ -70,7 +70,6 @@ impl KafkaBatch {
     }
 
     /// Seals the batch and takes it, to be sent. Raises `SealError`, and `BatchSentError` the second time.
-    #[allow(dead_code, reason = "for producers")]
     pub(crate) fn take(&self, py: Python<'_>) -> PyResult<SealedBatch> {
         self.shared.take(py).map_err(|error| match error {
             TakeError::Seal(reason) => errors::seal(py, &reason),
@@ -79,7 +78,6 @@ impl KafkaBatch {
     }
 
     /// Returns a batch that was taken and not sent.
-    #[allow(dead_code, reason = "for producers")]
     pub(crate) fn put_back(&self, py: Python<'_>, sealed: SealedBatch) {
         self.shared.access(py, |state| *state = State::Sealed(sealed));
     }
@@ -115,7 +113,7 @@ impl KafkaBatch {
 
     /// Calls a function with the record that the arguments of `append`, `cost` or `fits` make.
     #[inline]
-    fn with_record<R>(
+    pub(crate) fn with_record<R>(
         args: &Args<'_, '_>,
         message: &Arg<'_>,
         value: &Arg<'_>,

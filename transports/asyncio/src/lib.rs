@@ -7,11 +7,13 @@ mod aiokafka;
 mod batch;
 mod call;
 mod errors;
+mod faults;
 mod fill;
 mod headers;
 mod message;
 mod octets;
 mod options;
+mod producer;
 mod record;
 mod shared;
 mod testing;
@@ -25,5 +27,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<record::Record>()?;
     module.add_class::<record::RecordMetadata>()?;
     module.add_class::<aiokafka::Builder>()?;
+    module.add_class::<producer::Machine>()?;
+    module.add_class::<producer::Delivery>()?;
+    module.add_class::<producer::RecordDelivery>()?;
+    module.add_function(wrap_pyfunction!(producer::setting_names, module)?)?;
+    producer::collect_logs();
     module.add_class::<testing::Cluster>()
 }

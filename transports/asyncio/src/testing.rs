@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kafka_batch_testing::{PartitionLog, TestCluster, Topic};
+use kafka_batch_testing::{Fault, PartitionLog, ScramHash, TestCluster, Topic};
 use pyo3::exceptions::{PyKeyError, PyOSError, PyRuntimeError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
+use crate::faults::{self, Details};
 use crate::record::{Record, record};
 
 /// A Kafka cluster in this process, for tests.
@@ -27,12 +28,14 @@ impl Cluster {
 #[pymethods]
 impl Cluster {
     #[new]
-    #[pyo3(signature = (topics = None, *, brokers = 1, auto_create_topics = true))]
+    #[pyo3(signature = (topics = None, *, brokers = 1, auto_create_topics = true, plain_users = None, scram_users = None))]
     fn new(
         py: Python<'_>,
         topics: Option<HashMap<String, usize>>,
         brokers: usize,
         auto_create_topics: bool,
+        plain_users: Option<HashMap<String, String>>,
+        scram_users: Option<HashMap<String, String>>,
     ) -> PyResult<Self> {
         let topics = topics.unwrap_or_default();
         if brokers == 0 || topics.values().any(|&partitions| partitions == 0) {
@@ -41,6 +44,14 @@ impl Cluster {
         let mut builder = TestCluster::builder().brokers(brokers).auto_create(auto_create_topics);
         for (name, partitions) in topics {
             builder = builder.topic(Topic::new(name).partitions(partitions));
+        }
+        for (user, password) in plain_users.unwrap_or_default() {
+            builder = builder.plain_user(user, password);
+        }
+        for (user, password) in scram_users.unwrap_or_default() {
+            for hash in [ScramHash::Sha256, ScramHash::Sha512] {
+                builder = builder.scram_user(hash, &user, &password);
+            }
         }
         let cluster = py.detach(|| builder.start()).map_err(|error| PyOSError::new_err(error.to_string()))?;
         Ok(Self(Mutex::new(Some(Arc::new(cluster)))))
@@ -82,6 +93,70 @@ impl Cluster {
                 "{topic}-{partition} has not had {count} records within {timeout} s"
             ))),
         }
+    }
+
+    /// Returns the number of records of each batch of a partition.
+    #[pyo3(signature = (topic, partition = 0))]
+    fn batches(&self, py: Python<'_>, topic: &str, partition: i32) -> PyResult<Vec<usize>> {
+        let cluster = self.running(py)?;
+        match py.detach(|| cluster.log(topic, partition)) {
+            Some(log) => Ok(log.batches().iter().map(|batch| batch.info.records as usize).collect()),
+            None => Err(PyKeyError::new_err(format!("{topic}-{partition}"))),
+        }
+    }
+
+    #[pyo3(signature = (topic, partition = 0))]
+    fn leader(&self, py: Python<'_>, topic: &str, partition: i32) -> PyResult<Option<i32>> {
+        let cluster = self.running(py)?;
+        Ok(py.detach(|| cluster.leader(topic, partition)))
+    }
+
+    fn move_leader(&self, py: Python<'_>, topic: &str, partition: i32, to: i32) -> PyResult<bool> {
+        let cluster = self.running(py)?;
+        Ok(py.detach(|| cluster.move_leader(topic, partition, to)))
+    }
+
+    fn cut(&self, py: Python<'_>, broker: i32) -> PyResult<()> {
+        let cluster = self.running(py)?;
+        py.detach(|| cluster.cut(broker));
+        Ok(())
+    }
+
+    #[pyo3(signature = (
+        fault, *, api = "Produce", code = None, positions = None, topic = None, partition = None, after = 0, times = 1,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn inject(
+        &self,
+        py: Python<'_>,
+        fault: &str,
+        api: Option<&str>,
+        code: Option<i16>,
+        positions: Option<Vec<i32>>,
+        topic: Option<String>,
+        partition: Option<i32>,
+        after: u32,
+        times: u32,
+    ) -> PyResult<()> {
+        let cluster = self.running(py)?;
+        let mut fault = Fault::new(faults::kind(fault, Details { code, positions })?).after(after).times(times);
+        if let Some(api) = api {
+            fault = faults::of_api(fault, api)?;
+        }
+        if let Some(topic) = topic {
+            fault = fault.topic(topic);
+        }
+        if let Some(partition) = partition {
+            fault = fault.partition(partition);
+        }
+        py.detach(|| cluster.inject(fault));
+        Ok(())
+    }
+
+    fn end_faults(&self, py: Python<'_>) -> PyResult<()> {
+        let cluster = self.running(py)?;
+        py.detach(|| cluster.end_faults());
+        Ok(())
     }
 
     fn violations(&self, py: Python<'_>) -> PyResult<Vec<String>> {

@@ -1,20 +1,25 @@
 """Kafka batches that the program fills, and sends as they are.
 
-`KafkaBatch` is filled record by record and knows its exact size. Send it through aiokafka
+`KafkaBatch` is filled record by record and knows its exact size. Send it by a `Producer`, through aiokafka
 (`kafka_batch.aiokafka`) or in FastStream (`kafka_batch.faststream`).
 """
 
-from ._native import KafkaBatch, Mark, Record, RecordMetadata
+from ._native import Delivery, KafkaBatch, Mark, Record, RecordDelivery, RecordMetadata
+from ._producer import Producer
 from ._types import Message, RecordTooLarge, Split
 from .errors import (
     AppendError,
     BatchBufferOverflowError,
     BatchSealedError,
     BatchSentError,
+    ConfigError,
+    DeliveryError,
     EncodeError,
     KafkaBatchError,
+    RecordError,
     RollbackError,
     SealError,
+    SendError,
 )
 
 __all__ = [
@@ -22,15 +27,22 @@ __all__ = [
     "BatchBufferOverflowError",
     "BatchSealedError",
     "BatchSentError",
+    "ConfigError",
+    "Delivery",
+    "DeliveryError",
     "EncodeError",
     "KafkaBatch",
     "KafkaBatchError",
     "Mark",
     "Message",
+    "Producer",
     "Record",
+    "RecordDelivery",
+    "RecordError",
     "RecordMetadata",
     "RecordTooLarge",
     "RollbackError",
     "SealError",
+    "SendError",
     "Split",
 ]

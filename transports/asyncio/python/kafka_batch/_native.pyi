@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, final, overload
+from typing import Any, Literal, final, overload
 
 from ._types import Headers, Octets, Split
 
@@ -250,9 +250,18 @@ class Cluster:
     """A Kafka cluster in this process, for tests. Its brokers listen on ports of 127.0.0.1 until it is stopped."""
 
     def __new__(
-        cls, topics: Mapping[str, int] | None = None, *, brokers: int = 1, auto_create_topics: bool = True
+        cls,
+        topics: Mapping[str, int] | None = None,
+        *,
+        brokers: int = 1,
+        auto_create_topics: bool = True,
+        plain_users: Mapping[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
     ) -> Cluster:
-        """Start a cluster with topics of so many partitions each. Others are created on request."""
+        """Start a cluster with topics of so many partitions each. Others are created on request.
+
+        With users (names and passwords), clients have to authenticate by SASL.
+        """
     @property
     def bootstrap_servers(self) -> str:
         """The addresses of the brokers, separated by commas. Raises `RuntimeError` once the cluster is stopped."""
@@ -265,6 +274,36 @@ class Cluster:
 
         Raises `TimeoutError` after ``timeout`` seconds.
         """
+    def batches(self, topic: str, partition: int = 0) -> list[int]:
+        """Return the number of records of each batch of a partition."""
+    def leader(self, topic: str, partition: int = 0) -> int | None:
+        """Return the leader of a partition, if it has one."""
+    def move_leader(self, topic: str, partition: int, to: int) -> bool:
+        """Make another broker the leader of a partition. Return whether both exist."""
+    def cut(self, broker: int) -> None:
+        """Close a broker's connections."""
+    def inject(
+        self,
+        fault: Literal[
+            "error", "error_after_write", "reject_records", "drop_request", "drop_response", "close_before", "close_after"
+        ],
+        *,
+        api: str | None = "Produce",
+        code: int | None = None,
+        positions: Sequence[int] | None = None,
+        topic: str | None = None,
+        partition: int | None = None,
+        after: int = 0,
+        times: int = 1,
+    ) -> None:
+        """Apply a fault to later requests of an API: after so many of them, to so many.
+
+        ``error`` refuses them with an error ``code``, ``error_after_write`` executes them before. ``reject_records`` rejects the
+        records at ``positions``. ``drop_request`` and ``close_before`` do not execute them, ``drop_response`` and
+        ``close_after`` do.
+        """
+    def end_faults(self) -> None:
+        """Remove the faults that have not been applied."""
     def violations(self) -> list[str]:
         """Return what clients sent that no broker accepts, such as malformed batches."""
     def kill(self, broker: int) -> bool:
@@ -277,3 +316,82 @@ class Cluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
+
+@final
+class Delivery:
+    """A batch that is in the log (with ``acks=0``: that was sent)."""
+
+    @property
+    def topic(self) -> str:
+        """The topic."""
+    @property
+    def partition(self) -> int:
+        """The partition."""
+    @property
+    def base_offset(self) -> int | None:
+        """The offset of the first record; ``None`` with ``acks=0``."""
+    @property
+    def log_append_time(self) -> int | None:
+        """The broker's timestamp in milliseconds, if the topic has ``message.timestamp.type=LogAppendTime``."""
+    def offset(self, position: int) -> int | None:
+        """Return the offset of the record at this position of the batch. Raises `IndexError`."""
+    def timestamp(self, position: int) -> int | None:
+        """Return the timestamp of the record at this position, in milliseconds since the epoch. Raises `IndexError`."""
+    def batch(self) -> KafkaBatch:
+        """Return a batch with the same records, which is open."""
+    def __len__(self) -> int: ...
+
+@final
+class RecordDelivery:
+    """A message that is in the log (with ``acks=0``: that was sent)."""
+
+    @property
+    def topic(self) -> str:
+        """The topic."""
+    @property
+    def partition(self) -> int:
+        """The partition."""
+    @property
+    def offset(self) -> int | None:
+        """The offset; ``None`` with ``acks=0``."""
+    @property
+    def timestamp(self) -> int:
+        """The timestamp in milliseconds since the epoch."""
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Machine:
+    """A producer without sockets and without a timer. `_driver.Driver` has them."""
+
+    def __new__(
+        cls, settings: Sequence[tuple[str, str]], *, max_message_bytes: int | None, split_too_large: bool, seed: int
+    ) -> Machine: ...
+    @property
+    def over_tls(self) -> bool: ...
+    @property
+    def setup_timeout(self) -> float: ...
+    def batch(self) -> KafkaBatch: ...
+    def send_batch(self, batch: KafkaBatch, topic: str, partition: int | None) -> tuple[int, bool]: ...
+    def reclaim(self, id: int, batch: KafkaBatch) -> bool: ...
+    def send(
+        self,
+        topic: str,
+        message: object,
+        partition: int | None,
+        key: Octets | str | None,
+        headers: Headers | None,
+        timestamp_ms: int | None,
+        correlation_id: str | None,
+        reply_to: str,
+    ) -> int: ...
+    def partition_count(self, topic: str) -> int: ...
+    def flush(self) -> int: ...
+    def close(self, at_once: bool) -> int: ...
+    def cancel(self, id: int) -> None: ...
+    def connected(self, connection: int) -> None: ...
+    def received(self, connection: int, bytes: bytes) -> None: ...
+    def transmitted(self, connection: int, frames: int) -> bool: ...
+    def disconnected(self, connection: int, how: str, errno: int | None, text: str | None) -> None: ...
+    def pump(self) -> tuple[list[tuple[Any, ...]], float | None, bool]: ...
+
+def setting_names() -> list[str]: ...

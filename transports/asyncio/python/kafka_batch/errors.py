@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from ._native import KafkaBatch
+
+Fate: TypeAlias = Literal["written", "not_written", "unknown"]
+
 
 class KafkaBatchError(Exception):
     """The base of all exceptions of this package."""
@@ -118,3 +125,79 @@ class BatchSentError(KafkaBatchError):
 
 class RollbackError(KafkaBatchError):
     """The mark is of another batch, an earlier rollback removed it, or the batch is closed. The batch is unchanged."""
+
+
+class ConfigError(KafkaBatchError, ValueError):
+    """A setting of a producer is unknown, out of range, or in conflict with another one."""
+
+
+class SendError(KafkaBatchError):
+    """A batch or message was not accepted by the producer, and nothing of it was sent."""
+
+    is_retriable: bool
+    """Whether sending it again later may succeed."""
+
+    def __init__(self, text: str, is_retriable: bool = False) -> None:
+        """Create the error."""
+        super().__init__(text, is_retriable)
+        self.is_retriable = is_retriable
+        self._text = text
+
+    def __str__(self) -> str:
+        """Return the reason."""
+        return self._text
+
+
+class RecordError(NamedTuple):
+    """A record that the broker rejected, and with it the whole batch."""
+
+    position: int
+    """The position in the batch, counted from 0."""
+    message: str | None
+    """The broker's message, if it returned one."""
+
+
+class DeliveryError(KafkaBatchError):
+    """An accepted batch or message failed."""
+
+    topic: str
+    """The topic."""
+    partition: int
+    """The partition."""
+    fate: Fate | None
+    """Whether it is in the log: ``written``, ``not_written``, or ``unknown`` if either is possible. ``None`` if the records of
+    a batch, which was sent in parts, have different ones."""
+    fates: list[Fate]
+    """The fate of each record."""
+    record_errors: list[RecordError]
+    """The records that the broker rejected, if it named them."""
+    batch: KafkaBatch | None
+    """The batch, open, to be sent again. ``None`` for a message, or if the batch is lost."""
+    is_retriable: bool
+    """Whether sending it again may succeed. That cannot write a record twice only if its fate is ``not_written``."""
+
+    def __init__(
+        self,
+        text: str,
+        topic: str,
+        partition: int,
+        fate: Fate | None,
+        fates: list[Fate],
+        record_errors: list[tuple[int, str | None]],
+        batch: KafkaBatch | None = None,
+        is_retriable: bool = False,
+    ) -> None:
+        """Create the error."""
+        super().__init__(text, topic, partition, fate, fates, record_errors, batch, is_retriable)
+        self.topic = topic
+        self.partition = partition
+        self.fate = fate
+        self.fates = fates
+        self.record_errors = [RecordError(*error) for error in record_errors]
+        self.batch = batch
+        self.is_retriable = is_retriable
+        self._text = text
+
+    def __str__(self) -> str:
+        """Return the reason and the fate."""
+        return self._text

@@ -309,9 +309,9 @@ pub fn similar_setting(name: &str) -> Option<&'static str> {
     most.filter(|(similarity, _)| *similarity >= LEAST).map(|(_, name)| name)
 }
 
-/// Returns the names of all settings, with librdkafka's.
+/// Returns the names of all settings, without aliases.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().flat_map(Row::names)
+    TABLE.iter().map(|row| row.name)
 }
 
 /// Returns the row of a setting, by any of its names.

@@ -1,0 +1,296 @@
+"""Drives the producer's machine by an event loop: its sockets, its timer, and the futures of its callers. No threads."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from ._native import Delivery, KafkaBatch, Machine
+
+logger = logging.getLogger("kafka_batch")
+
+# What a TLS library says if one side does not accept the other's certificate, and if the other side does not speak TLS.
+_DISTRUST = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
+
+
+class Driver:
+    """The machine of one producer, bound to one event loop.
+
+    The event loop keeps it alive while there is something to do, also without the producer: its timer, its connections, and
+    its tasks refer to it.
+    """
+
+    def __init__(self, machine: Machine, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext | None) -> None:
+        """Create the driver. It connects when something is sent."""
+        self.machine = machine
+        self.loop = loop
+        self.context = context
+        self.has_ended = False
+        self._connections: dict[int, Connection] = {}
+        self._accepting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_stirred = False
+
+    def stir(self) -> None:
+        """Poll the machine at the next turn of the event loop, once for all that happens in this one."""
+        if not self._is_stirred:
+            self._is_stirred = True
+            self.loop.call_soon(self.pump)
+
+    def result_of(self, operation: int) -> asyncio.Future[Any]:
+        """Return the future of an operation."""
+        future: asyncio.Future[Any] = self.loop.create_future()
+        self._waiting[operation] = future
+        self.stir()
+        return future
+
+    async def send_batch(self, batch: KafkaBatch, topic: str, partition: int | None) -> asyncio.Future[Delivery]:
+        """Return the future of the delivery, once the batch is accepted."""
+        operation, is_accepted = self.machine.send_batch(batch, topic, partition)
+        outcome = self.result_of(operation)
+        if is_accepted:
+            return outcome
+        accepting = self._accepting[operation] = self.loop.create_future()
+        try:
+            await accepting
+        except BaseException:
+            self._accepting.pop(operation, None)
+            if self.machine.reclaim(operation, batch):
+                del self._waiting[operation]
+            raise
+        return outcome
+
+    async def send(self, operation: int) -> Any:
+        """Wait for the outcome of a message. If this is cancelled before the message is accepted, nothing is sent."""
+        future = self.result_of(operation)
+        try:
+            return await future
+        finally:
+            if self._waiting.pop(operation, None) is not None:
+                self.machine.cancel(operation)
+
+    def abandon(self) -> None:
+        """Close the producer, whose last reference is gone, once what was accepted is sent. Called on any thread."""
+        try:
+            self.loop.call_soon_threadsafe(self._close)
+        except RuntimeError:
+            pass  # the event loop is closed: nothing can be sent
+
+    def _close(self) -> None:
+        self.machine.close(False)
+        self.pump()
+
+    def pump(self) -> None:
+        """Do all that the machine asks for."""
+        self._is_stirred = False
+        actions, seconds, is_again = self.machine.pump()
+        for action in actions:
+            kind = action[0]
+            if kind == "transmit":
+                connection = self._connections.get(action[1])
+                if connection is not None:
+                    connection.transmit(action[2])
+            elif kind == "result":
+                self._complete(action[1], action[2], None)
+            elif kind == "error":
+                self._complete(action[1], None, action[2])
+            elif kind == "accepted":
+                accepting = self._accepting.pop(action[1], None)
+                if accepting is not None and not accepting.done():
+                    accepting.set_result(None)
+            elif kind == "connect":
+                self._connections[action[1]] = Connection(self, *action[1:])
+            elif kind == "close":
+                connection = self._connections.pop(action[1], None)
+                if connection is not None:
+                    connection.close()
+            elif kind == "log":
+                logger.log(logging.ERROR if action[1] else logging.WARNING, "%s", action[2])
+            else:
+                self._end()
+        if is_again:
+            self.stir()
+        self._set_timer(seconds)
+
+    def _complete(self, operation: int, result: object, error: BaseException | None) -> None:
+        future: asyncio.Future[Any] | None = self._accepting.pop(operation, None)
+        if future is None:
+            future = self._waiting.pop(operation, None)
+        if future is None or future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def _set_timer(self, seconds: float | None) -> None:
+        timer = self._timer
+        if seconds is None:
+            if timer is not None and self.has_ended:
+                timer.cancel()
+                self._timer = None
+            return
+        at = self.loop.time() + seconds
+        # One that is due earlier stays: polling early does no harm, and setting a timer each time takes longer.
+        if timer is None or timer.when() > at:
+            if timer is not None:
+                timer.cancel()
+            self._timer = self.loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.pump()
+
+    def _end(self) -> None:
+        if not self.has_ended:
+            self.has_ended = True
+            for connection in self._connections.values():
+                connection.close()
+            self._connections.clear()
+
+    def ended(self, number: int, how: str, error: BaseException | None) -> None:
+        """Report the end of a connection."""
+        if self._connections.pop(number, None) is None:
+            return
+        errno: int | None = None
+        if isinstance(error, OSError) and not isinstance(error, (ssl.SSLError, socket.gaierror)):
+            errno = error.errno
+        text = None if error is None else str(error) or type(error).__name__
+        self.machine.disconnected(number, how, errno, text)
+        self.stir()
+
+
+class Connection(asyncio.Protocol):
+    """A connection to a broker, or the attempt to make one."""
+
+    def __init__(self, driver: Driver, number: int, host: str, port: int, failures: int) -> None:
+        """Begin to connect."""
+        self._driver = driver
+        self._number = number
+        self._transport: asyncio.Transport | None = None
+        self._is_closed = False
+        self._reports_writes = False
+        self._is_paused = False
+        self._unreported = 0
+        self._task = driver.loop.create_task(self._connect(host, port, failures))
+
+    async def _connect(self, host: str, port: int, failures: int) -> None:
+        """Try the addresses of a name in order, each for its share of the time."""
+        loop, context = self._driver.loop, self._driver.context
+        arguments: dict[str, Any] = {}
+        if context is not None:
+            arguments = {"ssl": context, "server_hostname": host.partition("%")[0]}
+        try:
+            until = loop.time() + self._driver.machine.setup_timeout
+            addresses = await self._resolve(host, port)
+            first = failures % len(addresses)
+            addresses = addresses[first:] + addresses[:first]
+            for number, address in enumerate(addresses):
+                share = (until - loop.time()) / (len(addresses) - number)
+                attempt = loop.create_connection(lambda: self, address, port, **arguments)
+                try:
+                    await asyncio.wait_for(attempt, share)
+                    return
+                except (OSError, asyncio.TimeoutError) as error:
+                    if number == len(addresses) - 1 or isinstance(error, ssl.SSLError):
+                        raise
+        except asyncio.CancelledError:
+            self._driver.ended(self._number, "refused", None)  # unless the machine has cancelled it
+            raise
+        except Exception as error:
+            # A server without TLS closes the connection, or answers with something else.
+            is_cut = isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError))
+            no_tls = context is not None and is_cut
+            self._driver.ended(self._number, _how(error, "no tls" if no_tls else "refused"), error)
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        try:
+            ipaddress.ip_address(host)
+            return [host]
+        except ValueError:
+            pass
+        found: dict[str, None] = {}
+        for *_, address in await self._driver.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            zone = address[3] if len(address) == 4 else 0
+            found[f"{address[0]}%{zone}" if zone else str(address[0])] = None
+        if not found:
+            raise OSError(f"the name {host} has no addresses")
+        return list(found)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Report that the connection is established, TLS included."""
+        transport = cast("asyncio.Transport", transport)
+        if self._is_closed:
+            transport.abort()
+            return
+        self._transport = transport
+        machine = self._driver.machine
+        self._reports_writes = machine.transmitted(self._number, 0)
+        if self._reports_writes:
+            # Then writing is paused exactly while bytes are left. Over TLS the limit is that of the bytes to be encrypted.
+            transport.set_write_buffer_limits(high=0 if self._driver.context is None else 1, low=0)
+        machine.connected(self._number)
+        self._driver.stir()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass the bytes to the machine."""
+        self._driver.machine.received(self._number, data if type(data) is bytes else bytes(data))
+        self._driver.pump()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Report the end of the connection."""
+        self._transport = None
+        how = "by peer" if exc is None else _how(exc, "broken")
+        self._driver.ended(self._number, how, exc)
+
+    def pause_writing(self) -> None:
+        """Wait until the bytes are written."""
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        """Report the frames that are written."""
+        self._is_paused = False
+        self._report_writes()
+
+    def transmit(self, frame: bytes) -> None:
+        """Write a frame."""
+        if self._transport is None:
+            return
+        self._transport.write(frame)
+        if self._reports_writes:
+            self._unreported += 1
+            if not self._is_paused:
+                self._report_writes()
+
+    def _report_writes(self) -> None:
+        frames, self._unreported = self._unreported, 0
+        if frames and self._driver.machine.transmitted(self._number, frames):
+            self._driver.stir()
+
+    def close(self) -> None:
+        """Drop the connection, or the attempt."""
+        self._is_closed = True
+        if self._transport is not None:
+            self._transport.abort()
+        else:
+            self._task.cancel()
+
+
+def _how(error: BaseException, otherwise: str) -> str:
+    """Return what an error of a connection means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "untrusted"
+    if isinstance(error, ssl.SSLError):
+        reason = str(error.reason or error)
+        if any(word in reason for word in _DISTRUST):
+            return "untrusted"
+        if isinstance(error, ssl.SSLEOFError) or any(word in reason for word in _NO_TLS):
+            return "no tls"
+    return otherwise

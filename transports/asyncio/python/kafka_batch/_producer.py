@@ -1,0 +1,242 @@
+"""A producer on asyncio's own event loop, or on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+import warnings
+from collections.abc import Iterable
+from os import getpid
+from typing import TYPE_CHECKING, cast
+
+from ._driver import Driver
+from ._native import KafkaBatch, Machine
+from ._settings import Settings, to_kafka
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from ._native import Delivery, RecordDelivery
+    from ._types import Headers, Octets
+
+
+class Producer:
+    """Sends batches exactly as they were filled: one batch in the program is one batch in the log.
+
+    It belongs to the event loop in which it is first used, and is shared by any number of tasks of it. It starts no thread; only
+    batches of 64 KiB and more with a codec are compressed in one of asyncio's threads.
+
+    Every accepted batch or message has its outcome within ``delivery_timeout_ms``: a delivery, or `DeliveryError`, whose
+    ``fate`` says whether it may be in the log. Cancelling what waits for an outcome discards that outcome alone.
+
+    Close it: ``async with Producer(…) as producer`` does. What it has accepted is sent without that, too, while its event loop
+    runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        bootstrap_servers: str | Iterable[str],
+        ssl_context: ssl.SSLContext | None = None,
+        max_message_bytes: int | None = None,
+        split_too_large: bool = False,
+        **settings: Unpack[Settings],
+    ) -> None:
+        """Create a producer. It connects when something is sent.
+
+        Settings have their Kafka names, with underscores (``linger_ms``, ``compression_type``, ``acks``). With an
+        ``ssl_context``, connections are encrypted; with ``security_protocol="ssl"`` alone, Python's default context is used.
+        ``max_message_bytes`` is the hard limit of a batch. With ``split_too_large``, a batch that the broker refuses as too
+        large is sent in parts.
+
+        Raises `ConfigError`.
+        """
+        self._bound: Driver | None = None
+        self._is_closed = False
+        servers = bootstrap_servers if isinstance(bootstrap_servers, str) else ",".join(bootstrap_servers)
+        named: dict[str, object] = {"bootstrap_servers": servers, **settings}
+        if ssl_context is not None and "security_protocol" not in settings and "://" not in servers:
+            named["security_protocol"] = "sasl_ssl" if settings.get("sasl_username") is not None else "ssl"
+        self._servers = servers
+        self._make_machine = lambda: Machine(
+            to_kafka(named),
+            max_message_bytes=max_message_bytes,
+            split_too_large=split_too_large,
+            seed=secrets.randbits(64),
+        )
+        self._machine = self._make_machine()
+        self._pid = getpid()
+        if self._machine.over_tls:
+            ssl_context = ssl.create_default_context() if ssl_context is None else ssl_context
+        elif ssl_context is not None:
+            raise ConfigError("there is an ssl_context, and the protocol is one without TLS: set security_protocol to ssl or sasl_ssl")
+        self._context = ssl_context
+
+    def _driver(self) -> Driver:
+        """Return the driver, which the first call binds to the running event loop."""
+        if getpid() != self._pid:
+            if self._bound is not None:
+                raise RuntimeError(
+                    "this producer was used before os.fork(), and its connections are those of the parent process: "
+                    "create another one in the child"
+                )
+            self._machine, self._pid = self._make_machine(), getpid()  # with random numbers of its own
+        loop = asyncio.get_running_loop()
+        if self._bound is None:
+            self._bound = Driver(self._machine, loop, self._context)
+        elif self._bound.loop is not loop:
+            raise RuntimeError("this producer belongs to another event loop, where it was used first: create one in each")
+        return self._bound
+
+    def batch(
+        self,
+        *messages: object,
+        timestamp_ms: int | None = None,
+        headers: Headers | None = None,
+        reply_to: str = "",
+        correlation_id: str | None = None,
+        key: Octets | str | None = None,
+    ) -> KafkaBatch:
+        """Create a batch with the codec and the limits of this producer, in the newest format that its brokers accept.
+
+        The messages are appended as by `KafkaBatch.extend`.
+        """
+        batch = self._machine.batch()
+        if messages:
+            batch.extend(
+                *messages,
+                timestamp_ms=timestamp_ms,
+                headers=headers,
+                reply_to=reply_to,
+                correlation_id=correlation_id,
+                key=key,
+            )
+        return batch
+
+    async def send_batch(
+        self, batch: KafkaBatch, topic: str, *, partition: int | None = None
+    ) -> asyncio.Future[Delivery]:
+        """Send a batch, and return the future of its delivery as soon as it is accepted.
+
+        While ``buffer_memory`` is full this waits, in the order of the calls. Without a partition, the producer chooses one,
+        another for each batch. If this call raises or is cancelled before the batch is accepted, nothing is sent, and the batch
+        (sealed) can be sent again.
+
+        Raises `SealError` if the batch is empty or too large, `BatchSentError` the second time, and `SendError` if there is no
+        such partition, no broker responds, or the producer is closed. The future raises `DeliveryError`, which has the batch.
+        """
+        driver = self._driver()
+        if batch.is_transactional:
+            raise ValueError("the batch has is_transactional=True, and this producer has no transactions")
+        if batch._is_slow_to_seal():  # pyright: ignore[reportPrivateUsage]
+            await asyncio.to_thread(batch.seal)
+        return await driver.send_batch(batch, topic, partition)
+
+    async def publish_batch(
+        self,
+        *messages: object,
+        topic: str,
+        batch: KafkaBatch | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Headers | None = None,
+        reply_to: str = "",
+        correlation_id: str | None = None,
+        key: Octets | str | None = None,
+    ) -> Delivery:
+        """Append messages to a batch, or to a new one, send it, and wait for its delivery.
+
+        Raises `BatchBufferOverflowError` or `AppendError` if the messages cannot all be appended: then the batch is as it was.
+        Otherwise raises as `send_batch` and the future that it returns.
+        """
+        batch = self.batch() if batch is None else batch
+        if messages:
+            batch.try_extend(
+                *messages,
+                timestamp_ms=timestamp_ms,
+                headers=headers,
+                reply_to=reply_to,
+                correlation_id=correlation_id,
+                key=key,
+            )
+        return await (await self.send_batch(batch, topic, partition=partition))
+
+    async def send(
+        self,
+        topic: str,
+        message: object,
+        *,
+        partition: int | None = None,
+        key: Octets | str | None = None,
+        headers: Headers | None = None,
+        timestamp_ms: int | None = None,
+        correlation_id: str | None = None,
+        reply_to: str = "",
+    ) -> RecordDelivery:
+        """Send one message, and wait for its delivery.
+
+        Messages of many tasks share batches: one is sent when it is full (``batch_size``), or when ``linger_ms`` has passed
+        since its first message; with 0, the default, at the next turn of the event loop, unless earlier batches of the
+        partition are in flight. The key chooses the partition as in the Java client.
+
+        If this is cancelled before the message is accepted, nothing is sent; after that, only the outcome is discarded.
+
+        Raises `AppendError`, `SendError` and `DeliveryError`.
+        """
+        driver = self._driver()
+        operation = self._machine.send(
+            topic, message, partition, key, headers, timestamp_ms, correlation_id, reply_to
+        )
+        return await driver.send(operation)
+
+    async def partition_count(self, topic: str) -> int:
+        """Return the number of partitions of a topic. Raises `SendError`."""
+        driver = self._driver()
+        return cast(int, await driver.send(self._machine.partition_count(topic)))
+
+    async def flush(self) -> None:
+        """Wait until everything that was accepted before this call is delivered or has failed."""
+        driver = self._driver()
+        await driver.result_of(self._machine.flush())
+
+    async def close(self) -> None:
+        """Accept nothing more, and wait for the outcome of what was accepted. Continues if it is cancelled."""
+        await self._close(at_once=False)
+
+    async def close_at_once(self) -> None:
+        """Fail everything that has no outcome yet, with its fate as far as it is known, and close."""
+        await self._close(at_once=True)
+
+    async def _close(self, *, at_once: bool) -> None:
+        if self._bound is not None and self._bound.has_ended:
+            return
+        driver = self._driver()
+        self._is_closed = True
+        await driver.result_of(self._machine.close(at_once))
+
+    async def __aenter__(self) -> Self:
+        """Bind the producer to the running event loop."""
+        self._driver()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the producer."""
+        await self.close()
+
+    def __repr__(self) -> str:
+        """Return the addresses of the brokers."""
+        return f"<Producer: {self._servers}{', closed' if self._is_closed else ''}>"
+
+    def __del__(self) -> None:
+        """Warn if the producer was not closed, and send what it has accepted."""
+        bound = cast("Driver | None", getattr(self, "_bound", None))  # None if the constructor has failed
+        if bound is None or self._is_closed or getpid() != self._pid:
+            return
+        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        bound.abandon()

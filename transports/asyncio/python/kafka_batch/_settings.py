@@ -1,0 +1,51 @@
+"""The settings of a producer, by their Kafka names with underscores. The table with all of them is in the Rust documentation."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class Settings(TypedDict, total=False):
+    """Settings of a `Producer`. Defaults are Kafka's. Texts are accepted for numbers, too."""
+
+    client_id: str
+    acks: Literal["all", "1", "0", "-1", 1, 0, -1]
+    enable_idempotence: bool
+    max_in_flight_requests_per_connection: int
+    request_timeout_ms: int
+    delivery_timeout_ms: int
+    retries: int
+    linger_ms: int
+    retry_backoff_ms: int
+    retry_backoff_max_ms: int
+    reconnect_backoff_ms: int
+    reconnect_backoff_max_ms: int
+    socket_connection_setup_timeout_ms: int
+    connections_max_idle_ms: int
+    metadata_max_age_ms: int
+    metadata_max_idle_ms: int
+    max_request_size: int
+    buffer_memory: int
+    receive_message_max_bytes: int
+    broker_version_fallback: str
+    compression_type: Literal["none", "gzip", "snappy", "lz4", "zstd"]
+    compression_level: int
+    compression_gzip_level: int
+    compression_zstd_level: int
+    compression_lz4_level: int
+    batch_size: int
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    sasl_username: str
+    sasl_password: str
+
+
+def to_kafka(settings: dict[str, object]) -> list[tuple[str, str]]:
+    """Return settings as the native part takes them. What is ``None`` is left out."""
+    return [(name.replace("_", "."), _text(value)) for name, value in settings.items() if value is not None]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

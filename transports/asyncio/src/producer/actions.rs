@@ -1,0 +1,125 @@
+//! What the event loop has to do, and its numbers of connections.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use bytes::Bytes;
+use kafka_batch_core::machine::ConnectionId;
+use kafka_batch_core::{DeliveryError, EnqueueError, FlushError, RecordDelivery, RecordDeliveryError, SendErrorReason};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use super::delivery::{self, Delivery};
+use super::logs::Line;
+use super::operations::OperationId;
+use crate::batch::Flags;
+use crate::errors::exception;
+
+/// What an operation resolves to.
+pub(super) enum Outcome {
+    Batch(Result<kafka_batch_core::Delivery, DeliveryError>),
+    Refused(SendErrorReason),
+    /// With the topic.
+    Record(String, Result<RecordDelivery, RecordDeliveryError>),
+    RecordRefused(EnqueueError),
+    Partitions(Result<NonZeroU32, SendErrorReason>),
+    Flush(Result<(), FlushError>),
+}
+
+/// What the event loop has to do.
+pub(super) enum Action {
+    Connect { connection: u64, host: String, port: u16, failures: usize },
+    Transmit { connection: u64, bytes: Vec<Bytes> },
+    Close(u64),
+    Accepted(OperationId),
+    Outcome(OperationId, Box<Outcome>),
+    Log(Line),
+    End,
+}
+
+impl Action {
+    /// Returns a tuple that begins with the name of the action.
+    pub(super) fn into_object(self, py: Python<'_>, flags: Flags) -> PyResult<Bound<'_, PyTuple>> {
+        match self {
+            Self::Connect { connection, host, port, failures } => {
+                ("connect", connection, host, port, failures).into_pyobject(py)
+            }
+            Self::Transmit { connection, bytes } => ("transmit", connection, frame(py, &bytes)?).into_pyobject(py),
+            Self::Close(connection) => ("close", connection).into_pyobject(py),
+            Self::Accepted(id) => ("accepted", id).into_pyobject(py),
+            Self::Outcome(id, outcome) => match outcome.into_object(py, flags) {
+                Ok(result) => ("result", id, result).into_pyobject(py),
+                Err(error) => ("error", id, error.into_value(py)).into_pyobject(py),
+            },
+            Self::Log(Line { is_error, text }) => ("log", is_error, text).into_pyobject(py),
+            Self::End => ("end",).into_pyobject(py),
+        }
+    }
+}
+
+/// Returns a frame as one object: one copy and one write take less time than a write for each segment.
+fn frame<'py>(py: Python<'py>, segments: &[Bytes]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, segments.iter().map(Bytes::len).sum(), |mut buffer| {
+        for segment in segments {
+            let (target, rest) = buffer.split_at_mut(segment.len());
+            target.copy_from_slice(segment);
+            buffer = rest;
+        }
+        Ok(())
+    })
+}
+
+impl Outcome {
+    fn into_object(self, py: Python<'_>, flags: Flags) -> PyResult<Bound<'_, PyAny>> {
+        match self {
+            Self::Batch(Ok(delivery)) => Ok(Bound::new(py, Delivery::new(delivery, flags))?.into_any()),
+            Self::Batch(Err(error)) => Err(delivery::delivery_error(py, error, flags)),
+            Self::Refused(reason) | Self::Partitions(Err(reason)) => Err(delivery::send_error(py, &reason)),
+            Self::Record(topic, Ok(delivery)) => {
+                Ok(Bound::new(py, delivery::RecordDelivery::new(topic, delivery))?.into_any())
+            }
+            Self::Record(_, Err(error)) => Err(delivery::record_error(py, &error)),
+            Self::RecordRefused(error) => Err(delivery::enqueue_error(py, error)),
+            Self::Partitions(Ok(count)) => Ok(count.get().into_pyobject(py)?.into_any()),
+            Self::Flush(Ok(())) => Ok(py.None().into_bound(py)),
+            Self::Flush(Err(error)) => Err(exception(py, "SendError", (error.to_string(), false))),
+        }
+    }
+}
+
+/// The numbers by which the event loop knows connections.
+#[derive(Default)]
+pub(super) struct Connections {
+    last: u64,
+    ids: HashMap<u64, ConnectionId>,
+    numbers: HashMap<ConnectionId, u64>,
+}
+
+impl Connections {
+    pub(super) fn insert(&mut self, id: ConnectionId) -> u64 {
+        self.last += 1;
+        self.ids.insert(self.last, id);
+        self.numbers.insert(id, self.last);
+        self.last
+    }
+
+    pub(super) fn id(&self, number: u64) -> Option<ConnectionId> {
+        self.ids.get(&number).copied()
+    }
+
+    pub(super) fn number(&self, id: ConnectionId) -> Option<u64> {
+        self.numbers.get(&id).copied()
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<ConnectionId> {
+        let id = self.ids.remove(&number)?;
+        self.numbers.remove(&id);
+        Some(id)
+    }
+
+    pub(super) fn close(&mut self, id: ConnectionId) -> Option<u64> {
+        let number = self.numbers.remove(&id)?;
+        self.ids.remove(&number);
+        Some(number)
+    }
+}

@@ -1,0 +1,312 @@
+//! The producer: the state machine with the handle, gathering and back-pressure of all transports, without I/O. Python's event
+//! loop has the sockets and the timer (`python/kafka_batch/_producer.py`).
+//!
+//! No Python object is kept here, so nothing of this takes part in reference cycles. What happened is passed to methods, what is
+//! to be done is returned by [`Machine::pump`]. The lock is not held while Python code runs.
+
+mod actions;
+mod delivery;
+mod logs;
+mod operations;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use kafka_batch_core::machine::{Disconnect, Input};
+use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason};
+use kafka_batch_transport::Producer;
+use kafka_batch_transport::external::{self, ExternalDriver, ExternalStep};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyBytes, PyList};
+
+use self::actions::{Action, Connections};
+use self::operations::{OperationId, Operations, OwnedRecord, Ready};
+use crate::batch::{Arg, Flags, KafkaBatch};
+use crate::call::Args;
+use crate::errors::{Refusal, exception};
+
+pub(crate) use self::delivery::{Delivery, RecordDelivery};
+pub(crate) use self::logs::install as collect_logs;
+
+/// A producer without sockets and without a timer.
+#[pyclass(module = "kafka_batch._native", frozen)]
+pub(crate) struct Machine {
+    state: Mutex<State>,
+    ready: Arc<Ready>,
+    has_codec: bool,
+}
+
+struct State {
+    producer: Producer,
+    driver: ExternalDriver,
+    connections: Connections,
+    operations: Operations,
+}
+
+impl Machine {
+    fn state(&self, py: Python<'_>) -> MutexGuard<'_, State> {
+        self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flags(&self) -> Flags {
+        Flags { transactional: false, compressed: self.has_codec }
+    }
+}
+
+#[pymethods]
+impl Machine {
+    #[new]
+    #[pyo3(signature = (settings, *, max_message_bytes, split_too_large, seed))]
+    fn new(
+        py: Python<'_>,
+        settings: Vec<(String, String)>,
+        max_message_bytes: Option<usize>,
+        split_too_large: bool,
+        seed: u64,
+    ) -> PyResult<Self> {
+        let mut options = BatchOptions::default();
+        if let Some(bytes) = max_message_bytes {
+            options = options.max_message_bytes(bytes);
+        }
+        let has_codec = settings.iter().any(|(name, value)| {
+            matches!(name.as_str(), "compression.type" | "compression.codec") && !value.eq_ignore_ascii_case("none")
+        });
+        let (producer, driver) = ExternalDriver::new(settings, options, split_too_large, seed)
+            .map_err(|error| exception(py, "ConfigError", (error.to_string(),)))?;
+        let ready = Arc::new(Ready::default());
+        let operations = Operations::new(Arc::clone(&ready));
+        let state = State { producer, driver, connections: Connections::default(), operations };
+        Ok(Self { state: Mutex::new(state), ready, has_codec })
+    }
+
+    /// Whether connections are to be encrypted.
+    #[getter]
+    fn over_tls(&self, py: Python<'_>) -> bool {
+        self.state(py).driver.is_over_tls()
+    }
+
+    /// `socket.connection.setup.timeout.ms`, in seconds.
+    #[getter]
+    fn setup_timeout(&self, py: Python<'_>) -> f64 {
+        self.state(py).driver.setup_timeout().as_secs_f64()
+    }
+
+    /// Returns an empty batch with the producer's settings.
+    fn batch(&self, py: Python<'_>) -> KafkaBatch {
+        let batch = self.state(py).producer.batch();
+        KafkaBatch::from_core(batch, self.flags())
+    }
+
+    /// Begins to send a batch. Returns the operation, and whether the batch is accepted already.
+    fn send_batch(
+        &self,
+        py: Python<'_>,
+        batch: &Bound<'_, KafkaBatch>,
+        topic: String,
+        partition: Option<i32>,
+    ) -> PyResult<(OperationId, bool)> {
+        let sealed = batch.get().take(py)?;
+        let mut state = self.state(py);
+        let State { producer, operations, .. } = &mut *state;
+        let (id, accepted) = operations.send_batch(producer.clone(), sealed, topic, partition);
+        let refused = match accepted {
+            Poll::Pending => return Ok((id, false)),
+            Poll::Ready(Ok(())) => return Ok((id, true)),
+            Poll::Ready(Err(reason)) => (reason, operations.reclaim(id)),
+        };
+        drop(state);
+        let (reason, sealed) = refused;
+        if let Some(sealed) = sealed {
+            batch.get().put_back(py, sealed);
+        }
+        Err(delivery::send_error(py, &reason))
+    }
+
+    /// Ends an operation that was refused or cancelled, and returns its batch to the object, unless it was accepted.
+    fn reclaim(&self, py: Python<'_>, id: OperationId, batch: &Bound<'_, KafkaBatch>) -> bool {
+        let sealed = self.state(py).operations.reclaim(id);
+        let is_reclaimed = sealed.is_some();
+        if let Some(sealed) = sealed {
+            batch.get().put_back(py, sealed);
+        }
+        is_reclaimed
+    }
+
+    /// Begins to send a message. Returns the operation.
+    #[pyo3(signature = (topic, message, partition, key, headers, timestamp_ms, correlation_id, reply_to))]
+    #[allow(clippy::too_many_arguments)]
+    fn send(
+        &self,
+        py: Python<'_>,
+        topic: &str,
+        message: Bound<'_, PyAny>,
+        partition: Option<i32>,
+        key: Option<&Bound<'_, PyAny>>,
+        headers: Option<&Bound<'_, PyAny>>,
+        timestamp_ms: Option<i64>,
+        correlation_id: Option<&str>,
+        reply_to: &str,
+    ) -> PyResult<OperationId> {
+        let args = Args { timestamp_ms, headers, reply_to, correlation_id, key };
+        KafkaBatch::with_record(&args, &Arg::Given(message), &Arg::Missing, "send", |record| {
+            let mut state = self.state(py);
+            let State { producer, operations, .. } = &mut *state;
+            let to = Destination::from((topic, partition));
+            let (id, waker) = operations.next_id();
+            let sent = match external::try_send(producer, to, &record, waker) {
+                Ok(Some(pending)) => Ok(operations.insert_record(id, pending)),
+                Ok(None) => OwnedRecord::new(&record)
+                    .map(|record| operations.enqueue(id, producer.clone(), topic.to_owned(), partition, record))
+                    .map_err(EnqueueErrorReason::Append),
+                Err(reason) => Err(reason),
+            };
+            drop(state);
+            sent.map(|()| id).map_err(|reason| match reason {
+                EnqueueErrorReason::Append(error) => Refusal::Invalid(error).into_exception(py, None),
+                EnqueueErrorReason::Send(reason) => delivery::send_error(py, &reason),
+                other => exception(py, "SendError", (other.to_string(), false)),
+            })
+        })
+    }
+
+    /// Begins to look up a topic's number of partitions.
+    fn partition_count(&self, py: Python<'_>, topic: String) -> OperationId {
+        let mut state = self.state(py);
+        let State { producer, operations, .. } = &mut *state;
+        operations.partition_count(producer.clone(), topic)
+    }
+
+    /// Begins a flush.
+    fn flush(&self, py: Python<'_>) -> OperationId {
+        let mut state = self.state(py);
+        let State { producer, operations, .. } = &mut *state;
+        operations.flush(producer.clone())
+    }
+
+    /// Begins to close the producer: after a flush, or immediately.
+    fn close(&self, py: Python<'_>, at_once: bool) -> OperationId {
+        let mut state = self.state(py);
+        let State { producer, operations, .. } = &mut *state;
+        operations.close(producer.clone(), at_once)
+    }
+
+    /// Ends an operation. What is accepted is still sent.
+    fn cancel(&self, py: Python<'_>, id: OperationId) {
+        let cancelled = self.state(py).operations.remove(id);
+        drop(cancelled);
+    }
+
+    fn connected(&self, py: Python<'_>, connection: u64) {
+        let mut state = self.state(py);
+        if let Some(id) = state.connections.id(connection) {
+            state.driver.handle_input(Input::Connected(id));
+        }
+    }
+
+    fn received(&self, py: Python<'_>, connection: u64, bytes: &Bound<'_, PyBytes>) {
+        let mut state = self.state(py);
+        if let Some(id) = state.connections.id(connection) {
+            state.driver.handle_input(Input::Received(id, bytes.as_bytes()));
+        }
+    }
+
+    /// Records that frames were sent. Returns whether `pump` is to be called.
+    fn transmitted(&self, py: Python<'_>, connection: u64, frames: usize) -> bool {
+        let mut state = self.state(py);
+        let id = state.connections.id(connection);
+        id.is_some_and(|id| state.driver.transmitted(id, frames))
+    }
+
+    /// Records the end of a connection: `refused`, `untrusted`, `no tls`, `by peer` or `broken`.
+    fn disconnected(
+        &self,
+        py: Python<'_>,
+        connection: u64,
+        how: &str,
+        errno: Option<i32>,
+        text: Option<String>,
+    ) -> PyResult<()> {
+        let how = match how {
+            "refused" => Disconnect::NotConnected,
+            "untrusted" => Disconnect::Untrusted,
+            "no tls" => Disconnect::NoTls,
+            "by peer" => Disconnect::ByPeer,
+            "broken" => Disconnect::Broken,
+            other => return Err(PyValueError::new_err(format!("no connection ends by {other:?}"))),
+        };
+        let error = errno.map(io::Error::from_raw_os_error).or_else(|| text.map(io::Error::other));
+        let mut state = self.state(py);
+        if let Some(id) = state.connections.remove(connection) {
+            state.driver.disconnected(id, how, error);
+        }
+        Ok(())
+    }
+
+    /// Returns what is to be done, the seconds until this is to be called again at the latest, and whether it is to be called
+    /// again after other tasks have run.
+    fn pump<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Option<f64>, bool)> {
+        let mut actions = Vec::new();
+        let collected = logs::Collected::begin();
+        let mut state = self.state(py);
+        let deadline = state.pump(&self.ready, &mut actions);
+        drop(state);
+        actions.extend(collected.end().into_iter().map(Action::Log));
+        let seconds = deadline.map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64());
+        let list = PyList::empty(py);
+        for action in actions {
+            list.append(action.into_object(py, self.flags())?)?;
+        }
+        Ok((list, seconds, self.ready.take_woken()))
+    }
+}
+
+impl State {
+    /// Does all that can be done now. Returns the deadline.
+    fn pump(&mut self, ready: &Arc<Ready>, actions: &mut Vec<Action>) -> Option<Instant> {
+        let Self { driver, connections, operations, .. } = self;
+        let waker = Waker::from(Arc::clone(ready));
+        let mut has_ended = false;
+        loop {
+            let deadline = loop {
+                match driver.next_step() {
+                    ExternalStep::Connect { connection, host, port, failures } => {
+                        let connection = connections.insert(connection);
+                        actions.push(Action::Connect { connection, host, port, failures });
+                    }
+                    ExternalStep::Transmit { connection, bytes } => {
+                        if let Some(connection) = connections.number(connection) {
+                            actions.push(Action::Transmit { connection, bytes });
+                        }
+                    }
+                    ExternalStep::Close(connection) => {
+                        actions.extend(connections.close(connection).map(Action::Close));
+                    }
+                    ExternalStep::Wait(deadline) => break deadline,
+                    ExternalStep::End => {
+                        has_ended = true;
+                        break None;
+                    }
+                }
+            };
+            ready.take_woken();
+            let is_ready = operations.poll_ready(actions);
+            let has_commands = !has_ended && driver.poll_commands(&Context::from_waker(&waker)).is_ready();
+            if !is_ready && !has_commands {
+                if has_ended {
+                    actions.push(Action::End);
+                }
+                return deadline;
+            }
+        }
+    }
+}
+
+/// Returns the names of all settings.
+#[pyfunction]
+pub(crate) fn setting_names() -> Vec<&'static str> {
+    external::setting_names().collect()
+}
