@@ -238,5 +238,7 @@ class Producer:
         bound = cast("Driver | None", getattr(self, "_bound", None))  # None if the constructor has failed
         if bound is None or self._is_closed or getpid() != self._pid:
             return
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
-        bound.abandon()
+        try:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
+        finally:
+            bound.abandon()
