@@ -33,6 +33,8 @@ class Driver:
         self.context = context
         self.has_ended = False
         self._connections: dict[int, Connection] = {}
+        self._closing: set[Connection] = set()
+        self._all_closed: asyncio.Future[None] | None = None
         self._accepting: dict[int, asyncio.Future[None]] = {}
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -155,6 +157,24 @@ class Driver:
                 connection.close()
             self._connections.clear()
 
+    def closing(self, connection: Connection) -> None:
+        """Note a connection that has bytes to write before it is closed."""
+        self._closing.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """Note the end of such a connection."""
+        self._closing.discard(connection)
+        if not self._closing and self._all_closed is not None and not self._all_closed.done():
+            self._all_closed.set_result(None)
+
+    async def wait_closed(self) -> None:
+        """Wait until all bytes of closed connections are written, for as long as connecting may take."""
+        if self._closing:
+            self._all_closed = self.loop.create_future()
+            await asyncio.wait([self._all_closed], timeout=self.machine.setup_timeout)
+            for connection in tuple(self._closing):
+                connection.abort()
+
     def ended(self, number: int, how: str, error: BaseException | None) -> None:
         """Report the end of a connection."""
         if self._connections.pop(number, None) is None:
@@ -234,7 +254,8 @@ class Connection(asyncio.Protocol):
         machine = self._driver.machine
         self._reports_writes = machine.transmitted(self._number, 0)
         if self._reports_writes:
-            # Then writing is paused exactly while bytes are left. Over TLS the limit is that of the bytes to be encrypted.
+            # Then writing is paused exactly while bytes are left. Over TLS these are the bytes that are to be encrypted: some of
+            # the encrypted ones may be left.
             transport.set_write_buffer_limits(high=0 if self._driver.context is None else 1, low=0)
         machine.connected(self._number)
         self._driver.stir()
@@ -247,6 +268,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Report the end of the connection."""
         self._transport = None
+        self._driver.closed(self)
         how = "by peer" if exc is None else _how(exc, "broken")
         self._driver.ended(self._number, how, exc)
 
@@ -277,10 +299,18 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Drop the connection, or the attempt."""
         self._is_closed = True
+        if self._transport is None:
+            self._task.cancel()
+        elif self._reports_writes and self._driver.context is not None:
+            self._driver.closing(self)
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    def abort(self) -> None:
+        """Drop the connection with all unsent bytes."""
         if self._transport is not None:
             self._transport.abort()
-        else:
-            self._task.cancel()
 
 
 def _how(error: BaseException, otherwise: str) -> str:

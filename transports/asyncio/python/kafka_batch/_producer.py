@@ -217,6 +217,7 @@ class Producer:
         driver = self._driver()
         self._is_closed = True
         await driver.result_of(self._machine.close(at_once))
+        await driver.wait_closed()
 
     async def __aenter__(self) -> Self:
         """Bind the producer to the running event loop."""
