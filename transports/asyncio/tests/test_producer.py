@@ -120,7 +120,8 @@ def test_a_hundred_tasks_share_one_producer(cluster: Cluster) -> None:
 
 def test_messages_are_gathered_as_the_settings_say(cluster: Cluster) -> None:
     async def main() -> None:
-        async with Producer(bootstrap_servers=cluster.bootstrap_servers, linger_ms=3_600_000, batch_size=500) as producer:
+        servers = cluster.bootstrap_servers
+        async with Producer(bootstrap_servers=servers, linger_ms=3_600_000, batch_size=500) as producer:
             sending = [asyncio.ensure_future(producer.send("t", "x" * 100, partition=0)) for _ in range(5)]
             first = await sending[0]
             assert (first.topic, first.partition, first.offset) == ("t", 0, 0) and first.timestamp > 0

@@ -73,7 +73,9 @@ class Producer:
         if self._machine.over_tls:
             ssl_context = ssl.create_default_context() if ssl_context is None else ssl_context
         elif ssl_context is not None:
-            raise ConfigError("there is an ssl_context, and the protocol is one without TLS: set security_protocol to ssl or sasl_ssl")
+            raise ConfigError(
+                "there is an ssl_context, and the protocol is one without TLS: set security_protocol to ssl or sasl_ssl"
+            )
         self._context = ssl_context
 
     def _driver(self) -> Driver:
@@ -132,7 +134,7 @@ class Producer:
         driver = self._driver()
         if batch.is_transactional:
             raise ValueError("the batch has is_transactional=True, and this producer has no transactions")
-        if batch._is_slow_to_seal():  # pyright: ignore[reportPrivateUsage]
+        if batch._is_slow_to_seal():
             await asyncio.to_thread(batch.seal)
         return await driver.send_batch(batch, topic, partition)
 

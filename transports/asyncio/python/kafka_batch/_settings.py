@@ -34,7 +34,9 @@ class Settings(TypedDict, total=False):
     compression_zstd_level: int
     compression_lz4_level: int
     batch_size: int
-    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+    security_protocol: Literal[
+        "plaintext", "ssl", "sasl_plaintext", "sasl_ssl", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"
+    ]
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
     sasl_username: str
     sasl_password: str

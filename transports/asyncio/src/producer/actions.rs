@@ -17,7 +17,7 @@ use crate::errors::exception;
 
 /// What an operation resolves to.
 pub(super) enum Outcome {
-    Batch(Result<kafka_batch_core::Delivery, DeliveryError>),
+    Batch(Box<Result<kafka_batch_core::Delivery, DeliveryError>>),
     Refused(SendErrorReason),
     /// With the topic.
     Record(String, Result<RecordDelivery, RecordDeliveryError>),
@@ -32,7 +32,7 @@ pub(super) enum Action {
     Transmit { connection: u64, bytes: Vec<Bytes> },
     Close(u64),
     Accepted(OperationId),
-    Outcome(OperationId, Box<Outcome>),
+    Outcome(OperationId, Outcome),
     Log(Line),
     End,
 }
@@ -72,8 +72,10 @@ fn frame<'py>(py: Python<'py>, segments: &[Bytes]) -> PyResult<Bound<'py, PyByte
 impl Outcome {
     fn into_object(self, py: Python<'_>, flags: Flags) -> PyResult<Bound<'_, PyAny>> {
         match self {
-            Self::Batch(Ok(delivery)) => Ok(Bound::new(py, Delivery::new(delivery, flags))?.into_any()),
-            Self::Batch(Err(error)) => Err(delivery::delivery_error(py, error, flags)),
+            Self::Batch(outcome) => match *outcome {
+                Ok(delivery) => Ok(Bound::new(py, Delivery::new(delivery, flags))?.into_any()),
+                Err(error) => Err(delivery::delivery_error(py, error, flags)),
+            },
             Self::Refused(reason) | Self::Partitions(Err(reason)) => Err(delivery::send_error(py, &reason)),
             Self::Record(topic, Ok(delivery)) => {
                 Ok(Bound::new(py, delivery::RecordDelivery::new(topic, delivery))?.into_any())

@@ -158,7 +158,10 @@ impl Machine {
             let to = Destination::from((topic, partition));
             let (id, waker) = operations.next_id();
             let sent = match external::try_send(producer, to, &record, waker) {
-                Ok(Some(pending)) => Ok(operations.insert_record(id, pending)),
+                Ok(Some(pending)) => {
+                    operations.insert_record(id, pending);
+                    Ok(())
+                }
                 Ok(None) => OwnedRecord::new(&record)
                     .map(|record| operations.enqueue(id, producer.clone(), topic.to_owned(), partition, record))
                     .map_err(EnqueueErrorReason::Append),

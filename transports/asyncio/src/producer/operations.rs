@@ -190,7 +190,7 @@ impl Operations {
             let mut context = Context::from_waker(waker);
             if let Poll::Ready(outcome) = operation.poll(id, &mut context, actions) {
                 let is_refused = matches!(operation, Operation::RefusedBatch(_));
-                actions.push(Action::Outcome(id, Box::new(outcome)));
+                actions.push(Action::Outcome(id, outcome));
                 if !is_refused {
                     self.each.remove(&id);
                 }
@@ -215,7 +215,7 @@ impl Operation {
                     }
                 },
                 Self::RefusedBatch(_) => return Poll::Pending,
-                Self::Batch(pending) => return Pin::new(pending).poll(context).map(Outcome::Batch),
+                Self::Batch(pending) => return Pin::new(pending).poll(context).map(Box::new).map(Outcome::Batch),
                 Self::AcceptRecord(future) => match std::task::ready!(future.as_mut().poll(context)) {
                     Ok(pending) => Self::Record(pending),
                     Err(error) => return Poll::Ready(Outcome::RecordRefused(error)),
