@@ -10,7 +10,6 @@
 //! ```
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -203,13 +202,53 @@ pub fn try_send(
     producer.inner.try_enqueue(to, record, &mut Waited::default(), Some(waker)).map(Result::ok)
 }
 
-/// Returns a future of [`Producer::flush`] that has its own handle.
-pub fn flush(producer: &Producer) -> impl Future<Output = Result<(), kafka_batch_core::FlushError>> + Send + 'static {
-    let producer = producer.clone();
-    async move { producer.flush().await }
-}
-
 /// Returns the names of all settings.
 pub fn setting_names() -> impl Iterator<Item = &'static str> {
     settings::table::names()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+
+    use kafka_batch_core::{KafkaBatch, Record};
+
+    use super::*;
+
+    fn new(settings: &[(&str, &str)]) -> Result<(Producer, ExternalDriver), ConfigError> {
+        let settings = settings.iter().map(|(name, value)| (String::from(*name), String::from(*value)));
+        ExternalDriver::new(settings, BatchOptions::default(), false, 1)
+    }
+
+    #[test]
+    fn tls_is_up_to_the_event_loop() {
+        let brokers = ("bootstrap.servers", "broker:1");
+        assert!(!new(&[brokers]).unwrap().1.is_over_tls());
+        assert!(new(&[brokers, ("security.protocol", "ssl")]).unwrap().1.is_over_tls());
+        let error = new(&[brokers, ("security.protocol", "ssl"), ("ssl.key.pem", "secret")]).unwrap_err().to_string();
+        assert!(error.contains("ssl.key.pem") && error.contains("event loop") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_batch_that_is_not_accepted_stays_with_the_caller() {
+        let (producer, mut driver) = new(&[("bootstrap.servers", "broker:1")]).unwrap();
+        let mut batch = KafkaBatch::new(0);
+        batch.extend([Record::new("x")]).unwrap();
+        let sealed = batch.seal().unwrap();
+        let needed = Permits { records: 1, bytes: sealed.size() };
+        let mut held = Some(sealed);
+        let mut context = Context::from_waker(Waker::noop());
+        {
+            let sending = send_sealed(producer.clone(), "t".into(), None, needed, || held.take());
+            assert!(pin!(sending).poll(&mut context).is_pending(), "the topic is looked up");
+        }
+        assert!(driver.poll_commands(&context).is_ready());
+        assert!(matches!(driver.next_step(), ExternalStep::Connect { ref host, port: 1, .. } if host == "broker"));
+        let excessive = Permits { bytes: usize::MAX, ..needed };
+        let sending = send_sealed(producer, "t".into(), None, excessive, || held.take());
+        let Poll::Ready(Err(refused)) = pin!(sending).poll(&mut context) else { panic!("it is not refused") };
+        assert!(matches!(refused, SendErrorReason::ExceedsBufferMemory { .. }), "{refused}");
+        assert!(held.is_some());
+    }
 }

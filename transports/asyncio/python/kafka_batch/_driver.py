@@ -175,7 +175,7 @@ class Driver:
             for connection in tuple(self._closing):
                 connection.abort()
 
-    def ended(self, number: int, how: str, error: BaseException | None) -> None:
+    def ended(self, number: int, how: str, error: BaseException | None, *, is_stirring: bool = True) -> None:
         """Report the end of a connection."""
         if self._connections.pop(number, None) is None:
             return
@@ -184,7 +184,8 @@ class Driver:
             errno = error.errno
         text = None if error is None else str(error) or type(error).__name__
         self.machine.disconnected(number, how, errno, text)
-        self.stir()
+        if is_stirring:
+            self.stir()
 
 
 class Connection(asyncio.Protocol):
@@ -195,6 +196,7 @@ class Connection(asyncio.Protocol):
         self._driver = driver
         self._number = number
         self._transport: asyncio.Transport | None = None
+        self._is_made = False
         self._is_closed = False
         self._reports_writes = False
         self._is_paused = False
@@ -219,12 +221,15 @@ class Connection(asyncio.Protocol):
                     await asyncio.wait_for(attempt, share)
                     return
                 except (OSError, asyncio.TimeoutError) as error:
-                    if number == len(addresses) - 1 or isinstance(error, ssl.SSLError):
+                    if self._is_made or number == len(addresses) - 1 or isinstance(error, ssl.SSLError):
                         raise
         except asyncio.CancelledError:
-            self._driver.ended(self._number, "refused", None)  # unless the machine has cancelled it
+            # By the machine, or because the event loop ends: then no other attempt is to begin meanwhile.
+            self._driver.ended(self._number, "refused", None, is_stirring=False)
             raise
         except Exception as error:
+            if self._is_made:
+                return
             # A server without TLS closes the connection, or answers with something else.
             is_cut = isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError))
             no_tls = context is not None and is_cut
@@ -250,7 +255,7 @@ class Connection(asyncio.Protocol):
         if self._is_closed:
             transport.abort()
             return
-        self._transport = transport
+        self._transport, self._is_made = transport, True
         machine = self._driver.machine
         self._reports_writes = machine.transmitted(self._number, 0)
         if self._reports_writes:
