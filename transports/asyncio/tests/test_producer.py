@@ -412,7 +412,9 @@ def test_uvloop_runs_it(cluster: Cluster) -> None:
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
+    cluster.wait_for_records(2000, "t", 0)
     assert values(cluster) == [str(n).encode() for n in range(1000)] * 2
+    assert len(cluster.wait_for_records(2, "t", 1)) == 2
 
 
 @pytest.mark.broker
