@@ -41,7 +41,7 @@ async def ours(brokers: str, topic: str, size: int, records: int) -> None:
         waiting: list[asyncio.Future[object]] = []
         while sent < records:
             batch = producer.batch()
-            sent += batch.fill_from(values[: records - sent])
+            sent += batch.fill_from(values, max(0, len(values) - (records - sent)))
             waiting.append(await producer.send_batch(batch, topic, partition=0))  # type: ignore[arg-type]
             if len(waiting) >= max(IN_FLIGHT, (1 << 20) // size):
                 await waiting.pop(0)

@@ -8,6 +8,7 @@ import os
 import threading
 import uuid
 import warnings
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -235,11 +236,12 @@ def test_what_was_accepted_is_sent_after_the_last_reference_is_gone(cluster: Clu
     async def main() -> None:
         producer = Producer(bootstrap_servers=cluster.bootstrap_servers)
         outcomes = [await producer.send_batch(KafkaBatch(str(n)), "t", partition=0) for n in range(5)]
+        driver = weakref.ref(producer._driver())  # pyright: ignore[reportPrivateUsage]
         with pytest.warns(ResourceWarning, match="unclosed <Producer: 127"):
             del producer
             gc.collect()
         assert [(await outcome).base_offset for outcome in outcomes] == list(range(5))
-        await until(lambda: len(asyncio.all_tasks()) == 2)
+        await until(lambda: gc.collect() >= 0 and driver() is None)
 
     run(main)
     assert values(cluster) == [b"0", b"1", b"2", b"3", b"4"]
