@@ -30,7 +30,7 @@ impl Checked {
         if let Err(error) = self.try_take(step) {
             panic!("{error}");
         }
-        assert!(self.0.batch().to_string().contains("records"));
+        assert!(self.0.batch().to_string().contains(" record"));
     }
 
     fn try_take(&mut self, step: &Step) -> TestCaseResult {
