@@ -81,7 +81,7 @@ fn shown(topic: &str, partition: Option<i32>, f: &mut fmt::Formatter<'_>) -> fmt
 pub struct RecordDelivery {
     /// The partition that has the record.
     pub partition: i32,
-    /// The record's offset; `None` if it is not known, as with `acks=0`.
+    /// The record's offset; `None` if it is not known: with `acks=0`, or if its batch was split and another part failed.
     pub offset: Option<i64>,
     /// The record's timestamp: the broker's append time if the topic has `message.timestamp.type=LogAppendTime`,
     /// otherwise the record's own; [`Timestamp::NO_TIMESTAMP`] in magic 0.
@@ -229,6 +229,7 @@ impl RecordDeliveryError {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self.rejection {
+            _ if self.fate == Fate::Written => false,
             Rejection::Unnamed => self.reason.is_retriable(),
             Rejection::This(_) => false,
             Rejection::Others => true,

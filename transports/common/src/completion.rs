@@ -116,10 +116,14 @@ impl Outcome {
                     Fates::All(fate) => *fate,
                     Fates::Each(fates) => fates.get(index).copied().unwrap_or(Fate::Unknown),
                 };
+                if fate == Fate::Written {
+                    // A part of its batch was delivered, and another part failed, whose error has no offsets.
+                    return Ok(RecordDelivery::new(to.partition, None, timestamp));
+                }
                 let own = rejected.iter().find(|error| error.position == index);
                 let rejection = match own {
                     Some(error) => Rejection::This(error.message.clone()),
-                    None if rejected.is_empty() => Rejection::Unnamed,
+                    None if rejected.is_empty() || fate != Fate::NotWritten => Rejection::Unnamed,
                     None => Rejection::Others,
                 };
                 Err(RecordDeliveryError::new(to.clone(), Arc::clone(reason), fate, rejection))
@@ -352,10 +356,26 @@ mod tests {
         let fates = vec![Fate::Written, Fate::Unknown, Fate::NotWritten];
         completer.complete(Err(DeliveryError::from_fates(to(), FailureReason::Closed, fates.clone(), batch)));
         let found = pending.each_mut().map(|pending| match poll(pending) {
-            Poll::Ready(Err(error)) => error.fate,
+            Poll::Ready(Ok(delivery)) => (Fate::Written, delivery.offset),
+            Poll::Ready(Err(error)) => (error.fate, None),
+            Poll::Pending => panic!("no outcome"),
+        });
+        assert_eq!(found.map(|(fate, _)| fate)[..], fates);
+        assert_eq!(found[0].1, None, "its offset is not known");
+    }
+
+    #[test]
+    fn only_a_record_that_is_not_written_is_to_be_sent_again_because_others_were_rejected() {
+        let (batch, completer, mut pending) = three();
+        let reason = BrokerError::new(ApiKey::Produce, ErrorCode::MESSAGE_TOO_LARGE).into();
+        let error = DeliveryError::from_fates(to(), reason, vec![Fate::Written, Fate::NotWritten, Fate::Unknown], batch);
+        completer.complete(Err(error.with_record_errors(vec![RecordError::new(1, None)])));
+        assert!(matches!(poll(&mut pending[0]), Poll::Ready(Ok(_))), "it is in the log");
+        let rejections = [1, 2].map(|position: usize| match poll(&mut pending[position]) {
+            Poll::Ready(Err(error)) => (error.is_retriable(), error.rejection),
             other => panic!("{other:?}"),
         });
-        assert_eq!(found[..], fates);
+        assert_eq!(rejections, [(false, Rejection::This(None)), (false, Rejection::Unnamed)]);
     }
 
     #[test]
