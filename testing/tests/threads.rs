@@ -3,7 +3,10 @@
 
 mod common;
 
+use std::io::Write as _;
+
 use common::{Client, batch};
+use kafka_batch_testing::wire::{self, api_versions::ApiVersionsRequest};
 use kafka_batch_testing::{ApiKey, Fault, FaultKind, TestCluster};
 
 fn threads() -> usize {
@@ -21,11 +24,23 @@ fn no_thread_remains() {
         cluster.inject_at(2, Fault::new(FaultKind::DropRequest));
         let request = clients[0].fetch_request(12, "t", 1);
         clients[1].send(ApiKey::Fetch, 12, &request);
-        let request = kafka_batch_testing::wire::fetch::FetchRequest { max_wait_ms: i32::MAX, ..request };
+        let request = wire::fetch::FetchRequest { max_wait_ms: i32::MAX, ..request };
         clients[0].send(ApiKey::Fetch, 12, &request);
         assert!(cluster.kill(3));
         assert!(threads() > before);
         drop(cluster);
         assert_eq!(threads(), before);
     }
+    // A client that does not read what is left to send when the broker closes the connection.
+    let cluster = TestCluster::start();
+    let mut client = std::net::TcpStream::connect(cluster.bootstrap_servers()).unwrap();
+    let request = wire::request(ApiKey::ApiVersions, 0, 1, None, &ApiVersionsRequest::default());
+    client.write_all(&request.repeat(100_000)).unwrap();
+    client.write_all(&[0xff; 4]).unwrap();
+    let has_closed = || cluster.connection_count() == 0;
+    while !has_closed() {
+        std::thread::yield_now();
+    }
+    drop(cluster);
+    assert_eq!(threads(), before);
 }

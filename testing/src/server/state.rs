@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::memory::Inbox;
-use super::tcp::Outgoing;
+use super::tcp::{Finishing, Outgoing};
 use crate::Moment;
 use crate::broker::BrokerAction;
 use crate::broker::release::Release;
@@ -56,6 +56,8 @@ struct State {
     /// When the clock thread wakes up.
     alarm: Option<Moment>,
     is_closing: bool,
+    /// Connections that are closed once everything was sent.
+    finishing: Vec<Finishing>,
     /// The threads of connections.
     threads: Vec<JoinHandle<()>>,
 }
@@ -91,6 +93,7 @@ impl Shared {
             cuts: BTreeMap::new(),
             alarm: None,
             is_closing: false,
+            finishing: Vec::new(),
             threads: Vec::new(),
         };
         Self {
@@ -124,13 +127,14 @@ impl Shared {
 
     /// Waits until `condition` returns something.
     pub(super) fn wait_for<T>(&self, limit: Duration, mut condition: impl FnMut(&Engine) -> Option<T>) -> Option<T> {
-        let until = Instant::now() + limit;
+        let until = Instant::now().checked_add(limit); // `None` is never
         let mut state = lock(&self.state);
         loop {
             if let Some(found) = condition(&state.engine) {
                 return Some(found);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left =
+                until.map_or(Duration::from_secs(3_600), |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return None;
             }
@@ -269,6 +273,7 @@ impl Shared {
         let mut wakers = Wakers::default();
         let numbers: Vec<u64> = state.connections.keys().copied().collect();
         numbers.into_iter().for_each(|number| state.abort(number, &mut wakers));
+        std::mem::take(&mut state.finishing).into_iter().for_each(Finishing::abort);
         let threads = std::mem::take(&mut state.threads);
         drop(state);
         self.alarm_changed.notify_all();
@@ -338,7 +343,10 @@ impl State {
     /// Closes a connection after everything was sent.
     fn close(&mut self, connection: u64, wakers: &mut Wakers) {
         match self.connections.remove(&connection).map(|connection| connection.client) {
-            Some(ClientEnd::Tcp(outgoing)) => outgoing.finish(),
+            Some(ClientEnd::Tcp(outgoing)) => {
+                self.finishing.retain(|other| !other.is_closed());
+                self.finishing.push(outgoing.finish());
+            }
             Some(ClientEnd::Memory(inbox)) => wakers.0.extend(inbox.close()),
             None => {}
         }

@@ -3,9 +3,9 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -73,11 +73,14 @@ fn accept(listener: &TcpListener, is_stopping: &AtomicBool) -> Option<TcpStream>
 fn serve(stream: TcpStream, broker: i32, shared: &Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (sender, receiver) = mpsc::channel();
-    let (reading, writing) = (stream.try_clone()?, stream.try_clone()?);
-    let Some(number) = shared.connect(broker, LISTENER, ClientEnd::Tcp(Outgoing { bytes: sender, stream })) else {
+    let reading = stream.try_clone()?;
+    let stream = Arc::new(stream);
+    let Some(number) =
+        shared.connect(broker, LISTENER, ClientEnd::Tcp(Outgoing { bytes: sender, stream: Arc::clone(&stream) }))
+    else {
         return Ok(());
     };
-    let writer = thread::Builder::new().name(format!("kafka writer {number}")).spawn(move || write(writing, &receiver));
+    let writer = thread::Builder::new().name(format!("kafka writer {number}")).spawn(move || write(&stream, &receiver));
     let writer = writer.inspect_err(|_| shared.client_closed(number))?;
     shared.add_thread(writer);
     let of_reader = Arc::clone(shared);
@@ -101,7 +104,7 @@ fn read(mut stream: TcpStream, number: u64, shared: &Shared) {
     shared.client_closed(number);
 }
 
-fn write(mut stream: TcpStream, receiver: &Receiver<Bytes>) {
+fn write(mut stream: &TcpStream, receiver: &Receiver<Bytes>) {
     for bytes in receiver {
         if stream.write_all(&bytes).is_err() {
             break;
@@ -115,7 +118,7 @@ fn write(mut stream: TcpStream, receiver: &Receiver<Bytes>) {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     bytes: Sender<Bytes>,
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
 }
 
 impl Outgoing {
@@ -124,13 +127,31 @@ impl Outgoing {
         let _ = self.bytes.send(bytes);
     }
 
-    /// Closes the connection after everything was sent.
-    pub(super) fn finish(self) {
-        drop(self.bytes);
+    /// Closes the connection after everything was sent. Returns what can still close it at once, until then.
+    pub(super) fn finish(self) -> Finishing {
+        Finishing(Arc::downgrade(&self.stream))
     }
 
     /// Closes the connection at once.
     pub(super) fn abort(self) {
         let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// A connection that is closed once everything was sent, which a client that does not read may prevent.
+#[derive(Debug)]
+pub(super) struct Finishing(Weak<TcpStream>);
+
+impl Finishing {
+    /// Returns `true` if it is closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// Closes the connection at once.
+    pub(super) fn abort(self) {
+        if let Some(stream) = self.0.upgrade() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }

@@ -368,7 +368,8 @@ mod tests {
     fn only_a_record_that_is_not_written_is_to_be_sent_again_because_others_were_rejected() {
         let (batch, completer, mut pending) = three();
         let reason = BrokerError::new(ApiKey::Produce, ErrorCode::MESSAGE_TOO_LARGE).into();
-        let error = DeliveryError::from_fates(to(), reason, vec![Fate::Written, Fate::NotWritten, Fate::Unknown], batch);
+        let error =
+            DeliveryError::from_fates(to(), reason, vec![Fate::Written, Fate::NotWritten, Fate::Unknown], batch);
         completer.complete(Err(error.with_record_errors(vec![RecordError::new(1, None)])));
         assert!(matches!(poll(&mut pending[0]), Poll::Ready(Ok(_))), "it is in the log");
         let rejections = [1, 2].map(|position: usize| match poll(&mut pending[position]) {

@@ -160,17 +160,21 @@ impl Executor {
 
     /// Drops all tasks: those of the code under test first.
     pub(crate) fn drop_tasks(&mut self) -> Result<(), Cause> {
+        let mut result = Ok(());
         while !self.tasks.is_empty() || !self.state.borrow().spawned.is_empty() {
             let mut tasks: Vec<_> = mem::take(&mut self.tasks).into_values().collect();
             tasks.sort_by_key(|task| task.owner == Owner::Driver);
+            let tasks = tasks.into_iter().map(|task| (task.owner, task.future));
             let spawned = mem::take(&mut self.state.borrow_mut().spawned);
-            let dropped = catch_panic(|| {
-                drop(tasks);
-                drop(spawned);
-            });
-            dropped.map_err(|message| Cause::Panic { message, is_driver: false })?;
+            // One by one: a second panic while the first one unwinds would abort the process.
+            for (owner, future) in tasks.chain(spawned) {
+                let is_driver = owner == Owner::Driver;
+                if let Err(message) = catch_panic(|| drop(future)) {
+                    result = result.and(Err(Cause::Panic { message, is_driver }));
+                }
+            }
         }
-        Ok(())
+        result
     }
 }
 

@@ -106,7 +106,8 @@ impl World {
 
     /// Adds a line to the dialogue that is printed if the run fails.
     pub fn note(&self, line: impl fmt::Display) {
-        self.state.borrow_mut().say(|| format!("note: {line}"));
+        let line = format!("note: {line}"); // may use this world
+        self.state.borrow_mut().say(|| line);
     }
 
     /// Spawns a task. A panic in it fails the run. Dropping the handle does not cancel it; the end of the run does.

@@ -128,6 +128,35 @@ fn runs_that_do_not_end_are_reported() {
 }
 
 #[test]
+fn what_panics_while_it_is_dropped_is_reported_and_the_rest_is_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let found = cause(&calm(), async |world| {
+        for _ in 0..2 {
+            let bomb = Bomb;
+            drop(world.spawn(async move {
+                pending::<()>().await;
+                drop(bomb);
+            }));
+        }
+        world.sleep(Duration::from_millis(1)).await;
+    });
+    assert!(matches!(&found, Some(Cause::Panic { message, .. }) if message.starts_with("dropped")), "{found:?}");
+}
+
+#[test]
+fn a_note_may_use_the_world_that_it_is_for() {
+    let ended = calm().run(1, async |world: World| {
+        world.note(format_args!("{world:?}"));
+    });
+    assert!(ended.is_ok());
+}
+
+#[test]
 fn a_panic_is_reported_with_its_place() {
     let found = cause(&calm(), async |world| world.spawn(async { panic!("the order is wrong") }).await);
     let Some(Cause::Panic { message, is_driver: false }) = found else { panic!("{found:?}") };
