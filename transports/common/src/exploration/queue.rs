@@ -181,7 +181,7 @@ impl Handle {
     async fn enqueue(&self, value: &str) -> Result<PendingRecord, EnqueueErrorReason> {
         let (mut waited, options) = (Waited { known: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
         loop {
-            match self.0.append(("t", 0).into(), &Record::new(value), MESSAGE, &mut waited, None, &options)? {
+            match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut waited, None, &options)? {
                 EnqueueOutcome::Accepted(pending) => return Ok(pending),
                 EnqueueOutcome::UnknownTopic => unreachable!("it is known"),
                 EnqueueOutcome::NoMemory => {
