@@ -30,6 +30,10 @@ const PREEMPTIONS: usize = 3;
 /// The limit of [`explore_all`], so that a scenario that has become too large is noticed.
 const MAX_SCHEDULES: usize = 400_000;
 
+/// The stack of each of shuttle's threads, in bytes. Its default of 32 KiB is too little for the driver in a debug build, and
+/// going past it ends the process.
+const STACK_SIZE: usize = 1 << 19;
+
 /// Runs a scenario with `schedules` random schedules, and with as many that have few preemptions. `EXPLORE_FACTOR` multiplies
 /// the number.
 fn explore(schedules: usize, scenario: fn()) {
@@ -49,7 +53,9 @@ fn explore_all(scenario: fn()) {
 fn run(kind: &str, scheduler: impl Scheduler + 'static, scenario: fn()) -> usize {
     let begun = Arc::new(AtomicUsize::new(0));
     let report = Report { kind, begun: Arc::clone(&begun) };
-    let schedules = Runner::new(scheduler, Config::new()).run(move || {
+    let mut config = Config::new();
+    config.stack_size = STACK_SIZE;
+    let schedules = Runner::new(scheduler, config).run(move || {
         begun.fetch_add(1, Ordering::Relaxed);
         scenario();
     });
