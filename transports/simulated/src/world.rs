@@ -1,12 +1,12 @@
 //! What the code under test gets: producers, time, tasks, the cluster.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, mem};
 
 use kafka_batch_testing::simulated::Random;
 use kafka_batch_transport::{ProducerBuilder, ProducerConfig};
@@ -60,10 +60,18 @@ impl World {
         SimulatedCluster::new(Rc::clone(&self.state))
     }
 
-    /// Waits for this simulated time.
+    /// Waits for this simulated time; with 0, lets other tasks run first.
     pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let at = self.state.borrow().now.saturating_add(time);
-        Timer::new(at, Owner::User)
+        let mut timer = Timer::new(self.state.borrow().now.saturating_add(time), Owner::User);
+        // Otherwise a loop that waits for no time would never return to the executor, which reports busy loops.
+        let mut yields = time.is_zero();
+        poll_fn(move |context| {
+            if mem::take(&mut yields) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Pin::new(&mut timer).poll(context)
+        })
     }
 
     /// Fails if the future takes longer than this simulated time.

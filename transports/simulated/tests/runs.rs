@@ -125,6 +125,12 @@ fn runs_that_do_not_end_are_reported() {
         .await;
     });
     assert_eq!(found, Some(Cause::BusyLoop));
+    let found = cause(&calm(), async |world| {
+        loop {
+            world.sleep(Duration::ZERO).await;
+        }
+    });
+    assert_eq!(found, Some(Cause::BusyLoop), "it waits, but for no time");
 }
 
 #[test]
