@@ -4,25 +4,25 @@
 //! lock is held to push or to swap, and while one message is encoded into the open batch of its partition; batches are sealed
 //! without it. Wakers are called after it is released, because they are foreign code.
 
-use std::collections::VecDeque;
+mod channel;
+mod messages;
+
 use std::future::poll_fn;
 use std::mem;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
 use kafka_batch_core::machine::CloseMode;
-use kafka_batch_core::{
-    BatchOptions, Destination, EnqueueErrorReason, KafkaBatch, Record, SealedBatch, SendErrorReason, TopicPartition,
-};
+use kafka_batch_core::{BatchOptions, KafkaBatch, SealedBatch, SendErrorReason, TopicPartition};
 
+pub(crate) use self::channel::Acceptance;
+pub(crate) use self::messages::{EnqueueOutcome, Waited};
 use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
 use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
-use crate::completion::PendingRecord;
-use crate::gathering::{GatherOutcome, Gathered, Gathering, PartitionId};
+use crate::gathering::{Gathered, Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender, lock, wake};
 use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
 use crate::sync::{Mutex, MutexGuard};
@@ -95,90 +95,6 @@ impl QueueState {
             Self::Closing | Self::Closed => Some(SendErrorReason::Closed),
             Self::Stopped => Some(SendErrorReason::Stopped),
         }
-    }
-}
-
-/// The outcome of [`CommandQueue::enqueue_message`], if there was no error.
-#[derive(Debug)]
-pub(crate) enum EnqueueOutcome {
-    Accepted(PendingRecord),
-    /// The topic's number of partitions has to be looked up.
-    UnknownTopic,
-    /// `buffer.memory` is full.
-    NoMemory,
-}
-
-/// What a message has waited for.
-#[derive(Debug, Default)]
-pub(crate) struct Waited<'a> {
-    /// The topic's number of partitions, if it was just looked up.
-    pub(crate) known: Option<NonZeroU32>,
-    /// Memory, if it was acquired before.
-    pub(crate) held: Option<HeldPermits<'a>>,
-}
-
-/// Memory that was acquired for a message. Released when it is dropped.
-#[derive(Debug)]
-pub(crate) struct HeldPermits<'a> {
-    queue: &'a CommandQueue,
-    permits: Permits,
-}
-
-impl Drop for HeldPermits<'_> {
-    fn drop(&mut self) {
-        if self.permits != Permits::default() {
-            self.queue.release(self.permits);
-        }
-    }
-}
-
-/// Accepts the batches of a channel.
-#[derive(Debug)]
-pub(crate) struct Acceptance<'a> {
-    queue: &'a CommandQueue,
-    acquiring: Acquiring<'a, State>,
-    /// The partitions of the batches that were accepted in one call.
-    partitions: Vec<i32>,
-}
-
-impl<'a> Acceptance<'a> {
-    pub(crate) const fn new(queue: &'a CommandQueue) -> Self {
-        Self { queue, acquiring: Acquiring::new(&queue.state), partitions: Vec::new() }
-    }
-
-    /// Removes batches from the front and accepts them, up to `limit`. Pending while there is no memory for the next one, in
-    /// the order of the calls; it must stay the first one then.
-    ///
-    /// # Errors
-    /// The producer is closed or has stopped.
-    pub(crate) fn poll(
-        &mut self,
-        batches: &mut VecDeque<SealedChannelBatch>,
-        limit: usize,
-        topic: &str,
-        context: &Context<'_>,
-    ) -> Poll<Result<(), SendErrorReason>> {
-        let needed = |batch: &SealedChannelBatch| batch.batch().map_or(Permits::default(), permits);
-        let mut accepted = 0;
-        while let Some(first) = batches.front().filter(|_| accepted < limit) {
-            let acquired = self.queue.poll_acquire(&mut self.acquiring, needed(first), context);
-            let mut state = ready!(acquired)?;
-            // Batches that fit are accepted without another look at the queue of waiting ones, which is empty.
-            loop {
-                let Some(batch) = batches.pop_front() else { break };
-                accepted += 1;
-                self.partitions.push(batch.partition());
-                self.queue.push_messages_before(&mut state, topic, batch.partition());
-                state.push_accepted(Command::SendFromChannel(batch));
-                match batches.front() {
-                    Some(next) if accepted < limit && state.semaphore.try_acquire(needed(next)) => {}
-                    _ => break,
-                }
-            }
-            unlock_and_wake(state);
-            self.queue.topics.all_accepted(topic, self.partitions.drain(..));
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -280,108 +196,6 @@ impl CommandQueue {
             let before = state.gathering.take_of(topic, partition);
             before.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
         }
-    }
-
-    /// Appends a message to the open batch of its partition, and accepts it. `needed` is the memory that it needs at most.
-    /// `waker` is called once the outcome is known, if the message is accepted.
-    ///
-    /// # Errors
-    /// No batch can hold the record, or the producer is closed or has stopped.
-    pub(crate) fn enqueue_message(
-        &self,
-        to: Destination<'_>,
-        record: &Record<'_>,
-        needed: usize,
-        waited: &mut Waited<'_>,
-        mut waker: Option<Waker>,
-        options: &BatchOptions,
-    ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
-        // The clock is read for each record: its timestamp is the time of the call, to the millisecond.
-        let now = self.clock.system_time();
-        let mut guard = lock(&self.state);
-        let state = &mut *guard;
-        if let Some(reason) = state.queue_state.refusal() {
-            return Err(reason.into());
-        }
-        let Waited { known, held } = waited;
-        let known = || known.or_else(|| self.topics.known(to.topic));
-        let pick = |partitions| self.topics.pick(to.topic, partitions);
-        let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
-            return Ok(EnqueueOutcome::UnknownTopic);
-        };
-        let needed = Permits { records: 1, bytes: needed };
-        // Memory that was acquired before, or none.
-        let acquired = match held {
-            Some(held) if held.permits == needed => mem::take(&mut held.permits),
-            _ if state.semaphore.is_available(needed) => Permits::default(),
-            _ => {
-                // Open batches hold memory, too.
-                let gathered = state.gathering.take_all();
-                gathered.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
-                state.gathering.forget_if_unused(partition);
-                unlock_and_wake(guard);
-                return Ok(EnqueueOutcome::NoMemory);
-            }
-        };
-        let produce_version = state.produce_version;
-        let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), self.clock.now());
-        let mut is_command = false;
-        let appended = loop {
-            match state.gathering.append(partition, record, now.into(), &mut waker, new_batch) {
-                Ok(GatherOutcome::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
-                Ok(GatherOutcome::Full(gathered)) => {
-                    self.push_gathered(state, *gathered);
-                    is_command = true;
-                    // Without a key, the next batch is one of another partition.
-                    match state.gathering.route(to, record.key, known, pick) {
-                        Some(next) => partition = next,
-                        None => break Err(None),
-                    }
-                }
-                Err(error) => break Err(Some(error)),
-            }
-        };
-        state.has_accepted |= appended.is_ok();
-        let used = appended.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
-        let granted = if acquired == Permits::default() {
-            state.semaphore.acquire_available(used);
-            Vec::new()
-        } else {
-            let mut surplus = acquired;
-            surplus -= used;
-            state.semaphore.release(surplus)
-        };
-        let mut wakes = is_command || appended.as_ref().is_ok_and(|(.., wakes)| *wakes);
-        if state.semaphore.has_waiters() {
-            // This message acquired its memory before them, and must not linger while they wait for it.
-            wakes |= state.gathering.set_due(partition);
-        }
-        if wakes {
-            unlock_and_wake(guard);
-        } else {
-            drop(guard);
-        }
-        granted.into_iter().for_each(wake);
-        match appended {
-            Ok((pending, ..)) => Ok(EnqueueOutcome::Accepted(pending)),
-            Err(None) => Ok(EnqueueOutcome::UnknownTopic),
-            Err(Some(error)) => Err(error.into()),
-        }
-    }
-
-    /// Waits for memory for one message, in the order of the calls.
-    ///
-    /// # Errors
-    /// The producer is closed or has stopped.
-    pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
-        let permits = Permits { records: 1, bytes };
-        let mut acquiring = Acquiring::new(&self.state);
-        poll_fn(|context| {
-            let acquired = self.poll_acquire(&mut acquiring, permits, context);
-            acquired.map_ok(|_guard| ()) // which is released here
-        })
-        .await?;
-        Ok(HeldPermits { queue: self, permits })
     }
 
     /// Polls for memory. If the caller has to wait, open batches are sent, because they hold memory, too.

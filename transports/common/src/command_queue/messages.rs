@@ -1,0 +1,152 @@
+//! Single messages: appended to the open batch of their partition, under the lock of the queue.
+
+use std::future::poll_fn;
+use std::mem;
+use std::num::NonZeroU32;
+use std::task::Waker;
+
+use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, SendErrorReason};
+
+use super::{CommandQueue, new_batch, unlock_and_wake};
+use crate::completion::PendingRecord;
+use crate::gathering::GatherOutcome;
+use crate::oneshot::{lock, wake};
+use crate::semaphore::{Acquiring, Permits};
+
+/// The outcome of [`CommandQueue::enqueue_message`], if there was no error.
+#[derive(Debug)]
+pub(crate) enum EnqueueOutcome {
+    Accepted(PendingRecord),
+    /// The topic's number of partitions has to be looked up.
+    UnknownTopic,
+    /// `buffer.memory` is full.
+    NoMemory,
+}
+
+/// What a message has waited for.
+#[derive(Debug, Default)]
+pub(crate) struct Waited<'a> {
+    /// The topic's number of partitions, if it was just looked up.
+    pub(crate) known: Option<NonZeroU32>,
+    /// Memory, if it was acquired before.
+    pub(crate) held: Option<HeldPermits<'a>>,
+}
+
+/// Memory that was acquired for a message. Released when it is dropped.
+#[derive(Debug)]
+pub(crate) struct HeldPermits<'a> {
+    queue: &'a CommandQueue,
+    permits: Permits,
+}
+
+impl Drop for HeldPermits<'_> {
+    fn drop(&mut self) {
+        if self.permits != Permits::default() {
+            self.queue.release(self.permits);
+        }
+    }
+}
+
+impl CommandQueue {
+    /// Appends a message to the open batch of its partition, and accepts it. `needed` is the memory that it needs at most.
+    /// `waker` is called once the outcome is known, if the message is accepted.
+    ///
+    /// # Errors
+    /// No batch can hold the record, or the producer is closed or has stopped.
+    pub(crate) fn enqueue_message(
+        &self,
+        to: Destination<'_>,
+        record: &Record<'_>,
+        needed: usize,
+        waited: &mut Waited<'_>,
+        mut waker: Option<Waker>,
+        options: &BatchOptions,
+    ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
+        // The clock is read for each record: its timestamp is the time of the call, to the millisecond.
+        let now = self.clock.system_time();
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        if let Some(reason) = state.queue_state.refusal() {
+            return Err(reason.into());
+        }
+        let Waited { known, held } = waited;
+        let known = || known.or_else(|| self.topics.known(to.topic));
+        let pick = |partitions| self.topics.pick(to.topic, partitions);
+        let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
+            return Ok(EnqueueOutcome::UnknownTopic);
+        };
+        let needed = Permits { records: 1, bytes: needed };
+        // Memory that was acquired before, or none.
+        let acquired = match held {
+            Some(held) if held.permits == needed => mem::take(&mut held.permits),
+            _ if state.semaphore.is_available(needed) => Permits::default(),
+            _ => {
+                // Open batches hold memory, too.
+                let gathered = state.gathering.take_all();
+                gathered.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
+                state.gathering.forget_if_unused(partition);
+                unlock_and_wake(guard);
+                return Ok(EnqueueOutcome::NoMemory);
+            }
+        };
+        let produce_version = state.produce_version;
+        let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), self.clock.now());
+        let mut is_command = false;
+        let appended = loop {
+            match state.gathering.append(partition, record, now.into(), &mut waker, new_batch) {
+                Ok(GatherOutcome::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
+                Ok(GatherOutcome::Full(gathered)) => {
+                    self.push_gathered(state, *gathered);
+                    is_command = true;
+                    // Without a key, the next batch is one of another partition.
+                    match state.gathering.route(to, record.key, known, pick) {
+                        Some(next) => partition = next,
+                        None => break Err(None),
+                    }
+                }
+                Err(error) => break Err(Some(error)),
+            }
+        };
+        state.has_accepted |= appended.is_ok();
+        let used = appended.as_ref().map_or(Permits::default(), |(_, bytes, _)| Permits { records: 1, bytes: *bytes });
+        let granted = if acquired == Permits::default() {
+            state.semaphore.acquire_available(used);
+            Vec::new()
+        } else {
+            let mut surplus = acquired;
+            surplus -= used;
+            state.semaphore.release(surplus)
+        };
+        let mut wakes = is_command || appended.as_ref().is_ok_and(|(.., wakes)| *wakes);
+        if state.semaphore.has_waiters() {
+            // This message acquired its memory before them, and must not linger while they wait for it.
+            wakes |= state.gathering.set_due(partition);
+        }
+        if wakes {
+            unlock_and_wake(guard);
+        } else {
+            drop(guard);
+        }
+        granted.into_iter().for_each(wake);
+        match appended {
+            Ok((pending, ..)) => Ok(EnqueueOutcome::Accepted(pending)),
+            Err(None) => Ok(EnqueueOutcome::UnknownTopic),
+            Err(Some(error)) => Err(error.into()),
+        }
+    }
+
+    /// Waits for memory for one message, in the order of the calls.
+    ///
+    /// # Errors
+    /// The producer is closed or has stopped.
+    pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
+        let permits = Permits { records: 1, bytes };
+        let mut acquiring = Acquiring::new(&self.state);
+        poll_fn(|context| {
+            let acquired = self.poll_acquire(&mut acquiring, permits, context);
+            acquired.map_ok(|_guard| ()) // which is released here
+        })
+        .await?;
+        Ok(HeldPermits { queue: self, permits })
+    }
+}
