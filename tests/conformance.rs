@@ -7,6 +7,10 @@
 //! No test waits for a fixed time to observe what follows: if something must stay in flight, its partition has no
 //! leader until the test elects one.
 
+#[macro_use]
+#[path = "conformance/mount.rs"]
+mod mount;
+
 /// A case for each transport: `module::transport::case`.
 macro_rules! over_each_transport {
     ($($case:ident)*) => {
@@ -42,22 +46,6 @@ macro_rules! over_the_machine {
         mount! { over_tokio Tokio () [] $($case)* }
         #[cfg(feature = "__witnesses")]
         mount! { over_async_std AsyncStd () [] $($case)* }
-    };
-}
-
-macro_rules! mount {
-    ($place:ident $subject:ident $argument:tt $attributes:tt $($case:ident)*) => {
-        mod $place {
-            $( mount! { @case $subject $argument $attributes $case } )*
-        }
-    };
-    (@case $subject:ident $argument:tt [$($attributes:tt)*] $case:ident) => {
-        #[test]
-        $($attributes)*
-        fn $case() {
-            use crate::subject::{Subject as _, $subject};
-            $subject::block_on(super::$case::<$subject> $argument);
-        }
     };
 }
 

@@ -3,6 +3,10 @@
 //!
 //! Run the second half with `cargo with-kafka --kafka 4 -- cargo witnesses --test conformance_kafka -- --ignored`.
 
+#[macro_use]
+#[path = "conformance/mount.rs"]
+mod mount;
+
 /// A case for each transport: `module::transport::case`.
 macro_rules! over_each_transport {
     ($($case:ident)*) => {
@@ -47,22 +51,6 @@ macro_rules! over_the_machine {
     ($($case:ident)*) => {
         mount! { over_tokio Tokio () [] $($case)* }
         mount! { over_async_std AsyncStd () [] $($case)* }
-    };
-}
-
-macro_rules! mount {
-    ($place:ident $subject:ident $argument:tt $attributes:tt $($case:ident)*) => {
-        mod $place {
-            $( mount! { @case $subject $argument $attributes $case } )*
-        }
-    };
-    (@case $subject:ident $argument:tt [$($attributes:tt)*] $case:ident) => {
-        #[test]
-        $($attributes)*
-        fn $case() {
-            use crate::subject::{Subject as _, $subject};
-            $subject::block_on(super::$case::<$subject> $argument);
-        }
     };
 }
 
