@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kafka_batch_bench_shared::process::{Side, pin};
 use kafka_batch_brokers::{Options, Release};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -13,8 +14,6 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, types::RDKafkaErrorCode};
 use tokio::runtime::Runtime;
-
-use crate::cores;
 
 /// Which broker to measure against.
 #[derive(Clone, Debug)]
@@ -167,7 +166,7 @@ fn start_kafka(version: &str) -> Result<kafka_batch_brokers::Broker, Box<dyn Err
     let config = config.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let options = Options { config, heap_mib: 1024, ..Options::default() };
     let starter = std::thread::spawn(move || {
-        cores::pin(cores::Side::Broker).map_err(|error| error.to_string())?;
+        pin(Side::Broker).map_err(|error| error.to_string())?;
         kafka_batch_brokers::Broker::start(release, &options).map_err(|error| error.to_string())
     });
     Ok(starter.join().map_err(|_| "starting the broker panicked")??)

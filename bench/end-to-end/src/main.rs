@@ -19,8 +19,8 @@ use std::process::{Command, ExitCode};
 
 use broker::{Against, Broker};
 use client::CLIENTS;
-use cores::Side;
 use job::{Job, Report};
+use kafka_batch_bench_shared::process::{Side, pin};
 use results::{Measured, Results};
 use rows::{PARTITIONS, ROWS, Row};
 
@@ -50,10 +50,10 @@ struct Plan {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["broker", ..] => cores::pin(Side::Broker).and_then(|()| broker::serve(&words[1..])),
+        ["broker", ..] => pin(Side::Broker).and_then(|()| broker::serve(&words[1..])),
         ["one-message", ..] => one_message::Plan::parse(&words[1..]).and_then(|plan| one_message::measure(&plan)),
-        ["one-message-client", name, job] => cores::pin(Side::Client).and_then(|()| one_message::run_client(name, job)),
-        ["client", name, job] => cores::pin(Side::Client).and_then(|()| run_client(name, job)),
+        ["one-message-client", name, job] => pin(Side::Client).and_then(|()| one_message::run_client(name, job)),
+        ["client", name, job] => pin(Side::Client).and_then(|()| run_client(name, job)),
         _ => plan(words).and_then(|plan| measure(&plan)),
     };
     match done {

@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_batch::partitioner::partition_for_key;
+use kafka_batch_bench_shared::by_hand::{finish, put_varint, varint_len};
 
 use crate::job::{Job, Meter, Records, Report, TOPIC};
 
@@ -198,18 +199,5 @@ fn write_header(batch: &mut [u8], records: u32) {
     set(51, &(-1_i16).to_be_bytes());
     set(53, &(-1_i32).to_be_bytes());
     set(57, &(records as i32).to_be_bytes());
-    let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &batch[21..]) as u32;
-    batch[17..21].copy_from_slice(&checksum.to_be_bytes());
-}
-
-fn put_varint(out: &mut Vec<u8>, mut rest: u64) {
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-fn varint_len(raw: u64) -> usize {
-    (64 - (raw | 1).leading_zeros() as usize).div_ceil(7)
+    finish(batch);
 }

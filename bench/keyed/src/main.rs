@@ -13,11 +13,11 @@ mod ours;
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use kafka_batch_bench_shared::bars::{Bars, Kind, Scale};
+use kafka_batch_bench_shared::process::{Side, SinkProcess, pin};
 use kafka_batch_bench_shared::{Environment, median, results, sink};
 
 use job::{Job, Report};
@@ -37,7 +37,7 @@ const BATCH_SIZES: [(&str, usize); 2] = [("16 KiB", 16 << 10), ("1 MB", 1_000_00
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["sink", partitions] => pin(Side::Sink).and_then(|()| {
+        ["sink", partitions] => pin(Side::Broker).and_then(|()| {
             let topic = sink::Topic { name: job::TOPIC, partitions: partitions.parse()? };
             sink::serve(topic, Ok)
         }),
@@ -53,22 +53,6 @@ fn main() -> ExitCode {
     }
 }
 
-enum Side {
-    Sink,
-    Client,
-}
-
-/// Keeps this process on the first core (sink) or on the last one (client).
-fn pin(side: Side) -> Result<(), Box<dyn Error>> {
-    let cores = core_affinity::get_core_ids().ok_or("no cores to choose from")?;
-    let core = match side {
-        Side::Sink => cores.first(),
-        Side::Client => cores.last(),
-    };
-    let is_pinned = core_affinity::set_for_current(*core.ok_or("no core")?);
-    is_pinned.then_some(()).ok_or_else(|| "the core is not available".into())
-}
-
 fn run_client(name: &str, job: &[&str]) -> Result<(), Box<dyn Error>> {
     let (_, run) = CLIENTS.iter().find(|(client, _)| *client == name).ok_or("no such client")?;
     let Report { total, measured, seconds } = run(&Job::from_words(job)?)?;
@@ -76,57 +60,16 @@ fn run_client(name: &str, job: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-struct Sink {
-    process: Child,
-    output: BufReader<std::process::ChildStdout>,
-    address: String,
-}
-
-impl Sink {
-    fn start(partitions: i32) -> Result<Self, Box<dyn Error>> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["sink", &partitions.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut output = BufReader::new(process.stdout.take().ok_or("piped")?);
-        let mut address = String::new();
-        output.read_line(&mut address)?;
-        Ok(Self { process, output, address: address.trim().into() })
-    }
-
-    /// Returns the number of records since the last call.
-    fn count(&mut self) -> Result<u64, Box<dyn Error>> {
-        self.process.stdin.as_mut().ok_or("piped")?.write_all(b"count\n")?;
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line.trim().parse()?)
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take()); // ends it
-        let _ = self.process.wait();
-    }
-}
-
 /// Runs one client in a process of its own. Returns its records a second.
-fn turn(sink: &mut Sink, client: &str, job: &Job) -> Result<f64, Box<dyn Error>> {
-    sink.count()?;
-    let output = Command::new(std::env::current_exe()?).args(["client", client]).args(job.words()).output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().into());
-    }
-    let text = String::from_utf8(output.stdout)?;
-    let [total, measured, seconds] = text.split_whitespace().collect::<Vec<_>>()[..] else {
-        return Err(format!("no report: {text}").into());
+fn turn(sink: &mut SinkProcess, client: &str, job: &Job) -> Result<f64, Box<dyn Error>> {
+    let arguments = ["client", client].map(str::to_owned).into_iter().chain(job.words());
+    let report = |text: &str| {
+        let [total, measured, seconds] = text.split_whitespace().collect::<Vec<_>>()[..] else {
+            return Err(format!("no report: {text}").into());
+        };
+        Ok((total.parse::<u64>()?, measured.parse::<f64>()? / seconds.parse::<f64>()?))
     };
-    let (total, arrived): (u64, u64) = (total.parse()?, sink.count()?);
-    if total != arrived {
-        return Err(format!("{total} records were reported as acknowledged, and {arrived} have arrived").into());
-    }
-    Ok(measured.parse::<f64>()? / seconds.parse::<f64>()?)
+    Ok(sink.turn(arguments, report, |(total, _)| *total)?.1)
 }
 
 fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
@@ -151,8 +94,8 @@ fn measure(words: &[String]) -> Result<(), Box<dyn Error>> {
     table.push_str(" kafka-batch ÷ by hand | ÷ rdkafka |\n|--:|--:|--:|--:|--:|--:|--:|\n");
     for partitions in PARTITIONS.into_iter().filter(|one| selected.is_empty() || selected.contains(one)) {
         for (name, batch_size) in BATCH_SIZES {
-            let mut sink = Sink::start(partitions)?;
-            let (address, linger) = (sink.address.clone(), Duration::from_millis(linger));
+            let mut sink = SinkProcess::start(&["sink", &partitions.to_string()])?;
+            let (address, linger) = (sink.address().to_owned(), Duration::from_millis(linger));
             let job = Job { address, partitions, batch_size, linger, seconds };
             let mut figures = [const { Vec::new() }; CLIENTS.len()];
             for round in 0..rounds {

@@ -1,9 +1,11 @@
-//! What the benchmarks share: what was measured on, what a figure is compared with, where results go, plots of bars, and
-//! a broker that keeps nothing.
+//! What the benchmarks share: what was measured on, what a figure is compared with, where results go, plots of bars, a
+//! broker that keeps nothing, the processes of a measurement, and a batch as written by hand.
 
 pub mod bars;
 mod bound;
+pub mod by_hand;
 mod environment;
+pub mod process;
 pub mod results;
 pub mod sink;
 

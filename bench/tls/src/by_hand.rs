@@ -7,6 +7,7 @@ use std::io::{self, IoSlice};
 
 use kafka_batch::protocol::{Acks, PartitionProduceData, ProduceRequest, RequestHeader, TopicProduceData, Uuid};
 use kafka_batch::{Append, BatchOptions, Record};
+use kafka_batch_bench_shared::by_hand::{HEADER_LEN, fill};
 
 use crate::job::{Job, Meter, Report, TOPIC};
 use crate::security::{self, Stream};
@@ -14,10 +15,6 @@ use crate::security::{self, Stream};
 const VERSION: i16 = 7;
 
 const IN_FLIGHT: usize = 5;
-
-/// The length of a batch's header in bytes, and the place of the checksum in it.
-const HEADER_LEN: usize = 61;
-const CHECKSUM: std::ops::Range<usize> = 17..21;
 
 /// A Produce request with one batch, which is the end of it.
 struct Request {
@@ -56,7 +53,7 @@ pub fn filled(job: &Job) -> Result<Report, Box<dyn Error>> {
     publish(job, |stream, request| {
         let (before, ready) = request.bytes.split_at(request.batch_at);
         let batch = &mut batches[turn % IN_FLIGHT];
-        fill(batch, &ready[..HEADER_LEN], &value, request);
+        fill(batch, &ready[..HEADER_LEN], &value, request.records);
         assert!(turn > 0 || *batch == ready, "the batch is not the expected one");
         turn += 1;
         write(stream, before, batch)
@@ -91,37 +88,6 @@ fn receive(stream: &mut dyn Stream, in_flight: &mut VecDeque<u64>, meter: &mut M
     stream.read_exact(&mut response)?;
     meter.acknowledged(in_flight.pop_front().unwrap_or_default());
     Ok(())
-}
-
-/// Records without key and headers, all at the batch's time.
-fn fill(batch: &mut Vec<u8>, header: &[u8], value: &[u8], request: &Request) {
-    batch.clear();
-    batch.extend_from_slice(header);
-    for offset in 0..request.records {
-        let value_len = 2 * value.len() as u64;
-        let body = 1 + 1 + varint_len(2 * offset) + 1 + varint_len(value_len) + value.len() + 1;
-        put_varint(batch, 2 * body as u64);
-        batch.extend([0, 0]); // attributes, timestamp delta
-        put_varint(batch, 2 * offset);
-        batch.push(1); // no key
-        put_varint(batch, value_len);
-        batch.extend_from_slice(value);
-        batch.push(0); // no headers
-    }
-    let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &batch[CHECKSUM.end..]) as u32;
-    batch[CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
-}
-
-fn put_varint(out: &mut Vec<u8>, mut rest: u64) {
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-fn varint_len(raw: u64) -> usize {
-    (64 - (raw | 1).leading_zeros() as usize).div_ceil(7)
 }
 
 fn write(stream: &mut dyn Stream, before: &[u8], batch: &[u8]) -> io::Result<()> {
