@@ -1,5 +1,5 @@
-//! The machine of another commit, measured by the same benchmark: the files of that commit get this benchmark's source
-//! files and is built. Two versions of one crate from two paths cannot be in one lock file, hence two executables.
+//! The machine of another commit, measured by the same benchmark: the files of that commit get the source files of this
+//! benchmark, and of what benchmarks share, and are built. Two versions of one crate from two paths cannot be in one lock file, hence two executables.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ pub fn build(revision: &str) -> Result<PathBuf, String> {
         succeed(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&tree))?;
     }
     let crate_of_baseline = tree.join("bench/machine");
-    for (from, to) in [("src", "src"), (".", ".")] {
-        copy_files(&here.join(from), &crate_of_baseline.join(to))?;
+    for folder in [".", "src", "../shared", "../shared/src"] {
+        copy_files(&here.join(folder), &crate_of_baseline.join(folder))?;
     }
     let api = read(&tree.join("core/src/machine/config.rs"))?;
     let world = crate_of_baseline.join("src/world.rs");
