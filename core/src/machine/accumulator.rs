@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::entry::{Entry, EntryIds};
+use super::entry::{Entry, EntryIds, Origin};
 use super::event::BatchId;
 use super::identity::Identity;
 use super::identity_manager::RefusalScope;
@@ -38,13 +38,13 @@ impl Accumulator {
     pub(super) fn accept(
         &mut self,
         batch: SealedBatch,
-        to: &TopicPartition,
+        to: TopicPartition,
         deadline: Instant,
         ids: &mut EntryIds,
     ) -> BatchId {
-        let index = self.index(to);
+        let index = self.index(&to);
         let (id, place) = self.unfinished.accept(batch.size(), deadline, index);
-        self.partitions[index].accept(Entry::new(ids.next(), id, place, batch, deadline));
+        self.partitions[index].accept(Entry::new(ids.next(), id, place, Origin::Whole(to), batch, deadline));
         // It is the last in the queue, so it changes nothing for a partition that has another one to send.
         if matches!(self.schedule.wait(index), Wait::Batch | Wait::Itself) {
             self.mark_for_examination(index);
@@ -154,10 +154,10 @@ impl Accumulator {
     }
 
     /// Removes the first entry of any queue, and does nothing else: for use after a panic.
-    pub(super) fn pop(&mut self) -> Option<(TopicPartition, Box<Entry>)> {
+    pub(super) fn pop(&mut self) -> Option<Box<Entry>> {
         while let Some(partition) = self.partitions.get_mut(self.first_to_pop) {
             if let Some(entry) = partition.pop() {
-                return Some((partition.to(), entry));
+                return Some(entry);
             }
             self.first_to_pop += 1;
         }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_partition_keeps_its_place_at_its_leader_and_only_there() {
         let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
-        accumulator.accept(batch(), &TopicPartition::new("t", 0), Instant::START, &mut ids);
+        accumulator.accept(batch(), TopicPartition::new("t", 0), Instant::START, &mut ids);
         assert_eq!(accumulator.schedule.wait(0), Wait::Examination);
         let turn = Wait::Turn(Node::Broker(1));
         for (leader, expected) in [(Some(1), turn), (Some(2), Wait::Examination), (None, Wait::Examination)] {
@@ -214,14 +214,14 @@ mod tests {
     fn another_batch_has_a_partition_examined_only_if_it_can_be_the_next() {
         let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
         let to = TopicPartition::new("t", 0);
-        accumulator.accept(batch(), &to, Instant::START, &mut ids);
+        accumulator.accept(batch(), to.clone(), Instant::START, &mut ids);
         for (wait, expected) in [
             (Wait::Itself, Wait::Examination),
             (Wait::Backoff, Wait::Backoff),
             (Wait::Turn(Node::Broker(1)), Wait::Turn(Node::Broker(1))),
         ] {
             accumulator.schedule.set(0, wait);
-            accumulator.accept(batch(), &to, Instant::START, &mut ids);
+            accumulator.accept(batch(), to.clone(), Instant::START, &mut ids);
             assert_eq!(accumulator.schedule.wait(0), expected);
         }
     }
@@ -230,7 +230,7 @@ mod tests {
     fn a_topic_is_active_until_its_last_batch_has_left_its_queue() {
         let (mut accumulator, mut ids) = (Accumulator::default(), EntryIds::default());
         for _ in 0..2 {
-            accumulator.accept(batch(), &TopicPartition::new("t", 0), Instant::START, &mut ids);
+            accumulator.accept(batch(), TopicPartition::new("t", 0), Instant::START, &mut ids);
         }
         for active in [1, 0] {
             assert!(accumulator.is_active());

@@ -10,6 +10,7 @@ use super::sequence::StampOrder;
 use super::unfinished::Place;
 use crate::batch::{KafkaBatch, SealedBatch, StampedBatch};
 use crate::protocol::BrokerError;
+use crate::record::TopicPartition;
 use crate::time::Instant;
 
 /// The id of an [`Entry`].
@@ -35,10 +36,7 @@ pub(super) struct Entry {
     pub(super) batch: BatchId,
     /// The place of the accepted batch among the unfinished ones.
     pub(super) place: Place,
-    /// Set for a part of a batch that was split.
-    pub(super) is_part: bool,
-    /// The position of its first record in the accepted batch.
-    pub(super) position: usize,
+    pub(super) origin: Origin,
     pub(super) payload: Payload,
     /// Once it is stamped: what was stamped before it in the partition, under the same identity.
     pub(super) order: StampOrder,
@@ -67,13 +65,19 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Creates an entry, which is in no queue yet.
-    pub(super) fn new(id: EntryId, batch: BatchId, place: Place, sealed: SealedBatch, deadline: Instant) -> Box<Self> {
+    pub(super) fn new(
+        id: EntryId,
+        batch: BatchId,
+        place: Place,
+        origin: Origin,
+        sealed: SealedBatch,
+        deadline: Instant,
+    ) -> Box<Self> {
         Box::new(Self {
             id,
             batch,
             place,
-            is_part: false,
-            position: 0,
+            origin,
             payload: Payload::Sealed(sealed),
             order: StampOrder::default(),
             deadline,
@@ -88,6 +92,19 @@ impl Entry {
             last_error_at: Instant::START,
             unanswered_by: None,
         })
+    }
+
+    /// Returns `true` if it is a part of a batch that was split.
+    pub(super) fn is_part(&self) -> bool {
+        matches!(self.origin, Origin::Part { .. })
+    }
+
+    /// Returns the position of its first record in the accepted batch.
+    pub(super) fn position(&self) -> usize {
+        match self.origin {
+            Origin::Whole(_) => 0,
+            Origin::Part { position } => position,
+        }
     }
 
     /// Returns `true` if it is not sent while this broker leads. The broker has answered OUT_OF_ORDER_SEQUENCE_NUMBER
@@ -110,6 +127,18 @@ impl Entry {
     pub(super) fn is_unsent(&self) -> bool {
         matches!(self.payload, Payload::Sealed(_)) && self.in_flight.is_none() && self.refused_by.is_none()
     }
+}
+
+/// What an entry is of the accepted batch.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// All of it. Its destination, as the application has passed it, is returned with the outcome.
+    Whole(TopicPartition),
+    /// A part of it, after it was split.
+    Part {
+        /// The position of its first record in the accepted batch.
+        position: usize,
+    },
 }
 
 /// The batch of an entry, by its state.

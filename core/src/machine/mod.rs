@@ -118,6 +118,7 @@ mod io;
 mod network;
 mod node;
 mod partition;
+mod partition_numbers;
 mod query;
 mod queue;
 mod sasl;

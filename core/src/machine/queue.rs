@@ -92,9 +92,10 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::entry::{EntryIds, Payload};
+    use crate::machine::entry::{EntryIds, Origin, Payload};
     use crate::machine::io::ConnectionId;
     use crate::machine::unfinished::Unfinished;
+    use crate::record::TopicPartition;
     use crate::time::{Instant, Timestamp};
     use crate::{KafkaBatch, Record};
     use alloc::vec::Vec;
@@ -111,8 +112,9 @@ mod tests {
         fn entry(&mut self) -> Box<Entry> {
             let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
             batch.extend([Record::new("x")]).unwrap();
+            let origin = Origin::Whole(TopicPartition::new("t", 0));
             let (batch_id, place) = Unfinished::default().accept(1, Instant::START, 0);
-            let entry = Entry::new(self.ids.next(), batch_id, place, batch.seal().unwrap(), Instant::START);
+            let entry = Entry::new(self.ids.next(), batch_id, place, origin, batch.seal().unwrap(), Instant::START);
             self.made.push(entry.id);
             entry
         }

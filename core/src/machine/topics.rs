@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::index::{PartitionIndex, TopicIndex};
+use super::partition_numbers::PartitionNumbers;
 
 /// The known topics, each with its known partitions.
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub(super) struct Topics {
 #[derive(Debug)]
 struct Topic {
     name: Arc<str>,
-    partitions: BTreeMap<i32, PartitionIndex>,
+    partitions: PartitionNumbers,
     /// How many of the partitions have unfinished batches.
     active: usize,
 }
@@ -25,7 +26,7 @@ struct Topic {
 impl Topics {
     /// Returns the index of a partition, if it is known.
     pub(super) fn find(&self, topic: &str, partition: i32) -> Option<PartitionIndex> {
-        self.topics[*self.by_name.get(topic)?].partitions.get(&partition).copied()
+        self.topics[*self.by_name.get(topic)?].partitions.get(partition)
     }
 
     /// Adds a partition. Returns the index of its topic, and the topic's name, which all its partitions share.
@@ -34,7 +35,7 @@ impl Topics {
             Some(&at) => at,
             None => {
                 let name: Arc<str> = topic.into();
-                let topic = Topic { name: Arc::clone(&name), partitions: BTreeMap::new(), active: 0 };
+                let topic = Topic { name: Arc::clone(&name), partitions: PartitionNumbers::default(), active: 0 };
                 let at = match self.free.pop() {
                     Some(at) => {
                         self.topics[at] = topic;
@@ -59,7 +60,7 @@ impl Topics {
         let Self { by_name, topics, free } = self;
         by_name.retain(|_, at| {
             let partitions = &mut topics[*at].partitions;
-            partitions.retain(|_, index| keep(*index));
+            partitions.retain(&mut keep);
             let is_known = !partitions.is_empty();
             free.extend((!is_known).then_some(*at));
             is_known
@@ -80,7 +81,7 @@ impl Topics {
     /// Returns the known partitions of a topic.
     pub(super) fn partitions(&self, topic: &str) -> impl Iterator<Item = PartitionIndex> + '_ {
         let known = self.by_name.get(topic).map(|at| &self.topics[*at].partitions);
-        known.into_iter().flat_map(|partitions| partitions.values().copied())
+        known.into_iter().flat_map(|partitions| partitions.indices())
     }
 
     /// Returns `true` if any partition of the topic is known.

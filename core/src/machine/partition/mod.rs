@@ -19,14 +19,13 @@ use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
 use super::identity::Identity;
 use super::identity_manager::{IdentityManager, RefusalScope};
-use super::index::{PartitionIndex, TopicIndex};
+use super::index::TopicIndex;
 use super::io::ConnectionId;
 use super::node::Node;
 use super::queue::Queue;
 use super::sequence::Sequence;
 use super::versions::Versions;
 use crate::batch::{Stamp, StampedBatch};
-use crate::record::TopicPartition;
 use crate::splitmix64::SplitMix64;
 use crate::time::Instant;
 
@@ -67,17 +66,16 @@ pub(super) struct Partition {
 
 /// What a transition needs besides the partition itself, and where it puts its effects.
 pub(super) struct Context<'m> {
-    pub(super) index: PartitionIndex,
     pub(super) config: &'m MachineConfig,
     pub(super) now: Instant,
     pub(super) random: &'m mut SplitMix64,
     pub(super) ids: &'m mut EntryIds,
-    pub(super) effects: &'m mut VecDeque<(PartitionIndex, Effect)>,
+    pub(super) effects: &'m mut VecDeque<Effect>,
 }
 
 impl Context<'_> {
     fn effect(&mut self, effect: Effect) {
-        self.effects.push_back((self.index, effect));
+        self.effects.push_back(effect);
     }
 }
 
@@ -111,11 +109,6 @@ impl Partition {
 
     pub(super) fn number(&self) -> i32 {
         self.number
-    }
-
-    /// Returns its name, for an outcome.
-    pub(super) fn to(&self) -> TopicPartition {
-        TopicPartition::new(&*self.topic, self.number)
     }
 
     /// Compares two partitions by topic and number.

@@ -7,13 +7,14 @@ use super::{Context, Partition};
 use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::failure::{CodecRefused, FailureReason, RecordError};
-use crate::machine::entry::{Entry, Payload};
+use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::BatchId;
 use crate::machine::identity::Identity;
 use crate::machine::unfinished::Place;
 use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
+use crate::record::TopicPartition;
 
 /// An effect of a partition's transition on the rest of the machine, in the order in which they must be applied.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ pub(in crate::machine) struct Failed {
 pub(in crate::machine) struct Split {
     pub(in crate::machine) batch: BatchId,
     pub(in crate::machine) place: Place,
-    /// The accepted batch, without its records; `None` if the entry was itself a part.
-    pub(in crate::machine) whole: Option<KafkaBatch>,
+    /// The accepted batch, without its records, and its destination; `None` if the entry was itself a part.
+    pub(in crate::machine) whole: Option<(KafkaBatch, TopicPartition)>,
     /// The number of its records.
     pub(in crate::machine) count: usize,
     /// How many parts replace it.
@@ -239,7 +240,8 @@ impl Partition {
         if let Some(identity) = entry.payload.identity() {
             self.sequence.record_gap(identity);
         }
-        let Entry { batch: id, place, is_part, position, payload, deadline, .. } = *entry;
+        let position = entry.position();
+        let Entry { batch: id, place, origin, payload, deadline, .. } = *entry;
         // A batch that the broker refused is split into halves, as the response does not have the limit. One that could
         // not be sealed is split to fit its own limit.
         let limit = match &payload {
@@ -248,7 +250,10 @@ impl Partition {
         };
         let count = payload.record_count();
         let batch = payload.into_batch();
-        let whole = (!is_part).then(|| batch.without(&[]));
+        let whole = match origin {
+            Origin::Whole(to) => Some((batch.without(&[]), to)),
+            Origin::Part { .. } => None,
+        };
         let mut split = Split { batch: id, place, whole, count, parts: 0, reason: None, too_large: Vec::new(), limit };
         match batch.split(limit) {
             Ok(found) => {
@@ -257,9 +262,8 @@ impl Partition {
                     found.too_large.iter().map(|record| (position + record.position, record.size)).collect();
                 split.reason = Some(reason).filter(|_| !split.too_large.is_empty());
                 for (step, (offset, sealed)) in found.parts.into_iter().enumerate() {
-                    let mut part = Entry::new(context.ids.next(), id, place, sealed, deadline);
-                    part.is_part = true;
-                    part.position = position + offset;
+                    let origin = Origin::Part { position: position + offset };
+                    let part = Entry::new(context.ids.next(), id, place, origin, sealed, deadline);
                     self.queue.insert(at + step, part);
                 }
             }

@@ -253,7 +253,7 @@ impl Partition {
         });
         let mut errors: Vec<RecordError> = of_records.collect();
         // In a part of one record, an error of the part is an error of that record.
-        if errors.is_empty() && entry.is_part && entry.payload.record_count() == 1 {
+        if errors.is_empty() && entry.is_part() && entry.payload.record_count() == 1 {
             errors.push(RecordError::new(0, response.response.error_message.clone()));
         }
         self.fail(at, maybe_written, error.into(), errors, context);

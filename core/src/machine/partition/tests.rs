@@ -1,7 +1,9 @@
 use super::*;
 use crate::failure::FailureReason;
+use crate::machine::entry::Origin;
 use crate::machine::unfinished::Unfinished;
 use crate::protocol::{ErrorCode, PartitionProduceResponse};
+use crate::record::TopicPartition;
 use crate::time::Timestamp;
 use crate::{KafkaBatch, Record};
 use alloc::format;
@@ -11,6 +13,10 @@ use alloc::vec::Vec;
 const BROKER: i32 = 1;
 const LEADER: Option<i32> = Some(BROKER);
 
+fn whole() -> Origin {
+    Origin::Whole(TopicPartition::new("t", 3))
+}
+
 /// A partition, and what its transitions need.
 struct World {
     partition: Partition,
@@ -19,7 +25,7 @@ struct World {
     random: SplitMix64,
     ids: EntryIds,
     unfinished: Unfinished,
-    effects: VecDeque<(PartitionIndex, Effect)>,
+    effects: VecDeque<Effect>,
 }
 
 impl World {
@@ -43,7 +49,7 @@ impl World {
             batch.extend([Record::new("x")]).unwrap();
             let batch = batch.seal().unwrap();
             let (id, place) = self.unfinished.accept(batch.size(), Instant::START, 0);
-            self.partition.accept(Entry::new(self.ids.next(), id, place, batch, Instant::START));
+            self.partition.accept(Entry::new(self.ids.next(), id, place, whole(), batch, Instant::START));
         }
     }
 
@@ -67,7 +73,7 @@ impl World {
 
     fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
         let Self { partition, config, random, ids, effects, .. } = self;
-        step(partition, &mut Context { index: 5, config, now: Instant::START, random, ids, effects })
+        step(partition, &mut Context { config, now: Instant::START, random, ids, effects })
     }
 
     fn no_response(&mut self, entry: EntryId, broker: i32) {
@@ -93,21 +99,14 @@ impl World {
 
     /// Removes the effects, and describes them: the batch, and what happened to it.
     fn effects(&mut self) -> Vec<String> {
-        let describe = |(index, effect)| {
-            assert_eq!(index, 5);
-            match effect {
-                Effect::Completed(entry, log_position) => format!("{} at {}", entry.batch.0, log_position.offset),
-                Effect::Failed(failed) => {
-                    format!(
-                        "{} failed{}",
-                        failed.entry.batch.0,
-                        if failed.maybe_written { ", maybe written" } else { "" }
-                    )
-                }
-                Effect::Split(split) => format!("{} in {} parts", split.batch.0, split.parts),
-                Effect::Confirmed(identity) => format!("{}/{} confirmed", identity.id, identity.epoch),
-                Effect::Refused(identity, _) => format!("{}/{} refused", identity.id, identity.epoch),
+        let describe = |effect| match effect {
+            Effect::Completed(entry, log_position) => format!("{} at {}", entry.batch.0, log_position.offset),
+            Effect::Failed(failed) => {
+                format!("{} failed{}", failed.entry.batch.0, if failed.maybe_written { ", maybe written" } else { "" })
             }
+            Effect::Split(split) => format!("{} in {} parts", split.batch.0, split.parts),
+            Effect::Confirmed(identity) => format!("{}/{} confirmed", identity.id, identity.epoch),
+            Effect::Refused(identity, _) => format!("{}/{} refused", identity.id, identity.epoch),
         };
         self.effects.drain(..).map(describe).collect()
     }
@@ -241,7 +240,7 @@ fn a_refused_identity_is_an_effect_and_the_batch_is_stamped_again() {
     world.accept(1);
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::PRODUCER_FENCED, -1);
-    let Some((_, Effect::Refused(identity, refusal))) = world.effects.pop_front() else { panic!() };
+    let Some(Effect::Refused(identity, refusal)) = world.effects.pop_front() else { panic!() };
     let scope = world.identities.refused(identity, refusal).unwrap();
     assert!(world.partition.stop_using(scope));
     world.transition(|partition, context| partition.reseal_after_gap(context));
@@ -260,13 +259,13 @@ fn a_batch_that_is_too_large_is_replaced_with_parts_in_its_place() {
     batch.extend(["a", "b", "c"].map(Record::new)).unwrap();
     let batch = batch.seal().unwrap();
     let (id, place) = world.unfinished.accept(batch.size(), Instant::START, 0);
-    world.partition.accept(Entry::new(world.ids.next(), id, place, batch, Instant::START));
+    world.partition.accept(Entry::new(world.ids.next(), id, place, whole(), batch, Instant::START));
     world.accept(1);
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::MESSAGE_TOO_LARGE, -1);
     assert_eq!(world.effects(), ["0 in 2 parts"]);
     let entries: Vec<_> = (0..3).map(|at| world.partition.queue.get(at).unwrap()).collect();
-    let parts: Vec<_> = entries.iter().map(|entry| (entry.batch.0, entry.is_part, entry.position)).collect();
+    let parts: Vec<_> = entries.iter().map(|entry| (entry.batch.0, entry.is_part(), entry.position())).collect();
     assert_eq!(parts, [(0, true, 0), (0, true, 1), (1, false, 0)]);
 }
 
@@ -278,5 +277,5 @@ fn a_partition_is_in_use_while_it_has_batches_and_once_after_the_last_was_accept
     let first = world.send().unwrap();
     world.answer(first, ErrorCode::NONE, 40);
     assert!(!world.partition.take_used());
-    assert_eq!((world.partition.to(), format!("{}", world.partition)), (TopicPartition::new("t", 3), "t-3".into()));
+    assert_eq!(format!("{}", world.partition), "t-3");
 }

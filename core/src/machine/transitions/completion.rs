@@ -11,7 +11,7 @@ use super::Machine;
 use crate::batch::KafkaBatch;
 use crate::delivery::Delivery;
 use crate::failure::{DeliveryError, FailureReason, Fate, RecordError};
-use crate::machine::entry::{Entry, Payload};
+use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::{BatchId, Event};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
@@ -42,53 +42,64 @@ pub(super) struct SplitBatch {
 impl Machine {
     /// Applies the effects of partitions' transitions, in order.
     pub(super) fn apply_effects(&mut self) {
-        while let Some((index, effect)) = self.effects.pop_front() {
+        while let Some(effect) = self.effects.pop_front() {
             match effect {
-                Effect::Completed(entry, log_position) => self.complete(index, entry, log_position),
-                Effect::Failed(failed) => self.fail(index, *failed),
-                Effect::Split(split) => self.split(index, *split),
+                Effect::Completed(entry, log_position) => self.complete(*entry, log_position),
+                Effect::Failed(failed) => self.fail(*failed),
+                Effect::Split(split) => self.split(*split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
                 Effect::Refused(identity, refusal) => self.on_identity_refused(identity, refusal),
             }
         }
     }
 
-    fn complete(&mut self, index: PartitionIndex, entry: Box<Entry>, log_position: LogPosition) {
+    fn complete(&mut self, entry: Entry, log_position: LogPosition) {
+        let Entry { batch: id, place, origin, payload, .. } = entry;
         let LogPosition { offset, append_time, log_start_offset } = log_position;
-        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch).filter(|_| entry.is_part) {
-            for record in 0..entry.payload.record_count() {
-                let position = entry.position + record;
-                split_batch.fates[position] = Fate::Written;
-                split_batch.offsets[position] = if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
-                split_batch.append_times[position] = append_time;
+        match origin {
+            Origin::Whole(to) => {
+                let Payload::Stamped(batch, _) = payload else { unreachable!("only a stamped batch is sent") };
+                let delivery = Delivery::new(to, offset, batch)
+                    .with_log_append_time(append_time)
+                    .with_log_start_offset(log_start_offset);
+                self.finish(id, place, Event::Delivered { batch: id, delivery });
             }
-            split_batch.log_start_offset = split_batch.log_start_offset.max(log_start_offset);
-            return self.part_finished(entry.batch);
+            Origin::Part { position } => {
+                if let Some(split_batch) = self.split_batches.get_mut(&id) {
+                    for record in 0..payload.record_count() {
+                        let position = position + record;
+                        split_batch.fates[position] = Fate::Written;
+                        split_batch.offsets[position] =
+                            if offset < 0 { -1 } else { offset.saturating_add(record as i64) };
+                        split_batch.append_times[position] = append_time;
+                    }
+                    split_batch.log_start_offset = split_batch.log_start_offset.max(log_start_offset);
+                }
+                self.part_finished(id);
+            }
         }
-        let Entry { batch: id, place, payload, .. } = *entry;
-        let Payload::Stamped(batch, _) = payload else { unreachable!("only a stamped batch is sent") };
-        let delivery = Delivery::new(self.accumulator.partition(index).to(), offset, batch)
-            .with_log_append_time(append_time)
-            .with_log_start_offset(log_start_offset);
-        self.finish(id, place, Event::Delivered { batch: id, delivery });
     }
 
-    fn fail(&mut self, index: PartitionIndex, failed: Failed) {
+    fn fail(&mut self, failed: Failed) {
         let Failed { entry, maybe_written, reason, errors } = failed;
+        let Entry { batch: id, place, origin, payload, .. } = *entry;
         let fate = if maybe_written { Fate::Unknown } else { Fate::NotWritten };
-        if let Some(split_batch) = self.split_batches.get_mut(&entry.batch).filter(|_| entry.is_part) {
-            for record in 0..entry.payload.record_count() {
-                split_batch.fates[entry.position + record] = fate;
+        match origin {
+            Origin::Whole(to) => {
+                let error = DeliveryError::new(to, reason, fate, payload.into_batch()).with_record_errors(errors);
+                self.finish(id, place, Event::Failed { batch: id, error });
             }
-            let moved =
-                errors.into_iter().map(|error| RecordError::new(error.position + entry.position, error.message));
-            split_batch.errors.extend(moved);
-            split_batch.reason.get_or_insert(reason);
-            return self.part_finished(entry.batch);
+            Origin::Part { position } => {
+                if let Some(split_batch) = self.split_batches.get_mut(&id) {
+                    split_batch.fates[position..][..payload.record_count()].fill(fate);
+                    let moved =
+                        errors.into_iter().map(|error| RecordError::new(error.position + position, error.message));
+                    split_batch.errors.extend(moved);
+                    split_batch.reason.get_or_insert(reason);
+                }
+                self.part_finished(id);
+            }
         }
-        let to = self.accumulator.partition(index).to();
-        let error = DeliveryError::new(to, reason, fate, entry.payload.into_batch()).with_record_errors(errors);
-        self.finish(entry.batch, entry.place, Event::Failed { batch: entry.batch, error });
     }
 
     /// Fails every entry of a partition that is not in flight.
@@ -153,13 +164,13 @@ impl Machine {
     }
 
     /// Records that an entry was replaced with parts.
-    pub(super) fn split(&mut self, index: PartitionIndex, split: Split) {
+    pub(super) fn split(&mut self, split: Split) {
         let Split { batch: id, place, whole, count, parts, reason, too_large, limit } = split;
         let split_batch = match (self.split_batches.entry(id), whole) {
             (MapEntry::Occupied(split_batch), _) => split_batch.into_mut(),
-            (MapEntry::Vacant(free), Some(batch)) => free.insert(SplitBatch {
+            (MapEntry::Vacant(free), Some((batch, to))) => free.insert(SplitBatch {
                 batch,
-                to: self.accumulator.partition(index).to(),
+                to,
                 place,
                 parts: 1,
                 offsets: vec![-1; count],

@@ -54,7 +54,7 @@ pub struct Machine {
     accumulator: Accumulator,
     entry_ids: EntryIds,
     /// The effects of partitions' transitions, until they are applied.
-    effects: VecDeque<(PartitionIndex, Effect)>,
+    effects: VecDeque<Effect>,
     identities: IdentityManager,
     /// The last error of a request for a producer id, and when it occurred.
     identity_error: Option<(Instant, ConnectionError)>,
@@ -140,7 +140,7 @@ impl Machine {
         }
         let deadline = self.now + self.config.delivery_timeout;
         let is_first = self.accumulator.oldest().is_none();
-        let id = self.accumulator.accept(batch, &to, deadline, &mut self.entry_ids);
+        let id = self.accumulator.accept(batch, to, deadline, &mut self.entry_ids);
         if is_first {
             self.update_delivery_timer();
         }
@@ -381,7 +381,7 @@ impl Machine {
     /// Lets a partition make a transition. Its effects are to be applied with [`finish_transition`](Self::finish_transition).
     fn transition<T>(&mut self, index: PartitionIndex, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
         let Self { accumulator, config, random, entry_ids: ids, effects, now, .. } = self;
-        let mut context = Context { index, config, now: *now, random, ids, effects };
+        let mut context = Context { config, now: *now, random, ids, effects };
         step(accumulator.partition_mut(index), &mut context)
     }
 

@@ -5,11 +5,10 @@ use alloc::vec::Vec;
 
 use super::{Lifecycle, Machine};
 use crate::failure::{DeliveryError, FailureReason, Fate};
-use crate::machine::entry::{Entry, Payload};
+use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::Event;
 use crate::machine::io::Output;
 use crate::machine::partition::{Effect, Failed};
-use crate::record::TopicPartition;
 
 impl Machine {
     /// Removes a batch without a reported outcome, and returns its [`Event::Delivered`] or [`Event::Failed`]. Returns
@@ -24,20 +23,21 @@ impl Machine {
         if let Some(event) = self.pop_outcome() {
             return Some(event);
         }
-        while let Some((to, entry)) = self.pop_unfinished() {
+        while let Some(entry) = self.pop_unfinished() {
             let is_unsent =
                 matches!(entry.payload, Payload::Sealed(_)) && !entry.maybe_written && entry.in_flight.is_none();
             let fate = if is_unsent { Fate::NotWritten } else { Fate::Unknown };
             if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
-                let end = entry.position + entry.payload.record_count();
-                split_batch.unfinished.push((entry.position..end, fate));
+                let start = entry.position();
+                split_batch.unfinished.push((start..start + entry.payload.record_count(), fate));
                 continue;
             }
-            if matches!(entry.payload, Payload::Gone) {
+            let Entry { batch, origin: Origin::Whole(to), payload, .. } = *entry else { continue };
+            if matches!(payload, Payload::Gone) {
                 continue;
             }
-            let error = DeliveryError::new(to, FailureReason::Closed, fate, entry.payload.into_batch());
-            return Some(Event::Failed { batch: entry.batch, error });
+            let error = DeliveryError::new(to, FailureReason::Closed, fate, payload.into_batch());
+            return Some(Event::Failed { batch, error });
         }
         // Applying the effect of a split can have reported a batch of which no part is left.
         if let Some(event) = self.pop_outcome() {
@@ -67,8 +67,8 @@ impl Machine {
     }
 
     /// Removes an entry that was removed from its queue and not reported yet, or the first of any queue.
-    fn pop_unfinished(&mut self) -> Option<(TopicPartition, Box<Entry>)> {
-        while let Some((index, effect)) = self.effects.pop_front() {
+    fn pop_unfinished(&mut self) -> Option<Box<Entry>> {
+        while let Some(effect) = self.effects.pop_front() {
             let entry = match effect {
                 Effect::Completed(entry, _) => entry,
                 Effect::Failed(failed) => {
@@ -77,12 +77,12 @@ impl Machine {
                 }
                 // So that its parts, which are in the queue, are known as such.
                 Effect::Split(split) => {
-                    self.split(index, *split);
+                    self.split(*split);
                     continue;
                 }
                 Effect::Confirmed(_) | Effect::Refused(..) => continue,
             };
-            return Some((self.accumulator.partition(index).to(), entry));
+            return Some(entry);
         }
         self.accumulator.pop()
     }
