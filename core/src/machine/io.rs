@@ -17,8 +17,16 @@ use crate::transport_error::TransportError;
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
-    pub(super) const fn new(number: u64) -> Self {
+    /// Returns the connection with this number. Input for a number that the machine has not assigned is ignored.
+    #[must_use]
+    pub const fn from_u64(number: u64) -> Self {
         Self(number)
+    }
+
+    /// Returns the number of this connection, for event loops that know sockets by a number. Numbers count up from 0.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
     }
 }
 
@@ -48,6 +56,16 @@ pub enum Input<'a> {
     /// The connection ended, or could not be established. Not to be reported after [`Output::Close`] of the connection.
     /// The error is that of the operating system or the TLS library; errors of the machine contain it.
     Closed(ConnectionId, Disconnect, Option<&'a TransportError>),
+}
+
+impl Input<'_> {
+    /// Returns the connection that it is about.
+    #[cfg(debug_assertions)]
+    pub(super) const fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Connected(id) | Self::Received(id, _) | Self::Transmitted(id) | Self::Closed(id, ..) => *id,
+        }
+    }
 }
 
 impl fmt::Debug for Input<'_> {

@@ -18,6 +18,7 @@
 //!             Output::Wait(deadline)                     => break deadline,
 //!         }
 //!     };
+//!     debug_assert_eq!(machine.take_misuse(), None)          // optional: mistakes of this driver, in words
 //!     wait for the first of: a command, while machine.has_room(); input from a connection; the deadline
 //!     call machine.send(…) or machine.handle_input(…); nothing is to be called for the deadline
 //! }
@@ -25,8 +26,8 @@
 //! [`Output::Wait`] is the last output of each drain, because a driver must not sleep while there is something to do.
 //! Connection ids are never reused, so late input from a connection that was dropped is ignored.
 //!
-//! `docs/blocking_driver.rs` is this loop over `std::net`, without an async runtime, and gives a reason for each
-//! step.
+//! [Embedding](https://docs.rs/kafka-batch/latest/kafka_batch/embedding/) describes each output and input, clocks and seeds,
+//! and has a checklist. `docs/blocking_driver.rs` is this loop over `std::net`, with threads.
 //!
 //! # The states of a connection
 //! ```text
@@ -115,8 +116,11 @@ mod identity;
 mod identity_manager;
 mod index;
 mod io;
+mod misuse;
 mod network;
 mod node;
+#[cfg(feature = "std")]
+mod non_blocking;
 mod partition;
 mod partition_numbers;
 mod query;
@@ -133,6 +137,7 @@ mod transitions;
 mod unfinished;
 mod verdict;
 mod versions;
+mod write_queue;
 
 pub use self::config::MachineConfig;
 pub use self::credentials::{
@@ -141,8 +146,12 @@ pub use self::credentials::{
 };
 pub use self::event::{BatchId, Clock, CloseMode, Event, FlushId, MachineSendError, MachineSendErrorKind};
 pub use self::io::{ConnectionId, Input, Output};
+pub use self::misuse::Misuse;
+#[cfg(feature = "std")]
+pub use self::non_blocking::NonBlocking;
 pub use self::transitions::Machine;
 pub use self::versions::Versions;
+pub use self::write_queue::WriteQueue;
 pub use crate::cause::{
     BrokerAddress, ConnectionError, ConnectionErrorKind, Disconnect, ForeignProtocol, LastError, LastErrorKind,
     MismatchEvidence, PendingRequest, ProducerIdError, ScramError, SecurityMismatch, SecurityProtocol, TimeoutCause,

@@ -92,7 +92,7 @@ impl Network {
         config: &MachineConfig,
         now: Instant,
     ) -> ConnectionId {
-        let id = ConnectionId::new(self.next_connection);
+        let id = ConnectionId::from_u64(self.next_connection);
         let rng = ConnectionRng { seed: self.seed, connection: self.next_connection };
         self.next_connection += 1;
         self.next_node = self.next_node.wrapping_add(1);
@@ -102,6 +102,12 @@ impl Network {
         state.rejected_api_versions = false;
         self.connections.insert(id, Connection::new(node, address, fallback, rng, config, now));
         id
+    }
+
+    /// Returns `true` if this connection has been asked for.
+    #[cfg(debug_assertions)]
+    pub(super) const fn has_assigned(&self, id: ConnectionId) -> bool {
+        id.as_u64() < self.next_connection
     }
 
     /// Records that the connection to this node is ready. The last error is kept: it may be why a waiting batch is

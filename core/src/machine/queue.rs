@@ -130,7 +130,7 @@ mod tests {
             self.queue.update(at, |entry| {
                 let Payload::Sealed(batch) = core::mem::replace(&mut entry.payload, Payload::Gone) else { return };
                 entry.payload = Payload::Stamped(batch.without_producer_id(), None);
-                entry.in_flight = Some(ConnectionId::new(0));
+                entry.in_flight = Some(ConnectionId::from_u64(0));
             });
         }
 

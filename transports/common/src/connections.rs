@@ -10,12 +10,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
+use kafka_batch_core::machine::{ConnectionId, Disconnect, Input, WriteQueue};
 
 use crate::driver::Driver;
 use crate::tls_stream::{MaybeTlsStream, TlsConnector};
 use crate::wake_flag::{TaskWaker, WakeFlag};
-use crate::write_queue::WriteQueue;
 
 /// The connections of one driver, over streams of any runtime.
 ///

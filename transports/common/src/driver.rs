@@ -139,6 +139,10 @@ impl Driver {
                     return Step::Close(connection);
                 }
                 Output::Wait(deadline) => {
+                    // In debug builds only.
+                    while let Some(misuse) = self.machine.take_misuse() {
+                        log::warn!("the producer's task runs late: {misuse}");
+                    }
                     // A deadline that `Instant` cannot represent is never reached.
                     let deadline = deadline.and_then(|at| self.started.checked_add(at.since_start()));
                     return Step::Wait(deadline.into_iter().chain(self.queue_deadline).min());

@@ -109,7 +109,6 @@ mod topic_error;
 mod topics;
 mod waiters;
 mod wake_flag;
-mod write_queue;
 
 pub use builder::ProducerBuilder;
 pub use completion::PendingRecord;

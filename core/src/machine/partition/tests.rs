@@ -55,7 +55,7 @@ impl World {
 
     fn route_to(broker: i32) -> Route {
         let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
-        Route { connection: ConnectionId::new(0), broker, versions, is_idempotent: true }
+        Route { connection: ConnectionId::from_u64(0), broker, versions, is_idempotent: true }
     }
 
     /// Sends the next batch. Returns its id.
@@ -245,7 +245,7 @@ fn a_refused_identity_is_an_effect_and_the_batch_is_stamped_again() {
     assert!(world.partition.stop_using(scope));
     world.transition(|partition, context| partition.reseal_after_gap(context));
     assert!(world.partition.waits_for_identity(&world.identities));
-    assert_eq!(world.send(), Err(BlockedOn::Identity(ConnectionId::new(0))));
+    assert_eq!(world.send(), Err(BlockedOn::Identity(ConnectionId::from_u64(0))));
     world.identities.obtain(Identity { id: 8, epoch: 0 }).unwrap();
     assert_eq!(world.send(), Ok(first));
     assert_eq!(world.partition.identity(), Some(Identity { id: 8, epoch: 0 }));

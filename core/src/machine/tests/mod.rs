@@ -6,6 +6,8 @@ mod commands;
 mod connection_errors;
 mod connections;
 mod identities;
+#[cfg(debug_assertions)]
+mod misuse;
 mod never;
 mod retries;
 mod sizes;

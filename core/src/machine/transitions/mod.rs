@@ -29,6 +29,9 @@ use super::event::{BatchId, Clock, CloseMode, Event, FlushId, MachineSendError, 
 use super::identity_manager::IdentityManager;
 use super::index::PartitionIndex;
 use super::io::{ConnectionId, Input, Output};
+#[cfg(debug_assertions)]
+use super::misuse::ConnectionState;
+use super::misuse::{Misuse, MisuseDetector};
 use super::network::Network;
 use super::partition::{Context, Effect, Partition};
 use super::schedule::Wait;
@@ -73,6 +76,7 @@ pub struct Machine {
     /// Set if something has changed since the machine last checked whether a request can be sent.
     dirty: bool,
     lifecycle: Lifecycle,
+    misuse: MisuseDetector,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +128,7 @@ impl Machine {
             batches_to_send: Vec::new(),
             dirty: false,
             lifecycle: Lifecycle::Open,
+            misuse: MisuseDetector::default(),
         }
     }
 
@@ -146,6 +151,7 @@ impl Machine {
         }
         self.start_idle_timer();
         self.dirty = true;
+        self.misuse.on_change(self.now);
         Ok(id)
     }
 
@@ -188,6 +194,7 @@ impl Machine {
         if self.lifecycle != Lifecycle::Closed {
             self.flushes.push_back((id, self.accumulator.next_batch()));
             self.dirty = true;
+            self.misuse.on_change(self.now);
         }
         id
     }
@@ -202,6 +209,7 @@ impl Machine {
         }
         self.lifecycle = Lifecycle::Closing;
         self.dirty = true;
+        self.misuse.on_change(self.now);
         if mode == CloseMode::Immediate {
             self.abandon_everything();
         }
@@ -212,6 +220,7 @@ impl Machine {
         self.advance(now);
         if self.lifecycle == Lifecycle::Open {
             self.start_lookup(topic);
+            self.misuse.on_change(self.now);
         }
     }
 
@@ -234,6 +243,9 @@ impl Machine {
     /// that call. A `now` that is earlier than the one of a previous call is replaced by that one.
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         self.advance(now);
+        #[cfg(debug_assertions)]
+        self.check_input(&input);
+        self.misuse.on_change(self.now);
         self.dirty = true;
         match input {
             Input::Connected(id) => self.on_connected(id),
@@ -247,6 +259,56 @@ impl Machine {
     /// command, and at the instant that [`Output::Wait`] names. It cannot fail: failures are reported as events.
     pub fn poll_output(&mut self, now: Instant) -> Output {
         self.advance(now);
+        self.misuse.on_poll(self.now);
+        let output = self.next_output();
+        #[cfg(debug_assertions)]
+        self.misuse.on_output(&output, self.now);
+        output
+    }
+
+    /// Returns the oldest mistake of the driver that has not been returned yet, in debug builds; the machine remembers 16. Release
+    /// builds do not look for any, and return `None`.
+    ///
+    /// A driver calls it after each drain, and logs or panics. The machine tolerates each mistake, so its outputs are the same
+    /// in both kinds of builds.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use kafka_batch_core::Timestamp;
+    /// use kafka_batch_core::machine::{Clock, Instant, Machine, MachineConfig, Output};
+    ///
+    /// let clock = Clock { now: Instant::START, wall: Timestamp::from_millis(0) };
+    /// let mut machine = Machine::new(MachineConfig::new([("localhost", 9092)]), clock, 42);
+    /// machine.lookup_topic("readings", clock.now);
+    /// let Output::Connect { .. } = machine.poll_output(clock.now) else { panic!() };
+    /// // The driver connects, and forgets that there may be further outputs.
+    /// machine.poll_output(clock.now + Duration::from_secs(3));
+    /// if let Some(misuse) = machine.take_misuse() {
+    ///     assert!(misuse.to_string().starts_with("the outputs were not drained: poll_output was called again after 3000 ms"));
+    /// } else {
+    ///     assert!(!cfg!(debug_assertions));
+    /// }
+    /// ```
+    pub fn take_misuse(&mut self) -> Option<Misuse> {
+        self.misuse.take()
+    }
+
+    /// Looks for mistakes of the driver in an input.
+    #[cfg(debug_assertions)]
+    fn check_input(&mut self, input: &Input<'_>) {
+        let id = input.connection();
+        let is_close = |output: &Output| matches!(output, Output::Close(closed) if *closed == id);
+        let state = match self.network.connections.get(&id) {
+            Some(connection) if connection.is_connecting() => ConnectionState::Connecting,
+            Some(_) => ConnectionState::Open,
+            None if !self.network.has_assigned(id) => ConnectionState::Unknown,
+            None if self.outputs.iter().any(is_close) => ConnectionState::Closing,
+            None => ConnectionState::Ended,
+        };
+        self.misuse.on_input(input, id, state);
+    }
+
+    fn next_output(&mut self) -> Output {
         self.rebootstrap_if_required();
         loop {
             if let Some(output) = self.outputs.pop_front() {
@@ -332,6 +394,7 @@ impl Machine {
     }
 
     fn advance(&mut self, now: Instant) {
+        self.misuse.on_call(now, self.now);
         self.now = self.now.max(now);
     }
 

@@ -1,32 +1,68 @@
 //! The frames that are still to be written on one connection. A frame is a list of shared segments, which are not copied.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+#[cfg(feature = "std")]
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
 /// The maximum number of segments in one vectored write. A request has about three.
+#[cfg(feature = "std")]
 const MAX_SEGMENTS: usize = 64;
 
-#[derive(Debug, Default)]
-pub(crate) struct WriteQueue {
+/// The frames of [`Output::Transmit`](super::Output::Transmit) that are still to be written on one connection, for drivers
+/// whose writes can be partial. The segments are not copied.
+///
+/// It is unbounded, and needs no bound: the machine limits the requests in flight.
+///
+/// ```
+/// use bytes::Bytes;
+/// use kafka_batch_core::machine::WriteQueue;
+///
+/// let mut queue = WriteQueue::new();
+/// queue.push(vec![Bytes::from_static(b"envelope, "), Bytes::from_static(b"batch")]);
+/// assert_eq!(queue.chunk(), b"envelope, ");
+/// assert_eq!(queue.advance(12), 0); // a write ended within the second segment
+/// assert_eq!(queue.chunk(), b"tch");
+/// assert_eq!(queue.advance(3), 1); // one frame is complete: report one `Input::Transmitted`
+/// assert!(queue.is_empty());
+/// ```
+#[derive(Default)]
+pub struct WriteQueue {
     /// Each segment, and whether it is the last of its frame.
     segments: VecDeque<(Bytes, bool)>,
 }
 
 impl WriteQueue {
+    /// Returns an empty queue.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { segments: VecDeque::new() }
+    }
+
     /// Appends a frame.
-    pub(crate) fn push(&mut self, frame: Vec<Bytes>) {
+    pub fn push(&mut self, frame: Vec<Bytes>) {
         let last = frame.len().saturating_sub(1);
         self.segments.extend(frame.into_iter().enumerate().map(|(at, segment)| (segment, at == last)));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns `true` if nothing is left to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
 
-    /// Calls `write` with the next segments, as slices for one vectored write.
-    pub(crate) fn with_slices<R>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+    /// Returns the next bytes, up to the end of their segment; empty only if nothing is left to be written.
+    #[must_use]
+    pub fn chunk(&self) -> &[u8] {
+        self.segments.iter().map(|(segment, _)| &segment[..]).find(|segment| !segment.is_empty()).unwrap_or_default()
+    }
+
+    /// Calls `write` with the next segments, at most 64, as slices for one vectored write.
+    #[cfg(feature = "std")]
+    pub fn with_slices<R>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         let mut slices = [IoSlice::new(&[]); MAX_SEGMENTS];
         let mut count = 0;
         let filled = self.segments.iter().filter(|(segment, _)| !segment.is_empty());
@@ -37,8 +73,9 @@ impl WriteQueue {
         write(&slices[..count])
     }
 
-    /// Removes this many bytes. Returns the number of frames that were completed.
-    pub(crate) fn advance(&mut self, mut count: usize) -> usize {
+    /// Removes this many bytes, which were written. Returns the number of frames that were completed by that: so many
+    /// [`Input::Transmitted`](super::Input::Transmitted) are to be reported, once the bytes are flushed.
+    pub fn advance(&mut self, mut count: usize) -> usize {
         let mut frames = 0;
         while let Some((segment, ends_frame)) = self.segments.front_mut() {
             if segment.len() > count {
@@ -53,8 +90,21 @@ impl WriteQueue {
     }
 }
 
-#[cfg(test)]
+/// Shows no bytes, since they can contain a password.
+impl fmt::Debug for WriteQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes: usize = self.segments.iter().map(|(segment, _)| segment.len()).sum();
+        f.debug_struct("WriteQueue").field("bytes", &bytes).finish()
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
 mod tests {
+    use alloc::borrow::ToOwned;
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec;
+
     use super::*;
 
     fn frame(segments: &[&'static str]) -> Vec<Bytes> {
@@ -103,5 +153,27 @@ mod tests {
         assert_eq!(left(&write_queue).len(), MAX_SEGMENTS);
         assert_eq!(write_queue.advance(MAX_SEGMENTS), MAX_SEGMENTS);
         assert_eq!(left(&write_queue).len(), 100 - MAX_SEGMENTS);
+    }
+
+    #[test]
+    fn chunks_are_what_vectored_writes_write() {
+        let mut write_queue = WriteQueue::new();
+        write_queue.push(frame(&["", "ab", "", "cde", ""]));
+        write_queue.push(frame(&["f"]));
+        let (mut chunks, mut frames) = (Vec::new(), 0);
+        while !write_queue.is_empty() {
+            let chunk = write_queue.chunk().to_vec();
+            frames += write_queue.advance(chunk.len());
+            chunks.push(String::from_utf8(chunk).unwrap());
+        }
+        assert_eq!((chunks, frames), (vec!["ab".to_owned(), "cde".to_owned(), "f".to_owned()], 2));
+        assert_eq!(write_queue.chunk(), b"");
+    }
+
+    #[test]
+    fn debug_shows_no_bytes() {
+        let mut write_queue = WriteQueue::new();
+        write_queue.push(frame(&["hunter2"]));
+        assert_eq!(format!("{write_queue:?}"), "WriteQueue { bytes: 7 }");
     }
 }
