@@ -63,8 +63,12 @@ pub mod transports {
 #[cfg(any(doc, doctest))]
 pub mod guide {}
 
+#[doc = include_str!("../docs/embedding.md")]
+#[cfg(any(doc, doctest))]
+pub mod embedding {}
+
 /// How to drive [`machine::Machine`] without an async runtime: the source of the example `blocking`, which uses `std::net` and
-/// threads. [`machine`] has the rules for a driver.
+/// threads. [`embedding`] has the rules for a driver.
 ///
 /// The example implements no [`Transport`]. To write one for another async runtime, use the crate
 /// [kafka-batch-transport](https://docs.rs/kafka-batch-transport), which has the driver loop: a runtime adds connecting, a timer
