@@ -1,0 +1,62 @@
+//! The table as Markdown, in `testing/COMPARED.md`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use crate::normalise::{NORMALISERS, ORDER, OTHER_APIS};
+use crate::table::{Row, Table};
+
+const HEAD: &str = "\
+# The cluster, beside Apache Kafka
+
+The suite `tests/compared_with_kafka.rs` sends these requests to `TestCluster` and to Apache Kafka 4.4, the same bytes to both,
+and compares what follows field by field: the response, and whether the connection stays open. It has written this file, and
+fails if it is out of date.
+";
+
+/// Checks that the file is the listing of the table, or writes it if `KAFKA_BATCH_UPDATE` is set.
+pub(crate) fn check(table: &Table) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testing/COMPARED.md");
+    let listing = markdown(table);
+    if env::var_os("KAFKA_BATCH_UPDATE").is_some() {
+        fs::write(&path, listing).unwrap();
+        return;
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == listing,
+        "testing/COMPARED.md is out of date: KAFKA_BATCH_UPDATE=1 cargo witnesses --test compared_with_kafka listing"
+    );
+}
+
+fn markdown(table: &Table) -> String {
+    let mut text = HEAD.to_owned();
+    let equal = table.rows.iter().filter(|row| row.differences.is_empty()).count();
+    write!(text, "\n{} requests: {equal} equal, {} with a difference.\n", table.rows.len(), table.rows.len() - equal).unwrap();
+    text.push_str("\n## Not compared\n\n| what | why |\n|---|---|\n");
+    let rules = NORMALISERS.iter().map(|rule| (rule.name, rule.why));
+    for (name, why) in rules.chain([ORDER, OTHER_APIS]) {
+        writeln!(text, "| {name} | {why} |").unwrap();
+    }
+    text.push_str("\n## Requests\n\n| request | API | version | |\n|---|---|--:|---|\n");
+    for row in &table.rows {
+        writeln!(text, "| {} | {} | {} | {} |", escaped(&row.name), row.api, row.version, result(row)).unwrap();
+    }
+    text
+}
+
+fn result(row: &Row) -> String {
+    if row.differences.is_empty() {
+        return "equal".to_owned();
+    }
+    let each = row.differences.iter().map(|difference| match difference.field {
+        "*" => escaped(difference.reason),
+        field => format!("but for `{field}`: {}", escaped(difference.reason)),
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|")
+}
