@@ -2,7 +2,7 @@
 //! field by field: a table of requests, in which each row is expected to be equal or says why it is not.
 //!
 //! Run it with `cargo with-kafka --kafka 4 -- cargo witnesses --test compared_with_kafka -- --ignored`. The table is listed in
-//! `testing/COMPARED.md`, which this suite checks, and writes if `KAFKA_BATCH_UPDATE` is set.
+//! `testing/COMPARED.md`, which this suite checks, and writes if `KAFKA_BATCH_WRITE_COMPARED` is set.
 
 #[path = "compared_with_kafka/batch.rs"]
 mod batch;
@@ -43,7 +43,7 @@ const LEAST_ROWS: usize = 200;
 #[test]
 fn the_table_is_large_and_its_names_are_unique() {
     let table = rows::table();
-    let names: BTreeSet<_> = table.rows.iter().map(|row| &row.name).collect();
+    let names: BTreeSet<_> = table.rows.iter().map(|row| (&row.api, &row.name)).collect();
     assert_eq!(names.len(), table.rows.len(), "some rows have the same name");
     // Ids are those of the rows, not of a cluster.
     let nowhere = Target::nowhere();

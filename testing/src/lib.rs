@@ -79,6 +79,7 @@ pub use broker::identities::RejectedIdentities;
 pub use broker::release::Release;
 pub use broker::sasl::ScramHash;
 pub use broker::{ReceivedRequest, RequestedTopic};
+pub use cluster::CreateTopicError;
 pub use cluster::log::StoredBatch;
 pub use mock::{Failure, MockPending, MockTransport, MockTransportBuilder, Response, SentBatch};
 pub use server::{Direction, MemoryStream, PartitionLog, StoredRecord, TestCluster, TestClusterBuilder, Topic};

@@ -11,6 +11,7 @@ use crate::cluster::TopicConfig;
 
 const CORRUPT: i16 = 2;
 const UNKNOWN_SERVER_ERROR: i16 = -1;
+const TOO_LARGE: i16 = 10;
 const INVALID_TIMESTAMP: i16 = 32;
 const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
 const INVALID_RECORD: i16 = 87;
@@ -43,13 +44,17 @@ pub(crate) mod attribute {
 pub(crate) struct Rejection {
     pub(crate) code: i16,
     pub(crate) message: String,
+    /// True if the response has the message: only if records are named, or if the whole request is rejected.
+    pub(crate) shows_message: bool,
+    /// The first offset of the log for the response, or −1.
+    pub(crate) log_start: i64,
     /// The positions of the records that are the reason (KIP-467).
     pub(crate) records: Vec<(i32, &'static str)>,
 }
 
 impl Rejection {
     pub(crate) const fn new(code: i16) -> Self {
-        Self { code, message: String::new(), records: Vec::new() }
+        Self { code, message: String::new(), shows_message: false, log_start: -1, records: Vec::new() }
     }
 
     fn because(code: i16, message: impl Into<String>) -> Self {
@@ -57,7 +62,12 @@ impl Rejection {
     }
 
     pub(crate) fn of_records(code: i16, records: impl IntoIterator<Item = (i32, &'static str)>) -> Self {
-        Self { records: records.into_iter().collect(), ..Self::new(code) }
+        Self { shows_message: true, records: records.into_iter().collect(), ..Self::new(code) }
+    }
+
+    /// Sets the first offset of the log, which Kafka returns if what is wrong was found while appending.
+    pub(crate) fn in_log(self, log_start: i64) -> Self {
+        if matches!(self.code, CORRUPT | TOO_LARGE) { self } else { Self { log_start, ..self } }
     }
 }
 
@@ -90,19 +100,30 @@ fn i64_at(bytes: &[u8], at: usize) -> i64 {
 
 /// Returns the size of the batch or message at the start, if its bytes are complete.
 fn first_size(bytes: &[u8]) -> Result<Option<usize>, Rejection> {
-    // Up to and including the magic byte.
-    if bytes.len() <= at::MAGIC {
+    if bytes.len() < at::LEADER_EPOCH {
         return Ok(None);
     }
     let length = i32_at(bytes, at::LENGTH);
     if length < 14 {
         return Err(Rejection::because(CORRUPT, format!("a length of {length}, which no format allows")));
     }
+    if bytes.len() <= at::MAGIC {
+        return Ok(None);
+    }
     if !(0..=2).contains(&bytes[at::MAGIC]) {
         return Err(Rejection::because(CORRUPT, format!("magic {}", bytes[at::MAGIC])));
     }
     let size = 12 + length as usize;
     Ok((size <= bytes.len()).then_some(size))
+}
+
+/// Checks that the first batch or message can be found. Kafka does so for all record sets before anything else, and rejects
+/// the whole request otherwise.
+pub(crate) fn first_header(records: &[u8]) -> Result<(), Rejection> {
+    match first_size(records) {
+        Ok(_) => Ok(()),
+        Err(rejection) => Err(Rejection { shows_message: true, ..rejection }),
+    }
 }
 
 /// Returns the size of the largest batch or message of a record set that has passed [`layout`], in bytes.

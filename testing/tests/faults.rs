@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{Client, PATIENCE, batch};
 use kafka_batch_testing::wire::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use kafka_batch_testing::wire::produce::ProduceResponse;
-use kafka_batch_testing::{ApiKey, Fault, FaultKind, ReceivedRequest, TestCluster};
+use kafka_batch_testing::{ApiKey, CreateTopicError, Fault, FaultKind, ReceivedRequest, TestCluster, Topic};
 
 #[test]
 fn an_error_code_is_returned_to_whom_and_as_often_as_wanted() {
@@ -110,6 +110,26 @@ fn a_slow_disk_and_stopped_replication_delay_confirmations() {
 }
 
 #[test]
+fn topics_that_kafka_does_not_accept_are_not_created() {
+    let cluster = TestCluster::start();
+    let long = "x".repeat(250);
+    for name in ["", ".", "..", "a b", "a/b", "ä", "a\0b", &long] {
+        let error = cluster.create_topic(name).unwrap_err();
+        assert_eq!(error, CreateTopicError::InvalidName { name: name.to_owned() });
+        assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
+        let error = TestCluster::builder().topic(name).start().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{name:?}: {error}");
+    }
+    for partitions in [0, 10_001] {
+        let error = cluster.create_topic(Topic::new("t").partitions(partitions)).unwrap_err();
+        assert_eq!(error, CreateTopicError::InvalidPartitions { name: "t".into(), partitions });
+        assert!(TestCluster::builder().topic(Topic::new("t").partitions(partitions)).start().is_err());
+    }
+    assert_eq!(cluster.topics(), [""; 0]);
+    assert_eq!(cluster.create_topic("x".repeat(249)), Ok(true));
+}
+
+#[test]
 fn a_forgotten_topic_is_unknown() {
     let cluster = TestCluster::builder().topic("t").auto_create(false).start().unwrap();
     let mut client = Client::new(&cluster, 1);
@@ -117,6 +137,6 @@ fn a_forgotten_topic_is_unknown() {
     assert!(cluster.forget_topic("t") && !cluster.forget_topic("t"));
     assert_eq!(client.produce(12, "t", batch(&["a"])).error_code, 3);
     assert_eq!(client.metadata(12, "t").topics[0].error_code, 3);
-    assert!(cluster.create_topic("t") && !cluster.create_topic("t"));
+    assert_eq!([cluster.create_topic("t"), cluster.create_topic("t")], [Ok(true), Ok(false)]);
     assert_eq!(client.produce(12, "t", batch(&["a"])).error_code, 0);
 }

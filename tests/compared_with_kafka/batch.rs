@@ -1,10 +1,18 @@
 //! Record sets written by hand, each field of which can be wrong. Compression is the oracle's.
 
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka_batch_witnesses::kafka_protocol::compression::{Compressor as _, Gzip, Lz4, Snappy, Zstd};
 
 /// The timestamp of records, in milliseconds.
 pub(crate) const TIME: i64 = 1_700_000_000_000;
+
+/// The timestamp of idempotent producers' records: an hour ago, since Kafka forgets producers whose records are old.
+pub(crate) static RECENT: LazyLock<i64> = LazyLock::new(|| {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis() as i64 - 3_600_000
+});
 
 /// The codecs: a name, and the number in the attributes.
 pub(crate) const CODECS: [(&str, i16); 4] = [("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4)];
@@ -141,7 +149,7 @@ impl Batch {
     /// Returns a batch of an idempotent producer.
     pub(crate) fn stamped(producer_id: i64, producer_epoch: i16, base_sequence: i32, records: usize) -> Self {
         let records = vec![Record::new("v"); records];
-        Self { producer_id, producer_epoch, base_sequence, ..Self::of(records) }
+        Self { producer_id, producer_epoch, base_sequence, base_timestamp: *RECENT, ..Self::of(records) }
     }
 
     pub(crate) fn bytes(&self) -> Bytes {

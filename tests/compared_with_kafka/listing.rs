@@ -7,6 +7,9 @@ use std::{env, fs};
 use crate::normalise::{NORMALISERS, ORDER, OTHER_APIS};
 use crate::table::{Row, Table};
 
+/// The variable with which the file is written.
+const WRITE: &str = "KAFKA_BATCH_WRITE_COMPARED";
+
 const HEAD: &str = "\
 # The cluster, beside Apache Kafka
 
@@ -15,19 +18,15 @@ and compares what follows field by field: the response, and whether the connecti
 fails if it is out of date.
 ";
 
-/// Checks that the file is the listing of the table, or writes it if `KAFKA_BATCH_UPDATE` is set.
+/// Checks that the file is the listing of the table, or writes it if [`WRITE`] is set.
 pub(crate) fn check(table: &Table) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testing/COMPARED.md");
     let listing = markdown(table);
-    if env::var_os("KAFKA_BATCH_UPDATE").is_some() {
-        fs::write(&path, listing).unwrap();
-        return;
+    if env::var_os(WRITE).is_some() {
+        return fs::write(path, listing).unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == listing,
-        "testing/COMPARED.md is out of date: KAFKA_BATCH_UPDATE=1 cargo witnesses --test compared_with_kafka listing"
-    );
+    assert!(found == listing, "{} is out of date: run this test with {WRITE}=1", path.display());
 }
 
 fn markdown(table: &Table) -> String {

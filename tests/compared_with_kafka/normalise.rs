@@ -156,7 +156,7 @@ pub(crate) fn fields_of<T: std::fmt::Debug + 'static>(response: &mut T) -> Vec<F
 /// Describes batches of magic 2, and what follows them.
 fn describe(path: &str, mut records: &[u8], all: &mut Vec<Field>) {
     let mut number = 0;
-    while let (Some(header), Some(&length)) = (records.first_chunk::<61>(), records[8..].first_chunk::<4>()) {
+    while let (Some(header), Some(&length)) = (records.first_chunk::<61>(), records.get(8..).and_then(|rest| rest.first_chunk::<4>())) {
         let size = 12 + u32::from_be_bytes(length) as usize;
         let Some(payload) = records.get(61..size) else { break };
         let int = |from: usize, to: usize| {

@@ -60,7 +60,7 @@ fn blocking_publishes_as_its_options_say() {
 #[test]
 fn blocking_writes_large_batches_completely() {
     let cluster = TestCluster::start();
-    cluster.create_topic("orders");
+    cluster.create_topic("orders").unwrap();
     let brokers = cluster.bootstrap_servers().replace("127.0.0.1", "localhost");
     let to = ["--brokers", &brokers, "--topic", "orders", "--count", "90000"];
     let run = blocking(&[&to[..], &["--batch-size", "1000000", "--compression", "none"]].concat());
@@ -82,7 +82,7 @@ fn blocking_reports_errors_with_remedies() {
         .fails(1, &["127.0.0.1:1: could not connect: Connection refused", expected, "remedy: "]);
 
     let cluster = TestCluster::start();
-    cluster.create_topic("orders");
+    cluster.create_topic("orders").unwrap();
     let topic_authorization_failed = FaultKind::Refuse { code: 29, all: true };
     cluster.inject(Fault::new(topic_authorization_failed).api(ApiKey::Produce).after(1));
     let run = blocking(&["--brokers", &cluster.bootstrap_servers(), "--topic", "orders", "--batch-size", "200"]);

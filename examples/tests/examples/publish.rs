@@ -55,7 +55,7 @@ fn publish_prints_the_same_figures_with_every_transport() {
 #[test]
 fn publish_sets_headers_keys_and_timestamps_as_its_options_say() {
     let cluster = TestCluster::start();
-    cluster.create_topic(Topic::new("orders").partitions(2));
+    cluster.create_topic(Topic::new("orders").partitions(2)).unwrap();
     let brokers = cluster.bootstrap_servers();
     let mut arguments = vec!["--brokers", &brokers, "--topic", "orders", "--partition", "1"];
     arguments.extend(["--compression", "gzip:9", "--correlation-id", "42", "--reply-to", "answers", "-"]);
@@ -114,7 +114,7 @@ fn publish_names_an_invalid_line_and_what_was_published_before_it() {
 #[test]
 fn publish_reports_the_batches_that_were_accepted_before_one_was_rejected() {
     let cluster = TestCluster::start();
-    cluster.create_topic("orders");
+    cluster.create_topic("orders").unwrap();
     let refuse = FaultKind::Refuse { code: TOPIC_AUTHORIZATION_FAILED, all: true };
     cluster.inject(Fault::new(refuse).api(ApiKey::Produce).after(2));
     let lines: String = (0..50).map(|n| format!("{{\"n\":{n}}}\n")).collect();
@@ -127,7 +127,7 @@ fn publish_reports_the_batches_that_were_accepted_before_one_was_rejected() {
 #[test]
 fn publish_reports_unknown_outcomes() {
     let cluster = TestCluster::start();
-    cluster.create_topic("orders");
+    cluster.create_topic("orders").unwrap();
     let time_out = FaultKind::DoAndRefuse { code: REQUEST_TIMED_OUT };
     cluster.inject(Fault::new(time_out).api(ApiKey::Produce).always());
     let brokers = cluster.bootstrap_servers();

@@ -1,7 +1,7 @@
 //! The broker's CreateTopics responses. Every broker creates topics, as in KRaft.
 
 use super::{Broker, Call, ExecuteResult, FaultKind};
-use crate::cluster::{Cluster, TopicConfig, is_valid_topic_name};
+use crate::cluster::{Cluster, MOST_PARTITIONS, TopicConfig, is_valid_topic_name};
 use crate::wire;
 use crate::wire::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
@@ -12,9 +12,6 @@ const TOPIC_ALREADY_EXISTS: i16 = 36;
 const INVALID_PARTITIONS: i16 = 37;
 const INVALID_REPLICATION_FACTOR: i16 = 38;
 const INVALID_CONFIG: i16 = 40;
-
-/// More partitions are refused, so that a request cannot exhaust the memory.
-const MOST_PARTITIONS: usize = 10_000;
 
 impl Broker {
     /// Responds to a CreateTopics request.

@@ -114,6 +114,8 @@ impl Broker {
         if let Some(FaultKind::DoAndRefuse { code }) = fault {
             pending.lie = Some(*code);
         }
+        let whole = sets.iter().find_map(|set| validate::first_header(&set.records).err());
+        let whole = whole.map(|rejection| self.client_error(rejection));
         for (position, set) in sets.iter().enumerate() {
             let mut answered = PartitionProduceResponse { index: set.partition, ..Default::default() };
             let refused = match fault {
@@ -126,12 +128,11 @@ impl Broker {
                     INVALID_RECORD,
                     positions.iter().map(|&position| (position, "rejected")),
                 )),
-                _ if !matches!(acks, -1..=1) => Some(Rejection::new(INVALID_REQUIRED_ACKS)),
-                _ => None,
+                _ => whole.clone(),
             };
             let appended = match refused {
                 Some(rejection) => Err(rejection),
-                None => self.append(request.version, set, cluster, now),
+                None => self.append(request.version, acks, set, cluster, now),
             };
             match appended {
                 Ok((topic, epoch, appended)) => {
@@ -165,6 +166,7 @@ impl Broker {
     fn append(
         &mut self,
         version: i16,
+        acks: i16,
         set: &Set,
         cluster: &mut Cluster,
         now: Moment,
@@ -173,26 +175,30 @@ impl Broker {
             TopicRef::Name(_) => UNKNOWN_TOPIC,
             TopicRef::Id(_) => UNKNOWN_TOPIC_ID,
         };
-        // A client's fault, whoever leads the partition.
-        validate::layout(&set.records, version).map_err(|rejection| self.client_error(rejection))?;
         let topic = cluster.name(&set.topic).ok_or(Rejection::new(unknown))?;
         let rules = self.release.rules();
         let partition = cluster.partition(&topic, set.partition).ok_or(Rejection::new(UNKNOWN_TOPIC))?;
+        // A client's fault, whoever leads the partition.
+        validate::layout(&set.records, version).map_err(|rejection| self.client_error(rejection))?;
+        if !matches!(acks, -1..=1) {
+            return Err(Rejection::new(INVALID_REQUIRED_ACKS));
+        }
         if partition.leader != Some(self.id) {
             return Err(Rejection::new(NOT_LEADER));
         }
+        let log_start = partition.log.start();
         let config = cluster.config(&topic);
         if validate::largest(&set.records) > config.max_message_bytes {
             return Err(Rejection::new(TOO_LARGE));
         }
         let validated = validate::batch(&set.records, &config, cluster.wall_clock(now))
-            .map_err(|rejection| self.client_error(rejection))?;
+            .map_err(|rejection| self.client_error(rejection).in_log(log_start))?;
         if let Some(stamp) = validated.info.stamp {
             if stamp.epoch < 0 {
                 self.report_violation(format!("epoch {} of producer {}", stamp.epoch, stamp.producer));
             }
             if let Some(code) = self.rules.iter().find_map(|rule| rule.rejection_code(stamp, &cluster.assigned)) {
-                return Err(Rejection::new(code));
+                return Err(Rejection::new(code).in_log(log_start));
             }
         }
         let append_time_ms = if config.log_append_time { cluster.wall_clock(now) } else { -1 };
@@ -200,8 +206,8 @@ impl Broker {
         let epoch = partition.epoch;
         // A batch of magic 2 may be followed by an incomplete one.
         let records = &set.records[..validated.size];
-        let appended =
-            partition.log.append(validated, records, epoch, append_time_ms, rules).map_err(Rejection::new)?;
+        let appended = partition.log.append(validated, records, epoch, append_time_ms, rules);
+        let appended = appended.map_err(|code| Rejection::new(code).in_log(log_start))?;
         cluster.replicate(&topic, set.partition, appended.end, now);
         Ok((topic, epoch, appended))
     }
@@ -289,12 +295,13 @@ impl Broker {
 
 fn rejected(answered: &mut PartitionProduceResponse, rejection: Rejection) {
     answered.error_code = rejection.code;
+    answered.log_start_offset = rejection.log_start;
     let each = |(batch_index, message): (i32, &str)| BatchIndexAndErrorMessage {
         batch_index,
         batch_index_error_message: Some(message.to_owned()),
     };
     answered.record_errors = rejection.records.into_iter().map(each).collect();
-    answered.error_message = Some(rejection.message).filter(|message| !message.is_empty());
+    answered.error_message = Some(rejection.message).filter(|message| rejection.shows_message && !message.is_empty());
 }
 
 fn by_topic(sets: Vec<SetResponse>, apart: bool) -> Vec<TopicProduceResponse> {

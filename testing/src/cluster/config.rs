@@ -1,5 +1,7 @@
 //! The settings of a cluster and of its topics.
 
+use std::fmt;
+
 /// The settings of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
@@ -87,6 +89,55 @@ impl TopicConfig {
             || now.saturating_sub(timestamp) <= self.timestamp_before_max_ms
                 && timestamp.saturating_sub(now) <= self.timestamp_after_max_ms
     }
+}
+
+/// The maximum number of partitions of a topic, so that a request cannot exhaust the memory.
+pub(crate) const MOST_PARTITIONS: usize = 10_000;
+
+/// The reason why a topic cannot be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreateTopicError {
+    /// Kafka does not accept the name.
+    InvalidName {
+        /// The name.
+        name: String,
+    },
+    /// The number of partitions is 0 or more than 10,000.
+    InvalidPartitions {
+        /// The name of the topic.
+        name: String,
+        /// The number of partitions.
+        partitions: usize,
+    },
+}
+
+impl fmt::Display for CreateTopicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidName { name } => write!(
+                f,
+                "a topic cannot have the name {name:?}: use 1 to 249 letters, digits, dots, underscores and hyphens of ASCII, \
+                 and neither \".\" nor \"..\""
+            ),
+            Self::InvalidPartitions { name, partitions } => {
+                write!(f, "the topic {name:?} cannot have {partitions} partitions: use 1 to {MOST_PARTITIONS}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CreateTopicError {}
+
+/// Checks that a topic can have this name and this number of partitions.
+pub(crate) fn check_topic(name: &str, partitions: usize) -> Result<(), CreateTopicError> {
+    if !is_valid_topic_name(name) {
+        return Err(CreateTopicError::InvalidName { name: name.to_owned() });
+    }
+    if !(1..=MOST_PARTITIONS).contains(&partitions) {
+        return Err(CreateTopicError::InvalidPartitions { name: name.to_owned(), partitions });
+    }
+    Ok(())
 }
 
 /// Returns true if a topic can have this name (`Topic.validate` of Apache Kafka).

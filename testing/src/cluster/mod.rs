@@ -9,8 +9,8 @@ pub(crate) mod producers;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use self::config::is_valid_topic_name;
-pub use self::config::{ClusterSettings, LeaderChoice, TopicConfig};
+pub(crate) use self::config::{MOST_PARTITIONS, check_topic, is_valid_topic_name};
+pub use self::config::{ClusterSettings, CreateTopicError, LeaderChoice, TopicConfig};
 use self::log::{Log, StoredBatch};
 use crate::Moment;
 use crate::broker::Fault;

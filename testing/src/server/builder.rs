@@ -8,7 +8,7 @@ use crate::Moment;
 use crate::broker::Variation;
 use crate::broker::release::Release;
 use crate::broker::sasl::{ScramHash, Users};
-use crate::cluster::{Cluster, ClusterSettings, TopicConfig};
+use crate::cluster::{Cluster, ClusterSettings, CreateTopicError, TopicConfig, check_topic};
 use crate::engine::{Engine, EngineSettings};
 
 /// The settings of a [`TestCluster`].
@@ -148,7 +148,8 @@ impl TestClusterBuilder {
     /// Starts the cluster.
     ///
     /// # Errors
-    /// Returns an error if no port is free on 127.0.0.1, or no thread can be started.
+    /// Returns an error if a topic cannot be created ([`CreateTopicError`]), no port is free on 127.0.0.1, or no thread can be
+    /// started.
     pub fn start(mut self) -> io::Result<TestCluster> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.settings.started_at_ms = since_epoch.as_millis() as i64;
@@ -162,7 +163,8 @@ impl TestClusterBuilder {
             seed: self.seed,
         });
         for topic in &self.topics {
-            topic.create_in(&mut engine.cluster, Moment::ZERO);
+            let created = topic.create_in(&mut engine.cluster, Moment::ZERO);
+            created.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         }
         TestCluster::from_engine(engine, self.with_sockets)
     }
@@ -224,9 +226,13 @@ impl Topic {
     }
 
     /// Creates it in a [simulated](crate::simulated) cluster, unless it exists. Returns whether it was created.
-    pub fn create_in(&self, cluster: &mut Cluster, now: Moment) -> bool {
+    ///
+    /// # Errors
+    /// Returns an error if Kafka does not accept the name, or the number of partitions is 0 or more than 10,000.
+    pub fn create_in(&self, cluster: &mut Cluster, now: Moment) -> Result<bool, CreateTopicError> {
+        check_topic(&self.name, self.partitions)?;
         if cluster.topics.contains_key(&self.name) {
-            return false;
+            return Ok(false);
         }
         let mut config = self.config;
         if !self.is_limited {
@@ -234,7 +240,7 @@ impl Topic {
         }
         cluster.create_with(&self.name, self.partitions, config, now);
         cluster.turn(now);
-        true
+        Ok(true)
     }
 }
 

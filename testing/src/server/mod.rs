@@ -21,6 +21,7 @@ use self::tcp::Acceptor;
 use crate::broker::identities::RejectedIdentities;
 use crate::broker::release::Release;
 use crate::broker::{Fault, ReceivedRequest};
+use crate::cluster::CreateTopicError;
 use crate::engine::Engine;
 
 /// The time for which a restarted broker tries to listen on its port again.
@@ -193,7 +194,10 @@ impl TestCluster {
     // ── Topics and leaders ──
 
     /// Creates a topic, unless it exists. Returns whether it was created.
-    pub fn create_topic(&self, topic: impl Into<Topic>) -> bool {
+    ///
+    /// # Errors
+    /// Returns an error if Kafka does not accept the name, or the number of partitions is 0 or more than 10,000.
+    pub fn create_topic(&self, topic: impl Into<Topic>) -> Result<bool, CreateTopicError> {
         let topic = topic.into();
         self.shared.change(|engine, now| topic.create_in(&mut engine.cluster, now))
     }

@@ -76,5 +76,5 @@ pub(crate) fn add(table: &mut Table) {
     table.by_hand::<ApiVersionsRequest>("versions, with bytes after the body, in v3", 3, *b"\x05test\x021\x00more");
     table.by_hand::<ApiVersionsRequest>("versions, with a body that ends early", 3, *b"\x05te");
     table.by_hand::<ApiVersionsRequest>("versions, with a null name", 3, *b"\x00\x021\x00");
-    table.by_hand::<ApiVersionsRequest>("versions, without a body in v3", 3, []);
+    table.by_hand::<ApiVersionsRequest>("versions, without a body in v3", 3, Vec::new());
 }

@@ -66,10 +66,10 @@ pub(crate) fn add(table: &mut Table) {
     }
     for (name, timestamp, versions) in [
         ("the first local offset", -4, &[7, 8, 9][..]),
-        ("the last offset in remote storage", -5, &[8, 9, 10]),
-        ("the first offset that is not in remote storage", -6, &[10]),
-        ("the special timestamp −7", -7, &[10]),
-        ("the special timestamp −100", -100, &[1, 10]),
+        ("the last offset in remote storage", -5, &[8, 9, 10][..]),
+        ("the first offset that is not in remote storage", -6, &[10][..]),
+        ("the special timestamp −7", -7, &[10][..]),
+        ("the special timestamp −100", -100, &[1, 10][..]),
     ] {
         for &version in versions {
             ask(table, name, version, 0, timestamp);

@@ -98,7 +98,7 @@ fn names(table: &mut Table) {
 }
 
 fn malformed(table: &mut Table) {
-    table.by_hand::<MetadataRequest>("metadata, without a body", 1, []);
+    table.by_hand::<MetadataRequest>("metadata, without a body", 1, Vec::new());
     table.by_hand::<MetadataRequest>("metadata, with the null name of a topic", 1, *b"\0\0\0\x01\xff\xff");
     table.by_hand::<MetadataRequest>("metadata, with a null name in v9", 9, *b"\x02\0\0\0\0\0\0");
     table.by_hand::<MetadataRequest>("metadata, with a count of −2", 1, *b"\xff\xff\xff\xfe");

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use kafka_batch_witnesses::kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_batch_witnesses::kafka_protocol::messages::{ProduceRequest, TransactionalId};
 
-use super::super::target::{UNKNOWN_ID, id_of};
 use crate::batch::{Batch, CODECS, message};
 use crate::requests::{name, produce, sets, text};
 use crate::setup::{EMPTY, PLAIN};
 use crate::table::{Row, Table, encoded, framed, with_length};
+use crate::target::{UNKNOWN_ID, id_of};
 
 /// Adds a request with this record set for a partition of its own.
 pub(super) fn send(table: &mut Table, row: impl Into<String>, version: i16, records: Bytes) -> &mut Row {
@@ -111,8 +111,8 @@ fn places(table: &mut Table) {
         send_to(table, format!("an unknown topic, in v{version}"), version, ("unknown", 0), -1, Batch::three().bytes());
     }
     for version in [3, 8, 10, 12, 13] {
-        for (row, partition) in [("an unknown", 3), ("the partition −1, an unknown", -1), ("the largest, an unknown", i32::MAX)] {
-            let row = format!("{row} partition, in v{version}");
+        for (row, partition) in [("an unknown partition", 3), ("the partition −1", -1), ("the largest partition", i32::MAX)] {
+            let row = format!("{row}, in v{version}");
             send_to(table, row, version, (EMPTY, partition), -1, Batch::three().bytes());
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use kafka_batch_testing::simulated::{PORT, host};
-use kafka_batch_testing::{Fault, PartitionLog, ReceivedRequest, RejectedIdentities, Topic};
+use kafka_batch_testing::{CreateTopicError, Fault, PartitionLog, ReceivedRequest, RejectedIdentities, Topic};
 
 use crate::faults::FaultAction;
 use crate::state::{Shared, State};
@@ -92,7 +92,10 @@ impl SimulatedCluster {
     }
 
     /// Creates a topic, unless it exists. Returns whether it was created.
-    pub fn create_topic(&self, topic: impl Into<Topic>) -> bool {
+    ///
+    /// # Errors
+    /// Returns an error if Kafka does not accept the name, or the number of partitions is 0 or more than 10,000.
+    pub fn create_topic(&self, topic: impl Into<Topic>) -> Result<bool, CreateTopicError> {
         let topic = topic.into();
         self.change(|state, now| topic.create_in(&mut state.network.engine.cluster, now))
     }

@@ -142,7 +142,8 @@ impl Simulation {
         self
     }
 
-    /// Adds a topic. With a name only, it has one partition.
+    /// Adds a topic. With a name only, it has one partition. A topic that Kafka does not accept
+    /// ([`CreateTopicError`](kafka_batch_testing::CreateTopicError)) makes each run panic.
     #[must_use]
     pub fn topic(mut self, topic: impl Into<Topic>) -> Self {
         self.topics.push(topic.into());
@@ -334,7 +335,7 @@ impl Simulation {
             seed: random.fork(1).draw(),
         });
         for topic in &self.topics {
-            topic.create_in(&mut engine.cluster, Duration::ZERO);
+            topic.create_in(&mut engine.cluster, Duration::ZERO).unwrap_or_else(|error| panic!("{error}"));
         }
         let network = Network::new(engine, schedule.links(), random.fork(2));
         Rc::new(RefCell::new(State::new(network, Dialogue::new(keeps_dialogue), random.fork(3))))
