@@ -1,5 +1,7 @@
 //! The broker's ListOffsets responses.
 
+use std::collections::BTreeMap;
+
 use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 
 use super::{Broker, Call, ExecuteResult, FaultKind};
@@ -12,6 +14,8 @@ use crate::wire::list_offsets::{
 };
 
 const UNKNOWN_TOPIC: i16 = 3;
+const UNSUPPORTED_VERSION: i16 = 35;
+const INVALID_REQUEST: i16 = 42;
 
 /// The end of the log.
 const LATEST: i64 = -1;
@@ -21,6 +25,21 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 /// The first offset on local storage (KIP-405). Everything is local.
 const EARLIEST_LOCAL: i64 = -4;
+/// The last offset on remote storage (KIP-1005).
+const LATEST_TIERED: i64 = -5;
+/// The first offset that is not on remote storage yet (KIP-1023).
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// Returns the first version in which a timestamp has a meaning.
+const fn supported_since(timestamp: i64) -> i16 {
+    match timestamp {
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
+        _ => 0,
+    }
+}
 
 impl Broker {
     /// Responds to a ListOffsets request.
@@ -41,10 +60,17 @@ impl Broker {
                     _ => None,
                 };
                 let name = cluster.name(&TopicRef::Name(topic.name.clone()));
+                let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
+                for partition in &topic.partitions {
+                    *counts.entry(partition.partition_index).or_default() += 1;
+                }
                 let each = topic.partitions.iter().map(|wanted| {
+                    let is_repeated = counts.get(&wanted.partition_index).is_some_and(|count| *count > 1);
                     let partition = name.as_ref().and_then(|name| cluster.partition(name, wanted.partition_index));
                     let found = match refused {
                         Some(code) => Err(code),
+                        None if request.version >= 1 && is_repeated => Err(INVALID_REQUEST),
+                        None if request.version < supported_since(wanted.timestamp) => Err(UNSUPPORTED_VERSION),
                         None => self.offset(request.version, wanted, partition),
                     };
                     found.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {

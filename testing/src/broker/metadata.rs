@@ -1,6 +1,6 @@
 //! The broker's Metadata responses: current, stale, or false.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::FalseMetadata;
 use super::{Broker, Call, ExecuteResult, FaultKind};
@@ -38,7 +38,7 @@ impl Broker {
         let may_create = cluster.settings.auto_create && (request.version < 4 || decoded.allow_auto_topic_creation);
         let mut wanted: Vec<TopicRef> = Vec::new();
         for topic in decoded.topics.into_iter().flatten() {
-            match topic.name {
+            match topic.name.filter(|_| topic.topic_id == [0; 16]) {
                 Some(name) => {
                     if may_create && !cluster.topics.contains_key(&name) && is_valid_topic_name(&name) {
                         let ready_at = call.now + self.variation.creation(&mut self.random);
@@ -51,6 +51,12 @@ impl Broker {
                 }
                 None => wanted.push(TopicRef::Id(topic.topic_id)),
             }
+        }
+        // Once each. If there is an id, names are ignored.
+        let mut seen = BTreeSet::new();
+        wanted.retain(|topic| seen.insert(topic.clone()));
+        if seen.iter().any(|topic| matches!(topic, TopicRef::Id(_))) {
+            wanted.retain(|topic| matches!(topic, TopicRef::Id(_)));
         }
         let fresh = view(cluster);
         let known = match (call.fault, &self.remembered) {
