@@ -246,6 +246,7 @@ fn checked_records(batch: &[u8], codec: Codec, config: &TopicConfig, now: i64) -
     let mut max_timestamp = -1;
     let mut errors = Vec::new();
     let mut are_consecutive = true;
+    let has_append_time = i16_at(batch, at::ATTRIBUTES) & attribute::LOG_APPEND_TIME != 0;
     for (position, record) in records.iter_lenient().enumerate() {
         let record = record.map_err(|error| unreadable(&error))?;
         let position = position as i32;
@@ -255,6 +256,8 @@ fn checked_records(batch: &[u8], codec: Codec, config: &TopicConfig, now: i64) -
             errors.push((position, INVALID_RECORD, "a record without a key in a compacted topic"));
         } else if !config.log_append_time && !config.allows_timestamp(record.timestamp.millis(), now) {
             errors.push((position, INVALID_TIMESTAMP, "a timestamp out of range"));
+        } else if has_append_time && (config.log_append_time || record.timestamp.millis() == -1) {
+            errors.push((position, INVALID_TIMESTAMP, "a kind of timestamp that only brokers assign"));
         }
         if codec != Codec::None && !errors.is_empty() {
             break; // Kafka names only the first record of a compressed batch

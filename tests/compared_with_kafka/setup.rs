@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_batch_witnesses::kafka_protocol::messages::ResponseHeader;
+use kafka_batch_witnesses::kafka_protocol::messages::{InitProducerIdRequest, ResponseHeader};
 use kafka_batch_witnesses::kafka_protocol::protocol::{Decodable as _, HeaderVersion as _};
 
 use crate::exchange::frame;
@@ -43,7 +43,7 @@ const TOPICS: [(&str, i32, &[(&str, &str)]); 6] = [
     (SMALL, 10, &[("max.message.bytes", "200")]),
 ];
 
-/// Creates the topics, and waits until their partitions have leaders that accept requests.
+/// Creates the topics, and waits until their partitions have leaders that accept requests, and producer ids are assigned.
 pub(crate) fn create_topics(target: &mut Target, plain_partitions: i32) {
     let mut wire = Wire(TcpStream::connect(&target.address).unwrap());
     wire.0.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -64,6 +64,11 @@ pub(crate) fn create_topics(target: &mut Target, plain_partitions: i32) {
             break;
         }
         assert!(Instant::now() < deadline, "{} has no leaders for all partitions", target.name);
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Kafka has to get its first block of producer ids.
+    while wire.ask(4, &InitProducerIdRequest::default().with_transactional_id(None)).error_code != 0 {
+        assert!(Instant::now() < deadline, "{} assigns no producer ids", target.name);
         thread::sleep(Duration::from_millis(20));
     }
     let described = wire.ask(12, &metadata(12, Some(&[]), false));

@@ -164,8 +164,12 @@ impl Broker {
         };
         let mechanisms = self.users.mechanisms().into_iter().map(str::to_owned).collect();
         let body = SaslHandshakeResponse { error_code, mechanisms };
-        let answer = wire::answer(request, request.version, &body);
-        if error_code == 0 || self.variation.lenient_sasl {
+        self.sasl_answer(error_code, wire::answer(request, request.version, &body))
+    }
+
+    /// Closes the connection after an error, unless the listener is without SASL.
+    fn sasl_answer(&self, error_code: i16, answer: Bytes) -> ExecuteResult {
+        if error_code == 0 || self.variation.lenient_sasl || self.users.is_empty() {
             ExecuteResult::Answer(answer)
         } else {
             ExecuteResult::LastAnswer(answer)
@@ -180,7 +184,8 @@ impl Broker {
             Err(error) => return self.unreadable(request, error),
         };
         let mut auth_bytes = Bytes::new();
-        let error_code = match (call.fault, std::mem::replace(login, SaslState::Handshake)) {
+        let next = if self.users.is_empty() { SaslState::Authenticated } else { SaslState::Handshake };
+        let error_code = match (call.fault, std::mem::replace(login, next)) {
             (Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }), _) => *code,
             (_, SaslState::Token(Negotiated(mut mechanism))) => {
                 match mechanism.token(&decoded.auth_bytes, &self.users, &mut self.random) {
@@ -201,12 +206,7 @@ impl Broker {
         };
         let error_message = (error_code != 0).then(|| "Authentication failed".to_owned());
         let body = SaslAuthenticateResponse { error_code, error_message, auth_bytes, session_lifetime_ms: 0 };
-        let answer = wire::answer(request, request.version, &body);
-        if error_code == 0 || self.variation.lenient_sasl {
-            ExecuteResult::Answer(answer)
-        } else {
-            ExecuteResult::LastAnswer(answer)
-        }
+        self.sasl_answer(error_code, wire::answer(request, request.version, &body))
     }
 
     /// Responds to a token in a frame without a header. Returns `None` if the connection is to be closed.

@@ -72,6 +72,9 @@ impl Log {
                 CheckResult::Refuse(code) => return Err(code),
                 CheckResult::Duplicate(base_offset) => {
                     let end = base_offset + i64::from(info.records);
+                    // Kafka returns the largest timestamp of the batch, whatever the topic's kind of timestamps.
+                    let place = self.stored.partition_point(|stored| stored.base_offset < base_offset);
+                    let append_time_ms = self.stored.get(place).map_or(append_time_ms, |stored| stored.max_timestamp);
                     return Ok(Appended { base_offset, append_time_ms, end, log_start });
                 }
                 CheckResult::Append => self.producers.appended(stamp, info.records, self.end),

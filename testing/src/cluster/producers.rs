@@ -17,6 +17,9 @@ pub(crate) mod code {
     pub(crate) const UNKNOWN_PRODUCER: i16 = 59;
 }
 
+/// The epoch of a producer that has none. Sequences after it are not checked.
+const NO_EPOCH: i16 = -1;
+
 /// The differences between releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -78,6 +81,9 @@ impl Producers {
     #[must_use]
     pub(crate) fn check_batch(&self, stamp: Stamped, records: u32, rules: Rules) -> CheckResult {
         let (first, last) = (stamp.sequence, later(stamp.sequence, records - 1));
+        if stamp.epoch < NO_EPOCH {
+            return CheckResult::Refuse(code::INVALID_EPOCH);
+        }
         let Some(known) = self.known.get(&stamp.producer) else {
             return match rules.unknown {
                 Some(code) if first != 0 => CheckResult::Refuse(code),
@@ -88,6 +94,9 @@ impl Producers {
             return CheckResult::Refuse(code::INVALID_EPOCH);
         }
         if stamp.epoch > known.epoch {
+            if known.epoch == NO_EPOCH {
+                return CheckResult::Append;
+            }
             return if first == 0 { CheckResult::Append } else { CheckResult::Refuse(code::OUT_OF_ORDER) };
         }
         let recent = known.batches.iter().rev().take(rules.remembered);
@@ -96,7 +105,7 @@ impl Producers {
         }
         let newest = known.batches.back().map_or(-1, |batch| batch.last);
         match first {
-            first if first == later(newest, 1) => CheckResult::Append,
+            first if first == later(newest, 1) || known.epoch == NO_EPOCH => CheckResult::Append,
             first if first < newest => CheckResult::Refuse(rules.forgotten),
             _ => CheckResult::Refuse(code::OUT_OF_ORDER),
         }
@@ -169,5 +178,16 @@ mod tests {
         assert_eq!(producers.check_batch(stamp(2, 7), 1, NEW), CheckResult::Refuse(code::INVALID_EPOCH));
         assert_eq!(producers.check_batch(stamp(4, 7), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
         assert_eq!(producers.check_batch(stamp(4, 0), 1, NEW), CheckResult::Append);
+    }
+
+    #[test]
+    fn without_an_epoch_only_duplicates_are_found() {
+        let mut producers = Producers::default();
+        assert_eq!(producers.check_batch(stamp(-2, 0), 1, NEW), CheckResult::Refuse(code::INVALID_EPOCH));
+        assert_eq!(producers.check_batch(stamp(-1, 0), 1, NEW), CheckResult::Append);
+        producers.appended(stamp(-1, 0), 1, 30);
+        assert_eq!(producers.check_batch(stamp(-1, 0), 1, NEW), CheckResult::Duplicate(30));
+        assert_eq!(producers.check_batch(stamp(-1, 7), 1, NEW), CheckResult::Append);
+        assert_eq!(producers.check_batch(stamp(0, 7), 1, NEW), CheckResult::Append);
     }
 }
