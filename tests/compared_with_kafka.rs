@@ -60,7 +60,10 @@ fn the_listing_is_up_to_date() {
 #[ignore = "needs a real broker: cargo with-kafka"]
 fn the_cluster_responds_as_kafka_does() {
     let version = variable("KAFKA_BATCH_KAFKA_VERSION");
-    assert!(version.starts_with("4.4."), "the table is that of Kafka 4.4, not of {version}: cargo with-kafka --kafka 4");
+    assert!(
+        version.starts_with("4.4."),
+        "the table is that of Kafka 4.4, not of {version}: cargo with-kafka --kafka 4"
+    );
     let cluster = TestCluster::start();
     let mut ours = Target::new("the cluster", cluster.bootstrap_servers());
     let mut kafka = Target::new("Apache Kafka", variable("KAFKA_BATCH_BROKERS"));
@@ -81,7 +84,10 @@ fn compared(row: &Row, ours: &Target, kafka: &Target) -> Result<(), String> {
         let [ours, theirs] = [&mut left, &mut right].map(|fields| fields::take(fields, difference.field));
         if ours == theirs {
             let (name, field) = (&row.name, difference.field);
-            return Err(format!("── {name}\n   {field} is listed as different, and is equal in both:\n{}", fields::text(&ours)));
+            return Err(format!(
+                "── {name}\n   {field} is listed as different, and is equal in both:\n{}",
+                fields::text(&ours)
+            ));
         }
     }
     let Some(difference) = first_difference(&left, &right) else { return Ok(()) };

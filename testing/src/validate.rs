@@ -107,6 +107,10 @@ fn first_size(bytes: &[u8]) -> Result<Option<usize>, Rejection> {
     if length < 14 {
         return Err(Rejection::because(CORRUPT, format!("a length of {length}, which no format allows")));
     }
+    if length > i32::MAX - 12 {
+        // In Kafka the sum overflows.
+        return Err(Rejection::because(UNKNOWN_SERVER_ERROR, format!("a length of {length}")));
+    }
     if bytes.len() <= at::MAGIC {
         return Ok(None);
     }
@@ -122,7 +126,7 @@ fn first_size(bytes: &[u8]) -> Result<Option<usize>, Rejection> {
 pub(crate) fn first_header(records: &[u8]) -> Result<(), Rejection> {
     match first_size(records) {
         Ok(_) => Ok(()),
-        Err(rejection) => Err(Rejection { shows_message: true, ..rejection }),
+        Err(rejection) => Err(Rejection { shows_message: rejection.code != UNKNOWN_SERVER_ERROR, ..rejection }),
     }
 }
 
@@ -241,6 +245,13 @@ fn checked_records(batch: &[u8], codec: Codec, config: &TopicConfig, now: i64) -
     let records = match decoded.records(DEFAULT_MAX_DECOMPRESSED) {
         Ok(records) => records,
         Err(error) if is_not_built_in(&error.kind) => return Ok(None),
+        // In Java, zstd of no bytes is no data, and anything else that cannot be decompressed is an unexpected exception.
+        Err(error)
+            if matches!(error.kind, DecodeErrorKind::Decompression(_))
+                && (codec != Codec::Zstd || batch.len() > at::RECORDS) =>
+        {
+            return Err(Rejection::because(UNKNOWN_SERVER_ERROR, error.to_string()));
+        }
         Err(error) => return Err(unreadable(&error)),
     };
     let mut max_timestamp = -1;
@@ -258,9 +269,6 @@ fn checked_records(batch: &[u8], codec: Codec, config: &TopicConfig, now: i64) -
             errors.push((position, INVALID_TIMESTAMP, "a timestamp out of range"));
         } else if has_append_time && (config.log_append_time || record.timestamp.millis() == -1) {
             errors.push((position, INVALID_TIMESTAMP, "a kind of timestamp that only brokers assign"));
-        }
-        if codec != Codec::None && !errors.is_empty() {
-            break; // Kafka names only the first record of a compressed batch
         }
     }
     if !errors.is_empty() {

@@ -94,7 +94,8 @@ fn sizes_are_limited_but_the_first_batch_is_whole() {
     };
     assert_eq!(fetch(12, 1, i32::MAX), size);
     assert_eq!(fetch(12, 2 * size, i32::MAX), 2 * size);
-    assert_eq!(fetch(12, 3 * size - 1, i32::MAX), 2 * size);
+    assert_eq!(fetch(12, 3 * size - 1, i32::MAX), 3 * size - 1, "the last batch is cut off");
+    assert_eq!(fetch(12, i32::MAX, size + 1), size + 1);
     assert_eq!(fetch(12, i32::MAX, 0), size);
     assert_eq!(fetch(2, 10, i32::MAX), 10, "before KIP-74 a message is cut off");
 }

@@ -77,7 +77,8 @@ pub(crate) fn take(fields: &mut Vec<Field>, name: &str) -> Vec<Field> {
 pub(crate) fn first_difference(left: &[Field], right: &[Field]) -> Option<String> {
     let count = left.len().max(right.len());
     let position = (0..count).find(|&position| left.get(position) != right.get(position))?;
-    let shown = |field: Option<&Field>| field.map_or("nothing".to_owned(), |field| format!("{} = {}", field.path, field.value));
+    let shown =
+        |field: Option<&Field>| field.map_or("nothing".to_owned(), |field| format!("{} = {}", field.path, field.value));
     Some(format!("{} ≠ {}", shown(left.get(position)), shown(right.get(position))))
 }
 

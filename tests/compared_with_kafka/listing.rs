@@ -32,7 +32,8 @@ pub(crate) fn check(table: &Table) {
 fn markdown(table: &Table) -> String {
     let mut text = HEAD.to_owned();
     let equal = table.rows.iter().filter(|row| row.differences.is_empty()).count();
-    write!(text, "\n{} requests: {equal} equal, {} with a difference.\n", table.rows.len(), table.rows.len() - equal).unwrap();
+    write!(text, "\n{} requests: {equal} equal, {} with a difference.\n", table.rows.len(), table.rows.len() - equal)
+        .unwrap();
     text.push_str("\n## Not compared\n\n| what | why |\n|---|---|\n");
     let rules = NORMALISERS.iter().map(|rule| (rule.name, rule.why));
     for (name, why) in rules.chain([ORDER, OTHER_APIS]) {

@@ -124,12 +124,15 @@ pub(crate) fn fields_of<T: std::fmt::Debug + 'static>(response: &mut T) -> Vec<F
     let any: &mut dyn Any = response;
     let mut batches = Vec::new();
     if let Some(response) = any.downcast_mut::<ProduceResponse>() {
-        response.responses.sort_by(|a, b| (&a.name, a.topic_id).cmp(&(&b.name, b.topic_id)));
         for topic in &mut response.responses {
             topic.partition_responses.sort_by_key(|partition| partition.index);
         }
+        // Not by id, which is not the same in both clusters.
+        response.responses.sort_by_key(|topic| {
+            (topic.name.clone(), topic.partition_responses.first().map(|partition| partition.index))
+        });
     } else if let Some(response) = any.downcast_mut::<MetadataResponse>() {
-        response.topics.sort_by(|a, b| (&a.name, a.topic_id).cmp(&(&b.name, b.topic_id)));
+        response.topics.sort_by(|a, b| (&a.name, a.error_code).cmp(&(&b.name, b.error_code)));
         for topic in &mut response.topics {
             topic.partitions.sort_by_key(|partition| partition.partition_index);
         }
@@ -139,7 +142,9 @@ pub(crate) fn fields_of<T: std::fmt::Debug + 'static>(response: &mut T) -> Vec<F
         response.api_keys.retain(|api| ApiKey::from_code(api.api_key).is_some());
         response.api_keys.sort_by_key(|api| api.api_key);
     } else if let Some(response) = any.downcast_mut::<FetchResponse>() {
+        response.responses.sort_by_key(|topic| topic.topic.clone());
         for (topic, data) in response.responses.iter_mut().enumerate() {
+            data.partitions.sort_by_key(|partition| partition.partition_index);
             for (partition, data) in data.partitions.iter_mut().enumerate() {
                 let path = format!("responses[{topic}].partitions[{partition}].records");
                 if let Some(records) = data.records.as_mut().filter(|records| !records.is_empty()) {
@@ -156,7 +161,9 @@ pub(crate) fn fields_of<T: std::fmt::Debug + 'static>(response: &mut T) -> Vec<F
 /// Describes batches of magic 2, and what follows them.
 fn describe(path: &str, mut records: &[u8], all: &mut Vec<Field>) {
     let mut number = 0;
-    while let (Some(header), Some(&length)) = (records.first_chunk::<61>(), records.get(8..).and_then(|rest| rest.first_chunk::<4>())) {
+    while let (Some(header), Some(&length)) =
+        (records.first_chunk::<61>(), records.get(8..).and_then(|rest| rest.first_chunk::<4>()))
+    {
         let size = 12 + u32::from_be_bytes(length) as usize;
         let Some(payload) = records.get(61..size) else { break };
         let int = |from: usize, to: usize| {

@@ -35,11 +35,7 @@ const TOPICS: [(&str, i32, &[(&str, &str)]); 6] = [
     (EMPTY, 3, &[]),
     (COMPACTED, 20, &[("cleanup.policy", "compact")]),
     (APPEND_TIME, 10, &[("message.timestamp.type", "LogAppendTime")]),
-    (
-        NARROW,
-        20,
-        &[("message.timestamp.before.max.ms", NARROW_MS), ("message.timestamp.after.max.ms", NARROW_MS)],
-    ),
+    (NARROW, 20, &[("message.timestamp.before.max.ms", NARROW_MS), ("message.timestamp.after.max.ms", NARROW_MS)]),
     (SMALL, 10, &[("max.message.bytes", "200")]),
 ];
 

@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use kafka_batch_witnesses::kafka_protocol::messages::{RequestHeader, ResponseHeader};
-use kafka_batch_witnesses::kafka_protocol::protocol::{Decodable as _, Encodable as _, HeaderVersion as _, Request, StrBytes};
+use kafka_batch_witnesses::kafka_protocol::protocol::{
+    Decodable as _, Encodable as _, HeaderVersion as _, Request, StrBytes,
+};
 
 use crate::fields::Field;
 use crate::normalise;
@@ -124,12 +126,7 @@ impl Table {
     }
 
     /// Adds a request all of whose bytes were written by hand.
-    pub(crate) fn raw<R: Asked>(
-        &mut self,
-        name: impl Into<String>,
-        version: i16,
-        bytes: Vec<u8>,
-    ) -> &mut Row {
+    pub(crate) fn raw<R: Asked>(&mut self, name: impl Into<String>, version: i16, bytes: Vec<u8>) -> &mut Row {
         self.raw_with::<R>(name, version, move |_| bytes.clone())
     }
 
@@ -162,7 +159,8 @@ impl<R: Request<Response: Debug + 'static> + 'static> Asked for R {}
 /// Encodes a body with the oracle.
 pub(crate) fn encoded<R: Request>(body: &R, version: i16) -> Vec<u8> {
     let mut bytes = Vec::new();
-    body.encode(&mut bytes, version).unwrap_or_else(|error| panic!("{} v{version}: {error}", std::any::type_name::<R>()));
+    body.encode(&mut bytes, version)
+        .unwrap_or_else(|error| panic!("{} v{version}: {error}", std::any::type_name::<R>()));
     bytes
 }
 

@@ -17,12 +17,12 @@ impl Broker {
     pub(super) fn api_versions(&mut self, call: &Call<'_>, cluster: &Cluster) -> ExecuteResult {
         let request = call.request;
         let Some((_, newest)) = self.release.lists(ApiKey::ApiVersions) else { return ExecuteResult::CloseConnection };
-        if request.version > newest {
+        if !(0..=newest).contains(&request.version) {
             // The response is in v0; before KIP-511 it lists nothing.
             let listed = if newest >= 3 { vec![entry(ApiKey::ApiVersions, (0, newest))] } else { Vec::new() };
             return ExecuteResult::Answer(self.versions(request, 0, UNSUPPORTED_VERSION, listed));
         }
-        let body: ApiVersionsRequest = match wire::body(request) {
+        let body: ApiVersionsRequest = match self.body(request) {
             Ok(body) => body,
             Err(error) => return self.unreadable(request, error),
         };
@@ -37,6 +37,7 @@ impl Broker {
             }
             _ => {
                 let code = self.check_client(request.version, &body, cluster);
+                let listed = if code == 0 { listed } else { Vec::new() };
                 ExecuteResult::Answer(self.versions(request, request.version, code, listed))
             }
         }
@@ -53,12 +54,12 @@ impl Broker {
             self.report_violation("an invalid name or version of the client's software".into());
             return INVALID_REQUEST;
         }
+        if body.cluster_id.is_none() != (body.node_id == -1) {
+            self.report_violation("the id of a cluster or of a broker, without the other".into());
+            return INVALID_REQUEST;
+        }
         match (&body.cluster_id, &cluster.settings.cluster_id) {
-            (Some(expected), Some(own))
-                if expected != own || !matches!(body.node_id, -1) && body.node_id != self.id =>
-            {
-                REBOOTSTRAP_REQUIRED
-            }
+            (Some(expected), Some(own)) if expected != own || body.node_id != self.id => REBOOTSTRAP_REQUIRED,
             _ => 0,
         }
     }

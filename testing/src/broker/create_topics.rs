@@ -6,7 +6,8 @@ use super::{Broker, Call, ExecuteResult, FaultKind};
 use crate::cluster::{Cluster, MOST_PARTITIONS, TopicConfig, is_valid_topic_name};
 use crate::wire;
 use crate::wire::create_topics::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
+    CreateTopicsResponse,
 };
 
 const INVALID_TOPIC: i16 = 17;
@@ -21,7 +22,7 @@ impl Broker {
     /// Responds to a CreateTopics request.
     pub(super) fn create_topics(&mut self, call: &Call<'_>, cluster: &mut Cluster) -> ExecuteResult {
         let request = call.request;
-        let body: CreateTopicsRequest = match wire::body(request) {
+        let body: CreateTopicsRequest = match self.body(request) {
             Ok(body) => body,
             Err(error) => return self.unreadable(request, error),
         };
@@ -29,7 +30,8 @@ impl Broker {
         for topic in &body.topics {
             *counts.entry(&topic.name).or_default() += 1;
         }
-        let mut unified_names: BTreeSet<String> = cluster.topics.keys().map(|name| unified(name)).collect();
+        // Names within a request may collide.
+        let unified_names: BTreeSet<String> = cluster.topics.keys().map(|name| unified(name)).collect();
         let mut topics = Vec::new();
         for (position, topic) in body.topics.iter().enumerate() {
             let Some(count) = counts.remove(topic.name.as_str()) else {
@@ -44,8 +46,10 @@ impl Broker {
                 _ => check(topic, cluster, &unified_names),
             };
             let outcome = outcome.and_then(|(partitions, replicas, config)| {
-                if !body.validate_only {
-                    unified_names.insert(unified(&topic.name));
+                if body.validate_only {
+                    // Kafka chooses one here, too.
+                    result.topic_id = cluster.new_topic_id();
+                } else {
                     cluster.create_with(&topic.name, partitions, config, call.now);
                     cluster.turn(call.now);
                     result.topic_id = cluster.topics.get(&topic.name).map_or([0; 16], |topic| topic.id);
@@ -159,7 +163,7 @@ fn apply(CreatableTopicConfig { name, value }: &CreatableTopicConfig, config: &m
         "cleanup.policy" => {
             let mut policies = value.split(',').map(str::trim);
             config.compacted = policies.clone().any(|policy| policy == "compact");
-            policies.all(|policy| matches!(policy, "compact" | "delete"))
+            value.is_empty() || policies.all(|policy| matches!(policy, "compact" | "delete"))
         }
         "message.timestamp.type" => {
             config.log_append_time = value == "LogAppendTime";

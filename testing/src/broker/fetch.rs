@@ -3,10 +3,13 @@
 //! Fetch sessions (KIP-227) are answered as a broker does that has no room for one: the client sends full requests. There are
 //! no transactions, so both isolation levels return the same.
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 use kafka_batch_core::Magic;
 use kafka_batch_core::compression::Codec;
 
+use super::release::Release;
 use super::{Broker, Call, ExecuteResult, FaultKind};
 use crate::Moment;
 use crate::cluster::log::{Log, StoredBatch};
@@ -16,6 +19,7 @@ use crate::wire::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchableT
 use crate::wire::produce::{LeaderIdAndEpoch, NodeEndpoint};
 use crate::wire::{self, Request};
 
+const UNKNOWN_SERVER_ERROR: i16 = -1;
 const OFFSET_OUT_OF_RANGE: i16 = 1;
 const UNKNOWN_TOPIC: i16 = 3;
 const NOT_LEADER: i16 = 6;
@@ -62,12 +66,15 @@ impl Broker {
     /// Responds to a Fetch request, or lets it wait.
     pub(super) fn fetch(&mut self, call: &Call<'_>, cluster: &Cluster) -> ExecuteResult {
         let request = call.request;
-        let body: FetchRequest = match wire::body(request) {
+        let body: FetchRequest = match self.body(request) {
             Ok(body) => body,
             Err(error) => return self.unreadable(request, error),
         };
         let throttle_time_ms = self.throttle.take().unwrap_or(0);
-        if body.session_id != 0 && body.session_epoch > 0 {
+        if !matches!(body.isolation_level, 0 | 1) {
+            return ExecuteResult::Answer(all_refused(request, &body, throttle_time_ms));
+        }
+        if body.session_epoch > 0 {
             let response =
                 FetchResponse { error_code: FETCH_SESSION_ID_NOT_FOUND, throttle_time_ms, ..Default::default() };
             return ExecuteResult::Answer(wire::answer(request, request.version, &response));
@@ -99,13 +106,18 @@ impl Broker {
         let version = request.version;
         let mut collected = Collected::default();
         let mut responses: Vec<FetchableTopicResponse> = Vec::new();
-        let limit = usize::try_from(pending.body.max_bytes).unwrap_or(0).min(MOST_BYTES);
+        // Java's limits cannot be negative.
+        let limit = usize::try_from(pending.body.max_bytes).ok().map(|limit| limit.min(MOST_BYTES));
         for (position, topic) in pending.body.topics.iter().enumerate() {
             let name = if version >= 13 { TopicRef::Id(topic.topic_id) } else { TopicRef::Name(topic.topic.clone()) };
             let refused = pending.refused.filter(|(_, all)| *all || position == 0).map(|(code, _)| code);
-            let each = topic.partitions.iter().map(|wanted| {
+            // Of two entries for one partition the later one counts.
+            let last: BTreeMap<i32, usize> =
+                topic.partitions.iter().enumerate().map(|(place, wanted)| (wanted.partition, place)).collect();
+            let once = topic.partitions.iter().enumerate().filter(|(place, wanted)| last[&wanted.partition] == *place);
+            let each = once.map(|(_, wanted)| {
                 let mut data = self.partition_data(version, &name, wanted, refused, cluster, limit, &mut collected);
-                if pending.body.isolation_level == 1 {
+                if pending.body.isolation_level == 1 && data.error_code == 0 {
                     data.aborted_transactions = Some(Vec::new());
                 }
                 if data.error_code == NOT_LEADER || data.error_code == FENCED_LEADER_EPOCH {
@@ -113,7 +125,10 @@ impl Broker {
                 }
                 data
             });
-            let partitions = each.collect();
+            let partitions: Vec<_> = each.collect();
+            if partitions.is_empty() {
+                continue;
+            }
             responses.push(FetchableTopicResponse { topic: topic.topic.clone(), topic_id: topic.topic_id, partitions });
         }
         let wanted = usize::try_from(pending.body.min_bytes).unwrap_or(0);
@@ -142,7 +157,7 @@ impl Broker {
         wanted: &FetchPartition,
         refused: Option<i16>,
         cluster: &Cluster,
-        limit: usize,
+        limit: Option<usize>,
         collected: &mut Collected,
     ) -> PartitionData {
         let mut data = PartitionData {
@@ -160,7 +175,10 @@ impl Broker {
         let unknown = if name.is_some() { UNKNOWN_TOPIC } else { unknown };
         let checked = match (refused, partition) {
             (Some(code), _) => Err(code),
-            (None, None) => Err(unknown),
+            (None, None) => {
+                data.aborted_transactions = Some(Vec::new());
+                Err(unknown)
+            }
             (None, Some(partition)) => {
                 self.check_leader(partition, wanted.current_leader_epoch).map(|()| &partition.log)
             }
@@ -169,12 +187,20 @@ impl Broker {
             if wanted.fetch_offset < log.start() || wanted.fetch_offset > log.end() {
                 return Err(OFFSET_OUT_OF_RANGE);
             }
+            if wanted.last_fetched_epoch > partition.map_or(0, |partition| partition.epoch) {
+                return Err(OFFSET_OUT_OF_RANGE);
+            }
+            let Some(limit) = limit.filter(|_| wanted.partition_max_bytes >= 0) else {
+                return Err(UNKNOWN_SERVER_ERROR);
+            };
             data.high_watermark = log.high_watermark();
             data.last_stable_offset = log.high_watermark();
             data.log_start_offset = log.start();
             let most = usize::try_from(wanted.partition_max_bytes).unwrap_or(0);
             let is_first = collected.bytes == 0;
-            read(log, wanted.fetch_offset, version, most.min(limit.saturating_sub(collected.bytes)), is_first)
+            let refuses_zstd = version < 10 && self.release < Release::V4_0;
+            let most = most.min(limit.saturating_sub(collected.bytes));
+            read(log, wanted.fetch_offset, version, refuses_zstd, most, is_first)
         });
         match read {
             Ok(records) => {
@@ -225,8 +251,29 @@ fn hint(
     }
 }
 
+/// Returns the response to a request with an unknown isolation level.
+fn all_refused(request: &Request, body: &FetchRequest, throttle_time_ms: i32) -> Bytes {
+    let refused = |wanted: &FetchPartition| PartitionData {
+        partition_index: wanted.partition,
+        error_code: UNKNOWN_SERVER_ERROR,
+        high_watermark: -1,
+        aborted_transactions: Some(Vec::new()),
+        records: Some(Bytes::new()),
+        ..Default::default()
+    };
+    let each = body.topics.iter().filter(|_| request.version < 13).map(|topic| FetchableTopicResponse {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.iter().map(refused).collect(),
+    });
+    let responses = each.collect();
+    let response =
+        FetchResponse { throttle_time_ms, error_code: UNKNOWN_SERVER_ERROR, responses, ..Default::default() };
+    wire::answer(request, request.version, &response)
+}
+
 /// Reads batches from the one with this offset on, up to a size, which the first one may exceed.
-fn read(log: &Log, offset: i64, version: i16, most: usize, is_first: bool) -> Result<Bytes, i16> {
+fn read(log: &Log, offset: i64, version: i16, refuses_zstd: bool, most: usize, is_first: bool) -> Result<Bytes, i16> {
     let newest = match version {
         ..=1 => Magic::V0,
         2 | 3 => Magic::V1,
@@ -234,22 +281,18 @@ fn read(log: &Log, offset: i64, version: i16, most: usize, is_first: bool) -> Re
     };
     let mut records = BytesMut::new();
     for stored in log.readable_from(offset) {
-        if stored.info.codec == Codec::Zstd && version < 10 {
+        if stored.info.codec == Codec::Zstd && refuses_zstd {
             // Batches before it are returned first.
             return if records.is_empty() { Err(UNSUPPORTED_COMPRESSION_TYPE) } else { Ok(records.freeze()) };
         }
         let bytes = in_format(stored, newest)?;
-        let fits = records.len() + bytes.len() <= most;
-        let may_exceed = records.is_empty() && is_first && version >= WHOLE_SINCE;
-        if !fits && !may_exceed {
-            if version < WHOLE_SINCE {
-                // A message that is cut off tells the client to want more.
-                records.extend_from_slice(&bytes[..most - records.len()]);
-            }
-            break;
+        let is_whole = bytes.len() <= most - records.len();
+        if records.is_empty() && !is_whole && version >= WHOLE_SINCE {
+            return Ok(if is_first { bytes } else { Bytes::new() });
         }
-        records.extend_from_slice(&bytes);
-        if records.len() >= most {
+        // A batch that is cut off tells the client to want more.
+        records.extend_from_slice(&bytes[..bytes.len().min(most - records.len())]);
+        if !is_whole {
             break;
         }
     }

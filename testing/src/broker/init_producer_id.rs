@@ -5,13 +5,14 @@ use crate::cluster::Cluster;
 use crate::wire;
 use crate::wire::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
+const INVALID_REQUEST: i16 = 42;
 const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: i16 = 53;
 
 impl Broker {
     /// Responds to an InitProducerId request.
     pub(super) fn init_producer_id(&mut self, call: &Call<'_>, cluster: &mut Cluster) -> ExecuteResult {
         let request = call.request;
-        let decoded: InitProducerIdRequest = match wire::body(request) {
+        let decoded: InitProducerIdRequest = match self.body(request) {
             Ok(decoded) => decoded,
             Err(error) => return self.unreadable(request, error),
         };
@@ -20,6 +21,11 @@ impl Broker {
             producer_epoch: -1,
             ..Default::default()
         };
+        let is_half = (decoded.producer_id == -1) != (decoded.producer_epoch == -1);
+        if is_half || decoded.transactional_id.as_deref() == Some("") {
+            body.error_code = INVALID_REQUEST;
+            return ExecuteResult::Answer(wire::answer(request, request.version, &body));
+        }
         if decoded.transactional_id.is_some() {
             self.report_violation("a transactional id, where there are no transactions".into());
             body.error_code = TRANSACTIONAL_ID_AUTHORIZATION_FAILED;

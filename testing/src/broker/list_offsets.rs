@@ -1,6 +1,6 @@
 //! The broker's ListOffsets responses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 
@@ -14,8 +14,10 @@ use crate::wire::list_offsets::{
 };
 
 const UNKNOWN_TOPIC: i16 = 3;
+const UNKNOWN_SERVER_ERROR: i16 = -1;
 const UNSUPPORTED_VERSION: i16 = 35;
 const INVALID_REQUEST: i16 = 42;
+const FENCED_LEADER_EPOCH: i16 = 74;
 
 /// The end of the log.
 const LATEST: i64 = -1;
@@ -37,6 +39,7 @@ const fn supported_since(timestamp: i64) -> i16 {
         EARLIEST_LOCAL => 8,
         LATEST_TIERED => 9,
         EARLIEST_PENDING_UPLOAD => 11,
+        ..EARLIEST_PENDING_UPLOAD => i16::MAX,
         _ => 0,
     }
 }
@@ -45,13 +48,14 @@ impl Broker {
     /// Responds to a ListOffsets request.
     pub(super) fn list_offsets(&mut self, call: &Call<'_>, cluster: &Cluster) -> ExecuteResult {
         let request = call.request;
-        let body: ListOffsetsRequest = match wire::body(request) {
+        let body: ListOffsetsRequest = match self.body(request) {
             Ok(body) => body,
             Err(error) => return self.unreadable(request, error),
         };
         let mut topics: Vec<_> = body
             .topics
             .into_iter()
+            .filter(|topic| !topic.partitions.is_empty())
             .enumerate()
             .map(|(position, topic)| {
                 let refused = match call.fault {
@@ -64,11 +68,14 @@ impl Broker {
                 for partition in &topic.partitions {
                     *counts.entry(partition.partition_index).or_default() += 1;
                 }
-                let each = topic.partitions.iter().map(|wanted| {
+                let mut seen = BTreeSet::new();
+                let once = topic.partitions.iter().filter(|wanted| seen.insert(wanted.partition_index));
+                let each = once.map(|wanted| {
                     let is_repeated = counts.get(&wanted.partition_index).is_some_and(|count| *count > 1);
                     let partition = name.as_ref().and_then(|name| cluster.partition(name, wanted.partition_index));
                     let found = match refused {
                         Some(code) => Err(code),
+                        None if !matches!(body.isolation_level, 0 | 1) => Err(UNKNOWN_SERVER_ERROR),
                         None if request.version >= 1 && is_repeated => Err(INVALID_REQUEST),
                         None if request.version < supported_since(wanted.timestamp) => Err(UNSUPPORTED_VERSION),
                         None => self.offset(request.version, wanted, partition),
@@ -96,6 +103,9 @@ impl Broker {
         partition: Option<&Partition>,
     ) -> Result<ListOffsetsPartitionResponse, i16> {
         let partition = partition.ok_or(UNKNOWN_TOPIC)?;
+        if wanted.current_leader_epoch < -1 {
+            return Err(FENCED_LEADER_EPOCH);
+        }
         self.check_leader(partition, wanted.current_leader_epoch)?;
         let log = &partition.log;
         let answer = ListOffsetsPartitionResponse { partition_index: wanted.partition_index, ..Default::default() };

@@ -2,19 +2,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use super::fault::FalseMetadata;
 use super::{Broker, Call, ExecuteResult, FaultKind};
 use crate::Moment;
 use crate::cluster::{Cluster, TopicRef, is_valid_topic_name};
-use crate::wire;
 use crate::wire::metadata::{
-    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
 };
+use crate::wire::{self, Malformed, Request};
 
+const UNKNOWN_SERVER_ERROR: i16 = -1;
 const UNKNOWN_TOPIC: i16 = 3;
 const LEADER_NOT_AVAILABLE: i16 = 5;
 const INVALID_TOPIC: i16 = 17;
+const INVALID_REQUEST: i16 = 42;
 const UNKNOWN_TOPIC_ID: i16 = 100;
+
+/// The operations on a topic that are allowed without an authorizer: all, as bits.
+const ALL_OF_TOPIC: i32 = 0b1101_1111_1000;
+/// The same for the cluster.
+const ALL_OF_CLUSTER: i32 = 0b1_1111_1010_0000;
+
+/// Returns why the topics of a request are invalid, if they are: an error code for all of them, or a reason to close the
+/// connection.
+fn invalid(version: i16, topics: &[MetadataRequestTopic]) -> Option<Result<i16, Malformed>> {
+    let has_id = |topic: &MetadataRequestTopic| topic.topic_id != [0; 16];
+    match version {
+        ..10 => topics.iter().any(|topic| topic.name.is_none()).then_some(Err(Malformed::Null)),
+        10 | 11 => topics.iter().any(|topic| topic.name.is_none() || has_id(topic)).then_some(Ok(INVALID_REQUEST)),
+        _ if topics.iter().any(has_id) => None,
+        _ => topics.iter().any(|topic| topic.name.is_none()).then_some(Ok(UNKNOWN_SERVER_ERROR)),
+    }
+}
 
 /// The leaders of all partitions at some time: topic → its id, and each partition's leader and epoch.
 pub(super) type View = BTreeMap<String, ([u8; 16], Vec<(Option<i32>, i32)>)>;
@@ -30,10 +52,18 @@ impl Broker {
     /// Responds to a Metadata request.
     pub(super) fn metadata(&mut self, call: &Call<'_>, cluster: &mut Cluster) -> ExecuteResult {
         let request = call.request;
-        let decoded: MetadataRequest = match wire::body(request) {
+        let decoded: MetadataRequest = match self.body(request) {
             Ok(decoded) => decoded,
             Err(error) => return self.unreadable(request, error),
         };
+        if let Some(code) = invalid(request.version, decoded.topics.as_deref().unwrap_or_default()) {
+            return match code {
+                Ok(code) => ExecuteResult::Answer(self.all_refused(request, &decoded, code)),
+                Err(error) => self.unreadable(request, error),
+            };
+        }
+        let of_topics = decoded.include_topic_authorized_operations;
+        let of_cluster = decoded.include_cluster_authorized_operations;
         let all = decoded.topics.as_ref().is_none_or(|topics| request.version == 0 && topics.is_empty());
         let may_create = cluster.settings.auto_create && (request.version < 4 || decoded.allow_auto_topic_creation);
         let mut wanted: Vec<TopicRef> = Vec::new();
@@ -75,6 +105,9 @@ impl Broker {
             _ => None,
         };
         let mut topics: Vec<_> = wanted.iter().map(|topic| self.topic(topic, &known, lie, cluster)).collect();
+        if of_topics {
+            topics.iter_mut().for_each(|topic| topic.topic_authorized_operations = ALL_OF_TOPIC);
+        }
         let mut error_code = 0;
         match call.fault {
             Some(FaultKind::Refuse { code, all: true }) if request.version >= 13 => error_code = *code,
@@ -108,10 +141,24 @@ impl Broker {
             cluster_id: cluster.settings.cluster_id.clone(),
             controller_id: self.id,
             topics,
+            cluster_authorized_operations: if of_cluster { ALL_OF_CLUSTER } else { i32::MIN },
             error_code,
-            ..Default::default()
         };
         ExecuteResult::Answer(wire::answer(request, request.version, &body))
+    }
+
+    /// Returns the response in which all topics have this error code.
+    fn all_refused(&mut self, request: &Request, decoded: &MetadataRequest, error_code: i16) -> Bytes {
+        let each = |topic: &MetadataRequestTopic| MetadataResponseTopic {
+            error_code,
+            name: Some(topic.name.clone().unwrap_or_default()),
+            topic_id: topic.topic_id,
+            ..Default::default()
+        };
+        let topics = decoded.topics.iter().flatten().map(each).collect();
+        let throttle_time_ms = self.throttle.take().unwrap_or(0);
+        let body = MetadataResponse { throttle_time_ms, topics, error_code, ..Default::default() };
+        wire::answer(request, request.version, &body)
     }
 
     fn topic(

@@ -32,7 +32,7 @@ use crate::Moment;
 use crate::api_key::ApiKey;
 use crate::cluster::Cluster;
 use crate::random::Random;
-use crate::wire::{Malformed, Request};
+use crate::wire::{self, Field, Malformed, Request};
 
 /// The port on which every broker listens in simulated networks.
 pub const PORT: u16 = 9092;
@@ -280,6 +280,15 @@ impl Broker {
         if self.violations.len() < MOST_VIOLATIONS {
             self.violations.push(violation);
         }
+    }
+
+    /// Decodes the body of a request. Bytes after it are ignored, as in Kafka, although no client should send them.
+    fn body<T: Field>(&mut self, request: &Request) -> Result<T, Malformed> {
+        let (body, left) = wire::read_first(request.api, request.version, request.body.clone())?;
+        if left > 0 {
+            self.report_violation(format!("{left} bytes after a {:?} v{} request", request.api, request.version));
+        }
+        Ok(body)
     }
 
     /// Records that a request cannot be decoded, at which a broker closes the connection.

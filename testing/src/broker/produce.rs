@@ -86,7 +86,7 @@ impl Broker {
     /// Responds to a Produce request, or lets it wait.
     pub(super) fn produce(&mut self, call: &Call<'_>, cluster: &mut Cluster) -> ExecuteResult {
         let Call { request, fault, now, .. } = *call;
-        let decoded: ProduceRequest = match wire::body(request) {
+        let decoded: ProduceRequest = match self.body(request) {
             Ok(decoded) => decoded,
             Err(error) => return self.unreadable(request, error),
         };

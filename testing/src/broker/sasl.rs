@@ -144,7 +144,7 @@ impl Broker {
     /// Responds to a SaslHandshake request.
     pub(super) fn sasl_handshake(&mut self, call: &Call<'_>, login: &mut SaslState) -> ExecuteResult {
         let request = call.request;
-        let decoded: SaslHandshakeRequest = match wire::body(request) {
+        let decoded: SaslHandshakeRequest = match self.body(request) {
             Ok(decoded) => decoded,
             Err(error) => return self.unreadable(request, error),
         };
@@ -179,7 +179,7 @@ impl Broker {
     /// Responds to a SaslAuthenticate request.
     pub(super) fn sasl_authenticate(&mut self, call: &Call<'_>, login: &mut SaslState) -> ExecuteResult {
         let request = call.request;
-        let decoded: SaslAuthenticateRequest = match wire::body(request) {
+        let decoded: SaslAuthenticateRequest = match self.body(request) {
             Ok(decoded) => decoded,
             Err(error) => return self.unreadable(request, error),
         };

@@ -9,8 +9,8 @@ pub(crate) mod producers;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use self::config::{MOST_PARTITIONS, check_topic, is_valid_topic_name};
 pub use self::config::{ClusterSettings, CreateTopicError, LeaderChoice, TopicConfig};
+pub(crate) use self::config::{MOST_PARTITIONS, check_topic, is_valid_topic_name};
 use self::log::{Log, StoredBatch};
 use crate::Moment;
 use crate::broker::Fault;
@@ -132,12 +132,18 @@ impl Cluster {
 
     /// Creates a topic with these settings, whose partitions have leaders from `ready_at` on.
     pub fn create_with(&mut self, name: &str, partitions: usize, config: TopicConfig, ready_at: Moment) {
-        let mut id = [0x11; 16];
-        id[..8].copy_from_slice(&self.random.draw().to_be_bytes());
+        let id = self.new_topic_id();
         let partitions = (0..partitions)
             .map(|_| Partition { election_at: Some(ready_at), epoch: -1, ..Partition::default() })
             .collect();
         self.topics.insert(name.to_owned(), Topic { id, ready_at, config, partitions });
+    }
+
+    /// Chooses the id of a topic.
+    pub(crate) fn new_topic_id(&mut self) -> [u8; 16] {
+        let mut id = [0x11; 16];
+        id[..8].copy_from_slice(&self.random.draw().to_be_bytes());
+        id
     }
 
     /// Returns a member.

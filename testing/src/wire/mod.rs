@@ -101,9 +101,15 @@ pub fn body<T: Field>(request: &Request) -> Result<T, Malformed> {
 
 /// Decodes the body of a message, after which nothing may follow.
 pub fn read<T: Field>(api: ApiKey, version: i16, body: Bytes) -> Result<T, Malformed> {
+    let (body, left) = read_first(api, version, body)?;
+    if left == 0 { Ok(body) } else { Err(Malformed::LeftOver(left)) }
+}
+
+/// Decodes the body of a message, and returns it with the number of bytes after it.
+pub fn read_first<T: Field>(api: ApiKey, version: i16, body: Bytes) -> Result<(T, usize), Malformed> {
     let mut reader = Reader::new(body, version, api.is_flexible(version));
     let body = T::read(&mut reader)?;
-    reader.end().map(|()| body)
+    Ok((body, reader.into_rest().len()))
 }
 
 /// Returns the length of the header of a response, which has no tagged fields.

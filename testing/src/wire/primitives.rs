@@ -17,14 +17,12 @@ pub enum Malformed {
     Short,
     /// Bytes follow the message.
     LeftOver(usize),
-    /// A length or count is negative or exceeds the bytes left.
+    /// A length or count exceeds the bytes left.
     Length(i64),
     /// There are more array elements than any client sends.
     TooManyElements,
     /// A varint has more than five bytes.
     Varint,
-    /// A string is not UTF-8.
-    NotUtf8,
     /// A field is null that must not be null.
     Null,
     /// The API is unknown.
@@ -36,10 +34,9 @@ impl fmt::Display for Malformed {
         match self {
             Self::Short => f.write_str("the bytes end within a field"),
             Self::LeftOver(count) => write!(f, "{count} bytes follow the message"),
-            Self::Length(length) => write!(f, "the length {length} is negative or exceeds the bytes left"),
+            Self::Length(length) => write!(f, "the length {length} exceeds the bytes left"),
             Self::TooManyElements => write!(f, "there are more than {MAX_ELEMENTS} array elements"),
             Self::Varint => f.write_str("a varint has more than five bytes"),
-            Self::NotUtf8 => f.write_str("a string is not UTF-8"),
             Self::Null => f.write_str("a field is null that must not be null"),
             Self::UnknownApi(key) => write!(f, "API {key} is unknown"),
         }
@@ -103,16 +100,16 @@ impl Reader {
         Err(Malformed::Varint)
     }
 
-    /// Reads a length or count; `None` is null. `classic` reads the form before KIP-482.
+    /// Reads a length or count; `None` is null, as is any negative one in Kafka. `classic` reads the form before KIP-482.
     fn length(
         &mut self,
         classic: impl FnOnce(&mut Self) -> Result<i64, Malformed>,
     ) -> Result<Option<usize>, Malformed> {
         let length = if self.flexible { i64::from(self.varint()?) - 1 } else { classic(self)? };
         match length {
-            -1 => Ok(None),
+            ..0 => Ok(None),
             // An element or byte takes at least one byte.
-            length if length < 0 || length as u64 > self.bytes.len() as u64 => Err(Malformed::Length(length)),
+            length if length as u64 > self.bytes.len() as u64 => Err(Malformed::Length(length)),
             length => Ok(Some(length as usize)),
         }
     }
@@ -244,8 +241,8 @@ impl Field for [u8; 16] {
 impl Field for Option<String> {
     fn read(reader: &mut Reader) -> Result<Self, Malformed> {
         let Some(length) = reader.length(|reader| Ok(i16::read(reader)?.into()))? else { return Ok(None) };
-        let bytes = reader.take(length)?;
-        std::str::from_utf8(&bytes).map(|text| Some(text.to_owned())).map_err(|_| Malformed::NotUtf8)
+        // As in Java, what is not UTF-8 becomes U+FFFD.
+        Ok(Some(String::from_utf8_lossy(&reader.take(length)?).into_owned()))
     }
 
     fn write(&self, writer: &mut Writer) {

@@ -40,20 +40,23 @@ pub(crate) fn add(table: &mut Table) {
     for version in 3..=4 {
         lists_features(table.ask(format!("versions, in v{version}"), version, client("test", "1.0")));
     }
-    let one = |table: &mut Table, name: &str, cluster_id: Option<&str>, node_id| {
-        let row = table.by_hand::<ApiVersionsRequest>(name, 5, v5(cluster_id, node_id));
-        lists_features(row.responds_in(4));
-    };
-    one(table, "versions, in v5", None, -1);
+    fn one<'a>(table: &'a mut Table, name: &str, cluster_id: Option<&str>, node_id: i32) -> &'a mut Row {
+        table.by_hand::<ApiVersionsRequest>(name, 5, v5(cluster_id, node_id)).responds_in(4)
+    }
+    lists_features(one(table, "versions, in v5", None, -1));
     one(table, "versions, of broker 1", None, 1);
     one(table, "versions, of a broker that does not exist", None, 77);
     one(table, "versions, of another cluster", Some("another"), -1);
     one(table, "versions, of another cluster's broker", Some("another"), 1);
     for (name, node_id) in [("of any broker", -1), ("of broker 1", 1), ("of a broker that does not exist", 77)] {
-        let row = table.raw_with::<ApiVersionsRequest>(format!("versions, of this cluster, {name}"), 5, move |target| {
-            framed::<ApiVersionsRequest>(5, &v5(Some(&target.cluster_id), node_id))
-        });
-        lists_features(row.responds_in(4));
+        let row =
+            table.raw_with::<ApiVersionsRequest>(format!("versions, of this cluster, {name}"), 5, move |target| {
+                framed::<ApiVersionsRequest>(5, &v5(Some(&target.cluster_id), node_id))
+            });
+        row.responds_in(4);
+        if node_id == 1 {
+            lists_features(row);
+        }
     }
     for version in [6, 100, i16::MAX, -1, i16::MIN] {
         let body = if version < 3 { Vec::new() } else { v5(None, -1) };
@@ -62,10 +65,10 @@ pub(crate) fn add(table: &mut Table) {
             .responds_in(0);
     }
     for name in ["", "-a", "a-", "a b", "a_b", "ä", "a/b", ".", "a."] {
-        lists_features(table.ask(format!("versions, for a client with the name {name:?}"), 3, client(name, "1")));
+        table.ask(format!("versions, for a client with the name {name:?}"), 3, client(name, "1"));
     }
     for version in ["", "1 0", "1.", "v_1"] {
-        lists_features(table.ask(format!("versions, for a client with the version {version:?}"), 4, client("a", version)));
+        table.ask(format!("versions, for a client with the version {version:?}"), 4, client("a", version));
     }
     for name in ["a", "A.b-c.9", "0"] {
         lists_features(table.ask(format!("versions, for a client with the odd name {name:?}"), 3, client(name, "x-1")));
@@ -73,7 +76,8 @@ pub(crate) fn add(table: &mut Table) {
     let body = b"\x05test\x021\x01\x09\x03abc".to_vec();
     lists_features(table.by_hand::<ApiVersionsRequest>("versions, with a tagged field that does not exist", 3, body));
     table.by_hand::<ApiVersionsRequest>("versions, with bytes after the body", 0, [1, 2, 3]);
-    table.by_hand::<ApiVersionsRequest>("versions, with bytes after the body, in v3", 3, *b"\x05test\x021\x00more");
+    let more = b"\x05test\x021\x00more";
+    lists_features(table.by_hand::<ApiVersionsRequest>("versions, with bytes after the body, in v3", 3, *more));
     table.by_hand::<ApiVersionsRequest>("versions, with a body that ends early", 3, *b"\x05te");
     table.by_hand::<ApiVersionsRequest>("versions, with a null name", 3, *b"\x00\x021\x00");
     table.by_hand::<ApiVersionsRequest>("versions, without a body in v3", 3, Vec::new());

@@ -7,6 +7,9 @@ use crate::batch::{Batch, CODECS, Record, TIME, compressed};
 use crate::setup::PLAIN;
 use crate::table::Table;
 
+const PADDING: &str =
+    "bytes after the compressed data are ignored with every codec, since the number of records is checked";
+
 /// Adds a request with this batch, in the version in which responses say the most about records.
 fn one(table: &mut Table, row: impl Into<String>, batch: &Batch) {
     send(table, row, 12, batch.bytes());
@@ -90,13 +93,21 @@ fn header(table: &mut Table) {
             one(table, format!("{name}: a largest timestamp that is {row}"), &batch);
         }
         for base_timestamp in [-1, -5, 0] {
-            one(table, format!("{name}: a base timestamp of {base_timestamp}"), &Batch { codec, base_timestamp, ..good.clone() });
+            one(
+                table,
+                format!("{name}: a base timestamp of {base_timestamp}"),
+                &Batch { codec, base_timestamp, ..good.clone() },
+            );
         }
     }
     let none = Batch::of(Vec::new());
     one(table, "a batch without records", &none);
     one(table, "a batch without records, and one offset", &Batch { last_offset_delta: Some(0), ..none.clone() });
-    one(table, "a batch with a count of 1 and no records", &Batch { last_offset_delta: Some(0), count: Some(1), ..none });
+    one(
+        table,
+        "a batch with a count of 1 and no records",
+        &Batch { last_offset_delta: Some(0), count: Some(1), ..none },
+    );
 }
 
 fn attributes(table: &mut Table) {
@@ -116,20 +127,32 @@ fn attributes(table: &mut Table) {
     }
     let control = Batch { attributes: 0x20, ..good.clone() };
     one(table, "the bit of control batches", &control);
-    let both = Batch { attributes: 0x30, ..Batch::stamped(900, 0, 0, 1) };
-    one(table, "the bits of control batches and of transactions", &both);
-    one(table, "the bit of control batches, with a producer id", &Batch { attributes: 0x20, ..Batch::stamped(901, 0, 0, 1) });
-    one(table, "the bit of log append time, and gzip that is none", &Batch { attributes: 8, codec: 1, payload: Some(b"no".to_vec()), ..good });
+    one(
+        table,
+        "the bit of control batches, with a producer id",
+        &Batch { attributes: 0x20, ..Batch::stamped(901, 0, 0, 1) },
+    );
+    one(
+        table,
+        "the bit of log append time, and gzip that is none",
+        &Batch { attributes: 8, codec: 1, payload: Some(b"no".to_vec()), ..good },
+    );
 }
 
 fn records(table: &mut Table) {
     let new = || Record::new("value");
     for (row, length_error) in [("1 more", 1), ("1 less", -1), ("100 more", 100), ("the least", i32::MIN / 2)] {
-        one(table, format!("a record with a length of {row} than right"), &with_record(Record { length_error, ..new() }));
+        one(
+            table,
+            format!("a record with a length of {row} than right"),
+            &with_record(Record { length_error, ..new() }),
+        );
     }
     let wrong_first = Batch::of(vec![Record { length_error: 1, ..new() }, new()]);
     one(table, "a first record with a length of 1 more than right", &wrong_first);
-    for (row, key_length_error) in [("1 more", 1), ("1 less", -1), ("1,000 more", 1_000), ("−2", -3), ("the least", i32::MIN / 2)] {
+    for (row, key_length_error) in
+        [("1 more", 1), ("1 less", -1), ("1,000 more", 1_000), ("−2", -3), ("the least", i32::MIN / 2)]
+    {
         one(table, format!("a record with a key length of {row}"), &with_record(Record { key_length_error, ..new() }));
     }
     one(table, "a record with attributes", &with_record(Record { attributes: 0x55, ..new() }));
@@ -152,7 +175,13 @@ fn records(table: &mut Table) {
         one(table, format!("a compressed record with {row}"), &compressed);
     }
     for (codec, name) in [(0, "plain"), (1, "gzip")] {
-        for (row, deltas) in [("0, 2, 4", [0, 2, 4]), ("0, 0, 0", [0, 0, 0]), ("2, 1, 0", [2, 1, 0]), ("1, 2, 3", [1, 2, 3]), ("−1, 0, 1", [-1, 0, 1])] {
+        for (row, deltas) in [
+            ("0, 2, 4", [0, 2, 4]),
+            ("0, 0, 0", [0, 0, 0]),
+            ("2, 1, 0", [2, 1, 0]),
+            ("1, 2, 3", [1, 2, 3]),
+            ("−1, 0, 1", [-1, 0, 1]),
+        ] {
             let each = deltas.map(|delta| Record { offset_delta: Some(delta), ..Record::new("v") });
             one(table, format!("{name}: records with the offsets {row}"), &Batch { codec, ..Batch::of(each.to_vec()) });
         }
@@ -180,8 +209,15 @@ fn payloads(table: &mut Table) {
         let whole = Batch { codec, ..Batch::three() }.bytes()[61..].to_vec();
         one(table, format!("{name} that ends early"), &of(whole[..whole.len() - 6].to_vec()));
         let after = Batch { codec, after_payload: b"more".to_vec(), ..Batch::three() };
-        one(table, format!("{name} and bytes after it"), &after);
+        let row = send(table, format!("{name} and bytes after it"), 12, after.bytes());
+        if name == "zstd" {
+            row.differs("*", PADDING);
+        }
     }
-    let other = Batch { payload: Some(Batch { codec: 1, ..Batch::three() }.bytes()[61..].to_vec()), codec: 3, ..Batch::three() };
+    let other = Batch {
+        payload: Some(Batch { codec: 1, ..Batch::three() }.bytes()[61..].to_vec()),
+        codec: 3,
+        ..Batch::three()
+    };
     one(table, "gzip that is called lz4", &other);
 }

@@ -10,7 +10,8 @@ use crate::setup::EMPTY;
 use crate::table::{Row, Table, encoded};
 
 const NO_LIST_OF_SETTINGS: &str = "the cluster has few settings, and does not list them";
-const NO_CHECK: &str = "settings that the cluster does not have are accepted unread, so that any producer's topics can be created";
+const NO_CHECK: &str =
+    "settings that the cluster does not have are accepted unread, so that any producer's topics can be created";
 
 /// A response lists settings of a created topic from v5 on.
 fn lists_settings(version: i16, row: &mut Row) {
@@ -52,7 +53,11 @@ pub(crate) fn add(table: &mut Table) {
     let body = encoded(&one(new_topic("malformed", 1, &[])), 4);
     table.by_hand::<CreateTopicsRequest>("a new topic, with a body that ends early", 4, &body[..body.len() - 3]);
     table.by_hand::<CreateTopicsRequest>("a new topic, with bytes after the body", 4, [&body[..], b"more"].concat());
-    table.by_hand::<CreateTopicsRequest>("a new topic with a null name", 4, *b"\0\0\0\x01\xff\xff\0\0\0\x01\0\x01\0\0\0\0\0\0\0\0\0\0\x75\x30\0");
+    table.by_hand::<CreateTopicsRequest>(
+        "a new topic with a null name",
+        4,
+        *b"\0\0\0\x01\xff\xff\0\0\0\x01\0\x01\0\0\0\0\0\0\0\0\0\0\x75\x30\0",
+    );
 }
 
 fn names(table: &mut Table) {
@@ -74,7 +79,14 @@ fn numbers(table: &mut Table) {
         let request = one(new_topic("unfounded", partitions, &[]));
         table.ask(format!("a new topic with {partitions} partitions"), 4, request);
     }
-    lists_settings(7, table.ask("a new topic with the default number of partitions", 7, one(new_topic("default-partitions", -1, &[]))));
+    lists_settings(
+        7,
+        table.ask(
+            "a new topic with the default number of partitions",
+            7,
+            one(new_topic("default-partitions", -1, &[])),
+        ),
+    );
     for (name, replication) in [("0", 0), ("−2", -2), ("2", 2), ("the most", i16::MAX)] {
         let request = one(new_topic("unfounded", 1, &[]).with_replication_factor(replication));
         table.ask(format!("a new topic with {name} replicas"), 4, request);
@@ -100,7 +112,7 @@ fn settings(table: &mut Table) {
         ("message.timestamp.after.max.ms", "1.5"),
     ] {
         let request = one(new_topic("misset", 1, &[(name, value)]));
-        table.ask(format!("a new topic with {name}={value:?}"), 7, request);
+        table.ask(format!("a new topic with {name}={value:?}"), 4, request);
     }
     for (position, (name, value)) in [
         ("max.message.bytes", "0"),
@@ -132,8 +144,14 @@ fn assignments(table: &mut Table) {
     let good = unset().with_assignments(vec![replicas(0, &[1]), replicas(1, &[1])]);
     lists_settings(7, table.ask("a new topic with assigned replicas", 7, one(good)));
     for (name, topic) in [
-        ("assigned replicas and a number of partitions", unset().with_num_partitions(1).with_assignments(vec![replicas(0, &[1])])),
-        ("assigned replicas and their number", unset().with_replication_factor(1).with_assignments(vec![replicas(0, &[1])])),
+        (
+            "assigned replicas and a number of partitions",
+            unset().with_num_partitions(1).with_assignments(vec![replicas(0, &[1])]),
+        ),
+        (
+            "assigned replicas and their number",
+            unset().with_replication_factor(1).with_assignments(vec![replicas(0, &[1])]),
+        ),
         ("an assignment that begins at 1", unset().with_assignments(vec![replicas(1, &[1])])),
         ("an assignment with a gap", unset().with_assignments(vec![replicas(0, &[1]), replicas(2, &[1])])),
         ("an assignment of one partition twice", unset().with_assignments(vec![replicas(0, &[1]), replicas(0, &[1])])),

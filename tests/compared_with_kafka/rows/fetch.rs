@@ -58,7 +58,8 @@ pub(crate) fn add(table: &mut Table) {
     unknown(table);
     limits(table);
     leaders_and_sessions(table);
-    let body = encoded(&fetch(vec![FetchTopic::default().with_topic(name(READ)).with_partitions(vec![fetched(0, 0)])]), 12);
+    let body =
+        encoded(&fetch(vec![FetchTopic::default().with_topic(name(READ)).with_partitions(vec![fetched(0, 0)])]), 12);
     let cut = framed::<FetchRequest>(12, &body[..body.len() - 4]);
     table.raw::<FetchRequest>("records, with a body that ends early", 12, cut);
     let more = framed::<FetchRequest>(12, &[&body[..], b"more"].concat());
@@ -99,15 +100,23 @@ fn limits(table: &mut Table) {
     for most in [0, 1, 100, 300, 400, -1, i32::MAX] {
         let partition = fetched(0, 0).with_partition_max_bytes(most);
         read(table, format!("at most {most} bytes of a partition"), 12, vec![partition], |all| all);
-        read(table, format!("at most {most} bytes in all"), 12, vec![fetched(0, 0)], move |all| all.with_max_bytes(most));
+        read(table, format!("at most {most} bytes in all"), 12, vec![fetched(0, 0)], move |all| {
+            all.with_max_bytes(most)
+        });
     }
-    read(table, "at most 1 byte in all of two partitions", 12, vec![fetched(0, 0), fetched(2, 0)], |all| all.with_max_bytes(1));
+    read(table, "at most 1 byte in all of two partitions", 12, vec![fetched(0, 0), fetched(2, 0)], |all| {
+        all.with_max_bytes(1)
+    });
     let small = vec![fetched(0, 0).with_partition_max_bytes(1), fetched(2, 0).with_partition_max_bytes(1)];
     read(table, "at most 1 byte of each of two partitions", 12, small, |all| all);
     for (least, wait) in [(0, 0), (1, 0), (1_000_000, 0), (1, 20), (0, 20), (-1, 0), (1, -1)] {
-        read(table, format!("at least {least} bytes at the end, within {wait} ms"), 12, vec![fetched(0, 9)], move |all| {
-            all.with_min_bytes(least).with_max_wait_ms(wait)
-        });
+        read(
+            table,
+            format!("at least {least} bytes at the end, within {wait} ms"),
+            12,
+            vec![fetched(0, 9)],
+            move |all| all.with_min_bytes(least).with_max_wait_ms(wait),
+        );
     }
     read(table, "more bytes than there are, within 20 ms", 12, vec![fetched(0, 0)], |all| {
         all.with_min_bytes(1_000_000).with_max_wait_ms(20)
@@ -118,7 +127,13 @@ fn leaders_and_sessions(table: &mut Table) {
     for (row, epoch) in [("current", 0), ("later", 5), ("negative", -2)] {
         for version in [9, 12, 17] {
             let partition = fetched(0, 6).with_current_leader_epoch(epoch);
-            read(table, format!("records, with a {row} leader epoch, in v{version}"), version, vec![partition], |all| all);
+            read(
+                table,
+                format!("records, with a {row} leader epoch, in v{version}"),
+                version,
+                vec![partition],
+                |all| all,
+            );
         }
     }
     for epoch in [0, 3] {
@@ -127,17 +142,27 @@ fn leaders_and_sessions(table: &mut Table) {
     }
     for level in [1, 2, -1] {
         for version in [4, 12] {
-            read(table, format!("records, with the isolation level {level}, in v{version}"), version, vec![fetched(0, 6)], move |all| {
-                all.with_isolation_level(level)
-            });
+            read(
+                table,
+                format!("records, with the isolation level {level}, in v{version}"),
+                version,
+                vec![fetched(0, 6)],
+                move |all| all.with_isolation_level(level),
+            );
         }
     }
     read(table, "records, with a rack", 12, vec![fetched(0, 6)], |all| all.with_rack_id(text("rack")));
-    read(table, "records, for another cluster", 12, vec![fetched(0, 6)], |all| all.with_cluster_id(Some(text("another"))));
+    read(table, "records, for another cluster", 12, vec![fetched(0, 6)], |all| {
+        all.with_cluster_id(Some(text("another")))
+    });
     for version in [7, 12, 18] {
-        read(table, format!("records, with a new session, in v{version}"), version, vec![fetched(0, 6)], |all| all.with_session_epoch(0))
-            .differs("session_id", NO_SESSIONS);
-        for (row, id, epoch) in [("an unknown session", 5, 1), ("an unknown session that ends", 5, -1), ("epoch 1 without a session", 0, 1)] {
+        read(table, format!("records, with a new session, in v{version}"), version, vec![fetched(0, 6)], |all| {
+            all.with_session_epoch(0)
+        })
+        .differs("session_id", NO_SESSIONS);
+        for (row, id, epoch) in
+            [("an unknown session", 5, 1), ("an unknown session that ends", 5, -1), ("epoch 1 without a session", 0, 1)]
+        {
             read(table, format!("records, with {row}, in v{version}"), version, vec![fetched(0, 6)], move |all| {
                 all.with_session_id(id).with_session_epoch(epoch)
             });

@@ -14,7 +14,13 @@ const FUTURE: i64 = 4_102_444_800_000;
 struct Turn(&'static str, i32);
 
 impl Turn {
-    fn send<'a>(&mut self, table: &'a mut Table, row: impl Into<String>, version: i16, batch: &Batch) -> &'a mut crate::table::Row {
+    fn send<'a>(
+        &mut self,
+        table: &'a mut Table,
+        row: impl Into<String>,
+        version: i16,
+        batch: &Batch,
+    ) -> &'a mut crate::table::Row {
         self.1 += 1;
         send_to(table, row, version, (self.0, self.1 - 1), -1, batch.bytes())
     }
@@ -67,7 +73,12 @@ fn keys(table: &mut Table) {
         compacted.send(table, format!("a record without a key, compacted, in v{version}"), version, &keyless(&[None]));
     }
     compacted.send(table, "records without keys, compacted", 12, &keyless(&[None, key, None]));
-    compacted.send(table, "compressed records without keys, compacted", 12, &Batch { codec: 1, ..keyless(&[key, None, None]) });
+    compacted.send(
+        table,
+        "compressed records without keys, compacted",
+        12,
+        &Batch { codec: 1, ..keyless(&[key, None, None]) },
+    );
     let tombstone = Batch::of(vec![Record { value: None, ..Record::new("") }]);
     compacted.send(table, "a tombstone, compacted", 12, &tombstone);
     compacted.send(table, "an empty key, compacted", 12, &keyless(&[Some(b"")]));
@@ -79,7 +90,12 @@ fn append_times(table: &mut Table) {
     let mut topic = Turn(APPEND_TIME, 0);
     topic.send(table, "a batch, with append time", 12, &Batch::three());
     topic.send(table, "a compressed batch, with append time", 12, &Batch { codec: 1, ..Batch::three() });
-    topic.send(table, "a batch with the bit of log append time, with append time", 12, &Batch { attributes: 8, ..Batch::three() });
+    topic.send(
+        table,
+        "a batch with the bit of log append time, with append time",
+        12,
+        &Batch { attributes: 8, ..Batch::three() },
+    );
     topic.send(table, "a batch, with append time, in v3", 3, &Batch::three());
     topic.send(table, "a batch, with append time, in v13", 13, &Batch::three());
     let future = at(&[FUTURE, -1]);

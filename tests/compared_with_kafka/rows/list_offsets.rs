@@ -15,12 +15,15 @@ const MAX_TIMESTAMP: i64 = -3;
 fn write(table: &mut Table, partition: i32, codec: i16, batches: &[&[i64]]) {
     for (number, times) in batches.iter().enumerate() {
         let record = |(position, time): (usize, &i64)| {
-            let value = format!("{partition}/{number}/{position}, and what can be compressed: aaaaaaaaaaaaaaaaaaaaaaaa");
+            let value =
+                format!("{partition}/{number}/{position}, and what can be compressed: aaaaaaaaaaaaaaaaaaaaaaaa");
             Record { timestamp_delta: *time, ..Record::new(&value) }
         };
         let batch = Batch { codec, ..Batch::of(times.iter().enumerate().map(record).collect()) };
         let name = format!("records to be read, in partition {partition}, with codec {codec}, batch {number}");
-        table.ask_with(name, 12, move |target| produce(-1, vec![sets(12, target, READ, vec![(partition, Some(batch.bytes()))])]));
+        table.ask_with(name, 12, move |target| {
+            produce(-1, vec![sets(12, target, READ, vec![(partition, Some(batch.bytes()))])])
+        });
     }
 }
 
@@ -76,7 +79,9 @@ pub(crate) fn add(table: &mut Table) {
         }
     }
     let v11 = encoded(&list_offsets(READ, vec![offset_at(0, -6)]), 10);
-    table.by_hand::<ListOffsetsRequest>("the first offset that is not in remote storage, in v11", 11, v11).responds_in(10);
+    table
+        .by_hand::<ListOffsetsRequest>("the first offset that is not in remote storage, in v11", 11, v11)
+        .responds_in(10);
     for version in [1, 4, 7, 10] {
         for (name, topic, partition) in [
             ("an unknown topic", "unknown", 0),
@@ -89,7 +94,9 @@ pub(crate) fn add(table: &mut Table) {
         }
     }
     let epoch = |epoch| list_offsets(READ, vec![offset_at(0, LATEST).with_current_leader_epoch(epoch)]);
-    for (name, number) in [("the current", 0), ("a later", 5), ("the largest", i32::MAX), ("no", -1), ("a negative", -2)] {
+    for (name, number) in
+        [("the current", 0), ("a later", 5), ("the largest", i32::MAX), ("no", -1), ("a negative", -2)]
+    {
         table.ask(format!("the end, with {name} leader epoch"), 7, epoch(number));
     }
     for level in [1, 2, -1] {
@@ -109,5 +116,9 @@ pub(crate) fn add(table: &mut Table) {
     table.ask("the end of a topic without records", 7, list_offsets(EMPTY, vec![offset_at(2, LATEST)]));
     table.ask("the end of a topic with append times", 7, list_offsets(APPEND_TIME, vec![offset_at(9, EARLIEST)]));
     let body = encoded(&list_offsets(READ, vec![offset_at(0, LATEST)]), 7);
-    table.raw::<ListOffsetsRequest>("offsets, with a body that ends early", 7, framed::<ListOffsetsRequest>(7, &body[..body.len() - 2]));
+    table.raw::<ListOffsetsRequest>(
+        "offsets, with a body that ends early",
+        7,
+        framed::<ListOffsetsRequest>(7, &body[..body.len() - 2]),
+    );
 }

@@ -8,7 +8,8 @@ use crate::setup::{COMPACTED, EMPTY};
 use crate::table::{Table, encoded};
 use crate::target::{UNKNOWN_ID, id_of};
 
-const LEADERS_AT_ONCE: &str = "a topic that is created on request has leaders at once; in Kafka the client has to ask again";
+const LEADERS_AT_ONCE: &str =
+    "a topic that is created on request has leaders at once; in Kafka the client has to ask again";
 
 fn topics(topics: Vec<MetadataRequestTopic>) -> MetadataRequest {
     MetadataRequest::default().with_topics(Some(topics)).with_allow_auto_topic_creation(false)
@@ -45,17 +46,19 @@ pub(crate) fn add(table: &mut Table) {
     }
     let of_topic = metadata(12, Some(&[EMPTY, "unknown"]), false).with_include_topic_authorized_operations(true);
     table.ask("authorized operations of topics, in v12", 12, of_topic);
+    malformed(table);
+    // Last: Kafka creates them at some later time.
     for (version, new) in [(1, "made-in-1"), (4, "made-in-4"), (9, "made-in-9"), (13, "made-in-13")] {
         let request = metadata(version, Some(&[new]), true);
         table.ask(format!("a topic to create, in v{version}"), version, request).differs("topics", LEADERS_AT_ONCE);
     }
-    malformed(table);
 }
 
 fn by_id(table: &mut Table) {
     let entry = MetadataRequestTopic::default;
     for version in [12, 13] {
-        let own = move |target: &crate::target::Target| topics(vec![entry().with_name(None).with_topic_id(target.id(EMPTY))]);
+        let own =
+            move |target: &crate::target::Target| topics(vec![entry().with_name(None).with_topic_id(target.id(EMPTY))]);
         table.ask_with(format!("a topic's id, in v{version}"), version, own);
         let unknown = topics(vec![entry().with_name(None).with_topic_id(id_of(UNKNOWN_ID))]);
         table.ask(format!("an id that no topic has, in v{version}"), version, unknown);

@@ -55,7 +55,7 @@ fn old_formats(table: &mut Table) {
             send(table, row, version, message(magic, 0, Some(b"k"), Some(b"v")));
         }
     }
-    let wrapper = |magic, codec| {
+    let wrapper = |magic: u8, codec: u8| {
         let inner = crate::batch::compressed(codec.into(), &message(magic, 0, Some(b"k"), Some(b"v")));
         message(magic, codec, None, Some(&inner))
     };
@@ -111,7 +111,9 @@ fn places(table: &mut Table) {
         send_to(table, format!("an unknown topic, in v{version}"), version, ("unknown", 0), -1, Batch::three().bytes());
     }
     for version in [3, 8, 10, 12, 13] {
-        for (row, partition) in [("an unknown partition", 3), ("the partition −1", -1), ("the largest partition", i32::MAX)] {
+        for (row, partition) in
+            [("an unknown partition", 3), ("the partition −1", -1), ("the largest partition", i32::MAX)]
+        {
             let row = format!("{row}, in v{version}");
             send_to(table, row, version, (EMPTY, partition), -1, Batch::three().bytes());
         }
@@ -130,7 +132,14 @@ fn places(table: &mut Table) {
     send_to(table, "an unknown topic, and no batch", 12, ("unknown", 0), -1, Bytes::new());
     let wrong = Batch { crc: Some(1), ..Batch::three() };
     send_to(table, "an unknown topic, and a wrong checksum", 12, ("unknown", 0), -1, wrong.bytes());
-    send_to(table, "an unknown topic, and a message of magic 1", 12, ("unknown", 0), -1, message(1, 0, None, Some(b"v")));
+    send_to(
+        table,
+        "an unknown topic, and a message of magic 1",
+        12,
+        ("unknown", 0),
+        -1,
+        message(1, 0, None, Some(b"v")),
+    );
 }
 
 fn several(table: &mut Table) {
@@ -149,7 +158,8 @@ fn several(table: &mut Table) {
         });
     }
     let (one, other) = (table.partition(), table.partition());
-    let two = |first: usize, second: usize| [first, second].map(|count| Some(Batch::stamped(-1, -1, -1, count).bytes()));
+    let two =
+        |first: usize, second: usize| [first, second].map(|count| Some(Batch::stamped(-1, -1, -1, count).bytes()));
     table.ask_with("a partition twice", 12, move |target| {
         let [first, second] = two(2, 3);
         produce(-1, vec![sets(12, target, PLAIN, vec![(one, first), (one, second)])])
@@ -179,7 +189,9 @@ fn nothing(table: &mut Table) {
     }
     let partition = table.partition();
     table
-        .ask_with("a null record set", 12, move |target| produce(-1, vec![sets(12, target, PLAIN, vec![(partition, None)])]))
+        .ask_with("a null record set", 12, move |target| {
+            produce(-1, vec![sets(12, target, PLAIN, vec![(partition, None)])])
+        })
         .silence();
 }
 
@@ -195,12 +207,16 @@ fn malformed(table: &mut Table) {
     table.by_hand::<ProduceRequest>("a request with a tagged field that does not exist", 9, tagged);
     let newest = encoded(&produce(-1, Vec::new()), 13);
     table.raw::<ProduceRequest>("a request in v14, which does not exist", 14, framed::<ProduceRequest>(14, &newest));
-    table.by_hand::<ProduceRequest>("a request with a count of topics of −2", 3, *b"\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xfe");
+    table.by_hand::<ProduceRequest>(
+        "a request with a count of topics of −2",
+        3,
+        *b"\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xfe",
+    );
     table.by_hand::<ProduceRequest>("a request with null topics", 3, *b"\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xff");
     let beyond = b"\xff\xff\xff\xff\0\0\0\0\0\0\0\x01\0\x05plain\0\0\0\x01\0\0\0\0\x7f\xff\xff\xffabc";
     table.by_hand::<ProduceRequest>("a record set that is longer than the request", 3, *beyond);
     let negative = b"\xff\xff\xff\xff\0\0\0\0\0\0\0\x01\0\x05plain\0\0\0\x01\0\0\0\0\xff\xff\xff\xfeabc";
-    table.by_hand::<ProduceRequest>("a record set with a length of −2", 3, *negative);
+    table.by_hand::<ProduceRequest>("a record set with a length of −2", 3, *negative).silence();
     let request = request.with_transactional_id(Some(TransactionalId(text("nobody"))));
     table.ask("a transactional id, and a batch without one", 9, request);
 }
