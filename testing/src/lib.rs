@@ -42,7 +42,8 @@
 //! | SaslHandshake, SaslAuthenticate | 0–1, 0–2 | PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; users are set by the builder |
 //!
 //! [`Release`] chooses among releases from 0.8 to 4.4, which list the versions that those have. There are no consumer groups
-//! and no transactions. What differs from Apache Kafka on purpose:
+//! and no transactions. A test compares their responses with those of Apache Kafka 4.4, request by request
+//! (`COMPARED.md` lists them). What differs from Apache Kafka on purpose:
 //!
 //! - A partition has one log, not one for each replica. What was not replicated is lost with its leader.
 //! - Batches are stored in the format in which they were sent; Kafka from 0.11 on stores magic 2. Compressed messages of

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use kafka_batch_witnesses::kafka_protocol::compression::{Compressor as _, Gzip, Lz4, Snappy, Zstd};
+use kafka_batch_witnesses::kafka_protocol::compression::{Compressor, Gzip, Lz4, Snappy, Zstd};
 
 /// The timestamp of records, in milliseconds.
 pub(crate) const TIME: i64 = 1_700_000_000_000;
@@ -202,16 +202,22 @@ pub(crate) fn message(magic: u8, attributes: u8, key: Option<&[u8]>, value: Opti
 
 /// Compresses bytes with the oracle's codecs.
 pub(crate) fn compressed(codec: i16, plain: &[u8]) -> Vec<u8> {
-    let mut bytes = BytesMut::new();
-    let written = match codec {
-        1 => Gzip::compress(&mut bytes, |buffer| Ok(buffer.put_slice(plain))),
-        2 => Snappy::compress(&mut bytes, |buffer| Ok(buffer.put_slice(plain))),
-        3 => Lz4::compress(&mut bytes, |buffer| Ok(buffer.put_slice(plain))),
-        4 => Zstd::compress(&mut bytes, |buffer| Ok(buffer.put_slice(plain))),
-        _ => Ok(bytes.put_slice(plain)),
-    };
-    written.unwrap();
-    bytes.to_vec()
+    fn by<C: Compressor<BytesMut>>(plain: &[u8]) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        let written = C::compress(&mut bytes, |buffer| {
+            buffer.put_slice(plain);
+            Ok(())
+        });
+        written.unwrap();
+        bytes.to_vec()
+    }
+    match codec {
+        1 => by::<Gzip>(plain),
+        2 => by::<Snappy>(plain),
+        3 => by::<Lz4>(plain),
+        4 => by::<Zstd>(plain),
+        _ => plain.to_vec(),
+    }
 }
 
 /// A reflected CRC of 32 bits, bit by bit.

@@ -8,8 +8,8 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    pub(crate) fn new(path: impl Into<String>, value: impl ToString) -> Self {
-        Self { path: path.into(), value: value.to_string() }
+    pub(crate) fn new(path: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { path: path.into(), value: value.into() }
     }
 
     /// Returns the field's own name.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use crate::normalise::{NORMALISERS, ORDER, OTHER_APIS};
-use crate::table::{Row, Table};
+use crate::table::{Difference, Row, Table};
 
 /// The variable with which the file is written.
 const WRITE: &str = "KAFKA_BATCH_WRITE_COMPARED";
@@ -50,11 +50,18 @@ fn result(row: &Row) -> String {
     if row.differences.is_empty() {
         return "equal".to_owned();
     }
-    let each = row.differences.iter().map(|difference| match difference.field {
-        "*" => escaped(difference.reason),
-        field => format!("but for `{field}`: {}", escaped(difference.reason)),
-    });
-    each.collect::<Vec<_>>().join("; ")
+    let of_reason = |differences: &[Difference]| {
+        let reason = escaped(differences[0].reason);
+        match differences {
+            [Difference { field: "*", .. }] => reason,
+            _ => {
+                let fields: Vec<_> = differences.iter().map(|difference| format!("`{}`", difference.field)).collect();
+                format!("equal but for {}: {reason}", fields.join(", "))
+            }
+        }
+    };
+    let by_reason = row.differences.chunk_by(|a, b| a.reason == b.reason);
+    by_reason.map(of_reason).collect::<Vec<_>>().join("; ")
 }
 
 fn escaped(text: &str) -> String {

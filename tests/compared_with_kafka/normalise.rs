@@ -187,7 +187,7 @@ fn describe(path: &str, mut records: &[u8], all: &mut Vec<Field>) {
             ("base_sequence", int(53, 57)),
             ("record_count", int(57, 61)),
         ];
-        all.extend(fields.map(|(name, value)| Field::new(format!("{path}[{number}].{name}"), value)));
+        all.extend(fields.map(|(name, value)| Field::new(format!("{path}[{number}].{name}"), value.to_string())));
         all.push(Field::new(format!("{path}[{number}].payload"), format!("{:?}", Bytes::copy_from_slice(payload))));
         (records, number) = (&records[size..], number + 1);
     }
@@ -215,7 +215,7 @@ fn only_the_listed_fields_are_replaced() {
         ("log_append_time_ms", "1700000000000"),
         ("records[0].max_timestamp", "1700000000000"),
     ];
-    let mut all: Vec<_> = before.iter().map(|(path, value)| Field::new(*path, value)).collect();
+    let mut all: Vec<_> = before.iter().map(|(path, value)| Field::new(*path, *value)).collect();
     normalise(&mut all, "Produce", &target);
     let changed: Vec<_> = (0..all.len()).filter(|&place| all[place].value != before[place].1).collect();
     assert_eq!(changed, [0, 2, 6, 8]);

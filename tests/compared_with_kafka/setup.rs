@@ -30,7 +30,10 @@ pub(crate) const NARROW_MS: &str = "3600000";
 pub(crate) const SMALL: &str = "small";
 pub(crate) const SMALL_BYTES: usize = 200;
 
-const TOPICS: [(&str, i32, &[(&str, &str)]); 6] = [
+/// A topic: its name, the number of its partitions, and its settings.
+type Topic = (&'static str, i32, &'static [(&'static str, &'static str)]);
+
+const TOPICS: [Topic; 6] = [
     (READ, 3, &[]),
     (EMPTY, 3, &[]),
     (COMPACTED, 20, &[("cleanup.policy", "compact")]),

@@ -36,6 +36,9 @@ pub(crate) struct Difference {
     pub(crate) reason: &'static str,
 }
 
+/// Returns the bytes of a request, with the ids of a target's topics.
+type Encode = Box<dyn Fn(&Target) -> Vec<u8>>;
+
 /// Decodes the body of a response, after its header.
 type Decode = fn(Bytes, i16) -> Result<Vec<Field>, String>;
 
@@ -45,7 +48,7 @@ pub(crate) struct Row {
     pub(crate) api: String,
     pub(crate) version: i16,
     /// Returns the bytes of the request, with the ids of a target's topics.
-    pub(crate) request: Box<dyn Fn(&Target) -> Vec<u8>>,
+    pub(crate) request: Encode,
     pub(crate) decode: Decode,
     /// The version in which the response is decoded.
     pub(crate) response_version: i16,
@@ -102,7 +105,7 @@ impl Table {
 
     /// Adds a request of the oracle.
     pub(crate) fn ask<R: Asked>(&mut self, name: impl Into<String>, version: i16, body: R) -> &mut Row {
-        self.raw::<R>(name, version, framed::<R>(version, &encoded(&body, version)))
+        self.raw_with::<R>(name, version, move |_| framed::<R>(version, &encoded(&body, version)))
     }
 
     /// Adds a request of the oracle with ids.
@@ -190,7 +193,7 @@ fn decoded<R: Asked>(mut frame: Bytes, version: i16) -> Result<Vec<Field>, Strin
     if !frame.is_empty() {
         return Err(format!("{} bytes are left after {response:?}", frame.len()));
     }
-    let mut fields = vec![Field::new("correlation_id", header.correlation_id)];
+    let mut fields = vec![Field::new("correlation_id", header.correlation_id.to_string())];
     fields.extend(normalise::fields_of(&mut response));
     Ok(fields)
 }

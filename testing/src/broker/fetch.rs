@@ -1,4 +1,4 @@
-//! The broker's Fetch responses: waits for enough bytes, and returns whole batches.
+//! The broker's Fetch responses: waits for enough bytes, and returns batches, the last of which may be cut off.
 //!
 //! Fetch sessions (KIP-227) are answered as a broker does that has no room for one: the client sends full requests. There are
 //! no transactions, so both isolation levels return the same.
