@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kafka_batch import (
@@ -76,6 +76,14 @@ def test_append_as_aiokafka_has_it() -> None:
 def test_a_message_or_a_value(arguments: dict[str, object]) -> None:
     with pytest.raises(TypeError, match=r"append\(\) takes a message or a value"):
         KafkaBatch().append(**arguments)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("method", ["extend", "try_extend"])
+def test_a_keyword_that_does_not_exist_is_refused(method: str) -> None:
+    batch = KafkaBatch()
+    with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected keyword argument 'header'"):
+        getattr(batch, method)("a", header={"a": "b"})
+    assert len(batch) == 0
 
 
 @pytest.mark.parametrize(
@@ -319,6 +327,10 @@ timestamps = st.integers(min_value=-(2**62), max_value=2**62)
 codecs = st.sampled_from([None, "gzip", "snappy", "lz4", "zstd"])
 
 
+busy = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be
+
+
+@busy
 @given(st.lists(st.tuples(st.none() | octets, st.none() | octets, headers, timestamps)), codecs)
 def test_records_are_read_back_as_they_were_appended(
     records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], int]], codec: str | None
@@ -336,6 +348,7 @@ def test_records_are_read_back_as_they_were_appended(
 messages = st.one_of(octets, st.text(max_size=20), st.none(), st.integers(), st.builds(Message, octets, key=octets))
 
 
+@busy
 @given(st.lists(messages, max_size=30), st.integers(min_value=70, max_value=500), st.none() | st.just("k"))
 def test_every_way_to_fill_makes_the_same_batch(given_messages: list[object], size: int, key: str | None) -> None:
     one_by_one = KafkaBatch(batch_size=size)
