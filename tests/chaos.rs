@@ -1,13 +1,13 @@
-//! A cluster that loses its leaders, connections that are cut, and a producer producer_kind reports must stay correct.
+//! A cluster that loses its leaders, connections that are cut, and producers whose reports must stay correct.
 //!
 //! Three KRaft nodes of the newest Kafka, a topic with replication 3 and `min.insync.replicas` 2, and a steady load of
-//! numbered records over tokio, from several tasks, by two idempotent producers: one with a long timeout, and one producer_kind
+//! numbered records, from several tasks, by two idempotent producers: one with a long timeout, and one whose
 //! `delivery.timeout.ms` is shorter than an election, so that its batches fail in every way. Meanwhile
 //!
 //! - a TCP proxy in front of each node drops connections, truncates their data, stalls them, and delivers requests late
 //!   that the client has given up, all from a seed;
 //! - leaders are killed (`SIGKILL`) and restarted, one after the other;
-//! - each node is restarted cleanly;
+//! - over tokio, each node is restarted cleanly, and then
 //! - the whole cluster is down while the application continues to publish: memory stays bounded.
 //!
 //! Afterwards another client (librdkafka) reads the whole topic, and every record is compared with the reported
@@ -20,11 +20,15 @@
 //!
 //! The short mode takes one to two minutes:
 //! ```console
-//! $ cargo witnesses --test chaos -- --ignored --nocapture
+//! $ cargo witnesses --test chaos -- --ignored --nocapture tokio
 //! ```
 //! The long mode, with 2 million records and 10 kills, takes five to ten minutes:
 //! ```console
-//! $ KAFKA_BATCH_CHAOS_RECORDS=2000000 KAFKA_BATCH_CHAOS_KILLS=10 cargo witnesses --test chaos -- --ignored --nocapture
+//! $ KAFKA_BATCH_CHAOS_RECORDS=2000000 KAFKA_BATCH_CHAOS_KILLS=10 cargo witnesses --test chaos -- --ignored --nocapture tokio
+//! ```
+//! The Python package, with an interpreter that has it (`transports/asyncio/chaos` makes one, and runs this with 500 000 records):
+//! ```console
+//! $ KAFKA_BATCH_CHAOS_PYTHON=venv/bin/python cargo witnesses --test chaos -- --ignored --nocapture python
 //! ```
 //!
 //! | variable | default | meaning |
@@ -48,6 +52,8 @@ mod memory;
 mod outage;
 #[path = "chaos/plan.rs"]
 mod plan;
+#[path = "chaos/program.rs"]
+mod program;
 #[path = "chaos/progress.rs"]
 mod progress;
 #[path = "chaos/proxy.rs"]
@@ -61,13 +67,16 @@ mod storm;
 #[path = "chaos/view.rs"]
 mod view;
 
+use std::env;
 use std::time::Instant;
 
 use kafka_batch_brokers::{Cluster, ClusterOptions, Release};
+use tokio::runtime::Runtime;
 
 use crate::audit::Audit;
-use crate::load::Load;
+use crate::load::{Load, Outcomes};
 use crate::plan::Plan;
+use crate::program::Program;
 use crate::proxy::{Proxy, Tally};
 use crate::view::View;
 
@@ -75,50 +84,93 @@ const TOPIC: &str = "chaos";
 const PARTITIONS: i32 = 6;
 
 #[test]
-#[ignore = "starts three real brokers, producer_kind jars Maven has to get; takes minutes"]
-fn the_log_equals_the_reported_outcomes() {
-    let plan = Plan::from_environment();
-    let started = Instant::now();
+#[ignore = "starts three real brokers, whose jars Maven has to get; takes minutes"]
+fn tokio_the_log_equals_the_reported_outcomes() {
+    let mut stage = Stage::start();
+    let Stage { plan, proxies, cluster, view, runtime, servers, started } = &mut stage;
     let report_progress = |what: &str| println!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
-    println!("{plan}");
-    // If anything below panics, the seed is printed above, and the message contains the counts so far.
-    let proxies: Vec<Proxy> = (0..3).map(|node| Proxy::start(plan.seed, node)).collect();
-    let mut cluster = Cluster::start(Release::find("4").unwrap(), &options(&proxies)).unwrap();
-    for (node, proxy) in proxies.iter().enumerate() {
-        proxy.leads_to(cluster.address(node));
-    }
-    let view = View::new(&cluster.internal_addresses());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(view.create_topic(cluster.node_count()));
-    report_progress("three running nodes");
-
-    let servers: Vec<String> = proxies.iter().map(|proxy| proxy.address().to_string()).collect();
-    let load = Load::start(&runtime, &servers.join(","), &plan);
-    let kills = storm::kill_and_restart(&mut cluster, &view, load.progress(), &plan, &report_progress);
-    let mut outcomes = load.stop(&runtime);
+    let load = Load::start(runtime, servers, plan);
+    let mut kills = storm::kill_leaders(cluster, view, load.progress(), plan, &report_progress);
+    storm::restart_each(cluster, view, load.progress(), &mut kills, &report_progress);
+    storm::wait_for_all(load.progress(), plan);
+    let mut outcomes = load.stop(runtime);
     report_progress("the end of the load");
-    let outage = outage::endure(&runtime, &mut cluster, &view, &servers.join(","), &proxies, &mut outcomes);
+    let outage = outage::endure(runtime, cluster, view, servers, proxies, &mut outcomes);
     report_progress("the end of the outage");
+    let report = stage.conclude(outcomes, &kills);
+    assert!(kills.in_good_order == 3, "too few nodes were restarted:\n{report}");
+    assert!(outage.is_bounded(), "memory is not bounded:\n{report}\n{outage}");
+    println!("{report}\n{outage}");
+}
 
-    view.wait_until_whole();
-    let (outcome_text, failed_with_long_timeout) = (outcomes.to_string(), outcomes.failed_with_long_timeout);
-    let mut audit = Audit::new(outcomes.batches);
-    view.read_all(|partition, offset, value| audit.read(partition, offset, value));
-    report_progress("the topic's records");
-    let findings = audit.conclude();
-    let cuts = Tally::sum(proxies.iter().map(Proxy::tally));
-    let report = format!("{plan}\n{outcome_text}\n{findings}\n{kills}\n{cuts}\n{outage}");
+#[test]
+#[ignore = "starts three real brokers, and a Python interpreter that has the package; takes a minute"]
+fn python_the_log_equals_the_reported_outcomes() {
+    let python = env::var("KAFKA_BATCH_CHAOS_PYTHON").expect("KAFKA_BATCH_CHAOS_PYTHON: a Python that has the package");
+    let mut stage = Stage::start();
+    let Stage { plan, cluster, view, servers, started, .. } = &mut stage;
+    let report_progress = |what: &str| println!("{:>6.1} s  {what}", started.elapsed().as_secs_f64());
+    let load = Program::start(&python, servers, plan);
+    let kills = storm::kill_leaders(cluster, view, load.progress(), plan, &report_progress);
+    storm::wait_for_all(load.progress(), plan);
+    let outcomes = load.stop();
+    report_progress("the end of the load");
+    println!("{}", stage.conclude(outcomes, &kills));
+}
 
-    assert!(findings.is_lawful(), "a reported outcome is wrong:\n{report}");
-    assert!(failed_with_long_timeout == 0, "the producer with the long timeout has failed batches:\n{report}");
-    assert!(findings.written >= plan.records, "too few records were written:\n{report}");
-    assert!(kills.leaders == plan.kills && kills.in_good_order == 3, "too few leaders were killed:\n{report}");
-    assert!(
-        cuts.requests_in_the_middle > 0 && cuts.responses_in_the_middle > 0,
-        "too few connections were cut:\n{report}"
-    );
-    assert!(outage.is_bounded(), "memory is not bounded:\n{report}");
-    println!("{report}");
+/// A running cluster behind proxies.
+struct Stage {
+    plan: Plan,
+    proxies: Vec<Proxy>,
+    cluster: Cluster,
+    view: View,
+    runtime: Runtime,
+    /// The proxies' addresses.
+    servers: String,
+    started: Instant,
+}
+
+impl Stage {
+    /// Starts everything. Prints the seed, since anything may panic.
+    fn start() -> Self {
+        let plan = Plan::from_environment();
+        let started = Instant::now();
+        println!("{plan}");
+        let proxies: Vec<Proxy> = (0..3).map(|node| Proxy::start(plan.seed, node)).collect();
+        let cluster = Cluster::start(Release::find("4").unwrap(), &options(&proxies)).unwrap();
+        for (node, proxy) in proxies.iter().enumerate() {
+            proxy.leads_to(cluster.address(node));
+        }
+        let view = View::new(&cluster.internal_addresses());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(view.create_topic(cluster.node_count()));
+        println!("{:>6.1} s  three running nodes", started.elapsed().as_secs_f64());
+        let servers: Vec<String> = proxies.iter().map(|proxy| proxy.address().to_string()).collect();
+        Self { plan, proxies, cluster, view, runtime, servers: servers.join(","), started }
+    }
+
+    /// Compares the log with the outcomes, and returns a report.
+    fn conclude(&self, outcomes: Outcomes, kills: &storm::Kills) -> String {
+        let Self { plan, proxies, view, started, .. } = self;
+        view.wait_until_whole();
+        let (outcome_text, failed_with_long_timeout) = (outcomes.to_string(), outcomes.failed_with_long_timeout);
+        let mut audit = Audit::new(outcomes.batches);
+        view.read_all(|partition, offset, value| audit.read(partition, offset, value));
+        println!("{:>6.1} s  the topic's records", started.elapsed().as_secs_f64());
+        let findings = audit.conclude();
+        let cuts = Tally::sum(proxies.iter().map(Proxy::tally));
+        let report = format!("{plan}\n{outcome_text}\n{findings}\n{kills}\n{cuts}");
+
+        assert!(findings.is_lawful(), "a reported outcome is wrong:\n{report}");
+        assert!(failed_with_long_timeout == 0, "the producer with the long timeout has failed batches:\n{report}");
+        assert!(findings.written >= plan.records, "too few records were written:\n{report}");
+        assert!(kills.leaders == plan.kills, "too few leaders were killed:\n{report}");
+        assert!(
+            cuts.requests_in_the_middle > 0 && cuts.responses_in_the_middle > 0,
+            "too few connections were cut:\n{report}"
+        );
+        report
+    }
 }
 
 fn options(proxies: &[Proxy]) -> ClusterOptions {

@@ -18,7 +18,7 @@ use crate::{PARTITIONS, TOPIC, record};
 
 /// The numbers of tasks that use the producer with the long timeout, and the other one.
 const LONG_TIMEOUT: u16 = 4;
-const IMLONG_TIMEOUT: u16 = 2;
+const SHORT_TIMEOUT: u16 = 2;
 
 /// How often a task checks whether it has something to send.
 const TICK: Duration = Duration::from_millis(10);
@@ -30,8 +30,8 @@ pub(crate) struct Load {
 }
 
 #[derive(Default)]
-struct Shared {
-    progress: Progress,
+pub(crate) struct Shared {
+    pub(crate) progress: Progress,
     outcomes: Mutex<Outcomes>,
     stop: AtomicBool,
 }
@@ -82,13 +82,13 @@ impl Load {
             }
         });
         let shared = Arc::new(Shared::default());
-        let rate = plan.rate as f64 / f64::from(LONG_TIMEOUT + IMLONG_TIMEOUT);
+        let rate = plan.rate as f64 / f64::from(LONG_TIMEOUT + SHORT_TIMEOUT);
         let task = |id| {
             let producer = if id < LONG_TIMEOUT { &long_timeout } else { &short_timeout };
             let random = Random::new(plan.seed, u64::from(id) + 1_000);
             tokio::spawn(offer(id, producer.clone(), Arc::clone(&shared), random, rate))
         };
-        let tasks = (0..LONG_TIMEOUT + IMLONG_TIMEOUT).map(task).collect();
+        let tasks = (0..LONG_TIMEOUT + SHORT_TIMEOUT).map(task).collect();
         Self { shared, tasks, producers: vec![long_timeout, short_timeout] }
     }
 
@@ -112,11 +112,11 @@ impl Load {
 }
 
 impl Shared {
-    fn outcomes(&self) -> MutexGuard<'_, Outcomes> {
+    pub(crate) fn outcomes(&self) -> MutexGuard<'_, Outcomes> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, sent: Sent, failure: Option<String>) {
+    pub(crate) fn enter(&self, sent: Sent, failure: Option<String>) {
         self.progress.ended(sent.partition, sent.count, sent.outcome);
         let mut outcomes = self.outcomes();
         outcomes.batches.push(sent);

@@ -32,7 +32,8 @@ impl fmt::Display for Kills {
     }
 }
 
-pub(crate) fn kill_and_restart(
+/// Kills leaders, one after the other.
+pub(crate) fn kill_leaders(
     cluster: &mut Cluster,
     view: &View,
     progress: &Progress,
@@ -61,6 +62,17 @@ pub(crate) fn kill_and_restart(
         kills.leaders += 1;
         kills.moved += led;
     }
+    kills
+}
+
+/// Restarts each node cleanly.
+pub(crate) fn restart_each(
+    cluster: &mut Cluster,
+    view: &View,
+    progress: &Progress,
+    kills: &mut Kills,
+    report_progress: &dyn Fn(&str),
+) {
     for node in 0..cluster.node_count() {
         wait_for_each_partition(progress);
         assert!(cluster.stop(node, LIMIT), "node {node} did not shut down cleanly:\n{}", cluster.end_of_log(node));
@@ -71,9 +83,12 @@ pub(crate) fn kill_and_restart(
         view.wait_until_whole();
         kills.in_good_order += 1;
     }
+}
+
+/// Waits for the last records of the load.
+pub(crate) fn wait_for_all(progress: &Progress, plan: &Plan) {
     wait_for_each_partition(progress);
     progress.wait("all records", |counts| counts.written >= plan.records);
-    kills
 }
 
 fn restart(cluster: &mut Cluster, node: usize) {
