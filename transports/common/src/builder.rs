@@ -15,10 +15,11 @@ use crate::driver::Driver;
 use crate::driver_loop::run;
 use crate::error::ConfigError;
 use crate::gathering::Gathering;
+use crate::local::{LocalProducerTask, LocalRuntime, run_local};
 use crate::producer::Producer;
-use crate::runtime::{ProducerTask, Runtime, Spawn};
+use crate::runtime::{ProducerTask, Runtime, Spawn, random_seed};
 use crate::secrets::{shown, shown_name};
-use crate::settings::{self, ParsedConfig, ProducerConfig, Settings};
+use crate::settings::{self, ParsedConfig, ProducerConfig, Setting, Settings};
 use crate::tls_stream::Security;
 use crate::topics::TopicCache;
 
@@ -42,7 +43,7 @@ pub struct ProducerBuilder<R> {
     runtime: PhantomData<fn() -> R>,
 }
 
-impl<R: Runtime> ProducerBuilder<R> {
+impl<R> ProducerBuilder<R> {
     /// Returns a builder with default settings.
     pub fn new() -> Self {
         Self {
@@ -96,7 +97,9 @@ impl<R: Runtime> ProducerBuilder<R> {
         self.seed = Some(seed);
         self
     }
+}
 
+impl<R: Runtime> ProducerBuilder<R> {
     /// Builds the producer, and spawns its task on the current runtime. Returns without connecting: connections are made
     /// once they are needed.
     ///
@@ -118,15 +121,50 @@ impl<R: Runtime> ProducerBuilder<R> {
     /// # Errors
     /// A setting is unknown, out of range or in conflict with another one.
     pub fn build_with_task(self) -> Result<(R::Producer, ProducerTask), ConfigError> {
-        let Self { settings, config, batch_options, down_conversion, split_too_large, seed, .. } = self;
-        let parsed = settings::parse(&settings, &config, batch_options)?;
+        let parsed = self.parse()?;
         let security = Security::new(parsed.tls.as_ref())?;
         let clock = RuntimeClock::new(R::now, R::system_time);
-        let mut assembly = Assembly::new(parsed, security, seed.unwrap_or_else(R::seed), clock)?;
-        assembly.machine.down_conversion = down_conversion;
-        assembly.machine.split_too_large = split_too_large;
-        let (producer, driver) = assemble(assembly);
+        let (producer, driver) = self.assemble(parsed, security, R::seed, clock)?;
         Ok((producer.into(), Box::pin(run::<R>(driver))))
+    }
+}
+
+impl<R: LocalRuntime> ProducerBuilder<R> {
+    /// Builds the producer, and returns its task for the caller to spawn on this thread. Otherwise as
+    /// [`build_with_task`](Self::build_with_task).
+    ///
+    /// # Errors
+    /// A setting is unknown, out of range or in conflict with another one, or `security.protocol` asks for TLS: that needs a
+    /// stream that borrows its buffers, which operations of these runtimes do not have.
+    pub fn build_local(self) -> Result<(Producer, LocalProducerTask), ConfigError> {
+        const HOW: &str = "there is no TLS over a runtime whose operations own their buffers: connect without it, or use a \
+                           transport over tokio, async-std or smol";
+        let parsed = self.parse()?;
+        if parsed.tls.is_some() {
+            let found = if parsed.machine.sasl.is_some() { "sasl_ssl" } else { "ssl" };
+            return Setting { name: "security.protocol", found }.wrong(HOW);
+        }
+        let (producer, driver) = self.assemble(parsed, Security::Plaintext, random_seed, RuntimeClock::SYSTEM)?;
+        Ok((producer, Box::pin(run_local::<R>(driver))))
+    }
+}
+
+impl<R> ProducerBuilder<R> {
+    fn parse(&self) -> Result<ParsedConfig, ConfigError> {
+        settings::parse(&self.settings, &self.config, self.batch_options.clone())
+    }
+
+    fn assemble(
+        self,
+        parsed: ParsedConfig,
+        security: Security,
+        seed: fn() -> u64,
+        clock: RuntimeClock,
+    ) -> Result<(Producer, Driver), ConfigError> {
+        let mut assembly = Assembly::new(parsed, security, self.seed.unwrap_or_else(seed), clock)?;
+        assembly.machine.down_conversion = self.down_conversion;
+        assembly.machine.split_too_large = self.split_too_large;
+        Ok(assemble(assembly))
     }
 }
 
@@ -169,7 +207,7 @@ pub(crate) fn assemble(assembly: Assembly) -> (Producer, Driver) {
     (Producer::new(queue, batch_options, capabilities, limit, brokers), driver)
 }
 
-impl<R: Runtime> Default for ProducerBuilder<R> {
+impl<R> Default for ProducerBuilder<R> {
     fn default() -> Self {
         Self::new()
     }

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use crate::local::LocalRuntime;
 use crate::runtime::Runtime;
 
 /// Connects to a host by name.
@@ -19,8 +20,23 @@ pub(crate) async fn connect<R: Runtime>(
 ) -> io::Result<R::Stream> {
     let is_address = host.parse::<IpAddr>().is_ok();
     let addresses = R::resolve(host, port).await?;
-    let connect = |address, limit| timeout::<R, _>(limit, R::connect(address));
+    let connect = |address, limit| timeout(R::connect(address), R::timer(R::now() + limit));
     connect_to_any(addresses, until, failures, R::now, connect).await.map_err(|failed| failed.into_error(is_address))
+}
+
+/// As [`connect`], with futures that need not be `Send`.
+pub(crate) async fn connect_local<R: LocalRuntime>(
+    host: String,
+    port: u16,
+    until: Instant,
+    failures: usize,
+) -> io::Result<(R::Reader, R::Writer)> {
+    let is_address = host.parse::<IpAddr>().is_ok();
+    let addresses = R::resolve(host, port).await?;
+    let connect = |address, limit| timeout(R::connect(address), R::sleep_until(Instant::now() + limit));
+    connect_to_any(addresses, until, failures, Instant::now, connect)
+        .await
+        .map_err(|failed| failed.into_error(is_address))
 }
 
 /// Why no address of a broker accepted a connection: the last error, and the address that it is about.
@@ -62,10 +78,10 @@ impl Error for AtAddress {
     }
 }
 
-/// Fails with `TimedOut` if the attempt takes longer than `limit`.
-async fn timeout<R: Runtime, T>(limit: Duration, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+/// Fails with `TimedOut` if the timer completes before the attempt.
+async fn timeout<T>(attempt: impl Future<Output = io::Result<T>>, timer: impl Future) -> io::Result<T> {
     let mut attempt = pin!(attempt);
-    let mut timer = pin!(R::timer(R::now() + limit));
+    let mut timer = pin!(timer);
     poll_fn(|context| match attempt.as_mut().poll(context) {
         Poll::Pending => timer.as_mut().poll(context).map(|_| Err(io::ErrorKind::TimedOut.into())),
         ended => ended,

@@ -11,7 +11,8 @@
 //! - [`Producer`] is the handle that users hold. It seals batches on the caller's task, waits for buffer memory, and queues
 //!   commands. It gathers single messages in batches ([`Producer::send`]).
 //! - [`ProducerBuilder`] takes the settings and starts the producer's task, which drives the machine and its sockets.
-//! - [`Runtime`] is what a transport implements: connecting, and a timer.
+//! - [`Runtime`] is what a transport implements: connecting, and a timer. [`LocalRuntime`] is the same for runtimes whose futures
+//!   are not `Send` and whose operations own their buffers, such as those over io_uring.
 //!
 //! Applications use this crate through `kafka-batch-tokio` and `kafka-batch-async-std`.
 //!
@@ -93,6 +94,7 @@ mod exploration;
 #[doc(hidden)]
 pub mod external;
 mod gathering;
+mod local;
 mod oneshot;
 mod producer;
 mod runtime;
@@ -117,6 +119,7 @@ pub use error::{ConfigError, SettingErrorReason, SettingValue};
 #[doc(hidden)]
 pub use kafka_batch_core as __core;
 pub use kafka_batch_core::machine::SecurityProtocol;
+pub use local::{LocalProducerTask, LocalRuntime};
 pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::ProducerConfig;

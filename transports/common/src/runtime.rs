@@ -57,8 +57,13 @@ pub trait Runtime: 'static {
     /// the system's source of randomness.
     #[must_use]
     fn seed() -> u64 {
-        RandomState::new().hash_one(0)
+        random_seed()
     }
+}
+
+/// Returns a seed from the system's source of randomness.
+pub(crate) fn random_seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// A runtime that can spawn the producer's task on its current instance.

@@ -1,5 +1,7 @@
 //! What the examples of runtimes have in common: arguments, the brokers, the batches to publish, and the comparison with the log.
 
+pub mod producer;
+
 use std::time::SystemTime;
 use std::{fmt, iter, mem};
 
@@ -180,6 +182,26 @@ impl Plan {
             None => Ok(format!("{published} delivered, each record once in the log, in order")),
         }
     }
+}
+
+/// Compares the log of partition 0 with what programs in other languages publish: `reading 0`, `reading 1`, …
+///
+/// # Errors
+/// Returns the first difference.
+pub fn compare_readings(cluster: &TestCluster, topic: &str, records: usize) -> Result<String, String> {
+    if let Some(violation) = cluster.violations().first() {
+        return Err(format!("the brokers do not accept it: {violation}"));
+    }
+    let log = cluster.log(topic, 0).ok_or("there is no log")?;
+    let stored = log.values().map_err(|error| error.to_string())?;
+    let expected = |number: usize| format!("reading {number}");
+    if let Some((at, found)) = stored.iter().enumerate().find(|(at, found)| **found != expected(*at)) {
+        return Err(format!("at offset {at} there is {found:?}"));
+    }
+    if stored.len() != records {
+        return Err(format!("the log has {} records, and {records} were published", stored.len()));
+    }
+    Ok(format!("{records} records published, each once in the log, in order"))
 }
 
 /// The deliveries of a program, added up.

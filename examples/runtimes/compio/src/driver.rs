@@ -1,0 +1,44 @@
+//! [`LocalRuntime`] for compio: io_uring on Linux, IOCP on Windows, and polling elsewhere.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use compio::BufResult;
+use compio::io::{AsyncRead, AsyncWriteExt};
+use compio::net::{TcpStream, ToSocketAddrsAsync};
+use kafka_batch_transport::LocalRuntime;
+
+#[derive(Debug)]
+pub enum Compio {}
+
+impl LocalRuntime for Compio {
+    type Reader = TcpStream;
+    type Writer = TcpStream;
+
+    async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((&*host, port).to_socket_addrs_async().await?.collect())
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<(TcpStream, TcpStream)> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok((stream.clone(), stream))
+    }
+
+    async fn read(stream: &mut TcpStream, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buffer.clear();
+        let BufResult(read, buffer) = stream.read(buffer).await;
+        (read, buffer)
+    }
+
+    /// The kernel gets all segments in one operation, and reads a batch from the memory that it was filled in.
+    async fn write(stream: &mut TcpStream, segments: Vec<Bytes>) -> io::Result<()> {
+        stream.write_vectored_all(segments).await.0
+    }
+
+    async fn sleep_until(deadline: Instant) {
+        compio::time::sleep_until(deadline).await;
+    }
+}

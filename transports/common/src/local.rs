@@ -1,0 +1,305 @@
+//! Producers on runtimes whose futures are not `Send`, and whose operations own their buffers (io_uring, thread per core).
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::marker::PhantomData;
+use std::mem;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use kafka_batch_core::machine::{ConnectionId, Disconnect, Input};
+
+use crate::connect::connect_local;
+use crate::driver::{Driver, Step};
+use crate::wake_flag::{TaskWaker, WakeFlag};
+
+/// The task of a producer on a [`LocalRuntime`]. It completes when the producer is closed.
+pub type LocalProducerTask = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The sockets and timers of a runtime whose futures stay on one thread, and whose operations own their buffers while they run:
+/// the kernel reads and writes the memory itself (io_uring, IOCP). Nothing needs to be `Send`.
+///
+/// Each thread has producers of its own: [`ProducerBuilder::build_local`](crate::ProducerBuilder::build_local) returns a producer
+/// and its task, which is to be spawned on that thread. The handle is the same [`Producer`](crate::Producer) as with any runtime.
+/// It is `Send`, and if another thread uses it, the runtime's wakers must accept that.
+///
+/// A future that is dropped before it completes cancels its operation, and the runtime keeps the buffer until the kernel has
+/// returned it, as runtimes of this kind do.
+///
+/// ```
+/// use std::future::{Future, poll_fn, ready};
+/// use std::io::{self, Read, Write};
+/// use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+/// use std::sync::Arc;
+/// use std::time::Instant;
+///
+/// use async_io::{Async, Timer};
+/// use bytes::Bytes;
+/// use kafka_batch_transport::{LocalRuntime, ProducerBuilder};
+///
+/// /// Not the real thing: this crate's tests have no io_uring, so the operations only have the same form.
+/// #[derive(Debug)]
+/// enum Local {}
+///
+/// impl LocalRuntime for Local {
+///     type Reader = Arc<Async<TcpStream>>;
+///     type Writer = Arc<Async<TcpStream>>;
+///
+///     async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+///         Ok((host, port).to_socket_addrs()?.collect())
+///     }
+///
+///     async fn connect(address: SocketAddr) -> io::Result<(Self::Reader, Self::Writer)> {
+///         let stream = Arc::new(Async::<TcpStream>::connect(address).await?);
+///         stream.get_ref().set_nodelay(true)?;
+///         Ok((stream.clone(), stream))
+///     }
+///
+///     async fn read(stream: &mut Self::Reader, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+///         buffer.resize(buffer.capacity(), 0);
+///         let read = stream.read_with(|mut stream| stream.read(&mut buffer)).await;
+///         (read, buffer)
+///     }
+///
+///     async fn write(stream: &mut Self::Writer, segments: Vec<Bytes>) -> io::Result<()> {
+///         for mut segment in segments {
+///             while !segment.is_empty() {
+///                 let written = stream.write_with(|mut stream| stream.write(&segment)).await?;
+///                 segment = segment.slice(written..);
+///             }
+///         }
+///         Ok(())
+///     }
+///
+///     async fn sleep_until(deadline: Instant) {
+///         Timer::at(deadline).await;
+///     }
+/// }
+///
+/// let cluster = kafka_batch_testing::TestCluster::start();
+/// let builder = ProducerBuilder::<Local>::default().set("bootstrap.servers", cluster.bootstrap_servers());
+/// let (producer, task) = builder.build_local()?;
+/// // A real runtime spawns the task on this thread. Here both are polled by hand.
+/// # let mut task = task;
+/// let sending = producer.send(("readings", 0), kafka_batch_core::Record::new("21.5"));
+/// # let mut sending = std::pin::pin!(sending);
+/// # let delivered = async_io::block_on(poll_fn(|context| {
+/// #     let _ = task.as_mut().poll(context);
+/// #     sending.as_mut().poll(context)
+/// # }))?;
+/// # assert_eq!(delivered.offset, Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait LocalRuntime: 'static {
+    /// The half of a connected TCP stream that reads.
+    type Reader: 'static;
+    /// The half that writes.
+    type Writer: 'static;
+
+    /// Resolves a host name, or the text of an IP address, without blocking the thread.
+    fn resolve(host: String, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>>;
+
+    /// Connects to this address, and sets `TCP_NODELAY`. There is no need for a timeout: a future that takes too long is
+    /// dropped.
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<(Self::Reader, Self::Writer)>>;
+
+    /// Reads into this buffer, from its beginning, and up to its capacity of 64 KiB. Returns the number of bytes read, 0 at the end
+    /// of the stream, and the buffer, whose first bytes they are. Its length is up to the runtime.
+    fn read(reader: &mut Self::Reader, buffer: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+
+    /// Writes all of these segments, in order. Their memory is shared, and not copied by the caller.
+    fn write(writer: &mut Self::Writer, segments: Vec<Bytes>) -> impl Future<Output = io::Result<()>>;
+
+    /// Completes at this time.
+    fn sleep_until(deadline: Instant) -> impl Future<Output = ()>;
+}
+
+type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The size of the read buffer of a connection in bytes.
+const BUFFER: usize = 64 * 1024;
+
+/// Runs a driver until its producer is closed. All futures of its connections are polled by this one, so the runtime needs to
+/// spawn nothing else, and dropping this one cancels all operations.
+pub(crate) async fn run_local<R: LocalRuntime>(driver: Driver) {
+    let shared = Rc::new(Shared { driver: RefCell::new(driver), has_events: Cell::new(false) });
+    let mut connections: BTreeMap<ConnectionId, Connection> = BTreeMap::new();
+    let (task, mut timer) = (TaskWaker::new(), Timer::<R>::default());
+    loop {
+        let deadline = loop {
+            let step = shared.driver.borrow_mut().next_step();
+            match step {
+                Step::Connect { connection, host, port, until, failures, .. } => {
+                    let attempt = connect_local::<R>(host, port, until, failures);
+                    let output = Rc::new(Output::default());
+                    let future = Box::pin(run_connection::<R>(connection, attempt, shared.clone(), output.clone()));
+                    connections.insert(connection, Connection { future, output, flag: WakeFlag::new(&task) });
+                }
+                Step::Transmit { connection, bytes } => {
+                    if let Some(connection) = connections.get(&connection) {
+                        connection.output.push(bytes);
+                        connection.flag.set();
+                    }
+                }
+                Step::Close(connection) => drop(connections.remove(&connection)),
+                Step::Wait(deadline) => break deadline,
+                Step::End => return,
+            }
+        };
+        // Waits for the first event, and handles all that are ready, so that batches can share a request.
+        poll_fn(|context| {
+            let command = shared.driver.borrow_mut().poll_commands(context);
+            task.register(context.waker());
+            connections.retain(|_, connection| {
+                !connection.flag.take() || connection.future.as_mut().poll(&mut connection.flag.context()).is_pending()
+            });
+            let due = timer.poll(deadline, context);
+            let is_ready = shared.has_events.take() || command.is_ready() || due.is_ready();
+            if is_ready { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// What the futures of connections share with the loop. Nothing is borrowed across an await.
+struct Shared {
+    driver: RefCell<Driver>,
+    /// Whether the machine got an event, and has to be polled.
+    has_events: Cell<bool>,
+}
+
+impl Shared {
+    fn handle_input(&self, input: Input<'_>) {
+        self.driver.borrow_mut().handle_input(input);
+        self.has_events.set(true);
+    }
+
+    fn disconnected(&self, connection: ConnectionId, how: Disconnect, error: Option<io::Error>) {
+        self.driver.borrow_mut().disconnected(connection, how, error);
+        self.has_events.set(true);
+    }
+
+    fn transmitted(&self, connection: ConnectionId, frames: usize) {
+        if self.driver.borrow_mut().transmitted(connection, frames) {
+            self.has_events.set(true);
+        }
+    }
+}
+
+/// A connection, or the attempt to make it. Dropping it cancels its operations.
+struct Connection {
+    future: LocalFuture,
+    output: Rc<Output>,
+    flag: WakeFlag,
+}
+
+/// The frames that are not handed to the runtime yet.
+#[derive(Default)]
+struct Output {
+    segments: RefCell<Vec<Bytes>>,
+    frames: Cell<usize>,
+}
+
+impl Output {
+    fn push(&self, frame: Vec<Bytes>) {
+        self.segments.borrow_mut().extend(frame);
+        self.frames.set(self.frames.get() + 1);
+    }
+
+    /// Waits for frames. Returns their number, and the segments of all of them. It needs no waker: the loop pushes frames, and
+    /// then polls the connection.
+    async fn take(&self) -> (usize, Vec<Bytes>) {
+        poll_fn(|_| match self.frames.take() {
+            0 => Poll::Pending,
+            frames => Poll::Ready((frames, mem::take(&mut *self.segments.borrow_mut()))),
+        })
+        .await
+    }
+}
+
+/// Connects, and then reads and writes at the same time, until reading ends.
+async fn run_connection<R: LocalRuntime>(
+    id: ConnectionId,
+    attempt: impl Future<Output = io::Result<(R::Reader, R::Writer)>>,
+    shared: Rc<Shared>,
+    output: Rc<Output>,
+) {
+    let (mut reader, mut writer) = match attempt.await {
+        Ok(halves) => halves,
+        Err(error) => return shared.disconnected(id, Disconnect::NotConnected, Some(error)),
+    };
+    shared.handle_input(Input::Connected(id));
+    let write_error = Cell::new(None);
+    let mut reading = pin!(async {
+        let mut buffer = Vec::with_capacity(BUFFER);
+        loop {
+            let (read, returned) = R::read(&mut reader, buffer).await;
+            buffer = returned;
+            match read {
+                Ok(0) => return (Disconnect::ByPeer, None),
+                Ok(length) => shared.handle_input(Input::Received(id, buffer.get(..length).unwrap_or(&buffer))),
+                Err(error) => return (Disconnect::Broken, Some(error)),
+            }
+        }
+    });
+    // After an error of writing, what was received is read, up to the end: it may acknowledge a batch.
+    let mut writing = pin!(async {
+        loop {
+            let (frames, segments) = output.take().await;
+            match R::write(&mut writer, segments).await {
+                Ok(()) => shared.transmitted(id, frames),
+                Err(error) => return write_error.set(Some(error)),
+            }
+        }
+    });
+    let mut is_writing = true;
+    let (how, error) = poll_fn(|context| {
+        // Reading first: its bytes may be the reason why writing fails.
+        let read = reading.as_mut().poll(context);
+        if read.is_pending() && is_writing {
+            is_writing = writing.as_mut().poll(context).is_pending();
+        }
+        read
+    })
+    .await;
+    let (how, error) = match write_error.take() {
+        Some(failed) => (Disconnect::Broken, error.or(Some(failed))),
+        None => (how, error),
+    };
+    shared.disconnected(id, how, error);
+}
+
+/// A timer that is made anew only for an earlier deadline: one that fires too early is harmless.
+struct Timer<R> {
+    set: Option<(Instant, LocalFuture)>,
+    runtime: PhantomData<R>,
+}
+
+impl<R> Default for Timer<R> {
+    fn default() -> Self {
+        Self { set: None, runtime: PhantomData }
+    }
+}
+
+impl<R: LocalRuntime> Timer<R> {
+    fn poll(&mut self, deadline: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(deadline) = deadline.filter(|deadline| self.set.as_ref().is_none_or(|(set, _)| deadline < set)) {
+            self.set = Some((deadline, Box::pin(R::sleep_until(deadline))));
+        }
+        let Some((_, timer)) = &mut self.set else { return Poll::Pending };
+        let fired = timer.as_mut().poll(context);
+        if fired.is_ready() {
+            self.set = None;
+        }
+        fired
+    }
+}
+
+#[cfg(test)]
+mod tests;
