@@ -1,5 +1,6 @@
 //! The nodes that the machine connects to, the connection to each, and when to reconnect.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
@@ -37,7 +38,8 @@ struct NodeState {
     /// It closed the connection on ApiVersions, or did not respond to it: next time ApiVersions is skipped, if there is
     /// a fallback version.
     rejected_api_versions: bool,
-    last_error: Option<NodeError>,
+    /// Boxed, because a map of few nodes has memory for many.
+    last_error: Option<Box<NodeError>>,
 }
 
 /// The last error of a connection to a node.
@@ -123,7 +125,7 @@ impl Network {
 
     /// Records an error of a connection to this node.
     pub(super) fn failed(&mut self, node: Node, error: ConnectionError, at: Instant) {
-        self.nodes.entry(node).or_default().last_error = Some(NodeError { at, error, is_current: true });
+        self.nodes.entry(node).or_default().last_error = Some(Box::new(NodeError { at, error, is_current: true }));
     }
 
     /// Returns the last error of this node, or of any node, if it can be the reason why something has waited since
@@ -132,7 +134,7 @@ impl Network {
         // If any connection is ready, the current error of another node does not delay anything.
         let counts = of.is_some() || self.connections.values().all(|connection| connection.versions().is_none());
         let nodes = self.nodes.iter().filter(|(node, _)| of.is_none_or(|of| of == **node));
-        let errors = nodes.filter_map(|(_, state)| state.last_error.as_ref());
+        let errors = nodes.filter_map(|(_, state)| state.last_error.as_deref());
         errors.filter(|last| last.is_current && counts || last.at >= since).max_by_key(|last| last.at)
     }
 
