@@ -68,7 +68,7 @@ fn lost_connections_and_a_moved_leader_lose_and_repeat_nothing() {
 #[test]
 fn large_batches_are_written_completely() {
     let cluster = TestCluster::start();
-    cluster.create_topic("t");
+    cluster.create_topic("t").unwrap();
     let mut producer = connected(&cluster);
     (0..20).for_each(|_| send(&mut producer, 1_000_000));
     until(&mut producer, |event| matches!(event, Event::Delivered { batch, .. } if batch.to_string() == "batch 19"));
@@ -82,13 +82,15 @@ fn large_batches_are_written_completely() {
 #[test]
 fn turns_do_not_block() {
     let cluster = TestCluster::start();
-    cluster.create_topic("t");
+    cluster.create_topic("t").unwrap();
     let mut producer = connected(&cluster);
     cluster.inject(Fault::new(FaultKind::DelayResponse(Duration::MAX)).api(ApiKey::Produce));
     send(&mut producer, 10);
     let mut events = Vec::new();
-    for _ in 0..1_000 {
+    let mut turns = 0;
+    while turns < 1_000 || cluster.log("t", 0).is_none_or(|log| log.values().unwrap().is_empty()) {
         producer.turn(Duration::ZERO, &mut events).unwrap();
+        turns += 1;
     }
     assert!(!events.iter().any(is_delivered), "{events:?}");
     cluster.release_held();
@@ -98,7 +100,7 @@ fn turns_do_not_block() {
 #[test]
 fn a_turn_does_a_bounded_amount_of_work() {
     let cluster = TestCluster::start();
-    cluster.create_topic("t");
+    cluster.create_topic("t").unwrap();
     let mut producer = connected(&cluster);
     let (machine, now) = producer.command();
     for _ in 0..3 * MAX_OUTPUTS {
@@ -114,7 +116,7 @@ fn a_turn_does_a_bounded_amount_of_work() {
 #[test]
 fn a_host_that_cannot_be_connected_to_is_tried_again() {
     let cluster = TestCluster::start();
-    cluster.create_topic("t");
+    cluster.create_topic("t").unwrap();
     let port = cluster.address(1).unwrap().port();
     let mut attempts = 0;
     let resolve = move |_: &str, port| {
