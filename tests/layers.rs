@@ -29,6 +29,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 11] = [
             "field",
             "headers",
             "magic",
+            "one_line",
             "outgoing",
             "partitioner",
             "record",

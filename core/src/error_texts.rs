@@ -30,8 +30,8 @@ use crate::transport_error::TransportError;
 use crate::{
     AppendError, BatchOverflow, DeliveryError, Destination, EnqueueError, EnqueueErrorReason, ExtendError,
     FailureReason, Fate, FlushError, FlushErrorReason, Full, FullReason, Magic, PublishError, Record,
-    RecordDeliveryError, SealError, SealErrorReason, SendError, SendErrorReason, SendMessageError, Timestamp,
-    TopicPartition,
+    RecordDeliveryError, RecordError, SealError, SealErrorReason, SendError, SendErrorReason, SendMessageError,
+    Timestamp, TopicPartition,
 };
 
 /// An error of another crate, with a source that its text does not contain.
@@ -326,6 +326,45 @@ fn the_text_has_every_cause_once_and_the_source_is_what_it_does_not_have() {
         let twice = parts.windows(2).find(|pair| pair[0] == pair[1]);
         assert_eq!(twice, None, "{text}");
     }
+}
+
+#[test]
+fn names_and_messages_of_others_do_not_break_the_line() {
+    let topic = || String::from("a\r\nb\0c");
+    let to = || TopicPartition::new(topic(), 3);
+    let broker = || refused(ErrorCode::INVALID_RECORD).with_message(topic());
+    let records = vec![RecordError::new(0, Some(topic()))];
+    use SendErrorReason as Reason;
+    let reasons = [
+        Reason::InvalidTopic { topic: topic() },
+        Reason::InvalidPartition { topic: topic(), partition: -1 },
+        Reason::UnknownTopic { topic: topic() },
+        Reason::UnknownPartition { topic: topic(), partition: 7, partitions: 3 },
+        Reason::Broker { topic: topic(), error: broker() },
+    ];
+    let mut errors: Errors = reasons.into_iter().map(|reason| Box::new(reason) as Box<dyn Error>).collect();
+    let of_record = |rejection| RecordDeliveryError::new(to(), Arc::new(broker().into()), Fate::NotWritten, rejection);
+    errors.extend([
+        Box::new(EnqueueError::new(Destination::from(&topic()), Reason::Closed.into())) as Box<dyn Error>,
+        Box::new(EnqueueError::new(Destination::from(&to()), Reason::Closed.into())),
+        Box::new(of_record(Rejection::This(Some(topic())))),
+        Box::new(SendError::new(to(), Reason::Broker { topic: topic(), error: broker() }, batch())),
+        Box::new(DeliveryError::new(to(), broker().into(), Fate::NotWritten, batch()).with_record_errors(records)),
+        Box::new(BatchLost { to: to(), record_count: 2 }),
+        Box::new(PublishError::Overflow { topic: topic(), position: 1, full: full(), batch: Box::new(batch()) }),
+        Box::new(connection(ConnectionErrorKind::Scram(ScramError::Refused(topic())))),
+        Box::new(ConnectionError::new(
+            BrokerAddress::new(None, topic(), 1),
+            ConnectionErrorKind::Incompatible(ApiKey::Produce),
+        )),
+        Box::new(Reason::NoBroker { brokers: topic(), cause: foreign().into() }),
+        Box::new(ParseCompressionError::Unknown { input: topic() }),
+    ]);
+    for error in errors {
+        let text = error.to_string();
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+    assert!(!Destination::from(&topic()).to_string().contains(char::is_control));
 }
 
 #[test]

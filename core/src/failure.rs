@@ -13,6 +13,7 @@ use crate::cause::{ConnectionError, Limit, TimeoutCause};
 use crate::compression::Codec;
 use crate::counted::Counted;
 use crate::due_to::DueTo;
+use crate::one_line::OneLine;
 use crate::protocol::{BrokerError, ErrorCode, RequestEncodeError};
 use crate::record::TopicPartition;
 use crate::send_error::STOPPED;
@@ -152,6 +153,22 @@ impl fmt::Display for FailureReason {
             Self::Closed => f.write_str("the producer was closed before the batch was acknowledged"),
             Self::Stopped => f.write_str(STOPPED),
             Self::Transport(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Displays a reason of which something else than [`BrokerError::remedy`] is to be done if the size is refused.
+pub(crate) struct WithRemedy<'a> {
+    pub(crate) reason: &'a FailureReason,
+    /// What to do if the broker refuses the size.
+    pub(crate) too_large: Option<&'static str>,
+}
+
+impl fmt::Display for WithRemedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.reason, self.too_large) {
+            (FailureReason::Broker(error), Some(remedy)) if error.is_too_large() => error.fmt_with(Some(remedy), f),
+            (reason, _) => reason.fmt(f),
         }
     }
 }
@@ -349,6 +366,9 @@ impl DeliveryError {
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { to, reason, record_count, .. } = self;
+        let is_single = *record_count == 1;
+        let too_large = is_single.then_some("shorten the record, or raise the topic's max.message.bytes");
+        let reason = WithRemedy { reason, too_large };
         write!(f, "the batch of {} for {to} failed: {reason} (", Counted(*record_count, "record"))?;
         match self.fate() {
             Some(fate) => write!(f, "{fate})")?,
@@ -363,7 +383,7 @@ impl fmt::Display for DeliveryError {
         }
         if let Some(first) = self.record_errors.first() {
             let message = first.message.as_deref().unwrap_or("the broker gave no reason");
-            write!(f, "; record {}: {message}", first.position)?;
+            write!(f, "; record {}: {}", first.position, OneLine(message))?;
             let others = self.record_errors.len() - 1;
             if others > 0 {
                 write!(f, " (and {others} more)")?;

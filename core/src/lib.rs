@@ -55,6 +55,7 @@ mod headers;
 pub mod machine;
 mod magic;
 pub mod message;
+mod one_line;
 mod outgoing;
 pub mod partitioner;
 #[cfg(feature = "proptest")]

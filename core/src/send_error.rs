@@ -10,6 +10,7 @@ use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::cause::{ConnectionError, Limit, TimeoutCause};
 use crate::counted::Counted;
 use crate::due_to::DueTo;
+use crate::one_line::OneLine;
 use crate::protocol::{BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 use crate::transport_error::TransportError;
@@ -152,7 +153,7 @@ impl fmt::Display for SendErrorReason {
                 f,
                 "the batch has {size} bytes, which exceeds buffer.memory ({limit}): make smaller batches, or raise it"
             ),
-            Self::NoBroker { brokers, cause } => write!(f, "no broker responds ({brokers}): {cause}"),
+            Self::NoBroker { brokers, cause } => write!(f, "no broker responds ({}): {cause}", OneLine(brokers)),
             Self::Broker { topic, error } => write!(f, "topic {topic:?}: {error}"),
             Self::Authentication(error) => write!(f, "authentication failed: {error}"),
             Self::Closed => f.write_str(CLOSED),

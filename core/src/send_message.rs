@@ -6,7 +6,8 @@ use core::error::Error;
 use core::fmt;
 
 use crate::batch::AppendError;
-use crate::failure::{FailureReason, Fate};
+use crate::failure::{FailureReason, Fate, WithRemedy};
+use crate::one_line::OneLine;
 use crate::outgoing::EncodeError;
 use crate::record::TopicPartition;
 use crate::send_error::SendErrorReason;
@@ -69,9 +70,10 @@ impl fmt::Display for Destination<'_> {
 }
 
 fn shown(topic: &str, partition: Option<i32>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let topic = topic.escape_debug(); // an invalid name may contain line ends
     match partition {
         Some(partition) => write!(f, "{topic}-{partition}"),
-        None => f.write_str(topic),
+        None => write!(f, "{topic}"),
     }
 }
 
@@ -240,11 +242,15 @@ impl RecordDeliveryError {
 impl fmt::Display for RecordDeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { to, reason, fate, rejection } = self;
+        // The batch is the producer's: its messages cannot be split, and its size is that of `batch.size`.
+        let remedy = "shorten the message, lower batch.size, or raise the topic's max.message.bytes";
+        let reason = WithRemedy { reason, too_large: Some(remedy) };
         write!(f, "the message for {to} failed: {reason} ({fate})")?;
         match rejection {
             Rejection::Unnamed => Ok(()),
             Rejection::This(message) => {
-                write!(f, "; its record was rejected: {}", message.as_deref().unwrap_or("the broker gave no reason"))
+                let message = message.as_deref().unwrap_or("the broker gave no reason");
+                write!(f, "; its record was rejected: {}", OneLine(message))
             }
             Rejection::Others => f.write_str("; other records of its batch were rejected: send this one again"),
         }
@@ -263,6 +269,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::{ApiKey, BrokerError, ErrorCode};
+    use crate::{DeliveryError, KafkaBatch, Record};
 
     #[test]
     fn errors_name_the_destination_the_reason_and_the_fate() {
@@ -291,6 +298,27 @@ mod tests {
         );
         assert_eq!(SendMessageError::from(not_accepted).fate(), Fate::NotWritten);
         assert_eq!(SendMessageError::from(plain).fate(), Fate::Unknown);
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_cannot_be_split() {
+        let refused = || FailureReason::from(BrokerError::new(ApiKey::Produce, ErrorCode::MESSAGE_TOO_LARGE));
+        let to = TopicPartition::new("orders", 3);
+        let error = RecordDeliveryError::new(to.clone(), Arc::new(refused()), Fate::NotWritten, Rejection::Unnamed);
+        assert_eq!(
+            error.to_string(),
+            "the message for orders-3 failed: the broker answered Produce with MESSAGE_TOO_LARGE (10); shorten the \
+             message, lower batch.size, or raise the topic's max.message.bytes (not written)"
+        );
+        let batch = |records| {
+            let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+            batch.extend((0..records).map(|_| Record::new("x"))).unwrap();
+            DeliveryError::new(to.clone(), refused(), Fate::NotWritten, batch).to_string()
+        };
+        let remedy = "; shorten the record, or raise the topic's max.message.bytes (not written)";
+        assert!(batch(1).ends_with(remedy), "{}", batch(1));
+        let remedy = "; split the batch, or raise the topic's max.message.bytes (not written)";
+        assert!(batch(2).ends_with(remedy), "{}", batch(2));
     }
 
     #[test]

@@ -74,7 +74,8 @@ pub struct MockTransportBuilder {
 }
 
 impl MockTransportBuilder {
-    /// Adds a topic. Once there is one, other topics do not exist. Default: every topic exists, with one partition.
+    /// Adds a topic. Once there is one, other topics do not exist. Default: every topic whose name Kafka allows exists, with one
+    /// partition.
     #[must_use]
     pub fn topic(mut self, name: impl Into<String>, partitions: NonZeroU32) -> Self {
         self.topics.insert(name.into(), partitions);
@@ -275,8 +276,7 @@ impl MockTransport {
     /// Accepts a batch, unless it has to be refused.
     fn accept(&self, batch: KafkaBatch, to: TopicPartition) -> Result<MockPending, SendError> {
         let mut state = self.state();
-        let checked = state.check(&to).and_then(|()| SendErrorReason::check_routing(&batch, to.partition));
-        if let Err(reason) = checked {
+        if let Err(reason) = state.check(&batch, &to) {
             return Err(SendError::new(to, reason, batch));
         }
         let sealed = match batch.seal() {

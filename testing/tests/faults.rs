@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use common::{Client, PATIENCE, batch};
@@ -76,6 +78,49 @@ fn requests_and_responses_are_held_until_they_are_released() {
         let response: ProduceResponse = client.receive(ApiKey::Produce, 12);
         assert_eq!(response.responses[0].partition_responses[0].base_offset, end);
     }
+}
+
+/// The condition runs on another thread, so that a deadlock is a failure.
+#[test]
+fn a_condition_may_use_the_cluster_that_it_is_waited_for() {
+    let cluster = Arc::new(TestCluster::builder().topic("t").start().unwrap());
+    let mut client = Client::new(&cluster, 1);
+    let (sender, receiver) = mpsc::channel();
+    let waiting = {
+        let cluster = Arc::clone(&cluster);
+        thread::spawn(move || {
+            let found = cluster.wait_for_request(PATIENCE, |request| {
+                let log = cluster.log("t", 0).expect("the topic exists");
+                drop(cluster.take_requests()); // each is still seen once
+                cluster.create_topic(format!("seen-{:?}", request.api)).unwrap();
+                request.api == ApiKey::Produce && log.end() == 3
+            });
+            sender.send(found.map(|found| found.api)).expect("the test waits");
+        })
+    };
+    for count in 1..=3 {
+        assert_eq!(client.produce(12, "t", batch(&["a"])).error_code, 0);
+        assert!(cluster.wait_for_records("t", 0, count, PATIENCE).is_some());
+    }
+    assert_eq!(receiver.recv_timeout(PATIENCE), Ok(Some(ApiKey::Produce)));
+    waiting.join().unwrap();
+    assert!(cluster.topics().contains(&"seen-Produce".to_owned()));
+}
+
+#[test]
+fn a_wait_for_a_request_ends_after_its_limit() {
+    let cluster = TestCluster::start();
+    let mut client = Client::new(&cluster, 1);
+    client.metadata(12, "t");
+    let mut seen = Vec::new();
+    assert_eq!(
+        cluster.wait_for_request(Duration::from_millis(20), |request| {
+            seen.push(request.api);
+            false
+        }),
+        None
+    );
+    assert_eq!(seen, [ApiKey::Metadata], "each request is seen once");
 }
 
 #[test]

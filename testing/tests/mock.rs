@@ -13,6 +13,7 @@ use kafka_batch_core::{
     TopicPartition, Transport,
 };
 use kafka_batch_testing::{Failure, MockTransport, Response};
+use kafka_batch_tokio::TokioProducer;
 
 fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
@@ -116,6 +117,53 @@ async fn a_refused_batch_is_not_sent() {
     let error = mock.send_batch(keyed, to(other)).await.unwrap_err();
     assert!(matches!(error.reason, SendErrorReason::RoutedElsewhere { .. }));
     assert!(mock.history().is_empty());
+}
+
+/// The same as [`Producer`](kafka_batch_transport::Producer) does, without a broker where that needs none.
+#[tokio::test]
+async fn destinations_that_no_producer_accepts_are_refused() {
+    let refused = async |mock: &MockTransport, topic: &str, partition| {
+        let to = TopicPartition::new(topic, partition);
+        mock.send_batch(batch(mock, &["a"]), to).await.unwrap_err().reason
+    };
+    for mock in [MockTransport::new(), three_partitions()] {
+        for topic in ["", &"x".repeat(250)] {
+            assert!(
+                matches!(refused(&mock, topic, 0).await, SendErrorReason::InvalidTopic { topic: found } if found == topic)
+            );
+            assert!(matches!(mock.partition_count(topic).await, Err(SendErrorReason::InvalidTopic { .. })));
+            assert!(matches!(mock.pick_partition(topic).await, Err(SendErrorReason::InvalidTopic { .. })));
+        }
+        for topic in [".", "..", "a b", "é", "a\nb"] {
+            let reason = refused(&mock, topic, 0).await;
+            assert_eq!(reason.code(), Some(ErrorCode::INVALID_TOPIC_EXCEPTION), "{topic:?}: {reason}");
+            assert!(!reason.is_retriable());
+        }
+        for partition in [-1, i32::MIN] {
+            let reason = refused(&mock, "orders", partition).await;
+            assert!(matches!(reason, SendErrorReason::InvalidPartition { partition: found, .. } if found == partition));
+            let reason = refused(&mock, "", partition).await;
+            assert!(matches!(reason, SendErrorReason::InvalidPartition { .. }), "the partition is checked first");
+        }
+        let error = mock.send_batch(mock.batch(), to(-1)).await.unwrap_err();
+        assert!(matches!(error.reason, SendErrorReason::Seal(_)), "it is empty: {error}");
+        assert!(mock.history().is_empty());
+    }
+}
+
+/// A producer without brokers refuses the same before it needs one.
+#[tokio::test]
+async fn a_producer_refuses_the_same_destinations() {
+    let producer = TokioProducer::builder().set("bootstrap.servers", "127.0.0.1:1").build().unwrap();
+    let mock = MockTransport::new();
+    for (topic, partition) in [("", 0), ("", -1), ("orders", -1), (&*"x".repeat(250), 0)] {
+        let to = TopicPartition::new(topic, partition);
+        let [of_mock, of_producer] = [
+            mock.send_batch(batch(&mock, &["a"]), to.clone()).await.unwrap_err().to_string(),
+            producer.send_batch(batch(&producer, &["a"]), to).await.unwrap_err().to_string(),
+        ];
+        assert_eq!(of_mock, of_producer);
+    }
 }
 
 #[test]

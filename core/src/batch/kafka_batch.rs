@@ -355,3 +355,27 @@ impl fmt::Display for KafkaBatch {
         write!(f, "{records}, {} bytes, {percent} % of {}", self.size(), self.options.batch_size)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+
+    #[test]
+    fn batches_are_equal_if_settings_records_and_time_are() {
+        let batch = |now, values: &[&str]| {
+            let mut batch = KafkaBatch::new(Timestamp::from_millis(now));
+            batch.extend(values.iter().map(Record::new)).unwrap();
+            batch
+        };
+        let one = batch(1, &["a", "b"]);
+        assert_eq!(one, batch(1, &["a", "b"]));
+        assert_eq!(one, one.clone());
+        let limited = BatchOptions::default().batch_size(100);
+        let mut limited = limited.build(Timestamp::from_millis(1)).unwrap();
+        limited.extend(["a", "b"].map(Record::new)).unwrap();
+        for other in [batch(1, &["a"]), batch(1, &["a", "c"]), batch(2, &["a", "b"]), one.next_batch(), limited] {
+            assert_ne!(one, other);
+        }
+    }
+}

@@ -345,3 +345,36 @@ pub enum Boundary {
     /// 0 that is taken whatever its size. For programs that depend on where batches of aiokafka end.
     Aiokafka,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_of_the_compressed_size_allows_for_less_compression() {
+        for (ratio, bytes, expected) in [(1.0, 1_000, 1_050), (0.5, 1_000, 525), (0.5, 0, 0), (0.0, 1_000, 0)] {
+            assert_eq!(CompressionRatio::new(ratio).estimate(bytes), expected, "{ratio} of {bytes}");
+        }
+    }
+
+    #[test]
+    fn an_older_produce_version_pins_the_format_and_keeps_the_other_settings() {
+        let options = BatchOptions::default().batch_size(77);
+        for (version, expected) in [
+            (2, options.clone().magic(MagicChoice::Pinned(Magic::V1))),
+            (1, options.clone().magic(MagicChoice::Pinned(Magic::V0))),
+            (11, options.clone()),
+        ] {
+            assert_eq!(options.clone().for_produce_version(version), expected, "{version}");
+        }
+        let pinned = options.magic(MagicChoice::Pinned(Magic::V2));
+        assert_eq!(pinned.clone().for_produce_version(2), pinned, "a format that is pinned stays");
+    }
+
+    #[test]
+    fn a_ratio_that_is_none_counts_as_no_compression() {
+        for ratio in [-0.1, f32::NAN, f32::NEG_INFINITY] {
+            assert_eq!(CompressionRatio::new(ratio).get(), 1.0);
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use crate::one_line::OneLine;
+
 /// The minimum of SCRAM-SHA-256 (RFC 7677), and of Kafka for each user.
 pub(crate) const LEAST_ITERATIONS: u64 = 4_096;
 /// The maximum: Kafka stores no more than 16 384, others may, and this many take some tenths of a second of hashing.
@@ -14,7 +16,7 @@ pub(crate) const LONGEST_MESSAGE: usize = 4_096;
 #[non_exhaustive]
 pub enum ScramError {
     /// The broker refused the credentials, with this message.
-    #[error("the broker refuses the credentials (sasl.username, sasl.password): {0}")]
+    #[error("the broker refuses the credentials (sasl.username, sasl.password): {}", OneLine(.0))]
     Refused(String),
     /// A message of the broker is longer than any valid one.
     #[error("the broker sent a message of {0} bytes, where at most {LONGEST_MESSAGE} are accepted")]

@@ -132,6 +132,7 @@ mod sequence;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod topic_backoffs;
 mod topics;
 mod transitions;
 mod unfinished;

@@ -100,8 +100,14 @@ impl BrokerError {
     }
 }
 
-impl fmt::Display for BrokerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl BrokerError {
+    /// Returns `true` if the broker refused what it was sent because of its size.
+    pub(crate) const fn is_too_large(&self) -> bool {
+        matches!(self.code, ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE)
+    }
+
+    /// Writes the error with this remedy.
+    pub(crate) fn fmt_with(&self, remedy: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { api, version, broker, code, message } = self;
         match broker {
             Some(id) => write!(f, "broker {id}")?,
@@ -115,10 +121,16 @@ impl fmt::Display for BrokerError {
         if let Some(message) = message {
             write!(f, ": {message}")?;
         }
-        match self.remedy() {
+        match remedy {
             Some(remedy) => write!(f, "; {remedy}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_with(self.remedy(), f)
     }
 }
 

@@ -6,12 +6,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Waker;
 
-use kafka_batch_core::{Delivery, DeliveryError, SealedBatch, SendErrorReason, TopicPartition};
+use kafka_batch_core::protocol::{ApiKey, BrokerError, ErrorCode};
+use kafka_batch_core::{Delivery, DeliveryError, KafkaBatch, SealedBatch, SendErrorReason, TopicPartition};
 
 use super::failure::{Failure, Response};
 use super::pending::{MockPending, Slot};
 use super::sent::{self, SentBatch};
 use crate::StoredRecord;
+use crate::cluster::is_valid_topic_name;
 
 pub(super) struct State {
     topics: Topics,
@@ -75,6 +77,7 @@ impl State {
         if self.is_closed {
             return Err(SendErrorReason::Closed);
         }
+        check_name(topic)?;
         match &self.topics {
             Topics::Any => Ok(NonZeroU32::MIN),
             Topics::Named(named) => {
@@ -89,8 +92,12 @@ impl State {
         Ok(self.sticky.get(topic).copied().unwrap_or(0))
     }
 
-    /// Checks that batches are accepted, and that the partition exists.
-    pub(super) fn check(&self, to: &TopicPartition) -> Result<(), SendErrorReason> {
+    /// Checks that a batch is accepted, and that its partition exists, in the order in which a producer does.
+    pub(super) fn check(&self, batch: &KafkaBatch, to: &TopicPartition) -> Result<(), SendErrorReason> {
+        if self.is_closed {
+            return Err(SendErrorReason::Closed);
+        }
+        SendErrorReason::check(batch, to)?;
         let partitions = self.partition_count(&to.topic)?.get();
         if u32::try_from(to.partition).is_ok_and(|partition| partition < partitions) {
             return Ok(());
@@ -184,5 +191,17 @@ impl State {
             write!(text, "\n  {to}: {}", sent::shown(&values)).expect("text takes all");
         }
         text
+    }
+}
+
+/// Checks that a topic can have this name: a producer refuses one of another length, and brokers refuse other names.
+fn check_name(topic: &str) -> Result<(), SendErrorReason> {
+    if !(1..=249).contains(&topic.len()) {
+        Err(SendErrorReason::InvalidTopic { topic: topic.to_owned() })
+    } else if !is_valid_topic_name(topic) {
+        let error = BrokerError::new(ApiKey::Metadata, ErrorCode::INVALID_TOPIC_EXCEPTION);
+        Err(SendErrorReason::Broker { topic: topic.to_owned(), error })
+    } else {
+        Ok(())
     }
 }

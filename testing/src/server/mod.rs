@@ -16,7 +16,7 @@ pub use self::builder::{TestClusterBuilder, Topic};
 pub use self::log_view::{PartitionLog, StoredRecord};
 pub use self::memory::MemoryStream;
 pub use self::state::Direction;
-use self::state::{Shared, lock};
+use self::state::{Shared, State, lock};
 use self::tcp::Acceptor;
 use crate::broker::identities::RejectedIdentities;
 use crate::broker::release::Release;
@@ -141,25 +141,41 @@ impl TestCluster {
     /// Returns the requests received so far, in order, and forgets them.
     #[must_use]
     pub fn take_requests(&self) -> Vec<ReceivedRequest> {
-        self.shared.change(|engine, _| std::mem::take(&mut engine.requests))
+        self.shared.take_requests()
     }
 
     /// Waits until a request was received for which `condition` is true, and returns the first one; `None` if there is none
     /// within `limit`.
+    ///
+    /// The condition is called with copies of the requests, in order, and not while the cluster is locked: it may use the
+    /// cluster, which goes on meanwhile.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use kafka_batch_testing::{ApiKey, TestCluster};
+    ///
+    /// let cluster = TestCluster::start();
+    /// let stored = |partition| cluster.log("orders", partition).is_some_and(|log| log.end() > 0);
+    /// let found = cluster.wait_for_request(Duration::from_millis(1), |request| {
+    ///     request.api == ApiKey::Produce && stored(0)
+    /// });
+    /// assert_eq!(found, None); // nobody has sent one
+    /// ```
     #[must_use]
     pub fn wait_for_request(
         &self,
         limit: Duration,
         mut condition: impl FnMut(&ReceivedRequest) -> bool,
     ) -> Option<ReceivedRequest> {
+        let until = Instant::now().checked_add(limit); // `None` is never
         let mut seen = 0;
-        self.shared.wait_for(limit, |engine| {
-            // They may have been taken meanwhile.
-            seen = seen.min(engine.requests.len());
-            let found = engine.requests[seen..].iter().find(|request| condition(request)).cloned();
-            seen = engine.requests.len();
-            found
-        })
+        loop {
+            let new = self.shared.wait_for_requests(until, &mut seen)?;
+            if let Some(found) = new.into_iter().find(|request| condition(request)) {
+                return Some(found);
+            }
+        }
     }
 
     /// Waits until the log of a partition has this many records, and returns it; `None` if it has not within `limit`.
@@ -171,7 +187,7 @@ impl TestCluster {
         records: usize,
         limit: Duration,
     ) -> Option<PartitionLog> {
-        self.shared.wait_for(limit, |engine| {
+        self.shared.wait_for(Instant::now().checked_add(limit), |State { engine, .. }| {
             let log = &engine.cluster.partition(topic, partition)?.log;
             let count: usize = log.stored().iter().map(|stored| stored.info.records as usize).sum();
             (count >= records).then(|| PartitionLog::from(log))

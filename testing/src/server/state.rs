@@ -12,8 +12,8 @@ use bytes::Bytes;
 use super::memory::Inbox;
 use super::tcp::{Finishing, Outgoing};
 use crate::Moment;
-use crate::broker::BrokerAction;
 use crate::broker::release::Release;
+use crate::broker::{BrokerAction, ReceivedRequest};
 use crate::engine::Engine;
 
 /// The longest time for which the clock thread sleeps. Some systems cannot wait for the centuries that a fault may last.
@@ -47,8 +47,10 @@ struct Connection {
 }
 
 #[derive(Debug)]
-struct State {
-    engine: Engine,
+pub(super) struct State {
+    pub(super) engine: Engine,
+    /// The number of requests that were taken out of the engine.
+    taken_requests: usize,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
     /// After how many more bytes a connection of a broker is cut.
@@ -88,6 +90,7 @@ impl Shared {
     pub(super) fn new(engine: Engine) -> Self {
         let state = State {
             engine,
+            taken_requests: 0,
             connections: BTreeMap::new(),
             next_connection: 0,
             cuts: BTreeMap::new(),
@@ -125,12 +128,34 @@ impl Shared {
         result
     }
 
-    /// Waits until `condition` returns something.
-    pub(super) fn wait_for<T>(&self, limit: Duration, mut condition: impl FnMut(&Engine) -> Option<T>) -> Option<T> {
-        let until = Instant::now().checked_add(limit); // `None` is never
+    /// Returns the requests received so far, and forgets them.
+    pub(super) fn take_requests(&self) -> Vec<ReceivedRequest> {
+        let mut state = lock(&self.state);
+        let taken = std::mem::take(&mut state.engine.requests);
+        state.taken_requests += taken.len();
+        taken
+    }
+
+    /// Waits until there are requests after the first `seen` ones of all, and returns a copy of those that were not taken;
+    /// `None` if there are none. They are counted as seen.
+    pub(super) fn wait_for_requests(&self, until: Option<Instant>, seen: &mut usize) -> Option<Vec<ReceivedRequest>> {
+        self.wait_for(until, |state| {
+            let new = state.engine.requests.get(seen.saturating_sub(state.taken_requests)..).unwrap_or_default();
+            *seen = state.taken_requests + state.engine.requests.len();
+            (!new.is_empty()).then(|| new.to_vec())
+        })
+    }
+
+    /// Waits until `condition` returns something, which is called while the state is locked: it must be one of this crate.
+    /// `until` is `None` to wait for ever.
+    pub(super) fn wait_for<T>(
+        &self,
+        until: Option<Instant>,
+        mut condition: impl FnMut(&State) -> Option<T>,
+    ) -> Option<T> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(found) = condition(&state.engine) {
+            if let Some(found) = condition(&state) {
                 return Some(found);
             }
             let left =

@@ -106,9 +106,9 @@ pub enum SettingErrorReason {
 
 impl SettingErrorReason {
     /// Converts the reason into one for a typed value, which this method takes.
-    pub(crate) fn typed(self, method: &'static str, accepted: impl FnOnce() -> String) -> Self {
+    pub(crate) fn typed(self, method: &'static str, accepted: &str) -> Self {
         match self {
-            Self::NotAccepted { .. } => Self::TypedNotAccepted { method, accepted: accepted().replace('`', "") },
+            Self::NotAccepted { .. } => Self::TypedNotAccepted { method, accepted: accepted.replace('`', "") },
             other => other,
         }
     }

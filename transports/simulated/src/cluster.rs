@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use kafka_batch_core::TopicPartition;
 use kafka_batch_testing::simulated::{PORT, host};
 use kafka_batch_testing::{CreateTopicError, Fault, PartitionLog, ReceivedRequest, RejectedIdentities, Topic};
 
@@ -103,7 +104,7 @@ impl SimulatedCluster {
     /// Deletes a topic and everything in it. Returns whether it existed.
     #[allow(clippy::must_use_candidate)] // it has an effect, through a `RefCell`
     pub fn forget_topic(&self, topic: &str) -> bool {
-        self.act(format_args!("deletes {topic}"), |state, _| {
+        self.act(format_args!("deletes {}", topic.escape_debug()), |state, _| {
             state.network.engine.cluster.topics.remove(topic).is_some()
         })
     }
@@ -117,15 +118,16 @@ impl SimulatedCluster {
     /// Makes another broker the leader of a partition, which has the whole log. Returns whether both exist.
     #[allow(clippy::must_use_candidate)] // it has an effect, through a `RefCell`
     pub fn move_leader(&self, topic: &str, partition: i32, to: i32) -> bool {
-        self.act(format_args!("broker {to} becomes the leader of {topic}-{partition}"), |state, _| {
-            state.network.engine.cluster.set_leader(topic, partition, Some(to))
-        })
+        self.act(
+            format_args!("broker {to} becomes the leader of {}", TopicPartition::new(topic, partition)),
+            |state, _| state.network.engine.cluster.set_leader(topic, partition, Some(to)),
+        )
     }
 
     /// Removes the leader of a partition until [`move_leader`](Self::move_leader) sets one. Returns whether it exists.
     #[allow(clippy::must_use_candidate)] // it has an effect, through a `RefCell`
     pub fn remove_leader(&self, topic: &str, partition: i32) -> bool {
-        self.act(format_args!("{topic}-{partition} has no leader"), |state, _| {
+        self.act(format_args!("{} has no leader", TopicPartition::new(topic, partition)), |state, _| {
             state.network.engine.cluster.set_leader(topic, partition, None)
         })
     }

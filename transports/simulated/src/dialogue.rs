@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_batch_core::TopicPartition;
 use kafka_batch_core::protocol::ErrorCode;
 use kafka_batch_testing::ApiKey;
 use kafka_batch_testing::simulated::{Cluster, TopicRef};
@@ -125,12 +126,11 @@ impl Dialogue {
             let before = before.get(&to).copied().unwrap_or(0);
             let (topic, partition) = &to;
             let Some(found) = cluster.partition(topic, *partition) else { continue };
+            let place = TopicPartition::new(topic, *partition);
             let leader = found.leader.map_or_else(|| "no broker".to_owned(), |leader| format!("broker {leader}"));
             for stored in found.log.stored().get(before..batches).unwrap_or_default() {
                 let (count, offset) = (stored.info.records, stored.base_offset);
-                self.say(now, || {
-                    format!("{leader} stores {} in {topic}-{partition} at offset {offset}", records(count))
-                });
+                self.say(now, || format!("{leader} stores {} in {place} at offset {offset}", records(count)));
             }
         }
     }
@@ -140,13 +140,10 @@ fn records(count: u32) -> String {
     if count == 1 { "1 record".to_owned() } else { format!("{count} records") }
 }
 
-/// Returns the name of a topic that is named in a message by its name or id.
+/// Returns the name of a topic that is named in a message by its name or id, in one line.
 fn topic_name(name: String, id: [u8; 16], cluster: &Cluster) -> String {
-    if name.is_empty() {
-        cluster.name_ever(&TopicRef::Id(id)).unwrap_or_else(|| "a removed topic".into())
-    } else {
-        name
-    }
+    let name = if name.is_empty() { cluster.name_ever(&TopicRef::Id(id)) } else { Some(name) };
+    name.map_or_else(|| "a removed topic".into(), |name| name.escape_debug().to_string())
 }
 
 fn describe_request(request: &Request, cluster: &Cluster) -> Result<String, Malformed> {

@@ -61,6 +61,8 @@ pub(crate) struct Executor {
     limits: Limits,
     /// The latest time at which the code under test did anything.
     latest_progress: Duration,
+    /// How often tasks were polled.
+    steps: u64,
 }
 
 /// When a run is given up.
@@ -70,12 +72,15 @@ pub(crate) struct Limits {
     pub(crate) time: Duration,
     /// The simulated time for which the code under test may wait without a timer of its own.
     pub(crate) idle: Duration,
+    /// How often tasks may be polled, all together.
+    pub(crate) steps: u64,
 }
 
 impl Executor {
     pub(crate) fn new(state: Shared, random: Random, limits: Limits) -> Self {
         let ready = Arc::new(ReadyQueue::default());
-        Self { state, tasks: BTreeMap::new(), next_task: 0, ready, random, limits, latest_progress: Duration::ZERO }
+        let (tasks, latest_progress) = (BTreeMap::new(), Duration::ZERO);
+        Self { state, tasks, next_task: 0, ready, random, limits, latest_progress, steps: 0 }
     }
 
     /// Runs until this future completes. Faults happen meanwhile; they are sorted by time.
@@ -143,6 +148,10 @@ impl Executor {
             let id = ready.swap_remove(position);
             drop(ready);
             let Some(task) = self.tasks.get_mut(&id) else { continue };
+            if self.steps == self.limits.steps {
+                return Err(Cause::StepLimit { limit: self.steps, elapsed: self.state.borrow().now });
+            }
+            self.steps += 1;
             task.flag.is_queued.store(false, Ordering::Release);
             if task.owner == Owner::User {
                 self.latest_progress = self.state.borrow().now;

@@ -31,6 +31,14 @@ pub enum Cause {
     },
     /// Tasks wake each other or themselves without end, while no time passes.
     BusyLoop,
+    /// The run did not end within the number of polls that it may take, although simulated time passed: a loop waits for very
+    /// short times, for example.
+    StepLimit {
+        /// That number.
+        limit: u64,
+        /// The simulated time that has passed.
+        elapsed: Duration,
+    },
     /// The two runs of the same seed differ: the code under test reads another clock or source of randomness, iterates over
     /// a `HashMap`, or uses threads.
     NotDeterministic,
@@ -64,6 +72,11 @@ impl fmt::Display for Cause {
             ),
             Self::TimeLimit { limit } => write!(f, "the run did not end within {limit:?} of simulated time"),
             Self::BusyLoop => write!(f, "busy loop: tasks are woken without end while no time passes"),
+            Self::StepLimit { limit, elapsed } => write!(
+                f,
+                "the run did not end within {limit} polls of its tasks, in which {elapsed:?} of simulated time passed: make \
+                 a loop wait for longer times, or raise Simulation::step_limit"
+            ),
             Self::NotDeterministic => write!(
                 f,
                 "two runs of one seed differ: the code reads another clock or source of randomness, iterates over a \

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use kafka_batch_core::TopicPartition;
 use kafka_batch_testing::simulated::{LinkSettings, Random};
 use kafka_batch_testing::{ApiKey, Fault, FaultKind};
 
@@ -276,13 +277,13 @@ impl FaultAction {
             }
             Self::ElectLeader { position, without_leader } => {
                 if let Some((topic, index)) = partition(*position, &network.engine.cluster) {
-                    dialogue.say(now, || format!("*** {topic}-{index} loses its leader"));
+                    dialogue.say(now, || format!("*** {} loses its leader", TopicPartition::new(&*topic, index)));
                     network.engine.cluster.remove_leader(&topic, index, *without_leader, now);
                 }
             }
             Self::StopReplication { position, lasts } => {
                 if let Some((topic, index)) = partition(*position, &network.engine.cluster) {
-                    dialogue.say(now, || format!("*** {topic}-{index} is not replicated"));
+                    dialogue.say(now, || format!("*** {} is not replicated", TopicPartition::new(&*topic, index)));
                     if let Some(found) = network.engine.cluster.partition_mut(&topic, index) {
                         found.frozen_until = now + *lasts;
                     }

@@ -59,4 +59,4 @@ pub use faults::{FaultAction, FaultIntensity, FaultSchedule, ScheduledFault};
 pub use kafka_batch_transport::{ProducerBuilder, ProducerConfig};
 pub use runtime::{Simulated, SimulatedProducer, SimulatedStream, Timer};
 pub use simulation::{Outcome, RunReport, SEED_VARIABLE, Simulation, simulate};
-pub use world::{JoinHandle, TimedOut, World};
+pub use world::{JoinHandle, Sleep, TimedOut, World};

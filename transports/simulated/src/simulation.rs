@@ -118,7 +118,7 @@ impl Simulation {
             },
             topics: Vec::new(),
             intensity: FaultIntensity::default(),
-            limits: Limits { time: Duration::from_secs(24 * 3_600), idle: Duration::from_secs(600) },
+            limits: Limits { time: Duration::from_secs(24 * 3_600), idle: Duration::from_secs(600), steps: 5_000_000 },
             max_reruns: 400,
         }
     }
@@ -176,6 +176,14 @@ impl Simulation {
     #[must_use]
     pub const fn idle_limit(mut self, limit: Duration) -> Self {
         self.limits.idle = limit;
+        self
+    }
+
+    /// Sets how often the tasks of a run may be polled, all together: a limit of the real time that a run takes. The default is
+    /// 5,000,000, which takes some seconds.
+    #[must_use]
+    pub const fn step_limit(mut self, polls: u64) -> Self {
+        self.limits.steps = polls;
         self
     }
 

@@ -13,7 +13,7 @@ use kafka_batch_transport::{ProducerBuilder, ProducerConfig};
 
 use crate::cluster::SimulatedCluster;
 use crate::runtime::{Simulated, SimulatedProducer, Timer};
-use crate::state::{Owner, Shared};
+use crate::state::{Owner, Shared, with};
 
 /// A simulated world: a cheap handle, which stays on its thread.
 ///
@@ -61,17 +61,52 @@ impl World {
     }
 
     /// Waits for this simulated time; with 0, lets other tasks run first.
-    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let mut timer = Timer::new(self.state.borrow().now.saturating_add(time), Owner::User);
-        // Otherwise a loop that waits for no time would never return to the executor, which reports busy loops.
-        let mut yields = time.is_zero();
-        poll_fn(move |context| {
-            if mem::take(&mut yields) {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Pin::new(&mut timer).poll(context)
-        })
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        Sleep::new(self.state.borrow().now, time)
+    }
+
+    /// Returns a clock of the simulated time of day, as code takes it that has no clock of its own. Unlike this handle, the
+    /// clock is `Send`.
+    ///
+    /// # Panics
+    /// The clock is used outside of the simulation, or on another thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use kafka_batch_core::Record;
+    /// use kafka_batch_core::publisher::PartitionedPublisher;
+    /// use kafka_batch_simulated::simulate;
+    ///
+    /// simulate(4711, |world| async move {
+    ///     let producer = world.producer();
+    ///     let mut readings = (0..100).map(|number| Record::new(format!("{number}")).key(format!("sensor {}", number % 7)));
+    ///     let source = |_: &mut std::task::Context<'_>| std::task::Poll::Ready(readings.next());
+    ///     let publisher = PartitionedPublisher::from_poll_fn(&producer, "readings", source, world.clock()).await;
+    ///     let Ok(publisher) = publisher else { return }; // no broker responds
+    ///     let mut publisher = publisher.linger(Duration::from_millis(5), world.timer());
+    ///     let mut outcomes = 0;
+    ///     while let Some(outcome) = publisher.next().await {
+    ///         outcomes += outcome.map_or_else(|failed| failed.messages.len(), |published| published.messages.len());
+    ///     }
+    ///     assert_eq!(outcomes, 100);
+    /// });
+    /// ```
+    #[must_use = "it does nothing unless called"]
+    pub fn clock(&self) -> impl Fn() -> SystemTime + Copy + Send + Sync + 'static + use<> {
+        || with(|state| state.system_time())
+    }
+
+    /// Returns [`sleep`](Self::sleep) as a function that is `Send`, unlike this handle: for code that takes its timer as a
+    /// parameter. [`clock`](Self::clock) has an example.
+    ///
+    /// # Panics
+    /// The function is used outside of the simulation, or on another thread.
+    #[must_use = "it does nothing unless called"]
+    pub fn timer(&self) -> impl Fn(Duration) -> Sleep + Copy + Send + Sync + 'static + use<> {
+        |time| Sleep::new(with(|state| state.now), time)
     }
 
     /// Fails if the future takes longer than this simulated time.
@@ -139,6 +174,34 @@ impl World {
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").field("elapsed", &self.elapsed()).finish_non_exhaustive()
+    }
+}
+
+/// The future of [`World::sleep`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    timer: Timer,
+    /// True before the first poll, if it waits for no time. Otherwise a loop that does so would never return to the executor,
+    /// which reports busy loops.
+    yields: bool,
+}
+
+impl Sleep {
+    fn new(now: Duration, time: Duration) -> Self {
+        Self { timer: Timer::new(now.saturating_add(time), Owner::User), yields: time.is_zero() }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if mem::take(&mut self.yields) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.timer).poll(context)
     }
 }
 

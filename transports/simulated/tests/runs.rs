@@ -134,6 +134,45 @@ fn runs_that_do_not_end_are_reported() {
 }
 
 #[test]
+fn a_loop_that_waits_for_very_short_times_is_reported() {
+    let waits_for = |nanos| {
+        let run = move |world: World| async move {
+            while world.elapsed() < Duration::MAX {
+                world.sleep(Duration::from_nanos(nanos)).await;
+            }
+        };
+        calm().step_limit(200_000).find_failure(ONCE, run).expect("it does not end")
+    };
+    for nanos in [1, 1_000] {
+        let failure = waits_for(nanos);
+        let Cause::StepLimit { limit: 200_000, elapsed } = failure.cause else { panic!("{}", failure.cause) };
+        assert_eq!(elapsed, Duration::from_nanos(nanos * 200_000), "one poll each time");
+        assert!(failure.to_string().starts_with("seed 1: the run did not end within 200000 polls of its tasks"));
+    }
+    // With the default limit, too. The dialogue is empty, so no time is lost with it.
+    let run = |world: World| async move {
+        while world.elapsed() < Duration::MAX {
+            world.sleep(Duration::from_nanos(1)).await;
+        }
+    };
+    let failure = calm().max_reruns(0).find_failure(ONCE, run).expect("it does not end");
+    assert!(matches!(failure.cause, Cause::StepLimit { limit: 5_000_000, .. }), "{}", failure.cause);
+}
+
+#[test]
+fn a_long_run_does_not_reach_the_limit_of_steps() {
+    let run = |world: World| async move {
+        let producer = world.producer_builder().set("linger.ms", "5").build().unwrap();
+        for number in 0..5_000 {
+            drop(producer.enqueue("orders", Record::new(&number.to_string())).await.unwrap());
+            world.sleep(Duration::from_secs(3)).await;
+        }
+        assert_eq!(world.cluster().logs("orders").iter().map(|log| log.values().unwrap().len()).sum::<usize>(), 5_000);
+    };
+    calm().step_limit(200_000).check(ONCE, run);
+}
+
+#[test]
 fn what_panics_while_it_is_dropped_is_reported_and_the_rest_is_dropped() {
     struct Bomb;
     impl Drop for Bomb {

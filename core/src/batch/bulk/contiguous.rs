@@ -9,6 +9,7 @@ use core::iter::FusedIterator;
 /// An array of `n` values has `n + 1` offsets; value `i` is the bytes from `offsets[i]` to `offsets[i + 1]`. The offsets are
 /// `i32` (Arrow's `Binary` and `Utf8`), `i64` (`LargeBinary` and `LargeUtf8`) or any other integers. Nulls are not among the
 /// values: for an array with nulls, pass an iterator of [`Option`]s to [`KafkaBatch::bulk`](crate::KafkaBatch::bulk).
+/// The offsets are compared as the numbers that they are converted to; the same offset must always be the same number.
 ///
 /// # Examples
 ///
@@ -49,15 +50,21 @@ pub struct OffsetsError {
     pub len: usize,
 }
 
-impl<'a, O: Copy + PartialOrd + TryInto<usize>> ContiguousValues<'a, O> {
+impl<'a, O: Copy + TryInto<usize>> ContiguousValues<'a, O> {
     /// Creates the values. No offsets, or one, are no values.
     ///
     /// # Errors
     /// An offset is less than the one before it, negative, or beyond the end of the buffer.
     pub fn new(bytes: &'a [u8], offsets: &'a [O]) -> Result<Self, OffsetsError> {
-        let start = offsets.first().map_or(Ok(0), |&first| first.try_into());
-        let end = offsets.last().map_or(Ok(0), |&last| last.try_into());
-        if start.is_ok() && end.is_ok_and(|end: usize| end <= bytes.len()) && offsets.is_sorted() {
+        // As numbers, which are what is sliced with. `O` may have another order.
+        let (mut least, mut is_in_order) = (0, true);
+        for &offset in offsets {
+            let offset = offset.try_into().ok();
+            is_in_order &= offset.is_some_and(|offset: usize| least <= offset);
+            least = offset.unwrap_or(usize::MAX);
+        }
+        // The last one is the largest, if they are in order.
+        if offsets.is_empty() || is_in_order && least <= bytes.len() {
             return Ok(Self { bytes, offsets });
         }
         let mut least = 0;
@@ -68,10 +75,8 @@ impl<'a, O: Copy + PartialOrd + TryInto<usize>> ContiguousValues<'a, O> {
             }
             _ => true,
         });
-        match misplaced {
-            Some(position) => Err(OffsetsError { position, len: bytes.len() }),
-            None => Ok(Self { bytes, offsets }), // in order as numbers, if not as `O`
-        }
+        // `None` only if the conversion has changed its result.
+        Err(OffsetsError { position: misplaced.unwrap_or_default(), len: bytes.len() })
     }
 
     /// Returns the number of values.
@@ -113,7 +118,7 @@ impl<O> Clone for ContiguousValues<'_, O> {
 
 impl<O> Copy for ContiguousValues<'_, O> {}
 
-impl<'a, O: Copy + PartialOrd + TryInto<usize>> IntoIterator for ContiguousValues<'a, O> {
+impl<'a, O: Copy + TryInto<usize>> IntoIterator for ContiguousValues<'a, O> {
     type Item = &'a [u8];
     type IntoIter = ContiguousIter<'a, O>;
 
@@ -135,9 +140,14 @@ impl<'a, O: Copy + TryInto<usize>> Iterator for ContiguousIter<'a, O> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'a [u8]> {
-        // `new` has checked the offsets, so neither of these is `None` before the end.
-        let end = (*self.ends.next()?).try_into().ok()?;
-        let value = self.bytes.get(self.start..end)?;
+        let end = *self.ends.next()?;
+        // `new` has checked the offsets, so this is `None` only if the conversion has changed its result. Then nothing
+        // tells where the values are, and the iterator ends.
+        let value = end.try_into().ok().and_then(|end| Some((self.bytes.get(self.start..end)?, end)));
+        let Some((value, end)) = value else {
+            self.ends = [].iter();
+            return None;
+        };
         self.start = end;
         Some(value)
     }

@@ -193,3 +193,67 @@ fn a_panic_of_the_iterator_leaves_the_records_before_it() {
     let _ = batch.append(Record::new(10_u32.to_be_bytes())).unwrap();
     assert_eq!(batch, looped);
 }
+
+/// An offset whose order and whose conversion contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Contrary(usize);
+
+impl PartialOrd for Contrary {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        other.0.partial_cmp(&self.0)
+    }
+}
+
+impl TryFrom<Contrary> for usize {
+    type Error = ();
+
+    fn try_from(offset: Contrary) -> Result<Self, ()> {
+        if offset.0 == 999 { Err(()) } else { Ok(offset.0) }
+    }
+}
+
+#[test]
+fn offsets_count_as_the_numbers_that_they_are_converted_to() {
+    let offsets = |numbers: &[usize]| numbers.iter().copied().map(Contrary).collect::<Vec<_>>();
+    let ascending = offsets(&[0, 3, 5]);
+    let values = ContiguousValues::new(b"12345", &ascending).unwrap();
+    assert_eq!(values.iter().collect::<Vec<_>>(), [&b"123"[..], b"45"]);
+    for (numbers, position) in [(&[5, 3, 0][..], 1), (&[5, 999, 5], 1), (&[999], 0), (&[0, 6, 0], 1), (&[0, 0, 999], 2)]
+    {
+        let error = ContiguousValues::new(b"12345", &offsets(numbers)).unwrap_err();
+        assert_eq!((error.position, error.len), (position, 5), "{numbers:?}");
+    }
+}
+
+/// An offset that is another number each time.
+#[derive(Clone, Copy, Debug)]
+struct Fickle<'c>(&'c core::cell::Cell<usize>);
+
+impl From<Fickle<'_>> for usize {
+    fn from(offset: Fickle<'_>) -> Self {
+        // Ascending at first, which is what `new` sees.
+        let calls = offset.0.get();
+        offset.0.set(calls + 1);
+        match calls % 7 {
+            0..=2 => calls,
+            call => call.wrapping_mul(usize::MAX / 3),
+        }
+    }
+}
+
+#[test]
+fn an_offset_that_changes_ends_the_values_without_a_panic() {
+    let calls = core::cell::Cell::new(0);
+    let offsets = [Fickle(&calls); 3];
+    let values = ContiguousValues::new(b"12345", &offsets).unwrap();
+    for start in 0..14 {
+        calls.set(start);
+        let mut iter = values.iter();
+        let found = iter.by_ref().count();
+        assert!(found <= 2 && iter.next().is_none() && iter.len() == 0);
+        let _ = (values.get(0), values.get(1), values.get(2), values.get(usize::MAX));
+        let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+        let _ = batch.bulk().extend(values);
+        assert!(batch.record_count() <= 2);
+    }
+}

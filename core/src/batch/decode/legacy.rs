@@ -232,4 +232,21 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn only_a_message_of_the_same_format_with_the_same_attributes_continues_a_run() {
+        for (magic, other) in [(Magic::V0, Magic::V1), (Magic::V1, Magic::V0)] {
+            let options = BatchOptions::default().magic(MagicChoice::Pinned(magic));
+            let mut batch = options.build(Timestamp::from_millis(1)).unwrap();
+            batch.extend([Record::new("value")]).unwrap();
+            let bytes = batch.seal().unwrap().without_producer_id().bytes().to_vec();
+            assert_eq!(matching_message_len(&bytes, magic, 0), Some(bytes.len()));
+            assert_eq!(matching_message_len(&bytes, other, 0), None);
+            assert_eq!(matching_message_len(&bytes, magic, 8), None);
+            assert_eq!(matching_message_len(&bytes[..bytes.len() - 1], magic, 0), None, "it is incomplete");
+            let mut damaged = bytes;
+            *damaged.last_mut().unwrap() ^= 1;
+            assert_eq!(matching_message_len(&damaged, magic, 0), None, "its checksum is wrong");
+        }
+    }
 }

@@ -320,3 +320,55 @@ impl<'a> Iterator for RecordBatches<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::batch::KafkaBatch;
+    use crate::record::Record;
+    use crate::time::Timestamp;
+
+    fn sealed(magic: Magic) -> crate::batch::SealedBatch {
+        let options = crate::batch::BatchOptions::default().magic(crate::magic::MagicChoice::Pinned(magic));
+        let mut batch = options.build(Timestamp::from_millis(1)).unwrap();
+        batch.extend([Record::new("value")]).unwrap();
+        batch.seal().unwrap()
+    }
+
+    fn timestamp_type(bytes: &[u8]) -> Option<TimestampType> {
+        RecordBatches::new(bytes).next().unwrap().unwrap().timestamp_type()
+    }
+
+    #[test]
+    fn the_meaning_of_timestamps_is_that_of_the_attribute() {
+        let of_producer = |magic| sealed(magic).without_producer_id().bytes().to_vec();
+        assert_eq!(timestamp_type(&of_producer(Magic::V0)), None);
+        for magic in [Magic::V1, Magic::V2] {
+            assert_eq!(timestamp_type(&of_producer(magic)), Some(TimestampType::CreateTime), "{magic}");
+        }
+        let stamp = crate::batch::Stamp::NONE.log_append_time(7);
+        let by_broker = sealed(Magic::V2).stamp(stamp).unwrap().bytes().to_vec();
+        assert_eq!(timestamp_type(&by_broker), Some(TimestampType::LogAppendTime));
+        let mut message = of_producer(Magic::V1);
+        message[CRC_COVERS_FROM + 1] |= legacy_attribute::LOG_APPEND_TIME as u8;
+        let sum = crate::checksum::crc32(&message[CRC_COVERS_FROM..]);
+        message[PREFIX_LEN..][..4].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(timestamp_type(&message), Some(TimestampType::LogAppendTime));
+    }
+
+    #[test]
+    fn each_batch_has_its_position_in_the_buffer() {
+        let batch = |value: &str| {
+            let mut batch = KafkaBatch::new(Timestamp::from_millis(0));
+            batch.extend([Record::new(value)]).unwrap();
+            batch.seal().unwrap().without_producer_id().bytes().to_vec()
+        };
+        let (first, second) = (batch("a"), batch("another value"));
+        let buffer = [&first[..], &second].concat();
+        let positions: Vec<_> = RecordBatches::new(&buffer).map(|batch| batch.unwrap().position()).collect();
+        assert_eq!(positions, [0..first.len(), first.len()..buffer.len()]);
+        assert_eq!(buffer[positions[1].clone()], second);
+    }
+}

@@ -63,6 +63,19 @@ impl Request {
         Self { connection, api: short(4), version: short(6), correlation, body }
     }
 
+    /// Returns the topics of a Metadata v1 request.
+    fn topics(&self) -> Vec<String> {
+        let (count, mut rest) = self.body.split_at(4);
+        let count = i32::from_be_bytes(count.try_into().unwrap());
+        let next = |_| {
+            let (length, names) = rest.split_at(2);
+            let (name, others) = names.split_at(u16::from_be_bytes([length[0], length[1]]).into());
+            rest = others;
+            String::from_utf8(name.to_vec()).unwrap()
+        };
+        (0..count).map(next).collect()
+    }
+
     /// Returns the partition and the batch of each record set of a Produce request without topic ids, v3 to v8.
     fn produced(&self) -> Vec<(i32, Vec<u8>)> {
         let mut rest = &self.body[if self.version >= 3 { 8 } else { 6 }..];
@@ -121,6 +134,8 @@ struct World {
     other_leader: Option<(i32, i32)>,
     partitions: i32,
     topic_error: i16,
+    /// A topic that does not exist, whatever `topic_error` is.
+    unknown_topic: Option<&'static str>,
     /// Error codes for the next Produce requests, 0 for success; `None` sends no response. When empty: success.
     responses: VecDeque<Option<i16>>,
     /// The base offset of successful responses.
@@ -162,6 +177,7 @@ impl World {
             other_leader: None,
             partitions: 20,
             topic_error: 0,
+            unknown_topic: None,
             responses: VecDeque::new(),
             offset: 100,
             append_time: -1,
@@ -254,18 +270,23 @@ impl World {
                     body.extend((-1_i16).to_be_bytes());
                 }
                 body.extend(1_i32.to_be_bytes());
-                body.extend(1_i32.to_be_bytes());
-                body.extend(self.topic_error.to_be_bytes());
-                body.extend(string("t"));
-                body.push(0);
-                let partitions = if self.topic_error == 0 { self.partitions } else { 0 };
-                body.extend(partitions.to_be_bytes());
-                for partition in 0..partitions {
-                    body.extend(0_i16.to_be_bytes());
-                    body.extend(partition.to_be_bytes());
-                    let other = self.other_leader.filter(|(other, _)| *other == partition);
-                    body.extend(other.map_or(self.leader, |(_, leader)| leader).to_be_bytes());
-                    body.extend([0; 8]);
+                let topics = request.topics();
+                body.extend((topics.len() as i32).to_be_bytes());
+                for topic in topics {
+                    let is_unknown = self.unknown_topic == Some(&*topic);
+                    let code = if is_unknown { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0 } else { self.topic_error };
+                    body.extend(code.to_be_bytes());
+                    body.extend(string(&topic));
+                    body.push(0);
+                    let partitions = if code == 0 { self.partitions } else { 0 };
+                    body.extend(partitions.to_be_bytes());
+                    for partition in 0..partitions {
+                        body.extend(0_i16.to_be_bytes());
+                        body.extend(partition.to_be_bytes());
+                        let other = self.other_leader.filter(|(other, _)| *other == partition);
+                        body.extend(other.map_or(self.leader, |(_, leader)| leader).to_be_bytes());
+                        body.extend([0; 8]);
+                    }
                 }
                 body
             }

@@ -117,3 +117,48 @@ fn metadata_is_requested_on_a_connection_that_is_full_of_batches() {
         [(leader, 3)]
     );
 }
+
+#[test]
+fn an_unknown_topic_does_not_delay_the_lookup_of_another() {
+    let mut world = World::new(|_| {});
+    world.unknown_topic = Some("lost");
+    world.producer.lookup_topic("lost", world.now);
+    // The backoff of the unknown topic has reached its maximum.
+    world.pass(at(10_000));
+    world.requests.clear();
+    world.run();
+    assert_eq!(world.apis(), [], "it is in its backoff");
+    world.producer.lookup_topic("other", world.now);
+    world.run();
+    let found = |event: &Event| matches!(event, Event::Topic { topic, partitions: Ok(_) } if topic == "other");
+    assert!(world.events.iter().any(found), "{:?}", world.events);
+
+    // The same for a batch whose topic is not known yet.
+    world.requests.clear();
+    world.send(&["x"], 0);
+    world.run();
+    assert!(world.requests.iter().any(|request| request.api == 3 && request.topics() == ["lost", "t"]));
+    assert_eq!(world.fates(), [(0, DONE)], "it was sent at once");
+}
+
+#[test]
+fn the_lookups_of_other_topics_do_not_make_an_unknown_one_be_requested_less_often_or_in_a_loop() {
+    let mut world = World::new(|_| {});
+    world.unknown_topic = Some("lost");
+    world.producer.lookup_topic("lost", world.now);
+    world.run();
+    world.requests.clear();
+    // Lookups of a known topic, every 20 ms.
+    for tick in 1..=500 {
+        world.pass(at(tick * 20));
+        world.producer.lookup_topic("t", world.now);
+    }
+    world.pass(at(10_000));
+    let requests = world.apis().iter().filter(|api| **api == 3).count();
+    // Those of the known topic wait for retry.backoff.ms after the last response: at most one each 100 ms.
+    assert!((80..=125).contains(&requests), "{requests}");
+    world.unknown_topic = None;
+    world.pass(at(11_500));
+    let found = |event: &Event| matches!(event, Event::Topic { topic, partitions: Ok(_) } if topic == "lost");
+    assert!(world.events.iter().any(found), "found within retry.backoff.max.ms");
+}

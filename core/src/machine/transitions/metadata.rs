@@ -19,6 +19,7 @@ use crate::machine::io::{ConnectionId, Output};
 use crate::machine::query::{Query, QueryState};
 use crate::machine::schedule::Condition;
 use crate::machine::timers::Timer;
+use crate::machine::topic_backoffs::TopicBackoffs;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode, MetadataRequest, MetadataResponse, RequestedTopics};
 use crate::time::Instant;
 
@@ -26,6 +27,7 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
     query: Query,
+    pub(super) topics: TopicBackoffs,
     /// An error occurred that newer metadata may explain, or a request failed.
     is_update_requested: bool,
     /// `metadata.max.age.ms` has elapsed.
@@ -47,8 +49,14 @@ impl Machine {
     /// Returns a Metadata request, if one is needed and allowed now. If there is no connection, connects first.
     pub(super) fn request_metadata(&mut self) -> Option<(ConnectionId, Vec<Bytes>)> {
         let lacks_leader = self.accumulator.schedule.first_waiting_for(Condition::Leader).is_some();
-        let due = lacks_leader || self.refresh.is_update_requested || self.refresh.is_old || !self.lookups.is_empty();
-        if !due || !self.needs_topics() {
+        let wanted = self.refresh.topics.next().filter(|_| lacks_leader || !self.lookups.is_empty());
+        let is_due = self.refresh.is_update_requested
+            || self.refresh.is_old
+            || wanted.is_some_and(|not_before| not_before <= self.now);
+        if !is_due || !self.needs_topics() {
+            if let Some(not_before) = wanted {
+                self.timers.set(Timer::MetadataRetry, not_before);
+            }
             return None;
         }
         match self.refresh.query.state(self.now) {
@@ -77,6 +85,7 @@ impl Machine {
         match encoded {
             Ok(bytes) => {
                 self.refresh.query.sent();
+                self.refresh.topics.sent();
                 self.register(id, ApiKey::Metadata, version, InFlightRequest::Metadata { topics });
                 Some((id, bytes))
             }
@@ -135,11 +144,14 @@ impl Machine {
         self.refresh.last_response = self.now;
         self.timers.set(Timer::MetadataAge, self.now + self.config.metadata_max_age);
         self.apply_metadata_changes(&changes, topics);
-        if self.are_topics_known(topics) {
-            self.refresh.query.reset(self.now);
-        } else {
-            let backoff = self.retry_backoff();
-            self.refresh.query.postpone(self.now, backoff, &mut self.random);
+        self.refresh.query.reset(self.now);
+        let backoff = self.retry_backoff();
+        for topic in topics {
+            if self.is_topic_known(topic) {
+                self.refresh.topics.found(topic);
+            } else {
+                self.refresh.topics.missing(topic, self.now, backoff, &mut self.random);
+            }
         }
     }
 
@@ -153,12 +165,12 @@ impl Machine {
         accumulator.leaders_changed(|topic, partition| cluster.leader(topic, partition));
     }
 
-    /// Returns `true` if everything needed of the requested topics is known now.
-    fn are_topics_known(&self, topics: &[String]) -> bool {
-        let known = topics.iter().flat_map(|topic| self.accumulator.topics.partitions(topic));
-        let mut active = known.map(|index| self.accumulator.partition(index)).filter(|partition| partition.is_active);
-        active.all(|partition| self.cluster.leader(partition.topic(), partition.number()).is_some())
-            && !topics.iter().any(|topic| self.lookups.contains_key(topic))
+    /// Returns `true` if everything needed of a topic is known now.
+    fn is_topic_known(&self, topic: &str) -> bool {
+        let partitions = self.accumulator.topics.partitions(topic).map(|index| self.accumulator.partition(index));
+        let mut active = partitions.filter(|partition| partition.is_active);
+        active.all(|partition| self.cluster.leader(topic, partition.number()).is_some())
+            && !self.lookups.contains_key(topic)
     }
 
     fn apply_metadata_changes(&mut self, changes: &MetadataChanges, topics: &[String]) {
@@ -221,14 +233,15 @@ impl Machine {
     /// Starts a lookup. It always requests metadata, because the caller of a lookup of a known topic expects that it
     /// has changed. For a known topic, that request waits until `retry.backoff.ms` after the last response.
     pub(super) fn start_lookup(&mut self, topic: &str) {
-        if self.cluster.partition_count(topic).is_some() {
-            self.refresh.query.wait_until(self.refresh.last_response + self.config.retry_backoff);
-        }
         if topic.is_empty() || topic.len() > super::LONGEST_TOPIC {
             return self.topic_event(topic.into(), Err(TopicLookupError::InvalidTopic));
         }
+        if self.cluster.partition_count(topic).is_some() {
+            self.refresh.topics.wait_until(topic, self.refresh.last_response + self.config.retry_backoff);
+        }
         let until = self.now + self.config.request_timeout;
         self.lookups.entry(topic.into()).or_insert(until);
+        self.refresh.topics.want(topic, self.now);
         self.update_lookup_timer();
         self.dirty = true;
     }

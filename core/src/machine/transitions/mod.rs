@@ -382,7 +382,9 @@ impl Machine {
             self.identities.on_partition_forgotten(identity);
         }
         let (accumulator, lookups) = (&self.accumulator, &self.lookups);
-        self.cluster.forget_unused(|topic| accumulator.topics.knows(topic) || lookups.contains_key(topic));
+        let is_used = |topic: &str| accumulator.topics.knows(topic) || lookups.contains_key(topic);
+        self.cluster.forget_unused(is_used);
+        self.refresh.topics.forget_unused(is_used);
         self.start_idle_timer();
     }
 

@@ -88,7 +88,10 @@ impl Machine {
                 self.timers.set(Timer::Retry(index), moment);
                 Wait::Backoff
             }
-            BlockedOn::Leader => Wait::Condition(Condition::Leader),
+            BlockedOn::Leader => {
+                self.refresh.topics.want(self.accumulator.partition(index).topic(), self.now);
+                Wait::Condition(Condition::Leader)
+            }
             BlockedOn::Metadata => Wait::Condition(Condition::Metadata),
             BlockedOn::Identity(_) => Wait::Condition(Condition::Identity),
             BlockedOn::Node(_) | BlockedOn::Capacity(_) => Wait::Examination,

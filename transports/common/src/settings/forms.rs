@@ -34,8 +34,8 @@ pub(super) trait Form {
     /// Describes the accepted texts in a few words: for errors, and in Markdown for the documentation.
     fn accepts(&self) -> String;
 
-    /// Describes the accepted typed values in a few words, for errors.
-    fn accepts_typed(&self) -> String {
+    /// Describes the accepted typed values in a few words, for an error about this value.
+    fn accepts_typed(&self, _instead_of: &Self::Value) -> String {
         self.accepts()
     }
 
@@ -110,11 +110,25 @@ impl Whole {
         text.trim().parse().ok().filter(|number| (self.least..=self.most).contains(number))
     }
 
+    /// Describes the range. The largest `long` is not named, because no useful value comes near it.
     fn range(&self) -> String {
         match self.most {
             LONG => format!("of {} or more", self.least),
-            most => format!("from {} to {most}", self.least),
+            _ => self.full_range(),
         }
+    }
+
+    fn full_range(&self) -> String {
+        format!("from {} to {}", self.least, self.most)
+    }
+
+    /// Describes the range for an error about this text: with its maximum, if the text is a larger number.
+    fn range_for(&self, text: &str) -> String {
+        let text = text.trim();
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_above = is_number && digits.parse().map_or(true, |number: u64| number > self.most);
+        if is_above { self.full_range() } else { self.range() }
     }
 }
 
@@ -124,7 +138,9 @@ impl Form for Whole {
     fn parse(&self, text: &str) -> Result<usize, SettingErrorReason> {
         match self.number(text) {
             Some(number) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
-            None => not_accepted(self),
+            None => {
+                Err(SettingErrorReason::NotAccepted { accepted: format!("a whole number {}", self.range_for(text)) })
+            }
         }
     }
 
@@ -134,6 +150,10 @@ impl Form for Whole {
 
     fn accepts(&self) -> String {
         format!("a whole number {}", self.range())
+    }
+
+    fn accepts_typed(&self, instead_of: &usize) -> String {
+        format!("a whole number {}", self.range_for(&instead_of.to_string()))
     }
 }
 
@@ -184,7 +204,11 @@ impl Form for Millis {
         if text.trim().parse().is_ok_and(|number: i64| self.never.contains(&number)) {
             return Ok(Duration::MAX);
         }
-        self.range.number(text).map_or_else(|| not_accepted(self), |millis| Ok(Duration::from_millis(millis)))
+        let number = self.range.number(text).ok_or_else(|| {
+            let accepted = self.describe(&self.range.range_for(text)).replace('`', "");
+            SettingErrorReason::NotAccepted { accepted }
+        });
+        number.map(Duration::from_millis)
     }
 
     fn normalize(&self, value: Duration) -> Result<Duration, SettingErrorReason> {
@@ -209,17 +233,22 @@ impl Form for Millis {
         if *value == Duration::MAX { "Duration::MAX".to_owned() } else { format!("{value:?}") }
     }
 
-    fn accepts_typed(&self) -> String {
+    fn accepts_typed(&self, instead_of: &Duration) -> String {
         let Whole { least, most } = self.range;
         let range = match most {
-            LONG => format!("a Duration of {least} ms or more"),
+            LONG if instead_of.as_millis() <= u128::from(LONG) => format!("a Duration of {least} ms or more"),
             most => format!("a Duration of {least} ms to {most} ms"),
         };
         if self.never.is_empty() { range } else { format!("{range}, or Duration::MAX for {NEVER}") }
     }
 
     fn accepts(&self) -> String {
-        let range = self.range.range();
+        self.describe(&self.range.range())
+    }
+}
+
+impl Millis {
+    fn describe(&self, range: &str) -> String {
         let never: Vec<_> = self.never.iter().map(|number| format!("`{number}`")).collect();
         match never.is_empty() {
             true => format!("a whole number of milliseconds {range}"),
@@ -359,8 +388,8 @@ impl<F: Form> Form for OrUnset<F> {
         self.0.show_typed(value)
     }
 
-    fn accepts_typed(&self) -> String {
-        self.0.accepts_typed()
+    fn accepts_typed(&self, instead_of: &Self::Value) -> String {
+        self.0.accepts_typed(instead_of)
     }
 
     fn normalize(&self, value: F::Value) -> Result<F::Value, SettingErrorReason> {

@@ -66,7 +66,7 @@ impl Form for Addresses {
         Ok(servers)
     }
 
-    fn accepts_typed(&self) -> String {
+    fn accepts_typed(&self, _: &Servers) -> String {
         "at least one address, such as (\"localhost\", 9092)".to_owned()
     }
 

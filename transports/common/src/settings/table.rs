@@ -124,10 +124,10 @@ macro_rules! settings {
                 normalize: |config| {
                     let given = config.$field.take();
                     let Some(value) = given.filter(|value| !$form.is_unset(&$form.show(value))) else { return Ok(()) };
-                    let shown = $form.show_typed(&value);
+                    let (shown, accepted) = ($form.show_typed(&value), $form.accepts_typed(&value));
                     config.$field = Some($form.normalize(value).map_err(|reason| {
                         let method = if $name == BROKERS { "ProducerConfig::new" } else { stringify!($field) };
-                        (shown, reason.typed(method, || $form.accepts_typed()))
+                        (shown, reason.typed(method, &accepted))
                     })?);
                     Ok(())
                 },

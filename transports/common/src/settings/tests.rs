@@ -246,6 +246,17 @@ fn an_error_names_the_setting_its_value_and_what_is_accepted() {
         ),
         ("buffer.memory", "-1", "buffer.memory = \"-1\": not accepted; write a whole number of 1 or more"),
         ("linger.ms", "5.5", "linger.ms = \"5.5\": not accepted; write a whole number of milliseconds of 0 or more"),
+        ("buffer.memory", "9223372036854775808", "not accepted; write a whole number from 1 to 9223372036854775807"),
+        (
+            "linger.ms",
+            "99999999999999999999",
+            "not accepted; write a whole number of milliseconds from 0 to 9223372036854775807",
+        ),
+        (
+            "connections.max.idle.ms",
+            "9223372036854775808",
+            "write a whole number of milliseconds from 1 to 9223372036854775807, or -1 or 0 for never",
+        ),
         ("retries", "0", "delivery.timeout.ms is their bound: write 2147483647 or leave this setting out"),
         ("linger", "5", "there is no setting \"linger\"; did you mean \"linger.ms\"?"),
         ("security.protocol", "tls", "write plaintext, ssl, sasl_plaintext or sasl_ssl"),

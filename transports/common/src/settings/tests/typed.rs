@@ -75,6 +75,18 @@ fn a_typed_value_out_of_range_is_an_error_like_one_by_name() {
              Duration::MAX",
         ),
         (
+            config().linger(Duration::MAX),
+            "linger.ms = \"Duration::MAX\": not accepted; pass linger a Duration of 0 ms to 9223372036854775807 ms",
+        ),
+        (
+            config().connections_max_idle(Duration::MAX - Duration::from_nanos(1)),
+            "pass connections_max_idle a Duration of 1 ms to 9223372036854775807 ms, or Duration::MAX for never",
+        ),
+        (
+            config().buffer_memory(usize::MAX),
+            "not accepted; pass buffer_memory a whole number from 1 to 9223372036854775807",
+        ),
+        (
             config().max_in_flight_requests_per_connection(0),
             "max.in.flight.requests.per.connection = \"0\": not accepted; pass \
              max_in_flight_requests_per_connection a whole number from 1",
