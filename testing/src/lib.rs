@@ -28,7 +28,14 @@
 //! - **Simulated time**: [`simulated`] has the brokers, their network and its faults as state machines without clock and
 //!   threads, deterministic from a seed.
 //!
+//! With the feature `tls` the ports can speak TLS ([`TestClusterBuilder`]`::tls`).
+//!
 //! [`MockTransport`] needs no brokers at all: a transport for unit tests, which keeps what was sent and responds as a test asks.
+//!
+//! # Faults
+//! A cluster fails as a test asks: requests are refused, held, cut off or executed without a response ([`Fault`]), brokers are
+//! killed and restarted, leaders move, disks are slow. [`ClusterFault`] is any of them as a value. With the feature `proptest`
+//! the module `proptest` has strategies for them, which shrink.
 //!
 //! # What the brokers do
 //! | API | versions | |
@@ -62,11 +69,15 @@ mod api_key;
 mod batch;
 mod broker;
 mod cluster;
+mod cluster_fault;
 mod engine;
 mod legacy;
 mod link;
 mod mock;
 mod network;
+#[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
+pub mod proptest;
 mod random;
 mod server;
 pub mod simulated;
@@ -82,6 +93,7 @@ pub use broker::sasl::ScramHash;
 pub use broker::{ReceivedRequest, RequestedTopic};
 pub use cluster::CreateTopicError;
 pub use cluster::log::StoredBatch;
+pub use cluster_fault::{ClusterFault, FaultPlan};
 pub use mock::{Failure, MockPending, MockTransport, MockTransportBuilder, Response, SentBatch};
 pub use server::{Direction, MemoryStream, PartitionLog, StoredRecord, TestCluster, TestClusterBuilder, Topic};
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::Moment;
 use crate::api_key::ApiKey;
+use crate::cluster_fault::Code;
 
 /// A fault, and the requests to which it is applied: by default the next one of any API.
 ///
@@ -13,7 +14,9 @@ use crate::api_key::ApiKey;
 /// // The second Produce request of this client for `orders` and the two after it are executed, but their responses are lost.
 /// let fault = Fault::new(FaultKind::DropResponse).api(ApiKey::Produce).client_id("shop").topic("orders").after(1).times(3);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its `Debug` text is Rust code that makes the same value.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Fault {
     pub(crate) kind: FaultKind,
     pub(crate) api: Option<ApiKey>,
@@ -199,6 +202,36 @@ pub enum FalseMetadata {
     FewerPartitions,
     /// There are no topics.
     NoTopics,
+}
+
+/// Rust code that makes the same value.
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, api, after, times, client_id, topic, partition } = self;
+        f.write_str("Fault::new(FaultKind::")?;
+        match kind {
+            FaultKind::RejectRecords { positions } => write!(f, "RejectRecords {{ positions: vec!{positions:?} }}")?,
+            FaultKind::DelayRequest(time) => write!(f, "DelayRequest({:?})", Code(*time))?,
+            FaultKind::DelayResponse(time) => write!(f, "DelayResponse({:?})", Code(*time))?,
+            FaultKind::Garbage(garbage) => write!(f, "Garbage(Garbage::{garbage:?})")?,
+            FaultKind::AssignedIdentity(identity) => write!(f, "AssignedIdentity(AssignedIdentity::{identity:?})")?,
+            FaultKind::FalseMetadata(metadata) => write!(f, "FalseMetadata(FalseMetadata::{metadata:?})")?,
+            kind => write!(f, "{kind:?}")?,
+        }
+        f.write_str(")")?;
+        api.iter().try_for_each(|api| write!(f, ".api(ApiKey::{api:?})"))?;
+        client_id.iter().try_for_each(|id| write!(f, ".client_id({id:?})"))?;
+        topic.iter().try_for_each(|topic| write!(f, ".topic({topic:?})"))?;
+        partition.iter().try_for_each(|partition| write!(f, ".partition({partition})"))?;
+        if *after > 0 {
+            write!(f, ".after({after})")?;
+        }
+        match *times {
+            1 => Ok(()),
+            u32::MAX => f.write_str(".always()"),
+            times => write!(f, ".times({times})"),
+        }
+    }
 }
 
 impl fmt::Display for Fault {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::TestCluster;
+use super::tcp::Encryption;
 use crate::Moment;
 use crate::broker::Variation;
 use crate::broker::release::Release;
@@ -34,6 +35,7 @@ pub struct TestClusterBuilder {
     users: Users,
     request_max_bytes: usize,
     with_sockets: bool,
+    with_tls: bool,
     seed: u64,
 }
 
@@ -46,6 +48,7 @@ impl Default for TestClusterBuilder {
             users: Users::default(),
             request_max_bytes: 100 << 20,
             with_sockets: true,
+            with_tls: false,
             seed: 0,
         }
     }
@@ -138,6 +141,37 @@ impl TestClusterBuilder {
         self
     }
 
+    /// Encrypts the connections of the ports by TLS 1.2 and 1.3, with a certificate for `127.0.0.1` and `localhost` that is made
+    /// when the cluster starts. Clients trust its authority, [`TestCluster::ca_pem`], and connect with
+    /// `security.protocol=ssl`, or `sasl_ssl` if there are users. Connections in memory are not encrypted.
+    ///
+    #[cfg_attr(feature = "__witnesses", doc = "```")]
+    #[cfg_attr(not(feature = "__witnesses"), doc = "```no_run")]
+    /// use kafka_batch_testing::TestCluster;
+    /// use kafka_batch_tokio::TokioProducer; // with the feature `tls`; or any other client
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = TestCluster::builder().tls().plain_user("alice", "open sesame").start()?;
+    /// let producer = TokioProducer::builder()
+    ///     .set("bootstrap.servers", cluster.bootstrap_servers())
+    ///     .set("security.protocol", "sasl_ssl")
+    ///     .set("ssl.ca.pem", cluster.ca_pem().expect("it was built with TLS"))
+    ///     .set("sasl.username", "alice")
+    ///     .set("sasl.password", "open sesame")
+    ///     .build()?;
+    /// assert_eq!(producer.send("greetings", "hello").await?.offset, Some(0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
+    pub const fn tls(mut self) -> Self {
+        self.with_tls = true;
+        self
+    }
+
     /// Sets the seed of random numbers: producer ids, topic ids, salts.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
@@ -148,8 +182,8 @@ impl TestClusterBuilder {
     /// Starts the cluster.
     ///
     /// # Errors
-    /// Returns an error if a topic cannot be created ([`CreateTopicError`]), no port is free on 127.0.0.1, or no thread can be
-    /// started.
+    /// Returns an error if a topic cannot be created ([`CreateTopicError`]), no port is free on 127.0.0.1, no thread can be
+    /// started, or no certificate can be made.
     pub fn start(mut self) -> io::Result<TestCluster> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.settings.started_at_ms = since_epoch.as_millis() as i64;
@@ -166,8 +200,17 @@ impl TestClusterBuilder {
             let created = topic.create_in(&mut engine.cluster, Moment::ZERO);
             created.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         }
-        TestCluster::from_engine(engine, self.with_sockets)
+        TestCluster::from_engine(engine, self.with_sockets, encryption(self.with_tls && self.with_sockets)?)
     }
+}
+
+fn encryption(with_tls: bool) -> io::Result<Encryption> {
+    #[cfg(feature = "tls")]
+    if with_tls {
+        return Ok(Encryption::Tls(super::tls::Tls::new()?));
+    }
+    debug_assert!(!with_tls, "only the feature has the method for it");
+    Ok(Encryption::None)
 }
 
 /// A topic to be created.

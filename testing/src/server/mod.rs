@@ -1,10 +1,13 @@
 //! A running cluster: threads, sockets, and connections in memory around the brokers' state machines.
 
+mod apply;
 mod builder;
 mod log_view;
 mod memory;
 mod state;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -17,7 +20,7 @@ pub use self::log_view::{PartitionLog, StoredRecord};
 pub use self::memory::MemoryStream;
 pub use self::state::Direction;
 use self::state::{Shared, State, lock};
-use self::tcp::Acceptor;
+use self::tcp::{Acceptor, Encryption};
 use crate::broker::identities::RejectedIdentities;
 use crate::broker::release::Release;
 use crate::broker::{Fault, ReceivedRequest};
@@ -40,6 +43,7 @@ pub struct TestCluster {
     acceptors: std::sync::Mutex<Vec<Acceptor>>,
     /// The ports of the brokers, by position; empty without sockets.
     ports: Vec<u16>,
+    encryption: Encryption,
     memory: memory::Registration,
     clock: Option<JoinHandle<()>>,
 }
@@ -60,7 +64,7 @@ impl TestCluster {
         TestClusterBuilder::default()
     }
 
-    fn from_engine(mut engine: Engine, with_sockets: bool) -> io::Result<Self> {
+    fn from_engine(mut engine: Engine, with_sockets: bool, encryption: Encryption) -> io::Result<Self> {
         let brokers: Vec<i32> = engine.brokers.iter().map(|broker| broker.id).collect();
         let mut listeners = Vec::new();
         if with_sockets {
@@ -80,9 +84,9 @@ impl TestCluster {
         memory.register(&shared);
         let clock = state::spawn_clock(&shared)?;
         // Dropped, and so ended, if a later step fails.
-        let cluster = Self { shared, acceptors: Vec::new().into(), ports, memory, clock: Some(clock) };
+        let cluster = Self { shared, acceptors: Vec::new().into(), ports, encryption, memory, clock: Some(clock) };
         for (id, listener) in brokers.iter().zip(listeners) {
-            let acceptor = Acceptor::spawn(listener, *id, &cluster.shared)?;
+            let acceptor = Acceptor::spawn(listener, *id, &cluster.encryption, &cluster.shared)?;
             lock(&cluster.acceptors).push(acceptor);
         }
         Ok(cluster)
@@ -109,6 +113,18 @@ impl TestCluster {
     pub fn address(&self, broker: i32) -> Option<SocketAddr> {
         let port = self.ports.get(usize::try_from(broker).ok()?.checked_sub(1)?)?;
         Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), *port))
+    }
+
+    /// Returns the certificate of the authority that has signed those of the brokers, as PEM text for `ssl.ca.pem`; `None` if
+    /// the cluster was built without [`tls`](TestClusterBuilder::tls).
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        match &self.encryption {
+            Encryption::Tls(tls) => Some(tls.ca_pem()),
+            Encryption::None => None,
+        }
     }
 
     /// Returns the number of brokers. Their ids are 1 to this number.
@@ -278,7 +294,7 @@ impl TestCluster {
     }
 
     /// Closes the connection of a broker on which the last of the next `bytes` bytes in this direction is sent. Bytes of
-    /// all its connections count.
+    /// all its connections count; with TLS, those that are encrypted in it.
     pub fn cut_after(&self, broker: i32, direction: Direction, bytes: usize) {
         self.shared.cut_after(broker, direction, bytes);
     }
@@ -361,7 +377,7 @@ impl TestCluster {
         let listener = self.address(broker).map(bind_again).transpose()?;
         self.shared.restart(broker, release);
         if let Some(listener) = listener {
-            let acceptor = Acceptor::spawn(listener, broker, &self.shared)?;
+            let acceptor = Acceptor::spawn(listener, broker, &self.encryption, &self.shared)?;
             lock(&self.acceptors).push(acceptor);
         }
         Ok(true)

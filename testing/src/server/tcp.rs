@@ -12,9 +12,96 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::state::{ClientEnd, Shared};
+#[cfg(feature = "tls")]
+use super::tls::{Session, Tls};
 
 /// The listener of connections over TCP.
 pub(super) const LISTENER: usize = 0;
+
+/// Whether the bytes on the ports of a cluster are encrypted.
+#[derive(Clone, Debug)]
+pub(super) enum Encryption {
+    None,
+    #[cfg(feature = "tls")]
+    Tls(Tls),
+}
+
+impl Encryption {
+    /// Returns the two ends of the way to a client: what the cluster sends, and what is written to the socket.
+    fn channel(&self) -> io::Result<(Channel, Receiver<Bytes>)> {
+        let (sender, receiver) = mpsc::channel();
+        let channel = match self {
+            Self::None => Channel::Plain(sender),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => Channel::Tls(Arc::new(tls.accept(sender)?)),
+        };
+        Ok((channel, receiver))
+    }
+}
+
+/// A way to the client's socket.
+#[derive(Clone, Debug)]
+enum Channel {
+    Plain(Sender<Bytes>),
+    #[cfg(feature = "tls")]
+    Tls(Arc<Session>),
+}
+
+impl Channel {
+    /// Sends bytes. They are dropped if the connection is closed.
+    fn send(&self, bytes: Bytes) {
+        match self {
+            Self::Plain(sender) => drop(sender.send(bytes)),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.send(&bytes),
+        }
+    }
+
+    /// Returns what decrypts the bytes that are received.
+    fn decryption(&self) -> Decryption {
+        match self {
+            Self::Plain(_) => Decryption::None,
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => Decryption::Tls(Arc::clone(session)),
+        }
+    }
+
+    /// Ends the way after everything was sent.
+    fn close(self) {
+        match self {
+            Self::Plain(sender) => drop(sender),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.close(),
+        }
+    }
+
+    /// Ends the way. What was sent may not arrive.
+    fn abort(self) {
+        match self {
+            Self::Plain(sender) => drop(sender),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.abort(),
+        }
+    }
+}
+
+/// What decrypts the bytes of a connection.
+enum Decryption {
+    None,
+    #[cfg(feature = "tls")]
+    Tls(Arc<Session>),
+}
+
+impl Decryption {
+    /// Passes bytes to a function, decrypted if necessary.
+    fn apply<T>(&self, bytes: &[u8], function: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        match self {
+            Self::None => Ok(function(bytes)),
+            #[cfg(feature = "tls")]
+            Self::Tls(session) => session.receive(bytes).map(|bytes| function(&bytes)),
+        }
+    }
+}
 
 /// Accepts the connections of a broker.
 #[derive(Debug)]
@@ -27,14 +114,19 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// Starts accepting connections.
-    pub(super) fn spawn(listener: TcpListener, broker: i32, shared: &Arc<Shared>) -> io::Result<Self> {
+    pub(super) fn spawn(
+        listener: TcpListener,
+        broker: i32,
+        encryption: &Encryption,
+        shared: &Arc<Shared>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let is_stopping = Arc::new(AtomicBool::new(false));
-        let (stopping, shared) = (Arc::clone(&is_stopping), Arc::clone(shared));
+        let (stopping, encryption, shared) = (Arc::clone(&is_stopping), encryption.clone(), Arc::clone(shared));
         let thread = thread::Builder::new().name(format!("kafka broker {broker}")).spawn(move || {
             while let Some(stream) = accept(&listener, &stopping) {
                 // Without a thread for it, the connection is closed.
-                let _ = serve(stream, broker, &shared);
+                let _ = serve(stream, broker, &encryption, &shared);
             }
         })?;
         Ok(Self { broker, address, is_stopping, thread })
@@ -70,35 +162,40 @@ fn accept(listener: &TcpListener, is_stopping: &AtomicBool) -> Option<TcpStream>
 }
 
 /// Starts the threads of a connection.
-fn serve(stream: TcpStream, broker: i32, shared: &Arc<Shared>) -> io::Result<()> {
+fn serve(stream: TcpStream, broker: i32, encryption: &Encryption, shared: &Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let (sender, receiver) = mpsc::channel();
+    let (channel, receiver) = encryption.channel()?;
+    let decryption = channel.decryption();
     let reading = stream.try_clone()?;
     let stream = Arc::new(stream);
-    let Some(number) =
-        shared.connect(broker, LISTENER, ClientEnd::Tcp(Outgoing { bytes: sender, stream: Arc::clone(&stream) }))
-    else {
+    let outgoing = Outgoing { channel, stream: Arc::clone(&stream) };
+    let Some(number) = shared.connect(broker, LISTENER, ClientEnd::Tcp(outgoing)) else {
         return Ok(());
     };
     let writer = thread::Builder::new().name(format!("kafka writer {number}")).spawn(move || write(&stream, &receiver));
     let writer = writer.inspect_err(|_| shared.client_closed(number))?;
     shared.add_thread(writer);
     let of_reader = Arc::clone(shared);
-    let reader =
-        thread::Builder::new().name(format!("kafka reader {number}")).spawn(move || read(reading, number, &of_reader));
+    let read = move || read(reading, number, &decryption, &of_reader);
+    let reader = thread::Builder::new().name(format!("kafka reader {number}")).spawn(read);
     let reader = reader.inspect_err(|_| shared.client_closed(number))?;
     shared.add_thread(reader);
     Ok(())
 }
 
-fn read(mut stream: TcpStream, number: u64, shared: &Shared) {
+fn read(mut stream: TcpStream, number: u64, decryption: &Decryption, shared: &Shared) {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => break,
-            Ok(read) if shared.receive_and_wait(number, &buffer[..read]) => {}
+            Ok(read) => {
+                let receive = |bytes: &[u8]| bytes.is_empty() || shared.receive_and_wait(number, bytes);
+                if !decryption.apply(&buffer[..read], receive).unwrap_or(false) {
+                    break;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => break,
+            Err(_) => break,
         }
     }
     shared.client_closed(number);
@@ -117,23 +214,25 @@ fn write(mut stream: &TcpStream, receiver: &Receiver<Bytes>) {
 /// The way to the client.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    bytes: Sender<Bytes>,
+    channel: Channel,
     stream: Arc<TcpStream>,
 }
 
 impl Outgoing {
     /// Sends bytes. They are dropped if the connection is closed.
     pub(super) fn send(&self, bytes: Bytes) {
-        let _ = self.bytes.send(bytes);
+        self.channel.send(bytes);
     }
 
     /// Closes the connection after everything was sent. Returns what can still close it at once, until then.
     pub(super) fn finish(self) -> Finishing {
+        self.channel.close();
         Finishing(Arc::downgrade(&self.stream))
     }
 
     /// Closes the connection at once.
     pub(super) fn abort(self) {
+        self.channel.abort();
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }

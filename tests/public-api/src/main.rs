@@ -23,7 +23,7 @@ const CRATES: [(&str, &str); 8] = [
     ("kafka-batch-tokio", "tls"),
     ("kafka-batch-async-std", "async-std,smol,tls"),
     ("kafka-batch-rdkafka", "zstd"),
-    ("kafka-batch-testing", "zstd"),
+    ("kafka-batch-testing", "proptest,tls"),
     ("kafka-batch-simulated", "proptest"),
     ("kafka-batch", "zstd,rdkafka,tokio,async-std,smol,tls,proptest"),
 ];

@@ -1,0 +1,142 @@
+//! TLS of the ports (feature `tls`): certificates that are made when the cluster starts, and a session for each connection.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
+};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection};
+
+use super::state::lock;
+
+/// What the connections of a cluster share.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    config: Arc<ServerConfig>,
+    authority: Arc<str>,
+}
+
+impl Tls {
+    /// Makes an authority, and a certificate of it for this host.
+    pub(super) fn new() -> io::Result<Self> {
+        Self::make().map_err(io::Error::other)
+    }
+
+    fn make() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "kafka-batch-testing authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Strict clients, such as Python's from 3.13 on, require the usages and the identifiers of keys.
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let authority = params.self_signed(&key)?.pem();
+        let issuer = Issuer::new(params, key);
+
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(["localhost".to_owned()])?;
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        params.distinguished_name.push(DnType::CommonName, "localhost");
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &issuer)?;
+
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)?;
+        Ok(Self { config: Arc::new(config), authority: authority.into() })
+    }
+
+    /// Returns the certificate of the authority, as PEM text.
+    pub(super) fn ca_pem(&self) -> &str {
+        &self.authority
+    }
+
+    /// Begins a session, which sends its bytes here.
+    pub(super) fn accept(&self, outgoing: Sender<Bytes>) -> io::Result<Session> {
+        let mut connection = ServerConnection::new(Arc::clone(&self.config)).map_err(io::Error::other)?;
+        connection.set_buffer_limit(None); // responses are not limited either without TLS
+        Ok(Session(Mutex::new(State { connection, outgoing: Some(outgoing) })))
+    }
+}
+
+/// The TLS session of a connection. The thread that reads and those that send use it at the same time. What it encrypts is
+/// passed on in order, within its lock, and written by another thread, so that none of them waits for the client to read.
+#[derive(Debug)]
+pub(super) struct Session(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    connection: ServerConnection,
+    /// `None` once the session has ended.
+    outgoing: Option<Sender<Bytes>>,
+}
+
+impl Session {
+    /// Decrypts bytes that were received. The handshake is continued with them if it is not complete.
+    ///
+    /// # Errors
+    /// The client violates the protocol, or has sent an alert, such as one for a certificate that it does not trust.
+    pub(super) fn receive(&self, mut bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut state = lock(&self.0);
+        let mut plaintext = Vec::new();
+        let result = loop {
+            // Nothing is read after the client has ended the session.
+            if bytes.is_empty() || state.connection.read_tls(&mut bytes)? == 0 {
+                break Ok(());
+            }
+            if let Err(error) = state.connection.process_new_packets() {
+                break Err(io::Error::other(error));
+            }
+            // Fails once there is no more.
+            let _ = state.connection.reader().read_to_end(&mut plaintext);
+        };
+        state.transmit(); // the handshake, or an alert
+        result.map(|()| plaintext)
+    }
+
+    /// Encrypts and sends bytes. They are dropped if the session has ended.
+    pub(super) fn send(&self, bytes: &[u8]) {
+        let mut state = lock(&self.0);
+        // It cannot fail: there is no limit.
+        let _ = state.connection.writer().write_all(bytes);
+        state.transmit();
+    }
+
+    /// Ends the session: the client learns that nothing is missing.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.0);
+        state.connection.send_close_notify();
+        state.transmit();
+        state.outgoing = None;
+    }
+
+    /// Ends the session without telling the client.
+    pub(super) fn abort(&self) {
+        lock(&self.0).outgoing = None;
+    }
+}
+
+impl State {
+    /// Passes on what is encrypted.
+    fn transmit(&mut self) {
+        let mut encrypted = Vec::new();
+        while self.connection.wants_write() {
+            // Writing to memory cannot fail.
+            let _ = self.connection.write_tls(&mut encrypted);
+        }
+        if let Some(outgoing) = self.outgoing.as_ref().filter(|_| !encrypted.is_empty()) {
+            // The receiver is gone if the connection is lost.
+            let _ = outgoing.send(encrypted.into());
+        }
+    }
+}
