@@ -12,6 +12,12 @@ pub enum ApiKey {
     ListOffsets,
     /// Key 3.
     Metadata,
+    /// Key 8.
+    OffsetCommit,
+    /// Key 9.
+    OffsetFetch,
+    /// Key 10.
+    FindCoordinator,
     /// Key 17.
     SaslHandshake,
     /// Key 18.
@@ -20,6 +26,14 @@ pub enum ApiKey {
     CreateTopics,
     /// Key 22.
     InitProducerId,
+    /// Key 24.
+    AddPartitionsToTxn,
+    /// Key 25.
+    AddOffsetsToTxn,
+    /// Key 26.
+    EndTxn,
+    /// Key 28.
+    TxnOffsetCommit,
     /// Key 36.
     SaslAuthenticate,
 }
@@ -31,10 +45,17 @@ impl ApiKey {
         Self::Fetch,
         Self::ListOffsets,
         Self::Metadata,
+        Self::OffsetCommit,
+        Self::OffsetFetch,
+        Self::FindCoordinator,
         Self::SaslHandshake,
         Self::ApiVersions,
         Self::CreateTopics,
         Self::InitProducerId,
+        Self::AddPartitionsToTxn,
+        Self::AddOffsetsToTxn,
+        Self::EndTxn,
+        Self::TxnOffsetCommit,
         Self::SaslAuthenticate,
     ];
 
@@ -69,10 +90,17 @@ impl ApiKey {
             Self::Fetch => (1, 18, 12),
             Self::ListOffsets => (2, 11, 6),
             Self::Metadata => (3, 13, 9),
+            Self::OffsetCommit => (8, 10, 8),
+            Self::OffsetFetch => (9, 10, 6),
+            Self::FindCoordinator => (10, 6, 3),
             Self::SaslHandshake => (17, 1, i16::MAX),
             Self::ApiVersions => (18, 5, 3),
             Self::CreateTopics => (19, 7, 5),
             Self::InitProducerId => (22, 6, 2),
+            Self::AddPartitionsToTxn => (24, 5, 3),
+            Self::AddOffsetsToTxn => (25, 4, 3),
+            Self::EndTxn => (26, 5, 3),
+            Self::TxnOffsetCommit => (28, 6, 3),
             Self::SaslAuthenticate => (36, 2, 2),
         }
     }

@@ -3,6 +3,8 @@
 use kafka_batch_core::Magic;
 use kafka_batch_core::compression::Codec;
 
+use crate::control::ControlKind;
+
 /// A batch, as described by its header and, where that says nothing, by its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchInfo {
@@ -14,6 +16,10 @@ pub struct BatchInfo {
     pub codec: Codec,
     /// The producer's stamp, if there is one.
     pub stamp: Option<Stamped>,
+    /// True if it is part of a transaction.
+    pub is_transactional: bool,
+    /// What it says of its producer's transaction, if it is a control batch, which has no records for consumers.
+    pub control: Option<ControlKind>,
 }
 
 /// Producer id, epoch and the sequence number of the first record.

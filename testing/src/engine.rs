@@ -39,13 +39,15 @@ pub struct EngineSettings {
 
 impl EngineSettings {
     /// The settings of one broker of the newest release whose behaviour varies as far as the protocol permits, with this
-    /// seed. Its leaders are chosen at random, and replication takes up to 3 ms.
+    /// seed. Its leaders are chosen at random, replication takes up to 3 ms, and the markers of transactions up to 8 ms.
     #[must_use]
     pub fn simulation(seed: u64) -> Self {
         Self {
             cluster: ClusterSettings {
                 replication_ms: Some(3),
                 leaders: LeaderChoice::Random,
+                marker_ms: Some(8),
+                coordinator_load_ms: 5,
                 ..ClusterSettings::default()
             },
             releases: vec![Release::NEWEST],

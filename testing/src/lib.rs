@@ -41,22 +41,31 @@
 //! | API | versions | |
 //! |---|---|---|
 //! | Produce | 0–13 | magic 0, 1 and 2; the checks of Apache Kafka 4.4: checksums, structure, records, sequence numbers of idempotent producers (the last five batches of each are remembered), compacted and log-append-time topics, size limits |
-//! | Fetch | 0–18 | waits for `min_bytes`; leader epochs are checked; older formats for older versions; fetch sessions are declined; there is no control over isolation |
+//! | Fetch | 0–18 | waits for `min_bytes`; leader epochs are checked; older formats for older versions; fetch sessions are declined; `read_committed` ends at the last stable offset and lists aborted transactions |
 //! | ListOffsets | 0–11 | first, last, by time, largest time |
 //! | Metadata | 0–13 | creates topics, if allowed |
 //! | CreateTopics | 1–7 | at any broker, as in KRaft |
-//! | ApiVersions, InitProducerId | 0–5 | |
+//! | ApiVersions | 0–5 | with the levels of `transaction.version` |
+//! | InitProducerId | 0–5 | with a transactional id: epochs, fencing, KIP-360, `transaction.timeout.ms` |
+//! | FindCoordinator | 0–6 | of groups and transactional ids: 50 partitions each, as in Kafka, which move when a broker is killed |
+//! | AddPartitionsToTxn, AddOffsetsToTxn, EndTxn | 0–5, 0–4, 0–5 | the states of Kafka 4.4 at the levels 0, 1 and 2 of `transaction.version`; see [`TestCluster`'s methods](TestCluster#transactions) |
+//! | TxnOffsetCommit | 0–6 | adds the group to the transaction from v5 on; members and generations are checked if a test has set them |
+//! | OffsetCommit, OffsetFetch | 0–10 | `require_stable` |
 //! | SaslHandshake, SaslAuthenticate | 0–1, 0–2 | PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; users are set by the builder |
 //!
-//! [`Release`] chooses among releases from 0.8 to 4.4, which list the versions that those have. There are no consumer groups
-//! and no transactions. A test compares their responses with those of Apache Kafka 4.4, request by request
-//! (`COMPARED.md` lists them). What differs from Apache Kafka on purpose:
+//! [`Release`] chooses among releases from 0.8 to 4.4, which list the versions that those have. Groups have
+//! offsets, but are not formed: consumers assign their partitions themselves. Tests compare their responses with those of Apache
+//! Kafka 4.4, request by request (`COMPARED.md` lists them), and, with transactions, in random dialogues. What differs from Apache
+//! Kafka on purpose:
 //!
 //! - A partition has one log, not one for each replica. What was not replicated is lost with its leader.
 //! - Batches are stored in the format in which they were sent; Kafka from 0.11 on stores magic 2. Compressed messages of
 //!   magic 0 are stored uncompressed.
 //! - Batches whose codec is not built in are stored unread (zstd: feature `zstd`).
 //! - Topics that are created on request have leaders at once.
+//! - A transaction coordinator's log is replicated at once, and markers are written at once unless a test
+//!   [holds](TestCluster::hold_markers) them or the cluster is [simulated]. A transaction is aborted when its time is over, not up to
+//!   ten seconds later. The topics of the coordinators are not listed; `WriteTxnMarkers` is not a request.
 //! - Timestamps are not limited, unless a topic says so.
 //!
 //! Everything from the network is hostile: lengths and counts are compared with the bytes that are there, a request is
@@ -70,6 +79,7 @@ mod batch;
 mod broker;
 mod cluster;
 mod cluster_fault;
+mod control;
 mod engine;
 mod legacy;
 mod link;
@@ -92,10 +102,15 @@ pub use broker::release::Release;
 pub use broker::sasl::ScramHash;
 pub use broker::{ReceivedRequest, RequestedTopic};
 pub use cluster::CreateTopicError;
+pub use cluster::groups::CommittedOffset;
 pub use cluster::log::StoredBatch;
 pub use cluster_fault::{ClusterFault, FaultPlan};
+pub use cluster::transactions::{CoordinatorKind, Transaction, TransactionState};
+pub use control::ControlKind;
 pub use mock::{Failure, MockPending, MockTransport, MockTransportBuilder, Response, SentBatch};
-pub use server::{Direction, MemoryStream, PartitionLog, StoredRecord, TestCluster, TestClusterBuilder, Topic};
+pub use server::{
+    BatchOutcome, Direction, MemoryStream, PartitionLog, StoredRecord, TestCluster, TestClusterBuilder, Topic,
+};
 
 /// A point in time, as the duration since the start of a cluster.
 pub type Moment = std::time::Duration;

@@ -202,6 +202,7 @@ impl Network {
         self.refusing.clear();
         self.links.values_mut().for_each(Link::end_faults);
         self.engine.cluster.faults.clear();
+        self.engine.cluster.release_markers();
         self.engine.brokers.iter_mut().for_each(|broker| broker.end_faults(true));
     }
 

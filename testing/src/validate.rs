@@ -36,6 +36,7 @@ pub(crate) mod at {
 pub(crate) mod attribute {
     pub(crate) const CODEC: i16 = 0x07;
     pub(crate) const LOG_APPEND_TIME: i16 = 0x08;
+    pub(crate) const TRANSACTIONAL: i16 = 0x10;
     pub(crate) const CONTROL: i16 = 0x20;
 }
 
@@ -221,7 +222,8 @@ fn v2(batch: &[u8], config: &TopicConfig, now: i64) -> Result<Validated, Rejecti
         return Err(Rejection::because(INVALID_RECORD, "a producer id without a sequence number"));
     }
     let max_timestamp = checked_records(batch, codec, config, now)?.unwrap_or(i64_at(batch, at::MAX_TIMESTAMP));
-    let info = BatchInfo { records: count as u32, magic: Magic::V2, codec, stamp };
+    let is_transactional = attributes & attribute::TRANSACTIONAL != 0;
+    let info = BatchInfo { records: count as u32, magic: Magic::V2, codec, stamp, is_transactional, control: None };
     Ok(Validated { info, size: batch.len(), max_timestamp })
 }
 
@@ -289,6 +291,32 @@ fn is_not_built_in(kind: &DecodeErrorKind) -> bool {
     matches!(kind, DecodeErrorKind::Decompression(error) if matches!(**error, DecompressError::NotCompiled { .. }))
 }
 
+const fn no_records(magic: Magic, codec: Codec) -> BatchInfo {
+    BatchInfo { records: 0, magic, codec, stamp: None, is_transactional: false, control: None }
+}
+
+/// Returns the stamp of a batch of magic 2 that is part of a transaction, which may be invalid otherwise.
+pub(crate) fn transactional_stamp(records: &[u8]) -> Option<Stamped> {
+    stamp(records).filter(|_| i16_at(records, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0)
+}
+
+/// Returns true if any batch of a record set is part of a transaction.
+pub(crate) fn is_transactional(records: &[u8]) -> bool {
+    let mut rest = records;
+    loop {
+        if rest.len() >= at::RECORDS
+            && rest[at::MAGIC] == 2
+            && i16_at(rest, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0
+        {
+            return true;
+        }
+        match first_size(rest) {
+            Ok(Some(size)) => rest = &rest[size..],
+            _ => return false,
+        }
+    }
+}
+
 /// Checks messages of magic 0 and 1.
 fn legacy(records: &[u8], config: &TopicConfig) -> Result<Validated, Rejection> {
     let corrupt = |error: &dyn std::fmt::Display| Rejection::because(CORRUPT, error.to_string());
@@ -297,8 +325,7 @@ fn legacy(records: &[u8], config: &TopicConfig) -> Result<Validated, Rejection> 
     let mut errors = Vec::new();
     for batch in RecordBatches::new(records) {
         let batch = batch.map_err(|error| corrupt(&error))?;
-        let so_far =
-            info.get_or_insert(BatchInfo { records: 0, magic: batch.magic(), codec: batch.codec(), stamp: None });
+        let so_far = info.get_or_insert(no_records(batch.magic(), batch.codec()));
         if so_far.magic != batch.magic() {
             return Err(Rejection::because(INVALID_RECORD, "messages of several formats"));
         }

@@ -5,12 +5,17 @@ use bytes::Bytes;
 use super::{Broker, Call, ExecuteResult, FaultKind};
 use crate::api_key::ApiKey;
 use crate::cluster::Cluster;
-use crate::wire::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use crate::wire::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
+};
 use crate::wire::{self, Request};
 
 const UNSUPPORTED_VERSION: i16 = 35;
 const INVALID_REQUEST: i16 = 42;
 const REBOOTSTRAP_REQUIRED: i16 = 129;
+
+/// The feature that says how transactions end (KIP-890).
+const TRANSACTION_VERSION: &str = "transaction.version";
 
 impl Broker {
     /// Responds to an ApiVersions request.
@@ -20,7 +25,7 @@ impl Broker {
         if !(0..=newest).contains(&request.version) {
             // The response is in v0; before KIP-511 it lists nothing.
             let listed = if newest >= 3 { vec![entry(ApiKey::ApiVersions, (0, newest))] } else { Vec::new() };
-            return ExecuteResult::Answer(self.versions(request, 0, UNSUPPORTED_VERSION, listed));
+            return ExecuteResult::Answer(self.versions(request, 0, UNSUPPORTED_VERSION, listed, cluster));
         }
         let body: ApiVersionsRequest = match self.body(request) {
             Ok(body) => body,
@@ -33,12 +38,12 @@ impl Broker {
         match call.fault {
             Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }) => {
                 let version = if *code == UNSUPPORTED_VERSION { 0 } else { request.version };
-                ExecuteResult::Answer(self.versions(request, version, *code, listed))
+                ExecuteResult::Answer(self.versions(request, version, *code, listed, cluster))
             }
             _ => {
                 let code = self.check_client(request.version, &body, cluster);
                 let listed = if code == 0 { listed } else { Vec::new() };
-                ExecuteResult::Answer(self.versions(request, request.version, code, listed))
+                ExecuteResult::Answer(self.versions(request, request.version, code, listed, cluster))
             }
         }
     }
@@ -64,10 +69,39 @@ impl Broker {
         }
     }
 
-    fn versions(&mut self, request: &Request, version: i16, error_code: i16, api_keys: Vec<ApiVersion>) -> Bytes {
+    fn versions(
+        &mut self,
+        request: &Request,
+        version: i16,
+        error_code: i16,
+        api_keys: Vec<ApiVersion>,
+        cluster: &Cluster,
+    ) -> Bytes {
         let throttle_time_ms = if version >= 1 { self.throttle.take().unwrap_or(0) } else { 0 };
-        let body = ApiVersionsResponse { error_code, api_keys, throttle_time_ms, ..Default::default() };
+        let mut body = ApiVersionsResponse { error_code, api_keys, throttle_time_ms, ..Default::default() };
+        self.features(version, cluster, &mut body);
         wire::answer(request, version, &body)
+    }
+
+    /// Lists the levels of `transaction.version` (KIP-584), in brokers that have it.
+    fn features(&self, version: i16, cluster: &Cluster, body: &mut ApiVersionsResponse) {
+        let max_version = self.release.transaction_level();
+        if max_version == 0 {
+            return;
+        }
+        // Clients before v4 of this API cannot read a lowest level of 0.
+        let min_version = i16::from(version < 4);
+        body.supported_features = vec![SupportedFeature { name: TRANSACTION_VERSION.into(), min_version, max_version }];
+        body.finalized_features_epoch = cluster.features_epoch;
+        let level = cluster.transaction_level();
+        // A feature of level 0 is not finalized.
+        if level > 0 {
+            body.finalized_features = vec![FinalizedFeature {
+                name: TRANSACTION_VERSION.into(),
+                max_version_level: level,
+                min_version_level: level,
+            }];
+        }
     }
 }
 

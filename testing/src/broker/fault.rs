@@ -25,13 +25,23 @@ pub struct Fault {
     pub(crate) client_id: Option<String>,
     pub(crate) topic: Option<String>,
     pub(crate) partition: Option<i32>,
+    pub(crate) transactional_id: Option<String>,
 }
 
 impl Fault {
     /// Creates a fault that is applied to the next request.
     #[must_use]
     pub const fn new(kind: FaultKind) -> Self {
-        Self { kind, api: None, after: 0, times: 1, client_id: None, topic: None, partition: None }
+        Self {
+            kind,
+            api: None,
+            after: 0,
+            times: 1,
+            client_id: None,
+            topic: None,
+            partition: None,
+            transactional_id: None,
+        }
     }
 
     /// Applies it only to requests of this API.
@@ -59,6 +69,13 @@ impl Fault {
     #[must_use]
     pub const fn partition(mut self, partition: i32) -> Self {
         self.partition = Some(partition);
+        self
+    }
+
+    /// Applies it only to requests with this transactional id. (FindCoordinator has it as a key, and is not one of them.)
+    #[must_use]
+    pub fn transactional_id(mut self, id: impl Into<String>) -> Self {
+        self.transactional_id = Some(id.into());
         self
     }
 
@@ -182,7 +199,7 @@ pub enum AssignedIdentity {
     First,
     /// The id assigned last, with a later epoch.
     LaterEpoch,
-    /// A new id with the last epoch but one.
+    /// A new id with the last epoch but one. The only one of these for a transactional id.
     LateEpoch,
     /// An invalid id, without an error code.
     Invalid,

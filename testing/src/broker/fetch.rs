@@ -1,9 +1,9 @@
 //! The broker's Fetch responses: waits for enough bytes, and returns batches, the last of which may be cut off.
 //!
-//! Fetch sessions (KIP-227) are answered as a broker does that has no room for one: the client sends full requests. There are
-//! no transactions, so both isolation levels return the same.
+//! Fetch sessions (KIP-227) are answered as a broker does that has no room for one: the client sends full requests.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use kafka_batch_core::Magic;
@@ -15,7 +15,9 @@ use crate::Moment;
 use crate::cluster::log::{Log, StoredBatch};
 use crate::cluster::{Cluster, Partition, TopicRef};
 use crate::legacy;
-use crate::wire::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData};
+use crate::wire::fetch::{
+    AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
 use crate::wire::produce::{LeaderIdAndEpoch, NodeEndpoint};
 use crate::wire::{self, Request};
 
@@ -31,6 +33,9 @@ const UNKNOWN_TOPIC_ID: i16 = 100;
 
 /// `fetch.max.bytes` of brokers: the maximum size of all records in a response, whatever the client wants.
 const MOST_BYTES: usize = 55 << 20;
+
+/// The isolation level of consumers that read only what is committed.
+const READ_COMMITTED: i8 = 1;
 
 /// The first version in which a batch is returned that is larger than the limits (KIP-74).
 const WHOLE_SINCE: i16 = 3;
@@ -116,10 +121,9 @@ impl Broker {
                 topic.partitions.iter().enumerate().map(|(place, wanted)| (wanted.partition, place)).collect();
             let once = topic.partitions.iter().enumerate().filter(|(place, wanted)| last[&wanted.partition] == *place);
             let each = once.map(|(_, wanted)| {
-                let mut data = self.partition_data(version, &name, wanted, refused, cluster, limit, &mut collected);
-                if pending.body.isolation_level == 1 && data.error_code == 0 {
-                    data.aborted_transactions = Some(Vec::new());
-                }
+                let committed = pending.body.isolation_level == READ_COMMITTED;
+                let mut data =
+                    self.partition_data(version, &name, wanted, committed, refused, cluster, limit, &mut collected);
                 if data.error_code == NOT_LEADER || data.error_code == FENCED_LEADER_EPOCH {
                     hint(version, &name, pending.listener, &mut data, &mut collected, cluster);
                 }
@@ -155,6 +159,7 @@ impl Broker {
         version: i16,
         topic: &TopicRef,
         wanted: &FetchPartition,
+        committed: bool,
         refused: Option<i16>,
         cluster: &Cluster,
         limit: Option<usize>,
@@ -194,13 +199,20 @@ impl Broker {
                 return Err(UNKNOWN_SERVER_ERROR);
             };
             data.high_watermark = log.high_watermark();
-            data.last_stable_offset = log.high_watermark();
+            data.last_stable_offset = log.last_stable_offset();
             data.log_start_offset = log.start();
             let most = usize::try_from(wanted.partition_max_bytes).unwrap_or(0);
             let is_first = collected.bytes == 0;
             let refuses_zstd = version < 10 && self.release < Release::V4_0;
             let most = most.min(limit.saturating_sub(collected.bytes));
-            read(log, wanted.fetch_offset, version, refuses_zstd, most, is_first)
+            let end = if committed { data.last_stable_offset } else { data.high_watermark };
+            let (records, end) = read(log, wanted.fetch_offset..end, version, refuses_zstd, most, is_first)?;
+            if committed {
+                let aborted = log.aborted(wanted.fetch_offset, end);
+                let each = aborted.map(|(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset });
+                data.aborted_transactions = Some(each.collect());
+            }
+            Ok(records)
         });
         match read {
             Ok(records) => {
@@ -272,31 +284,44 @@ fn all_refused(request: &Request, body: &FetchRequest, throttle_time_ms: i32) ->
     wire::answer(request, request.version, &response)
 }
 
-/// Reads batches from the one with this offset on, up to a size, which the first one may exceed.
-fn read(log: &Log, offset: i64, version: i16, refuses_zstd: bool, most: usize, is_first: bool) -> Result<Bytes, i16> {
+/// Reads batches from the one with the first of these offsets on, up to a size, which the first one may exceed. Returns them and
+/// the offset after the last one.
+fn read(
+    log: &Log,
+    offsets: Range<i64>,
+    version: i16,
+    refuses_zstd: bool,
+    most: usize,
+    is_first: bool,
+) -> Result<(Bytes, i64), i16> {
     let newest = match version {
         ..=1 => Magic::V0,
         2 | 3 => Magic::V1,
         _ => Magic::V2,
     };
     let mut records = BytesMut::new();
-    for stored in log.readable_from(offset) {
+    let mut end = offsets.start;
+    for stored in log.readable_from(offsets.start).iter().take_while(|stored| stored.base_offset < offsets.end) {
+        if stored.info.control.is_some() && newest < Magic::V2 {
+            continue; // older formats have none
+        }
         if stored.info.codec == Codec::Zstd && refuses_zstd {
             // Batches before it are returned first.
-            return if records.is_empty() { Err(UNSUPPORTED_COMPRESSION_TYPE) } else { Ok(records.freeze()) };
+            return if records.is_empty() { Err(UNSUPPORTED_COMPRESSION_TYPE) } else { Ok((records.freeze(), end)) };
         }
         let bytes = in_format(stored, newest)?;
         let is_whole = bytes.len() <= most - records.len();
         if records.is_empty() && !is_whole && version >= WHOLE_SINCE {
-            return Ok(if is_first { bytes } else { Bytes::new() });
+            return Ok(if is_first { (bytes, stored.end()) } else { (Bytes::new(), end) });
         }
         // A batch that is cut off tells the client to want more.
         records.extend_from_slice(&bytes[..bytes.len().min(most - records.len())]);
+        end = stored.end();
         if !is_whole {
             break;
         }
     }
-    Ok(records.freeze())
+    Ok((records.freeze(), end))
 }
 
 fn in_format(stored: &StoredBatch, newest: Magic) -> Result<Bytes, i16> {

@@ -1,12 +1,18 @@
-//! The broker's InitProducerId responses: without a transactional id, always a new producer id.
+//! The broker's InitProducerId responses: without a transactional id always a new producer id, with one what its coordinator
+//! says.
 
+use super::transactional::{code_for, outcome};
 use super::{AssignedIdentity, Broker, Call, ExecuteResult, FaultKind};
+use crate::Moment;
 use crate::cluster::Cluster;
 use crate::wire;
 use crate::wire::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
 const INVALID_REQUEST: i16 = 42;
-const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: i16 = 53;
+const INVALID_TRANSACTION_TIMEOUT: i16 = 50;
+
+/// The first version that knows PRODUCER_FENCED.
+const FENCED_SINCE: i16 = 4;
 
 impl Broker {
     /// Responds to an InitProducerId request.
@@ -26,9 +32,12 @@ impl Broker {
             body.error_code = INVALID_REQUEST;
             return ExecuteResult::Answer(wire::answer(request, request.version, &body));
         }
-        if decoded.transactional_id.is_some() {
-            self.report_violation("a transactional id, where there are no transactions".into());
-            body.error_code = TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        if let Some(id) = &decoded.transactional_id {
+            let initialised = outcome(call.fault, || self.init_transactional_id(call, id, &decoded, cluster));
+            match initialised {
+                Ok(identity) => (body.producer_id, body.producer_epoch) = identity,
+                Err(code) => body.error_code = code_for(request.version, FENCED_SINCE, code),
+            }
             return ExecuteResult::Answer(wire::answer(request, request.version, &body));
         }
         match call.fault {
@@ -39,6 +48,24 @@ impl Broker {
             }
         }
         ExecuteResult::Answer(wire::answer(request, request.version, &body))
+    }
+
+    /// Initialises a transactional id. Returns its producer id and epoch.
+    fn init_transactional_id(
+        &self,
+        call: &Call<'_>,
+        id: &str,
+        request: &InitProducerIdRequest,
+        cluster: &mut Cluster,
+    ) -> Result<(i64, i16), i16> {
+        let expected = Some((request.producer_id, request.producer_epoch)).filter(|(producer, _)| *producer != -1);
+        let timeout_ms = request.transaction_timeout_ms;
+        if !(1..=cluster.settings.transaction_max_timeout_ms).contains(&timeout_ms) {
+            return Err(INVALID_TRANSACTION_TIMEOUT);
+        }
+        let timeout = Moment::from_millis(timeout_ms.unsigned_abs().into());
+        let late_epoch = call.fault == Some(&FaultKind::AssignedIdentity(AssignedIdentity::LateEpoch));
+        cluster.init_transactional(self.id, id, expected, timeout, late_epoch, call.now)
     }
 }
 

@@ -19,6 +19,9 @@ const UNSUPPORTED_VERSION: i16 = 35;
 const INVALID_REQUEST: i16 = 42;
 const FENCED_LEADER_EPOCH: i16 = 74;
 
+/// The isolation level of consumers that read only what is committed.
+const READ_COMMITTED: i8 = 1;
+
 /// The end of the log.
 const LATEST: i64 = -1;
 /// The first offset.
@@ -52,6 +55,7 @@ impl Broker {
             Ok(body) => body,
             Err(error) => return self.unreadable(request, error),
         };
+        let isolation_level = body.isolation_level;
         let mut topics: Vec<_> = body
             .topics
             .into_iter()
@@ -75,10 +79,10 @@ impl Broker {
                     let partition = name.as_ref().and_then(|name| cluster.partition(name, wanted.partition_index));
                     let found = match refused {
                         Some(code) => Err(code),
-                        None if !matches!(body.isolation_level, 0 | 1) => Err(UNKNOWN_SERVER_ERROR),
+                        None if !matches!(isolation_level, 0 | 1) => Err(UNKNOWN_SERVER_ERROR),
                         None if request.version >= 1 && is_repeated => Err(INVALID_REQUEST),
                         None if request.version < supported_since(wanted.timestamp) => Err(UNSUPPORTED_VERSION),
-                        None => self.offset(request.version, wanted, partition),
+                        None => self.offset(request.version, wanted, isolation_level, partition),
                     };
                     found.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
                         partition_index: wanted.partition_index,
@@ -100,6 +104,7 @@ impl Broker {
         &self,
         version: i16,
         wanted: &ListOffsetsPartition,
+        isolation_level: i8,
         partition: Option<&Partition>,
     ) -> Result<ListOffsetsPartitionResponse, i16> {
         let partition = partition.ok_or(UNKNOWN_TOPIC)?;
@@ -116,11 +121,12 @@ impl Broker {
                 ..answer
             });
         }
+        let end = if isolation_level == READ_COMMITTED { log.last_stable_offset() } else { log.high_watermark() };
         let found = match wanted.timestamp {
-            LATEST => Some((log.high_watermark(), -1, partition.epoch)),
+            LATEST => Some((end, -1, partition.epoch)),
             EARLIEST | EARLIEST_LOCAL => Some((log.start(), -1, partition.epoch)),
-            MAX_TIMESTAMP => last_of_time(log),
-            timestamp @ 0.. => first_from(log, timestamp),
+            MAX_TIMESTAMP => last_of_time(log).filter(|(offset, ..)| *offset < end),
+            timestamp @ 0.. => first_from(log, timestamp).filter(|(offset, ..)| *offset < end),
             // Nothing is on remote storage.
             _ => None,
         };

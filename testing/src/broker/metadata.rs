@@ -218,8 +218,8 @@ impl Broker {
 }
 
 impl super::Variation {
-    /// Returns for how long a topic that is created on request has no leaders.
-    fn creation(&self, random: &mut crate::random::Random) -> Moment {
+    /// Returns for how long a topic that is created on request has no leaders, the coordinators' topics among them.
+    pub(super) fn creation(&self, random: &mut crate::random::Random) -> Moment {
         if self.creation_ms == 0 { Moment::ZERO } else { random.millis(1, self.creation_ms) }
     }
 }

@@ -2,20 +2,28 @@
 //!
 //! Like a real broker, it processes one request of a connection at a time, and responds in their order.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
 mod connection;
 mod corrupt;
 mod create_topics;
+mod end_txn;
 pub(crate) mod fault;
 mod fetch;
+mod find_coordinator;
 pub(crate) mod identities;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod produce;
 pub(crate) mod release;
 mod requested;
 pub(crate) mod sasl;
+mod transactional;
+mod txn_offset_commit;
 
 use std::collections::BTreeMap;
 
@@ -336,6 +344,13 @@ impl Broker {
             ApiKey::Fetch => self.fetch(call, cluster),
             ApiKey::ListOffsets => self.list_offsets(call, cluster),
             ApiKey::CreateTopics => self.create_topics(call, cluster),
+            ApiKey::FindCoordinator => self.find_coordinator(call, cluster),
+            ApiKey::AddPartitionsToTxn => self.add_partitions_to_txn(call, cluster),
+            ApiKey::AddOffsetsToTxn => self.add_offsets_to_txn(call, cluster),
+            ApiKey::EndTxn => self.end_txn(call, cluster),
+            ApiKey::TxnOffsetCommit => self.txn_offset_commit(call, cluster),
+            ApiKey::OffsetCommit => self.offset_commit(call, cluster),
+            ApiKey::OffsetFetch => self.offset_fetch(call, cluster),
         }
     }
 

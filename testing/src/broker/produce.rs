@@ -22,6 +22,7 @@ const TIMED_OUT: i16 = 7;
 const TOO_LARGE: i16 = 10;
 const INVALID_REQUIRED_ACKS: i16 = 21;
 const OUT_OF_ORDER: i16 = 45;
+const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: i16 = 53;
 const INVALID_RECORD: i16 = 87;
 const UNKNOWN_TOPIC_ID: i16 = 100;
 
@@ -91,6 +92,7 @@ impl Broker {
             Err(error) => return self.unreadable(request, error),
         };
         let (acks, timeout_ms) = (decoded.acks, decoded.timeout_ms);
+        let transactional_id = decoded.transactional_id.clone();
         let given: usize = decoded.topic_data.iter().map(|topic| topic.partition_data.len()).sum();
         let Some(sets) = sets(request.version, decoded) else {
             self.report_violation("a Produce request with a record set that is null".into());
@@ -116,6 +118,12 @@ impl Broker {
         }
         let whole = sets.iter().find_map(|set| validate::first_header(&set.records).err());
         let whole = whole.map(|rejection| self.client_error(rejection));
+        // Concerns the request as a whole, as permission does.
+        let is_anonymous =
+            transactional_id.is_none() && sets.iter().any(|set| validate::is_transactional(&set.records));
+        if is_anonymous {
+            self.report_violation("a transactional batch in a Produce request without a transactional id".into());
+        }
         for (position, set) in sets.iter().enumerate() {
             let mut answered = PartitionProduceResponse { index: set.partition, ..Default::default() };
             let refused = match fault {
@@ -128,11 +136,12 @@ impl Broker {
                     INVALID_RECORD,
                     positions.iter().map(|&position| (position, "rejected")),
                 )),
+                _ if is_anonymous => Some(Rejection::new(TRANSACTIONAL_ID_AUTHORIZATION_FAILED)),
                 _ => whole.clone(),
             };
             let appended = match refused {
                 Some(rejection) => Err(rejection),
-                None => self.append(request.version, acks, set, cluster, now),
+                None => self.append(request.version, acks, transactional_id.as_deref(), set, cluster, now),
             };
             match appended {
                 Ok((topic, epoch, appended)) => {
@@ -167,6 +176,7 @@ impl Broker {
         &mut self,
         version: i16,
         acks: i16,
+        transactional_id: Option<&str>,
         set: &Set,
         cluster: &mut Cluster,
         now: Moment,
@@ -187,6 +197,11 @@ impl Broker {
             return Err(Rejection::new(NOT_LEADER));
         }
         let log_start = partition.log.start();
+        if let (Some(id), Some(stamp)) = (transactional_id, validate::transactional_stamp(&set.records)) {
+            // Also if the batch is rejected later.
+            let enlisted = self.enlist(version, id, stamp, (topic.as_str(), set.partition), cluster, now);
+            enlisted.map_err(Rejection::new)?;
+        }
         let config = cluster.config(&topic);
         if validate::largest(&set.records) > config.max_message_bytes {
             return Err(Rejection::new(TOO_LARGE));

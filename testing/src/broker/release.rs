@@ -80,6 +80,13 @@ impl Release {
             ApiKey::ApiVersions => [NONE, NONE, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5],
             ApiKey::CreateTopics => [NONE, NONE, 1, 2, 2, 3, 3, 5, 7, 7, 7, 7, 7, 7],
             ApiKey::InitProducerId => [NONE, NONE, NONE, 0, 0, 1, 1, 2, 4, 4, 5, 5, 5, 5],
+            ApiKey::OffsetCommit => [1, 2, 2, 3, 3, 4, 6, 8, 8, 9, 9, 9, 10, 10],
+            ApiKey::OffsetFetch => [1, 1, 2, 3, 3, 4, 5, 6, 7, 9, 9, 9, 10, 10],
+            ApiKey::FindCoordinator => [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 6, 6, 6, 6],
+            ApiKey::AddPartitionsToTxn => [NONE, NONE, NONE, 0, 0, 1, 1, 1, 3, 4, 5, 5, 5, 5],
+            ApiKey::AddOffsetsToTxn => [NONE, NONE, NONE, 0, 0, 1, 1, 1, 3, 3, 4, 4, 4, 4],
+            ApiKey::EndTxn => [NONE, NONE, NONE, 0, 0, 1, 1, 1, 3, 3, 4, 5, 5, 5],
+            ApiKey::TxnOffsetCommit => [NONE, NONE, NONE, 0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6],
             ApiKey::SaslHandshake => [NONE, NONE, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
             ApiKey::SaslAuthenticate => [NONE, NONE, NONE, NONE, 0, 0, 0, 1, 2, 2, 2, 2, 2, 2],
         };
@@ -92,6 +99,8 @@ impl Release {
             ApiKey::Fetch if is_4 => 4,
             ApiKey::ListOffsets if is_4 => 1,
             ApiKey::CreateTopics if is_4 => 2,
+            ApiKey::OffsetCommit if is_4 => 2,
+            ApiKey::OffsetFetch if is_4 => 1,
             _ => 0,
         };
         Some((oldest, newest))
@@ -113,6 +122,18 @@ impl Release {
             Self::V0_10 => Magic::V1,
             _ => Magic::V2,
         }
+    }
+
+    /// Returns true if it checks that a transaction contains the partition of a batch (KIP-890, from 3.6 on).
+    #[must_use]
+    pub(crate) fn verifies_transactions(self) -> bool {
+        self >= Self::V3_7
+    }
+
+    /// Returns the highest level of the feature `transaction.version` that it supports.
+    #[must_use]
+    pub(crate) fn transaction_level(self) -> i16 {
+        if self >= Self::V4_0 { 2 } else { 0 }
     }
 
     /// Returns its rules for sequence numbers.

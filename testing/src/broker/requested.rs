@@ -4,11 +4,17 @@ use super::{Broker, Fault};
 use crate::Moment;
 use crate::api_key::ApiKey;
 use crate::cluster::{Cluster, TopicRef};
+use crate::wire::add_offsets_to_txn::AddOffsetsToTxnRequest;
+use crate::wire::add_partitions_to_txn::AddPartitionsToTxnRequest;
+use crate::wire::end_txn::EndTxnRequest;
 use crate::wire::fetch::FetchRequest;
+use crate::wire::init_producer_id::InitProducerIdRequest;
 use crate::wire::list_offsets::ListOffsetsRequest;
 use crate::wire::metadata::MetadataRequest;
+use crate::wire::offset_commit::OffsetCommitRequest;
 use crate::wire::produce::ProduceRequest;
-use crate::wire::{self, Request};
+use crate::wire::txn_offset_commit::TxnOffsetCommitRequest;
+use crate::wire::{self, Field, Request};
 
 /// A request that a broker received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub struct ReceivedRequest {
     pub client_id: Option<String>,
     /// The topics that it concerns, in its order; empty if it cannot be read.
     pub topics: Vec<RequestedTopic>,
+    /// The transactional id, of requests that have one.
+    pub transactional_id: Option<String>,
 }
 
 /// A topic of a request.
@@ -49,6 +57,7 @@ impl Broker {
         cluster: &Cluster,
         at: Moment,
     ) -> ReceivedRequest {
+        let Concerns { topics, transactional_id } = concerns(request, cluster);
         ReceivedRequest {
             at,
             broker: self.id,
@@ -56,7 +65,8 @@ impl Broker {
             api: request.api,
             version: request.version,
             client_id: request.client_id.clone(),
-            topics: topics(request, cluster),
+            topics,
+            transactional_id,
         }
     }
 }
@@ -64,19 +74,34 @@ impl Broker {
 impl Fault {
     /// Returns true if it may be applied to this request.
     pub(super) fn concerns(&self, request: &Request, cluster: &Cluster) -> bool {
-        self.api.is_none_or(|api| api == request.api)
-            && self.client_id.as_ref().is_none_or(|client_id| request.client_id.as_ref() == Some(client_id))
-            && self.topic.as_ref().is_none_or(|wanted| {
-                topics(request, cluster).iter().any(|RequestedTopic { topic, partitions }| {
-                    topic == wanted && self.partition.is_none_or(|wanted| partitions.contains(&wanted))
-                })
+        if self.api.is_some_and(|api| api != request.api)
+            || self.client_id.as_ref().is_some_and(|client_id| request.client_id.as_ref() != Some(client_id))
+        {
+            return false;
+        }
+        if self.topic.is_none() && self.transactional_id.is_none() {
+            return true;
+        }
+        let concerned = concerns(request, cluster);
+        let is_of_topic = self.topic.as_ref().is_none_or(|wanted| {
+            concerned.topics.iter().any(|RequestedTopic { topic, partitions }| {
+                topic == wanted && self.partition.is_none_or(|wanted| partitions.contains(&wanted))
             })
+        });
+        is_of_topic && (self.transactional_id.is_none() || self.transactional_id == concerned.transactional_id)
     }
 }
 
-/// Returns the topics of a request.
-fn topics(request: &Request, cluster: &Cluster) -> Vec<RequestedTopic> {
-    let of = |topic: TopicRef, partitions: Vec<i32>| {
+/// What a request concerns.
+#[derive(Default)]
+struct Concerns {
+    topics: Vec<RequestedTopic>,
+    transactional_id: Option<String>,
+}
+
+/// Returns what a request concerns; nothing if it cannot be read.
+fn concerns(request: &Request, cluster: &Cluster) -> Concerns {
+    let named = |topic: TopicRef, partitions: Vec<i32>| {
         let name = match &topic {
             TopicRef::Name(name) => name.clone(),
             TopicRef::Id(id) => {
@@ -86,47 +111,71 @@ fn topics(request: &Request, cluster: &Cluster) -> Vec<RequestedTopic> {
         RequestedTopic { topic: name, partitions }
     };
     let by = |name: String, id: [u8; 16]| if name.is_empty() { TopicRef::Id(id) } else { TopicRef::Name(name) };
+    let topic = |name: String, id: [u8; 16], partitions: Vec<i32>| named(by(name, id), partitions);
     match request.api {
-        ApiKey::Produce => wire::body::<ProduceRequest>(request).map_or_else(
-            |_| Vec::new(),
-            |body| {
-                let each = body.topic_data.into_iter();
-                each.map(|topic| {
-                    let partitions = topic.partition_data.iter().map(|partition| partition.index).collect();
-                    of(by(topic.name, topic.topic_id), partitions)
-                })
-                .collect()
-            },
-        ),
-        ApiKey::Fetch => wire::body::<FetchRequest>(request).map_or_else(
-            |_| Vec::new(),
-            |body| {
-                let each = body.topics.into_iter();
-                each.map(|topic| {
-                    let partitions = topic.partitions.iter().map(|partition| partition.partition).collect();
-                    of(by(topic.topic, topic.topic_id), partitions)
-                })
-                .collect()
-            },
-        ),
-        ApiKey::ListOffsets => wire::body::<ListOffsetsRequest>(request).map_or_else(
-            |_| Vec::new(),
-            |body| {
-                let each = body.topics.into_iter();
-                each.map(|topic| {
-                    let partitions = topic.partitions.iter().map(|partition| partition.partition_index).collect();
-                    of(TopicRef::Name(topic.name), partitions)
-                })
-                .collect()
-            },
-        ),
-        ApiKey::Metadata => wire::body::<MetadataRequest>(request).map_or_else(
-            |_| Vec::new(),
-            |body| {
-                let each = body.topics.into_iter().flatten();
-                each.map(|topic| of(by(topic.name.unwrap_or_default(), topic.topic_id), Vec::new())).collect()
-            },
-        ),
-        _ => Vec::new(),
+        ApiKey::Produce => read(request, |body: ProduceRequest| Concerns {
+            topics: each(body.topic_data, |data| {
+                topic(data.name, data.topic_id, each(data.partition_data, |partition| partition.index))
+            }),
+            transactional_id: body.transactional_id,
+        }),
+        ApiKey::Fetch => read(request, |body: FetchRequest| Concerns {
+            topics: each(body.topics, |wanted| {
+                topic(wanted.topic, wanted.topic_id, each(wanted.partitions, |partition| partition.partition))
+            }),
+            transactional_id: None,
+        }),
+        ApiKey::ListOffsets => read(request, |body: ListOffsetsRequest| Concerns {
+            topics: each(body.topics, |wanted| {
+                let partitions = each(wanted.partitions, |partition| partition.partition_index);
+                named(TopicRef::Name(wanted.name), partitions)
+            }),
+            transactional_id: None,
+        }),
+        ApiKey::Metadata => read(request, |body: MetadataRequest| Concerns {
+            topics: each(body.topics.unwrap_or_default(), |wanted| {
+                topic(wanted.name.unwrap_or_default(), wanted.topic_id, Vec::new())
+            }),
+            transactional_id: None,
+        }),
+        ApiKey::InitProducerId => read(request, |body: InitProducerIdRequest| Concerns {
+            topics: Vec::new(),
+            transactional_id: body.transactional_id,
+        }),
+        ApiKey::AddPartitionsToTxn if request.version <= 3 => {
+            read(request, |body: AddPartitionsToTxnRequest| Concerns {
+                topics: each(body.v3_and_below_topics, |added| named(TopicRef::Name(added.name), added.partitions)),
+                transactional_id: Some(body.v3_and_below_transactional_id),
+            })
+        }
+        ApiKey::AddOffsetsToTxn => read(request, |body: AddOffsetsToTxnRequest| Concerns {
+            topics: Vec::new(),
+            transactional_id: Some(body.transactional_id),
+        }),
+        ApiKey::EndTxn => read(request, |body: EndTxnRequest| Concerns {
+            topics: Vec::new(),
+            transactional_id: Some(body.transactional_id),
+        }),
+        ApiKey::TxnOffsetCommit => read(request, |body: TxnOffsetCommitRequest| Concerns {
+            topics: each(body.topics, |wanted| {
+                topic(wanted.name, wanted.topic_id, each(wanted.partitions, |partition| partition.partition_index))
+            }),
+            transactional_id: Some(body.transactional_id),
+        }),
+        ApiKey::OffsetCommit => read(request, |body: OffsetCommitRequest| Concerns {
+            topics: each(body.topics, |wanted| {
+                topic(wanted.name, wanted.topic_id, each(wanted.partitions, |partition| partition.partition_index))
+            }),
+            transactional_id: None,
+        }),
+        _ => Concerns::default(),
     }
+}
+
+fn read<T: Field>(request: &Request, of: impl FnOnce(T) -> Concerns) -> Concerns {
+    wire::body::<T>(request).map_or_else(|_| Concerns::default(), of)
+}
+
+fn each<A, B>(all: Vec<A>, of: impl FnMut(A) -> B) -> Vec<B> {
+    all.into_iter().map(of).collect()
 }

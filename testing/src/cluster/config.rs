@@ -19,6 +19,14 @@ pub struct ClusterSettings {
     pub started_at_ms: i64,
     /// The cluster's id in Metadata.
     pub cluster_id: Option<String>,
+    /// The level of the feature `transaction.version`, 0 to 2, if all brokers support it (from 4.0 on).
+    pub transaction_version: i16,
+    /// `transaction.max.timeout.ms`: the maximum `transaction.timeout.ms` of producers, in milliseconds.
+    pub transaction_max_timeout_ms: i32,
+    /// The maximum time after which each partition has the marker of a transaction that ended, in milliseconds; `None`: at once.
+    pub marker_ms: Option<u64>,
+    /// How long a coordinator that is elected loads what the one before knew, in milliseconds.
+    pub coordinator_load_ms: u64,
 }
 
 /// How the leader of a partition is chosen.
@@ -40,6 +48,10 @@ impl Default for ClusterSettings {
             leaders: LeaderChoice::InTurn,
             started_at_ms: 1_700_000_000_000,
             cluster_id: None,
+            transaction_version: 2,
+            transaction_max_timeout_ms: 900_000,
+            marker_ms: None,
+            coordinator_load_ms: 0,
         }
     }
 }

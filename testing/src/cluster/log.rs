@@ -2,9 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use kafka_batch_core::Magic;
+use kafka_batch_core::compression::Codec;
 
-use super::producers::{CheckResult, Producers, Rules};
-use crate::batch::BatchInfo;
+use super::producers::{CheckResult, Producers, Rules, code};
+use super::transaction_index::{Ended, TransactionIndex};
+use crate::batch::{BatchInfo, Stamped};
+use crate::control::{self, ControlKind};
 use crate::validate::{Validated, at, attribute, number};
 
 /// A batch in a log.
@@ -53,6 +56,7 @@ pub struct Log {
     end: i64,
     start: i64,
     producers: Producers,
+    transactions: TransactionIndex,
     expired: bool,
 }
 
@@ -77,15 +81,91 @@ impl Log {
                     let append_time_ms = self.stored.get(place).map_or(append_time_ms, |stored| stored.max_timestamp);
                     return Ok(Appended { base_offset, append_time_ms, end, log_start });
                 }
+                CheckResult::Append if self.transactions.is_open(stamp.producer) && !info.is_transactional => {
+                    return Err(code::INVALID_TXN_STATE);
+                }
                 CheckResult::Append => self.producers.appended(stamp, info.records, self.end),
             }
+            if info.is_transactional {
+                self.producers.verification_ends(stamp.producer);
+            }
         }
+        let base_offset = self.store(info, bytes, leader_epoch, append_time_ms, max_timestamp);
+        Ok(Appended { base_offset, append_time_ms, end: self.end, log_start })
+    }
+
+    /// Appends the marker of a producer's transaction, and returns its offset. `epochs` are those of the coordinator and of the
+    /// leader.
+    pub(crate) fn append_marker(
+        &mut self,
+        (producer, epoch): (i64, i16),
+        commits: bool,
+        (coordinator_epoch, leader_epoch): (i32, i32),
+        timestamp_ms: i64,
+        append_time_ms: i64,
+    ) -> i64 {
+        let kind = if commits { ControlKind::Commit } else { ControlKind::Abort };
+        let bytes = control::batch(kind, producer, epoch, coordinator_epoch, timestamp_ms);
+        let info = BatchInfo {
+            records: 1,
+            magic: Magic::V2,
+            codec: Codec::None,
+            stamp: Some(Stamped { producer, epoch, sequence: -1 }),
+            is_transactional: true,
+            control: Some(kind),
+        };
+        self.producers.ended(producer, epoch);
+        self.producers.verification_ends(producer);
+        self.store(info, &bytes, leader_epoch, append_time_ms, timestamp_ms)
+    }
+
+    /// Stores a batch at the end, and returns its offset.
+    fn store(
+        &mut self,
+        info: BatchInfo,
+        bytes: &[u8],
+        leader_epoch: i32,
+        append_time_ms: i64,
+        max_timestamp: i64,
+    ) -> i64 {
         let base_offset = self.end;
         self.end += i64::from(info.records);
         let max_timestamp = if append_time_ms >= 0 { append_time_ms } else { max_timestamp };
         let bytes = assign(bytes, &info, base_offset, leader_epoch, append_time_ms, max_timestamp);
-        self.stored.push(StoredBatch { base_offset, info, max_timestamp, leader_epoch, bytes });
-        Ok(Appended { base_offset, append_time_ms, end: self.end, log_start })
+        let stored = StoredBatch { base_offset, info, max_timestamp, leader_epoch, bytes };
+        self.transactions.appended(&stored);
+        self.stored.push(stored);
+        base_offset
+    }
+
+    /// Returns true if the marker of a producer is at this offset.
+    pub(crate) fn has_marker(&self, producer: i64, offset: i64) -> bool {
+        let place = self.stored.binary_search_by_key(&offset, |stored| stored.base_offset);
+        place.is_ok_and(|place| {
+            let info = self.stored[place].info;
+            info.control.is_some() && info.stamp.is_some_and(|stamp| stamp.producer == producer)
+        })
+    }
+
+    /// Returns true if a producer has an open transaction here, with this epoch.
+    pub(crate) fn has_transaction(&self, producer: i64, epoch: i16) -> bool {
+        self.transactions.is_open(producer) && self.producers.epoch(producer) == Some(epoch)
+    }
+
+    /// Records that the transaction of a batch is asked for, by a version of level 2 or not.
+    pub(crate) fn verification_starts(&mut self, stamp: Stamped, is_level_2: bool) {
+        self.producers.verification_starts(stamp, is_level_2);
+    }
+
+    /// Returns the offset up to which consumers of committed records can read: no record before it is of an open transaction.
+    #[must_use]
+    pub fn last_stable_offset(&self) -> i64 {
+        self.transactions.last_stable_offset(self.high_watermark())
+    }
+
+    /// Returns producer and first offset of the aborted transactions that have records from `from` to before `end`.
+    pub(crate) fn aborted(&self, from: i64, end: i64) -> impl Iterator<Item = (i64, i64)> {
+        self.transactions.aborted(from, end).map(|Ended { producer, first, .. }| (*producer, *first))
     }
 
     /// Commits the log up to this offset: every replica has it.
@@ -124,10 +204,13 @@ impl Log {
             let start = self.start;
             self.producers = Producers::default();
             for stored in self.stored.iter().filter(|stored| stored.base_offset >= start) {
-                if let Some(stamp) = stored.info.stamp {
-                    self.producers.appended(stamp, stored.info.records, stored.base_offset);
+                match (stored.info.stamp, stored.info.control) {
+                    (Some(stamp), None) => self.producers.appended(stamp, stored.info.records, stored.base_offset),
+                    (Some(stamp), Some(_)) => self.producers.ended(stamp.producer, stamp.epoch),
+                    (None, _) => {}
                 }
             }
+            self.transactions = TransactionIndex::of(&self.stored);
         }
         if restarted {
             self.producers.truncate_to_last();
@@ -219,7 +302,10 @@ fn assign(
         0.. => given | attribute::LOG_APPEND_TIME,
         _ => given & !attribute::LOG_APPEND_TIME,
     };
-    if attributes != given || max_timestamp != i64::from_be_bytes(number(&bytes, at::MAX_TIMESTAMP)) {
+    if info.control.is_some()
+        || attributes != given
+        || max_timestamp != i64::from_be_bytes(number(&bytes, at::MAX_TIMESTAMP))
+    {
         bytes[at::ATTRIBUTES..at::LAST_OFFSET_DELTA].copy_from_slice(&attributes.to_be_bytes());
         bytes[at::MAX_TIMESTAMP..at::PRODUCER_ID].copy_from_slice(&max_timestamp.to_be_bytes());
         let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[at::ATTRIBUTES..]) as u32;

@@ -4,14 +4,19 @@
 //! tail that only the leader has, of which a new leader keeps a random part.
 
 mod config;
+pub(crate) mod groups;
 pub(crate) mod log;
 pub(crate) mod producers;
+mod transaction_index;
+pub(crate) mod transactions;
 
 use std::collections::{BTreeMap, VecDeque};
 
 pub use self::config::{ClusterSettings, CreateTopicError, LeaderChoice, TopicConfig};
 pub(crate) use self::config::{MOST_PARTITIONS, check_topic, is_valid_topic_name};
+use self::groups::Groups;
 use self::log::{Log, StoredBatch};
+use self::transactions::Transactions;
 use crate::Moment;
 use crate::broker::Fault;
 use crate::broker::release::Release;
@@ -96,7 +101,13 @@ pub struct Cluster {
     pub(crate) changes: u64,
     /// Faults that are applied by the first broker that receives a request which they concern.
     pub faults: Vec<Fault>,
+    /// The epoch of the finalized features: increases with each change.
+    pub(crate) features_epoch: i64,
     next_producer: i64,
+    /// The transaction coordinators.
+    pub(crate) transactions: Transactions,
+    /// The group coordinators.
+    pub(crate) groups: Groups,
     random: Random,
 }
 
@@ -111,6 +122,8 @@ impl Cluster {
         };
         let members = releases.iter().enumerate().map(member).collect();
         let next_producer = 1_000 + random.below(1_000) as i64;
+        // Of a copy, so that transactions do not change what else is random.
+        let transactions = Transactions::new(random.clone().fork(4));
         Self {
             settings,
             members,
@@ -120,7 +133,10 @@ impl Cluster {
             assigned: Vec::new(),
             changes: 0,
             faults: Vec::new(),
+            features_epoch: 1,
             next_producer,
+            transactions,
+            groups: Groups::default(),
             random,
         }
     }
@@ -307,6 +323,7 @@ impl Cluster {
         for (topic, partition) in self.led_by(id) {
             self.remove_leader(&topic, partition, without_leader, now);
         }
+        self.transactions.coordinators.down(id, without_leader, now);
     }
 
     /// Starts a broker again, possibly with another release.
@@ -358,6 +375,7 @@ impl Cluster {
                 }
             }
         }
+        self.turn_transactions(&up, now);
     }
 
     /// Returns when there is something to do for [`turn`](Self::turn).
@@ -369,6 +387,6 @@ impl Cluster {
             let commit = partition.replicating.front().map(|(at, _)| *at.max(&partition.frozen_until));
             [commit, partition.election_at.filter(|_| anyone_up)]
         });
-        times.flatten().min()
+        times.flatten().chain(self.transactions_wake_at(anyone_up)).min()
     }
 }

@@ -13,6 +13,8 @@ pub(crate) mod code {
     pub(crate) const DUPLICATE: i16 = 46;
     /// INVALID_PRODUCER_EPOCH.
     pub(crate) const INVALID_EPOCH: i16 = 47;
+    /// INVALID_TXN_STATE.
+    pub(crate) const INVALID_TXN_STATE: i16 = 48;
     /// UNKNOWN_PRODUCER_ID.
     pub(crate) const UNKNOWN_PRODUCER: i16 = 59;
 }
@@ -47,10 +49,21 @@ struct Known {
     batches: VecDeque<Remembered>,
 }
 
+/// What a leader remembers of a producer while it asks for its transaction, and until the first batch or a marker of it is
+/// appended (`VerificationStateEntry` of Apache Kafka).
+#[derive(Clone, Copy, Debug)]
+struct Verification {
+    epoch: i16,
+    lowest_sequence: i32,
+    /// It was of a version of level 2 when it began.
+    is_level_2: bool,
+}
+
 /// The producers of a partition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Producers {
     known: BTreeMap<i64, Known>,
+    verifications: BTreeMap<i64, Verification>,
 }
 
 /// The result of checking a batch.
@@ -85,6 +98,9 @@ impl Producers {
             return CheckResult::Refuse(code::INVALID_EPOCH);
         }
         let Some(known) = self.known.get(&stamp.producer) else {
+            if self.is_out_of_order(stamp, false) {
+                return CheckResult::Refuse(code::OUT_OF_ORDER);
+            }
             return match rules.unknown {
                 Some(code) if first != 0 => CheckResult::Refuse(code),
                 _ => CheckResult::Append,
@@ -93,15 +109,18 @@ impl Producers {
         if stamp.epoch < known.epoch {
             return CheckResult::Refuse(code::INVALID_EPOCH);
         }
+        let recent = known.batches.iter().rev().take(rules.remembered).filter(|_| stamp.epoch == known.epoch);
+        if let Some(same) = recent.into_iter().find(|batch| (batch.first, batch.last) == (first, last)) {
+            return CheckResult::Duplicate(same.base_offset);
+        }
+        if self.is_out_of_order(stamp, !known.batches.is_empty()) {
+            return CheckResult::Refuse(code::OUT_OF_ORDER);
+        }
         if stamp.epoch > known.epoch {
             if known.epoch == NO_EPOCH {
                 return CheckResult::Append;
             }
             return if first == 0 { CheckResult::Append } else { CheckResult::Refuse(code::OUT_OF_ORDER) };
-        }
-        let recent = known.batches.iter().rev().take(rules.remembered);
-        if let Some(same) = recent.into_iter().find(|batch| (batch.first, batch.last) == (first, last)) {
-            return CheckResult::Duplicate(same.base_offset);
         }
         let newest = known.batches.back().map_or(-1, |batch| batch.last);
         match first {
@@ -125,6 +144,44 @@ impl Producers {
         }
     }
 
+    /// Records a marker, after which sequences go on if its epoch is the producer's, and otherwise start again.
+    pub(crate) fn ended(&mut self, producer: i64, epoch: i16) {
+        let known = self.known.entry(producer).or_insert_with(|| Known { epoch, batches: VecDeque::new() });
+        if known.epoch < epoch {
+            *known = Known { epoch, batches: VecDeque::new() };
+        }
+    }
+
+    /// Returns the epoch of a producer.
+    #[must_use]
+    pub(crate) fn epoch(&self, producer: i64) -> Option<i16> {
+        self.known.get(&producer).map(|known| known.epoch)
+    }
+
+    /// Records that the transaction of a batch is asked for, by a version of level 2 or not.
+    pub(crate) fn verification_starts(&mut self, stamp: Stamped, is_level_2: bool) {
+        let Stamped { producer, epoch, sequence } = stamp;
+        let begun = Verification { epoch, lowest_sequence: sequence, is_level_2 };
+        let verification = self.verifications.entry(producer).or_insert(begun);
+        if epoch > verification.epoch || epoch == verification.epoch && sequence < verification.lowest_sequence {
+            (verification.epoch, verification.lowest_sequence) = (epoch, sequence);
+        }
+    }
+
+    /// Records that something of a transaction was appended.
+    pub(crate) fn verification_ends(&mut self, producer: i64) {
+        self.verifications.remove(&producer);
+    }
+
+    /// Returns true if a batch is later than another one for whose transaction was asked, or is not the first one of a
+    /// transaction of level 2.
+    fn is_out_of_order(&self, stamp: Stamped, has_batches: bool) -> bool {
+        self.verifications.get(&stamp.producer).is_some_and(|verification| {
+            verification.is_level_2 && stamp.sequence != 0 && !has_batches
+                || stamp.sequence > verification.lowest_sequence
+        })
+    }
+
     /// Forgets all batches but the last of each producer (`ProducerStateManager.writeSnapshot` keeps no more).
     pub(crate) fn truncate_to_last(&mut self) {
         for known in self.known.values_mut() {
@@ -135,6 +192,7 @@ impl Producers {
     /// Forgets all producers: they were inactive for too long, or their records are too old.
     pub(crate) fn forget(&mut self) {
         self.known.clear();
+        self.verifications.clear();
     }
 }
 
@@ -189,5 +247,29 @@ mod tests {
         assert_eq!(producers.check_batch(stamp(-1, 0), 1, NEW), CheckResult::Duplicate(30));
         assert_eq!(producers.check_batch(stamp(-1, 7), 1, NEW), CheckResult::Append);
         assert_eq!(producers.check_batch(stamp(0, 7), 1, NEW), CheckResult::Append);
+    }
+
+    #[test]
+    fn a_transaction_begins_with_its_lowest_sequence_and_at_level_2_with_0() {
+        let mut producers = Producers::default();
+        producers.verification_starts(stamp(0, 5), false);
+        assert_eq!(producers.check_batch(stamp(0, 6), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
+        assert_eq!(producers.check_batch(stamp(0, 5), 1, NEW), CheckResult::Append);
+        producers.verification_starts(stamp(0, 3), false);
+        assert_eq!(producers.check_batch(stamp(0, 5), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
+        producers.verification_ends(7);
+        producers.verification_starts(stamp(0, 3), true);
+        assert_eq!(producers.check_batch(stamp(0, 3), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
+        producers.verification_starts(stamp(0, 0), false);
+        assert_eq!(producers.check_batch(stamp(0, 0), 1, NEW), CheckResult::Append);
+        producers.appended(stamp(0, 0), 1, 10);
+        producers.verification_ends(7);
+        // After a marker with the same epoch sequences go on, with another one they begin again.
+        producers.ended(7, 0);
+        assert_eq!(producers.check_batch(stamp(0, 1), 1, NEW), CheckResult::Append);
+        producers.ended(7, 1);
+        assert_eq!(producers.check_batch(stamp(0, 1), 1, NEW), CheckResult::Refuse(code::INVALID_EPOCH));
+        assert_eq!(producers.check_batch(stamp(1, 1), 1, NEW), CheckResult::Refuse(code::OUT_OF_ORDER));
+        assert_eq!(producers.check_batch(stamp(1, 0), 1, NEW), CheckResult::Append);
     }
 }

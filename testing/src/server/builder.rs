@@ -120,6 +120,33 @@ impl TestClusterBuilder {
         self
     }
 
+    /// Sets the level of the feature `transaction.version`, 0 to 2. The default is 2, Kafka 4.4's. Releases before 4.0 have
+    /// level 0.
+    ///
+    /// # Panics
+    /// There is no such level.
+    #[must_use]
+    pub const fn transaction_version(mut self, level: i16) -> Self {
+        assert!(level >= 0 && level <= 2, "the levels of transaction.version are 0, 1 and 2");
+        self.settings.transaction_version = level;
+        self
+    }
+
+    /// Sets `transaction.max.timeout.ms`, the maximum `transaction.timeout.ms` of producers, in milliseconds. The default is
+    /// Kafka's, 15 minutes.
+    #[must_use]
+    pub const fn transaction_max_timeout_ms(mut self, milliseconds: i32) -> Self {
+        self.settings.transaction_max_timeout_ms = milliseconds;
+        self
+    }
+
+    /// Sets for how long a coordinator that moved answers COORDINATOR_LOAD_IN_PROGRESS, in milliseconds. The default is 0.
+    #[must_use]
+    pub const fn coordinator_load_ms(mut self, milliseconds: u64) -> Self {
+        self.settings.coordinator_load_ms = milliseconds;
+        self
+    }
+
     /// Adds a user of SASL/PLAIN. With any user, clients have to authenticate.
     #[must_use]
     pub fn plain_user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {

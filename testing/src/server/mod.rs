@@ -8,6 +8,7 @@ mod state;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
+mod transactions;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -16,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use self::builder::{TestClusterBuilder, Topic};
-pub use self::log_view::{PartitionLog, StoredRecord};
+pub use self::log_view::{BatchOutcome, PartitionLog, StoredRecord};
 pub use self::memory::MemoryStream;
 pub use self::state::Direction;
 use self::state::{Shared, State, lock};
@@ -205,7 +206,8 @@ impl TestCluster {
     ) -> Option<PartitionLog> {
         self.shared.wait_for(Instant::now().checked_add(limit), |State { engine, .. }| {
             let log = &engine.cluster.partition(topic, partition)?.log;
-            let count: usize = log.stored().iter().map(|stored| stored.info.records as usize).sum();
+            let batches = log.stored().iter().filter(|stored| stored.info.control.is_none());
+            let count: usize = batches.map(|stored| stored.info.records as usize).sum();
             (count >= records).then(|| PartitionLog::from(log))
         })
     }
@@ -283,7 +285,7 @@ impl TestCluster {
         self.shared.change(|engine, now| engine.brokers.iter_mut().for_each(|broker| broker.release_held(now)));
     }
 
-    /// Removes all faults that have not been applied.
+    /// Removes all faults that have not been applied, and writes the markers that are held.
     pub fn end_faults(&self) {
         self.shared.end_faults();
     }

@@ -251,6 +251,7 @@ impl Shared {
         let mut state = lock(&self.state);
         state.cuts.clear();
         state.engine.cluster.faults.clear();
+        state.engine.cluster.release_markers();
         for broker in &mut state.engine.brokers {
             broker.end_faults(true);
             broker.append_delay = Moment::ZERO;

@@ -1,16 +1,23 @@
 //! Kafka's protocol from the broker's side, also usable by an observer of a connection: frames, headers, and the messages
 //! of each API as tables of fields, which can be read and written.
 
+pub mod add_offsets_to_txn;
+pub mod add_partitions_to_txn;
 pub mod api_versions;
 pub mod create_topics;
+pub mod end_txn;
 pub mod fetch;
+pub mod find_coordinator;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_fetch;
 mod primitives;
 pub mod produce;
 pub mod sasl;
 mod schema;
+pub mod txn_offset_commit;
 
 use bytes::{Bytes, BytesMut};
 
