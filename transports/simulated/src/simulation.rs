@@ -114,6 +114,8 @@ impl Simulation {
                 replication_ms: Some(3),
                 leaders: LeaderChoice::Random,
                 cluster_id: Some("kafka-batch-simulated".into()),
+                marker_ms: Some(8),
+                coordinator_load_ms: 5,
                 ..ClusterSettings::default()
             },
             topics: Vec::new(),
