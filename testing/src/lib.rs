@@ -65,7 +65,8 @@
 //! - Topics that are created on request have leaders at once.
 //! - A transaction coordinator's log is replicated at once, and markers are written at once unless a test
 //!   [holds](TestCluster::hold_markers) them or the cluster is [simulated]. A transaction is aborted when its time is over, not up to
-//!   ten seconds later. The topics of the coordinators are not listed; `WriteTxnMarkers` is not a request.
+//!   ten seconds later. Leaders answer CONCURRENT_TRANSACTIONS at once, and not after trying for 100 ms. The topics of the
+//!   coordinators are not listed; `WriteTxnMarkers` is not a request.
 //! - Timestamps are not limited, unless a topic says so.
 //!
 //! Everything from the network is hostile: lengths and counts are compared with the bytes that are there, a request is
