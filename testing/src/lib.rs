@@ -105,8 +105,8 @@ pub use broker::{ReceivedRequest, RequestedTopic};
 pub use cluster::CreateTopicError;
 pub use cluster::groups::CommittedOffset;
 pub use cluster::log::StoredBatch;
-pub use cluster_fault::{ClusterFault, FaultPlan};
 pub use cluster::transactions::{CoordinatorKind, Transaction, TransactionState};
+pub use cluster_fault::{ClusterFault, FaultPlan};
 pub use control::ControlKind;
 pub use mock::{Failure, MockPending, MockTransport, MockTransportBuilder, Response, SentBatch};
 pub use server::{

@@ -224,7 +224,7 @@ pub enum FalseMetadata {
 /// Rust code that makes the same value.
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, api, after, times, client_id, topic, partition } = self;
+        let Self { kind, api, after, times, client_id, topic, partition, transactional_id } = self;
         f.write_str("Fault::new(FaultKind::")?;
         match kind {
             FaultKind::RejectRecords { positions } => write!(f, "RejectRecords {{ positions: vec!{positions:?} }}")?,
@@ -240,6 +240,7 @@ impl fmt::Debug for Fault {
         client_id.iter().try_for_each(|id| write!(f, ".client_id({id:?})"))?;
         topic.iter().try_for_each(|topic| write!(f, ".topic({topic:?})"))?;
         partition.iter().try_for_each(|partition| write!(f, ".partition({partition})"))?;
+        transactional_id.iter().try_for_each(|id| write!(f, ".transactional_id({id:?})"))?;
         if *after > 0 {
             write!(f, ".after({after})")?;
         }
