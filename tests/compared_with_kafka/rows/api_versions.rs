@@ -5,7 +5,7 @@ use kafka_batch_witnesses::kafka_protocol::messages::ApiVersionsRequest;
 use crate::requests::text;
 use crate::table::{Row, Table, framed};
 
-const FEATURES: &str = "the cluster has no features that could be upgraded";
+const FEATURES: &str = "the cluster has no feature but `transaction.version`";
 
 fn client(name: &str, version: &str) -> ApiVersionsRequest {
     ApiVersionsRequest::default().with_client_software_name(text(name)).with_client_software_version(text(version))
