@@ -300,21 +300,11 @@ pub(crate) fn transactional_stamp(records: &[u8]) -> Option<Stamped> {
     stamp(records).filter(|_| i16_at(records, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0)
 }
 
-/// Returns true if any batch of a record set is part of a transaction.
+/// Returns true if the first batch of a record set is part of a transaction: Kafka looks at no other.
 pub(crate) fn is_transactional(records: &[u8]) -> bool {
-    let mut rest = records;
-    loop {
-        if rest.len() >= at::RECORDS
-            && rest[at::MAGIC] == 2
-            && i16_at(rest, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0
-        {
-            return true;
-        }
-        match first_size(rest) {
-            Ok(Some(size)) => rest = &rest[size..],
-            _ => return false,
-        }
-    }
+    matches!(first_size(records), Ok(Some(size)) if size >= at::LAST_OFFSET_DELTA)
+        && records[at::MAGIC] == 2
+        && i16_at(records, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0
 }
 
 /// Checks messages of magic 0 and 1.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
-use crate::normalise::{NORMALISERS, ORDER, OTHER_APIS};
+use crate::normalise::{NORMALISERS, ORDER, OTHERS};
 use crate::table::{Difference, Row, Table};
 
 /// The variable with which the file is written.
@@ -36,7 +36,7 @@ fn markdown(table: &Table) -> String {
         .unwrap();
     text.push_str("\n## Not compared\n\n| what | why |\n|---|---|\n");
     let rules = NORMALISERS.iter().map(|rule| (rule.name, rule.why));
-    for (name, why) in rules.chain([ORDER, OTHER_APIS]) {
+    for (name, why) in rules.chain([ORDER, OTHERS]) {
         writeln!(text, "| {name} | {why} |").unwrap();
     }
     text.push_str("\n## Requests\n\n| request | API | version | |\n|---|---|--:|---|\n");

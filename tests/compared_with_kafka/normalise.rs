@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use kafka_batch_testing::ApiKey;
 use kafka_batch_witnesses::kafka_protocol::messages::{
-    ApiVersionsResponse, CreateTopicsResponse, FetchResponse, MetadataResponse, ProduceResponse,
+    ApiVersionsResponse, CreateTopicsResponse, FetchResponse, MetadataResponse, ProduceResponse, TopicName,
 };
 
 use crate::fields::{self, Field};
@@ -54,8 +54,9 @@ pub(crate) const NORMALISERS: &[Normaliser] = &[
         name: "producer ids",
         why: "a cluster chooses them",
         replacement: |context, field| {
-            let is_assigned = context.api == "InitProducerId" && field.name() == "producer_id";
-            (is_assigned && !field.value.starts_with('-')).then_some("a producer id")
+            let is_new = context.api == "InitProducerId" && !field.value.starts_with('-');
+            let is_own = field.value == context.target.producer.0.to_string();
+            (field.name() == "producer_id" && (is_new || is_own)).then_some("a producer id")
         },
     },
     Normaliser {
@@ -68,6 +69,13 @@ pub(crate) const NORMALISERS: &[Normaliser] = &[
                 _ => false,
             };
             (is_time && is_now(&field.value)).then_some("the time")
+        },
+    },
+    Normaliser {
+        name: "the epoch of features",
+        why: "it counts changes of the cluster's metadata, of other things, too",
+        replacement: |_, field| {
+            (field.name() == "finalized_features_epoch" && !field.value.starts_with('-')).then_some("an epoch")
         },
     },
     Normaliser {
@@ -90,8 +98,10 @@ pub(crate) const ORDER: (&str, &str) = (
     "order",
     "that of topics, partitions and APIs in a response, which the protocol leaves open: sorted by name and number",
 );
-pub(crate) const OTHER_APIS: (&str, &str) =
-    ("other APIs", "those that the cluster does not have at all; the versions of all others are compared");
+pub(crate) const OTHERS: (&str, &str) = (
+    "other APIs, features and topics",
+    "those that the cluster does not have at all: the versions of all others are compared; Kafka's internal topics",
+);
 
 /// Applies the rules for values.
 pub(crate) fn normalise(all: &mut [Field], api: &str, target: &Target) {
@@ -132,6 +142,9 @@ pub(crate) fn fields_of<T: std::fmt::Debug + 'static>(response: &mut T) -> Vec<F
             (topic.name.clone(), topic.partition_responses.first().map(|partition| partition.index))
         });
     } else if let Some(response) = any.downcast_mut::<MetadataResponse>() {
+        // v0 does not say which ones are internal.
+        let is_internal = |name: &TopicName| matches!(&***name, "__consumer_offsets" | "__transaction_state");
+        response.topics.retain(|topic| !topic.name.as_ref().is_some_and(is_internal));
         response.topics.sort_by(|a, b| (&a.name, a.error_code).cmp(&(&b.name, b.error_code)));
         for topic in &mut response.topics {
             topic.partitions.sort_by_key(|partition| partition.partition_index);
@@ -141,6 +154,8 @@ pub(crate) fn fields_of<T: std::fmt::Debug + 'static>(response: &mut T) -> Vec<F
     } else if let Some(response) = any.downcast_mut::<ApiVersionsResponse>() {
         response.api_keys.retain(|api| ApiKey::from_code(api.api_key).is_some());
         response.api_keys.sort_by_key(|api| api.api_key);
+        response.supported_features.retain(|feature| &*feature.name == "transaction.version");
+        response.finalized_features.retain(|feature| &*feature.name == "transaction.version");
     } else if let Some(response) = any.downcast_mut::<FetchResponse>() {
         response.responses.sort_by_key(|topic| topic.topic.clone());
         for (topic, data) in response.responses.iter_mut().enumerate() {

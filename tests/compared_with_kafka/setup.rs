@@ -5,11 +5,13 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_batch_witnesses::kafka_protocol::messages::{InitProducerIdRequest, ResponseHeader};
+use kafka_batch_witnesses::kafka_protocol::messages::{
+    FindCoordinatorRequest, InitProducerIdRequest, InitProducerIdResponse, ResponseHeader, TransactionalId,
+};
 use kafka_batch_witnesses::kafka_protocol::protocol::{Decodable as _, HeaderVersion as _};
 
 use crate::exchange::frame;
-use crate::requests::{create, fetch, fetch_topic, fetched, metadata, new_topic};
+use crate::requests::{create, fetch, fetch_topic, fetched, metadata, new_topic, text};
 use crate::table::{Asked, encoded, framed};
 use crate::target::Target;
 
@@ -29,6 +31,9 @@ pub(crate) const NARROW_MS: &str = "3600000";
 /// A batch must not have more than [`SMALL_BYTES`].
 pub(crate) const SMALL: &str = "small";
 pub(crate) const SMALL_BYTES: usize = 200;
+
+/// Its producer has the epoch 1, and no transaction.
+pub(crate) const TRANSACTIONAL_ID: &str = "transactional";
 
 /// A topic: its name, the number of its partitions, and its settings.
 type Topic = (&'static str, i32, &'static [(&'static str, &'static str)]);
@@ -65,9 +70,22 @@ pub(crate) fn create_topics(target: &mut Target, plain_partitions: i32) {
         assert!(Instant::now() < deadline, "{} has no leaders for all partitions", target.name);
         thread::sleep(Duration::from_millis(20));
     }
-    // Kafka has to get its first block of producer ids.
-    while wire.ask(4, &InitProducerIdRequest::default().with_transactional_id(None)).error_code != 0 {
-        assert!(Instant::now() < deadline, "{} assigns no producer ids", target.name);
+    // Kafka has to get its first block of producer ids, and to create the topics of its coordinators. The second time the epoch
+    // is 1, so that there is an older one.
+    let of_group = FindCoordinatorRequest::default().with_key(text("group"));
+    let transactional = InitProducerIdRequest::default()
+        .with_transactional_id(Some(TransactionalId(text(TRANSACTIONAL_ID))))
+        .with_transaction_timeout_ms(600_000);
+    while target.producer.1 != 1 {
+        let group = wire.ask(3, &of_group);
+        let of_id = of_group.clone().with_key(text(TRANSACTIONAL_ID)).with_key_type(1);
+        let producer = if group.error_code == 0 && wire.ask(3, &of_id).error_code == 0 {
+            wire.ask(4, &transactional)
+        } else {
+            InitProducerIdResponse::default().with_error_code(group.error_code)
+        };
+        target.producer = (*producer.producer_id, producer.producer_epoch);
+        assert!(Instant::now() < deadline, "{} assigns no producer ids: {producer:?}", target.name);
         thread::sleep(Duration::from_millis(20));
     }
     let described = wire.ask(12, &metadata(12, Some(&[]), false));

@@ -6,18 +6,20 @@ use std::fmt::Debug;
 /// An id that no topic has.
 pub(crate) const UNKNOWN_ID: [u8; 16] = *b"no topic has it!";
 
-/// A cluster, with what differs between clusters in the requests: the ids of its topics, and its own.
+/// A cluster, with what differs between clusters in the requests: the ids of its topics, of a producer, and its own.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) name: &'static str,
     pub(crate) address: String,
     pub(crate) cluster_id: String,
+    /// The producer id and epoch of [`crate::setup::TRANSACTIONAL_ID`].
+    pub(crate) producer: (i64, i16),
     pub(crate) topic_ids: BTreeMap<String, [u8; 16]>,
 }
 
 impl Target {
     pub(crate) fn new(name: &'static str, address: String) -> Self {
-        Self { name, address, cluster_id: String::new(), topic_ids: BTreeMap::new() }
+        Self { name, address, cluster_id: String::new(), producer: (-1, -1), topic_ids: BTreeMap::new() }
     }
 
     /// Returns a target that does not exist.

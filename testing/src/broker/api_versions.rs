@@ -86,12 +86,14 @@ impl Broker {
     /// Lists the levels of `transaction.version` (KIP-584), in brokers that have it.
     fn features(&self, version: i16, cluster: &Cluster, body: &mut ApiVersionsResponse) {
         let max_version = self.release.transaction_level();
-        if max_version == 0 {
+        if max_version == 0 || body.error_code != 0 {
             return;
         }
-        // Clients before v4 of this API cannot read a lowest level of 0.
-        let min_version = i16::from(version < 4);
-        body.supported_features = vec![SupportedFeature { name: TRANSACTION_VERSION.into(), min_version, max_version }];
+        // Clients before v4 of this API cannot read a lowest level of 0: the feature is left out.
+        if version >= 4 {
+            let name = TRANSACTION_VERSION.into();
+            body.supported_features = vec![SupportedFeature { name, min_version: 0, max_version }];
+        }
         body.finalized_features_epoch = cluster.features_epoch;
         let level = cluster.transaction_level();
         // A feature of level 0 is not finalized.

@@ -72,7 +72,7 @@ impl Broker {
     ) -> Result<(i32, String, u16), i16> {
         if cluster.transactions.coordinators.epoch(kind, key).is_none() {
             let ready_at = call.now + self.variation.creation(&mut self.random);
-            cluster.transactions.coordinators.ask_for(kind, key, ready_at);
+            cluster.transactions.coordinators.ask_for(kind, ready_at);
             if ready_at == call.now {
                 cluster.turn(call.now);
             }

@@ -5,8 +5,6 @@ use kafka_batch_witnesses::kafka_protocol::messages::ApiVersionsRequest;
 use crate::requests::text;
 use crate::table::{Row, Table, framed};
 
-const FEATURES: &str = "the cluster has no feature but `transaction.version`";
-
 fn client(name: &str, version: &str) -> ApiVersionsRequest {
     ApiVersionsRequest::default().with_client_software_name(text(name)).with_client_software_version(text(version))
 }
@@ -26,24 +24,17 @@ fn v5(cluster_id: Option<&str>, node_id: i32) -> Vec<u8> {
     body
 }
 
-/// A response lists features from v3 on.
-fn lists_features(row: &mut Row) {
-    row.differs("supported_features", FEATURES)
-        .differs("finalized_features_epoch", FEATURES)
-        .differs("finalized_features", FEATURES);
-}
-
 pub(crate) fn add(table: &mut Table) {
     for version in 0..3 {
         table.ask(format!("versions, in v{version}"), version, ApiVersionsRequest::default());
     }
     for version in 3..=4 {
-        lists_features(table.ask(format!("versions, in v{version}"), version, client("test", "1.0")));
+        table.ask(format!("versions, in v{version}"), version, client("test", "1.0"));
     }
     fn one<'a>(table: &'a mut Table, name: &str, cluster_id: Option<&str>, node_id: i32) -> &'a mut Row {
         table.by_hand::<ApiVersionsRequest>(name, 5, v5(cluster_id, node_id)).responds_in(4)
     }
-    lists_features(one(table, "versions, in v5", None, -1));
+    one(table, "versions, in v5", None, -1);
     one(table, "versions, of broker 1", None, 1);
     one(table, "versions, of a broker that does not exist", None, 77);
     one(table, "versions, of another cluster", Some("another"), -1);
@@ -54,9 +45,6 @@ pub(crate) fn add(table: &mut Table) {
                 framed::<ApiVersionsRequest>(5, &v5(Some(&target.cluster_id), node_id))
             });
         row.responds_in(4);
-        if node_id == 1 {
-            lists_features(row);
-        }
     }
     for version in [6, 100, i16::MAX, -1, i16::MIN] {
         let body = if version < 3 { Vec::new() } else { v5(None, -1) };
@@ -71,13 +59,13 @@ pub(crate) fn add(table: &mut Table) {
         table.ask(format!("versions, for a client with the version {version:?}"), 4, client("a", version));
     }
     for name in ["a", "A.b-c.9", "0"] {
-        lists_features(table.ask(format!("versions, for a client with the odd name {name:?}"), 3, client(name, "x-1")));
+        table.ask(format!("versions, for a client with the odd name {name:?}"), 3, client(name, "x-1"));
     }
     let body = b"\x05test\x021\x01\x09\x03abc".to_vec();
-    lists_features(table.by_hand::<ApiVersionsRequest>("versions, with a tagged field that does not exist", 3, body));
+    table.by_hand::<ApiVersionsRequest>("versions, with a tagged field that does not exist", 3, body);
     table.by_hand::<ApiVersionsRequest>("versions, with bytes after the body", 0, [1, 2, 3]);
     let more = b"\x05test\x021\x00more";
-    lists_features(table.by_hand::<ApiVersionsRequest>("versions, with bytes after the body, in v3", 3, *more));
+    table.by_hand::<ApiVersionsRequest>("versions, with bytes after the body, in v3", 3, *more);
     table.by_hand::<ApiVersionsRequest>("versions, with a body that ends early", 3, *b"\x05te");
     table.by_hand::<ApiVersionsRequest>("versions, with a null name", 3, *b"\x00\x021\x00");
     table.by_hand::<ApiVersionsRequest>("versions, without a body in v3", 3, Vec::new());

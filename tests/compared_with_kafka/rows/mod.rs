@@ -12,6 +12,7 @@ mod list_offsets;
 mod metadata;
 mod produce;
 mod sasl;
+mod transactions;
 
 use crate::table::Table;
 
@@ -28,6 +29,7 @@ pub(crate) fn table() -> Table {
     batches::add(&mut table);
     limits::add(&mut table);
     idempotence::add(&mut table);
+    transactions::add(&mut table);
     list_offsets::add(&mut table);
     fetch::add(&mut table);
     table

@@ -34,7 +34,7 @@ struct Slot {
     loaded_at: Moment,
 }
 
-/// The coordinators of those partitions that were asked for.
+/// The coordinators of all partitions of the topics that exist: Kafka creates one when the first coordinator is asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Coordinators {
     slots: BTreeMap<(CoordinatorKind, i32), Slot>,
@@ -47,14 +47,13 @@ fn partition_of(key: &str) -> i32 {
 }
 
 impl Coordinators {
-    /// Makes sure that a coordinator is elected at this time, if none was asked for before.
-    pub(crate) fn ask_for(&mut self, kind: CoordinatorKind, key: &str, ready_at: Moment) {
-        self.slots.entry((kind, partition_of(key))).or_insert(Slot {
-            leader: None,
-            epoch: -1,
-            election_at: Some(ready_at),
-            loaded_at: Moment::ZERO,
-        });
+    /// Makes sure that coordinators are elected at this time, if none was asked for before.
+    pub(crate) fn ask_for(&mut self, kind: CoordinatorKind, ready_at: Moment) {
+        if self.slots.contains_key(&(kind, 0)) {
+            return;
+        }
+        let slot = Slot { leader: None, epoch: -1, election_at: Some(ready_at), loaded_at: Moment::ZERO };
+        self.slots.extend((0..PARTITIONS).map(|partition| ((kind, partition), slot.clone())));
     }
 
     /// Returns the coordinator.
@@ -88,7 +87,7 @@ impl Coordinators {
 
     /// Makes another broker the coordinator, or none. Loading takes `load`.
     pub(crate) fn set(&mut self, kind: CoordinatorKind, key: &str, leader: Option<i32>, now: Moment, load: Moment) {
-        self.ask_for(kind, key, now);
+        self.ask_for(kind, now);
         let Some(slot) = self.slots.get_mut(&(kind, partition_of(key))) else { return };
         slot.election_at = None;
         if slot.leader != leader {
@@ -149,9 +148,9 @@ mod tests {
         let mut all = Coordinators::default();
         let (load, second) = (Moment::from_millis(30), Moment::from_secs(1));
         assert_eq!(all.check(KIND, "a", Some(1), Moment::ZERO), Err(16), "nobody asked for it");
-        all.ask_for(KIND, "a", second);
+        all.ask_for(KIND, second);
         assert_eq!((all.wakes_at(), all.leader(KIND, "a")), (Some(second), None));
-        assert_eq!(all.turn(&[1, 2], load, second), 1);
+        assert_eq!(all.turn(&[1, 2], load, second), 50, "all of the topic's partitions");
         let leader = all.leader(KIND, "a").unwrap();
         assert_eq!(all.check(KIND, "a", Some(leader), second), Ok(0));
         assert_eq!(all.check(KIND, "a", Some(3 - leader), second), Err(16));
@@ -159,7 +158,7 @@ mod tests {
         all.down(leader, load, second);
         assert_eq!(all.check(KIND, "a", Some(leader), second), Err(16));
         assert_eq!(all.check(KIND, "a", None, second), Err(15));
-        assert_eq!(all.turn(&[3 - leader], load, second + load), 1);
+        assert_eq!(all.turn(&[3 - leader], load, second + load), 25);
         assert_eq!(all.check(KIND, "a", Some(3 - leader), second + load), Err(14));
         assert_eq!(all.check(KIND, "a", None, second + load * 2), Ok(1));
         assert_eq!(all.available_at(KIND, "a"), Some(second + load * 2));

@@ -125,11 +125,9 @@ impl Cluster {
     ) -> Result<(), i16> {
         let coordinator_epoch = self.transactions.check(id, broker, now)?;
         let current = self.transactions.known(id, coordinator_epoch)?.metadata.clone();
-        for participant in participants {
-            if let Participant::Group(group) = participant {
-                // It will write the marker.
-                self.transactions.coordinators.ask_for(CoordinatorKind::Group, group, now);
-            }
+        if participants.iter().any(|participant| matches!(participant, Participant::Group(_))) {
+            // It will write the marker.
+            self.transactions.coordinators.ask_for(CoordinatorKind::Group, now);
         }
         if let Some(next) = transition::add(&current, producer, epoch, participants, now)? {
             self.check_level(id, protocol, coordinator_epoch)?;
