@@ -8,7 +8,7 @@ use kafka_batch_core::message::RecordComposer;
 use kafka_batch_core::{Append, AppendError, BatchOptions, Record as CoreRecord, SealedBatch};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::aiokafka::Builder;
 use crate::call::Args;
@@ -55,6 +55,15 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Arg<'py> {
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Self::Error> {
         Ok(Self::Given(object.to_owned()))
+    }
+}
+
+/// Refuses keywords that a method does not have. Those that take any number of messages have `**others`, because PyO3 then uses
+/// the tuple of arguments that Python passes, and otherwise copies it.
+fn no_others(method: &str, others: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    match others.and_then(|others| others.keys().into_iter().next()) {
+        None => Ok(()),
+        Some(name) => Err(PyTypeError::new_err(format!("{method}() got an unexpected keyword argument '{name}'"))),
     }
 }
 
@@ -186,7 +195,7 @@ impl KafkaBatch {
         let compressed = compression_type.is_some_and(|codec| codec != "none");
         let flags = Flags { transactional: is_transactional.unwrap_or(false), compressed };
         let this = Self::with_state(State::Open(batch), options, flags);
-        this.extend(py, messages, timestamp_ms, headers, reply_to, correlation_id, key)?;
+        this.extend(py, messages, timestamp_ms, headers, reply_to, correlation_id, key, None)?;
         Ok(this)
     }
 
@@ -224,7 +233,7 @@ impl KafkaBatch {
     }
 
     #[pyo3(signature = (
-        *messages, timestamp_ms = None, headers = None, reply_to = "", correlation_id = None, key = None,
+        *messages, timestamp_ms = None, headers = None, reply_to = "", correlation_id = None, key = None, **others,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn extend(
@@ -236,13 +245,15 @@ impl KafkaBatch {
         reply_to: &str,
         correlation_id: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
+        others: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
+        no_others("extend", others)?;
         let args = Args { timestamp_ms, headers, reply_to, correlation_id, key };
         fill::extend(py, &self.shared, messages, &args, false)
     }
 
     #[pyo3(signature = (
-        *messages, timestamp_ms = None, headers = None, reply_to = "", correlation_id = None, key = None,
+        *messages, timestamp_ms = None, headers = None, reply_to = "", correlation_id = None, key = None, **others,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn try_extend(
@@ -254,7 +265,9 @@ impl KafkaBatch {
         reply_to: &str,
         correlation_id: Option<&str>,
         key: Option<&Bound<'_, PyAny>>,
+        others: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
+        no_others("try_extend", others)?;
         let args = Args { timestamp_ms, headers, reply_to, correlation_id, key };
         fill::extend(py, &self.shared, messages, &args, true)
     }

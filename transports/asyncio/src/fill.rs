@@ -14,8 +14,8 @@ use crate::errors::Refusal;
 use crate::message::{Body, Kind};
 use crate::shared::{Shared, State};
 
-/// So many messages of a sequence are read at first, then twice as many each time, and at most `MAX_CHUNK`. A sequence may
-/// be much longer than what fits into the batch.
+/// So many messages of a sequence are read at first, then as many as the batch has room for if the next ones are as large, and
+/// at most `MAX_CHUNK`. A sequence may be much longer than what fits into the batch.
 const MIN_CHUNK: usize = 64;
 const MAX_CHUNK: usize = 4096;
 
@@ -26,6 +26,12 @@ const MIN_RUN: usize = 4;
 struct Filled {
     taken: usize,
     refusal: Option<Refusal>,
+}
+
+/// The number of messages to read next, after so many took so many bytes.
+fn next_chunk(taken: usize, bytes: usize, room: usize) -> usize {
+    let fitting = room.saturating_mul(taken) / bytes.max(1);
+    fitting.saturating_add(1).clamp(MIN_CHUNK, MAX_CHUNK) // and the one that does not fit
 }
 
 /// Appends messages in order, up to the first one that is refused; with `all_or_none`, none if one is refused.
@@ -48,7 +54,7 @@ pub(crate) fn extend(
         if all_or_none && failure.is_some() {
             return encoding(bodies.len(), failure);
         }
-        let filled = append_to(shared, py, &bodies, &mut RecordComposer::new(*defaults), all_or_none);
+        let (filled, ..) = append_to(shared, py, &bodies, &mut RecordComposer::new(*defaults), all_or_none);
         match filled.refusal {
             Some(refusal) => Err(refusal.into_exception(py, Some(filled.taken))),
             None => encoding(filled.taken, failure),
@@ -77,12 +83,12 @@ pub(crate) fn fill_from(
         loop {
             let at = start.saturating_add(taken);
             let chunk = messages.get_slice(at, at.saturating_add(size))?.to_tuple()?;
-            size = MAX_CHUNK.min(size * 2);
             if chunk.is_empty() {
                 return Ok(taken);
             }
             let (bodies, failure) = read_up_to_owned(&chunk, args.has_key());
-            let filled = append_to(shared, py, &bodies, &mut composer, false);
+            let (filled, bytes, room) = append_to(shared, py, &bodies, &mut composer, false);
+            size = next_chunk(filled.taken, bytes, room);
             taken += filled.taken;
             let position = Some(start + taken);
             match (filled.refusal, failure) {
@@ -109,7 +115,7 @@ fn read_all<'a>(messages: &'a Bound<'_, PyTuple>, has_key: bool) -> (Vec<Body<'a
 
 /// As [`read_all`], and up to the first that Python code encoded: that may be expensive, and the batch full before it.
 fn read_up_to_owned<'a>(messages: &'a Bound<'_, PyTuple>, has_key: bool) -> (Vec<Body<'a>>, Option<PyErr>) {
-    let mut bodies = Vec::new();
+    let mut bodies = Vec::with_capacity(messages.len());
     for message in messages.iter_borrowed() {
         match Body::read(message, has_key) {
             Ok(body) => {
@@ -125,26 +131,28 @@ fn read_up_to_owned<'a>(messages: &'a Bound<'_, PyTuple>, has_key: bool) -> (Vec
     (bodies, None)
 }
 
+/// Appends messages. Returns also the bytes that they took, and the room that is left.
 fn append_to(
     shared: &Shared,
     py: Python<'_>,
     bodies: &[Body<'_>],
     composer: &mut RecordComposer<'_>,
     all_or_none: bool,
-) -> Filled {
+) -> (Filled, usize, usize) {
     let now = SystemTime::now();
     shared.access(py, |state| {
         let State::Open(batch) = state else {
-            return Filled { taken: 0, refusal: (!bodies.is_empty()).then_some(Refusal::Closed) };
+            return (Filled { taken: 0, refusal: (!bodies.is_empty()).then_some(Refusal::Closed) }, 0, 0);
         };
         batch.set_now(now);
+        let before = batch.size();
         let mark = all_or_none.then(|| batch.mark());
         let filled = append_runs(batch, bodies, composer);
         if let (Some(mark), Some(_)) = (mark, &filled.refusal) {
             // A closed batch cannot be rolled back, and has taken nothing.
             let _ = batch.rollback(&mark);
         }
-        filled
+        (filled, batch.size() - before, batch.room())
     })
 }
 

@@ -61,7 +61,8 @@ pub(crate) struct Owned {
 impl<'a> Body<'a> {
     /// Reads a message. This may run Python code. `has_key` says whether the call sets a key.
     pub(crate) fn read(object: Borrowed<'a, '_, PyAny>, has_key: bool) -> PyResult<Self> {
-        if object.is_instance_of::<PyBytes>() {
+        // The usual types first, by comparing pointers: to ask for subclasses takes a call of the interpreter.
+        if object.is_exact_instance_of::<PyBytes>() || object.is_instance_of::<PyBytes>() {
             return Ok(Self::Bytes(object.extract::<&'a [u8]>()?));
         }
         if object.is_instance_of::<PyString>() {

@@ -25,6 +25,7 @@ from kafka_batch import (
     SealError,
     SendError,
 )
+from kafka_batch._driver import Connection
 from kafka_batch._native import setting_names
 from kafka_batch._settings import Settings
 from kafka_batch.testing import Cluster
@@ -361,7 +362,7 @@ def test_settings_have_their_kafka_names() -> None:
     )
     assert Producer(bootstrap_servers="a", batch_size=300).batch().room() == 300 - 61
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"linger": 5}, "linger"),
+        ({"linger": 5}, "did you mean linger_ms"),
         ({"acks": "most"}, "acks"),
         ({"acks": 1, "enable_idempotence": True}, "idempotence needs acks=all"),
         ({"sasl_username": "me"}, "sasl"),
@@ -397,6 +398,34 @@ def test_compression_in_a_thread_keeps_the_batch(cluster: Cluster) -> None:
 
     run(main)
     assert values(cluster, "t", 2) == [f"value {n}".encode() for n in range(10_000)]
+
+
+@pytest.mark.parametrize(("acks", "size", "writes"), [("all", 1000, [5]), ("0", 1000, [1]), ("all", 100_000, [1, 1, 1, 1, 1])])
+def test_short_frames_are_written_together(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, acks: str, size: int, writes: list[int]
+) -> None:
+    async def main() -> None:
+        settings = {"acks": acks, "batch_size": size * 2}
+        async with Producer(bootstrap_servers=cluster.bootstrap_servers, **settings) as producer:  # type: ignore[arg-type]
+            await producer.publish_batch("connects", topic="t", partition=0)
+            written: list[int] = []
+            transmit = Connection.transmit
+
+            def counting(self: Connection, data: bytes, frames: int) -> None:
+                written.append(frames)
+                transmit(self, data, frames)
+
+            monkeypatch.setattr(Connection, "transmit", counting)
+            batches = [KafkaBatch(f"{n}".ljust(size), batch_size=size * 2) for n in range(6)]
+            futures = [await producer.send_batch(batch, "t", partition=0) for batch in batches]
+            await futures[0]
+            assert written[: len(writes)] == writes, "at most five are in flight, or one if nothing is acknowledged"
+            await asyncio.gather(*futures)
+            assert sum(written) == 6
+
+    run(main)
+    cluster.wait_for_records(7, "t", 0)
+    assert values(cluster)[1:] == [f"{n}".ljust(size).encode() for n in range(6)]
 
 
 def test_uvloop_runs_it(cluster: Cluster) -> None:

@@ -98,7 +98,7 @@ class Driver:
             if kind == "transmit":
                 connection = self._connections.get(action[1])
                 if connection is not None:
-                    connection.transmit(action[2])
+                    connection.transmit(action[2], action[3])
             elif kind == "result":
                 self._complete(action[1], action[2], None)
             elif kind == "error":
@@ -286,13 +286,13 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._report_writes()
 
-    def transmit(self, frame: bytes) -> None:
-        """Write a frame."""
+    def transmit(self, data: bytes, frames: int) -> None:
+        """Write so many frames."""
         if self._transport is None:
             return
-        self._transport.write(frame)
+        self._transport.write(data)
         if self._reports_writes:
-            self._unreported += 1
+            self._unreported += frames
             if not self._is_paused:
                 self._report_writes()
 

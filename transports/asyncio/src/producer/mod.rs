@@ -282,7 +282,7 @@ impl State {
                     }
                     ExternalStep::Transmit { connection, bytes } => {
                         if let Some(connection) = connections.number(connection) {
-                            actions.push(Action::Transmit { connection, bytes });
+                            actions::push_frame(actions, connection, bytes);
                         }
                     }
                     ExternalStep::Close(connection) => {
