@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal, TypedDict
+
+from ._native import setting_names
+from .errors import ConfigError
 
 
 class Settings(TypedDict, total=False):
@@ -43,7 +47,13 @@ class Settings(TypedDict, total=False):
 
 
 def to_kafka(settings: dict[str, object]) -> list[tuple[str, str]]:
-    """Return settings as the native part takes them. What is ``None`` is left out."""
+    """Return settings as the native part takes them. What is ``None`` is left out. Raises `ConfigError` for other names."""
+    known = [name.replace(".", "_") for name in setting_names()]
+    for name in settings:
+        if name not in known:
+            similar = get_close_matches(name, known, 1)
+            hint = f"; did you mean {similar[0]}?" if similar else ""
+            raise ConfigError(f"there is no setting {name}{hint} (they have Kafka's names, with underscores)")
     return [(name.replace("_", "."), _text(value)) for name, value in settings.items() if value is not None]
 
 
