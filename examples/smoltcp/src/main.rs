@@ -93,6 +93,11 @@ fn interface() -> Interface {
     interface
 }
 
+/// Drops everything but the machine.
+fn alone(driver: Driver<Link>) -> Machine {
+    driver.machine
+}
+
 fn publish(broker: SocketAddrV4, records: u32) -> Result<(), String> {
     let (before, _) = HEAP.used();
     let start = system::monotonic();
@@ -145,13 +150,14 @@ fn publish(broker: SocketAddrV4, records: u32) -> Result<(), String> {
         if let Some(error) = failed {
             return Err(error);
         }
-        if !is_flushed && !(made_room && rejected.is_some()) {
+        let has_work = is_flushed || made_room && rejected.is_some();
+        if !has_work {
             system::wait(deadline.map(|deadline| deadline.since(now())));
         }
     }
     drop((batch, values));
     let (_, peak) = HEAP.used();
-    let mut machine = (|driver: Driver<Link>| driver.machine)(driver); // drops the sockets
+    let mut machine = alone(driver);
     let idle = HEAP.used().0 - before;
     let _ = writeln!(
         Text,
