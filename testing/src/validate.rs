@@ -295,16 +295,17 @@ const fn no_records(magic: Magic, codec: Codec) -> BatchInfo {
     BatchInfo { records: 0, magic, codec, stamp: None, is_transactional: false, control: None }
 }
 
-/// Returns the stamp of a batch of magic 2 that is part of a transaction, which may be invalid otherwise.
-pub(crate) fn transactional_stamp(records: &[u8]) -> Option<Stamped> {
-    stamp(records).filter(|_| i16_at(records, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0)
+/// Returns true if the first batch of a record set is part of a transaction.
+pub(crate) fn is_transactional(records: &[u8]) -> bool {
+    let size = first_size(records).ok().flatten().unwrap_or(0);
+    let has_attributes = size >= at::LAST_OFFSET_DELTA && records[at::MAGIC] == 2;
+    has_attributes && i16_at(records, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0
 }
 
-/// Returns true if the first batch of a record set is part of a transaction: Kafka looks at no other.
-pub(crate) fn is_transactional(records: &[u8]) -> bool {
-    matches!(first_size(records), Ok(Some(size)) if size >= at::LAST_OFFSET_DELTA)
-        && records[at::MAGIC] == 2
-        && i16_at(records, at::ATTRIBUTES) & attribute::TRANSACTIONAL != 0
+/// Returns the stamp of the first batch, if it is part of a transaction. It may be invalid otherwise.
+pub(crate) fn transactional_stamp(records: &[u8]) -> Option<Stamped> {
+    let size = first_size(records).ok().flatten()?;
+    stamp(&records[..size]).filter(|_| is_transactional(records))
 }
 
 /// Checks messages of magic 0 and 1.

@@ -79,7 +79,9 @@ impl Broker {
     ) -> Bytes {
         let throttle_time_ms = if version >= 1 { self.throttle.take().unwrap_or(0) } else { 0 };
         let mut body = ApiVersionsResponse { error_code, api_keys, throttle_time_ms, ..Default::default() };
-        self.features(version, cluster, &mut body);
+        if error_code == 0 {
+            self.features(version, cluster, &mut body);
+        }
         wire::answer(request, version, &body)
     }
 
