@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::local::LocalRuntime;
+use crate::local_runtime::LocalRuntime;
 use crate::runtime::Runtime;
 
 /// Connects to a host by name.

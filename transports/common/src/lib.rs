@@ -95,6 +95,7 @@ mod exploration;
 pub mod external;
 mod gathering;
 mod local;
+mod local_runtime;
 mod oneshot;
 mod producer;
 mod runtime;
@@ -119,7 +120,7 @@ pub use error::{ConfigError, SettingErrorReason, SettingValue};
 #[doc(hidden)]
 pub use kafka_batch_core as __core;
 pub use kafka_batch_core::machine::SecurityProtocol;
-pub use local::{LocalProducerTask, LocalRuntime};
+pub use local_runtime::{LocalProducerTask, LocalRuntime};
 pub use producer::{Pending, Producer};
 pub use runtime::{ProducerTask, Runtime, Spawn};
 pub use settings::ProducerConfig;

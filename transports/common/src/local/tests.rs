@@ -9,6 +9,7 @@ use kafka_batch_core::{FailureReason, KafkaBatch, Record, TopicPartition};
 use kafka_batch_testing::{ApiKey, Direction, Fault, FaultKind, TestCluster};
 
 use super::*;
+use crate::local_runtime::LocalProducerTask;
 use crate::{Producer, ProducerBuilder};
 
 enum Local {}
