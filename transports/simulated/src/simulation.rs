@@ -120,7 +120,7 @@ impl Simulation {
             },
             topics: Vec::new(),
             intensity: FaultIntensity::default(),
-            limits: Limits { time: Duration::from_secs(24 * 3_600), idle: Duration::from_secs(600), steps: 5_000_000 },
+            limits: Limits { time: Duration::from_secs(24 * 3_600), idle: Duration::from_secs(600), steps: 2_000_000 },
             max_reruns: 400,
         }
     }
@@ -182,7 +182,7 @@ impl Simulation {
     }
 
     /// Sets how often the tasks of a run may be polled, all together: a limit of the real time that a run takes. The default is
-    /// 5,000,000, which takes some seconds.
+    /// 2,000,000, which takes some seconds.
     #[must_use]
     pub const fn step_limit(mut self, polls: u64) -> Self {
         self.limits.steps = polls;
