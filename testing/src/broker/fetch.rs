@@ -284,13 +284,7 @@ fn all_refused(request: &Request, body: &FetchRequest, throttle_time_ms: i32) ->
 
 /// Reads batches from the one with the first of these offsets on, up to a size, which the first one may exceed. Returns them and
 /// the offset after the last one.
-fn read(
-    log: &Log,
-    offsets: Range<i64>,
-    version: i16,
-    most: usize,
-    is_first: bool,
-) -> Result<(Bytes, i64), i16> {
+fn read(log: &Log, offsets: Range<i64>, version: i16, most: usize, is_first: bool) -> Result<(Bytes, i64), i16> {
     let newest = match version {
         ..=1 => Magic::V0,
         2 | 3 => Magic::V1,
