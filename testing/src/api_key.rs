@@ -26,6 +26,8 @@ pub enum ApiKey {
     CreateTopics,
     /// Key 22.
     InitProducerId,
+    /// Key 23.
+    OffsetForLeaderEpoch,
     /// Key 24.
     AddPartitionsToTxn,
     /// Key 25.
@@ -52,6 +54,7 @@ impl ApiKey {
         Self::ApiVersions,
         Self::CreateTopics,
         Self::InitProducerId,
+        Self::OffsetForLeaderEpoch,
         Self::AddPartitionsToTxn,
         Self::AddOffsetsToTxn,
         Self::EndTxn,
@@ -97,6 +100,7 @@ impl ApiKey {
             Self::ApiVersions => (18, 5, 3),
             Self::CreateTopics => (19, 7, 5),
             Self::InitProducerId => (22, 6, 2),
+            Self::OffsetForLeaderEpoch => (23, 4, 4),
             Self::AddPartitionsToTxn => (24, 5, 3),
             Self::AddOffsetsToTxn => (25, 4, 3),
             Self::EndTxn => (26, 5, 3),

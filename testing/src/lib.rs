@@ -43,6 +43,7 @@
 //! | Produce | 0–13 | magic 0, 1 and 2; the checks of Apache Kafka 4.4: checksums, structure, records, sequence numbers of idempotent producers (the last five batches of each are remembered), compacted and log-append-time topics, size limits |
 //! | Fetch | 0–18 | waits for `min_bytes`; leader epochs are checked; older formats for older versions; fetch sessions are declined; `read_committed` ends at the last stable offset and lists aborted transactions |
 //! | ListOffsets | 0–11 | first, last, by time, largest time |
+//! | OffsetForLeaderEpoch | 0–4 | where a leader epoch ends, for consumers that look for truncation |
 //! | Metadata | 0–13 | creates topics, if allowed |
 //! | CreateTopics | 1–7 | at any broker, as in KRaft |
 //! | ApiVersions | 0–5 | with the levels of `transaction.version` |

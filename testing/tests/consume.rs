@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::{Client, TIME, batch, open, options, stamped};
 use kafka_batch_core::batch::Stamp;
-use kafka_batch_core::compression::GzipLevel;
+use kafka_batch_core::compression::{Codec, GzipLevel};
 use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch_core::{Compression, Magic};
 use kafka_batch_testing::wire::create_topics::{
@@ -16,6 +16,9 @@ use kafka_batch_testing::wire::create_topics::{
 use kafka_batch_testing::wire::fetch::{FetchRequest, FetchResponse};
 use kafka_batch_testing::wire::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
+use kafka_batch_testing::wire::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use kafka_batch_testing::{ApiKey, Release, TestCluster};
 
@@ -54,6 +57,46 @@ fn every_version_returns_what_was_produced_in_a_format_that_it_has() {
         assert_eq!((end.error_code, end.records.map(|records| records.len())), (0, Some(0)));
         for offset in [-1, 5] {
             assert_eq!(client.fetch(version, "t", offset).error_code, 1, "OFFSET_OUT_OF_RANGE");
+        }
+    }
+}
+
+/// Returns a batch of magic 2 whose records are compressed with zstd, in one block that is stored as it is.
+fn zstd(values: &[&str]) -> Bytes {
+    let plain = batch(values);
+    let records = &plain[61..];
+    let mut bytes = plain[..61].to_vec();
+    let size = u8::try_from(records.len()).unwrap();
+    // Magic bytes; a frame in one segment, whose size has one byte; the last block, raw.
+    bytes.extend([0x28, 0xb5, 0x2f, 0xfd, 0x20, size]);
+    bytes.extend_from_slice(&(u32::from(size) << 3 | 1).to_le_bytes()[..3]);
+    bytes.extend_from_slice(records);
+    let length = bytes.len() as i32 - 12;
+    bytes[8..12].copy_from_slice(&length.to_be_bytes());
+    bytes[21..23].copy_from_slice(&4_i16.to_be_bytes());
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[21..]) as u32;
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    bytes.into()
+}
+
+/// Kafka refuses it below v10 only if the topic's compression.type is zstd. It converts no zstd to older formats.
+#[test]
+fn zstd_is_returned_to_every_version_that_has_its_format() {
+    for version in 0..=18 {
+        let release = if version < 4 { Release::V3_9 } else { Release::NEWEST };
+        let cluster = TestCluster::builder().release(release).topic("t").start().unwrap();
+        let mut client = Client::new(&cluster, 1);
+        assert_eq!(client.produce(9, "t", batch(&["a"])).error_code, 0);
+        assert_eq!(client.produce(9, "t", zstd(&["b", "c"])).error_code, 0, "v{version}");
+        let fetched = client.fetch(version, "t", 0);
+        let bytes = fetched.records.unwrap();
+        let batches: Vec<_> = RecordBatches::new(&bytes).map(|batch| batch.unwrap().codec()).collect();
+        if version < 4 {
+            assert_eq!((fetched.error_code, &batches[..]), (0, &[Codec::None][..]), "v{version}");
+            assert_eq!(client.fetch(version, "t", 1).error_code, 76, "UNSUPPORTED_COMPRESSION_TYPE in v{version}");
+        } else {
+            assert_eq!((fetched.error_code, &batches[..]), (0, &[Codec::None, Codec::Zstd][..]), "v{version}");
+            assert_eq!(client.fetch(version, "t", 1).records.map(|bytes| bytes.len()), Some(zstd(&["b", "c"]).len()));
         }
     }
 }
@@ -157,6 +200,39 @@ fn offsets_are_found_by_time() {
     assert_eq!((find(9, -3).offset, find(9, -3).timestamp), (2, TIME + 2), "the largest timestamp");
     assert_eq!(find(0, -1).old_style_offsets, [6, 0]);
     assert_eq!(find(0, -2).old_style_offsets, [0]);
+}
+
+#[test]
+fn the_end_of_each_leader_epoch_is_found() {
+    let builder = TestCluster::builder().brokers(2).release(Release::V3_9).topic("t").topic("empty");
+    let cluster = builder.auto_create(false).start().unwrap();
+    let (mut first, mut second) = (Client::new(&cluster, 1), Client::new(&cluster, 2));
+    let end = |client: &mut Client, version, topic: &str, current_leader_epoch, leader_epoch| {
+        let partitions = vec![OffsetForLeaderPartition { partition: 0, current_leader_epoch, leader_epoch }];
+        let topics = vec![OffsetForLeaderTopic { topic: topic.into(), partitions }];
+        let request = OffsetForLeaderEpochRequest { replica_id: if version < 3 { -2 } else { -1 }, topics };
+        let response: OffsetForLeaderEpochResponse = client.ask(ApiKey::OffsetForLeaderEpoch, version, &request);
+        let found = response.topics[0].partitions[0].clone();
+        (found.error_code, found.leader_epoch, found.end_offset)
+    };
+    // Two records in epoch 0, none in 1, one in 2, none in 3 and in 4, which is the current one.
+    assert_eq!(first.produce(9, "t", batch(&["a", "b"])).error_code, 0);
+    assert!(cluster.move_leader("t", 0, 2) && cluster.move_leader("t", 0, 1));
+    assert_eq!(first.produce(9, "t", batch(&["c"])).error_code, 0);
+    assert!(cluster.move_leader("t", 0, 2) && cluster.move_leader("t", 0, 1));
+    for version in 1..=4 {
+        let found = [-1, 0, 1, 2, 3, 4, 5].map(|epoch| end(&mut first, version, "t", -1, epoch));
+        let expected = [(-1, -1), (0, 2), (0, 2), (2, 3), (2, 3), (4, 3), (-1, -1)];
+        assert_eq!(found, expected.map(|(epoch, end)| (0, epoch, end)), "v{version}");
+    }
+    assert_eq!(end(&mut first, 0, "t", -1, 1), (0, -1, 2), "v0 has no epoch");
+    assert_eq!([3, 4, 5].map(|known| end(&mut first, 4, "t", known, 0).0), [74, 0, 75], "FENCED, UNKNOWN");
+    assert_eq!(end(&mut second, 4, "t", 4, 0), (6, -1, -1), "NOT_LEADER_OR_FOLLOWER");
+    assert_eq!(end(&mut first, 4, "unknown", -1, 0), (3, -1, -1));
+    assert_eq!(end(&mut first, 4, "empty", -1, 0), (0, 0, 0));
+    let requested = cluster.requests().into_iter().find(|request| request.api == ApiKey::OffsetForLeaderEpoch).unwrap();
+    assert_eq!((requested.topics[0].topic.as_str(), &requested.topics[0].partitions[..]), ("t", &[0][..]));
+    assert_eq!(cluster.violations(), [""; 0]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use kafka_batch_testing::wire::list_offsets::*;
 use kafka_batch_testing::wire::metadata::*;
 use kafka_batch_testing::wire::offset_commit::*;
 use kafka_batch_testing::wire::offset_fetch::*;
+use kafka_batch_testing::wire::offset_for_leader_epoch::*;
 use kafka_batch_testing::wire::produce::*;
 use kafka_batch_testing::wire::sasl::*;
 use kafka_batch_testing::wire::txn_offset_commit::*;
@@ -492,4 +493,16 @@ fn txn_offset_commit_with_topic_ids() {
     let answer = wire::answer(&opened, 6, &body);
     let expected: [&[u8]; 6] = [&[0, 0, 0, 8], &[2], &ID, &[2, 0, 0, 0, 1, 0, 22], &[0, 0], &[0]];
     assert_eq!(answer[4 + wire::response_header_len(ApiKey::TxnOffsetCommit, 6)..], expected.concat()[..]);
+}
+
+#[test]
+fn offset_for_leader_epoch() {
+    let partition = OffsetForLeaderPartition { partition: 1, current_leader_epoch: 3, leader_epoch: 2 };
+    let topics = vec![OffsetForLeaderTopic { topic: "orders".into(), partitions: vec![partition] }];
+    let body = OffsetForLeaderEpochRequest { replica_id: -1, topics };
+    request::<theirs::OffsetForLeaderEpochRequest>(ApiKey::OffsetForLeaderEpoch, &body);
+    let partition = EpochEnd { error_code: 0, partition: 1, leader_epoch: 2, end_offset: 17 };
+    let topics = vec![OffsetForLeaderTopicResult { topic: "orders".into(), partitions: vec![partition] }];
+    let body = OffsetForLeaderEpochResponse { throttle_time_ms: 0, topics };
+    response::<theirs::OffsetForLeaderEpochResponse>(ApiKey::OffsetForLeaderEpoch, &body);
 }

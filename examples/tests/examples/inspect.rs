@@ -1,10 +1,17 @@
 //! `inspect`: shows the batches of log segments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kafka_batch::{KafkaBatch, Record, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use kafka_batch::{
+    BatchOptions, Header, KafkaBatch, Magic, MagicChoice, Record, Timestamp, TokioProducer, TopicPartition,
+    Transport as _,
+};
+use kafka_batch_testing::{Release, TestCluster};
 use serde_json::Value;
 
 use crate::files::{Expected, RecordEntry, bytes_of, entries, folder, good, large};
@@ -249,5 +256,67 @@ fn inspect_shows_any_time_that_a_record_can_have() {
     assert_eq!(run.out.lines().count(), times.len() + 2, "{}", run.out);
     for (line, (_, shown)) in run.out.lines().skip(1).zip(times) {
         assert!(line.contains(&format!("  {shown}  ")), "{shown} is not in {line}");
+    }
+}
+
+/// The log of a test cluster, written to a file, in each format: the records are those that the cluster stores, and the
+/// headers have what the broker assigned.
+#[test]
+fn inspect_shows_the_log_of_a_test_cluster() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for (release, magic) in [(Release::V0_9, Magic::V0), (Release::V0_10, Magic::V1), (Release::NEWEST, Magic::V2)] {
+        let cluster = TestCluster::builder().release(release).topic("orders").start().expect("a cluster");
+        let builder = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers());
+        let builder = builder.set("broker.version.fallback", "0.9.0").set("enable.idempotence", "false");
+        let producer = runtime.block_on(async { builder.build() }).expect("a producer");
+        let mut codecs = vec!["none", "gzip", "snappy", "lz4"];
+        codecs.extend((cfg!(feature = "zstd") && magic == Magic::V2).then_some("zstd"));
+        let unit = [Header::new("unit", "bikes")];
+        let headers = if magic == Magic::V2 { &unit[..] } else { &[] };
+        for codec in &codecs {
+            let options = BatchOptions::default().magic(MagicChoice::Pinned(magic));
+            let options = options.compression(codec.parse().expect("a codec"));
+            let mut batch = options.build(1_700_000_000_000).expect("valid options");
+            for n in 0..20 {
+                let value = format!("{{\"station\":{n},\"bikes\":7}}");
+                let record = Record::new(value.as_str()).key("station").headers(headers);
+                assert!(batch.append(record).expect("a record").appended().is_some());
+            }
+            runtime.block_on(async {
+                let accepted = producer.send_batch(batch, TopicPartition::new("orders", 0)).await;
+                accepted.expect("an accepted batch").await.expect("a delivery");
+            });
+        }
+        let log = cluster.log("orders", 0).expect("the partition");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("orders-0-{magic:?}.log"));
+        fs::write(&path, log.segment()).expect("a file");
+
+        let run = inspect(["--json".as_ref(), path.as_os_str()]);
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{magic:?}");
+        let shown = run.batches();
+        let base64 = |bytes: Option<&Bytes>| bytes.map(|bytes| BASE64.encode(bytes));
+        let stored = log.records().expect("valid batches").into_iter().map(|record| RecordEntry {
+            offset: record.offset,
+            timestamp: record.timestamp_ms,
+            key: base64(record.key.as_ref()),
+            value: base64(record.value.as_ref()),
+            headers: record.headers.iter().map(|(name, value)| (name.clone(), base64(value.as_ref()))).collect(),
+        });
+        let found: Vec<_> = shown.iter().flat_map(records).collect();
+        assert_eq!(found, stored.collect::<Vec<_>>(), "{magic:?}");
+        assert_eq!(found.len(), 20 * codecs.len(), "{magic:?}");
+        assert!(shown.iter().all(|batch| batch["magic"] == magic as u8), "{magic:?}");
+        if magic == Magic::V2 {
+            assert_eq!(shown.len(), log.batches().len());
+            for (batch, stored) in shown.iter().zip(log.batches()) {
+                assert_eq!(batch["base_offset"], stored.base_offset);
+                assert_eq!(batch["partition_leader_epoch"], stored.leader_epoch);
+                assert_eq!(batch["compression"], stored.info.codec.name());
+            }
+            let found: BTreeSet<_> =
+                shown.iter().map(|batch| batch["compression"].as_str().expect("a codec")).collect();
+            assert_eq!(found, codecs.iter().copied().collect());
+        }
+        fs::remove_file(path).expect("the file");
     }
 }

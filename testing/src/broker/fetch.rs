@@ -9,7 +9,6 @@ use bytes::{Bytes, BytesMut};
 use kafka_batch_core::Magic;
 use kafka_batch_core::compression::Codec;
 
-use super::release::Release;
 use super::{Broker, Call, ExecuteResult, FaultKind};
 use crate::Moment;
 use crate::cluster::log::{Log, StoredBatch};
@@ -203,10 +202,9 @@ impl Broker {
             data.log_start_offset = log.start();
             let most = usize::try_from(wanted.partition_max_bytes).unwrap_or(0);
             let is_first = collected.bytes == 0;
-            let refuses_zstd = version < 10 && self.release < Release::V4_0;
             let most = most.min(limit.saturating_sub(collected.bytes));
             let end = if committed { data.last_stable_offset } else { data.high_watermark };
-            let (records, end) = read(log, wanted.fetch_offset..end, version, refuses_zstd, most, is_first)?;
+            let (records, end) = read(log, wanted.fetch_offset..end, version, most, is_first)?;
             if committed {
                 let aborted = log.aborted(wanted.fetch_offset, end);
                 let each = aborted.map(|(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset });
@@ -286,14 +284,7 @@ fn all_refused(request: &Request, body: &FetchRequest, throttle_time_ms: i32) ->
 
 /// Reads batches from the one with the first of these offsets on, up to a size, which the first one may exceed. Returns them and
 /// the offset after the last one.
-fn read(
-    log: &Log,
-    offsets: Range<i64>,
-    version: i16,
-    refuses_zstd: bool,
-    most: usize,
-    is_first: bool,
-) -> Result<(Bytes, i64), i16> {
+fn read(log: &Log, offsets: Range<i64>, version: i16, most: usize, is_first: bool) -> Result<(Bytes, i64), i16> {
     let newest = match version {
         ..=1 => Magic::V0,
         2 | 3 => Magic::V1,
@@ -305,8 +296,9 @@ fn read(
         if stored.info.control.is_some() && newest < Magic::V2 {
             continue; // older formats have none
         }
-        if stored.info.codec == Codec::Zstd && refuses_zstd {
-            // Batches before it are returned first.
+        if stored.info.codec == Codec::Zstd && newest < Magic::V2 {
+            // It is not converted. (In magic 2 it is returned to every version: Kafka refuses versions before 10 only for
+            // topics whose compression.type is zstd.) Batches before it are returned first.
             return if records.is_empty() { Err(UNSUPPORTED_COMPRESSION_TYPE) } else { Ok((records.freeze(), end)) };
         }
         let bytes = in_format(stored, newest)?;

@@ -18,6 +18,7 @@ mod list_offsets;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 pub(crate) mod release;
 mod requested;
@@ -343,6 +344,7 @@ impl Broker {
             ApiKey::Produce => self.produce(call, cluster),
             ApiKey::Fetch => self.fetch(call, cluster),
             ApiKey::ListOffsets => self.list_offsets(call, cluster),
+            ApiKey::OffsetForLeaderEpoch => self.offset_for_leader_epoch(call, cluster),
             ApiKey::CreateTopics => self.create_topics(call, cluster),
             ApiKey::FindCoordinator => self.find_coordinator(call, cluster),
             ApiKey::AddPartitionsToTxn => self.add_partitions_to_txn(call, cluster),

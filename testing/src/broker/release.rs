@@ -80,6 +80,7 @@ impl Release {
             ApiKey::ApiVersions => [NONE, NONE, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5],
             ApiKey::CreateTopics => [NONE, NONE, 1, 2, 2, 3, 3, 5, 7, 7, 7, 7, 7, 7],
             ApiKey::InitProducerId => [NONE, NONE, NONE, 0, 0, 1, 1, 2, 4, 4, 5, 5, 5, 5],
+            ApiKey::OffsetForLeaderEpoch => [NONE, NONE, NONE, 0, 0, 1, 2, 3, 4, 4, 4, 4, 4, 4],
             ApiKey::OffsetCommit => [1, 2, 2, 3, 3, 4, 6, 8, 8, 9, 9, 9, 10, 10],
             ApiKey::OffsetFetch => [1, 1, 2, 3, 3, 4, 5, 6, 7, 9, 9, 9, 10, 10],
             ApiKey::FindCoordinator => [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 6, 6, 6, 6],
@@ -98,7 +99,7 @@ impl Release {
         let oldest = match api {
             ApiKey::Fetch if is_4 => 4,
             ApiKey::ListOffsets if is_4 => 1,
-            ApiKey::CreateTopics if is_4 => 2,
+            ApiKey::CreateTopics | ApiKey::OffsetForLeaderEpoch if is_4 => 2,
             ApiKey::OffsetCommit if is_4 => 2,
             ApiKey::OffsetFetch if is_4 => 1,
             _ => 0,

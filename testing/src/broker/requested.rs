@@ -12,6 +12,7 @@ use crate::wire::init_producer_id::InitProducerIdRequest;
 use crate::wire::list_offsets::ListOffsetsRequest;
 use crate::wire::metadata::MetadataRequest;
 use crate::wire::offset_commit::OffsetCommitRequest;
+use crate::wire::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use crate::wire::produce::ProduceRequest;
 use crate::wire::txn_offset_commit::TxnOffsetCommitRequest;
 use crate::wire::{self, Field, Request};
@@ -129,6 +130,12 @@ fn concerns(request: &Request, cluster: &Cluster) -> Concerns {
             topics: each(body.topics, |wanted| {
                 let partitions = each(wanted.partitions, |partition| partition.partition_index);
                 named(TopicRef::Name(wanted.name), partitions)
+            }),
+            transactional_id: None,
+        }),
+        ApiKey::OffsetForLeaderEpoch => read(request, |body: OffsetForLeaderEpochRequest| Concerns {
+            topics: each(body.topics, |wanted| {
+                named(TopicRef::Name(wanted.topic), each(wanted.partitions, |partition| partition.partition))
             }),
             transactional_id: None,
         }),

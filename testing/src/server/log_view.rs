@@ -87,7 +87,8 @@ impl PartitionLog {
         self.end
     }
 
-    /// Returns the bytes of the log segment: all batches, one after the other, as in a file of Kafka.
+    /// Returns the bytes of the log segment: all batches, one after the other, as in a file of Kafka. Written to a file, they
+    /// can be read with Kafka's `kafka-dump-log.sh`, and with `cargo run --example inspect` of the repository of `kafka-batch`.
     #[must_use]
     pub fn segment(&self) -> Bytes {
         self.batches.iter().map(|batch| &batch.bytes[..]).collect::<Vec<_>>().concat().into()

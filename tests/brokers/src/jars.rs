@@ -55,8 +55,8 @@ impl Jars {
             own.iter().cloned().chain(beside.iter().map(|&artifact| artifact.to_owned())).collect::<Vec<_>>()
         };
         Ok(Jars {
-            broker: class_path(&cache.join("broker"), &with_beside(&[broker]), "info")?,
-            tools: class_path(&cache.join("tools"), &with_beside(&tools), "warn")?,
+            broker: class_path_in(&cache.join("broker"), &with_beside(&[broker]), "info")?,
+            tools: class_path_in(&cache.join("tools"), &with_beside(&tools), "warn")?,
         })
     }
 }
@@ -70,9 +70,18 @@ fn cache_folder() -> PathBuf {
         .join("kafka")
 }
 
+/// Returns the class path of artifacts (`group:name:version`) and of what they depend on, with a binding for their logging. The
+/// jars that are missing are downloaded with Maven. `name` is their folder in the cache: two parts, as in `clients/4.4.0`.
+///
+/// # Errors
+/// Returns an error if Maven is missing, or has no such artifacts.
+pub fn class_path(name: &str, artifacts: &[String]) -> Result<String, StartError> {
+    class_path_in(&cache_folder().join(name), artifacts, "warn")
+}
+
 /// Returns the class path of artifacts (`group:name:version`): the list in `folder` if it is still valid, otherwise
 /// Maven's. `level` is the log level.
-fn class_path(folder: &Path, artifacts: &[String], level: &str) -> Result<String, StartError> {
+fn class_path_in(folder: &Path, artifacts: &[String], level: &str) -> Result<String, StartError> {
     let folder = std::path::absolute(folder).map_err(StartError::io("find the cache folder"))?;
     let in_folder = || StartError::io(format!("use the cache folder {}", folder.display()));
     let pom = pom(artifacts);

@@ -71,4 +71,6 @@ mod zookeeper;
 pub use broker::{Broker, Listener, Options};
 pub use cluster::{Cluster, ClusterOptions};
 pub use error::StartError;
+pub use jars::class_path;
+pub use programs::java;
 pub use release::{Quorum, RELEASES, Release, Tools, UnknownRelease};

@@ -9,7 +9,10 @@ use std::{
 };
 
 /// Returns the Java to run: `KAFKA_BATCH_JAVA`, otherwise that of `JAVA_HOME`, otherwise the one in `PATH`.
-pub(crate) fn java() -> Result<PathBuf, StartError> {
+///
+/// # Errors
+/// Returns an error if there is none.
+pub fn java() -> Result<PathBuf, StartError> {
     let named = set("KAFKA_BATCH_JAVA").map(PathBuf::from);
     let home = set("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
     named.or(home).or_else(|| in_path("java")).filter(|java| is_program(java)).ok_or(StartError::MissingProgram {
