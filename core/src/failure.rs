@@ -52,18 +52,18 @@ pub struct DeliveryError {
     /// The records that the broker rejected, by position (KIP-467: Produce v8 and later). The batch without them is the
     /// [`remainder`](Self::remainder).
     pub record_errors: Vec<RecordError>,
-    /// The batch. `None` if it was lost, which happens only if the task that sends batches panicked while it was
+    /// The batch. `None` if it was lost, which happens only if the producer's task panicked while it was
     /// processing this one. Then send its records again from their source.
     pub batch: Option<Box<KafkaBatch>>,
     record_count: usize,
     fates: Fates,
 }
 
-/// A failed batch was lost, because the task that sends batches panicked while it was processing it. That is a bug in
+/// A failed batch was lost, because the producer's task panicked while it was processing it. That is a bug in
 /// this library, which the panic message describes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the batch of {} for {to} is lost, because the task that sends batches panicked: \
+    "the batch of {} for {to} is lost, because the producer's task panicked: \
      send its records again from their source",
     Counted(*record_count, "record")
 )]
@@ -120,13 +120,13 @@ pub enum FailureReason {
     },
     /// The batch was converted for an older broker, or split, and could not be sealed again. Nothing was sent.
     Seal(Box<SealErrorReason>),
-    /// A record exceeds what the format allows that the broker requires. Nothing was sent.
+    /// In the older format that the broker requires, the batch would exceed the maximum size. Nothing was sent.
     Append(Box<AppendError>),
     /// No Produce request can carry the batch to this broker.
     Request(RequestEncodeError),
     /// The producer was closed before the batch was acknowledged.
     Closed,
-    /// The task that sends batches has ended before the producer was closed, because its runtime was shut down, or
+    /// The producer's task has ended before the producer was closed, because its runtime was shut down, or
     /// because it panicked. Retrying with the same producer always fails.
     Stopped,
     /// An error that is particular to the transport.
@@ -150,7 +150,10 @@ impl fmt::Display for FailureReason {
             Self::Seal(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),
             Self::Request(error) => error.fmt(f),
-            Self::Closed => f.write_str("the producer was closed before the batch was acknowledged"),
+            Self::Closed => f.write_str(
+                "the producer was closed before the batch was acknowledged: send it with a new producer, unless it may be \
+                 written",
+            ),
             Self::Stopped => f.write_str(STOPPED),
             Self::Transport(error) => error.fmt(f),
         }
@@ -414,12 +417,13 @@ mod tests {
         assert_eq!(lost.positions(Fate::Unknown).count(), 2);
         assert_eq!(
             lost.to_string(),
-            "the batch of 2 records for t-3 failed: the producer was closed before the batch was acknowledged \
+            "the batch of 2 records for t-3 failed: the producer was closed before the batch was acknowledged: send it with a \
+             new producer, unless it may be written \
              (unknown, perhaps written); the batch is lost: send its records again from their source"
         );
         assert_eq!(
             lost.remainder().unwrap_err().to_string(),
-            "the batch of 2 records for t-3 is lost, because the task that sends batches panicked: send its records again \
+            "the batch of 2 records for t-3 is lost, because the producer's task panicked: send its records again \
              from their source"
         );
     }

@@ -290,7 +290,8 @@ mod tests {
         let plain = failed(Rejection::Unnamed);
         assert_eq!(
             plain.to_string(),
-            "the message for orders-3 failed: the producer was closed before the batch was acknowledged (unknown, perhaps \
+            "the message for orders-3 failed: the producer was closed before the batch was acknowledged: send it with a new \
+             producer, unless it may be written (unknown, perhaps \
              written)"
         );
         assert!(

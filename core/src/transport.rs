@@ -102,7 +102,7 @@ pub trait Transport: Sync {
     /// Waits until every batch that was accepted before this call is delivered or has failed.
     ///
     /// # Errors
-    /// The task that sends batches has ended before every batch had an outcome.
+    /// The producer's task has ended before every batch had an outcome.
     fn flush(&self) -> impl Future<Output = Result<(), FlushError>> + Send;
 
     /// Closes the producer: accepts no further batches, and waits for those that were accepted.

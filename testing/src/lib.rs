@@ -1,5 +1,5 @@
 //! A Kafka cluster for tests, in pure Rust: brokers that store what producers send and return it to consumers, check what
-//! Apache Kafka checks, and fail as they are told.
+//! Apache Kafka checks, and inject faults on request.
 //!
 //! ```
 //! use kafka_batch_core::Record;
@@ -44,7 +44,7 @@
 //! | Fetch | 0–18 | waits for `min_bytes`; leader epochs are checked; older formats for older versions; fetch sessions are declined; `read_committed` ends at the last stable offset and lists aborted transactions |
 //! | ListOffsets | 0–11 | first, last, by time, largest time |
 //! | Metadata | 0–13 | creates topics, if allowed |
-//! | CreateTopics | 1–7 | at any broker, as in KRaft |
+//! | CreateTopics | 0–7 | at any broker, as in KRaft |
 //! | ApiVersions | 0–5 | with the levels of `transaction.version` |
 //! | InitProducerId | 0–5 | with a transactional id: epochs, fencing, KIP-360, `transaction.timeout.ms` |
 //! | FindCoordinator | 0–6 | of groups and transactional ids: 50 partitions each, as in Kafka, which move when a broker is killed |

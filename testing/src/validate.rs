@@ -1,6 +1,8 @@
 //! The checks that a broker makes on a record set before it appends it: `ProduceRequest.validateRecords`,
 //! `UnifiedLog.analyzeAndValidateRecords` and `LogValidator` of Apache Kafka 4.4.
 
+use std::fmt;
+
 use bytes::Bytes;
 use kafka_batch_core::Magic;
 use kafka_batch_core::compression::Codec;
@@ -62,6 +64,18 @@ impl Rejection {
         Self { message: message.into(), ..Self::new(code) }
     }
 
+    /// Returns Kafka's name of the error code, of those that the checks here return.
+    const fn code_name(&self) -> &'static str {
+        match self.code {
+            UNKNOWN_SERVER_ERROR => "UNKNOWN_SERVER_ERROR",
+            CORRUPT => "CORRUPT_MESSAGE",
+            INVALID_TIMESTAMP => "INVALID_TIMESTAMP",
+            UNSUPPORTED_COMPRESSION_TYPE => "UNSUPPORTED_COMPRESSION_TYPE",
+            INVALID_RECORD => "INVALID_RECORD",
+            _ => "error code",
+        }
+    }
+
     pub(crate) fn of_records(code: i16, records: impl IntoIterator<Item = (i32, &'static str)>) -> Self {
         Self { shows_message: true, records: records.into_iter().collect(), ..Self::new(code) }
     }
@@ -69,6 +83,19 @@ impl Rejection {
     /// Sets the first offset of the log, which Kafka returns if what is wrong was found while appending.
     pub(crate) fn in_log(self, log_start: i64) -> Self {
         if matches!(self.code, CORRUPT | TOO_LARGE) { self } else { Self { log_start, ..self } }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.code_name(), self.code)?;
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        for (position, message) in &self.records {
+            write!(f, "; record {position}: {message}")?;
+        }
+        Ok(())
     }
 }
 

@@ -111,6 +111,21 @@ fn damaged_batches_are_rejected_with_the_codes_of_kafka() {
 }
 
 #[test]
+fn violations_name_the_fault() {
+    let cluster = TestCluster::builder().topic("t").start().unwrap();
+    let mut client = Client::new(&cluster, 1);
+    client.produce(12, "t", changed(&batch(&["a"]), 17, &[1, 2, 3, 4], true));
+    client.produce(12, "t", stamped(&["a"], Stamp::NONE.producer(7, -1, 0)));
+    assert_eq!(
+        cluster.violations(),
+        [
+            "a record set that is rejected with CORRUPT_MESSAGE (2): the checksum does not match the bytes",
+            "a batch of producer 7 with the negative epoch -1",
+        ]
+    );
+}
+
+#[test]
 fn zstd_needs_a_newer_version_and_is_stored_unread_without_its_codec() {
     let cluster = TestCluster::builder().topic("t").start().unwrap();
     let mut client = Client::new(&cluster, 1);

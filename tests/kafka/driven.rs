@@ -52,8 +52,8 @@ impl Driven {
 
     pub(crate) fn handle_event(&mut self) {
         match self.producer.next_event(Duration::from_secs(100)).expect("an event") {
-            Event::Delivered { batch, delivery } => assert!(self.ends.insert(batch, Ok(delivery)).is_none()),
-            Event::Failed { batch, error } => assert!(self.ends.insert(batch, Err(error)).is_none()),
+            Event::Delivered { id, delivery } => assert!(self.ends.insert(id, Ok(delivery)).is_none()),
+            Event::Failed { id, error } => assert!(self.ends.insert(id, Err(error)).is_none()),
             Event::Ready { versions, .. } => self.versions.push(versions),
             Event::Topic { topic, partitions } => drop(self.topics.insert(topic, partitions)),
             Event::Closed => self.closed = true,

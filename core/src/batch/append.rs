@@ -81,7 +81,8 @@ impl KafkaBatch {
     /// Appends records in order, up to the first one that is refused. The records before that one stay in the batch.
     ///
     /// # Errors
-    /// The batch is full, or no batch with these settings can hold a record. The error has the record's position.
+    /// The batch is full, or a record cannot be in it: no batch with these settings can hold it, or its key routes to another
+    /// partition. The error has the record's position.
     pub fn extend(&mut self, records: impl IntoIterator<Item: AsRecord>) -> Result<Appended, ExtendError> {
         self.append_all(records, &mut Records)
     }
@@ -98,7 +99,8 @@ impl KafkaBatch {
     /// next batch. A full batch is not an error here.
     ///
     /// # Errors
-    /// No batch with these settings can hold a record. It stays at the front of the iterator: remove it to continue.
+    /// No batch with these settings can hold a record, or its key routes to another partition. It stays at the front of the
+    /// iterator: remove it to continue.
     ///
     /// # Examples
     ///
@@ -146,7 +148,7 @@ impl KafkaBatch {
     /// timestamp deltas is included.
     ///
     /// # Errors
-    /// No batch with these settings can hold the record, for a reason other than a size limit.
+    /// The record cannot be in this batch, for a reason other than the configured limits: see [`AppendError`].
     pub fn cost(&self, record: impl AsRecord) -> Result<usize, AppendError> {
         let record = record.as_record();
         self.check_encodable(&record, self.measure(&record, self.stats.next_offset_delta).size)
@@ -178,7 +180,7 @@ impl KafkaBatch {
         self.check_encodable(record, measured.size)?;
         let size = self.size() as u64 + measured.size;
         if size > MAX_BATCH_LEN as u64 {
-            return Err(AppendError::TooLong { size });
+            return Err(AppendError::BatchTooLong { size });
         }
         self.prepare_write(record.key, measured);
         self.write(record, measured);
@@ -295,7 +297,7 @@ impl KafkaBatch {
         Ok(reason.map(|reason| Full { needed: size, available: self.room(), reason }))
     }
 
-    /// Returns the record's size, if a batch with these settings can hold the record at all.
+    /// Returns the record's size, if the record can be in this batch apart from the configured limits.
     fn check_encodable(&self, record: &Record<'_>, size: u64) -> Result<usize, AppendError> {
         self.route_key(record.key)?;
         if !self.magic.has_headers() && !record.headers.is_empty() {

@@ -202,10 +202,17 @@ pub enum AppendError {
         /// The hard limit in bytes.
         limit: usize,
     },
-    /// The record exceeds the 2³¹ − 1 bytes that the format allows.
-    #[error("the record has {size} bytes, and the format allows 2147483647: shorten it")]
+    /// The record exceeds what a batch of 2³¹ − 1 bytes, which is the most that the format allows, has room for.
+    #[error("the record has {size} bytes, and a batch has room for 2147483586: shorten it")]
     TooLong {
         /// The size of the encoded record in bytes.
+        size: u64,
+    },
+    /// The batch would exceed the 2³¹ − 1 bytes that the format allows. Only a [conversion](crate::KafkaBatch::convert) reports
+    /// it: a batch to which records are appended is [full](Append::Full).
+    #[error("the batch would have {size} bytes in this format, which allows 2147483647: split it")]
+    BatchTooLong {
+        /// The size in bytes that the batch would have at this record.
         size: u64,
     },
     /// The record's key routes to another partition than the keys before it
@@ -242,7 +249,7 @@ pub enum AppendError {
 pub enum ExtendError {
     /// The batch is full.
     Overflow(BatchOverflow),
-    /// No batch with these settings can hold a record.
+    /// A record cannot be in the batch: no batch with these settings can hold it, or its key routes to another partition.
     #[non_exhaustive]
     Failed {
         /// The position of the record among those passed, counted from 0.

@@ -55,16 +55,16 @@ pub enum CloseMode {
 pub enum Event {
     /// The batch is in the log (with `acks=0`: it was sent).
     Delivered {
-        /// Which batch.
-        batch: BatchId,
-        /// Where it is, and the batch itself.
+        /// The id that [`Machine::send`](super::Machine::send) returned.
+        id: BatchId,
+        /// The offsets of its records, and the batch.
         delivery: Delivery,
     },
     /// The batch failed.
     Failed {
-        /// Which batch.
-        batch: BatchId,
-        /// Why, what is known of its records, and the batch itself.
+        /// The id that [`Machine::send`](super::Machine::send) returned.
+        id: BatchId,
+        /// The reason, the fate of its records, and the batch.
         error: DeliveryError,
     },
     /// Every batch that was accepted before the flush was delivered or has failed.

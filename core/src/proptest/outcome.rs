@@ -48,6 +48,11 @@ pub enum AppendOutcome {
         /// The size of the encoded record in bytes.
         size: u64,
     },
+    /// [`AppendError::BatchTooLong`].
+    BatchTooLong {
+        /// The size in bytes that the batch would have.
+        size: u64,
+    },
     /// [`AppendError::RoutesElsewhere`].
     RoutesElsewhere {
         /// The partition of the record's key.
@@ -84,6 +89,7 @@ impl AppendOutcome {
             AppendError::Headers { magic, headers } => Self::Headers { magic, headers },
             AppendError::TooLarge { size, limit } => Self::TooLarge { size, limit },
             AppendError::TooLong { size } => Self::TooLong { size },
+            AppendError::BatchTooLong { size } => Self::BatchTooLong { size },
             AppendError::RoutesElsewhere { key, batch } => Self::RoutesElsewhere { key, batch },
             AppendError::InvalidOffset { found, next } => Self::InvalidOffset { found, next },
             AppendError::Message(_) => Self::Message,

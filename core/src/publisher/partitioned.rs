@@ -373,7 +373,8 @@ impl<'a, T: Transport, S: Stream<Item: Message>> PartitionedPublisher<'a, T, S> 
     }
 
     fn reject(&mut self, message: S::Item, error: PartitionedAppendError) {
-        self.rejected = Some(Undelivered { messages: vec![message], reason: UndeliveredReason::Rejected(error) });
+        let reason = UndeliveredReason::Rejected { topic: self.sender.topic().into(), error };
+        self.rejected = Some(Undelivered { messages: vec![message], reason });
     }
 
     /// Passes the batches that are due to the sender: all of them at the end, and before the number of partitions changes; as many

@@ -92,14 +92,17 @@ pub struct PartitionPlacement {
 #[non_exhaustive]
 pub enum PartitionedAppendError {
     /// The topic has no such partition.
-    #[error("the topic has partitions 0 to {}, but partition {partition} was requested", partitions.get() - 1)]
+    #[error(
+        "partition {partition} was requested, but the topic has partitions 0 to {}: request one of them, or none",
+        partitions.get() - 1
+    )]
     UnknownPartition {
         /// The requested partition.
         partition: i32,
         /// The number of partitions.
         partitions: NonZeroU32,
     },
-    /// No batch with these settings can hold the record.
+    /// No batch with these settings can hold the record: see [`AppendError`].
     #[error(transparent)]
     Append(#[from] AppendError),
 }
@@ -257,7 +260,7 @@ impl PartitionedBatches {
         self.open.bytes() > self.max_open_bytes
     }
 
-    /// Returns `true` if the oldest open batch waits for at least so many milliseconds longer than [`linger`](Self::linger), or
+    /// Returns `true` if the oldest open batch waits for at least `millis` milliseconds longer than [`linger`](Self::linger), or
     /// the clock was set back.
     pub(crate) fn is_late(&self, now: Timestamp, millis: i64) -> bool {
         let (Some((_, opened)), Some(linger)) = (self.open.oldest(), self.linger) else { return false };

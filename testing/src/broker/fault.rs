@@ -1,8 +1,8 @@
 //! Faults that a broker applies to requests.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::Moment;
 use crate::api_key::ApiKey;
 use crate::cluster_fault::Code;
 
@@ -139,10 +139,10 @@ pub enum FaultKind {
     DropResponse,
     /// The request is neither executed nor responded to.
     DropRequest,
-    /// The request is executed after this time. `Moment::MAX`: when it is released.
-    DelayRequest(Moment),
-    /// The response is sent after this time. `Moment::MAX`: when it is released.
-    DelayResponse(Moment),
+    /// The request is executed after this time. `Duration::MAX`: when it is released.
+    DelayRequest(Duration),
+    /// The response is sent after this time. `Duration::MAX`: when it is released.
+    DelayResponse(Duration),
     /// The response is sent twice.
     RespondTwice,
     /// The connection is closed instead of a response, before or after the request is executed.

@@ -210,7 +210,8 @@ impl Broker {
             .map_err(|rejection| self.client_error(rejection).in_log(log_start))?;
         if let Some(stamp) = validated.info.stamp {
             if stamp.epoch < 0 {
-                self.report_violation(format!("epoch {} of producer {}", stamp.epoch, stamp.producer));
+                let (producer, epoch) = (stamp.producer, stamp.epoch);
+                self.report_violation(format!("a batch of producer {producer} with the negative epoch {epoch}"));
             }
             if let Some(code) = self.rules.iter().find_map(|rule| rule.rejection_code(stamp, &cluster.assigned)) {
                 return Err(Rejection::new(code).in_log(log_start));
@@ -229,7 +230,7 @@ impl Broker {
 
     /// Records that the client has sent something that no broker accepts.
     fn client_error(&mut self, rejection: Rejection) -> Rejection {
-        self.report_violation(format!("a record set that is rejected with {}: {}", rejection.code, rejection.message));
+        self.report_violation(format!("a record set that is rejected with {rejection}"));
         rejection
     }
 

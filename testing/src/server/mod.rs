@@ -364,7 +364,7 @@ impl TestCluster {
         self.restart_as(broker, None)
     }
 
-    /// The same, with another release.
+    /// Starts a killed broker again, with another release.
     ///
     /// # Errors
     /// As [`restart`](Self::restart).

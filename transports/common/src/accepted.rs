@@ -1,4 +1,4 @@
-//! What the futures of a producer wait for: the outcome of an accepted batch, and the end of a flush.
+//! The outcomes for which futures of a producer wait: of an accepted batch, and of a flush. A sender that is dropped sends one, too.
 
 use kafka_batch_core::{
     Delivery, DeliveryError, FailureReason, Fate, FlushError, FlushErrorReason, SealedBatch, TopicPartition,
@@ -24,7 +24,7 @@ impl Accepted {
     }
 }
 
-/// It is not written.
+/// A batch that is dropped before the machine has taken it was not written.
 impl OnDrop for Accepted {
     type Outcome = BatchOutcome;
 
@@ -40,7 +40,7 @@ pub(crate) struct Taken {
     record_count: usize,
 }
 
-/// The machine has not returned it, so its fate is unknown.
+/// A batch that the machine has taken and not returned is lost, and its fate is unknown.
 impl OnDrop for Taken {
     type Outcome = BatchOutcome;
 
@@ -53,6 +53,7 @@ impl OnDrop for Taken {
 #[derive(Debug)]
 pub(crate) struct FlushOrClose;
 
+/// A flush that is dropped has ended early.
 impl OnDrop for FlushOrClose {
     type Outcome = Flushed;
 

@@ -1,7 +1,7 @@
 //! The queue of commands from handles to the driver, and the admission of batches to it.
 //!
-//! A batch is accepted here, on the caller's task, without a round trip to the driver, which finds it among its commands. The
-//! lock is held to push or to swap, and while one message is encoded into the open batch of its partition; batches are sealed
+//! A batch is accepted here, on the caller's task. That does not wait for the driver, which takes the batch from the queue at its
+//! next poll. The lock is held to push or to swap, and while one message is encoded into the open batch of its partition; batches are sealed
 //! without it. Wakers are called after it is released, because they are foreign code.
 
 mod channel;

@@ -24,7 +24,8 @@ use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
 use crate::waiters::{InFlightBatch, Waiter, Waiters};
 
-/// The machine of one producer, and the futures that wait for it. [`run`](crate::driver_loop::run) runs it.
+/// Drives the machine of one producer: passes commands to it, and its events to the futures that wait for them.
+/// [`run`](crate::driver_loop::run) runs it.
 ///
 /// A runtime that is shut down drops it before its [`Step::End`]. Then every batch in flight fails, with its fate as far as
 /// it is known, and all waiting futures complete.
@@ -298,14 +299,14 @@ impl Driver {
     /// Passes an event of the machine to the futures that wait for it.
     fn dispatch(&mut self, event: Event) {
         match event {
-            Event::Delivered { batch, delivery } => {
-                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(batch) {
+            Event::Delivered { id, delivery } => {
+                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(id) {
                     let delivery = delivery.with_buffer_pool(self.queue.buffers());
                     self.complete(waiter, permits, Ok(delivery));
                 }
             }
-            Event::Failed { batch, error } => {
-                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(batch) {
+            Event::Failed { id, error } => {
+                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(id) {
                     self.forget_topic_if_gone(&error);
                     self.complete(waiter, permits, Err(error));
                 }
@@ -321,7 +322,8 @@ impl Driver {
                 self.addresses.ready(host, port, versions.produce);
                 self.queue.set_produce_version(self.addresses.produce_version());
             }
-            Event::ConnectionError(error) => log::warn!("{error}"),
+            Event::ConnectionError(error) if error.kind.is_authentication() => log::warn!("{error}"),
+            Event::ConnectionError(error) => log::warn!("{error}; the producer retries"),
             Event::ClosedIdle { error, idle } => log::debug!("{error}, after it was idle for {} ms", idle.as_millis()),
             Event::Closed => self.end(true),
             _ => {}

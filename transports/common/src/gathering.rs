@@ -1,11 +1,11 @@
 //! Gathers single messages in batches: which batch takes a record, when a batch is full, and when it is due. No clock, no
 //! locks, no I/O: times are parameters, and due batches are returned.
 //!
-//! A partition has at most one open batch. It is due when `linger.ms` has passed since its first record. A due batch is
-//! taken at the driver's next poll, so that records between two polls share it, if fewer than `max_in_flight` batches of the
-//! partition are in flight. Otherwise it continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches
-//! grow with the load, and a message that comes alone is sent at once. A batch that has no room
-//! for the next record is taken at once.
+//! A partition has at most one open batch. It is due when it waits for no further messages: `linger.ms` has passed since its
+//! first record, it is full, or memory is scarce. A due batch is taken at the driver's next poll, so that records between two
+//! polls share it, if fewer than `max_in_flight` batches of the partition are in flight. Otherwise it continues to gather until
+//! one of them completes, or for [`MAX_HOLD`]. Thus batches grow with the load, and a message that comes alone is sent at once.
+//! A batch that has no room for the next record is taken at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -78,7 +78,7 @@ struct Open {
     number: u64,
     batch: KafkaBatch,
     completer: Completer,
-    /// Whether `linger.ms` has passed.
+    /// Whether it waits for no further messages: `linger.ms` has passed, it is full, or memory is scarce.
     is_due: bool,
     /// Whether it is in `ready`.
     is_ready: bool,
@@ -205,7 +205,7 @@ impl Gathering {
     /// taken and called once the outcome is known, if the record was appended. `new_batch` returns a new batch, and the time from which it lingers.
     ///
     /// # Errors
-    /// No batch with these settings can hold the record.
+    /// The record cannot be in the batch: see [`AppendError`].
     pub(crate) fn append(
         &mut self,
         id: PartitionId,

@@ -50,7 +50,7 @@ use crate::topics::{Lookup, TopicCache};
 ///   batch was not written, or may have been.
 /// - **Flushing** waits for all batches that were accepted before, so it completes within `delivery.timeout.ms`, too, while
 ///   the runtime of the producer's task runs, and at once if nothing was accepted yet. It
-///   fails only if the runtime is shut down meanwhile. Dropping the future has no effect on the batches.
+///   fails only if that task ends meanwhile: its runtime is shut down, or it panics. Dropping the future has no effect on the batches.
 /// - **Closing** refuses later batches and those that wait for memory, and flushes. It ends the producer's task, so it completes
 ///   only while that runs. It continues when its future is dropped.
 ///   [`close_at_once`](Self::close_at_once) does not wait for responses.
@@ -63,8 +63,8 @@ pub struct Producer {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// At least the bytes of a record without headers, besides its key and value, in every format, and of a batch besides its records:
-/// 32 in magic 2 (34 in magic 1) and 61.
+/// Upper bound of the bytes of a record without headers besides its key and value, in any format (32 in magic 2, 34 in magic 1),
+/// plus those of a batch header (61).
 pub(crate) const RECORD_OVERHEAD: usize = 100;
 
 /// What all clones of a handle share.

@@ -32,8 +32,8 @@ impl Producer {
     ///
     /// - **Batches** have the producer's batch options. One is sent when it is full (`batch.size`), or due: `linger.ms` after
     ///   its first message, which with `linger.ms=0`, the default, is the next poll of the producer's task. While as many batches
-    ///   of its partition are in flight as the producer sends at a time (5; 1 without idempotence), a due batch still takes
-    ///   messages until one of those is acknowledged, for at most 100 ms.
+    ///   of its partition are in flight as the producer sends at a time (`max.in.flight.requests.per.connection`, 5 by default;
+    ///   1 without idempotence), a due batch still takes messages until one of those is acknowledged, for at most 100 ms.
     /// - **Order**: messages and batches of a partition are sent in the order in which they were accepted.
     ///   [`send_batch`](Self::send_batch) sends the messages that were accepted before it first.
     /// - **Cancelling**: a future that is dropped before the message is accepted sends nothing. After that, the message is
@@ -87,7 +87,7 @@ impl Producer {
             };
             match enqueued {
                 Ok(mut pending) => {
-                    let mut has_waker = true; // since the record was appended
+                    let mut has_waker = true; // it was stored with the record, so the first poll is not needed
                     let outcome = poll_fn(|context| {
                         if mem::take(&mut has_waker) { Poll::Pending } else { Pin::new(&mut pending).poll(context) }
                     });

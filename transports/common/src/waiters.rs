@@ -1,4 +1,4 @@
-//! The senders of the futures that wait for the machine.
+//! What waits for events of the machine, by batch and by flush: the senders of the futures, channels, and messages.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -33,7 +33,7 @@ pub(crate) enum Waiter {
     Batch(Sender<Taken>),
     /// The channel that it was sent through.
     Channel(TakenBatch),
-    /// The futures of its messages, and those that wait to be sent to the partition.
+    /// The futures of its messages. The next batch of the partition may wait for this one, too.
     Messages(PartitionId, Completer),
 }
 

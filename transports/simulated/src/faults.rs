@@ -74,7 +74,7 @@ pub enum FaultAction {
     StopReplication {
         /// The position of the partition among all that exist then, modulo their number.
         position: usize,
-        /// The time.
+        /// How long it lasts.
         lasts: Duration,
     },
     /// The connections with a broker are lost.
@@ -95,7 +95,7 @@ pub enum FaultAction {
     Stall {
         /// The broker.
         broker: i32,
-        /// The time.
+        /// How long it lasts.
         lasts: Duration,
         /// True for the direction to the broker, false for that from it.
         to_broker: bool,
@@ -104,7 +104,7 @@ pub enum FaultAction {
     RefuseConnections {
         /// The broker.
         broker: i32,
-        /// The time.
+        /// How long it lasts.
         lasts: Duration,
         /// True if it does not respond at all, false if it refuses.
         silently: bool,

@@ -275,8 +275,8 @@ fn transcript(piece: usize, seed: u64) -> String {
         loop {
             let output = world.producer.poll_output(world.now);
             transcript += &match &output {
-                Output::Event(Event::Delivered { batch, delivery }) => {
-                    alloc::format!("{:?} {batch} Delivered at {:?}\n", world.now, delivery.base_offset())
+                Output::Event(Event::Delivered { id, delivery }) => {
+                    alloc::format!("{:?} {id} Delivered at {:?}\n", world.now, delivery.base_offset())
                 }
                 Output::Transmit { connection, bytes } => {
                     alloc::format!("{:?} Transmit({connection:?}, {bytes:?})\n", world.now)

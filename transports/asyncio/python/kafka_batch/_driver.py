@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kafka_batch")
 
-# What a TLS library says if one side does not accept the other's certificate, and if the other side does not speak TLS.
+# What a TLS library says if one side does not accept the other's certificate, and if the other side does not use TLS.
 _DISTRUST = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
 
