@@ -9,7 +9,7 @@ pub use kafka_batch_core::{
     Compression, DEFAULT_BATCH_SIZE, DEFAULT_MAX_MESSAGE_BYTES, DeliveredRecord, Delivery, DeliveryError, Destination,
     EnqueueError, EnqueueErrorReason, ExtendError, FailureReason, Fate, FillOutcome, FlushError, FlushErrorReason,
     Full, FullReason, Header, HeaderList, KafkaBatch, Magic, MagicChoice, PreparedBatch, Publish, PublishError, Record,
-    RecordDelivery, RecordDeliveryError, RecordError, RecordMetadata, SealError, SealErrorReason, SealedBatch,
+    RecordDelivery, RecordDeliveryError, RecordError, AppendedRecord, SealError, SealErrorReason, SealedBatch,
     SendError, SendErrorReason, SendMessageError, SizePolicy, Timestamp, TopicPartition, Transport,
 };
 pub use kafka_batch_core::{

@@ -77,7 +77,7 @@ fn shown(topic: &str, partition: Option<i32>, f: &mut fmt::Formatter<'_>) -> fmt
     }
 }
 
-/// A delivered message (with `acks=0`, one that was sent): the place and the timestamp of its record.
+/// A delivered message (with `acks=0`, one that was sent): the place and the timestamp of its record. Kafka's `RecordMetadata`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordDelivery {

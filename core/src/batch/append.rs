@@ -7,7 +7,7 @@ use super::encode::{legacy, v2};
 use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
     Append, AppendError, Appended, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
-    RecordMetadata, RecordStats, SizePolicy,
+    AppendedRecord, RecordStats, SizePolicy,
 };
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;
@@ -125,11 +125,10 @@ impl KafkaBatch {
         self.append_from(records, &mut Records)
     }
 
-    /// Returns the metadata of the records at these positions, as [`append`](Self::append) returned it. Positions beyond the
-    /// end are ignored.
+    /// Returns the records at these positions, as [`append`](Self::append) returned them. Positions beyond the end are ignored.
     ///
-    /// It is computed from the encoded records, of which those in front are skipped one by one.
-    pub fn metadata(&self, positions: Range<usize>) -> impl Iterator<Item = RecordMetadata> + '_ {
+    /// They are computed from the encoded records, of which those in front are skipped one by one.
+    pub fn appended_records(&self, positions: Range<usize>) -> impl Iterator<Item = AppendedRecord> + '_ {
         let mut end = 0;
         let all = self.records().map(move |view| {
             let Measurement { offset, timestamp, size, encoding } = self.measure(&view.to_record(), view.offset as u32);
@@ -139,7 +138,7 @@ impl KafkaBatch {
                 Encoding::V2 { .. } => None,
                 Encoding::Message => Some(legacy::stored_checksum(&self.payload()[start..end])),
             };
-            RecordMetadata { position: offset as usize, size, timestamp, crc }
+            AppendedRecord { offset, size, timestamp, crc }
         });
         all.take(positions.end).skip(positions.start)
     }
@@ -406,7 +405,7 @@ impl KafkaBatch {
     }
 
     #[inline(always)]
-    fn write(&mut self, record: &Record<'_>, measured: Measurement) -> RecordMetadata {
+    fn write(&mut self, record: &Record<'_>, measured: Measurement) -> AppendedRecord {
         let Measurement { offset, timestamp, encoding, size } = measured;
         let crc = match encoding {
             Encoding::V2 { prefix, body_len } => {
@@ -425,7 +424,7 @@ impl KafkaBatch {
         stats.next_offset_delta = offset + 1;
         stats.timestamps.include(timestamp);
         debug_assert_eq!(self.buffer.len(), self.buffer_reserve() + self.stats.len, "written as measured");
-        RecordMetadata { position: offset as usize, size, timestamp, crc }
+        AppendedRecord { offset, size, timestamp, crc }
     }
 }
 

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub enum AppendOutcome {
     /// [`Append::Appended`].
     Appended {
-        /// The record's position, or the offset given to it.
-        position: usize,
+        /// The record's offset relative to the batch.
+        offset: u32,
         /// The record's encoded size in bytes.
         size: usize,
         /// The record's timestamp in the batch.
@@ -101,7 +101,7 @@ impl From<&Result<Append, AppendError>> for AppendOutcome {
     fn from(outcome: &Result<Append, AppendError>) -> Self {
         match outcome {
             Ok(Append::Appended(appended)) => Self::Appended {
-                position: appended.position,
+                offset: appended.offset,
                 size: appended.size,
                 timestamp: appended.timestamp,
                 has_crc: appended.crc.is_some(),

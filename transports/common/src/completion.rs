@@ -294,8 +294,8 @@ mod tests {
         let mut batch = BatchOptions::default().build(0).unwrap();
         let completer = Completer::new(to());
         let pending = [5, 6, 7].map(|millis| {
-            let metadata = batch.append(Record::new("x").timestamp(millis)).unwrap().appended().unwrap();
-            completer.pending(metadata.position, metadata.timestamp).unwrap()
+            let appended = batch.append(Record::new("x").timestamp(millis)).unwrap().appended().unwrap();
+            completer.pending(appended.offset as usize, appended.timestamp).unwrap()
         });
         (batch, completer, pending)
     }

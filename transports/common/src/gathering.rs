@@ -227,8 +227,8 @@ impl Gathering {
         });
         let before = if opened.is_some() { 0 } else { open.batch.size() };
         open.batch.set_now(timestamp);
-        let metadata = match open.batch.append(record) {
-            Ok(Append::Appended(metadata)) => metadata,
+        let appended = match open.batch.append(record) {
+            Ok(Append::Appended(appended)) => appended,
             Ok(Append::Full(_)) if opened.is_none() => {
                 return Ok(GatherOutcome::Full(Box::new(self.take(id).expect("it is open"))));
             }
@@ -244,9 +244,10 @@ impl Gathering {
             }
         };
         let bytes = open.batch.size() - before;
-        let pending = open.completer.pending(metadata.position, metadata.timestamp).expect("it is not completed");
+        let position = appended.offset as usize; // there are no gaps
+        let pending = open.completer.pending(position, appended.timestamp).expect("it is not completed");
         if let Some(waker) = waker.take() {
-            open.completer.register(metadata.position, waker);
+            open.completer.register(position, waker);
         }
         // A full batch does not wait for the record that does not fit.
         let is_full = open.batch.room() == 0;
