@@ -4,8 +4,7 @@ use std::mem;
 
 use kafka_batch_core::batch::BufferPool;
 
-use crate::oneshot::lock;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock};
 
 /// The largest sum of the buffers that are kept, in bytes.
 const MAX_BYTES: usize = 4 << 20;

@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealedBatch, TopicPartition};
 
 use crate::accepted::BatchOutcome;
-use crate::oneshot::{lock, wake};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock, wake};
 
 /// The outcomes of a channel's batches that the channel has not taken.
 #[derive(Debug)]

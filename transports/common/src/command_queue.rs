@@ -23,9 +23,9 @@ use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
 use crate::gathering::{Gathered, Gathering, PartitionId};
-use crate::oneshot::{Receiver, Sender, lock, wake};
+use crate::oneshot::{Receiver, Sender};
 use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock, wake};
 use crate::topic_error::TopicError;
 use crate::topics::TopicCache;
 

@@ -14,8 +14,7 @@ use kafka_batch_core::{
 };
 
 use crate::accepted::BatchOutcome;
-use crate::oneshot::{lock, wake_all};
-use crate::sync::{Mutex, OnceLock};
+use crate::sync::{Mutex, OnceLock, lock, wake_all};
 
 /// An accepted message. Resolves to the outcome of its record, under any runtime, also after its producer was dropped.
 ///

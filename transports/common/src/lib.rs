@@ -132,7 +132,8 @@ pub mod redaction {
 
 /// The synchronization primitives of producer handles, also for transports that do not drive the machine.
 pub mod waiting {
-    pub use crate::oneshot::{Slot, lock, wake};
+    pub use crate::oneshot::Slot;
     pub use crate::semaphore::{Acquire, Acquiring, HasSemaphore, Permits, Semaphore, WaiterId};
+    pub use crate::sync::{lock, wake};
     pub use crate::topics::{Count, Lookup, TopicCache};
 }

@@ -1,29 +1,9 @@
 //! A oneshot channel: the driver sends one value, and a future of any runtime receives it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Mutex, MutexGuard};
-
-/// Locks a mutex, and ignores that it is poisoned: every critical section of this crate keeps the guarded value consistent
-/// at each of its steps, so it is usable after a panic.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Wakes a task. A waker is foreign code and may panic; the panic is caught, so that other tasks are still woken, and has
-/// been reported by the panic hook.
-pub fn wake(waker: Waker) {
-    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-}
-
-/// Wakes several tasks, as [`wake`] does with each.
-pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    let mut left = wakers.into_iter();
-    // A panic ends the call in which it occurs, and the next call continues after it.
-    while catch_unwind(AssertUnwindSafe(|| left.by_ref().for_each(Waker::wake))).is_err() {}
-}
+use crate::sync::{Mutex, lock, wake};
 
 /// The shared state of a oneshot channel: holds one value, and the waker of the one future that waits for it.
 #[derive(Debug)]

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::{AddAssign, SubAssign};
 use std::task::{Poll, Waker};
 
-use crate::oneshot::{lock, wake};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock, wake};
 
 /// A number of records and bytes: of a batch, of all batches in flight, or of their limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use kafka_batch_core::partitioner::StickyPartitioner;
 use kafka_batch_core::{SendErrorReason, TopicPartition};
 
 use crate::clock::RuntimeClock;
-use crate::oneshot::{Slot, lock};
-use crate::sync::Mutex;
+use crate::oneshot::Slot;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// A cache of the topics that a producer sends to. `E` is the error of a failed lookup.
 #[derive(Debug)]

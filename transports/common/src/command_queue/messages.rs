@@ -10,8 +10,8 @@ use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, Se
 use super::{CommandQueue, new_batch, unlock_and_wake};
 use crate::completion::PendingRecord;
 use crate::gathering::GatherOutcome;
-use crate::oneshot::{lock, wake};
 use crate::semaphore::{Acquiring, Permits};
+use crate::sync::{lock, wake};
 
 /// The outcome of [`CommandQueue::enqueue_message`], if there was no error.
 #[derive(Debug)]

@@ -7,9 +7,8 @@ use shuttle::thread;
 
 use super::task::{block_on, poll_at_most, poll_with_panicking_waker};
 use super::{any_of, explore};
-use crate::oneshot::{lock, wake};
 use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock, wake};
 
 const LIMIT: Permits = Permits { records: 3, bytes: 30 };
 /// More than the limit, which one may have alone.

@@ -11,8 +11,7 @@ use shuttle::thread;
 
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
-use crate::oneshot::lock;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock};
 use crate::topics::{Lookup, TopicCache};
 
 /// The error of a lookup.
