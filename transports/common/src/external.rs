@@ -30,7 +30,7 @@ use crate::producer::{Pending, Producer};
 use crate::semaphore::Permits;
 use crate::settings::{self, ProducerConfig, Setting, Settings};
 use crate::tls_stream::Security;
-use crate::topics::Lookup;
+use crate::lookup::Lookup;
 
 /// The driver of one producer. Dropping it before [`ExternalStep::End`] fails what is in flight, as shutting down a runtime does.
 #[derive(Debug)]

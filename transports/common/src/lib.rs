@@ -95,6 +95,7 @@ mod exploration;
 pub mod external;
 mod gathering;
 mod local;
+mod lookup;
 mod oneshot;
 mod producer;
 mod runtime;
@@ -132,8 +133,9 @@ pub mod redaction {
 
 /// The synchronization primitives of producer handles, also for transports that do not drive the machine.
 pub mod waiting {
+    pub use crate::lookup::Lookup;
     pub use crate::oneshot::Slot;
     pub use crate::semaphore::{Acquire, Acquiring, HasSemaphore, Permits, Semaphore, WaiterId};
     pub use crate::sync::{lock, wake};
-    pub use crate::topics::{Count, Lookup, TopicCache};
+    pub use crate::topics::{Count, TopicCache};
 }

@@ -21,9 +21,10 @@ use kafka_batch_core::{
 use self::channel::ProducerChannel;
 use crate::accepted::{BatchOutcome, Flushed};
 use crate::command_queue::{CommandQueue, NotAccepted, new_batch};
+use crate::lookup::Lookup;
 use crate::oneshot::Receiver;
 use crate::topic_error::TopicError;
-use crate::topics::{Lookup, TopicCache};
+use crate::topics::TopicCache;
 
 /// Sends Kafka batches exactly as they were filled: **one batch in the program is one batch on the wire and one in the
 /// log**, stored as a whole or not at all.

@@ -1,13 +1,12 @@
 //! A cache of the topics' numbers of partitions, and the choice of a partition for batches without one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka_batch_core::partitioner::StickyPartitioner;
-use kafka_batch_core::{SendErrorReason, TopicPartition};
+use kafka_batch_core::TopicPartition;
 
 use crate::clock::RuntimeClock;
 use crate::oneshot::Slot;
@@ -116,15 +115,15 @@ impl<E: Clone> TopicCache<E> {
     }
 
     /// Returns `true` if the partition is known to exist, also if that is expired: Kafka never removes partitions of a topic.
-    fn has(&self, to: &TopicPartition) -> bool {
+    pub(crate) fn has(&self, to: &TopicPartition) -> bool {
         let state = lock(&self.state);
         let known = state.each.get(&to.topic).and_then(|topic| topic.known);
-        known.is_some_and(|(partitions, _)| has(partitions, to.partition))
+        known.is_some_and(|(partitions, _)| has_partition(partitions, to.partition))
     }
 
     /// Begins a lookup without waiting for its result. Returns `false` if one is pending already; otherwise the caller has to
     /// request the topic's metadata.
-    fn begin_lookup(&self, topic: &str) -> bool {
+    pub(crate) fn begin_lookup(&self, topic: &str) -> bool {
         let mut state = lock(&self.state);
         let lookup = &mut state.topic(topic, self.clock.now(), self.max_idle).lookup;
         let is_first = lookup.is_none();
@@ -134,7 +133,7 @@ impl<E: Clone> TopicCache<E> {
 
     /// Joins the pending lookup, or begins one. Returns where its result will be, and whether it was begun, in which case the
     /// caller has to request the topic's metadata.
-    fn join_lookup(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
+    pub(crate) fn join_lookup(&self, topic: &str) -> (Arc<Slot<Count<E>>>, bool) {
         let slot = Arc::new(Slot::new());
         let mut state = lock(&self.state);
         let topic = state.topic(topic, self.clock.now(), self.max_idle);
@@ -199,80 +198,8 @@ impl<E: Clone> TopicCache<E> {
     }
 }
 
-/// Looks up topics, by a cache and requests for metadata.
-pub trait Lookup: Sync {
-    /// The error of a failed lookup.
-    type Error: Clone + Send;
-
-    /// Returns the cache.
-    fn topics(&self) -> &TopicCache<Self::Error>;
-
-    /// Requests the topic's metadata. The result is passed to [`TopicCache::complete_lookup`].
-    ///
-    /// # Errors
-    /// The producer is closed. Then all lookups fail ([`TopicCache::fail_lookups`]).
-    fn request(&self, topic: &str) -> Result<(), SendErrorReason>;
-
-    /// Converts the error of a lookup.
-    fn reason(&self, topic: &str, error: Self::Error) -> SendErrorReason;
-
-    /// Checks that the topic and the partition exist, so that a wrong name is an error before anything is sent, not after
-    /// `delivery.timeout.ms`.
-    ///
-    /// # Errors
-    /// They do not exist, or no broker responds.
-    fn check_partition(&self, to: &TopicPartition) -> impl Future<Output = Result<(), SendErrorReason>> + Send {
-        async move {
-            SendErrorReason::check_partition(&to.topic, to.partition)?;
-            if self.topics().has(to) {
-                return Ok(());
-            }
-            let partitions = self.lookup(&to.topic).await?;
-            if has(partitions, to.partition) {
-                return Ok(());
-            }
-            let TopicPartition { topic, partition } = to.clone();
-            Err(SendErrorReason::UnknownPartition { topic, partition, partitions: partitions.get() })
-        }
-    }
-
-    /// Returns the topic's number of partitions. An expired number is requested again, but is used until there is a response,
-    /// so that batches are accepted as before while no broker responds.
-    ///
-    /// # Errors
-    /// The topic does not exist, or no broker responds.
-    fn partitions(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
-        async move {
-            let topics = self.topics();
-            if let Some(partitions) = topics.known(topic) {
-                return Ok(partitions);
-            }
-            let Some(partitions) = topics.remembered(topic) else { return self.lookup(topic).await };
-            if topics.begin_lookup(topic) {
-                self.request(topic)?;
-            }
-            Ok(partitions)
-        }
-    }
-
-    /// Waits for the response to a new or a pending lookup of the topic.
-    ///
-    /// # Errors
-    /// The topic does not exist, or no broker responds.
-    fn lookup(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
-        async move {
-            let (slot, is_first) = self.topics().join_lookup(topic);
-            if is_first {
-                self.request(topic)?;
-            }
-            let result = poll_fn(|context| slot.poll_take(context)).await;
-            result.map_err(|error| self.reason(topic, error))
-        }
-    }
-}
-
 /// Returns `true` if `partition` is one of a topic's `partitions`, which are numbered from 0.
-fn has(partitions: NonZeroU32, partition: i32) -> bool {
+pub(crate) fn has_partition(partitions: NonZeroU32, partition: i32) -> bool {
     u32::try_from(partition).is_ok_and(|partition| partition < partitions.get())
 }
 

@@ -11,8 +11,9 @@ use shuttle::thread;
 
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
+use crate::lookup::Lookup;
 use crate::sync::{Mutex, lock};
-use crate::topics::{Lookup, TopicCache};
+use crate::topics::TopicCache;
 
 /// The error of a lookup.
 #[derive(Clone, Debug, PartialEq)]
