@@ -216,7 +216,7 @@ impl CommandQueue {
 
     /// Queues a batch of messages to be sent.
     fn push_gathered(&self, state: &mut State, gathered: Gathered) {
-        self.topics.accepted(&gathered.to.topic, gathered.to.partition);
+        self.topics.on_batch_accepted(&gathered.to.topic, gathered.to.partition);
         state.commands.push(Command::SendGathered(gathered));
     }
 

@@ -184,7 +184,7 @@ pub async fn send_sealed(
     inner.check_partition(&to).await?;
     let take = || take().map(|batch| (batch, to.clone()));
     let receiver = inner.queue.enqueue_batch_from(needed, take).await?.ok_or(SendErrorReason::Closed)?;
-    inner.queue.topics.accepted(&to.topic, to.partition);
+    inner.queue.topics.on_batch_accepted(&to.topic, to.partition);
     Ok(Pending { receiver })
 }
 

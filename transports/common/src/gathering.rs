@@ -56,7 +56,7 @@ type TopicId = usize;
 struct Topic {
     name: Arc<str>,
     /// The number of partitions, if it was checked since a batch of the topic was taken.
-    count: Option<NonZeroU32>,
+    partition_count: Option<NonZeroU32>,
     /// The partition for messages without a key, until its batch is taken (KIP-480).
     sticky: Option<i32>,
     partitions: BTreeMap<i32, PartitionId>,
@@ -130,27 +130,27 @@ impl Gathering {
     }
 
     /// Returns the partition of a message: the requested one, that of its key, or the sticky one, which `pick` chooses.
-    /// `known` returns the number of partitions of the topic, and is called if it was not checked for a while.
+    /// `partition_count` returns the number of partitions of the topic, and is called if it was not checked for a while.
     ///
     /// `None` if the number is unknown, or the requested partition is beyond it.
     pub(crate) fn route(
         &mut self,
         to: Destination<'_>,
         key: Option<&[u8]>,
-        known: impl FnOnce() -> Option<NonZeroU32>,
+        partition_count: impl FnOnce() -> Option<NonZeroU32>,
         pick: impl FnOnce(NonZeroU32) -> i32,
     ) -> Option<PartitionId> {
         let topic_id = self.topic_id(to.topic);
         let topic = topic_id.and_then(|id| self.topics[id].as_ref());
         let exists = |count: NonZeroU32| to.partition.is_none_or(|partition| (partition as u32) < count.get());
-        let count = match topic.and_then(|topic| topic.count).filter(|&count| exists(count)) {
+        let count = match topic.and_then(|topic| topic.partition_count).filter(|&count| exists(count)) {
             Some(count) => count,
-            None => known().filter(|&count| exists(count))?,
+            None => partition_count().filter(|&count| exists(count))?,
         };
         let topic_id = topic_id.unwrap_or_else(|| self.insert_topic(to.topic));
         self.last_topic = topic_id;
         let topic = self.topics[topic_id].as_mut()?;
-        topic.count = Some(count);
+        topic.partition_count = Some(count);
         let partition = match (to.partition, key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partition_for_key(key, count),
@@ -186,7 +186,7 @@ impl Gathering {
     fn insert_topic(&mut self, name: &str) -> TopicId {
         let name: Arc<str> = name.into();
         let topic =
-            Some(Topic { name: Arc::clone(&name), count: None, sticky: None, partitions: BTreeMap::new(), last: None });
+            Some(Topic { name: Arc::clone(&name), partition_count: None, sticky: None, partitions: BTreeMap::new(), last: None });
         let id = match self.free_topics.pop() {
             Some(id) => {
                 self.topics[id] = topic;
@@ -297,7 +297,7 @@ impl Gathering {
         let Open { batch, completer, .. } = partition.open.take()?;
         partition.in_flight += 1;
         let topic = self.topics[partition.topic].as_mut()?;
-        topic.count = None;
+        topic.partition_count = None;
         topic.sticky = topic.sticky.filter(|&sticky| sticky != partition.partition);
         let to = TopicPartition::new(&*topic.name, partition.partition);
         Some(Gathered { partition: id, to, batch, completer })

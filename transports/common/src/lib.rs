@@ -137,5 +137,5 @@ pub mod waiting {
     pub use crate::oneshot::Slot;
     pub use crate::semaphore::{Acquire, Acquiring, HasSemaphore, Permits, Semaphore, WaiterId};
     pub use crate::sync::{lock, wake};
-    pub use crate::topics::{Count, TopicCache};
+    pub use crate::topics::{LookupResult, TopicCache};
 }

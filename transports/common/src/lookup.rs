@@ -22,7 +22,7 @@ pub trait Lookup: Sync {
     fn request(&self, topic: &str) -> Result<(), SendErrorReason>;
 
     /// Converts the error of a lookup.
-    fn reason(&self, topic: &str, error: Self::Error) -> SendErrorReason;
+    fn send_error_reason(&self, topic: &str, error: Self::Error) -> SendErrorReason;
 
     /// Checks that the topic and the partition exist, so that a wrong name is an error before anything is sent, not after
     /// `delivery.timeout.ms`.
@@ -52,10 +52,10 @@ pub trait Lookup: Sync {
     fn partitions(&self, topic: &str) -> impl Future<Output = Result<NonZeroU32, SendErrorReason>> + Send {
         async move {
             let topics = self.topics();
-            if let Some(partitions) = topics.known(topic) {
+            if let Some(partitions) = topics.fresh_partition_count(topic) {
                 return Ok(partitions);
             }
-            let Some(partitions) = topics.remembered(topic) else { return self.lookup(topic).await };
+            let Some(partitions) = topics.partition_count(topic) else { return self.lookup(topic).await };
             if topics.begin_lookup(topic) {
                 self.request(topic)?;
             }
@@ -74,7 +74,7 @@ pub trait Lookup: Sync {
                 self.request(topic)?;
             }
             let result = poll_fn(|context| slot.poll_take(context)).await;
-            result.map_err(|error| self.reason(topic, error))
+            result.map_err(|error| self.send_error_reason(topic, error))
         }
     }
 }

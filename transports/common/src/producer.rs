@@ -158,7 +158,7 @@ impl Producer {
         let (topic, partition) = (to.topic.clone(), to.partition);
         match self.inner.queue.enqueue_batch(sealed, to).await {
             Ok(receiver) => {
-                self.inner.queue.topics.accepted(&topic, partition);
+                self.inner.queue.topics.on_batch_accepted(&topic, partition);
                 Ok(Pending { receiver })
             }
             Err(NotAccepted { reason, batch, to }) => Err(SendError::new(to, reason, batch.into_batch())),
@@ -274,7 +274,7 @@ impl Lookup for Inner {
         })
     }
 
-    fn reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
+    fn send_error_reason(&self, topic: &str, error: TopicError) -> SendErrorReason {
         error.into_reason(topic, &self.brokers)
     }
 }

@@ -156,7 +156,7 @@ impl Inner {
             let mut waited_for = Waited::default();
             loop {
                 let waited = match wait {
-                    WaitFor::Topic => self.look_up(to).await.map(|count| waited_for.known = Some(count)),
+                    WaitFor::Topic => self.look_up(to).await.map(|count| waited_for.partition_count = Some(count)),
                     WaitFor::Memory(bytes) => {
                         drop(waited_for.held.take());
                         self.queue.acquire(bytes).await.map(|acquired| waited_for.held = Some(acquired))

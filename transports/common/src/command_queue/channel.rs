@@ -53,7 +53,7 @@ impl<'a> Acceptance<'a> {
                 }
             }
             unlock_and_wake(state);
-            self.queue.topics.all_accepted(topic, self.partitions.drain(..));
+            self.queue.topics.on_batches_accepted(topic, self.partitions.drain(..));
         }
         Poll::Ready(Ok(()))
     }

@@ -27,7 +27,7 @@ pub(crate) enum EnqueueOutcome {
 #[derive(Debug, Default)]
 pub(crate) struct Waited<'a> {
     /// The topic's number of partitions, if it was just looked up.
-    pub(crate) known: Option<NonZeroU32>,
+    pub(crate) partition_count: Option<NonZeroU32>,
     /// Memory, if it was acquired before.
     pub(crate) held: Option<HeldPermits<'a>>,
 }
@@ -69,10 +69,10 @@ impl CommandQueue {
         if let Some(reason) = state.queue_state.refusal() {
             return Err(reason.into());
         }
-        let Waited { known, held } = waited;
-        let known = || known.or_else(|| self.topics.known(to.topic));
+        let Waited { partition_count, held } = waited;
+        let partition_count = || partition_count.or_else(|| self.topics.fresh_partition_count(to.topic));
         let pick = |partitions| self.topics.pick(to.topic, partitions);
-        let Some(mut partition) = state.gathering.route(to, record.key, known, pick) else {
+        let Some(mut partition) = state.gathering.route(to, record.key, partition_count, pick) else {
             return Ok(EnqueueOutcome::UnknownTopic);
         };
         let needed = Permits { records: 1, bytes: needed };
@@ -99,7 +99,7 @@ impl CommandQueue {
                     self.push_gathered(state, *gathered);
                     is_command = true;
                     // Without a key, the next batch is one of another partition.
-                    match state.gathering.route(to, record.key, known, pick) {
+                    match state.gathering.route(to, record.key, partition_count, pick) {
                         Some(next) => partition = next,
                         None => break Err(None),
                     }

@@ -179,7 +179,7 @@ impl Handle {
 
     /// Accepts a message, as `send.rs` does.
     async fn enqueue(&self, value: &str) -> Result<PendingRecord, EnqueueErrorReason> {
-        let (mut waited, options) = (Waited { known: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
+        let (mut waited, options) = (Waited { partition_count: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
         loop {
             match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut waited, None, &options)? {
                 EnqueueOutcome::Accepted(pending) => return Ok(pending),

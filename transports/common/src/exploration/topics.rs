@@ -73,7 +73,7 @@ impl Lookup for Client {
         }
     }
 
-    fn reason(&self, _: &str, _: Gone) -> SendErrorReason {
+    fn send_error_reason(&self, _: &str, _: Gone) -> SendErrorReason {
         SendErrorReason::Closed
     }
 }

@@ -65,7 +65,7 @@ impl<'a> ProducerChannel<'a> {
         let topics = &self.producer.queue.topics;
         let generation = Some(topics.generation());
         if self.known.generation != generation {
-            self.known = Known { generation, partitions: topics.remembered(self.topic).map_or(0, NonZeroU32::get) };
+            self.known = Known { generation, partitions: topics.partition_count(self.topic).map_or(0, NonZeroU32::get) };
         }
         u32::try_from(partition).is_ok_and(|partition| partition < self.known.partitions)
     }
