@@ -6,7 +6,7 @@ use kafka_batch_core::machine::{BatchId, FlushId};
 use kafka_batch_core::{FlushError, FlushErrorReason};
 
 use crate::accepted::{FlushOrClose, Taken};
-use crate::channel_batch::TakenBatch;
+use crate::channel_batch::TakenChannelBatch;
 use crate::completion::Completer;
 use crate::gathering::PartitionId;
 use crate::oneshot::Sender;
@@ -32,7 +32,7 @@ pub(crate) enum Waiter {
     /// The future of the batch.
     Batch(Sender<Taken>),
     /// The channel that it was sent through.
-    Channel(TakenBatch),
+    Channel(TakenChannelBatch),
     /// The futures of its messages. The next batch of the partition may wait for this one, too.
     Messages(PartitionId, Completer),
 }

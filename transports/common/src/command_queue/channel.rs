@@ -40,7 +40,7 @@ impl<'a> Acceptance<'a> {
         while let Some(first) = batches.front().filter(|_| accepted < limit) {
             let acquired = self.queue.poll_acquire(&mut self.acquiring, needed(first), context);
             let mut state = ready!(acquired)?;
-            // Batches that fit are accepted without another look at the queue of waiting ones, which is empty.
+            // Batches that fit are accepted without examining the waiters, of which there are none.
             loop {
                 let Some(batch) = batches.pop_front() else { break };
                 accepted += 1;
