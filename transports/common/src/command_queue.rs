@@ -24,7 +24,7 @@ use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
 use crate::gathering::{Gathered, Gathering, PartitionId};
 use crate::oneshot::{Receiver, Sender};
-use crate::semaphore::{Acquiring, HasSemaphore, Permits, Semaphore};
+use crate::semaphore::{Acquisition, HasSemaphore, Permits, Semaphore};
 use crate::sync::{Mutex, MutexGuard, lock, wake};
 use crate::topic_error::TopicError;
 use crate::topics::TopicCache;
@@ -175,8 +175,8 @@ impl CommandQueue {
         needed: Permits,
         take: impl FnOnce() -> Option<(SealedBatch, TopicPartition)>,
     ) -> Result<Option<Receiver<BatchOutcome>>, SendErrorReason> {
-        let mut acquiring = Acquiring::new(&self.state);
-        let mut state = poll_fn(|context| self.poll_acquire(&mut acquiring, needed, context)).await?;
+        let mut acquisition = Acquisition::new(&self.state);
+        let mut state = poll_fn(|context| self.poll_acquire(&mut acquisition, needed, context)).await?;
         let Some((batch, to)) = take() else {
             let granted = state.semaphore.release(needed);
             drop(state);
@@ -201,11 +201,11 @@ impl CommandQueue {
     /// Polls for memory. If the caller has to wait, open batches are sent, because they hold memory, too.
     fn poll_acquire<'a>(
         &'a self,
-        acquiring: &mut Acquiring<'a, State>,
+        acquisition: &mut Acquisition<'a, State>,
         permits: Permits,
         context: &Context<'_>,
     ) -> Poll<Result<MutexGuard<'a, State>, SendErrorReason>> {
-        let acquired = acquiring.poll(permits, context.waker(), |state| state.queue_state.refusal());
+        let acquired = acquisition.poll(permits, context.waker(), |state| state.queue_state.refusal());
         if acquired.is_pending() {
             let mut state = lock(&self.state);
             self.push_all_gathered(&mut state);

@@ -135,7 +135,7 @@ pub mod redaction {
 pub mod waiting {
     pub use crate::lookup::Lookup;
     pub use crate::oneshot::Slot;
-    pub use crate::semaphore::{Acquire, Acquiring, HasSemaphore, Permits, Semaphore, WaiterId};
+    pub use crate::semaphore::{Acquire, Acquisition, HasSemaphore, Permits, Semaphore, WaiterId};
     pub use crate::sync::{lock, wake};
     pub use crate::topics::{LookupResult, TopicCache};
 }

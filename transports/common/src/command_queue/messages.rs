@@ -10,7 +10,7 @@ use kafka_batch_core::{BatchOptions, Destination, EnqueueErrorReason, Record, Se
 use super::{CommandQueue, new_batch, unlock_and_wake};
 use crate::completion::PendingRecord;
 use crate::gathering::GatherOutcome;
-use crate::semaphore::{Acquiring, Permits};
+use crate::semaphore::{Acquisition, Permits};
 use crate::sync::{lock, wake};
 
 /// The outcome of [`CommandQueue::enqueue_message`], if there was no error.
@@ -141,9 +141,9 @@ impl CommandQueue {
     /// The producer is closed or has stopped.
     pub(crate) async fn acquire(&self, bytes: usize) -> Result<HeldPermits<'_>, SendErrorReason> {
         let permits = Permits { records: 1, bytes };
-        let mut acquiring = Acquiring::new(&self.state);
+        let mut acquisition = Acquisition::new(&self.state);
         poll_fn(|context| {
-            let acquired = self.poll_acquire(&mut acquiring, permits, context);
+            let acquired = self.poll_acquire(&mut acquisition, permits, context);
             acquired.map_ok(|_guard| ()) // which is released here
         })
         .await?;
