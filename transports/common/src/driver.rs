@@ -18,11 +18,11 @@ use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatc
 use crate::accepted::BatchOutcome;
 use crate::broker_addresses::BrokerAddresses;
 use crate::command_queue::{self, Command, CommandQueue};
-use crate::gathering::Gathered;
+use crate::gathering::MessageBatch;
 use crate::semaphore::Permits;
 use crate::tls_stream::{Security, TlsConnector, is_distrust, is_no_tls};
 use crate::topic_error::TopicError;
-use crate::waiters::{InFlightBatch, Waiter, Waiters};
+use crate::waiters::{UnfinishedBatch, Waiter, Waiters};
 
 /// Drives the machine of one producer: passes commands to it, and its events to the futures that wait for them.
 /// [`run`](crate::driver_loop::run) runs it.
@@ -212,7 +212,7 @@ impl Driver {
                     let permits = command_queue::permits(&batch);
                     self.send(batch, to, Waiter::Channel(taken), permits, now);
                 }
-                Command::SendGathered(gathered) => self.send_gathered(gathered, now),
+                Command::SendMessages(gathered) => self.send_messages(gathered, now),
                 Command::Flush(sender) => {
                     let id = self.machine.flush(now);
                     self.waiters.insert_flush(id, sender);
@@ -228,8 +228,8 @@ impl Driver {
     }
 
     /// Seals a batch of messages, and passes it to the machine.
-    fn send_gathered(&mut self, gathered: Gathered, now: machine::Instant) {
-        let Gathered { partition, to, batch, mut completer } = gathered;
+    fn send_messages(&mut self, gathered: MessageBatch, now: machine::Instant) {
+        let MessageBatch { partition, to, batch, mut completer } = gathered;
         completer.share_wakers();
         let mut permits = Permits { records: batch.record_count(), bytes: batch.size() };
         match batch.seal() {
@@ -264,7 +264,7 @@ impl Driver {
                 if let Waiter::Messages(_, completer) = &mut waiter {
                     completer.set_taken();
                 }
-                self.waiters.insert(id, InFlightBatch { waiter, permits });
+                self.waiters.insert(id, UnfinishedBatch { waiter, permits });
             }
             Err(error) => {
                 // The batch was accepted already, so this is its outcome. The machine has the limit `buffer.memory`, too, for
@@ -290,7 +290,7 @@ impl Driver {
                 taken.complete(outcome);
             }
             Waiter::Messages(partition, completer) => {
-                self.queue.completed(partition, permits);
+                self.queue.on_completed(partition, permits);
                 completer.complete(outcome);
             }
         }
@@ -300,13 +300,13 @@ impl Driver {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Delivered { id, delivery } => {
-                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(id) {
+                if let Some(UnfinishedBatch { waiter, permits }) = self.waiters.take(id) {
                     let delivery = delivery.with_buffer_pool(self.queue.buffers());
                     self.complete(waiter, permits, Ok(delivery));
                 }
             }
             Event::Failed { id, error } => {
-                if let Some(InFlightBatch { waiter, permits }) = self.waiters.take(id) {
+                if let Some(UnfinishedBatch { waiter, permits }) = self.waiters.take(id) {
                     self.forget_topic_if_gone(&error);
                     self.complete(waiter, permits, Err(error));
                 }
@@ -347,7 +347,7 @@ impl Driver {
                 match command {
                     Command::Flush(sender) | Command::Close(_, Some(sender)) => self.waiters.insert_close(sender),
                     Command::Close(_, None) | Command::LookupTopic(_) => {}
-                    Command::Send(_) | Command::SendFromChannel(_) | Command::SendGathered(_) => {
+                    Command::Send(_) | Command::SendFromChannel(_) | Command::SendMessages(_) => {
                         unreachable!("a batch was accepted after the machine was closed")
                     }
                 }

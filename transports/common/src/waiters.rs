@@ -8,20 +8,20 @@ use kafka_batch_core::{FlushError, FlushErrorReason};
 use crate::accepted::{FlushOrClose, Taken};
 use crate::channel_batch::TakenChannelBatch;
 use crate::completion::Completer;
-use crate::gathering::PartitionId;
+use crate::gathering::PartitionIndex;
 use crate::oneshot::Sender;
 use crate::semaphore::Permits;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    batches: BTreeMap<BatchId, InFlightBatch>,
+    batches: BTreeMap<BatchId, UnfinishedBatch>,
     flushes: VecDeque<(FlushId, Sender<FlushOrClose>)>,
     closes: Vec<Sender<FlushOrClose>>,
 }
 
 /// A batch that the machine has accepted and that has no outcome yet.
 #[derive(Debug)]
-pub(crate) struct InFlightBatch {
+pub(crate) struct UnfinishedBatch {
     pub(crate) waiter: Waiter,
     pub(crate) permits: Permits,
 }
@@ -34,15 +34,15 @@ pub(crate) enum Waiter {
     /// The channel that it was sent through.
     Channel(TakenChannelBatch),
     /// The futures of its messages. The next batch of the partition may wait for this one, too.
-    Messages(PartitionId, Completer),
+    Messages(PartitionIndex, Completer),
 }
 
 impl Waiters {
-    pub(crate) fn insert(&mut self, id: BatchId, batch: InFlightBatch) {
+    pub(crate) fn insert(&mut self, id: BatchId, batch: UnfinishedBatch) {
         self.batches.insert(id, batch);
     }
 
-    pub(crate) fn take(&mut self, id: BatchId) -> Option<InFlightBatch> {
+    pub(crate) fn take(&mut self, id: BatchId) -> Option<UnfinishedBatch> {
         self.batches.remove(&id)
     }
 

@@ -83,20 +83,20 @@ impl CommandQueue {
             _ => {
                 // Open batches hold memory, too.
                 let gathered = state.gathering.take_all();
-                gathered.into_iter().for_each(|gathered| self.push_gathered(state, gathered));
+                gathered.into_iter().for_each(|gathered| self.push_messages(state, gathered));
                 state.gathering.forget_if_unused(partition);
                 unlock_and_wake(guard);
                 return Ok(EnqueueOutcome::NoMemory);
             }
         };
         let produce_version = state.produce_version;
-        let new_batch = || (new_batch(options, produce_version, now, self.buffers.take()), self.clock.now());
+        let open_batch = || (new_batch(options, produce_version, now, self.buffers.take()), self.clock.now());
         let mut is_command = false;
         let appended = loop {
-            match state.gathering.append(partition, record, now.into(), &mut waker, new_batch) {
+            match state.gathering.append(partition, record, now.into(), &mut waker, open_batch) {
                 Ok(GatherOutcome::Appended { pending, bytes, wakes }) => break Ok((pending, bytes, wakes)),
                 Ok(GatherOutcome::Full(gathered)) => {
-                    self.push_gathered(state, *gathered);
+                    self.push_messages(state, *gathered);
                     is_command = true;
                     // Without a key, the next batch is one of another partition.
                     match state.gathering.route(to, record.key, partition_count, pick) {

@@ -18,7 +18,7 @@ use super::{any_of, explore};
 use crate::accepted::{Flushed, Taken};
 use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, Waited, permits};
 use crate::completion::{Completer, PendingRecord};
-use crate::gathering::{Gathering, PartitionId};
+use crate::gathering::{Gathering, PartitionIndex};
 use crate::oneshot::{Receiver, Sender};
 use crate::semaphore::Permits;
 use crate::topics::TopicCache;
@@ -35,7 +35,7 @@ fn to() -> TopicPartition {
 /// A batch in flight.
 enum InFlight {
     Batch(Sender<Taken>, SealedBatch),
-    Messages(PartitionId, Completer, SealedBatch, usize),
+    Messages(PartitionIndex, Completer, SealedBatch, usize),
 }
 
 /// The driver. It completes batches in order, the oldest first.
@@ -106,7 +106,7 @@ impl Driver {
                     let (batch, _) = taken.expect("it was accepted with a batch");
                     self.in_flight.push_back(InFlight::Batch(sender, batch));
                 }
-                Command::SendGathered(gathered) => {
+                Command::SendMessages(gathered) => {
                     assert!(!self.is_closing, "a message was accepted after the close");
                     let (size, batch) = (gathered.batch.size(), gathered.batch.seal().unwrap());
                     self.in_flight.push_back(InFlight::Messages(gathered.partition, gathered.completer, batch, size));
@@ -145,7 +145,7 @@ impl Driver {
                 sender.send(delivery(batch));
             }
             Some(InFlight::Messages(partition, completer, batch, bytes)) => {
-                self.queue.completed(partition, Permits { records: batch.record_count(), bytes });
+                self.queue.on_completed(partition, Permits { records: batch.record_count(), bytes });
                 completer.complete(delivery(batch));
             }
             None => {}
