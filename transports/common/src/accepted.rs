@@ -13,19 +13,19 @@ pub(crate) type Flushed = Result<(), FlushError>;
 
 /// An accepted batch that the machine has not taken.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct QueuedBatch {
     to: TopicPartition,
     batch: SealedBatch,
 }
 
-impl Accepted {
+impl QueuedBatch {
     pub(crate) fn new(batch: SealedBatch, to: TopicPartition) -> Self {
         Self { to, batch }
     }
 }
 
 /// A batch that is dropped before the machine has taken it was not written.
-impl OnDrop for Accepted {
+impl OnDrop for QueuedBatch {
     type Outcome = BatchOutcome;
 
     fn on_drop(self) -> BatchOutcome {
@@ -35,13 +35,13 @@ impl OnDrop for Accepted {
 
 /// A batch that the machine has taken.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct TakenBatch {
     to: TopicPartition,
     record_count: usize,
 }
 
 /// A batch that the machine has taken and not returned is lost, and its fate is unknown.
-impl OnDrop for Taken {
+impl OnDrop for TakenBatch {
     type Outcome = BatchOutcome;
 
     fn on_drop(self) -> BatchOutcome {
@@ -62,11 +62,11 @@ impl OnDrop for FlushOrClose {
     }
 }
 
-impl Sender<Accepted> {
+impl Sender<QueuedBatch> {
     /// Takes the batch and its destination out, to be passed to the machine.
-    pub(crate) fn take_batch(self) -> (Sender<Taken>, Option<(SealedBatch, TopicPartition)>) {
-        self.advance(|Accepted { to, batch }| {
-            (Taken { to: to.clone(), record_count: batch.record_count() }, (batch, to))
+    pub(crate) fn take_batch(self) -> (Sender<TakenBatch>, Option<(SealedBatch, TopicPartition)>) {
+        self.advance(|QueuedBatch { to, batch }| {
+            (TakenBatch { to: to.clone(), record_count: batch.record_count() }, (batch, to))
         })
     }
 }
@@ -84,10 +84,10 @@ mod tests {
         slot.poll_take(&Context::from_waker(Waker::noop()))
     }
 
-    fn accepted() -> Accepted {
+    fn accepted() -> QueuedBatch {
         let mut batch = KafkaBatch::new(0);
         batch.extend([Record::new("x"), Record::new("y")]).unwrap();
-        Accepted::new(batch.seal().unwrap(), TopicPartition::new("t", 3))
+        QueuedBatch::new(batch.seal().unwrap(), TopicPartition::new("t", 3))
     }
 
     #[test]

@@ -17,8 +17,8 @@ use kafka_batch_core::machine::CloseMode;
 use kafka_batch_core::{BatchOptions, KafkaBatch, SealedBatch, SendErrorReason, TopicPartition};
 
 pub(crate) use self::channel::Acceptance;
-pub(crate) use self::messages::{EnqueueOutcome, Waited};
-use crate::accepted::{Accepted, BatchOutcome, FlushOrClose, Flushed};
+pub(crate) use self::messages::{EnqueueOutcome, EnqueueState};
+use crate::accepted::{QueuedBatch, BatchOutcome, FlushOrClose, Flushed};
 use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
@@ -33,7 +33,7 @@ use crate::topics::TopicCache;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Sends the batch that the sender holds.
-    Send(Sender<Accepted>),
+    Send(Sender<QueuedBatch>),
     /// Sends a batch of a channel.
     SendFromChannel(SealedChannelBatch),
     /// Sends a batch of messages.
@@ -184,7 +184,7 @@ impl CommandQueue {
             return Ok(None);
         };
         self.push_messages_before(&mut state, &to.topic, to.partition);
-        let (sender, receiver) = Sender::new(Accepted::new(batch, to));
+        let (sender, receiver) = Sender::new(QueuedBatch::new(batch, to));
         state.push_accepted(Command::Send(sender));
         unlock_and_wake(state);
         Ok(Some(receiver))
@@ -270,7 +270,7 @@ impl CommandQueue {
         self.begin_close(mode, Some(sender)).then_some(receiver)
     }
 
-    /// Closes the producer when its last handle is dropped. Accepted batches are still sent.
+    /// Closes the producer when its last handle is dropped. QueuedBatch batches are still sent.
     pub(crate) fn close_on_drop(&self) {
         self.begin_close(CloseMode::Graceful, None);
     }

@@ -22,7 +22,7 @@ use kafka_batch_core::{
 
 use crate::builder::{Assembly, assemble};
 use crate::clock::RuntimeClock;
-use crate::command_queue::Waited;
+use crate::command_queue::EnqueueState;
 use crate::completion::PendingRecord;
 use crate::driver::{Driver, Step};
 use crate::error::ConfigError;
@@ -199,7 +199,7 @@ pub fn try_send(
     record: &Record<'_>,
     waker: Waker,
 ) -> Result<Option<PendingRecord>, EnqueueErrorReason> {
-    producer.inner.try_enqueue(to, record, &mut Waited::default(), Some(waker)).map(Result::ok)
+    producer.inner.try_enqueue(to, record, &mut EnqueueState::default(), Some(waker)).map(Result::ok)
 }
 
 /// Returns the names of all settings.

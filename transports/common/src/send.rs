@@ -12,7 +12,7 @@ use kafka_batch_core::{
     TopicPartition,
 };
 
-use crate::command_queue::{EnqueueOutcome, Waited};
+use crate::command_queue::{EnqueueOutcome, EnqueueState};
 use crate::completion::PendingRecord;
 use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
 use crate::lookup::Lookup;
@@ -78,7 +78,7 @@ impl Producer {
         async move {
             let tried = poll_fn(|context| {
                 let waker = Some(context.waker().clone());
-                Poll::Ready(inner.try_enqueue(to, &message, &mut Waited::default(), waker))
+                Poll::Ready(inner.try_enqueue(to, &message, &mut EnqueueState::default(), waker))
             });
             // Matched here, so that the future has no place for the reason, which is large.
             let enqueued = match tried.await {
@@ -128,7 +128,7 @@ impl Producer {
         message: M,
     ) -> Result<PendingRecord, EnqueueError> {
         let to = to.into();
-        match self.inner.try_enqueue(to, &message, &mut Waited::default(), None) {
+        match self.inner.try_enqueue(to, &message, &mut EnqueueState::default(), None) {
             Ok(Ok(pending)) => Ok(pending),
             Ok(Err(wait)) => self.inner.enqueue_after(wait, to, message).await,
             Err(reason) => Err(EnqueueError::new(to, reason)),
@@ -153,19 +153,19 @@ impl Inner {
         message: M,
     ) -> Pin<Box<impl Future<Output = Result<PendingRecord, EnqueueError>>>> {
         Box::pin(async move {
-            let mut waited_for = Waited::default();
+            let mut state = EnqueueState::default();
             loop {
                 let waited = match wait {
-                    WaitFor::Topic => self.look_up(to).await.map(|count| waited_for.partition_count = Some(count)),
+                    WaitFor::Topic => self.look_up(to).await.map(|count| state.partition_count = Some(count)),
                     WaitFor::Memory(bytes) => {
-                        drop(waited_for.held.take());
-                        self.queue.acquire(bytes).await.map(|acquired| waited_for.held = Some(acquired))
+                        drop(state.held.take());
+                        self.queue.acquire(bytes).await.map(|acquired| state.held = Some(acquired))
                     }
                 };
                 // The record is composed again, rather than kept while waiting: then the future can move to another
                 // thread also if the message cannot be shared with one.
                 let tried = waited.map_err(EnqueueErrorReason::from);
-                match tried.and_then(|()| self.try_enqueue(to, &message, &mut waited_for, None)) {
+                match tried.and_then(|()| self.try_enqueue(to, &message, &mut state, None)) {
                     Ok(Ok(pending)) => return Ok(pending),
                     Ok(Err(again)) => wait = again,
                     Err(reason) => return Err(EnqueueError::new(to, reason)),
@@ -179,13 +179,13 @@ impl Inner {
         &'q self,
         to: Destination<'_>,
         message: &M,
-        waited: &mut Waited<'q>,
+        state: &mut EnqueueState<'q>,
         waker: Option<Waker>,
     ) -> Result<Result<PendingRecord, WaitFor>, EnqueueErrorReason> {
         let mut composer = RecordComposer::new(Defaults::default());
         let record = composer.compose(message)?;
         let needed = self.memory_for(&record)?;
-        match self.queue.enqueue_message(to, &record, needed, waited, waker, &self.batch_options)? {
+        match self.queue.enqueue_message(to, &record, needed, state, waker, &self.batch_options)? {
             EnqueueOutcome::Accepted(pending) => Ok(Ok(pending)),
             EnqueueOutcome::UnknownTopic => Ok(Err(WaitFor::Topic)),
             EnqueueOutcome::NoMemory => Ok(Err(WaitFor::Memory(needed))),

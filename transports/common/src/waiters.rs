@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use kafka_batch_core::machine::{BatchId, FlushId};
 use kafka_batch_core::{FlushError, FlushErrorReason};
 
-use crate::accepted::{FlushOrClose, Taken};
+use crate::accepted::{FlushOrClose, TakenBatch};
 use crate::channel_batch::TakenChannelBatch;
 use crate::completion::Completer;
 use crate::gathering::PartitionIndex;
@@ -30,7 +30,7 @@ pub(crate) struct UnfinishedBatch {
 #[derive(Debug)]
 pub(crate) enum Waiter {
     /// The future of the batch.
-    Batch(Sender<Taken>),
+    Batch(Sender<TakenBatch>),
     /// The channel that it was sent through.
     Channel(TakenChannelBatch),
     /// The futures of its messages. The next batch of the partition may wait for this one, too.

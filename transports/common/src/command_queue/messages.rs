@@ -23,9 +23,9 @@ pub(crate) enum EnqueueOutcome {
     NoMemory,
 }
 
-/// What a message has waited for.
+/// What a message that had to wait has got so far.
 #[derive(Debug, Default)]
-pub(crate) struct Waited<'a> {
+pub(crate) struct EnqueueState<'a> {
     /// The topic's number of partitions, if it was just looked up.
     pub(crate) partition_count: Option<NonZeroU32>,
     /// Memory, if it was acquired before.
@@ -58,7 +58,7 @@ impl CommandQueue {
         to: Destination<'_>,
         record: &Record<'_>,
         needed: usize,
-        waited: &mut Waited<'_>,
+        enqueue_state: &mut EnqueueState<'_>,
         mut waker: Option<Waker>,
         options: &BatchOptions,
     ) -> Result<EnqueueOutcome, EnqueueErrorReason> {
@@ -69,7 +69,7 @@ impl CommandQueue {
         if let Some(reason) = state.queue_state.refusal() {
             return Err(reason.into());
         }
-        let Waited { partition_count, held } = waited;
+        let EnqueueState { partition_count, held } = enqueue_state;
         let partition_count = || partition_count.or_else(|| self.topics.fresh_partition_count(to.topic));
         let pick = |partitions| self.topics.pick(to.topic, partitions);
         let Some(mut partition) = state.gathering.route(to, record.key, partition_count, pick) else {

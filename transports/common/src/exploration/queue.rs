@@ -15,8 +15,8 @@ use shuttle::thread::{self, JoinHandle};
 
 use super::task::{block_on, poll_at_most};
 use super::{any_of, explore};
-use crate::accepted::{Flushed, Taken};
-use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, Waited, permits};
+use crate::accepted::{Flushed, TakenBatch};
+use crate::command_queue::{Command, CommandQueue, EnqueueOutcome, EnqueueState, permits};
 use crate::completion::{Completer, PendingRecord};
 use crate::gathering::{Gathering, PartitionIndex};
 use crate::oneshot::{Receiver, Sender};
@@ -34,7 +34,7 @@ fn to() -> TopicPartition {
 
 /// A batch in flight.
 enum InFlight {
-    Batch(Sender<Taken>, SealedBatch),
+    Batch(Sender<TakenBatch>, SealedBatch),
     Messages(PartitionIndex, Completer, SealedBatch, usize),
 }
 
@@ -179,14 +179,14 @@ impl Handle {
 
     /// Accepts a message, as `send.rs` does.
     async fn enqueue(&self, value: &str) -> Result<PendingRecord, EnqueueErrorReason> {
-        let (mut waited, options) = (Waited { partition_count: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
+        let (mut state, options) = (EnqueueState { partition_count: Some(NonZeroU32::MIN), held: None }, BatchOptions::default());
         loop {
-            match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut waited, None, &options)? {
+            match self.0.enqueue_message(("t", 0).into(), &Record::new(value), MESSAGE, &mut state, None, &options)? {
                 EnqueueOutcome::Accepted(pending) => return Ok(pending),
                 EnqueueOutcome::UnknownTopic => unreachable!("it is known"),
                 EnqueueOutcome::NoMemory => {
-                    drop(waited.held.take());
-                    waited.held = Some(self.0.acquire(MESSAGE).await?);
+                    drop(state.held.take());
+                    state.held = Some(self.0.acquire(MESSAGE).await?);
                 }
             }
         }
