@@ -170,8 +170,8 @@ pub async fn send_sealed(
     if let Some(reason) = inner.queue.refusal() {
         return Err(reason);
     }
-    if needed.bytes > inner.limit {
-        return Err(SendErrorReason::ExceedsBufferMemory { size: needed.bytes, limit: inner.limit });
+    if needed.bytes > inner.buffer_memory {
+        return Err(SendErrorReason::ExceedsBufferMemory { size: needed.bytes, limit: inner.buffer_memory });
     }
     let partition = match partition {
         Some(partition) => partition,

@@ -77,8 +77,8 @@ pub(crate) struct Inner {
     /// Key and value of this length together, without headers, are below all limits.
     pub(crate) ample_len: usize,
     capabilities: Capabilities,
-    /// `buffer.memory`.
-    pub(crate) limit: usize,
+    /// `buffer.memory` in bytes.
+    pub(crate) buffer_memory: usize,
     /// The addresses of `bootstrap.servers`, for error messages and `Debug`.
     brokers: String,
 }
@@ -94,12 +94,12 @@ impl Producer {
         queue: Arc<CommandQueue>,
         batch_options: BatchOptions,
         capabilities: Capabilities,
-        limit: usize,
+        buffer_memory: usize,
         brokers: String,
     ) -> Self {
         let template = new_batch(&batch_options, None, UNIX_EPOCH, Vec::new());
-        let ample_len = template.room().min(limit).saturating_sub(RECORD_OVERHEAD);
-        Self { inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, limit, brokers }) }
+        let ample_len = template.room().min(buffer_memory).saturating_sub(RECORD_OVERHEAD);
+        Self { inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, buffer_memory, brokers }) }
     }
 
     /// Returns what this transport guarantees.
@@ -252,7 +252,7 @@ impl Inner {
         let sealed = batch
             .seal()
             .map_err(|SealError { reason, batch, .. }| Box::new((SendErrorReason::Seal(reason), *batch)))?;
-        let (size, limit) = (sealed.size(), self.limit);
+        let (size, limit) = (sealed.size(), self.buffer_memory);
         if size > limit {
             return Err(Box::new((SendErrorReason::ExceedsBufferMemory { size, limit }, sealed.into_batch())));
         }

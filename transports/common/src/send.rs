@@ -207,8 +207,8 @@ impl Inner {
             // It exceeds the soft limit, so it may exceed the hard one. An empty batch knows.
             self.template.clone().append(record).map(drop)?;
         }
-        if size > self.limit {
-            return Err(SendErrorReason::ExceedsBufferMemory { size, limit: self.limit }.into());
+        if size > self.buffer_memory {
+            return Err(SendErrorReason::ExceedsBufferMemory { size, limit: self.buffer_memory }.into());
         }
         Ok(size + GROWTH)
     }
