@@ -4,7 +4,7 @@ use kafka_batch_core::{
     Delivery, DeliveryError, FailureReason, Fate, FlushError, FlushErrorReason, SealedBatch, TopicPartition,
 };
 
-use crate::oneshot::{OnDrop, Sender};
+use crate::oneshot::{DropOutcome, Sender};
 
 /// The outcome of a batch.
 pub(crate) type BatchOutcome = Result<Delivery, DeliveryError>;
@@ -25,10 +25,10 @@ impl QueuedBatch {
 }
 
 /// A batch that is dropped before the machine has taken it was not written.
-impl OnDrop for QueuedBatch {
+impl DropOutcome for QueuedBatch {
     type Outcome = BatchOutcome;
 
-    fn on_drop(self) -> BatchOutcome {
+    fn drop_outcome(self) -> BatchOutcome {
         Err(DeliveryError::new(self.to, FailureReason::Stopped, Fate::NotWritten, self.batch.into_batch()))
     }
 }
@@ -41,10 +41,10 @@ pub(crate) struct TakenBatch {
 }
 
 /// A batch that the machine has taken and not returned is lost, and its fate is unknown.
-impl OnDrop for TakenBatch {
+impl DropOutcome for TakenBatch {
     type Outcome = BatchOutcome;
 
-    fn on_drop(self) -> BatchOutcome {
+    fn drop_outcome(self) -> BatchOutcome {
         Err(DeliveryError::without_batch(self.to, FailureReason::Stopped, Fate::Unknown, self.record_count))
     }
 }
@@ -54,10 +54,10 @@ impl OnDrop for TakenBatch {
 pub(crate) struct FlushOrClose;
 
 /// A flush that is dropped has ended early.
-impl OnDrop for FlushOrClose {
+impl DropOutcome for FlushOrClose {
     type Outcome = Flushed;
 
-    fn on_drop(self) -> Flushed {
+    fn drop_outcome(self) -> Flushed {
         Err(FlushError::new(0, FlushErrorReason::Stopped))
     }
 }
@@ -78,10 +78,10 @@ mod tests {
     use kafka_batch_core::{KafkaBatch, Record};
 
     use super::*;
-    use crate::oneshot::Slot;
+    use crate::oneshot::Receiver;
 
-    fn taken<T>(slot: &Slot<T>) -> Poll<T> {
-        slot.poll_take(&Context::from_waker(Waker::noop()))
+    fn taken<T>(receiver: &Receiver<T>) -> Poll<T> {
+        receiver.poll_take(&Context::from_waker(Waker::noop()))
     }
 
     fn accepted() -> QueuedBatch {

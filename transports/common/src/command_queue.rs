@@ -1,4 +1,4 @@
-//! The queue of commands from handles to the driver, and the admission of batches to it.
+//! What handles and the driver share: the queue of commands, buffer memory, open batches of messages, and known topics.
 //!
 //! A batch is accepted here, on the caller's task. That does not wait for the driver, which takes the batch from the queue at its
 //! next poll. The lock is held to push or to swap, and while one message is encoded into the open batch of its partition; batches are sealed
@@ -18,7 +18,7 @@ use kafka_batch_core::{BatchOptions, KafkaBatch, SealedBatch, SendErrorReason, T
 
 pub(crate) use self::channel::Acceptance;
 pub(crate) use self::messages::{EnqueueOutcome, EnqueueState};
-use crate::accepted::{QueuedBatch, BatchOutcome, FlushOrClose, Flushed};
+use crate::accepted::{BatchOutcome, FlushOrClose, Flushed, QueuedBatch};
 use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
@@ -32,7 +32,7 @@ use crate::topics::TopicCache;
 /// A command of a handle. The driver applies them in the order of the queue.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Sends the batch that the sender holds.
+    /// Sends a batch, which the sender of its outcome owns.
     Send(Sender<QueuedBatch>),
     /// Sends a batch of a channel.
     SendFromChannel(SealedChannelBatch),
@@ -270,7 +270,7 @@ impl CommandQueue {
         self.begin_close(mode, Some(sender)).then_some(receiver)
     }
 
-    /// Closes the producer when its last handle is dropped. QueuedBatch batches are still sent.
+    /// Closes the producer when its last handle is dropped. Accepted batches are still sent.
     pub(crate) fn close_on_drop(&self) {
         self.begin_close(CloseMode::Graceful, None);
     }

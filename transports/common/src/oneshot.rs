@@ -53,31 +53,44 @@ impl<T> Slot<T> {
 }
 
 /// The receiving side.
-pub(crate) type Receiver<T> = Arc<Slot<T>>;
+#[derive(Debug)]
+pub(crate) struct Receiver<T>(Arc<Slot<T>>);
 
-/// The subject of a channel. Determines the value that is sent if the sender is dropped.
-pub(crate) trait OnDrop {
+impl<T> Receiver<T> {
+    /// Returns the value that was sent. Pending until then.
+    pub(crate) fn poll_take(&self, context: &Context<'_>) -> Poll<T> {
+        self.0.poll_take(context)
+    }
+
+    #[cfg(all(test, kafka_batch_shuttle))]
+    pub(crate) fn slot(&self) -> std::sync::Weak<Slot<T>> {
+        Arc::downgrade(&self.0)
+    }
+}
+
+/// What a sender owns until it sends, such as a batch. Determines the value that is sent if the sender is dropped.
+pub(crate) trait DropOutcome {
     type Outcome;
 
     /// Returns the value to send when the sender is dropped unused.
-    fn on_drop(self) -> Self::Outcome;
+    fn drop_outcome(self) -> Self::Outcome;
 }
 
-/// The sending side. If it is dropped without sending, the receiver gets the value of [`OnDrop`].
+/// The sending side. If it is dropped without sending, the receiver gets the value of [`DropOutcome`].
 #[derive(Debug)]
-pub(crate) struct Sender<S: OnDrop>(Option<(Arc<Slot<S::Outcome>>, S)>);
+pub(crate) struct Sender<S: DropOutcome>(Option<(Arc<Slot<S::Outcome>>, S)>);
 
-impl<S: OnDrop> Sender<S> {
-    /// Makes a channel.
+impl<S: DropOutcome> Sender<S> {
+    /// Creates a channel. The sender owns `subject` until it sends.
     pub(crate) fn new(subject: S) -> (Self, Receiver<S::Outcome>) {
         let slot = Arc::new(Slot::new());
-        (Self(Some((Arc::clone(&slot), subject))), slot)
+        (Self(Some((Arc::clone(&slot), subject))), Receiver(slot))
     }
 
-    /// Replaces the subject. Returns what is left of the previous one.
+    /// Replaces what the sender owns. Returns what is left of it.
     pub(crate) fn advance<N, R>(mut self, advance: impl FnOnce(S) -> (N, R)) -> (Sender<N>, Option<R>)
     where
-        N: OnDrop<Outcome = S::Outcome>,
+        N: DropOutcome<Outcome = S::Outcome>,
     {
         match self.0.take() {
             Some((slot, subject)) => {
@@ -95,10 +108,10 @@ impl<S: OnDrop> Sender<S> {
     }
 }
 
-impl<S: OnDrop> Drop for Sender<S> {
+impl<S: DropOutcome> Drop for Sender<S> {
     fn drop(&mut self) {
         if let Some((slot, subject)) = self.0.take() {
-            slot.fill(subject.on_drop());
+            slot.fill(subject.drop_outcome());
         }
     }
 }
