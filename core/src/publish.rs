@@ -156,7 +156,7 @@ impl<M: Message> Publish<'_, M> {
         let prepared = PreparedBatch { topic, partition, batch };
         match prepared.check() {
             Ok(()) => Ok(prepared),
-            Err(reason) => Err(PublishError::Send(prepared.refused(reason))),
+            Err(reason) => Err(PublishError::Send(prepared.into_send_error(reason))),
         }
     }
 }
@@ -185,7 +185,7 @@ impl PreparedBatch {
     }
 
     /// Returns the error of sending this batch, with partition −1 if none was chosen yet.
-    pub(crate) fn refused(self, reason: SendErrorReason) -> SendError {
+    pub(crate) fn into_send_error(self, reason: SendErrorReason) -> SendError {
         SendError::new(TopicPartition::new(self.topic, self.partition.unwrap_or(-1)), reason, self.batch)
     }
 }

@@ -168,7 +168,7 @@ pub trait Transport: Sync {
                 Some(partition) => partition,
                 None => match self.pick_partition(&prepared.topic).await {
                     Ok(partition) => partition,
-                    Err(reason) => return Err(PublishError::Send(prepared.refused(reason))),
+                    Err(reason) => return Err(PublishError::Send(prepared.into_send_error(reason))),
                 },
             };
             let to = TopicPartition::new(prepared.topic, partition);
