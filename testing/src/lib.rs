@@ -96,7 +96,7 @@ mod validate;
 pub mod wire;
 
 pub use api_key::ApiKey;
-pub use batch::{BatchInfo, Stamped};
+pub use batch::{BatchInfo, ProducerStamp};
 pub use broker::fault::{AssignedIdentity, FalseMetadata, Fault, FaultKind, Garbage};
 pub use broker::identities::RejectedIdentities;
 pub use broker::release::Release;

@@ -8,7 +8,7 @@ use kafka_batch_core::Magic;
 use kafka_batch_core::compression::Codec;
 use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, DecodeErrorKind, RecordBatches};
 
-use crate::batch::{BatchInfo, Stamped};
+use crate::batch::{BatchInfo, ProducerStamp};
 use crate::cluster::TopicConfig;
 
 const CORRUPT: i16 = 2;
@@ -196,12 +196,12 @@ pub(crate) fn layout(records: &[u8], version: i16) -> Result<(), Rejection> {
 }
 
 /// Returns the producer's stamp of a batch of magic 2, which may be invalid otherwise.
-pub(crate) fn stamp(records: &[u8]) -> Option<Stamped> {
+pub(crate) fn stamp(records: &[u8]) -> Option<ProducerStamp> {
     if records.len() < at::RECORDS || records[at::MAGIC] != 2 {
         return None;
     }
     let producer = i64_at(records, at::PRODUCER_ID);
-    (producer >= 0).then(|| Stamped {
+    (producer >= 0).then(|| ProducerStamp {
         producer,
         epoch: i16_at(records, at::PRODUCER_EPOCH),
         sequence: i32_at(records, at::BASE_SEQUENCE),

@@ -1,7 +1,7 @@
 //! Producer ids and epochs that a broker is configured to reject permanently, as brokers other than Apache Kafka do, or
 //! brokers that have lost their state.
 
-use crate::batch::Stamped;
+use crate::batch::ProducerStamp;
 
 /// The error codes with which a producer id, an epoch, or the first sequence under them is rejected.
 pub const CODES: [i16; 7] = [45, 47, 48, 49, 59, 90, 120];
@@ -37,7 +37,7 @@ pub(super) struct Rule {
 
 impl Rule {
     /// Returns the error code for a batch with this stamp, if it is rejected.
-    pub(super) fn rejection_code(&self, stamp: Stamped, assigned: &[(i64, i16)]) -> Option<i16> {
+    pub(super) fn rejection_code(&self, stamp: ProducerStamp, assigned: &[(i64, i16)]) -> Option<i16> {
         let of_this_id = |(_, (id, epoch)): &(usize, &(i64, i16))| *id == stamp.producer && *epoch <= stamp.epoch;
         let (place, (_, granted)) =
             assigned.iter().enumerate().filter(of_this_id).max_by_key(|(_, (_, epoch))| *epoch)?;
@@ -58,7 +58,7 @@ mod tests {
         let assigned = [(7, 0), (8, 0), (7, 3)];
         let rejection_code = |which, handed_out_then, producer, epoch| {
             let rule = Rule { which, code: 49, assigned: handed_out_then };
-            rule.rejection_code(Stamped { producer, epoch, sequence: 0 }, &assigned).is_some()
+            rule.rejection_code(ProducerStamp { producer, epoch, sequence: 0 }, &assigned).is_some()
         };
         let own = |producer, epoch| rejection_code(RejectedIdentities::OwnEpochs, 0, producer, epoch);
         assert_eq!([own(7, 0), own(7, 1), own(7, 3), own(7, 4), own(8, 0)], [false, true, false, true, false]);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::batch::Stamped;
+use crate::batch::ProducerStamp;
 
 /// The error codes of the rules.
 pub(crate) mod code {
@@ -92,7 +92,7 @@ impl Producers {
 
     /// Checks a batch of this many records.
     #[must_use]
-    pub(crate) fn check_batch(&self, stamp: Stamped, records: u32, rules: Rules) -> CheckResult {
+    pub(crate) fn check_batch(&self, stamp: ProducerStamp, records: u32, rules: Rules) -> CheckResult {
         let (first, last) = (stamp.sequence, later(stamp.sequence, records - 1));
         if stamp.epoch < NO_EPOCH {
             return CheckResult::Refuse(code::INVALID_EPOCH);
@@ -131,7 +131,7 @@ impl Producers {
     }
 
     /// Records a batch that was appended, here or at the leader of this follower.
-    pub(crate) fn appended(&mut self, stamp: Stamped, records: u32, base_offset: i64) {
+    pub(crate) fn appended(&mut self, stamp: ProducerStamp, records: u32, base_offset: i64) {
         let last = later(stamp.sequence, records - 1);
         let known =
             self.known.entry(stamp.producer).or_insert_with(|| Known { epoch: stamp.epoch, batches: VecDeque::new() });
@@ -202,8 +202,8 @@ mod tests {
 
     const NEW: Rules = Rules { remembered: 5, unknown: None, forgotten: code::OUT_OF_ORDER };
 
-    fn stamp(epoch: i16, sequence: i32) -> Stamped {
-        Stamped { producer: 7, epoch, sequence }
+    fn stamp(epoch: i16, sequence: i32) -> ProducerStamp {
+        ProducerStamp { producer: 7, epoch, sequence }
     }
 
     #[test]
