@@ -9,7 +9,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let cluster = TestCluster::start();
-//! cluster.inject(Fault::new(FaultKind::CloseConnection { done: true }).api(ApiKey::Produce)); // stored, not confirmed
+//! cluster.inject(Fault::new(FaultKind::CloseConnection { executed: true }).api(ApiKey::Produce)); // stored, not confirmed
 //!
 //! let producer = TokioProducer::builder().set("bootstrap.servers", cluster.bootstrap_servers()).build()?;
 //! let sent = producer.send(("greetings", 0), Record::new("hello")).await?;

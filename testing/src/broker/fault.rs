@@ -125,7 +125,7 @@ pub enum FaultKind {
         all: bool,
     },
     /// The request is executed, and this error is returned nevertheless.
-    DoAndRefuse {
+    ExecuteAndRefuse {
         /// The error code.
         code: i16,
     },
@@ -148,7 +148,7 @@ pub enum FaultKind {
     /// The connection is closed instead of a response, before or after the request is executed.
     CloseConnection {
         /// True if the request is executed.
-        done: bool,
+        executed: bool,
     },
     /// The request is executed; the connection is closed after this many bytes of its response.
     CutResponse {
@@ -160,11 +160,11 @@ pub enum FaultKind {
     /// The response says that a quota is exceeded by this many milliseconds.
     Throttle(i32),
     /// The response omits its first partition or topic.
-    Omit,
+    OmitFirst,
     /// InitProducerId returns something other than a new id with epoch 0.
     AssignedIdentity(AssignedIdentity),
     /// Metadata of an earlier time is returned.
-    Stale,
+    StaleMetadata,
     /// Wrong metadata is returned.
     FalseMetadata(FalseMetadata),
 }
@@ -267,7 +267,7 @@ impl FaultKind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Refuse { .. } => "error code",
-            Self::DoAndRefuse { .. } => "executed, and error code",
+            Self::ExecuteAndRefuse { .. } => "executed, and error code",
             Self::RejectRecords { .. } => "rejected records",
             Self::DropResponse => "answer lost",
             Self::DropRequest => "request lost",
@@ -278,10 +278,10 @@ impl FaultKind {
             Self::CutResponse { .. } => "broker closes the connection within the response",
             Self::Garbage(_) => "garbage",
             Self::Throttle(_) => "throttled",
-            Self::Omit => "partial answer",
+            Self::OmitFirst => "partial answer",
             Self::AssignedIdentity(AssignedIdentity::Again | AssignedIdentity::First) => "producer id assigned again",
             Self::AssignedIdentity(_) => "unusual producer id",
-            Self::Stale => "stale metadata",
+            Self::StaleMetadata => "stale metadata",
             Self::FalseMetadata(_) => "lying metadata",
         }
     }

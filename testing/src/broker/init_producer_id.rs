@@ -41,7 +41,7 @@ impl Broker {
             return ExecuteResult::Answer(wire::answer(request, request.version, &body));
         }
         match call.fault {
-            Some(FaultKind::Refuse { code, .. } | FaultKind::DoAndRefuse { code }) => body.error_code = *code,
+            Some(FaultKind::Refuse { code, .. } | FaultKind::ExecuteAndRefuse { code }) => body.error_code = *code,
             fault => {
                 let how = if let Some(FaultKind::AssignedIdentity(how)) = fault { Some(*how) } else { None };
                 (body.producer_id, body.producer_epoch) = assign(how, cluster);

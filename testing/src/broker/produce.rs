@@ -111,9 +111,9 @@ impl Broker {
             awaited: Vec::new(),
             until: now + Moment::from_millis(u64::try_from(timeout_ms).unwrap_or(0)),
             lie: None,
-            omit: fault == Some(&FaultKind::Omit),
+            omit: fault == Some(&FaultKind::OmitFirst),
         };
-        if let Some(FaultKind::DoAndRefuse { code }) = fault {
+        if let Some(FaultKind::ExecuteAndRefuse { code }) = fault {
             pending.lie = Some(*code);
         }
         let whole = sets.iter().find_map(|set| validate::first_header(&set.records).err());
