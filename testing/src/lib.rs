@@ -97,8 +97,8 @@ pub mod wire;
 
 pub use api_key::ApiKey;
 pub use batch::{BatchInfo, ProducerStamp};
-pub use broker::fault::{AssignedIdentity, FalseMetadata, Fault, FaultKind, Garbage};
-pub use broker::identities::RejectedIdentities;
+pub use broker::fault::{AssignedProducerId, FalseMetadata, Fault, FaultKind, Garbage};
+pub use broker::identities::RejectedProducerIds;
 pub use broker::release::Release;
 pub use broker::sasl::ScramHash;
 pub use broker::{ReceivedRequest, RequestedTopic};

@@ -9,7 +9,7 @@ use kafka_batch_core::compression::GzipLevel;
 use kafka_batch_core::decode::{DEFAULT_MAX_DECOMPRESSED, RecordBatches};
 use kafka_batch_core::{Compression, Magic};
 use kafka_batch_testing::wire::produce::ProduceResponse;
-use kafka_batch_testing::{ApiKey, RejectedIdentities, Release, TestCluster, Topic};
+use kafka_batch_testing::{ApiKey, RejectedProducerIds, Release, TestCluster, Topic};
 
 const CODECS: [Compression; 4] =
     [Compression::None, Compression::Gzip(GzipLevel::DEFAULT), Compression::Snappy, Compression::Lz4];
@@ -172,7 +172,7 @@ fn idempotent_batches_are_stored_once_and_in_order() {
     assert_eq!(send(0, 7, &["c"]), (47, -1), "an old epoch");
     cluster.forget_producers("t", 0);
     assert_eq!(send(1, 0, &["d"]), (0, 8), "the broker has forgotten the producer");
-    cluster.reject_identities(RejectedIdentities::OwnEpochs, 49);
+    cluster.reject_identities(RejectedProducerIds::OwnEpochs, 49);
     assert_eq!(cluster.log("t", 0).unwrap().records().unwrap().len(), 9);
 }
 

@@ -162,7 +162,7 @@ pub enum FaultKind {
     /// The response omits its first partition or topic.
     OmitFirst,
     /// InitProducerId returns something other than a new id with epoch 0.
-    AssignedIdentity(AssignedIdentity),
+    AssignedProducerId(AssignedProducerId),
     /// Metadata of an earlier time is returned.
     StaleMetadata,
     /// Wrong metadata is returned.
@@ -192,7 +192,7 @@ pub enum Garbage {
 /// What InitProducerId returns instead of a new id with epoch 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum AssignedIdentity {
+pub enum AssignedProducerId {
     /// The identity assigned last.
     Again,
     /// The identity assigned first.
@@ -279,8 +279,8 @@ impl FaultKind {
             Self::Garbage(_) => "garbage",
             Self::Throttle(_) => "throttled",
             Self::OmitFirst => "partial answer",
-            Self::AssignedIdentity(AssignedIdentity::Again | AssignedIdentity::First) => "producer id assigned again",
-            Self::AssignedIdentity(_) => "unusual producer id",
+            Self::AssignedProducerId(AssignedProducerId::Again | AssignedProducerId::First) => "producer id assigned again",
+            Self::AssignedProducerId(_) => "unusual producer id",
             Self::StaleMetadata => "stale metadata",
             Self::FalseMetadata(_) => "lying metadata",
         }
