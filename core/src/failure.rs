@@ -49,7 +49,8 @@ pub struct DeliveryError {
     pub to: TopicPartition,
     /// The reason.
     pub reason: FailureReason,
-    /// The records that the broker rejected, by position (KIP-467: Produce v8 and later). The batch without them is the
+    /// The records that the broker rejected (KIP-467: Produce v8 and later) or that are too large for any batch, by position.
+    /// The batch without them is the
     /// [`remainder`](Self::remainder).
     pub record_errors: Vec<RecordError>,
     /// The batch. `None` if it was lost, which happens only if the producer's task panicked while it was
@@ -82,18 +83,18 @@ enum Fates {
     Each(Box<[Fate]>),
 }
 
-/// A record that the broker rejected.
+/// A record that the broker rejected, or that is too large for any batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordError {
     /// Its position in the batch.
     pub position: usize,
-    /// The broker's message, if it returned one.
+    /// Why, if it is known: the broker's message, or that the record is too large.
     pub message: Option<String>,
 }
 
 impl RecordError {
-    /// Creates the error of the record at this position, with the broker's message.
+    /// Creates the error of the record at this position, with the reason, if it is known.
     #[must_use]
     pub const fn new(position: usize, message: Option<String>) -> Self {
         Self { position, message }
@@ -117,6 +118,15 @@ pub enum FailureReason {
         /// What the batch was waiting for when the timeout expired, and the last error before. `None` if that is not
         /// known, as with librdkafka.
         cause: Option<Box<TimeoutCause>>,
+    },
+    /// The topic had no such partition until `delivery.timeout.ms` expired. Nothing was sent.
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The partition of the batch.
+        partition: i32,
+        /// The number of partitions of the topic.
+        partitions: u32,
     },
     /// The batch was converted for an older broker, or split, and could not be sealed again. Nothing was sent.
     Seal(Box<SealErrorReason>),
@@ -146,6 +156,14 @@ impl fmt::Display for FailureReason {
                     None => f.write_str("delivery.timeout.ms")?,
                 }
                 DueTo(cause.as_ref()).fmt(f)
+            }
+            Self::UnknownPartition { topic, partition, partitions } => {
+                let last = partitions.saturating_sub(1);
+                write!(
+                    f,
+                    "topic {topic:?} has partitions 0 to {last}, but partition {partition} was requested: request one of them, or \
+                     add partitions"
+                )
             }
             Self::Seal(error) => error.fmt(f),
             Self::Append(error) => error.fmt(f),
@@ -186,7 +204,7 @@ impl Error for FailureReason {
             Self::Seal(error) => error.source(),
             Self::Append(error) => error.source(),
             Self::Request(error) => error.source(),
-            Self::Closed | Self::Stopped => None,
+            Self::UnknownPartition { .. } | Self::Closed | Self::Stopped => None,
             Self::Transport(error) => error.source(),
         }
     }
@@ -248,6 +266,17 @@ impl FailureReason {
         }
     }
 
+    /// Returns the error of a broker that caused this, if it is known: its response to the batch, or the last error before a
+    /// timeout.
+    #[must_use]
+    pub fn broker_error(&self) -> Option<&BrokerError> {
+        match self {
+            Self::Broker(error) => Some(error),
+            Self::TimedOut { cause, .. } => cause.as_ref()?.broker_error(),
+            _ => None,
+        }
+    }
+
     /// Returns the error of a connection that caused this, if it is known: the last one before a timeout.
     #[must_use]
     pub fn connection_error(&self) -> Option<&ConnectionError> {
@@ -262,7 +291,7 @@ impl FailureReason {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Broker(error) => error.is_retriable(),
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::UnknownPartition { .. } => true,
             _ => false,
         }
     }

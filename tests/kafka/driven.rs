@@ -90,7 +90,7 @@ impl Driven {
     pub(crate) fn rejected(&mut self, batch: BatchId) -> (ErrorCode, DeliveryError) {
         let failed = self.end(batch).unwrap_err();
         assert_eq!(failed.fate(), Some(Fate::NotWritten), "{failed}");
-        let FailureReason::Broker(error) = &failed.reason else { panic!("{failed}") };
+        let error = failed.reason.broker_error().unwrap_or_else(|| panic!("{failed}"));
         assert!(error.api != ApiKey::Produce || error.broker == Some(1), "{failed}");
         (error.code, failed)
     }

@@ -12,7 +12,7 @@ use kafka_batch_core::error::TransportError;
 use kafka_batch_core::machine::{
     self as machine, Clock, CloseMode, ConnectionId, Disconnect, Event, Input, MachineConfig, Output,
 };
-use kafka_batch_core::protocol::{Acks, ErrorCode};
+use kafka_batch_core::protocol::{Acks, BrokerError, ErrorCode};
 use kafka_batch_core::{DeliveryError, FailureReason, Fate, SealError, SealedBatch, TopicPartition};
 
 use crate::accepted::BatchOutcome;
@@ -332,7 +332,12 @@ impl Driver {
 
     /// Forgets a topic that no longer exists, so that the next batch for it looks it up, and fails before it is sent.
     fn forget_topic_if_gone(&self, error: &DeliveryError) {
-        if error.reason.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
+        let is_unknown = |error: &BrokerError| error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let is_gone = match &error.reason {
+            FailureReason::UnknownPartition { .. } => true,
+            reason => reason.broker_error().is_some_and(is_unknown),
+        };
+        if is_gone {
             self.queue.topics.forget(&error.to.topic);
         }
     }

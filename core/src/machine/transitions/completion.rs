@@ -18,7 +18,6 @@ use crate::machine::io::Output;
 use crate::machine::partition::{Effect, Failed, LogPosition, Split};
 use crate::machine::timers::Timer;
 use crate::machine::unfinished::Place;
-use crate::protocol::{ApiKey, BrokerError, ErrorCode};
 use crate::record::TopicPartition;
 
 /// A batch that was split, with the results of its parts so far.
@@ -129,19 +128,13 @@ impl Machine {
 
     fn timeout_reason(&self, index: PartitionIndex) -> FailureReason {
         let partition = self.accumulator.partition(index);
-        let topic = partition.topic();
-        let limit = self.config.delivery_timeout;
-        if let Some(error) = self.cluster.error(topic) {
-            let message = format!("for topic {topic:?} until delivery.timeout.ms ({}) expired", limit.as_millis());
-            return error.clone().with_message(message).into();
-        }
+        let (topic, number) = (partition.topic(), partition.number());
         let known = self.cluster.partition_count(topic);
-        if let Some(count) = known.filter(|&count| i64::from(partition.number()) >= i64::from(count)) {
-            let error = BrokerError::new(ApiKey::Metadata, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-            return error.with_message(format!("topic {topic:?} has partitions 0 to {}", count - 1)).into();
+        if let Some(partitions) = known.filter(|&count| i64::from(number) >= i64::from(count)) {
+            return FailureReason::UnknownPartition { topic: topic.into(), partition: number, partitions };
         }
         let cause = partition.oldest().and_then(|entry| self.delivery_timeout_cause(index, entry));
-        FailureReason::TimedOut { limit: Some(limit), cause: cause.map(Box::new) }
+        FailureReason::TimedOut { limit: Some(self.config.delivery_timeout), cause: cause.map(Box::new) }
     }
 
     /// Fails every batch without an outcome, because the producer is closed immediately.
@@ -188,7 +181,7 @@ impl Machine {
             split_batch.reason.get_or_insert(reason);
         }
         for (position, size) in too_large {
-            let what = format!("the record alone has {size} bytes, but the limit is {limit}");
+            let what = format!("the record alone makes a batch of {size} bytes, and the limit is {limit}");
             split_batch.errors.push(RecordError::new(position, Some(what)));
         }
         self.dirty = true;
