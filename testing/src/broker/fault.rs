@@ -193,9 +193,9 @@ pub enum Garbage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AssignedProducerId {
-    /// The identity assigned last.
+    /// The producer id and epoch assigned last.
     Again,
-    /// The identity assigned first.
+    /// The producer id and epoch assigned first.
     First,
     /// The id assigned last, with a later epoch.
     LaterEpoch,

@@ -1,4 +1,5 @@
-//! The outcomes for which futures of a producer wait: of an accepted batch, and of a flush. A sender that is dropped sends one, too.
+//! The outcomes for which futures of a producer wait: of an accepted batch, and of a flush. A sender that is dropped sends
+//! one, too.
 
 use kafka_batch_core::{
     Delivery, DeliveryError, FailureReason, Fate, FlushError, FlushErrorReason, SealedBatch, TopicPartition,

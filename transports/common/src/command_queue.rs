@@ -1,8 +1,8 @@
 //! What handles and the driver share: the queue of commands, buffer memory, open batches of messages, and known topics.
 //!
-//! A batch is accepted here, on the caller's task. That does not wait for the driver, which takes the batch from the queue at its
-//! next poll. The lock is held to push or to swap, and while one message is encoded into the open batch of its partition; batches are sealed
-//! without it. Wakers are called after it is released, because they are foreign code.
+//! A batch is accepted here, on the caller's task. That does not wait for the driver, which takes the batch from the queue at
+//! its next poll. The lock is held to push or to swap, and while one message is encoded into the open batch of its partition;
+//! batches are sealed without it. Wakers are called after it is released, because they are foreign code.
 
 mod channel;
 mod messages;

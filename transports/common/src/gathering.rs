@@ -3,9 +3,9 @@
 //!
 //! A partition has at most one open batch. It is due when it waits for no further messages: `linger.ms` has passed since its
 //! first record, it is full, or memory is scarce. A due batch is taken at the driver's next poll, so that records between two
-//! polls share it, if fewer than `max_unfinished` batches of the partition were taken and have no outcome. Otherwise it continues to gather
-//! until one of them completes, or for [`MAX_HOLD`]. Thus batches grow with the load, and a message that comes alone is sent at once.
-//! A batch that has no room for the next record is taken at once.
+//! polls share it, if fewer than `max_unfinished` batches of the partition were taken and have no outcome. Otherwise it
+//! continues to gather until one of them completes, or for [`MAX_HOLD`]. Thus batches grow with the load, and a message that
+//! comes alone is sent at once. A batch that has no room for the next record is taken at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;

@@ -50,8 +50,8 @@ use crate::topics::TopicCache;
 /// - **Every accepted batch completes** within `delivery.timeout.ms`, delivered or failed. A failure states whether the
 ///   batch was not written, or may have been.
 /// - **Flushing** waits for all batches that were accepted before, so it completes within `delivery.timeout.ms`, too, while
-///   the runtime of the producer's task runs, and at once if nothing was accepted yet. It
-///   fails only if that task ends meanwhile: its runtime is shut down, or it panics. Dropping the future has no effect on the batches.
+///   the runtime of the producer's task runs, and at once if nothing was accepted yet. It fails only if that task ends
+///   meanwhile: its runtime is shut down, or it panics. Dropping the future has no effect on the batches.
 /// - **Closing** refuses later batches and those that wait for memory, and flushes. It ends the producer's task, so it completes
 ///   only while that runs. It continues when its future is dropped.
 ///   [`close_at_once`](Self::close_at_once) does not wait for responses.

@@ -100,8 +100,8 @@ impl<E: Clone> TopicCache<E> {
         (self.clock.now().saturating_duration_since(at) < self.max_age).then_some(partitions)
     }
 
-    /// Returns a number that changes whenever [`partition_count`](Self::partition_count) may return another number for a topic, unless the
-    /// topic was not used for a while.
+    /// Returns a number that changes whenever [`partition_count`](Self::partition_count) may return another number for a topic,
+    /// unless the topic was not used for a while.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }

@@ -279,7 +279,8 @@ fn a_retriable_produce_error_is_named_together_with_the_pending_request() {
     is(
         &reason(nothing, on(PRODUCE, refuses)),
         "waiting for broker 1 at broker:9001 to answer Produce v3, sent # ms before; last error # ms before: broker 1 answered \
-         Produce v3 with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas requires: wait for replicas, or lower it",
+         Produce v3 with NOT_ENOUGH_REPLICAS (19); fewer replicas are in sync than the topic's min.insync.replicas \
+         requires: wait for replicas, or lower it",
     );
 }
 
