@@ -374,7 +374,8 @@ fn texts_name_the_fault_and_the_remedy() {
     let topic = || String::from("t");
     for (error, expected) in [
         (
-            Box::new(SendErrorReason::UnknownPartition { topic: topic(), partition: 7, partitions: 3 }) as Box<dyn Error>,
+            Box::new(SendErrorReason::UnknownPartition { topic: topic(), partition: 7, partitions: 3 })
+                as Box<dyn Error>,
             "topic \"t\" has partitions 0 to 2, but partition 7 was requested: request one of them, or none, or add partitions",
         ),
         (

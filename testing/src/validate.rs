@@ -268,7 +268,7 @@ fn codec(attributes: i16) -> Result<Codec, Rejection> {
 /// Checks the records of a batch of magic 2. Returns the largest timestamp; `None` if they cannot be read because the codec
 /// is not built in.
 fn checked_records(batch: &[u8], codec: Codec, config: &TopicConfig, now: i64) -> Result<Option<i64>, Rejection> {
-    let unreadable = |error: &dyn std::fmt::Display| Rejection::because(INVALID_RECORD, error.to_string());
+    let unreadable = |error: &dyn fmt::Display| Rejection::because(INVALID_RECORD, error.to_string());
     let decoded = RecordBatches::new(batch).next().ok_or_else(|| Rejection::new(CORRUPT))?;
     let decoded = decoded.map_err(|error| unreadable(&error))?;
     let records = match decoded.records(DEFAULT_MAX_DECOMPRESSED) {
@@ -337,7 +337,7 @@ pub(crate) fn transactional_stamp(records: &[u8]) -> Option<Stamped> {
 
 /// Checks messages of magic 0 and 1.
 fn legacy(records: &[u8], config: &TopicConfig) -> Result<Validated, Rejection> {
-    let corrupt = |error: &dyn std::fmt::Display| Rejection::because(CORRUPT, error.to_string());
+    let corrupt = |error: &dyn fmt::Display| Rejection::because(CORRUPT, error.to_string());
     let mut info: Option<BatchInfo> = None;
     let mut max_timestamp = -1;
     let mut errors = Vec::new();

@@ -6,8 +6,8 @@ use core::ops::Range;
 use super::encode::{legacy, v2};
 use super::options::{MAX_BATCH_LEN, MAX_RECORDS};
 use super::{
-    Append, AppendError, Appended, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason, KafkaBatch,
-    AppendedRecord, RecordStats, SizePolicy,
+    Append, AppendError, Appended, AppendedRecord, BatchOverflow, Boundary, ExtendError, FillOutcome, Full, FullReason,
+    KafkaBatch, RecordStats, SizePolicy,
 };
 use crate::magic::Magic;
 use crate::partitioner::partition_for_key;

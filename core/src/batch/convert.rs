@@ -200,7 +200,8 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::batch::{BatchOptions, MAX_BATCH_LEN};
+    use crate::batch::BatchOptions;
+    use crate::batch::options::MAX_BATCH_LEN;
     use crate::magic::MagicChoice;
 
     /// The memory of the large values is never touched, so this costs nothing.
@@ -208,7 +209,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_batch_that_is_too_long_for_the_format_is_to_be_split_and_a_record_to_be_shortened() {
         let options = BatchOptions::default().magic(MagicChoice::Pinned(Magic::V2));
-        let batch = || options.build(0).unwrap();
+        let batch = || options.clone().build(0).unwrap();
         let overhead = batch().cost(Record::new("")).unwrap() + 4; // the length and that of the value have 5 bytes, not 1
         let value = vec![0; MAX_BATCH_LEN];
         let alone = |len: usize| Record::new(&value[..len - overhead - 4]);
@@ -216,7 +217,7 @@ mod tests {
 
         let mut large = batch();
         assert_eq!(large.cost(alone(most)).unwrap(), most);
-        large.append(Record::new("x")).unwrap();
+        assert!(large.append(Record::new("x")).unwrap().appended().is_some());
         let error = large.append_unlimited(&alone(most), 1).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -226,7 +226,11 @@ mod tests {
                 ClosedOnApiVersions,
                 Some("if this port requires TLS, set security.protocol to sasl_ssl (it is sasl_plaintext)"),
             ),
-            (Ssl, ClosedOnApiVersions, Some("if this port requires SASL, set security.protocol to sasl_ssl (it is ssl)")),
+            (
+                Ssl,
+                ClosedOnApiVersions,
+                Some("if this port requires SASL, set security.protocol to sasl_ssl (it is ssl)"),
+            ),
             (SaslSsl, ClosedOnApiVersions, None),
             (
                 Plaintext,

@@ -48,9 +48,7 @@ pub enum CompressError {
 #[non_exhaustive]
 pub enum DecompressError {
     /// The codec is not compiled into this build.
-    #[error(
-        "the records are compressed with {codec}, which is not compiled in: enable the Cargo feature `{feature}`"
-    )]
+    #[error("the records are compressed with {codec}, which is not compiled in: enable the Cargo feature `{feature}`")]
     NotCompiled {
         /// The codec in the batch's attributes.
         codec: Codec,

@@ -11,8 +11,8 @@ use ::proptest::{prop_assert, prop_assert_eq};
 use super::{AppendOutcome, BorrowedRecord, Model, ModelMark, OwnedHeader, OwnedRecord, laws};
 use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{
-    Appended, AsValue, BatchOptions, BatchOverflow, BulkWriter, ExtendError, FillOutcome, KafkaBatch, Mark,
-    OptionsError, AppendedRecord, RollbackError,
+    Appended, AppendedRecord, AsValue, BatchOptions, BatchOverflow, BulkWriter, ExtendError, FillOutcome, KafkaBatch,
+    Mark, OptionsError, RollbackError,
 };
 use crate::headers::Header;
 use crate::magic::Magic;

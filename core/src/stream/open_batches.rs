@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::batch::{Append, AppendError, KafkaBatch, AppendedRecord};
+use crate::batch::{Append, AppendError, AppendedRecord, KafkaBatch};
 use crate::record::Record;
 use crate::time::Timestamp;
 

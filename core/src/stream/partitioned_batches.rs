@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::linger;
 use super::open_batches::OpenBatches;
-use crate::batch::{Append, AppendError, KafkaBatch, AppendedRecord};
+use crate::batch::{Append, AppendError, AppendedRecord, KafkaBatch};
 use crate::partitioner::{StickyPartitioner, partition_for_key};
 use crate::record::{AsRecord, Record};
 use crate::time::Timestamp;

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::linger;
-use crate::batch::{Append, AppendError, KafkaBatch, AppendedRecord, SizePolicy};
+use crate::batch::{Append, AppendError, AppendedRecord, KafkaBatch, SizePolicy};
 use crate::record::AsRecord;
 use crate::time::Timestamp;
 

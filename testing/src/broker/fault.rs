@@ -279,7 +279,9 @@ impl FaultKind {
             Self::Garbage(_) => "garbage",
             Self::Throttle(_) => "throttled",
             Self::OmitFirst => "partial answer",
-            Self::AssignedProducerId(AssignedProducerId::Again | AssignedProducerId::First) => "producer id assigned again",
+            Self::AssignedProducerId(AssignedProducerId::Again | AssignedProducerId::First) => {
+                "producer id assigned again"
+            }
             Self::AssignedProducerId(_) => "unusual producer id",
             Self::StaleMetadata => "stale metadata",
             Self::FalseMetadata(_) => "lying metadata",

@@ -22,7 +22,7 @@ use crate::accepted::{BatchOutcome, FlushOrClose, Flushed, QueuedBatch};
 use crate::buffers::Buffers;
 use crate::channel_batch::SealedChannelBatch;
 use crate::clock::RuntimeClock;
-use crate::gathering::{MessageBatch, Gathering, PartitionIndex};
+use crate::gathering::{Gathering, MessageBatch, PartitionIndex};
 use crate::oneshot::{Receiver, Sender};
 use crate::semaphore::{Acquisition, HasSemaphore, Permits, Semaphore};
 use crate::sync::{Mutex, MutexGuard, lock, wake};

@@ -26,11 +26,11 @@ use crate::command_queue::EnqueueState;
 use crate::completion::PendingRecord;
 use crate::driver::{Driver, Step};
 use crate::error::ConfigError;
+use crate::lookup::Lookup;
 use crate::producer::{Pending, Producer};
 use crate::semaphore::Permits;
 use crate::settings::{self, ProducerConfig, Setting, Settings};
 use crate::tls_stream::Security;
-use crate::lookup::Lookup;
 
 /// The driver of one producer. Dropping it before [`ExternalStep::End`] fails what is in flight, as shutting down a runtime does.
 #[derive(Debug)]

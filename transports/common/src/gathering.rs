@@ -185,8 +185,13 @@ impl Gathering {
 
     fn insert_topic(&mut self, name: &str) -> TopicIndex {
         let name: Arc<str> = name.into();
-        let topic =
-            Some(Topic { name: Arc::clone(&name), partition_count: None, sticky: None, partitions: BTreeMap::new(), last: None });
+        let topic = Some(Topic {
+            name: Arc::clone(&name),
+            partition_count: None,
+            sticky: None,
+            partitions: BTreeMap::new(),
+            last: None,
+        });
         let id = match self.free_topics.pop() {
             Some(id) => {
                 self.topics[id] = topic;
@@ -352,7 +357,8 @@ impl Gathering {
     /// Returns when [`take_ready`](Self::take_ready) has to be called again, if nothing happens before. It may be too early.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         for is_hold in [false, true] {
-            while let Some(&first) = if is_hold { self.latest_deadlines.front() } else { self.linger_deadlines.front() } {
+            while let Some(&first) = if is_hold { self.latest_deadlines.front() } else { self.linger_deadlines.front() }
+            {
                 if self.open(first).is_some() {
                     break;
                 }

@@ -99,7 +99,9 @@ impl Producer {
     ) -> Self {
         let template = new_batch(&batch_options, None, UNIX_EPOCH, Vec::new());
         let ample_len = template.room().min(buffer_memory).saturating_sub(RECORD_OVERHEAD);
-        Self { inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, buffer_memory, brokers }) }
+        Self {
+            inner: Arc::new(Inner { queue, batch_options, template, ample_len, capabilities, buffer_memory, brokers }),
+        }
     }
 
     /// Returns what this transport guarantees.

@@ -14,8 +14,8 @@ use kafka_batch_core::{
 
 use crate::command_queue::{EnqueueOutcome, EnqueueState};
 use crate::completion::PendingRecord;
-use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
 use crate::lookup::Lookup;
+use crate::producer::{Inner, Producer, RECORD_OVERHEAD};
 
 /// The bytes by which a record can be larger than as the first one of its batch: its offset delta by 4, its timestamp delta
 /// by 9, its length by 2.

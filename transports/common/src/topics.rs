@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafka_batch_core::partitioner::StickyPartitioner;
 use kafka_batch_core::TopicPartition;
+use kafka_batch_core::partitioner::StickyPartitioner;
 
 use crate::clock::RuntimeClock;
 use crate::oneshot::Slot;
@@ -224,7 +224,8 @@ mod tests {
         }
         state.topic("looked up", start, IDLE).lookup = Some(Vec::new());
         for seconds in (0..600).step_by(10) {
-            state.topic("steady", start + Duration::from_secs(seconds), IDLE).partition_count = Some((NonZeroU32::MIN, start));
+            state.topic("steady", start + Duration::from_secs(seconds), IDLE).partition_count =
+                Some((NonZeroU32::MIN, start));
         }
         let mut left: Vec<_> = state.by_name.keys().map(String::as_str).collect();
         left.sort_unstable();
@@ -248,7 +249,11 @@ mod tests {
         let (_slot, is_first) = topics.join_lookup("t");
         assert!(is_first && !topics.begin_lookup("t"));
         topics.complete_lookup("t", &Ok(one), true);
-        assert_eq!((topics.fresh_partition_count("t"), topics.partition_count("t")), (None, Some(one)), "it expires immediately");
+        assert_eq!(
+            (topics.fresh_partition_count("t"), topics.partition_count("t")),
+            (None, Some(one)),
+            "it expires immediately"
+        );
         assert!(topics.begin_lookup("t") && !topics.begin_lookup("t"));
         topics.complete_lookup("t", &Err(()), false);
         assert_eq!(topics.partition_count("t"), Some(one), "no broker responds at present");

@@ -1,6 +1,7 @@
 //! Tests of topics: missing, created, deleted, unauthorized and unused ones.
 
 use super::*;
+use crate::protocol::ApiKey;
 
 #[test]
 fn a_batch_that_timed_out_before_it_was_sent_is_not_written_and_its_error_has_that_of_the_broker() {

@@ -61,7 +61,7 @@ impl Machine {
                 let delivery = Delivery::new(to, offset, batch)
                     .with_log_append_time(append_time)
                     .with_log_start_offset(log_start_offset);
-                self.finish(id, place, Event::Delivered { batch: id, delivery });
+                self.finish(id, place, Event::Delivered { id, delivery });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -86,7 +86,7 @@ impl Machine {
         match origin {
             Origin::Whole(to) => {
                 let error = DeliveryError::new(to, reason, fate, payload.into_batch()).with_record_errors(errors);
-                self.finish(id, place, Event::Failed { batch: id, error });
+                self.finish(id, place, Event::Failed { id, error });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -202,12 +202,12 @@ impl Machine {
                 let delivery = Delivery::from_offsets(to, offsets, batch)
                     .with_log_append_times(&append_times)
                     .with_log_start_offset(log_start_offset);
-                Event::Delivered { batch: id, delivery }
+                Event::Delivered { id, delivery }
             }
             Some(reason) => {
                 errors.sort_by_key(|error| error.position);
                 let error = DeliveryError::from_fates(to, reason, fates, batch).with_record_errors(errors);
-                Event::Failed { batch: id, error }
+                Event::Failed { id, error }
             }
         };
         self.finish(id, place, event);

@@ -37,7 +37,7 @@ impl Machine {
                 continue;
             }
             let error = DeliveryError::new(to, FailureReason::Closed, fate, payload.into_batch());
-            return Some(Event::Failed { batch, error });
+            return Some(Event::Failed { id: batch, error });
         }
         // Applying the effect of a split can have reported a batch of which no part is left.
         if let Some(event) = self.pop_outcome() {
@@ -53,7 +53,7 @@ impl Machine {
         let reason = split_batch.reason.unwrap_or(FailureReason::Closed);
         let error = DeliveryError::from_fates(split_batch.to, reason, fates, split_batch.batch)
             .with_record_errors(split_batch.errors);
-        Some(Event::Failed { batch, error })
+        Some(Event::Failed { id: batch, error })
     }
 
     /// Removes the outputs up to the next outcome of a batch, and returns that.

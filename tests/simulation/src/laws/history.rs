@@ -9,7 +9,7 @@ use kafka_batch_testing::simulated::later_sequence;
 use super::identities::Identities;
 use super::{Violation, surely_not_written};
 use crate::Moment;
-use crate::contents::{Serial, ProducerStamp, recognise};
+use crate::contents::{ProducerStamp, Serial, recognise};
 
 /// An accepted batch.
 #[derive(Clone, Debug)]

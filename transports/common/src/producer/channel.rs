@@ -65,7 +65,10 @@ impl<'a> ProducerChannel<'a> {
         let topics = &self.producer.queue.topics;
         let generation = Some(topics.generation());
         if self.partition_count.generation != generation {
-            self.partition_count = PartitionCount { generation, partitions: topics.partition_count(self.topic).map_or(0, NonZeroU32::get) };
+            self.partition_count = PartitionCount {
+                generation,
+                partitions: topics.partition_count(self.topic).map_or(0, NonZeroU32::get),
+            };
         }
         u32::try_from(partition).is_ok_and(|partition| partition < self.partition_count.partitions)
     }
