@@ -92,9 +92,6 @@ impl fmt::Display for Rejection {
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }
-        for (position, message) in &self.records {
-            write!(f, "; record {position}: {message}")?;
-        }
         Ok(())
     }
 }
