@@ -52,7 +52,7 @@
 //!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
-//!     └── Resequence, IdentityRefused: certainly in no log; stamped again under ◀───┘
+//!     └── OutOfOrderSequence, IdentityRefused: certainly in no log; stamped again ◀─┘
 //!         a new epoch or a new producer id
 //!         (possibly in the log: waits for a later batch to prove that it is, or fails as unknown)
 //!

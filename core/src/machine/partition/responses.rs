@@ -102,10 +102,10 @@ impl Partition {
                 self.split(at, response.error().into(), context);
             }
             (Verdict::TooLarge, Some(response)) => self.fail_by_broker(at, false, response, context),
-            (Verdict::Resequence, Some(response)) => self.resequence(at, response, context),
+            (Verdict::OutOfOrderSequence, Some(response)) => self.on_out_of_order_sequence(at, response, context),
             (Verdict::IdentityRefused, Some(response)) => self.refuse_identity(at, response, context),
             // These verdicts need a response. Without one, the outcome is unknown and the batch is always retried.
-            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::Resequence | Verdict::IdentityRefused, None) => {
+            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::OutOfOrderSequence | Verdict::IdentityRefused, None) => {
                 self.retry(at, true, None, context);
             }
         }
@@ -215,7 +215,7 @@ impl Partition {
     ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
     /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
     ///   that it is in the log; without proof it fails with an unknown fate.
-    fn resequence(&mut self, at: usize, response: Response<'_>, context: &mut Context<'_>) {
+    fn on_out_of_order_sequence(&mut self, at: usize, response: Response<'_>, context: &mut Context<'_>) {
         let Some(entry) = self.queue.get(at) else { return };
         let Some(identity) = entry.payload.identity() else { return };
         let has_earlier =
