@@ -124,7 +124,7 @@ impl Entry {
     }
 
     /// Returns `true` if it is not stamped: it was never sent, or certainly no attempt was written.
-    pub(super) fn is_unsent(&self) -> bool {
+    pub(super) fn is_unstamped(&self) -> bool {
         matches!(self.payload, Payload::Sealed(_)) && self.in_flight.is_none() && self.refused_by.is_none()
     }
 }

@@ -24,9 +24,9 @@ impl Machine {
             return Some(event);
         }
         while let Some(entry) = self.pop_unfinished() {
-            let is_unsent =
+            let was_never_sent =
                 matches!(entry.payload, Payload::Sealed(_)) && !entry.maybe_written && entry.in_flight.is_none();
-            let fate = if is_unsent { Fate::NotWritten } else { Fate::Unknown };
+            let fate = if was_never_sent { Fate::NotWritten } else { Fate::Unknown };
             if let Some(split_batch) = self.split_batches.get_mut(&entry.batch) {
                 let start = entry.position();
                 split_batch.unfinished.push((start..start + entry.payload.record_count(), fate));
