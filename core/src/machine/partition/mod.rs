@@ -13,8 +13,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
 
-pub(super) use self::outcomes::{Effect, Failed, LogPosition, Split};
-pub(super) use self::responses::{ProduceResult, Response};
+pub(super) use self::outcomes::{Effect, FailedEntry, LogPosition, SplitEntry};
+pub(super) use self::responses::{ProduceResult, ReceivedResponse};
 use super::config::MachineConfig;
 use super::entry::{Entry, EntryId, EntryIds, Payload};
 use super::identity::Identity;
@@ -65,7 +65,7 @@ pub(super) struct Partition {
 }
 
 /// What a transition needs besides the partition itself, and where it puts its effects.
-pub(super) struct Context<'m> {
+pub(super) struct TransitionContext<'m> {
     pub(super) config: &'m MachineConfig,
     pub(super) now: Instant,
     pub(super) random: &'m mut SplitMix64,
@@ -73,7 +73,7 @@ pub(super) struct Context<'m> {
     pub(super) effects: &'m mut VecDeque<Effect>,
 }
 
-impl Context<'_> {
+impl TransitionContext<'_> {
     fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
     }
@@ -81,7 +81,7 @@ impl Context<'_> {
 
 /// The connection over which a partition could send, and the broker that it leads to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
+pub(super) struct SendPath {
     pub(super) connection: ConnectionId,
     pub(super) broker: i32,
     pub(super) versions: Versions,
@@ -174,8 +174,8 @@ impl Partition {
     ///
     /// # Errors
     /// What the partition is blocked on.
-    pub(super) fn sendable(&self, route: &Route, identities: &IdentityManager) -> Result<usize, BlockedOn> {
-        let &Route { connection, broker, versions, is_idempotent } = route;
+    pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
+        let &SendPath { connection, broker, versions, is_idempotent } = route;
         let at = self.next(Some(broker)).ok_or(BlockedOn::Itself)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::Itself)?;
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
@@ -226,9 +226,9 @@ impl Partition {
     }
 
     /// Stamps the entry at this position, which is sent over this route next, unless it is stamped already.
-    pub(super) fn stamp(&mut self, at: usize, route: &Route, identities: &IdentityManager) {
+    pub(super) fn stamp(&mut self, at: usize, path: &SendPath, identities: &IdentityManager) {
         let Self { queue, sequence, .. } = self;
-        let identity = identities.usable_by(sequence).filter(|_| route.is_idempotent);
+        let identity = identities.usable_by(sequence).filter(|_| path.is_idempotent);
         queue.update(at, |entry| {
             let count = entry.payload.record_count();
             let payload = core::mem::replace(&mut entry.payload, Payload::Gone);

@@ -53,9 +53,9 @@ impl World {
         }
     }
 
-    fn route_to(broker: i32) -> Route {
+    fn path_to(broker: i32) -> SendPath {
         let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
-        Route { connection: ConnectionId::from_u64(0), broker, versions, is_idempotent: true }
+        SendPath { connection: ConnectionId::from_u64(0), broker, versions, is_idempotent: true }
     }
 
     /// Sends the next batch. Returns its id.
@@ -64,16 +64,16 @@ impl World {
     }
 
     fn send_to(&mut self, broker: i32) -> Result<EntryId, BlockedOn> {
-        let route = Self::route_to(broker);
+        let route = Self::path_to(broker);
         let at = self.partition.sendable(&route, &self.identities)?;
         self.partition.stamp(at, &route, &self.identities);
         assert!(self.partition.stamped(at).is_some());
         Ok(self.partition.sent(at, route.connection))
     }
 
-    fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
+    fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T) -> T {
         let Self { partition, config, random, ids, effects, .. } = self;
-        step(partition, &mut Context { config, now: Instant::START, random, ids, effects })
+        step(partition, &mut TransitionContext { config, now: Instant::START, random, ids, effects })
     }
 
     fn no_response(&mut self, entry: EntryId, broker: i32) {

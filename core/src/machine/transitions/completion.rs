@@ -15,7 +15,7 @@ use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::{BatchId, Event};
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
-use crate::machine::partition::{Effect, Failed, LogPosition, Split};
+use crate::machine::partition::{Effect, FailedEntry, LogPosition, SplitEntry};
 use crate::machine::timers::Timer;
 use crate::machine::unfinished::Place;
 use crate::record::TopicPartition;
@@ -79,8 +79,8 @@ impl Machine {
         }
     }
 
-    fn fail(&mut self, failed: Failed) {
-        let Failed { entry, maybe_written, reason, errors } = failed;
+    fn fail(&mut self, failed: FailedEntry) {
+        let FailedEntry { entry, maybe_written, reason, errors } = failed;
         let Entry { batch: id, place, origin, payload, .. } = *entry;
         let fate = if maybe_written { Fate::Unknown } else { Fate::NotWritten };
         match origin {
@@ -157,8 +157,8 @@ impl Machine {
     }
 
     /// Records that an entry was replaced with parts.
-    pub(super) fn split(&mut self, split: Split) {
-        let Split { batch: id, place, whole, count, parts, reason, too_large, limit } = split;
+    pub(super) fn split(&mut self, split: SplitEntry) {
+        let SplitEntry { batch: id, place, whole, count, parts, reason, too_large, limit } = split;
         let split_batch = match (self.split_batches.entry(id), whole) {
             (MapEntry::Occupied(split_batch), _) => split_batch.into_mut(),
             (MapEntry::Vacant(free), Some((batch, to))) => free.insert(SplitBatch {

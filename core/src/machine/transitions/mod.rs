@@ -33,7 +33,7 @@ use super::io::{ConnectionId, Input, Output};
 use super::misuse::ConnectionState;
 use super::misuse::{Misuse, MisuseDetector};
 use super::network::Network;
-use super::partition::{Context, Effect, Partition};
+use super::partition::{TransitionContext, Effect, Partition};
 use super::schedule::Wait;
 use super::timers::{Timer, Timers};
 use crate::batch::SealedBatch;
@@ -444,9 +444,9 @@ impl Machine {
     }
 
     /// Lets a partition make a transition. Its effects are to be applied with [`finish_transition`](Self::finish_transition).
-    fn transition<T>(&mut self, index: PartitionIndex, step: impl FnOnce(&mut Partition, &mut Context<'_>) -> T) -> T {
+    fn transition<T>(&mut self, index: PartitionIndex, step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T) -> T {
         let Self { accumulator, config, random, entry_ids: ids, effects, now, .. } = self;
-        let mut context = Context { config, now: *now, random, ids, effects };
+        let mut context = TransitionContext { config, now: *now, random, ids, effects };
         step(accumulator.partition_mut(index), &mut context)
     }
 

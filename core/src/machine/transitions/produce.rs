@@ -12,7 +12,7 @@ use crate::machine::index::TopicIndex;
 use crate::machine::io::ConnectionId;
 use crate::machine::network::NodeStatus;
 use crate::machine::node::Node;
-use crate::machine::partition::{BlockedOn, Route};
+use crate::machine::partition::{BlockedOn, SendPath};
 use crate::machine::schedule::{Condition, Wait};
 use crate::machine::timers::Timer;
 use crate::machine::versions::Versions;
@@ -103,7 +103,7 @@ impl Machine {
     ///
     /// # Errors
     /// What they are blocked on.
-    fn route(&self, node: Node) -> Result<Route, BlockedOn> {
+    fn path_to(&self, node: Node) -> Result<SendPath, BlockedOn> {
         let NodeStatus::Ready(id) = self.network.status(node, self.now) else { return Err(BlockedOn::Node(node)) };
         let connection = self.network.connections.get(&id).ok_or(BlockedOn::Node(node))?;
         let versions = connection.versions().ok_or(BlockedOn::Node(node))?;
@@ -111,7 +111,7 @@ impl Machine {
         if !connection.has_capacity(&self.config, self.now) {
             return Err(BlockedOn::Capacity(id));
         }
-        Ok(Route { connection: id, broker, versions, is_idempotent: self.is_idempotent(versions) })
+        Ok(SendPath { connection: id, broker, versions, is_idempotent: self.is_idempotent(versions) })
     }
 
     /// Returns what the next batch of a partition is blocked on, if it is.
@@ -123,7 +123,7 @@ impl Machine {
     }
 
     /// Lets the partitions of a node have their turn until the request is full. Returns those that can send.
-    fn take_turns(&mut self, node: Node, route: &Route) -> Vec<BatchToSend> {
+    fn take_turns(&mut self, node: Node, path: &SendPath) -> Vec<BatchToSend> {
         let mut batches_to_send = core::mem::take(&mut self.batches_to_send);
         let mut last_topic: Option<(TopicIndex, Uuid)> = None;
         let mut size = OVERHEAD * 4 + self.config.client_id.len();
@@ -183,10 +183,10 @@ impl Machine {
 
     fn send_produce(
         &mut self,
-        route: &Route,
+        path: &SendPath,
         mut batches_to_send: Vec<BatchToSend>,
     ) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let &Route { connection: id, broker, versions, .. } = route;
+        let &SendPath { connection: id, broker, versions, .. } = route;
         let partition = |batch: &BatchToSend| self.accumulator.partition(batch.partition);
         batches_to_send.sort_by(|one, two| partition(one).compare(partition(two)));
         let ids_known = batches_to_send.iter().all(|batch| !batch.topic_id.is_zero());

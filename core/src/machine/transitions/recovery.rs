@@ -8,7 +8,7 @@ use crate::failure::{DeliveryError, FailureReason, Fate};
 use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::Event;
 use crate::machine::io::Output;
-use crate::machine::partition::{Effect, Failed};
+use crate::machine::partition::{Effect, FailedEntry};
 
 impl Machine {
     /// Removes a batch without a reported outcome, and returns its [`Event::Delivered`] or [`Event::Failed`]. Returns
@@ -72,7 +72,7 @@ impl Machine {
             let entry = match effect {
                 Effect::Completed(entry, _) => entry,
                 Effect::Failed(failed) => {
-                    let Failed { entry, .. } = *failed;
+                    let FailedEntry { entry, .. } = *failed;
                     entry
                 }
                 // So that its parts, which are in the queue, are known as such.

@@ -10,7 +10,7 @@ use crate::cause::ConnectionErrorKind;
 use crate::machine::entry::EntryId;
 use crate::machine::index::PartitionIndex;
 use crate::machine::io::ConnectionId;
-use crate::machine::partition::{ProduceResult, Response};
+use crate::machine::partition::{ProduceResult, ReceivedResponse};
 use crate::protocol::{ApiKey, PartitionProduceResponse, ProduceResponse, TopicNameOrId, Uuid};
 
 /// A request without a response.
