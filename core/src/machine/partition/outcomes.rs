@@ -20,7 +20,7 @@ use crate::record::TopicPartition;
 #[derive(Debug)]
 pub(in crate::machine) enum Effect {
     /// An entry is in the log (with `acks=0`: it was sent).
-    Completed(Box<Entry>, LogPosition),
+    Delivered(Box<Entry>, LogPosition),
     /// An entry has failed for good.
     Failed(Box<FailedEntry>),
     /// An entry was replaced with parts.
@@ -75,10 +75,10 @@ pub(in crate::machine) struct SplitEntry {
 }
 
 impl Partition {
-    /// Completes the entry at this position.
-    pub(super) fn complete(&mut self, at: usize, log_position: LogPosition, context: &mut TransitionContext<'_>) {
+    /// Removes the entry at this position, which is in the log (with `acks=0`: which was sent).
+    pub(super) fn deliver(&mut self, at: usize, log_position: LogPosition, context: &mut TransitionContext<'_>) {
         if let Some(entry) = self.queue.remove(at) {
-            context.effect(Effect::Completed(entry, log_position));
+            context.effect(Effect::Delivered(entry, log_position));
         }
     }
 

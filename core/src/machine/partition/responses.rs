@@ -126,7 +126,7 @@ impl Partition {
         let mut at = at;
         if let Some(identity) = identity {
             let offset = response.map(|response| response.data.base_offset).filter(|&offset| offset >= 0);
-            at -= self.complete_proven(at, identity, broker, offset, context);
+            at -= self.deliver_proven(at, identity, broker, offset, context);
             if let Some(entry) = self.queue.get(at) {
                 let records = entry.payload.record_count();
                 let end = offset.map(|offset| offset.saturating_add(records as i64));
@@ -134,7 +134,7 @@ impl Partition {
             }
             context.effect(Effect::Confirmed(identity));
         }
-        self.complete(at, response.map_or(LogPosition::UNKNOWN, |response| response.log_position()), context);
+        self.deliver(at, response.map_or(LogPosition::UNKNOWN, |response| response.log_position()), context);
     }
 
     /// Completes the earlier entries which the acceptance of the one at this position proves to be in the log. A broker
@@ -142,7 +142,7 @@ impl Partition {
     /// the last confirmed batch, if the offsets leave room for all records stamped in between: also for those of batches
     /// that have failed since, any of which may be what is there. If not, they fail with an unknown fate. Returns how
     /// many entries were removed.
-    fn complete_proven(
+    fn deliver_proven(
         &mut self,
         at: usize,
         identity: Identity,
@@ -158,7 +158,7 @@ impl Partition {
         for (removed, at) in proven.iter().enumerate() {
             let at = at - removed;
             if has_room {
-                self.complete(at, LogPosition::UNKNOWN, context);
+                self.deliver(at, LogPosition::UNKNOWN, context);
             } else {
                 self.fail_as_unknown(at, context);
             }

@@ -100,7 +100,7 @@ impl World {
     /// Removes the effects, and describes them: the batch, and what happened to it.
     fn effects(&mut self) -> Vec<String> {
         let describe = |effect| match effect {
-            Effect::Completed(entry, log_position) => format!("{} at {}", entry.batch.0, log_position.offset),
+            Effect::Delivered(entry, log_position) => format!("{} at {}", entry.batch.0, log_position.offset),
             Effect::Failed(failed) => {
                 format!("{} failed{}", failed.entry.batch.0, if failed.maybe_written { ", maybe written" } else { "" })
             }

@@ -43,7 +43,7 @@ impl Machine {
     pub(super) fn apply_effects(&mut self) {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
-                Effect::Completed(entry, log_position) => self.complete(*entry, log_position),
+                Effect::Delivered(entry, log_position) => self.deliver(*entry, log_position),
                 Effect::Failed(failed) => self.fail(*failed),
                 Effect::Split(split) => self.split(*split),
                 Effect::Confirmed(identity) => self.identities.confirm(identity),
@@ -52,7 +52,7 @@ impl Machine {
         }
     }
 
-    fn complete(&mut self, entry: Entry, log_position: LogPosition) {
+    fn deliver(&mut self, entry: Entry, log_position: LogPosition) {
         let Entry { batch: id, place, origin, payload, .. } = entry;
         let LogPosition { offset, append_time, log_start_offset } = log_position;
         match origin {
@@ -61,7 +61,7 @@ impl Machine {
                 let delivery = Delivery::new(to, offset, batch)
                     .with_log_append_time(append_time)
                     .with_log_start_offset(log_start_offset);
-                self.finish(id, place, Event::Delivered { id, delivery });
+                self.complete(id, place, Event::Delivered { id, delivery });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -86,7 +86,7 @@ impl Machine {
         match origin {
             Origin::Whole(to) => {
                 let error = DeliveryError::new(to, reason, fate, payload.into_batch()).with_record_errors(errors);
-                self.finish(id, place, Event::Failed { id, error });
+                self.complete(id, place, Event::Failed { id, error });
             }
             Origin::Part { position } => {
                 if let Some(split_batch) = self.split_batches.get_mut(&id) {
@@ -210,10 +210,10 @@ impl Machine {
                 Event::Failed { id, error }
             }
         };
-        self.finish(id, place, event);
+        self.complete(id, place, event);
     }
 
-    fn finish(&mut self, id: BatchId, place: Place, event: Event) {
+    fn complete(&mut self, id: BatchId, place: Place, event: Event) {
         let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
         self.accumulator.finish(id, place);
         if was_oldest {

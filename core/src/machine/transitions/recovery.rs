@@ -70,7 +70,7 @@ impl Machine {
     fn pop_unfinished(&mut self) -> Option<Box<Entry>> {
         while let Some(effect) = self.effects.pop_front() {
             let entry = match effect {
-                Effect::Completed(entry, _) => entry,
+                Effect::Delivered(entry, _) => entry,
                 Effect::Failed(failed) => {
                     let FailedEntry { entry, .. } = *failed;
                     entry
