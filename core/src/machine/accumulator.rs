@@ -13,7 +13,7 @@ use super::node::Node;
 use super::partition::Partition;
 use super::schedule::{Schedule, Wait};
 use super::topics::Topics;
-use super::unfinished::{Place, Unfinished, UnfinishedBatch};
+use super::unfinished::{UnfinishedIndex, Unfinished, UnfinishedBatch};
 use crate::batch::SealedBatch;
 use crate::record::TopicPartition;
 use crate::time::Instant;
@@ -165,7 +165,7 @@ impl Accumulator {
     }
 
     /// Records that a batch was delivered or has failed.
-    pub(super) fn finish(&mut self, batch: BatchId, place: Place) {
+    pub(super) fn finish(&mut self, batch: BatchId, place: UnfinishedIndex) {
         self.unfinished.finish(batch, place);
     }
 

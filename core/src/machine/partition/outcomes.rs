@@ -10,7 +10,7 @@ use crate::failure::{CodecRefused, FailureReason, RecordError};
 use crate::machine::entry::{Entry, Origin, Payload};
 use crate::machine::event::BatchId;
 use crate::machine::identity::Identity;
-use crate::machine::unfinished::Place;
+use crate::machine::unfinished::UnfinishedIndex;
 use crate::machine::verdict::{self, AttemptResult, Verdict};
 use crate::machine::versions::Versions;
 use crate::protocol::{ApiKey, BrokerError, ErrorCode};
@@ -59,7 +59,7 @@ pub(in crate::machine) struct FailedEntry {
 #[derive(Debug)]
 pub(in crate::machine) struct SplitEntry {
     pub(in crate::machine) batch: BatchId,
-    pub(in crate::machine) place: Place,
+    pub(in crate::machine) place: UnfinishedIndex,
     /// The accepted batch, without its records, and its destination; `None` if the entry was itself a part.
     pub(in crate::machine) whole: Option<(KafkaBatch, TopicPartition)>,
     /// The number of its records.

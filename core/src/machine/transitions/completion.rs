@@ -17,7 +17,7 @@ use crate::machine::index::PartitionIndex;
 use crate::machine::io::Output;
 use crate::machine::partition::{Effect, FailedEntry, LogPosition, SplitEntry};
 use crate::machine::timers::Timer;
-use crate::machine::unfinished::Place;
+use crate::machine::unfinished::UnfinishedIndex;
 use crate::record::TopicPartition;
 
 /// A batch that was split, with the results of its parts so far.
@@ -25,7 +25,7 @@ use crate::record::TopicPartition;
 pub(super) struct SplitBatch {
     pub(super) batch: KafkaBatch,
     pub(super) to: TopicPartition,
-    place: Place,
+    place: UnfinishedIndex,
     /// The number of parts without an outcome.
     parts: usize,
     offsets: Vec<i64>,
@@ -213,7 +213,7 @@ impl Machine {
         self.complete(id, place, event);
     }
 
-    fn complete(&mut self, id: BatchId, place: Place, event: Event) {
+    fn complete(&mut self, id: BatchId, place: UnfinishedIndex, event: Event) {
         let was_oldest = self.accumulator.oldest().is_some_and(|oldest| oldest.id == id);
         self.accumulator.finish(id, place);
         if was_oldest {
