@@ -33,7 +33,7 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BlockedOn {
     /// An event of the partition itself: a response, or another batch.
-    Itself,
+    OwnEvent,
     /// The end of its retry backoff.
     Until(Instant),
     /// Metadata that names its leader.
@@ -162,7 +162,7 @@ impl Partition {
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn next_leader(&self, leader: Option<i32>, now: Instant) -> Result<i32, BlockedOn> {
-        let at = self.next(leader).ok_or(BlockedOn::Itself)?;
+        let at = self.next(leader).ok_or(BlockedOn::OwnEvent)?;
         let not_before = self.queue.get(at).map_or(now, |entry| entry.not_before);
         if not_before > now {
             return Err(BlockedOn::Until(not_before));
@@ -176,8 +176,8 @@ impl Partition {
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
         let &SendPath { connection, broker, versions, is_idempotent } = route;
-        let at = self.next(Some(broker)).ok_or(BlockedOn::Itself)?;
-        let entry = self.queue.get(at).ok_or(BlockedOn::Itself)?;
+        let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
+        let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
         // they do block it.
         let is_retransmission = entry.payload.identity().is_some();

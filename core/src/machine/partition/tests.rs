@@ -115,7 +115,7 @@ impl World {
 #[test]
 fn one_batch_is_in_flight_until_the_first_is_accepted_and_then_five_are() {
     let mut world = World::new();
-    assert_eq!(world.send(), Err(BlockedOn::Itself));
+    assert_eq!(world.send(), Err(BlockedOn::OwnEvent));
     world.accept(8);
     let first = world.send().unwrap();
     assert_eq!(world.send(), Err(BlockedOn::Metadata));

@@ -81,7 +81,7 @@ impl Machine {
                 Some(pending.unwrap_or(WaitingFor::ProducerId))
             }
             // The last error is the cause.
-            BlockedOn::Itself | BlockedOn::Until(_) | BlockedOn::Metadata => None,
+            BlockedOn::OwnEvent | BlockedOn::Until(_) | BlockedOn::Metadata => None,
         }
     }
 

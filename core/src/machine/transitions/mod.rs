@@ -353,7 +353,7 @@ impl Machine {
             Timer::MetadataAge => self.refresh.is_old = true,
             Timer::MetadataIdle => self.forget_unused(),
             Timer::Retry(partition) => {
-                if self.accumulator.schedule.wait(partition) == Wait::Backoff {
+                if self.accumulator.schedule.waits_for(partition) == Wait::Backoff {
                     self.accumulator.mark_for_examination(partition);
                 }
             }

@@ -83,7 +83,7 @@ impl Machine {
     /// Records what a partition is blocked on.
     fn block(&mut self, index: PartitionIndex, blocked_on: BlockedOn) {
         let wait = match blocked_on {
-            BlockedOn::Itself => Wait::Itself,
+            BlockedOn::OwnEvent => Wait::OwnEvent,
             BlockedOn::Until(moment) => {
                 self.timers.set(Timer::Retry(index), moment);
                 Wait::Backoff
@@ -170,7 +170,7 @@ impl Machine {
         self.accumulator.schedule.assert_lists();
         for index in self.accumulator.active() {
             self.accumulator.partition(index).assert_window();
-            let wait = self.accumulator.schedule.wait(index);
+            let wait = self.accumulator.schedule.waits_for(index);
             let (partition, blocked_on) = (self.accumulator.partition(index), self.blocked_on(index));
             debug_assert!(blocked_on.is_some(), "{partition} waits for {wait:?}, but can send");
             debug_assert!(!matches!(wait, Wait::Batch | Wait::Examination), "{partition} waits for {wait:?}");
