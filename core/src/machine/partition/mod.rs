@@ -257,7 +257,7 @@ impl Partition {
     }
 
     /// Records that the entry at this position is in flight. Returns its id.
-    pub(super) fn sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
+    pub(super) fn on_sent(&mut self, at: usize, connection: ConnectionId) -> EntryId {
         self.queue.update(at, |entry| {
             entry.in_flight = Some(connection);
             entry.refused_by = None;
@@ -266,7 +266,7 @@ impl Partition {
     }
 
     /// Records that the topic was recreated: its brokers do not know the producer.
-    pub(super) fn recreated(&mut self) {
+    pub(super) fn on_recreated(&mut self) {
         self.sequence.clear_confirmation();
     }
 

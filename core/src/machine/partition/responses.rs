@@ -81,7 +81,7 @@ impl Partition {
         });
         let mut is_refused_as_leader = false;
         match (verdict::produce(outcome, context.config.acks, identity.is_some()), response) {
-            (Verdict::Done, response) => self.acknowledged(at, identity, broker, response, context),
+            (Verdict::Done, response) => self.on_acknowledged(at, identity, broker, response, context),
             (Verdict::Retry { leader_in_doubt, maybe_written }, response) => {
                 if response.is_some_and(|response| !response.is_appended()) {
                     self.may_be_skipped(at);
@@ -115,7 +115,7 @@ impl Partition {
     }
 
     /// Completes an entry that is in the log (with `acks=0`: that was sent).
-    fn acknowledged(
+    fn on_acknowledged(
         &mut self,
         at: usize,
         identity: Option<Identity>,

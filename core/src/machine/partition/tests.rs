@@ -68,7 +68,7 @@ impl World {
         let at = self.partition.sendable(&route, &self.identities)?;
         self.partition.stamp(at, &route, &self.identities);
         assert!(self.partition.stamped(at).is_some());
-        Ok(self.partition.sent(at, route.connection))
+        Ok(self.partition.on_sent(at, route.connection))
     }
 
     fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T) -> T {

@@ -195,7 +195,7 @@ impl Machine {
         match self.encode(version, header, &batches_to_send) {
             Ok(bytes) => {
                 let batches = batches_to_send.drain(..).map(|BatchToSend { partition, at, topic_id }| {
-                    let entry = self.accumulator.partition_mut(partition).sent(at, id);
+                    let entry = self.accumulator.partition_mut(partition).on_sent(at, id);
                     SentBatch { partition, entry, topic_id }
                 });
                 let batches = batches.collect();
