@@ -297,7 +297,7 @@ fn of_publishing() -> Errors {
         PublishError::Send(_) => PublishError::Send(send()),
         PublishError::Delivery(_) => PublishError::Delivery(delivery()),
     ));
-    let full = machine::MachineSendErrorKind::Full { in_flight: 2, needed: 2, limit: 3 };
+    let full = machine::MachineSendErrorKind::Full { buffered: 2, needed: 2, limit: 3 };
     errors.extend([
         Box::new(FlushError::new(2, foreign().into())) as Box<dyn Error>,
         Box::new(machine::MachineSendError { to: to(), kind: full, batch: Box::new(batch().seal().unwrap()) }),

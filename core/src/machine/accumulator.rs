@@ -13,7 +13,7 @@ use super::node::Node;
 use super::partition::Partition;
 use super::schedule::{Schedule, Wait};
 use super::topics::Topics;
-use super::unfinished::{UnfinishedIndex, Unfinished, UnfinishedBatch};
+use super::unfinished::{Unfinished, UnfinishedBatch, UnfinishedIndex};
 use crate::batch::SealedBatch;
 use crate::record::TopicPartition;
 use crate::time::Instant;

@@ -120,12 +120,12 @@ pub struct MachineSendError {
 pub enum MachineSendErrorKind {
     /// Too many bytes are unfinished. Send the batch again after the next event.
     #[error(
-        "{in_flight} bytes are in flight, and the {needed} of this batch would exceed buffer.memory ({limit} bytes): send it \
+        "{buffered} bytes are buffered, and the {needed} of this batch would exceed buffer.memory ({limit} bytes): send it \
          again after the next event"
     )]
     Full {
         /// Bytes of unfinished batches.
-        in_flight: usize,
+        buffered: usize,
         /// Bytes of this batch.
         needed: usize,
         /// The limit.

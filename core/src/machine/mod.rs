@@ -52,8 +52,8 @@
 //!     │ waiting ──▶ in flight again                                                ├─ Done ────▶ Delivered
 //!     │ (stamped)                                                                  ├─ Fail ────▶ Failed
 //!     │                                                                            ├─ TooLarge ▶ Failed, or split
-//!     └── OutOfOrderSequence, IdentityRefused: certainly in no log; stamped again ◀─┘
-//!         a new epoch or a new producer id
+//!     └── OutOfOrderSequence, IdentityRefused: certainly in no log; stamped ◀──────┘
+//!         again, under a new epoch or a new producer id
 //!         (possibly in the log: waits for a later batch to prove that it is, or fails as unknown)
 //!
 //!  delivery.timeout.ms ends each state: Failed, as not written if that is certain, otherwise as unknown

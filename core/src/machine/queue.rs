@@ -29,7 +29,7 @@ impl Queue {
         self.entries.iter().take(self.window).map(|entry| &**entry).enumerate()
     }
 
-    /// Returns the position of the first entry after the window, if there is one. It is unsent, as all after it are.
+    /// Returns the position of the first entry after the window, if there is one. It is unstamped, as all after it are.
     pub(super) fn first_after_window(&self) -> Option<usize> {
         (self.window < self.entries.len()).then_some(self.window)
     }
@@ -39,13 +39,13 @@ impl Queue {
         self.window().find(|(_, entry)| entry.id == id).map(|(at, _)| at)
     }
 
-    /// Appends an unsent entry.
+    /// Appends an unstamped entry.
     pub(super) fn push(&mut self, entry: Box<Entry>) {
         debug_assert!(entry.is_unstamped());
         self.entries.push_back(entry);
     }
 
-    /// Inserts an unsent entry at this position.
+    /// Inserts an unstamped entry at this position.
     pub(super) fn insert(&mut self, at: usize, entry: Box<Entry>) {
         debug_assert!(entry.is_unstamped());
         self.entries.insert(at, entry);

@@ -39,7 +39,12 @@ pub(super) struct Unfinished {
 
 impl Unfinished {
     /// Accepts a batch: it is the newest.
-    pub(super) fn accept(&mut self, size: usize, deadline: Instant, partition: PartitionIndex) -> (BatchId, UnfinishedIndex) {
+    pub(super) fn accept(
+        &mut self,
+        size: usize,
+        deadline: Instant,
+        partition: PartitionIndex,
+    ) -> (BatchId, UnfinishedIndex) {
         let id = self.next_batch();
         self.next_batch += 1;
         self.bytes += size;

@@ -170,12 +170,12 @@ impl Partition {
         leader.ok_or(BlockedOn::Leader)
     }
 
-    /// Returns the position of the next entry, if it may be sent on this route now.
+    /// Returns the position of the next entry, if it may be sent on this path now.
     ///
     /// # Errors
     /// What the partition is blocked on.
     pub(super) fn sendable(&self, path: &SendPath, identities: &IdentityManager) -> Result<usize, BlockedOn> {
-        let &SendPath { connection, broker, versions, is_idempotent } = route;
+        let &SendPath { connection, broker, versions, is_idempotent } = path;
         let at = self.next(Some(broker)).ok_or(BlockedOn::OwnEvent)?;
         let entry = self.queue.get(at).ok_or(BlockedOn::OwnEvent)?;
         // Entries that this retransmission may prove to be in the log do not block it. A new batch proves nothing, so
@@ -225,7 +225,7 @@ impl Partition {
         self.queue.get(at).map_or(0, |entry| entry.payload.size())
     }
 
-    /// Stamps the entry at this position, which is sent over this route next, unless it is stamped already.
+    /// Stamps the entry at this position, which is sent over this path next, unless it is stamped already.
     pub(super) fn stamp(&mut self, at: usize, path: &SendPath, identities: &IdentityManager) {
         let Self { queue, sequence, .. } = self;
         let identity = identities.usable_by(sequence).filter(|_| path.is_idempotent);

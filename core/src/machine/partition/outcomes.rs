@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{TransitionContext, Partition};
+use super::{Partition, TransitionContext};
 use crate::batch::convert::{ConvertError, DownConversion};
 use crate::batch::{KafkaBatch, SealErrorReason};
 use crate::failure::{CodecRefused, FailureReason, RecordError};
@@ -140,7 +140,11 @@ impl Partition {
     }
 
     /// Fails every entry that is not in flight.
-    pub(in crate::machine) fn fail_waiting(&mut self, reason: impl Fn() -> FailureReason, context: &mut TransitionContext<'_>) {
+    pub(in crate::machine) fn fail_waiting(
+        &mut self,
+        reason: impl Fn() -> FailureReason,
+        context: &mut TransitionContext<'_>,
+    ) {
         loop {
             let waiting = self.queue.window().find(|(_, entry)| entry.in_flight.is_none()).map(|(at, _)| at);
             let Some(at) = waiting.or_else(|| self.queue.first_after_window()) else { return };
@@ -157,7 +161,12 @@ impl Partition {
     }
 
     /// Fails the entry at this position, which could not be sent.
-    pub(in crate::machine) fn fail_unsendable(&mut self, at: usize, reason: FailureReason, context: &mut TransitionContext<'_>) {
+    pub(in crate::machine) fn fail_unsendable(
+        &mut self,
+        at: usize,
+        reason: FailureReason,
+        context: &mut TransitionContext<'_>,
+    ) {
         self.fail(at, false, reason, Vec::new(), context);
     }
 
@@ -254,7 +263,8 @@ impl Partition {
             Origin::Whole(to) => Some((batch.without(&[]), to)),
             Origin::Part { .. } => None,
         };
-        let mut split = SplitEntry { batch: id, place, whole, count, parts: 0, reason: None, too_large: Vec::new(), limit };
+        let mut split =
+            SplitEntry { batch: id, place, whole, count, parts: 0, reason: None, too_large: Vec::new(), limit };
         match batch.split(limit) {
             Ok(found) => {
                 split.parts = found.parts.len();

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::outcomes::{Effect, LogPosition};
-use super::{TransitionContext, Partition};
+use super::{Partition, TransitionContext};
 use crate::failure::RecordError;
 use crate::machine::backoff::Backoff;
 use crate::machine::entry::{Entry, EntryId};
@@ -46,8 +46,7 @@ impl ReceivedResponse<'_> {
     }
 
     fn log_position(&self) -> LogPosition {
-        let &PartitionProduceResponse { error_code, base_offset, log_append_time_ms, log_start_offset, .. } =
-            self.data;
+        let &PartitionProduceResponse { error_code, base_offset, log_append_time_ms, log_start_offset, .. } = self.data;
         let offset = if error_code.is_error() { -1 } else { base_offset };
         LogPosition { offset, append_time: log_append_time_ms, log_start_offset }
     }
@@ -66,9 +65,7 @@ impl Partition {
         // If it is gone, it failed while it was in flight: by the delivery timeout, or because the producer was closed.
         let Some(at) = self.queue.find(id) else { return false };
         let (outcome, response) = match result {
-            ProduceResult::Response(response) => {
-                (AttemptResult::Answered(response.data.error_code), Some(response))
-            }
+            ProduceResult::Response(response) => (AttemptResult::Answered(response.data.error_code), Some(response)),
             ProduceResult::Transmitted => (AttemptResult::Transmitted, None),
             ProduceResult::NoResponse => (AttemptResult::NoResponse, None),
         };
@@ -105,7 +102,10 @@ impl Partition {
             (Verdict::OutOfOrderSequence, Some(response)) => self.on_out_of_order_sequence(at, response, context),
             (Verdict::IdentityRefused, Some(response)) => self.refuse_identity(at, response, context),
             // These verdicts need a response. Without one, the outcome is unknown and the batch is always retried.
-            (Verdict::Fail { .. } | Verdict::TooLarge | Verdict::OutOfOrderSequence | Verdict::IdentityRefused, None) => {
+            (
+                Verdict::Fail { .. } | Verdict::TooLarge | Verdict::OutOfOrderSequence | Verdict::IdentityRefused,
+                None,
+            ) => {
                 self.retry(at, true, None, context);
             }
         }
@@ -175,7 +175,13 @@ impl Partition {
         }
     }
 
-    fn retry(&mut self, at: usize, maybe_written: bool, response: Option<ReceivedResponse<'_>>, context: &mut TransitionContext<'_>) {
+    fn retry(
+        &mut self,
+        at: usize,
+        maybe_written: bool,
+        response: Option<ReceivedResponse<'_>>,
+        context: &mut TransitionContext<'_>,
+    ) {
         let backoff = Backoff { first: context.config.retry_backoff, most: context.config.retry_backoff_max };
         self.queue.update(at, |entry| {
             if let Some(response) = response {
@@ -215,7 +221,12 @@ impl Partition {
     ///   first under its identity, no sequence can be wrong: the broker refuses the identity.
     /// - If this batch may already be in the log, it must not be sent under another sequence. A later batch may prove
     ///   that it is in the log; without proof it fails with an unknown fate.
-    fn on_out_of_order_sequence(&mut self, at: usize, response: ReceivedResponse<'_>, context: &mut TransitionContext<'_>) {
+    fn on_out_of_order_sequence(
+        &mut self,
+        at: usize,
+        response: ReceivedResponse<'_>,
+        context: &mut TransitionContext<'_>,
+    ) {
         let Some(entry) = self.queue.get(at) else { return };
         let Some(identity) = entry.payload.identity() else { return };
         let has_earlier =
@@ -245,7 +256,13 @@ impl Partition {
         self.retry(at, false, Some(response), context);
     }
 
-    fn fail_by_broker(&mut self, at: usize, maybe_written: bool, response: ReceivedResponse<'_>, context: &mut TransitionContext<'_>) {
+    fn fail_by_broker(
+        &mut self,
+        at: usize,
+        maybe_written: bool,
+        response: ReceivedResponse<'_>,
+        context: &mut TransitionContext<'_>,
+    ) {
         let Some(entry) = self.queue.get(at) else { return };
         let error = response.error();
         let of_records = response.data.record_errors.iter().filter_map(|error| {

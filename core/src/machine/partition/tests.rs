@@ -64,11 +64,11 @@ impl World {
     }
 
     fn send_to(&mut self, broker: i32) -> Result<EntryId, BlockedOn> {
-        let route = Self::path_to(broker);
-        let at = self.partition.sendable(&route, &self.identities)?;
-        self.partition.stamp(at, &route, &self.identities);
+        let path = Self::path_to(broker);
+        let at = self.partition.sendable(&path, &self.identities)?;
+        self.partition.stamp(at, &path, &self.identities);
         assert!(self.partition.stamped(at).is_some());
-        Ok(self.partition.on_sent(at, route.connection))
+        Ok(self.partition.on_sent(at, path.connection))
     }
 
     fn transition<T>(&mut self, step: impl FnOnce(&mut Partition, &mut TransitionContext<'_>) -> T) -> T {
@@ -91,7 +91,7 @@ impl World {
             error_message: None,
             current_leader: None,
         };
-        let response = Response { broker: BROKER, version: 3, response: &response, endpoints: &[] };
+        let response = ReceivedResponse { broker: BROKER, version: 3, data: &response, endpoints: &[] };
         self.transition(|partition, context| {
             partition.on_result(entry, BROKER, ProduceResult::Response(response), context)
         });

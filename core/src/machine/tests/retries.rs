@@ -21,7 +21,7 @@ fn the_first_batch_connects_and_is_delivered() {
     let versions = Versions { produce: 3, metadata: 1, init_producer_id: Some(0) };
     assert_eq!(world.ready, [(9092, versions), (9001, versions)]);
     assert_eq!(versions.magic(), Magic::V2);
-    assert_eq!(world.producer.bytes_in_flight(), 0);
+    assert_eq!(world.producer.bytes_buffered(), 0);
 }
 
 #[test]

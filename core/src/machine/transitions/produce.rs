@@ -51,21 +51,21 @@ impl Machine {
                 self.assert_waiting_are_blocked();
                 return None;
             };
-            let Ok(route) = self.route(node) else {
+            let Ok(path) = self.path_to(node) else {
                 self.accumulator.schedule.clear_due_node();
                 self.connect(node);
                 continue;
             };
-            let batches_to_send = self.take_turns(node, &route);
+            let batches_to_send = self.take_turns(node, &path);
             if batches_to_send.is_empty() {
                 self.batches_to_send = batches_to_send;
                 continue; // no partition is left there, or some must be examined again
             }
             self.accumulator.schedule.rotate_due_nodes();
             for &BatchToSend { partition, at, .. } in &batches_to_send {
-                self.accumulator.partition_mut(partition).stamp(at, &route, &self.identities);
+                self.accumulator.partition_mut(partition).stamp(at, &path, &self.identities);
             }
-            if let Some(request) = self.send_produce(&route, batches_to_send) {
+            if let Some(request) = self.send_produce(&path, batches_to_send) {
                 return Some(request);
             }
         }
@@ -118,8 +118,8 @@ impl Machine {
     pub(super) fn blocked_on(&self, index: PartitionIndex) -> Option<BlockedOn> {
         let partition = self.accumulator.partition(index);
         let leader = self.cluster.leader(partition.topic(), partition.number());
-        let route = partition.next_leader(leader, self.now).and_then(|broker| self.route(Node::Broker(broker)));
-        route.and_then(|route| partition.sendable(&route, &self.identities)).err()
+        let path = partition.next_leader(leader, self.now).and_then(|broker| self.path_to(Node::Broker(broker)));
+        path.and_then(|path| partition.sendable(&path, &self.identities)).err()
     }
 
     /// Lets the partitions of a node have their turn until the request is full. Returns those that can send.
@@ -131,8 +131,8 @@ impl Machine {
             let leader = self.leader(index);
             let partition = self.accumulator.partition(index);
             let sendable = partition.next_leader(leader, self.now).and_then(|leader| {
-                if leader == route.broker {
-                    partition.sendable(route, &self.identities)
+                if leader == path.broker {
+                    partition.sendable(path, &self.identities)
                 } else {
                     Err(BlockedOn::Node(node))
                 }
@@ -144,7 +144,7 @@ impl Machine {
                     continue;
                 }
             };
-            if !self.transition(index, |partition, context| partition.convert_for_broker(at, route.versions, context)) {
+            if !self.transition(index, |partition, context| partition.convert_for_broker(at, path.versions, context)) {
                 self.finish_transition(index);
                 continue;
             }
@@ -186,7 +186,7 @@ impl Machine {
         path: &SendPath,
         mut batches_to_send: Vec<BatchToSend>,
     ) -> Option<(ConnectionId, Vec<Bytes>)> {
-        let &SendPath { connection: id, broker, versions, .. } = route;
+        let &SendPath { connection: id, broker, versions, .. } = path;
         let partition = |batch: &BatchToSend| self.accumulator.partition(batch.partition);
         batches_to_send.sort_by(|one, two| partition(one).compare(partition(two)));
         let ids_known = batches_to_send.iter().all(|batch| !batch.topic_id.is_zero());
