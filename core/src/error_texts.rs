@@ -266,7 +266,7 @@ fn of_publishing() -> Errors {
         Failure::Conversion(_) => Failure::Conversion(Box::new(lossy())),
         Failure::Codec(_) => CodecRefused::new(Codec::Zstd, 3).into(),
         Failure::TimedOut { .. } => Failure::TimedOut { limit: Some(LIMIT), cause: timeout() },
-        Failure::UnknownPartition { .. } => Failure::UnknownPartition { topic: topic(), partition: 7, partitions: 3 },
+        Failure::UnknownPartition { .. } => Failure::UnknownPartition { topic: "t".into(), partition: 7, partitions: 3 },
         Failure::Seal(_) => Failure::Seal(Box::new(out_of_memory().into())),
         Failure::Append(_) => Failure::Append(Box::new(unencodable())),
         Failure::Request(_) => {
@@ -379,7 +379,7 @@ fn texts_name_the_fault_and_the_remedy() {
             "topic \"t\" has partitions 0 to 2, but partition 7 was requested: request one of them, or none, or add partitions",
         ),
         (
-            Box::new(FailureReason::UnknownPartition { topic: topic(), partition: 7, partitions: 3 }),
+            Box::new(FailureReason::UnknownPartition { topic: "t".into(), partition: 7, partitions: 3 }),
             "topic \"t\" has partitions 0 to 2, but partition 7 was requested: request one of them, or add partitions",
         ),
         (

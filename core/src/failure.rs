@@ -122,7 +122,7 @@ pub enum FailureReason {
     /// The topic had no such partition until `delivery.timeout.ms` expired. Nothing was sent.
     UnknownPartition {
         /// The topic.
-        topic: String,
+        topic: Box<str>,
         /// The partition of the batch.
         partition: i32,
         /// The number of partitions of the topic.
