@@ -112,7 +112,8 @@ mod tests {
     }
 
     fn left(write_queue: &WriteQueue) -> String {
-        write_queue.with_slices(|slices| slices.iter().map(|slice| str::from_utf8(slice).unwrap().to_owned()).collect())
+        write_queue
+            .with_slices(|slices| slices.iter().map(|slice| core::str::from_utf8(slice).unwrap().to_owned()).collect())
     }
 
     #[test]
