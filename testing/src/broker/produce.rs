@@ -188,7 +188,7 @@ impl Broker {
         let topic = cluster.name(&set.topic).ok_or(Rejection::new(unknown))?;
         let rules = self.release.rules();
         let partition = cluster.partition(&topic, set.partition).ok_or(Rejection::new(UNKNOWN_TOPIC))?;
-        // A client's fault, whoever leads the partition.
+        // A client's fault, regardless of which broker leads the partition.
         validate::layout(&set.records, version).map_err(|rejection| self.client_error(rejection))?;
         if !matches!(acks, -1..=1) {
             return Err(Rejection::new(INVALID_REQUIRED_ACKS));
