@@ -231,7 +231,9 @@ impl fmt::Debug for Fault {
             FaultKind::DelayRequest(time) => write!(f, "DelayRequest({:?})", Code(*time))?,
             FaultKind::DelayResponse(time) => write!(f, "DelayResponse({:?})", Code(*time))?,
             FaultKind::Garbage(garbage) => write!(f, "Garbage(Garbage::{garbage:?})")?,
-            FaultKind::AssignedIdentity(identity) => write!(f, "AssignedIdentity(AssignedIdentity::{identity:?})")?,
+            FaultKind::AssignedProducerId(identity) => {
+                write!(f, "AssignedProducerId(AssignedProducerId::{identity:?})")?;
+            }
             FaultKind::FalseMetadata(metadata) => write!(f, "FalseMetadata(FalseMetadata::{metadata:?})")?,
             kind => write!(f, "{kind:?}")?,
         }
