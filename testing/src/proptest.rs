@@ -157,7 +157,7 @@ pub fn rejected_records(targets: &FaultTargets) -> impl Strategy<Value = Cluster
 /// Connections are closed in place of a response, before or after the request is executed, or within the response.
 pub fn closed_connections(targets: &FaultTargets) -> impl Strategy<Value = ClusterFault> + use<> {
     let kind = prop_oneof![
-        any::<bool>().prop_map(|done| FaultKind::CloseConnection { done }),
+        any::<bool>().prop_map(|executed| FaultKind::CloseConnection { executed }),
         (1..40_usize).prop_map(|bytes| FaultKind::CutResponse { bytes }),
     ];
     targets.of_requests((apis(), kind))
