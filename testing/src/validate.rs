@@ -327,7 +327,7 @@ pub(crate) fn is_transactional(records: &[u8]) -> bool {
 }
 
 /// Returns the stamp of the first batch, if it is part of a transaction. It may be invalid otherwise.
-pub(crate) fn transactional_stamp(records: &[u8]) -> Option<Stamped> {
+pub(crate) fn transactional_stamp(records: &[u8]) -> Option<ProducerStamp> {
     let size = first_size(records).ok().flatten()?;
     stamp(&records[..size]).filter(|_| is_transactional(records))
 }

@@ -159,8 +159,8 @@ impl Producers {
     }
 
     /// Records that the transaction of a batch is asked for, by a version of level 2 or not.
-    pub(crate) fn verification_starts(&mut self, stamp: Stamped, is_level_2: bool) {
-        let Stamped { producer, epoch, sequence } = stamp;
+    pub(crate) fn verification_starts(&mut self, stamp: ProducerStamp, is_level_2: bool) {
+        let ProducerStamp { producer, epoch, sequence } = stamp;
         let begun = Verification { epoch, lowest_sequence: sequence, is_level_2 };
         let verification = self.verifications.entry(producer).or_insert(begun);
         if epoch > verification.epoch || epoch == verification.epoch && sequence < verification.lowest_sequence {
@@ -175,7 +175,7 @@ impl Producers {
 
     /// Returns true if a batch is later than another one for whose transaction was asked, or is not the first one of a
     /// transaction of level 2.
-    fn is_out_of_order(&self, stamp: Stamped, has_batches: bool) -> bool {
+    fn is_out_of_order(&self, stamp: ProducerStamp, has_batches: bool) -> bool {
         self.verifications.get(&stamp.producer).is_some_and(|verification| {
             verification.is_level_2 && stamp.sequence != 0 && !has_batches
                 || stamp.sequence > verification.lowest_sequence
